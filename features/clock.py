@@ -1,0 +1,108 @@
+"""Instants, days and grids: pure functions, everything in UTC.
+
+A date without a time is its midnight. A value without a zone is read as UTC (data contract, "Time").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from features.errors import BadRequest
+
+DAY = timedelta(days=1)
+DAY_SECONDS = 86_400
+WEEK_DAYS = 7
+MAX_GRID = 10_000
+
+
+def parse_instant(text: str | date | datetime) -> datetime:
+    """The UTC instant that ``text`` names: an ISO 8601 date or date-time, a date, or a datetime.
+
+    Raises
+    ------
+    BadRequest
+        If the text is not ISO 8601.
+    """
+    if isinstance(text, datetime):
+        instant = text
+    elif isinstance(text, date):
+        instant = datetime(text.year, text.month, text.day)
+    else:
+        try:
+            instant = datetime.fromisoformat(text.strip())
+        except ValueError:
+            raise BadRequest(
+                "a date that cannot be read", "an ISO 8601 date such as 2026-09-30 or 2026-09-30T12:00:00+00:00"
+            ) from None
+    if instant.tzinfo is None:
+        return instant.replace(tzinfo=UTC)
+    return instant.astimezone(UTC)
+
+
+def midnight(instant: datetime) -> datetime:
+    """The midnight (UTC) at or before ``instant``."""
+    return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def seconds(instant: datetime) -> int:
+    """Whole seconds since 1970-01-01 UTC, rounded down."""
+    return int(instant.timestamp() // 1)
+
+
+def show(instant: datetime) -> str:
+    """A midnight as its date, any other instant as date and time, both ISO 8601 in UTC."""
+    if instant == midnight(instant):
+        return instant.date().isoformat()
+    return instant.astimezone(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The instants ``first``, ``first + every_days``, … (``n`` of them) at which snapshots are taken.
+
+    The pipeline counts in grid positions: an instant's position is the number of grid instants at or before it, so a
+    row known at ``t`` is visible from position ``position(t)`` on, for it may be used only where ``t < as_of``.
+    """
+
+    first: datetime
+    every_days: int = WEEK_DAYS
+    n: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n <= MAX_GRID or self.every_days < 1:
+            raise BadRequest(
+                f"a grid of {self.n} dates every {self.every_days} days",
+                f"1 to {MAX_GRID} dates, at least a day apart",
+                "check that --from is not after --as-of and that --every is at least 1",
+            )
+        if self.first.microsecond:
+            raise BadRequest("an as_of with a fraction of a second", "a whole second")
+
+    @classmethod
+    def single(cls, as_of: datetime) -> Grid:
+        """The one instant ``as_of``."""
+        return cls(as_of)
+
+    @classmethod
+    def ending(cls, last: datetime, first: datetime, every_days: int = WEEK_DAYS) -> Grid:
+        """The grid that ends exactly at ``last``, goes back in steps of ``every_days``, and does not pass ``first``."""
+        if every_days < 1:
+            raise BadRequest(f"a step of {every_days} days", "at least 1")
+        n = (last - first) // timedelta(days=every_days) + 1
+        return cls(last - (n - 1) * timedelta(days=every_days), every_days, n)
+
+    @property
+    def as_ofs(self) -> list[datetime]:
+        """The instants, in order."""
+        return [self.first + i * timedelta(days=self.every_days) for i in range(self.n)]
+
+    @property
+    def last(self) -> datetime:
+        """The last instant."""
+        return self.first + (self.n - 1) * timedelta(days=self.every_days)
+
+    def position(self, instant: datetime) -> int:
+        """The number of grid instants at or before ``instant``: 0 to ``n``."""
+        step = self.every_days * DAY_SECONDS
+        return min(max((seconds(instant) - seconds(self.first)) // step + 1, 0), self.n)

@@ -1,0 +1,79 @@
+"""Reading a table as the contract has it: its columns, its types, instants in UTC."""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.datatypes as dt
+
+from features.contract import Column, Table
+from features.source import Source
+
+_IBIS_TYPES = {"string": "string", "instant": "timestamp", "float": "float64", "int": "int64", "bool": "boolean"}
+
+
+def contract_schema(table: Table) -> dict[str, str]:
+    """The Ibis type of each contract column of ``table``."""
+    return {column.name: _IBIS_TYPES[column.kind] for column in table.columns}
+
+
+Schema = tuple[tuple[str, dt.DataType], ...]
+"""A given table's columns and types, hashable."""
+
+
+def given_table(name: str, schema: Schema) -> ibis.Table:
+    """The unbound table ``name`` as given, as `features.source.Source` holds it."""
+    return ibis.table(dict(schema), name=f"given_{name}")
+
+
+def given_schema(source: Source, name: str) -> Schema:
+    """The columns and types of table ``name`` as given."""
+    return tuple(source.tables[name].schema().items())
+
+
+def conformed(given: ibis.Table, table: Table, text: bool) -> dict[str, ibis.Value]:
+    """The expressions over ``given`` that yield the contract's columns of ``table``; ``text``: parse rather than cast.
+
+    Columns that the source lacks are null, as is a value that cannot be read as its type. Instants are timestamps
+    without a zone, in UTC.
+    """
+    return {
+        column.name: _cast(given[column.name], column, text)
+        if column.name in given.columns
+        else ibis.null(_IBIS_TYPES[column.kind])
+        for column in table.columns
+    }
+
+
+def _cast(value: ibis.Value, column: Column, text: bool) -> ibis.Value:
+    if text:
+        value = value.cast("string").nullif("")
+        if column.kind == "instant":
+            return value.try_cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
+        if column.kind == "int":
+            number = value.try_cast("float64")
+            return ibis.ifelse(number == number.round(), number.try_cast("int64"), None)
+        value = value.try_cast(_IBIS_TYPES[column.kind])
+    elif column.kind == "instant":
+        value = value.cast("timestamp")
+    else:
+        value = value.try_cast(_IBIS_TYPES[column.kind])
+    if column.kind == "float":
+        return ibis.ifelse(value.isnan(), None, value)
+    return value
+
+
+def fits(given: dt.DataType, column: Column) -> bool:
+    """Whether a typed column may be read as the contract's kind without guessing."""
+    if given.is_null():
+        return True
+    match column.kind:
+        case "string":
+            return bool(given.is_string() or given.is_integer())
+        case "instant":
+            return bool(given.is_timestamp() or given.is_date())
+        case "float":
+            return bool(given.is_numeric())
+        case "int":
+            return bool(given.is_integer())
+        case "bool":
+            return bool(given.is_boolean())

@@ -1,0 +1,14 @@
+"""The account itself: what kind of company it is."""
+
+from __future__ import annotations
+
+from features.feature import Family, Feature
+from features.measures import from_column
+
+_feature = Family("accounts", "commercial", "account")
+
+FEATURES: tuple[Feature, ...] = (
+    _feature.category("industry", "industry", "industry", "industry"),
+    _feature.category("region", "region", "region", "region"),
+    _feature("employees", from_column("employees"), "size of company", "employees", "employees"),
+)

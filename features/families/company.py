@@ -1,0 +1,29 @@
+"""The customer's company: money, people and structure that come and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from features.feature import Chance, Direction, Family, Feature
+from features.measures import Count, Rows
+
+_feature = Family("company", "commercial")
+
+
+def _news(kind: str, name: str, words: str, direction: Direction, chance: Chance) -> Feature:
+    def pick(rows: Rows) -> Any:
+        return rows.kind == kind
+
+    measure = Count("company", kind, where=pick)
+    return _feature(
+        f"{name}_182d", measure.over(182), words, "events", f"{words} in the last half-year", direction=direction, chance=chance
+    )
+
+
+FEATURES: tuple[Feature, ...] = (
+    _news("funding", "funding", "rounds of funding", "lowers_risk", "raises_chance"),
+    _news("hiring", "hiring", "waves of hiring", "lowers_risk", "raises_chance"),
+    _news("layoffs", "layoffs", "layoffs", "raises_risk", "lowers_chance"),
+    _news("acquisition", "acquisitions", "acquisitions", None, None),
+    _news("new_department", "new_departments", "new departments", "lowers_risk", "raises_chance"),
+)

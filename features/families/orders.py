@@ -1,0 +1,101 @@
+"""Orders: the rhythm and size of buying where there is no contract."""
+
+from __future__ import annotations
+
+import ibis
+
+from features.feature import Family, Feature
+from features.measures import MAX_RATIO, Count, Distinct, Newest, Oldest, Rows, Sum, Term, trend
+
+_feature = Family("orders", "usage")
+
+YEAR = 365
+
+
+def _bought(rows: Rows) -> object:
+    return rows.amount > 0
+
+
+# An order is its number where there is one, else its instant; lines of one order count once.
+ORDERS = Distinct(
+    "orders", "count", where=_bought, key=lambda t: ibis.coalesce(t.order_id, t.occurred_at.cast("string"))
+)
+AMOUNT = Sum("orders", "amount", value=lambda t: t.amount)
+RETURNS = Count("orders", "returns", where=lambda t: t.amount < 0)
+PRODUCTS = Distinct("orders", "products", where=_bought, key=lambda t: t.product)
+LAST = Newest("orders", "last", where=_bought)
+FIRST = Oldest("orders", "first", where=_bought)
+
+ARR = AMOUNT.seen(YEAR)
+"""An account without a contract is read as recurring by what it ordered in the last 365 days."""
+
+_last = LAST.days_since()
+_observed = FIRST.days_since().at_most(float(YEAR))
+_gap = _observed / ORDERS.seen(YEAR)
+
+
+def _season(measure: Distinct | Sum) -> Term:
+    """What the coming quarter brought a year ago: a window that lies wholly in the past."""
+    return measure.back(YEAR - 91).over(91)
+
+
+FEATURES: tuple[Feature, ...] = (
+    *_feature.over(
+        "count_{w}d", ORDERS, (28, 91, 182, 364), "orders", "orders", "orders in the last {w} days",
+        direction="lowers_risk", chance="raises_chance", own_past="count_trend_91d",
+    ),
+    *_feature.over(
+        "amount_{w}d", AMOUNT, (28, 91, 182, 364), "amount ordered", "currency", "amount ordered in the last {w} days",
+        direction="lowers_risk", own_past="amount_trend_91d",
+    ),
+    _feature(
+        "returns_182d", RETURNS.over(182), "returns", "lines", "lines returned in the last half-year",
+    ),
+    *_feature.over(
+        "products_{w}d", PRODUCTS, (91, 364), "breadth of products", "products",
+        "different products ordered in the last {w} days", direction="lowers_risk",
+    ),
+    _feature("days_since_last", _last, "silence", "days", "days since the last order", direction="raises_risk"),
+    _feature(
+        "mean_gap_days", _gap, "rhythm of orders", "days", "days between orders, on average over the last year",
+        direction="raises_risk",
+    ),
+    _feature(
+        "overdue_share", (_last / _gap).at_most(20.0), "rhythm of orders", "ratio",
+        "time since the last order against the usual time between orders", direction="raises_risk",
+    ),
+    _feature(
+        "amount_trend_91d", trend(AMOUNT, 91, 182), "trend of orders", "ratio",
+        "amount ordered in the last quarter against the quarter before",
+    ),
+    _feature(
+        "count_trend_91d", ORDERS.over(91) / ORDERS.back(91).over(91), "trend of orders", "ratio",
+        "orders in the last quarter against the quarter before", direction="lowers_risk",
+    ),
+    _feature(
+        "amount_level_91d", AMOUNT.over(91) * 4.0 / AMOUNT.over(364), "trend of orders", "ratio",
+        "amount ordered in the last quarter against the average quarter of the year",
+        direction="lowers_risk", chance="lowers_chance",
+    ),
+    _feature(
+        "recent_share_91d", AMOUNT.over(28) / AMOUNT.over(91), "trend of orders", "share",
+        "share of the quarter's orders that fell in its last 28 days", direction="lowers_risk",
+    ),
+    _feature(
+        "amount_per_order_182d", AMOUNT.over(182) / ORDERS.over(182), "size of orders", "currency",
+        "amount per order in the last half-year",
+    ),
+    _feature(
+        "season_ratio", (_season(AMOUNT) / AMOUNT.over(91)).at_most(MAX_RATIO), "orders in this season", "ratio",
+        "orders of the coming quarter's months a year ago against those of the last quarter",
+        direction="lowers_risk", chance="raises_chance",
+    ),
+    _feature(
+        "same_season_count", _season(ORDERS), "orders in this season", "orders",
+        "orders in the coming quarter's months a year ago", direction="lowers_risk", chance="raises_chance",
+    ),
+    _feature(
+        "same_season_amount", _season(AMOUNT), "orders in this season", "currency",
+        "amount ordered in the coming quarter's months a year ago", direction="lowers_risk", chance="raises_chance",
+    ),
+)

@@ -1,0 +1,208 @@
+"""One account's answer: the JSON that every door gives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from features.errors import UnknownAccount
+from models.assess import Assessment
+from models.explain import Explained
+from models.outlook import SCORED, Outlook
+from models.rubric import INSUFFICIENT
+from models.targets import HIGHER_IS, TARGETS, Target
+
+#: What "change in 30 days" is measured against: an assessment this many days earlier, give or take the tolerance,
+#: since snapshots are weekly.
+CHANGE_DAYS = 30
+CHANGE_TOLERANCE_DAYS = 3
+
+
+def answer(
+    assessment: Assessment,
+    account_id: str,
+    *,
+    scored_at: datetime,
+    data_through: datetime | None = None,
+    earlier: Assessment | None = None,
+) -> dict[str, Any]:
+    """Everything that is said of one account, as plain data for JSON; null where nothing is known.
+
+    Parameters
+    ----------
+    scored_at : when the answer is given, UTC; it does not change the prediction's id.
+    data_through : the instant up to which the signals are complete, UTC.
+    earlier : the assessment of about 30 days before, for the change since; left null where the account was not
+        scored then, or by another version of the model, since the two would not be comparable.
+
+    Returns
+    -------
+    dict of prediction_id, account_id, as_of, data_through, scored_at, horizon_days, churn, expansion, health, reasons
+    (those of the churn model; expansion has its own), warnings and model. ``explained`` holds the parts of the raw
+    log-odds: base_log_odds + the reasons' contribution_log_odds + rest_log_odds = raw_log_odds.
+
+    Raises
+    ------
+    UnknownAccount : the assessment does not hold the account.
+    ValueError : ``earlier`` is not of about 30 days before.
+    """
+    row = _row_of(assessment, account_id)
+    churn, expansion = assessment.outlooks["churn"], assessment.outlooks["expansion"]
+    change = {seen.target: _change(assessment, seen.target, row, earlier, account_id) for seen in (churn, expansion)}
+    why = {seen.target: _explained(seen, row) for seen in (churn, expansion)}
+    horizon = next((o.bundle.manifest.horizon_days for o in (churn, expansion) if o.bundle is not None), None)
+    gate = [{"item": item, "state": states[row]} for item, states in assessment.gate.items.items()]
+    return {
+        "prediction_id": prediction_id(assessment, row),
+        "account_id": account_id,
+        "as_of": instant_words(assessment.as_of),
+        "data_through": None if data_through is None else instant_words(data_through),
+        "scored_at": scored_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "horizon_days": horizon,
+        "churn": {**_target(churn, row), "change_30d": change["churn"], **_parts(why["churn"])},
+        "expansion": {
+            **_target(expansion, row),
+            "change_30d": change["expansion"],
+            **_parts(why["expansion"]),
+            "ready": bool(assessment.ready[row]),
+            "gate": gate,
+            "type": assessment.gate.type[row],
+            "reasons": _reasons(why["expansion"]),
+            "model": _model(expansion),
+        },
+        "health": _health(assessment, row),
+        "reasons": _reasons(why["churn"]),
+        "warnings": _warnings(assessment, row),
+        "model": _model(churn),
+    }
+
+
+def prediction_id(assessment: Assessment, row: int) -> str:
+    """``prd_`` and 24 hex digits of a SHA-256 over account, as_of, the account's features, the bundles and the rubric.
+
+    The same inputs give the same id; signals that arrived later, another model or another rubric give another.
+    """
+    frame = assessment.frame
+    cells = dict(zip(frame.columns, frame.iloc[row].tolist(), strict=True))
+    features = [(name, _plain(cells[name])) for name in sorted(cells) if name != "as_of"]
+    bundles = assessment.champion.bundles
+    told = [
+        instant_words(assessment.as_of),
+        features,
+        [bundles[target].fingerprint for target in TARGETS if target in bundles],
+        assessment.champion.rubric.text,
+    ]
+    return "prd_" + hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
+
+
+def instant_words(instant: datetime) -> str:
+    """A date where the instant is a UTC midnight, else the full instant with Z."""
+    utc = instant.astimezone(UTC)
+    midnight = utc == utc.replace(hour=0, minute=0, second=0, microsecond=0)
+    return utc.date().isoformat() if midnight else utc.isoformat().replace("+00:00", "Z")
+
+
+def _row_of(assessment: Assessment, account_id: str) -> int:
+    try:
+        return assessment.account_ids.index(account_id)
+    except ValueError:
+        raise UnknownAccount(
+            f"no such account is active at {instant_words(assessment.as_of)}",
+            "an account of the snapshot",
+            "check the id, or choose another date",
+        ) from None
+
+
+def _target(seen: Outlook, row: int) -> dict[str, Any]:
+    scored = seen.status[row] == SCORED
+    place = _number(seen.percentile[row])
+    points = _number(seen.points[row])
+    return {
+        "status": seen.status[row],
+        "probability": _number(seen.probability[row]),
+        "interval": [float(seen.low[row]), float(seen.high[row])] if scored else None,
+        "risk_score": None if points is None else int(points),
+        "higher_is": HIGHER_IS[seen.target],
+        "band": seen.band[row],
+        "percentile": None if place is None else math.floor(place + 0.5),
+    }
+
+
+def _explained(seen: Outlook, row: int) -> Explained | None:
+    if seen.explanation is None or seen.status[row] != SCORED:
+        return None
+    return seen.explanation.explain([row])[0]
+
+
+def _parts(why: Explained | None) -> dict[str, Any]:
+    if why is None:
+        return {"explained": None}
+    return {"explained": {"base_log_odds": why.base, "rest_log_odds": why.rest, "raw_log_odds": why.raw}}
+
+
+def _reasons(why: Explained | None) -> list[dict[str, Any]]:
+    return [] if why is None else [asdict(reason) for reason in why.reasons]
+
+
+def _change(
+    assessment: Assessment, target: Target, row: int, earlier: Assessment | None, account_id: str
+) -> float | None:
+    if earlier is None:
+        return None
+    days = (assessment.as_of - earlier.as_of) / pd.Timedelta(days=1)
+    if abs(days - CHANGE_DAYS) > CHANGE_TOLERANCE_DAYS:
+        raise ValueError(f"the earlier assessment is {days:g} days older, not about {CHANGE_DAYS}")
+    now, then = assessment.outlooks[target], earlier.outlooks[target]
+    if now.version != then.version or account_id not in earlier.account_ids:
+        return None
+    return _number(now.probability[row] - then.probability[earlier.account_ids.index(account_id)])
+
+
+def _health(assessment: Assessment, row: int) -> dict[str, Any]:
+    health, rubric = assessment.health, assessment.champion.rubric
+    dimensions = {name: _number(points) for name, points in health.dimensions.iloc[row].items()}
+    return {
+        "score": _number(health.score.iloc[row]),
+        "higher_is": "better",
+        "band": health.band.iloc[row],
+        "rubric": rubric.name,
+        "rubric_version": rubric.version,
+        "agreement": assessment.agreement[row],
+        "coverage": float(health.coverage.iloc[row]),
+        "dimensions": {name: None if points is None else round(points, 1) for name, points in dimensions.items()},
+    }
+
+
+def _warnings(assessment: Assessment, row: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"code": f"{table}_feed_stale", "days": days} for table, days in assessment.stale.items()
+    ]
+    seen = assessment.outlooks.values()
+    if missing := sorted({name for each in seen for name in each.missing}):
+        found.append({"code": "features_missing", "features": missing})
+    unseen = {name for each in seen for name, rows in each.unseen.items() if rows[row]}
+    found += [{"code": "unknown_category", "feature": name} for name in sorted(unseen)]
+    if assessment.health.band.iloc[row] == INSUFFICIENT:
+        found.append({"code": "health_insufficient_data", "coverage": float(assessment.health.coverage.iloc[row])})
+    return found
+
+
+def _model(seen: Outlook) -> dict[str, str | None] | None:
+    return None if seen.bundle is None else {"name": seen.target, "version": seen.version, "alias": "champion"}
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _plain(value: Any) -> str | None:
+    """A cell as text, the same for the same value whatever the column's type; None for every kind of null."""
+    if value is None or pd.isna(value):
+        return None
+    return value if isinstance(value, str) else repr(float(value))

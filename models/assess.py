@@ -1,0 +1,186 @@
+"""A portfolio judged as a whole: both targets, the health score, the gate and the reasons, from one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.errors import BadRequest
+from models.champion import Champion
+from models.columns import number_column
+from models.explain import TOP
+from models.gate import Gate, gate
+from models.outlook import SCORED, Outlook, Texts, no_model, outlook
+from models.peers import Peers
+from models.rubric import HealthScores
+from models.segments import ARR_FEATURE, segment_of
+from models.targets import TARGETS, Target
+
+if TYPE_CHECKING:
+    from features.feature import Feature
+
+KEYS = ("account_id", "as_of")
+
+#: The bands of model and health score, side by side from good to bad, to see where they disagree.
+CHURN_ORDER: dict[str, int] = {"low": 0, "medium": 1, "high": 2}
+HEALTH_ORDER: dict[str, int] = {"green": 0, "yellow": 1, "red": 2}
+
+#: A feed whose newest event is older than this many days at as_of is named in a warning.
+STALE_AFTER_DAYS = 14
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What is said of n accounts at one as_of, in the order of their account_id.
+
+    Parameters
+    ----------
+    frame : the snapshot's rows, sorted by account_id.
+    as_of : the instant of the snapshot, UTC.
+    outlooks : one per target.
+    health : the health scores.
+    gate, ready : the expansion gate, and whether expansion may be proposed (bool, shape (n,)).
+    stale : days since the newest event of each stale feed, by table.
+    """
+
+    champion: Champion
+    frame: pd.DataFrame
+    as_of: pd.Timestamp
+    outlooks: Mapping[Target, Outlook]
+    health: HealthScores
+    gate: Gate
+    ready: npt.NDArray[np.bool_]
+    stale: Mapping[str, int]
+
+    @cached_property
+    def account_ids(self) -> list[str]:
+        """The accounts, sorted."""
+        return [str(account) for account in self.frame["account_id"]]
+
+    @cached_property
+    def agreement(self) -> Texts:
+        """Whether model and health score fall into the same of three bands: agree, model_worse or model_better (the
+        model's view of the account is the worse or the better one); None where either says nothing. Shape (n,)."""
+        out = np.full(len(self.frame), None, dtype=object)
+        for row, (risk, health) in enumerate(zip(self.outlooks["churn"].band, self.health.band, strict=True)):
+            if risk in CHURN_ORDER and health in HEALTH_ORDER:
+                further = CHURN_ORDER[risk] - HEALTH_ORDER[health]
+                out[row] = "agree" if further == 0 else "model_worse" if further > 0 else "model_better"
+        return out
+
+    def rows(self) -> pd.DataFrame:
+        """One flat row per account, for a CRM or a spreadsheet.
+
+        Per target: status (text), probability, low and high (0 to 1), risk_score (whole points), band; then
+        expansion_ready (bool), the health score, its band and rubric, the texts of the churn model's reasons, and the
+        models' versions. Unknown is null.
+        """
+        columns: dict[str, object] = {"account_id": self.account_ids, "as_of": self.frame["as_of"]}
+        for target in TARGETS:
+            seen = self.outlooks[target]
+            columns |= {
+                f"{target}_status": _text(seen.status),
+                f"{target}_probability": seen.probability,
+                f"{target}_low": seen.low,
+                f"{target}_high": seen.high,
+                f"{target}_risk_score": pd.Series(seen.points).astype("Int64"),
+                f"{target}_band": _text(seen.band),
+            }
+        columns |= {
+            "expansion_ready": self.ready,
+            "health_score": self.health.score.to_numpy(),
+            "health_band": _text(self.health.band.to_numpy(dtype=object)),
+            "health_rubric": _text(np.full(len(self.frame), self.champion.rubric.name, dtype=object)),
+        }
+        texts = self._reason_texts()
+        columns |= {f"reason_{k + 1}": _text(texts[:, k]) for k in range(TOP)}
+        for target in TARGETS:
+            version = np.full(len(self.frame), self.outlooks[target].version, dtype=object)
+            columns[f"{target}_model_version"] = _text(version)
+        return pd.DataFrame(columns)
+
+    def _reason_texts(self) -> Texts:
+        out = np.full((len(self.frame), TOP), None, dtype=object)
+        seen = self.outlooks["churn"]
+        if seen.explanation is not None:
+            rows = np.flatnonzero(seen.status == SCORED)
+            for row, explained in zip(rows, seen.explanation.explain(rows), strict=True):
+                for k, reason in enumerate(explained.reasons):
+                    out[row, k] = reason.text
+        return out
+
+
+def assess(
+    frame: pd.DataFrame,
+    champion: Champion,
+    peers: Peers | None = None,
+    *,
+    feeds: Mapping[str, datetime | None] | None = None,
+    catalogue: Mapping[str, Feature] | None = None,
+) -> Assessment:
+    """Judge every account of one snapshot.
+
+    Parameters
+    ----------
+    frame : account_id, as_of (one and the same) and the features, one row per account, in any order.
+    champion : the bundles and the rubric; a target without a bundle is answered with status no_model.
+    peers : what to compare with, for accounts that come alone (`Champion.peers`). Without it the rows are taken for the
+        whole portfolio and compared with each other.
+    feeds : the newest event known of each table, UTC; a table whose newest is over 14 days old is warned of.
+    catalogue : the features; the project's own if not given.
+
+    Raises
+    ------
+    BadRequest : no rows, several as_ofs, an account twice, or a column that cannot be read.
+    """
+    if catalogue is None:
+        from features.catalogue import CATALOGUE  # Not at import: the catalogue brings the query engine with it.
+
+        catalogue = CATALOGUE
+    _check(frame)
+    frame = frame.sort_values("account_id", kind="stable").reset_index(drop=True)
+    as_of = pd.Timestamp(frame["as_of"].iloc[0])
+    numbers = [name for name, feature in catalogue.items() if feature.kind == "number"]
+    compared = peers if peers is not None else Peers.of(frame, numbers)
+    segments = segment_of(number_column(frame, ARR_FEATURE))
+    outlooks: dict[Target, Outlook] = {}
+    for target in TARGETS:
+        bundle = champion.bundles.get(target)
+        outlooks[target] = (
+            no_model(target, len(frame))
+            if bundle is None
+            else outlook(frame, bundle, compared, segments, peers is None, catalogue)
+        )
+    health = champion.rubric.score(frame, peers)
+    gated = gate(frame, health.band, compared, segments)
+    ready = gated.ready(outlooks["expansion"].band)
+    return Assessment(champion, frame, as_of, outlooks, health, gated, ready, _stale(as_of, feeds or {}))
+
+
+def _check(frame: pd.DataFrame) -> None:
+    if missing := [key for key in KEYS if key not in frame]:
+        raise BadRequest(f"the table lacks {', '.join(missing)}", "a snapshot", "build it with `renewcast snapshot`")
+    if frame.empty:
+        raise BadRequest("no account is active at this date", "at least one account", "choose another date")
+    if frame["as_of"].nunique(dropna=False) != 1 or frame["as_of"].isna().any():
+        raise BadRequest("the table holds several dates, or none", "one as_of for all rows", "give one date at a time")
+    if not isinstance(frame["as_of"].dtype, pd.DatetimeTZDtype):
+        raise BadRequest("as_of is not a column of instants with a zone", "datetimes in UTC", "convert it to UTC")
+    if repeated := int(frame["account_id"].duplicated().sum()):
+        raise BadRequest(f"{repeated} rows repeat an account", "each account once", "remove the repeated rows")
+
+
+def _stale(as_of: pd.Timestamp, feeds: Mapping[str, datetime | None]) -> dict[str, int]:
+    ages = {table: (as_of - pd.Timestamp(newest)).days for table, newest in sorted(feeds.items()) if newest is not None}
+    return {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}
+
+
+def _text(values: Texts) -> pd.Series[str]:
+    return pd.Series(values, dtype="str")

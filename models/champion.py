@@ -1,0 +1,146 @@
+"""The champion: which bundles answer now. One small file points to them and is replaced in one step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from features.errors import BundleError, HomeError
+from models.atomic import write_file
+from models.bundle import Bundle, load_bundle
+from models.home import Home
+from models.peers import Peers
+from models.rubric import DEFAULT_RUBRIC, Rubric, load_rubric
+from models.scorer import ScorerError, read_bounded, read_json
+from models.targets import TARGETS, Target
+
+if TYPE_CHECKING:
+    from features.feature import Feature
+
+#: A larger pointer file (bytes) is not one.
+SIZE_LIMIT = 2**16
+
+
+class Pointed(BaseModel):
+    """One target's champion: its version, and its folder relative to the home, with forward slashes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: str
+    folder: Annotated[str, Field(pattern=r"^bundles/[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$")]
+
+
+class Pointer(BaseModel):
+    """``champion.json``: a target without an entry has no model. ``rubric`` names the health score in use."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    churn: Pointed | None = None
+    expansion: Pointed | None = None
+    promoted_at: AwareDatetime
+    rubric: str = DEFAULT_RUBRIC
+
+    def of(self, target: Target) -> Pointed | None:
+        """The entry of one target."""
+        return {"churn": self.churn, "expansion": self.expansion}[target]
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The bundles that answer, by target (one may be missing), and the rubric of the health score."""
+
+    bundles: Mapping[Target, Bundle]
+    rubric: Rubric
+
+    @property
+    def peers(self) -> Peers | None:
+        """What an account that comes alone is compared with: the training portfolio of the churn model, or else of
+        the expansion model; None without any model."""
+        return next((self.bundles[target].peers for target in TARGETS if target in self.bundles), None)
+
+
+def point_to(home: Home, bundle: Bundle) -> Pointed:
+    """The entry for a bundle that lies in the home.
+
+    Raises
+    ------
+    HomeError : it lies elsewhere.
+    """
+    try:
+        folder = PurePosixPath(bundle.folder.absolute().relative_to(home.root))
+        return Pointed(version=bundle.manifest.version, folder=str(folder))
+    except (ValueError, ValidationError) as error:
+        raise HomeError(
+            f"the bundle {bundle.folder} is not one of the home",
+            f"a folder {home.bundles}/<target>/<version>",
+            "move it",
+        ) from error
+
+
+def write_pointer(home: Home, pointer: Pointer) -> None:
+    """Make these bundles the champion, in one step: a reader sees the old file or the new one.
+
+    Raises
+    ------
+    HomeError : the home cannot be written.
+    """
+    told = pointer.model_dump(mode="json", exclude_none=True)
+    write_file(home.champion_file, json.dumps(told, indent=1, sort_keys=True) + "\n")
+
+
+def read_pointer(home: Home) -> Pointer | None:
+    """Read ``champion.json``; None where nothing was promoted yet.
+
+    Raises
+    ------
+    BundleError : it is there but broken.
+    """
+    file = home.champion_file
+    if not file.exists():
+        return None
+    cure = "promote a model again"
+    try:
+        content = read_bounded(file, SIZE_LIMIT)
+        read_json(content, file.name)
+        return Pointer.model_validate_json(content)
+    except ScorerError as error:
+        raise BundleError(f"{file}: {error}", "the pointer that promotion writes", cure) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{file}: key {key}: {first['msg']}", "the pointer that promotion writes", cure) from error
+
+
+def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) -> Champion:
+    """Load what ``champion.json`` points to. Without the file there is no model, only the default rubric.
+
+    The rubric is the one that a bundle carries under the pointer's name, so that an answer can be given again after
+    the shipped file was edited; without such a bundle, the shipped one.
+
+    Raises
+    ------
+    BundleError : the pointer or a bundle is broken, or a bundle is not the version pointed to.
+    """
+    pointer = read_pointer(home)
+    if pointer is None:
+        return Champion({}, load_rubric(DEFAULT_RUBRIC, catalogue))
+    bundles: dict[Target, Bundle] = {}
+    for target in TARGETS:
+        pointed = pointer.of(target)
+        if pointed is None:
+            continue
+        bundle = load_bundle(home.root / pointed.folder, target, catalogue)
+        if bundle.manifest.version != pointed.version:
+            raise BundleError(
+                f"{bundle.folder} holds version {bundle.manifest.version}",
+                f"version {pointed.version}, as {home.champion_file} says",
+                "promote a model again",
+            )
+        bundles[target] = bundle
+    carried = (bundle.rubric for bundle in bundles.values() if bundle.rubric.name == pointer.rubric)
+    return Champion(bundles, next(carried, None) or load_rubric(pointer.rubric, catalogue))

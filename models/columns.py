@@ -1,0 +1,31 @@
+"""One number of every account, whether or not the table has it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.errors import BadRequest
+
+
+def number_column(frame: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:
+    """The column ``name`` as float64, shape (n,).
+
+    NaN where it is null or infinite, and throughout where there is no such column.
+
+    Raises
+    ------
+    BadRequest : the column holds something else than numbers, or is there twice.
+    """
+    times = list(frame.columns).count(name)
+    if times == 0:
+        return np.full(len(frame), np.nan)
+    if times > 1:
+        raise BadRequest(f"column {name} is there {times} times", "each column once")
+    try:
+        numbers = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        # The reason is left out: it repeats the value.
+        raise BadRequest(f"column {name} holds something that is not a number", "numbers or nulls") from None
+    return np.where(np.isfinite(numbers), numbers, np.nan)

@@ -1,0 +1,126 @@
+"""One target's predictions for a portfolio: probability, interval, risk score, band, place, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.errors import BadRequest
+from models.bands import risk_band, risk_score, whole_points
+from models.bundle import Bundle
+from models.columns import number_column
+from models.explain import Explanation
+from models.peers import Peers
+from models.percentiles import midrank
+from models.scorer import ScorerError
+from models.targets import Target
+
+if TYPE_CHECKING:
+    from features.feature import Feature
+
+SCORED, INSUFFICIENT_HISTORY, NO_MODEL = "scored", "insufficient_history", "no_model"
+
+#: A customer for fewer days than this has not filled the shortest window, so that its numbers say nothing yet.
+MINIMUM_TENURE_DAYS = 7
+TENURE_FEATURE = "contract.tenure_days"
+
+Floats = npt.NDArray[np.float64]
+Texts = npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """One target for n accounts, every array of shape (n,).
+
+    ``status`` is scored, insufficient_history or no_model. Where it is not scored the numbers are NaN and the band
+    None. ``probability``, ``low`` and ``high`` (80% interval) are 0 to 1; ``points`` whole risk points, 0 to 100;
+    ``percentile`` the place in the portfolio, 0 to 100, higher for a higher probability, NaN where there is no
+    portfolio to compare with. ``missing`` names features that the table had no column for; ``unseen`` tells, per
+    categorical feature, the rows whose value the model never saw.
+    """
+
+    target: Target
+    bundle: Bundle | None
+    status: Texts
+    probability: Floats
+    low: Floats
+    high: Floats
+    points: Floats
+    band: Texts
+    percentile: Floats
+    explanation: Explanation | None
+    missing: tuple[str, ...]
+    unseen: Mapping[str, npt.NDArray[np.bool_]]
+
+    @property
+    def version(self) -> str | None:
+        """The bundle's version; None without a model."""
+        return None if self.bundle is None else self.bundle.manifest.version
+
+
+def no_model(target: Target, accounts: int) -> Outlook:
+    """What is said where no bundle was promoted: no number at all."""
+    nothing, nobody = np.full(accounts, np.nan), np.full(accounts, None, dtype=object)
+    status = np.full(accounts, NO_MODEL, dtype=object)
+    return Outlook(target, None, status, nothing, nothing, nothing, nothing, nobody, nothing, None, (), {})
+
+
+def outlook(
+    frame: pd.DataFrame,
+    bundle: Bundle,
+    peers: Peers,
+    segments: Texts,
+    is_portfolio: bool,
+    catalogue: Mapping[str, Feature],
+) -> Outlook:
+    """Score every account with one bundle.
+
+    Parameters
+    ----------
+    frame : one row per account, all of one as_of.
+    peers, segments : for the reasons' comparison with comparable accounts.
+    is_portfolio : whether the rows are a whole portfolio, within which a place has a meaning.
+
+    Raises
+    ------
+    BadRequest : a column cannot be read as what the model needs.
+    """
+    scorer = bundle.scorer
+    try:
+        encoded = scorer.encode(frame)
+    except ScorerError as error:
+        raise BadRequest(str(error), "columns as in a snapshot", "build the table with `renewcast snapshot`") from error
+    # Unknown tenure does not compare as less, so that it never takes an answer away.
+    scored = ~(number_column(frame, TENURE_FEATURE) < MINIMUM_TENURE_DAYS)
+    raw = scorer.raw(encoded.matrix)
+    p, low, high = (np.where(scored, values, np.nan) for values in scorer.calibrate(raw))
+    points = whole_points(risk_score(p, bundle.manifest.base_rate))
+    target = bundle.manifest.target
+    return Outlook(
+        target,
+        bundle,
+        np.where(scored, SCORED, INSUFFICIENT_HISTORY).astype(object),
+        p,
+        low,
+        high,
+        points,
+        risk_band(points),
+        midrank(p) if is_portfolio else np.full(len(frame), np.nan),
+        Explanation(
+            target,
+            frame,
+            scorer.features,
+            raw,
+            lambda rows: scorer.contributions(encoded.matrix[rows]),
+            peers,
+            segments,
+            catalogue,
+        ),
+        encoded.missing,
+        encoded.unseen,
+    )

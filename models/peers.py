@@ -1,0 +1,160 @@
+"""Peers: how each feature is spread over comparable accounts, so that one account alone can be compared.
+
+Kept as a few quantiles per feature, over the whole portfolio and per ARR segment: no account can be read back from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.columns import number_column
+from models.segments import ARR_FEATURE, MINIMUM_COMPARABLE, SEGMENT_NAMES, WHOLE_PORTFOLIO, segment_of
+
+#: The quantile levels kept: 0, 0.05, ... 1.
+LEVELS: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 21)
+
+GROUPS: tuple[str, ...] = (WHOLE_PORTFOLIO, *SEGMENT_NAMES)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One feature over one group of accounts.
+
+    ``known`` accounts have a value; ``mean`` is theirs; ``quantiles`` are their values at LEVELS (never falling).
+    """
+
+    known: int
+    mean: float
+    quantiles: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The value that half of the accounts do not exceed, in the feature's unit."""
+        return self.quantiles[len(self.quantiles) // 2]
+
+    def percentile(self, value: float) -> float:
+        """Where ``value`` stands, 0 to 100: between two quantiles on the line that joins them, on a plateau of equal
+        quantiles in its middle, outside at 0 or 100. NaN for NaN."""
+        if np.isnan(value):
+            return float("nan")
+        quantiles = np.asarray(self.quantiles)
+        left = int(np.searchsorted(quantiles, value, side="left"))
+        right = int(np.searchsorted(quantiles, value, side="right"))
+        if left < right:
+            return float(100.0 * (LEVELS[left] + LEVELS[right - 1]) / 2.0)
+        return float(100.0 * np.interp(value, quantiles, LEVELS))
+
+
+@dataclass(frozen=True)
+class Peers:
+    """A portfolio at one as_of, as spreads per group and feature."""
+
+    accounts: Mapping[str, int]
+    spreads: Mapping[str, Mapping[str, Spread]]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, features: Iterable[str]) -> Self:
+        """Summarise a portfolio.
+
+        Parameters
+        ----------
+        frame : one row per account at one as_of, with ``contract.arr`` for the segments (without it there is only the
+            whole portfolio).
+        features : the numeric features to keep; those that the frame lacks, or has no value of, are left out.
+        """
+        segments = segment_of(number_column(frame, ARR_FEATURE))
+        wanted = [name for name in features if name in frame]
+        members = {group: segments == group for group in SEGMENT_NAMES} | {WHOLE_PORTFOLIO: np.ones(len(frame), bool)}
+        spreads: dict[str, dict[str, Spread]] = {group: {} for group in GROUPS}
+        for name in wanted:
+            values = number_column(frame, name)
+            for group in GROUPS:
+                # Sorted, so that neither the mean nor anything else depends on the order of the rows.
+                known = np.sort(values[members[group] & np.isfinite(values)])
+                if known.size:
+                    quantiles = np.maximum.accumulate(np.quantile(known, LEVELS))
+                    spreads[group][name] = Spread(known.size, float(known.mean()), tuple(map(float, quantiles)))
+        return cls({group: int(members[group].sum()) for group in GROUPS}, spreads)
+
+    def spread(self, feature: str, segment: str | None) -> Spread | None:
+        """The feature's spread over comparable accounts: those of the segment where at least MINIMUM_COMPARABLE of
+        them have a value, else the whole portfolio; None where nobody has one."""
+        if segment is not None:
+            own = self.spreads[segment].get(feature)
+            if own is not None and own.known >= MINIMUM_COMPARABLE:
+                return own
+        return self.spreads[WHOLE_PORTFOLIO].get(feature)
+
+    def percentile(self, feature: str, values: npt.ArrayLike, segments: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """The percentile of each account's value among comparable accounts, 0 to 100.
+
+        Parameters
+        ----------
+        feature : the name; without a spread every percentile is NaN.
+        values, segments : the accounts' values (NaN unknown) and segments (None unknown), shape (n,).
+        """
+        x = np.asarray(values, dtype=np.float64)
+        found = (self.spread(feature, segment) for segment in segments)
+        return np.array([np.nan if s is None else s.percentile(v) for s, v in zip(found, x, strict=True)], dtype=float)
+
+    def typical(
+        self, feature: str, segments: npt.NDArray[Any], what: Literal["mean", "median"]
+    ) -> npt.NDArray[np.float64]:
+        """The mean or the median of each account's comparable accounts, in the feature's unit, shape (n,); NaN where
+        nobody has a value. ``segments`` as in `percentile`."""
+        out = np.full(len(segments), np.nan)
+        for segment in (None, *SEGMENT_NAMES):
+            spread = self.spread(feature, segment)
+            if spread is not None:
+                out[segments == segment] = spread.mean if what == "mean" else spread.median
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data for ``schema.json``."""
+        return {
+            "levels": [float(level) for level in LEVELS],
+            "groups": {
+                group: {
+                    "accounts": self.accounts[group],
+                    "features": {
+                        name: {"known": s.known, "mean": s.mean, "quantiles": list(s.quantiles)}
+                        for name, s in self.spreads[group].items()
+                    },
+                }
+                for group in GROUPS
+            },
+        }
+
+    @classmethod
+    def from_json(cls, stored: Any) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError : it has another shape; the message names the place.
+        """
+        try:
+            if not np.allclose(stored["levels"], LEVELS, rtol=0.0, atol=1e-12):
+                raise ValueError("other quantile levels")
+            groups = {group: stored["groups"][group] for group in GROUPS}
+            spreads = {
+                group: {
+                    name: Spread(int(s["known"]), float(s["mean"]), tuple(float(q) for q in s["quantiles"]))
+                    for name, s in held["features"].items()
+                }
+                for group, held in groups.items()
+            }
+            accounts = {group: int(held["accounts"]) for group, held in groups.items()}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"something is missing or of another kind ({type(error).__name__}: {error})") from error
+        for group, held in spreads.items():
+            for name, spread in held.items():
+                if len(spread.quantiles) != len(LEVELS) or np.any(np.diff(spread.quantiles) < 0):
+                    raise ValueError(f"the quantiles of {name} in group {group} are not {len(LEVELS)} rising numbers")
+        return cls(accounts, spreads)

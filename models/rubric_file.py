@@ -1,0 +1,193 @@
+"""A rubric's file: its shape, and the checks that a person who edits it relies on."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from features.errors import RenewcastError
+
+GradeName = Literal["green", "yellow", "red"]
+Points = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+#: The weights of the dimensions sum to 100 up to this.
+WEIGHT_TOLERANCE = 1e-6
+#: A larger file (bytes) is not a rubric.
+SIZE_LIMIT = 1 * 2**20
+
+
+class RubricError(RenewcastError):
+    """A rubric file that cannot be read, or that breaks the rules of its format."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Step(_Part):
+    """Values at least ``from`` (higher is better) or at most ``up_to`` (lower is better) earn these points."""
+
+    grade: GradeName
+    points: Points
+    at_least: float | None = Field(default=None, alias="from", allow_inf_nan=False)
+    up_to: float | None = Field(default=None, allow_inf_nan=False)
+
+
+class _Signal(_Part):
+    feature: str
+    weight: Weight
+    better: Literal["higher", "lower"]
+
+
+class PercentileSignal(_Signal):
+    """A feature graded by its place among comparable accounts: green above one percentile, yellow from another."""
+
+    grade: Literal["percentile"]
+    green_above: Points
+    yellow_from: Points
+
+
+class StepsSignal(_Signal):
+    """A feature graded by its own value: the first step whose bound it meets, best first; the last has no bound."""
+
+    grade: Literal["steps"]
+    steps: Annotated[tuple[Step, ...], Field(strict=False, min_length=1)]
+
+
+Signal = PercentileSignal | StepsSignal
+
+
+class Dimension(_Part):
+    """A dimension: its weight of 100 and its signals."""
+
+    name: str
+    weight: Weight
+    signals: Annotated[tuple[Annotated[Signal, Field(discriminator="grade")], ...], Field(strict=False, min_length=1)]
+
+
+class Bands(_Part):
+    """The score at which each band begins; it ends where the next higher one begins, green at 100."""
+
+    green: Points
+    yellow: Points
+    red: Points
+
+
+class RubricFile(_Part):
+    """All that a rubric's file says."""
+
+    name: str
+    version: str
+    minimum_coverage: Annotated[float, Field(ge=0, le=1)]
+    bands: Bands
+    dimensions: Annotated[tuple[Dimension, ...], Field(strict=False, min_length=1)]
+
+
+def read_rubric_file(path: Path) -> str:
+    """The text of a rubric's file.
+
+    Raises
+    ------
+    RubricError : there is none, it cannot be read, or it is too large.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(SIZE_LIMIT + 1)
+        text = content.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RubricError(f"the rubric {path} cannot be read: {error}", "a TOML file in UTF-8") from error
+    if len(content) > SIZE_LIMIT:
+        raise RubricError(f"the rubric {path} is larger than {SIZE_LIMIT:,} bytes", "a short TOML file")
+    return text
+
+
+def parse_rubric(text: str, file: str, features: Collection[str]) -> RubricFile:
+    """Read and check a rubric.
+
+    Parameters
+    ----------
+    text : the TOML.
+    file : its name, for messages.
+    features : the numeric features of the catalogue, which signals may name.
+
+    Raises
+    ------
+    RubricError : names file, key and cure.
+    """
+    try:
+        rubric = RubricFile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise RubricError(f"{file} is not TOML: {error}", cure="mend the line that is named") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        # pydantic puts the kind of a signal into its path, after dimensions.<n>.signals.<n>.
+        key = ".".join(str(part) for place, part in enumerate(first["loc"]) if place != 4)
+        raise RubricError(f"{file}: key {key}: {first['msg']}", cure=f"correct {key}") from error
+    _check_weights(rubric, file)
+    bands = rubric.bands
+    if not (bands.green > bands.yellow > bands.red == 0):
+        raise RubricError(
+            f"{file}: key bands: they begin at {bands.green:g}, {bands.yellow:g} and {bands.red:g}",
+            "green above yellow above red, and red = 0, so that every score from 0 to 100 has a band",
+            "correct bands",
+        )
+    for d, dimension in enumerate(rubric.dimensions):
+        for s, signal in enumerate(dimension.signals):
+            _check_signal(signal, file, f"dimensions.{d}.signals.{s}", features)
+    return rubric
+
+
+def _check_weights(rubric: RubricFile, file: str) -> None:
+    names = [dimension.name for dimension in rubric.dimensions]
+    signals = [signal.feature for dimension in rubric.dimensions for signal in dimension.signals]
+    for key, found in (("dimensions.name", names), ("dimensions.signals.feature", signals)):
+        if twice := sorted({name for name in found if found.count(name) > 1}):
+            raise RubricError(
+                f"{file}: key {key}: {', '.join(twice)} is there twice", "each once", "remove one of them"
+            )
+    total = sum(dimension.weight for dimension in rubric.dimensions)
+    if abs(total - 100.0) > WEIGHT_TOLERANCE:
+        raise RubricError(
+            f"{file}: key dimensions.weight: the weights sum to {total:g}", "a sum of 100", "change the weights"
+        )
+
+
+def _check_signal(signal: Signal, file: str, key: str, features: Collection[str]) -> None:
+    if signal.feature not in features:
+        raise RubricError(
+            f"{file}: key {key}.feature: the catalogue has no number called {signal.feature}",
+            "a numeric feature of the catalogue",
+            "use one of its names, or remove the signal",
+        )
+    if isinstance(signal, StepsSignal):
+        _check_steps(signal, file, f"{key}.steps")
+    elif signal.green_above <= signal.yellow_from:
+        raise RubricError(
+            f"{file}: key {key}.green_above: not above yellow_from", "green_above over yellow_from", f"correct {key}"
+        )
+
+
+def _check_steps(signal: StepsSignal, file: str, key: str) -> None:
+    higher = signal.better == "higher"
+    bound, other = ("from", "up_to") if higher else ("up_to", "from")
+    bounds = [step.at_least if higher else step.up_to for step in signal.steps]
+    others = [step.up_to if higher else step.at_least for step in signal.steps]
+    if any(value is not None for value in others):
+        raise RubricError(f"{file}: key {key}: {signal.better} is better, yet {other} is used", cure=f"use {bound}")
+    if bounds[-1] is not None or any(value is None for value in bounds[:-1]):
+        raise RubricError(
+            f"{file}: key {key}: the wrong steps have a bound",
+            f"{bound} on every step but the last, which takes the rest",
+            f"correct {key}",
+        )
+    for one, two in pairwise(value for value in bounds if value is not None):
+        if (one <= two) if higher else (one >= two):
+            raise RubricError(f"{file}: key {key}: the bounds are out of order", "the best step first", f"sort {key}")
+    if any(one.points < two.points for one, two in pairwise(signal.steps)):
+        raise RubricError(f"{file}: key {key}: a better step earns fewer points", "never fewer", f"correct {key}")

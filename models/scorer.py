@@ -1,0 +1,350 @@
+"""Signals of accounts in, log-odds, contributions and calibrated probabilities out.
+
+This one file needs only Python, numpy and LightGBM: it travels with a registered model and is loaded from there, so
+that a scoring server elsewhere and our own service answer alike. It therefore imports nothing of ours.
+
+A bundle's three files that it reads are plain data: ``model.txt`` (LightGBM's text), ``calibrator.json`` and
+``schema.json``. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+#: No probability is told as certain.
+SMALLEST_PROBABILITY = 1e-6
+#: The interval runs from this quantile of the resampled calibrators to that one: 80% of them lie inside.
+INTERVAL = (0.1, 0.9)
+#: A 10th percentile over fewer resamples than this would be made up.
+MINIMUM_RESAMPLES = 10
+#: base + sum of the contributions must give the raw score to this precision.
+ADDS_UP_WITHIN = 1e-6
+#: Files larger than this (bytes) are not read.
+MODEL_LIMIT = 256 * 2**20
+JSON_LIMIT = 32 * 2**20
+#: Up to this number of rows one thread is quicker than several.
+FEW_ROWS = 512
+#: So many rows are calibrated at once, to bound the memory.
+MANY_ROWS = 8192
+
+PARAMETERS = {"sigmoid": ("a", "b"), "beta": ("a", "b", "c"), "isotonic": ("x", "y")}
+
+
+class ScorerError(ValueError):
+    """A model, calibrator, schema or table that cannot be scored with; the message says which and why."""
+
+
+class Encoded(NamedTuple):
+    """A table made ready for the booster.
+
+    ``matrix`` is float64 of shape (n, features), NaN where unknown; ``missing`` names the schema's features that the
+    table has no column for; ``unseen`` tells, for each categorical feature with values that the model never saw, in
+    which rows (bool, shape (n,)).
+    """
+
+    matrix: Floats
+    missing: tuple[str, ...]
+    unseen: Mapping[str, npt.NDArray[np.bool_]]
+
+
+class Calibrated(NamedTuple):
+    """Probabilities with their 80% interval, float64 of shape (n,) each, low <= probability <= high."""
+
+    probability: Floats
+    low: Floats
+    high: Floats
+
+
+class Scorer:
+    """A booster, its schema and its calibrator. Use `load` or `from_texts`; it is never changed afterwards.
+
+    The answer for a row does not depend on the other rows: alone or in a batch it is the same to the last bit.
+    """
+
+    def __init__(self, booster: lightgbm.Booster, schema: Mapping[str, Any], calibrator: Mapping[str, Any]) -> None:
+        self.features, self.categories = _features_of(schema)
+        self._booster = booster
+        self._calibrators = _calibrators_of(calibrator)
+        if tuple(booster.feature_name()) != self.features:
+            where = _difference(booster, self.features)
+            raise ScorerError(f"model.txt and schema.json do not name the same features in the same order: {where}")
+        if booster.num_model_per_iteration() != 1:
+            raise ScorerError("model.txt holds a model of several classes, not one of a yes or no")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Scorer:
+        """Read ``model.txt``, ``calibrator.json`` and ``schema.json`` from a folder.
+
+        Raises
+        ------
+        ScorerError : a file is missing, too large, malformed, or does not fit the others.
+        """
+        place = Path(folder)
+        return cls.from_texts(
+            read_bounded(place / "model.txt", MODEL_LIMIT).decode("utf-8", errors="replace"),
+            read_json(read_bounded(place / "schema.json", JSON_LIMIT), "schema.json"),
+            read_json(read_bounded(place / "calibrator.json", JSON_LIMIT), "calibrator.json"),
+        )
+
+    @classmethod
+    def from_texts(cls, model: str, schema: Mapping[str, Any], calibrator: Mapping[str, Any]) -> Scorer:
+        """The same from LightGBM's text and parsed JSON.
+
+        Raises
+        ------
+        ScorerError : one is malformed, or they do not fit each other.
+        """
+        lines = model.splitlines()
+        if "end of trees" not in lines:
+            raise ScorerError("model.txt is not a whole LightGBM model: its end is missing")
+        objective = next((line for line in lines if line.startswith("objective=")), "objective=?")
+        if objective.split()[0] != "objective=binary" or objective.split()[1:] not in ([], ["sigmoid:1"]):
+            raise ScorerError(f"model.txt has {objective}; only 'binary' with sigmoid:1 has log-odds as its raw score")
+        try:
+            booster = lightgbm.Booster(model_str=model)
+        except lightgbm.basic.LightGBMError as error:
+            raise ScorerError(f"model.txt cannot be read by LightGBM {lightgbm.__version__}: {error}") from error
+        return cls(booster, schema, calibrator)
+
+    def encode(self, frame: Any) -> Encoded:
+        """Conform a pandas table to the schema by column name, never by position.
+
+        Parameters
+        ----------
+        frame : pandas DataFrame of n rows. Numbers of any numeric or bool dtype; categories as strings; a null in
+            any form, or an infinite number, is unknown. Columns that the schema does not name are ignored.
+
+        Raises
+        ------
+        ScorerError : a column is there twice, or a number's column holds something else (only the column is named).
+        """
+        columns = list(frame.columns)
+        present = [name for name in self.features if name in columns]
+        for name in present:
+            if columns.count(name) > 1:
+                raise ScorerError(f"column {name} is there {columns.count(name)} times; give it once")
+        matrix = np.full((len(frame), len(self.features)), np.nan, order="C")
+        unseen: dict[str, npt.NDArray[np.bool_]] = {}
+        places = [place for place, name in enumerate(self.features) if name in columns and name not in self.categories]
+        matrix[:, places] = _numbers(frame[[self.features[place] for place in places]])
+        for name in self.categories:
+            if name in columns:
+                codes = self.categories[name]
+                coded = [codes.get(v, np.nan) if isinstance(v, str) else np.nan for v in frame[name].tolist()]
+                matrix[:, self.features.index(name)] = coded
+                strange = frame[name].notna().to_numpy(dtype=bool) & np.isnan(coded)
+                if strange.any():
+                    unseen[name] = strange
+        missing = [name for name in self.features if name not in columns]
+        return Encoded(matrix, tuple(missing), unseen)
+
+    def raw(self, matrix: Floats) -> Floats:
+        """The booster's log-odds, before calibration. ``matrix`` from `encode`, (n, features) -> (n,)."""
+        return self._predict(matrix, (len(matrix),), raw_score=True)
+
+    def contributions(self, matrix: Floats) -> Floats:
+        """What each feature adds to the log-odds (TreeSHAP, Lundberg et al. 2020, as LightGBM computes it).
+
+        ``matrix`` from `encode`, (n, features) -> (n, features + 1); the last column is the base, the same for all.
+
+        Raises
+        ------
+        ScorerError : base + sum differs from the raw score by more than 1e-6.
+        """
+        parts = self._predict(matrix, (len(matrix), len(self.features) + 1), pred_contrib=True)
+        off = float(np.abs(parts.sum(axis=1) - self.raw(matrix)).max(initial=0.0))
+        if not off <= ADDS_UP_WITHIN:
+            raise ScorerError(f"the contributions miss the raw score by {off:.3g}, more than {ADDS_UP_WITHIN:g}")
+        return parts
+
+    def calibrate(self, raw: Floats) -> Calibrated:
+        """Turn log-odds (n,) into probabilities with an 80% interval.
+
+        The probability is that of the calibrator; the interval runs from the 10th to the 90th percentile of the same
+        kind of calibrator fitted on resamples of accounts, widened to hold the probability if need be.
+        """
+        z = np.ascontiguousarray(raw, dtype=np.float64)
+        chunks = [self._calibrated(z[start : start + MANY_ROWS]) for start in range(0, max(len(z), 1), MANY_ROWS)]
+        return Calibrated(*(np.concatenate(part) for part in zip(*chunks, strict=True)))
+
+    def predict(self, frame: Any) -> Calibrated:
+        """`encode`, `raw` and `calibrate` in one go."""
+        return self.calibrate(self.raw(self.encode(frame).matrix))
+
+    def _calibrated(self, z: Floats) -> Calibrated:
+        every = np.clip(self._calibrators(z), SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
+        point, (low, high) = every[0], np.quantile(every[1:], INTERVAL, axis=0)
+        return Calibrated(point, np.minimum(low, point), np.maximum(high, point))
+
+    def _predict(self, matrix: Floats, shape: tuple[int, ...], **what: bool) -> Floats:
+        if matrix.ndim != 2 or matrix.shape[1] != len(self.features):
+            raise ScorerError(f"a matrix of shape {matrix.shape} was given; expected (n, {len(self.features)})")
+        if len(matrix) == 0:
+            return np.empty(shape)
+        threads = {"num_threads": 1} if len(matrix) <= FEW_ROWS else {}
+        answer = self._booster.predict(matrix, **what, **threads)  # type: ignore[arg-type]
+        return np.asarray(answer, dtype=np.float64).reshape(shape)
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The bytes of a file of at most ``limit`` bytes.
+
+    Raises
+    ------
+    ScorerError : it is missing, cannot be read, or is larger.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise ScorerError(f"{path.name} cannot be read: {error.strerror or error}") from error
+    if len(content) > limit:
+        raise ScorerError(f"{path.name} is larger than {limit:,} bytes")
+    return content
+
+
+def read_json(content: bytes, name: str) -> dict[str, Any]:
+    """Strict JSON: one object in UTF-8, no key twice, only finite numbers. ``name`` is the file, for the message.
+
+    Raises
+    ------
+    ScorerError : it is anything else.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({key for key, _ in pairs}) < len(pairs):
+            raise ValueError("a key is there twice")
+        return dict(pairs)
+
+    def finite(text: str) -> float:
+        if not math.isfinite(number := float(text)):
+            raise ValueError(f"{text} is not a finite number")
+        return number
+
+    try:
+        parsed = json.loads(content.decode("utf-8"), object_pairs_hook=once, parse_float=finite, parse_constant=finite)
+    except (ValueError, RecursionError) as error:
+        raise ScorerError(f"{name} is not strict JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise ScorerError(f"{name} does not hold one JSON object")
+    return parsed
+
+
+def _features_of(schema: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, dict[str, int]]]:
+    """The features in order, and for the categorical ones the code of each value: its place in the schema's list."""
+    entries = schema.get("features")
+    if not isinstance(entries, list) or not entries:
+        raise ScorerError("schema.json has no list of features")
+    names: list[str] = []
+    categories: dict[str, dict[str, int]] = {}
+    for entry in entries:
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or name in names:
+            raise ScorerError("schema.json: every feature needs a name of its own")
+        names.append(name)
+        if entry.get("kind") == "category":
+            values = entry.get("categories")
+            if (
+                not isinstance(values, list)
+                or not all(isinstance(v, str) for v in values)
+                or len(values) > len({*values})
+            ):
+                raise ScorerError(f"schema.json: feature {name} needs a list of different strings as categories")
+            categories[name] = {value: code for code, value in enumerate(values)}
+        elif entry.get("kind") != "number":
+            raise ScorerError(f"schema.json: the kind of feature {name} is neither number nor category")
+    return tuple(names), categories
+
+
+def _difference(booster: lightgbm.Booster, expected: Sequence[str]) -> str:
+    found = booster.feature_name()
+    if len(found) != len(expected):
+        return f"{len(found)} in the model, {len(expected)} in the schema"
+    first = next(i for i, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b)
+    return f"at position {first} {found[first]} in the model, {expected[first]} in the schema"
+
+
+def _numbers(frame: Any) -> Floats:
+    """The columns as float64, what is null or infinite as NaN."""
+    try:
+        numbers = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        # Which one it is; the reason is left out, since it repeats the value.
+        for name in frame.columns:
+            try:
+                frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+            except (TypeError, ValueError):
+                raise ScorerError(f"column {name} holds something that is not a number") from None
+        raise
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _calibrators_of(stored: Mapping[str, Any]) -> Callable[[Floats], Floats]:
+    """The calibrator and its resamples as one function: log-odds (n,) to probabilities (1 + resamples, n)."""
+    kind, resamples = stored.get("kind"), stored.get("resamples")
+    if kind not in PARAMETERS:
+        raise ScorerError(f"calibrator.json: its kind is none of {', '.join(PARAMETERS)}")
+    if not isinstance(resamples, list) or len(resamples) < MINIMUM_RESAMPLES:
+        raise ScorerError(f"calibrator.json: an interval needs at least {MINIMUM_RESAMPLES} resamples")
+    every = [_parameters(kind, given, where) for where, given in _named(stored.get("parameters"), resamples)]
+    if kind == "isotonic":
+        return _isotonic([(given["x"], given["y"]) for given in every])
+    columns = [np.array([given[name] for given in every])[:, None] for name in PARAMETERS[kind]]
+    return _sigmoid(*columns) if kind == "sigmoid" else _beta(*columns)
+
+
+def _named(parameters: Any, resamples: list[Any]) -> list[tuple[str, Any]]:
+    return [("parameters", parameters), *((f"resamples[{i}]", given) for i, given in enumerate(resamples))]
+
+
+def _parameters(kind: str, given: Any, where: str) -> dict[str, Floats]:
+    """The parameters as arrays, checked to make a calibrator that never falls as the log-odds rise."""
+    wanted = PARAMETERS[kind]
+    if not isinstance(given, dict) or set(given) != set(wanted):
+        raise ScorerError(f"calibrator.json: {where} of kind {kind} must hold {', '.join(wanted)} and nothing else")
+    if kind == "isotonic" and not all(isinstance(value, list) for value in given.values()):
+        raise ScorerError(f"calibrator.json: {where} of kind isotonic must hold lists")
+    listed = [v for name in wanted for v in (given[name] if kind == "isotonic" else [given[name]])]
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in listed):
+        raise ScorerError(f"calibrator.json: {where} holds something that is not a number")
+    found = {name: np.asarray(given[name], dtype=np.float64) for name in wanted}
+    if not all(np.isfinite(value).all() for value in found.values()):
+        raise ScorerError(f"calibrator.json: {where} holds a number that is not finite")
+    if kind == "isotonic":
+        x, y = found["x"], found["y"]
+        if x.shape != y.shape or x.size == 0:
+            raise ScorerError(f"calibrator.json: {where} needs x and y of one length")
+        if (np.diff(x) <= 0).any() or (np.diff(y) < 0).any() or y[0] < 0 or y[-1] > 1:
+            raise ScorerError(f"calibrator.json: {where} needs x rising and y never falling within 0 to 1")
+    elif any(found[name] < 0 for name in wanted[:-1]):
+        raise ScorerError(f"calibrator.json: {where} would turn the ranking round: {wanted[:-1]} must not be negative")
+    return found
+
+
+def _sigmoid(a: Floats, b: Floats) -> Callable[[Floats], Floats]:
+    """Platt 1999: 1 / (1 + exp(-(a z + b))) with z the log-odds and a >= 0."""
+    return lambda z: _logistic(a * z + b)
+
+
+def _beta(a: Floats, b: Floats, c: Floats) -> Callable[[Floats], Floats]:
+    """Kull, Silva Filho and Flach 2017: log-odds c + a log p - b log(1 - p), p the raw probability, a and b >= 0."""
+    return lambda z: _logistic(c - a * np.logaddexp(0.0, -z) + b * np.logaddexp(0.0, z))
+
+
+def _isotonic(points: Sequence[tuple[Floats, Floats]]) -> Callable[[Floats], Floats]:
+    """Zadrozny and Elkan 2002: linear between the points (x log-odds, y probability), level beyond the outermost."""
+    return lambda z: np.stack([np.interp(z, x, y) for x, y in points])
+
+
+def _logistic(z: Floats) -> Floats:
+    return np.exp(-np.logaddexp(0.0, -z))

@@ -1,0 +1,15 @@
+"""The two things predicted, and the words that belong to each."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Target = Literal["churn", "expansion"]
+TARGETS: tuple[Target, ...] = ("churn", "expansion")
+
+#: Which way is good for the target's risk score, as every answer says.
+HIGHER_IS: dict[Target, str] = {"churn": "worse", "expansion": "better"}
+
+#: What a positive and a negative contribution to the log-odds are called.
+UP: dict[Target, str] = {"churn": "raises_risk", "expansion": "raises_chance"}
+DOWN: dict[Target, str] = {"churn": "lowers_risk", "expansion": "lowers_chance"}

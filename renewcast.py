@@ -1,0 +1,290 @@
+"""The one door: `renewcast …`. Thin: it reads arguments, shows progress, prints what the packages answer."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from features.errors import HomeError, InsufficientData, RenewcastError
+
+if TYPE_CHECKING:
+    from features.signals import Progress as Tell
+
+USER_MISTAKE = 2
+INTERRUPTED = 130
+DEMO_ACCOUNTS = 400
+DEMO_WEEKS = 130
+DEMO_AS_OF = "2026-09-30"
+DEMO_PATIENCE = 60
+"""Seconds to wait for the demo's service."""
+
+app = typer.Typer(
+    help="Predict churn and expansion of customer accounts, say why, and keep the health score honest.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    epilog="SIGNALS is a folder of Parquet or CSV files, a database address (duckdb:///FILE, sqlite:///FILE) or a TOML "
+    "mapping file. Everything that is written lives under RENEWCAST_HOME (default: .renewcast).",
+)
+
+Signals = Annotated[str, typer.Argument(metavar="SIGNALS", help="Folder, database address or TOML mapping file.")]
+AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="What was known before this instant (UTC).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write the tables to.")],
+    accounts: Annotated[int, typer.Option(help="How many accounts.")] = 500,
+    weeks: Annotated[int, typer.Option(help="How many weeks of history.")] = 156,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
+) -> None:
+    """Make up a B2B SaaS portfolio in the contract's tables, with the true probabilities beside it (truth.parquet)."""
+    from training.simulation import simulate as make
+
+    with _progress("simulating") as tell:
+        summary = make(out, accounts=accounts, weeks=weeks, seed=seed, progress=tell)
+    console = Console()
+    console.print(summary.words())
+
+
+@app.command()
+def check(signals: Signals, as_json: AsJson = False) -> None:
+    """Hold signals against the data contract, and say whether there is enough of them to train on."""
+    from features.check import check as hold
+    from features.source import open_source
+    from training.enough import enough_words, how_much
+
+    with _progress("checking") as tell:
+        report = hold(open_source(signals))
+        facts = how_much(signals, tell) if report.ok else {}
+    if as_json:
+        told = {**report.as_dict(), "sufficiency": {target: fact.as_dict() for target, fact in facts.items()}}
+        _print_json(told)
+    else:
+        console = Console()
+        for name, rows in report.rows.items():
+            console.print(f"{name:14} {rows:>12,} rows", highlight=False)
+        for note in report.notes:
+            console.print(f"[yellow]note[/]   {note}", highlight=False)
+        for finding in report.findings:
+            console.print(f"[red]error[/]  {finding}", highlight=False, soft_wrap=True)
+        console.print("[green]the data contract is kept[/]" if report.ok else "[red]the data contract is broken[/]")
+        for line in enough_words(facts):
+            console.print(line, highlight=False, soft_wrap=True)
+    if not report.ok:
+        raise typer.Exit(USER_MISTAKE)
+
+
+@app.command()
+def snapshot(
+    signals: Signals,
+    as_of: AsOf,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .parquet, .csv or .ndjson file.")],
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="First date of a grid that ends at --as-of.")
+    ] = None,
+    every: Annotated[int, typer.Option("--every", metavar="DAYS", help="The grid's step.")] = 7,
+    horizon: Annotated[int, typer.Option(help="Without contracts: active means an order within so many days.")] = 90,
+) -> None:
+    """Write the features of every active account as of a date (or a grid of dates)."""
+    from features.clock import Grid, parse_instant
+    from features.signals import open_signals
+    from features.snapshot import snapshot as build
+    from models.frames import suffix_of, write_frame
+
+    suffix_of(out)
+    last = parse_instant(as_of)
+    grid = Grid.ending(last, parse_instant(first), every) if first else Grid.single(last)
+    with _progress("reading") as tell:
+        opened = open_signals(signals, last, lambda share, what: tell(0.5 * share, what))
+        frame = build(opened, grid, horizon_days=horizon, progress=lambda share, what: tell(0.5 + 0.5 * share, what))
+    write_frame(frame, out)
+    typer.echo(f"{len(frame):,} rows of {frame['account_id'].nunique():,} accounts at {grid.n} dates in {out}")
+
+
+@app.command()
+def train(
+    signals: Signals,
+    data_through: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Nothing at or after this instant is read (default: everything).")
+    ] = None,
+    horizon: Annotated[int | None, typer.Option(help="Days ahead to predict (default: 90).")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings of the experiment, as TOML.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train on the past, judge on later data beside simple rivals, register, and promote what passes every gate."""
+    from features.clock import parse_instant
+    from models.home import current_home
+    from training.config import read_config
+    from training.report import print_report
+    from training.train import train as run
+
+    settings = read_config(config, horizon_days=horizon)
+    through = parse_instant(data_through) if data_through else None
+    with _progress("training") as tell:
+        report = run(signals, current_home(), settings, through, tell)
+    if as_json:
+        _print_json(report.as_dict())
+    else:
+        print_report(report, Console())
+
+
+@app.command()
+def score(
+    signals: Signals,
+    as_of: AsOf,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file.")],
+) -> None:
+    """Score every active account as of a date: probabilities, bands, health and reasons, one flat row each."""
+    from serving.batch import score as run
+
+    from features.clock import parse_instant
+    from features.signals import open_signals
+    from models.frames import suffix_of
+    from models.home import current_home
+
+    suffix_of(out)
+    instant = parse_instant(as_of)
+    with _progress("scoring") as tell:
+        opened = open_signals(signals, instant, lambda share, what: tell(0.4 * share, what))
+        summary = run(opened, instant, out, current_home(), lambda share, what: tell(0.4 + 0.6 * share, what))
+    typer.echo(summary.words())
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+) -> None:
+    """Serve the latest scored snapshot and the champion over HTTP."""
+    from serving.app import run
+
+    from models.home import current_home
+
+    run(host, port, current_home())
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 8000,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the service that a demo left running.")] = False,
+) -> None:
+    """Simulate a portfolio, train, score it, leave the service running, and say what to open."""
+    from models.home import current_home
+
+    place = current_home().ensure().root / "demo"
+    _stop_demo(place)
+    if stop:
+        return
+    signals, scores = place / "signals", place / "scores.csv"
+    simulate(signals, accounts=DEMO_ACCOUNTS, weeks=DEMO_WEEKS, seed=1)
+    train(str(signals))
+    score(str(signals), as_of=DEMO_AS_OF, out=scores)
+    url = _serve_in_background(place, port)
+    with scores.open(encoding="utf-8", newline="") as file:
+        worst = max(csv.DictReader(file), key=lambda row: float(row["churn_probability"] or 0))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"\n[bold]{worst['account_id']}[/] is most at risk of leaving within 90 days, because:")
+    for k in range(1, 4):
+        console.print(f"  - {worst[f'reason_{k}']}", markup=False)
+    console.print(
+        f"\nAsk     curl {url}/v1/accounts/{worst['account_id']}/prediction\n"
+        f"Open    {url}/docs\n"
+        f"Scores  {scores}\n"
+        f"Stop    make demo-stop"
+    )
+
+
+def _serve_in_background(place: Path, port: int) -> str:
+    """Start the service as a process of its own and wait until it is ready."""
+    url = f"http://127.0.0.1:{port}"
+    log = place / "serve.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "renewcast", "serve", "--port", str(port)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    (place / "serve.pid").write_text(str(process.pid), encoding="utf-8")
+    for _ in range(DEMO_PATIENCE * 5):
+        if process.poll() is not None:
+            raise HomeError(f"the service stopped at once; {log} says why", "a free port", "choose another with --port")
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+            if answer.status == 200:
+                return url
+        time.sleep(0.2)
+    process.terminate()
+    raise HomeError(f"the service was not ready within {DEMO_PATIENCE} seconds; {log} says more")
+
+
+def _stop_demo(place: Path) -> None:
+    """Stop the service of an earlier demo, if it still runs."""
+    file = place / "serve.pid"
+    if file.is_file():
+        with contextlib.suppress(ValueError, ProcessLookupError, PermissionError):
+            os.kill(int(file.read_text(encoding="utf-8")), signal.SIGTERM)
+        file.unlink()
+
+
+def _print_json(content: object) -> None:
+    json.dump(content, sys.stdout, indent=1, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+@contextlib.contextmanager
+def _progress(start: str) -> Iterator[Tell]:
+    """A bar on standard error, which leaves standard output to the answer."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(start, total=1.0)
+
+        def tell(share: float, what: str) -> None:
+            progress.update(task, completed=share, description=what)
+
+        yield tell
+
+
+def main() -> NoReturn:
+    """Run the command line: exit code 2 and one clear message for a user's mistake, 130 for an interrupt."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))
+    try:
+        app(standalone_mode=False)
+    except RenewcastError as error:
+        _fail(str(error), insufficient=isinstance(error, InsufficientData))
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; nothing half-written was left behind")
+        sys.exit(INTERRUPTED)
+    sys.exit(0)
+
+
+def _fail(message: str, *, insufficient: bool = False) -> NoReturn:
+    head, *rest = message.splitlines()
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print("Not enough data:" if insufficient else "Error:", style="bold red", end=" ")
+    console.print(head, markup=False)
+    for line in rest:
+        console.print(line, markup=False)
+    sys.exit(USER_MISTAKE)
+
+
+if __name__ == "__main__":
+    main()

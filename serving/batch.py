@@ -1,0 +1,178 @@
+"""Scoring a whole portfolio into one flat file, and publishing the snapshot that it was scored from."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import ibis
+import pandas as pd
+
+from features.clock import Grid
+from features.contract import EVENT_TABLES
+from features.errors import BadRequest
+from features.signals import Progress, Signals, silent
+from features.snapshot import snapshot
+from models.answer import instant_words
+from models.assess import Assessment, assess
+from models.atomic import UNFINISHED, write_file
+from models.champion import Champion, load_champion
+from models.frames import suffix_of, write_frame
+from models.home import Home
+from models.outlook import SCORED
+from models.targets import TARGETS, Target
+from serving.published import Snapshots
+
+#: What "active" means for a business without contracts, and no champion to say it: an order within so many days.
+DEFAULT_HORIZON_DAYS = 90
+
+#: Spreadsheets take text that begins so for a formula.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class ScoreSummary:
+    """What a scoring did.
+
+    Parameters
+    ----------
+    rows : the accounts written.
+    out : the file.
+    as_of : the instant, UTC.
+    versions : the version of each target's model; None where there is none.
+    published : the snapshot that the service can now answer from.
+    notes : what a person should know, a sentence each, without values of accounts.
+    """
+
+    rows: int
+    out: Path
+    as_of: datetime
+    versions: Mapping[Target, str | None]
+    published: Path
+    notes: tuple[str, ...]
+
+    def words(self) -> str:
+        """The summary as a person reads it, a line each."""
+        models = ", ".join(f"{target} {version or 'without a model'}" for target, version in self.versions.items())
+        head = f"{self.rows:,} accounts as of {instant_words(self.as_of)} ({models}) in {self.out}"
+        return "\n".join([head, *(f"note: {note}" for note in self.notes)])
+
+
+def score(signals: Signals, as_of: datetime, out: Path, home: Home, progress: Progress = silent) -> ScoreSummary:
+    """Score every account that is active at ``as_of`` with the champion.
+
+    Writes one flat row per account to ``out`` (.csv, .parquet or .ndjson), sorted by account_id: account_id, as_of (ISO
+    date, or instant if not a midnight), and what `models.assess.Assessment.rows` says. Null is empty in CSV. The same
+    signals, in any order and with rows repeated, and the same champion give the same bytes. Without a champion the rows
+    hold the health score and status no_model.
+
+    Account ids are written as they are, also where a spreadsheet would take one for a formula: a changed id would no
+    longer join with anything. A note says how many there are.
+
+    The snapshot is published to the home first, then the file is written, so that a file means that all is done.
+
+    Raises
+    ------
+    BadRequest : another ending, or no account is active.
+    BundleError : the champion is broken.
+    HomeError : the home or ``out`` cannot be written.
+    """
+    suffix = suffix_of(out)
+    _try_writing(out)
+    home.ensure()
+    progress(0.0, "loading the champion")
+    champion = load_champion(home)
+    horizon = horizon_of(champion)
+    progress(0.05, "taking the snapshot")
+    frame = snapshot(
+        signals,
+        Grid.single(as_of),
+        horizon_days=horizon,
+        progress=lambda done, what: progress(0.05 + 0.65 * done, what),
+    )
+    feeds = newest_known(signals, as_of)
+    progress(0.7, "scoring")
+    assessment = assess(frame, champion, feeds=feeds)
+    rows = assessment.rows()
+    progress(0.9, "writing")
+    published = Snapshots(home).publish(
+        frame,
+        origin=signals.origin,
+        data_through=_complete_until(signals, as_of, feeds),
+        horizon_days=horizon,
+        feeds=feeds,
+    )
+    write_frame(_told(rows, as_of, suffix), out)
+    progress(1.0, "scored")
+    versions = {target: assessment.outlooks[target].version for target in TARGETS}
+    return ScoreSummary(
+        len(rows), out, as_of, versions, published, (*signals.notes, *_notes(assessment, suffix))
+    )
+
+
+def horizon_of(champion: Champion) -> int:
+    """The champion's horizon in days, by which an account without contracts is active."""
+    horizons = (champion.bundles[target].manifest.horizon_days for target in TARGETS if target in champion.bundles)
+    return next(horizons, DEFAULT_HORIZON_DAYS)
+
+
+def newest_known(signals: Signals, as_of: datetime) -> dict[str, datetime | None]:
+    """The newest event of each feed that was known before ``as_of``, UTC; None for a feed without any.
+
+    Interventions are left out: that nothing was done does not make a feed stale.
+    """
+    instant = as_of.astimezone(UTC).replace(tzinfo=None)
+    newest: dict[str, datetime | None] = {}
+    for name in EVENT_TABLES:
+        if signals.has(name) and name != "interventions":
+            table = signals.tables[name]
+            found = table.filter(table.known_at < ibis.literal(instant)).occurred_at.max().to_pyarrow().as_py()
+            newest[name] = None if found is None else found.replace(tzinfo=UTC)
+    return newest
+
+
+def _complete_until(signals: Signals, as_of: datetime, feeds: Mapping[str, datetime | None]) -> datetime:
+    """The newest event known at ``as_of``, so that signals which end long before it do not seem complete; what arrived
+    later does not change it. Without events, what the source says."""
+    known = [newest for newest in feeds.values() if newest is not None]
+    return min(signals.data_through, as_of, max(known, default=as_of))
+
+
+def _told(rows: pd.DataFrame, as_of: datetime, suffix: str) -> pd.DataFrame:
+    """The rows with ``as_of`` as text, the same in every format."""
+    told = rows.assign(as_of=instant_words(as_of))
+    if suffix == ".csv":
+        told["expansion_ready"] = rows["expansion_ready"].map({True: "true", False: "false"})
+    return told
+
+
+def _try_writing(out: Path) -> None:
+    """Fail before the work and not after it."""
+    if out.is_dir():
+        raise BadRequest(f"{out} is a folder", "a file", "name a file in it")
+    trial = out.with_name(f".{uuid.uuid4().hex}{UNFINISHED}")
+    write_file(trial, b"")
+    trial.unlink(missing_ok=True)
+
+
+def _notes(assessment: Assessment, suffix: str) -> list[str]:
+    notes = []
+    for target in TARGETS:
+        statuses = Counter(assessment.outlooks[target].status)
+        for status, accounts in sorted(statuses.items()):
+            if status != SCORED:
+                notes.append(f"{target}: {accounts:,} of {len(assessment.frame):,} accounts have status {status}")
+    if not assessment.champion.bundles:
+        notes.append("there is no champion yet, so only the health score is told; `renewcast train` makes one")
+    notes += [f"the newest {table} row is {days} days old" for table, days in assessment.stale.items()]
+    formulas = sum(account.startswith(FORMULA_STARTS) for account in assessment.account_ids)
+    if formulas and suffix == ".csv":
+        notes.append(
+            f"{formulas:,} account ids begin with a character that spreadsheets take for a formula; they are written "
+            "as they are, so import that column as text"
+        )
+    return notes

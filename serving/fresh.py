@@ -1,0 +1,192 @@
+"""Scoring one account from the signals that its caller sent."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+
+from features.check import check
+from features.clock import Grid
+from features.contract import TABLES, Column
+from features.errors import SignalsError
+from features.signals import read_signals
+from features.snapshot import snapshot
+from features.source import Source, from_tables
+from models.answer import answer
+from models.assess import assess
+from models.champion import Champion
+from serving.batch import horizon_of
+from serving.problems import Fault, InvalidBody, TooSlow
+from serving.rows import Row
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+
+    from serving.keeper import Standing
+    from serving.schemas import PredictionRequest
+
+ORIGIN = "the body"
+#: More names of ignored fields than this, and longer ones, are not repeated.
+NAMES_SHOWN, NAME_LIMIT = 20, 64
+
+_ARROW = {
+    "string": pa.string(),
+    "instant": pa.timestamp("us"),
+    "float": pa.float64(),
+    "int": pa.int64(),
+    "bool": pa.bool_(),
+}
+
+
+class FreshScore:
+    """One account, to be scored from a body with signals.
+
+    The body counts as complete up to its ``as_of``: a table that it holds is known, one that it does not hold is not.
+    Feeds are not judged stale, since one account's silence says nothing of a feed. The account is compared with
+    the peers of what stands, and has no percentile, being no portfolio.
+
+    Parameters
+    ----------
+    asked : with signals and as_of.
+    standing : the champion that scores, and the portfolio to compare the account with.
+    rows_limit : more rows than this, over all tables, are refused.
+    """
+
+    def __init__(self, asked: PredictionRequest, standing: Standing, *, rows_limit: int) -> None:
+        assert asked.as_of is not None
+        assert asked.signals is not None
+        self._asked, self._as_of, self._standing, self._rows_limit = asked, asked.as_of, standing, rows_limit
+        self._tables: dict[str, Sequence[Row]] = {
+            name: rows for name in TABLES if (rows := asked.signals.rows(name)) is not None
+        }
+        self._interrupted = threading.Event()
+        self._connection: Backend | None = None
+
+    def interrupt(self) -> None:
+        """End the work soon, from another thread."""
+        self._interrupted.set()
+        if (connection := self._connection) is not None:
+            with suppress(duckdb.Error):
+                connection.con.interrupt()
+
+    def __call__(self) -> dict[str, Any]:
+        """The answer, as `models.answer.answer` makes it.
+
+        Raises
+        ------
+        NotReady : there is nothing to score with.
+        InvalidBody : the signals break the contract, are too many, or the account is not active at ``as_of``.
+        TooSlow : `interrupt` was called.
+        """
+        champion = self._standing.scorer()
+        self._refuse_unusable()
+        account_id = self._asked.account_id
+        source = from_tables({name: _arrow(name, rows, account_id) for name, rows in self._tables.items()}, ORIGIN)
+        self._connection = source.connection
+        try:
+            return self._scored(source, champion)
+        except duckdb.InterruptException:
+            raise _too_slow() from None
+        except (duckdb.ConversionException, duckdb.OutOfRangeException):
+            # The engine's message repeats the number.
+            raise InvalidBody("a number in the signals is too large to count with", [], "smaller numbers") from None
+        finally:
+            self._connection = None
+            source.connection.disconnect()
+
+    def _scored(self, source: Source, champion: Champion) -> dict[str, Any]:
+        try:
+            signals = read_signals(source, self._as_of, self._asked.history_from, self._go_on)
+        except SignalsError as error:
+            raise self._at_their_places(source, error) from None
+        horizon = horizon_of(champion)
+        frame = snapshot(signals, Grid.single(self._as_of), horizon_days=horizon, progress=self._go_on)
+        if frame.empty:
+            table, lacking = ("subscriptions", "subscription") if signals.contractual else ("orders", "recent order")
+            raise InvalidBody(
+                "the account is not active at as_of, so there is nothing to predict",
+                [Fault(f"/signals/{table}", "out_of_scope", f"there is no {lacking} at as_of")],
+                "an account that is a customer at as_of",
+                "send another as_of, or all of its rows",
+            )
+        told = answer(
+            assess(frame, champion, self._standing.peers),
+            self._asked.account_id,
+            scored_at=datetime.now(UTC),
+            data_through=self._as_of,
+        )
+        told["warnings"] += self._warnings()
+        return told
+
+    def _refuse_unusable(self) -> None:
+        rows = sum(map(len, self._tables.values()))
+        if rows > self._rows_limit:
+            limit = f"at most {self._rows_limit} rows"
+            raise InvalidBody(
+                f"the signals hold {rows} rows", [Fault("/signals", "too_many_rows", limit)], limit, "send fewer rows"
+            )
+        faults = [
+            Fault(f"/signals/{name}/{i}/account_id", "another_account", "should be the body's account_id, or left out")
+            for name, rows_of_table in self._tables.items()
+            for i, row in enumerate(rows_of_table)
+            if getattr(row, "account_id") not in (None, self._asked.account_id)  # noqa: B009 its model is made at run time
+        ]
+        if not {"subscriptions", "orders"} & set(self._tables):
+            faults.append(Fault("/signals", "missing", "subscriptions or orders are needed"))
+        if getattr(self._tables["accounts"][0], "created_at") >= self._as_of:  # noqa: B009
+            faults.append(Fault("/signals/accounts/0/created_at", "not_before_as_of", "it should be before as_of"))
+        if faults:
+            raise InvalidBody("the signals cannot be used", faults)
+
+    def _at_their_places(self, source: Source, error: SignalsError) -> InvalidBody:
+        """A break of the contract with pointers to the rows that break it."""
+        faults = [
+            Fault(
+                f"/signals/{found.table}/{place - 1}/{found.column}",
+                "breaks_contract",
+                f"{found.problem}; expected {found.expected}",
+            )
+            for found in check(source, self._as_of).findings
+            for place in found.positions
+        ]
+        return InvalidBody("the signals break the data contract", faults, error.expected)
+
+    def _warnings(self) -> list[dict[str, Any]]:
+        told: list[dict[str, Any]] = []
+        for name, rows in self._tables.items():
+            if ignored := sorted(set().union(*(row.ignored for row in rows))):
+                shown = [field for field in ignored if len(field) <= NAME_LIMIT][:NAMES_SHOWN]
+                told.append({"code": "ignored_fields", "table": name, "fields": shown, "count": len(ignored)})
+        if self._asked.history_from is None:
+            told.append({"code": "history_from_not_given"})
+        return told
+
+    def _go_on(self, _share: float, _what: str) -> None:
+        if self._interrupted.is_set():
+            raise _too_slow()
+
+
+def _too_slow() -> TooSlow:
+    return TooSlow("the signals took too long to work through", cure="send fewer rows, or try again later")
+
+
+def _arrow(name: str, rows: Sequence[Row], account_id: str) -> pa.Table:
+    """The rows in all of the contract's columns, whatever was sent, so that one preparation serves every body."""
+    return pa.table({column.name: _column(column, rows, account_id) for column in TABLES[name].columns})
+
+
+def _column(column: Column, rows: Sequence[Row], account_id: str) -> pa.Array:
+    values: list[Any] = [getattr(row, column.name) for row in rows]
+    if column.name == "account_id":
+        values = [account_id] * len(rows)
+    elif column.kind == "instant":
+        values = [None if value is None else value.replace(tzinfo=None) for value in values]
+    return pa.array(values, _ARROW[column.kind])
+
+

@@ -1,0 +1,242 @@
+"""Errors as callers see them: RFC 9457 problems that say what is wrong and where, and never what was sent."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from features.contract import TABLES
+from features.errors import (
+    BadRequest,
+    BundleError,
+    HomeError,
+    InsufficientData,
+    RenewcastError,
+    SignalsError,
+    UnknownAccount,
+    UnknownSnapshot,
+)
+
+PROBLEM, JSON = "application/problem+json", "application/json"
+
+#: More faults than this are counted and not listed.
+FAULTS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong in a request.
+
+    Parameters
+    ----------
+    pointer : where: a JSON pointer (RFC 6901) into the body, or /query/NAME or /path/NAME. It holds names of the
+        contract and places in lists, never a name that the caller made up.
+    code : for programs, stable.
+    detail : for people.
+    """
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class InvalidBody(BadRequest):
+    """A body that is JSON of the right shape, but whose content cannot be used; ``faults`` says where."""
+
+    def __init__(self, found: str, faults: Sequence[Fault], expected: str = "", cure: str = "") -> None:
+        self.faults = tuple(faults)
+        super().__init__(found, expected, cure)
+
+
+class NotReady(RenewcastError):
+    """Nothing to answer from yet, or nothing sound."""
+
+
+class Busy(RenewcastError):
+    """More is being worked on, or waiting, than the service takes at once."""
+
+
+class TooSlow(RenewcastError):
+    """A request that took longer than the service grants."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one class of errors is told: its HTTP status, a code for programs, and a title that never changes."""
+
+    status: int
+    code: str
+    title: str
+
+
+#: Every error that a person can mend, and its status; a class that is not here is told as the one it derives from.
+KINDS: Mapping[type[RenewcastError], Kind] = {
+    UnknownAccount: Kind(404, "unknown_account", "The snapshot does not hold this account"),
+    UnknownSnapshot: Kind(404, "unknown_snapshot", "No snapshot was scored at this date"),
+    BadRequest: Kind(422, "invalid_request", "The request cannot be used"),
+    SignalsError: Kind(422, "invalid_signals", "The signals break the data contract"),
+    InsufficientData: Kind(422, "insufficient_data", "There is too little data"),
+    BundleError: Kind(503, "no_sound_model", "The model cannot be used"),
+    HomeError: Kind(503, "home_unavailable", "What was stored cannot be used"),
+    NotReady: Kind(503, "not_ready", "The service is not ready"),
+    Busy: Kind(503, "busy", "The service is busy"),
+    TooSlow: Kind(503, "too_slow", "The request took too long"),
+    RenewcastError: Kind(500, "failed", "The request failed"),
+}
+
+#: Errors of HTTP itself.
+STATUSES: Mapping[int, tuple[str, str]] = {
+    400: ("not_json", "The body is not JSON that can be read"),
+    404: ("unknown_route", "There is nothing at this address; /openapi.json lists what there is"),
+    405: ("unknown_method", "This address does not know the method; the Allow header lists those that it knows"),
+    408: ("body_too_slow", "The body did not arrive in time"),
+    413: ("body_too_large", "The body is larger than the service takes"),
+    415: ("unknown_media_type", "The body must be JSON, with Content-Type: application/json"),
+    500: ("unexpected", "Something unexpected went wrong; the log holds the instance given here"),
+}
+
+#: The names that a pointer may hold.
+NAMES = frozenset(
+    {"account_id", "as_of", "signals", "history_from", *TABLES, *(name for t in TABLES.values() for name in t.names)}
+)
+
+#: The weight by which an Accept header refuses a media type.
+_REFUSED = re.compile(r"q\s*=\s*0(\.0*)?")
+
+#: What pydantic calls some faults, in our words.
+CODES: Mapping[str, str] = {"extra_forbidden": "unknown_field", "missing": "missing"}
+
+
+def install(app: FastAPI) -> None:
+    """Make every error that the app raises a problem, in place of the framework's own answers."""
+    app.add_exception_handler(RenewcastError, _of_ours)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(HTTPException, _of_http)
+
+
+def http_problem(headers: Mapping[str, str], status: int, more: Mapping[str, str] | None = None) -> Response:
+    """The problem for an error of HTTP itself. ``headers`` are the request's, ``more`` go into the answer."""
+    code, title = STATUSES.get(status, ("refused", HTTPStatus(status).phrase))
+    return problem(headers, Kind(status, code, title), title, headers_out=more)
+
+
+def renewcast_problem(request: Request, error: RenewcastError) -> Response:
+    """The problem for one of our own errors."""
+    kind = next(KINDS[parent] for parent in type(error).__mro__ if parent in KINDS)
+    told = [error.found]
+    told += [f"Expected: {error.expected}"] if error.expected else []
+    told += [f"Cure: {error.cure}"] if error.cure else []
+    detail = ". ".join(told)
+    home, settings = request.app.state.home, request.app.state.settings
+    # Where the home lies on this machine is not the caller's business.
+    detail = detail.replace(str(home.root), "RENEWCAST_HOME")
+    faults = error.faults if isinstance(error, InvalidBody) else ()
+    wait = math.ceil(settings.retry_seconds) if kind.status == 503 else None
+    return problem(request.headers, kind, detail, faults, retry_after=wait)
+
+
+def problem(
+    headers: Mapping[str, str],
+    kind: Kind,
+    detail: str,
+    faults: Sequence[Fault] = (),
+    *,
+    retry_after: int | None = None,
+    headers_out: Mapping[str, str] | None = None,
+    instance: str | None = None,
+) -> Response:
+    """A problem as a response.
+
+    ``retry_after`` (seconds) is told in the header and in the body, since some callers see no headers.
+    """
+    body: dict[str, Any] = {
+        "type": f"urn:renewcast:problem:{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "instance": instance or new_instance(),
+        "code": kind.code,
+        "errors": [asdict(fault) for fault in faults[:FAULTS_SHOWN]],
+    }
+    out = dict(headers_out or {})
+    if len(faults) > FAULTS_SHOWN:
+        body["more_errors"] = len(faults) - FAULTS_SHOWN
+    if retry_after is not None:
+        body["retry_after"] = retry_after
+        out["Retry-After"] = str(retry_after)
+    content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    return Response(content, kind.status, out, media_type=media_type(headers.get("accept")))
+
+
+def new_instance() -> str:
+    """A name for one occurrence of a problem, to find it in the log."""
+    return f"urn:uuid:{uuid.uuid4()}"
+
+
+def media_type(accept: str | None) -> str:
+    """application/json where the caller accepts that and not application/problem+json, else the latter."""
+    if accept is None:
+        return PROBLEM
+    return JSON if not _accepts(accept, PROBLEM) and _accepts(accept, JSON) else PROBLEM
+
+
+def _accepts(accept: str, wanted: str) -> bool:
+    """Whether an Accept header takes a media type; of several ranges the most specific decides (RFC 9110, 12.5.1)."""
+    weights: dict[str, bool] = {}
+    for part in accept.lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        weights[name] = not any(_REFUSED.fullmatch(parameter) for parameter in parameters)
+    ranges = (wanted, f"{wanted.split('/')[0]}/*", "*/*")
+    return next((weights[name] for name in ranges if name in weights), False)
+
+
+def faults_of(errors: Sequence[Mapping[str, Any]]) -> list[Fault]:
+    """Pydantic's findings as faults, without what was sent."""
+    return [Fault(pointer_to(e["loc"]), CODES.get(e["type"], e["type"]), _detail(e)) for e in errors]
+
+
+def pointer_to(place: Sequence[str | int]) -> str:
+    """A JSON pointer from a place such as ("body", "signals", "usage", 3, "minutes"); it ends where a name begins that
+    is not of the contract."""
+    where, *parts = place
+    out = "" if where == "body" else f"/{where}"
+    for part in parts:
+        if isinstance(part, str) and part not in NAMES:
+            break
+        out += f"/{part}"
+    return out
+
+
+def _detail(error: Mapping[str, Any]) -> str:
+    return "a field that is not known here; see /openapi.json" if error["type"] == "extra_forbidden" else error["msg"]
+
+
+async def _of_ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RenewcastError)
+    return renewcast_problem(request, error)
+
+
+async def _of_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = error.errors()
+    if any(each["type"] == "json_invalid" for each in errors):
+        return http_problem(request.headers, 400)
+    kind = KINDS[BadRequest]
+    noun = "place" if len(errors) == 1 else "places"
+    return problem(request.headers, kind, f"the request is wrong at {len(errors)} {noun}", faults_of(errors))
+
+
+async def _of_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return http_problem(request.headers, error.status_code, error.headers)

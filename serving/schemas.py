@@ -1,0 +1,219 @@
+"""The shapes of requests and answers, as /openapi.json shows them. What they mean is said beside each field."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from serving.rows import AsOf, Id, Instant, SignalsOfAccount
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Points = Annotated[float, Field(ge=0, le=100)]
+Status = Literal["scored", "insufficient_history", "stale_inputs", "out_of_scope", "no_model"]
+
+SIGNALS_EXAMPLE: dict[str, Any] = {
+    "account_id": "acme",
+    "as_of": "2026-09-30",
+    "history_from": "2024-01-01",
+    "signals": {
+        "accounts": [{"created_at": "2024-03-01", "industry": "software", "employees": 120}],
+        "subscriptions": [{"started_at": "2024-03-01", "arr": 24000, "seats": 40, "renewal_at": "2027-03-01"}],
+        "usage": [{"occurred_at": "2026-09-28T09:12:00Z", "user_id": "u1", "feature": "reports", "minutes": 12.5}],
+        "support": [],
+    },
+}
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AtDate(_Request):
+    """Which snapshot to answer from."""
+
+    as_of: AsOf | None = Field(None, description="The date of a scored snapshot; left out, the latest.")
+
+
+class PredictionRequest(_Request):
+    """One account by id, or with its signals. With signals, ``as_of`` is needed: the instant at which the signals are
+    looked at; rows at or after it are not read."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"account_id": "acme"}, SIGNALS_EXAMPLE]})
+
+    account_id: Id
+    signals: SignalsOfAccount | None = None
+    as_of: AsOf | None = Field(None, validate_default=True)
+    history_from: Instant | None = Field(
+        None,
+        description="The instant from which all the tables sent are complete. Left out, each counts as complete from "
+        "its first row on, and what reaches further back is not known.",
+    )
+
+    @field_validator("as_of", mode="after")
+    @classmethod
+    def _needed_with_signals(cls, as_of: datetime | None, info: ValidationInfo) -> datetime | None:
+        if as_of is None and info.data.get("signals") is not None:
+            raise PydanticCustomError("missing", "Field required beside signals")
+        return as_of
+
+    @field_validator("history_from", mode="after")
+    @classmethod
+    def _before_as_of(cls, history_from: datetime | None, info: ValidationInfo) -> datetime | None:
+        if history_from is None:
+            return None
+        if "signals" in info.data and info.data["signals"] is None:
+            raise PydanticCustomError("signals_missing", "Input is of use beside signals only")
+        as_of = info.data.get("as_of")
+        if as_of is not None and history_from >= as_of:
+            raise PydanticCustomError("not_before_as_of", "Input should be before as_of")
+        return history_from
+
+
+class Explained(_Answer):
+    """The parts of the model's raw log-odds, before calibration: base + the reasons' contributions + rest = raw."""
+
+    base_log_odds: float
+    rest_log_odds: float
+    raw_log_odds: float
+
+
+class Reason(_Answer):
+    """One concept's part in a prediction. It says what goes with a higher or lower risk, never what causes it."""
+
+    code: str = Field(description="The feature that adds most to the concept.", examples=["usage.active_users_28d"])
+    concept: str
+    dimension: str
+    direction: Literal["raises_risk", "lowers_risk", "raises_chance", "lowers_chance"]
+    text: str
+    contribution_log_odds: float
+
+
+class Model(_Answer):
+    """The model that answered."""
+
+    name: str
+    version: str
+    alias: str
+
+
+class Outlook(_Answer):
+    """One target. Unless ``status`` is scored, every number is null: never a silent zero."""
+
+    status: Status
+    probability: Share | None = Field(description="Calibrated, for the horizon.")
+    interval: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = Field(description="80% interval.")
+    risk_score: Annotated[int, Field(ge=0, le=100)] | None
+    higher_is: Literal["worse", "better"] = Field(description="What a higher score or probability means.")
+    band: Literal["low", "medium", "high"] | None
+    percentile: Annotated[int, Field(ge=0, le=100)] | None = Field(
+        description="The place within the portfolio; null where the account came with its own signals."
+    )
+    change_30d: float | None = Field(
+        description="The probability less that of about 30 days before, by the same model; null where there is none."
+    )
+    explained: Explained | None
+
+
+class GateItem(_Answer):
+    """One condition before an expansion is proposed."""
+
+    item: str
+    state: Literal["met", "not_met", "unknown"]
+
+
+class Expansion(Outlook):
+    """The expansion target, its gate, and its own reasons."""
+
+    ready: bool = Field(description="Health green, band high, and no item of the gate not met.")
+    gate: list[GateItem]
+    type: Literal["seats", "tier", "cross-sell", "services"] | None = Field(
+        description="The easiest that is pointed to."
+    )
+    reasons: list[Reason]
+    model: Model | None
+
+
+class Health(_Answer):
+    """The health score, by hand-set weights."""
+
+    score: Points | None
+    higher_is: Literal["better"]
+    band: Literal["green", "yellow", "red", "insufficient_data"]
+    rubric: str
+    rubric_version: str
+    agreement: Literal["agree", "model_worse", "model_better"] | None
+    coverage: Share = Field(description="The share of the rubric's weight that had data.")
+    dimensions: dict[str, Points | None]
+
+
+class Warned(BaseModel):
+    """Something to know about the answer: a code, and what belongs to it (days, features, fields, …)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, JsonValue]
+
+    code: str = Field(examples=["support_feed_stale"])
+
+
+class Prediction(_Answer):
+    """What is said of one account at one instant. Null: not known."""
+
+    prediction_id: str = Field(description="The same features, models and rubric give the same id.", pattern="^prd_")
+    account_id: str
+    as_of: str = Field(description="ISO date, or instant if not a midnight; UTC.", examples=["2026-09-30"])
+    data_through: str | None = Field(description="The instant up to which the signals are complete.")
+    scored_at: str
+    horizon_days: int | None
+    churn: Outlook
+    expansion: Expansion
+    health: Health
+    reasons: list[Reason] = Field(description="Of the churn model, largest first.")
+    warnings: list[Warned]
+    model: Model | None = Field(description="Of churn.")
+
+
+class Alive(_Answer):
+    """The process answers."""
+
+    status: Literal["alive"]
+
+
+class Ready(_Answer):
+    """Whether the service answers, and from what. ``degraded``: it does, but something needs a person; see reasons."""
+
+    status: Literal["ready", "degraded"]
+    reasons: list[str]
+    as_of: str | None = Field(description="The latest snapshot; null: only bodies with signals are answered.")
+    accounts: int
+    models: dict[str, str | None] = Field(description="The version per target; null: no model.")
+
+
+class FaultShown(_Answer):
+    """One thing wrong in the request; ``pointer`` is a JSON pointer into the body, or /query/NAME or /path/NAME."""
+
+    pointer: str = Field(examples=["/signals/usage/3/minutes"])
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457). Never holds what was sent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: str = Field(examples=["urn:renewcast:problem:unknown_account"])
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="Names this occurrence.")
+    code: str = Field(examples=["unknown_account"])
+    errors: list[FaultShown]
+    more_errors: int | None = Field(None, description="How many more there are than are listed.")
+    retry_after: int | None = Field(None, description="Seconds; as in the Retry-After header.")

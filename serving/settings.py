@@ -1,0 +1,56 @@
+"""What the environment says of a deployment's limits: RENEWCAST_*. Where the home is, is `models.home`'s to say."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from features.errors import BadRequest
+
+PREFIX = "RENEWCAST_"
+
+
+class ServiceSettings(BaseSettings):
+    """The service's limits. An empty variable counts as none.
+
+    Parameters
+    ----------
+    body_limit_bytes : a larger request body is refused while it is being read.
+    body_limit_rows : rows of signals in one body, over all tables.
+    request_seconds : a request that takes longer is answered with 503 (or 408 while its body is still coming).
+    workers : how many bodies with signals are worked on at once.
+    waiting : how many more may wait for a worker; beyond that the answer is 503 with Retry-After.
+    snapshots_in_memory : how many snapshots of other dates than the latest are kept assessed.
+    retry_seconds : how soon something broken is tried again, and what Retry-After says.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
+
+    body_limit_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 4 * 2**20
+    body_limit_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
+    request_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    waiting: Annotated[int, Field(ge=0, le=1000)] = 16
+    snapshots_in_memory: Annotated[int, Field(ge=1, le=100)] = 3
+    retry_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+
+
+@lru_cache(maxsize=1)
+def current_settings() -> ServiceSettings:
+    """The settings, read once. ``current_settings.cache_clear()`` makes it read again.
+
+    Raises
+    ------
+    BadRequest : a variable cannot be read, or is out of bounds; every such variable is named, never its value.
+    """
+    try:
+        return ServiceSettings()
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False, include_context=False)
+        told = "; ".join(f"{PREFIX}{str(each['loc'][0]).upper()}: {each['msg']}" for each in wrong)
+        raise BadRequest(
+            f"the environment holds settings that cannot be used: {told}", "numbers within bounds", "set them anew"
+        ) from None

@@ -1,0 +1,42 @@
+"""What every room's tests share: signals from a few readable rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from features.clock import parse_instant
+from features.contract import TABLES
+from features.signals import Signals, read_signals
+from features.source import from_tables
+
+ARROW = {"string": pa.string(), "instant": pa.timestamp("us"), "float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
+
+
+def arrow(name: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows of contract table ``name``, dates as ISO text, as a typed Arrow table with the columns that the rows
+    name."""
+    table = TABLES[name]
+    used = [c for c in table.columns if c.required or any(c.name in row for row in rows)]
+    columns = {}
+    for column in used:
+        values = [row.get(column.name) for row in rows]
+        if column.kind == "instant":
+            values = [None if v is None else parse_instant(v).replace(tzinfo=None) for v in values]
+        columns[column.name] = pa.array(values, ARROW[column.kind])
+    return pa.table(columns)
+
+
+@pytest.fixture(scope="session")
+def make_signals() -> Callable[..., Signals]:
+    """A function from {table: rows} to checked signals."""
+
+    def make(tables: Mapping[str, list[dict[str, Any]]], data_through: str | None = None, **more: Any) -> Signals:
+        through: datetime | None = parse_instant(data_through) if data_through else None
+        return read_signals(from_tables({n: arrow(n, r) for n, r in tables.items()}, "a test"), through, **more)
+
+    return make

@@ -1,0 +1,104 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.gate import ITEMS, MET, NOT_MET, UNKNOWN, easiest_type, gate
+from models.peers import Peers
+from models.rubric import INSUFFICIENT
+
+# An account that passes every item; the other nineteen of its segment use half of their seats.
+READY = {
+    "usage.seats_used_share": 0.9,
+    "outcomes.nps_last": 8.0,
+    "relationship.executive_sponsors": 1.0,
+    "relationship.decision_makers": 2.0,
+}
+OTHERS = pd.DataFrame({"usage.seats_used_share": [0.5] * 19, "contract.arr": 10_000.0})
+
+
+def _states(band: str = "green", change: dict[str, float] | None = None) -> tuple[dict[str, str], bool]:
+    account = {"contract.arr": 10_000.0} | READY | (change or {})
+    frame = pd.concat([pd.DataFrame([account]), OTHERS], ignore_index=True)
+    peers = Peers.of(frame, ["usage.seats_used_share", "usage.features_used_28d"])
+    segments = np.full(20, "SMB", dtype=object)
+    found = gate(frame, pd.Series([band] + ["green"] * 19), peers, segments)
+    ready = found.ready(np.full(20, "high", dtype=object))
+    return {item: states[0] for item, states in found.items.items()}, bool(ready[0])
+
+
+def test_all_met_is_ready() -> None:
+    states, ready = _states()
+    assert list(states) == list(ITEMS)
+    assert set(states.values()) == {MET}
+    assert ready
+
+
+@pytest.mark.parametrize(
+    ("item", "change"),
+    [
+        ("adoption_above_segment", {"usage.seats_used_share": 0.5}),
+        ("nps_8_or_more", {"outcomes.nps_last": 7.0}),
+        ("executive_relationship", {"relationship.executive_sponsors": 0.0}),
+        ("use_case_for_more", {"usage.seats_used_share": 0.8}),
+        ("budget_authority_known", {"relationship.decision_makers": 0.0}),
+    ],
+)
+def test_one_item_not_met_closes_the_gate(item: str, change: dict[str, float]) -> None:
+    states, ready = _states(change=change)
+    assert states[item] == NOT_MET
+    assert not ready
+
+
+@pytest.mark.parametrize(
+    ("item", "change"),
+    [
+        ("nps_8_or_more", {"outcomes.nps_last": np.nan}),
+        ("executive_relationship", {"relationship.executive_sponsors": np.nan}),
+        ("budget_authority_known", {"relationship.decision_makers": np.nan}),
+        ("adoption_above_segment", {"usage.seats_used_share": np.nan}),
+        ("use_case_for_more", {"usage.seats_used_share": np.nan}),
+    ],
+)
+def test_an_unknown_item_is_told_and_does_not_close_it(item: str, change: dict[str, float]) -> None:
+    states, ready = _states(change=change)
+    assert states[item] == UNKNOWN
+    assert ready
+
+
+@pytest.mark.parametrize(("band", "state"), [("yellow", NOT_MET), ("red", NOT_MET), (INSUFFICIENT, UNKNOWN)])
+def test_without_green_health_nothing_is_ever_proposed(band: str, state: str) -> None:
+    states, ready = _states(band)
+    assert states["health_green"] == state
+    assert not ready
+
+
+@pytest.mark.parametrize("band", ["low", "medium", None])
+def test_the_model_must_say_high(band: str | None) -> None:
+    frame = pd.DataFrame([READY])
+    found = gate(frame, pd.Series(["green"]), Peers.of(frame, []), np.array([None], dtype=object))
+    assert not found.ready(np.array([band], dtype=object))[0]
+
+
+def test_adoption_falls_back_on_breadth_where_seats_are_unknown() -> None:
+    account = {"usage.features_used_28d": 9.0}
+    frame = pd.DataFrame([account, {"usage.features_used_28d": 3.0}])
+    peers = Peers.of(frame, ["usage.features_used_28d"])
+    found = gate(frame, pd.Series(["green", "green"]), peers, np.array([None, None], dtype=object))
+    assert found.items["adoption_above_segment"].tolist() == [MET, NOT_MET]
+
+
+@pytest.mark.parametrize(
+    ("signals", "kind"),
+    [
+        ({"usage.seats_used_share": 0.9, "usage.limit_used_share": 0.9}, "seats"),
+        ({"company.hiring_182d": 1.0, "company.acquisitions_182d": 1.0}, "seats"),
+        ({"usage.limit_used_share": 0.9, "company.new_departments_182d": 1.0}, "tier"),
+        ({"usage.features_used_trend_28d": 1.2}, "tier"),
+        ({"company.new_departments_182d": 1.0, "outcomes.roi_last": 3.0}, "cross-sell"),
+        ({"outcomes.goals_met_share_364d": 0.8}, "services"),
+        ({"outcomes.roi_last": 0.5, "usage.seats_used_share": 0.8}, None),
+        ({}, None),
+    ],
+)
+def test_the_easiest_type_that_anything_points_to(signals: dict[str, float], kind: str | None) -> None:
+    assert easiest_type(pd.DataFrame([signals]))[0] == kind

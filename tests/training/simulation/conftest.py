@@ -1,0 +1,31 @@
+"""One small portfolio as files and one larger history without files, shared by the tests of the simulator."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from training.simulation import SimulationSummary, simulate
+from training.simulation.days import day_of
+from training.simulation.history import History, live
+
+END = date(2026, 9, 30)
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> SimulationSummary:
+    return simulate(tmp_path_factory.mktemp("simulation") / "signals", accounts=80, weeks=60, seed=3, end=END)
+
+
+@pytest.fixture(scope="session")
+def tables(written: SimulationSummary) -> dict[str, pd.DataFrame]:
+    files = [*Path(written.folder).iterdir(), written.truth]
+    return {file.stem: pd.read_parquet(file) for file in files}
+
+
+@pytest.fixture(scope="session")
+def history() -> History:
+    return live(1500, 60, seed=1, end=day_of(END))

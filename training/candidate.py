@@ -1,0 +1,206 @@
+"""One target's candidate: fitted on the past, calibrated later, judged later still, then fitted anew up to the last
+label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.catalogue import CATALOGUE
+from models.bundle import Bundle, BundleParts, schema_of, write_bundle
+from models.peers import Peers
+from models.rubric import Rubric
+from models.segments import ARR_FEATURE
+from models.targets import Target
+from training.boosted import Boosted, fit_boosted, refit_boosted
+from training.calibrate import calibrate
+from training.config import TrainConfig
+from training.contenders import (
+    BASE_RATE,
+    HEALTH_SCORE,
+    LIGHTGBM,
+    LOGISTIC_REGRESSION,
+    base_rate,
+    by_raw,
+    health_raw,
+    known_rate,
+)
+from training.gates import Gate, gates, passed
+from training.judge import Judgement, judge
+from training.leakcheck import too_good
+from training.linear import fit_linear
+from training.prepare import Prepared
+from training.split import Split, row_weight
+from training.steps import Floats
+from training.sufficiency import Sufficiency
+
+Tell = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A judged model and the one that would ship.
+
+    Parameters
+    ----------
+    target : what it predicts.
+    split : the dates of each slice of the judgement.
+    judgement : on the test dates, beside base rate, health score and logistic regression.
+    gates : between it and the title of champion.
+    enough : the facts about the data.
+    shipped : the booster fitted anew with the judged one's settings on every date before the test, and
+    calibrator : fitted on the test dates, which nothing else of the shipped model has seen.
+    rate : the outcome's rate on those dates, 0 to 1.
+    """
+
+    target: Target
+    split: Split
+    judgement: Judgement
+    gates: tuple[Gate, ...]
+    enough: Sufficiency
+    shipped: Boosted
+    calibrator: dict[str, Any]
+    rate: float
+
+    @property
+    def promotable(self) -> bool:
+        """Whether every gate is passed."""
+        return passed(self.gates)
+
+    def write(self, folder: Path, version: str, prepared: Prepared, config: TrainConfig, rubric: Rubric) -> Bundle:
+        """Write the bundle that ships."""
+        numbers = [name for name, feature in CATALOGUE.items() if feature.kind == "number"]
+        latest = prepared.frame[prepared.frame["as_of"] == prepared.frame["as_of"].max()]
+        encoding = self.shipped.encoding
+        parts = BundleParts(
+            target=self.target,
+            version=version,
+            horizon_days=config.horizon_days,
+            grace_days=prepared.grace_days,
+            trained_through=prepared.signals.data_through,
+            created_at=datetime.now(UTC),
+            catalogue_version=CATALOGUE.version,
+            base_rate=self.rate,
+            metrics={m.name: _number(m.value) for m in self.judgement[LIGHTGBM].metrics},
+            gates={gate.name: gate.passed for gate in self.gates},
+            model_text=self.shipped.text,
+            calibrator=self.calibrator,
+            schema=schema_of(encoding.features, encoding.levels, Peers.of(latest, numbers), CATALOGUE),
+            rubric=rubric,
+        )
+        return write_bundle(folder, parts)
+
+
+def fit_candidate(
+    prepared: Prepared,
+    enough: Sufficiency,
+    health: Floats,
+    leaks: list[str],
+    config: TrainConfig,
+    tell: Tell,
+) -> Candidate:
+    """Fit, calibrate, judge, and fit anew.
+
+    Parameters
+    ----------
+    prepared : labelled snapshots, n rows.
+    enough : the facts about this target, which name it; with too little data there is no candidate.
+    health : the health score of each row, 0 to 100, NaN for unknown, shape (n,).
+    leaks : what the look into a vanished future has found.
+    config : the settings.
+    tell : told the share done and what is being done.
+
+    Raises
+    ------
+    InsufficientData
+        If the data does not suffice for a model.
+    """
+    target, parts = enough.target, enough.require()
+    rows = _Rows(prepared, target, health)
+    weight = row_weight(config.every_days, config.horizon_days)
+    train, calibration, test = (rows.of(parts, name) for name in ("train", "calibration", "test"))
+
+    def searching(done: int, of: int, _best: float) -> None:
+        tell(0.05 + 0.55 * done / of, f"{target}: searching settings, {done} of {of}")
+
+    tell(0.0, f"{target}: fitting")
+    boosted = fit_boosted(
+        train.frame, train.y, CATALOGUE, target, weight, config.trials, config.seed, config.threads, searching
+    )
+    tell(0.6, f"{target}: logistic regression")
+    linear = fit_linear(train.frame, train.y, CATALOGUE, weight)
+    tell(0.75, f"{target}: judging")
+
+    def judged(raw: Callable[[_Slice], Floats]) -> Floats:
+        return by_raw(raw(calibration), calibration.y, calibration.accounts, calibration.frame["as_of"], raw(test))
+
+    rate = known_rate(train.y, calibration.y)
+    candidates = {
+        BASE_RATE: base_rate(rate, len(test.y)),
+        HEALTH_SCORE: judged(lambda s: health_raw(s.health, target)),
+        LOGISTIC_REGRESSION: judged(lambda s: linear.raw(s.frame)),
+        LIGHTGBM: judged(lambda s: boosted.raw(s.frame)),
+    }
+    judgement = judge(
+        test.y,
+        candidates,
+        test.accounts,
+        test.frame[ARR_FEATURE].fillna(0.0),
+        rate,
+        LIGHTGBM,
+        config.resamples,
+        config.seed,
+    )
+    separating = too_good(train.frame, train.y, [f for f in boosted.encoding.features if CATALOGUE[f].kind == "number"])
+    tell(0.85, f"{target}: fitting anew up to the last known outcome")
+    final = parts.final()
+    everything, latest = rows.of(final, "train"), rows.of(final, "calibration")
+    shipped = refit_boosted(boosted, everything.frame, everything.y, CATALOGUE, target, weight)
+    calibrator = calibrate(
+        shipped.raw(latest.frame), latest.y, latest.accounts, latest.frame["as_of"], seed=config.seed
+    )
+    tell(1.0, f"{target}: done")
+    return Candidate(
+        target,
+        parts,
+        judgement,
+        gates(judgement, enough, [*leaks, *separating]),
+        enough,
+        shipped,
+        calibrator,
+        float(latest.y.mean()),
+    )
+
+
+@dataclass(frozen=True)
+class _Slice:
+    frame: pd.DataFrame
+    y: Floats
+    health: Floats
+
+    @property
+    def accounts(self) -> Any:
+        return self.frame["account_id"].to_numpy(dtype=object)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    prepared: Prepared
+    target: Target
+    health: Floats
+
+    def of(self, parts: Split, name: str) -> _Slice:
+        """The labelled rows of one slice."""
+        y = self.prepared.labels[self.target].to_numpy(dtype=np.float64)
+        mask = parts.mask(name, self.prepared.frame["as_of"]) & np.isfinite(y)
+        return _Slice(self.prepared.frame[mask].reset_index(drop=True), y[mask], self.health[mask])
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

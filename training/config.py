@@ -1,0 +1,69 @@
+"""An experiment's settings: a file that is recorded with the run."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from features.errors import BadRequest
+from models.rubric import DEFAULT_RUBRIC
+
+
+class TrainConfig(BaseModel):
+    """What a training run may be told; every value has a default that suits most portfolios.
+
+    Parameters
+    ----------
+    horizon_days : H, over which outcomes are predicted.
+    grace_days : G, within which a new subscription undoes a churn; orders have none.
+    every_days : the step of the grid of snapshots.
+    history_days : how far back the snapshots reach at most.
+    warmup_days : how long after the first subscription or order the first snapshot is taken.
+    trials : of the search for LightGBM's settings.
+    resamples : account bootstraps behind every interval of the judgement.
+    seed : of everything random.
+    threads : for LightGBM, 0 for all. Changes no result; on portfolios of this size, and beside other work, one is the
+    fastest.
+    rubric : the health score to judge against and to ship.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    horizon_days: Annotated[int, Field(ge=7, le=730)] = 90
+    grace_days: Annotated[int, Field(ge=0, le=365)] = 30
+    every_days: Annotated[int, Field(ge=1, le=91)] = 7
+    history_days: Annotated[int, Field(ge=180)] = 1100
+    warmup_days: Annotated[int, Field(ge=0)] = 28
+    trials: Annotated[int, Field(ge=1, le=500)] = 20
+    resamples: Annotated[int, Field(ge=50, le=10_000)] = 500
+    seed: int = 0
+    threads: Annotated[int, Field(ge=0)] = 1
+    rubric: str = DEFAULT_RUBRIC
+
+
+def read_config(path: Path | None, **given: object) -> TrainConfig:
+    """The settings in a TOML file, overridden by what is given (None: not given).
+
+    Raises
+    ------
+    BadRequest
+        If the file cannot be read, or a setting is unknown or out of bounds.
+    """
+    values: dict[str, object] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise BadRequest(f"{path} cannot be read as TOML ({error})", "a file of training settings") from None
+    values |= {name: value for name, value in given.items() if value is not None}
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise BadRequest(
+            f"the training setting {key}: {first['msg']}", "one of " + ", ".join(TrainConfig.model_fields)
+        ) from None

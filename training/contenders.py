@@ -1,0 +1,67 @@
+"""What a model has to beat, made into probabilities: the base rate, the health score, any model's raw log-odds.
+
+All are calibrated on the same slice by the same rule as the model on trial, so that none wins or loses by its scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.targets import Target
+from training.calibrate import calibrate, calibrated, halfway
+from training.steps import Floats
+
+BASE_RATE = "base_rate"
+HEALTH_SCORE = "health_score"
+LOGISTIC_REGRESSION = "logistic_regression"
+LIGHTGBM = "lightgbm"
+
+# Ten points of health are one step of log-odds before calibration; the calibrator finds the real step.
+_POINTS = 10.0
+
+
+def known_rate(train: Floats, calibration: Floats) -> float:
+    """The outcome's rate as it was known before the test, 0 to 1: halfway between that of the training labels and
+    that of the calibration labels, as every candidate's level is."""
+    return halfway(float(train.mean()), float(calibration.mean()))
+
+
+def base_rate(rate: float, rows: int) -> Floats:
+    """The same probability for each of `rows` rows."""
+    return np.full(rows, rate)
+
+
+def by_raw(
+    raw: Floats,
+    y: Floats,
+    accounts: Sequence[str] | npt.NDArray[np.object_],
+    as_of: pd.Series[pd.Timestamp],
+    later: Floats,
+    expected_rate: float | None = None,
+) -> Floats:
+    """Calibrate raw log-odds on the calibration rows (`raw`, `y`, `accounts`, `as_of`) and apply that to `later`.
+
+    `expected_rate` is the training labels' rate, for raw values that have no level of their own (a score).
+    Rows without a raw value (NaN) form a group of their own, and get its rate; none there, the overall rate. Where the
+    rows that have a value hold one class only (or there are none: a health score without data), every row gets the
+    overall rate.
+    """
+    known = np.isfinite(raw)
+    if not 0 < y[known].sum() < known.sum():
+        return np.full(len(later), y.mean())
+    fitted = calibrate(raw[known], y[known], np.asarray(accounts)[known], as_of[known], expected_rate, resamples=0)
+    on_slice = calibrated(fitted, raw[known])
+    answer = np.full(len(later), on_slice.mean())
+    answer[np.isfinite(later)] = calibrated(fitted, later[np.isfinite(later)])
+    return answer
+
+
+def health_raw(score: npt.ArrayLike, target: Target) -> Floats:
+    """The health score (0 to 100, NaN unknown) as something that rises with the target: poor health with churn, good
+    health with expansion."""
+    points = (np.asarray(score, dtype=np.float64) - 50) / _POINTS
+    return np.asarray(-points if target == "churn" else points, dtype=np.float64)

@@ -1,0 +1,99 @@
+"""The gates between a candidate and the title of champion. It has to pass every one of them.
+
+A gate that cannot be looked at is not passed: a check that was not run protects nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.contenders import BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION
+from training.judge import Judgement
+from training.sufficiency import Sufficiency
+
+# With 30 accounts that have the outcome in the test, the slope's standard error is about 0.2: a model whose
+# probabilities are right falls outside once in a hundred times or so.
+SLOPE_BOUNDS = (0.6, 1.6)
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One condition: whether it holds, the figure that decided it and its limit (None where it is not a number), and
+    a sentence for people."""
+
+    name: str
+    passed: bool
+    figure: float | None
+    limit: float | None
+    words: str
+
+
+def gates(judgement: Judgement, enough: Sufficiency, leaks: Sequence[str] | None) -> tuple[Gate, ...]:
+    """All gates of a judged candidate.
+
+    Parameters
+    ----------
+    judgement : of the candidate, with the base rate, the health score and the linear model beside it, and the
+        champion (under the name "champion") where there is one.
+    enough : the facts that it was trained on.
+    leaks : what the leak check found, a line each; empty: none; None: it was not run.
+    """
+    rivals = [LOGISTIC_REGRESSION, HEALTH_SCORE]
+    if judgement.difference(CHAMPION) is not None:
+        rivals.append(CHAMPION)
+    return (
+        _no_leak(leaks),
+        _enough(enough),
+        _beats_the_average(judgement),
+        *(_no_loss(judgement, rival) for rival in rivals),
+        _slope(judgement),
+    )
+
+
+def passed(found: Sequence[Gate]) -> bool:
+    """Whether every gate is passed; False for none at all."""
+    return bool(found) and all(gate.passed for gate in found)
+
+
+def _no_leak(leaks: Sequence[str] | None) -> Gate:
+    if leaks is None:
+        return Gate("no_leak", False, None, 0.0, "the leak check was not run")
+    words = "; ".join(leaks) if leaks else "no feature sees the future"
+    return Gate("no_leak", not leaks, float(len(leaks)), 0.0, words)
+
+
+def _enough(enough: Sufficiency) -> Gate:
+    words = "lacking: " + "; ".join(enough.missing) if enough.missing else "enough accounts and outcomes in every slice"
+    return Gate("enough_data", not enough.missing, float(len(enough.missing)), 0.0, words)
+
+
+def _beats_the_average(judgement: Judgement) -> Gate:
+    found = judgement.difference(BASE_RATE, "brier")
+    if found is None:
+        return Gate("beats_base_rate", False, None, 0.0, "it was not compared with the base rate")
+    words = "its Brier score is " + ("clearly below" if found.better else "not clearly below") + " the base rate's"
+    return Gate("beats_base_rate", found.better, found.high, 0.0, words)
+
+
+def _no_loss(judgement: Judgement, rival: str) -> Gate:
+    found = judgement.difference(rival, "log_loss")
+    name, against = f"no_loss_to_{rival}", rival.replace("_", " ")
+    if found is None:
+        return Gate(name, False, None, 0.0, f"it was not compared with the {against}")
+    relation = "worse than" if found.worse else "better than" if found.better else "not clearly apart from"
+    return Gate(name, not found.worse, found.low, 0.0, f"by log loss it is {relation} the {against}")
+
+
+def _slope(judgement: Judgement) -> Gate:
+    slope = judgement[judgement.subject]["calibration_slope"].value
+    low, high = SLOPE_BOUNDS
+    limit = low if slope < 1 else high
+    if low <= slope <= high:
+        return Gate("calibration_slope", True, slope, limit, "its probabilities spread about as the outcomes do")
+    way = "too extreme" if slope < low else "too timid" if slope > high else "all the same"
+    figure = None if np.isnan(slope) else slope
+    return Gate("calibration_slope", False, figure, limit, f"its probabilities are {way}")

@@ -1,0 +1,85 @@
+"""From a signals source to labelled snapshots: the rows that every candidate is trained and judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from features.clock import Grid, midnight, show
+from features.errors import InsufficientData
+from features.signals import Progress, Signals, open_signals, silent
+from features.snapshot import snapshot
+from training.config import TrainConfig
+from training.labels import label
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Snapshots and what became of them.
+
+    Parameters
+    ----------
+    signals : the checked source.
+    grid : the dates of the snapshots, all with a closed label window.
+    frame : the snapshots, n rows (see `features.snapshot.snapshot`).
+    labels : what became of each row, n rows in the same order (see `training.labels.label`).
+    grace_days : G in force: none for order businesses.
+    """
+
+    signals: Signals
+    grid: Grid
+    frame: pd.DataFrame
+    labels: pd.DataFrame
+    grace_days: int
+
+
+def prepare(
+    address: str | Path, data_through: datetime | None, config: TrainConfig, progress: Progress = silent
+) -> Prepared:
+    """Read the signals before ``data_through``, snapshot them on a grid, and label the rows.
+
+    Raises
+    ------
+    SignalsError
+        If the source cannot be read or breaks the contract.
+    InsufficientData
+        If no date has a closed label window, or no account is active at any.
+    """
+    signals = open_signals(address, data_through, lambda share, what: progress(0.3 * share, what))
+    grace = config.grace_days if signals.contractual else 0
+    first, last = _span(signals, config, grace)
+    if first > last:
+        short = -(-(first - last) // timedelta(days=1))
+        raise InsufficientData(
+            [
+                f"{short} more days of history (the first snapshot would be of {show(first)}, and the last one whose "
+                f"outcome is known of {show(last)})"
+            ],
+            "wait for more history, or load older data",
+        )
+    grid = Grid.ending(last, first, config.every_days)
+    frame = snapshot(
+        signals, grid, horizon_days=config.horizon_days, progress=lambda share, what: progress(0.3 + 0.6 * share, what)
+    )
+    if frame.empty:
+        raise InsufficientData(["accounts: none is active at any date with a known outcome"])
+    progress(0.9, "what became of them")
+    labels = label(signals, frame[["account_id", "as_of"]], config.horizon_days, grace)
+    progress(1.0, "labelled")
+    return Prepared(signals, grid, frame, labels, grace)
+
+
+def _span(signals: Signals, config: TrainConfig, grace: int) -> tuple[datetime, datetime]:
+    """The first and last instant at which a snapshot may be taken."""
+    last = midnight(signals.data_through - timedelta(days=config.horizon_days + grace))
+    table, at = ("subscriptions", "started_at") if signals.contractual else ("orders", "occurred_at")
+    oldest = signals.tables[table][at].min().to_pyarrow().as_py()
+    if oldest is None:
+        raise InsufficientData([f"rows in {table}: there is none before {show(signals.data_through)}"])
+    # Accounts with orders are active by their last H days, which have to lie within the data.
+    settle = config.warmup_days if signals.contractual else max(config.warmup_days, config.horizon_days)
+    earliest = midnight(oldest.replace(tzinfo=last.tzinfo)) + timedelta(days=settle)
+    return max(earliest, last - timedelta(days=config.history_days)), last

@@ -1,0 +1,47 @@
+"""The registered model as MLflow runs it: logged as code, with the bundle's plain data and the scorer beside it.
+
+MLflow executes this file wherever the model is loaded; nothing of Renewcast needs to be installed there. The scorer
+comes as an artifact and is loaded under a name of its own, so that two versions can live in one process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.pyfunc import PythonModel
+
+
+def _load(path: str) -> ModuleType:
+    name = "renewcast_scorer_" + hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{path} is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+class RenewcastModel(PythonModel):  # type: ignore[misc]
+    """Snapshot rows in, calibrated probabilities out."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the scorer and the bundle that were logged with the model."""
+        self.scorer = _load(context.artifacts["scorer"]).Scorer.load(context.artifacts["bundle"])
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """The columns probability, low and high (0 to 1), one row per row of ``model_input`` (a snapshot's
+        features)."""
+        told = self.scorer.predict(model_input)
+        return pd.DataFrame({"probability": told.probability, "low": told.low, "high": told.high})
+
+
+mlflow.models.set_model(RenewcastModel())

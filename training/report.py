@@ -1,0 +1,81 @@
+"""A training run as a table that a person can judge."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from features.clock import show
+from training.candidate import Candidate
+from training.contenders import BASE_RATE, LIGHTGBM
+from training.judge import Metric
+from training.train import TrainReport
+
+COLUMNS = {
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "brier": "Brier",
+    "brier_skill": "skill",
+    "log_loss": "log loss",
+    "calibration_slope": "slope",
+    "lift_10": "lift at 10%",
+}
+"""The metrics shown, and their headings; all of them are in the JSON."""
+
+
+def print_report(report: TrainReport, console: Console) -> None:
+    """Print what was trained, how it did beside its rivals, and whether it is champion now."""
+    for target, facts in report.facts.items():
+        candidate = report.candidates.get(target)
+        if candidate is None:
+            lines = Text("\n".join(f"lacking: {line}" for line in facts.missing))
+            console.print(Panel(lines, title=f"{target}: not trained", border_style="yellow", title_align="left"))
+        else:
+            console.print(_panel(report, candidate))
+
+
+def _panel(report: TrainReport, candidate: Candidate) -> Panel:
+    target, judged = candidate.target, candidate.judgement
+    size = judged.size
+    dates = {name: f"{show(d[0])} to {show(d[-1])}" for name, d in candidate.split.slices().items() if d}
+    head = Text(
+        f"trained on snapshots of {dates['train']}, calibrated on {dates['calibration']}, judged on {dates['test']}\n"
+        f"test: {size['rows']:,} snapshots of {size['accounts']:,} accounts, {size['accounts_with_outcome']:,} of them "
+        f"with {target}; rate {judged.window_rate:.1%} (before: {judged.known_rate:.1%})"
+    )
+    verdict = Text(f"{judged.grade}: {judged.words}", style="bold")
+    gates = Table.grid(padding=(0, 1))
+    for gate in candidate.gates:
+        gates.add_row("[green]passed[/]" if gate.passed else "[red]failed[/]", gate.name, gate.words)
+    promoted = target in report.promoted
+    foot = Text(
+        f"version {report.versions[target]} "
+        + ("is the champion now" if promoted else "is registered but not promoted: a gate failed")
+        + f"; bundle in {report.folders[target]}"
+    )
+    style = "green" if promoted else "red"
+    group = Group(head, Text(), _table(candidate), Text(), verdict, Text(), gates, Text(), foot)
+    return Panel(
+        group, title=f"{target} within {report.config.horizon_days} days", border_style=style, title_align="left"
+    )
+
+
+def _table(candidate: Candidate) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("out of time")
+    for heading in COLUMNS.values():
+        table.add_column(heading, justify="right")
+    for row in candidate.judgement.rows:
+        style = "bold" if row.candidate == LIGHTGBM else "dim" if row.candidate == BASE_RATE else ""
+        table.add_row(row.candidate.replace("_", " "), *(_figure(row[name]) for name in COLUMNS), style=style)
+    return table
+
+
+def _figure(metric: Metric) -> str:
+    if metric.value != metric.value:
+        return "-"
+    if metric.low != metric.low:
+        return f"{metric.value:.3f}"
+    return f"{metric.value:.3f} ({metric.low:.3f} to {metric.high:.3f})"

@@ -1,0 +1,114 @@
+"""The years that the tables tell of: the weekly step, run once, everything kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from training.simulation.contracts import Event, apply_event, draw_event, week_ahead
+from training.simulation.days import Floats, Ints
+from training.simulation.ledger import Ledger, Rows
+from training.simulation.moods import Happenings, live_a_week
+from training.simulation.segments import CONTRACT_HOUR
+from training.simulation.state import State, first_state
+from training.simulation.streams import stream
+from training.simulation.world import World, draw_world
+
+STILL_HERE = 1 << 40
+"""A day, and an hour, that never comes."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened to a portfolio in ``weeks`` weeks from day ``start`` to day ``end`` (not included).
+
+    ``during[t]``: the state through week ``t``, before its contract events; ``after[t]``: at its end. ``happened[t]``:
+    the facts of week ``t``. ``kinds[t]``: the contract event of each account. ``left_on``: the day on which an account
+    left (``STILL_HERE``: it has not).
+    """
+
+    world: World
+    seed: int
+    start: int
+    end: int
+    during: list[State]
+    after: list[State]
+    happened: list[Happenings]
+    kinds: list[Ints]
+    left_on: Ints
+    subscriptions: Rows
+
+    @property
+    def weeks(self) -> int:
+        """Weeks told of."""
+        return len(self.during)
+
+    def grid(self, of: Callable[[State], np.ndarray]) -> np.ndarray:
+        """A column of the state as seen in each week: shape (weeks, accounts)."""
+        return np.stack([np.asarray(of(state)) for state in self.during])
+
+    def facts(self, name: str) -> np.ndarray:
+        """A column of the happenings: shape (weeks, accounts)."""
+        return np.stack([getattr(happened, name) for happened in self.happened])
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """The random numbers of one purpose."""
+        return stream(self.seed, purpose)
+
+    @property
+    def born_week(self) -> Ints:
+        """The week in which each account became a customer; 0 for those that were before."""
+        return np.maximum((self.world.created - self.start) // 7, 0)
+
+    @property
+    def first_hour(self) -> Ints:
+        """The hour, since 1970, at which each account's first contract began."""
+        return np.asarray(self.world.created * 24 + CONTRACT_HOUR[self.world.region], dtype=np.int64)
+
+    @property
+    def last_hour(self) -> Ints:
+        """The hour at which it left."""
+        return np.asarray(self.left_on * 24 + CONTRACT_HOUR[self.world.region], dtype=np.int64)
+
+    @property
+    def monthly_churn(self) -> float:
+        """Accounts lost a month, as a share of those running at the month's start, over the whole time."""
+        running = sum(int(state.running.sum()) for state in self.during)
+        lost = sum(int((kind <= Event.NONPAYMENT).sum()) for kind in self.kinds)
+        return lost / running * (365.25 / 12 / 7)
+
+    @property
+    def involuntary_share(self) -> Floats:
+        """Of the accounts lost, the share lost to a failed payment (NaN where none was lost)."""
+        kinds = np.concatenate(self.kinds)
+        lost = kinds[kinds <= Event.NONPAYMENT]
+        return np.asarray(np.mean(lost == Event.NONPAYMENT) if len(lost) else np.nan, dtype=np.float64)
+
+
+def live(accounts: int, weeks: int, seed: int, end: int) -> History:
+    """Run a portfolio through ``weeks`` weeks up to day ``end``."""
+    start = end - 7 * weeks
+    world = draw_world(accounts, weeks, start, stream(seed, "world"))
+    state = first_state(world, start, stream(seed, "first state"))
+    rng = stream(seed, "life")
+    ledger = Ledger(world, state)
+    left_on = np.full(accounts, STILL_HERE, dtype=np.int64)
+    during, after, happened, kinds = [], [], [], []
+    for day in range(start, end, 7):
+        arriving = (world.created >= day) & (world.created < day + 7)
+        state = replace(state, running=state.running | arriving)
+        ledger.open(state, world.created, arriving)
+        state, happenings, felt = live_a_week(world, state, day, rng)
+        week = week_ahead(world, state, felt, day, rng)
+        kind = draw_event(week, rng.random(accounts))
+        during.append(state)
+        happened.append(happenings)
+        kinds.append(kind)
+        state_after = apply_event(world, state, week, kind)
+        ledger.record(state, state_after, week, kind)
+        left_on = np.where(state_after.left & ~state.left, week.day, left_on)
+        state = state_after
+        after.append(state)
+    return History(world, seed, start, end, during, after, happened, kinds, left_on, ledger.close(state))

@@ -1,0 +1,88 @@
+"""The market of the simulation: segments, plans, prices, regions. Money is in one currency a year."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+PLANS = ("starter", "team", "business", "enterprise")
+ADD_ONS = ("analytics add-on", "automation add-on")
+INDUSTRIES = ("software", "finance", "health", "retail", "manufacturing", "education", "logistics", "public sector")
+REGIONS = ("EMEA", "AMER", "APAC")
+CONTRACT_HOUR = np.array([23, 5, 16])
+"""Contracts begin and end at midnight of their region: an hour in UTC, so never on an ``as_of`` of midnight UTC."""
+PRICE = np.array([320.0, 520.0, 780.0, 1200.0])
+"""List price of a seat for a year, by plan."""
+ALLOWANCE = np.array([60.0, 75.0, 90.0, 110.0])
+"""Quantity of usage per seat and 30 days that a plan includes."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment by ARR (the four of ``rules.md``) and what sets its accounts apart.
+
+    ``arr`` is (lowest, median, highest) in currency a year and ``arr_spread`` its log-spread; ``plans`` the shares of
+    the four plans; ``terms`` the shares of 1, 12, 24 and 36 months; ``renewal_base`` the log-odds of leaving at the end
+    of a term of a year for an account in average shape.
+    """
+
+    name: str
+    share: float
+    arr: tuple[float, float, float]
+    arr_spread: float
+    plans: tuple[float, float, float, float]
+    terms: tuple[float, float, float, float]
+    renewal_base: float
+    employees: float
+    accounts_per_csm: int
+
+
+SEGMENTS = (
+    Segment(
+        name="self-serve",
+        share=0.22,
+        arr=(240, 1_900, 4_900),
+        arr_spread=0.6,
+        plans=(0.8, 0.2, 0.0, 0.0),
+        terms=(0.55, 0.45, 0.0, 0.0),
+        renewal_base=-3.0,
+        employees=12,
+        accounts_per_csm=1000,
+    ),
+    Segment(
+        name="smb",
+        share=0.40,
+        arr=(5_100, 11_000, 24_500),
+        arr_spread=0.4,
+        plans=(0.2, 0.6, 0.2, 0.0),
+        terms=(0.15, 0.85, 0.0, 0.0),
+        renewal_base=-3.3,
+        employees=70,
+        accounts_per_csm=150,
+    ),
+    Segment(
+        name="mid-market",
+        share=0.27,
+        arr=(25_500, 48_000, 98_000),
+        arr_spread=0.4,
+        plans=(0.0, 0.25, 0.6, 0.15),
+        terms=(0.0, 0.85, 0.1, 0.05),
+        renewal_base=-3.95,
+        employees=450,
+        accounts_per_csm=40,
+    ),
+    Segment(
+        name="enterprise",
+        share=0.11,
+        arr=(101_000, 165_000, 600_000),
+        arr_spread=0.5,
+        plans=(0.0, 0.0, 0.3, 0.7),
+        terms=(0.0, 0.65, 0.15, 0.2),
+        renewal_base=-4.6,
+        employees=4000,
+        accounts_per_csm=15,
+    ),
+)
+TERM_MONTHS = np.array([1, 12, 24, 36])
+SELF_SERVE, SMB, MID_MARKET, ENTERPRISE = range(len(SEGMENTS))

@@ -1,0 +1,194 @@
+"""The training run: signals in, judged candidates, registered versions, and a new champion where every gate is
+passed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features.catalogue import CATALOGUE
+from features.clock import show
+from features.errors import InsufficientData
+from features.signals import Progress, silent
+from models.bundle import Bundle, load_bundle
+from models.home import Home
+from models.rubric import load_rubric
+from models.targets import TARGETS, Target
+from training import tracking
+from training.candidate import Candidate, fit_candidate
+from training.config import TrainConfig
+from training.leakcheck import vanished_future
+from training.prepare import Prepared, prepare
+from training.promotion import promote
+from training.steps import Floats
+from training.sufficiency import Sufficiency, sufficiency
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a training run did.
+
+    Parameters
+    ----------
+    origin : the signals source.
+    data_through : nothing at or after this instant was read.
+    facts : per target, how much data there was and what was lacking.
+    candidates : per target that could be trained.
+    versions, folders : of the registered models.
+    promoted : the targets whose candidate is now champion.
+    run_id : of the MLflow run.
+    """
+
+    origin: str
+    data_through: datetime
+    config: TrainConfig
+    facts: Mapping[Target, Sufficiency]
+    candidates: Mapping[Target, Candidate]
+    versions: Mapping[Target, str]
+    folders: Mapping[Target, Path]
+    promoted: tuple[Target, ...]
+    run_id: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "origin": self.origin,
+            "data_through": show(self.data_through),
+            "horizon_days": self.config.horizon_days,
+            "run_id": self.run_id,
+            "catalogue_version": CATALOGUE.version,
+            "targets": {target: self._target(target) for target in self.facts},
+        }
+
+    def _target(self, target: Target) -> dict[str, Any]:
+        told: dict[str, Any] = {"data": self.facts[target].as_dict(), "promoted": target in self.promoted}
+        if candidate := self.candidates.get(target):
+            told |= {
+                "version": self.versions[target],
+                "bundle": str(self.folders[target]),
+                "split": {n: [show(d[0]), show(d[-1])] for n, d in candidate.split.slices().items() if d},
+                "judgement": candidate.judgement.as_dict(),
+                "gates": [asdict(gate) for gate in candidate.gates],
+                "calibrator": candidate.calibrator["kind"],
+                "settings": candidate.shipped.settings,
+            }
+        return told
+
+
+def train(
+    address: str | Path,
+    home: Home,
+    config: TrainConfig,
+    data_through: datetime | None = None,
+    progress: Progress = silent,
+) -> TrainReport:
+    """Train both targets on the signals before ``data_through`` and promote what passes every gate.
+
+    Parameters
+    ----------
+    address : the signals source.
+    home : where MLflow's store, the bundles and the champion live.
+    config : the settings; recorded with the run.
+    data_through : nothing at or after this instant is read; by default everything.
+    progress : told how far the work is.
+
+    Raises
+    ------
+    SignalsError, HomeError
+        If the source cannot be read, or the home not written.
+    InsufficientData
+        If neither target has enough data; the message says what is lacking. Nothing is registered then.
+    """
+    home.ensure()
+    rubric = load_rubric(config.rubric)
+    prepared = prepare(address, data_through, config, lambda share, what: progress(0.35 * share, what))
+    try:
+        facts = {target: _facts(prepared, target, config) for target in TARGETS}
+        if lacking := [f"{t}: {line}" for t, fact in facts.items() for line in fact.missing if _hopeless(facts)]:
+            raise InsufficientData(lacking, "load more accounts or a longer history; `renewcast check` shows the facts")
+        progress(0.36, "looking for leaks")
+        looked_at = next(fact.split.test[0] for fact in facts.values() if fact.split is not None)
+        stamp = prepared.frame["as_of"]
+        leaks = vanished_future(address, prepared.frame, stamp[stamp == looked_at].iloc[0], config.horizon_days)
+        health: Floats = np.asarray(rubric.score(prepared.frame).score, dtype=np.float64)
+        ready = [target for target, fact in facts.items() if not fact.missing]
+        candidates: dict[Target, Candidate] = {}
+        for i, target in enumerate(ready):
+            tell = _part(progress, 0.4 + 0.5 * i / len(ready), 0.5 / len(ready))
+            candidates[target] = fit_candidate(prepared, facts[target], health, leaks, config, tell)
+        progress(0.92, "registering the models")
+        return _register(prepared, facts, candidates, home, config, progress)
+    finally:
+        prepared.signals.close()
+
+
+def _part(progress: Progress, start: float, width: float) -> Progress:
+    """A Progress for a part of the work."""
+    return lambda share, what: progress(start + width * share, what)
+
+
+def _facts(prepared: Prepared, target: Target, config: TrainConfig) -> Sufficiency:
+    return sufficiency(
+        prepared.signals,
+        prepared.frame,
+        prepared.labels,
+        prepared.grid.as_ofs,
+        target,
+        config.horizon_days,
+        prepared.grace_days,
+    )
+
+
+def _hopeless(facts: Mapping[Target, Sufficiency]) -> bool:
+    return all(fact.missing for fact in facts.values())
+
+
+def _register(
+    prepared: Prepared,
+    facts: Mapping[Target, Sufficiency],
+    candidates: Mapping[Target, Candidate],
+    home: Home,
+    config: TrainConfig,
+    progress: Progress,
+) -> TrainReport:
+    rubric = load_rubric(config.rubric)
+    versions: dict[Target, str] = {}
+    folders: dict[Target, Path] = {}
+    promoted: dict[Target, Bundle] = {}
+    with tracking.run(home, f"train through {show(prepared.signals.data_through)}") as run:
+        run.params({**config.model_dump(), "data_through": show(prepared.signals.data_through)})
+        run.document("config.json", config.model_dump())
+        for target, candidate in candidates.items():
+
+            def write(version: str, target: Target = target, candidate: Candidate = candidate) -> Path:
+                # The registry's numbers start anew on another server; the run's id keeps the folders apart.
+                folder = home.bundle_folder(target, f"{version}-{run.run_id[:8]}")
+                return candidate.write(folder, version, prepared, config, rubric).folder
+
+            used = list(candidate.shipped.encoding.features)
+            versions[target], folders[target] = run.register(target, CATALOGUE, used, write)
+            for row in candidate.judgement.rows:
+                run.metrics(f"{target}/{row.candidate}", {m.name: m.value for m in row.metrics})
+            if candidate.promotable:
+                promoted[target] = load_bundle(folders[target], target)
+        report = TrainReport(
+            prepared.signals.origin,
+            prepared.signals.data_through,
+            config,
+            facts,
+            candidates,
+            versions,
+            folders,
+            tuple(promoted),
+            run.run_id,
+        )
+        run.document("report.json", report.as_dict())
+    progress(0.98, "promoting")
+    promote(home, promoted, config.rubric)
+    progress(1.0, "trained")
+    return report
