@@ -59,8 +59,7 @@ def simulate(
 
     with _progress("simulating") as tell:
         summary = make(out, accounts=accounts, weeks=weeks, seed=seed, progress=tell)
-    console = Console()
-    console.print(summary.words())
+    typer.echo(summary.words())
 
 
 @app.command()

@@ -119,6 +119,7 @@ def schema_of(
     categories: Mapping[str, Sequence[str]],
     peers: Peers,
     catalogue: Mapping[str, Feature],
+    start: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of ``schema.json``.
 
@@ -128,6 +129,7 @@ def schema_of(
     categories : for each categorical one, its values; a value's code is its place in the list.
     peers : the latest training portfolio (`Peers.of` over all numeric features of the catalogue).
     catalogue : gives each feature's kind and unit.
+    start : the linear model that the booster started from, see `models.scorer`; None for none.
     """
     entries: list[dict[str, Any]] = []
     for name in features:
@@ -135,7 +137,8 @@ def schema_of(
         if name in categories:
             entry["categories"] = list(categories[name])
         entries.append(entry)
-    return {"features": entries, "reference": peers.to_json()}
+    started = {} if start is None else {"start": dict(start)}
+    return {"features": entries, **started, "reference": peers.to_json()}
 
 
 def write_bundle(folder: Path, parts: BundleParts, catalogue: Mapping[str, Feature] | None = None) -> Bundle:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -62,7 +62,8 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     """Every value as Python would say it in text: instants as ISO 8601, unknown as None, truth in JSON's words."""
     columns: dict[str, Any] = {}
     for name in frame.columns:
-        column, told = frame[name], cast("list[Any]", [])
+        column = frame[name]
+        told: list[Any]
         if isinstance(column.dtype, pd.DatetimeTZDtype):
             told = [None if pd.isna(v) else show(v.to_pydatetime()) for v in column]
         elif column.dtype == bool:

@@ -74,6 +74,7 @@ class Scorer:
     def __init__(self, booster: lightgbm.Booster, schema: Mapping[str, Any], calibrator: Mapping[str, Any]) -> None:
         self.features, self.categories = _features_of(schema)
         self._booster = booster
+        self._start = _Start.of(schema, self.features, self.categories)
         self._calibrators = _calibrators_of(calibrator)
         if tuple(booster.feature_name()) != self.features:
             where = _difference(booster, self.features)
@@ -149,11 +150,18 @@ class Scorer:
         return Encoded(matrix, tuple(missing), unseen)
 
     def raw(self, matrix: Floats) -> Floats:
-        """The booster's log-odds, before calibration. ``matrix`` from `encode`, (n, features) -> (n,)."""
-        return self._predict(matrix, (len(matrix),), raw_score=True)
+        """The log-odds before calibration: the booster's, on top of the linear start where there is one.
+
+        ``matrix`` from `encode`, (n, features) -> (n,).
+        """
+        answer = self._predict(matrix, (len(matrix),), raw_score=True)
+        if self._start is not None:
+            answer = answer + (self._start.intercept + self._start.parts(matrix).sum(axis=1))
+        return answer
 
     def contributions(self, matrix: Floats) -> Floats:
-        """What each feature adds to the log-odds (TreeSHAP, Lundberg et al. 2020, as LightGBM computes it).
+        """What each feature adds to the log-odds: TreeSHAP (Lundberg et al. 2020, as LightGBM computes it), and for a
+        linear start its slope times the distance from the average.
 
         ``matrix`` from `encode`, (n, features) -> (n, features + 1); the last column is the base, the same for all.
 
@@ -162,6 +170,9 @@ class Scorer:
         ScorerError : base + sum differs from the raw score by more than 1e-6.
         """
         parts = self._predict(matrix, (len(matrix), len(self.features) + 1), pred_contrib=True)
+        if self._start is not None:
+            parts[:, :-1] += self._start.parts(matrix)
+            parts[:, -1] += self._start.intercept
         off = float(np.abs(parts.sum(axis=1) - self.raw(matrix)).max(initial=0.0))
         if not off <= ADDS_UP_WITHIN:
             raise ScorerError(f"the contributions miss the raw score by {off:.3g}, more than {ADDS_UP_WITHIN:g}")
@@ -194,6 +205,53 @@ class Scorer:
         threads = {"num_threads": 1} if len(matrix) <= FEW_ROWS else {}
         answer = self._booster.predict(matrix, **what, **threads)  # type: ignore[arg-type]
         return np.asarray(answer, dtype=np.float64).reshape(shape)
+
+
+class _Start:
+    """The linear model that the booster started from, as ``schema.json`` holds it under "start".
+
+    ``numbers`` gives [slope, centre, fill, missing slope, missing centre] by feature: the slope acts on the signed
+    logarithm less its centre, ``fill`` stands for an unknown one, and the missing slope acts on the mark of being
+    unknown. ``levels`` gives [slopes by code, centre] by category; an unknown level has slope 0. With the centres at
+    the training averages, ``intercept`` is what an average account has.
+    """
+
+    def __init__(self, intercept: float, numbers: Floats, levels: list[tuple[int, Floats, float]]) -> None:
+        self.intercept, self._numbers, self._levels = intercept, numbers, levels
+
+    @classmethod
+    def of(
+        cls, schema: Mapping[str, Any], features: tuple[str, ...], categories: Mapping[str, Mapping[str, int]]
+    ) -> _Start | None:
+        """Read it from the schema; None where there is none."""
+        if (told := schema.get("start")) is None:
+            return None
+        try:
+            numbers = np.zeros((5, len(features)))
+            levels = []
+            for place, name in enumerate(features):
+                if name in categories:
+                    slopes, centre = told["levels"][name]
+                    if len(slopes) != len(categories[name]):
+                        raise ValueError(name)
+                    levels.append((place, np.array([*slopes, 0.0], dtype=np.float64), float(centre)))
+                else:
+                    numbers[:, place] = np.array(told["numbers"][name], dtype=np.float64)
+            start = cls(float(told["intercept"]), numbers, levels)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ScorerError(f"schema.json: start does not fit the features ({error})") from None
+        return start
+
+    def parts(self, matrix: Floats) -> Floats:
+        """What each feature adds, (n, features) -> (n, features)."""
+        slope, centre, fill, missing, missing_centre = self._numbers
+        unknown = np.isnan(matrix)
+        drawn_in = np.where(unknown, fill, np.sign(matrix) * np.log1p(np.abs(matrix)))
+        answer: Floats = slope * (drawn_in - centre) + missing * (unknown - missing_centre)
+        for place, slopes, average in self._levels:
+            codes = np.where(unknown[:, place], len(slopes) - 1, matrix[:, place]).astype(np.int64)
+            answer[:, place] = slopes[codes] - average
+        return answer
 
 
 def read_bounded(path: Path, limit: int) -> bytes:

@@ -98,10 +98,12 @@ class _Server(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
+        if not 0 <= port <= 65535:
+            raise OverflowError
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not an address"
+        reason = getattr(error, "strerror", None) or "that is no address"
         raise BadRequest(
             f"cannot listen on {host}, port {port}: {reason}",
             "an address of this machine and a free port",

@@ -92,7 +92,7 @@ def score(signals: Signals, as_of: datetime, out: Path, home: Home, progress: Pr
         signals,
         Grid.single(as_of),
         horizon_days=horizon,
-        progress=lambda done, what: progress(0.05 + 0.65 * done, what),
+        progress=lambda done, what: progress(0.05 + 0.6 * done, what),
     )
     feeds = newest_known(signals, as_of)
     progress(0.7, "scoring")
@@ -109,9 +109,7 @@ def score(signals: Signals, as_of: datetime, out: Path, home: Home, progress: Pr
     write_frame(_told(rows, as_of, suffix), out)
     progress(1.0, "scored")
     versions = {target: assessment.outlooks[target].version for target in TARGETS}
-    return ScoreSummary(
-        len(rows), out, as_of, versions, published, (*signals.notes, *_notes(assessment, suffix))
-    )
+    return ScoreSummary(len(rows), out, as_of, versions, published, (*signals.notes, *_notes(assessment, suffix)))
 
 
 def horizon_of(champion: Champion) -> int:

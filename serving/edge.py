@@ -44,7 +44,7 @@ class _Passage:
         self._scope, self._given_receive, self._given_send = scope, receive, send
         self._headers = Headers(scope=scope)
         self._received = 0
-        self._body_complete = False
+        self._body_complete = not {"content-length", "transfer-encoding"} & set(self._headers)
         self._status: int | None = None
         self._sent = 0
 

@@ -188,5 +188,3 @@ def _column(column: Column, rows: Sequence[Row], account_id: str) -> pa.Array:
     elif column.kind == "instant":
         values = [None if value is None else value.replace(tzinfo=None) for value in values]
     return pa.array(values, _ARROW[column.kind])
-
-

@@ -6,9 +6,10 @@ is replaced in one step, so rows and facts always belong together.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -69,7 +70,7 @@ class Snapshots:
     """The published snapshots of one home."""
 
     home: Home
-    catalogue: Catalogue = CATALOGUE
+    catalogue: Catalogue = field(default_factory=lambda: CATALOGUE)
 
     def publish(
         self,
@@ -96,10 +97,10 @@ class Snapshots:
             feeds=dict(sorted(feeds.items())),
         )
         schema = self._schema().with_metadata({FACTS: facts.model_dump_json().encode()})
-        table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+        table = pa.table([_column(frame, field) for field in schema], schema=schema)
         path = self.path(as_of)
         with new_file(path) as beside:
-            pq.write_table(table.replace_schema_metadata(schema.metadata), beside, compression="zstd")
+            pq.write_table(table, beside, compression="zstd")
         return path
 
     def path(self, as_of: datetime) -> Path:
@@ -151,7 +152,7 @@ class Snapshots:
         path = self.path(as_of)
         try:
             with path.open("rb") as file:
-                if path.stat().st_size > FILE_LIMIT:
+                if os.fstat(file.fileno()).st_size > FILE_LIMIT:
                     raise _broken(path, f"it is larger than {FILE_LIMIT} bytes")
                 facts, table = self._read(path, pq.ParquetFile(file))
         except FileNotFoundError:
@@ -201,6 +202,12 @@ class Snapshots:
             f"a date that was scored; the nearest: {listed}" if listed else "a date that was scored; there is none yet",
             "choose another date, or " + SCORE_AGAIN,
         )
+
+
+def _column(frame: pd.DataFrame, field: pa.Field) -> pa.Array:
+    if pa.types.is_timestamp(field.type):
+        return pa.array([instant.to_pydatetime() for instant in frame[field.name]], field.type)
+    return pa.array(frame[field.name].to_numpy(), field.type, from_pandas=True)
 
 
 def stamp_of(path: Path) -> Stamp | None:

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from models.answer import instant_words
 from models.targets import TARGETS
 from serving import schemas
 from serving.keeper import Keeper
@@ -82,7 +83,7 @@ def readyz(keeper: TheKeeper) -> schemas.Ready:
     return schemas.Ready(
         status="degraded" if standing.reasons else "ready",
         reasons=list(standing.reasons),
-        as_of=None if latest is None else latest.as_of.isoformat(),
+        as_of=None if latest is None else instant_words(latest.as_of),
         accounts=0 if latest is None else len(latest.assessment.frame),
         models={target: bundles[target].manifest.version if target in bundles else None for target in TARGETS},
     )

@@ -32,6 +32,12 @@ def arrow(name: str, rows: list[dict[str, Any]]) -> pa.Table:
 
 
 @pytest.fixture(scope="session")
+def to_arrow() -> Callable[[str, list[dict[str, Any]]], pa.Table]:
+    """The function that turns readable rows of a contract table into an Arrow table."""
+    return arrow
+
+
+@pytest.fixture(scope="session")
 def make_signals() -> Callable[..., Signals]:
     """A function from {table: rows} to checked signals."""
 

@@ -1,15 +1,18 @@
 """LightGBM on a small-data diet: few leaves, strong shrinkage, monotone where the direction is beyond dispute.
 
-Settings and the number of trees are chosen by a bounded search (Optuna's TPE, Bergstra et al. 2011) on later rows of
-other accounts; then one booster is fitted on all training rows. The same data and seed give the same booster, on any
-number of threads.
+The trees start from nothing or from the logistic regression, so that they learn only what it misses and fall back on it
+where data is scarce; which of the two is kept is decided on the calibration dates (`training.candidate`). The settings
+and the number of trees are chosen by a bounded
+search (Optuna's TPE, Bergstra et al. 2011) on later rows of other accounts; then one booster is fitted on all training
+rows. The same data and seed give the same booster, on any number of threads.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightgbm
 import numpy as np
@@ -21,6 +24,7 @@ from features.errors import InsufficientData
 from features.feature import Feature
 from models.targets import Target
 from training.folds import later_folds, thinned
+from training.linear import Linear, fitted, refit_linear
 from training.matrix import Encoding, encoding, monotone
 from training.steps import Floats
 
@@ -42,8 +46,17 @@ _FIXED: dict[str, Any] = {
     "force_row_wise": True,
     "verbosity": -1,
 }
-# The first trial: a modest model that does well enough where the search finds nothing.
-_START = {"leaves": 6, "alone": 30.0, "ridge": 10.0, "columns": 0.4, "rows": 0.7, "smooth": 10.0}
+# The first trials, from nothing and from the linear model: a modest model that does well enough where the search finds
+# nothing better.
+_MODEST: dict[str, Any] = {
+    "leaves": 6,
+    "alone": 30.0,
+    "ridge": 10.0,
+    "columns": 0.4,
+    "rows": 0.7,
+    "smooth": 10.0,
+    "random_cuts": True,
+}
 
 
 @dataclass(frozen=True)
@@ -52,18 +65,22 @@ class Boosted:
 
     Parameters
     ----------
-    tried : mean log loss on the held-out later rows, one per trial, in order.
+    start : the linear model that the trees start from; None: from nothing.
     settings : LightGBM's parameters and the number of trees.
+    loss : mean log loss of the settings on the held-out later rows of the search; infinite if none could be held out.
     """
 
     encoding: Encoding
     booster: lightgbm.Booster
+    start: Linear | None
     settings: dict[str, Any]
-    tried: tuple[float, ...]
+    loss: float
 
     def raw(self, frame: pd.DataFrame) -> Floats:
         """Log-odds of n snapshots, shape (n,), not calibrated."""
-        return np.asarray(self.booster.predict(self.encoding.matrix(frame), raw_score=True), dtype=np.float64)
+        matrix = self.encoding.matrix(frame)
+        trees = np.asarray(self.booster.predict(matrix, raw_score=True), dtype=np.float64)
+        return trees if self.start is None else trees + self.start.raw_of(matrix)
 
     @property
     def text(self) -> str:
@@ -77,12 +94,13 @@ def fit_boosted(
     features: Mapping[str, Feature],
     target: Target,
     weight: float,
+    linear: Linear,
     trials: int = TRIALS,
     seed: int = 0,
     threads: int = 1,
     progress: Callable[[int, int, float], None] | None = None,
-) -> Boosted:
-    """Search the settings, then fit on all rows.
+) -> tuple[Boosted, ...]:
+    """Search the settings, then fit on all rows: once from nothing and once from the linear model.
 
     Parameters
     ----------
@@ -91,6 +109,7 @@ def fit_boosted(
     features : the catalogue, with the directions that the model is held to.
     target : which of the directions counts.
     weight : of a row, 0 to 1 (see `split.row_weight`).
+    linear : the logistic regression fitted on the same rows, which the trees may start from.
     trials, seed, threads : of the search and the fit; `threads` 0 means all, and does not change the result.
     progress : called after each trial with (trials done, trials, best log loss so far). Raising in it, or an
         interrupt, ends the search: nothing is kept outside this call.
@@ -113,12 +132,34 @@ def fit_boosted(
     thin = thinned(frame["as_of"])
     every = float(len(thin) / thin.sum())
     search = _Search(reading, matrix[thin], happened[thin], min(1.0, weight * every), fixed)
-    search.divide(frame["account_id"][thin].to_numpy(dtype=object), frame["as_of"][thin])
-    chosen, trees, tried = search.run(trials, seed, progress)
-    settings = fixed | _settings(chosen, weight)
-    data = _dataset(reading, matrix, happened, weight)
-    booster = lightgbm.train(settings, data, trees)
-    return Boosted(reading, booster, settings | {"trees": trees}, tried)
+    search.divide(frame["account_id"][thin].to_numpy(dtype=object), frame["as_of"][thin], linear.strength)
+    found = search.run(trials, seed, progress)
+    return tuple(
+        _fit(
+            reading,
+            matrix,
+            happened,
+            weight,
+            linear if from_linear else None,
+            fixed | _settings(best.chosen, weight) | {"trees": best.trees},
+            best.loss,
+        )
+        for from_linear, best in found.items()
+    )
+
+
+def _fit(
+    reading: Encoding,
+    matrix: Floats,
+    y: Floats,
+    weight: float,
+    start: Linear | None,
+    settings: dict[str, Any],
+    loss: float,
+) -> Boosted:
+    given = {k: v for k, v in settings.items() if k != "trees"}
+    data = _dataset(reading, matrix, y, weight, None if start is None else start.raw_of(matrix))
+    return Boosted(reading, lightgbm.train(given, data, settings["trees"]), start, settings, loss)
 
 
 def refit_boosted(
@@ -133,12 +174,19 @@ def refit_boosted(
 
     Parameters are those of `fit_boosted`; ``judged`` is the booster whose settings are taken over.
     """
+    start = None if judged.start is None else refit_linear(judged.start, frame, y, features, weight)
     reading = encoding(frame, features)
-    given = {k: v for k, v in judged.settings.items() if k != "trees"}
-    settings = given | {"monotone_constraints": monotone(reading.features, features, target)}
-    data = _dataset(reading, reading.matrix(frame), np.asarray(y, dtype=np.float64), weight)
-    booster = lightgbm.train(settings, data, judged.settings["trees"])
-    return Boosted(reading, booster, settings | {"trees": judged.settings["trees"]}, judged.tried)
+    settings = judged.settings | {"monotone_constraints": monotone(reading.features, features, target)}
+    happened = np.asarray(y, dtype=np.float64)
+    return _fit(reading, reading.matrix(frame), happened, weight, start, settings, judged.loss)
+
+
+class _Found(NamedTuple):
+    """Settings, the number of trees, and their log loss on the held-out later rows."""
+
+    chosen: dict[str, Any]
+    trees: int
+    loss: float
 
 
 class _Search:
@@ -146,39 +194,42 @@ class _Search:
 
     def __init__(self, reading: Encoding, matrix: Floats, y: Floats, weight: float, fixed: dict[str, Any]) -> None:
         self.reading, self.matrix, self.y, self.weight, self.fixed = reading, matrix, y, weight, fixed
-        self.folds: list[tuple[lightgbm.Dataset, lightgbm.Dataset]] = []
+        self.folds: dict[bool, list[tuple[lightgbm.Dataset, lightgbm.Dataset]]] = {False: [], True: []}
 
-    def divide(self, accounts: npt.NDArray[np.object_], as_of: pd.Series[pd.Timestamp]) -> None:
-        """Build the folds' data once for all trials."""
+    def divide(self, accounts: npt.NDArray[np.object_], as_of: pd.Series[pd.Timestamp], strength: float) -> None:
+        """Build the folds' data once for all trials, from nothing and from a linear model of the fold's own."""
         for fold in later_folds(accounts, as_of, self.y):
-            data = _dataset(self.reading, self.matrix[fold.fit], self.y[fold.fit], self.weight)
-            held = _dataset(self.reading, self.matrix[fold.held], self.y[fold.held], self.weight, data)
-            self.folds.append((data, held))
+            linear = fitted(self.reading, self.matrix[fold.fit], self.y[fold.fit], strength, self.weight)
+            for from_linear, pairs in self.folds.items():
+                parts: list[lightgbm.Dataset] = []
+                for rows in (fold.fit, fold.held):
+                    start = linear.decision_function(self.matrix[rows]) if from_linear else None
+                    like = parts[0] if parts else None
+                    parts.append(_dataset(self.reading, self.matrix[rows], self.y[rows], self.weight, start, like))
+                pairs.append((parts[0], parts[1]))
 
-    def run(
-        self, trials: int, seed: int, progress: Callable[[int, int, float], None] | None
-    ) -> tuple[dict[str, Any], int, tuple[float, ...]]:
-        """The best settings, their number of trees, and the loss of every trial."""
+    def run(self, trials: int, seed: int, progress: Callable[[int, int, float], None] | None) -> dict[bool, _Found]:
+        """The best settings from nothing (False) and from the linear model (True)."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-        study.enqueue_trial(_START)
-        tried: list[tuple[float, int]] = []
-        for i in range(trials if self.folds else 0):
+        for from_linear in (False, True):
+            study.enqueue_trial(_MODEST | {"from_linear": from_linear})
+        best = {from_linear: _Found(_MODEST, PATIENCE, math.inf) for from_linear in self.folds}
+        for i in range(trials if self.folds[False] else 0):
             trial = study.ask()
-            loss, trees = self._judge(_suggested(trial))
+            chosen = _suggested(trial)
+            loss, trees = self._judge(chosen)
             study.tell(trial, loss)
-            tried.append((loss, trees))
+            if loss < best[chosen["from_linear"]].loss:
+                best[chosen["from_linear"]] = _Found(chosen, trees, loss)
             if progress:
-                progress(i + 1, trials, min(loss for loss, _ in tried))
-        if not tried:
-            return _START, PATIENCE, ()
-        best = min(range(len(tried)), key=lambda i: tried[i][0])
-        return study.trials[best].params, tried[best][1], tuple(loss for loss, _ in tried)
+                progress(i + 1, trials, min(found.loss for found in best.values()))
+        return best
 
     def _judge(self, chosen: dict[str, Any]) -> tuple[float, int]:
         """The lowest pooled loss along the number of trees, and that number."""
         curves, sizes = [], []
-        for data, held in self.folds:
+        for data, held in self.folds[chosen["from_linear"]]:
             curve: dict[str, Any] = {}
             lightgbm.train(
                 self.fixed | _settings(chosen, self.weight),
@@ -195,7 +246,8 @@ class _Search:
         # A fold that stopped early would only have risen from there: it stands still at its last value.
         longest = max(len(c) for c in curves)
         level = [np.pad(c, (0, longest - len(c)), mode="edge") for c in curves]
-        pooled = np.average(level, axis=0, weights=sizes)
+        # LightGBM sums its metric per thread: rounded, the search cannot hang on the last bits.
+        pooled = np.round(np.average(level, axis=0, weights=sizes), 9)
         return float(pooled.min()), int(pooled.argmin()) + 1
 
 
@@ -209,6 +261,8 @@ def _suggested(trial: optuna.trial.Trial) -> dict[str, Any]:
         "columns": trial.suggest_float("columns", 0.1, 0.8),
         "rows": trial.suggest_float("rows", 0.5, 1.0),
         "smooth": trial.suggest_float("smooth", 1.0, 100.0, log=True),
+        "random_cuts": trial.suggest_categorical("random_cuts", [True, False]),
+        "from_linear": trial.suggest_categorical("from_linear", [True, False]),
     }
 
 
@@ -222,15 +276,22 @@ def _settings(chosen: Mapping[str, Any], weight: float) -> dict[str, Any]:
         "feature_fraction": chosen["columns"],
         "bagging_fraction": chosen["rows"],
         "path_smooth": chosen["smooth"] / weight,
+        "extra_trees": chosen["random_cuts"],
     }
 
 
 def _dataset(
-    reading: Encoding, matrix: Floats, y: Floats, weight: float, like: lightgbm.Dataset | None = None
+    reading: Encoding,
+    matrix: Floats,
+    y: Floats,
+    weight: float,
+    start: Floats | None,
+    like: lightgbm.Dataset | None = None,
 ) -> lightgbm.Dataset:
     return lightgbm.Dataset(
         matrix,
         y,
+        init_score=start,
         weight=np.full(len(y), weight),
         feature_name=list(reading.features),
         categorical_feature=[i for i, name in enumerate(reading.features) if name in reading.levels],

@@ -19,7 +19,7 @@ from models.rubric import Rubric
 from models.segments import ARR_FEATURE
 from models.targets import Target
 from training.boosted import Boosted, fit_boosted, refit_boosted
-from training.calibrate import calibrate
+from training.calibrate import calibrate, later_loss
 from training.config import TrainConfig
 from training.contenders import (
     BASE_RATE,
@@ -78,6 +78,7 @@ class Candidate:
         numbers = [name for name, feature in CATALOGUE.items() if feature.kind == "number"]
         latest = prepared.frame[prepared.frame["as_of"] == prepared.frame["as_of"].max()]
         encoding = self.shipped.encoding
+        start = None if self.shipped.start is None else self.shipped.start.plain()
         parts = BundleParts(
             target=self.target,
             version=version,
@@ -91,7 +92,7 @@ class Candidate:
             gates={gate.name: gate.passed for gate in self.gates},
             model_text=self.shipped.text,
             calibrator=self.calibrator,
-            schema=schema_of(encoding.features, encoding.levels, Peers.of(latest, numbers), CATALOGUE),
+            schema=schema_of(encoding.features, encoding.levels, Peers.of(latest, numbers), CATALOGUE, start),
             rubric=rubric,
         )
         return write_bundle(folder, parts)
@@ -127,18 +128,20 @@ def fit_candidate(
     train, calibration, test = (rows.of(parts, name) for name in ("train", "calibration", "test"))
 
     def searching(done: int, of: int, _best: float) -> None:
-        tell(0.05 + 0.55 * done / of, f"{target}: searching settings, {done} of {of}")
+        tell(0.1 + 0.6 * done / of, f"{target}: searching settings, {done} of {of}")
 
-    tell(0.0, f"{target}: fitting")
-    boosted = fit_boosted(
-        train.frame, train.y, CATALOGUE, target, weight, config.trials, config.seed, config.threads, searching
-    )
-    tell(0.6, f"{target}: logistic regression")
+    tell(0.0, f"{target}: logistic regression")
     linear = fit_linear(train.frame, train.y, CATALOGUE, weight)
+    fitted = fit_boosted(
+        train.frame, train.y, CATALOGUE, target, weight, linear, config.trials, config.seed, config.threads, searching
+    )
+    boosted = min(
+        reversed(fitted), key=lambda b: later_loss(b.raw(calibration.frame), calibration.y, calibration.frame["as_of"])
+    )
     tell(0.75, f"{target}: judging")
 
     def judged(raw: Callable[[_Slice], Floats]) -> Floats:
-        return by_raw(raw(calibration), calibration.y, calibration.accounts, calibration.frame["as_of"], raw(test))
+        return by_raw(raw(calibration), calibration.y, *calibration.keys, raw(test))
 
     rate = known_rate(train.y, calibration.y)
     candidates = {
@@ -162,9 +165,7 @@ def fit_candidate(
     final = parts.final()
     everything, latest = rows.of(final, "train"), rows.of(final, "calibration")
     shipped = refit_boosted(boosted, everything.frame, everything.y, CATALOGUE, target, weight)
-    calibrator = calibrate(
-        shipped.raw(latest.frame), latest.y, latest.accounts, latest.frame["as_of"], seed=config.seed
-    )
+    calibrator = calibrate(shipped.raw(latest.frame), latest.y, *latest.keys, seed=config.seed)
     tell(1.0, f"{target}: done")
     return Candidate(
         target,
@@ -187,6 +188,10 @@ class _Slice:
     @property
     def accounts(self) -> Any:
         return self.frame["account_id"].to_numpy(dtype=object)
+
+    @property
+    def keys(self) -> tuple[Any, pd.Series[pd.Timestamp]]:
+        return self.accounts, self.frame["as_of"]
 
 
 @dataclass(frozen=True)

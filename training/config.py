@@ -21,7 +21,8 @@ class TrainConfig(BaseModel):
     grace_days : G, within which a new subscription undoes a churn; orders have none.
     every_days : the step of the grid of snapshots.
     history_days : how far back the snapshots reach at most.
-    warmup_days : how long after the first subscription or order the first snapshot is taken.
+    warmup_days : how long after the first subscription and the beginning of half of the feeds the
+        first snapshot is taken.
     trials : of the search for LightGBM's settings.
     resamples : account bootstraps behind every interval of the judgement.
     seed : of everything random.

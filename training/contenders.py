@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import scipy.special
 
 from models.targets import Target
 from training.calibrate import calibrate, calibrated, halfway
@@ -30,6 +31,18 @@ def known_rate(train: Floats, calibration: Floats) -> float:
     return halfway(float(train.mean()), float(calibration.mean()))
 
 
+def expected_rate(*raws: Floats) -> float:
+    """The rate that training would expect of the calibration slice, 0 to 1: the mean, in log-odds, of what its fitted
+    models expect there (each given by its raw log-odds on the slice).
+
+    One expectation for all candidates. With one each, they would win and lose by luck with the season's level: on a
+    wholesaler's expansion the linear model beat the boosted one by 0.0055 of log loss (0.0013 to 0.0098) at the same
+    ranking; with a common one by 0.0005 (-0.0036 to 0.0049).
+    """
+    expected = [np.clip(scipy.special.expit(raw).mean(), 1e-6, 1 - 1e-6) for raw in raws]
+    return float(scipy.special.expit(scipy.special.logit(expected).mean()))
+
+
 def base_rate(rate: float, rows: int) -> Floats:
     """The same probability for each of `rows` rows."""
     return np.full(rows, rate)
@@ -45,7 +58,8 @@ def by_raw(
 ) -> Floats:
     """Calibrate raw log-odds on the calibration rows (`raw`, `y`, `accounts`, `as_of`) and apply that to `later`.
 
-    `expected_rate` is the training labels' rate, for raw values that have no level of their own (a score).
+    `expected_rate` sets the level (see the function of that name); without it, what `raw` itself expects: never right
+    for a score, which has no level of its own.
     Rows without a raw value (NaN) form a group of their own, and get its rate; none there, the overall rate. Where the
     rows that have a value hold one class only (or there are none: a health score without data), every row gets the
     overall rate.

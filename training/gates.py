@@ -72,10 +72,11 @@ def _enough(enough: Sufficiency) -> Gate:
 
 
 def _beats_the_average(judgement: Judgement) -> Gate:
-    found = judgement.difference(BASE_RATE, "brier")
+    # By log loss, as all comparisons here: where the outcome is rare, it sees differences that Brier does not.
+    found = judgement.difference(BASE_RATE)
     if found is None:
         return Gate("beats_base_rate", False, None, 0.0, "it was not compared with the base rate")
-    words = "its Brier score is " + ("clearly below" if found.better else "not clearly below") + " the base rate's"
+    words = "by log loss it is " + ("clearly better" if found.better else "not clearly better") + " than the base rate"
     return Gate("beats_base_rate", found.better, found.high, 0.0, words)
 
 

@@ -184,7 +184,9 @@ def judge(
         "rows_with_outcome": int(happened.sum()),
         "accounts_with_outcome": len(np.unique(bootstrap.codes[happened == 1])),
     }
-    grade = _grade({row.candidate: row for row in rows}[subject])
+    average = Predictions(happened, np.full(len(happened), known_rate), money)
+    against_average = _difference(subject, "", "log_loss", data | {"": average}, bootstrap)
+    grade = _grade({row.candidate: row for row in rows}[subject], against_average)
     return Judgement(subject, rows, differences, size, known_rate, float(happened.mean()), grade, GRADE_WORDS[grade])
 
 
@@ -217,10 +219,11 @@ def _difference(
     return Difference(subject, other, loss, float(apart.mean()), *interval(bootstrap.means(apart)))
 
 
-def _grade(row: Row) -> Grade:
-    """The grade of a row: first of all it must beat the average, then the ranking counts, then the probabilities."""
-    auc, skill, slope = row["roc_auc"], row["brier_skill"], row["calibration_slope"]
-    if not (skill.low > 0 and auc.low > 0.5):
+def _grade(row: Row, against_average: Difference) -> Grade:
+    """The grade of a row: first of all it must beat the known rate (by log loss, which sees more than Brier where the
+    outcome is rare), then the ranking counts, then the probabilities."""
+    auc, slope = row["roc_auc"], row["calibration_slope"]
+    if not (against_average.better and auc.low > 0.5):
         return "none"
     if auc.value < FAIR_AUC:
         return "weak"

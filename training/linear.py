@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +41,35 @@ class Linear:
 
     def raw(self, frame: pd.DataFrame) -> Floats:
         """Log-odds of n snapshots, shape (n,), not calibrated."""
-        return np.asarray(self.pipeline.decision_function(self.encoding.matrix(frame)), dtype=np.float64)
+        return self.raw_of(self.encoding.matrix(frame))
+
+    def raw_of(self, matrix: Floats) -> Floats:
+        """The same from an encoded matrix (n, features)."""
+        return np.asarray(self.pipeline.decision_function(matrix), dtype=np.float64)
+
+    def plain(self) -> dict[str, Any]:
+        """The fitted model as the scorer reads it (`models.scorer`, "start"): slopes on signed logarithms, per
+        feature."""
+        prepared: ColumnTransformer = self.pipeline[0]
+        regression: LogisticRegression = self.pipeline[-1]
+        slopes = regression.coef_[0]
+        intercept = float(regression.intercept_[0])
+        numbers: dict[str, list[float]] = {}
+        levels: dict[str, list[Any]] = {}
+        names = [name for name in self.encoding.features if name not in self.encoding.levels]
+        _, imputer, scaler = (step for _, step in prepared.named_transformers_["numbers"].steps)
+        marked = {int(column): len(names) + i for i, column in enumerate(imputer.indicator_.features_)}
+        for place, name in enumerate(names):
+            slope = float(slopes[place] / scaler.scale_[place])
+            mark = marked.get(place)
+            missing = 0.0 if mark is None else float(slopes[mark] / scaler.scale_[mark])
+            absent = 0.0 if mark is None else float(scaler.mean_[mark])
+            numbers[name] = [slope, float(scaler.mean_[place]), float(imputer.statistics_[place]), missing, absent]
+        for name, where in prepared.output_indices_.items():
+            if name in self.encoding.levels:
+                own = slopes[where]
+                levels[name] = [own.tolist(), 0.0]
+        return {"intercept": intercept, "numbers": numbers, "levels": levels}
 
 
 def fit_linear(
@@ -84,8 +113,25 @@ def fit_linear(
         if progress:
             progress(i + 1, len(STRENGTHS), min(tried.values()))
     best = min(STRENGTHS, key=lambda strength: tried[strength])
-    pipeline = make_pipeline(_preparation(reading), _regression(best, weight)).fit(matrix, happened)
-    return Linear(reading, pipeline, best, tried)
+    return Linear(reading, fitted(reading, matrix, happened, best, weight), best, tried)
+
+
+def refit_linear(
+    chosen: Linear, frame: pd.DataFrame, y: npt.ArrayLike, features: Mapping[str, Feature], weight: float
+) -> Linear:
+    """The same ridge on other (more) training rows; nothing is searched. Parameters are those of `fit_linear`."""
+    reading = encoding(frame, features)
+    return Linear(
+        reading,
+        fitted(reading, reading.matrix(frame), np.asarray(y, dtype=np.float64), chosen.strength, weight),
+        chosen.strength,
+        chosen.tried,
+    )
+
+
+def fitted(reading: Encoding, matrix: Floats, y: Floats, strength: float, weight: float) -> Pipeline:
+    """Preparation and regression fitted on an encoded matrix (n, features)."""
+    return make_pipeline(_preparation(reading), _regression(strength, weight)).fit(matrix, y)
 
 
 def _regression(strength: float, weight: float) -> LogisticRegression:

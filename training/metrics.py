@@ -141,7 +141,8 @@ def captured(data: Predictions, weights: Floats) -> Floats:
 
 
 def captured_arr(data: Predictions, weights: Floats) -> Floats:
-    """The same, counted in the ARR of the rows with the outcome: the share of the money at stake that is seen."""
+    """The same, counted in the ARR of the rows with the outcome: the share of the money at stake that is seen. Again
+    the share of rows is guessing, and three times as much is good."""
     return _caught(data, weights, data.y * data.arr)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from features.clock import Grid, midnight, show
+from features.contract import EVENT_TABLES
 from features.errors import InsufficientData
 from features.signals import Progress, Signals, open_signals, silent
 from features.snapshot import snapshot
@@ -76,9 +77,13 @@ def _span(signals: Signals, config: TrainConfig, grace: int) -> tuple[datetime, 
     """The first and last instant at which a snapshot may be taken."""
     last = midnight(signals.data_through - timedelta(days=config.horizon_days + grace))
     table, at = ("subscriptions", "started_at") if signals.contractual else ("orders", "occurred_at")
-    oldest = signals.tables[table][at].min().to_pyarrow().as_py()
-    if oldest is None:
+    begun = signals.tables[table][at].min().to_pyarrow().as_py()
+    if begun is None:
         raise InsufficientData([f"rows in {table}: there is none before {show(signals.data_through)}"])
+    # Contracts are often known from long before most else was recorded; a snapshot of those times would be nearly empty.
+    feeds = [signals.tables[name].occurred_at.min() for name in EVENT_TABLES if signals.has(name)]
+    heard = [first for feed in feeds if (first := feed.to_pyarrow().as_py()) is not None]
+    oldest = max(begun, sorted(heard)[len(heard) // 2]) if heard else begun
     # Accounts with orders are active by their last H days, which have to lie within the data.
     settle = config.warmup_days if signals.contractual else max(config.warmup_days, config.horizon_days)
     earliest = midnight(oldest.replace(tzinfo=last.tzinfo)) + timedelta(days=settle)

@@ -15,7 +15,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel
 
 
 def _load(path: str) -> ModuleType:
@@ -30,7 +30,7 @@ def _load(path: str) -> ModuleType:
     return sys.modules[name]
 
 
-class RenewcastModel(PythonModel):  # type: ignore[misc]
+class RenewcastModel(PythonModel):
     """Snapshot rows in, calibrated probabilities out."""
 
     def load_context(self, context: Any) -> None:

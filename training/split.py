@@ -21,6 +21,8 @@ from features.errors import BadRequest, InsufficientData
 # Shares of the days that are left after the two gaps. Training gets most: it needs the most outcomes.
 CALIBRATION_SHARE = 0.15
 TEST_SHARE = 0.15
+# A longer history goes to training alone once the later slices span a quarter of a year.
+LONGEST_SLICE = timedelta(days=91)
 # Days from the first to the last as_of of a slice. Eight weeks of snapshots are little, but their labels span five
 # months at H + G = 120; four weeks let a calibrator or a test see more than one month's renewals.
 MINIMUM_TRAIN_DAYS = 56
@@ -117,7 +119,9 @@ def split(as_ofs: Iterable[datetime], horizon_days: int, grace_days: int, data_t
             "wait for more history, or load older data",
         )
     usable = labelled[-1] - labelled[0] - 2 * gap
-    parts = _divide(labelled, gap, CALIBRATION_SHARE * usable, TEST_SHARE * usable)
+    parts = _divide(
+        labelled, gap, min(CALIBRATION_SHARE * usable, LONGEST_SLICE), min(TEST_SHARE * usable, LONGEST_SLICE)
+    )
     if not parts[0] or parts[0][-1] - parts[0][0] < timedelta(days=MINIMUM_TRAIN_DAYS):
         parts = _divide(labelled, gap, timedelta(0), timedelta(0))
     train, calibration, test = parts

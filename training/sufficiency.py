@@ -120,10 +120,9 @@ def sufficiency(
         missing += short.missing
     labelled = labels[labels[target].notna()]
     accounts = labelled["account_id"].nunique()
-    if accounts < MINIMUM_ACCOUNTS:
-        missing.append(
-            f"{MINIMUM_ACCOUNTS - accounts} more accounts ({accounts} with a label, at least {MINIMUM_ACCOUNTS})"
-        )
+    active = labels["account_id"][labels["arr"].notna()].nunique()
+    if active < MINIMUM_ACCOUNTS:
+        missing.append(f"{MINIMUM_ACCOUNTS - active} more accounts ({active} active ones, at least {MINIMUM_ACCOUNTS})")
     slices = {name: _facts(labels, target, parts, name) for name in MINIMUM_OUTCOMES} if parts else {}
     for name, facts in slices.items():
         missing += _lacking(facts, target, name)

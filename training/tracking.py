@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import io
 import logging
 import os
 import shutil
@@ -78,14 +79,15 @@ class Run:
         for _ in range(ATTEMPTS):
             expected = self._next_version(target)
             bundle = write(expected)
-            info = self.mlflow.pyfunc.log_model(
-                name=target,
-                python_model=str(Path(training_path[0]) / "pyfunc_model.py"),
-                artifacts={"bundle": str(bundle), "scorer": str(Path(scorer.__file__))},
-                signature=_signature(features, used),
-                pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
-                registered_model_name=registered_name(target),
-            )
+            with _quietly():
+                info = self.mlflow.pyfunc.log_model(
+                    name=target,
+                    python_model=str(Path(training_path[0]) / "pyfunc_model.py"),
+                    artifacts={"bundle": str(bundle), "scorer": str(Path(scorer.__file__))},
+                    signature=_signature(features, used),
+                    pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
+                    registered_model_name=registered_name(target),
+                )
             if str(info.registered_model_version) == expected:
                 return expected, bundle
             shutil.rmtree(bundle)
@@ -96,6 +98,15 @@ class Run:
     def _next_version(self, target: Target) -> str:
         found = self.mlflow.MlflowClient().search_model_versions(f"name='{registered_name(target)}'")
         return str(max((int(v.version) for v in found), default=0) + 1)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """MLflow tells of each step on standard error and warns of inputs without an example; neither is the user's
+    business."""
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _signature(features: Mapping[str, Feature], used: list[str]) -> Any:
@@ -134,8 +145,7 @@ def connect(home: Home) -> Any:
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_DISABLE_ENV_CREATION", "true")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's own imports warn of things that are not ours to mend.
+    with _quietly():
         import mlflow
         import mlflow.pyfunc
     for noisy in ("mlflow", "alembic"):

@@ -75,6 +75,7 @@ class TrainReport:
                 "judgement": candidate.judgement.as_dict(),
                 "gates": [asdict(gate) for gate in candidate.gates],
                 "calibrator": candidate.calibrator["kind"],
+                "starts_from": "nothing" if candidate.shipped.start is None else "logistic_regression",
                 "settings": candidate.shipped.settings,
             }
         return told

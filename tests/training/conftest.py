@@ -1,14 +1,19 @@
-"""Tiny signals for the tests of training: tables written as frames or as text, on one DuckDB."""
+"""Tiny signals and a small portfolio for the tests of training."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any, Literal
 
 import ibis
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pytest
 
+from features.feature import Feature
 from features.signals import Signals
 
 _INSTANT = pa.timestamp("us")
@@ -46,3 +51,46 @@ def make_signals() -> Iterator[Callable[..., Signals]]:
     yield make
     for signals in opened:
         signals.close()
+
+
+def _feature(name: str, kind: Literal["number", "category"] = "number", **more: Any) -> Feature:
+    directions = {"direction": None, "expansion_direction": None} | more
+    return Feature(name, name.split(".")[0], "usage", name, kind, "", words=name, **directions)
+
+
+@pytest.fixture
+def small_catalogue() -> dict[str, Feature]:
+    """Five features: one that matters and is held to its direction, one that bends, noise, money, and a category."""
+    return {
+        f.name: f
+        for f in (
+            _feature("usage.falling", direction="raises_risk", expansion_direction="lowers_chance", monotone=True),
+            _feature("usage.bent"),
+            _feature("usage.noise", direction="raises_risk"),
+            _feature("contract.arr"),
+            _feature("contract.plan", "category"),
+        )
+    }
+
+
+@pytest.fixture
+def small_portfolio() -> tuple[pd.DataFrame, npt.NDArray[np.float64]]:
+    """Snapshots of 250 accounts on twelve dates, four weeks apart, and labels that hang on them: 3,000 rows."""
+    rng = np.random.default_rng(5)
+    accounts, dates = 250, pd.date_range("2024-01-01", periods=12, freq="28D", tz="UTC").as_unit("us")
+    account = np.tile(np.arange(accounts), len(dates))
+    plan = rng.choice(["basic", "pro", "rare"], accounts, p=[0.6, 0.36, 0.04])[account]
+    falling, bent = rng.normal(size=accounts)[account] + rng.normal(0, 0.5, len(account)), rng.normal(size=len(account))
+    log_odds = -2 + 1.2 * falling + 0.8 * (np.abs(bent) > 1) + 0.7 * (plan == "basic")
+    frame = pd.DataFrame(
+        {
+            "account_id": [f"a{i}" for i in account],
+            "as_of": np.repeat(dates, accounts),
+            "usage.falling": np.where(rng.random(len(account)) < 0.1, np.nan, falling),
+            "usage.bent": bent,
+            "usage.noise": rng.normal(size=len(account)),
+            "contract.arr": rng.lognormal(9, 2, len(account)),
+            "contract.plan": pd.Series(plan, dtype=object).where(rng.random(len(account)) > 0.05, None),
+        }
+    )
+    return frame, (rng.random(len(account)) < 1 / (1 + np.exp(-log_odds))).astype(float)

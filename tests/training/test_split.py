@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from features.errors import BadRequest, InsufficientData
 from training.split import (
+    LONGEST_SLICE,
     MINIMUM_CALIBRATION_DAYS,
     MINIMUM_TEST_DAYS,
     MINIMUM_TRAIN_DAYS,
@@ -71,6 +72,12 @@ def test_two_years_a_week() -> None:
     assert (parts.train[0], parts.test[-1]) == (FIRST, FIRST + 602 * DAY)
     assert (train, calibration, test) == (238, 56, 56)
     assert len(parts.final().train) > 1.4 * len(parts.train)
+
+
+def test_a_long_history_goes_to_training() -> None:
+    train, calibration, test = spans(split(weekly(400), 90, 30, FIRST + 2_800 * DAY))
+    assert train > 2_000
+    assert calibration == test <= LONGEST_SLICE.days + 6
 
 
 def test_as_ofs_may_come_in_any_order_and_twice() -> None:

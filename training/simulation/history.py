@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.simulation.contracts import Event, apply_event, draw_event, week_ahead
-from training.simulation.days import Floats, Ints
+from training.simulation.days import Ints
 from training.simulation.ledger import Ledger, Rows
 from training.simulation.moods import Happenings, live_a_week
 from training.simulation.segments import CONTRACT_HOUR
@@ -74,17 +74,17 @@ class History:
 
     @property
     def monthly_churn(self) -> float:
-        """Accounts lost a month, as a share of those running at the month's start, over the whole time."""
+        """Accounts lost a month, as a share of those running, over the whole time."""
         running = sum(int(state.running.sum()) for state in self.during)
         lost = sum(int((kind <= Event.NONPAYMENT).sum()) for kind in self.kinds)
         return lost / running * (365.25 / 12 / 7)
 
     @property
-    def involuntary_share(self) -> Floats:
+    def involuntary_share(self) -> float:
         """Of the accounts lost, the share lost to a failed payment (NaN where none was lost)."""
         kinds = np.concatenate(self.kinds)
         lost = kinds[kinds <= Event.NONPAYMENT]
-        return np.asarray(np.mean(lost == Event.NONPAYMENT) if len(lost) else np.nan, dtype=np.float64)
+        return float(np.mean(lost == Event.NONPAYMENT)) if len(lost) else float("nan")
 
 
 def live(accounts: int, weeks: int, seed: int, end: int) -> History:

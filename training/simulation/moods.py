@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.simulation.columns import Columns
 from training.simulation.days import Bools, Floats, Ints
 from training.simulation.pressure import Pressure, pressure
 from training.simulation.segments import ENTERPRISE, MID_MARKET, SELF_SERVE
@@ -38,7 +37,7 @@ PLAY_THRESHOLD = 2.0
 
 
 @dataclass(frozen=True)
-class Happenings(Columns):
+class Happenings:
     """What happened in a week, one entry per account: the facts from which the tables of events are written."""
 
     champion_left: Bools

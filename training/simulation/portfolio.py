@@ -66,6 +66,14 @@ class SimulationSummary:
     monthly_churn: float
     involuntary_share: float
 
+    def words(self) -> str:
+        """The summary as a person reads it, a line each."""
+        events = sum(self.rows.values()) - self.rows["truth"] - self.rows["accounts"]
+        return (
+            f"{self.accounts:,} accounts and {events:,} rows of {self.weeks} weeks up to {self.end} in {self.folder}\n"
+            f"{self.churned:,} accounts churned ({self.monthly_churn:.1%} a month); the true probabilities are in {self.truth}"
+        )
+
 
 def simulate(
     out: Path,
@@ -79,7 +87,8 @@ def simulate(
 
     The tables keep the contract of ``signals.md``. ``truth.parquet`` holds ``account_id``, ``as_of``, ``churn`` and
     ``expansion``: the true probabilities in ``[as_of, as_of + 90 days)`` for the accounts active at a few dates. The
-    same arguments write the same bytes. An earlier simulation in the same place is replaced, all at once.
+    same arguments write the same bytes. An earlier simulation in the same place is replaced, all at once; so is the
+    ``truth.parquet`` of another simulation beside it, for there is one of that name in a folder.
 
     Parameters
     ----------
@@ -106,7 +115,7 @@ def simulate(
         tell(0.0, "living through the weeks")
         history = live(accounts, weeks, seed, day_of(end))
         for number, (name, emit) in enumerate(_TABLES.items()):
-            tell(0.05 + 0.03 * number, f"writing {name}")
+            tell(0.05 + 0.02 * number, f"writing {name}")
             table = emit(history)
             slices = [table] if isinstance(table, pa.Table) else table
             rows[name] = write_table(slices, folder / f"{name}.parquet", told)
@@ -124,7 +133,7 @@ def simulate(
         as_ofs=tuple(date.fromordinal(end.toordinal() - 7 * weeks_back) for weeks_back in back),
         churned=int((history.left_on < history.end).sum()),
         monthly_churn=history.monthly_churn,
-        involuntary_share=float(history.involuntary_share),
+        involuntary_share=history.involuntary_share,
     )
 
 
@@ -137,13 +146,13 @@ def _truths(history: History, back: list[int], tell: Callable[[float, str], None
     """The truth at the dates so many weeks before the end, one slice each."""
     for number, weeks_back in enumerate(back):
         as_of = history.end - 7 * weeks_back
-        at_start = 0.35 + 0.65 * number / len(back)
+        at_start = 0.45 + 0.55 * number / len(back)
         found = truth(
             history.world,
             history.after[history.weeks - weeks_back - 1],
             as_of,
             stream(history.seed, f"truth {weeks_back}"),
-            progress=partial(_tell_truth, tell, at_start, 0.65 / len(back)),
+            progress=partial(_tell_truth, tell, at_start, 0.55 / len(back)),
         )
         yield pa.table(
             {

@@ -20,7 +20,8 @@ def sigmoid(log_odds: Floats) -> Floats:
 
 
 def pull(value: Floats, mean: Floats | float, half_life: float, spread: float, rng: np.random.Generator) -> Floats:
-    """One weekly step of a mean-reverting state (the exact step of an Ornstein-Uhlenbeck process).
+    """One weekly step of a mean-reverting state (the exact step of an Ornstein-Uhlenbeck process; Gillespie,
+    Physical Review E 54, 1996).
 
     ``half_life`` is in weeks; ``spread`` is the standard deviation around ``mean`` in the long run.
     """

@@ -2,7 +2,8 @@
 
 The coin of churn is never tossed: each imagined future goes on as if the account stayed, and the weekly probabilities
 of leaving are multiplied up; the probability to expand is summed over the weeks until the first expansion. Averaging
-probabilities instead of outcomes (Rao-Blackwell) leaves only the noise of how the moods may move.
+probabilities instead of outcomes (Rao-Blackwell) leaves only the noise of how the moods may move
+(Casella and Robert, Biometrika 83, 1996).
 """
 
 from __future__ import annotations

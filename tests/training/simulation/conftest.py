@@ -16,8 +16,15 @@ END = date(2026, 9, 30)
 
 
 @pytest.fixture(scope="session")
-def written(tmp_path_factory: pytest.TempPathFactory) -> SimulationSummary:
-    return simulate(tmp_path_factory.mktemp("simulation") / "signals", accounts=80, weeks=60, seed=3, end=END)
+def shares() -> list[float]:
+    """The progress told while ``written`` was made."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory, shares: list[float]) -> SimulationSummary:
+    out = tmp_path_factory.mktemp("simulation") / "signals"
+    return simulate(out, accounts=80, weeks=60, seed=3, end=END, progress=lambda share, what: shares.append(share))
 
 
 @pytest.fixture(scope="session")
@@ -28,4 +35,4 @@ def tables(written: SimulationSummary) -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="session")
 def history() -> History:
-    return live(1500, 60, seed=1, end=day_of(END))
+    return live(1200, 60, seed=1, end=day_of(END))

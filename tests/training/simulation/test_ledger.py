@@ -1,7 +1,8 @@
 import numpy as np
 
+from training.simulation.contracts import GRACE_WEEKS, Event
 from training.simulation.history import History
-from training.simulation.ledger import CANCELLED, NONPAYMENT, OPEN, RENEWED
+from training.simulation.ledger import CANCELLED, NONPAYMENT, OPEN, REASONS, RENEWED
 
 
 def test_the_rows_of_any_day_add_up_to_the_arr_of_the_state(history: History) -> None:
@@ -50,3 +51,27 @@ def test_contracts_are_mostly_renewed_on_the_day_and_sometimes_late(history: His
     assert 0.001 < (late > 0).mean() < 0.2
     # A term may be cut into rows by a product that was bought on the way, never signed before its end.
     assert late.min() >= 0
+
+
+def test_contracts_end_in_every_way_at_and_between_renewals(history: History) -> None:
+    rows = history.subscriptions
+    assert set(rows.reason.tolist()) == {OPEN, *range(len(REASONS))}
+    lost = (rows.reason == CANCELLED) & (rows.product == 0)
+    early = rows.ended < rows.renewal
+    assert (lost & early).any()
+    assert (lost & ~early).sum() > 3 * (lost & early).sum()
+
+
+def test_a_lapsed_contract_is_taken_up_again_within_the_grace(history: History) -> None:
+    rows = history.subscriptions.take(history.subscriptions.product == 0)
+    same = rows.account[1:] == rows.account[:-1]
+    gap = (rows.started[1:] - rows.ended[:-1])[same]
+    assert (gap > 0).any()
+    assert gap.max() < 30
+
+
+def test_involuntary_churn_follows_failed_payments(history: History) -> None:
+    lost = np.stack(history.kinds) == Event.NONPAYMENT
+    failing = history.grid(lambda state: state.failing)
+    assert lost.sum() > 10
+    assert failing[lost].min() >= GRACE_WEEKS

@@ -1,0 +1,184 @@
+"""Signals in, explained and calibrated predictions out, through the doors that a user has."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from features.catalogue import CATALOGUE
+from features.clock import Grid, parse_instant
+from features.signals import open_signals
+from features.snapshot import snapshot
+from models.champion import load_champion
+from models.home import Home
+
+SCORED_AT = "2026-09-30"
+COLUMNS = [
+    "account_id", "as_of",
+    *(f"{t}_{c}" for t in ("churn", "expansion") for c in ("status", "probability", "low", "high", "risk_score", "band")),
+    "expansion_ready", "health_score", "health_band", "health_rubric",
+    *(f"reason_{k}" for k in range(1, 6)),
+    "churn_model_version", "expansion_model_version",
+]  # fmt: skip
+
+
+def test_training_reports_what_a_person_needs_to_judge_it(world: Any) -> None:
+    churn = world.report["targets"]["churn"]
+    assert {row["candidate"] for row in churn["judgement"]["rows"]} == {
+        "base_rate", "health_score", "logistic_regression", "lightgbm",
+    }  # fmt: skip
+    windows = churn["split"]
+    assert windows["train"][1] < windows["calibration"][0] < windows["calibration"][1] < windows["test"][0]
+    assert {gate["name"] for gate in churn["gates"]} >= {"no_leak", "enough_data", "beats_base_rate"}
+    assert next(g for g in churn["gates"] if g["name"] == "no_leak")["passed"]
+
+
+def test_scores_have_the_columns_that_others_lean_on(world: Any) -> None:
+    rows = pd.read_csv(world.scores)
+    assert rows.columns.tolist() == COLUMNS
+    assert rows["account_id"].is_unique
+    assert set(rows["as_of"]) == {SCORED_AT}
+    scored = rows[rows["churn_status"] == "scored"]
+    assert len(scored) > 100
+    assert scored["churn_probability"].between(0, 1).all()
+    assert (scored["churn_low"] <= scored["churn_probability"]).all()
+    assert (scored["churn_probability"] <= scored["churn_high"]).all()
+    assert scored["reason_1"].notna().all()
+    assert not (rows["expansion_ready"] & (rows["health_band"] != "green")).any()
+
+
+def test_probabilities_go_with_the_truth(world: Any) -> None:
+    truth = pq.read_table(world.truth).to_pandas()
+    truth = truth[pd.to_datetime(truth["as_of"], utc=True) == pd.Timestamp(SCORED_AT, tz="UTC")]
+    rows = pd.read_csv(world.scores).merge(truth, on="account_id")
+    for target in ("churn", "expansion"):
+        if world.report["targets"][target]["promoted"]:
+            known = rows[rows[f"{target}_probability"].notna()]
+            assert known[f"{target}_probability"].corr(known[target], method="spearman") > 0.3
+
+
+def test_scoring_again_shuffled_and_with_batches_sent_twice_gives_the_same_bytes(
+    world: Any, renewcast: Any, tmp_path: Path
+) -> None:
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    rng = np.random.default_rng(0)
+    for file in world.signals.glob("*.parquet"):
+        table = pq.read_table(file)
+        order = np.concatenate([np.arange(len(table)), rng.integers(0, len(table), len(table) // 20)])
+        pq.write_table(table.take(rng.permutation(order)), mixed / file.name)
+    for source, name in ((world.signals, "again.csv"), (mixed, "mixed.csv")):
+        renewcast("score", source, "--as-of", SCORED_AT, "--out", tmp_path / name, home=world.home)
+        assert (tmp_path / name).read_bytes() == world.scores.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def service(world: Any) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "renewcast", "serve", "--port", str(port)],
+        env=os.environ | {"RENEWCAST_HOME": str(world.home)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+                if answer.status == 200:
+                    break
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    yield url
+    process.terminate()
+    process.wait(20)
+
+
+def _get(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.load(answer)  # type: ignore[no-any-return]
+
+
+def test_the_service_answers_what_the_file_says_and_its_reasons_add_up(world: Any, service: str) -> None:
+    rows = pd.read_csv(world.scores).sort_values("churn_probability", ascending=False)
+    for _, row in rows.head(5).iterrows():
+        answer = _get(f"{service}/v1/accounts/{row['account_id']}/prediction")
+        assert answer["churn"]["probability"] == pytest.approx(row["churn_probability"], abs=1e-12)
+        assert answer["health"]["score"] == pytest.approx(row["health_score"], nan_ok=True)
+        assert answer["reasons"][0]["text"] == row["reason_1"]
+        told = answer["churn"]["explained"]
+        total = told["base"] + sum(r["contribution_log_odds"] for r in answer["reasons"]) + told["rest"]
+        assert total == pytest.approx(told["raw"], abs=1e-6)
+
+
+def test_an_unknown_account_is_a_problem_of_status_404(service: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        _get(f"{service}/v1/accounts/nobody-SECRET/prediction")
+    body = caught.value.read().decode()
+    assert caught.value.code == 404
+    assert caught.value.headers["content-type"].startswith("application/problem+json")
+    assert "SECRET" not in body
+
+
+def test_shap_agrees_with_the_contributions_that_are_told(world: Any) -> None:
+    import shap
+
+    champion = load_champion(Home(world.home))
+    frame = snapshot(open_signals(world.signals, parse_instant(SCORED_AT)), Grid.single(parse_instant(SCORED_AT)))
+    for bundle in champion.bundles.values():
+        scorer = bundle.scorer
+        matrix = scorer.encode(frame).matrix[:100]
+        told = scorer.contributions(matrix)
+        assert told.sum(axis=1) == pytest.approx(scorer.raw(matrix), abs=1e-6)
+        values = shap.TreeExplainer(scorer._booster).shap_values(matrix)
+        trees = values[1] if isinstance(values, list) else values
+        started = 0.0 if scorer._start is None else scorer._start.parts(matrix)
+        assert np.abs(told[:, :-1] - started - trees).max() < 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_registered_model_answers_alike_in_an_environment_of_its_own(world: Any, tmp_path: Path) -> None:
+    """Only what the model's own requirements list is installed there, and nothing of ours."""
+    mlflow_uri = Home(world.home).tracking_uri
+    frame = snapshot(open_signals(world.signals, parse_instant(SCORED_AT)), Grid.single(parse_instant(SCORED_AT)))
+    frame.to_parquet(tmp_path / "snapshot.parquet")
+    champion = load_champion(Home(world.home))
+    target, bundle = next(iter(champion.bundles.items()))
+    get = (
+        "import mlflow; mlflow.set_tracking_uri({uri!r}); "
+        "print(mlflow.artifacts.download_artifacts('models:/renewcast-{target}@champion', dst_path={to!r}))"
+    ).format(uri=mlflow_uri, target=target, to=str(tmp_path / "model"))
+    subprocess.run([sys.executable, "-W", "ignore", "-c", get], check=True, capture_output=True, timeout=300)
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True, timeout=120)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "-q", "-r", tmp_path / "model" / "requirements.txt", "pyarrow"]
+    subprocess.run(list(map(str, install)), check=True, capture_output=True, timeout=600)
+    ask = (
+        "import importlib.util, mlflow.pyfunc, pandas as pd; assert importlib.util.find_spec('models') is None; "
+        f"m = mlflow.pyfunc.load_model({str(tmp_path / 'model')!r}); "
+        f"m.predict(pd.read_parquet({str(tmp_path / 'snapshot.parquet')!r})).to_csv({str(tmp_path / 'told.csv')!r})"
+    )
+    done = subprocess.run([str(python), "-c", ask], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    told = pd.read_csv(tmp_path / "told.csv")
+    ours = bundle.scorer.predict(frame)
+    assert np.abs(told["probability"] - ours.probability).max() < 1e-9
+    assert np.abs(told["low"] - ours.low).max() < 1e-9
+    assert len(CATALOGUE) > 100

@@ -1,0 +1,208 @@
+"""A small company with forty accounts, two scored dates, and a champion trained in a moment."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from features.catalogue import CATALOGUE
+from features.clock import Grid
+from features.signals import Signals
+from features.snapshot import snapshot
+from models.bundle import BundleParts, schema_of, write_bundle
+from models.champion import Pointer, point_to, write_pointer
+from models.home import Home
+from models.peers import Peers
+from models.rubric import load_rubric
+from models.targets import Target
+from serving.app import create_app
+from serving.batch import ScoreSummary, score
+from serving.settings import ServiceSettings
+
+AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
+EARLIER = datetime(2026, 6, 1, tzinfo=UTC)
+HISTORY_FROM = "2024-01-01"
+ACCOUNTS = [f"a{i:02d}" for i in range(40)]
+PLANS = ("basic", "pro", "team")
+USED = [
+    "usage.active_users_28d", "usage.events_28d", "usage.minutes_28d", "usage.events_trend_28d", "support.tickets_91d",
+    "outcomes.nps_last", "contract.arr", "contract.tenure_days", "contract.plan",
+]  # fmt: skip
+
+Tables = dict[str, list[dict[str, Any]]]
+
+
+def _day(offset: int) -> str:
+    return (AS_OF - timedelta(days=offset)).strftime("%Y-%m-%dT09:00:00+00:00")
+
+
+def make_tables() -> Tables:
+    """Every account has been there, and every feed complete, since 2024-01-01; a39 left, a38 came three days ago."""
+    rng = np.random.default_rng(7)
+    tables: Tables = {name: [] for name in ("accounts", "subscriptions", "usage", "support", "outcomes")}
+    for i, account in enumerate(ACCOUNTS):
+        begun = _day(3) if account == "a38" else HISTORY_FROM
+        tables["accounts"].append({"account_id": account, "created_at": begun, "industry": "software", "employees": 10 * i})
+        arr = float(rng.integers(2_000, 200_000))
+        terms = {"arr": arr, "seats": 20 + i, "plan": PLANS[i % 3], "renewal_at": "2027-01-01"}
+        if account == "a39":
+            terms |= {"ended_at": "2026-03-01", "end_reason": "cancelled"}
+        tables["subscriptions"].append({"account_id": account, "started_at": begun, **terms})
+        if account == "a38":
+            continue
+        everything = {"user_id": "u0", "feature": "f0", "quantity": 1.0, "minutes": 1.0}
+        tables["usage"].append({"account_id": account, "occurred_at": HISTORY_FROM, **everything})
+        for _ in range(int(rng.integers(3, 30))):
+            tables["usage"].append(
+                {
+                    "account_id": account,
+                    "occurred_at": _day(int(rng.integers(1, 120))),
+                    "user_id": f"u{rng.integers(0, 9)}",
+                    "feature": f"f{rng.integers(0, 5)}",
+                    "quantity": 1.0,
+                    "minutes": round(float(rng.gamma(2.0, 5.0)), 2),
+                }
+            )
+        ticket = {"severity": "normal", "escalated": False, "csat": 4.0, "sentiment": 0.1, "topic": "how"}
+        opened = [HISTORY_FROM, *(_day(int(d)) for d in rng.integers(2, 90, rng.integers(0, 4)))]
+        for k, at in enumerate(opened):
+            resolved = (pd.Timestamp(at) + pd.Timedelta(days=1)).isoformat()
+            tables["support"].append(
+                {"account_id": account, "occurred_at": at, "ticket_id": f"{account}-{k}", "resolved_at": resolved, **ticket}
+            )
+        for at in (HISTORY_FROM, _day(10)):
+            tables["outcomes"].append(
+                {"account_id": account, "occurred_at": at, "kind": "nps", "value": float(rng.integers(0, 11))}
+            )
+    return tables
+
+
+@pytest.fixture(scope="session")
+def tables() -> Tables:
+    return make_tables()
+
+
+@pytest.fixture(scope="session")
+def signals(make_signals: Callable[..., Signals], tables: Tables) -> Signals:
+    return make_signals(tables, "2026-07-01")
+
+
+@pytest.fixture(scope="session")
+def frame(signals: Signals) -> pd.DataFrame:
+    return snapshot(signals, Grid.single(AS_OF))
+
+
+def booster_text(frame: pd.DataFrame, seed: int) -> str:
+    """A tiny booster on USED: little use goes with the label."""
+    rng = np.random.default_rng(seed)
+    many = pd.concat([frame] * 15, ignore_index=True)
+    matrix = many[USED].assign(**{"contract.plan": many["contract.plan"].map(PLANS.index)}).to_numpy(float)
+    risk = 1.0 - 0.1 * np.nan_to_num(matrix[:, 1]) - 0.2 * (np.nan_to_num(matrix[:, 5], nan=5.0) - 5.0)
+    label = rng.random(len(many)) < 1.0 / (1.0 + np.exp(-risk))
+    data = lightgbm.Dataset(matrix, label, feature_name=USED, categorical_feature=[len(USED) - 1])
+    parameters = {"objective": "binary", "num_leaves": 5, "min_data_in_leaf": 20, "verbosity": -1, "num_threads": 1}
+    return lightgbm.train(parameters | {"seed": seed}, data, 12).model_to_string()
+
+
+@dataclass(frozen=True)
+class Champions:
+    """Writes champions into homes."""
+
+    frame: pd.DataFrame
+    texts: dict[int, str]
+
+    def promote(self, home: Home, version: str, seed: int = 1, targets: tuple[Target, ...] = ("churn", "expansion")) -> None:
+        """Write a bundle per target and point to them."""
+        pointed = {}
+        for target in targets:
+            folder = home.bundle_folder(target, version)
+            pointed[target] = point_to(home, write_bundle(folder, self._parts(target, version, seed)))
+        write_pointer(home, Pointer(promoted_at=datetime(2026, 6, 1, tzinfo=UTC), **pointed))
+
+    def _parts(self, target: Target, version: str, seed: int) -> BundleParts:
+        numbers = [name for name, feature in CATALOGUE.items() if feature.kind == "number"]
+        return BundleParts(
+            target=target,
+            version=version,
+            horizon_days=90,
+            grace_days=30,
+            trained_through=datetime(2026, 1, 1, tzinfo=UTC),
+            created_at=datetime(2026, 6, 1, tzinfo=UTC),
+            catalogue_version=CATALOGUE.version,
+            base_rate=0.3,
+            metrics={"roc_auc": 0.8},
+            gates={},
+            model_text=self.texts[seed],
+            calibrator={
+                "kind": "sigmoid",
+                "parameters": {"a": 0.9, "b": -0.2},
+                "resamples": [{"a": 0.7 + 0.02 * i, "b": -0.5 + 0.04 * i} for i in range(20)],
+            },
+            schema=schema_of(USED, {"contract.plan": PLANS}, Peers.of(self.frame, numbers), CATALOGUE),
+            rubric=load_rubric(),
+        )
+
+
+@pytest.fixture(scope="session")
+def champions(frame: pd.DataFrame) -> Champions:
+    return Champions(frame, {seed: booster_text(frame, seed) for seed in (1, 2)})
+
+
+@dataclass(frozen=True)
+class House:
+    """A home in which both dates were scored, and the file of the later one."""
+
+    home: Home
+    summary: ScoreSummary
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory, signals: Signals, champions: Champions) -> House:
+    root = tmp_path_factory.mktemp("house")
+    home = Home(root / "home")
+    champions.promote(home, "1")
+    score(signals, EARLIER, root / "earlier.csv", home)
+    return House(home, score(signals, AS_OF, root / "rows.ndjson", home))
+
+
+@pytest.fixture
+def own_home(house: House, tmp_path: Path) -> Home:
+    """A copy of the house's home that a test may break."""
+    shutil.copytree(house.home.root, tmp_path / "own")
+    return Home(tmp_path / "own")
+
+
+SETTINGS = ServiceSettings(retry_seconds=0.05)
+
+
+@pytest.fixture(scope="session")
+def app(house: House) -> FastAPI:
+    return create_app(house.home, SETTINGS)
+
+
+@pytest.fixture(scope="session")
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def body_of(tables: Tables) -> Callable[[str], dict[str, Any]]:
+    """The body with an account's own signals, complete since HISTORY_FROM."""
+
+    def body(account: str) -> dict[str, Any]:
+        own = {name: [row for row in rows if row["account_id"] == account] for name, rows in tables.items()}
+        return {"account_id": account, "as_of": "2026-07-01", "history_from": HISTORY_FROM, "signals": own}
+
+    return body

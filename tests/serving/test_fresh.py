@@ -1,0 +1,117 @@
+"""One account's signals in a body are read as the contract says, and what was passed over is named."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from models.home import Home
+from serving.app import create_app
+from serving.fresh import FreshScore
+from serving.keeper import Keeper
+from serving.problems import InvalidBody, TooSlow
+from serving.schemas import PredictionRequest
+from serving.settings import ServiceSettings
+
+Body = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def ask(client: TestClient) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def post(body: dict[str, Any]) -> dict[str, Any]:
+        answer = client.post("/v1/predictions", json=body)
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told | {"scored_at": None}
+
+    return post
+
+
+@pytest.fixture(scope="module")
+def plain(ask: Callable[..., Any], body_of: Body) -> dict[str, Any]:
+    """The answer for a05."""
+    return ask(body_of("a05"))
+
+
+@pytest.fixture
+def body(body_of: Body) -> dict[str, Any]:
+    """The body for a05, to be changed."""
+    return copy.deepcopy(body_of("a05"))
+
+
+def test_what_the_contract_passes_over_changes_nothing(
+    ask: Callable[..., Any], body: dict[str, Any], plain: dict[str, Any]
+) -> None:
+    tables = body["signals"]
+    # Rows in another order, sent twice, at or after as_of, and without the account's id.
+    tables["usage"] = tables["usage"][::-1] + tables["usage"][:4]
+    tables["usage"] += [{"occurred_at": "2026-07-01T00:00:00Z", "minutes": 5000}, {"occurred_at": "2026-08-01"}]
+    tables["subscriptions"][0] |= {"ended_at": "2026-07-15", "end_reason": "cancelled"}
+    for row in [*tables["accounts"], *tables["support"]]:
+        del row["account_id"]
+    assert ask(body) == plain
+
+
+def test_what_is_not_sent_is_not_known_and_what_is_empty_did_not_happen(
+    ask: Callable[..., Any], body: dict[str, Any]
+) -> None:
+    said = []
+    for usage in (None, []):
+        body["signals"]["usage"] = usage
+        said.append(" ".join(reason["text"] for reason in ask(body)["reasons"]))
+    assert "in the last 28 days: not known" in said[0]
+    assert "in the last 28 days: 0 " in said[1]
+
+
+def test_what_was_passed_over_and_what_nobody_vouches_for_is_named(
+    ask: Callable[..., Any], body: dict[str, Any], plain: dict[str, Any]
+) -> None:
+    assert plain["warnings"] == [{"code": "health_insufficient_data", "coverage": 0.45}]
+    body["signals"]["usage"][0] |= {"colour": "red", "x" * 100: 1}
+    del body["history_from"]
+    told = ask(body)["warnings"]
+    assert {"code": "ignored_fields", "table": "usage", "fields": ["colour"], "count": 2} in told
+    assert {"code": "history_from_not_given"} in told
+
+
+def test_an_account_that_orders_without_a_contract(ask: Callable[..., Any]) -> None:
+    orders = [{"occurred_at": f"2026-0{m}-11", "amount": 120.5, "product": "p"} for m in range(1, 7)]
+    body = {"account_id": "n", "as_of": "2026-07-01", "signals": {"accounts": [{"created_at": "2025-01-01"}], "orders": orders}}
+    assert ask(body)["churn"]["status"] == "scored"
+
+
+def test_the_id_of_a_prediction_is_that_of_its_inputs(
+    ask: Callable[..., Any], body: dict[str, Any], plain: dict[str, Any]
+) -> None:
+    assert ask(body)["prediction_id"] == plain["prediction_id"]
+    body["signals"]["usage"].append({"occurred_at": "2026-06-28", "user_id": "u1", "minutes": 3})
+    assert ask(body)["prediction_id"] != plain["prediction_id"]
+
+
+def _job(house: Any, body: dict[str, Any], rows_limit: int = 1000) -> FreshScore:
+    home: Home = house.home
+    return FreshScore(PredictionRequest.model_validate(body), Keeper(home, ServiceSettings()).standing(), rows_limit=rows_limit)
+
+
+def test_signals_that_take_too_long_are_given_up_and_the_service_goes_on(house: Any, body: dict[str, Any]) -> None:
+    with TestClient(create_app(house.home, ServiceSettings(request_seconds=0.1))) as client:
+        answer = client.post("/v1/predictions", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (503, "too_slow")
+        assert client.get("/livez").status_code == 200
+
+
+def test_too_many_rows_are_refused(house: Any, body_of: Body) -> None:
+    with pytest.raises(InvalidBody, match="rows") as caught:
+        _job(house, body_of("a05"), rows_limit=3)()
+    assert caught.value.faults[0].pointer == "/signals"
+
+
+def test_work_that_was_interrupted_ends(house: Any, body_of: Body) -> None:
+    job = _job(house, body_of("a05"))
+    job.interrupt()
+    with pytest.raises(TooSlow):
+        job()

@@ -1,0 +1,108 @@
+"""Every gate can be failed on its own, and a check that was not run is not passed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+import scipy.special
+
+from training.contenders import BASE_RATE, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
+from training.gates import CHAMPION, SLOPE_BOUNDS, gates, passed
+from training.judge import Judgement, judge
+from training.sufficiency import Sufficiency
+
+ROWS = 1_500
+ENOUGH = Sufficiency("churn", 900.0, 300, {}, {}, {}, (), (), None)
+
+
+@lru_cache
+def judgement(subject: str = "truth", rival: str = "noise", *, champion: str | None = None) -> Judgement:
+    """The subject beside the base rate, twice the rival, and a champion if there is one."""
+    rng = np.random.default_rng(0)
+    log_odds = rng.normal(-2, 1.5, ROWS)
+    y = (rng.random(ROWS) < scipy.special.expit(log_odds)).astype(float)
+    found = {
+        "truth": scipy.special.expit(log_odds),
+        "extreme": scipy.special.expit(2 * log_odds + 2),
+        "noise": scipy.special.expit(scipy.special.logit(y.mean()) + rng.normal(0, 0.1, ROWS)),
+        "average": np.full(ROWS, y.mean()),
+    }
+    candidates = {LIGHTGBM: found[subject], LOGISTIC_REGRESSION: found[rival], HEALTH_SCORE: found["noise"]}
+    candidates |= {BASE_RATE: found["average"]} | ({CHAMPION: found[champion]} if champion else {})
+    accounts = [f"{i % 300}" for i in range(ROWS)]
+    return judge(y, candidates, accounts, np.ones(ROWS), float(y.mean()), LIGHTGBM, resamples=60)
+
+
+def failed(
+    found: Judgement, enough: Sufficiency = ENOUGH, leaks: list[str] | None = None, run: bool = True
+) -> list[str]:
+    return [gate.name for gate in gates(found, enough, (leaks or []) if run else None) if not gate.passed]
+
+
+def test_a_good_candidate_passes_all() -> None:
+    found = gates(judgement(), ENOUGH, [])
+    assert passed(found)
+    assert [gate.name for gate in found] == [
+        "no_leak",
+        "enough_data",
+        "beats_base_rate",
+        "no_loss_to_logistic_regression",
+        "no_loss_to_health_score",
+        "calibration_slope",
+    ]
+    assert all(gate.words for gate in found)
+
+
+def test_no_gates_at_all_are_not_passed() -> None:
+    assert not passed(())
+
+
+def test_a_leak_is_named() -> None:
+    assert failed(judgement(), leaks=["usage.events_7d changes with the future"]) == ["no_leak"]
+    assert "usage.events_7d" in gates(judgement(), ENOUGH, ["usage.events_7d changes with the future"])[0].words
+
+
+def test_a_leak_check_that_was_not_run_protects_nobody() -> None:
+    assert failed(judgement(), run=False) == ["no_leak"]
+
+
+def test_too_little_data() -> None:
+    assert failed(judgement(), replace(ENOUGH, missing=("20 more accounts",))) == ["enough_data"]
+
+
+def test_no_better_than_the_average() -> None:
+    assert failed(judgement("noise")) == ["beats_base_rate", *failed(judgement("noise"))[1:]]
+    assert "beats_base_rate" in failed(judgement("average"))
+
+
+def test_a_loss_to_the_linear_model() -> None:
+    assert "no_loss_to_logistic_regression" in failed(judgement("noise", "truth"))
+    assert failed(judgement("truth", "truth")) == []
+
+
+@pytest.mark.parametrize(("subject", "loses"), [("noise", True), ("truth", False)])
+def test_a_champion_joins_the_rivals(subject: str, loses: bool) -> None:
+    assert ("no_loss_to_champion" in failed(judgement(subject, champion="truth"))) == loses
+
+
+def test_a_rival_that_was_not_judged_is_not_beaten() -> None:
+    found = judgement()
+    alone = replace(found, differences=tuple(d for d in found.differences if d.against == BASE_RATE))
+    assert failed(alone) == ["no_loss_to_logistic_regression", "no_loss_to_health_score"]
+    assert "beats_base_rate" in failed(replace(found, differences=()))
+
+
+def test_probabilities_that_spread_too_far() -> None:
+    assert "calibration_slope" in failed(judgement("extreme"))
+    slope = next(g for g in gates(judgement("extreme"), ENOUGH, []) if g.name == "calibration_slope")
+    assert slope.figure == pytest.approx(0.5, abs=0.1)
+    assert slope.limit == SLOPE_BOUNDS[0]
+
+
+def test_one_probability_for_all_has_no_slope() -> None:
+    slope = next(g for g in gates(judgement("average"), ENOUGH, []) if g.name == "calibration_slope")
+    assert not slope.passed
+    assert slope.figure is None

@@ -1,0 +1,71 @@
+"""The linear contender learns what is there, shrugs off scale and gaps, and is the same whenever it is fitted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from features.errors import InsufficientData
+from features.feature import Feature
+from training.linear import STRENGTHS, fit_linear, signed_log
+from training.steps import Floats
+
+Portfolio = tuple[pd.DataFrame, Floats]
+
+
+def test_it_ranks_rows_that_it_never_saw(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+    frame, y = small_portfolio
+    early = (frame["as_of"] < frame["as_of"].quantile(0.7)).to_numpy(dtype=bool)
+    found = fit_linear(frame[early].reset_index(drop=True), y[early], small_catalogue, 0.3)
+    assert found.strength in STRENGTHS
+    assert found.strength == min(found.tried, key=lambda s: found.tried[s])
+    assert roc_auc_score(y[~early], found.raw(frame[~early])) > 0.7
+
+
+def test_the_order_of_rows_does_not_matter(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+    frame, y = small_portfolio
+    order = np.random.default_rng(0).permutation(len(frame))
+    once = fit_linear(frame, y, small_catalogue, 0.3).raw(frame)
+    again = fit_linear(frame.iloc[order].reset_index(drop=True), y[order], small_catalogue, 0.3).raw(frame)
+    assert again == pytest.approx(once, abs=1e-8)
+
+
+def test_what_was_never_seen_in_training_still_gets_an_answer(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
+) -> None:
+    frame, y = small_portfolio
+    found = fit_linear(frame, y, small_catalogue, 0.3)
+    strange = frame.head(3).assign(
+        **{"usage.bent": np.nan, "contract.arr": [np.inf, -1e12, 1e12], "contract.plan": ["new", None, "rare"]}
+    )
+    assert np.isfinite(found.raw(strange)).all()
+
+
+def test_progress_is_told_and_can_end_it(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+    frame, y = small_portfolio
+    told: list[tuple[int, int]] = []
+
+    def stop(done: int, of: int, best: float) -> None:
+        told.append((done, of))
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_linear(frame, y, small_catalogue, 0.3, stop)
+    assert told == [(1, len(STRENGTHS)), (2, len(STRENGTHS))]
+
+
+def test_one_class_is_refused(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+    frame, y = small_portfolio
+    with pytest.raises(InsufficientData, match="both outcomes among the training dates"):
+        fit_linear(frame, np.zeros_like(y), small_catalogue, 0.3)
+
+
+def test_tails_are_drawn_in_evenly() -> None:
+    values = np.array([-1e6, -0.01, 0.0, 0.01, 1e6])
+    drawn = signed_log(values)
+    assert drawn == pytest.approx(-drawn[::-1])
+    assert (np.diff(drawn) > 0).all()
+    assert drawn[3] == pytest.approx(0.01, abs=1e-4)
