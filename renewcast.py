@@ -151,12 +151,11 @@ def score(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file.")],
 ) -> None:
     """Score every active account as of a date: probabilities, bands, health and reasons, one flat row each."""
-    from serving.batch import score as run
-
     from features.clock import parse_instant
     from features.signals import open_signals
     from models.frames import suffix_of
     from models.home import current_home
+    from serving.batch import score as run
 
     suffix_of(out)
     instant = parse_instant(as_of)
@@ -172,9 +171,8 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
 ) -> None:
     """Serve the latest scored snapshot and the champion over HTTP."""
-    from serving.app import run
-
     from models.home import current_home
+    from serving.app import run
 
     run(host, port, current_home())
 

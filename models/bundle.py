@@ -51,8 +51,8 @@ class Manifest(BaseModel):
     """What a bundle says of itself.
 
     ``horizon_days`` and ``grace_days`` define the label; nothing at or after ``trained_through`` (UTC) was read;
-    ``base_rate`` is the share of positives in the calibration slice (0 to 1); ``metrics`` and ``gates`` are those of
-    the training run, by name; ``files`` the SHA-256 of each file, in hex.
+    ``base_rate`` is what the average account has (0 to 1), the level that the probabilities are set to; ``metrics`` and
+    ``gates`` are those of the training run, by name; ``files`` the SHA-256 of each file, in hex.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,8 +26,7 @@ from features.errors import (
     UnknownAccount,
     UnknownSnapshot,
 )
-
-PROBLEM, JSON = "application/problem+json", "application/json"
+from serving.accept import media_type
 
 #: More faults than this are counted and not listed.
 FAULTS_SHOWN = 20
@@ -111,9 +109,6 @@ NAMES = frozenset(
     {"account_id", "as_of", "signals", "history_from", *TABLES, *(name for t in TABLES.values() for name in t.names)}
 )
 
-#: The weight by which an Accept header refuses a media type.
-_REFUSED = re.compile(r"q\s*=\s*0(\.0*)?")
-
 #: What pydantic calls some faults, in our words.
 CODES: Mapping[str, str] = {"extra_forbidden": "unknown_field", "missing": "missing"}
 
@@ -182,23 +177,6 @@ def problem(
 def new_instance() -> str:
     """A name for one occurrence of a problem, to find it in the log."""
     return f"urn:uuid:{uuid.uuid4()}"
-
-
-def media_type(accept: str | None) -> str:
-    """application/json where the caller accepts that and not application/problem+json, else the latter."""
-    if accept is None:
-        return PROBLEM
-    return JSON if not _accepts(accept, PROBLEM) and _accepts(accept, JSON) else PROBLEM
-
-
-def _accepts(accept: str, wanted: str) -> bool:
-    """Whether an Accept header takes a media type; of several ranges the most specific decides (RFC 9110, 12.5.1)."""
-    weights: dict[str, bool] = {}
-    for part in accept.lower().split(","):
-        name, *parameters = (piece.strip() for piece in part.split(";"))
-        weights[name] = not any(_REFUSED.fullmatch(parameter) for parameter in parameters)
-    ranges = (wanted, f"{wanted.split('/')[0]}/*", "*/*")
-    return next((weights[name] for name in ranges if name in weights), False)
 
 
 def faults_of(errors: Sequence[Mapping[str, Any]]) -> list[Fault]:

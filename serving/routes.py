@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from models.answer import instant_words
 from models.targets import TARGETS
 from serving import schemas
+from serving.accept import JSON, PROBLEM
 from serving.keeper import Keeper
-from serving.problems import JSON, PROBLEM
 from serving.rows import Id
 from serving.settings import ServiceSettings
 from serving.workers import Workers

@@ -137,15 +137,12 @@ def _halves(as_of: pd.Series[pd.Timestamp], y: Floats) -> tuple[npt.NDArray[np.b
 
 def _choose(raw: Floats, y: Floats, accounts: npt.NDArray[np.object_], as_of: pd.Series[pd.Timestamp]) -> Kind:
     """The kind with the lowest log loss on the later dates, the sigmoid if none is clearly better."""
-    dates = np.sort(as_of.unique())
-    if len(dates) < 2:
-        return "sigmoid"
-    later = (as_of >= dates[min(int(len(dates) * EARLIER_SHARE), len(dates) - 1)]).to_numpy(dtype=bool)
-    if not 0 < y[~later].sum() < (~later).sum():
+    earlier, later = _halves(as_of, y)
+    if (earlier & later).any():
         return "sigmoid"
     losses: dict[Kind, Floats] = {}
     for kind in get_args(Kind):
-        (parameters,) = _fit(kind, raw[~later], y[~later], np.ones((1, int((~later).sum()))))
+        (parameters,) = _fit(kind, raw[earlier], y[earlier], np.ones((1, int(earlier.sum()))))
         p = np.clip(_apply(kind, parameters, raw[later]), 1e-6, 1 - 1e-6)
         losses[kind] = -np.log(np.where(y[later] == 1, p, 1 - p))
     best: Kind = "sigmoid"

@@ -19,7 +19,7 @@ from models.rubric import Rubric
 from models.segments import ARR_FEATURE
 from models.targets import Target
 from training.boosted import Boosted, fit_boosted, refit_boosted
-from training.calibrate import calibrate, later_loss
+from training.calibrate import calibrate, halfway, later_loss
 from training.config import TrainConfig
 from training.contenders import (
     BASE_RATE,
@@ -28,6 +28,7 @@ from training.contenders import (
     LOGISTIC_REGRESSION,
     base_rate,
     by_raw,
+    expected_rate,
     health_raw,
     known_rate,
 )
@@ -56,7 +57,7 @@ class Candidate:
     enough : the facts about the data.
     shipped : the booster fitted anew with the judged one's settings on every date before the test, and
     calibrator : fitted on the test dates, which nothing else of the shipped model has seen.
-    rate : the outcome's rate on those dates, 0 to 1.
+    rate : what the average account has: the level of the calibrated probabilities, 0 to 1.
     """
 
     target: Target
@@ -140,8 +141,10 @@ def fit_candidate(
     )
     tell(0.75, f"{target}: judging")
 
+    expected = expected_rate(linear.raw(calibration.frame), boosted.raw(calibration.frame))
+
     def judged(raw: Callable[[_Slice], Floats]) -> Floats:
-        return by_raw(raw(calibration), calibration.y, *calibration.keys, raw(test))
+        return by_raw(raw(calibration), calibration.y, *calibration.keys, raw(test), expected)
 
     rate = known_rate(train.y, calibration.y)
     candidates = {
@@ -165,7 +168,8 @@ def fit_candidate(
     final = parts.final()
     everything, latest = rows.of(final, "train"), rows.of(final, "calibration")
     shipped = refit_boosted(boosted, everything.frame, everything.y, CATALOGUE, target, weight)
-    calibrator = calibrate(shipped.raw(latest.frame), latest.y, *latest.keys, seed=config.seed)
+    raw = shipped.raw(latest.frame)
+    calibrator = calibrate(raw, latest.y, *latest.keys, seed=config.seed)
     tell(1.0, f"{target}: done")
     return Candidate(
         target,
@@ -175,7 +179,7 @@ def fit_candidate(
         enough,
         shipped,
         calibrator,
-        float(latest.y.mean()),
+        halfway(expected_rate(raw), float(latest.y.mean())),
     )
 
 

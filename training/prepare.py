@@ -80,7 +80,8 @@ def _span(signals: Signals, config: TrainConfig, grace: int) -> tuple[datetime, 
     begun = signals.tables[table][at].min().to_pyarrow().as_py()
     if begun is None:
         raise InsufficientData([f"rows in {table}: there is none before {show(signals.data_through)}"])
-    # Contracts are often known from long before most else was recorded; a snapshot of those times would be nearly empty.
+    # Contracts are often known from long before most else was recorded; a snapshot of those times would be nearly
+    # empty.
     feeds = [signals.tables[name].occurred_at.min() for name in EVENT_TABLES if signals.has(name)]
     heard = [first for feed in feeds if (first := feed.to_pyarrow().as_py()) is not None]
     oldest = max(begun, sorted(heard)[len(heard) // 2]) if heard else begun

@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from features.catalogue import CATALOGUE
+from features.catalogue import CATALOGUE, Catalogue
 from features.clock import Grid
 from features.signals import Signals
 from features.snapshot import snapshot
@@ -28,6 +28,7 @@ from models.rubric import load_rubric
 from models.targets import Target
 from serving.app import create_app
 from serving.batch import ScoreSummary, score
+from serving.published import Snapshots
 from serving.settings import ServiceSettings
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
@@ -159,9 +160,21 @@ def champions(frame: pd.DataFrame) -> Champions:
     return Champions(frame, {seed: booster_text(frame, seed) for seed in (1, 2)})
 
 
+def publish(home: Home, frame: pd.DataFrame, as_of: datetime, catalogue: Catalogue = CATALOGUE) -> Path:
+    """Publish the rows as the snapshot of another date."""
+    dated = frame.assign(as_of=pd.Series([as_of] * len(frame), dtype="datetime64[us, UTC]"))
+    feeds = {"usage": as_of, "support": None}
+    return Snapshots(home, catalogue).publish(dated, origin="a test", data_through=as_of, horizon_days=90, feeds=feeds)
+
+
+@pytest.fixture(scope="session", name="publish")
+def publish_fixture() -> Callable[..., Path]:
+    return publish
+
+
 @dataclass(frozen=True)
 class House:
-    """A home in which both dates were scored, and the file of the later one."""
+    """A home in which AS_OF was scored, with its file, and a snapshot of EARLIER in which NPS was lower."""
 
     home: Home
     summary: ScoreSummary
@@ -172,8 +185,9 @@ def house(tmp_path_factory: pytest.TempPathFactory, signals: Signals, champions:
     root = tmp_path_factory.mktemp("house")
     home = Home(root / "home")
     champions.promote(home, "1")
-    score(signals, EARLIER, root / "earlier.csv", home)
-    return House(home, score(signals, AS_OF, root / "rows.ndjson", home))
+    summary = score(signals, AS_OF, root / "rows.ndjson", home)
+    publish(home, champions.frame.assign(**{"outcomes.nps_last": 2.0}), EARLIER)
+    return House(home, summary)
 
 
 @pytest.fixture

@@ -80,9 +80,9 @@ def test_shuffled_and_repeated_rows_give_identical_files(
     for rows in mixed.values():
         rng.shuffle(rows)
     given = make_signals(mixed, "2026-07-01")
-    for suffix, right in files.items():
+    for suffix in (".csv", ".parquet"):
         summary = score(given, house.summary.as_of, tmp_path / f"again{suffix}", own_home)
-        assert summary.out.read_bytes() == right.read_bytes()
+        assert summary.out.read_bytes() == files[suffix].read_bytes()
     assert summary.published.read_bytes() == house.summary.published.read_bytes()
 
 
@@ -111,15 +111,7 @@ def test_without_a_champion_the_health_score_is_told_and_the_rest_said_to_be_unk
     assert Snapshots(home).dates() == [house.summary.as_of]
 
 
-def test_stale_feeds_are_noted(
-    make_signals: Callable[..., Signals], tables: Any, own_home: Home, tmp_path: Path, house: Any
-) -> None:
-    old = tables | {"outcomes": [row for row in tables["outcomes"] if row["occurred_at"] < "2025"]}
-    summary = score(make_signals(old, "2026-07-01"), house.summary.as_of, tmp_path / "rows.csv", own_home)
-    assert any("the newest outcomes row is 912 days old" in note for note in summary.notes)
-
-
-def test_ids_that_a_spreadsheet_would_run_are_written_as_they_are_and_noted(
+def test_stale_feeds_and_ids_that_a_spreadsheet_would_run_are_noted_and_nothing_is_changed(
     make_signals: Callable[..., Signals], tables: Any, own_home: Home, tmp_path: Path, house: Any
 ) -> None:
     ids = {"a01": "=1+1", "a02": "@sum"}
@@ -127,8 +119,10 @@ def test_ids_that_a_spreadsheet_would_run_are_written_as_they_are_and_noted(
         name: [row | {"account_id": ids.get(row["account_id"], row["account_id"])} for row in rows]
         for name, rows in tables.items()
     }
+    renamed["outcomes"] = [row for row in renamed["outcomes"] if row["occurred_at"] < "2025"]
     summary = score(make_signals(renamed, "2026-07-01"), house.summary.as_of, tmp_path / "rows.csv", own_home)
     assert any("2 account ids begin with" in note for note in summary.notes)
+    assert any("the newest outcomes row is 912 days old" in note for note in summary.notes)
     with summary.out.open(newline="") as file:
         assert set(ids.values()) < {row["account_id"] for row in csv.DictReader(file)}
 

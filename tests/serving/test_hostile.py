@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
@@ -66,3 +67,11 @@ def test_rows_of_the_right_types_with_strange_values(
         values = st.sampled_from(column.values) if column.values else kinds[column.kind]
         body["signals"][table][place % len(body["signals"][table])][column.name] = data.draw(values)
     _held(client, body)
+
+
+@settings(max_examples=60, **_quiet)
+@given(st.text(min_size=1, max_size=30), st.text(max_size=30) | st.sampled_from(["2026-07-01T00:00:00-23:59", "9999-12-31"]))
+def test_any_address(client: TestClient, account: str, as_of: str) -> None:
+    answer = client.get(f"/v1/accounts/{quote(account, safe='')}/prediction", params={"as_of": as_of})
+    assert answer.status_code in (404, 422)
+    Problem.model_validate(answer.json())

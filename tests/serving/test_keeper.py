@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -33,11 +32,6 @@ def served(own_home: Home) -> Iterator[TestClient]:
     with TestClient(create_app(own_home, QUICK)) as client:
         assert client.get("/readyz").json()["status"] == "ready"
         yield client
-
-
-def _publish(home: Home, frame: pd.DataFrame, as_of: datetime, catalogue: Catalogue = CATALOGUE) -> None:
-    dated = frame.assign(as_of=pd.Series([as_of] * len(frame), dtype="datetime64[us, UTC]"))
-    Snapshots(home, catalogue).publish(dated, origin="a test", data_through=as_of, horizon_days=90, feeds={})
 
 
 def test_a_new_champion_answers_the_next_request(served: TestClient, own_home: Home, champions: Any) -> None:
@@ -108,21 +102,21 @@ def test_what_nobody_expected_of_a_bundle_does_not_fail_a_request(
 
 
 def test_a_newer_snapshot_and_one_that_was_scored_again_are_picked_up(
-    served: TestClient, own_home: Home, frame: pd.DataFrame
+    served: TestClient, own_home: Home, publish: Any, frame: pd.DataFrame
 ) -> None:
-    _publish(own_home, frame, datetime(2026, 7, 8, tzinfo=UTC))
+    publish(own_home, frame, datetime(2026, 7, 8, tzinfo=UTC))
     assert served.get(AT).json()["as_of"] == "2026-07-08"
     before = served.get(AT).json()["churn"]["probability"]
-    _publish(own_home, frame.assign(**{"outcomes.nps_last": 0.0}), datetime(2026, 7, 8, tzinfo=UTC))
+    publish(own_home, frame.assign(**{"outcomes.nps_last": 0.0}), datetime(2026, 7, 8, tzinfo=UTC))
     assert served.get(AT).json()["churn"]["probability"] != before
     then = served.get(AT, params={"as_of": "2026-06-01"}).json()["prediction_id"]
-    _publish(own_home, frame, JUNE)
+    publish(own_home, frame, JUNE)
     assert served.get(AT, params={"as_of": "2026-06-01"}).json()["prediction_id"] != then
 
 
-def test_a_snapshot_that_cannot_be_used_is_refused(served: TestClient, own_home: Home, frame: pd.DataFrame) -> None:
+def test_a_snapshot_that_cannot_be_used_is_refused(served: TestClient, own_home: Home, publish: Any, frame: pd.DataFrame) -> None:
     before = served.get(AT).json()
-    _publish(own_home, frame, datetime(2026, 7, 8, tzinfo=UTC), Catalogue(tuple(CATALOGUE.values())[:-1]))
+    publish(own_home, frame, datetime(2026, 7, 8, tzinfo=UTC), Catalogue(tuple(CATALOGUE.values())[:-1]))
     assert served.get(AT).json() == before
     told = served.get("/readyz").json()
     assert told["status"] == "degraded"
@@ -215,14 +209,14 @@ def test_a_change_within_one_step_of_the_clock_is_found_a_little_later(
     assert kept._look_again_at == float("inf")
 
 
-def test_other_dates_are_kept_up_to_the_bound_and_assessed_once(own_home: Home, frame: pd.DataFrame) -> None:
+def test_other_dates_are_kept_up_to_the_bound_and_assessed_once(own_home: Home, publish: Any, frame: pd.DataFrame) -> None:
     standing = Keeper(own_home, QUICK).standing()
     shelf = standing.shelf
     assert isinstance(shelf, Shelf)
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(shelf.get, [JUNE] * 4))
     assert all(each is found[0] for each in found)
-    _publish(own_home, frame, datetime(2026, 5, 1, tzinfo=UTC))
+    publish(own_home, frame, datetime(2026, 5, 1, tzinfo=UTC))
     shelf.get(datetime(2026, 5, 1, tzinfo=UTC))
     assert shelf.get(JUNE) is not found[0], "one place, which the other date took"
 
@@ -234,4 +228,3 @@ def test_an_earlier_snapshot_that_is_broken_leaves_only_the_change_unknown(own_h
         assert told["churn"]["change_30d"] is None
         assert told["churn"]["status"] == "scored"
         assert client.get(AT, params={"as_of": "2026-06-01"}).status_code == 503
-    assert json.dumps(told)

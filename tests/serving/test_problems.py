@@ -1,4 +1,4 @@
-"""Every error has its status, its media type is the caller's, and its pointers hold only names of the contract."""
+"""Every error has its status, and its pointers hold only names of the contract."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from features import errors
 from features.errors import RenewcastError
-from serving.problems import JSON, KINDS, PROBLEM, STATUSES, media_type, pointer_to
+from serving.problems import KINDS, STATUSES, pointer_to
 
 
 def test_every_error_that_a_person_can_mend_has_a_status() -> None:
@@ -20,29 +20,6 @@ def test_every_error_that_a_person_can_mend_has_a_status() -> None:
 def test_codes_tell_errors_apart() -> None:
     codes = [kind.code for kind in KINDS.values()] + [code for code, _ in STATUSES.values()]
     assert len(codes) == len(set(codes))
-
-
-@pytest.mark.parametrize(
-    ("accept", "expected"),
-    [
-        (None, PROBLEM),
-        ("*/*", PROBLEM),
-        ("application/json", JSON),
-        ("application/json, text/plain", JSON),
-        ("application/json, text/plain, */*", PROBLEM),
-        ("application/json;q=0.5, application/problem+json", PROBLEM),
-        ("application/json, application/problem+json;q=0", JSON),
-        ("application/json, */*; q=0.000", JSON),
-        ("application/*", PROBLEM),
-        ("application/*;q=0, application/json", JSON),
-        ("APPLICATION/JSON", JSON),
-        ("text/html", PROBLEM),
-        ("", PROBLEM),
-        (";;,,q=", PROBLEM),
-    ],
-)
-def test_plain_json_only_where_that_is_all_the_caller_takes(accept: str | None, expected: str) -> None:
-    assert media_type(accept) == expected
 
 
 @pytest.mark.parametrize(

@@ -19,16 +19,9 @@ from serving.published import Snapshots
 JULY = datetime(2026, 7, 1, tzinfo=UTC)
 
 
-def _publish(home: Home, frame: pd.DataFrame, as_of: datetime, catalogue: Catalogue = CATALOGUE) -> Any:
-    dated = frame.assign(as_of=pd.Series([as_of] * len(frame), dtype="datetime64[us, UTC]"))
-    return Snapshots(home, catalogue).publish(
-        dated, origin="a test", data_through=as_of, horizon_days=90, feeds={"usage": as_of, "support": None}
-    )
-
-
-def test_what_is_read_is_what_was_written(frame: pd.DataFrame, tmp_path: Any) -> None:
+def test_what_is_read_is_what_was_written(publish: Any, frame: pd.DataFrame, tmp_path: Any) -> None:
     home = Home(tmp_path)
-    path = _publish(home, frame, JULY)
+    path = publish(home, frame, JULY)
     read = Snapshots(home).at(JULY)
     pd.testing.assert_frame_equal(read.frame, frame, check_exact=True)
     assert read.facts.model_dump() == {
@@ -40,44 +33,44 @@ def test_what_is_read_is_what_was_written(frame: pd.DataFrame, tmp_path: Any) ->
         "feeds": {"support": None, "usage": JULY},
     }
     before = path.read_bytes()
-    _publish(home, frame, JULY)
+    publish(home, frame, JULY)
     assert path.read_bytes() == before
 
 
-def test_dates_are_listed_in_order_and_the_latest_is_the_last(frame: pd.DataFrame, tmp_path: Any) -> None:
+def test_dates_are_listed_in_order_and_the_latest_is_the_last(publish: Any, frame: pd.DataFrame, tmp_path: Any) -> None:
     snapshots, few = Snapshots(Home(tmp_path)), frame.head(2)
     assert snapshots.dates() == []
     with pytest.raises(UnknownSnapshot, match="no snapshot was scored yet"):
         snapshots.latest()
     noon = datetime(2026, 7, 1, 12, 30, 5, tzinfo=UTC)
     for as_of in (noon, datetime(2025, 12, 31, tzinfo=UTC), JULY):
-        _publish(snapshots.home, few, as_of)
+        publish(snapshots.home, few, as_of)
     for name in ("notes.txt", "2026-13-01.parquet", ".2026-08-01-0.unfinished.parquet", "2026-08-01.parquet.bak"):
         (snapshots.home.snapshots / name).write_text("not a snapshot")
     assert snapshots.dates() == [datetime(2025, 12, 31, tzinfo=UTC), JULY, noon]
     assert snapshots.latest().facts.as_of == noon
 
 
-def test_an_unknown_date_names_the_nearest(frame: pd.DataFrame, tmp_path: Any) -> None:
+def test_an_unknown_date_names_the_nearest(publish: Any, frame: pd.DataFrame, tmp_path: Any) -> None:
     snapshots = Snapshots(Home(tmp_path))
     with pytest.raises(UnknownSnapshot, match="there is none yet"):
         snapshots.at(JULY)
     for day in range(1, 29, 7):
-        _publish(snapshots.home, frame.head(1), datetime(2026, 6, day, tzinfo=UTC))
+        publish(snapshots.home, frame.head(1), datetime(2026, 6, day, tzinfo=UTC))
     with pytest.raises(UnknownSnapshot, match="the nearest: 2026-06-08, 2026-06-15, 2026-06-22"):
         snapshots.at(datetime(2026, 6, 14, tzinfo=UTC))
 
 
-def test_another_versions_features_are_refused_by_name_with_the_cure(frame: pd.DataFrame, tmp_path: Any) -> None:
+def test_another_versions_features_are_refused_by_name_with_the_cure(publish: Any, frame: pd.DataFrame, tmp_path: Any) -> None:
     other = Catalogue(tuple(CATALOGUE.values())[:-1])
-    _publish(Home(tmp_path), frame, JULY, other)
+    publish(Home(tmp_path), frame, JULY, other)
     with pytest.raises(HomeError, match=rf"(?s){other.version}.*{CATALOGUE.version}.*score it again"):
         Snapshots(Home(tmp_path)).at(JULY)
 
 
 @pytest.mark.parametrize("harm", ["cut", "text", "empty", "facts", "columns", "date", "folder"])
-def test_a_broken_file_is_named(frame: pd.DataFrame, tmp_path: Any, harm: str) -> None:
-    path = _publish(Home(tmp_path), frame.head(3), JULY)
+def test_a_broken_file_is_named(publish: Any, frame: pd.DataFrame, tmp_path: Any, harm: str) -> None:
+    path = publish(Home(tmp_path), frame.head(3), JULY)
     table = pq.read_table(path)
     if harm == "cut":
         path.write_bytes(path.read_bytes()[:-20])
@@ -101,9 +94,9 @@ def test_a_broken_file_is_named(frame: pd.DataFrame, tmp_path: Any, harm: str) -
 
 
 def test_files_beyond_the_bounds_are_not_read(
-    frame: pd.DataFrame, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    publish: Any, frame: pd.DataFrame, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _publish(Home(tmp_path), frame.head(3), JULY)
+    publish(Home(tmp_path), frame.head(3), JULY)
     for name, word in (("UNPACKED_LIMIT", "unpacks to more"), ("FILE_LIMIT", "is larger than")):
         monkeypatch.setattr(published, name, 10)
         with pytest.raises(HomeError, match=word):
@@ -111,9 +104,9 @@ def test_files_beyond_the_bounds_are_not_read(
 
 
 def test_a_failed_writing_leaves_the_old_snapshot(
-    frame: pd.DataFrame, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    publish: Any, frame: pd.DataFrame, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = _publish(Home(tmp_path), frame.head(3), JULY)
+    path = publish(Home(tmp_path), frame.head(3), JULY)
     before = path.read_bytes()
 
     def full(*_: Any, **__: Any) -> None:
@@ -121,6 +114,6 @@ def test_a_failed_writing_leaves_the_old_snapshot(
 
     monkeypatch.setattr(published.pq, "write_table", full)
     with pytest.raises(HomeError, match="No space left"):
-        _publish(Home(tmp_path), frame.head(2), JULY)
+        publish(Home(tmp_path), frame.head(2), JULY)
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
