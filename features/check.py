@@ -16,6 +16,8 @@ from features.engine import CUTOFF, fetch, set_cutoff
 from features.errors import SignalsError
 from features.source import Source
 
+LARGEST = 1e12
+"""No amount, quantity or number of seats is larger; sums of so many would not be exact any more."""
 FIRST_ROWS = 5
 """How many row positions a finding names."""
 
@@ -196,8 +198,10 @@ def _breaks(table: Table, rows: ibis.Table) -> Iterator[tuple[str, str, str, ibi
         if column.values:
             listed = "one of " + ", ".join(column.values)
             yield column.name, "a value outside the list", listed, value.notnull() & value.notin(column.values)
-        if column.kind == "float":
-            yield column.name, "an infinite value", "a finite number", value.isinf().fill_null(False)
+        if column.kind in ("float", "int"):
+            # Infinity among them.
+            words = f"a value beyond {LARGEST:g}", f"a number between {-LARGEST:g} and {LARGEST:g}"
+            yield column.name, *words, (value.cast("float64").abs() > LARGEST).fill_null(False)
         if column.minimum is not None:
             bound = f"at least {column.minimum:g}"
             yield column.name, f"a value below {column.minimum:g}", bound, (value < column.minimum).fill_null(False)

@@ -37,7 +37,10 @@ def parse_instant(text: str | date | datetime) -> datetime:
             ) from None
     if instant.tzinfo is None:
         return instant.replace(tzinfo=UTC)
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise BadRequest("a date at the end of the calendar", "a year between 2 and 9998") from None
 
 
 def midnight(instant: datetime) -> datetime:

@@ -51,7 +51,6 @@ def connect() -> Backend:
     """An in-process DuckDB whose session is in UTC and which keeps no state on disk."""
     connection = ibis.duckdb.connect()
     connection.raw_sql("SET TimeZone = 'UTC'")
-    connection.raw_sql("SET enable_progress_bar = false")
     return connection
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -48,27 +49,31 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     suffix = suffix_of(path)
     with new_file(path) as beside:
         if suffix == ".parquet":
-            table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+            table = pa.table({str(name): _arrow(frame[name]) for name in frame.columns})
             pq.write_table(table, beside, compression="zstd", store_schema=False)
         elif suffix == ".csv":
-            _plain(frame).to_csv(beside, index=False, lineterminator="\n")
+            words = {True: "true", False: "false"}
+            told = {n: [words[v] if isinstance(v, bool) else v for v in _plain(frame[n])] for n in frame.columns}
+            pd.DataFrame(told, dtype="object").to_csv(beside, index=False, lineterminator="\n")
         else:
-            rows = _plain(frame).to_dict(orient="records")
+            plain = {name: _plain(frame[name]) for name in frame.columns}
+            rows = (dict(zip(plain, values, strict=True)) for values in zip(*plain.values(), strict=True))
             text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
             beside.write_text(text, encoding="utf-8")
 
 
-def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Every value as Python would say it in text: instants as ISO 8601, unknown as None, truth in JSON's words."""
-    columns: dict[str, Any] = {}
-    for name in frame.columns:
-        column = frame[name]
-        told: list[Any]
-        if isinstance(column.dtype, pd.DatetimeTZDtype):
-            told = [None if pd.isna(v) else show(v.to_pydatetime()) for v in column]
-        elif column.dtype == bool:
-            told = [bool(v) for v in column]
-        else:
-            told = [None if pd.isna(v) else v.item() if hasattr(v, "item") else v for v in column]
-        columns[name] = pd.Series(told, dtype="object", index=frame.index)
-    return pd.DataFrame(columns, index=frame.index)
+def _plain(column: pd.Series[Any]) -> list[Any]:
+    """Every value as plain Python: instants as ISO 8601 text, unknown as None."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return [None if pd.isna(v) else show(v.to_pydatetime()) for v in column]
+    return [None if pd.isna(v) else v.item() if isinstance(v, np.generic) else v for v in column]
+
+
+def _arrow(column: pd.Series[Any]) -> pa.Array:
+    """The column as Arrow has it: instants in microseconds UTC, text as text."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        instants = [None if pd.isna(v) else v.to_pydatetime() for v in column]
+        return pa.array(instants, pa.timestamp("us", tz="UTC"))
+    if column.dtype.kind in "OUT" or str(column.dtype) in ("str", "string"):
+        return pa.array(_plain(column), pa.string())
+    return pa.array(column, from_pandas=True)

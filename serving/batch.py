@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import ibis
-import pandas as pd
 
 from features.clock import Grid
 from features.contract import EVENT_TABLES
@@ -106,7 +105,8 @@ def score(signals: Signals, as_of: datetime, out: Path, home: Home, progress: Pr
         horizon_days=horizon,
         feeds=feeds,
     )
-    write_frame(_told(rows, as_of, suffix), out)
+    # As text, so that the date is the same in every format.
+    write_frame(rows.assign(as_of=instant_words(as_of)), out)
     progress(1.0, "scored")
     versions = {target: assessment.outlooks[target].version for target in TARGETS}
     return ScoreSummary(len(rows), out, as_of, versions, published, (*signals.notes, *_notes(assessment, suffix)))
@@ -138,14 +138,6 @@ def _complete_until(signals: Signals, as_of: datetime, feeds: Mapping[str, datet
     later does not change it. Without events, what the source says."""
     known = [newest for newest in feeds.values() if newest is not None]
     return min(signals.data_through, as_of, max(known, default=as_of))
-
-
-def _told(rows: pd.DataFrame, as_of: datetime, suffix: str) -> pd.DataFrame:
-    """The rows with ``as_of`` as text, the same in every format."""
-    told = rows.assign(as_of=instant_words(as_of))
-    if suffix == ".csv":
-        told["expansion_ready"] = rows["expansion_ready"].map({True: "true", False: "false"})
-    return told
 
 
 def _try_writing(out: Path) -> None:

@@ -71,7 +71,8 @@ class SimulationSummary:
         events = sum(self.rows.values()) - self.rows["truth"] - self.rows["accounts"]
         return (
             f"{self.accounts:,} accounts and {events:,} rows of {self.weeks} weeks up to {self.end} in {self.folder}\n"
-            f"{self.churned:,} accounts churned ({self.monthly_churn:.1%} a month); the true probabilities are in {self.truth}"
+            f"{self.churned:,} accounts churned ({self.monthly_churn:.1%} a month); "
+            f"the true probabilities are in {self.truth}"
         )
 
 
