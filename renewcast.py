@@ -84,7 +84,7 @@ def check(signals: Signals, as_json: AsJson = False) -> None:
         for finding in report.findings:
             console.print(f"[red]error[/]  {finding}", highlight=False, soft_wrap=True)
         console.print("[green]the data contract is kept[/]" if report.ok else "[red]the data contract is broken[/]")
-        for line in enough_words(facts):
+        for line in enough_words(facts) if report.ok else ():
             console.print(line, highlight=False, soft_wrap=True)
     if not report.ok:
         raise typer.Exit(USER_MISTAKE)
@@ -260,17 +260,13 @@ def _progress(start: str) -> Iterator[Tell]:
         yield tell
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command line: exit code 2 and one clear message for a user's mistake, 130 for an interrupt."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))
     try:
-        app(standalone_mode=False)
+        app()
     except RenewcastError as error:
         _fail(str(error), insufficient=isinstance(error, InsufficientData))
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted; nothing half-written was left behind")
-        sys.exit(INTERRUPTED)
-    sys.exit(0)
 
 
 def _fail(message: str, *, insufficient: bool = False) -> NoReturn:

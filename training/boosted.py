@@ -132,7 +132,7 @@ def fit_boosted(
     thin = thinned(frame["as_of"])
     every = float(len(thin) / thin.sum())
     search = _Search(reading, matrix[thin], happened[thin], min(1.0, weight * every), fixed)
-    search.divide(frame["account_id"][thin].to_numpy(dtype=object), frame["as_of"][thin], linear.strength)
+    search.divide(frame["account_id"][thin].to_numpy(dtype=object), frame["as_of"][thin], linear)
     found = search.run(trials, seed, progress)
     return tuple(
         _fit(
@@ -174,7 +174,7 @@ def refit_boosted(
 
     Parameters are those of `fit_boosted`; ``judged`` is the booster whose settings are taken over.
     """
-    start = None if judged.start is None else refit_linear(judged.start, frame, y, features, weight)
+    start = None if judged.start is None else refit_linear(judged.start, frame, y, features, weight, target)
     reading = encoding(frame, features)
     settings = judged.settings | {"monotone_constraints": monotone(reading.features, features, target)}
     happened = np.asarray(y, dtype=np.float64)
@@ -196,10 +196,12 @@ class _Search:
         self.reading, self.matrix, self.y, self.weight, self.fixed = reading, matrix, y, weight, fixed
         self.folds: dict[bool, list[tuple[lightgbm.Dataset, lightgbm.Dataset]]] = {False: [], True: []}
 
-    def divide(self, accounts: npt.NDArray[np.object_], as_of: pd.Series[pd.Timestamp], strength: float) -> None:
+    def divide(self, accounts: npt.NDArray[np.object_], as_of: pd.Series[pd.Timestamp], chosen: Linear) -> None:
         """Build the folds' data once for all trials, from nothing and from a linear model of the fold's own."""
         for fold in later_folds(accounts, as_of, self.y):
-            linear = fitted(self.reading, self.matrix[fold.fit], self.y[fold.fit], strength, self.weight)
+            linear = fitted(
+                self.reading, self.matrix[fold.fit], self.y[fold.fit], chosen.strength, self.weight, chosen.held_to
+            )
             for from_linear, pairs in self.folds.items():
                 parts: list[lightgbm.Dataset] = []
                 for rows in (fold.fit, fold.held):

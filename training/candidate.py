@@ -132,7 +132,7 @@ def fit_candidate(
         tell(0.1 + 0.6 * done / of, f"{target}: searching settings, {done} of {of}")
 
     tell(0.0, f"{target}: logistic regression")
-    linear = fit_linear(train.frame, train.y, CATALOGUE, weight)
+    linear = fit_linear(train.frame, train.y, CATALOGUE, weight, target=target)
     fitted = fit_boosted(
         train.frame, train.y, CATALOGUE, target, weight, linear, config.trials, config.seed, config.threads, searching
     )

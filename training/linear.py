@@ -20,9 +20,10 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from features.errors import InsufficientData
 from features.feature import Feature
+from models.targets import Target
 from training.folds import later_folds, thinned
 from training.logistic import log_loss
-from training.matrix import Encoding, encoding
+from training.matrix import Encoding, encoding, monotone
 from training.steps import Bools, Floats
 
 # Inverse strengths of the ridge, strongest first: ties go to the simpler model.
@@ -32,12 +33,14 @@ STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 @dataclass(frozen=True)
 class Linear:
     """A fitted linear contender: how it reads a frame, the pipeline, and the ridge that was chosen among those tried
-    (inverse strength -> mean log loss on the held-out later rows)."""
+    (inverse strength -> mean log loss on the held-out later rows). ``held_to`` has per feature the sign that its slope
+    must not contradict, 0 for none."""
 
     encoding: Encoding
     pipeline: Pipeline
     strength: float
     tried: dict[float, float]
+    held_to: tuple[int, ...] = ()
 
     def raw(self, frame: pd.DataFrame) -> Floats:
         """Log-odds of n snapshots, shape (n,), not calibrated."""
@@ -78,6 +81,7 @@ def fit_linear(
     features: Mapping[str, Feature],
     weight: float,
     progress: Callable[[int, int, float], None] | None = None,
+    target: Target | None = None,
 ) -> Linear:
     """Choose the ridge on later rows of other accounts, then fit on all rows.
 
@@ -88,6 +92,7 @@ def fit_linear(
     features : the catalogue.
     weight : of a row, 0 to 1 (see `split.row_weight`).
     progress : called with (ridges tried, ridges to try, best log loss so far).
+    target : what is predicted, to hold the slopes to the directions that are beyond dispute for it; None: to none.
 
     Raises
     ------
@@ -113,25 +118,52 @@ def fit_linear(
         if progress:
             progress(i + 1, len(STRENGTHS), min(tried.values()))
     best = min(STRENGTHS, key=lambda strength: tried[strength])
-    return Linear(reading, fitted(reading, matrix, happened, best, weight), best, tried)
+    held_to = _directions(reading, features, target)
+    return Linear(reading, fitted(reading, matrix, happened, best, weight, held_to), best, tried, held_to)
 
 
 def refit_linear(
-    chosen: Linear, frame: pd.DataFrame, y: npt.ArrayLike, features: Mapping[str, Feature], weight: float
+    chosen: Linear,
+    frame: pd.DataFrame,
+    y: npt.ArrayLike,
+    features: Mapping[str, Feature],
+    weight: float,
+    target: Target | None = None,
 ) -> Linear:
     """The same ridge on other (more) training rows; nothing is searched. Parameters are those of `fit_linear`."""
     reading = encoding(frame, features)
-    return Linear(
-        reading,
-        fitted(reading, reading.matrix(frame), np.asarray(y, dtype=np.float64), chosen.strength, weight),
-        chosen.strength,
-        chosen.tried,
-    )
+    held_to = _directions(reading, features, target)
+    happened = np.asarray(y, dtype=np.float64)
+    pipeline = fitted(reading, reading.matrix(frame), happened, chosen.strength, weight, held_to)
+    return Linear(reading, pipeline, chosen.strength, chosen.tried, held_to)
 
 
-def fitted(reading: Encoding, matrix: Floats, y: Floats, strength: float, weight: float) -> Pipeline:
-    """Preparation and regression fitted on an encoded matrix (n, features)."""
-    return make_pipeline(_preparation(reading), _regression(strength, weight)).fit(matrix, y)
+def fitted(
+    reading: Encoding, matrix: Floats, y: Floats, strength: float, weight: float, held_to: tuple[int, ...] = ()
+) -> Pipeline:
+    """Preparation and regression fitted on an encoded matrix (n, features).
+
+    A feature whose slope contradicts the sign that it is held to only stands in for others that go along with it: it is
+    taken out, and the rest fitted again, until none is left. (Lawson and Hanson 1974, chapter 23, go on to let them
+    back in; that would gain little under a ridge.)
+    """
+    signs = np.array(held_to or [0] * len(reading.features))
+    numbers = np.array([i for i, name in enumerate(reading.features) if name not in reading.levels])
+    out = np.zeros(len(signs), dtype=bool)
+    while True:
+        # An unknown throughout is filled with a constant, and a constant has no slope.
+        seen = np.where(out, np.nan, matrix)
+        pipeline = make_pipeline(_preparation(reading), _regression(strength, weight)).fit(seen, y)
+        slopes = np.zeros(len(signs))
+        slopes[numbers] = pipeline[-1].coef_[0][: len(numbers)]
+        wrong = (slopes * signs < 0) & ~out
+        if not wrong.any():
+            return pipeline
+        out |= wrong
+
+
+def _directions(reading: Encoding, features: Mapping[str, Feature], target: Target | None) -> tuple[int, ...]:
+    return () if target is None else tuple(monotone(reading.features, features, target))
 
 
 def _regression(strength: float, weight: float) -> LogisticRegression:

@@ -29,6 +29,12 @@ def test_a_source_that_is_not_there(renewcast: Any, tmp_path: Path) -> None:
     assert "no signals source" in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [("bogus",), ("score", "x"), ("train",), ("simulate", "x", "--accounts", "many")])
+def test_a_command_that_is_put_wrongly(renewcast: Any, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = renewcast(*arguments, home=tmp_path / "home", expect=2)
+    assert "Usage" in done.stderr
+
+
 def test_a_date_that_is_none(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
     done = renewcast("snapshot", tiny, "--as-of", "soon", "--out", tmp_path / "x.csv", home=tmp_path / "home", expect=2)
     assert "ISO 8601" in done.stderr

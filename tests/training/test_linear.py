@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from features.errors import InsufficientData
 from features.feature import Feature
+from models.scorer import _Start
 from training.linear import STRENGTHS, fit_linear, signed_log
 from training.steps import Floats
 
@@ -69,3 +73,35 @@ def test_tails_are_drawn_in_evenly() -> None:
     assert drawn == pytest.approx(-drawn[::-1])
     assert (np.diff(drawn) > 0).all()
     assert drawn[3] == pytest.approx(0.01, abs=1e-4)
+
+
+def test_no_slope_contradicts_a_direction_that_is_beyond_dispute(
+    small_portfolio: tuple[pd.DataFrame, Floats], small_catalogue: dict[str, Feature]
+) -> None:
+    frame, y = small_portfolio
+    numbers = [name for name, f in small_catalogue.items() if f.kind == "number"]
+    free = fit_linear(frame, y, small_catalogue, 0.3).plain()["numbers"]
+    # Hold every feature to the opposite of what the data say: nothing may be left of it.
+    against: dict[str, Feature] = {
+        name: replace(f, monotone=True, direction="lowers_risk" if free[name][0] > 0 else "raises_risk")
+        if name in numbers
+        else f
+        for name, f in small_catalogue.items()
+    }
+    held = fit_linear(frame, y, against, 0.3, target="churn").plain()["numbers"]
+    signs = {"raises_risk": 1, "lowers_risk": -1}
+    assert all(held[name][0] * signs[str(against[name].direction)] >= 0 for name in held)
+    assert any(held[name][0] == 0 for name in held)
+
+
+def test_its_plain_form_gives_the_scorer_the_same_log_odds(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
+) -> None:
+    frame, y = small_portfolio
+    found = fit_linear(frame, y, small_catalogue, 0.3)
+    told = json.loads(json.dumps({"start": found.plain()}))
+    start = _Start.of(told, found.encoding.features, found.encoding.categories)
+    assert start is not None
+    holes = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.2)
+    matrix = found.encoding.matrix(holes)
+    assert start.intercept + start.parts(matrix).sum(axis=1) == pytest.approx(found.raw_of(matrix), abs=1e-9)

@@ -1,0 +1,73 @@
+"""Promotion replaces the pointer whole, keeps the other target's champion, and moves the registry's alias."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.champion import Pointed, Pointer, read_pointer, write_pointer
+from models.home import Home
+from models.targets import Target
+from training import promotion, tracking
+
+
+class _Bundle:
+    """As much of a bundle as promotion looks at."""
+
+    def __init__(self, folder: Path, version: str) -> None:
+        self.folder = folder
+        self.manifest = type("Manifest", (), {"version": version})()
+
+
+@pytest.fixture
+def marked(monkeypatch: pytest.MonkeyPatch) -> list[dict[Target, str]]:
+    calls: list[dict[Target, str]] = []
+    monkeypatch.setattr(tracking, "mark_champion", lambda _home, versions: calls.append(versions))
+    return calls
+
+
+def _home(tmp_path: Path) -> Home:
+    home = Home(tmp_path)
+    pointer = Pointer.model_validate_json(
+        '{"churn": {"version": "1", "folder": "bundles/churn/1"}, "promoted_at": "2026-01-01T00:00:00Z"}'
+    )
+    write_pointer(home, pointer)
+    return home
+
+
+def test_the_other_target_keeps_its_champion(tmp_path: Path, marked: list[dict[Target, str]]) -> None:
+    home = _home(tmp_path)
+    bundle: Any = _Bundle(home.bundle_folder("expansion", "4-abc"), "4")
+    promotion.promote(home, {"expansion": bundle}, "five-dimensions")
+    pointer = read_pointer(home)
+    assert pointer is not None
+    assert pointer.churn == Pointed(version="1", folder="bundles/churn/1")
+    assert pointer.expansion == Pointed(version="4", folder="bundles/expansion/4-abc")
+    assert marked == [{"expansion": "4"}]
+
+
+def test_nothing_to_promote_changes_nothing(tmp_path: Path, marked: list[dict[Target, str]]) -> None:
+    home = _home(tmp_path)
+    before = home.champion_file.read_bytes()
+    promotion.promote(home, {}, "five-dimensions")
+    assert home.champion_file.read_bytes() == before
+    assert marked == []
+
+
+def test_an_interrupt_while_writing_leaves_the_old_champion(
+    tmp_path: Path, marked: list[dict[Target, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = _home(tmp_path)
+    before = home.champion_file.read_bytes()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("models.atomic.os.replace", interrupted)
+    bundle: Any = _Bundle(home.bundle_folder("churn", "2"), "2")
+    with pytest.raises(KeyboardInterrupt):
+        promotion.promote(home, {"churn": bundle}, "five-dimensions")
+    assert home.champion_file.read_bytes() == before
+    assert marked == []
