@@ -15,12 +15,11 @@ from training.train import TrainReport
 
 COLUMNS = {
     "roc_auc": "ROC AUC",
-    "pr_auc": "PR AUC",
     "brier": "Brier",
     "brier_skill": "skill",
     "log_loss": "log loss",
     "calibration_slope": "slope",
-    "lift_10": "lift at 10%",
+    "lift_10": "lift 10%",
 }
 """The metrics shown, and their headings; all of them are in the JSON."""
 
@@ -63,8 +62,9 @@ def _panel(report: TrainReport, candidate: Candidate) -> Panel:
 
 
 def _table(candidate: Candidate) -> Table:
+    """A candidate a line, with the 95% interval of each figure below it; narrow enough for 80 columns."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("out of time")
+    table.add_column("", max_width=10)
     for heading in COLUMNS.values():
         table.add_column(heading, justify="right")
     for row in candidate.judgement.rows:
@@ -76,6 +76,6 @@ def _table(candidate: Candidate) -> Table:
 def _figure(metric: Metric) -> str:
     if metric.value != metric.value:
         return "-"
-    if metric.low != metric.low:
+    if metric.low != metric.low or metric.low == metric.high:
         return f"{metric.value:.3f}"
-    return f"{metric.value:.3f} ({metric.low:.3f} to {metric.high:.3f})"
+    return f"{metric.value:.3f}\n{metric.low:.2f}–{metric.high:.2f}"

@@ -53,7 +53,7 @@ def renewcast() -> Command:
 def world(renewcast: Command, tmp_path_factory: pytest.TempPathFactory) -> World:
     place = tmp_path_factory.mktemp("world")
     home, signals, scores = place / "home", place / "signals", place / "scores.csv"
-    renewcast("simulate", signals, "--accounts", "400", "--weeks", "130", "--seed", "1", home=home)
+    renewcast("simulate", signals, "--accounts", "400", "--weeks", "104", "--seed", "1", home=home)
     (place / "quick.toml").write_text(QUICK)
     done = renewcast("train", signals, "--config", place / "quick.toml", "--json", home=home)
     renewcast("score", signals, "--as-of", SCORED_AT, "--out", scores, home=home)
