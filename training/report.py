@@ -63,7 +63,7 @@ def _panel(report: TrainReport, candidate: Candidate) -> Panel:
 
 def _table(candidate: Candidate) -> Table:
     """A candidate a line, with the 95% interval of each figure below it; narrow enough for 80 columns."""
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, padding=(0, 0, 0, 1), pad_edge=False)
     table.add_column("", max_width=10)
     for heading in COLUMNS.values():
         table.add_column(heading, justify="right")

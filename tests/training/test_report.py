@@ -18,7 +18,7 @@ def _row(candidate: str, value: float, low: float, high: float) -> Row:
 
 def test_it_fits_eighty_columns() -> None:
     nan = float("nan")
-    rows = [_row("base_rate", 0.5, 0.5, 0.5), _row("logistic_regression", 0.781, 0.75, 0.82), _row("lightgbm", nan, nan, nan)]
+    rows = [_row("base_rate", 0.5, 0.5, 0.5), _row("logistic_regression", 0.781, 0.75, 0.82), _row("lightgbm", -0.051, -0.13, 0.15), _row("health_score", nan, nan, nan)]
     candidate: Any = SimpleNamespace(judgement=SimpleNamespace(rows=rows))
     console = Console(file=io.StringIO(), width=76)
     console.print(_table(candidate))
@@ -26,5 +26,6 @@ def test_it_fits_eighty_columns() -> None:
     assert all(heading in text for heading in COLUMNS.values())
     assert "0.781" in text
     assert "0.75–0.82" in text
+    assert "-0.13–0.15" in text
     assert "nan" not in text
     assert max(map(len, text.splitlines())) <= 76
