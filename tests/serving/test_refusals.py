@@ -182,8 +182,8 @@ def test_a_number_too_large_to_count_with_is_refused(
     body = copy.deepcopy(body_of("a05"))
     body["signals"]["subscriptions"][0]["arr"] = 7.6543e300
     told = refused(422, "POST", "/v1/predictions", json=body)
-    assert "too large to count with" in told["detail"]
-    assert "7.6543" not in told["detail"]
+    assert "beyond 1e+12" in json.dumps(told)
+    assert "7.6543" not in json.dumps(told)
 
 
 def test_faults_beyond_the_first_are_counted(refused: Callable[..., dict[str, Any]]) -> None:
