@@ -31,8 +31,9 @@ demo-stop: setup ## stop the service that `make demo` left running
 test: setup ## run the tests
 	$(BIN)/python -m pytest
 
-proof: setup ## run the slower proofs too
+proof: setup ## run the slower proofs and the notebooks
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest notebooks
 
 bench: setup ## measure quality and speed beside the peers (bench/RESULTS.md keeps what was found)
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
