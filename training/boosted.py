@@ -2,9 +2,9 @@
 
 The trees start from nothing or from the logistic regression, so that they learn only what it misses and fall back on it
 where data is scarce; which of the two is kept is decided on the calibration dates (`training.candidate`). The settings
-and the number of trees are chosen by a bounded
-search (Optuna's TPE, Bergstra et al. 2011) on later rows of other accounts; then one booster is fitted on all training
-rows. The same data and seed give the same booster, on any number of threads.
+and the number of trees are chosen by a bounded search (Optuna's TPE, Bergstra et al. 2011) on later rows of other
+accounts; then each is fitted on all training rows. The same data and seed give the same boosters, on any number of
+threads.
 """
 
 from __future__ import annotations

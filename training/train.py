@@ -15,9 +15,9 @@ from features.catalogue import CATALOGUE
 from features.clock import show
 from features.errors import InsufficientData
 from features.signals import Progress, silent
-from models.bundle import Bundle, load_bundle
+from models.bundle import Bundle
 from models.home import Home
-from models.rubric import load_rubric
+from models.rubric import Rubric, load_rubric
 from models.targets import TARGETS, Target
 from training import tracking
 from training.candidate import Candidate, fit_candidate
@@ -123,7 +123,7 @@ def train(
             tell = _part(progress, 0.4 + 0.5 * i / len(ready), 0.5 / len(ready))
             candidates[target] = fit_candidate(prepared, facts[target], health, leaks, config, tell)
         progress(0.92, "registering the models")
-        return _register(prepared, facts, candidates, home, config, progress)
+        return _register(prepared, facts, candidates, home, config, rubric, progress)
     finally:
         prepared.signals.close()
 
@@ -155,12 +155,12 @@ def _register(
     candidates: Mapping[Target, Candidate],
     home: Home,
     config: TrainConfig,
+    rubric: Rubric,
     progress: Progress,
 ) -> TrainReport:
-    rubric = load_rubric(config.rubric)
+    bundles: dict[Target, Bundle] = {}
     versions: dict[Target, str] = {}
     folders: dict[Target, Path] = {}
-    promoted: dict[Target, Bundle] = {}
     with tracking.run(home, f"train through {show(prepared.signals.data_through)}") as run:
         run.params({**config.model_dump(), "data_through": show(prepared.signals.data_through)})
         run.document("config.json", config.model_dump())
@@ -169,14 +169,14 @@ def _register(
             def write(version: str, target: Target = target, candidate: Candidate = candidate) -> Path:
                 # The registry's numbers start anew on another server; the run's id keeps the folders apart.
                 folder = home.bundle_folder(target, f"{version}-{run.run_id[:8]}")
-                return candidate.write(folder, version, prepared, config, rubric).folder
+                bundles[target] = candidate.write(folder, version, prepared, config, rubric)
+                return folder
 
             used = list(candidate.shipped.encoding.features)
             versions[target], folders[target] = run.register(target, CATALOGUE, used, write)
             for row in candidate.judgement.rows:
                 run.metrics(f"{target}/{row.candidate}", {m.name: m.value for m in row.metrics})
-            if candidate.promotable:
-                promoted[target] = load_bundle(folders[target], target)
+        promoted = {target: bundle for target, bundle in bundles.items() if candidates[target].promotable}
         report = TrainReport(
             prepared.signals.origin,
             prepared.signals.data_through,
