@@ -11,6 +11,10 @@ DEMO_PORT ?= 8000
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# What runs, and beside it what only tests and development need.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TOOLS := .venv/.ready-test
+
 setup: .venv/.ready ## make .venv from the pinned, hashed requirements
 
 .venv/.ready: requirements.txt pyproject.toml
@@ -18,8 +22,13 @@ setup: .venv/.ready ## make .venv from the pinned, hashed requirements
 		{ echo "Python 3.11 or newer is needed; found $$($(PYTHON) --version 2>&1). Cure: make setup PYTHON=python3.12"; exit 2; }
 	@echo "setting up .venv from requirements.txt; this takes a few minutes the first time"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(INSTALL) --require-hashes -r requirements.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TOOLS): .venv/.ready requirements-test.txt
+	@echo "adding requirements-test.txt, Spark among them; this takes a few minutes the first time"
+	@$(INSTALL) --require-hashes -r requirements-test.txt
 	@touch $@
 
 demo: setup ## simulate, train, score, serve an explained prediction, and say what to open
@@ -28,30 +37,32 @@ demo: setup ## simulate, train, score, serve an explained prediction, and say wh
 demo-stop: setup ## stop the service that `make demo` left running
 	@$(BIN)/renewcast demo --stop
 
-test: setup ## run the tests
+test: $(TOOLS) ## run the tests
 	$(BIN)/python -m pytest
 
-proof: setup ## run the slower proofs and the notebooks
+proof: $(TOOLS) ## run the slower proofs and the notebooks
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m pytest notebooks
 
 bench: setup ## measure quality and speed beside the peers (bench/RESULTS.md keeps what was found)
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-lint: setup ## style, types and layering
+lint: $(TOOLS) ## style, types and layering
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-audit: setup ## look the pinned requirements up among known vulnerabilities
-	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.txt
+audit: $(TOOLS) ## look the pinned requirements up among known vulnerabilities
+	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.txt -r requirements-test.txt
 
 serve: setup ## serve the champion on http://127.0.0.1:8000
 	$(BIN)/renewcast serve
 
-lock: setup ## pin and hash the requirements anew
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--group pyproject.toml:dev pyproject.toml --output-file requirements.txt
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+lock: $(TOOLS) ## pin and hash the requirements anew
+	$(LOCK) --group pyproject.toml:build pyproject.toml --output-file requirements.txt
+	$(LOCK) --group pyproject.toml:dev --constraint requirements.txt --output-file requirements-test.txt
 
 clean: ## remove .venv and everything that Renewcast wrote here
 	rm -rf .venv $(RENEWCAST_HOME)

@@ -24,6 +24,7 @@ from features.errors import HomeError, InsufficientData, RenewcastError
 if TYPE_CHECKING:
     from features.signals import Progress as Tell
 
+FAILED_CHECK = 1
 USER_MISTAKE = 2
 INTERRUPTED = 130
 DEMO_ACCOUNTS = 400
@@ -38,12 +39,16 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    epilog="SIGNALS is a folder of Parquet or CSV files, a database address (duckdb:///FILE, sqlite:///FILE) or a TOML "
-    "mapping file. Everything that is written lives under RENEWCAST_HOME (default: .renewcast).",
+    epilog="SIGNALS is a folder of Parquet or CSV files, a database address (duckdb:///FILE, sqlite:///FILE, "
+    "postgresql://USER:PASSWORD@HOST/DATABASE) or a TOML mapping file. "
+    "Everything that is written lives under RENEWCAST_HOME (default: .renewcast).",
 )
 
 Signals = Annotated[str, typer.Argument(metavar="SIGNALS", help="Folder, database address or TOML mapping file.")]
 AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="What was known before this instant (UTC).")]
+Engine = Annotated[
+    str, typer.Option(metavar="ENGINE", help="duckdb; for folders also spark, on this machine, or spark://HOST:PORT.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
@@ -63,31 +68,69 @@ def simulate(
 
 
 @app.command()
-def check(signals: Signals, as_json: AsJson = False) -> None:
+def check(signals: Signals, engine: Engine = "duckdb", as_json: AsJson = False) -> None:
     """Hold signals against the data contract, and say whether there is enough of them to train on."""
     from features.check import check as hold
+    from features.feeds import feed_health
     from features.source import open_source
-    from training.enough import enough_words, how_much
+    from training.check_report import print_check
+    from training.config import TrainConfig
+    from training.enough import how_much
+    from training.verdict import broken, verdict
 
     with _progress("checking") as tell:
-        report = hold(open_source(signals))
-        facts = how_much(signals, tell) if report.ok else {}
+        source = open_source(signals, engine)
+        report = hold(source)
+        tell(0.2, "looking at the feeds")
+        feeds = feed_health(source)
+        config = TrainConfig()
+        enough = how_much(source, config, lambda share, what: tell(0.4 + 0.6 * share, what)) if report.ok else None
+    if enough is None:
+        said = broken(len(report.findings), config.horizon_days)
+    else:
+        feeds = feeds.with_kept(enough.kept)
+        said = verdict(enough, feeds)
     if as_json:
-        told = {**report.as_dict(), "sufficiency": {target: fact.as_dict() for target, fact in facts.items()}}
+        facts = enough.facts if enough else {}
+        told = {
+            **report.as_dict(),
+            "sufficiency": {target: fact.as_dict() for target, fact in facts.items()},
+            "feeds": feeds.as_dict(),
+            "horizons": [horizon.as_dict() for horizon in enough.horizons] if enough else [],
+            "verdict": said.as_dict(),
+        }
         _print_json(told)
     else:
-        console = Console()
-        for name, rows in report.rows.items():
-            console.print(f"{name:14} {rows:>12,} rows", highlight=False)
-        for note in report.notes:
-            console.print(f"[yellow]note[/]   {note}", highlight=False)
-        for finding in report.findings:
-            console.print(f"[red]error[/]  {finding}", highlight=False, soft_wrap=True)
-        console.print("[green]the data contract is kept[/]" if report.ok else "[red]the data contract is broken[/]")
-        for line in enough_words(facts) if report.ok else ():
-            console.print(line, highlight=False, soft_wrap=True)
+        print_check(report, feeds, enough, said, Console(highlight=False))
     if not report.ok:
         raise typer.Exit(USER_MISTAKE)
+
+
+@app.command()
+def leakcheck(
+    signals: Signals,
+    data_through: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Nothing at or after this instant is read (default: everything).")
+    ] = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Look for leaks: snapshots that change with what comes later, features that know the outcome. Exit code 1 if any
+    is found. Every training does the same."""
+    from features.clock import parse_instant
+    from features.own import current_catalogue
+    from training.leakcheck import leakcheck as look
+    from training.leakcheck_print import print_leaks
+
+    through = parse_instant(data_through) if data_through else None
+    with _progress("looking for leaks") as tell:
+        report = look(signals, current_catalogue(), data_through=through, progress=tell, engine=engine)
+    if as_json:
+        _print_json(report.as_dict())
+    else:
+        print_leaks(report, Console(highlight=False))
+    if not report.ok:
+        raise typer.Exit(FAILED_CHECK)
 
 
 @app.command()
@@ -100,21 +143,54 @@ def snapshot(
     ] = None,
     every: Annotated[int, typer.Option("--every", metavar="DAYS", help="The grid's step.")] = 7,
     horizon: Annotated[int, typer.Option(help="Without contracts: active means an order within so many days.")] = 90,
+    engine: Engine = "duckdb",
 ) -> None:
     """Write the features of every active account as of a date (or a grid of dates)."""
     from features.clock import Grid, parse_instant
+    from features.own import current_catalogue
     from features.signals import open_signals
     from features.snapshot import snapshot as build
     from models.frames import suffix_of, write_frame
+    from models.home import current_home
 
     suffix_of(out)
+    catalogue = current_catalogue()
     last = parse_instant(as_of)
     grid = Grid.ending(last, parse_instant(first), every) if first else Grid.single(last)
+    kept = current_home().rollups
     with _progress("reading") as tell:
-        opened = open_signals(signals, last, lambda share, what: tell(0.5 * share, what))
-        frame = build(opened, grid, horizon_days=horizon, progress=lambda share, what: tell(0.5 + 0.5 * share, what))
+        opened = open_signals(signals, last, lambda share, what: tell(0.5 * share, what), engine, kept)
+        frame = build(
+            opened,
+            grid,
+            horizon_days=horizon,
+            catalogue=catalogue,
+            kept=kept,
+            progress=lambda share, what: tell(0.5 + 0.5 * share, what),
+        )
     write_frame(frame, out)
     typer.echo(f"{len(frame):,} rows of {frame['account_id'].nunique():,} accounts at {grid.n} dates in {out}")
+
+
+@app.command("features")
+def list_features(
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the data dictionary as Markdown.")] = False,
+) -> None:
+    """List every feature: what it says, its unit, and how it goes with churn and expansion."""
+    from features.dictionary import markdown, tables
+    from features.own import current_catalogue
+
+    catalogue = current_catalogue()
+    if as_json:
+        _print_json({"version": catalogue.version, "windows": catalogue.windows, "features": catalogue.dictionary()})
+    elif as_markdown:
+        typer.echo(markdown(catalogue), nl=False)
+    else:
+        console = Console(highlight=False)
+        for table in tables(catalogue):
+            console.print(table)
+        console.print(f"{len(catalogue)} features, version {catalogue.version}")
 
 
 @app.command()
@@ -125,6 +201,7 @@ def train(
     ] = None,
     horizon: Annotated[int | None, typer.Option(help="Days ahead to predict (default: 90).")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings of the experiment, as TOML.")] = None,
+    engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
     """Train on the past, judge on later data beside simple rivals, register, and promote what passes every gate."""
@@ -137,7 +214,7 @@ def train(
     settings = read_config(config, horizon_days=horizon)
     through = parse_instant(data_through) if data_through else None
     with _progress("training") as tell:
-        report = run(signals, current_home(), settings, through, tell)
+        report = run(signals, current_home(), settings, through, tell, engine)
     if as_json:
         _print_json(report.as_dict())
     else:
@@ -149,6 +226,7 @@ def score(
     signals: Signals,
     as_of: AsOf,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file.")],
+    engine: Engine = "duckdb",
 ) -> None:
     """Score every active account as of a date: probabilities, bands, health and reasons, one flat row each."""
     from features.clock import parse_instant
@@ -158,10 +236,10 @@ def score(
     from serving.batch import score as run
 
     suffix_of(out)
-    instant = parse_instant(as_of)
+    instant, home = parse_instant(as_of), current_home()
     with _progress("scoring") as tell:
-        opened = open_signals(signals, instant, lambda share, what: tell(0.4 * share, what))
-        summary = run(opened, instant, out, current_home(), lambda share, what: tell(0.4 + 0.6 * share, what))
+        opened = open_signals(signals, instant, lambda share, what: tell(0.4 * share, what), engine, home.rollups)
+        summary = run(opened, instant, out, home, lambda share, what: tell(0.4 + 0.6 * share, what))
     typer.echo(summary.words())
 
 

@@ -22,6 +22,7 @@ from features.families import (
     usage,
 )
 from features.feature import Feature
+from features.windows import WINDOWS
 
 KEYS = ("account_id", "as_of")
 """A snapshot's key columns, ahead of the features."""
@@ -30,13 +31,20 @@ KEYS = ("account_id", "as_of")
 class Catalogue(Mapping[str, Feature]):
     """Features by name, in order.
 
+    Parameters
+    ----------
+    features : in the order of a snapshot's columns.
+    windows : the standard windows in days, over which a windowed measure is taken unless told otherwise.
+    own_text : the file that a deployment's own features were read from, as it was; empty without one.
+
     Raises
     ------
     BadRequest
         If two features share a name, or one names an ``own_past`` that does not exist.
     """
 
-    def __init__(self, features: tuple[Feature, ...]) -> None:
+    def __init__(self, features: tuple[Feature, ...], windows: tuple[int, ...] = WINDOWS, own_text: str = "") -> None:
+        self.windows, self.own_text = windows, own_text
         self._features = {f.name: f for f in features}
         if len(self._features) != len(features):
             names = [f.name for f in features]
@@ -57,12 +65,23 @@ class Catalogue(Mapping[str, Feature]):
     @property
     def version(self) -> str:
         """Twelve hex digits that change when a feature's name, kind, unit or meaning does."""
-        said = [(f.name, f.table, f.kind, f.unit, f.words) for f in self._features.values()]
+        said = [(f.name, f.table, f.kind, f.unit, f.words, f.definition) for f in self._features.values()]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
 
     def dictionary(self) -> list[dict[str, Any]]:
         """The data dictionary: one plain record per feature."""
-        fields = ("name", "dimension", "kind", "unit", "direction", "expansion_direction", "words", "table")
+        fields = (
+            "name",
+            "table",
+            "dimension",
+            "concept",
+            "kind",
+            "unit",
+            "direction",
+            "expansion_direction",
+            "monotone",
+            "words",
+        )
         return [{f: getattr(feature, f) for f in fields} for feature in self._features.values()]
 
 

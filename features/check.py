@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-import duckdb
 import ibis
 
 from features.conform import Schema, conformed, fits, given_schema, given_table
 from features.contract import TABLES, Table
-from features.engine import CUTOFF, fetch, set_cutoff
+from features.engine import CUTOFF, errors, fetch, set_cutoff
 from features.errors import SignalsError
 from features.source import Source
 
@@ -20,6 +20,8 @@ LARGEST = 1e12
 """No amount, quantity or number of seats is larger; sums of so many would not be exact any more."""
 FIRST_ROWS = 5
 """How many row positions a finding names."""
+ORPHANS = -1
+"""Stands for the rows of unknown accounts among the breaks of a table."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,16 @@ class CheckReport:
         return {"ok": self.ok, **asdict(self)}
 
 
-def check(source: Source, until: datetime | None = None) -> CheckReport:
+def check(
+    source: Source, until: datetime | None = None, only: Mapping[str, Sequence[Path]] | None = None
+) -> CheckReport:
     """Check every table that ``source`` holds against the contract.
 
     Parameters
     ----------
     source : the tables as given.
     until : rows at or after this instant are not looked at.
+    only : of these tables, the rows of these files alone are looked at.
 
     Returns
     -------
@@ -104,8 +109,9 @@ def check(source: Source, until: datetime | None = None) -> CheckReport:
         try:
             rows[name] = int(given.count().to_pyarrow().as_py())
             if not shape:
-                findings += _values(source, table)
-        except duckdb.Error:
+                with source.narrowed(name, (only or {}).get(name)) as some:
+                    findings += _values(source, table) if some else []
+        except errors(source.connection):
             findings.append(Finding(name, "", "the rows cannot be read", "a sound table"))
     if rows.get("accounts") == 0:
         findings.append(Finding("accounts", "", "no row", "at least one account"))
@@ -145,44 +151,72 @@ def _values(source: Source, table: Table) -> list[Finding]:
         accounts = None
     about = (table, given_schema(source, table.name), table.name in source.text, accounts, "accounts" in source.text)
     (counts,) = fetch(source.connection, _break_counts, *about)
+    wrong = [int(counts[f"b{i}"] or 0) for i in range(len(counts))]
+    breaks = list(_breaks(table, _rows(table, False, *about[1:]))) if any(wrong) else []
+    found = [(i, *breaks[i][:3], n) for i, n in enumerate(wrong) if n]
+    if accounts is not None:
+        (orphans,) = fetch(source.connection, _orphan_count, *about)
+        if n := int(orphans["n"] or 0):
+            found.append(
+                (ORPHANS, "account_id", "an account that accounts does not have", "an account_id of accounts", n)
+            )
     findings = []
-    for i, (column, problem, expected, _) in enumerate(_breaks(table, _rows(*about))) if any(counts.values()) else ():
-        if n := int(counts[f"b{i}"] or 0):
-            first = fetch(source.connection, _break_positions, i, *about)
-            findings.append(Finding(table.name, column, problem, expected, n, tuple(int(r["_row"]) for r in first)))
+    for which, column, problem, expected, n in found:
+        first = fetch(source.connection, _break_positions, which, *about)
+        findings.append(Finding(table.name, column, problem, expected, n, tuple(int(r["_row"]) for r in first)))
     return findings
 
 
 def _break_counts(table: Table, *about: Any) -> ibis.Table:
-    rows = _rows(table, *about)
+    rows = _rows(table, False, *about)
     return rows.aggregate(**{f"b{i}": wrong.sum() for i, (*_, wrong) in enumerate(_breaks(table, rows))})
 
 
+def _orphan_count(table: Table, *about: Any) -> ibis.Table:
+    """How many rows are of accounts that are not there: counted by account first, as an account has many rows."""
+    rows = _rows(table, False, *about)
+    per_account = rows.filter(rows.account_id.notnull()).group_by("account_id").aggregate(n=lambda t: t.count())
+    return (
+        _beside_accounts(per_account, *about[2:]).filter(lambda t: t._known.isnull()).aggregate(n=lambda t: t.n.sum())
+    )
+
+
 def _break_positions(which: int, table: Table, *about: Any) -> ibis.Table:
-    rows = _rows(table, *about)
-    wrong = list(_breaks(table, rows))[which][-1]
+    rows = _rows(table, True, *about)
+    if which == ORPHANS:
+        rows = _beside_accounts(rows, *about[2:])
+        wrong = rows._known.isnull() & rows.account_id.notnull()
+    else:
+        wrong = list(_breaks(table, rows))[which][-1]
     return rows.filter(wrong).order_by("_row").limit(FIRST_ROWS).select("_row")
 
 
-def _rows(table: Table, schema: Schema, text: bool, accounts: Schema | None, accounts_text: bool) -> ibis.Table:
-    """The conformed rows before the cut-off, numbered from 1, with what was given and whether the account is known."""
+def _rows(
+    table: Table, numbered: bool, schema: Schema, text: bool, _accounts: Schema | None, _accounts_text: bool
+) -> ibis.Table:
+    """The conformed rows before the cut-off, with what was given; ``numbered`` from 1, which takes them one by one."""
     given = given_table(table.name, schema)
-    numbered = given.mutate(_row=ibis.row_number() + 1)
-    present = [c for c in table.columns if c.name in given.columns]
-    rows = numbered.select(
-        "_row",
-        **conformed(numbered, table, text),
-        **{f"_given_{c.name}": numbered[c.name].notnull() & (numbered[c.name].cast("string") != "") for c in present},
+    if numbered:
+        given = given.mutate(_row=ibis.row_number() + 1)
+    present = [c for c in table.columns if c.name in dict(schema)]
+    rows = given.select(
+        *(["_row"] if numbered else []),
+        **conformed(given, table, text),
+        **{f"_given_{c.name}": _is_given(given[c.name]) for c in present},
     )
     rows = rows.cross_join(CUTOFF)
-    rows = rows.filter(rows[table.at].isnull() | rows.cutoff.isnull() | (rows[table.at] < rows.cutoff)).drop("cutoff")
-    if accounts is not None:
-        all_accounts = given_table("accounts", accounts)
-        known = all_accounts.select(
-            _known=conformed(all_accounts, TABLES["accounts"], accounts_text)["account_id"]
-        ).distinct()
-        rows = rows.left_join(known, rows.account_id == known._known)
-    return rows
+    return rows.filter(rows[table.at].isnull() | rows.cutoff.isnull() | (rows[table.at] < rows.cutoff)).drop("cutoff")
+
+
+def _is_given(value: Any) -> Any:
+    return value.notnull() & (value != "") if value.type().is_string() else value.notnull()
+
+
+def _beside_accounts(rows: ibis.Table, accounts: Schema, text: bool) -> ibis.Table:
+    """The rows with ``_known``, the account's id where ``accounts`` has it."""
+    given = given_table("accounts", accounts)
+    known = given.select(_known=conformed(given, TABLES["accounts"], text)["account_id"]).distinct()
+    return rows.left_join(known, rows.account_id == known._known)
 
 
 def _breaks(table: Table, rows: ibis.Table) -> Iterator[tuple[str, str, str, ibis.Value]]:
@@ -219,6 +253,3 @@ def _breaks(table: Table, rows: ibis.Table) -> Iterator[tuple[str, str, str, ibi
         clash = distinct.group_by(table.unique).aggregate(n=lambda t: t.count()).filter(lambda t: t.n > 1)
         wrong = rows[table.unique].isin(clash[table.unique])
         yield table.unique, "rows that differ under one key", "one row each", wrong.fill_null(False)
-    if "_known" in rows.columns:
-        orphan = rows._known.isnull() & rows.account_id.notnull()
-        yield "account_id", "an account that accounts does not have", "an account_id of accounts", orphan

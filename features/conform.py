@@ -10,6 +10,17 @@ from features.source import Source
 
 _IBIS_TYPES = {"string": "string", "instant": "timestamp", "float": "float64", "int": "int64", "bool": "boolean"}
 
+# How a value may be written: what every engine reads, and reads alike. Beyond it each has liberties of its own, such as
+# 1_000 or 1.5f, and DuckDB takes the zone that a value names (Europe/Berlin) for that of the values below it as well.
+_HOUR, _ZONE = "([01]?[0-9]|2[0-3])", "(Z| ?UTC|[+-][0-9]{2}(:?[0-9]{2})?)"
+_NUMBER = "^ *[+-]?([0-9]+[.]?[0-9]*([eE][+-]?[0-9]+)?|[.][0-9]+([eE][+-]?[0-9]+)?|[iI][nN][fF]|[nN][aA][nN]) *$"
+_WRITTEN = {
+    "instant": f"^[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}([T ]{_HOUR}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]+)?)?{_ZONE}?)?$",
+    "float": _NUMBER,
+    "int": _NUMBER,
+    "bool": "^[A-Za-z0-9]+$",
+}
+
 
 def contract_schema(table: Table) -> dict[str, str]:
     """The Ibis type of each contract column of ``table``."""
@@ -47,11 +58,14 @@ def conformed(given: ibis.Table, table: Table, text: bool) -> dict[str, ibis.Val
 def _cast(value: ibis.Value, column: Column, text: bool) -> ibis.Value:
     if text:
         value = value.cast("string").nullif("")
+        if written := _WRITTEN.get(column.kind):
+            value = ibis.ifelse(value.re_search(written), value, None)
         if column.kind == "instant":
             return value.try_cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
         if column.kind == "int":
             number = value.try_cast("float64")
-            return ibis.ifelse(number == number.round(), number.try_cast("int64"), None)
+            whole = number.try_cast("int64")
+            return ibis.ifelse(whole.cast("float64") == number, whole, None)
         value = value.try_cast(_IBIS_TYPES[column.kind])
     elif column.kind == "instant":
         value = value.cast("timestamp")

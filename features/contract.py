@@ -192,6 +192,12 @@ _TABLES = (
     ),
 )
 
+
+def known_column(column: Column) -> str:
+    """Where an event table as read tells when a column that is filled in later was learnt."""
+    return f"{column.name.removesuffix('_at')}_known_at"
+
+
 TABLES: dict[str, Table] = {table.name: table for table in _TABLES}
 """Every table of the contract by name."""
 

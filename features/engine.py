@@ -1,66 +1,106 @@
-"""Running expressions: they are written over unbound tables with fixed names, so one definition serves every
-connection.
+"""Running expressions: they are written over unbound tables with fixed names, so one definition serves every engine.
 
-Turning an expression into SQL costs more than running it over a few accounts; the text is therefore kept for the
-process. That is sound because every table that an expression names has the same columns on every connection: the
-contract's.
+Turning an expression into SQL costs more than running it over a few accounts; for the embedded engine the text is
+therefore kept for the process. That is sound because every table that an expression names has the same columns on
+every connection: the contract's.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
+import duckdb
 import ibis
 import pyarrow as pa
 
 from features.conform import contract_schema
-from features.contract import TABLES
+from features.contract import TABLES, known_column
 
-if TYPE_CHECKING:
-    from ibis.backends.duckdb import Backend
+Backend: TypeAlias = Any
+"""An Ibis backend, DuckDB's or `features.spark.Spark`: their methods are beyond the type checker."""
 
-GRID = ibis.table({"first_s": "int64", "step_s": "int64", "dates": "int64", "history_s": "int64"}, name="snapshot_grid")
-"""One row: the grid's first instant (seconds since 1970), its step (seconds), its number of dates, and the instant from
-which every feed is complete (null: from its first row)."""
-DATES = ibis.table({"pos": "int64", "as_of_s": "int64"}, name="snapshot_dates")
-"""The grid's instants by position."""
-EVERYONE = ibis.table({"account_id": "string", "pos": "int64"}, name="snapshot_everyone")
-"""Every account at every position: running sums need no gaps."""
-
-
-def contract_table(name: str) -> ibis.Table:
-    """The unbound contract table ``name``, as `features.signals.Signals` holds it."""
-    schema = dict(contract_schema(TABLES[name]))
-    schema.pop("loaded_at", None)
-    if TABLES[name].event:
-        schema["known_at"] = "timestamp"
-    return ibis.table(schema, name=f"signals_{name}")
-
-
+GRID = ibis.table({"first_s": "int64", "step_s": "int64", "dates": "int64"}, name="snapshot_grid")
+"""One row: the grid's first instant (seconds since 1970), its step (seconds) and its number of dates."""
+DATES = ibis.table({"pos": "int64"}, name="snapshot_dates")
+"""The grid's positions."""
 CUTOFF = ibis.table({"cutoff": "timestamp"}, name="signals_cutoff")
 """One row: the instant at and after which nothing is read; null for no such instant."""
 
 
+def contract_table(name: str, view: str = "") -> ibis.Table:
+    """The unbound contract table ``name``, as `features.signals.Signals` holds it (or a ``view`` with its columns)."""
+    schema = dict(contract_schema(TABLES[name]))
+    arrives = schema.pop("loaded_at", None) is not None
+    if TABLES[name].event:
+        schema["known_at"] = "timestamp"
+    if arrives:
+        schema |= {known_column(c): "timestamp" for c in TABLES[name].columns if c.known_from is not None}
+    return ibis.table(schema, name=view or f"signals_{name}")
+
+
 @lru_cache(maxsize=512)
-def _text(build: Callable[..., ibis.Table], arguments: tuple[Hashable, ...]) -> str:
+def _cached_text(build: Callable[..., ibis.Table], arguments: tuple[Hashable, ...]) -> str:
     return str(ibis.to_sql(build(*arguments), dialect="duckdb"))
+
+
+def text_of(build: Callable[..., ibis.Table], *arguments: Hashable) -> str:
+    """The embedded engine's SQL of the expression that ``build(*arguments)`` yields."""
+    return _cached_text(build, arguments)
+
+
+def threads() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def embedded(connection: Backend) -> bool:
+    """Whether the engine is the in-process DuckDB."""
+    return bool(connection.name == "duckdb")
+
+
+def errors(connection: Backend) -> tuple[type[Exception], ...]:
+    """What the engine raises where rows cannot be read. The messages may quote them and are never passed on."""
+    if embedded(connection):
+        return (duckdb.Error,)
+    from features.spark import ERRORS
+
+    return ERRORS
+
+
+def collect(connection: Backend, build: Callable[..., ibis.Table], *arguments: Hashable) -> pa.Table:
+    """The expression that ``build(*arguments)`` yields, as an Arrow table."""
+    if embedded(connection):
+        return connection.con.execute(_cached_text(build, arguments)).to_arrow_table()
+    return connection.to_pyarrow(build(*arguments))
+
+
+def fetch(connection: Backend, build: Callable[..., ibis.Table], *arguments: Hashable) -> list[dict[str, Any]]:
+    """The rows of the expression that ``build(*arguments)`` yields."""
+    return collect(connection, build, *arguments).to_pylist()  # type: ignore[no-any-return]
+
+
+def store(connection: Backend, name: str, build: Callable[..., ibis.Table], *arguments: Hashable) -> None:
+    """Create (or replace) ``name`` from the expression that ``build(*arguments)`` yields: a temporary table; on Spark a
+    temporary view that is worked out once."""
+    if embedded(connection):
+        connection.raw_sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {_cached_text(build, arguments)}')
+    else:
+        connection.keep(name, build(*arguments))
+
+
+def lay(connection: Backend, name: str, table: pa.Table) -> None:
+    """Make a small Arrow table readable under ``name``."""
+    if embedded(connection):
+        connection.create_table(name, table, temp=True, overwrite=True)
+    else:
+        connection.lay(name, table)
 
 
 def set_cutoff(connection: Backend, cutoff: datetime | None) -> None:
     """Lay down `CUTOFF`."""
     instant = None if cutoff is None else cutoff.astimezone(UTC).replace(tzinfo=None)
-    row = pa.table({"cutoff": pa.array([instant], pa.timestamp("us"))})
-    connection.create_table("signals_cutoff", row, temp=True, overwrite=True)
-
-
-def fetch(connection: Backend, build: Callable[..., ibis.Table], *arguments: Hashable) -> list[dict[str, Any]]:
-    """The rows of the expression that ``build(*arguments)`` yields."""
-    return connection.con.execute(_text(build, arguments)).to_arrow_table().to_pylist()  # type: ignore[no-any-return]
-
-
-def store(connection: Backend, name: str, build: Callable[..., ibis.Table], *arguments: Hashable) -> None:
-    """Create (or replace) temporary table ``name`` from the expression that ``build(*arguments)`` yields."""
-    connection.raw_sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {_text(build, arguments)}')
+    lay(connection, "signals_cutoff", pa.table({"cutoff": pa.array([instant], pa.timestamp("us"))}))

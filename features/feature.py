@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from features.measures import Measure, Term
+from features.windows import WINDOWS
 
 Dimension = Literal["usage", "engagement", "support", "outcomes", "relationship", "commercial"]
 Direction = Literal["raises_risk", "lowers_risk"] | None
@@ -32,6 +33,7 @@ class Feature:
     monotone : whether the directions are beyond dispute, so that a model may be held to them.
     term : how it is computed; None for a category, which is read from ``column``.
     column : the panel's column of a category.
+    definition : what tells it from another feature of the same name and words; empty for those that ship.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Feature:
     monotone: bool = False
     term: Term | None = field(default=None, compare=False, repr=False)
     column: str | None = None
+    definition: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,15 @@ class Family:
         return f"{self.label or self.table}.{name}"
 
     def over(
-        self, name: str, measure: Measure, windows: Iterable[int], concept: str, unit: str, words: str, **more: Any
+        self,
+        name: str,
+        measure: Measure,
+        concept: str,
+        unit: str,
+        words: str,
+        *,
+        windows: Iterable[int] = WINDOWS,
+        **more: Any,
     ) -> tuple[Feature, ...]:
         """Declare ``measure`` over each of ``windows``: ``{w}`` in the name and the words stands for the days."""
         return tuple(self(name.format(w=w), measure.over(w), concept, unit, words.format(w=w), **more) for w in windows)

@@ -6,11 +6,13 @@ and `as_of`. Terms are arithmetic over measures; a feature is a term with a name
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import ibis
+import numpy as np
+import numpy.typing as npt
 
 from features.clock import DAY_SECONDS
 
@@ -18,6 +20,9 @@ Rows: TypeAlias = Any
 """An Ibis table: its columns are beyond the type checker."""
 Pick = Callable[[Rows], Any]
 """Picks a value or a condition from a table's rows."""
+Floats: TypeAlias = npt.NDArray[np.float64]
+Columns: TypeAlias = Mapping[str, npt.NDArray[Any]]
+"""Rolled-up columns by name, one value per account and ``as_of``; NaN is unknown."""
 
 FIXED_POINT = 10_000
 """Sums are taken over whole ten-thousandths: exact, so neither the rows' order nor the number of threads can change
@@ -62,33 +67,36 @@ class Measure:
         return hash(self._identity)
 
     @property
-    def _identity(self) -> tuple[str, str, str]:
-        return (type(self).__name__, self.table, self.name)
+    def _identity(self) -> tuple[str, str, str, int]:
+        return (type(self).__name__, self.table, self.name, self.ago)
 
     def over(self, days: int) -> Term:
         """This measure over the window ``[as_of - days, as_of)``; unknown where the feed does not reach back so far."""
         column, reach = column_name(self, days), days + self.ago
         return Term(
-            frozenset({(self, days)}), lambda t: ibis.ifelse(_covered(t, self, reach), self.read(t[column]), None)
+            frozenset({(self, days)}), lambda t: np.where(_covered(t, self, reach), self.read(t[column]), np.nan)
         )
 
     def back(self, ago: int) -> Measure:
         """The same measure, as it stood ``ago`` days earlier."""
-        return replace(self, name=f"{self.name}_ago{ago}", ago=ago)
+        return replace(self, ago=ago)
 
     def seen(self, days: int) -> Term:
-        """This measure over the window as far as the feed reaches, which may be less than the whole."""
-        column = column_name(self, days)
-        return Term(frozenset({(self, days)}), lambda t: self.read(t[column]))
+        """This measure over the window as far as the feed reaches, which may be less than the whole; unknown as long as
+        it has not begun."""
+        return self._begun(days)
 
     def ever(self) -> Term:
-        """This measure over everything known at ``as_of``."""
-        column = column_name(self, EVER)
-        return Term(frozenset({(self, EVER)}), lambda t: self.read(t[column]))
+        """This measure over everything known at ``as_of``; unknown as long as the feed has not begun."""
+        return self._begun(EVER)
 
-    def read(self, stored: Any) -> Any:
+    def _begun(self, days: int) -> Term:
+        column, start = column_name(self, days), start_column(self.table, self.column)
+        return Term(frozenset({(self, days)}), lambda t: np.where(np.isnan(t[start]), np.nan, self.read(t[column])))
+
+    def read(self, stored: npt.NDArray[Any]) -> Floats:
         """The measure's value from its rolled-up column."""
-        return stored.cast("float64")
+        return stored.astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +110,9 @@ class Sum(Measure):
 
     value: Pick = every
 
-    def read(self, stored: Any) -> Any:
+    def read(self, stored: npt.NDArray[Any]) -> Floats:
         """The measure's value from its rolled-up column, which holds whole ten-thousandths."""
-        return stored.cast("float64") / FIXED_POINT
+        return stored.astype(np.float64) / FIXED_POINT
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,13 +123,23 @@ class Distinct(Measure):
 
 
 @dataclass(frozen=True, eq=False)
+class ActiveDays(Measure):
+    """The number of days with a row; with ``of``, of (key, day) pairs: user days, say.
+
+    A day is one of the 24 hours' spans that end at ``as_of``: the calendar's days (UTC) where that is a midnight.
+    """
+
+    of: Distinct | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Newest(Measure):
     """The instant of the latest row known, in seconds since 1970; read it with `days_since`."""
 
     def days_since(self) -> Term:
         """Days from the latest row to ``as_of``; unknown where there has been none."""
         column = column_name(self, EVER)
-        return Term(frozenset({(self, EVER)}), lambda t: (t.as_of_s - t[column]).cast("float64") / DAY_SECONDS)
+        return Term(frozenset({(self, EVER)}), lambda t: (t["as_of_s"] - t[column]) / DAY_SECONDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,16 +153,20 @@ class Latest(Measure):
 
     value: Pick = every
 
-    def read(self, stored: Any) -> Any:
+    def read(self, stored: npt.NDArray[Any]) -> Floats:
         """The measure's value from its rolled-up column, which holds whole ten-thousandths."""
-        return stored.cast("float64") / FIXED_POINT
+        return stored.astype(np.float64) / FIXED_POINT
 
 
 @dataclass(frozen=True, eq=False)
 class Holding(Measure):
-    """The number of keys whose latest row known fulfils ``holds``: champions in place, say."""
+    """The number of keys whose latest row known fulfils ``holds``: champions in place, say.
+
+    With ``by``, a column, a key has a latest row for each value there and holds if one of them does.
+    """
 
     key: tuple[str, ...] = ()
+    by: str = ""
     holds: Pick = every
 
 
@@ -155,9 +177,9 @@ class Standing(Measure):
     value: Pick = every
     end: str = "ended_at"
 
-    def read(self, stored: Any) -> Any:
+    def read(self, stored: npt.NDArray[Any]) -> Floats:
         """The measure's value from its rolled-up column, which holds whole ten-thousandths."""
-        return stored.cast("float64") / FIXED_POINT
+        return stored.astype(np.float64) / FIXED_POINT
 
 
 @dataclass(frozen=True)
@@ -169,9 +191,9 @@ class Term:
     """
 
     needs: frozenset[tuple[Measure, int]]
-    build: Callable[[Rows], Any]
+    build: Callable[[Columns], Floats]
 
-    def _with(self, other: Term | float, combine: Callable[[Any, Any], Any]) -> Term:
+    def _with(self, other: Term | float, combine: Callable[[Floats, Any], Any]) -> Term:
         if isinstance(other, Term):
             return Term(self.needs | other.needs, lambda t: combine(self.build(t), other.build(t)))
         return Term(self.needs, lambda t: combine(self.build(t), other))
@@ -187,37 +209,37 @@ class Term:
 
     def __truediv__(self, other: Term | float) -> Term:
         if isinstance(other, Term):
-            return self._with(other, lambda a, b: a / b.nullif(0.0))
+            return self._with(other, lambda a, b: a / np.where(b == 0.0, np.nan, b))
         return self._with(other, lambda a, b: a / b)
 
     def __lt__(self, other: Term | float) -> Term:
-        return self._with(other, lambda a, b: (a < b).cast("float64"))
+        return self._with(other, lambda a, b: np.where(np.isnan(a) | np.isnan(b), np.nan, a < b))
 
     def at_most(self, other: Term | float) -> Term:
-        """The smaller of the two."""
-        return self._with(other, lambda a, b: ibis.ifelse(a > b, b, a))
+        """The smaller of the two; unknown where either is."""
+        return self._with(other, np.minimum)
 
     def at_least(self, other: Term | float) -> Term:
-        """The larger of the two."""
-        return self._with(other, lambda a, b: ibis.ifelse(a < b, b, a))
+        """The larger of the two; unknown where either is."""
+        return self._with(other, np.maximum)
 
     def where(self, condition: Term) -> Term:
         """Unknown where ``condition`` is zero or unknown."""
-        return self._with(condition, lambda a, c: ibis.ifelse(c > 0, a, None))
+        return self._with(condition, lambda a, c: np.where(c > 0, a, np.nan))
 
     def otherwise(self, other: Term | float) -> Term:
         """``other`` where this is unknown."""
-        return self._with(other, lambda a, b: ibis.coalesce(a, b))
+        return self._with(other, lambda a, b: np.where(np.isnan(a), b, a))
 
 
 def column_name(measure: Measure, days: int) -> str:
     """The rolled-up column that holds ``measure`` over ``days``."""
-    return f"{measure.table}__{measure.name}__{days}"
+    return f"{measure.table}__{measure.name}__{days}" + (f"__ago{measure.ago}" if measure.ago else "")
 
 
 def from_column(name: str) -> Term:
     """A term that reads a column of the panel (``as_of_s``, ``tenure_days``, …)."""
-    return Term(frozenset(), lambda t: t[name].cast("float64"))
+    return Term(frozenset(), lambda t: t[name].astype(np.float64))
 
 
 TENURE = from_column("tenure_days")
@@ -237,7 +259,7 @@ def trend(measure: Measure, recent: int, back_to: int) -> Term:
     """
     now, whole = measure.over(recent), measure.over(back_to)
     lived = TENURE.at_most(back_to) - recent
-    long_enough = Term(lived.needs, lambda t: (lived.build(t) >= MIN_BASELINE_DAYS).cast("float64"))
+    long_enough = Term(lived.needs, lambda t: (lived.build(t) >= MIN_BASELINE_DAYS).astype(np.float64))
     before = (whole - now) / lived
     return ((now / recent) / before).where(long_enough).at_most(MAX_RATIO)
 
@@ -253,8 +275,7 @@ def start_column(table: str, column: str = "") -> str:
     return f"{table}__{column}__from" if column else f"{table}__from"
 
 
-def _covered(t: Rows, measure: Measure, days: int) -> Any:
+def _covered(t: Columns, measure: Measure, days: int) -> npt.NDArray[np.bool_]:
     """Whether the feed reaches back over the window (or the account is younger than the feed)."""
-    reach = t.as_of_s - days * DAY_SECONDS
-    since = ibis.ifelse(reach < t.created_s, t.created_s, reach)
-    return (since >= t[start_column(measure.table, measure.column)]).fill_null(False)
+    since = np.maximum(t["as_of_s"] - days * DAY_SECONDS, t["created_s"])
+    return np.asarray(since >= t[start_column(measure.table, measure.column)], dtype=np.bool_)

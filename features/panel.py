@@ -5,76 +5,129 @@ from __future__ import annotations
 from typing import Any
 
 import ibis
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from features.clock import DAY_SECONDS
-from features.engine import DATES, GRID, contract_table
+from features.clock import DAY_SECONDS, Grid, seconds
+from features.engine import DATES, GRID, collect, contract_table
 from features.families import orders
-from features.measures import FIXED_POINT, column_name
-from features.rollup import instant_seconds, position, rolled_up
+from features.measures import FIXED_POINT, Columns, column_name
+from features.rollup import fixed, instant_seconds
+from features.running import Board, Ints
+from features.signals import Signals
 
-PANEL_COLUMNS = {
-    "account_id": "string",
-    "pos": "int64",
-    "as_of_s": "int64",
-    "created_s": "int64",
-    "tenure_days": "float64",
-    "arr": "float64",
-    "employees": "int64",
-    "industry": "string",
-    "region": "string",
-    "days_to_renewal": "float64",
-    "term_days": "float64",
-    "days_since_change": "float64",
-    "plan": "string",
-}
-"""What the panel holds of each active account at each date."""
+Values = np.ndarray[Any, np.dtype[Any]]
 
 
-def everyone() -> ibis.Table:
-    """Every account at every position."""
-    return contract_table("accounts").select("account_id").cross_join(DATES.select("pos"))
+def accounts_of(signals: Signals) -> pa.Table:
+    """Every account: account_id, industry, region (text), employees, created_s (int64), sorted by account_id."""
+    return collect(signals.connection, _accounts).sort_by("account_id").combine_chunks()
 
 
-def panel(contractual: bool, horizon_days: int) -> ibis.Table:
-    """The active accounts at each date, in `PANEL_COLUMNS`.
+def _accounts() -> ibis.Table:
+    rows = contract_table("accounts")
+    return rows.select("account_id", "industry", "region", "employees", created_s=instant_seconds(rows.created_at))
 
-    Active: a subscription known by then runs (its end, if any, is not yet known). Without subscriptions: an order of
-    positive amount in the last ``horizon_days``.
+
+def by_contract(signals: Signals, everyone: Board) -> tuple[Board, dict[str, Values]]:
+    """The accounts active at each date, and their contracts.
+
+    Active: a subscription known by then runs (its end, if any, is not yet known).
+
+    Returns
+    -------
+    Board and dict
+        The board of active cells in order of date and account, and their columns plan, arr, renewal_s, term_start_s.
     """
-    accounts = contract_table("accounts")
-    accounts = accounts.select(
-        "account_id", "industry", "region", "employees", created_s=instant_seconds(accounts.created_at)
-    )
-    active = _by_contract() if contractual else _by_orders(horizon_days)
-    table = active.join(DATES, "pos").join(accounts, "account_id")
+    table = collect(signals.connection, _contracts)
+    table, account = everyone.rows_of(table)
+    pos = table["pos"].to_numpy()
+    order = np.lexsort((account, pos))
+    table, cells = table.take(pa.array(order)), (account * everyone.grid.n + pos)[order]
+    columns = {name: _numbers(table, name) for name in ("arr", "renewal_s", "term_start_s")}
+    return Board(everyone.accounts, everyone.grid, cells), columns | {"plan": _texts(table, "plan")}
 
-    def days(seconds: Any) -> Any:
-        return seconds.cast("float64") / DAY_SECONDS
 
-    tenure = days(table.as_of_s - table.created_s)
-    table = table.mutate(
+def by_orders(everyone: Board, rolled: Columns, horizon_days: int) -> tuple[Board, dict[str, Values]]:
+    """The same without subscriptions: active is who ordered, for a positive amount, in the last ``horizon_days``.
+
+    Parameters
+    ----------
+    rolled : the columns of `needed_of_orders` at all of the board's cells.
+    """
+    bought = rolled[column_name(orders.ORDERS, horizon_days)] > 0
+    account, pos = np.divmod(everyone.cells[bought], everyone.grid.n)
+    order = np.lexsort((account, pos))
+    cells: Ints = (account * everyone.grid.n + pos)[order]
+    unknown = np.full(len(cells), np.nan)
+    columns: dict[str, Values] = {
+        "arr": orders.AMOUNT.read(rolled[column_name(orders.AMOUNT, orders.CALENDAR_YEAR)])[bought][order],
+        "renewal_s": unknown,
+        "term_start_s": unknown,
+        "plan": np.full(len(cells), None, dtype=object),
+    }
+    return Board(everyone.accounts, everyone.grid, cells), columns
+
+
+def needed_of_orders(horizon_days: int) -> frozenset[Any]:
+    """What `by_orders` needs of the orders."""
+    return orders.ARR.needs | {(orders.ORDERS, horizon_days)}
+
+
+def panel_columns(accounts: pa.Table, board: Board, contract: Columns) -> dict[str, Values]:
+    """What is known of each cell of ``board``, whatever the signals, shape (n,) each.
+
+    Instants are float64 seconds, spans float64 days, ARR float64 currency a year, employees float64; plan, industry and
+    region are text. NaN and None are unknown.
+    """
+    account, pos = board.place
+    as_of = first_of(board.grid) + pos * (board.grid.every_days * DAY_SECONDS)
+    own = accounts.take(pa.array(account))
+    created = _numbers(own, "created_s")
+    renewal, term_start = contract["renewal_s"], contract["term_start_s"]
+    return {
+        "as_of_s": as_of.astype(np.float64),
+        "created_s": created,
         # An account whose record begins after its first subscription has a tenure of nothing, not less.
-        tenure_days=ibis.ifelse(tenure < 0, 0.0, tenure),
-        days_to_renewal=days(table.renewal_s - table.as_of_s),
-        term_days=days(table.renewal_s - table.term_start_s),
-        days_since_change=days(table.as_of_s - table.term_start_s),
-    )
-    return table.select(*PANEL_COLUMNS)
+        "tenure_days": np.maximum((as_of - created) / DAY_SECONDS, 0.0),
+        "arr": contract["arr"],
+        "employees": _numbers(own, "employees"),
+        "industry": _texts(own, "industry"),
+        "region": _texts(own, "region"),
+        "plan": contract["plan"],
+        "days_to_renewal": (renewal - as_of) / DAY_SECONDS,
+        "term_days": (renewal - term_start) / DAY_SECONDS,
+        "days_since_change": (as_of - term_start) / DAY_SECONDS,
+    }
 
 
-def _by_contract() -> ibis.Table:
+def first_of(grid: Grid) -> int:
+    """The grid's first date in whole seconds since 1970."""
+    return seconds(grid.first)
+
+
+def _numbers(table: pa.Table, name: str) -> Values:
+    return np.asarray(pc.fill_null(table[name].cast(pa.float64(), safe=False), np.nan).to_numpy())
+
+
+def _texts(table: pa.Table, name: str) -> Values:
+    return np.asarray(table[name].to_numpy(zero_copy_only=False), dtype=object)
+
+
+def _contracts() -> ibis.Table:
     rows = contract_table("subscriptions").cross_join(GRID)
     rows = rows.select(
         "account_id",
         "plan",
         "arr",
-        opens=position(rows.started_at, rows),
-        closes=ibis.coalesce(position(rows.ended_at, rows), rows.dates),
+        opens=_position(rows.started_at, rows),
+        closes=ibis.coalesce(_position(rows.ended_at, rows), rows.dates),
         started_s=instant_seconds(rows.started_at),
         renewal_s=instant_seconds(rows.renewal_at),
-        fixed=(rows.arr * FIXED_POINT).round().cast("int64"),
+        fixed=fixed(rows.arr),
     )
-    standing = rows.cross_join(DATES.select("pos"))
+    standing = rows.cross_join(DATES)
     standing = standing.filter((standing.pos >= standing.opens) & (standing.pos < standing.closes))
     group = ibis.window(group_by=["account_id", "pos"])
     # The next renewal is the earliest among the subscriptions running; the term is that subscription's.
@@ -91,15 +144,7 @@ def _by_contract() -> ibis.Table:
     )
 
 
-def _by_orders(horizon_days: int) -> ibis.Table:
-    recent = (orders.ORDERS, horizon_days)
-    rolled = rolled_up("orders", orders.ARR.needs | {recent})
-    rolled = rolled.filter(rolled[column_name(*recent)] > 0)
-    return rolled.select(
-        "account_id",
-        "pos",
-        plan=ibis.null("string"),
-        renewal_s=ibis.null("int64"),
-        term_start_s=ibis.null("int64"),
-        arr=orders.ARR.build(rolled),
-    )
+def _position(instant: Any, rows: Any) -> Any:
+    """`features.clock.Grid.position` of an instant column, where ``rows`` hold the grid's columns; null stays null."""
+    steps = ((instant_seconds(instant) - rows.first_s) / rows.step_s.cast("float64")).floor().cast("int64") + 1
+    return ibis.ifelse(steps < 0, 0, ibis.ifelse(steps > rows.dates, rows.dates, steps))

@@ -7,19 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import ibis
 
 from features.check import check
 from features.conform import Schema, conformed, given_schema, given_table
-from features.contract import EVENT_TABLES, TABLES, Table
-from features.engine import CUTOFF, fetch, set_cutoff, store
+from features.contract import EVENT_TABLES, TABLES, Column, Table, known_column
+from features.engine import CUTOFF, Backend, contract_table, embedded, fetch, set_cutoff, store
 from features.errors import SignalsError
-from features.source import Source, open_source
+from features.feed import Feed
+from features.kept_checks import check_new
+from features.source import DUCKDB, Source, open_source
 
-if TYPE_CHECKING:
-    from ibis.backends.duckdb import Backend
+COPIED_UP_TO = 1_000_000
+"""Event tables of more rows than this are read where they lie."""
+
+FEEDS = tuple(name for name in EVENT_TABLES if name != "orders" and not any(c.known_from for c in TABLES[name].columns))
+"""Tables that may be left where they lie: labels read orders one by one, and later columns take a look at every row."""
 
 Progress = Callable[[float, str], None]
 """Told the share done (0 to 1) and what is being worked on."""
@@ -35,16 +40,17 @@ class Signals:
 
     Parameters
     ----------
-    connection : the in-process DuckDB that holds them.
+    connection : the engine that holds them: the in-process DuckDB, or another that Ibis speaks to.
     tables : Ibis table by contract name (``signals_{name}`` on the connection), in the contract's columns; instants are
-    timestamps without a zone, in UTC. Event
-        tables have ``known_at`` (when a row had both happened and arrived) in place of ``loaded_at``.
+        timestamps without a zone, in UTC. Event tables have ``known_at`` (when a row had both happened and arrived) in
+        place of ``loaded_at``.
     data_through : the instant up to which the source is complete: given, or else the newest event in it.
     origin : the source's address.
     notes : what was passed over.
     history_from : the instant from which every feed is complete, where the caller knows it; otherwise each feed is
-    taken
-        to be complete from its first row on.
+        taken to be complete from its first row on.
+    rows : how many rows each table has that was copied.
+    feeds : the event tables that were not copied, because they are large; these alone may hold an event several times.
     """
 
     connection: Backend
@@ -54,6 +60,7 @@ class Signals:
     notes: tuple[str, ...] = ()
     history_from: datetime | None = None
     rows: dict[str, int] = field(default_factory=dict)
+    feeds: dict[str, Feed] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
         """Whether the source holds table ``name``."""
@@ -70,7 +77,13 @@ class Signals:
             self.connection.disconnect()
 
 
-def open_signals(address: str | Path, data_through: datetime | None = None, progress: Progress = silent) -> Signals:
+def open_signals(
+    address: str | Path,
+    data_through: datetime | None = None,
+    progress: Progress = silent,
+    engine: str = DUCKDB,
+    kept: Path | None = None,
+) -> Signals:
     """Open, check and normalise the signals at ``address``.
 
     Parameters
@@ -79,13 +92,18 @@ def open_signals(address: str | Path, data_through: datetime | None = None, prog
     data_through : nothing at or after this instant is read; by default the source counts as complete through its newest
     event.
     progress : told how far the reading is.
+    engine : ``duckdb``, ``spark`` or ``spark://HOST:PORT``.
+    kept : a folder in which it is noted which files of large feeds were found sound, so that these are not looked
+        through again; None notes nothing.
 
     Raises
     ------
+    BadRequest
+        If there is no such engine.
     SignalsError
         If the source cannot be read or breaks the contract.
     """
-    return read_signals(open_source(address), data_through, progress=progress)
+    return read_signals(open_source(address, engine), data_through, progress=progress, kept=kept)
 
 
 def read_signals(
@@ -93,28 +111,52 @@ def read_signals(
     data_through: datetime | None = None,
     history_from: datetime | None = None,
     progress: Progress = silent,
+    copied_up_to: int = COPIED_UP_TO,
+    kept: Path | None = None,
 ) -> Signals:
-    """Check and normalise an open source. See `open_signals`."""
+    """Check and normalise an open source. See `open_signals`; event tables of more than ``copied_up_to`` rows are read
+    where they lie."""
     progress(0.0, "checking the signals")
-    report = check(source, data_through)
+    large = [name for name in FEEDS if embedded(source.connection) and _count(source, name) > copied_up_to]
+    in_files = [name for name in large if name in source.files]
+    report = check_new(source, data_through, in_files, kept) if kept and in_files else check(source, data_through)
     report.raise_if_broken()
     newest = data_through or _newest(source)
     # Without a cut-off the newest event itself belongs to the data; with one, nothing at or after it does.
-    set_cutoff(source.connection, newest if data_through else newest + timedelta(microseconds=1))
-    tables = {}
+    cutoff = newest if data_through else newest + timedelta(microseconds=1)
+    set_cutoff(source.connection, cutoff)
+    tables, feeds, rows = {}, {}, {}
     for i, name in enumerate(source.tables):
         progress(0.3 + 0.7 * i / len(source.tables), f"reading {name}")
-        store(source.connection, f"signals_{name}", _normalised, name, given_schema(source, name), name in source.text)
+        about = (name, given_schema(source, name), name in source.text)
+        if name in large:
+            feeds[name] = Feed(source.connection, name, cutoff, source.files.get(name, ()))
+            feeds[name].lay_view(given_table(name, about[1]), about[2])
+        else:
+            store(source.connection, f"signals_{name}", _normalised, *about)
         tables[name] = source.connection.table(f"signals_{name}")
+        if name not in feeds:
+            rows[name] = int(tables[name].count().to_pyarrow().as_py())
     progress(1.0, "signals read")
-    rows = {name: int(table.count().to_pyarrow().as_py()) for name, table in tables.items()}
-    if not rows.get("accounts"):
+    if not _accounts_by(source, cutoff):
         raise SignalsError(
             f"{source.origin} has no account created before {newest.isoformat()}",
             "at least one account",
             "choose a later date",
         )
-    return Signals(source.connection, tables, newest, source.origin, report.notes, history_from, rows)
+    return Signals(source.connection, tables, newest, source.origin, report.notes, history_from, rows, feeds)
+
+
+def _count(source: Source, name: str) -> int:
+    """The rows of a table as given; 0 without it."""
+    return int(source.tables[name].count().to_pyarrow().as_py()) if name in source.tables else 0
+
+
+def _accounts_by(source: Source, cutoff: datetime) -> int:
+    """How many accounts there were before ``cutoff``."""
+    accounts = source.connection.table("signals_accounts")
+    limit = ibis.literal(cutoff.astimezone(UTC).replace(tzinfo=None))
+    return int(accounts.filter(accounts.created_at < limit).count().to_pyarrow().as_py())
 
 
 def _newest(source: Source) -> datetime:
@@ -148,7 +190,9 @@ def _normalised(name: str, schema: Schema, text: bool) -> ibis.Table:
 def _until(table: ibis.Table, contract: Table) -> ibis.Table:
     """Drop rows at, or loaded at, the cut-off or later; forget what became known only then."""
     table = table.cross_join(CUTOFF)
-    table = table.filter(table[contract.at] < table.cutoff)
+    if contract.name != "accounts":
+        # What an account is bears no date: it is the same before its record began.
+        table = table.filter(table[contract.at] < table.cutoff)
     if "loaded_at" in contract.names:
         table = table.filter(table.loaded_at.isnull() | (table.loaded_at < table.cutoff))
     later = {
@@ -160,12 +204,47 @@ def _until(table: ibis.Table, contract: Table) -> ibis.Table:
 
 
 def _once(table: ibis.Table, contract: Table) -> ibis.Table:
-    """Exact duplicates once; a batch sent again with a later ``loaded_at`` is the same events, known since the
-    first."""
-    if "loaded_at" not in contract.names:
-        table = table.distinct()
-        return table.mutate(known_at=table[contract.at]) if contract.event else table
-    keys = [c for c in contract.names if c != "loaded_at"]
-    arrived = ibis.greatest(table.occurred_at, ibis.coalesce(table.loaded_at, table.occurred_at))
-    once = table.mutate(known_at=arrived).group_by(keys).aggregate(known_at=lambda t: t.known_at.min())
-    return once.select(*keys, "known_at")
+    """Each event once, known since its first row: a batch may be sent again, and so may a row whose later columns have
+    been filled in meanwhile. Rows are the same that agree in all that was known from the start.
+
+    What is filled in later holds as it was first learnt, from when it was learnt: ``{column}_known_at``. Subscriptions
+    and interventions do not tell when they arrived; of theirs, the row holds that has not ended, or ended last.
+    """
+    if "loaded_at" in contract.names:
+        arrived = ibis.greatest(table.occurred_at, ibis.coalesce(table.loaded_at, table.occurred_at))
+        table = table.mutate(known_at=arrived)
+    elif contract.event:
+        table = table.mutate(known_at=table[contract.at])
+    same = [c.name for c in contract.columns if c.known_from is None and c.name != "loaded_at"]
+    into = {"known_at": lambda t: t.known_at.min()} if contract.event else {}
+    for column in contract.columns:
+        if column.known_from is not None:
+            table, more = _filled_in(table, column, same, "loaded_at" in contract.names)
+            into |= more
+    if not into:
+        return table.select(*same).distinct()
+    names = [c for c in contract_table(contract.name).columns if c in same or c in into]
+    return table.group_by(same).aggregate(**into).select(*names)
+
+
+def _filled_in(table: ibis.Table, column: Column, same: list[str], arrives: bool) -> tuple[ibis.Table, dict[str, Any]]:
+    """The aggregates that yield a later column, over the table with a column that marks the row that holds."""
+    value, instant, mark = table[column.name], table[column.known_from or ""], f"_{column.name}"
+    group = ibis.window(group_by=same)
+    if not arrives:
+        last = instant.max().over(group)
+        running = instant.isnull().any().over(group)
+        table = table.mutate(**{mark: ~running & (instant == last)})
+        return table, {column.name: lambda t: t[column.name].min(where=t[mark])}
+    learnt = ibis.ifelse(value.notnull(), ibis.greatest(instant, table.known_at), None)
+    table = table.mutate(**{f"{mark}_learnt": learnt})
+    table = table.mutate(**{mark: _learnt_first(table[f"{mark}_learnt"], group)})
+    return table, {
+        column.name: lambda t: t[column.name].min(where=t[mark]),
+        known_column(column): lambda t: t[f"{mark}_learnt"].min(),
+    }
+
+
+def _learnt_first(learnt: Any, group: Any) -> Any:
+    """Whether a row is of those from which a value was learnt first."""
+    return (learnt == learnt.min().over(group)).fill_null(False)

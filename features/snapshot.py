@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 
-import ibis
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from features.buckets import Rolled, roll
 from features.catalogue import CATALOGUE, KEYS, Catalogue
 from features.clock import DAY_SECONDS, Grid, seconds
-from features.engine import store
+from features.engine import lay, threads
 from features.feature import Feature
-from features.measures import column_name, start_column
-from features.panel import PANEL_COLUMNS, everyone, panel
-from features.rollup import Need, feed_starts, rolled_up
+from features.panel import accounts_of, by_contract, by_orders, needed_of_orders, panel_columns
+from features.rollup import Need, Pass
+from features.running import Board, Values, columns_of, feed_starts
 from features.signals import Progress, Signals, silent
+
+SIDE_BY_SIDE = 500_000
+"""Buckets from which on their accounts are shared out among threads."""
 
 
 def snapshot(
@@ -25,6 +32,7 @@ def snapshot(
     *,
     horizon_days: int = 90,
     catalogue: Catalogue = CATALOGUE,
+    kept: Path | None = None,
     progress: Progress = silent,
 ) -> pd.DataFrame:
     """One row per active account and date of ``grid``, from what was known before that date.
@@ -35,43 +43,50 @@ def snapshot(
     grid : the dates.
     horizon_days : without subscriptions, an account is active if it ordered within so many days before the date.
     catalogue : the features to compute.
+    kept : a folder in which the roll-ups of large feeds are kept, so that next time only new files are read (see
+        `features.kept`); None keeps nothing. It changes no result.
     progress : told how far the work is.
 
     Returns
     -------
     pandas.DataFrame
         Sorted by as_of, account_id. Columns: account_id (str), as_of (datetime64[us, UTC]), then the catalogue's
-        features in order:
-        numbers float64 with NaN for unknown (never zero), categories str with None. A table that the source lacks
-        leaves all its features unknown.
+        features in order: numbers float64 with NaN for unknown (never zero), categories str with None. A table that the
+        source lacks leaves all its features unknown.
     """
-    connection = signals.connection
     _lay_grid(signals, grid)
-    store(connection, "snapshot_everyone", everyone)
-    store(connection, "snapshot_panel", panel, signals.contractual, horizon_days)
     features = _computable(signals, catalogue)
     needs = _needs_by_table(features)
-    for i, (name, wanted) in enumerate(needs):
-        progress(i / (len(needs) + 1), f"features of {name}")
-        store(connection, f"snapshot_{name}", rolled_up, name, wanted)
-        store(connection, f"snapshot_{name}_from", feed_starts, name, _columns(wanted))
-    progress(len(needs) / (len(needs) + 1), "putting the features together")
-    store(connection, "snapshot_features", _features, features, needs)
-    frame = connection.table("snapshot_features").to_pyarrow().to_pandas()
-    for name in ("features", "panel", "everyone", *(f"{n}{end}" for n, _ in needs for end in ("", "_from"))):
-        connection.raw_sql(f'DROP TABLE "snapshot_{name}"')
+    if not signals.contractual:
+        needs["orders"] = needs.get("orders", frozenset()) | needed_of_orders(horizon_days)
+    rolled: dict[str, Rolled] = {}
+    for i, (name, wanted) in enumerate(needs.items()):
+        progress(0.8 * i / len(needs), f"features of {name}")
+        rolled[name] = roll(signals, name, wanted, grid, kept)
+    progress(0.8, "putting the features together")
+    accounts = accounts_of(signals)
+    everyone = Board(accounts["account_id"].combine_chunks(), grid, np.arange(len(accounts) * grid.n, dtype=np.int64))
+    if signals.contractual:
+        board, contract = by_contract(signals, everyone)
+    else:
+        at_all = _rolled_columns(rolled["orders"], needed_of_orders(horizon_days), everyone)
+        board, contract = by_orders(everyone, at_all, horizon_days)
+    columns = panel_columns(accounts, board, contract)
+    history = np.nan if signals.history_from is None else float(seconds(signals.history_from))
+    for name, wanted in needs.items():
+        columns |= _rolled_columns(rolled[name], wanted, board)
+        starts = feed_starts(*rolled[name].starts, grid, history)
+        columns |= {start: at_s[board.place[1]] for start, at_s in starts.items()}
+        rolled.pop(name)
+    frame = _finished(features, columns, accounts, board, catalogue)
     progress(1.0, "snapshots ready")
-    return _finished(frame, grid, catalogue)
+    return frame
 
 
 def _lay_grid(signals: Signals, grid: Grid) -> None:
-    start, step = seconds(grid.first), grid.every_days * DAY_SECONDS
-    history = None if signals.history_from is None else seconds(signals.history_from)
-    row = {"first_s": [start], "step_s": [step], "dates": [grid.n], "history_s": pa.array([history], pa.int64())}
-    places = np.arange(grid.n, dtype=np.int64)
-    dates = {"pos": places, "as_of_s": start + places * step}
-    for name, columns in (("snapshot_grid", row), ("snapshot_dates", dates)):
-        signals.connection.create_table(name, pa.table(columns), temp=True, overwrite=True)
+    row = {"first_s": [seconds(grid.first)], "step_s": [grid.every_days * DAY_SECONDS], "dates": [grid.n]}
+    lay(signals.connection, "snapshot_grid", pa.table(row))
+    lay(signals.connection, "snapshot_dates", pa.table({"pos": np.arange(grid.n, dtype=np.int64)}))
 
 
 def _computable(signals: Signals, catalogue: Catalogue) -> tuple[Feature, ...]:
@@ -83,42 +98,53 @@ def _computable(signals: Signals, catalogue: Catalogue) -> tuple[Feature, ...]:
     )
 
 
-def _needs_by_table(features: tuple[Feature, ...]) -> tuple[tuple[str, frozenset[Need]], ...]:
+def _needs_by_table(features: tuple[Feature, ...]) -> dict[str, frozenset[Need]]:
     needs: dict[str, set[Need]] = defaultdict(set)
     for f in features:
         for measure, days in f.term.needs if f.term else ():
             needs[measure.table].add((measure, days))
-    return tuple((name, frozenset(wanted)) for name, wanted in sorted(needs.items()))
+    return {name: frozenset(wanted) for name, wanted in sorted(needs.items())}
 
 
-def _columns(needs: frozenset[Need]) -> tuple[str, ...]:
-    """The optional columns that the measures rest on."""
-    return tuple(sorted({m.column for m, _ in needs if m.column}))
+def _rolled_columns(rolled: Rolled, needs: frozenset[Need], board: Board) -> dict[str, Values]:
+    columns: dict[str, Values] = {}
+    for what, table in zip(rolled.passes, rolled.tables, strict=True):
+        if len(table) < SIDE_BY_SIDE:
+            columns |= columns_of(what, table, needs, board)
+            continue
+        # No account has to do with another; NumPy lets go of the interpreter while it sorts and sums.
+        with ThreadPoolExecutor(threads()) as pool:
+            blocks = board.blocks(threads())
+            for (place, _), part in zip(
+                blocks, pool.map(partial(_block_columns, what, table, needs), blocks), strict=True
+            ):
+                for name, values in part.items():
+                    columns.setdefault(name, np.empty(len(board.cells), dtype=values.dtype))[place] = values
+    return columns
 
 
-def _features(features: tuple[Feature, ...], needs: tuple[tuple[str, frozenset[Need]], ...]) -> ibis.Table:
-    """The panel beside everything rolled up, and each feature's term built on it."""
-    wide = ibis.table(PANEL_COLUMNS, name="snapshot_panel")
-    for name, wanted in needs:
-        columns = {"account_id": "string", "pos": "int64"} | {column_name(*n): "int64" for n in wanted}
-        wide = wide.join(ibis.table(columns, name=f"snapshot_{name}"), ["account_id", "pos"])
-        starts = {start_column(name, c): "int64" for c in ("", *_columns(wanted))}
-        wide = wide.join(ibis.table({"pos": "int64", **starts}, name=f"snapshot_{name}_from"), "pos")
-    built = {f.name: wide[f.column] if f.term is None else f.term.build(wide) for f in features}
-    return wide.select("account_id", "pos", **built).order_by(["pos", "account_id"])
+def _block_columns(
+    what: Pass, table: pa.Table, needs: frozenset[Need], block: tuple[npt.NDArray[np.int64], Board]
+) -> dict[str, Values]:
+    return columns_of(what, table, needs, block[1])
 
 
-def _finished(frame: pd.DataFrame, grid: Grid, catalogue: Catalogue) -> pd.DataFrame:
+def _finished(
+    features: tuple[Feature, ...], columns: dict[str, Values], accounts: pa.Table, board: Board, catalogue: Catalogue
+) -> pd.DataFrame:
     """Every feature of the catalogue, in order and of its dtype."""
-    as_ofs = pd.DatetimeIndex(pd.to_datetime(grid.as_ofs, utc=True)).as_unit("us")
-    columns: dict[str, object] = {
-        KEYS[0]: frame["account_id"].astype("str"),
-        KEYS[1]: as_ofs[frame["pos"].to_numpy(dtype=np.int64)],
-    }
-    for name, f in catalogue.items():
-        if f.kind == "number":
-            columns[name] = frame[name].astype("float64") if name in frame else np.nan
-        else:
-            values = frame[name].astype("object") if name in frame else pd.Series([None] * len(frame), dtype="object")
-            columns[name] = values.where(values.notna(), None)
-    return pd.DataFrame(columns, index=frame.index)
+    account, pos = board.place
+    as_ofs = pd.DatetimeIndex(pd.to_datetime(board.grid.as_ofs, utc=True)).as_unit("us")
+    ids = accounts["account_id"].to_numpy(zero_copy_only=False)[account]
+    found: dict[str, object] = {KEYS[0]: pd.Series(ids, dtype="str"), KEYS[1]: as_ofs[pos]}
+    computed = {f.name for f in features}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for name, f in catalogue.items():
+            if f.kind == "category":
+                texts = columns[f.column or ""] if name in computed else [None] * len(pos)
+                found[name] = pd.Series(texts, dtype="object")
+            elif f.term is not None and name in computed:
+                found[name] = f.term.build(columns)
+            else:
+                found[name] = np.full(len(pos), np.nan)
+    return pd.DataFrame(found)

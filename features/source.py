@@ -1,13 +1,14 @@
 """Opening a signals source: a folder of files, a database, a mapping file, or tables in memory.
 
-Whatever it is, its tables end up as Ibis tables on one in-process DuckDB, still as they were given: nothing is checked,
-cast or filtered here.
+Whatever it is, its tables end up as Ibis tables on one engine, still as they were given: nothing is checked, cast or
+filtered here. The engine is an in-process DuckDB, or for a folder Spark.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,16 +16,20 @@ from urllib.parse import unquote, urlsplit
 
 import duckdb
 import ibis
+import pyarrow as pa
 
+from features import postgres
 from features.contract import TABLES
-from features.errors import SignalsError
+from features.errors import BadRequest, SignalsError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from ibis.backends.duckdb import Backend
 
 FORMATS = {".parquet": "read_parquet", ".csv": "read_csv"}
 SCHEMES = ("duckdb", "sqlite")
+ADDRESSES = (*(f"{scheme}:///FILE" for scheme in SCHEMES), postgres.FORM)
+DUCKDB, SPARK = "duckdb", "spark"
+"""The engines; Spark's may also be named by the address of its master, ``spark://HOST:PORT``."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +38,33 @@ class Source:
 
     Parameters
     ----------
-    connection : the in-process DuckDB that everything is computed on; its session reads values without a zone as UTC.
+    connection : the engine that everything is computed on, an in-process DuckDB or `features.spark.Spark`; its session
+        reads values without a zone as UTC.
     tables : Ibis table by contract name (``given_{name}`` on the connection); only tables of the contract.
-    origin : the address, for messages and records; never a row.
+    origin : the address, for messages and records; never a password or a row.
     text : the tables whose values came as text (CSV, SQLite, JSON) and are therefore parsed, not only cast.
     notes : what was passed over, in words.
+    files : the Parquet files that a table of a folder lies in.
     """
 
-    connection: Backend
+    connection: Any
     tables: dict[str, ibis.Table]
     origin: str
     text: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
+    files: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+
+    @contextmanager
+    def narrowed(self, name: str, files: Sequence[Path] | None) -> Iterator[bool]:
+        """Within the block table ``name`` is what lies in ``files`` (None: all it is); tells whether that is anything."""
+        if files is None or not files:
+            yield files is None
+            return
+        self.connection.read_parquet([str(file) for file in files], table_name=f"given_{name}")
+        try:
+            yield True
+        finally:
+            self.connection.read_parquet([str(file) for file in self.files[name]], table_name=f"given_{name}")
 
 
 def connect() -> Backend:
@@ -54,17 +74,28 @@ def connect() -> Backend:
     return connection
 
 
-def open_source(address: str | Path) -> Source:
-    """Open ``address``: a folder, ``duckdb:///file``, ``sqlite:///file``, or a TOML mapping file.
+def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
+    """Open ``address``: a folder, a database (one of `ADDRESSES`), or a TOML mapping file.
+
+    Parameters
+    ----------
+    address : where the tables are.
+    engine : ``duckdb``; or ``spark`` (on this machine) or ``spark://HOST:PORT`` for a folder of files.
 
     Raises
     ------
+    BadRequest
+        If there is no such engine.
     SignalsError
-        If there is nothing there, nothing readable, or no table of the contract.
+        If there is nothing there, nothing readable, no table of the contract, or nothing that the engine can read.
     """
     text = str(address)
-    scheme = urlsplit(text).scheme if "://" in text else ""
-    if scheme:
+    scheme = text.partition("://")[0] if "://" in text else ""
+    if engine != DUCKDB:
+        source = _open_with_spark(text, engine)
+    elif scheme in postgres.SCHEMES:
+        source = _open_postgres(text)
+    elif scheme:
         source = _open_database(text, scheme)
     elif Path(text).is_dir():
         source = _open_folder(Path(text))
@@ -73,13 +104,12 @@ def open_source(address: str | Path) -> Source:
     else:
         raise SignalsError(
             f"no signals source at {text}",
-            "a folder of Parquet or CSV files, a TOML mapping file, or a database address "
-            + " or ".join(f"{s}:///FILE" for s in SCHEMES),
+            "a folder of Parquet or CSV files, a TOML mapping file, or a database address: " + " or ".join(ADDRESSES),
             "check the path",
         )
     if not source.tables:
         raise SignalsError(
-            f"{text} holds no table of the data contract",
+            f"{source.origin} holds no table of the data contract",
             "at least accounts and one of subscriptions or orders; known tables: " + ", ".join(TABLES),
             "name the tables so, or write a mapping file",
         )
@@ -110,10 +140,25 @@ def _refuse_unknown(names: Mapping[str, Any], origin: str) -> None:
         )
 
 
-def _open_folder(folder: Path) -> Source:
-    connection = connect()
-    tables: dict[str, ibis.Table] = {}
-    text: set[str] = set()
+def _open_folder(folder: Path, spark: str = "") -> Source:
+    """A folder of files, on the in-process DuckDB or on a ``spark`` master."""
+    entries, notes = _entries(folder)
+    given = {name: _files(entry) for name, entry in entries.items()}
+    connection: Any
+    if spark:
+        connection = _spark().connect(spark)
+        tables = {n: _read_with_spark(connection, entries[n], *given[n]) for n in given}
+    else:
+        connection = connect()
+        tables = {n: _read_files(connection, entries[n], f"given_{n}")[0] for n in given}
+    text = frozenset(name for name, (suffix, _) in given.items() if suffix == ".csv")
+    files = {name: found for name, (_, found) in given.items() if name not in text}
+    return Source(connection, tables, str(folder), text, notes, files)
+
+
+def _entries(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """The file or folder of each table, and notes on what else is there."""
+    entries: dict[str, Path] = {}
     notes: list[str] = []
     for entry in sorted(folder.iterdir()):
         name = entry.stem if entry.is_file() else entry.name
@@ -121,46 +166,89 @@ def _open_folder(folder: Path) -> Source:
             if not name.startswith("."):
                 notes.append(f"{entry.name} is no table of the contract and was passed over")
             continue
-        if name in tables:
+        if name in entries:
             raise SignalsError(
                 f"{folder} holds the table {name} more than once", "one file or folder per table", "remove one of them"
             )
-        tables[name], is_text = _read_files(connection, entry, f"given_{name}")
-        if is_text:
-            text.add(name)
-    return Source(connection, tables, str(folder), frozenset(text), notes)
+        entries[name] = entry
+    return entries, notes
+
+
+def _files(path: Path) -> tuple[str, tuple[Path, ...]]:
+    """The files at ``path``, itself or those below it, and their suffix: one of `FORMATS`."""
+    if not path.is_dir():
+        if path.suffix not in FORMATS:
+            raise SignalsError(f"{path} is of an unknown format", "a .parquet or .csv file")
+        return path.suffix, (path,)
+    files = tuple(sorted(p for p in path.rglob("*") if p.suffix in FORMATS and p.is_file()))
+    suffixes = {p.suffix for p in files}
+    if len(suffixes) != 1:
+        raise SignalsError(
+            f"{path} holds {'no' if not suffixes else 'mixed'} data files", "Parquet or CSV files, one kind"
+        )
+    return suffixes.pop(), files
 
 
 def _read_files(connection: Backend, path: Path, view: str) -> tuple[ibis.Table, bool]:
-    """Read one file, or a folder of files of one format (Hive-style partitions become columns)."""
-    if path.is_dir():
-        suffixes = {p.suffix for p in path.rglob("*") if p.suffix in FORMATS}
-        if len(suffixes) != 1:
-            raise SignalsError(
-                f"{path} holds {'no' if not suffixes else 'mixed'} data files", "Parquet or CSV files, one kind"
-            )
-        suffix = suffixes.pop()
-        pattern = str(path / "**" / f"*{suffix}")
-    else:
-        suffix, pattern = path.suffix, str(path)
-    if suffix not in FORMATS:
-        raise SignalsError(f"{path} is of an unknown format", "a .parquet or .csv file")
+    """Read one file, or a folder of files of one format (Hive-style partitions become columns); and whether they are
+    text."""
+    suffix, _ = _files(path)
+    pattern = str(path / "**" / f"*{suffix}") if path.is_dir() else str(path)
     try:
         if suffix == ".csv":
             return connection.read_csv(pattern, table_name=view, all_varchar=True, header=True), True
         return connection.read_parquet(pattern, table_name=view), False
     except (duckdb.Error, OSError):
         # The engine's own message may quote the file's values, so it is not passed on.
+        raise _unsound(path, suffix) from None
+
+
+def _unsound(path: Path, suffix: str) -> SignalsError:
+    kind = suffix[1:].upper()
+    return SignalsError(f"{path} cannot be read as {kind}", f"a sound {kind} file", "write it again")
+
+
+def _open_with_spark(address: str, engine: str) -> Source:
+    if engine != SPARK and not engine.startswith("spark://"):
+        raise BadRequest(f"the engine {engine}", f"{DUCKDB}, {SPARK} or spark://HOST:PORT")
+    if "://" in address or not Path(address).is_dir():
+        what = address.partition("://")[0] + "://" if "://" in address else address
         raise SignalsError(
-            f"{path} cannot be read as {suffix[1:].upper()}", f"a sound {suffix[1:].upper()} file", "write it again"
-        ) from None
+            f"Spark cannot read {what}",
+            "a folder of Parquet or CSV files",
+            "export the tables to Parquet, or leave out --engine",
+        )
+    return _open_folder(Path(address), "local[*]" if engine == SPARK else engine)
+
+
+def _spark() -> Any:
+    """`features.spark`, which needs PySpark."""
+    try:
+        from features import spark
+    except ImportError:
+        raise SignalsError("PySpark is not installed", "PySpark 4.0", "pip install 'renewcast[spark]'") from None
+    return spark
+
+
+def _read_with_spark(connection: Any, entry: Path, suffix: str, files: tuple[Path, ...]) -> ibis.Table:
+    spark = _spark()
+    base = entry if entry.is_dir() else entry.parent
+    try:
+        return spark.read_files(connection, files, base, f"given_{entry.stem if entry.is_file() else entry.name}")
+    except (*spark.ERRORS, duckdb.Error, pa.ArrowInvalid, OSError):
+        raise _unsound(entry, suffix) from None
+
+
+def _open_postgres(address: str) -> Source:
+    connection = connect()
+    return Source(connection, postgres.read_postgres(address, connection), postgres.masked(address))
 
 
 def _open_database(address: str, scheme: str) -> Source:
     if scheme not in SCHEMES:
         raise SignalsError(
             f"a database address of the kind {scheme}",
-            "one of " + ", ".join(f"{s}:///FILE" for s in SCHEMES),
+            "one of " + ", ".join(ADDRESSES),
             "export the tables to Parquet, or use one of these",
         )
     path = Path(unquote(urlsplit(address).path.removeprefix("/")))

@@ -134,16 +134,16 @@ def assess(
     peers : what to compare with, for accounts that come alone (`Champion.peers`). Without it the rows are taken for the
         whole portfolio and compared with each other.
     feeds : the newest event known of each table, UTC; a table whose newest is over 14 days old is warned of.
-    catalogue : the features; the project's own if not given.
+    catalogue : the features; the deployment's if not given (`features.own.current_catalogue`).
 
     Raises
     ------
     BadRequest : no rows, several as_ofs, an account twice, or a column that cannot be read.
     """
     if catalogue is None:
-        from features.catalogue import CATALOGUE  # Not at import: the catalogue brings the query engine with it.
+        from features.own import current_catalogue  # Not at import: the catalogue brings the query engine with it.
 
-        catalogue = CATALOGUE
+        catalogue = current_catalogue()
     _check(frame)
     frame = frame.sort_values("account_id", kind="stable").reset_index(drop=True)
     as_of = pd.Timestamp(frame["as_of"].iloc[0])

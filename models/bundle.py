@@ -128,12 +128,15 @@ def schema_of(
     features : the names in the order of the booster's columns.
     categories : for each categorical one, its values; a value's code is its place in the list.
     peers : the latest training portfolio (`Peers.of` over all numeric features of the catalogue).
-    catalogue : gives each feature's kind and unit.
+    catalogue : gives each feature's kind and unit, and of a company's own the definition.
     start : the linear model that the booster started from, see `models.scorer`; None for none.
     """
     entries: list[dict[str, Any]] = []
     for name in features:
-        entry: dict[str, Any] = {"name": name, "kind": catalogue[name].kind, "unit": catalogue[name].unit}
+        feature = catalogue[name]
+        entry: dict[str, Any] = {"name": name, "kind": feature.kind, "unit": feature.unit}
+        if feature.definition:
+            entry["definition"] = feature.definition
         if name in categories:
             entry["categories"] = list(categories[name])
         entries.append(entry)
@@ -183,7 +186,7 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
     Parameters
     ----------
     target : what it must predict, if that matters.
-    catalogue : the features that there are now; the project's own if not given.
+    catalogue : the features that there are now; the deployment's if not given.
 
     Raises
     ------
@@ -192,9 +195,9 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
         differs.
     """
     if catalogue is None:
-        from features.catalogue import CATALOGUE  # Not at import: the catalogue brings the query engine with it.
+        from features.own import current_catalogue  # Not at import: the catalogue brings the query engine with it.
 
-        catalogue = CATALOGUE
+        catalogue = current_catalogue()
     _check_names(folder)
     try:
         manifest = _read_manifest(folder)
@@ -269,10 +272,12 @@ def _check_catalogue(folder: Path, schema: Mapping[str, Any], catalogue: Mapping
             differs.append(
                 f"{entry['name']} is in {entry.get('unit')} in the bundle and in {now.unit} in the catalogue"
             )
+        elif now.definition != entry.get("definition", ""):
+            differs.append(f"{entry['name']} was measured otherwise when the bundle was made")
     if differs:
         raise BundleError(
             f"{folder / 'schema.json'} was made for another catalogue: {'; '.join(differs)}",
-            "features of the present catalogue, of the same kind and unit",
+            "features of the present catalogue (RENEWCAST_FEATURES included), of the same kind, unit and measure",
             RETRAIN,
         )
 

@@ -58,6 +58,11 @@ class Home:
         return self.root / "snapshots"
 
     @property
+    def rollups(self) -> Path:
+        """The folder of what large feeds were rolled up to."""
+        return self.root / "rollups"
+
+    @property
     def tracking_uri(self) -> str:
         """Where MLflow's runs and registry are: MLFLOW_TRACKING_URI if given, else SQLite in the home."""
         return self.mlflow_uri or f"sqlite:///{self.root / 'mlflow.db'}"

@@ -206,7 +206,7 @@ def load_rubric(name_or_path: str | Path = DEFAULT_RUBRIC, catalogue: Mapping[st
     Parameters
     ----------
     name_or_path : the name of one that is shipped, or the path of a TOML file.
-    catalogue : the features that signals may name; the project's own if not given.
+    catalogue : the features that signals may name; the deployment's if not given.
 
     Raises
     ------
@@ -226,9 +226,9 @@ def load_rubric(name_or_path: str | Path = DEFAULT_RUBRIC, catalogue: Mapping[st
 def rubric_from_text(text: str, file: str, catalogue: Mapping[str, Feature] | None = None) -> Rubric:
     """The same from TOML text; ``file`` names it in messages."""
     if catalogue is None:
-        from features.catalogue import CATALOGUE  # Not at import: the catalogue brings the query engine with it.
+        from features.own import current_catalogue  # Not at import: the catalogue brings the query engine with it.
 
-        catalogue = CATALOGUE
+        catalogue = current_catalogue()
     numbers = {name for name, feature in catalogue.items() if feature.kind == "number"}
     return Rubric(parse_rubric(text, file, numbers), text)
 

@@ -70,7 +70,7 @@ def value_words(value: float | str | None, unit: str, words: str = "") -> str:
         return "yes" if value >= 0.5 else "no"
     if unit == "currency":
         return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:,.2f}"
-    if unit == "points":
+    if unit == "points" or unit.startswith("more "):
         return f"{'+' if value > 0 else ''}{number_words(value)}"
     if unit.startswith("of "):
         return f"{number_words(value)} {unit}"

@@ -14,6 +14,7 @@ import ibis
 from features.clock import Grid
 from features.contract import EVENT_TABLES
 from features.errors import BadRequest
+from features.own import current_catalogue
 from features.signals import Progress, Signals, silent
 from features.snapshot import snapshot
 from models.answer import instant_words
@@ -67,7 +68,8 @@ def score(signals: Signals, as_of: datetime, out: Path, home: Home, progress: Pr
     Writes one flat row per account to ``out`` (.csv, .parquet or .ndjson), sorted by account_id: account_id, as_of (ISO
     date, or instant if not a midnight), and what `models.assess.Assessment.rows` says. Null is empty in CSV. The same
     signals, in any order and with rows repeated, and the same champion give the same bytes. Without a champion the rows
-    hold the health score and status no_model.
+    hold the health score and status no_model. The features are those that ship and those of the file that
+    RENEWCAST_FEATURES names.
 
     Account ids are written as they are, also where a spreadsheet would take one for a formula: a changed id would no
     longer join with anything. A note says how many there are.
@@ -84,21 +86,24 @@ def score(signals: Signals, as_of: datetime, out: Path, home: Home, progress: Pr
     _try_writing(out)
     home.ensure()
     progress(0.0, "loading the champion")
-    champion = load_champion(home)
+    catalogue = current_catalogue()
+    champion = load_champion(home, catalogue)
     horizon = horizon_of(champion)
     progress(0.05, "taking the snapshot")
     frame = snapshot(
         signals,
         Grid.single(as_of),
         horizon_days=horizon,
+        catalogue=catalogue,
+        kept=home.rollups,
         progress=lambda done, what: progress(0.05 + 0.6 * done, what),
     )
     feeds = newest_known(signals, as_of)
     progress(0.7, "scoring")
-    assessment = assess(frame, champion, feeds=feeds)
+    assessment = assess(frame, champion, feeds=feeds, catalogue=catalogue)
     rows = assessment.rows()
     progress(0.9, "writing")
-    published = Snapshots(home).publish(
+    published = Snapshots(home, catalogue).publish(
         frame,
         origin=signals.origin,
         data_through=_complete_until(signals, as_of, feeds),

@@ -15,6 +15,7 @@ from features.check import check
 from features.clock import Grid
 from features.contract import TABLES, Column
 from features.errors import SignalsError
+from features.own import current_catalogue
 from features.signals import read_signals
 from features.snapshot import snapshot
 from features.source import Source, from_tables
@@ -106,7 +107,10 @@ class FreshScore:
         except SignalsError as error:
             raise self._at_their_places(source, error) from None
         horizon = horizon_of(champion)
-        frame = snapshot(signals, Grid.single(self._as_of), horizon_days=horizon, progress=self._go_on)
+        catalogue = current_catalogue()
+        frame = snapshot(
+            signals, Grid.single(self._as_of), horizon_days=horizon, catalogue=catalogue, progress=self._go_on
+        )
         if frame.empty:
             table, lacking = ("subscriptions", "subscription") if signals.contractual else ("orders", "recent order")
             raise InvalidBody(
@@ -116,7 +120,7 @@ class FreshScore:
                 "send another as_of, or all of its rows",
             )
         told = answer(
-            assess(frame, champion, self._standing.peers),
+            assess(frame, champion, self._standing.peers, catalogue=catalogue),
             self._asked.account_id,
             scored_at=datetime.now(UTC),
             data_through=self._as_of,

@@ -141,7 +141,8 @@ class Keeper:
         troubles: list[str] = []
         champion, stamp = old.champion, old.champion_stamp
         if champion is None or champion_stamp != stamp:
-            champion = self._or_keep(lambda: load_champion(self._home), champion, "champion", troubles)
+            catalogue = self._snapshots.catalogue
+            champion = self._or_keep(lambda: load_champion(self._home, catalogue), champion, "champion", troubles)
             stamp = stamp if troubles else champion_stamp
         if champion is None:
             return Standing(troubles=tuple(troubles))

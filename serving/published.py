@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from features.catalogue import CATALOGUE, KEYS, Catalogue
+from features.catalogue import KEYS, Catalogue
 from features.errors import HomeError, UnknownSnapshot
+from features.own import current_catalogue
 from models.answer import instant_words
 from models.atomic import new_file
 from models.home import Home
@@ -67,10 +68,10 @@ class Published:
 
 @dataclass(frozen=True)
 class Snapshots:
-    """The published snapshots of one home."""
+    """The published snapshots of one home, in the columns of ``catalogue``: the deployment's if not given."""
 
     home: Home
-    catalogue: Catalogue = field(default_factory=lambda: CATALOGUE)
+    catalogue: Catalogue = field(default_factory=current_catalogue)
 
     def publish(
         self,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from features.catalogue import CATALOGUE
+from features.catalogue import Catalogue
 from features.errors import RenewcastError
 from models.answer import CHANGE_DAYS, CHANGE_TOLERANCE_DAYS, answer
 from models.assess import Assessment, assess
@@ -23,7 +23,8 @@ from serving.published import Published, Snapshots, Stamp
 class Scored:
     """One snapshot, assessed by one champion; never changed.
 
-    ``earlier`` is the assessment of about 30 days before, where that was scored; ``stamp`` the version of the file.
+    ``earlier`` is the assessment of about 30 days before, where that was scored; ``stamp`` the version of the file;
+    ``catalogue`` the features that it holds.
     """
 
     assessment: Assessment
@@ -32,6 +33,7 @@ class Scored:
     scored_at: datetime
     earlier: Assessment | None
     stamp: Stamp | None
+    catalogue: Catalogue
 
     def answer(self, account_id: str) -> dict[str, Any]:
         """What is said of one account.
@@ -51,7 +53,7 @@ class Scored:
     @cached_property
     def peers(self) -> Peers:
         """The portfolio's spreads, for accounts that come with their own signals."""
-        numbers = [name for name, feature in CATALOGUE.items() if feature.kind == "number"]
+        numbers = [name for name, feature in self.catalogue.items() if feature.kind == "number"]
         return Peers.of(self.assessment.frame, numbers)
 
 
@@ -65,17 +67,18 @@ def score_published(snapshots: Snapshots, champion: Champion, as_of: datetime) -
     stamp = snapshots.stamp(as_of)
     published = snapshots.at(as_of)
     return Scored(
-        _assessed(published, champion),
+        _assessed(published, champion, snapshots.catalogue),
         as_of,
         published.facts.data_through,
         datetime.now(UTC),
         _earlier(snapshots, champion, as_of),
         stamp,
+        snapshots.catalogue,
     )
 
 
-def _assessed(published: Published, champion: Champion) -> Assessment:
-    return assess(published.frame, champion, feeds=published.facts.feeds)
+def _assessed(published: Published, champion: Champion, catalogue: Catalogue) -> Assessment:
+    return assess(published.frame, champion, feeds=published.facts.feeds, catalogue=catalogue)
 
 
 def _earlier(snapshots: Snapshots, champion: Champion, as_of: datetime) -> Assessment | None:
@@ -84,7 +87,8 @@ def _earlier(snapshots: Snapshots, champion: Champion, as_of: datetime) -> Asses
     if not near:
         return None
     try:
-        return _assessed(snapshots.at(min(near, key=lambda date: abs(date - wanted))), champion)
+        nearest = snapshots.at(min(near, key=lambda date: abs(date - wanted)))
+        return _assessed(nearest, champion, snapshots.catalogue)
     except RenewcastError as error:
         # Only the change since then is unknown without it.
         tell("earlier_snapshot_refused", error=type(error).__name__)

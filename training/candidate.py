@@ -3,7 +3,7 @@ label."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.catalogue import CATALOGUE
 from models.bundle import Bundle, BundleParts, schema_of, write_bundle
 from models.peers import Peers
 from models.rubric import Rubric
@@ -34,7 +33,6 @@ from training.contenders import (
 )
 from training.gates import Gate, gates, passed
 from training.judge import Judgement, judge
-from training.leakcheck import too_good
 from training.linear import fit_linear
 from training.prepare import Prepared
 from training.split import Split, row_weight
@@ -76,7 +74,7 @@ class Candidate:
 
     def write(self, folder: Path, version: str, prepared: Prepared, config: TrainConfig, rubric: Rubric) -> Bundle:
         """Write the bundle that ships."""
-        numbers = [name for name, feature in CATALOGUE.items() if feature.kind == "number"]
+        numbers = [name for name, feature in prepared.catalogue.items() if feature.kind == "number"]
         latest = prepared.frame[prepared.frame["as_of"] == prepared.frame["as_of"].max()]
         encoding = self.shipped.encoding
         start = None if self.shipped.start is None else self.shipped.start.plain()
@@ -87,23 +85,23 @@ class Candidate:
             grace_days=prepared.grace_days,
             trained_through=prepared.signals.data_through,
             created_at=datetime.now(UTC),
-            catalogue_version=CATALOGUE.version,
+            catalogue_version=prepared.catalogue.version,
             base_rate=self.rate,
             metrics={m.name: _number(m.value) for m in self.judgement[LIGHTGBM].metrics},
             gates={gate.name: gate.passed for gate in self.gates},
             model_text=self.shipped.text,
             calibrator=self.calibrator,
-            schema=schema_of(encoding.features, encoding.levels, Peers.of(latest, numbers), CATALOGUE, start),
+            schema=schema_of(encoding.features, encoding.levels, Peers.of(latest, numbers), prepared.catalogue, start),
             rubric=rubric,
         )
-        return write_bundle(folder, parts)
+        return write_bundle(folder, parts, prepared.catalogue)
 
 
 def fit_candidate(
     prepared: Prepared,
     enough: Sufficiency,
     health: Floats,
-    leaks: list[str],
+    leaks: Sequence[str] | None,
     config: TrainConfig,
     tell: Tell,
 ) -> Candidate:
@@ -114,7 +112,7 @@ def fit_candidate(
     prepared : labelled snapshots, n rows.
     enough : the facts about this target, which name it; with too little data there is no candidate.
     health : the health score of each row, 0 to 100, NaN for unknown, shape (n,).
-    leaks : what the look into a vanished future has found.
+    leaks : what the leak check has found for this target, a line each; None if it could not be run.
     config : the settings.
     tell : told the share done and what is being done.
 
@@ -123,7 +121,7 @@ def fit_candidate(
     InsufficientData
         If the data does not suffice for a model.
     """
-    target, parts = enough.target, enough.require()
+    target, parts, catalogue = enough.target, enough.require(), prepared.catalogue
     rows = _Rows(prepared, target, health)
     weight = row_weight(config.every_days, config.horizon_days)
     train, calibration, test = (rows.of(parts, name) for name in ("train", "calibration", "test"))
@@ -132,9 +130,9 @@ def fit_candidate(
         tell(0.1 + 0.6 * done / of, f"{target}: searching settings, {done} of {of}")
 
     tell(0.0, f"{target}: logistic regression")
-    linear = fit_linear(train.frame, train.y, CATALOGUE, weight, target=target)
+    linear = fit_linear(train.frame, train.y, catalogue, weight, target=target)
     fitted = fit_boosted(
-        train.frame, train.y, CATALOGUE, target, weight, linear, config.trials, config.seed, config.threads, searching
+        train.frame, train.y, catalogue, target, weight, linear, config.trials, config.seed, config.threads, searching
     )
     boosted = min(
         reversed(fitted), key=lambda b: later_loss(b.raw(calibration.frame), calibration.y, calibration.frame["as_of"])
@@ -163,11 +161,10 @@ def fit_candidate(
         config.resamples,
         config.seed,
     )
-    separating = too_good(train.frame, train.y, [f for f in boosted.encoding.features if CATALOGUE[f].kind == "number"])
     tell(0.85, f"{target}: fitting anew up to the last known outcome")
     final = parts.final()
     everything, latest = rows.of(final, "train"), rows.of(final, "calibration")
-    shipped = refit_boosted(boosted, everything.frame, everything.y, CATALOGUE, target, weight)
+    shipped = refit_boosted(boosted, everything.frame, everything.y, catalogue, target, weight)
     raw = shipped.raw(latest.frame)
     calibrator = calibrate(raw, latest.y, *latest.keys, seed=config.seed)
     tell(1.0, f"{target}: done")
@@ -175,7 +172,7 @@ def fit_candidate(
         target,
         parts,
         judgement,
-        gates(judgement, enough, [*leaks, *separating]),
+        gates(judgement, enough, leaks),
         enough,
         shipped,
         calibrator,

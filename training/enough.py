@@ -3,61 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 
-from features.catalogue import CATALOGUE
-from features.errors import InsufficientData
-from features.signals import Progress, silent
+from features.clock import Grid
+from features.own import current_catalogue
+from features.signals import Progress, Signals, read_signals, silent
+from features.snapshot import snapshot
+from features.source import Source
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
-from training.prepare import prepare
+from training.horizons import HORIZONS, Horizon, Labelled, at_horizon
 from training.sufficiency import Sufficiency, sufficiency
 
+# The share of unknown values per table is taken from a snapshot so often: whole months tell as much, sooner.
+SHARES_EVERY_DAYS = 28
 
-def how_much(
-    address: str | Path, progress: Progress = silent, config: TrainConfig | None = None
-) -> dict[Target, Sufficiency]:
-    """The facts per target; nothing where the history is too short for a single labelled snapshot.
 
-    The grid is coarser than in training: whole months give the same accounts and outcomes, sooner.
+@dataclass(frozen=True)
+class Enough:
+    """What there is to train on.
+
+    Parameters
+    ----------
+    facts : per target at the horizon asked for; empty where no snapshot has a known outcome.
+    horizons : what there is at each horizon, ascending.
+    asked : the horizon asked for, one of them.
+    kept : rows by table, each event taken once.
     """
-    settings = config or TrainConfig(every_days=28)
+
+    facts: Mapping[Target, Sufficiency]
+    horizons: tuple[Horizon, ...]
+    asked: Horizon
+    kept: Mapping[str, int]
+
+
+def how_much(source: Source, config: TrainConfig | None = None, progress: Progress = silent) -> Enough:
+    """Count what ``source`` holds for training, at the horizon of ``config`` and at those of `HORIZONS`.
+
+    The source's connection is closed thereby.
+
+    Raises
+    ------
+    SignalsError
+        If the source breaks the contract, or has no row with a date.
+    """
+    settings = config or TrainConfig()
+    signals = read_signals(source, progress=lambda share, what: progress(0.3 * share, what))
     try:
-        prepared = prepare(address, None, settings, progress)
-    except InsufficientData:
-        return {}
-    try:
-        return {
-            target: sufficiency(
-                prepared.signals,
-                prepared.frame,
-                prepared.labels,
-                prepared.grid.as_ofs,
-                target,
-                settings.horizon_days,
-                prepared.grace_days,
-                CATALOGUE,
-            )
-            for target in TARGETS
-        }
+        found: dict[int, Horizon] = {}
+        facts: dict[Target, Sufficiency] = {}
+        asked: Labelled | None = None
+        days = sorted({*HORIZONS, settings.horizon_days})
+        for i, horizon in enumerate(days):
+            progress(0.3 + 0.2 * i / len(days), f"outcomes within {horizon} days")
+            at = settings.model_copy(update={"horizon_days": horizon})
+            found[horizon], labelled = at_horizon(signals, at)
+            if horizon == settings.horizon_days and labelled is not None:
+                asked = labelled
+        if asked is not None:
+            facts = _facts(signals, asked, found[settings.horizon_days], progress)
+        progress(1.0, "counted")
+        return Enough(facts, tuple(found.values()), found[settings.horizon_days], dict(signals.rows))
     finally:
-        prepared.signals.close()
+        signals.close()
 
 
-def enough_words(facts: Mapping[Target, Sufficiency]) -> list[str]:
-    """The facts as lines for people."""
-    if not facts:
-        return ["too little history for a single snapshot with a known outcome: nothing can be trained"]
-    lines = []
-    for target, fact in facts.items():
-        verdict = "not enough to train on" if fact.missing else "enough to train on"
-        lines.append(
-            f"{target}: {verdict} ({fact.accounts:,} accounts with a label, {fact.history_days:,.0f} days of history)"
-        )
-        lines += [f"  lacking: {line}" for line in fact.missing]
-    any_fact = next(iter(facts.values()))
-    lines += [f"  {note}" for note in any_fact.notes]
-    empty = [family for family, share in any_fact.missing_share.items() if share == 1.0]
-    if empty:
-        lines.append(f"  no signals of: {', '.join(empty)}")
-    return lines
+def _facts(signals: Signals, asked: Labelled, horizon: Horizon, progress: Progress) -> dict[Target, Sufficiency]:
+    catalogue = current_catalogue()
+    monthly = Grid.ending(asked.grid.last, asked.grid.first, SHARES_EVERY_DAYS)
+    frame = snapshot(
+        signals,
+        monthly,
+        horizon_days=horizon.days,
+        catalogue=catalogue,
+        progress=lambda share, what: progress(0.5 + 0.5 * share, what),
+    )
+    as_ofs, days, grace = asked.grid.as_ofs, horizon.days, horizon.grace_days
+    return {t: sufficiency(signals, frame, asked.labels, as_ofs, t, days, grace, catalogue) for t in TARGETS}

@@ -12,6 +12,7 @@ import numpy as np
 
 from training.contenders import BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION
 from training.judge import Judgement
+from training.leakcheck_report import NAMED
 from training.sufficiency import Sufficiency
 
 # With 30 accounts that have the outcome in the test, the slope's standard error is about 0.2: a model whose
@@ -40,7 +41,8 @@ def gates(judgement: Judgement, enough: Sufficiency, leaks: Sequence[str] | None
     judgement : of the candidate, with the base rate, the health score and the linear model beside it, and the
         champion (under the name "champion") where there is one.
     enough : the facts that it was trained on.
-    leaks : what the leak check found, a line each; empty: none; None: it was not run.
+    leaks : what the leak check found, a line each; empty: none; None: it could not be run as a
+        whole.
     """
     rivals = [LOGISTIC_REGRESSION, HEALTH_SCORE]
     if judgement.difference(CHAMPION) is not None:
@@ -61,8 +63,9 @@ def passed(found: Sequence[Gate]) -> bool:
 
 def _no_leak(leaks: Sequence[str] | None) -> Gate:
     if leaks is None:
-        return Gate("no_leak", False, None, 0.0, "the leak check was not run")
-    words = "; ".join(leaks) if leaks else "no feature sees the future"
+        return Gate("no_leak", False, None, 0.0, "the leak check was not run, or not to its end")
+    more = f"; and {len(leaks) - NAMED} more" if len(leaks) > NAMED else ""
+    words = "; ".join(leaks[:NAMED]) + more if leaks else "no feature sees the future"
     return Gate("no_leak", not leaks, float(len(leaks)), 0.0, words)
 
 

@@ -1,72 +1,155 @@
-"""Looking for leaks before a model is believed: a snapshot that changes when the future is taken away, a feature that
-knows too much."""
+"""Looking for leaks before a model is believed: a snapshot that changes with the future, a feature that knows too much.
+
+A few accounts are rebuilt from altered sources and compared bit by bit (`training.poison`,
+`training.leakcheck_rebuild`); the labelled snapshots of all accounts are searched for features that tell the outcome
+alone (`training.separation`); and it is looked at how rows arrive (`training.leakcheck_arrival`).
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
-from scipy.stats import rankdata
+from features.catalogue import CATALOGUE, Catalogue
+from features.clock import Grid, show
+from features.errors import InsufficientData
+from features.signals import Progress, Signals, read_signals, silent
+from features.source import DUCKDB, Source, open_source
+from models.targets import TARGETS
+from training.config import TrainConfig
+from training.leakcheck_arrival import LATE_DAYS, arrivals
+from training.leakcheck_rebuild import CHANGES, rebuilt_findings
+from training.leakcheck_report import Check, LeakReport, Looked
+from training.leakcheck_sample import sampled_accounts, sampled_tables, spread_dates
+from training.prepare import Prepared, prepared_of
+from training.separation import EVERY_DAYS, separation
 
-from features.catalogue import KEYS
-from features.clock import Grid
-from features.signals import open_signals
-from features.snapshot import snapshot
+WHAT: Mapping[Check, str] = {
+    "future added": "rows dated or loaded at or after a date are added and altered",
+    "future dropped": "everything at or after a date is dropped",
+    "rows repeated": "rows are shuffled and sent again",
+    "separation": "no feature tells the outcome alone",
+    "arrival": "rows dated before a churn that come after it",
+}
+"""What each check does, in words."""
 
-MOST_SEPARATING = 0.98
-"""An AUC above this is not skill: the feature has seen the outcome."""
-MINIMUM_CLASS = 20
-"""Fewer rows of a class than this say nothing about separation."""
 
-
-def vanished_future(address: str | Path, frame: pd.DataFrame, as_of: pd.Timestamp, horizon_days: int) -> list[str]:
-    """Take away everything at or after ``as_of`` (and everything loaded then), rebuild, and name what changed.
+def leakcheck(
+    address: str | Path | Source,
+    catalogue: Catalogue = CATALOGUE,
+    config: TrainConfig | None = None,
+    data_through: datetime | None = None,
+    progress: Progress = silent,
+    engine: str = DUCKDB,
+) -> LeakReport:
+    """Check a source's own data, with the features of ``catalogue``, for leaks.
 
     Parameters
     ----------
-    address : the signals source, read again.
-    frame : snapshots built with the future in reach, among them those of ``as_of``.
-    as_of : the date to look at.
-    horizon_days : as for the frame.
+    address : the signals source, or one that is open already (its connection is closed thereby).
+    catalogue : the features.
+    config : the settings of the training that is to come; the seed chooses accounts and rows.
+    data_through : nothing at or after this instant is read; by default everything.
+    progress : told how far the work is.
+    engine : what reads an address: ``duckdb``, ``spark`` or ``spark://HOST:PORT``. The rebuilds run on DuckDB.
 
-    Returns
-    -------
-    list of str
-        A line per feature that differs in any bit; empty for none.
+    Raises
+    ------
+    SignalsError
+        If the source cannot be read or breaks the contract.
     """
-    cut = open_signals(address, as_of.to_pydatetime())
+    settings, began = config or TrainConfig(), time.perf_counter()
+    source = address if isinstance(address, Source) else open_source(address, engine)
+    signals = read_signals(source, data_through, progress=lambda share, what: progress(0.2 * share, what))
     try:
-        blind = snapshot(cut, Grid.single(as_of.to_pydatetime()), horizon_days=horizon_days)
+        monthly = settings.model_copy(update={"every_days": EVERY_DAYS})
+        prepared, lacking = None, ""
+        try:
+            prepared = prepared_of(signals, monthly, lambda share, what: progress(0.2 + 0.3 * share, what), catalogue)
+        except InsufficientData as short:
+            lacking = "; ".join(short.missing)
+        return _check(
+            signals, prepared, catalogue, settings, lambda s, what: progress(0.5 + 0.5 * s, what), lacking, began
+        )
     finally:
-        cut.close()
-    seeing = frame[frame["as_of"] == as_of].reset_index(drop=True)
-    if seeing["account_id"].tolist() != blind["account_id"].tolist():
-        return ["which accounts are active at a date changes when everything after it is taken away"]
-    changed = [c for c in frame.columns if c not in KEYS and not seeing[c].equals(blind[c])]
-    return [f"{name} changes when everything after its date is taken away" for name in changed]
+        signals.close()
 
 
-def too_good(frame: pd.DataFrame, happened: npt.ArrayLike, features: list[str]) -> list[str]:
-    """Name every feature that separates the classes alone: an AUC above 0.98, either way, where it is known.
+def leakcheck_prepared(prepared: Prepared, config: TrainConfig, progress: Progress = silent) -> LeakReport:
+    """Check labelled snapshots, and the signals that they were built from, for leaks.
 
     Parameters
     ----------
-    frame : snapshots, shape (n, ...).
-    happened : labels 0 or 1, shape (n,).
-    features : the numeric features to look at.
+    prepared : as training will use it.
+    config : the settings of the training.
+    progress : told how far the work is.
     """
-    y = np.asarray(happened) == 1
-    found = []
-    for name in features:
-        values = frame[name].to_numpy(dtype=np.float64)
-        known = np.isfinite(values)
-        positives, negatives = int((y & known).sum()), int((~y & known).sum())
-        if min(positives, negatives) < MINIMUM_CLASS:
-            continue
-        ranks = rankdata(values[known])
-        auc = (ranks[y[known]].sum() - positives * (positives + 1) / 2) / (positives * negatives)
-        if max(auc, 1 - auc) > MOST_SEPARATING:
-            found.append(f"{name} separates the outcomes alone (AUC {max(auc, 1 - auc):.3f})")
-    return found
+    return _check(prepared.signals, prepared, prepared.catalogue, config, progress, "", time.perf_counter())
+
+
+def _check(
+    signals: Signals,
+    prepared: Prepared | None,
+    catalogue: Catalogue,
+    config: TrainConfig,
+    progress: Progress,
+    lacking: str,
+    began: float,
+) -> LeakReport:
+    accounts, grid = _accounts(signals, prepared, config.seed), _dates(signals, prepared)
+    progress(0.0, "choosing accounts to rebuild")
+    tables = sampled_tables(signals, accounts)
+    at = f"{len(accounts):,} accounts, {grid.n} dates from {show(grid.first)} to {show(grid.last)}"
+    findings = rebuilt_findings(
+        tables, grid, signals, catalogue, config, lambda share, what: progress(0.05 + 0.75 * share, what)
+    )
+    checks = [Looked(check, WHAT[check], at) for check in CHANGES]
+    progress(0.8, "looking for features that tell the outcome")
+    for target in TARGETS:
+        missing, where = lacking, ""
+        if prepared is not None:
+            found = separation(prepared.frame, prepared.labels[target], catalogue, target)
+            missing, where = found.lacking, f"{found.rows:,} snapshots, {found.accounts_with:,} accounts with {target}"
+            findings += found.findings
+        checks.append(Looked("separation", WHAT["separation"], where, target, missing))
+    progress(0.95, "how rows arrive")
+    grace = config.grace_days if signals.contractual else 0
+    ways = arrivals(signals, config.horizon_days, grace) if signals.contractual else []
+    findings += [way.finding(config.horizon_days) for way in ways if way.backdated]
+    late = sum(way.late_share > 0 for way in ways)
+    told = f"{len(ways)} tables, {late} of them with rows that arrive more than {LATE_DAYS} days late"
+    missing = "" if signals.contractual else "without contracts, a churn has no instant"
+    checks.append(Looked("arrival", WHAT["arrival"], told if ways else "", None, missing))
+    progress(1.0, "checked for leaks")
+    return LeakReport(
+        signals.origin,
+        signals.data_through,
+        catalogue.version,
+        len(accounts),
+        tuple(grid.as_ofs),
+        tuple(checks),
+        tuple(findings),
+        tuple(way.as_dict() for way in ways),
+        time.perf_counter() - began,
+    )
+
+
+def _accounts(signals: Signals, prepared: Prepared | None, seed: int) -> list[str]:
+    """The accounts to rebuild, those that have churned among them."""
+    if prepared is None:
+        known = signals.tables["accounts"].account_id.to_pyarrow().to_pylist()
+        return sampled_accounts(known, (), seed)
+    ids = prepared.frame["account_id"]
+    return sampled_accounts(ids.unique(), ids[(prepared.labels["churn"] == 1).to_numpy()].unique(), seed)
+
+
+def _dates(signals: Signals, prepared: Prepared | None) -> Grid:
+    """The dates to rebuild: from the first labelled one to the end of the data."""
+    if prepared is not None:
+        return spread_dates(prepared.grid.first, signals.data_through)
+    table, at = ("subscriptions", "started_at") if signals.contractual else ("orders", "occurred_at")
+    begun = signals.tables[table][at].min().to_pyarrow().as_py()
+    last = signals.data_through
+    return spread_dates(begun.replace(tzinfo=last.tzinfo) if begun else last, last)

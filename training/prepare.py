@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from features.catalogue import CATALOGUE, Catalogue
 from features.clock import Grid, midnight, show
 from features.contract import EVENT_TABLES
 from features.errors import InsufficientData
 from features.signals import Progress, Signals, open_signals, silent
 from features.snapshot import snapshot
+from features.source import DUCKDB
 from training.config import TrainConfig
 from training.labels import label
 
@@ -28,6 +30,7 @@ class Prepared:
     frame : the snapshots, n rows (see `features.snapshot.snapshot`).
     labels : what became of each row, n rows in the same order (see `training.labels.label`).
     grace_days : G in force: none for order businesses.
+    catalogue : the features of the snapshots.
     """
 
     signals: Signals
@@ -35,12 +38,18 @@ class Prepared:
     frame: pd.DataFrame
     labels: pd.DataFrame
     grace_days: int
+    catalogue: Catalogue
 
 
 def prepare(
-    address: str | Path, data_through: datetime | None, config: TrainConfig, progress: Progress = silent
+    address: str | Path,
+    data_through: datetime | None,
+    config: TrainConfig,
+    progress: Progress = silent,
+    catalogue: Catalogue = CATALOGUE,
+    engine: str = DUCKDB,
 ) -> Prepared:
-    """Read the signals before ``data_through``, snapshot them on a grid, and label the rows.
+    """Read the signals before ``data_through`` on ``engine``, snapshot them on a grid, and label the rows.
 
     Raises
     ------
@@ -49,7 +58,44 @@ def prepare(
     InsufficientData
         If no date has a closed label window, or no account is active at any.
     """
-    signals = open_signals(address, data_through, lambda share, what: progress(0.3 * share, what))
+    signals = open_signals(address, data_through, lambda share, what: progress(0.3 * share, what), engine)
+    return prepared_of(signals, config, lambda share, what: progress(0.3 + 0.7 * share, what), catalogue)
+
+
+def prepared_of(
+    signals: Signals, config: TrainConfig, progress: Progress = silent, catalogue: Catalogue = CATALOGUE
+) -> Prepared:
+    """Snapshot open signals on a grid, and label the rows.
+
+    Raises
+    ------
+    InsufficientData
+        If no date has a closed label window, or no account is active at any.
+    """
+    grid, grace = labelled_grid(signals, config)
+    frame = snapshot(
+        signals,
+        grid,
+        horizon_days=config.horizon_days,
+        catalogue=catalogue,
+        progress=lambda share, what: progress(0.85 * share, what),
+    )
+    if frame.empty:
+        raise InsufficientData(["accounts: none is active at any date with a known outcome"])
+    progress(0.85, "what became of them")
+    labels = label(signals, frame[["account_id", "as_of"]], config.horizon_days, grace)
+    progress(1.0, "labelled")
+    return Prepared(signals, grid, frame, labels, grace, catalogue)
+
+
+def labelled_grid(signals: Signals, config: TrainConfig) -> tuple[Grid, int]:
+    """The dates of which the outcome can be known, and the grace in force: none for order businesses.
+
+    Raises
+    ------
+    InsufficientData
+        If there is no such date.
+    """
     grace = config.grace_days if signals.contractual else 0
     first, last = _span(signals, config, grace)
     if first > last:
@@ -61,16 +107,7 @@ def prepare(
             ],
             "wait for more history, or load older data",
         )
-    grid = Grid.ending(last, first, config.every_days)
-    frame = snapshot(
-        signals, grid, horizon_days=config.horizon_days, progress=lambda share, what: progress(0.3 + 0.6 * share, what)
-    )
-    if frame.empty:
-        raise InsufficientData(["accounts: none is active at any date with a known outcome"])
-    progress(0.9, "what became of them")
-    labels = label(signals, frame[["account_id", "as_of"]], config.horizon_days, grace)
-    progress(1.0, "labelled")
-    return Prepared(signals, grid, frame, labels, grace)
+    return Grid.ending(last, first, config.every_days), grace
 
 
 def _span(signals: Signals, config: TrainConfig, grace: int) -> tuple[datetime, datetime]:

@@ -11,6 +11,7 @@ from features.clock import show
 from training.candidate import Candidate
 from training.contenders import BASE_RATE, LIGHTGBM
 from training.judge import Metric
+from training.leakcheck_print import print_findings
 from training.train import TrainReport
 
 COLUMNS = {
@@ -25,7 +26,8 @@ COLUMNS = {
 
 
 def print_report(report: TrainReport, console: Console) -> None:
-    """Print what was trained, how it did beside its rivals, and whether it is champion now."""
+    """Print what was trained, how it did beside its rivals, whether it is champion now, and what else the leak
+    check found."""
     for target, facts in report.facts.items():
         candidate = report.candidates.get(target)
         if candidate is None:
@@ -33,6 +35,9 @@ def print_report(report: TrainReport, console: Console) -> None:
             console.print(Panel(lines, title=f"{target}: not trained", border_style="yellow", title_align="left"))
         else:
             console.print(_panel(report, candidate))
+    style = "dim" if report.leaks.ok else "red"
+    console.print(Text(f"leak check: {report.leaks.words()}", style=style))
+    print_findings(report.leaks.notes, console)
 
 
 def _panel(report: TrainReport, candidate: Candidate) -> Panel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -13,6 +14,8 @@ import pandas as pd
 from features.catalogue import CATALOGUE, Catalogue
 from features.contract import EVENT_TABLES
 from features.errors import InsufficientData
+from features.feeds import NO_RHYTHM
+from features.rhythm import patience_days
 from features.signals import Signals
 from models.targets import Target
 from training.split import Split, split
@@ -23,8 +26,6 @@ MINIMUM_ACCOUNTS = 100
 # outcomes for each, Peduzzi et al. 1996). Ten let a calibrator place a level within a factor of two (1.96 / sqrt(10)
 # = 0.6 in log-odds), and a test tell an AUC of 0.75 from chance.
 MINIMUM_OUTCOMES = {"train": 30, "calibration": 10, "test": 10}
-# A feed whose newest row is older than this is named; it does not forbid training.
-STALE_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,26 @@ class SliceFacts:
     rows_with_outcome: int
     accounts_with_outcome: int
     accounts_without_outcome: int
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The outcomes of one target that there are.
+
+    Parameters
+    ----------
+    accounts : distinct accounts with a label.
+    accounts_with_outcome : those of them to which it happened.
+    slices : facts by slice ("train", "calibration", "test"); empty if the history is too short to be split.
+    missing : what is lacking and by how much, a line each; empty is enough.
+    split : the split, None if the history is too short.
+    """
+
+    accounts: int
+    accounts_with_outcome: int
+    slices: dict[str, SliceFacts]
+    missing: tuple[str, ...]
+    split: Split | None
 
 
 @dataclass(frozen=True)
@@ -112,38 +133,53 @@ def sufficiency(
     target, horizon_days, grace_days : what is to be predicted.
     """
     dates = sorted(as_ofs)
+    counted = count_outcomes(labels, dates, target, horizon_days, grace_days, signals.data_through)
+    silent = _silences(signals)
+    first = dates[0] if dates else signals.data_through
+    return Sufficiency(
+        target,
+        (signals.data_through - first).total_seconds() / 86_400,
+        counted.accounts,
+        counted.slices,
+        _missing_share(frame, catalogue),
+        {name: days for name, (days, _) in silent.items()},
+        counted.missing,
+        tuple(
+            f"{name}: the newest row is {days:.0f} days older than the end of the data"
+            for name, (days, allowed) in silent.items()
+            if days > allowed
+        ),
+        counted.split,
+    )
+
+
+def count_outcomes(
+    labels: pd.DataFrame,
+    as_ofs: Iterable[datetime],
+    target: Target,
+    horizon_days: int,
+    grace_days: int,
+    data_through: datetime,
+) -> Counted:
+    """Count the outcomes per slice, and what they lack; no feature is needed for it.
+
+    Parameters are those of `sufficiency`; `data_through` is the instant up to which the source is complete.
+    """
     missing: list[str] = []
     parts: Split | None = None
     try:
-        parts = split(dates, horizon_days, grace_days, signals.data_through)
+        parts = split(as_ofs, horizon_days, grace_days, data_through)
     except InsufficientData as short:
         missing += short.missing
-    labelled = labels[labels[target].notna()]
-    accounts = labelled["account_id"].nunique()
+    known = labels[labels[target].notna()]
     active = labels["account_id"][labels["arr"].notna()].nunique()
     if active < MINIMUM_ACCOUNTS:
         missing.append(f"{MINIMUM_ACCOUNTS - active} more accounts ({active} active ones, at least {MINIMUM_ACCOUNTS})")
     slices = {name: _facts(labels, target, parts, name) for name in MINIMUM_OUTCOMES} if parts else {}
     for name, facts in slices.items():
         missing += _lacking(facts, target, name)
-    stale = _staleness(signals)
-    notes = [
-        f"{table}: the newest row is {days:.0f} days older than the end of the data"
-        for table, days in stale.items()
-        if days > STALE_DAYS
-    ]
-    first = dates[0] if dates else signals.data_through
-    return Sufficiency(
-        target,
-        (signals.data_through - first).total_seconds() / 86_400,
-        accounts,
-        slices,
-        _missing_share(frame, catalogue),
-        stale,
-        tuple(missing),
-        tuple(notes),
-        parts,
-    )
+    with_outcome = known["account_id"][known[target] == 1].nunique()
+    return Counted(known["account_id"].nunique(), with_outcome, slices, tuple(missing), parts)
 
 
 def _facts(labels: pd.DataFrame, target: Target, parts: Split, name: str) -> SliceFacts:
@@ -183,12 +219,15 @@ def _missing_share(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, float
     return {str(table): float(np.nan_to_num(value, nan=1.0)) for table, value in share.items()}
 
 
-def _staleness(signals: Signals) -> dict[str, float]:
+def _silences(signals: Signals) -> dict[str, tuple[float, float]]:
+    """Per event table with rows: the days from its newest row to the end of the data, and what its rhythm allows."""
     found = {}
     for name in EVENT_TABLES:
         if signals.has(name):
-            newest = signals.tables[name].occurred_at.max().to_pyarrow().as_py()
-            if newest is not None:
-                age = signals.data_through - newest.replace(tzinfo=signals.data_through.tzinfo)
-                found[name] = age.total_seconds() / 86_400
+            at = signals.tables[name].occurred_at
+            rows = signals.tables[name].group_by(day=at.date()).aggregate(newest=at.max()).to_pyarrow().to_pandas()
+            if len(rows):
+                age = signals.data_through - rows["newest"].max().replace(tzinfo=signals.data_through.tzinfo)
+                days = np.sort(pd.to_datetime(rows["day"]).to_numpy().astype("datetime64[D]").astype(np.int64))
+                found[name] = age.total_seconds() / 86_400, math.inf if name in NO_RHYTHM else patience_days(days)
     return found

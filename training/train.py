@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from features.catalogue import CATALOGUE
 from features.clock import show
 from features.errors import InsufficientData
+from features.own import current_catalogue
 from features.signals import Progress, silent
+from features.source import DUCKDB
 from models.bundle import Bundle
 from models.home import Home
 from models.rubric import Rubric, load_rubric
@@ -22,7 +23,8 @@ from models.targets import TARGETS, Target
 from training import tracking
 from training.candidate import Candidate, fit_candidate
 from training.config import TrainConfig
-from training.leakcheck import vanished_future
+from training.leakcheck import leakcheck_prepared
+from training.leakcheck_report import LeakReport
 from training.prepare import Prepared, prepare
 from training.promotion import promote
 from training.steps import Floats
@@ -38,21 +40,25 @@ class TrainReport:
     origin : the signals source.
     data_through : nothing at or after this instant was read.
     facts : per target, how much data there was and what was lacking.
+    leaks : what the leak check looked at and found.
     candidates : per target that could be trained.
     versions, folders : of the registered models.
     promoted : the targets whose candidate is now champion.
     run_id : of the MLflow run.
+    catalogue_version : of the features, a company's own among them.
     """
 
     origin: str
     data_through: datetime
     config: TrainConfig
     facts: Mapping[Target, Sufficiency]
+    leaks: LeakReport
     candidates: Mapping[Target, Candidate]
     versions: Mapping[Target, str]
     folders: Mapping[Target, Path]
     promoted: tuple[Target, ...]
     run_id: str
+    catalogue_version: str
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -61,7 +67,8 @@ class TrainReport:
             "data_through": show(self.data_through),
             "horizon_days": self.config.horizon_days,
             "run_id": self.run_id,
-            "catalogue_version": CATALOGUE.version,
+            "catalogue_version": self.catalogue_version,
+            "leakcheck": self.leaks.as_dict(),
             "targets": {target: self._target(target) for target in self.facts},
         }
 
@@ -87,8 +94,11 @@ def train(
     config: TrainConfig,
     data_through: datetime | None = None,
     progress: Progress = silent,
+    engine: str = DUCKDB,
 ) -> TrainReport:
     """Train both targets on the signals before ``data_through`` and promote what passes every gate.
+
+    The features are those that ship and those of the file that RENEWCAST_FEATURES names.
 
     Parameters
     ----------
@@ -97,6 +107,7 @@ def train(
     config : the settings; recorded with the run.
     data_through : nothing at or after this instant is read; by default everything.
     progress : told how far the work is.
+    engine : what reads the signals and rolls them up: ``duckdb``, ``spark`` or ``spark://HOST:PORT``.
 
     Raises
     ------
@@ -106,24 +117,23 @@ def train(
         If neither target has enough data; the message says what is lacking. Nothing is registered then.
     """
     home.ensure()
-    rubric = load_rubric(config.rubric)
-    prepared = prepare(address, data_through, config, lambda share, what: progress(0.35 * share, what))
+    catalogue = current_catalogue()
+    rubric = load_rubric(config.rubric, catalogue)
+    tell_reading = _part(progress, 0.0, 0.35)
+    prepared = prepare(address, data_through, config, tell_reading, catalogue, engine)
     try:
         facts = {target: _facts(prepared, target, config) for target in TARGETS}
         if lacking := [f"{t}: {line}" for t, fact in facts.items() for line in fact.missing if _hopeless(facts)]:
             raise InsufficientData(lacking, "load more accounts or a longer history; `renewcast check` shows the facts")
-        progress(0.36, "looking for leaks")
-        looked_at = next(fact.split.test[0] for fact in facts.values() if fact.split is not None)
-        stamp = prepared.frame["as_of"]
-        leaks = vanished_future(address, prepared.frame, stamp[stamp == looked_at].iloc[0], config.horizon_days)
+        leaks = leakcheck_prepared(prepared, config, _part(progress, 0.36, 0.09))
         health: Floats = np.asarray(rubric.score(prepared.frame).score, dtype=np.float64)
         ready = [target for target, fact in facts.items() if not fact.missing]
         candidates: dict[Target, Candidate] = {}
         for i, target in enumerate(ready):
-            tell = _part(progress, 0.4 + 0.5 * i / len(ready), 0.5 / len(ready))
-            candidates[target] = fit_candidate(prepared, facts[target], health, leaks, config, tell)
+            tell = _part(progress, 0.45 + 0.45 * i / len(ready), 0.45 / len(ready))
+            candidates[target] = fit_candidate(prepared, facts[target], health, leaks.leaks(target), config, tell)
         progress(0.92, "registering the models")
-        return _register(prepared, facts, candidates, home, config, rubric, progress)
+        return _register(prepared, facts, leaks, candidates, home, config, rubric, progress)
     finally:
         prepared.signals.close()
 
@@ -142,6 +152,7 @@ def _facts(prepared: Prepared, target: Target, config: TrainConfig) -> Sufficien
         target,
         config.horizon_days,
         prepared.grace_days,
+        prepared.catalogue,
     )
 
 
@@ -152,6 +163,7 @@ def _hopeless(facts: Mapping[Target, Sufficiency]) -> bool:
 def _register(
     prepared: Prepared,
     facts: Mapping[Target, Sufficiency],
+    leaks: LeakReport,
     candidates: Mapping[Target, Candidate],
     home: Home,
     config: TrainConfig,
@@ -164,6 +176,9 @@ def _register(
     with tracking.run(home, f"train through {show(prepared.signals.data_through)}") as run:
         run.params({**config.model_dump(), "data_through": show(prepared.signals.data_through)})
         run.document("config.json", config.model_dump())
+        run.document("leakcheck.json", leaks.as_dict())
+        if prepared.catalogue.own_text:
+            run.document("features.toml", prepared.catalogue.own_text)
         for target, candidate in candidates.items():
 
             def write(version: str, target: Target = target, candidate: Candidate = candidate) -> Path:
@@ -173,7 +188,7 @@ def _register(
                 return folder
 
             used = list(candidate.shipped.encoding.features)
-            versions[target], folders[target] = run.register(target, CATALOGUE, used, write)
+            versions[target], folders[target] = run.register(target, prepared.catalogue, used, write)
             for row in candidate.judgement.rows:
                 run.metrics(f"{target}/{row.candidate}", {m.name: m.value for m in row.metrics})
         promoted = {target: bundle for target, bundle in bundles.items() if candidates[target].promotable}
@@ -182,11 +197,13 @@ def _register(
             prepared.signals.data_through,
             config,
             facts,
+            leaks,
             candidates,
             versions,
             folders,
             tuple(promoted),
             run.run_id,
+            prepared.catalogue.version,
         )
         run.document("report.json", report.as_dict())
     progress(0.98, "promoting")

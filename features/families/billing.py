@@ -6,6 +6,7 @@ from typing import Any
 
 from features.feature import Family, Feature
 from features.measures import Count, Newest, Rows
+from features.windows import HALF_YEAR, OCCASIONAL, RARE, YEAR
 
 _feature = Family("billing", "commercial")
 
@@ -25,20 +26,25 @@ LAST_FAILED = Newest("billing", "last_failed", where=_kind("payment_failed"))
 
 FEATURES: tuple[Feature, ...] = (
     *_feature.over(
-        "overdue_{w}d", OVERDUE, (91, 182), "invoices overdue", "invoices", "invoices overdue in the last {w} days",
-        direction="raises_risk", chance="lowers_chance", monotone=True,
+        "overdue_{w}d", OVERDUE, "invoices overdue", "invoices", "invoices overdue in the last {w} days",
+        direction="raises_risk", chance="lowers_chance", monotone=True, windows=RARE,
     ),
     *_feature.over(
-        "failed_{w}d", FAILED, (28, 91), "payments failed", "payments", "payments failed in the last {w} days",
-        direction="raises_risk", chance="lowers_chance", monotone=True,
+        "failed_{w}d", FAILED, "payments failed", "payments", "payments failed in the last {w} days",
+        direction="raises_risk", chance="lowers_chance", monotone=True, windows=OCCASIONAL,
     ),
     _feature(
-        "paid_182d", PAID.over(182), "invoices paid", "invoices", "invoices paid in the last half-year",
+        "paid_182d", PAID.over(HALF_YEAR), "invoices paid", "invoices", "invoices paid in the last half-year",
         direction="lowers_risk",
     ),
     _feature(
-        "budget_reviews_182d", REVIEWS.over(182), "budget review", "reviews", "budget reviews in the last half-year",
-        direction="raises_risk", chance="lowers_chance", monotone=True,
+        "paid_share_364d", PAID.over(YEAR) / (PAID.over(YEAR) + OVERDUE.over(YEAR) + FAILED.over(YEAR)),
+        "invoices paid", "share", "share of payments that neither failed nor were overdue in the last 364 days",
+        direction="lowers_risk", chance="raises_chance",
+    ),
+    *_feature.over(
+        "budget_reviews_{w}d", REVIEWS, "budget review", "reviews", "budget reviews in the last {w} days",
+        direction="raises_risk", chance="lowers_chance", monotone=True, windows=RARE,
     ),
     _feature(
         "days_since_failed", LAST_FAILED.days_since(), "payments failed", "days", "days since a payment failed",

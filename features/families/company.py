@@ -6,6 +6,7 @@ from typing import Any
 
 from features.feature import Chance, Direction, Family, Feature
 from features.measures import Count, Rows
+from features.windows import HALF_YEAR
 
 _feature = Family("company", "commercial")
 
@@ -16,7 +17,8 @@ def _news(kind: str, name: str, words: str, direction: Direction, chance: Chance
 
     measure = Count("company", kind, where=pick)
     return _feature(
-        f"{name}_182d", measure.over(182), words, "events", f"{words} in the last half-year", direction=direction, chance=chance
+        f"{name}_182d", measure.over(HALF_YEAR), words, "events", f"{words} in the last half-year",
+        direction=direction, chance=chance,
     )
 
 

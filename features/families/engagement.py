@@ -6,11 +6,13 @@ from typing import Any
 
 from features.feature import Family, Feature
 from features.measures import Count, Distinct, Newest, Rows, Sum, trend
+from features.windows import HALF_YEAR, LASTING, QUARTER, RARE, YEAR
 
 _feature = Family("engagement", "engagement")
 
 MEETINGS = ("meeting", "qbr", "training", "webinar")
 """Kinds that one attends."""
+TEACHING = ("training", "webinar")
 MISSED = ("no_show", "cancelled")
 
 
@@ -23,63 +25,90 @@ def _outcome(*outcomes: str, kinds: tuple[str, ...] = ()) -> Any:
 
 
 # What the vendor alone did (a mail sent and ignored, a meeting not kept) is no engagement of the customer's.
-TOUCHES = Count("engagement", "touches", where=_outcome("attended", "replied", "posted", "completed"))
-KEPT = Count("engagement", "kept", where=_outcome("attended", kinds=MEETINGS))
-MISSES = Count("engagement", "missed", where=_outcome(*MISSED, kinds=MEETINGS))
-NO_SHOWS = Count("engagement", "no_shows", where=_outcome(*MISSED))
-REPLIES = Count("engagement", "replies", where=_outcome("replied"))
-IGNORED = Count("engagement", "ignored", where=_outcome("ignored"))
+OURS_AND_THEIRS = ("attended", "replied", "posted", "completed")
+TOUCHES = Count("engagement", "touches", column="outcome", where=_outcome(*OURS_AND_THEIRS))
+KEPT = Count("engagement", "kept", column="outcome", where=_outcome("attended", kinds=MEETINGS))
+MISSES = Count("engagement", "missed", column="outcome", where=_outcome(*MISSED, kinds=MEETINGS))
+NO_SHOWS = Count("engagement", "no_shows", column="outcome", where=_outcome(*MISSED))
+TRAININGS = Count("engagement", "trainings", column="outcome", where=_outcome("attended", "completed", kinds=TEACHING))
+REPLIES = Count("engagement", "replies", column="outcome", where=_outcome("replied"))
+IGNORED = Count("engagement", "ignored", column="outcome", where=_outcome("ignored"))
 RESPONSE_HOURS = Sum("engagement", "response_hours", value=lambda t: t.response_hours)
 RESPONSES = Count("engagement", "responses", where=lambda t: t.response_hours.notnull())
 POSTS = Count("engagement", "posts", where=lambda t: t.kind == "community")
-QBRS_HELD = Count("engagement", "qbrs_held", where=_outcome("attended", "completed", kinds=("qbr",)))
-QBRS_MISSED = Count("engagement", "qbrs_missed", where=_outcome(*MISSED, kinds=("qbr",)))
+QBRS_HELD = Count("engagement", "qbrs_held", column="outcome", where=_outcome("attended", "completed", kinds=("qbr",)))
+QBRS_MISSED = Count("engagement", "qbrs_missed", column="outcome", where=_outcome(*MISSED, kinds=("qbr",)))
 CONTACTS = Distinct(
-    "engagement", "contacts", column="contact_id", where=_outcome("attended", "replied", "posted", "completed"), key=lambda t: t.contact_id
+    "engagement", "contacts", column="contact_id", where=_outcome(*OURS_AND_THEIRS), key=lambda t: t.contact_id
 )
-LAST = Newest("engagement", "last", where=_outcome("attended", "replied", "posted", "completed"))
+LAST = Newest("engagement", "last", where=_outcome(*OURS_AND_THEIRS))
+LAST_MEETING = Newest("engagement", "last_meeting", where=_outcome("attended", kinds=MEETINGS))
 
 FEATURES: tuple[Feature, ...] = (
     *_feature.over(
-        "touches_{w}d", TOUCHES, (28, 91), "contact with us", "contacts",
+        "touches_{w}d", TOUCHES, "contact with us", "contacts",
         "meetings attended, mails answered and posts in the last {w} days",
-        direction="lowers_risk", chance="raises_chance", own_past="touches_trend_91d",
+        direction="lowers_risk", chance="raises_chance", own_past="touches_trend_91d", windows=LASTING,
     ),
     _feature(
-        "touches_trend_91d", trend(TOUCHES, 91, 182), "contact with us", "ratio",
+        "touches_trend_91d", trend(TOUCHES, QUARTER, 2 * QUARTER), "contact with us", "ratio",
         "contact in the last quarter against the quarter before", direction="lowers_risk", chance="raises_chance",
     ),
-    _feature(
-        "meetings_kept_share_182d", KEPT.over(182) / (KEPT.over(182) + MISSES.over(182)), "meetings kept", "share",
-        "share of meetings kept in the last half-year", direction="lowers_risk", chance="raises_chance", monotone=True,
+    *_feature.over(
+        "meetings_kept_{w}d", KEPT, "meetings kept", "meetings", "meetings and trainings attended in the last {w} days",
+        direction="lowers_risk", chance="raises_chance", windows=RARE,
     ),
     _feature(
-        "no_shows_91d", NO_SHOWS.over(91), "meetings missed", "meetings", "meetings cancelled or missed in the last 91 days",
+        "days_since_meeting", LAST_MEETING.days_since(), "meetings kept", "days", "days since the last meeting attended",
         direction="raises_risk", chance="lowers_chance",
     ),
     _feature(
-        "replies_share_91d", REPLIES.over(91) / (REPLIES.over(91) + IGNORED.over(91)), "answers to mail", "share",
+        "meetings_kept_share_182d", KEPT.over(HALF_YEAR) / (KEPT.over(HALF_YEAR) + MISSES.over(HALF_YEAR)),
+        "meetings kept", "share",
+        "share of meetings kept in the last half-year", direction="lowers_risk", chance="raises_chance", monotone=True,
+    ),
+    *_feature.over(
+        "no_shows_{w}d", NO_SHOWS, "meetings missed", "meetings", "meetings cancelled or missed in the last {w} days",
+        direction="raises_risk", chance="lowers_chance", windows=RARE,
+    ),
+    _feature(
+        "no_shows_change_91d", NO_SHOWS.over(QUARTER) - NO_SHOWS.back(QUARTER).over(QUARTER), "meetings missed",
+        "more meetings", "change in meetings cancelled or missed from the quarter before to the last",
+        direction="raises_risk", chance="lowers_chance",
+    ),
+    _feature(
+        "trainings_182d", TRAININGS.over(HALF_YEAR), "training", "trainings",
+        "trainings and webinars attended in the last half-year", direction="lowers_risk", chance="raises_chance",
+    ),
+    _feature(
+        "replies_share_91d", REPLIES.over(QUARTER) / (REPLIES.over(QUARTER) + IGNORED.over(QUARTER)),
+        "answers to mail", "share",
         "share of mails answered in the last 91 days", direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "response_hours_91d", RESPONSE_HOURS.over(91) / RESPONSES.over(91), "time to answer", "hours",
+        "response_hours_91d", RESPONSE_HOURS.over(QUARTER) / RESPONSES.over(QUARTER), "time to answer", "hours",
         "hours until an answer, on average over the last 91 days", direction="raises_risk", chance="lowers_chance",
         monotone=True,
     ),
     _feature(
-        "community_posts_91d", POSTS.over(91), "community", "posts", "community posts in the last 91 days",
+        "community_posts_91d", POSTS.over(QUARTER), "community", "posts", "community posts in the last 91 days",
         direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "qbrs_held_182d", QBRS_HELD.over(182), "business reviews", "reviews", "business reviews held in the last half-year",
+        "qbrs_held_182d", QBRS_HELD.over(HALF_YEAR), "business reviews", "reviews", "business reviews held in the last half-year",
+        direction="lowers_risk", chance="raises_chance",
+    ),
+    *_feature.over(
+        "qbrs_missed_{w}d", QBRS_MISSED, "business reviews", "reviews", "business reviews missed in the last {w} days",
+        direction="raises_risk", chance="lowers_chance", windows=RARE,
+    ),
+    _feature(
+        "qbrs_held_share_364d", QBRS_HELD.over(YEAR) / (QBRS_HELD.over(YEAR) + QBRS_MISSED.over(YEAR)),
+        "business reviews", "share", "share of business reviews held in the last 364 days",
         direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "qbrs_missed_182d", QBRS_MISSED.over(182), "business reviews", "reviews",
-        "business reviews missed in the last half-year", direction="raises_risk", chance="lowers_chance",
-    ),
-    _feature(
-        "contacts_91d", CONTACTS.over(91), "people in contact", "people", "people in contact with us in the last 91 days",
+        "contacts_91d", CONTACTS.over(QUARTER), "people in contact", "people", "people in contact with us in the last 91 days",
         direction="lowers_risk", chance="raises_chance",
     ),
     _feature(

@@ -6,10 +6,11 @@ import ibis
 
 from features.feature import Family, Feature
 from features.measures import MAX_RATIO, Count, Distinct, Newest, Oldest, Rows, Sum, Term, trend
+from features.windows import HALF_YEAR, LASTING, MONTH, QUARTER, YEAR
 
 _feature = Family("orders", "usage")
 
-YEAR = 365
+CALENDAR_YEAR = 365
 
 
 def _bought(rows: Rows) -> object:
@@ -22,38 +23,38 @@ ORDERS = Distinct(
 )
 AMOUNT = Sum("orders", "amount", value=lambda t: t.amount)
 RETURNS = Count("orders", "returns", where=lambda t: t.amount < 0)
-PRODUCTS = Distinct("orders", "products", where=_bought, key=lambda t: t.product)
+PRODUCTS = Distinct("orders", "products", column="product", where=_bought, key=lambda t: t.product)
 LAST = Newest("orders", "last", where=_bought)
 FIRST = Oldest("orders", "first", where=_bought)
 
-ARR = AMOUNT.seen(YEAR)
+ARR = AMOUNT.seen(CALENDAR_YEAR)
 """An account without a contract is read as recurring by what it ordered in the last 365 days."""
 
 _last = LAST.days_since()
-_observed = FIRST.days_since().at_most(float(YEAR))
-_gap = _observed / ORDERS.seen(YEAR)
+_observed = FIRST.days_since().at_most(float(CALENDAR_YEAR))
+_gap = _observed / ORDERS.seen(CALENDAR_YEAR)
 
 
 def _season(measure: Distinct | Sum) -> Term:
     """What the coming quarter brought a year ago: a window that lies wholly in the past."""
-    return measure.back(YEAR - 91).over(91)
+    return measure.back(CALENDAR_YEAR - QUARTER).over(QUARTER)
 
 
 FEATURES: tuple[Feature, ...] = (
     *_feature.over(
-        "count_{w}d", ORDERS, (28, 91, 182, 364), "orders", "orders", "orders in the last {w} days",
-        direction="lowers_risk", chance="raises_chance", own_past="count_trend_91d",
+        "count_{w}d", ORDERS, "orders", "orders", "orders in the last {w} days",
+        direction="lowers_risk", chance="raises_chance", own_past="count_trend_91d", windows=LASTING,
     ),
     *_feature.over(
-        "amount_{w}d", AMOUNT, (28, 91, 182, 364), "amount ordered", "currency", "amount ordered in the last {w} days",
-        direction="lowers_risk", own_past="amount_trend_91d",
+        "amount_{w}d", AMOUNT, "amount ordered", "currency", "amount ordered in the last {w} days",
+        direction="lowers_risk", own_past="amount_trend_91d", windows=LASTING,
     ),
     _feature(
-        "returns_182d", RETURNS.over(182), "returns", "lines", "lines returned in the last half-year",
+        "returns_182d", RETURNS.over(HALF_YEAR), "returns", "lines", "lines returned in the last half-year",
     ),
     *_feature.over(
-        "products_{w}d", PRODUCTS, (91, 364), "breadth of products", "products",
-        "different products ordered in the last {w} days", direction="lowers_risk",
+        "products_{w}d", PRODUCTS, "breadth of products", "products",
+        "different products ordered in the last {w} days", direction="lowers_risk", windows=(QUARTER, YEAR),
     ),
     _feature("days_since_last", _last, "silence", "days", "days since the last order", direction="raises_risk"),
     _feature(
@@ -65,28 +66,28 @@ FEATURES: tuple[Feature, ...] = (
         "time since the last order against the usual time between orders", direction="raises_risk",
     ),
     _feature(
-        "amount_trend_91d", trend(AMOUNT, 91, 182), "trend of orders", "ratio",
+        "amount_trend_91d", trend(AMOUNT, QUARTER, 2 * QUARTER), "trend of orders", "ratio",
         "amount ordered in the last quarter against the quarter before",
     ),
     _feature(
-        "count_trend_91d", ORDERS.over(91) / ORDERS.back(91).over(91), "trend of orders", "ratio",
+        "count_trend_91d", ORDERS.over(QUARTER) / ORDERS.back(QUARTER).over(QUARTER), "trend of orders", "ratio",
         "orders in the last quarter against the quarter before", direction="lowers_risk",
     ),
     _feature(
-        "amount_level_91d", AMOUNT.over(91) * 4.0 / AMOUNT.over(364), "trend of orders", "ratio",
+        "amount_level_91d", AMOUNT.over(QUARTER) * 4.0 / AMOUNT.over(YEAR), "trend of orders", "ratio",
         "amount ordered in the last quarter against the average quarter of the year",
         direction="lowers_risk", chance="lowers_chance",
     ),
     _feature(
-        "recent_share_91d", AMOUNT.over(28) / AMOUNT.over(91), "trend of orders", "share",
+        "recent_share_91d", AMOUNT.over(MONTH) / AMOUNT.over(QUARTER), "trend of orders", "share",
         "share of the quarter's orders that fell in its last 28 days", direction="lowers_risk",
     ),
     _feature(
-        "amount_per_order_182d", AMOUNT.over(182) / ORDERS.over(182), "size of orders", "currency",
+        "amount_per_order_182d", AMOUNT.over(HALF_YEAR) / ORDERS.over(HALF_YEAR), "size of orders", "currency",
         "amount per order in the last half-year",
     ),
     _feature(
-        "season_ratio", (_season(AMOUNT) / AMOUNT.over(91)).at_most(MAX_RATIO), "orders in this season", "ratio",
+        "season_ratio", (_season(AMOUNT) / AMOUNT.over(QUARTER)).at_most(MAX_RATIO), "orders in this season", "ratio",
         "orders of the coming quarter's months a year ago against those of the last quarter",
         direction="lowers_risk", chance="raises_chance",
     ),

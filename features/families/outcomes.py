@@ -6,8 +6,12 @@ from typing import Any
 
 from features.feature import Family, Feature
 from features.measures import TENURE, Count, Latest, Newest, Oldest, Rows
+from features.windows import HALF_YEAR, LIFE, YEAR
 
 _feature = Family("outcomes", "outcomes")
+
+DETRACTOR_UP_TO, PROMOTER_FROM = 6, 9
+"""NPS answers, 0 to 10: detractors up to the one, promoters from the other."""
 
 
 def _kind(*kinds: str) -> Any:
@@ -17,28 +21,46 @@ def _kind(*kinds: str) -> Any:
     return pick
 
 
+def _answered(low: int = 0, high: int = 10) -> Any:
+    def pick(rows: Rows) -> Any:
+        return (rows.kind == "nps") & rows.value.between(low, high).fill_null(False)
+
+    return pick
+
+
+GOALS_SET = Count("outcomes", "goals_set", where=_kind("goal_set"))
 GOALS_MET = Count("outcomes", "goals_met", where=_kind("goal_met"))
 GOALS_MISSED = Count("outcomes", "goals_missed", where=_kind("goal_missed"))
 MILESTONES = Count("outcomes", "milestones", where=_kind("milestone"))
 NPS = Latest("outcomes", "nps", where=_kind("nps"), value=lambda t: t.value)
 CSAT = Latest("outcomes", "csat", where=_kind("csat"), value=lambda t: t.value)
 ROI = Latest("outcomes", "roi", where=_kind("roi_reported"), value=lambda t: t.value)
+DETRACTORS = Count("outcomes", "detractors", where=_answered(high=DETRACTOR_UP_TO))
+PROMOTERS = Count("outcomes", "promoters", where=_answered(low=PROMOTER_FROM))
 FIRST_VALUE = Oldest("outcomes", "first_value", where=_kind("first_value"))
-LAST_NPS = Newest("outcomes", "last_nps", where=_kind("nps"))
+FIRST_VALUES = Count("outcomes", "first_values", where=_kind("first_value"))
+FIRST_PROOF = Oldest("outcomes", "first_proof", where=_kind("goal_met", "roi_reported"))
+LAST_NPS = Newest("outcomes", "last_nps", where=lambda t: (t.kind == "nps") & t.value.notnull())
 
-_since_value = FIRST_VALUE.days_since()
+# Only where the feed reaches back to the account's beginning is it known what came first.
+_values_so_far = FIRST_VALUES.over(LIFE)
+_whole_life = _values_so_far + 1.0
 
 FEATURES: tuple[Feature, ...] = (
     _feature(
-        "goals_met_364d", GOALS_MET.over(364), "goals", "goals", "goals met in the last 364 days",
+        "goals_set_364d", GOALS_SET.over(YEAR), "goals", "goals", "goals set in the last 364 days",
         direction="lowers_risk", chance="raises_chance",
     ),
+    *_feature.over(
+        "goals_met_{w}d", GOALS_MET, "goals", "goals", "goals met in the last {w} days",
+        direction="lowers_risk", chance="raises_chance", windows=(HALF_YEAR, YEAR),
+    ),
     _feature(
-        "goals_missed_364d", GOALS_MISSED.over(364), "goals", "goals", "goals missed in the last 364 days",
+        "goals_missed_364d", GOALS_MISSED.over(YEAR), "goals", "goals", "goals missed in the last 364 days",
         direction="raises_risk", chance="lowers_chance",
     ),
     _feature(
-        "goals_met_share_364d", GOALS_MET.over(364) / (GOALS_MET.over(364) + GOALS_MISSED.over(364)), "goals", "share",
+        "goals_met_share_364d", GOALS_MET.over(YEAR) / (GOALS_MET.over(YEAR) + GOALS_MISSED.over(YEAR)), "goals", "share",
         "share of goals met in the last 364 days", direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
@@ -46,10 +68,18 @@ FEATURES: tuple[Feature, ...] = (
         direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "nps_change", NPS.ever() - NPS.back(182).ever(), "willingness to recommend", "points",
+        "nps_change", NPS.ever() - NPS.back(HALF_YEAR).ever(), "willingness to recommend", "points",
         "change of the NPS answer over half a year", direction="lowers_risk", chance="raises_chance",
     ),
     _feature("nps_age_days", LAST_NPS.days_since(), "willingness to recommend", "days", "days since the latest NPS answer"),
+    _feature(
+        "detractors_182d", DETRACTORS.over(HALF_YEAR), "willingness to recommend", "answers",
+        "NPS answers of 0 to 6 in the last half-year", direction="raises_risk", chance="lowers_chance",
+    ),
+    _feature(
+        "promoters_182d", PROMOTERS.over(HALF_YEAR), "willingness to recommend", "answers",
+        "NPS answers of 9 or 10 in the last half-year", direction="lowers_risk", chance="raises_chance",
+    ),
     _feature(
         "csat_last", CSAT.ever(), "satisfaction", "of 5", "latest satisfaction score",
         direction="lowers_risk", chance="raises_chance", monotone=True,
@@ -59,15 +89,19 @@ FEATURES: tuple[Feature, ...] = (
         direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "milestones_182d", MILESTONES.over(182), "milestones", "milestones", "milestones reached in the last half-year",
+        "milestones_182d", MILESTONES.over(HALF_YEAR), "milestones", "milestones", "milestones reached in the last half-year",
         direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "days_to_first_value", TENURE - _since_value, "first value", "days", "days it took to reach first value",
-        direction="raises_risk", chance="lowers_chance",
+        "days_to_first_value", (TENURE - FIRST_VALUE.days_since()).at_least(0.0).where(_whole_life), "first value", "days",
+        "days it took to reach first value", direction="raises_risk", chance="lowers_chance",
     ),
     _feature(
-        "days_without_first_value", TENURE * (_since_value * 0.0).otherwise(1.0), "first value", "days",
+        "days_without_first_value", TENURE * (_values_so_far < 1.0), "first value", "days",
         "days as a customer without first value", direction="raises_risk", chance="lowers_chance",
+    ),
+    _feature(
+        "days_to_first_proof", (TENURE - FIRST_PROOF.days_since()).at_least(0.0).where(_whole_life), "first value", "days",
+        "days it took until a goal was met or a return reported", direction="raises_risk", chance="lowers_chance",
     ),
 )

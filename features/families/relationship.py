@@ -6,6 +6,7 @@ from typing import Any
 
 from features.feature import Family, Feature
 from features.measures import Count, Holding, Rows
+from features.windows import HALF_YEAR, RARE
 
 _feature = Family("relationship", "relationship")
 
@@ -22,6 +23,10 @@ def _there(rows: Rows) -> Any:
     return rows.event != "left"
 
 
+def _champions_still(rows: Rows) -> Any:
+    return (rows.role == "champion") & _there(rows)
+
+
 def _present(name: str, where: Any, key: tuple[str, ...] = ("contact_id", "role")) -> Holding:
     return Holding("relationship", name, where=where, key=key, holds=_there)
 
@@ -29,11 +34,20 @@ def _present(name: str, where: Any, key: tuple[str, ...] = ("contact_id", "role"
 CHAMPIONS = _present("champions", _role("champion"))
 SPONSORS = _present("sponsors", _role("executive_sponsor"))
 DECISION_MAKERS = _present("decision_makers", _role("decision_maker"))
-CONTACTS = _present("contacts", lambda t: t.event.notnull(), ("contact_id",))
+CONTACTS = Holding(
+    "relationship", "contacts", where=lambda t: t.event.notnull(), key=("contact_id",), by="role", holds=_there
+)
+# A contact's latest row, whatever its role: a champion who was since given another role is not held by it.
+CHAMPIONS_STILL = Holding(
+    "relationship", "champions_still", where=lambda t: t.event.notnull(), key=("contact_id",), holds=_champions_still
+)
 CHAMPIONS_LEFT = Count("relationship", "champions_left", where=_role("champion", event="left"))
 SPONSORS_LEFT = Count("relationship", "sponsors_left", where=_role("executive_sponsor", event="left"))
 NEW_DECISION_MAKERS = Count("relationship", "new_decision_makers", where=_role("decision_maker", event="joined"))
 PROMOTIONS = Count("relationship", "promotions", where=lambda t: t.event == "promoted")
+CHAMPIONS_PROMOTED = Count("relationship", "champions_promoted", where=_role("champion", event="promoted"))
+JOINED = Count("relationship", "joined", where=lambda t: t.event == "joined")
+LEFT = Count("relationship", "left", where=lambda t: t.event == "left")
 
 FEATURES: tuple[Feature, ...] = (
     _feature(
@@ -51,20 +65,37 @@ FEATURES: tuple[Feature, ...] = (
     _feature(
         "contacts", CONTACTS.ever(), "contacts", "people", "contacts known", direction="lowers_risk", chance="raises_chance"
     ),
-    _feature(
-        "champions_left_182d", CHAMPIONS_LEFT.over(182), "champion", "people", "champions who left in the last half-year",
-        direction="raises_risk", chance="lowers_chance", monotone=True,
+    *_feature.over(
+        "champions_left_{w}d", CHAMPIONS_LEFT, "champion", "people", "champions who left in the last {w} days",
+        direction="raises_risk", chance="lowers_chance", monotone=True, windows=RARE,
     ),
     _feature(
-        "sponsors_left_182d", SPONSORS_LEFT.over(182), "executive sponsor", "people",
-        "executive sponsors who left in the last half-year", direction="raises_risk", chance="lowers_chance", monotone=True,
+        "champions_moved", (CHAMPIONS.ever() - CHAMPIONS_STILL.ever()).at_least(0.0), "champion", "people",
+        "champions whose latest record names another role", direction="raises_risk", chance="lowers_chance",
     ),
     _feature(
-        "new_decision_makers_182d", NEW_DECISION_MAKERS.over(182), "decision makers", "people",
-        "new decision makers in the last half-year", direction="raises_risk",
+        "champions_promoted_182d", CHAMPIONS_PROMOTED.over(HALF_YEAR), "champion", "people",
+        "champions promoted in the last half-year", chance="raises_chance",
+    ),
+    *_feature.over(
+        "sponsors_left_{w}d", SPONSORS_LEFT, "executive sponsor", "people",
+        "executive sponsors who left in the last {w} days",
+        direction="raises_risk", chance="lowers_chance", monotone=True, windows=RARE,
+    ),
+    *_feature.over(
+        "new_decision_makers_{w}d", NEW_DECISION_MAKERS, "decision makers", "people",
+        "new decision makers in the last {w} days", direction="raises_risk", windows=RARE,
     ),
     _feature(
-        "promotions_182d", PROMOTIONS.over(182), "promotions", "people", "contacts promoted in the last half-year",
+        "contacts_joined_182d", JOINED.over(HALF_YEAR), "contacts", "people", "contacts who joined in the last half-year",
+        direction="lowers_risk", chance="raises_chance",
+    ),
+    _feature(
+        "contacts_left_182d", LEFT.over(HALF_YEAR), "contacts", "people", "contacts who left in the last half-year",
+        direction="raises_risk", chance="lowers_chance",
+    ),
+    _feature(
+        "promotions_182d", PROMOTIONS.over(HALF_YEAR), "promotions", "people", "contacts promoted in the last half-year",
         direction="lowers_risk", chance="raises_chance",
     ),
 )

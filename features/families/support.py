@@ -5,20 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 from features.feature import Family, Feature
-from features.measures import Count, Standing, Sum, trend
+from features.measures import Count, Measure, Rows, Standing, Sum, Term, trend
+from features.windows import HALF_YEAR, LASTING, MONTH, OCCASIONAL, QUARTER
 
 _feature = Family("support", "support")
 
 SEVERE = ("high", "urgent")
 
+
+# Of the topics that a company gives its tickets, two mean something here: competitor and feature_request.
+def _topic(*topics: str) -> Any:
+    def pick(rows: Rows) -> Any:
+        return rows.topic.isin(topics).fill_null(False)
+
+    return pick
+
+
+def _severe(rows: Rows) -> Any:
+    return rows.severity.isin(SEVERE)
+
+
 TICKETS = Count("support", "tickets")
-SEVERE_TICKETS = Count("support", "severe", where=lambda t: t.severity.isin(SEVERE))
-ESCALATED = Count("support", "escalated", where=lambda t: t.escalated.fill_null(False))
-OPEN = Standing("support", "open", at="known_at", end="resolved_at")
+SEVERE_TICKETS = Count("support", "severe", where=_severe)
+ESCALATED = Count("support", "escalated", column="escalated", where=lambda t: t.escalated.fill_null(False))
+OPEN = Standing("support", "open", at="known_at", end="resolved_known_at")
+OPEN_SEVERE = Standing("support", "open_severe", at="known_at", end="resolved_known_at", where=_severe)
 # A satisfaction score is known from the resolution on, so both its sum and its count are placed there.
+_RATED: dict[str, Any] = {"at": "resolved_at", "known": "csat_known_at"}
 _RESOLVED: dict[str, Any] = {"at": "resolved_at", "known": "resolved_known_at"}
-CSAT = Sum("support", "csat", **_RESOLVED, value=lambda t: t.csat)
-CSATS = Count("support", "csats", **_RESOLVED, where=lambda t: t.csat.notnull())
+CSAT = Sum("support", "csat", **_RATED, value=lambda t: t.csat)
+CSATS = Count("support", "csats", **_RATED, where=lambda t: t.csat.notnull())
 RESOLUTION = Sum(
     "support", "resolution_hours", **_RESOLVED,
     value=lambda t: (t.resolved_at.epoch_seconds() - t.occurred_at.epoch_seconds()).cast("float64") / 3600,
@@ -26,49 +42,74 @@ RESOLUTION = Sum(
 RESOLVED = Count("support", "resolved", **_RESOLVED)
 SENTIMENT = Sum("support", "sentiment", value=lambda t: t.sentiment)
 SENTIMENTS = Count("support", "sentiments", where=lambda t: t.sentiment.notnull())
-COMPETITOR = Count("support", "competitor", where=lambda t: (t.topic == "competitor").fill_null(False))
+COMPETITOR = Count("support", "competitor", column="topic", where=_topic("competitor"))
+FEATURE_REQUESTS = Count("support", "feature_requests", column="topic", where=_topic("feature_request"))
+
+
+def _change(measure: Measure, days: int) -> Term:
+    """How many more than in the same span before: unlike a ratio, also known where there was nothing."""
+    return measure.over(days) - measure.back(days).over(days)
+
 
 FEATURES: tuple[Feature, ...] = (
     *_feature.over(
-        "tickets_{w}d", TICKETS, (28, 91), "tickets", "tickets", "tickets opened in the last {w} days",
-        own_past="tickets_trend_28d",
+        "tickets_{w}d", TICKETS, "tickets", "tickets", "tickets opened in the last {w} days",
+        own_past="tickets_trend_28d", windows=LASTING,
     ),
     _feature(
-        "severe_91d", SEVERE_TICKETS.over(91), "severe tickets", "tickets",
-        "tickets of high or urgent severity in the last 91 days", direction="raises_risk", chance="lowers_chance",
+        "tickets_trend_28d", trend(TICKETS, MONTH, QUARTER), "tickets", "ratio",
+        "tickets in the last 28 days against the nine weeks before", direction="raises_risk",
     ),
     _feature(
-        "severe_share_91d", SEVERE_TICKETS.over(91) / TICKETS.over(91), "severe tickets", "share",
+        "tickets_change_28d", _change(TICKETS, MONTH), "tickets", "more tickets",
+        "change in tickets from the 28 days before to the last 28", direction="raises_risk",
+    ),
+    *_feature.over(
+        "severe_{w}d", SEVERE_TICKETS, "severe tickets", "tickets",
+        "tickets of high or urgent severity in the last {w} days", direction="raises_risk", chance="lowers_chance",
+        windows=OCCASIONAL,
+    ),
+    _feature(
+        "severe_change_91d", _change(SEVERE_TICKETS, QUARTER), "severe tickets", "more tickets",
+        "change in tickets of high or urgent severity from the quarter before to the last",
+        direction="raises_risk", chance="lowers_chance",
+    ),
+    _feature(
+        "severe_share_91d", SEVERE_TICKETS.over(QUARTER) / TICKETS.over(QUARTER), "severe tickets", "share",
         "share of tickets of high or urgent severity in the last 91 days", direction="raises_risk", chance="lowers_chance",
     ),
-    _feature(
-        "escalated_91d", ESCALATED.over(91), "escalations", "tickets", "tickets escalated in the last 91 days",
-        direction="raises_risk", chance="lowers_chance", monotone=True,
+    *_feature.over(
+        "escalated_{w}d", ESCALATED, "escalations", "tickets", "tickets escalated in the last {w} days",
+        direction="raises_risk", chance="lowers_chance", monotone=True, windows=OCCASIONAL,
     ),
     _feature(
         "open_tickets", OPEN.ever(), "open tickets", "tickets", "tickets open", direction="raises_risk",
         chance="lowers_chance",
     ),
     _feature(
-        "csat_182d", CSAT.over(182) / CSATS.over(182), "satisfaction with support", "of 5",
+        "open_severe_tickets", OPEN_SEVERE.ever(), "open tickets", "tickets", "open tickets of high or urgent severity",
+        direction="raises_risk", chance="lowers_chance",
+    ),
+    _feature(
+        "csat_182d", CSAT.over(HALF_YEAR) / CSATS.over(HALF_YEAR), "satisfaction with support", "of 5",
         "satisfaction with support over the last half-year", direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "sentiment_91d", SENTIMENT.over(91) / SENTIMENTS.over(91), "tone of tickets", "from -1 to 1",
+        "sentiment_91d", SENTIMENT.over(QUARTER) / SENTIMENTS.over(QUARTER), "tone of tickets", "from -1 to 1",
         "tone of the tickets of the last 91 days", direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "competitor_mentions_182d", COMPETITOR.over(182), "competitor", "tickets",
+        "competitor_mentions_182d", COMPETITOR.over(HALF_YEAR), "competitor", "tickets",
         "tickets that name a competitor in the last half-year", direction="raises_risk", chance="lowers_chance",
         monotone=True,
     ),
     _feature(
-        "resolution_hours_91d", RESOLUTION.over(91) / RESOLVED.over(91), "time to resolution", "hours",
-        "hours until a ticket is resolved, on average over the last 91 days", direction="raises_risk",
-        chance="lowers_chance",
+        "feature_requests_182d", FEATURE_REQUESTS.over(HALF_YEAR), "feature requests", "tickets",
+        "tickets that ask for a feature in the last half-year", direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "tickets_trend_28d", trend(TICKETS, 28, 91), "tickets", "ratio",
-        "tickets in the last 28 days against the nine weeks before", direction="raises_risk",
+        "resolution_hours_91d", RESOLUTION.over(QUARTER) / RESOLVED.over(QUARTER), "time to resolution", "hours",
+        "hours until a ticket is resolved, on average over the last 91 days", direction="raises_risk",
+        chance="lowers_chance",
     ),
 )

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 SCORED_AT = "2026-09-30"
+OWN_FEATURES = Path(__file__).resolve().parents[2] / "notebooks" / "examples" / "own-features.toml"
 QUICK = "every_days = 14\ntrials = 4\nresamples = 100\n"
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -27,17 +28,20 @@ class World:
     home: Path
     report: dict[str, Any]
     scores: Path
+    own_features: Path
 
 
 @pytest.fixture(scope="session")
 def renewcast() -> Command:
-    """Run `renewcast …` as a user does: another process, a home of its own."""
+    """Run `renewcast …` as a user does: another process, a home of its own, features of the company's own."""
 
-    def run(*arguments: str | Path, home: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str | Path, home: Path, expect: int = 0, features: Path = OWN_FEATURES
+    ) -> subprocess.CompletedProcess[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("RENEWCAST_", "MLFLOW_"))}
         done = subprocess.run(
             [sys.executable, "-m", "renewcast", *map(str, arguments)],
-            env=environment | {"RENEWCAST_HOME": str(home)},
+            env=environment | {"RENEWCAST_HOME": str(home), "RENEWCAST_FEATURES": str(features)},
             capture_output=True,
             text=True,
             timeout=500,
@@ -57,4 +61,4 @@ def world(renewcast: Command, tmp_path_factory: pytest.TempPathFactory) -> World
     (place / "quick.toml").write_text(QUICK)
     done = renewcast("train", signals, "--config", place / "quick.toml", "--json", home=home)
     renewcast("score", signals, "--as-of", SCORED_AT, "--out", scores, home=home)
-    return World(signals, place / "truth.parquet", home, json.loads(done.stdout), scores)
+    return World(signals, place / "truth.parquet", home, json.loads(done.stdout), scores, OWN_FEATURES)

@@ -21,6 +21,7 @@ import pytest
 
 from features.catalogue import CATALOGUE
 from features.clock import Grid, parse_instant
+from features.own import with_own
 from features.signals import open_signals
 from features.snapshot import snapshot
 from models.champion import load_champion
@@ -45,6 +46,30 @@ def test_training_reports_what_a_person_needs_to_judge_it(world: Any) -> None:
     assert windows["train"][1] < windows["calibration"][0] < windows["calibration"][1] < windows["test"][0]
     assert {gate["name"] for gate in churn["gates"]} >= {"no_leak", "enough_data", "beats_base_rate"}
     assert next(g for g in churn["gates"] if g["name"] == "no_leak")["passed"]
+
+
+def test_a_companys_own_features_are_trained_on_and_recorded(world: Any) -> None:
+    """All of this world was made with them; the service answers from snapshots that hold them."""
+    own = with_own(world.own_features)
+    assert world.report["catalogue_version"] == own.version != CATALOGUE.version
+    recorded = [file.read_text(encoding="utf-8") for file in world.home.rglob("features.toml")]
+    assert recorded == [world.own_features.read_text(encoding="utf-8")]
+    schemas = [json.loads(file.read_text()) for file in (world.home / "bundles").rglob("schema.json")]
+    used = [entry for schema in schemas for entry in schema["features"] if "definition" in entry]
+    assert {"own.exports_28d", "own.admins"} <= {entry["name"] for entry in used}
+    assert all(entry["definition"] == own[entry["name"]].definition for entry in used)
+    published = pq.read_schema(next((world.home / "snapshots").glob("*.parquet")))
+    assert published.names == ["account_id", "as_of", *own]
+
+
+def test_without_the_own_features_a_model_that_uses_them_is_refused(world: Any, renewcast: Any, tmp_path: Path) -> None:
+    empty = tmp_path / "none.toml"
+    empty.write_text("features = []\n", encoding="utf-8")
+    out = tmp_path / "scores.csv"
+    done = renewcast("score", world.signals, "--as-of", SCORED_AT, "--out", out, home=world.home, expect=2, features=empty)
+    assert "own.exports_28d is not in the catalogue" in done.stderr
+    assert "RENEWCAST_FEATURES" in done.stderr
+    assert not out.exists()
 
 
 def test_scores_have_the_columns_that_others_lean_on(world: Any) -> None:
@@ -92,7 +117,7 @@ def service(world: Any) -> Iterator[str]:
         port = probe.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-m", "renewcast", "serve", "--port", str(port)],
-        env=os.environ | {"RENEWCAST_HOME": str(world.home)},
+        env=os.environ | {"RENEWCAST_HOME": str(world.home), "RENEWCAST_FEATURES": str(world.own_features)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -140,9 +165,10 @@ def test_an_unknown_account_is_a_problem_of_status_404(service: str) -> None:
 def test_the_registered_model_answers_alike_in_an_environment_of_its_own(world: Any, tmp_path: Path) -> None:
     """Only what the model's own requirements list is installed there, and nothing of ours."""
     mlflow_uri = Home(world.home).tracking_uri
-    frame = snapshot(open_signals(world.signals, parse_instant(SCORED_AT)), Grid.single(parse_instant(SCORED_AT)))
+    own, at = with_own(world.own_features), parse_instant(SCORED_AT)
+    frame = snapshot(open_signals(world.signals, at), Grid.single(at), catalogue=own)
     frame.to_parquet(tmp_path / "snapshot.parquet")
-    champion = load_champion(Home(world.home))
+    champion = load_champion(Home(world.home), own)
     target, bundle = next(iter(champion.bundles.items()))
     get = (
         "import mlflow; mlflow.set_tracking_uri({uri!r}); "

@@ -35,6 +35,15 @@ def test_a_command_that_is_put_wrongly(renewcast: Any, tmp_path: Path, arguments
     assert "Usage" in done.stderr
 
 
+def test_a_file_of_own_features_that_is_broken(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
+    file, out, home = tmp_path / "mine.toml", tmp_path / "x.csv", tmp_path / "home"
+    file.write_text("[[features]]\nname = 'own.x'\ntable = 'use'\nmeasure = 'count'\nunit = 'x'\nwords = '{w}'\n", encoding="utf-8")
+    done = renewcast("snapshot", tiny, "--as-of", "2025-06-01", "--out", out, home=home, expect=2, features=file)
+    assert "mine.toml: feature own.x, key table: there is no table use" in done.stderr
+    renewcast("train", tiny, home=home, expect=2, features=tmp_path / "none.toml")
+    assert not out.exists()
+
+
 def test_a_date_that_is_none(renewcast: Any, tiny: Path, tmp_path: Path) -> None:
     done = renewcast("snapshot", tiny, "--as-of", "soon", "--out", tmp_path / "x.csv", home=tmp_path / "home", expect=2)
     assert "ISO 8601" in done.stderr

@@ -13,7 +13,8 @@ import pytest
 
 from features.catalogue import Catalogue
 from features.errors import BundleError, HomeError
-from models.bundle import Bundle, BundleParts, load_bundle, write_bundle
+from models.bundle import Bundle, BundleParts, load_bundle, schema_of, write_bundle
+from models.peers import Peers
 
 Parts = Callable[..., BundleParts]
 
@@ -144,6 +145,22 @@ def test_every_feature_that_differs_from_the_catalogue_is_named(bundle: Bundle, 
     assert "outcomes.nps_last is not in the catalogue" in caught.value.found
     assert "contract.arr is a number in the bundle and a category in the catalogue" in caught.value.found
     assert "contract.tenure_days is in days in the bundle and in weeks in the catalogue" in caught.value.found
+
+
+def test_a_feature_that_is_now_measured_otherwise_is_refused(
+    parts: Parts, peers: Peers, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    """A company may change what its own feature measures and keep its name."""
+
+    def defined(definition: str) -> Catalogue:
+        own = replace(catalogue["outcomes.nps_last"], definition=definition)
+        return Catalogue(tuple(own if f.name == own.name else f for f in catalogue.values()))
+
+    schema = schema_of(list(catalogue), {"contract.plan": ["basic", "pro", "team"]}, peers, defined("one"))
+    bundle = write_bundle(tmp_path / "3", parts(schema=schema), defined("one"))
+    for other in (catalogue, defined("another")):
+        with pytest.raises(BundleError, match=r"outcomes\.nps_last was measured otherwise"):
+            load_bundle(bundle.folder, catalogue=other)
 
 
 def test_a_rubric_of_unknown_signals_is_refused(parts: Parts, catalogue: Catalogue, tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ NAN = float("nan")
         (4.25, "of 5", "satisfaction", "4.2 of 5"),
         (2.0, "points", "change of the NPS answer", "+2"),
         (-2.0, "points", "change of the NPS answer", "-2"),
+        (3.0, "more tickets", "change in tickets", "+3"),
+        (-1.0, "more tickets", "change in tickets", "-1"),
         (-0.35, "from -1 to 1", "tone of the tickets", "-0.35"),
         ("pro", "", "plan", "pro"),
         (None, "", "plan", "not known"),

@@ -101,6 +101,21 @@ def test_missing_families_and_stale_feeds_are_told(make_signals: Made, small_cat
     assert found.history_days == pytest.approx(115)
 
 
+def test_a_feed_is_stale_by_its_own_rhythm(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
+    """A month of silence is long for orders of every week, and nothing for one of every half year."""
+    for every, stale in ((7, True), (180, False)):
+        orders = [{"account_id": "a0", "occurred_at": FIRST + timedelta(days=d), "amount": 1.0} for d in range(0, 700, every)]
+        start = [{"account_id": "a0", "started_at": FIRST, "arr": 1.0}]
+        last = FIRST + timedelta(days=max(range(0, 700, every)) + 30)
+        signals = make_signals(last, subscriptions=start, orders=orders)
+        as_ofs = [FIRST.replace(tzinfo=UTC) + timedelta(days=d) for d in range(7, 400, 7)]
+        keys = pd.DataFrame({"account_id": "a0", "as_of": pd.DatetimeIndex(as_ofs).as_unit("us")})
+        frame = keys.assign(**dict.fromkeys(small_catalogue, np.nan))
+        found = sufficiency(signals, frame, label(signals, keys), as_ofs, "churn", catalogue=small_catalogue)
+        assert found.stale_days == {"orders": pytest.approx(30)}
+        assert bool(found.notes) == stale
+
+
 def test_the_facts_are_plain_as_json(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
     found = facts(make_signals, small_catalogue, 600, 730, 0.05)
     told = json.loads(json.dumps(found.as_dict(), allow_nan=False))

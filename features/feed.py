@@ -1,0 +1,119 @@
+"""A feed: an event table too large to be copied. It is read where it lies, in parts, and rows sent again are found.
+
+Only the embedded engine knows feeds; others spread the work themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import ibis
+import numpy as np
+import pyarrow as pa
+
+from features.conform import conformed
+from features.contract import TABLES
+from features.engine import Backend, lay
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One event table, as a view ``signals_{name}`` that may hold an event several times.
+
+    Parameters
+    ----------
+    connection : the in-process DuckDB.
+    name : contract table.
+    cutoff : the view holds nothing at, or loaded at, this instant or later.
+    files : the Parquet files that it lies in, if it lies in any.
+    """
+
+    connection: Backend
+    name: str
+    cutoff: datetime
+    files: tuple[Path, ...] = ()
+
+    @property
+    def view(self) -> str:
+        """The view of all its rows before the cut-off."""
+        return f"signals_{self.name}"
+
+    @property
+    def part(self) -> str:
+        """The view of the part that is being worked on."""
+        return f"{self.view}_part"
+
+    def lay_view(self, given: ibis.Table, text: bool) -> None:
+        """Create the view over the table as given."""
+        rows = _known(given.select(**conformed(given, TABLES[self.name], text)))
+        limit = ibis.literal(self.cutoff.astimezone(UTC).replace(tzinfo=None))
+        self.connection.create_view(self.view, rows.filter(rows.known_at < limit), overwrite=True)
+
+    def of_files(self, files: Sequence[Path], ending: str) -> str:
+        """A view of the rows in ``files``, whatever their instants."""
+        raw = f"given_{self.name}_{ending}"
+        given = self.connection.read_parquet([str(file) for file in files], table_name=raw)
+        view = f"{self.view}_{ending}"
+        rows = _known(given.select(**conformed(given, TABLES[self.name], text=False)))
+        self.connection.create_view(view, rows, overwrite=True)
+        return view
+
+    def parts(self, view: str, rows: int) -> Iterator[tuple[str, datetime | None]]:
+        """Views that share ``view`` out, whole days each, about ``rows`` rows at a time, in the order of time; one is
+        there at a time. With each, the instant (UTC, without a zone) at which the next one begins; None for the last.
+        """
+        table, name = self.connection.table(view), self.part
+        edges = [None, *self._edges(view, rows), None]
+        for low, high in pairwise(edges):
+            part = table
+            if low is not None:
+                part = part.filter(part.occurred_at >= ibis.literal(low))
+            if high is not None:
+                part = part.filter(part.occurred_at < ibis.literal(high))
+            self.connection.create_view(name, part, overwrite=True)
+            yield name, high
+
+    def _edges(self, view: str, rows: int) -> list[datetime]:
+        """The midnights that cut the feed's time into equal spans, one for every ``rows`` rows."""
+        ((total, first, last),) = self.connection.con.execute(
+            f'SELECT count(*), min(occurred_at), max(occurred_at) FROM "{view}"'
+        ).fetchall()
+        parts = -(-total // rows)
+        cuts = [first + (last - first) * i / parts for i in range(1, parts)]
+        return sorted({cut.replace(hour=0, minute=0, second=0, microsecond=0) for cut in cuts})
+
+    def hashes(self, view: str) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+        """A number for each row of ``view``, the same for rows of one account and instant, sorted."""
+        found = self.connection.con.execute(f'SELECT hash(account_id, occurred_at) AS h FROM "{view}"')
+        return np.sort(found.to_arrow_table()["h"].to_numpy())
+
+    def of_hashes(self, view: str, hashes: np.ndarray[tuple[int], np.dtype[np.uint64]], ending: str) -> str:
+        """A table of the rows of ``view`` that bear one of ``hashes``."""
+        lay(self.connection, "signals_hashes", pa.table({"h": hashes}))
+        name = f"{self.view}_{ending}"
+        self.connection.con.execute(
+            f'CREATE OR REPLACE TEMP TABLE "{name}" AS SELECT * FROM "{view}" '
+            "WHERE hash(account_id, occurred_at) IN (SELECT h FROM signals_hashes)"
+        )
+        return name
+
+    def once(self, tables: Sequence[str]) -> str:
+        """A table of the events in ``tables``, each once, known since it first was."""
+        keys = ", ".join(c for c in TABLES[self.name].names if c != "loaded_at")
+        rows = " UNION ALL ".join(f'SELECT {keys}, known_at FROM "{table}"' for table in tables)
+        name = f"{self.view}_once"
+        self.connection.con.execute(
+            f'CREATE OR REPLACE TEMP TABLE "{name}" AS '
+            f"SELECT {keys}, min(known_at) AS known_at FROM ({rows}) GROUP BY {keys}"
+        )
+        return name
+
+
+def _known(table: ibis.Table) -> ibis.Table:
+    """A conformed event table with ``known_at`` in place of ``loaded_at``."""
+    arrived = ibis.greatest(table.occurred_at, ibis.coalesce(table.loaded_at, table.occurred_at))
+    return table.mutate(known_at=arrived).drop("loaded_at")

@@ -1,0 +1,185 @@
+"""Feed health: each table's span, silences, coverage and missing columns, and where a unit jumped.
+
+A source can keep the contract and still be wrong: a feed that stopped in spring, minutes that became seconds. Dates,
+shares and factors are told; values of customers never.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.clock import DAY_SECONDS
+from features.column_health import column_health
+from features.conform import fits, given_schema
+from features.contract import EVENT_TABLES, TABLES, Table
+from features.engine import errors, fetch, set_cutoff
+from features.feed_health import FeedHealth
+from features.feed_scan import measured, optional, per_day, totals
+from features.jumps import Jump, unit_jumps, volume_falls
+from features.levels import Floats
+from features.rhythm import Days, patience_days, silences
+from features.source import Source
+
+# Accounts come when they are won and plays are run when a team chooses to: no rhythm is owed.
+NO_RHYTHM = ("accounts", "interventions")
+
+
+@dataclass(frozen=True)
+class Feeds:
+    """The health of every feed of a source.
+
+    Parameters
+    ----------
+    end : the end of the data: given, or else the newest event (subscription or account, if there is none); None without
+        any row.
+    tables : by name, in the contract's order.
+    unread : tables whose rows could not be judged because their shape breaks the contract.
+    absent : tables of the contract that the source does not have.
+    """
+
+    end: datetime | None
+    tables: dict[str, FeedHealth]
+    unread: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The facts as plain JSON values."""
+        return {
+            "end": None if self.end is None else self.end.isoformat(),
+            "tables": {name: feed.as_dict() for name, feed in self.tables.items()},
+            "unread": list(self.unread),
+            "absent": list(self.absent),
+        }
+
+    def troubles(self) -> list[str]:
+        """Every feed's troubles."""
+        return [line for feed in self.tables.values() for line in feed.troubles()]
+
+    def notes(self) -> list[str]:
+        """Every feed's notes."""
+        return [line for feed in self.tables.values() for line in feed.notes()]
+
+    def with_kept(self, kept: Mapping[str, int]) -> Feeds:
+        """The same feeds, with the share of repeated rows.
+
+        Parameters
+        ----------
+        kept : rows by table that were left when each event was taken once (`features.signals.Signals.rows`).
+        """
+        return replace(self, tables={n: _with_kept(f, kept.get(n)) for n, f in self.tables.items()})
+
+
+def feed_health(source: Source, until: datetime | None = None) -> Feeds:
+    """Judge every table of ``source`` as a feed.
+
+    Parameters
+    ----------
+    source : the tables as given. Those whose shape breaks the contract (`features.check.check` names them) are passed
+        over.
+    until : the end of the data: rows at or after this instant are not looked at.
+    """
+    connection = source.connection
+    about = {n: (n, given_schema(source, n), n in source.text) for n in TABLES if n in source.tables}
+    sums: dict[str, dict[str, Any]] = {}
+    found: dict[str, FeedHealth] = {}
+    set_cutoff(connection, until)
+    for name, table in about.items():
+        if _readable(source, TABLES[name]):
+            with contextlib.suppress(*errors(connection)):
+                (sums[name],) = fetch(connection, totals, *table)
+    end = until or _end(sums)
+    # The newest row itself belongs to the data.
+    set_cutoff(connection, until or (end and end + timedelta(microseconds=1)))
+    accounts = sums["accounts"]["accounts"] if "accounts" in sums else None
+    for name, facts in sums.items():
+        with contextlib.suppress(*errors(connection)):
+            days = pd.DataFrame(fetch(connection, per_day, *about[name]))
+            found[name] = _health(source, TABLES[name], facts, days, end, accounts)
+    return Feeds(end, found, tuple(n for n in about if n not in found), tuple(n for n in TABLES if n not in about))
+
+
+def _readable(source: Source, table: Table) -> bool:
+    schema = source.tables[table.name].schema()
+    if any(c.required and c.name not in schema for c in table.columns):
+        return False
+    return table.name in source.text or all(fits(schema[c.name], c) for c in table.columns if c.name in schema)
+
+
+def _end(sums: Mapping[str, Mapping[str, Any]]) -> datetime | None:
+    """The newest event; without any, the newest subscription's or account's start."""
+    for names in (EVENT_TABLES, ("subscriptions", "accounts")):
+        known = [sums[n]["newest"] for n in names if n in sums and sums[n]["newest"] is not None]
+        if known:
+            return max(known).replace(tzinfo=UTC)  # type: ignore[no-any-return]
+    return None
+
+
+def _health(
+    source: Source,
+    table: Table,
+    sums: Mapping[str, Any],
+    kinds: pd.DataFrame,
+    end: datetime | None,
+    accounts: int | None,
+) -> FeedHealth:
+    kinds = kinds if len(kinds) else pd.DataFrame({"day": [], "rows": [], "of_kind": [], "to_come": []})
+    daily = kinds.drop(columns="of_kind").groupby("day", as_index=False).sum()
+    days = _days(daily)
+    first, last = (None if sums[k] is None else sums[k].replace(tzinfo=UTC) for k in ("first", "last"))
+    silent = max((end - last) / timedelta(days=1), 0.0) if end and last else 0.0
+    judged = table.name not in NO_RHYTHM
+    given = source.tables[table.name].columns
+    lags = float(sums.get("known_lag") or 0)
+    return FeedHealth(
+        table=table.name,
+        rows=int(daily["rows"].sum()),
+        first=first,
+        last=last,
+        days_with_rows=len(days),
+        silent_days=silent,
+        patience_days=patience_days(days) if judged else None,
+        accounts_share=sums["accounts"] / accounts if accounts else None,
+        day_late=float(sums["day_late"]) / lags if lags else None,
+        week_late=float(sums["week_late"]) / lags if lags else None,
+        worst_days=float(sums["worst_s"]) / DAY_SECONDS if lags else None,
+        to_come=int(daily["to_come"].sum()),
+        repeated_share=None,
+        columns=tuple(column_health(c, daily, c.name in given) for c in optional(table)),
+        silences=silences(days) if judged else (),
+        jumps=_jumps(table, kinds, daily),
+    )
+
+
+def _jumps(table: Table, kinds: pd.DataFrame, daily: pd.DataFrame) -> tuple[Jump, ...]:
+    found: list[Jump] = []
+    for column in measured(table):
+        if f"values_{column.name}" in kinds:
+            for kind, rows in kinds.groupby("of_kind", dropna=False):
+                held = rows[rows[f"values_{column.name}"] > 0]
+                told = None if pd.isna(kind) else str(kind)
+                found += unit_jumps(table.name, column.name, told, *_columns(held, column.name))
+    if table.event:
+        found += volume_falls(table.name, _days(daily), daily["rows"].to_numpy(dtype=np.float64))
+    return tuple(found)
+
+
+def _columns(rows: pd.DataFrame, name: str) -> tuple[Days, Floats, Floats]:
+    counts, logs = (rows[f"{what}_{name}"].to_numpy(dtype=np.float64) for what in ("values", "logs"))
+    return _days(rows), counts, logs
+
+
+def _days(rows: pd.DataFrame) -> Days:
+    return rows["day"].to_numpy(dtype=np.int64)
+
+
+def _with_kept(feed: FeedHealth, kept: int | None) -> FeedHealth:
+    if kept is None or not feed.rows:
+        return feed
+    return replace(feed, repeated_share=max(feed.rows - feed.to_come - kept, 0) / feed.rows)

@@ -1,0 +1,186 @@
+"""Reading a PostgreSQL database: the contract's columns of its tables, copied into the embedded engine.
+
+Everything is read in one read-only transaction, so the tables are of one instant. A password is in no message.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import ibis
+import pyarrow as pa
+
+from features.contract import TABLES
+from features.errors import SignalsError
+
+SCHEMES = ("postgresql", "postgres")
+FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+ROWS_AT_ONCE = 100_000
+"""Rows of a table that are in flight at a time."""
+PATIENCE = "10"
+"""Seconds to wait for the server, unless the address says otherwise (``connect_timeout``)."""
+
+# Tables, their partitioned parents, views, materialised views and foreign tables.
+_KINDS = ("r", "p", "v", "m", "f")
+# What the client or the server says, told in words of ours: theirs may quote the address.
+_SILENT = "refused|timeout|timed out|translate host|not known|no route|unreachable|no such file|closed the connection"
+_REFUSALS = {
+    r"authentication failed|no password supplied|pg_hba|role .* does not exist": "the user or the password",
+    r"database .* does not exist": "the database: there is none of that name",
+}
+
+
+def masked(address: str) -> str:
+    """The address without its password, and without any option but the schema.
+
+    Raises
+    ------
+    SignalsError
+        If the address cannot be understood; it is not repeated then.
+    """
+    try:
+        parts = urlsplit(address)
+        host, port, user = parts.hostname or "", parts.port, parts.username
+        options = dict(parse_qsl(parts.query))
+    except ValueError:
+        raise _unreadable() from None
+    # A password with a slash, unescaped, would end up in the path.
+    if "@" in parts.path or parts.fragment:
+        raise _unreadable()
+    place = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+    whom = f"{user}{':***' if parts.password else ''}@" if user else ""
+    schema = urlencode({"schema": options["schema"]}) if "schema" in options else ""
+    return urlunsplit((parts.scheme, whom + place, parts.path, schema, ""))
+
+
+def _unreadable() -> SignalsError:
+    return SignalsError(
+        "a PostgreSQL address that cannot be read",
+        f"{FORM}, with ?schema=NAME if it is not the default one",
+        "write / @ : # % within the user or the password as %2F %40 %3A %23 %25",
+    )
+
+
+def read_postgres(address: str, connection: Any) -> dict[str, ibis.Table]:
+    """Copy the tables and views of the contract from the database at ``address`` into ``connection``, an embedded
+    DuckDB, as ``given_{name}``; the columns that the contract does not have stay where they are.
+
+    Raises
+    ------
+    SignalsError
+        If the driver is missing, the server cannot be reached, refuses, or has no such database or schema, or a table
+        cannot be read.
+    """
+    told = masked(address)
+    try:
+        import psycopg
+    except ImportError:
+        raise SignalsError(
+            "the driver for PostgreSQL is not installed", "psycopg", "pip install 'renewcast[postgres]'"
+        ) from None
+    server, schema = _connected(psycopg, address, told)
+    try:
+        with server:
+            source = ibis.postgres.from_connection(server)
+            with server.transaction():
+                schema = _found_schema(server, schema, told)
+                names = _names(server, schema)
+                return {name: _copy(source, schema, name, connection, told) for name in names}
+    except psycopg.Error:
+        raise SignalsError(
+            f"the connection to {told} was lost or refused while it was read", "a server that goes on answering"
+        ) from None
+
+
+def _connected(psycopg: Any, address: str, told: str) -> tuple[Any, str]:
+    """A connection that only reads, all at one instant; and the schema that the address names, if it does."""
+    parts = urlsplit(address)
+    schema = dict(parse_qsl(parts.query)).get("schema", "")
+    # The rest of the address is the driver's to read.
+    others = "&".join(option for option in parts.query.split("&") if not option.startswith("schema="))
+    plain = urlunsplit(parts._replace(query=others))
+    try:
+        given = psycopg.conninfo.conninfo_to_dict(plain)
+        server = psycopg.connect(**({"connect_timeout": PATIENCE, "application_name": "renewcast"} | given))
+    except psycopg.ProgrammingError:
+        raise _unreadable() from None
+    except psycopg.OperationalError as error:
+        said = str(error)
+        for pattern, what in _REFUSALS.items():
+            if re.search(pattern, said):
+                raise SignalsError(f"the server of {told} refuses {what}", FORM, "mend the address") from None
+        if re.search(_SILENT, said, re.IGNORECASE):
+            raise SignalsError(
+                f"no PostgreSQL server answers at {told}", FORM, "check the host and the port, and that the server runs"
+            ) from None
+        raise SignalsError(
+            f"the server of {told} refuses the connection", FORM, "look into the server's log, which says why"
+        ) from None
+    server.read_only = True
+    server.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    return server, schema
+
+
+def _found_schema(server: Any, schema: str, told: str) -> str:
+    """The schema to read: the one named, or else the user's first."""
+    if not schema:
+        (found,) = server.execute("SELECT current_schema()").fetchone()
+        return str(found or "public")
+    if not server.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone():
+        rows = server.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)' ORDER BY 1"
+        )
+        raise SignalsError(
+            f"{told}: there is no schema {schema}", "one of " + ", ".join(name for (name,) in rows), "mend ?schema="
+        )
+    return schema
+
+
+def _names(server: Any, schema: str) -> list[str]:
+    rows = server.execute(
+        "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND c.relname = ANY(%s) AND c.relkind = ANY(%s)",
+        (schema, list(TABLES), list(_KINDS)),
+    )
+    held = {name for (name,) in rows}
+    return [name for name in TABLES if name in held]
+
+
+def _copy(source: Any, schema: str, name: str, connection: Any, told: str) -> ibis.Table:
+    """Copy one table, some rows at a time: neither side ever holds all of them."""
+    import psycopg
+
+    table = source.table(name, database=schema)
+    wanted = table.select(**{c: _plain(table[c]) for c in table.columns if c in TABLES[name].names})
+    into, rows_as = f"given_{name}", wanted.schema().as_struct().to_pyarrow()
+    connection.create_table(into, schema=wanted.schema(), temp=True)
+    try:
+        with source.con.cursor(name=into, binary=True) as cursor:
+            cursor.execute(source.compile(wanted))
+            while rows := cursor.fetchmany(ROWS_AT_ONCE):
+                batch = pa.RecordBatch.from_struct_array(pa.array(rows, type=rows_as))
+                connection.insert(into, pa.Table.from_batches([batch]))
+    except psycopg.errors.InsufficientPrivilege:
+        raise SignalsError(
+            f"{told}: the user may not read {schema}.{name}",
+            "the right to SELECT from it",
+            "grant it, or rename the table",
+        ) from None
+    except (psycopg.Error, pa.ArrowInvalid):
+        # What could not be read is in their messages.
+        raise SignalsError(
+            f"{told}: the rows of {schema}.{name} cannot be read",
+            "values that a file could hold: dates of the years 1 to 9999, none of them infinity",
+        ) from None
+    return connection.table(into)
+
+
+def _plain(column: ibis.Value) -> ibis.Value:
+    """The column in a type that a file could hold: numerics as floats, or whole numbers; UUIDs and enumerations as
+    text."""
+    kind = column.type()
+    if kind.is_decimal():
+        return column.cast("int64" if kind.scale == 0 else "float64")
+    return column.cast("string") if kind.is_uuid() or kind.is_unknown() else column

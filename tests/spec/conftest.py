@@ -1,0 +1,51 @@
+"""The specs, read once; their reader and their renderer, which tests take as fixtures.
+
+Test folders are no packages here, so the two modules beside this one are loaded by their path.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+def _beside(name: str) -> ModuleType:
+    path = Path(__file__).resolve().parent / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"renewcast_spec_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their own module up by name.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+TABLES, RENDER = _beside("tables"), _beside("render")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes ``case`` runs for every case of every topic."""
+    if "case" in metafunc.fixturenames:
+        cases = [case for topic in TABLES.read_topics() for case in topic.cases]
+        # Strict: a case that has come to hold must lose its mark, and then guards like the others.
+        marks = [[pytest.mark.xfail(reason=c.not_yet, strict=True, raises=AssertionError)] if c.not_yet else [] for c in cases]
+        metafunc.parametrize(
+            "case", [pytest.param(c, id=c.id, marks=m) for c, m in zip(cases, marks, strict=True)]
+        )
+
+
+@pytest.fixture(scope="session")
+def tables() -> ModuleType:
+    """The reader of specs."""
+    return TABLES
+
+
+@pytest.fixture(scope="session")
+def render() -> ModuleType:
+    """The renderer of specs."""
+    return RENDER

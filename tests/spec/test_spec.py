@@ -1,0 +1,105 @@
+"""Every spec holds, and the page that shows them is up to date."""
+
+from __future__ import annotations
+
+import math
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from features.clock import parse_instant
+from features.signals import read_signals
+from features.snapshot import snapshot
+from features.source import from_tables
+
+
+def _computed(tables: ModuleType, case: Any) -> pd.DataFrame:
+    options = {name: None if v == tables.NULL else parse_instant(v) for name, v in case.options.items()}
+    signals = read_signals(from_tables(case.source(), case.id, text=True), **options)
+    frame = snapshot(signals, case.grid())
+    signals.close()
+    return frame
+
+
+def _differences(tables: ModuleType, case: Any, frame: pd.DataFrame) -> list[str]:
+    """In words, wherever the snapshot is not what the case expects."""
+    keys = zip(frame["account_id"], (t.isoformat() for t in frame["as_of"]), strict=True)
+    got = dict(zip(keys, frame.to_dict("records"), strict=True))
+    found = []
+    for key, values in tables.expected_rows(case):
+        name, row = " at ".join(key), got.pop(key, None)
+        if (row is None) != (values is None):
+            found.append(f"{name}: {'no row' if row is None else 'a row'} where {'one' if row is None else 'none'} is expected")
+        for feature, value in (values or {}).items() if row is not None else ():
+            if not _same(row[feature], value):
+                found.append(f"{name}: {feature} is {row[feature]}, expected {'unknown' if value is None else value}")
+    return found + [f"{' at '.join(key)}: a row that the case does not show" for key in got]
+
+
+def _same(got: Any, expected: float | str | None) -> bool:
+    if expected is None or pd.isna(got):
+        return expected is None and bool(pd.isna(got))
+    return bool(got == expected) if isinstance(expected, str) else math.isclose(got, expected, rel_tol=1e-12, abs_tol=1e-12)
+
+
+def test_the_spec_holds(tables: ModuleType, case: Any) -> None:
+    found = _differences(tables, case, _computed(tables, case))
+    assert not found, f"{case.prose}\n" + "\n".join(found)
+
+
+def test_the_page_shows_the_specs_as_they_are(tables: ModuleType, render: ModuleType) -> None:
+    wanted = render.page(tables.read_topics(), tables.HOW_TO_READ)
+    checked_in = render.PAGE.read_text(encoding="utf-8") if render.PAGE.exists() else ""
+    # Not compared inside the assertion: its report would be two whole pages.
+    same = checked_in == wanted
+    assert same, f"{render.PAGE.name} is not what the specs say; write it anew with `{render.REGENERATE}`"
+
+
+CASE = """\
+# T
+
+## C
+
+Says so.
+
+```accounts
+account_id
+----------
+a
+b
+```
+
+```snapshot
+account_id | as_of      | contract.arr | contract.plan | contract.seats
+-----------+------------+--------------+---------------+---------------
+a          | 2024-03-08 | 1200         | ?             | ?
+b          | 2024-03-08 | 1200         | ?             | ?
+```
+"""
+SHOWN = "a          | 2024-03-08 | 1200         | ?             | ?"
+
+
+@pytest.fixture(scope="module")
+def two_accounts(tables: ModuleType) -> pd.DataFrame:
+    return _computed(tables, tables.read_topic("t", CASE).cases[0])
+
+
+@pytest.mark.parametrize(
+    ("row", "difference"),
+    [
+        (SHOWN, None),
+        ("a | 2024-03-08 | 1201 | ? | ?", "contract.arr is 1200.0, expected 1201.0"),
+        ("a | 2024-03-08 | ? | ? | ?", "contract.arr is 1200.0, expected unknown"),
+        ("a | 2024-03-08 | 1200 | pro | ?", "contract.plan is None, expected pro"),
+        ("a | 2024-03-08 | 1200 | ? | 0", "contract.seats is nan, expected 0.0"),
+        ("a | 2024-03-08 | absent | absent | absent", "a row where none is expected"),
+        ("a | 2024-03-07 | 1200 | ? | ?", "no row where one is expected"),
+        ("", "a row that the case does not show"),
+    ],
+)
+def test_a_snapshot_that_differs_is_told(tables: ModuleType, two_accounts: pd.DataFrame, row: str, difference: str | None) -> None:
+    (case,) = tables.read_topic("t", CASE.replace(SHOWN, row)).cases
+    found = "\n".join(_differences(tables, case, two_accounts))
+    assert difference in found if difference else not found

@@ -1,0 +1,69 @@
+"""The part of a portfolio that a leak check rebuilds: some accounts at a few dates. Its cost does not grow with the
+data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from zlib import crc32
+
+import pyarrow as pa
+
+from features.clock import WEEK_DAYS, Grid, midnight
+from features.contract import TABLES
+from features.signals import Signals
+
+ACCOUNTS = 200
+"""Accounts that are rebuilt at most."""
+ROWS = 30_000
+"""Rows of a table that are read at most, about: of larger ones, every so-manieth by a hash of account and instant.
+What is compared are rebuilds of the same rows, so that rows may be missing."""
+DATES = 6
+"""Dates that are rebuilt at most."""
+
+Tables = dict[str, pa.Table]
+"""Rows by contract table, in the contract's columns and types; instants are microseconds without a zone, in UTC."""
+
+
+def sampled_accounts(
+    accounts: Collection[str], churned: Collection[str], seed: int, at_most: int = ACCOUNTS
+) -> list[str]:
+    """Up to ``at_most`` of ``accounts``, in order; the same for the same seed, whatever the order given.
+
+    Half of them are ``churned`` where there are so many: leaks are found where things have come to an end.
+    """
+
+    def drawn(account: str) -> tuple[int, str]:
+        return crc32(f"{seed}:{account}".encode()), account
+
+    ended = sorted(set(churned) & set(accounts), key=drawn)
+    others = sorted(set(accounts) - set(churned), key=drawn)
+    some = max(at_most // 2, at_most - len(others))
+    return sorted([*ended[:some], *others[: at_most - min(some, len(ended))]])
+
+
+def sampled_tables(signals: Signals, accounts: Collection[str], rows: int = ROWS) -> Tables:
+    """The rows of ``accounts``, one filtered scan (and one count) per table.
+
+    ``loaded_at`` is the instant from which each row was known, in every event table.
+    """
+    found: Tables = {}
+    for name, table in signals.tables.items():
+        contract = TABLES[name]
+        some = table.filter(table.account_id.isin(list(accounts)))
+        if contract.event:
+            some = some.rename(loaded_at="known_at")
+        if (many := int(some.count().to_pyarrow().as_py())) > rows and name != "accounts":
+            key = some.account_id.concat(some[contract.at].cast("string"))
+            some = some.filter(key.hash() % -(-many // rows) == 0)
+        found[name] = some.select(*contract.names).to_pyarrow()
+    return found
+
+
+def spread_dates(first: datetime, last: datetime, at_most: int = DATES) -> Grid:
+    """Up to ``at_most`` dates that end at the midnight at or before ``last`` and go back to about ``first``, whole
+    weeks apart."""
+    end = midnight(last)
+    span = max((end - first) // timedelta(days=1), 0)
+    step = max(-(-span // ((at_most - 1) * WEEK_DAYS)), 1) * WEEK_DAYS
+    return Grid.ending(end, min(first, end), step)
