@@ -71,7 +71,7 @@ def simulate(
 def check(signals: Signals, engine: Engine = "duckdb", as_json: AsJson = False) -> None:
     """Hold signals against the data contract, and say whether there is enough of them to train on."""
     from features.check import check as hold
-    from features.feeds import feed_health
+    from features.health.feeds import feed_health
     from features.source import open_source
     from training.check_report import print_check
     from training.config import TrainConfig
@@ -118,7 +118,7 @@ def leakcheck(
     """Look for leaks: snapshots that change with what comes later, features that know the outcome. Exit code 1 if any
     is found. Every training does the same."""
     from features.clock import parse_instant
-    from features.own import current_catalogue
+    from features.own.current import current_catalogue
     from training.leakcheck import leakcheck as look
     from training.leakcheck_print import print_leaks
 
@@ -147,7 +147,7 @@ def snapshot(
 ) -> None:
     """Write the features of every active account as of a date (or a grid of dates)."""
     from features.clock import Grid, parse_instant
-    from features.own import current_catalogue
+    from features.own.current import current_catalogue
     from features.signals import open_signals
     from features.snapshot import snapshot as build
     from models.frames import suffix_of, write_frame
@@ -179,7 +179,7 @@ def list_features(
 ) -> None:
     """List every feature: what it says, its unit, and how it goes with churn and expansion."""
     from features.dictionary import markdown, tables
-    from features.own import current_catalogue
+    from features.own.current import current_catalogue
 
     catalogue = current_catalogue()
     if as_json:

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from features.clock import DAY_SECONDS, Grid, seconds
 from features.engine import collect, lay
 from features.feed import Feed
-from features.kept import Crowd, Kept
-from features.lots import Lot, lots_of
+from features.kept.lots import Lot, lots_of
+from features.kept.state import Crowd, Kept
 from features.measures import ActiveDays, Count, Distinct, Sum
 from features.rollup import FEW, Gathering, Need, Pass, Starts, few_table, keys_of, passes, rolled_up
 from features.signals import Signals

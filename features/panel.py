@@ -14,7 +14,7 @@ from features.engine import DATES, GRID, collect, contract_table
 from features.families import orders
 from features.measures import FIXED_POINT, Columns, column_name
 from features.rollup import fixed, instant_seconds
-from features.running import Board, Ints
+from features.running.board import Board, Ints
 from features.signals import Signals
 
 Values = np.ndarray[Any, np.dtype[Any]]

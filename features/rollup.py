@@ -2,8 +2,8 @@
 
 A bucket is a span of whole days that no window's edge and no date of the grid cuts through, a week as a rule. Rows are
 grouped by account, by the bucket in which they became *known*, and by the bucket in which they *happened*: nothing else
-about their instants matters to any snapshot of the grid, late rows included. What follows (`features.running`) works on
-buckets only. All sums are over whole numbers: the same for any order of rows, on any engine.
+about their instants matters to any snapshot of the grid, late rows included. What follows (`features.running`)
+works on buckets only. All sums are over whole numbers: the same for any order of rows, on any engine.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from features.contract import EVENT_TABLES, TABLES, Column, Table, known_column
 from features.engine import CUTOFF, Backend, contract_table, embedded, fetch, set_cutoff, store
 from features.errors import SignalsError
 from features.feed import Feed
-from features.kept_checks import check_new
+from features.kept.checks import check_new
 from features.source import DUCKDB, Source, open_source
 
 COPIED_UP_TO = 1_000_000

@@ -19,7 +19,8 @@ from features.engine import lay, threads
 from features.feature import Feature
 from features.panel import accounts_of, by_contract, by_orders, needed_of_orders, panel_columns
 from features.rollup import Need, Pass
-from features.running import Board, Values, columns_of, feed_starts
+from features.running.board import Board, Values
+from features.running.columns import columns_of, feed_starts
 from features.signals import Progress, Signals, silent
 
 SIDE_BY_SIDE = 500_000
@@ -44,7 +45,7 @@ def snapshot(
     horizon_days : without subscriptions, an account is active if it ordered within so many days before the date.
     catalogue : the features to compute.
     kept : a folder in which the roll-ups of large feeds are kept, so that next time only new files are read (see
-        `features.kept`); None keeps nothing. It changes no result.
+        `features.kept.state`); None keeps nothing. It changes no result.
     progress : told how far the work is.
 
     Returns

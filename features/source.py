@@ -56,7 +56,7 @@ class Source:
 
     @contextmanager
     def narrowed(self, name: str, files: Sequence[Path] | None) -> Iterator[bool]:
-        """Within the block table ``name`` is what lies in ``files`` (None: all it is); tells whether that is anything."""
+        """Within the block ``name`` is what lies in ``files`` (None: all of it); tells if there is anything to see."""
         if files is None or not files:
             yield files is None
             return

@@ -134,14 +134,15 @@ def assess(
     peers : what to compare with, for accounts that come alone (`Champion.peers`). Without it the rows are taken for the
         whole portfolio and compared with each other.
     feeds : the newest event known of each table, UTC; a table whose newest is over 14 days old is warned of.
-    catalogue : the features; the deployment's if not given (`features.own.current_catalogue`).
+    catalogue : the features; the deployment's if not given (`features.own.current.current_catalogue`).
 
     Raises
     ------
     BadRequest : no rows, several as_ofs, an account twice, or a column that cannot be read.
     """
     if catalogue is None:
-        from features.own import current_catalogue  # Not at import: the catalogue brings the query engine with it.
+        # Not at import: the catalogue brings the query engine with it.
+        from features.own.current import current_catalogue
 
         catalogue = current_catalogue()
     _check(frame)

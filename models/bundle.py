@@ -195,7 +195,8 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
         differs.
     """
     if catalogue is None:
-        from features.own import current_catalogue  # Not at import: the catalogue brings the query engine with it.
+        # Not at import: the catalogue brings the query engine with it.
+        from features.own.current import current_catalogue
 
         catalogue = current_catalogue()
     _check_names(folder)

@@ -226,7 +226,8 @@ def load_rubric(name_or_path: str | Path = DEFAULT_RUBRIC, catalogue: Mapping[st
 def rubric_from_text(text: str, file: str, catalogue: Mapping[str, Feature] | None = None) -> Rubric:
     """The same from TOML text; ``file`` names it in messages."""
     if catalogue is None:
-        from features.own import current_catalogue  # Not at import: the catalogue brings the query engine with it.
+        # Not at import: the catalogue brings the query engine with it.
+        from features.own.current import current_catalogue
 
         catalogue = current_catalogue()
     numbers = {name for name, feature in catalogue.items() if feature.kind == "number"}

@@ -14,7 +14,7 @@ import ibis
 from features.clock import Grid
 from features.contract import EVENT_TABLES
 from features.errors import BadRequest
-from features.own import current_catalogue
+from features.own.current import current_catalogue
 from features.signals import Progress, Signals, silent
 from features.snapshot import snapshot
 from models.answer import instant_words

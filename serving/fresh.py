@@ -15,7 +15,7 @@ from features.check import check
 from features.clock import Grid
 from features.contract import TABLES, Column
 from features.errors import SignalsError
-from features.own import current_catalogue
+from features.own.current import current_catalogue
 from features.signals import read_signals
 from features.snapshot import snapshot
 from features.source import Source, from_tables

@@ -21,7 +21,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from features.catalogue import KEYS, Catalogue
 from features.errors import HomeError, UnknownSnapshot
-from features.own import current_catalogue
+from features.own.current import current_catalogue
 from models.answer import instant_words
 from models.atomic import new_file
 from models.home import Home

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from features.check import CheckReport
-from features.feed_health import FeedHealth
-from features.feeds import Feeds
+from features.health.feed import FeedHealth
+from features.health.feeds import Feeds
 from models.targets import TARGETS
 from training.enough import Enough
 from training.horizons import Available

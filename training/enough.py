@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from features.clock import Grid
-from features.own import current_catalogue
+from features.own.current import current_catalogue
 from features.signals import Progress, Signals, read_signals, silent
 from features.snapshot import snapshot
 from features.source import Source

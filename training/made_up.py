@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -68,8 +67,8 @@ def _some(values: pa.Array, rng: np.random.Generator) -> pa.Array:
 
 
 def micros(instant: datetime) -> int:
-    """Microseconds since 1970."""
-    return int(pd.Timestamp(instant).as_unit("us").value)
+    """Microseconds from 1970 to an instant with a zone."""
+    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def instants_us(column: pa.ChunkedArray, unknown: int) -> Ints:

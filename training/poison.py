@@ -136,21 +136,23 @@ def _filled_in(contract: Table, before: pa.Table, like: pa.Table, at: int, rng: 
         same = [c.name for c in contract.columns if c.known_from is None and c.name != "loaded_at"]
         group = before.select(same).to_pandas().groupby(same, dropna=False, sort=False).ngroup().to_numpy(np.int64)
         groups = int(group.max()) + 1 if len(group) else 0
-        # Most of what is open comes to an end soon after the date.
-        ends = as_instants(at + _delays(groups, rng) // 4).take(pa.array(group))
+        # Half of what is open comes to an end soon after the date, half never does.
+        never = rng.random(groups) < 0.5
+        ends = pa.array(at + _delays(groups, rng) // 4, pa.timestamp("us"), mask=never).take(pa.array(group))
         for column in (c for c in contract.columns if c.known_from == end):
-            values = (
-                ends if column.name == end else any_values(contract, column, like, groups, rng).take(pa.array(group))
-            )
+            values = ends
+            if column.name != end:
+                some = any_values(contract, column, like, groups, rng)
+                values = pc.if_else(pa.array(never), None, some).take(pa.array(group))
             before = with_column(before, column.name, pc.if_else(pa.array(still_open), values, before[column.name]))
     return before
 
 
 def _sent_again(contract: Table, before: pa.Table, like: pa.Table, at: int, rng: np.random.Generator) -> list[pa.Table]:
-    """Rows still open at the date that arrive once more after it, and now say that they ended before it."""
+    """Half of the rows still open at the date arrive once more after it, and now say that they ended before it."""
     found = []
     for end in _ends(contract) if "loaded_at" in contract.names else ():
-        rows = before.filter(pa.array(~_before(before, end, at)))
+        rows = before.filter(pa.array(~_before(before, end, at) & (rng.random(len(before)) < 0.5)))
         began = instants_us(rows[contract.at], 0)
         rows = with_column(rows, "loaded_at", as_instants(at + _delays(len(rows), rng)))
         for column in (c for c in contract.columns if c.known_from == end):

@@ -14,8 +14,8 @@ import pandas as pd
 from features.catalogue import CATALOGUE, Catalogue
 from features.contract import EVENT_TABLES
 from features.errors import InsufficientData
-from features.feeds import NO_RHYTHM
-from features.rhythm import patience_days
+from features.health.feeds import NO_RHYTHM
+from features.health.rhythm import patience_days
 from features.signals import Signals
 from models.targets import Target
 from training.split import Split, split

@@ -13,7 +13,7 @@ import numpy as np
 
 from features.clock import show
 from features.errors import InsufficientData
-from features.own import current_catalogue
+from features.own.current import current_catalogue
 from features.signals import Progress, silent
 from features.source import DUCKDB
 from models.bundle import Bundle

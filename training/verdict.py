@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from features.feeds import Feeds
+from features.health.feeds import Feeds
 from models.targets import TARGETS, Target
 from training.enough import Enough
 from training.sufficiency import MINIMUM_ACCOUNTS

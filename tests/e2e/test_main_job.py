@@ -21,7 +21,7 @@ import pytest
 
 from features.catalogue import CATALOGUE
 from features.clock import Grid, parse_instant
-from features.own import with_own
+from features.own.current import with_own
 from features.signals import open_signals
 from features.snapshot import snapshot
 from models.champion import load_champion

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.column_health import column_health
 from features.contract import TABLES
+from features.health.column import column_health
 
 FIRST = (date(2025, 1, 1) - date(1970, 1, 1)).days
 MINUTES, USER, RESULT = TABLES["usage"]["minutes"], TABLES["usage"]["user_id"], TABLES["interventions"]["result"]

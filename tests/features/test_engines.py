@@ -22,7 +22,7 @@ from features.conform import conformed, given_schema, given_table
 from features.contract import TABLES
 from features.engine import collect
 from features.errors import BadRequest, SignalsError
-from features.feeds import feed_health
+from features.health.feeds import feed_health
 from features.signals import open_signals, read_signals
 from features.snapshot import snapshot
 from features.source import open_source

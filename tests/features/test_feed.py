@@ -59,7 +59,7 @@ _rows = st.lists(
     max_size=30,
 )
 _quiet = settings(
-    max_examples=10,
+    max_examples=6,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -12,8 +12,8 @@ import pyarrow.csv as pc
 import pytest
 
 from features.check import check
-from features.feed_health import FeedHealth
-from features.feeds import Feeds, feed_health
+from features.health.feed import FeedHealth
+from features.health.feeds import Feeds, feed_health
 from features.signals import read_signals
 from features.source import from_tables, open_source
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.jumps import Jump, unit_jumps, volume_falls
-from features.levels import Floats
-from features.rhythm import Days
+from features.health.jumps import Jump, unit_jumps, volume_falls
+from features.health.levels import Floats
+from features.health.rhythm import Days
 
 MONDAY = (date(2025, 6, 2) - date(1970, 1, 1)).days
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.levels import LEAST_PERIODS, Floats, level_changes
+from features.health.levels import LEAST_PERIODS, Floats, level_changes
 
 
 def _levels(*runs: tuple[int, float]) -> Floats:

@@ -13,7 +13,7 @@ import pytest
 from features.catalogue import CATALOGUE, Catalogue
 from features.clock import Grid
 from features.errors import BadRequest
-from features.own import current_catalogue, with_own
+from features.own.current import current_catalogue, with_own
 from features.snapshot import snapshot
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "notebooks" / "examples" / "own-features.toml"

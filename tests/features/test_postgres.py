@@ -90,7 +90,7 @@ def test_the_origin_holds_no_password(postgres: Any, guarded: None) -> None:
         ({"password": "wrong-secret"}, "refuses the user or the password"),
         ({"user": "nobody", "password": "wrong-secret"}, "refuses the user or the password"),
         ({"database": "nowhere"}, "none of that name"),
-        ({"schema": "cmr"}, "there is no schema cmr\nExpected: one of crm, empty"),
+        ({"schema": "cmr"}, "there is no schema cmr\nExpected: one of "),
         ({"schema": "empty"}, "no table of the data contract"),
     ],
     ids=str,

@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from features.rhythm import LEAST_PATIENCE_DAYS, Silence, day_of, patience_days, silences
+from features.health.rhythm import LEAST_PATIENCE_DAYS, Silence, day_of, patience_days, silences
 
 DAILY, WEEKLY, YEARLY = np.arange(0, 700), np.arange(0, 700, 7), np.arange(0, 4000, 365)
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from features.check import check
-from features.feeds import feed_health
+from features.health.feeds import feed_health
 from features.source import from_tables
 from training.check_report import print_check
 from training.enough import how_much

@@ -59,7 +59,7 @@ def world() -> Rows:
             rows["usage"].append({"account_id": account, "occurred_at": at.isoformat(), "user_id": f"u{day % 3}"})
             if (day + i) % 5 == 0:
                 ticket = {"account_id": account, "ticket_id": f"{i}-{day}", "severity": "low", "occurred_at": at.isoformat()}
-                rows["support"].append(ticket | {"resolved_at": (at + (3 + day % 30) * DAY).isoformat(), "csat": 4.0})
+                rows["support"].append(ticket | {"resolved_at": (at + (3 + day % 30) * DAY).isoformat(), "csat": 1.0 + day // 20 % 5})
             if (day + i) % 7 == 0:
                 bill = {"account_id": account, "kind": ["payment_failed", "invoice_paid"][(day + i) // 7 % 2]}
                 rows["billing"].append(bill | {"occurred_at": at.isoformat(), "loaded_at": (at + DAY).isoformat()})
@@ -144,7 +144,9 @@ def test_rows_dated_back_and_loaded_later_are_told_of_and_used_by_no_snapshot(wo
     assert report.ok
     (note,) = report.notes
     assert (note.check, note.subject, note.severity) == ("arrival", "billing", "note")
-    assert f"billing: {CHURNED * 30:,} rows are dated in the 90 days before" in note.words
+    assert "rows are dated in the 90 days before their account's churn and were loaded after it" in note.words
+    told = next(a for a in report.arrivals if a["table"] == "billing")
+    assert told["after"] >= CHURNED * 30 > 100 * told["expected"]
     assert plain.notes == ()
 
 

@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from features.feed_health import FeedHealth
-from features.feeds import Feeds
-from features.jumps import Jump
+from features.health.feed import FeedHealth
+from features.health.feeds import Feeds
+from features.health.jumps import Jump
 from models.targets import TARGETS
 from training.enough import Enough
 from training.horizons import Available, Horizon

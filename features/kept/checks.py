@@ -10,8 +10,8 @@ from pathlib import Path
 
 from features.check import CheckReport, check
 from features.contract import TABLES
-from features.kept_files import replace_file
-from features.lots import Lot, lots_of
+from features.kept.files import replace_file
+from features.kept.lots import Lot, lots_of
 from features.source import Source
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from features.column_health import ColumnHealth
-from features.jumps import Jump
-from features.rhythm import Silence
+from features.health.column import ColumnHealth
+from features.health.jumps import Jump
+from features.health.rhythm import Silence
 
 # Shares of the rows from which on it is told that they come late, or more than once.
 TOLD_LATE = 0.01

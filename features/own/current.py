@@ -14,8 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from features.catalogue import CATALOGUE, Catalogue
 from features.errors import BadRequest
 from features.feature import Feature
-from features.own_feature import own_features
-from features.own_file import parse_own_file, read_own_file
+from features.own.feature import own_features
+from features.own.file import parse_own_file, read_own_file
 
 
 class OwnSettings(BaseSettings):

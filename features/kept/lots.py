@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from features.clock import parse_instant
 from features.errors import RenewcastError
-from features.kept_files import replace_file
+from features.kept.files import replace_file
 
 ALWAYS = (-(2**62), 2**62)
 """The span of a file that does not tell its instants."""

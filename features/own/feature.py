@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from features.errors import BadRequest
 from features.feature import Dimension, Feature
 from features.measures import Measure, Newest, Term, against, trend
-from features.own_file import OwnFeature
-from features.own_measure import WINDOWED, own_measure
+from features.own.file import OwnFeature
+from features.own.measure import WINDOWED, own_measure
 
 OWN = "own"
 """A prefix that fits every table."""

@@ -10,8 +10,8 @@ from typing import Any
 from features.contract import TABLES, Column, Table, known_column
 from features.errors import BadRequest
 from features.measures import Count, Distinct, Holding, Latest, Measure, Newest, Oldest, Pick, Sum
-from features.own_file import MeasureKind, OwnFeature
-from features.own_where import NUMBERS, Condition, column_of, conditions, every
+from features.own.file import MeasureKind, OwnFeature
+from features.own.where import NUMBERS, Condition, column_of, conditions, every
 
 WINDOWED: tuple[MeasureKind, ...] = ("count", "sum", "distinct")
 """Measures that are taken over windows; the others look at everything known."""

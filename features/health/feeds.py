@@ -16,15 +16,15 @@ import numpy as np
 import pandas as pd
 
 from features.clock import DAY_SECONDS
-from features.column_health import column_health
 from features.conform import fits, given_schema
 from features.contract import EVENT_TABLES, TABLES, Table
 from features.engine import errors, fetch, set_cutoff
-from features.feed_health import FeedHealth
-from features.feed_scan import measured, optional, per_day, totals
-from features.jumps import Jump, unit_jumps, volume_falls
-from features.levels import Floats
-from features.rhythm import Days, patience_days, silences
+from features.health.column import column_health
+from features.health.feed import FeedHealth
+from features.health.jumps import Jump, unit_jumps, volume_falls
+from features.health.levels import Floats
+from features.health.rhythm import Days, patience_days, silences
+from features.health.scan import measured, optional, per_day, totals
 from features.source import Source
 
 # Accounts come when they are won and plays are run when a team chooses to: no rhythm is owed.

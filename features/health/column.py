@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract import Column
-from features.rhythm import Days, day_of, patience_days
+from features.health.rhythm import Days, day_of, patience_days
 
 # A column that is first filled so many days after the first row was added to the feed later.
 ADDED_AFTER_DAYS = 28
@@ -65,7 +65,7 @@ def column_health(column: Column, per_day: pd.DataFrame, given: bool) -> ColumnH
     ----------
     column : the column.
     per_day : a row per day with ``day`` (days since 1970, ascending), ``rows``, ``filled_*`` and, if it is a number,
-        ``values_*``, as `features.feed_scan.per_day` has them.
+        ``values_*``, as `features.health.scan.per_day` has them.
     given : whether the source has the column.
     """
     filled, number = f"filled_{column.name}", column.kind in ("float", "int")

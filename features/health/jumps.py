@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from features.levels import LASTING_PERIODS, Floats, level_changes
-from features.rhythm import Days, day_of
+from features.health.levels import LASTING_PERIODS, Floats, level_changes
+from features.health.rhythm import Days, day_of
 
 Period = Literal["week", "month"]
 
@@ -124,7 +124,7 @@ def unit_jumps(table: str, column: str, kind: str | None, days: Days, counts: Fl
 
 def volume_falls(table: str, days: Days, rows: Floats) -> tuple[Jump, ...]:
     """The lasting falls of a feed's rows per week (or month) to under a tenth. Periods without rows are silences
-    (`features.rhythm`), not falls.
+    (`features.health.rhythm`), not falls.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """What is kept of a feed between runs: its buckets, and which files they come from.
 
 The state of a feed is a list of pieces. A file that has been rolled up is never read again; what a new file brings,
-late rows of old weeks included, is a further piece, for buckets add up in any order (`features.running`). A file that
-is gone or was changed cannot be taken out again, so the state is then made anew. Everything that shapes a bucket is
-part of the state's name: the expressions' text, the engine's version and how the grid lies in the week.
+late rows of old weeks included, is a further piece, for buckets add up in any order (`features.running`). A file
+that is gone or was changed cannot be taken out again, so the state is then made anew. Everything that shapes a bucket
+is part of the state's name: the expressions' text, the engine's version and how the grid lies in the week.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import pyarrow as pa
 from features.clock import DAY_SECONDS, Grid, seconds
 from features.engine import text_of
 from features.feed import Feed
-from features.kept_files import read_table, replace_file, write_table
-from features.lots import Lot
+from features.kept.files import read_table, replace_file, write_table
+from features.kept.lots import Lot
 from features.rollup import WIDEST, Pass, rolled_up
 
 FORMAT = 1

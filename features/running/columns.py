@@ -1,0 +1,170 @@
+"""From buckets to the values at every date: running sums and running extremes along the grid.
+
+A bucket is seen from the first date at or after it became known until the first date from which its window no longer
+reaches it. So a window's sum at every date is a running sum of what begins to be seen less what ceases to be, and an
+exact distinct count is that of each key's intervals, merged. Whole numbers throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.clock import Grid
+from features.measures import ActiveDays, Distinct, Holding, Measure, Newest, Standing, column_name, start_column
+from features.rollup import Gathering, Need, Pass, Presence, Starts, States, unpacked
+from features.running.bits import Bits
+from features.running.board import Board, Clock, Ints, Values, intervals
+from features.running.keys import codes, distinct, merged, new_days
+from features.running.states import extremes, held, latest
+from features.running.totals import Totals
+
+
+def columns_of(what: Pass, rolled: pa.Table, needs: Iterable[Need], board: Board) -> dict[str, Values]:
+    """The columns that one pass yields, at the board's cells.
+
+    Parameters
+    ----------
+    what : the pass, and
+    rolled : the buckets that it rolled up to, in any order; buckets may come in pieces.
+    needs : everything needed of the table; what the pass does not yield is passed over.
+    board : the accounts, the dates and the cells asked for.
+
+    Returns
+    -------
+    dict of str to array, shape (n,)
+        Counts int64, sums int64 in ten-thousandths, instants float64 in seconds with NaN for none, values that stand
+        float64 in ten-thousandths with NaN for none. See `features.measures.column_name`.
+    """
+    if isinstance(what, Starts):
+        return {}
+    table, account = board.rows_of(rolled)
+    clock = Clock(board.grid, what.width)
+    if isinstance(what, Gathering):
+        return _gathered(what, table, account, clock, needs, board)
+    if isinstance(what, Presence):
+        return _present(what, table, account, clock, needs, board)
+    return _stood(what, table, account, clock, needs, board)
+
+
+def feed_starts(what: Starts, rolled: pa.Table, grid: Grid, history_s: float) -> dict[str, npt.NDArray[np.float64]]:
+    """From which instant (seconds) the feed, and each column of it, is known to reach at each date, shape (p,).
+
+    That is its first row known by then, or ``history_s`` where the caller knows it (NaN: no); NaN where there is none.
+    A history that the caller vouches for covers an empty table, but not a column that has never been filled.
+    """
+    place = Clock(grid, what.width).date(_ints(rolled, "kb"))
+    found = {}
+    feed = np.zeros(0)
+    for column in ("", *what.columns):
+        first = np.full(grid.n + 1, np.inf)
+        np.minimum.at(first, place, _floats(rolled, f"at_s_{column}" if column else "at_s", np.inf))
+        running = np.minimum.accumulate(first)[:-1]
+        if not column:
+            feed = running
+        if not np.isnan(history_s):
+            # Rows came without a value before the column began; where the first row has one, it may always have been.
+            whole = np.isfinite(running) & (running <= feed)
+            running = np.where(whole, history_s, running) if column else np.full(grid.n, history_s)
+        found[start_column(what.table, column)] = np.where(np.isinf(running), np.nan, running)
+    return found
+
+
+def _gathered(
+    what: Gathering, table: pa.Table, account: Ints, clock: Clock, needs: Iterable[Need], board: Board
+) -> dict[str, Values]:
+    known, happened = unpacked(_ints(table, "span"))
+    mine = {m: m.name for m in what.measures}
+    found: dict[str, Values] = {}
+    totals: dict[str, Totals] = {}
+    bits: dict[str, Bits] = {}
+    for measure, window in needs:
+        name = next((n for m, n in mine.items() if _same(m, measure)), None)
+        if name is None:
+            continue
+        if isinstance(measure, Distinct):
+            if name not in bits:
+                bits[name] = Bits.of(account, known, happened, _ints(table, name), clock, board)
+            dense = bits[name].over(window, measure.ago)
+        elif isinstance(measure, Newest):
+            dense = extremes(measure, account, clock.date(known, measure.ago), _floats(table, name, np.nan), board)
+        elif isinstance(measure, ActiveDays):
+            if name not in totals:
+                new = new_days(account, np.zeros_like(account), known, happened, _ints(table, name))
+                totals[name] = Totals.of(*new, board)
+            dense = totals[name].over(clock, window, measure.ago)
+        else:
+            if name not in totals:
+                totals[name] = Totals.of(account, known, happened, _ints(table, name), board)
+            dense = totals[name].over(clock, window, measure.ago)
+        found[column_name(measure, window)] = dense
+    return found
+
+
+def _present(
+    what: Presence, table: pa.Table, account: Ints, clock: Clock, needs: Iterable[Need], board: Board
+) -> dict[str, Values]:
+    wanted = [n for n in needs if _same(what.measure, getattr(n[0], "of", None) or n[0])]
+    if not wanted:
+        return {}
+    known, happened = unpacked(_ints(table, "span"))
+    # What is known only after the last date, or out of every window at the first, changes nothing.
+    reach = max((days + m.ago if days else 2**40) for m, days in wanted)
+    last = clock.first + (board.grid.n - 1) * (board.grid.every_days // what.width)
+    seen = (known <= last) & (happened + reach // what.width > clock.first)
+    account, known, happened = account[seen], known[seen], happened[seen]
+    key = codes(table["key"])[seen]
+    found: dict[str, Values] = {}
+    if any(isinstance(m, Distinct) for m, _ in wanted):
+        spells = merged(account, key, known, happened)
+        for measure, window in wanted:
+            if isinstance(measure, Distinct):
+                found[column_name(measure, window)] = distinct(spells, clock, window, measure.ago, board)
+    if what.days:
+        who, since, at, many = new_days(account, key, known, happened, _ints(table, "days")[seen])
+        for measure, window in wanted:
+            if isinstance(measure, ActiveDays):
+                opens, closes = clock.date(since, measure.ago), clock.gone(at, window, measure.ago)
+                found[column_name(measure, window)] = intervals(board, who, opens, closes, many)
+    return found
+
+
+def _stood(
+    what: States, table: pa.Table, account: Ints, clock: Clock, needs: Iterable[Need], board: Board
+) -> dict[str, Values]:
+    found: dict[str, Values] = {}
+    known, amount = _ints(table, "kb"), _ints(table, "amount")
+    for measure, window in needs:
+        if not _same(what.measure, measure):
+            continue
+        opens = clock.date(known, measure.ago)
+        if isinstance(measure, Standing):
+            ended = table["eb"].is_valid().to_numpy()
+            ends = pc.fill_null(table["eb"], 0).to_numpy().astype(np.int64)
+            closes = np.where(ended, clock.date(ends, measure.ago), board.grid.n)
+            value: Values = intervals(board, account, opens, closes, amount)
+        elif isinstance(measure, Holding):
+            part = codes(table["part"]) if measure.by else np.zeros_like(account)
+            value = held(account, codes(table["key"]), part, opens, _ints(table, "at_us"), amount, board)
+        else:
+            value = latest(account, opens, _ints(table, "at_us"), amount, board)
+        found[column_name(measure, window)] = value
+    return found
+
+
+def _same(measure: Measure, other: Measure) -> bool:
+    return type(measure) is type(other) and measure.name == other.name
+
+
+def _ints(table: pa.Table, name: str) -> Ints:
+    found: Ints = table[name].to_numpy().astype(np.int64)
+    return found
+
+
+def _floats(table: pa.Table, name: str, unknown: float) -> npt.NDArray[np.float64]:
+    found: npt.NDArray[np.float64] = pc.fill_null(table[name].cast(pa.float64(), safe=False), unknown).to_numpy()
+    return found
