@@ -15,7 +15,7 @@ from features.signals import Signals
 
 ACCOUNTS = 200
 """Accounts that are rebuilt at most."""
-ROWS = 30_000
+ROWS = 10_000
 """Rows of a table that are read at most, about: of larger ones, every so-manieth by a hash of account and instant.
 What is compared are rebuilds of the same rows, so that rows may be missing."""
 DATES = 6

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 from rich.console import Console
 
 from training.judge import Metric, Row
-from training.report import COLUMNS, _table
+from training.leakcheck_report import Finding, LeakReport
+from training.report import COLUMNS, _table, print_report
 
 
 def _row(candidate: str, value: float, low: float, high: float) -> Row:
@@ -29,3 +31,15 @@ def test_it_fits_eighty_columns() -> None:
     assert "-0.13–0.15" in text
     assert "nan" not in text
     assert max(map(len, text.splitlines())) <= 76
+
+
+def test_what_the_leak_check_found_is_said() -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    note = Finding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
+    leaks = LeakReport("a test", at, "0" * 12, 200, (at,), (), (note,), (), 3.0)
+    report: Any = SimpleNamespace(facts={}, leaks=leaks)
+    console = Console(file=io.StringIO(), width=76)
+    print_report(report, console)
+    text = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    assert "leak check: no leak found: snapshots of 200 accounts at 1 date stay the same" in text
+    assert "note billing: 400 rows" in text
