@@ -116,10 +116,10 @@ def _check(
         checks.append(Looked("separation", WHAT["separation"], where, target, missing))
     progress(0.95, "how rows arrive")
     grace = config.grace_days if signals.contractual else 0
-    ways = arrivals(signals, config.horizon_days, grace) if signals.contractual else []
+    ways = arrivals(signals, config.horizon_days, grace, accounts) if signals.contractual else []
     findings += [way.finding(config.horizon_days) for way in ways if way.backdated]
     late = sum(way.late_share > 0 for way in ways)
-    told = f"{len(ways)} tables, {late} of them with rows that arrive more than {LATE_DAYS} days late"
+    told = f"{len(ways)} tables, {late} of them with rows that arrive {LATE_DAYS} days late or more"
     missing = "" if signals.contractual else "without contracts, a churn has no instant"
     checks.append(Looked("arrival", WHAT["arrival"], told if ways else "", None, missing))
     progress(1.0, "checked for leaks")

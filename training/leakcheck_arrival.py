@@ -3,6 +3,7 @@ after it are worth knowing of."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from features.signals import Signals
 from training.leakcheck_report import Finding
 
 LATE_DAYS = 7
-"""Rows that were known more than so many days after they happened count as late."""
+"""Rows that were known so many days after they happened, or more, count as late."""
 LEAST_ROWS = 20
 """Fewer rows that come after a churn are no pattern."""
 CHURNED = "leakcheck_churned"
@@ -36,7 +37,7 @@ class Arrivals:
     ----------
     table : its name.
     rows : how many there are.
-    late_share : of them, those known more than `LATE_DAYS` after they happened.
+    late_share : of them, those known `LATE_DAYS` or more after they happened.
     before : rows dated in the horizon before their account's churn.
     after : of those, the ones that were loaded at or after it.
     expected : how many of those the delays of all other rows explain.
@@ -68,17 +69,26 @@ class Arrivals:
         return Finding("arrival", self.table, words, "note", "churn")
 
 
-def arrivals(signals: Signals, horizon_days: int, grace_days: int) -> list[Arrivals]:
-    """How the rows of each event table arrive; a table without ``loaded_at`` seems to have no delays.
+def arrivals(
+    signals: Signals, horizon_days: int, grace_days: int, accounts: Collection[str] | None = None
+) -> list[Arrivals]:
+    """How the rows of each event table arrive, one scan each; a table without ``loaded_at`` seems to have no delays.
 
     Parameters
     ----------
     signals : with subscriptions, whose last end is the churn.
     horizon_days, grace_days : H and G, in days.
+    accounts : of tables too large to be copied, the rows of these alone are looked at; None for all.
     """
     lay(signals.connection, CHURNED, pa.Table.from_pandas(_churned(signals, grace_days), preserve_index=False))
-    churned = signals.connection.table(CHURNED)
-    return [_of(signals, name, churned, horizon_days) for name in EVENT_TABLES if signals.has(name)]
+    found = []
+    for name in EVENT_TABLES:
+        if signals.has(name):
+            table = signals.tables[name]
+            if name in signals.feeds and accounts is not None:
+                table = table.filter(table.account_id.isin(list(accounts)))
+            found.append(_of(name, _counted(table, signals.connection.table(CHURNED), horizon_days)))
+    return found
 
 
 def _churned(signals: Signals, grace_days: int) -> pd.DataFrame:
@@ -90,25 +100,40 @@ def _churned(signals: Signals, grace_days: int) -> pd.DataFrame:
     return pd.DataFrame({"account_id": over.index.astype(str), "churned_at": over["max"].to_numpy("datetime64[us]")})
 
 
-def _of(signals: Signals, name: str, churned: ibis.Table, horizon_days: int) -> Arrivals:
-    table = signals.tables[name]
-    delays = _by_days(table.mutate(days=_days(table.occurred_at, table.known_at)))
-    rows, late = int(delays["n"].sum()), float(delays["n"][delays["days"] >= LATE_DAYS].sum())
-    if late == 0:
-        return Arrivals(name, rows, 0.0, 0, 0, 0.0)
-    ends = table.inner_join(churned, "account_id")
-    ends = ends.filter(
-        (ends.occurred_at < ends.churned_at) & (ends.occurred_at >= ends.churned_at - ibis.interval(days=horizon_days))
+def _counted(table: ibis.Table, churned: ibis.Table, horizon_days: int) -> pd.DataFrame:
+    """How many rows there are (``n``) by whole days of delay, and, of those dated within the horizon before a churn, by
+    whole days left until it (``gap``, else null) and whether they came ``after`` it. Longer delays count as the
+    horizon and a day."""
+    ends = churned.rename(of="account_id")
+    rows = table.left_join(ends, table.account_id == ends.of)
+    gap = _days(rows.occurred_at, rows.churned_at)
+    left = rows.churned_at.epoch_seconds() - rows.occurred_at.epoch_seconds()
+    near = (rows.occurred_at < rows.churned_at) & (left <= horizon_days * DAY_SECONDS)
+    rows = rows.select(
+        delay=ibis.least(_days(rows.occurred_at, rows.known_at), horizon_days + 1),
+        gap=ibis.ifelse(near, gap, None),
+        after=(near & (rows.known_at >= rows.churned_at)).fill_null(False),
     )
-    came_after = (ends.known_at >= ends.churned_at).cast("int64").sum()
-    gaps = _by_days(ends.mutate(days=_days(ends.occurred_at, ends.churned_at)), after=came_after)
-    own = _by_days(ends.mutate(days=_days(ends.occurred_at, ends.known_at)))
-    others = delays.set_index("days")["n"].sub(own.set_index("days")["n"], fill_value=0)
-    whole = gaps["days"].to_numpy(np.int64)
+    counts = rows.group_by(["delay", "gap", "after"]).aggregate(n=lambda t: t.count())
+    return pd.DataFrame(counts.to_pyarrow().to_pandas())
+
+
+def _of(name: str, counts: pd.DataFrame) -> Arrivals:
+    rows, late = int(counts["n"].sum()), int(counts["n"][counts["delay"] >= LATE_DAYS].sum())
+    near = counts[counts["gap"].notna()]
+    others = counts[counts["gap"].isna()].groupby("delay")["n"].sum().astype(np.float64)
+    gaps = near.groupby("gap")["n"].sum()
+    whole = gaps.index.to_numpy(np.float64)
     # A delay of as many whole days as are left until the churn is longer than that in every other case.
     explained = (_share_of_at_least(others, whole) + _share_of_at_least(others, whole + 1)) / 2
-    before, after = int(gaps["n"].sum()), int(gaps["after"].sum())
-    return Arrivals(name, rows, late / rows, before, after, float((gaps["n"] * explained).sum()))
+    return Arrivals(
+        name,
+        rows,
+        late / rows if rows else 0.0,
+        int(gaps.sum()),
+        int(near["n"][near["after"]].sum()),
+        float((gaps.to_numpy(np.float64) * explained).sum()),
+    )
 
 
 def _days(start: Any, end: Any) -> Any:
@@ -116,12 +141,7 @@ def _days(start: Any, end: Any) -> Any:
     return ((end.epoch_seconds() - start.epoch_seconds()) / float(DAY_SECONDS)).floor().cast("int64")
 
 
-def _by_days(table: ibis.Table, **more: Any) -> pd.DataFrame:
-    grouped = table.group_by("days").aggregate(n=table.count(), **more)
-    return pd.DataFrame(grouped.to_pyarrow().to_pandas())
-
-
-def _share_of_at_least(delays: pd.Series[float], days: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def _share_of_at_least(delays: pd.Series[float], days: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Of all delays, the share of those as long as each of ``days``."""
     total = float(delays.sum())
     return np.array([float(delays[delays.index >= d].sum()) / total if total else 0.0 for d in days])
