@@ -91,7 +91,8 @@ def check(
     -------
     CheckReport
         With no findings if the source may be used. Values never appear in it, only row positions: from 1, in the order
-        in which the table is read.
+        in which the table is read. Spark reads a file's parts in no fixed order, so that there the positions in large
+        files, or in several, may be others.
     """
     findings = _missing_tables(source)
     notes = list(source.notes)
