@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def _from_kept(feed: Feed, needs: frozenset[Need], grid: Grid, folder: Path) -> 
 def _countable(needs: Iterable[Need]) -> list[Distinct]:
     """The Distinct measures whose keys are of no interest beyond their number."""
     keyed = {m.of for m, _ in needs if isinstance(m, ActiveDays)}
-    return [m for m in {replace(m, ago=0): None for m, _ in needs if isinstance(m, Distinct)} if m not in keyed]
+    return [m for m in {m.back(0): None for m, _ in needs if isinstance(m, Distinct)} if m not in keyed]
 
 
 def _few(feed: Feed, measures: Sequence[Distinct], view: str, before: Keys) -> Keys:
@@ -116,10 +116,7 @@ def _in_parts(feed: Feed, found: tuple[Pass, ...], view: str, grid: Grid, older:
                 begun = _has_begun(what, into[-1], high, grid)
         for what, tables in _corrections(feed, found, part, past):
             pieces[found.index(what)] += tables
-    return tuple(
-        pa.concat_tables(into) if into else _compact(collect(feed.connection, rolled_up, what, view))
-        for what, into in zip(found, pieces, strict=True)
-    )
+    return tuple(pa.concat_tables(into) for into in pieces)
 
 
 def _has_begun(what: Starts, table: pa.Table, high: datetime | None, grid: Grid) -> bool:

@@ -53,6 +53,11 @@ def seconds(instant: datetime) -> int:
     return int(instant.timestamp() // 1)
 
 
+def micros(instant: datetime) -> int:
+    """Microseconds since 1970-01-01 UTC."""
+    return seconds(instant) * 1_000_000 + instant.microsecond
+
+
 def show(instant: datetime) -> str:
     """A midnight as its date, any other instant as date and time, both ISO 8601 in UTC."""
     if instant == midnight(instant):

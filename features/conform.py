@@ -76,6 +76,11 @@ def _cast(value: ibis.Value, column: Column, text: bool) -> ibis.Value:
     return value
 
 
+def arrived(table: ibis.Table) -> ibis.Value:
+    """When a row of a conformed event table had both happened and arrived; null ``loaded_at``: as it happened."""
+    return ibis.greatest(table.occurred_at, ibis.coalesce(table.loaded_at, table.occurred_at))
+
+
 def fits(given: dt.DataType, column: Column) -> bool:
     """Whether a typed column may be read as the contract's kind without guessing."""
     if given.is_null():

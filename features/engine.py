@@ -43,13 +43,9 @@ def contract_table(name: str, view: str = "") -> ibis.Table:
 
 
 @lru_cache(maxsize=512)
-def _cached_text(build: Callable[..., ibis.Table], arguments: tuple[Hashable, ...]) -> str:
-    return str(ibis.to_sql(build(*arguments), dialect="duckdb"))
-
-
 def text_of(build: Callable[..., ibis.Table], *arguments: Hashable) -> str:
     """The embedded engine's SQL of the expression that ``build(*arguments)`` yields."""
-    return _cached_text(build, arguments)
+    return str(ibis.to_sql(build(*arguments), dialect="duckdb"))
 
 
 def threads() -> int:
@@ -74,7 +70,7 @@ def errors(connection: Backend) -> tuple[type[Exception], ...]:
 def collect(connection: Backend, build: Callable[..., ibis.Table], *arguments: Hashable) -> pa.Table:
     """The expression that ``build(*arguments)`` yields, as an Arrow table."""
     if embedded(connection):
-        return connection.con.execute(_cached_text(build, arguments)).to_arrow_table()
+        return connection.con.execute(text_of(build, *arguments)).to_arrow_table()
     return connection.to_pyarrow(build(*arguments))
 
 
@@ -87,7 +83,7 @@ def store(connection: Backend, name: str, build: Callable[..., ibis.Table], *arg
     """Create (or replace) ``name`` from the expression that ``build(*arguments)`` yields: a temporary table; on Spark a
     temporary view that is worked out once."""
     if embedded(connection):
-        connection.raw_sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {_cached_text(build, arguments)}')
+        connection.raw_sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {text_of(build, *arguments)}')
     else:
         connection.keep(name, build(*arguments))
 

@@ -15,7 +15,7 @@ import ibis
 import numpy as np
 import pyarrow as pa
 
-from features.conform import conformed
+from features.conform import arrived, conformed
 from features.contract import TABLES
 from features.engine import Backend, lay
 
@@ -115,5 +115,4 @@ class Feed:
 
 def _known(table: ibis.Table) -> ibis.Table:
     """A conformed event table with ``known_at`` in place of ``loaded_at``."""
-    arrived = ibis.greatest(table.occurred_at, ibis.coalesce(table.loaded_at, table.occurred_at))
-    return table.mutate(known_at=arrived).drop("loaded_at")
+    return table.mutate(known_at=arrived(table)).drop("loaded_at")

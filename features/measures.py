@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import ibis
 import numpy as np
@@ -77,7 +77,7 @@ class Measure:
             frozenset({(self, days)}), lambda t: np.where(_covered(t, self, reach), self.read(t[column]), np.nan)
         )
 
-    def back(self, ago: int) -> Measure:
+    def back(self, ago: int) -> Self:
         """The same measure, as it stood ``ago`` days earlier."""
         return replace(self, ago=ago)
 

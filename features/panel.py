@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.clock import DAY_SECONDS, Grid, seconds
+from features.clock import DAY_SECONDS, seconds
 from features.engine import DATES, GRID, collect, contract_table
 from features.families import orders
 from features.measures import FIXED_POINT, Columns, column_name
@@ -82,7 +82,7 @@ def panel_columns(accounts: pa.Table, board: Board, contract: Columns) -> dict[s
     region are text. NaN and None are unknown.
     """
     account, pos = board.place
-    as_of = first_of(board.grid) + pos * (board.grid.every_days * DAY_SECONDS)
+    as_of = seconds(board.grid.first) + pos * (board.grid.every_days * DAY_SECONDS)
     own = accounts.take(pa.array(account))
     created = _numbers(own, "created_s")
     renewal, term_start = contract["renewal_s"], contract["term_start_s"]
@@ -100,11 +100,6 @@ def panel_columns(accounts: pa.Table, board: Board, contract: Columns) -> dict[s
         "term_days": (renewal - term_start) / DAY_SECONDS,
         "days_since_change": (as_of - term_start) / DAY_SECONDS,
     }
-
-
-def first_of(grid: Grid) -> int:
-    """The grid's first date in whole seconds since 1970."""
-    return seconds(grid.first)
 
 
 def _numbers(table: pa.Table, name: str) -> Values:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import gcd
 from typing import Any, TypeAlias
 
@@ -121,11 +121,11 @@ def passes(name: str, needs: Iterable[Need], step_days: int, few: Iterable[Disti
     step = gcd(step_days, WIDEST)
     spans: dict[Measure, int] = defaultdict(lambda: step)
     for measure, days in needs:
-        spans[_now(measure)] = gcd(spans[_now(measure)], days, measure.ago)
+        spans[measure.back(0)] = gcd(spans[measure.back(0)], days, measure.ago)
     clocks: dict[tuple[str, str], list[Measure]] = defaultdict(list)
     present: dict[Distinct, list[Measure]] = defaultdict(list)
     states: list[Latest | Holding | Standing] = []
-    for measure in {_now(m): None for m in wanted}:
+    for measure in {m.back(0): None for m in wanted}:
         key = measure.of if isinstance(measure, ActiveDays) else measure
         if isinstance(measure, Latest | Holding | Standing):
             states.append(measure)
@@ -142,11 +142,6 @@ def passes(name: str, needs: Iterable[Need], step_days: int, few: Iterable[Disti
         days = any(isinstance(m, ActiveDays) for m in measures)
         found.append(Presence(name, key, gcd(*(spans[m] for m in measures)), days))
     return (*found, *(States(name, m, spans[m]) for m in states))
-
-
-def _now(measure: Any) -> Any:
-    """The measure as it stands today: what stood some days ago is read from the same buckets."""
-    return replace(measure, ago=0) if measure.ago else measure
 
 
 def rolled_up(what: Pass, view: str = "") -> Rows:

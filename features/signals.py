@@ -12,7 +12,7 @@ from typing import Any
 import ibis
 
 from features.check import check
-from features.conform import Schema, conformed, given_schema, given_table
+from features.conform import Schema, arrived, conformed, given_schema, given_table
 from features.contract import EVENT_TABLES, TABLES, Column, Table, known_column
 from features.engine import CUTOFF, Backend, contract_table, embedded, fetch, set_cutoff, store
 from features.errors import SignalsError
@@ -49,7 +49,6 @@ class Signals:
     notes : what was passed over.
     history_from : the instant from which every feed is complete, where the caller knows it; otherwise each feed is
         taken to be complete from its first row on.
-    rows : how many rows each table has that was copied.
     feeds : the event tables that were not copied, because they are large; these alone may hold an event several times.
     """
 
@@ -59,12 +58,16 @@ class Signals:
     origin: str
     notes: tuple[str, ...] = ()
     history_from: datetime | None = None
-    rows: dict[str, int] = field(default_factory=dict)
     feeds: dict[str, Feed] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
         """Whether the source holds table ``name``."""
         return name in self.tables
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """How many rows each table has that was copied."""
+        return {name: _count(table) for name, table in self.tables.items() if name not in self.feeds}
 
     @property
     def contractual(self) -> bool:
@@ -117,15 +120,16 @@ def read_signals(
     """Check and normalise an open source. See `open_signals`; event tables of more than ``copied_up_to`` rows are read
     where they lie."""
     progress(0.0, "checking the signals")
-    large = [name for name in FEEDS if embedded(source.connection) and _count(source, name) > copied_up_to]
-    in_files = [name for name in large if name in source.files]
+    may_stay = FEEDS if embedded(source.connection) else ()
+    in_files = [n for n in may_stay if n in source.files and _count(source.tables[n]) > copied_up_to] if kept else []
     report = check_new(source, data_through, in_files, kept) if kept and in_files else check(source, data_through)
     report.raise_if_broken()
+    large = [name for name in may_stay if report.rows.get(name, 0) > copied_up_to]
     newest = data_through or _newest(source)
     # Without a cut-off the newest event itself belongs to the data; with one, nothing at or after it does.
     cutoff = newest if data_through else newest + timedelta(microseconds=1)
     set_cutoff(source.connection, cutoff)
-    tables, feeds, rows = {}, {}, {}
+    tables, feeds = {}, {}
     for i, name in enumerate(source.tables):
         progress(0.3 + 0.7 * i / len(source.tables), f"reading {name}")
         about = (name, given_schema(source, name), name in source.text)
@@ -135,8 +139,6 @@ def read_signals(
         else:
             store(source.connection, f"signals_{name}", _normalised, *about)
         tables[name] = source.connection.table(f"signals_{name}")
-        if name not in feeds:
-            rows[name] = int(tables[name].count().to_pyarrow().as_py())
     progress(1.0, "signals read")
     if not _accounts_by(source, cutoff):
         raise SignalsError(
@@ -144,19 +146,18 @@ def read_signals(
             "at least one account",
             "choose a later date",
         )
-    return Signals(source.connection, tables, newest, source.origin, report.notes, history_from, rows, feeds)
+    return Signals(source.connection, tables, newest, source.origin, report.notes, history_from, feeds)
 
 
-def _count(source: Source, name: str) -> int:
-    """The rows of a table as given; 0 without it."""
-    return int(source.tables[name].count().to_pyarrow().as_py()) if name in source.tables else 0
+def _count(table: ibis.Table) -> int:
+    return int(table.count().to_pyarrow().as_py())
 
 
 def _accounts_by(source: Source, cutoff: datetime) -> int:
     """How many accounts there were before ``cutoff``."""
     accounts = source.connection.table("signals_accounts")
     limit = ibis.literal(cutoff.astimezone(UTC).replace(tzinfo=None))
-    return int(accounts.filter(accounts.created_at < limit).count().to_pyarrow().as_py())
+    return _count(accounts.filter(accounts.created_at < limit))
 
 
 def _newest(source: Source) -> datetime:
@@ -211,8 +212,7 @@ def _once(table: ibis.Table, contract: Table) -> ibis.Table:
     and interventions do not tell when they arrived; of theirs, the row holds that has not ended, or ended last.
     """
     if "loaded_at" in contract.names:
-        arrived = ibis.greatest(table.occurred_at, ibis.coalesce(table.loaded_at, table.occurred_at))
-        table = table.mutate(known_at=arrived)
+        table = table.mutate(known_at=arrived(table))
     elif contract.event:
         table = table.mutate(known_at=table[contract.at])
     same = [c.name for c in contract.columns if c.known_from is None and c.name != "loaded_at"]

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -18,7 +17,7 @@ from features.clock import DAY_SECONDS, Grid, seconds
 from features.engine import lay, threads
 from features.feature import Feature
 from features.panel import accounts_of, by_contract, by_orders, needed_of_orders, panel_columns
-from features.rollup import Need, Pass
+from features.rollup import Need
 from features.running.board import Board, Values
 from features.running.columns import columns_of, feed_starts
 from features.signals import Progress, Signals, silent
@@ -116,18 +115,11 @@ def _rolled_columns(rolled: Rolled, needs: frozenset[Need], board: Board) -> dic
         # No account has to do with another; NumPy lets go of the interpreter while it sorts and sums.
         with ThreadPoolExecutor(threads()) as pool:
             blocks = board.blocks(threads())
-            for (place, _), part in zip(
-                blocks, pool.map(partial(_block_columns, what, table, needs), blocks), strict=True
-            ):
+            parts = pool.map(partial(columns_of, what, table, needs), [block for _, block in blocks])
+            for (place, _), part in zip(blocks, parts, strict=True):
                 for name, values in part.items():
                     columns.setdefault(name, np.empty(len(board.cells), dtype=values.dtype))[place] = values
     return columns
-
-
-def _block_columns(
-    what: Pass, table: pa.Table, needs: frozenset[Need], block: tuple[npt.NDArray[np.int64], Board]
-) -> dict[str, Values]:
-    return columns_of(what, table, needs, block[1])
 
 
 def _finished(

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import lightgbm
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from features.atomic import new_folder
 from features.errors import BundleError
-from models.atomic import new_folder
 from models.peers import Peers
 from models.rubric import Rubric, rubric_from_text
 from models.rubric_file import RubricError

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from features.atomic import write_file
 from features.errors import BundleError, HomeError
-from models.atomic import write_file
 from models.bundle import Bundle, load_bundle
 from models.home import Home
 from models.peers import Peers

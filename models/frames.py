@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.atomic import new_file
 from features.clock import show
 from features.errors import BadRequest
-from models.atomic import new_file
 
 SUFFIXES = (".csv", ".parquet", ".ndjson")
 

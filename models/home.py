@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from features.atomic import write_file
 from features.errors import HomeError
-from models.atomic import write_file
 from models.targets import Target
 
 DEFAULT_HOME = Path(".renewcast")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import ibis
 
+from features.atomic import UNFINISHED, write_file
 from features.clock import Grid
 from features.contract import EVENT_TABLES
 from features.errors import BadRequest
@@ -19,7 +20,6 @@ from features.signals import Progress, Signals, silent
 from features.snapshot import snapshot
 from models.answer import instant_words
 from models.assess import Assessment, assess
-from models.atomic import UNFINISHED, write_file
 from models.champion import Champion, load_champion
 from models.frames import suffix_of, write_frame
 from models.home import Home

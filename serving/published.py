@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from features.atomic import new_file
 from features.catalogue import KEYS, Catalogue
 from features.errors import HomeError, UnknownSnapshot
 from features.own.current import current_catalogue
 from models.answer import instant_words
-from models.atomic import new_file
 from models.home import Home
 
 #: Larger files (bytes), or files that unpack to more, are not read.

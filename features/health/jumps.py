@@ -112,11 +112,7 @@ def unit_jumps(table: str, column: str, kind: str | None, days: Days, counts: Fl
     """
     if not len(days):
         return ()
-    period: Period = "week"
-    starts, values, total = _by(period, days, counts, logs)
-    if np.median(values) < VALUES_A_WEEK:
-        period = "month"
-        starts, values, total = _by(period, days, counts, logs)
+    period, starts, values, total = _by_week_or_month(days, counts, logs, VALUES_A_WEEK)
     told = values >= VALUES_A_PERIOD
     changes = level_changes(total[told] / values[told], LEAST_JUMP)
     return tuple(Jump(table, column, kind, period, day_of(starts[told][c.position]), c.factor) for c in changes)
@@ -133,17 +129,21 @@ def volume_falls(table: str, days: Days, rows: Floats) -> tuple[Jump, ...]:
     """
     if not len(days):
         return ()
-    period: Period = "week"
-    starts, count, _ = _by(period, days, rows, rows)
-    if np.median(count) < ROWS_A_PERIOD:
-        period = "month"
-        starts, count, _ = _by(period, days, rows, rows)
+    period, starts, count, _ = _by_week_or_month(days, rows, rows, ROWS_A_PERIOD)
     found = []
     for change in level_changes(np.log(count), LEAST_FALL):
         before = float(np.median(count[: change.position][-LASTING_PERIODS:]))
         if change.factor < 1 and before >= ROWS_A_PERIOD:
             found.append(Jump(table, None, None, period, day_of(starts[change.position]), change.factor))
     return tuple(found)
+
+
+def _by_week_or_month(days: Days, counts: Floats, sums: Floats, least: float) -> tuple[Period, Days, Floats, Floats]:
+    """Weeks, or months where the usual week counts under ``least``: the period, and what `_by` says of it."""
+    weeks = _by("week", days, counts, sums)
+    if np.median(weeks[1]) < least:
+        return "month", *_by("month", days, counts, sums)
+    return "week", *weeks
 
 
 def _by(period: Period, days: Days, counts: Floats, sums: Floats) -> tuple[Days, Floats, Floats]:

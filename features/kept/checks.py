@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from features.atomic import write_file
 from features.check import CheckReport, check
+from features.clock import micros
 from features.contract import TABLES
-from features.kept.files import replace_file
 from features.kept.lots import Lot, lots_of
 from features.source import Source
 
@@ -43,14 +44,13 @@ def check_new(source: Source, until: datetime | None, names: Sequence[str], fold
         return check(source, until)
     found = {lot.digest for name in names for lot in _seen_whole(new[name], until)}
     if found:
-        replace_file(notes, json.dumps({"contract": _contract(), "files": sorted(sound | found)}).encode())
+        write_file(notes, json.dumps({"contract": _contract(), "files": sorted(sound | found)}))
     return report
 
 
 def _seen_whole(lots: Sequence[Lot], until: datetime | None) -> list[Lot]:
     """The files of which no row was passed over for being too late."""
-    limit = None if until is None else int(until.timestamp()) * 1_000_000 + until.microsecond
-    return [lot for lot in lots if limit is None or lot.last < limit]
+    return [lot for lot in lots if until is None or lot.last < micros(until)]
 
 
 def _contract() -> str:

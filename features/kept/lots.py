@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from features.clock import parse_instant
+from features.atomic import write_file
+from features.clock import micros, parse_instant
 from features.errors import RenewcastError
-from features.kept.files import replace_file
 
 ALWAYS = (-(2**62), 2**62)
 """The span of a file that does not tell its instants."""
@@ -47,7 +47,7 @@ def lots_of(files: Sequence[Path], folder: Path) -> list[Lot]:
     if any(noted.get(key) != note for key, note in found.items()):
         # Files elsewhere are another feed's, and their notes stay as long as they do.
         others = {key: note for key, note in noted.items() if key not in found and Path(key).exists()}
-        replace_file(notes, json.dumps(others | found).encode())
+        write_file(notes, json.dumps(others | found))
     return lots
 
 
@@ -86,5 +86,4 @@ def _span(path: Path) -> tuple[int, int]:
 def _micros(value: Any) -> int:
     if not isinstance(value, date | datetime):
         raise TypeError
-    instant = parse_instant(value)
-    return int(instant.timestamp()) * 1_000_000 + instant.microsecond
+    return micros(parse_instant(value))

@@ -21,11 +21,12 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from features.atomic import write_file
 from features.clock import DAY_SECONDS, Grid, seconds
 from features.engine import text_of
 from features.feed import Feed
-from features.kept.files import read_table, replace_file, write_table
 from features.kept.lots import Lot
+from features.kept.tables import read_table, write_table
 from features.rollup import WIDEST, Pass, rolled_up
 
 FORMAT = 1
@@ -109,7 +110,7 @@ class Kept:
         )
         whole = State(state.lots | {lot.digest for lot in lots}, keys, (*state.pieces, piece), both)
         told = {"lots": sorted(whole.lots), "keys": keys, "pieces": whole.pieces, "passes": len(tables)}
-        replace_file(self.folder / "state.json", json.dumps(told).encode())
+        write_file(self.folder / "state.json", json.dumps(told))
         self._tidy(whole)
         return whole
 
@@ -148,4 +149,4 @@ class Crowd:
         HomeError
             If the place cannot be written.
         """
-        replace_file(self.place, json.dumps(sorted(self.names | names)).encode())
+        write_file(self.place, json.dumps(sorted(self.names | names)))

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.clock import Grid
-from features.measures import ActiveDays, Distinct, Holding, Measure, Newest, Standing, column_name, start_column
+from features.measures import ActiveDays, Distinct, Holding, Newest, Standing, column_name, start_column
 from features.rollup import Gathering, Need, Pass, Presence, Starts, States, unpacked
 from features.running.bits import Bits
 from features.running.board import Board, Clock, Ints, Values, intervals
@@ -78,13 +78,12 @@ def _gathered(
     what: Gathering, table: pa.Table, account: Ints, clock: Clock, needs: Iterable[Need], board: Board
 ) -> dict[str, Values]:
     known, happened = unpacked(_ints(table, "span"))
-    mine = {m: m.name for m in what.measures}
     found: dict[str, Values] = {}
     totals: dict[str, Totals] = {}
     bits: dict[str, Bits] = {}
     for measure, window in needs:
-        name = next((n for m, n in mine.items() if _same(m, measure)), None)
-        if name is None:
+        name = measure.name
+        if measure.back(0) not in what.measures:
             continue
         if isinstance(measure, Distinct):
             if name not in bits:
@@ -92,14 +91,12 @@ def _gathered(
             dense = bits[name].over(window, measure.ago)
         elif isinstance(measure, Newest):
             dense = extremes(measure, account, clock.date(known, measure.ago), _floats(table, name, np.nan), board)
-        elif isinstance(measure, ActiveDays):
-            if name not in totals:
-                new = new_days(account, np.zeros_like(account), known, happened, _ints(table, name))
-                totals[name] = Totals.of(*new, board)
-            dense = totals[name].over(clock, window, measure.ago)
         else:
             if name not in totals:
-                totals[name] = Totals.of(account, known, happened, _ints(table, name), board)
+                amounts = account, known, happened, _ints(table, name)
+                if isinstance(measure, ActiveDays):
+                    amounts = new_days(account, np.zeros_like(account), known, happened, amounts[-1])
+                totals[name] = Totals.of(*amounts, board)
             dense = totals[name].over(clock, window, measure.ago)
         found[column_name(measure, window)] = dense
     return found
@@ -108,7 +105,7 @@ def _gathered(
 def _present(
     what: Presence, table: pa.Table, account: Ints, clock: Clock, needs: Iterable[Need], board: Board
 ) -> dict[str, Values]:
-    wanted = [n for n in needs if _same(what.measure, getattr(n[0], "of", None) or n[0])]
+    wanted = [n for n in needs if (getattr(n[0], "of", None) or n[0].back(0)) == what.measure]
     if not wanted:
         return {}
     known, happened = unpacked(_ints(table, "span"))
@@ -139,7 +136,7 @@ def _stood(
     found: dict[str, Values] = {}
     known, amount = _ints(table, "kb"), _ints(table, "amount")
     for measure, window in needs:
-        if not _same(what.measure, measure):
+        if measure.back(0) != what.measure:
             continue
         opens = clock.date(known, measure.ago)
         if isinstance(measure, Standing):
@@ -154,10 +151,6 @@ def _stood(
             value = latest(account, opens, _ints(table, "at_us"), amount, board)
         found[column_name(measure, window)] = value
     return found
-
-
-def _same(measure: Measure, other: Measure) -> bool:
-    return type(measure) is type(other) and measure.name == other.name
 
 
 def _ints(table: pa.Table, name: str) -> Ints:

@@ -65,7 +65,7 @@ def test_an_interrupt_while_writing_leaves_the_old_champion(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("models.atomic.os.replace", interrupted)
+    monkeypatch.setattr("features.atomic.os.replace", interrupted)
     bundle: Any = _Bundle(home.bundle_folder("churn", "2"), "2")
     with pytest.raises(KeyboardInterrupt):
         promotion.promote(home, {"churn": bundle}, "five-dimensions")

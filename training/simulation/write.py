@@ -14,8 +14,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.atomic import UNFINISHED, new_file, new_folder
 from features.errors import BadRequest, HomeError
-from models.atomic import UNFINISHED, new_file, new_folder
 
 TRUTH = "truth.parquet"
 MARK = b"renewcast.simulation"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from features.atomic import new_file, new_folder, write_file
 from features.errors import HomeError
-from models.atomic import new_file, new_folder, write_file
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
