@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,19 +14,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.clock import DAY_SECONDS, Grid, seconds
-from features.engine import collect, lay
-from features.feed import Feed
+from features.engine import collect, text_of
+from features.feed import Feed, Hashes
+from features.grouped import Crowded, Numbers, grouped
 from features.kept.lots import Lot, lots_of
 from features.kept.state import Crowd, Kept
 from features.measures import ActiveDays, Count, Distinct, Sum
-from features.rollup import FEW, Gathering, Need, Pass, Starts, few_table, keys_of, passes, rolled_up
+from features.repeats import among, first_of_each
+from features.rollup import (
+    HASH,
+    Gathering,
+    Grouping,
+    Need,
+    Pass,
+    Presence,
+    Starts,
+    States,
+    passes,
+    rolled_up,
+    row_by_row,
+)
 from features.signals import Signals
 
-ROWS_AT_ONCE = 8_000_000
-"""Rows of a feed that are grouped at a time: as fast as more of them, in bounded memory."""
+ROWS_AT_ONCE = 4_000_000
+"""Rows of a feed that are at hand at a time, about."""
+AHEAD = 2
+"""Parts that may be grouped while the next one is read."""
+ROWS_TO_BEGIN = 500_000
+"""Rows of a feed that are looked at for its beginning before all are."""
 
-Keys = dict[Distinct, tuple[str, ...]]
-"""The keys of the Distinct measures that have few, in the order of their bits."""
 Tables = tuple[pa.Table, ...]
 
 
@@ -57,29 +75,34 @@ def roll(signals: Signals, name: str, needs: Iterable[Need], grid: Grid, kept: P
     # What is kept knows no cut-off: a snapshot looks at what was known by its date anyway.
     if kept is not None and feed.files and grid.last <= feed.cutoff:
         return _from_kept(feed, frozenset(needs), grid, kept)
-    keys = _few(feed, _countable(needs), feed.view, {})
-    found = passes(name, needs, grid.every_days, keys)
-    return Rolled(found, _in_parts(feed, found, feed.view, grid))
+    few = _countable(needs)
+    while True:
+        found = passes(name, needs, grid.every_days, few)
+        try:
+            return Rolled(found, _in_parts(feed, found, feed.rows, grid, Numbers()))
+        except Crowded as crowded:
+            few.remove(crowded.measure)
 
 
 def _from_kept(feed: Feed, needs: frozenset[Need], grid: Grid, folder: Path) -> Rolled:
     lots = lots_of(feed.files, folder)
     crowd = Crowd.of(folder, feed)
-    few = [m for m in _countable(needs) if m.name not in crowd.names]
-    found = passes(feed.name, needs, grid.every_days, few)
+    found = passes(feed.name, needs, grid.every_days, [m for m in _countable(needs) if m.name not in crowd.names])
     kept = Kept.of(folder, feed, found, grid)
     state = kept.read({lot.digest for lot in lots})
     new = [lot for lot in lots if lot.digest not in state.lots]
     if not new:
         return Rolled(found, state.tables)
     view = feed.of_files([lot.path for lot in new], "new")
-    keys = _few(feed, few, view, {m: state.keys.get(m.name, ()) for m in few})
-    if len(keys) < len(few):
-        # Too many keys for bits: from now on they are rows of their own.
-        crowd.add({m.name for m in few if m not in keys})
+    numbers = Numbers({name: list(keys) for name, keys in state.keys.items()})
+    older = _overlapping([lot for lot in lots if lot.digest in state.lots], new)
+    try:
+        piece = _in_parts(feed, found, view, grid, numbers, older)
+    except Crowded as crowded:
+        # From now on its keys are rows of their own.
+        crowd.add({crowded.measure.name})
         return _from_kept(feed, needs, grid, folder)
-    piece = _in_parts(feed, found, view, grid, _overlapping([lot for lot in lots if lot.digest in state.lots], new))
-    return Rolled(found, kept.add(state, piece, new, {m.name: k for m, k in keys.items()}).tables)
+    return Rolled(found, kept.add(state, piece, new, {m: tuple(keys) for m, keys in numbers.keys.items()}).tables)
 
 
 def _countable(needs: Iterable[Need]) -> list[Distinct]:
@@ -88,35 +111,98 @@ def _countable(needs: Iterable[Need]) -> list[Distinct]:
     return [m for m in {m.back(0): None for m, _ in needs if isinstance(m, Distinct)} if m not in keyed]
 
 
-def _few(feed: Feed, measures: Sequence[Distinct], view: str, before: Keys) -> Keys:
-    """The Distinct measures that have few keys in all, those of ``view`` after those there were."""
-    found: Keys = {}
-    for measure in measures:
-        fresh = set(collect(feed.connection, keys_of, measure, view, FEW + 1)["key"].to_pylist())
-        known = before.get(measure, ())
-        keys = (*known, *sorted(fresh - set(known)))
-        if len(keys) <= FEW:
-            bits = pa.array([1 << i for i in range(len(keys))], pa.int64())
-            lay(feed.connection, few_table(measure), pa.table({"key": pa.array(keys, pa.string()), "bit": bits}))
-            found[measure] = keys
-    return found
-
-
-def _in_parts(feed: Feed, found: tuple[Pass, ...], view: str, grid: Grid, older: Sequence[Path] = ()) -> Tables:
+def _in_parts(
+    feed: Feed, found: tuple[Pass, ...], view: str, grid: Grid, numbers: Numbers, older: Sequence[Path] = ()
+) -> Tables:
     """The buckets of ``view``; ``older`` are files rolled up before that may hold some of its events already."""
-    pieces: list[list[pa.Table]] = [[] for _ in found]
+    pieces: dict[Pass, list[pa.Table]] = {what: [] for what in found}
+    for what in found:
+        if isinstance(what, Starts):
+            pieces[what] = _started(feed, what, view, grid)
+        elif isinstance(what, States):
+            pieces[what] = [_compact(collect(feed.connection, rolled_up, what, view))]
+    groupings = tuple(what for what in found if isinstance(what, Gathering | Presence))
+    if groupings:
+        for what, tables in _grouped(feed, groupings, view, grid, numbers, older).items():
+            pieces[what] = tables
+    return tuple(pa.concat_tables(into) for into in pieces.values())
+
+
+def _grouped(
+    feed: Feed, groupings: tuple[Grouping, ...], view: str, grid: Grid, numbers: Numbers, older: Sequence[Path]
+) -> dict[Grouping, list[pa.Table]]:
+    """The buckets of ``view`` for each grouping, in pieces. One part is grouped while the next is read."""
+    into: dict[Grouping, list[pa.Table]] = {what: [] for what in groupings}
     past = feed.of_files(older, "old") if older else ""
-    begun = False
-    for part, high in feed.parts(view, ROWS_AT_ONCE):
-        for what, into in zip(found, pieces, strict=True):
-            if isinstance(what, Starts) and begun:
-                continue
-            into.append(_compact(collect(feed.connection, rolled_up, what, part)))
-            if isinstance(what, Starts):
-                begun = _has_begun(what, into[-1], high, grid)
-        for what, tables in _corrections(feed, found, part, past):
-            pieces[found.index(what)] += tables
-    return tuple(pa.concat_tables(into) for into in pieces)
+    before = feed.hashes(past) if past else None
+    again: list[Hashes] = []
+    text = text_of(row_by_row, groupings, feed.part)
+    waiting: deque[Future[tuple[list[pa.Table], Hashes | None]]] = deque()
+
+    def take() -> None:
+        tables, met = waiting.popleft().result()
+        for pieces, table in zip(into.values(), tables, strict=True):
+            pieces.append(table)
+        if met is not None:
+            again.append(met)
+
+    with ThreadPoolExecutor(AHEAD) as pool:
+        for _ in feed.parts(view, ROWS_AT_ONCE):
+            waiting.append(pool.submit(_part, feed.read(text), groupings, grid, numbers, before))
+            if len(waiting) > AHEAD:
+                take()
+        while waiting:
+            take()
+    if again:
+        _put_right(feed, into, view, past, np.concatenate(again), grid, numbers)
+    return into
+
+
+def _part(
+    rows: pa.Table, groupings: Sequence[Grouping], grid: Grid, numbers: Numbers, before: Hashes | None
+) -> tuple[list[pa.Table], Hashes | None]:
+    """The buckets of rows at hand, each event once, but for those that were there ``before``: the hashes of these."""
+    keep, met = first_of_each(rows), None
+    if before is not None and len(before):
+        hashes: Hashes = rows[HASH].to_numpy()
+        old = among(hashes, before)
+        keep, met = ~old if keep is None else keep & ~old, hashes[old]
+    return grouped(rows, groupings, seconds(grid.first), numbers, keep), met
+
+
+def _put_right(
+    feed: Feed,
+    into: dict[Grouping, list[pa.Table]],
+    view: str,
+    past: str,
+    again: Hashes,
+    grid: Grid,
+    numbers: Numbers,
+) -> None:
+    """Let rows of ``view`` that were in older files count once, from when they were first known: what those files have
+    of them is taken away, and all of them are added. A key that is there twice is there: only what is added up has to
+    be taken away.
+    """
+    if not len(again):
+        return
+    groupings, earlier = tuple(into), feed.of_hashes(past, again, "earlier")
+    if sums := tuple(what for what in groupings if isinstance(what, Gathering)):
+        rows = feed.read(text_of(row_by_row, sums, feed.once([earlier])))
+        for what, table in zip(sums, grouped(rows, sums, seconds(grid.first), numbers), strict=True):
+            into[what].append(_negated(what, table))
+    rows = feed.read(text_of(row_by_row, groupings, feed.once([earlier, feed.of_hashes(view, again, "again")])))
+    for pieces, table in zip(into.values(), grouped(rows, groupings, seconds(grid.first), numbers), strict=True):
+        pieces.append(table)
+
+
+def _started(feed: Feed, what: Starts, view: str, grid: Grid) -> list[pa.Table]:
+    """When ``view`` and its columns began, looking no further than needed."""
+    for part, high in feed.parts(view, ROWS_TO_BEGIN):
+        first = collect(feed.connection, rolled_up, what, part)
+        if _has_begun(what, first, high, grid):
+            return [first]
+        break
+    return [collect(feed.connection, rolled_up, what, view)]
 
 
 def _has_begun(what: Starts, table: pa.Table, high: datetime | None, grid: Grid) -> bool:
@@ -128,37 +214,6 @@ def _has_begun(what: Starts, table: pa.Table, high: datetime | None, grid: Grid)
     next_known = (seconds(high.replace(tzinfo=UTC)) - seconds(grid.first) % width) // width + 1
     early = table.filter(pc.less_equal(table["kb"], next_known))
     return all(early[name].null_count < len(early) for name in early.column_names)
-
-
-def _corrections(feed: Feed, found: tuple[Pass, ...], view: str, past: str) -> Iterable[tuple[Pass, list[pa.Table]]]:
-    """What makes rows that came several times count once: all of them taken away, each event that is new added.
-
-    Rows that are the same event share account and instant, so only those are looked at that share the hash of both;
-    rows that merely look alike are both taken away and added. A key that is there twice is there: only what is added up
-    has to be put right.
-    """
-    hashes = feed.hashes(view)
-    before = feed.hashes(past) if past else hashes[:0]
-    again_here = np.zeros(len(hashes), dtype=np.bool_)
-    again_here[1:] = hashes[1:] == hashes[:-1]
-    if len(before):
-        again_here |= before[np.minimum(np.searchsorted(before, hashes), len(before) - 1)] == hashes
-    twice = hashes[again_here]
-    if not len(twice):
-        return
-    again = feed.of_hashes(view, twice, "again")
-    earlier = [feed.of_hashes(past, twice, "earlier")] if past else []
-    sums = [what for what in found if isinstance(what, Gathering)]
-    run = feed.connection
-    away = [_negated(what, collect(run, rolled_up, what, again)) for what in sums]
-    if earlier:
-        had = feed.once(earlier)
-        away = [
-            pa.concat_tables([a, _negated(w, collect(run, rolled_up, w, had))]) for w, a in zip(sums, away, strict=True)
-        ]
-    once = feed.once([again, *earlier])
-    for what, table in zip(sums, away, strict=True):
-        yield what, [_compact(table), _compact(collect(run, rolled_up, what, once))]
 
 
 def _negated(what: Gathering, table: pa.Table) -> pa.Table:

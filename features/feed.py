@@ -6,18 +6,22 @@ Only the embedded engine knows feeds; others spread the work themselves.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
 import ibis
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from features.conform import arrived, conformed
 from features.contract import TABLES
 from features.engine import Backend, lay
+from features.rollup import HASH
+
+Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,14 @@ class Feed:
     name : contract table.
     cutoff : the view holds nothing at, or loaded at, this instant or later.
     files : the Parquet files that it lies in, if it lies in any.
+    extents : rows, first and last instant of its views, as far as looked up.
     """
 
     connection: Backend
     name: str
     cutoff: datetime
     files: tuple[Path, ...] = ()
+    extents: dict[str, tuple[int, datetime, datetime]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def view(self) -> str:
@@ -47,20 +53,38 @@ class Feed:
         """The view of the part that is being worked on."""
         return f"{self.view}_part"
 
+    @property
+    def rows(self) -> str:
+        """`view` with `features.rollup.HASH` besides."""
+        return f"{self.view}_rows"
+
     def lay_view(self, given: ibis.Table, text: bool) -> None:
-        """Create the view over the table as given."""
+        """Create the views over the table as given."""
         rows = _known(given.select(**conformed(given, TABLES[self.name], text)))
         limit = ibis.literal(self.cutoff.astimezone(UTC).replace(tzinfo=None))
         self.connection.create_view(self.view, rows.filter(rows.known_at < limit), overwrite=True)
+        self._lay_rows(self.rows, self.view)
 
     def of_files(self, files: Sequence[Path], ending: str) -> str:
-        """A view of the rows in ``files``, whatever their instants."""
+        """`rows` of these files, whatever their instants."""
         raw = f"given_{self.name}_{ending}"
         given = self.connection.read_parquet([str(file) for file in files], table_name=raw)
         view = f"{self.view}_{ending}"
         rows = _known(given.select(**conformed(given, TABLES[self.name], text=False)))
         self.connection.create_view(view, rows, overwrite=True)
-        return view
+        self._lay_rows(f"{view}_rows", view)
+        return f"{view}_rows"
+
+    def _lay_rows(self, name: str, view: str) -> None:
+        self.extents.pop(name, None)
+        self.connection.con.execute(
+            f'CREATE OR REPLACE VIEW "{name}" AS SELECT *, hash({self._same}) AS "{HASH}" FROM "{view}"'
+        )
+
+    @property
+    def _same(self) -> str:
+        """What makes an event: everything but when it arrived."""
+        return ", ".join(f'"{c}"' for c in TABLES[self.name].names if c != "loaded_at")
 
     def parts(self, view: str, rows: int) -> Iterator[tuple[str, datetime | None]]:
         """Views that share ``view`` out, whole days each, about ``rows`` rows at a time, in the order of time; one is
@@ -79,36 +103,41 @@ class Feed:
 
     def _edges(self, view: str, rows: int) -> list[datetime]:
         """The midnights that cut the feed's time into equal spans, one for every ``rows`` rows."""
-        ((total, first, last),) = self.connection.con.execute(
-            f'SELECT count(*), min(occurred_at), max(occurred_at) FROM "{view}"'
-        ).fetchall()
+        if view not in self.extents:
+            found = self.connection.con.execute(f'SELECT count(*), min(occurred_at), max(occurred_at) FROM "{view}"')
+            self.extents[view] = found.fetchone()
+        total, first, last = self.extents[view]
         parts = -(-total // rows)
         cuts = [first + (last - first) * i / parts for i in range(1, parts)]
         return sorted({cut.replace(hour=0, minute=0, second=0, microsecond=0) for cut in cuts})
 
-    def hashes(self, view: str) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-        """A number for each row of ``view``, the same for rows of one account and instant, sorted."""
-        found = self.connection.con.execute(f'SELECT hash(account_id, occurred_at) AS h FROM "{view}"')
-        return np.sort(found.to_arrow_table()["h"].to_numpy())
+    def read(self, expression: str) -> pa.Table:
+        """What an expression (SQL) yields."""
+        return self.connection.con.execute(expression).to_arrow_table()
 
-    def of_hashes(self, view: str, hashes: np.ndarray[tuple[int], np.dtype[np.uint64]], ending: str) -> str:
+    def hashes(self, view: str) -> Hashes:
+        """`features.rollup.HASH` of each row of ``view``."""
+        hashes: Hashes = self.read(f'SELECT "{HASH}" FROM "{view}"')[HASH].to_numpy()
+        return hashes
+
+    def of_hashes(self, view: str, hashes: Hashes, ending: str) -> str:
         """A table of the rows of ``view`` that bear one of ``hashes``."""
-        lay(self.connection, "signals_hashes", pa.table({"h": hashes}))
+        lay(self.connection, "signals_hashes", pa.table({HASH: hashes}))
         name = f"{self.view}_{ending}"
         self.connection.con.execute(
             f'CREATE OR REPLACE TEMP TABLE "{name}" AS SELECT * FROM "{view}" '
-            "WHERE hash(account_id, occurred_at) IN (SELECT h FROM signals_hashes)"
+            f'WHERE "{HASH}" IN (SELECT "{HASH}" FROM signals_hashes)'
         )
         return name
 
     def once(self, tables: Sequence[str]) -> str:
         """A table of the events in ``tables``, each once, known since it first was."""
-        keys = ", ".join(c for c in TABLES[self.name].names if c != "loaded_at")
-        rows = " UNION ALL ".join(f'SELECT {keys}, known_at FROM "{table}"' for table in tables)
+        columns = f'{self._same}, "{HASH}"'
+        rows = " UNION ALL ".join(f'SELECT {columns}, known_at FROM "{table}"' for table in tables)
         name = f"{self.view}_once"
         self.connection.con.execute(
             f'CREATE OR REPLACE TEMP TABLE "{name}" AS '
-            f"SELECT {keys}, min(known_at) AS known_at FROM ({rows}) GROUP BY {keys}"
+            f"SELECT {columns}, min(known_at) AS known_at FROM ({rows}) GROUP BY {columns}"
         )
         return name
 

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.clock import DAY_SECONDS, seconds
-from features.engine import DATES, GRID, collect, contract_table
+from features.engine import GRID, collect, contract_table
 from features.families import orders
 from features.measures import FIXED_POINT, Columns, column_name
 from features.rollup import fixed, instant_seconds
 from features.running.board import Board, Ints
+from features.running.keys import begins
 from features.signals import Signals
 
 Values = np.ndarray[Any, np.dtype[Any]]
@@ -40,13 +41,38 @@ def by_contract(signals: Signals, everyone: Board) -> tuple[Board, dict[str, Val
     Board and dict
         The board of active cells in order of date and account, and their columns plan, arr, renewal_s, term_start_s.
     """
-    table = collect(signals.connection, _contracts)
-    table, account = everyone.rows_of(table)
-    pos = table["pos"].to_numpy()
-    order = np.lexsort((account, pos))
-    table, cells = table.take(pa.array(order)), (account * everyone.grid.n + pos)[order]
-    columns = {name: _numbers(table, name) for name in ("arr", "renewal_s", "term_start_s")}
-    return Board(everyone.accounts, everyone.grid, cells), columns | {"plan": _texts(table, "plan")}
+    table, account = everyone.rows_of(collect(signals.connection, _contracts))
+    opens, closes = (np.asarray(table[name].to_numpy(), dtype=np.int64) for name in ("opens", "closes"))
+    dates = np.maximum(closes - opens, 0)
+    row = np.repeat(np.arange(len(table)), dates)
+    pos = np.arange(len(row)) - np.repeat(np.cumsum(dates) - dates, dates) + opens[row]
+    place = pos * len(everyone.accounts) + account[row]
+    order = np.argsort(place, kind="stable")
+    place, row = place[order], row[order]
+    starts = np.flatnonzero(begins(place))
+    pos, account = np.divmod(place[starts], len(everyone.accounts))
+    return Board(everyone.accounts, everyone.grid, account * everyone.grid.n + pos), _terms(table, row, starts)
+
+
+def _terms(table: pa.Table, row: Ints, starts: Ints) -> dict[str, Values]:
+    """What the subscriptions ``row``, those of a cell together from each of ``starts`` on, come to in each cell."""
+    if not len(row):
+        return dict.fromkeys(("arr", "renewal_s", "term_start_s"), np.zeros(0)) | {"plan": np.zeros(0, dtype=object)}
+    cell = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(row))))
+    amount, renewal, started = (_numbers(table, name)[row] for name in ("fixed", "renewal_s", "started_s"))
+    plans, plan = np.unique(_texts(table, "plan").astype(str), return_inverse=True)
+    plan = np.where(table["plan"].is_valid().to_numpy(), plan, -1)[row]
+    # The next renewal is the earliest among the subscriptions running; the term is that subscription's.
+    next_renewal = np.fmin.reduceat(renewal, starts)
+    of_next = np.fmax.reduceat(np.where(renewal == next_renewal[cell], started, np.nan), starts)
+    largest = amount == np.fmax.reduceat(amount, starts)[cell]
+    best = np.maximum.reduceat(np.where(largest, plan, -1), starts)
+    return {
+        "arr": np.add.reduceat(np.nan_to_num(amount), starts) / FIXED_POINT,
+        "renewal_s": next_renewal,
+        "term_start_s": np.where(np.isnan(of_next), np.fmax.reduceat(started, starts), of_next),
+        "plan": np.array([*plans, None], dtype=object)[best],
+    }
 
 
 def by_orders(everyone: Board, rolled: Columns, horizon_days: int) -> tuple[Board, dict[str, Values]]:
@@ -112,30 +138,14 @@ def _texts(table: pa.Table, name: str) -> Values:
 
 def _contracts() -> ibis.Table:
     rows = contract_table("subscriptions").cross_join(GRID)
-    rows = rows.select(
+    return rows.select(
         "account_id",
         "plan",
-        "arr",
         opens=_position(rows.started_at, rows),
         closes=ibis.coalesce(_position(rows.ended_at, rows), rows.dates),
         started_s=instant_seconds(rows.started_at),
         renewal_s=instant_seconds(rows.renewal_at),
         fixed=fixed(rows.arr),
-    )
-    standing = rows.cross_join(DATES)
-    standing = standing.filter((standing.pos >= standing.opens) & (standing.pos < standing.closes))
-    group = ibis.window(group_by=["account_id", "pos"])
-    # The next renewal is the earliest among the subscriptions running; the term is that subscription's.
-    standing = standing.mutate(
-        largest=standing.arr == standing.arr.max().over(group), next_renewal=standing.renewal_s.min().over(group)
-    )
-    return standing.group_by(["account_id", "pos"]).aggregate(
-        plan=standing.plan.max(where=standing.largest),
-        renewal_s=standing.renewal_s.min(),
-        term_start_s=ibis.coalesce(
-            standing.started_s.max(where=standing.renewal_s == standing.next_renewal), standing.started_s.max()
-        ),
-        arr=standing.fixed.sum().cast("float64") / FIXED_POINT,
     )
 
 

@@ -35,12 +35,15 @@ from features.measures import (
     Rows,
     Standing,
     Sum,
+    every,
 )
 
 Need = tuple[Measure, int]
 
 WIDEST = 7
 """Days in a bucket at most."""
+HASH = "_hash"
+"""The column of a feed's rows that holds the same number for rows that are one event."""
 FEW = 62
 """Keys up to which a table's keys are bits of a number rather than rows of their own."""
 DAY_MICROS = DAY_SECONDS * 1_000_000
@@ -53,12 +56,18 @@ def epoch_us(instant: Any) -> Any:
     """Microseconds since 1970."""
 
 
+@ibis.udf.scalar.builtin(name="hash", signature=((dt.string,), dt.uint64))  # type: ignore[untyped-decorator]
+def hash64(text: Any) -> Any:
+    """64 bits that stand for a text, on the embedded engine."""
+
+
 @dataclass(frozen=True)
 class Gathering:
-    """Counts, sums, active days, extremes and few keys of a table that share the columns that place and reveal a row.
+    """Counts, sums, active days and extremes of a table that share the columns that place and reveal a row; where rows
+    are grouped as they stream by, also Distinct measures with few keys.
 
     Rolls up to: account_id, span (see `span`), and a column per measure, int64: instants in seconds, days and keys as
-    bits. ``few`` are the Distinct measures among them; a table ``few_{table}_{name}`` tells their keys' numbers.
+    bits.
     """
 
     table: str
@@ -66,7 +75,11 @@ class Gathering:
     known: str
     width: int
     measures: tuple[Measure, ...]
-    few: tuple[Distinct, ...] = ()
+
+    @property
+    def looked_at(self) -> tuple[Measure, ...]:
+        """The measures whose rows it takes."""
+        return self.measures
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,11 @@ class Presence:
     width: int
     days: bool
 
+    @property
+    def looked_at(self) -> tuple[Measure, ...]:
+        """The measures whose rows it takes."""
+        return (self.measure,)
+
 
 @dataclass(frozen=True)
 class States:
@@ -108,14 +126,16 @@ class States:
     width: int
 
 
-Pass: TypeAlias = Starts | Gathering | Presence | States
+Grouping: TypeAlias = Gathering | Presence
+Pass: TypeAlias = Starts | States | Grouping
 """One grouping of one table."""
 
 
 def passes(name: str, needs: Iterable[Need], step_days: int, few: Iterable[Distinct] = ()) -> tuple[Pass, ...]:
     """The groupings that yield everything needed of table ``name``; the first one tells when the feed began.
 
-    ``few`` are Distinct measures with at most `FEW` keys in all.
+    ``few`` are Distinct measures with at most `FEW` keys in all: bits of a Gathering, which only `features.streamed`
+    yields.
     """
     wanted = sorted({m for m, _ in needs}, key=lambda m: (m.name, m.ago))
     step = gcd(step_days, WIDEST)
@@ -135,9 +155,8 @@ def passes(name: str, needs: Iterable[Need], step_days: int, few: Iterable[Disti
             clocks[measure.at, measure.known].append(measure)
     found: list[Pass] = [Starts(name, step, tuple(sorted({m.column for m in wanted if m.column})))]
     for (at, known), measures in clocks.items():
-        keys = tuple(m for m in measures if isinstance(m, Distinct))
         width = gcd(*(spans[m] for m in measures))
-        found.append(Gathering(name, at, known, width, tuple(measures), keys))
+        found.append(Gathering(name, at, known, width, tuple(measures)))
     for key, measures in present.items():
         days = any(isinstance(m, ActiveDays) for m in measures)
         found.append(Presence(name, key, gcd(*(spans[m] for m in measures)), days))
@@ -157,11 +176,44 @@ def rolled_up(what: Pass, view: str = "") -> Rows:
     return _states(what.table, what.measure, what.width, view)
 
 
-def keys_of(measure: Distinct, view: str, limit: int) -> Rows:
-    """Up to ``limit`` keys of a Distinct measure over ``view``: key (text)."""
-    rows = dated(measure.table, view)
-    keys = rows.filter(measure.where(rows)).select(key=measure.key(rows).cast("string")).distinct()
-    return keys.filter(keys.key.notnull()).limit(limit)
+def row_by_row(found: tuple[Grouping, ...], view: str) -> Rows:
+    """What the groupings look at of each row of ``view``, one of a feed's, for `features.grouped` to group.
+
+    Columns: account_id; `HASH`; `us_column` of each instant, microseconds since 1970; and for each measure that is not
+    told by these, one of its name: its amount (Sum, float64) or its key (Distinct), null where the row does not count,
+    or else whether the row counts. A Presence's keys, of which there may be millions, are 64 bits of hash: two keys of
+    one account look the same with a probability of one in 10^19.
+    """
+    rows = ibis.table(dict(contract_table(found[0].table).schema()) | {HASH: "uint64"}, name=view)
+    measures = {m: isinstance(what, Presence) for what in found for m in what.looked_at}
+    instants = {TABLES[found[0].table].at: None} | {column: None for m in measures for column in (m.at, m.known)}
+    return rows.select(
+        "account_id",
+        HASH,
+        **{us_column(column): epoch_us(rows[column]) for column in instants},
+        **{m.name: _told(m, rows, many) for m, many in measures.items() if _is_told(m)},
+    )
+
+
+def us_column(column: str) -> str:
+    """The column of `row_by_row` that holds an instant column."""
+    return f"_us_{column}"
+
+
+def _is_told(measure: Measure) -> bool:
+    return isinstance(measure, Sum | Distinct) or measure.where is not every
+
+
+def _told(measure: Measure, rows: Rows, many: bool) -> Any:
+    counts = measure.where(rows)
+    if isinstance(measure, Distinct):
+        value = measure.key(rows).cast("string")
+    elif isinstance(measure, Sum):
+        value = measure.value(rows).cast("float64")
+    else:
+        return counts.fill_null(False)
+    value = value if measure.where is every else ibis.ifelse(counts, value, None)
+    return ibis.ifelse(value.notnull(), hash64(value), None) if many else value
 
 
 def dated(name: str, view: str = "") -> Rows:
@@ -199,6 +251,12 @@ def span(known: Any, at: Any, rows: Rows, width: int) -> Any:
     return happened * 2**LAG_BITS + (bucket(known, rows, width) - happened) + 2 ** (LAG_BITS - 1)
 
 
+def packed_span(happened: npt.NDArray[np.int64], lag: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """`span` of buckets that are known already."""
+    packed: npt.NDArray[np.int64] = (happened << LAG_BITS) + lag + 2 ** (LAG_BITS - 1)
+    return packed
+
+
 def unpacked(spans: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The buckets in which rows became known, and in which they happened."""
     happened = spans >> LAG_BITS
@@ -225,11 +283,6 @@ def _started(what: Starts, view: str) -> Rows:
 def _gathered(what: Gathering, view: str) -> Rows:
     rows = dated(what.table, view)
     rows = rows.filter(rows[what.at].notnull() & rows[what.known].notnull())
-    for measure in what.few:
-        numbers = ibis.table({"key": "string", "bit": "int64"}, name=few_table(measure))
-        keyed = rows.mutate(**{f"_key_{measure.name}": measure.key(rows).cast("string")})
-        numbers = numbers.select(**{f"_key_{measure.name}": numbers.key, f"_bit_{measure.name}": numbers.bit})
-        rows = keyed.left_join(numbers, f"_key_{measure.name}")
     picked = rows.select(
         "account_id",
         span=span(rows[what.known], rows[what.at], rows, what.width),
@@ -240,11 +293,6 @@ def _gathered(what: Gathering, view: str) -> Rows:
     return gathered.select("account_id", "span", **{m.name: _plain(m, gathered[m.name]) for m in what.measures})
 
 
-def few_table(measure: Distinct) -> str:
-    """The name of the table that numbers the keys of a Distinct measure that has few."""
-    return f"few_{measure.table}_{measure.name}"
-
-
 def _amount(measure: Measure, rows: Rows, what: Gathering) -> Any:
     """What a row adds, as a whole number."""
     counts = measure.where(rows)
@@ -252,8 +300,6 @@ def _amount(measure: Measure, rows: Rows, what: Gathering) -> Any:
         return ibis.ifelse(counts, rows[what.at], None)
     if isinstance(measure, ActiveDays):
         return ibis.ifelse(counts, _day(rows, what.at, what.width), 0)
-    if isinstance(measure, Distinct):
-        return ibis.ifelse(counts, ibis.coalesce(rows[f"_bit_{measure.name}"], 0), 0)
     if isinstance(measure, Sum):
         return ibis.ifelse(counts, ibis.coalesce(fixed(measure.value(rows)), 0), 0).cast("int64")
     assert isinstance(measure, Count)
@@ -265,7 +311,7 @@ def _gather(measure: Measure, column: Any) -> Any:
         return column.min()
     if isinstance(measure, Newest):
         return column.max()
-    if isinstance(measure, ActiveDays | Distinct):
+    if isinstance(measure, ActiveDays):
         return column.bit_or()
     return column.count() if isinstance(measure, Count) else column.sum()
 

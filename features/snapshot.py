@@ -17,8 +17,8 @@ from features.clock import DAY_SECONDS, Grid, seconds
 from features.engine import lay, threads
 from features.feature import Feature
 from features.panel import accounts_of, by_contract, by_orders, needed_of_orders, panel_columns
-from features.rollup import Need
-from features.running.board import Board, Values
+from features.rollup import Need, Pass, Starts
+from features.running.board import Block, Board, Ints, Values
 from features.running.columns import columns_of, feed_starts
 from features.signals import Progress, Signals, silent
 
@@ -86,7 +86,6 @@ def snapshot(
 def _lay_grid(signals: Signals, grid: Grid) -> None:
     row = {"first_s": [seconds(grid.first)], "step_s": [grid.every_days * DAY_SECONDS], "dates": [grid.n]}
     lay(signals.connection, "snapshot_grid", pa.table(row))
-    lay(signals.connection, "snapshot_dates", pa.table({"pos": np.arange(grid.n, dtype=np.int64)}))
 
 
 def _computable(signals: Signals, catalogue: Catalogue) -> tuple[Feature, ...]:
@@ -109,17 +108,26 @@ def _needs_by_table(features: tuple[Feature, ...]) -> dict[str, frozenset[Need]]
 def _rolled_columns(rolled: Rolled, needs: frozenset[Need], board: Board) -> dict[str, Values]:
     columns: dict[str, Values] = {}
     for what, table in zip(rolled.passes, rolled.tables, strict=True):
-        if len(table) < SIDE_BY_SIDE:
+        if isinstance(what, Starts) or len(table) < SIDE_BY_SIDE:
             columns |= columns_of(what, table, needs, board)
             continue
         # No account has to do with another; NumPy lets go of the interpreter while it sorts and sums.
+        rows, account = board.rows_of(table)
+        blocks = board.blocks(threads())
         with ThreadPoolExecutor(threads()) as pool:
-            blocks = board.blocks(threads())
-            parts = pool.map(partial(columns_of, what, table, needs), [block for _, block in blocks])
-            for (place, _), part in zip(blocks, parts, strict=True):
+            parts = pool.map(partial(_block_columns, what, rows, account, needs), blocks)
+            for block, part in zip(blocks, parts, strict=True):
                 for name, values in part.items():
-                    columns.setdefault(name, np.empty(len(board.cells), dtype=values.dtype))[place] = values
+                    columns.setdefault(name, np.empty(len(board.cells), dtype=values.dtype))[block.cells] = values
     return columns
+
+
+def _block_columns(
+    what: Pass, rows: pa.Table, account: Ints, needs: frozenset[Need], block: Block
+) -> dict[str, Values]:
+    """The columns of a block of accounts, ``rows`` being everybody's and ``account`` whose each is."""
+    mine = rows.filter(pa.array((account >= block.first) & (account < block.end)))
+    return columns_of(what, mine, needs, block.board)
 
 
 def _finished(

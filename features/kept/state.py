@@ -27,9 +27,9 @@ from features.engine import text_of
 from features.feed import Feed
 from features.kept.lots import Lot
 from features.kept.tables import read_table, write_table
-from features.rollup import WIDEST, Pass, rolled_up
+from features.rollup import WIDEST, Gathering, Pass, Presence, Starts, States, rolled_up, row_by_row
 
-FORMAT = 1
+FORMAT = 2
 """To be raised when the files of a state change their meaning."""
 STATES_KEPT = 8
 """States of one table that stay: one for each weekday of the snapshots, and one more."""
@@ -68,7 +68,8 @@ class Kept:
             "format": FORMAT,
             "engine": duckdb.__version__,
             "arrow": pa.__version__,
-            "passes": [text_of(rolled_up, one, feed.part) for one in what],
+            "passes": [_shape(one, feed.part) for one in what],
+            "rows": text_of(row_by_row, tuple(one for one in what if isinstance(one, Gathering | Presence)), feed.part),
             "phase": seconds(grid.first) % (WIDEST * DAY_SECONDS),
             "files": sorted({str(file.parent.absolute()) for file in feed.files})[:1],
         }
@@ -123,6 +124,13 @@ class Kept:
             states = sorted(self.folder.parent.glob("*/state.json"), key=lambda f: f.stat().st_mtime, reverse=True)
             for old in states[STATES_KEPT:]:
                 shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def _shape(what: Pass, view: str) -> str:
+    if isinstance(what, Starts | States):
+        return text_of(rolled_up, what, view)
+    days = isinstance(what, Presence) and what.days
+    return repr((type(what).__name__, what.width, days, [(type(m).__name__, m.name) for m in what.looked_at]))
 
 
 @dataclass(frozen=True)

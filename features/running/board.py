@@ -49,15 +49,15 @@ class Board:
         found: Ints = own.to_numpy().astype(np.int64)[ids.indices.to_numpy()]
         return found
 
-    def blocks(self, n: int) -> list[tuple[Ints, Board]]:
-        """``n`` boards of about as many accounts each, and which of this board's cells are theirs."""
+    def blocks(self, n: int) -> list[Block]:
+        """``n`` blocks of about as many accounts each."""
         account, date = self.place
         edges = np.linspace(0, len(self.accounts), n + 1).astype(np.int64).tolist()
         found = []
-        for low, high in pairwise(edges):
-            mine = np.flatnonzero((account >= low) & (account < high))
-            cells = (account[mine] - low) * self.grid.n + date[mine]
-            found.append((mine, Board(self.accounts.slice(low, high - low), self.grid, cells)))
+        for first, end in pairwise(edges):
+            mine = np.flatnonzero((account >= first) & (account < end))
+            cells = (account[mine] - first) * self.grid.n + date[mine]
+            found.append(Block(first, end, mine, Board(self.accounts.slice(first, end - first), self.grid, cells)))
         return found
 
     @cached_property
@@ -70,6 +70,17 @@ class Board:
     def shape(self) -> tuple[int, int]:
         """Accounts and dates."""
         return len(self.accounts), self.grid.n
+
+
+@dataclass(frozen=True)
+class Block:
+    """The accounts ``first`` to ``end`` (exclusive) of a board: which of its cells are theirs, and a board of their
+    own."""
+
+    first: int
+    end: int
+    cells: Ints
+    board: Board
 
 
 @dataclass(frozen=True)

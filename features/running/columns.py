@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.clock import Grid
-from features.measures import ActiveDays, Distinct, Holding, Newest, Standing, column_name, start_column
+from features.measures import ActiveDays, Distinct, Holding, Measure, Newest, Standing, column_name, start_column
 from features.rollup import Gathering, Need, Pass, Presence, Starts, States, unpacked
 from features.running.bits import Bits
 from features.running.board import Board, Clock, Ints, Values, intervals
-from features.running.keys import codes, distinct, merged, new_days
+from features.running.keys import codes, distinct, distinct_at_once, merged, new_days
 from features.running.states import extremes, held, latest
 from features.running.totals import Totals
 
@@ -106,28 +106,32 @@ def _present(
     what: Presence, table: pa.Table, account: Ints, clock: Clock, needs: Iterable[Need], board: Board
 ) -> dict[str, Values]:
     wanted = [n for n in needs if (getattr(n[0], "of", None) or n[0].back(0)) == what.measure]
-    if not wanted:
-        return {}
     known, happened = unpacked(_ints(table, "span"))
-    # What is known only after the last date, or out of every window at the first, changes nothing.
-    reach = max((days + m.ago if days else 2**40) for m, days in wanted)
-    last = clock.first + (board.grid.n - 1) * (board.grid.every_days // what.width)
-    seen = (known <= last) & (happened + reach // what.width > clock.first)
-    account, known, happened = account[seen], known[seen], happened[seen]
-    key = codes(table["key"])[seen]
     found: dict[str, Values] = {}
-    if any(isinstance(m, Distinct) for m, _ in wanted):
-        spells = merged(account, key, known, happened)
-        for measure, window in wanted:
-            if isinstance(measure, Distinct):
-                found[column_name(measure, window)] = distinct(spells, clock, window, measure.ago, board)
-    if what.days:
-        who, since, at, many = new_days(account, key, known, happened, _ints(table, "days")[seen])
-        for measure, window in wanted:
-            if isinstance(measure, ActiveDays):
-                opens, closes = clock.date(since, measure.ago), clock.gone(at, window, measure.ago)
-                found[column_name(measure, window)] = intervals(board, who, opens, closes, many)
+    if counted := [(m, window) for m, window in wanted if isinstance(m, Distinct)]:
+        seen = _reached(known, happened, counted, clock)
+        rows = account[seen], codes(table["key"])[seen], known[seen], happened[seen]
+        if board.grid.n == 1:
+            found |= distinct_at_once(*rows, counted, clock, board)
+        else:
+            spells = merged(*rows)
+            for m, window in counted:
+                found[column_name(m, window)] = distinct(spells, clock, window, m.ago, board)
+    if days := [(m, window) for m, window in wanted if isinstance(m, ActiveDays)]:
+        seen = _reached(known, happened, days, clock)
+        rows = account[seen], codes(table["key"].filter(pa.array(seen))), known[seen], happened[seen]
+        who, since, at, many = new_days(*rows, _ints(table, "days")[seen])
+        for measure, window in days:
+            opens, closes = clock.date(since, measure.ago), clock.gone(at, window, measure.ago)
+            found[column_name(measure, window)] = intervals(board, who, opens, closes, many)
     return found
+
+
+def _reached(known: Ints, happened: Ints, needs: Iterable[tuple[Measure, int]], clock: Clock) -> npt.NDArray[np.bool_]:
+    """Which rows are known by the last date and in one of the windows of the first: the others change nothing."""
+    reach = max((days + m.ago if days else 2**40) for m, days in needs)
+    reached: npt.NDArray[np.bool_] = (known <= clock.ends(0)[-1]) & (happened + reach // clock.width > clock.first)
+    return reached
 
 
 def _stood(

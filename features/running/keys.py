@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
+from features.measures import EVER, column_name
+from features.rollup import Need
 from features.running.board import Board, Clock, Ints, intervals
 
 UNSEEN = np.int64(-(2**62))
@@ -21,6 +25,27 @@ def distinct(merged: Merged, clock: Clock, days: int, ago: int, board: Board) ->
     covered = np.where(before == UNSEEN, 0, clock.gone(before, days, ago))
     opens = np.maximum(clock.date(known, ago), covered)
     return intervals(board, account, opens, clock.gone(happened, days, ago), many)
+
+
+def distinct_at_once(
+    account: Ints, key: Ints, known: Ints, happened: Ints, needs: Sequence[Need], clock: Clock, board: Board
+) -> dict[str, Ints]:
+    """At the cells of a board of one date, how many keys have a row in each window: a key is in every window that
+    reaches the latest row known of it."""
+    pair, firsts = pd.factorize(account * (int(key.max(initial=0)) + 1) + key)
+    owner = firsts // (int(key.max(initial=0)) + 1)
+    found: dict[str, Ints] = {}
+    for ago in sorted({m.ago for m, _ in needs}):
+        end = int(clock.ends(ago)[0])
+        by_then = known <= end
+        latest = np.full(len(owner), UNSEEN)
+        np.maximum.at(latest, pair[by_then], happened[by_then])
+        for measure, days in needs:
+            if measure.ago == ago:
+                there = latest > (UNSEEN if days == EVER else end - days // clock.width)
+                many = np.bincount(owner[there], minlength=len(board.accounts))
+                found[column_name(measure, days)] = many[board.cells]
+    return found
 
 
 def merged(account: Ints, key: Ints, known: Ints, happened: Ints) -> Merged:
@@ -59,37 +84,32 @@ def new_days(account: Ints, key: Ints, known: Ints, happened: Ints, days: Ints) 
 
 
 def codes(column: pa.ChunkedArray) -> Ints:
-    """Equal texts as equal numbers."""
-    if not len(column):
-        return np.zeros(0, dtype=np.int64)
-    if not pa.types.is_dictionary(column.type):
+    """Equal keys, numbers or texts, as equal numbers from 0."""
+    if not (pa.types.is_integer(column.type) or pa.types.is_dictionary(column.type)):
         column = column.dictionary_encode()
-    merged = column.unify_dictionaries().combine_chunks()
-    if isinstance(merged, pa.ChunkedArray):
-        merged = merged.chunk(0)
-    codes: Ints = merged.indices.to_numpy().astype(np.int64)
-    return codes
+    if pa.types.is_dictionary(column.type):
+        column = pa.chunked_array([c.indices for c in column.unify_dictionaries().chunks], pa.int32())
+    found: Ints = pd.factorize(column.to_numpy())[0].astype(np.int64)
+    return found
 
 
 def in_order(*columns: Ints) -> tuple[Ints, ...]:
     """The rows in order of the columns, the first one first."""
-    spans = [int(c.max()) - int(c.min()) + 1 if len(c) else 1 for c in columns]
-    room = 1
-    for span in spans:
-        room *= span
-    if room >= 2**63:
+    lows = [int(c.min()) if len(c) else 0 for c in columns]
+    widths = [(int(c.max()) - low).bit_length() if len(c) else 0 for c, low in zip(columns, lows, strict=True)]
+    if sum(widths) > 63:
         order = np.lexsort(columns[::-1])
         return tuple(c[order] for c in columns)
     # One number for the whole row sorts many times faster than an index over several columns.
     packed = np.zeros(len(columns[0]), dtype=np.int64)
-    lows = [int(c.min()) if len(c) else 0 for c in columns]
-    for column, low, span in zip(columns, lows, spans, strict=True):
-        packed = packed * span + (column - low)
+    for column, low, width in zip(columns, lows, widths, strict=True):
+        packed <<= width
+        packed |= column - low
     packed.sort()
     found = []
-    for low, span in zip(reversed(lows), reversed(spans), strict=True):
-        packed, rest = np.divmod(packed, span)
-        found.append(rest + low)
+    for low, width in zip(reversed(lows), reversed(widths), strict=True):
+        found.append((packed & ((1 << width) - 1)) + low)
+        packed >>= width
     return tuple(reversed(found))
 
 

@@ -32,15 +32,23 @@ ACCOUNTS = [{"account_id": a, "created_at": "2025-01-01"} for a in "abc"]
 SUBSCRIPTIONS = [{"account_id": a, "started_at": "2025-01-01", "arr": 100.0} for a in "abc"]
 
 
-def _row(account: str, days_ago: float, user: int, feature: str, late: float | None, minutes: float | None) -> dict[str, Any]:
+def _row(
+    account: str,
+    days_ago: float,
+    user: int | None,
+    feature: str | None,
+    late: float | None,
+    minutes: float | None,
+    quantity: float | None = None,
+) -> dict[str, Any]:
     at = AS_OF - timedelta(days=days_ago)
     return {
         "account_id": account,
         "occurred_at": at.isoformat(),
-        "user_id": f"u{user}",
+        "user_id": f"u{user}" if user else None,
         "feature": feature,
         "minutes": minutes,
-        "quantity": None,
+        "quantity": quantity,
         "loaded_at": None if late is None else (at + timedelta(days=late)).isoformat(),
     }
 
@@ -50,10 +58,12 @@ _rows = st.lists(
         _row,
         st.sampled_from("abc"),
         st.sampled_from([0.25, 1, 3.5, 7, 8, 13.9, 14, 20, 21, 27, 28, 35, 56, 90, 91, 98, 182, 300]),
-        st.integers(1, 4),
-        st.sampled_from(["f", "g", "login"]),
+        st.sampled_from([None, 1, 2, 3, 4]),
+        st.sampled_from([None, "f", "g", "login"]),
         st.sampled_from([None, 0, 0.5, 6, 15, 40]),
         st.sampled_from([None, 1.5]),
+        # Halves of the ten-thousandths that are summed.
+        st.sampled_from([None, 0.00005, -0.00025, 2.00015, -3.0]),
     ),
     min_size=1,
     max_size=30,
