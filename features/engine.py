@@ -19,14 +19,13 @@ import pyarrow as pa
 
 from features.conform import contract_schema
 from features.contract import TABLES, known_column
+from features.source import lay_arrow
 
 Backend: TypeAlias = Any
 """An Ibis backend, DuckDB's or `features.spark.Spark`: their methods are beyond the type checker."""
 
 GRID = ibis.table({"first_s": "int64", "step_s": "int64", "dates": "int64"}, name="snapshot_grid")
 """One row: the grid's first instant (seconds since 1970), its step (seconds) and its number of dates."""
-DATES = ibis.table({"pos": "int64"}, name="snapshot_dates")
-"""The grid's positions."""
 CUTOFF = ibis.table({"cutoff": "timestamp"}, name="signals_cutoff")
 """One row: the instant at and after which nothing is read; null for no such instant."""
 
@@ -91,7 +90,7 @@ def store(connection: Backend, name: str, build: Callable[..., ibis.Table], *arg
 def lay(connection: Backend, name: str, table: pa.Table) -> None:
     """Make a small Arrow table readable under ``name``."""
     if embedded(connection):
-        connection.create_table(name, table, temp=True, overwrite=True)
+        lay_arrow(connection, name, table)
     else:
         connection.lay(name, table)
 

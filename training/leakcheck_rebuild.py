@@ -66,7 +66,10 @@ def rebuilt_findings(
     """
 
     def built(rows: Tables, dates: Grid) -> pd.DataFrame:
-        opened = read_signals(from_tables(rows, signals.origin), signals.data_through + FAR_AHEAD, signals.history_from)
+        altered = from_tables(rows, signals.origin)
+        # A few thousand rows are not worth sharing out.
+        altered.connection.raw_sql("SET threads = 1")
+        opened = read_signals(altered, signals.data_through + FAR_AHEAD, signals.history_from, sound=True)
         try:
             return snapshot(opened, dates, horizon_days=config.horizon_days, catalogue=catalogue)
         finally:

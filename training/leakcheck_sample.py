@@ -3,14 +3,16 @@ data."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from zlib import crc32
 
+import ibis
 import pyarrow as pa
 
 from features.clock import WEEK_DAYS, Grid, midnight
 from features.contract import TABLES
+from features.engine import collect, contract_table, fetch, lay
 from features.signals import Signals
 
 ACCOUNTS = 200
@@ -20,6 +22,9 @@ ROWS = 10_000
 What is compared are rebuilds of the same rows, so that rows may be missing."""
 DATES = 6
 """Dates that are rebuilt at most."""
+
+SAMPLED = ibis.table({"account_id": "string"}, name="leakcheck_accounts")
+"""The accounts whose rows are read."""
 
 Tables = dict[str, pa.Table]
 """Rows by contract table, in the contract's columns and types; instants are microseconds without a zone, in UTC."""
@@ -42,22 +47,37 @@ def sampled_accounts(
     return sorted([*ended[:some], *others[: at_most - min(some, len(ended))]])
 
 
-def sampled_tables(signals: Signals, accounts: Collection[str], rows: int = ROWS) -> Tables:
+def sampled_tables(signals: Signals, accounts: Sequence[str], rows: int = ROWS) -> Tables:
     """The rows of ``accounts``, one filtered scan (and one count) per table.
 
     ``loaded_at`` is the instant from which each row was known, in every event table.
     """
+    lay(signals.connection, SAMPLED.get_name(), pa.table({"account_id": pa.array(accounts, pa.string())}))
     found: Tables = {}
-    for name, table in signals.tables.items():
-        contract = TABLES[name]
-        some = table.filter(table.account_id.isin(list(accounts)))
-        if contract.event:
-            some = some.rename(loaded_at="known_at")
-        if (many := int(some.count().to_pyarrow().as_py())) > rows and name != "accounts":
-            key = some.account_id.concat(some[contract.at].cast("string"))
-            some = some.filter(key.hash() % -(-many // rows) == 0)
-        found[name] = some.select(*contract.names).to_pyarrow()
+    for name in signals.tables:
+        (size,) = fetch(signals.connection, _size, name)
+        step = 1 if name == "accounts" else max(-(-int(size["n"]) // rows), 1)
+        found[name] = collect(signals.connection, _every, name, step)
     return found
+
+
+def _size(name: str) -> ibis.Table:
+    return _of_sampled(name).aggregate(n=lambda t: t.count())
+
+
+def _every(name: str, step: int) -> ibis.Table:
+    """Every ``step``-th row, about; rows of one account and instant together."""
+    some, contract = _of_sampled(name), TABLES[name]
+    if step > 1:
+        key = some.account_id.concat(some[contract.at].cast("string"))
+        some = some.filter(key.hash() % step == 0)
+    if contract.event:
+        some = some.rename(loaded_at="known_at")
+    return some.select(*contract.names)
+
+
+def _of_sampled(name: str) -> ibis.Table:
+    return contract_table(name).semi_join(SAMPLED, "account_id")
 
 
 def spread_dates(first: datetime, last: datetime, at_most: int = DATES) -> Grid:

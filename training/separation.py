@@ -10,7 +10,6 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import rankdata
 
 from features.catalogue import Catalogue
 from features.feature import Feature
@@ -194,7 +193,8 @@ def _finding(feature: Feature, target: Target, severity: Severity, words: str, v
 def _auc(values: Floats, y: Bools) -> float:
     """How well ``values`` rank the classes, whichever way round: 0.5 is chance, 1 tells them apart; both occur."""
     positives, negatives = int(y.sum()), int((~y).sum())
-    found = (rankdata(values)[y].sum() - positives * (positives + 1) / 2) / (positives * negatives)
+    ranks = pd.Series(values).rank().to_numpy(np.float64)
+    found = (ranks[y].sum() - positives * (positives + 1) / 2) / (positives * negatives)
     return float(max(found, 1 - found))
 
 
