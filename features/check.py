@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -156,21 +158,21 @@ def _shape(table: Table, given: ibis.Table, text: bool) -> list[Finding]:
 
 
 def _values(source: Source, table: Table) -> list[Finding]:
-    """Count every kind of break in one scan, then look up the positions of those that occurred."""
+    """See in one scan whether anything is wrong; only then count every kind of break, and look up the positions of
+    those that occurred."""
     accounts = given_schema(source, "accounts") if "accounts" in source.tables else None
     if table.name == "accounts" or (accounts is not None and "account_id" not in dict(accounts)):
         accounts = None
     about = (table, given_schema(source, table.name), table.name in source.text, accounts, "accounts" in source.text)
-    (counts,) = fetch(source.connection, _break_counts, *about)
-    wrong = [int(counts[f"b{i}"] or 0) for i in range(len(counts))]
-    breaks = list(_breaks(table, _rows(table, False, *about[1:]))) if any(wrong) else []
-    found = [(i, *breaks[i][:3], n) for i, n in enumerate(wrong) if n]
-    if accounts is not None:
-        (orphans,) = fetch(source.connection, _orphan_count, *about)
-        if n := int(orphans["n"] or 0):
-            found.append(
-                (ORPHANS, "account_id", "an account that accounts does not have", "an account_id of accounts", n)
-            )
+    (seen,) = fetch(source.connection, _sweep, *about)
+    found: list[tuple[int, str, str, str, int]] = []
+    if seen["wrong"]:
+        (counts,) = fetch(source.connection, _break_counts, *about)
+        breaks = list(_breaks(table, _rows(table, False, *about[1:])))
+        wrong = [int(counts[f"b{i}"] or 0) for i in range(len(counts))]
+        found = [(i, *breaks[i][:3], n) for i, n in enumerate(wrong) if n]
+    if n := int(seen["orphans"] or 0):
+        found.append((ORPHANS, "account_id", "an account that accounts does not have", "an account_id of accounts", n))
     findings = []
     for which, column, problem, expected, n in found:
         first = fetch(source.connection, _break_positions, which, *about)
@@ -178,20 +180,22 @@ def _values(source: Source, table: Table) -> list[Finding]:
     return findings
 
 
+def _sweep(table: Table, *about: Any) -> ibis.Table:
+    """How many rows are wrong in any way, and how many are of accounts that are not there; by account first, as an
+    account has many rows."""
+    rows = _rows(table, False, *about)
+    wrong = reduce(or_, (marked for *_, marked in _breaks(table, rows)))
+    groups = rows.group_by("account_id").aggregate(n=rows.count(), wrong=rows.count(where=wrong))
+    if about[2] is None:
+        return groups.aggregate(wrong=groups.wrong.sum(), orphans=(groups.n * 0).sum())
+    groups = _beside_accounts(groups, *about[2:])
+    alone = groups._known.isnull() & groups.account_id.notnull()
+    return groups.aggregate(wrong=groups.wrong.sum(), orphans=groups.n.sum(where=alone))
+
+
 def _break_counts(table: Table, *about: Any) -> ibis.Table:
     rows = _rows(table, False, *about)
     return rows.aggregate(**{f"b{i}": wrong.sum() for i, (*_, wrong) in enumerate(_breaks(table, rows))})
-
-
-def _orphan_count(table: Table, *about: Any) -> ibis.Table:
-    """How many rows are of accounts that are not there: counted by account first, as an account has many rows."""
-    # What is not looked at would only make the text of the query longer.
-    narrow = replace(table, columns=tuple(c for c in table.columns if c.name in ("account_id", table.at)))
-    rows = _rows(narrow, False, *about)
-    per_account = rows.filter(rows.account_id.notnull()).group_by("account_id").aggregate(n=lambda t: t.count())
-    return (
-        _beside_accounts(per_account, *about[2:]).filter(lambda t: t._known.isnull()).aggregate(n=lambda t: t.n.sum())
-    )
 
 
 def _break_positions(which: int, table: Table, *about: Any) -> ibis.Table:

@@ -26,8 +26,6 @@ from features.running.keys import begins, in_order
 
 NEVER = np.int64(2**62)
 """Microseconds beyond every instant."""
-AT_ONCE = 500_000
-"""Rows that are grouped at a time."""
 
 Bools = npt.NDArray[np.bool_]
 
@@ -81,13 +79,8 @@ def grouped(
     Crowded
         If a Distinct measure that was thought to have few keys has many.
     """
-    pieces: list[list[pa.Table]] = [[] for _ in found]
-    # Less than all at a time stays within a processor's cache.
-    for first in range(0, max(len(rows), 1), AT_ONCE):
-        some = _Rows(rows.slice(first, AT_ONCE), None if keep is None else keep[first : first + AT_ONCE], origin_s)
-        for into, what in zip(pieces, found, strict=True):
-            into.append(_gathered(what, some, numbers) if isinstance(what, Gathering) else _present(what, some))
-    return [pa.concat_tables(into) for into in pieces]
+    some = _Rows(rows, keep, origin_s)
+    return [_gathered(what, some, numbers) if isinstance(what, Gathering) else _present(what, some) for what in found]
 
 
 @dataclass(frozen=True)
