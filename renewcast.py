@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -22,7 +23,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from features.errors import HomeError, InsufficientData, RenewcastError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from features.signals import Progress as Tell
+    from models.assess import Assessment
 
 FAILED_CHECK = 1
 USER_MISTAKE = 2
@@ -48,6 +52,13 @@ Signals = Annotated[str, typer.Argument(metavar="SIGNALS", help="Folder, databas
 AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="What was known before this instant (UTC).")]
 Engine = Annotated[
     str, typer.Option(metavar="ENGINE", help="duckdb; for folders also spark, on this machine, or spark://HOST:PORT.")
+]
+RubricName = Annotated[
+    str | None,
+    typer.Option("--rubric", metavar="NAME", help="A rubric by name, or a .toml file (default: the champion's)."),
+]
+OutFile = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Write every row to a .csv, .parquet or .ndjson file.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
@@ -241,6 +252,146 @@ def score(
         opened = open_signals(signals, instant, lambda share, what: tell(0.4 * share, what), engine, home.rollups)
         summary = run(opened, instant, out, home, lambda share, what: tell(0.4 + 0.6 * share, what))
     typer.echo(summary.words())
+
+
+@app.command()
+def health(
+    signals: Signals,
+    as_of: AsOf,
+    rubric: RubricName = None,
+    account: Annotated[str | None, typer.Option(metavar="ID", help="One account, its score as a sum.")] = None,
+    disagreements: Annotated[
+        bool, typer.Option("--disagreements", help="Only where model and score differ, the widest gap first.")
+    ] = False,
+    out: OutFile = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Health scores of the portfolio by a rubric, the lowest first; or one account's, to be checked by hand."""
+    from models.answer import answer, row_of
+    from serving.boards import breakdown_board, disagreements_board, health_board
+    from serving.boards_print import DISAGREEMENTS, HEALTH, print_account
+
+    found = _looked(signals, as_of, engine, rubric, out)
+    if account is None and disagreements:
+        _show(found, disagreements_board(found), DISAGREEMENTS, "model and health score disagree", out, as_json)
+        return
+    if account is None:
+        _show(found, health_board(found), HEALTH, "health", out, as_json)
+        return
+    row = row_of(found, account)
+    if out is not None:
+        _write(breakdown_board(found, row), out)
+    elif as_json:
+        told = answer(found, account, scored_at=datetime.now(UTC))
+        _print_json({**told, "breakdown": _plain_rows(breakdown_board(found, row))})
+    else:
+        print_account(found, row, Console(highlight=False))
+
+
+@app.command()
+def risks(
+    signals: Signals,
+    as_of: AsOf,
+    rubric: RubricName = None,
+    out: OutFile = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Whom to look after: red and yellow first, why, which play, who acts, by when."""
+    from serving.boards import risks_board
+    from serving.boards_print import RISKS
+
+    found = _looked(signals, as_of, engine, rubric, out)
+    _show(found, risks_board(found), RISKS, "risks", out, as_json)
+
+
+@app.command()
+def expansions(
+    signals: Signals,
+    as_of: AsOf,
+    rubric: RubricName = None,
+    out: OutFile = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Who is ready for more: signs, points, and the gate item by item. Nobody whose health is not green is proposed."""
+    from serving.boards import expansions_board
+    from serving.boards_print import EXPANSIONS
+
+    found = _looked(signals, as_of, engine, rubric, out)
+    _show(found, expansions_board(found), EXPANSIONS, "expansions", out, as_json)
+
+
+@app.command()
+def onboarding(
+    signals: Signals,
+    as_of: AsOf,
+    rubric: RubricName = None,
+    out: OutFile = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Accounts being onboarded: what should have happened by now and has not, and what to do."""
+    from serving.boards import onboarding_board
+    from serving.boards_print import ONBOARDING
+
+    found = _looked(signals, as_of, engine, rubric, out)
+    _show(found, onboarding_board(found), ONBOARDING, "onboarding", out, as_json)
+
+
+def _looked(signals: str, as_of: str, engine: str, rubric: str | None, out: Path | None) -> Assessment:
+    """The portfolio as the rules (and the champion, if there is one) see it."""
+    from features.clock import parse_instant
+    from features.signals import open_signals
+    from models.champion import load_champion
+    from models.frames import suffix_of
+    from models.home import current_home
+    from serving.batch import look
+
+    if out is not None:
+        suffix_of(out)
+    instant, home = parse_instant(as_of), current_home()
+    champion = load_champion(home)
+    if rubric is not None:
+        champion = champion.judged_by(rubric)
+    with _progress("looking") as tell:
+        opened = open_signals(signals, instant, lambda share, what: tell(0.4 * share, what), engine, home.rollups)
+        found, _, _ = look(opened, instant, home, champion, lambda share, what: tell(0.4 + 0.6 * share, what))
+    return found
+
+
+def _show(
+    found: Assessment, board: pd.DataFrame, columns: Mapping[str, str], what: str, out: Path | None, as_json: bool
+) -> None:
+    from models.answer import instant_words
+    from serving.boards_print import print_board
+
+    title = f"{what} as of {instant_words(found.as_of)}, by {found.health.rubric.name}: {len(board):,} accounts"
+    if out is not None:
+        _write(board, out)
+    elif as_json:
+        about = {
+            "as_of": instant_words(found.as_of),
+            "rubric": found.health.rubric.name,
+            "rules": dict(found.judged.versions),
+        }
+        _print_json({**about, "accounts": _plain_rows(board)})
+    else:
+        print_board(board, columns, title, Console(highlight=False))
+
+
+def _write(board: pd.DataFrame, out: Path) -> None:
+    from models.frames import write_frame
+
+    write_frame(board, out)
+    typer.echo(f"{len(board):,} rows in {out}")
+
+
+def _plain_rows(board: pd.DataFrame) -> list[dict[str, object]]:
+    """Rows as JSON has them: unknown is null."""
+    rows: list[dict[str, object]] = json.loads(board.to_json(orient="records"))
+    return rows
 
 
 @app.command()

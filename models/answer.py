@@ -16,6 +16,9 @@ from models.assess import Assessment
 from models.explain import Explained
 from models.outlook import SCORED, Outlook
 from models.rubric import INSUFFICIENT
+from models.rules.conditions import TRUE
+from models.rules.expansion import Expansion
+from models.rules.judged import Judged
 from models.targets import HIGHER_IS, TARGETS, Target
 
 #: What "change in 30 days" is measured against: an assessment this many days earlier, give or take the tolerance,
@@ -43,8 +46,9 @@ def answer(
 
     Returns
     -------
-    dict of prediction_id, account_id, as_of, data_through, scored_at, horizon_days, churn, expansion, health, reasons
-    (those of the churn model; expansion has its own), warnings and model. ``explained`` holds the parts of the raw
+    dict of prediction_id, account_id, as_of, data_through, scored_at, horizon_days, churn, expansion, health, what the
+    rules say (segment, touch, alerts, early_warnings, onboarding, play), reasons (those of the churn model; expansion
+    has its own), warnings and model. ``explained`` holds the parts of the raw
     log-odds: base_log_odds + the reasons' contribution_log_odds + rest_log_odds = raw_log_odds.
 
     Raises
@@ -52,12 +56,12 @@ def answer(
     UnknownAccount : the assessment does not hold the account.
     ValueError : ``earlier`` is not of about 30 days before.
     """
-    row = _row_of(assessment, account_id)
+    row = row_of(assessment, account_id)
     churn, expansion = assessment.outlooks["churn"], assessment.outlooks["expansion"]
     change = {seen.target: _change(assessment, seen.target, row, earlier, account_id) for seen in (churn, expansion)}
     why = {seen.target: _explained(seen, row) for seen in (churn, expansion)}
     horizon = next((o.bundle.manifest.horizon_days for o in (churn, expansion) if o.bundle is not None), None)
-    gate = [{"item": item, "state": states[row]} for item, states in assessment.gate.items.items()]
+    gate = [{"item": item, "state": states[row]} for item, states in assessment.judged.expansion.gate.items()]
     return {
         "prediction_id": prediction_id(assessment, row),
         "account_id": account_id,
@@ -72,11 +76,13 @@ def answer(
             **_parts(why["expansion"]),
             "ready": bool(assessment.ready[row]),
             "gate": gate,
-            "type": assessment.gate.type[row],
+            "type": assessment.judged.expansion.type[row],
+            **_readiness(assessment.judged.expansion, row),
             "reasons": _reasons(why["expansion"]),
             "model": _model(expansion),
         },
         "health": _health(assessment, row),
+        **_rules(assessment.judged, row),
         "reasons": _reasons(why["churn"]),
         "warnings": _warnings(assessment, row),
         "model": _model(churn),
@@ -108,7 +114,13 @@ def instant_words(instant: datetime) -> str:
     return utc.date().isoformat() if midnight else utc.isoformat().replace("+00:00", "Z")
 
 
-def _row_of(assessment: Assessment, account_id: str) -> int:
+def row_of(assessment: Assessment, account_id: str) -> int:
+    """The account's place in the assessment, from 0.
+
+    Raises
+    ------
+    UnknownAccount : the assessment does not hold it.
+    """
     try:
         return assessment.account_ids.index(account_id)
     except ValueError:
@@ -175,8 +187,71 @@ def _health(assessment: Assessment, row: int) -> dict[str, Any]:
         "rubric_version": rubric.version,
         "agreement": assessment.agreement[row],
         "coverage": float(health.coverage.iloc[row]),
+        "change_7d": _number(assessment.judged.change_7d[row]),
+        "meant": _meant(assessment, row),
+        "explained_by": _explained_by(assessment, row),
+        "history": _history(assessment.judged, row),
         "dimensions": {name: None if points is None else round(points, 1) for name, points in dimensions.items()},
     }
+
+
+def _meant(assessment: Assessment, row: int) -> dict[str, Any] | None:
+    meaning, (rate, low, high) = assessment.champion.meaning, assessment.meant
+    if meaning is None or math.isnan(rate[row]):
+        return None
+    return {
+        "churn_rate": float(rate[row]),
+        "interval": [float(low[row]), float(high[row])],
+        "accounts_with_churn": meaning.accounts_with_churn,
+    }
+
+
+def _explained_by(assessment: Assessment, row: int) -> str | None:
+    if assessment.agreement[row] in (None, "agree"):
+        return None
+    return assessment.disagreement([row])[0]
+
+
+def _history(judged: Judged, row: int) -> list[dict[str, Any]]:
+    """The score at each date at which the account was active."""
+    return [
+        {"as_of": instant_words(date.to_pydatetime()), "score": _number(score), "band": band}
+        for date, score, band in zip(judged.dates, judged.score[row], judged.band[row], strict=True)
+        if band != INSUFFICIENT
+    ]
+
+
+def _rules(judged: Judged, row: int) -> dict[str, Any]:
+    play = judged.plays[row]
+    return {
+        "segment": judged.segments[row],
+        "touch": judged.touch[row],
+        "alerts": [{**asdict(a), **_instants(since=a.since, by=a.by), "key": a.key} for a in judged.alerts[row]],
+        "early_warnings": [{**_listed(asdict(w)), **_instants(since=w.since)} for w in judged.warnings[row]],
+        "onboarding": _listed(asdict(judged.onboarding[row])),
+        "play": None if play is None else {**asdict(play), "due": play.due.isoformat()},
+    }
+
+
+def _readiness(expansion: Expansion, row: int) -> dict[str, Any]:
+    rules = expansion.rules
+    return {
+        "points": int(expansion.score[row]),
+        "signals": [
+            {"code": rule.code, "says": rule.says}
+            for rule in rules.signals
+            if expansion.signals[rule.code][row] == TRUE
+        ],
+    }
+
+
+def _listed(told: dict[str, Any]) -> dict[str, Any]:
+    """Tuples as lists, as JSON has it."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
+
+
+def _instants(**instants: datetime | None) -> dict[str, str | None]:
+    return {name: None if instant is None else instant_words(instant) for name, instant in instants.items()}
 
 
 def _warnings(assessment: Assessment, row: int) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,10 +16,11 @@ from features.errors import BadRequest
 from models.champion import Champion
 from models.columns import number_column
 from models.explain import TOP
-from models.gate import Gate, gate
 from models.outlook import SCORED, Outlook, Texts, no_model, outlook
 from models.peers import Peers
 from models.rubric import HealthScores
+from models.rules.history import History
+from models.rules.judged import Judged, judge
 from models.segments import ARR_FEATURE, segment_of
 from models.targets import TARGETS, Target
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from features.feature import Feature
 
 KEYS = ("account_id", "as_of")
+
+Floats = npt.NDArray[np.float64]
 
 #: The bands of model and health score, side by side from good to bad, to see where they disagree.
 CHURN_ORDER: dict[str, int] = {"low": 0, "medium": 1, "high": 2}
@@ -45,8 +48,7 @@ class Assessment:
     frame : the snapshot's rows, sorted by account_id.
     as_of : the instant of the snapshot, UTC.
     outlooks : one per target.
-    health : the health scores.
-    gate, ready : the expansion gate, and whether expansion may be proposed (bool, shape (n,)).
+    judged : what the rules say: health and its history, alerts, warnings, onboarding, expansion, plays.
     stale : days since the newest event of each stale feed, by table.
     """
 
@@ -54,15 +56,23 @@ class Assessment:
     frame: pd.DataFrame
     as_of: pd.Timestamp
     outlooks: Mapping[Target, Outlook]
-    health: HealthScores
-    gate: Gate
-    ready: npt.NDArray[np.bool_]
+    judged: Judged
     stale: Mapping[str, int]
 
     @cached_property
     def account_ids(self) -> list[str]:
         """The accounts, sorted."""
         return [str(account) for account in self.frame["account_id"]]
+
+    @property
+    def health(self) -> HealthScores:
+        """The health scores."""
+        return self.judged.health
+
+    @cached_property
+    def ready(self) -> npt.NDArray[np.bool_]:
+        """Whether expansion may be proposed: the rules' gate open, and the model's band high. Shape (n,)."""
+        return self.judged.expansion.ready(self.outlooks["expansion"].band)
 
     @cached_property
     def agreement(self) -> Texts:
@@ -75,12 +85,41 @@ class Assessment:
                 out[row] = "agree" if further == 0 else "model_worse" if further > 0 else "model_better"
         return out
 
+    @cached_property
+    def meant(self) -> tuple[Floats, Floats, Floats]:
+        """The churn rate that has followed health scores like these, and its 80% interval; NaN where it is not known.
+        Shape (n,) each."""
+        meaning = self.champion.meaning
+        if meaning is None:
+            unknown = np.full(len(self.frame), np.nan)
+            return unknown, unknown, unknown
+        return meaning.at(self.health.score.to_numpy())
+
+    @cached_property
+    def gap(self) -> Floats:
+        """The model's churn probability less the rate that has followed such a health score: above 0 the model sees
+        more risk. NaN where either is not known, shape (n,)."""
+        gap: Floats = self.outlooks["churn"].probability - self.meant[0]
+        return gap
+
+    def disagreement(self, rows: npt.ArrayLike) -> list[str | None]:
+        """The dimension that does most to explain why the model sees the accounts at these places otherwise than their
+        health score: the one that pulls the model's log-odds furthest the gap's way. None without a gap."""
+        places, seen = np.asarray(rows, dtype=np.int64), self.outlooks["churn"]
+        if seen.explanation is None or not len(places):
+            return [None] * len(places)
+        pulls = seen.explanation.by_dimension(places)
+        towards = pulls.mul(np.sign(np.nan_to_num(self.gap[places])), axis=0)
+        known = (towards.max(axis=1) > 0).to_numpy() & (seen.status[places] == SCORED)
+        return [str(name) if there else None for name, there in zip(towards.idxmax(axis=1), known, strict=True)]
+
     def rows(self) -> pd.DataFrame:
         """One flat row per account, for a CRM or a spreadsheet.
 
         Per target: status (text), probability, low and high (0 to 1), risk_score (whole points), band; then
-        expansion_ready (bool), the health score, its band and rubric, the texts of the churn model's reasons, and the
-        models' versions. Unknown is null.
+        expansion_ready (bool), the health score, its band and rubric, what the rules say (segment, change of health in
+        a week, alerts raised, early warnings, the play and by when, onboarding, expansion points and type), the texts
+        of the churn model's reasons, and the models' versions. Unknown is null.
         """
         columns: dict[str, object] = {"account_id": self.account_ids, "as_of": self.frame["as_of"]}
         for target in TARGETS:
@@ -99,12 +138,35 @@ class Assessment:
             "health_band": _text(self.health.band.to_numpy(dtype=object)),
             "health_rubric": _text(np.full(len(self.frame), self.champion.rubric.name, dtype=object)),
         }
+        columns |= self._rules()
         texts = self._reason_texts()
         columns |= {f"reason_{k + 1}": _text(texts[:, k]) for k in range(TOP)}
         for target in TARGETS:
             version = np.full(len(self.frame), self.outlooks[target].version, dtype=object)
             columns[f"{target}_model_version"] = _text(version)
         return pd.DataFrame(columns)
+
+    def _rules(self) -> dict[str, object]:
+        """What the rules say, flat: codes are separated by "; "."""
+        told = self.judged
+        plays = [(None, None, None) if p is None else (p.act, p.who, p.due.isoformat()) for p in told.plays]
+        texts: dict[str, Sequence[str | None]] = {
+            "segment": told.segments.tolist(),
+            "alerts_raised": [_codes(a.code for a in each if a.raised) for each in told.alerts],
+            "early_warnings": [_codes(w.code for w in each if w.standing == "risk") for each in told.warnings],
+            "watch": [_codes(w.code for w in each if w.standing == "watch") for each in told.warnings],
+            "play": [act for act, _, _ in plays],
+            "play_by": [who for _, who, _ in plays],
+            "play_due": [due for _, _, due in plays],
+            "onboarding_missed": [_codes(step.code for step in each.missed) for each in told.onboarding],
+            "expansion_type": told.expansion.type.tolist(),
+        }
+        return {
+            "health_meant_churn": self.meant[0],
+            "health_change_7d": told.change_7d,
+            **{name: _text(np.array(values, dtype=object)) for name, values in texts.items()},
+            "expansion_points": pd.Series(told.expansion.score, dtype="Int64"),
+        }
 
     def _reason_texts(self) -> Texts:
         out = np.full((len(self.frame), TOP), None, dtype=object)
@@ -122,6 +184,7 @@ def assess(
     champion: Champion,
     peers: Peers | None = None,
     *,
+    past: pd.DataFrame | None = None,
     feeds: Mapping[str, datetime | None] | None = None,
     catalogue: Mapping[str, Feature] | None = None,
 ) -> Assessment:
@@ -133,6 +196,8 @@ def assess(
     champion : the bundles and the rubric; a target without a bundle is answered with status no_model.
     peers : what to compare with, for accounts that come alone (`Champion.peers`). Without it the rows are taken for the
         whole portfolio and compared with each other.
+    past : rows of earlier dates, in the same columns or some of them, and `models.rules.judged.RISK`: the rules look
+        back on them. Without it nothing is known of changes.
     feeds : the newest event known of each table, UTC; a table whose newest is over 14 days old is warned of.
     catalogue : the features; the deployment's if not given (`features.own.current.current_catalogue`).
 
@@ -159,10 +224,9 @@ def assess(
             if bundle is None
             else outlook(frame, bundle, compared, segments, peers is None, catalogue)
         )
-    health = champion.rubric.score(frame, peers)
-    gated = gate(frame, health.band, compared, segments)
-    ready = gated.ready(outlooks["expansion"].band)
-    return Assessment(champion, frame, as_of, outlooks, health, gated, ready, _stale(as_of, feeds or {}))
+    history = History(frame if past is None else pd.concat([past, frame], ignore_index=True))
+    judged = judge(history, champion.rubric, peers, outlooks["churn"].points)
+    return Assessment(champion, frame, as_of, outlooks, judged, _stale(as_of, feeds or {}))
 
 
 def _check(frame: pd.DataFrame) -> None:
@@ -181,6 +245,10 @@ def _check(frame: pd.DataFrame) -> None:
 def _stale(as_of: pd.Timestamp, feeds: Mapping[str, datetime | None]) -> dict[str, int]:
     ages = {table: (as_of - pd.Timestamp(newest)).days for table, newest in sorted(feeds.items()) if newest is not None}
     return {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}
+
+
+def _codes(codes: Iterable[str]) -> str | None:
+    return "; ".join(codes) or None
 
 
 def _text(values: Texts) -> pd.Series[str]:

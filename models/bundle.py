@@ -7,6 +7,7 @@
 ``calibrator.json``  the calibrator and its resamples, see `models.scorer`
 ``schema.json``      the features in the booster's order, and how the training portfolio was spread (`models.peers`)
 ``rubric.toml``      the rubric that the health score was made with
+``health.json``      what the rubrics' scores have meant, and learned weights, see `models.meaning`
 ===================  ==============================================================================================
 """
 
@@ -16,7 +17,7 @@ import hashlib
 import json
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -26,6 +27,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 
 from features.atomic import new_folder
 from features.errors import BundleError
+from models.meaning import HealthFacts
 from models.peers import Peers
 from models.rubric import Rubric, rubric_from_text
 from models.rubric_file import RubricError
@@ -35,13 +37,14 @@ from models.targets import Target
 if TYPE_CHECKING:
     from features.feature import Feature
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 MANIFEST = "manifest.json"
 FILES: dict[str, int] = {
     "model.txt": MODEL_LIMIT,
     "calibrator.json": JSON_LIMIT,
     "schema.json": JSON_LIMIT,
     "rubric.toml": 2**20,
+    "health.json": JSON_LIMIT,
 }
 RETRAIN = "train again with this version of Renewcast, or promote another version"
 REPLACE = "restore the folder from where it was made, or promote another version"
@@ -57,7 +60,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[2] = FORMAT_VERSION
     target: Target
     version: str
     horizon_days: Annotated[int, Field(gt=0)]
@@ -94,6 +97,7 @@ class BundleParts:
     calibrator: Mapping[str, Any]
     schema: Mapping[str, Any]
     rubric: Rubric
+    health: HealthFacts = field(default_factory=HealthFacts)
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class Bundle:
     scorer: Scorer
     peers: Peers
     rubric: Rubric
+    health: HealthFacts
 
     @property
     def fingerprint(self) -> str:
@@ -157,6 +162,7 @@ def write_bundle(folder: Path, parts: BundleParts, catalogue: Mapping[str, Featu
         "calibrator.json": _json(parts.calibrator),
         "schema.json": _json(parts.schema),
         "rubric.toml": parts.rubric.text.encode(),
+        "health.json": _json(parts.health.model_dump(mode="json")),
     }
     manifest = Manifest(
         target=parts.target,
@@ -226,7 +232,13 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
         rubric = rubric_from_text(contents["rubric.toml"].decode(errors="replace"), "rubric.toml", catalogue)
     except RubricError as error:
         raise BundleError(f"{folder}: {error.found}", error.expected, error.cure) from error
-    return Bundle(folder, manifest, scorer, peers, rubric)
+    try:
+        health = HealthFacts.from_json(contents["health.json"])
+    except ValueError as error:
+        raise BundleError(f"{folder / 'health.json'}: {error}", cure=RETRAIN) from error
+    if facts := health.of(rubric.name, rubric.version):
+        rubric = replace(rubric, learned=facts.learned.weights if facts.learned else None)
+    return Bundle(folder, manifest, scorer, peers, rubric, health)
 
 
 def _check_names(folder: Path) -> None:

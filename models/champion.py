@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from features.atomic import write_file
 from features.errors import BundleError, HomeError
 from models.bundle import Bundle, load_bundle
 from models.home import Home
+from models.meaning import Meaning, RubricFacts
 from models.peers import Peers
 from models.rubric import DEFAULT_RUBRIC, Rubric, load_rubric
 from models.scorer import ScorerError, read_bounded, read_json
@@ -62,6 +63,28 @@ class Champion:
         """What an account that comes alone is compared with: the training portfolio of the churn model, or else of
         the expansion model; None without any model."""
         return next((self.bundles[target].peers for target in TARGETS if target in self.bundles), None)
+
+    def judged_by(self, rubric: str) -> Champion:
+        """The same bundles beside another rubric: one that ships or is the deployment's own, or a file.
+
+        Raises
+        ------
+        RubricError : there is none of that name, or it breaks the rules.
+        """
+        chosen = load_rubric(rubric)
+        facts = self._facts(chosen)
+        learned = facts.learned if facts else None
+        return replace(self, rubric=replace(chosen, learned=learned.weights if learned else None))
+
+    @property
+    def meaning(self) -> Meaning | None:
+        """What the scores of the rubric in use have meant in churn; None where training could not tell."""
+        facts = self._facts(self.rubric)
+        return facts.meaning if facts else None
+
+    def _facts(self, rubric: Rubric) -> RubricFacts | None:
+        bundle = self.bundles.get("churn") or self.bundles.get("expansion")
+        return bundle.health.of(rubric.name, rubric.version) if bundle else None
 
 
 def point_to(home: Home, bundle: Bundle) -> Pointed:
@@ -142,5 +165,7 @@ def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) ->
                 "promote a model again",
             )
         bundles[target] = bundle
-    carried = (bundle.rubric for bundle in bundles.values() if bundle.rubric.name == pointer.rubric)
-    return Champion(bundles, next(carried, None) or load_rubric(pointer.rubric, catalogue))
+    carried = next((bundle.rubric for bundle in bundles.values() if bundle.rubric.name == pointer.rubric), None)
+    if carried is not None:
+        return Champion(bundles, carried)
+    return Champion(bundles, load_rubric(pointer.rubric, catalogue)).judged_by(pointer.rubric)

@@ -92,6 +92,18 @@ class Explanation:
                 by_concept[:, concept] += parts[:, member]
         return [self._explained(int(row), one, sums) for row, one, sums in zip(places, parts, by_concept, strict=True)]
 
+    def by_dimension(self, rows: npt.ArrayLike) -> pd.DataFrame:
+        """What each dimension adds to the log-odds of the accounts at these places, a column per dimension."""
+        places = np.asarray(rows, dtype=np.int64)
+        parts = self.contribute(places) if len(places) else np.zeros((0, len(self.names) + 1))
+        dimensions = [self.catalogue[name].dimension for name in self.names]
+        return pd.DataFrame(
+            {
+                d: parts[:, [i for i, own in enumerate(dimensions) if own == d]].sum(axis=1)
+                for d in dict.fromkeys(dimensions)
+            }
+        )
+
     def _explained(self, row: int, parts: Floats, by_concept: Floats) -> Explained:
         ranked = np.argsort(-np.abs(by_concept), kind="stable")
         concepts = tuple(self._members)

@@ -17,7 +17,7 @@ from models.columns import number_column
 from models.explain import Explanation
 from models.peers import Peers
 from models.percentiles import midrank
-from models.scorer import ScorerError
+from models.scorer import Encoded, ScorerError
 from models.targets import Target
 
 if TYPE_CHECKING:
@@ -91,12 +91,7 @@ def outlook(
     BadRequest : a column cannot be read as what the model needs.
     """
     scorer = bundle.scorer
-    try:
-        encoded = scorer.encode(frame)
-    except ScorerError as error:
-        raise BadRequest(str(error), "columns as in a snapshot", "build the table with `renewcast snapshot`") from error
-    # Unknown tenure does not compare as less, so that it never takes an answer away.
-    scored = ~(number_column(frame, TENURE_FEATURE) < MINIMUM_TENURE_DAYS)
+    encoded, scored = _encoded(frame, bundle), _old_enough(frame)
     raw = scorer.raw(encoded.matrix)
     p, low, high = (np.where(scored, values, np.nan) for values in scorer.calibrate(raw))
     points = whole_points(risk_score(p, bundle.manifest.base_rate))
@@ -124,3 +119,26 @@ def outlook(
         encoded.missing,
         encoded.unseen,
     )
+
+
+def risk_points(frame: pd.DataFrame, bundle: Bundle) -> Floats:
+    """Whole risk points alone, 0 to 100, NaN where the account is too young; shape (n,).
+
+    Raises
+    ------
+    BadRequest : a column cannot be read as what the model needs.
+    """
+    p, _, _ = bundle.scorer.calibrate(bundle.scorer.raw(_encoded(frame, bundle).matrix))
+    return whole_points(risk_score(np.where(_old_enough(frame), p, np.nan), bundle.manifest.base_rate))
+
+
+def _encoded(frame: pd.DataFrame, bundle: Bundle) -> Encoded:
+    try:
+        return bundle.scorer.encode(frame)
+    except ScorerError as error:
+        raise BadRequest(str(error), "columns as in a snapshot", "build the table with `renewcast snapshot`") from error
+
+
+def _old_enough(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    # Unknown tenure does not compare as less, so that it never takes an answer away.
+    return ~(number_column(frame, TENURE_FEATURE) < MINIMUM_TENURE_DAYS)

@@ -14,12 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.columns import number_column
-from models.segments import ARR_FEATURE, MINIMUM_COMPARABLE, SEGMENT_NAMES, WHOLE_PORTFOLIO, segment_of
+from models.segments import ARR_FEATURE, MINIMUM_COMPARABLE, WHOLE_PORTFOLIO, segment_names, segment_of
 
 #: The quantile levels kept: 0, 0.05, ... 1.
 LEVELS: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 21)
-
-GROUPS: tuple[str, ...] = (WHOLE_PORTFOLIO, *SEGMENT_NAMES)
 
 
 @dataclass(frozen=True)
@@ -70,23 +68,23 @@ class Peers:
         """
         segments = segment_of(number_column(frame, ARR_FEATURE))
         wanted = [name for name in features if name in frame]
-        members = {group: segments == group for group in SEGMENT_NAMES} | {WHOLE_PORTFOLIO: np.ones(len(frame), bool)}
-        spreads: dict[str, dict[str, Spread]] = {group: {} for group in GROUPS}
+        members = {WHOLE_PORTFOLIO: np.ones(len(frame), bool)} | {group: segments == group for group in segment_names()}
+        spreads: dict[str, dict[str, Spread]] = {group: {} for group in members}
         for name in wanted:
             values = number_column(frame, name)
-            for group in GROUPS:
+            for group in members:
                 # Sorted, so that neither the mean nor anything else depends on the order of the rows.
                 known = np.sort(values[members[group] & np.isfinite(values)])
                 if known.size:
                     quantiles = np.maximum.accumulate(np.quantile(known, LEVELS))
                     spreads[group][name] = Spread(known.size, float(known.mean()), tuple(map(float, quantiles)))
-        return cls({group: int(members[group].sum()) for group in GROUPS}, spreads)
+        return cls({group: int(members[group].sum()) for group in members}, spreads)
 
     def spread(self, feature: str, segment: str | None) -> Spread | None:
         """The feature's spread over comparable accounts: those of the segment where at least MINIMUM_COMPARABLE of
         them have a value, else the whole portfolio; None where nobody has one."""
         if segment is not None:
-            own = self.spreads[segment].get(feature)
+            own = self.spreads.get(segment, {}).get(feature)
             if own is not None and own.known >= MINIMUM_COMPARABLE:
                 return own
         return self.spreads[WHOLE_PORTFOLIO].get(feature)
@@ -109,7 +107,7 @@ class Peers:
         """The mean or the median of each account's comparable accounts, in the feature's unit, shape (n,); NaN where
         nobody has a value. ``segments`` as in `percentile`."""
         out = np.full(len(segments), np.nan)
-        for segment in (None, *SEGMENT_NAMES):
+        for segment in (None, *(group for group in self.spreads if group != WHOLE_PORTFOLIO)):
             spread = self.spread(feature, segment)
             if spread is not None:
                 out[segments == segment] = spread.mean if what == "mean" else spread.median
@@ -127,7 +125,7 @@ class Peers:
                         for name, s in self.spreads[group].items()
                     },
                 }
-                for group in GROUPS
+                for group in self.spreads
             },
         }
 
@@ -142,7 +140,8 @@ class Peers:
         try:
             if not np.allclose(stored["levels"], LEVELS, rtol=0.0, atol=1e-12):
                 raise ValueError("other quantile levels")
-            groups = {group: stored["groups"][group] for group in GROUPS}
+            groups = dict(stored["groups"])
+            _ = groups[WHOLE_PORTFOLIO]
             spreads = {
                 group: {
                     name: Spread(int(s["known"]), float(s["mean"]), tuple(float(q) for q in s["quantiles"]))

@@ -16,19 +16,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.columns import number_column
+from models.comparable import Comparable
 from models.peers import Peers
-from models.percentiles import percentile_among_comparable
 from models.rubric_file import (
     PercentileSignal,
     RubricError,
     RubricFile,
+    ScaleSignal,
     Signal,
     Step,
     StepsSignal,
     parse_rubric,
     read_rubric_file,
 )
-from models.segments import ARR_FEATURE, SEGMENT_NAMES, segment_of
+from models.rules.reading import own_folder
 
 if TYPE_CHECKING:
     from features.feature import Feature
@@ -44,10 +45,15 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Rubric:
-    """A checked rubric. ``text`` is its TOML, as a bundle keeps it."""
+    """A checked rubric.
+
+    ``text`` is its TOML, as a bundle keeps it; ``learned`` the weights of its dimensions, which sum to 100, where the
+    file leaves them to be learned and there is evidence.
+    """
 
     rules: RubricFile
     text: str
+    learned: Mapping[str, float] | None = None
 
     @property
     def name(self) -> str:
@@ -64,12 +70,15 @@ class Rubric:
         """Every signal with the name of its dimension, in the file's order."""
         return tuple((dimension.name, signal) for dimension in self.rules.dimensions for signal in dimension.signals)
 
-    @cached_property
-    def weights(self) -> Floats:
-        """The weight of each signal, shape (signals,), summing to 100."""
+    def weights(self, segment: str | None = None) -> Floats:
+        """The weight of each signal for accounts of a segment, shape (signals,), summing to 100."""
+        profile = next((p.weights for p in self.rules.profiles if segment in p.segments), None)
+        own = profile or self.learned or {}
         return np.array(
             [
-                dimension.weight * signal.weight / sum(each.weight for each in dimension.signals)
+                own.get(dimension.name, dimension.weight)
+                * signal.weight
+                / sum(each.weight for each in dimension.signals)
                 for dimension in self.rules.dimensions
                 for signal in dimension.signals
             ]
@@ -88,22 +97,23 @@ class Rubric:
         -------
         HealthScores, in the order of the frame's rows.
         """
-        segments = segment_of(number_column(frame, ARR_FEATURE))
-        segment = np.array([SEGMENT_NAMES.index(s) if s is not None else -1 for s in segments], dtype=np.int64)
-        portfolio = pd.factorize(frame["as_of"])[0].astype(np.int64)
+        comparable = Comparable(frame, peers)
         values = np.empty((len(frame), len(self.signals)))
         points = np.empty_like(values)
         for j, (_, signal) in enumerate(self.signals):
             values[:, j] = x = number_column(frame, signal.feature)
             if isinstance(signal, StepsSignal):
                 points[:, j] = _step_points(signal, x)
-                continue
-            if peers is None:
-                percentile = percentile_among_comparable(x, portfolio, segment)
+            elif isinstance(signal, ScaleSignal):
+                points[:, j] = _tenths(100.0 * np.clip((x - signal.worst) / (signal.best - signal.worst), 0.0, 1.0))
             else:
-                percentile = peers.percentile(signal.feature, x, segments)
-            points[:, j] = percentile if signal.better == "higher" else 100.0 - percentile
-        return HealthScores(self, frame.index, values, points)
+                percentile = comparable.percentile(signal.feature)
+                place = percentile if signal.better == "higher" else 100.0 - percentile
+                points[:, j] = _tenths(place) if signal.green_above is None else place
+        base = np.tile(self.weights(), (len(frame), 1))
+        for segment in {name for profile in self.rules.profiles for name in profile.segments}:
+            base[comparable.segments == segment] = self.weights(segment)
+        return HealthScores(self, frame.index, values, points, base)
 
 
 @dataclass(frozen=True)
@@ -114,12 +124,14 @@ class HealthScores:
     ----------
     values : each signal's value, in its own unit; NaN unknown. Shape (n, signals).
     points : what it earned, 0 to 100; NaN without data. Shape (n, signals).
+    base : the weight of each signal if all had data; a row sums to 100. Shape (n, signals).
     """
 
     rubric: Rubric
     index: pd.Index
     values: Floats
     points: Floats
+    base: Floats
 
     @cached_property
     def weights(self) -> Floats:
@@ -129,10 +141,10 @@ class HealthScores:
         to 0 where nothing is known.
         """
         known = ~np.isnan(self.points)
-        out = np.where(known, self.rubric.weights, 0.0)
+        out = np.where(known, self.base, 0.0)
         in_play = np.zeros(len(out))
-        for _, columns, weight in self._dimensions():
-            there = out[:, columns].sum(axis=1)
+        for _, columns in self._dimensions():
+            weight, there = self.base[:, columns].sum(axis=1), out[:, columns].sum(axis=1)
             out[:, columns] *= np.divide(weight, there, out=np.zeros_like(there), where=there > 0)[:, None]
             in_play += np.where(there > 0, weight, 0.0)
         return out * np.divide(100.0, in_play, out=np.zeros_like(in_play), where=in_play > 0)[:, None]
@@ -140,7 +152,7 @@ class HealthScores:
     @cached_property
     def coverage(self) -> pd.Series[float]:
         """The share of the rubric's weight that had data, 0 to 1."""
-        share = (~np.isnan(self.points) * self.rubric.weights).sum(axis=1) / 100.0
+        share = (~np.isnan(self.points) * self.base).sum(axis=1) / 100.0
         return pd.Series(np.round(share, 6), index=self.index, name="coverage")
 
     @cached_property
@@ -166,8 +178,8 @@ class HealthScores:
     def dimensions(self) -> pd.DataFrame:
         """The points of each dimension, 0 to 100; NaN where none of its signals has data. Shape (n, dimensions)."""
         columns = {}
-        for name, at, _ in self._dimensions():
-            weight = np.where(np.isnan(self.points[:, at]), 0.0, self.rubric.weights[at])
+        for name, at in self._dimensions():
+            weight = np.where(np.isnan(self.points[:, at]), 0.0, self.base[:, at])
             there = weight.sum(axis=1)
             total = (weight * np.nan_to_num(self.points[:, at])).sum(axis=1)
             columns[name] = np.divide(total, there, out=np.full_like(there, np.nan), where=there > 0)
@@ -192,12 +204,20 @@ class HealthScores:
             }
         )
 
-    def _dimensions(self) -> list[tuple[str, slice, float]]:
+    def _dimensions(self) -> list[tuple[str, slice]]:
         out, start = [], 0
         for dimension in self.rubric.rules.dimensions:
-            out.append((dimension.name, slice(start, start + len(dimension.signals)), dimension.weight))
+            out.append((dimension.name, slice(start, start + len(dimension.signals))))
             start += len(dimension.signals)
         return out
+
+
+def rubric_files() -> dict[str, Path]:
+    """The files of the rubrics that ship and of the deployment's own (``rubrics/`` in the folder that RENEWCAST_RULES
+    names; one of the same name takes the place of a shipped one), by name."""
+    own = own_folder()
+    folders = [RUBRICS, *([own / "rubrics"] if own is not None else [])]
+    return dict(sorted({file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}.items()))
 
 
 def load_rubric(name_or_path: str | Path = DEFAULT_RUBRIC, catalogue: Mapping[str, Feature] | None = None) -> Rubric:
@@ -214,12 +234,10 @@ def load_rubric(name_or_path: str | Path = DEFAULT_RUBRIC, catalogue: Mapping[st
     """
     path = Path(name_or_path)
     if path.suffix != ".toml":
-        path = RUBRICS / f"{name_or_path}.toml"
-        shipped = sorted(file.stem for file in RUBRICS.glob("*.toml"))
-        if str(name_or_path) not in shipped:
-            raise RubricError(
-                f"there is no rubric {name_or_path}", f"one of {', '.join(shipped)}, or a path to a .toml"
-            )
+        known = rubric_files()
+        if str(name_or_path) not in known:
+            raise RubricError(f"there is no rubric {name_or_path}", f"one of {', '.join(known)}, or a path to a .toml")
+        path = known[str(name_or_path)]
     return rubric_from_text(read_rubric_file(path), str(path.name), catalogue)
 
 
@@ -248,9 +266,18 @@ def _step_points(signal: StepsSignal, x: Floats) -> Floats:
     return points
 
 
+def _tenths(points: Floats) -> Floats:
+    """Points of whole grades of 0 to 10, halves upwards."""
+    return np.asarray(10.0 * np.floor(points / 10.0 + 0.5), dtype=np.float64)
+
+
 def _grade(signal: Signal, value: float, points: float) -> str | None:
     if np.isnan(points):
         return None
+    if isinstance(signal, ScaleSignal) or (isinstance(signal, PercentileSignal) and signal.green_above is None):
+        return f"{points / 10:.0f} of 10"
     if isinstance(signal, PercentileSignal):
+        assert signal.green_above is not None
+        assert signal.yellow_from is not None
         return "green" if points > signal.green_above else "yellow" if points >= signal.yellow_from else "red"
     return next(step.grade for step in signal.steps if _meets(signal, step, np.array([value]))[0])

@@ -8,29 +8,25 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from features.errors import RenewcastError
+from models.rules.reading import Part, RulesError, read_text
+from models.segments import segment_names
 
 GradeName = Literal["green", "yellow", "red"]
 Points = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 
 #: The weights of the dimensions sum to 100 up to this.
 WEIGHT_TOLERANCE = 1e-6
-#: A larger file (bytes) is not a rubric.
-SIZE_LIMIT = 1 * 2**20
 
 
-class RubricError(RenewcastError):
+class RubricError(RulesError):
     """A rubric file that cannot be read, or that breaks the rules of its format."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Step(_Part):
+class Step(Part):
     """Values at least ``from`` (higher is better) or at most ``up_to`` (lower is better) earn these points."""
 
     grade: GradeName
@@ -39,18 +35,27 @@ class Step(_Part):
     up_to: float | None = Field(default=None, allow_inf_nan=False)
 
 
-class _Signal(_Part):
+class _Signal(Part):
     feature: str
     weight: Weight
     better: Literal["higher", "lower"]
 
 
 class PercentileSignal(_Signal):
-    """A feature graded by its place among comparable accounts: green above one percentile, yellow from another."""
+    """A feature graded by its place among comparable accounts: green above one percentile, yellow from another; without
+    these, 0 to 10 by the nearest tenth."""
 
     grade: Literal["percentile"]
-    green_above: Points
-    yellow_from: Points
+    green_above: Points | None = None
+    yellow_from: Points | None = None
+
+
+class ScaleSignal(_Signal):
+    """A feature graded 0 (at ``worst`` or beyond) to 10 (at ``best`` or beyond) by the nearest tenth of the way."""
+
+    grade: Literal["scale"]
+    worst: Number
+    best: Number
 
 
 class StepsSignal(_Signal):
@@ -60,10 +65,10 @@ class StepsSignal(_Signal):
     steps: Annotated[tuple[Step, ...], Field(strict=False, min_length=1)]
 
 
-Signal = PercentileSignal | StepsSignal
+Signal = PercentileSignal | StepsSignal | ScaleSignal
 
 
-class Dimension(_Part):
+class Dimension(Part):
     """A dimension: its weight of 100 and its signals."""
 
     name: str
@@ -71,7 +76,7 @@ class Dimension(_Part):
     signals: Annotated[tuple[Annotated[Signal, Field(discriminator="grade")], ...], Field(strict=False, min_length=1)]
 
 
-class Bands(_Part):
+class Bands(Part):
     """The score at which each band begins; it ends where the next higher one begins, green at 100."""
 
     green: Points
@@ -79,12 +84,22 @@ class Bands(_Part):
     red: Points
 
 
-class RubricFile(_Part):
-    """All that a rubric's file says."""
+class Profile(Part):
+    """Other weights of the dimensions, for some segments."""
+
+    segments: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    weights: dict[str, Weight]
+
+
+class RubricFile(Part):
+    """All that a rubric's file says. Where ``weights`` is learned, those of the dimensions hold until there is evidence
+    of how strongly each goes with retention."""
 
     name: str
     version: str
+    weights: Literal["fixed", "learned"] = "fixed"
     minimum_coverage: Annotated[float, Field(ge=0, le=1)]
+    profiles: Annotated[tuple[Profile, ...], Field(strict=False)] = ()
     bands: Bands
     dimensions: Annotated[tuple[Dimension, ...], Field(strict=False, min_length=1)]
 
@@ -97,14 +112,9 @@ def read_rubric_file(path: Path) -> str:
     RubricError : there is none, it cannot be read, or it is too large.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(SIZE_LIMIT + 1)
-        text = content.decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RubricError(f"the rubric {path} cannot be read: {error}", "a TOML file in UTF-8") from error
-    if len(content) > SIZE_LIMIT:
-        raise RubricError(f"the rubric {path} is larger than {SIZE_LIMIT:,} bytes", "a short TOML file")
-    return text
+        return read_text(path)
+    except RulesError as error:
+        raise RubricError(error.found, error.expected, error.cure) from error
 
 
 def parse_rubric(text: str, file: str, features: Collection[str]) -> RubricFile:
@@ -140,7 +150,37 @@ def parse_rubric(text: str, file: str, features: Collection[str]) -> RubricFile:
     for d, dimension in enumerate(rubric.dimensions):
         for s, signal in enumerate(dimension.signals):
             _check_signal(signal, file, f"dimensions.{d}.signals.{s}", features)
+    _check_profiles(rubric, file)
     return rubric
+
+
+def _check_profiles(rubric: RubricFile, file: str) -> None:
+    names, segments = {dimension.name for dimension in rubric.dimensions}, segment_names()
+    seen: set[str] = set()
+    for i, profile in enumerate(rubric.profiles):
+        key = f"profiles.{i}"
+        if unknown := sorted(set(profile.segments) - set(segments)):
+            raise RubricError(
+                f"{file}: key {key}.segments: there is no segment {', '.join(unknown)}",
+                f"some of {', '.join(segments)}",
+                f"correct {key}.segments",
+            )
+        if twice := sorted(seen & set(profile.segments)):
+            raise RubricError(
+                f"{file}: key {key}.segments: {', '.join(twice)} has a profile already",
+                "one each",
+                "remove one of them",
+            )
+        seen |= set(profile.segments)
+        total = sum(profile.weights.values())
+        if set(profile.weights) != names or abs(total - 100.0) > WEIGHT_TOLERANCE:
+            raise RubricError(
+                f"{file}: key {key}.weights: {', '.join(sorted(profile.weights))}, which sum to {total:g}",
+                f"a weight for each of {', '.join(sorted(names))}, with a sum of 100",
+                f"correct {key}.weights",
+            )
+    if rubric.profiles and rubric.weights == "learned":
+        raise RubricError(f"{file}: key profiles: the weights are learned", "one or the other", "remove the profiles")
 
 
 def _check_weights(rubric: RubricFile, file: str) -> None:
@@ -167,7 +207,18 @@ def _check_signal(signal: Signal, file: str, key: str, features: Collection[str]
         )
     if isinstance(signal, StepsSignal):
         _check_steps(signal, file, f"{key}.steps")
-    elif signal.green_above <= signal.yellow_from:
+    elif isinstance(signal, ScaleSignal):
+        if signal.worst == signal.best or (signal.best > signal.worst) is not (signal.better == "higher"):
+            raise RubricError(
+                f"{file}: key {key}.best: {signal.better} is better, yet {signal.best:g} follows {signal.worst:g}",
+                "best on the better side of worst",
+                f"correct {key}",
+            )
+    elif (signal.green_above is None) is not (signal.yellow_from is None):
+        raise RubricError(
+            f"{file}: key {key}: one of green_above and yellow_from is there", "both or neither", f"correct {key}"
+        )
+    elif signal.green_above is not None and signal.green_above <= (signal.yellow_from or 0.0):
         raise RubricError(
             f"{file}: key {key}.green_above: not above yellow_from", "green_above over yellow_from", f"correct {key}"
         )

@@ -6,13 +6,15 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import ibis
+import numpy as np
+import pandas as pd
 
 from features.atomic import UNFINISHED, write_file
-from features.clock import Grid
+from features.clock import WEEK_DAYS, Grid
 from features.contract import EVENT_TABLES
 from features.errors import BadRequest
 from features.own.current import current_catalogue
@@ -23,7 +25,9 @@ from models.assess import Assessment, assess
 from models.champion import Champion, load_champion
 from models.frames import suffix_of, write_frame
 from models.home import Home
-from models.outlook import SCORED
+from models.outlook import SCORED, risk_points
+from models.rules.history import WEEKS
+from models.rules.judged import RISK, looked_back_on
 from models.targets import TARGETS, Target
 from serving.published import Snapshots
 
@@ -88,33 +92,63 @@ def score(signals: Signals, as_of: datetime, out: Path, home: Home, progress: Pr
     progress(0.0, "loading the champion")
     catalogue = current_catalogue()
     champion = load_champion(home, catalogue)
-    horizon = horizon_of(champion)
-    progress(0.05, "taking the snapshot")
-    frame = snapshot(
-        signals,
-        Grid.single(as_of),
-        horizon_days=horizon,
-        catalogue=catalogue,
-        kept=home.rollups,
-        progress=lambda done, what: progress(0.05 + 0.6 * done, what),
+    assessment, feeds, past = look(
+        signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what)
     )
-    feeds = newest_known(signals, as_of)
-    progress(0.7, "scoring")
-    assessment = assess(frame, champion, feeds=feeds, catalogue=catalogue)
-    rows = assessment.rows()
+    frame, rows = assessment.frame, assessment.rows()
     progress(0.9, "writing")
     published = Snapshots(home, catalogue).publish(
         frame,
         origin=signals.origin,
         data_through=_complete_until(signals, as_of, feeds),
-        horizon_days=horizon,
+        horizon_days=horizon_of(champion),
         feeds=feeds,
+        past=past,
+        looked_back_on=looked_back_on(champion.rubric),
     )
     # As text, so that the date is the same in every format.
     write_frame(rows.assign(as_of=instant_words(as_of)), out)
     progress(1.0, "scored")
     versions = {target: assessment.outlooks[target].version for target in TARGETS}
     return ScoreSummary(len(rows), out, as_of, versions, published, (*signals.notes, *_notes(assessment, suffix)))
+
+
+def look(
+    signals: Signals, as_of: datetime, home: Home, champion: Champion, progress: Progress = silent
+) -> tuple[Assessment, dict[str, datetime | None], pd.DataFrame]:
+    """Assess the portfolio at ``as_of`` with a quarter of history: the assessment, the newest event known of each feed,
+    and the rows of the weeks before.
+
+    Raises
+    ------
+    BadRequest : no account is active.
+    RulesError : a file of rules is broken.
+    """
+    catalogue = current_catalogue()
+    progress(0.0, "taking the snapshot")
+    rows = snapshot(
+        signals,
+        Grid(as_of - timedelta(weeks=WEEKS - 1), WEEK_DAYS, WEEKS),
+        horizon_days=horizon_of(champion),
+        catalogue=catalogue,
+        kept=home.rollups,
+        progress=lambda done, what: progress(0.8 * done, what),
+    )
+    feeds = newest_known(signals, as_of)
+    progress(0.85, "scoring")
+    frame, past = now_and_past(rows, as_of, champion)
+    return assess(frame, champion, past=past, feeds=feeds, catalogue=catalogue), feeds, past
+
+
+def now_and_past(rows: pd.DataFrame, as_of: datetime, champion: Champion) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows at ``as_of``, and those of earlier dates with the risk that the model saw at the last of them."""
+    dates = rows["as_of"]
+    now, past = rows[dates == pd.Timestamp(as_of)], rows[dates < pd.Timestamp(as_of)]
+    risk = pd.Series(np.nan, index=past.index)
+    last = past["as_of"] == past["as_of"].max()
+    if "churn" in champion.bundles and last.any():
+        risk[last] = risk_points(past[last], champion.bundles["churn"])
+    return now.reset_index(drop=True), past.assign(**{RISK: risk}).reset_index(drop=True)
 
 
 def horizon_of(champion: Champion) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 
 from features.check import check
-from features.clock import Grid
+from features.clock import WEEK_DAYS, Grid
 from features.contract import TABLES, Column
 from features.errors import SignalsError
 from features.own.current import current_catalogue
@@ -22,7 +22,8 @@ from features.source import Source, from_tables
 from models.answer import answer
 from models.assess import assess
 from models.champion import Champion
-from serving.batch import horizon_of
+from models.rules.history import WEEKS
+from serving.batch import horizon_of, now_and_past
 from serving.problems import Fault, InvalidBody, TooSlow
 from serving.rows import Row
 
@@ -108,9 +109,9 @@ class FreshScore:
             raise self._at_their_places(source, error) from None
         horizon = horizon_of(champion)
         catalogue = current_catalogue()
-        frame = snapshot(
-            signals, Grid.single(self._as_of), horizon_days=horizon, catalogue=catalogue, progress=self._go_on
-        )
+        weeks = Grid(self._as_of - timedelta(weeks=WEEKS - 1), WEEK_DAYS, WEEKS)
+        rows = snapshot(signals, weeks, horizon_days=horizon, catalogue=catalogue, progress=self._go_on)
+        frame, past = now_and_past(rows, self._as_of, champion)
         if frame.empty:
             table, lacking = ("subscriptions", "subscription") if signals.contractual else ("orders", "recent order")
             raise InvalidBody(
@@ -120,7 +121,7 @@ class FreshScore:
                 "send another as_of, or all of its rows",
             )
         told = answer(
-            assess(frame, champion, self._standing.peers, catalogue=catalogue),
+            assess(frame, champion, self._standing.peers, past=past, catalogue=catalogue),
             self._asked.account_id,
             scored_at=datetime.now(UTC),
             data_through=self._as_of,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from features.errors import HomeError, UnknownSnapshot
 from features.own.current import current_catalogue
 from models.answer import instant_words
 from models.home import Home
+from serving.earlier import read_earlier, write_earlier
 
 #: Larger files (bytes), or files that unpack to more, are not read.
 FILE_LIMIT = 2 * 2**30
@@ -60,10 +61,12 @@ class Facts(BaseModel):
 
 @dataclass(frozen=True)
 class Published:
-    """A snapshot as `features.snapshot.snapshot` made it, for one ``as_of``, and what is known of it."""
+    """A snapshot as `features.snapshot.snapshot` made it, for one ``as_of``, and what is known of it; ``past`` are rows
+    of the weeks before, which the rules look back on (None without any)."""
 
     facts: Facts
     frame: pd.DataFrame
+    past: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,11 @@ class Snapshots:
         data_through: datetime,
         horizon_days: int,
         feeds: Mapping[str, datetime | None],
+        past: pd.DataFrame | None = None,
+        looked_back_on: Sequence[str] = (),
     ) -> Path:
-        """Keep a snapshot of one ``as_of``, in place of an earlier one of that date. The same rows give the same bytes.
+        """Keep a snapshot of one ``as_of``, in place of an earlier one of that date, and of ``past`` the features
+        ``looked_back_on``. The same rows give the same bytes.
 
         Raises
         ------
@@ -100,9 +106,15 @@ class Snapshots:
         schema = self._schema().with_metadata({FACTS: facts.model_dump_json().encode()})
         table = pa.table([_column(frame, field) for field in schema], schema=schema)
         path = self.path(as_of)
+        if past is not None:
+            write_earlier(self._earlier(as_of), past, looked_back_on)
         with new_file(path) as beside:
             pq.write_table(table, beside, compression="zstd")
         return path
+
+    def _earlier(self, as_of: datetime) -> Path:
+        path = self.path(as_of)
+        return path.parent / "earlier" / path.name
 
     def path(self, as_of: datetime) -> Path:
         """The file of the snapshot at ``as_of``."""
@@ -170,7 +182,7 @@ class Snapshots:
                 frame[name] = values.where(values.notna(), None)
         if facts.as_of != as_of or frame.empty or not (frame[KEYS[1]] == pd.Timestamp(as_of)).all():
             raise _broken(path, "it is of another date than its name says, or empty")
-        return Published(facts, frame)
+        return Published(facts, frame, read_earlier(self._earlier(as_of), as_of))
 
     def _read(self, path: Path, parquet: pq.ParquetFile) -> tuple[Facts, pa.Table]:
         groups = parquet.metadata

@@ -121,6 +121,13 @@ class Outlook(_Answer):
     explained: Explained | None
 
 
+class Sign(_Answer):
+    """Something that a rule looks for, and found."""
+
+    code: str
+    says: str
+
+
 class GateItem(_Answer):
     """One condition before an expansion is proposed."""
 
@@ -136,8 +143,26 @@ class Expansion(Outlook):
     type: Literal["seats", "tier", "cross-sell", "services"] | None = Field(
         description="The easiest that is pointed to."
     )
+    points: int = Field(description="Earned by the rules' signs of readiness.")
+    signals: list[Sign] = Field(description="Signs of a wish or a need for more that are there.")
     reasons: list[Reason]
     model: Model | None
+
+
+class HealthThen(_Answer):
+    """The health score at one date."""
+
+    as_of: str
+    score: Points | None
+    band: Literal["green", "yellow", "red"]
+
+
+class Meant(_Answer):
+    """What has followed health scores like this one."""
+
+    churn_rate: Share
+    interval: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field(description="80% interval.")
+    accounts_with_churn: int = Field(description="How many accounts it was learnt from that churned.")
 
 
 class Health(_Answer):
@@ -150,7 +175,79 @@ class Health(_Answer):
     rubric_version: str
     agreement: Literal["agree", "model_worse", "model_better"] | None
     coverage: Share = Field(description="The share of the rubric's weight that had data.")
+    change_7d: float | None = Field(description="Points since about a week before.")
+    meant: Meant | None = Field(
+        description="The churn that such a score has meant; null where training could not tell."
+    )
+    explained_by: str | None = Field(
+        description="Where model and score disagree: the dimension that pulls the model the other way furthest."
+    )
+    history: list[HealthThen] = Field(description="By week, over a quarter; dates without a score are left out.")
     dimensions: dict[str, Points | None]
+
+
+class Alert(_Answer):
+    """A change that somebody has to be told of, once: when ``raised``."""
+
+    code: Literal["score_drop", "green_to_yellow", "into_red", "churn_risk"]
+    says: str
+    to: str = Field(description="Whom to tell.")
+    since: str
+    raised: bool = Field(description="Whether it came about at this as_of.")
+    by: str | None = Field(description="Until when somebody has to act.")
+    before: float | str | None
+    after: float | str | None
+    key: str = Field(description="With the account's id, the same for the same alert whenever it is asked for.")
+
+
+class Evidence(_Answer):
+    """A feature that a warning rests on, and the account's value."""
+
+    feature: str
+    value: float | None
+
+
+class EarlyWarning(_Answer):
+    """What is known to precede a churn. ``watch``: a noisy sign that has held for one date only."""
+
+    code: str
+    says: str
+    severity: Literal["immediate", "high", "medium", "early"]
+    cause: str
+    standing: Literal["risk", "watch"]
+    since: str
+    before_renewal: bool = Field(description="Whether the renewal is near enough to look for warnings in particular.")
+    evidence: list[Evidence]
+
+
+class OnboardingStep(_Answer):
+    """A step that was missed."""
+
+    code: str
+    day: int
+    says: str
+    act: str
+
+
+class Onboarding(_Answer):
+    """Where the account stands since its contract began."""
+
+    day: int | None
+    under_way: bool
+    missed: list[OnboardingStep]
+    unknown: list[str] = Field(description="Steps that cannot be told for want of data.")
+    days_to_first_value: int | None
+    late: bool | None = Field(description="Whether first value takes, or took, longer than the target.")
+
+
+class Play(_Answer):
+    """What to do, who does it, and the last day for it."""
+
+    cause: str
+    severity: Literal["high", "medium", "low"]
+    act: str
+    who: str
+    due: str
 
 
 class Warned(BaseModel):
@@ -174,6 +271,12 @@ class Prediction(_Answer):
     churn: Outlook
     expansion: Expansion
     health: Health
+    segment: str | None = Field(description="By ARR; null where that is unknown.")
+    touch: str | None = Field(description="How accounts of the segment are looked after.")
+    alerts: list[Alert]
+    early_warnings: list[EarlyWarning]
+    onboarding: Onboarding
+    play: Play | None = Field(description="What the most pressing warning calls for, or else the weakest dimension.")
     reasons: list[Reason] = Field(description="Of the churn model, largest first.")
     warnings: list[Warned]
     model: Model | None = Field(description="Of churn.")

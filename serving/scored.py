@@ -78,7 +78,7 @@ def score_published(snapshots: Snapshots, champion: Champion, as_of: datetime) -
 
 
 def _assessed(published: Published, champion: Champion, catalogue: Catalogue) -> Assessment:
-    return assess(published.frame, champion, feeds=published.facts.feeds, catalogue=catalogue)
+    return assess(published.frame, champion, past=published.past, feeds=published.facts.feeds, catalogue=catalogue)
 
 
 def _earlier(snapshots: Snapshots, champion: Champion, as_of: datetime) -> Assessment | None:

@@ -3,9 +3,10 @@ label."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from models.bundle import Bundle, BundleParts, schema_of, write_bundle
+from models.meaning import HealthFacts
 from models.peers import Peers
 from models.rubric import Rubric
 from models.segments import ARR_FEATURE
@@ -22,7 +24,6 @@ from training.calibrate import calibrate, halfway, later_loss
 from training.config import TrainConfig
 from training.contenders import (
     BASE_RATE,
-    HEALTH_SCORE,
     LIGHTGBM,
     LOGISTIC_REGRESSION,
     base_rate,
@@ -72,7 +73,15 @@ class Candidate:
         """Whether every gate is passed."""
         return passed(self.gates)
 
-    def write(self, folder: Path, version: str, prepared: Prepared, config: TrainConfig, rubric: Rubric) -> Bundle:
+    def write(
+        self,
+        folder: Path,
+        version: str,
+        prepared: Prepared,
+        config: TrainConfig,
+        rubric: Rubric,
+        health: HealthFacts,
+    ) -> Bundle:
         """Write the bundle that ships."""
         numbers = [name for name, feature in prepared.catalogue.items() if feature.kind == "number"]
         latest = prepared.frame[prepared.frame["as_of"] == prepared.frame["as_of"].max()]
@@ -93,6 +102,7 @@ class Candidate:
             calibrator=self.calibrator,
             schema=schema_of(encoding.features, encoding.levels, Peers.of(latest, numbers), prepared.catalogue, start),
             rubric=rubric,
+            health=health,
         )
         return write_bundle(folder, parts, prepared.catalogue)
 
@@ -100,7 +110,7 @@ class Candidate:
 def fit_candidate(
     prepared: Prepared,
     enough: Sufficiency,
-    health: Floats,
+    health: Mapping[str, Floats],
     leaks: Sequence[str] | None,
     config: TrainConfig,
     tell: Tell,
@@ -111,7 +121,8 @@ def fit_candidate(
     ----------
     prepared : labelled snapshots, n rows.
     enough : the facts about this target, which name it; with too little data there is no candidate.
-    health : the health score of each row, 0 to 100, NaN for unknown, shape (n,).
+    health : the health score of each row by every rubric to be judged, 0 to 100, NaN for unknown, shape (n,) each; that
+        of the training's own rubric bears the name `training.contenders.HEALTH_SCORE`.
     leaks : what the leak check has found for this target, a line each; None if it could not be run.
     config : the settings.
     tell : told the share done and what is being done.
@@ -147,7 +158,7 @@ def fit_candidate(
     rate = known_rate(train.y, calibration.y)
     candidates = {
         BASE_RATE: base_rate(rate, len(test.y)),
-        HEALTH_SCORE: judged(lambda s: health_raw(s.health, target)),
+        **{name: judged(partial(_by_health, name, target)) for name in health},
         LOGISTIC_REGRESSION: judged(lambda s: linear.raw(s.frame)),
         LIGHTGBM: judged(lambda s: boosted.raw(s.frame)),
     }
@@ -184,7 +195,7 @@ def fit_candidate(
 class _Slice:
     frame: pd.DataFrame
     y: Floats
-    health: Floats
+    health: Mapping[str, Floats]
 
     @property
     def accounts(self) -> Any:
@@ -199,13 +210,19 @@ class _Slice:
 class _Rows:
     prepared: Prepared
     target: Target
-    health: Floats
+    health: Mapping[str, Floats]
 
     def of(self, parts: Split, name: str) -> _Slice:
         """The labelled rows of one slice."""
         y = self.prepared.labels[self.target].to_numpy(dtype=np.float64)
         mask = parts.mask(name, self.prepared.frame["as_of"]) & np.isfinite(y)
-        return _Slice(self.prepared.frame[mask].reset_index(drop=True), y[mask], self.health[mask])
+        return _Slice(
+            self.prepared.frame[mask].reset_index(drop=True), y[mask], {n: h[mask] for n, h in self.health.items()}
+        )
+
+
+def _by_health(name: str, target: Target, rows: _Slice) -> Floats:
+    return health_raw(rows.health[name], target)
 
 
 def _number(value: float) -> float | None:

@@ -18,11 +18,14 @@ from features.signals import Progress, silent
 from features.source import DUCKDB
 from models.bundle import Bundle
 from models.home import Home
-from models.rubric import Rubric, load_rubric
+from models.meaning import HealthFacts
+from models.rubric import Rubric, load_rubric, rubric_files
 from models.targets import TARGETS, Target
 from training import tracking
 from training.candidate import Candidate, fit_candidate
 from training.config import TrainConfig
+from training.contenders import HEALTH_SCORE
+from training.health_facts import health_facts
 from training.leakcheck import leakcheck_prepared
 from training.leakcheck_report import LeakReport
 from training.prepare import Prepared, prepare
@@ -126,16 +129,28 @@ def train(
         if lacking := [f"{t}: {line}" for t, fact in facts.items() for line in fact.missing if _hopeless(facts)]:
             raise InsufficientData(lacking, "load more accounts or a longer history; `renewcast check` shows the facts")
         leaks = leakcheck_prepared(prepared, config, _part(progress, 0.36, 0.09))
-        health: Floats = np.asarray(rubric.score(prepared.frame).score, dtype=np.float64)
+        health = _health_scores(prepared, rubric)
         ready = [target for target, fact in facts.items() if not fact.missing]
         candidates: dict[Target, Candidate] = {}
         for i, target in enumerate(ready):
             tell = _part(progress, 0.45 + 0.45 * i / len(ready), 0.45 / len(ready))
             candidates[target] = fit_candidate(prepared, facts[target], health, leaks.leaks(target), config, tell)
+        progress(0.9, "what the health scores have meant")
+        told = candidates.get("churn") or next(iter(candidates.values()))
+        meant = health_facts(prepared, rubric, told.split, config.seed)
         progress(0.92, "registering the models")
-        return _register(prepared, facts, leaks, candidates, home, config, rubric, progress)
+        return _register(prepared, facts, leaks, candidates, home, config, rubric, meant, progress)
     finally:
         prepared.signals.close()
+
+
+def _health_scores(prepared: Prepared, rubric: Rubric) -> dict[str, Floats]:
+    """The health scores by the training's rubric and by every other one there is."""
+    others = {name: load_rubric(name) for name in rubric_files() if name != rubric.name}
+    return {
+        name: np.asarray(one.score(prepared.frame).score, dtype=np.float64)
+        for name, one in ({HEALTH_SCORE: rubric} | others).items()
+    }
 
 
 def _part(progress: Progress, start: float, width: float) -> Progress:
@@ -168,6 +183,7 @@ def _register(
     home: Home,
     config: TrainConfig,
     rubric: Rubric,
+    health: HealthFacts,
     progress: Progress,
 ) -> TrainReport:
     bundles: dict[Target, Bundle] = {}
@@ -177,6 +193,7 @@ def _register(
         run.params({**config.model_dump(), "data_through": show(prepared.signals.data_through)})
         run.document("config.json", config.model_dump())
         run.document("leakcheck.json", leaks.as_dict())
+        run.document("health.json", health.model_dump(mode="json"))
         if prepared.catalogue.own_text:
             run.document("features.toml", prepared.catalogue.own_text)
         for target, candidate in candidates.items():
@@ -184,7 +201,7 @@ def _register(
             def write(version: str, target: Target = target, candidate: Candidate = candidate) -> Path:
                 # The registry's numbers start anew on another server; the run's id keeps the folders apart.
                 folder = home.bundle_folder(target, f"{version}-{run.run_id[:8]}")
-                bundles[target] = candidate.write(folder, version, prepared, config, rubric)
+                bundles[target] = candidate.write(folder, version, prepared, config, rubric, health)
                 return folder
 
             used = list(candidate.shipped.encoding.features)

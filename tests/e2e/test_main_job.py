@@ -32,6 +32,8 @@ COLUMNS = [
     "account_id", "as_of",
     *(f"{t}_{c}" for t in ("churn", "expansion") for c in ("status", "probability", "low", "high", "risk_score", "band")),
     "expansion_ready", "health_score", "health_band", "health_rubric",
+    "health_meant_churn", "health_change_7d", "segment", "alerts_raised", "early_warnings", "watch", "play", "play_by", "play_due",
+    "onboarding_missed", "expansion_type", "expansion_points",
     *(f"reason_{k}" for k in range(1, 6)),
     "churn_model_version", "expansion_model_version",
 ]  # fmt: skip
@@ -41,6 +43,7 @@ def test_training_reports_what_a_person_needs_to_judge_it(world: Any) -> None:
     churn = world.report["targets"]["churn"]
     assert {row["candidate"] for row in churn["judgement"]["rows"]} == {
         "base_rate", "health_score", "logistic_regression", "lightgbm",
+        "product-relationship-outcomes", "adoption-engagement-business-relationship",
     }  # fmt: skip
     windows = churn["split"]
     assert windows["train"][1] < windows["calibration"][0] < windows["calibration"][1] < windows["test"][0]

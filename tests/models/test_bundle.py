@@ -42,7 +42,7 @@ def test_what_is_written_is_read_again(bundle: Bundle, catalogue: Catalogue, por
     assert again.fingerprint == bundle.fingerprint
     np.testing.assert_array_equal(again.scorer.predict(portfolio), bundle.scorer.predict(portfolio))
     assert sorted(os.listdir(bundle.folder)) == sorted(
-        ["manifest.json", "model.txt", "calibrator.json", "schema.json", "rubric.toml"]
+        ["manifest.json", "model.txt", "calibrator.json", "schema.json", "rubric.toml", "health.json"]
     )
 
 
@@ -54,7 +54,7 @@ def test_it_says_what_it_is(bundle: Bundle) -> None:
         assert hashlib.sha256((bundle.folder / name).read_bytes()).hexdigest() == digest
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "model.txt", "calibrator.json", "schema.json", "rubric.toml"])
+@pytest.mark.parametrize("name", ["manifest.json", "model.txt", "calibrator.json", "schema.json", "rubric.toml", "health.json"])
 def test_a_missing_file_is_named(folder: Path, catalogue: Catalogue, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(BundleError, match=f"lacks {name}"):
@@ -67,7 +67,7 @@ def test_an_extra_file_is_named(folder: Path, catalogue: Catalogue) -> None:
         load_bundle(folder, catalogue=catalogue)
 
 
-@pytest.mark.parametrize("name", ["model.txt", "calibrator.json", "schema.json", "rubric.toml"])
+@pytest.mark.parametrize("name", ["model.txt", "calibrator.json", "schema.json", "rubric.toml", "health.json"])
 def test_one_changed_byte_is_named(folder: Path, catalogue: Catalogue, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -91,7 +91,7 @@ def test_no_folder_is_told(tmp_path: Path, catalogue: Catalogue) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.update(format_version=2), "has format version 2\nExpected: 1"),
+        (lambda m: m.update(format_version=1), "has format version 1\nExpected: 2"),
         (lambda m: m.pop("format_version"), "has format version None"),
         (lambda m: m.pop("base_rate"), "key base_rate: Field required"),
         (lambda m: m.update(base_rate=1.0), "key base_rate"),

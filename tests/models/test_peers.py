@@ -68,7 +68,7 @@ def test_it_survives_json(peers: Peers) -> None:
     "change",
     [
         lambda stored: stored.pop("levels"),
-        lambda stored: stored["groups"].pop("SMB"),
+        lambda stored: stored["groups"].pop("all"),
         lambda stored: stored["levels"].__setitem__(3, 0.5),
         lambda stored: stored["groups"]["all"]["features"]["usage.trend_28d"]["quantiles"].pop(),
         lambda stored: stored["groups"]["all"]["features"]["usage.trend_28d"]["quantiles"].reverse(),

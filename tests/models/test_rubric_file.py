@@ -4,7 +4,8 @@ import pytest
 
 from features.catalogue import Catalogue
 from models.rubric import Rubric, load_rubric, rubric_from_text
-from models.rubric_file import SIZE_LIMIT, RubricError
+from models.rubric_file import RubricError
+from models.rules.reading import SIZE_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ from models.rubric_file import SIZE_LIMIT, RubricError
         ('better = "higher"', 'better = "blue"', "dimensions.0.signals.0.better"),
         ('grade = "percentile"', 'grade = "stars"', "dimensions.0.signals.0"),
         ("green_above = 80", "green_above = 30", "dimensions.0.signals.0.green_above: not above yellow_from"),
-        ("green_above = 80\n", "", "dimensions.0.signals.0.green_above: Field required"),
+        ("green_above = 80\n", "", "dimensions.0.signals.0: one of green_above and yellow_from is there"),
         ("green_above = 80", "green_above = 80\nsteps = []", "dimensions.0.signals.0.steps"),
         ("from = 0.5", "from = 1.5", "dimensions.0.signals.1.steps: the bounds are out of order"),
         ("from = 0.5, ", "", "dimensions.0.signals.1.steps: the wrong steps have a bound"),

@@ -25,7 +25,7 @@ def _beside(name: str) -> ModuleType:
     return module
 
 
-TABLES, RENDER = _beside("tables"), _beside("render")
+TABLES, RENDER, RULES = _beside("tables"), _beside("render"), _beside("rules")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -37,6 +37,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(
             "case", [pytest.param(c, id=c.id, marks=m) for c, m in zip(cases, marks, strict=True)]
         )
+    if "rule_case" in metafunc.fixturenames:
+        found = [case for topic in RULES.read_topics() for case in topic.cases]
+        metafunc.parametrize("rule_case", [pytest.param(case, id=case.id) for case in found])
+
+
+@pytest.fixture(scope="session")
+def rules() -> ModuleType:
+    """The reader of the rules' specs."""
+    return RULES
 
 
 @pytest.fixture(scope="session")

@@ -26,11 +26,28 @@ This page is made from them by `{REGENERATE}`; it is not edited by hand.
 """
 
 
-def page(topics: Iterable[Topic], how_to_read: str) -> str:
+RULES_PAGE = Path(__file__).resolve().parents[2] / "models" / "RULES.md"
+RULES_OPENING = f"""\
+# What follows from the rules
+
+Worked examples of the health scores, alerts, early warnings, onboarding, expansion and plays that ship as files
+(`models/rubrics`, `models/rules`). The tests read the same tables (`tests/spec/rules/*.md`) and hold every figure against
+what is computed. This page is made from them by `{REGENERATE}`; it is not edited by hand.
+
+## How to read the tables
+"""
+
+
+def rules_page(topics: Iterable[Topic], how_to_read: str) -> str:
+    """The whole page of the rules as Markdown."""
+    return page(topics, how_to_read, RULES_OPENING)
+
+
+def page(topics: Iterable[Topic], how_to_read: str, opening: str = OPENING) -> str:
     """The whole page as Markdown."""
     topics = tuple(topics)
     contents = "\n".join(f"- [{t.title}](#{_anchor(t.title)})" for t in topics)
-    parts = [OPENING, how_to_read, "## Topics\n", contents + "\n", *(_topic(t) for t in topics)]
+    parts = [opening, how_to_read, "## Topics\n", contents + "\n", *(_topic(t) for t in topics)]
     return "\n".join(parts)
 
 
@@ -45,7 +62,7 @@ def _topic(topic: Topic) -> str:
 
 def _case(case: Case) -> str:
     parts = [f"### {case.title}\n", f"{case.prose}\n"]
-    if case.not_yet:
+    if getattr(case, "not_yet", ""):
         parts.append(f"**Not yet so:** {case.not_yet}\n")
     parts += [f"`{t.name}`\n\n{_table(t)}" for t in (*case.tables, case.expected)]
     return "\n".join(parts)
@@ -60,6 +77,8 @@ def _table(table: Table) -> str:
 
 
 if __name__ == "__main__":
-    from tables import HOW_TO_READ, read_topics
+    import rules
+    import tables
 
-    PAGE.write_text(page(read_topics(), HOW_TO_READ), encoding="utf-8")
+    PAGE.write_text(page(tables.read_topics(), tables.HOW_TO_READ), encoding="utf-8")
+    RULES_PAGE.write_text(rules_page(rules.read_topics(), rules.HOW_TO_READ), encoding="utf-8")

@@ -1,10 +1,20 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from models.gate import ITEMS, MET, NOT_MET, UNKNOWN, easiest_type, gate
 from models.peers import Peers
 from models.rubric import INSUFFICIENT
+from models.rules.expansion import MET, NOT_MET, UNKNOWN, Expansion, ExpansionFile, expansion
+from models.rules.reading import read_rules
+
+RULES = read_rules("expansion", ExpansionFile)
+ITEMS = ["health_green", "adoption_above_segment", "nps_8_or_more", "executive_relationship", "use_case_for_more", "budget_authority_known"]
+
+
+def gate(frame: pd.DataFrame, band: pd.Series, peers: Peers, segments: np.ndarray) -> Expansion:
+    return expansion(frame, band, peers, segments, RULES)
 
 # An account that passes every item; the other nineteen of its segment use half of their seats.
 READY = {
@@ -12,6 +22,9 @@ READY = {
     "outcomes.nps_last": 8.0,
     "relationship.executive_sponsors": 1.0,
     "relationship.decision_makers": 2.0,
+    "usage.limit_used_share": 0.5,
+    "company.new_departments_182d": 0.0,
+    "company.hiring_182d": 0.0,
 }
 OTHERS = pd.DataFrame({"usage.seats_used_share": [0.5] * 19, "contract.arr": 10_000.0})
 
@@ -23,12 +36,12 @@ def _states(band: str = "green", change: dict[str, float] | None = None) -> tupl
     segments = np.full(20, "SMB", dtype=object)
     found = gate(frame, pd.Series([band] + ["green"] * 19), peers, segments)
     ready = found.ready(np.full(20, "high", dtype=object))
-    return {item: states[0] for item, states in found.items.items()}, bool(ready[0])
+    return {item: states[0] for item, states in found.gate.items()}, bool(ready[0])
 
 
 def test_all_met_is_ready() -> None:
     states, ready = _states()
-    assert list(states) == list(ITEMS)
+    assert list(states) == ITEMS
     assert set(states.values()) == {MET}
     assert ready
 
@@ -84,7 +97,7 @@ def test_adoption_falls_back_on_breadth_where_seats_are_unknown() -> None:
     frame = pd.DataFrame([account, {"usage.features_used_28d": 3.0}])
     peers = Peers.of(frame, ["usage.features_used_28d"])
     found = gate(frame, pd.Series(["green", "green"]), peers, np.array([None, None], dtype=object))
-    assert found.items["adoption_above_segment"].tolist() == [MET, NOT_MET]
+    assert found.gate["adoption_above_segment"].tolist() == [MET, NOT_MET]
 
 
 @pytest.mark.parametrize(
@@ -101,4 +114,43 @@ def test_adoption_falls_back_on_breadth_where_seats_are_unknown() -> None:
     ],
 )
 def test_the_easiest_type_that_anything_points_to(signals: dict[str, float], kind: str | None) -> None:
-    assert easiest_type(pd.DataFrame([signals]))[0] == kind
+    frame = pd.DataFrame([signals])
+    found = gate(frame, pd.Series(["green"]), Peers.of(frame, []), np.array([None], dtype=object))
+    assert found.type[0] == kind
+
+
+@pytest.mark.parametrize(
+    ("signals", "points"),
+    [
+        ({"usage.seats_used_share": 0.8}, 3),
+        ({"company.new_departments_182d": 1.0}, 3),
+        ({"support.feature_requests_182d": 2.0}, 2),
+        ({"relationship.executive_sponsors": 1.0}, 2),
+        ({"contract.days_to_renewal": 120.0}, 2),
+        ({"contract.days_to_renewal": 121.0}, 0),
+        ({"contract.days_to_renewal": -1.0}, 0),
+        ({"usage.limit_used_share": 0.9, "usage.seats_used_share": 0.9, "contract.days_to_renewal": 0.0}, 5),
+    ],
+)
+def test_points_are_those_of_the_rules(signals: dict[str, float], points: int) -> None:
+    frame = pd.DataFrame([signals])
+    found = gate(frame, pd.Series(["green"]), Peers.of(frame, []), np.array([None], dtype=object))
+    assert found.score[0] == points
+
+
+FEATURES = sorted({feature for _, feature in RULES.used()})
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_no_account_below_green_is_ever_proposed(seed: int) -> None:
+    """Over 10,000 accounts, 500 at a time, of any values and with any gaps."""
+    rng = np.random.default_rng(seed)
+    values = np.where(rng.random((500, len(FEATURES))) < 0.2, np.nan, rng.choice([0.0, 0.5, 0.9, 1.0, 5.0, 10.0, 100.0], (500, len(FEATURES))))
+    frame = pd.DataFrame(values, columns=FEATURES)
+    band = pd.Series(rng.choice(["green", "yellow", "red", INSUFFICIENT], 500))
+    segments = rng.choice(np.array(["SMB", "enterprise", None], dtype=object), 500)
+    found = gate(frame, band, Peers.of(frame.assign(**{"contract.arr": 1.0}), RULES.gate.adoption), segments)
+    proposed = found.ready(rng.choice(np.array(["high", "high", "low", None], dtype=object), 500))
+    assert not proposed[(band != "green").to_numpy()].any()
+    assert not found.open[(band != "green").to_numpy()].any()

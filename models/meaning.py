@@ -1,0 +1,124 @@
+"""What a health score has meant: the churn that followed it, by a curve that never rises, and learned weights.
+
+Fitted by training and carried in the bundle as plain data (``health.json``), by rubric.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+Floats = npt.NDArray[np.float64]
+
+SCORES: Floats = np.linspace(0.0, 100.0, 101)
+"""The scores at which a curve is kept."""
+LEVEL = 0.8
+"""Of every interval here."""
+
+
+class _Fact(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BandRate(_Fact):
+    """What became of the snapshots of one band: rows, accounts with a churn within the horizon, and their rate with an
+    80% interval by account bootstrap (None where it is not defined)."""
+
+    band: str
+    rows: Count
+    accounts_with_churn: Count
+    rate: Share | None
+    low: Share | None
+    high: Share | None
+
+
+class Later(_Fact):
+    """How a curve fitted before the test dates did on them: mean expected and actual rate, mean absolute difference
+    between them over fifths of the rows, and the Brier score beside that of the rate known before."""
+
+    rows: Count
+    accounts_with_churn: Count
+    expected: Share
+    happened: Share
+    calibration_error: Share
+    brier: Share
+    brier_base_rate: Share
+
+
+class Meaning(_Fact):
+    """The churn rate within the horizon that has followed each of `SCORES`, with an 80% interval by account bootstrap.
+
+    ``rate``, ``low`` and ``high`` never rise with the score. ``first`` and ``last`` are ISO dates of the snapshots.
+    """
+
+    rate: tuple[Share, ...]
+    low: tuple[Share, ...]
+    high: tuple[Share, ...]
+    rows: Count
+    accounts: Count
+    accounts_with_churn: Count
+    first: str
+    last: str
+    bands: tuple[BandRate, ...]
+    later: Later | None
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        for name in ("rate", "low", "high"):
+            curve = getattr(self, name)
+            if len(curve) != len(SCORES) or np.any(np.diff(curve) > 1e-12):
+                raise ValueError(f"{name} needs {len(SCORES)} numbers that never rise")
+        return self
+
+    def at(self, scores: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
+        """Rate, low and high for health scores of 0 to 100, NaN for NaN; shape (n,) each."""
+        x = np.asarray(scores, dtype=np.float64)
+        rate, low, high = (np.interp(x, SCORES, curve) for curve in (self.rate, self.low, self.high))
+        return rate, low, high
+
+
+class LearnedWeights(_Fact):
+    """Weights of a rubric's dimensions, summing to 100, and the evidence: how strongly each goes with retention
+    (Somers' D of its points against staying, -1 to 1, with a 90% interval), over so many accounts with a churn."""
+
+    weights: dict[str, Annotated[float, Field(ge=0, le=100)]]
+    strength: dict[str, tuple[float, float, float]]
+    accounts_with_churn: Count
+
+
+class RubricFacts(_Fact):
+    """What training found out about one rubric. Without enough churn, nothing."""
+
+    version: str
+    meaning: Meaning | None
+    learned: LearnedWeights | None
+
+
+class HealthFacts(_Fact):
+    """What training found out about the rubrics, by name."""
+
+    rubrics: dict[str, RubricFacts] = {}
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Read ``health.json``.
+
+        Raises
+        ------
+        ValueError : it has another shape; the message names the key.
+        """
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise ValueError(f"key {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+    def of(self, name: str, version: str) -> RubricFacts | None:
+        """What is known of a rubric in this version; None for another one."""
+        facts = self.rubrics.get(name)
+        return facts if facts is not None and facts.version == version else None

@@ -1,0 +1,152 @@
+"""What the rules say of a portfolio: health and its history, alerts, warnings, onboarding, expansion, plays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.columns import number_column
+from models.comparable import Comparable
+from models.peers import Peers
+from models.rubric import INSUFFICIENT, HealthScores, Rubric
+from models.rules.alerts import Alert, AlertsFile, alerts
+from models.rules.expansion import Expansion, ExpansionFile, expansion
+from models.rules.history import History, Table
+from models.rules.onboarding import Onboarding, OnboardingFile, onboarding
+from models.rules.plays import Play, PlaysFile, play_for
+from models.rules.reading import read_rules
+from models.rules.warnings import RENEWAL, EarlyWarning, WarningsFile, early_warnings
+from models.segments import ARR_FEATURE, segments_file
+
+RISK = "churn_risk_score"
+"""A column of the earlier rows of a history: the churn model's risk score then, 0 to 100, where it was worked out."""
+
+Floats = npt.NDArray[np.float64]
+Texts = npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the rules say of n accounts at one date, in the order of their account_id.
+
+    Parameters
+    ----------
+    health : the health scores at the date.
+    dates : the dates of the history, in order, the last being the one judged; d of them.
+    score, band : the health score (NaN unknown) and its band at each date, shape (n, d).
+    segments : the segment of each account, None unknown, shape (n,).
+    alerts, warnings, onboarding, plays : of each account; no play where nothing calls for one.
+    expansion : readiness for more.
+    versions : the version of each file of rules.
+    """
+
+    health: HealthScores
+    dates: tuple[pd.Timestamp, ...]
+    score: Floats
+    band: Table
+    segments: Texts
+    alerts: tuple[tuple[Alert, ...], ...]
+    warnings: tuple[tuple[EarlyWarning, ...], ...]
+    onboarding: tuple[Onboarding, ...]
+    expansion: Expansion
+    plays: tuple[Play | None, ...]
+    versions: Mapping[str, str]
+
+    @cached_property
+    def change_7d(self) -> Floats:
+        """How much the score has changed against the date about a week before, in points; NaN unknown, shape (n,)."""
+        back = [(self.dates[-1] - date) / pd.Timedelta(days=1) for date in self.dates]
+        near = [i for i, days in enumerate(back) if 6 <= days <= 8]
+        if not near:
+            return np.full(len(self.score), np.nan)
+        change: Floats = np.round(self.score[:, -1] - self.score[:, near[-1]], 1)
+        return change
+
+    @cached_property
+    def touch(self) -> tuple[str | None, ...]:
+        """How each account is looked after, by its segment."""
+        how = {segment.name: segment.touch for segment in segments_file().segments}
+        return tuple(how.get(name) for name in self.segments)
+
+
+def looked_back_on(rubric: Rubric) -> tuple[str, ...]:
+    """The features whose earlier values the rules look at, each once: those of the rubric and of the early warnings."""
+    signals = (signal.feature for _, signal in rubric.signals)
+    warned = (feature for _, feature in read_rules("warnings", WarningsFile).used())
+    return tuple(dict.fromkeys((ARR_FEATURE, *signals, *warned)))
+
+
+def judge(history: History, rubric: Rubric, peers: Peers | None = None, risk: Floats | None = None) -> Judged:
+    """Judge every account of the last date by the rules in force.
+
+    Parameters
+    ----------
+    history : the portfolio at some dates; with one date nothing is known of changes, and nothing noisy is confirmed.
+    rubric : the health score.
+    peers : what to compare with, for accounts that come alone; without it the rows of a date are a whole portfolio.
+    risk : the churn model's risk score at the last date, 0 to 100, NaN where there is none, shape (n,).
+
+    Raises
+    ------
+    RulesError : a file of rules is broken.
+    """
+    now = history.now
+    told, signs = read_rules("alerts", AlertsFile), read_rules("warnings", WarningsFile)
+    first_days, more = read_rules("onboarding", OnboardingFile), read_rules("expansion", ExpansionFile)
+    what = read_rules("plays", PlaysFile)
+    parts = [rubric.score(history.at(i), peers) for i in range(len(history.dates))]
+    score = history.over_time([part.score.to_numpy() for part in parts], np.nan)
+    band = history.over_time([part.band.to_numpy(dtype=object) for part in parts], INSUFFICIENT)
+    segments = Comparable(now, peers).segments
+    compared = peers if peers is not None else Peers.of(now, more.gate.adoption)
+    warnings = early_warnings(history, signs, peers)
+    files = {"alerts": told, "warnings": signs, "onboarding": first_days, "expansion": more, "plays": what}
+    return Judged(
+        parts[-1],
+        history.dates,
+        score,
+        band,
+        segments,
+        alerts([d.to_pydatetime() for d in history.dates], score, band, _risks(history, risk), told),
+        warnings,
+        onboarding(now, first_days),
+        expansion(now, parts[-1].band, compared, segments, more),
+        _plays(history, parts[-1], warnings, what),
+        {name: rules.version for name, rules in (files | {"segments": segments_file()}).items()},
+    )
+
+
+def weakest(health: HealthScores) -> Texts:
+    """The dimension with the fewest points, None where there is no score, shape (n,)."""
+    points = health.dimensions
+    found = np.full(len(points), None, dtype=object)
+    known = points.notna().any(axis=1).to_numpy() & health.score.notna().to_numpy()
+    if known.any():
+        found[known] = points[known].idxmin(axis=1).to_numpy(dtype=object)
+    return found
+
+
+def _risks(history: History, risk: Floats | None) -> Floats:
+    found = history.numbers(RISK)
+    found[:, -1] = np.nan if risk is None else risk
+    return found
+
+
+def _plays(
+    history: History, health: HealthScores, warnings: Sequence[Sequence[EarlyWarning]], rules: PlaysFile
+) -> tuple[Play | None, ...]:
+    """The play that the most pressing warning calls for, or else the band and the weakest dimension."""
+    days, as_of = number_column(history.now, RENEWAL), history.as_of.to_pydatetime()
+    found: list[Play | None] = []
+    for row, (signs, band, weak) in enumerate(zip(warnings, health.band, weakest(health), strict=True)):
+        left = None if np.isnan(days[row]) else float(days[row])
+        sign = next((s for s in signs if s.standing == "risk"), None)
+        cause = sign.cause if sign else rules.cause_of.get(weak or "")
+        severity = sign.severity if sign else rules.severity_of_band.get(band)
+        found.append(play_for(cause, severity, as_of, left, rules) if severity and cause else None)
+    return tuple(found)

@@ -1,0 +1,145 @@
+"""Rules in TOML files: where they lie, and how they are read and checked.
+
+A deployment's own file takes the place of the shipped one of the same name: ``RENEWCAST_RULES`` names a folder of them.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from features.errors import RenewcastError
+
+SHIPPED = Path(__file__).parent
+#: A larger file (bytes) holds no rules.
+SIZE_LIMIT = 1 * 2**20
+OWN = "RENEWCAST_RULES"
+
+
+class RulesError(RenewcastError):
+    """A file of rules that cannot be read, or that breaks the rules of its format."""
+
+
+class Part(BaseModel):
+    """A piece of a file of rules: frozen, nothing but what is asked for, no value turned into another kind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Rules(Part):
+    """A whole file of rules."""
+
+    version: str
+
+    def used(self) -> Iterator[tuple[str, str]]:
+        """Each key that names a feature, and the feature."""
+        yield from ()
+
+
+R = TypeVar("R", bound=Rules)
+P = TypeVar("P", bound=Part)
+
+
+def own_folder() -> Path | None:
+    """The folder of the deployment's own rules; None without one.
+
+    Raises
+    ------
+    RulesError : the folder that the environment names is not there.
+    """
+    named = os.environ.get(OWN)
+    if not named:
+        return None
+    folder = Path(named)
+    if not folder.is_dir():
+        raise RulesError(f"{OWN} names {folder}, which is no folder", "a folder of rule files (TOML)", f"correct {OWN}")
+    return folder
+
+
+def rules_file(name: str) -> Path:
+    """The file of the rules ``name``: the deployment's own, or else the shipped one."""
+    own = own_folder()
+    if own is not None and (own / f"{name}.toml").is_file():
+        return own / f"{name}.toml"
+    return SHIPPED / f"{name}.toml"
+
+
+def read_rules(name: str, kind: type[R]) -> R:
+    """The rules ``name``, read once for every version of their file and of the deployment's catalogue.
+
+    Raises
+    ------
+    RulesError : names file, key and cure.
+    """
+    # Not at import: the catalogue brings the query engine with it.
+    from features.own.current import current_catalogue
+
+    path = rules_file(name)
+    try:
+        seen = path.stat()
+    except OSError as error:
+        raise RulesError(f"the rules {path} cannot be read: {error.strerror}", "a TOML file") from error
+    found: R = _read(path, seen.st_mtime_ns, seen.st_size, kind, current_catalogue().version)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, _changed: int, _size: int, kind: type[R], _catalogue: str) -> R:
+    from features.own.current import current_catalogue
+
+    rules, catalogue = parse(read_text(path), path.name, kind), current_catalogue()
+    for key, feature in rules.used():
+        if feature not in catalogue or catalogue[feature].kind != "number":
+            raise RulesError(
+                f"{path.name}: key {key}: the catalogue has no number called {feature}",
+                "a numeric feature of the catalogue" + _near(feature, catalogue),
+                "use one of its names (`renewcast features` lists them)",
+            )
+    return rules
+
+
+def read_text(path: Path) -> str:
+    """The text of a file of rules.
+
+    Raises
+    ------
+    RulesError : there is none, it cannot be read, or it is too large.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(SIZE_LIMIT + 1)
+        text = content.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RulesError(f"the rules {path} cannot be read: {error}", "a TOML file in UTF-8") from error
+    if len(content) > SIZE_LIMIT:
+        raise RulesError(f"the rules {path} are larger than {SIZE_LIMIT:,} bytes", "a short TOML file")
+    return text
+
+
+def parse(text: str, file: str, kind: type[P]) -> P:
+    """Read TOML as ``kind``; ``file`` names it in messages.
+
+    Raises
+    ------
+    RulesError : names file, key and cure.
+    """
+    try:
+        return kind.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise RulesError(f"{file} is not TOML: {error}", cure="mend the line that is named") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
+        raise RulesError(f"{file}: key {key}: {first['msg']}", cure=f"correct {key}") from error
+
+
+def _near(name: str, names: Collection[str]) -> str:
+    near = get_close_matches(name, names, n=1)
+    return f", such as {near[0]}" if near else ""

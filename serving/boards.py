@@ -1,0 +1,214 @@
+"""The rules' views of a portfolio, as flat tables: health, risks, expansions, onboarding; and one account by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.assess import Assessment
+from models.columns import number_column
+from models.rules.conditions import TRUE
+from models.rules.expansion import MET, UNKNOWN
+from models.rules.judged import Judged, weakest
+from models.rules.plays import SEVERITIES
+from models.rules.warnings import RENEWAL
+from models.segments import ARR_FEATURE
+
+#: The order in which bands are worked on.
+BANDS = ("red", "yellow", "green", "insufficient_data")
+
+
+def health_board(assessment: Assessment) -> pd.DataFrame:
+    """The health of every account, the lowest score first, accounts without a score last.
+
+    account_id, segment, arr (currency a year), health_score (0 to 100), health_band, change_7d (points), coverage
+    (share of the weight that had data), weakest (dimension), a column ``{dimension}_points`` each (0 to 100),
+    churn_probability, churn_band, meant_churn (the churn rate that has followed such a score), agreement of model and
+    health score, alerts (says, those raised), and by week what the score was: history (oldest first, "-" for none).
+    """
+    judged, health = assessment.judged, assessment.health
+    frame = pd.DataFrame(
+        {
+            "account_id": assessment.account_ids,
+            "segment": _texts(judged.segments),
+            "arr": number_column(assessment.frame, ARR_FEATURE),
+            "health_score": health.score.to_numpy(),
+            "health_band": _texts(health.band),
+            "change_7d": judged.change_7d,
+            "coverage": health.coverage.to_numpy(),
+            "weakest": _texts(weakest(health)),
+            **{f"{name}_points": np.round(points.to_numpy(), 1) for name, points in health.dimensions.items()},
+            **_model(assessment),
+            "meant_churn": assessment.meant[0],
+            "agreement": _texts(assessment.agreement),
+            "alerts": _joined(_says(a for a in each if a.raised) for each in judged.alerts),
+            "history": _texts([_history(row) for row in judged.score]),
+        }
+    )
+    return frame.sort_values(["health_score", "account_id"], na_position="last", ignore_index=True)
+
+
+def disagreements_board(assessment: Assessment) -> pd.DataFrame:
+    """Where model and health score fall into different bands, the widest gap first.
+
+    account_id, segment, arr, health_score, health_band, meant_churn (with meant_low and meant_high, 80%),
+    churn_probability, churn_band, gap (probability less meant_churn), agreement (model_worse, model_better),
+    explained_by (the dimension that pulls the model furthest that way).
+    """
+    rows = np.flatnonzero(np.isin(assessment.agreement.astype(str), ["model_worse", "model_better"]))
+    rate, low, high = assessment.meant
+    frame = pd.DataFrame(
+        {
+            "account_id": _texts(assessment.account_ids),
+            "segment": _texts(assessment.judged.segments),
+            "arr": number_column(assessment.frame, ARR_FEATURE),
+            "health_score": assessment.health.score.to_numpy(),
+            "health_band": _texts(assessment.health.band),
+            "meant_churn": rate,
+            "meant_low": low,
+            "meant_high": high,
+            **_model(assessment),
+            "gap": assessment.gap,
+            "agreement": _texts(assessment.agreement),
+        }
+    ).iloc[rows]
+    frame = frame.assign(explained_by=_texts(assessment.disagreement(rows)).to_numpy())
+    order = frame.assign(_gap=-frame["gap"].abs().fillna(0.0)).sort_values(["_gap", "account_id"])
+    return order.drop(columns="_gap").reset_index(drop=True)
+
+
+def risks_board(assessment: Assessment) -> pd.DataFrame:
+    """Who needs looking after: red first, then yellow, then who else has a warning that counts or a high model risk;
+    within a band the most pressing warning first, then the larger contract.
+
+    account_id, segment, arr, health_band, health_score, churn_probability, churn_band, days_to_renewal, severity (of
+    the most pressing warning that counts), why (what the warnings say, or the weakest dimension), warnings (their
+    codes), watch (codes of signs not confirmed yet), alerts (raised), play, by (who acts), due (ISO date).
+    """
+    judged = assessment.judged
+    risk = [[w for w in each if w.standing == "risk"] for each in judged.warnings]
+    frame = pd.DataFrame(
+        {
+            "account_id": assessment.account_ids,
+            "segment": _texts(judged.segments),
+            "arr": number_column(assessment.frame, ARR_FEATURE),
+            "health_band": _texts(assessment.health.band),
+            "health_score": assessment.health.score.to_numpy(),
+            **_model(assessment),
+            "days_to_renewal": np.floor(number_column(assessment.frame, RENEWAL)),
+            "severity": _texts([signs[0].severity if signs else None for signs in risk]),
+            "why": _texts(_why(judged, row, signs) for row, signs in enumerate(risk)),
+            "warnings": _joined([sign.code for sign in signs] for signs in risk),
+            "watch": _joined([w.code for w in each if w.standing == "watch"] for each in judged.warnings),
+            "alerts": _joined(_says(a for a in each if a.raised) for each in judged.alerts),
+            "play": _texts([p.act if p else None for p in judged.plays]),
+            "by": _texts([p.who if p else None for p in judged.plays]),
+            "due": _texts([p.due.isoformat() if p else None for p in judged.plays]),
+        }
+    )
+    pressing = frame["severity"].map({name: i for i, name in enumerate(SEVERITIES)}).fillna(len(SEVERITIES))
+    order = frame.assign(
+        _band=frame["health_band"].map(BANDS.index), _pressing=pressing, _arr=-frame["arr"].fillna(0.0)
+    )
+    worth = frame["health_band"].isin(["red", "yellow"]) | frame["severity"].notna() | (frame["churn_band"] == "high")
+    order = order[worth].sort_values(["_band", "_pressing", "_arr", "account_id"], ignore_index=True)
+    return order.drop(columns=["_band", "_pressing", "_arr"])
+
+
+def expansions_board(assessment: Assessment) -> pd.DataFrame:
+    """Who is ready for more: those proposed first, then by points, then the larger contract. Accounts with neither a
+    point nor a sign are left out.
+
+    account_id, segment, arr, health_band, proposed (bool), points, type, expansion_probability, expansion_band, signs
+    (codes), why (what they say), a column per item of the gate ("met", "not_met", "unknown"), and what keeps it closed:
+    closed_by.
+    """
+    judged, expansion = assessment.judged, assessment.judged.expansion
+    rules = expansion.rules.signals
+    places = range(len(assessment.frame))
+    signs = [[r for r in rules if expansion.signals[r.code][row] == TRUE] for row in places]
+    closed = [[item for item, states in expansion.gate.items() if states[row] not in (MET, UNKNOWN)] for row in places]
+    frame = pd.DataFrame(
+        {
+            "account_id": assessment.account_ids,
+            "segment": _texts(judged.segments),
+            "arr": number_column(assessment.frame, ARR_FEATURE),
+            "health_band": _texts(assessment.health.band),
+            "proposed": assessment.ready,
+            "points": expansion.score,
+            "type": _texts(expansion.type),
+            "expansion_probability": assessment.outlooks["expansion"].probability,
+            "expansion_band": _texts(assessment.outlooks["expansion"].band),
+            "signs": _joined([rule.code for rule in there] for there in signs),
+            "why": _joined(_says(there) for there in signs),
+            **{item: _texts(states) for item, states in expansion.gate.items()},
+            "closed_by": _joined(closed),
+        }
+    )
+    some = frame[(frame["points"] > 0) | frame["signs"].notna()]
+    order = some.assign(_arr=-some["arr"].fillna(0.0))
+    order = order.sort_values(["proposed", "points", "_arr", "account_id"], ascending=[False, False, True, True])
+    return order.drop(columns="_arr").reset_index(drop=True)
+
+
+def onboarding_board(assessment: Assessment) -> pd.DataFrame:
+    """Who is being onboarded: those who missed something first, the longest since first.
+
+    account_id, segment, arr, day (since the contract began), missed (what the steps say), act (for the last one
+    missed), cannot_tell (steps without data), days_to_first_value, late (whether first value takes longer than the
+    target).
+    """
+    told = assessment.judged.onboarding
+    frame = pd.DataFrame(
+        {
+            "account_id": assessment.account_ids,
+            "segment": _texts(assessment.judged.segments),
+            "arr": number_column(assessment.frame, ARR_FEATURE),
+            "day": pd.array([o.day for o in told], dtype="Int64"),
+            "missed": _joined([step.says for step in o.missed] for o in told),
+            "act": _texts([o.missed[-1].act if o.missed else None for o in told]),
+            "cannot_tell": _joined(list(o.unknown) for o in told),
+            "days_to_first_value": pd.array([o.days_to_first_value for o in told], dtype="Int64"),
+            "late": pd.array([o.late for o in told], dtype="boolean"),
+        }
+    )
+    under_way = frame[np.array([o.under_way for o in told], dtype=bool)]
+    order = under_way.assign(_missed=under_way["missed"].isna())
+    order = order.sort_values(["_missed", "day", "account_id"], ascending=[True, False, True])
+    return order.drop(columns="_missed").reset_index(drop=True)
+
+
+def breakdown_board(assessment: Assessment, row: int) -> pd.DataFrame:
+    """The health score of one account as a sum that a person can check: see `models.rubric.HealthScores.breakdown`."""
+    return assessment.health.breakdown(row)
+
+
+def _model(assessment: Assessment) -> dict[str, Any]:
+    seen = assessment.outlooks["churn"]
+    return {"churn_probability": seen.probability, "churn_band": _texts(seen.band)}
+
+
+def _why(judged: Judged, row: int, signs: Sequence[Any]) -> str | None:
+    if signs:
+        return "; ".join(sign.says for sign in signs)
+    weak = weakest(judged.health)[row]
+    return f"weak {weak}" if judged.band[row, -1] in ("red", "yellow") and weak else None
+
+
+def _history(scores: np.ndarray[Any, Any]) -> str:
+    return " ".join("-" if np.isnan(score) else f"{score:.0f}" for score in scores)
+
+
+def _says(things: Iterable[Any]) -> list[str]:
+    return [thing.says for thing in things]
+
+
+def _joined(lists: Iterable[Sequence[str]]) -> pd.Series[str]:
+    return _texts(["; ".join(each) or None for each in lists])
+
+
+def _texts(values: Iterable[Any]) -> pd.Series[str]:
+    return pd.Series(np.array(list(values), dtype=object), dtype="str")

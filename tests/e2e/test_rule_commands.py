@@ -1,0 +1,98 @@
+"""The rules through the command line: the same facts in a terminal, as JSON, in a file and over the scored portfolio."""
+
+from __future__ import annotations
+
+import csv
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+AT = "2026-09-30"
+
+
+@pytest.fixture(scope="module")
+def health(world: Any, renewcast: Any) -> dict[str, Any]:
+    done = renewcast("health", world.signals, "--as-of", AT, "--json", home=world.home)
+    return dict(json.loads(done.stdout))
+
+
+def _scores(world: Any) -> dict[str, dict[str, str]]:
+    with world.scores.open(encoding="utf-8", newline="") as file:
+        return {row["account_id"]: row for row in csv.DictReader(file)}
+
+
+def test_health_says_what_the_scored_file_says(world: Any, health: dict[str, Any]) -> None:
+    scored = _scores(world)
+    assert health["rubric"] == "five-dimensions"
+    assert set(health["rules"]) == {"alerts", "warnings", "onboarding", "expansion", "plays", "segments"}
+    assert {row["account_id"] for row in health["accounts"]} == set(scored)
+    for row in health["accounts"]:
+        told = scored[row["account_id"]]
+        assert (row["health_score"] is None) == (told["health_score"] == "")
+        assert row["health_score"] is None or row["health_score"] == float(told["health_score"])
+        assert row["health_band"] == told["health_band"]
+        assert (row["segment"] or "") == told["segment"]
+    assert sum(row["meant_churn"] is not None for row in health["accounts"]) > 0.9 * len(scored)
+
+
+def test_a_score_has_meant_more_churn_the_lower_it_is(health: dict[str, Any]) -> None:
+    known = sorted((row["health_score"], row["meant_churn"]) for row in health["accounts"] if row["meant_churn"] is not None)
+    assert all(one[1] >= two[1] for one, two in pairwise(known))
+    assert known[0][1] > known[-1][1]
+
+
+def test_one_account_adds_up_by_hand(world: Any, renewcast: Any, health: dict[str, Any]) -> None:
+    row = next(row for row in health["accounts"] if row["health_score"] is not None)
+    done = renewcast("health", world.signals, "--as-of", AT, "--account", row["account_id"], "--json", home=world.home)
+    told = json.loads(done.stdout)
+    parts = [part for part in told["breakdown"] if part["points"] is not None]
+    assert sum(part["weight"] for part in parts) == pytest.approx(100)
+    assert sum(part["weight"] * part["points"] / 100 for part in parts) == pytest.approx(row["health_score"], abs=0.05)
+    assert told["health"]["history"][-1] == {"as_of": AT, "score": row["health_score"], "band": row["health_band"]}
+    shown = renewcast("health", world.signals, "--as-of", AT, "--account", row["account_id"], home=world.home).stdout
+    assert f"{row['account_id']} as of {AT}" in shown
+
+
+def test_every_rubric_can_be_asked_for(world: Any, renewcast: Any, health: dict[str, Any]) -> None:
+    for name in ("product-relationship-outcomes", "adoption-engagement-business-relationship"):
+        done = renewcast("health", world.signals, "--as-of", AT, "--rubric", name, "--json", home=world.home)
+        told = json.loads(done.stdout)
+        assert told["rubric"] == name
+        assert len(told["accounts"]) == len(health["accounts"])
+    done = renewcast("health", world.signals, "--as-of", AT, "--rubric", "astrology", home=world.home, expect=2)
+    assert "there is no rubric astrology" in done.stderr
+
+
+def test_risks_expansions_and_onboarding_write_files(world: Any, renewcast: Any, tmp_path: Path) -> None:
+    scored = _scores(world)
+    for command in ("risks", "expansions", "onboarding"):
+        out = tmp_path / f"{command}.parquet"
+        renewcast(command, world.signals, "--as-of", AT, "--out", out, home=world.home)
+        board = pd.read_parquet(out)
+        assert set(board["account_id"]) <= set(scored)
+        if command == "risks":
+            bands = board["health_band"].tolist()
+            assert bands == sorted(bands, key=["red", "yellow", "green", "insufficient_data"].index)
+            below = {account for account, row in scored.items() if row["health_band"] in ("red", "yellow")}
+            assert below <= set(board["account_id"])
+        if command == "expansions":
+            assert (board.loc[board["proposed"], "health_band"] == "green").all()
+            ready = {account for account, row in scored.items() if row["expansion_ready"] == "true"}
+            assert ready == set(board.loc[board["proposed"], "account_id"])
+
+
+def test_an_account_that_is_not_there_is_a_users_mistake(world: Any, renewcast: Any) -> None:
+    done = renewcast("health", world.signals, "--as-of", AT, "--account", "nobody", home=world.home, expect=2)
+    assert "no such account" in done.stderr
+
+
+def test_disagreements_are_explained(world: Any, renewcast: Any) -> None:
+    done = renewcast("health", world.signals, "--as-of", AT, "--disagreements", "--json", home=world.home)
+    rows = json.loads(done.stdout)["accounts"]
+    assert all(row["agreement"] in ("model_worse", "model_better") for row in rows)
+    assert [abs(row["gap"]) for row in rows] == sorted((abs(row["gap"]) for row in rows), reverse=True)
+    assert sum(row["explained_by"] is not None for row in rows) >= 0.9 * len(rows)

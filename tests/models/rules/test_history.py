@@ -1,0 +1,64 @@
+"""Since when something holds, what is confirmed, and what is unusual for an account itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.rules.conditions import FALSE, TRUE, UNKNOWN
+from models.rules.history import History, confirmed, since
+from models.rules.reading import read_rules
+from models.rules.unusual import unusual
+from models.rules.warnings import WarningsFile
+
+DATES = pd.date_range("2026-03-02", periods=13, freq="7D", tz="UTC")
+RULE = read_rules("warnings", WarningsFile).unusual
+
+
+@given(st.lists(st.sampled_from([TRUE, FALSE, UNKNOWN]), min_size=1, max_size=8))
+def test_since_is_the_beginning_of_the_last_unbroken_run(states: list[np.int8]) -> None:
+    row = np.array([states])
+    begun = int(since(row)[0])
+    if states[-1] != TRUE:
+        assert begun == -1
+    else:
+        assert all(s == TRUE for s in states[begun:])
+        assert begun == 0 or states[begun - 1] != TRUE
+
+
+def test_only_what_held_the_date_before_is_confirmed() -> None:
+    states = np.array([[TRUE, TRUE], [FALSE, TRUE], [UNKNOWN, TRUE], [TRUE, FALSE]], dtype=np.int8)
+    assert confirmed(states).tolist() == [TRUE, FALSE, UNKNOWN, FALSE]
+    assert confirmed(states[:, -1:]).tolist() == [UNKNOWN] * 3 + [FALSE]
+
+
+def _weekly(values: list[list[float]]) -> History:
+    rows = [
+        {"account_id": f"a{i}", "as_of": date, RULE.feature: value}
+        for i, series in enumerate(values)
+        for date, value in zip(DATES[-len(series) :], series, strict=True)
+    ]
+    return History(pd.DataFrame(rows))
+
+
+@given(st.lists(st.floats(90, 110), min_size=12, max_size=12), st.permutations(range(12)))
+def test_the_order_of_the_weeks_before_does_not_matter_and_ordinary_weeks_are_ordinary(values: list[float], order: list[int]) -> None:
+    one = unusual(_weekly([[*values, 100.0]]), RULE)
+    two = unusual(_weekly([[*[values[i] for i in order], 100.0]]), RULE)
+    assert not one.now[0]
+    assert one.usual[0] == two.usual[0]
+
+
+def test_a_fall_and_a_surge_are_told_apart_and_a_few_events_are_not_made_much_of() -> None:
+    calm = [100.0] * 12
+    found = unusual(_weekly([[*calm, 40.0], [*calm, 160.0], [*([2.0] * 12), 0.0], [*calm, np.nan]]), RULE)
+    assert found.now.tolist() == [True, True, False, False]
+    assert (found.value[0], found.usual[0]) == (40.0, 100.0)
+
+
+def test_an_account_is_judged_among_the_portfolio_of_each_date() -> None:
+    history = _weekly([[1.0, 2.0, 3.0], [5.0]])
+    assert history.accounts.tolist() == ["a0", "a1"]
+    np.testing.assert_array_equal(history.numbers(RULE.feature), [[1.0, 2.0, 3.0], [np.nan, np.nan, 5.0]])

@@ -1,0 +1,240 @@
+"""Reading the specs of the rules: Markdown files whose fenced tables say what is known of accounts, and what follows.
+
+Whatever cannot be understood is refused. `HOW_TO_READ` says how a spec is written; it opens the page that shows them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.rubric import load_rubric
+from models.rules.alerts import AlertsFile, alerts
+from models.rules.history import History
+from models.rules.judged import Judged, judge
+from models.rules.reading import read_rules
+
+HERE = Path(__file__).resolve().parent / "rules"
+ACCOUNT, AS_OF = "a", "2026-06-01"
+UNKNOWN, NOTHING = "?", "-"
+INPUTS = ("options", "features", "scores")
+EXPECTED = ("health", "breakdown", "alerts", "warnings", "onboarding", "expansion", "play")
+
+HOW_TO_READ = f"""\
+Each case shows what is known of some accounts and then what the rules that ship make of it.
+
+- `features` holds values of features, a line each; an account is `{ACCOUNT}` and a date {AS_OF} unless said otherwise. A
+  feature that is not shown is unknown. `{UNKNOWN}` is unknown, `{NOTHING}` is nothing.
+- `scores` gives health scores, bands and risk scores by date directly.
+- The rubric is five-dimensions unless `options` names another.
+- Then follows one table of what is expected. All accounts shown are all there are, so that an account alone stands in
+  the middle (the 50th percentile) of whatever it is compared by.
+"""
+
+
+class SpecError(Exception):
+    """A spec that cannot be understood: where, and why."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as written."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def dicts(self) -> list[dict[str, str]]:
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing said, what goes in, and what is expected."""
+
+    topic: str
+    title: str
+    prose: str
+    tables: tuple[Table, ...]
+    expected: Table
+
+    @property
+    def id(self) -> str:
+        return f"{self.topic}-{re.sub(r'[^a-z0-9]+', '-', self.title.lower()).strip('-')}"
+
+    def _given(self, name: str) -> list[dict[str, str]]:
+        return next((table.dicts() for table in self.tables if table.name == name), [])
+
+    def judged(self) -> tuple[list[str], Judged]:
+        """The accounts, and what the rules say of them."""
+        cells: dict[tuple[str, str], dict[str, float]] = {}
+        for row in self._given("features"):
+            key = row.get("as_of", AS_OF), row.get("account_id", ACCOUNT)
+            value = np.nan if row["value"] == UNKNOWN else float(row["value"])
+            cells.setdefault(key, {})[row["feature"]] = value
+        rows = [
+            {"account_id": account, "as_of": pd.Timestamp(date, tz="UTC"), **values}
+            for (date, account), values in cells.items()
+        ]
+        history = History(pd.DataFrame(rows))
+        options = next(iter(self._given("options")), {})
+        rubric = load_rubric(options.get("rubric", "five-dimensions"))
+        return list(history.accounts), judge(history, rubric)
+
+    def found(self) -> list[dict[str, Any]]:
+        """What the rules say, in the columns of the expectation, sorted as it is written."""
+        if self.expected.name == "alerts":
+            return self._alerts()
+        accounts, judged = self.judged()
+        rows: list[dict[str, Any]] = []
+        for row, account in enumerate(accounts):
+            about = {"account_id": account}
+            rows += [about | told for told in _tell(self.expected.name, judged, row)]
+        return rows
+
+    def _alerts(self) -> list[dict[str, Any]]:
+        given = pd.DataFrame(self._given("scores"))
+        given["account_id"] = given.get("account_id", pd.Series([ACCOUNT] * len(given)))
+        dates = sorted(given["as_of"].unique())
+        accounts = sorted(given["account_id"].unique())
+        score, risk = np.full((2, len(accounts), len(dates)), np.nan)
+        band = np.full(score.shape, "insufficient_data", dtype=object)
+        for cell in given.to_dict("records"):
+            at = accounts.index(cell["account_id"]), dates.index(cell["as_of"])
+            score[at] = np.nan if cell.get("score", UNKNOWN) == UNKNOWN else float(cell["score"])
+            risk[at] = np.nan if cell.get("risk", UNKNOWN) == UNKNOWN else float(cell["risk"])
+            band[at] = cell.get("band", "insufficient_data")
+        instants = [pd.Timestamp(date, tz="UTC").to_pydatetime() for date in dates]
+        told = alerts(instants, score, band, risk, read_rules("alerts", AlertsFile))
+        return [
+            {
+                "account_id": account,
+                "alert": a.code,
+                "to": a.to,
+                "since": a.since.date().isoformat(),
+                "raised": "yes" if a.raised else "no",
+                "by": NOTHING if a.by is None else a.by.date().isoformat(),
+            }
+            for account, each in zip(accounts, told, strict=True)
+            for a in each
+        ]
+
+
+def _tell(name: str, judged: Judged, row: int) -> list[dict[str, Any]]:
+    if name == "health":
+        points = {f"{d}": v for d, v in judged.health.dimensions.iloc[row].items()}
+        return [
+            {
+                "score": judged.health.score.iloc[row],
+                "band": judged.health.band.iloc[row],
+                "coverage": judged.health.coverage.iloc[row],
+                **points,
+            }
+        ]
+    if name == "breakdown":
+        return judged.health.breakdown(row)[["signal", "grade", "points", "weight", "adds"]].to_dict("records")
+    if name == "warnings":
+        return [
+            {
+                "warning": w.code,
+                "standing": w.standing,
+                "severity": w.severity,
+                "cause": w.cause,
+                "since": w.since.date().isoformat(),
+                "before_renewal": "yes" if w.before_renewal else "no",
+            }
+            for w in judged.warnings[row]
+        ]
+    if name == "onboarding":
+        told = judged.onboarding[row]
+        return [
+            {
+                "day": told.day,
+                "under_way": "yes" if told.under_way else "no",
+                "missed": ", ".join(step.code for step in told.missed) or NOTHING,
+                "act": told.missed[-1].act if told.missed else NOTHING,
+                "cannot_tell": ", ".join(told.unknown) or NOTHING,
+                "first_value_late": {None: UNKNOWN, True: "yes", False: "no"}[told.late],
+            }
+        ]
+    if name == "expansion":
+        told = judged.expansion
+        return [
+            {
+                "points": told.score[row],
+                "type": told.type[row] or NOTHING,
+                "may_be_proposed": "yes" if told.open[row] else "no",
+                **{item: states[row] for item, states in told.gate.items()},
+            }
+        ]
+    play = judged.plays[row]
+    if play is None:
+        return [{"act": NOTHING, "who": NOTHING, "severity": NOTHING, "due": NOTHING}]
+    return [{"act": play.act, "who": play.who, "severity": play.severity, "due": play.due.isoformat()}]
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A file of cases."""
+
+    name: str
+    title: str
+    prose: str
+    cases: tuple[Case, ...]
+
+
+def read_topics(folder: Path = HERE) -> tuple[Topic, ...]:
+    """The topics, in the order of their files' names."""
+    topics = tuple(read_topic(p.stem, p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*.md")))
+    if not topics:
+        raise SpecError(f"{folder} holds no spec")
+    return topics
+
+
+def read_topic(name: str, text: str) -> Topic:
+    """One file: ``# title``, prose, then for each case ``## title``, prose, and tables, the expected one last."""
+    before, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
+    if not before.startswith("# ") or not sections:
+        raise SpecError(f"{name}: a title and at least one case are needed")
+    title, _, prose = before.removeprefix("# ").partition("\n")
+    return Topic(name, title.strip(), prose.strip() + "\n", tuple(_case(name, section) for section in sections))
+
+
+def _case(topic: str, section: str) -> Case:
+    title, _, body = section.partition("\n")
+    pieces = re.split(r"^```(.*)\n", body, flags=re.MULTILINE)
+    if len(pieces) % 4 != 1 or any(piece.strip() for piece in pieces[3::4]) or any(p.strip() for p in pieces[4::4]):
+        raise SpecError(f"{topic}, {title!r}: a fence that is not closed, or text after the tables")
+    if not pieces[0].strip():
+        raise SpecError(f"{topic}, {title!r}: no sentence that says what is shown")
+    tables = [_table(topic, pieces[i].strip(), pieces[i + 1]) for i in range(1, len(pieces), 4)]
+    if not tables or tables[-1].name not in EXPECTED or any(t.name not in INPUTS for t in tables[:-1]):
+        raise SpecError(f"{topic}, {title!r}: tables of {INPUTS}, then one of {EXPECTED}")
+    return Case(topic, title.strip(), pieces[0].strip(), tuple(tables[:-1]), tables[-1])
+
+
+def _table(topic: str, name: str, text: str) -> Table:
+    lines = [line for line in text.splitlines() if line.strip()]
+    if name not in (*INPUTS, *EXPECTED) or len(lines) < 2 or not re.fullmatch(r"[-+ ]*-[-+ ]*", lines[1]):
+        raise SpecError(f"{topic}: table {name!r} is none that there is, or lacks its line of dashes")
+    columns, *rows = (tuple(cell.strip() for cell in line.split("|")) for line in (lines[0], *lines[2:]))
+    if any(len(row) != len(columns) or "" in row for row in rows):
+        raise SpecError(f"{topic}: table {name!r} has a row of other columns, or an empty cell")
+    return Table(name, columns, tuple(rows))
+
+
+def same(got: Any, expected: str) -> bool:
+    """Whether a value is the one written."""
+    if isinstance(got, str) or got is None:
+        return str(got if got is not None else UNKNOWN) == expected
+    if expected == UNKNOWN:
+        return bool(pd.isna(got))
+    try:
+        return not pd.isna(got) and abs(float(got) - float(expected)) < 5e-3
+    except ValueError:
+        return False
