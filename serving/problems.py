@@ -26,6 +26,7 @@ from features.errors import (
     UnknownAccount,
     UnknownSnapshot,
 )
+from models.rules.reading import RulesError
 from serving.accept import media_type
 
 #: More faults than this are counted and not listed.
@@ -86,6 +87,7 @@ KINDS: Mapping[type[RenewcastError], Kind] = {
     SignalsError: Kind(422, "invalid_signals", "The signals break the data contract"),
     InsufficientData: Kind(422, "insufficient_data", "There is too little data"),
     BundleError: Kind(503, "no_sound_model", "The model cannot be used"),
+    RulesError: Kind(503, "no_sound_rules", "The rules cannot be used"),
     HomeError: Kind(503, "home_unavailable", "What was stored cannot be used"),
     NotReady: Kind(503, "not_ready", "The service is not ready"),
     Busy: Kind(503, "busy", "The service is busy"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.rules.conditions import FALSE, TRUE, UNKNOWN
@@ -17,6 +17,7 @@ DATES = pd.date_range("2026-03-02", periods=13, freq="7D", tz="UTC")
 RULE = read_rules("warnings", WarningsFile).unusual
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([TRUE, FALSE, UNKNOWN]), min_size=1, max_size=8))
 def test_since_is_the_beginning_of_the_last_unbroken_run(states: list[np.int8]) -> None:
     row = np.array([states])
@@ -43,6 +44,7 @@ def _weekly(values: list[list[float]]) -> History:
     return History(pd.DataFrame(rows))
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(90, 110), min_size=12, max_size=12), st.permutations(range(12)))
 def test_the_order_of_the_weeks_before_does_not_matter_and_ordinary_weeks_are_ordinary(values: list[float], order: list[int]) -> None:
     one = unusual(_weekly([[*values, 100.0]]), RULE)
