@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.clock import DAY_SECONDS, Grid, seconds
-from features.engine import collect, text_of
+from features.engine import collect
 from features.feed import Feed, Hashes
 from features.grouped import Crowded, Numbers, grouped
 from features.kept.lots import Lot, lots_of
@@ -27,9 +27,9 @@ from features.rollup import (
     Grouping,
     Need,
     Pass,
-    Presence,
     Starts,
     States,
+    groupings,
     passes,
     rolled_up,
     row_by_row,
@@ -121,22 +121,19 @@ def _in_parts(
             pieces[what] = _started(feed, what, view, grid)
         elif isinstance(what, States):
             pieces[what] = [_compact(collect(feed.connection, rolled_up, what, view))]
-    groupings = tuple(what for what in found if isinstance(what, Gathering | Presence))
-    if groupings:
-        for what, tables in _grouped(feed, groupings, view, grid, numbers, older).items():
-            pieces[what] = tables
+    if several := groupings(found):
+        pieces.update(_grouped(feed, several, view, grid, numbers, older).items())
     return tuple(pa.concat_tables(into) for into in pieces.values())
 
 
 def _grouped(
-    feed: Feed, groupings: tuple[Grouping, ...], view: str, grid: Grid, numbers: Numbers, older: Sequence[Path]
+    feed: Feed, found: tuple[Grouping, ...], view: str, grid: Grid, numbers: Numbers, older: Sequence[Path]
 ) -> dict[Grouping, list[pa.Table]]:
     """The buckets of ``view`` for each grouping, in pieces. One part is grouped while the next is read."""
-    into: dict[Grouping, list[pa.Table]] = {what: [] for what in groupings}
+    into: dict[Grouping, list[pa.Table]] = {what: [] for what in found}
     past = feed.of_files(older, "old") if older else ""
     before = feed.hashes(past) if past else None
     again: list[Hashes] = []
-    text = text_of(row_by_row, groupings, feed.part)
     waiting: deque[Future[tuple[list[pa.Table], Hashes | None]]] = deque()
 
     def take() -> None:
@@ -147,8 +144,9 @@ def _grouped(
             again.append(met)
 
     with ThreadPoolExecutor(AHEAD) as pool:
-        for _ in feed.parts(view, ROWS_AT_ONCE):
-            waiting.append(pool.submit(_part, feed.read(text), groupings, grid, numbers, before))
+        for part, _ in feed.parts(view, ROWS_AT_ONCE):
+            rows = collect(feed.connection, row_by_row, found, part)
+            waiting.append(pool.submit(_part, rows, found, grid, numbers, before))
             if len(waiting) > AHEAD:
                 take()
         while waiting:
@@ -159,7 +157,7 @@ def _grouped(
 
 
 def _part(
-    rows: pa.Table, groupings: Sequence[Grouping], grid: Grid, numbers: Numbers, before: Hashes | None
+    rows: pa.Table, found: Sequence[Grouping], grid: Grid, numbers: Numbers, before: Hashes | None
 ) -> tuple[list[pa.Table], Hashes | None]:
     """The buckets of rows at hand, each event once, but for those that were there ``before``: the hashes of these."""
     keep, met = first_of_each(rows), None
@@ -167,7 +165,7 @@ def _part(
         hashes: Hashes = rows[HASH].to_numpy()
         old = among(hashes, before)
         keep, met = ~old if keep is None else keep & ~old, hashes[old]
-    return grouped(rows, groupings, seconds(grid.first), numbers, keep), met
+    return grouped(rows, found, seconds(grid.first), numbers, keep), met
 
 
 def _put_right(
@@ -185,13 +183,14 @@ def _put_right(
     """
     if not len(again):
         return
-    groupings, earlier = tuple(into), feed.of_hashes(past, again, "earlier")
-    if sums := tuple(what for what in groupings if isinstance(what, Gathering)):
-        rows = feed.read(text_of(row_by_row, sums, feed.once([earlier])))
+    found, earlier = tuple(into), feed.of_hashes(past, again, "earlier")
+    if sums := tuple(what for what in found if isinstance(what, Gathering)):
+        rows = collect(feed.connection, row_by_row, sums, feed.once([earlier]))
         for what, table in zip(sums, grouped(rows, sums, seconds(grid.first), numbers), strict=True):
             into[what].append(_negated(what, table))
-    rows = feed.read(text_of(row_by_row, groupings, feed.once([earlier, feed.of_hashes(view, again, "again")])))
-    for pieces, table in zip(into.values(), grouped(rows, groupings, seconds(grid.first), numbers), strict=True):
+    everything = feed.once([earlier, feed.of_hashes(view, again, "again")])
+    rows = collect(feed.connection, row_by_row, found, everything)
+    for pieces, table in zip(into.values(), grouped(rows, found, seconds(grid.first), numbers), strict=True):
         pieces.append(table)
 
 

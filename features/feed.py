@@ -111,13 +111,10 @@ class Feed:
         cuts = [first + (last - first) * i / parts for i in range(1, parts)]
         return sorted({cut.replace(hour=0, minute=0, second=0, microsecond=0) for cut in cuts})
 
-    def read(self, expression: str) -> pa.Table:
-        """What an expression (SQL) yields."""
-        return self.connection.con.execute(expression).to_arrow_table()
-
     def hashes(self, view: str) -> Hashes:
         """`features.rollup.HASH` of each row of ``view``."""
-        hashes: Hashes = self.read(f'SELECT "{HASH}" FROM "{view}"')[HASH].to_numpy()
+        found = self.connection.con.execute(f'SELECT "{HASH}" FROM "{view}"').to_arrow_table()
+        hashes: Hashes = found[HASH].to_numpy()
         return hashes
 
     def of_hashes(self, view: str, hashes: Hashes, ending: str) -> str:

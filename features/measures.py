@@ -79,7 +79,7 @@ class Measure:
 
     def back(self, ago: int) -> Self:
         """The same measure, as it stood ``ago`` days earlier."""
-        return replace(self, ago=ago)
+        return self if ago == self.ago else replace(self, ago=ago)
 
     def seen(self, days: int) -> Term:
         """This measure over the window as far as the feed reaches, which may be less than the whole; unknown as long as

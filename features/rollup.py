@@ -127,6 +127,7 @@ class States:
 
 
 Grouping: TypeAlias = Gathering | Presence
+"""What groups rows by account and span."""
 Pass: TypeAlias = Starts | States | Grouping
 """One grouping of one table."""
 
@@ -134,7 +135,7 @@ Pass: TypeAlias = Starts | States | Grouping
 def passes(name: str, needs: Iterable[Need], step_days: int, few: Iterable[Distinct] = ()) -> tuple[Pass, ...]:
     """The groupings that yield everything needed of table ``name``; the first one tells when the feed began.
 
-    ``few`` are Distinct measures with at most `FEW` keys in all: bits of a Gathering, which only `features.streamed`
+    ``few`` are Distinct measures with at most `FEW` keys in all: bits of a Gathering, which only `features.grouped`
     yields.
     """
     wanted = sorted({m for m, _ in needs}, key=lambda m: (m.name, m.ago))
@@ -161,6 +162,11 @@ def passes(name: str, needs: Iterable[Need], step_days: int, few: Iterable[Disti
         days = any(isinstance(m, ActiveDays) for m in measures)
         found.append(Presence(name, key, gcd(*(spans[m] for m in measures)), days))
     return (*found, *(States(name, m, spans[m]) for m in states))
+
+
+def groupings(found: Iterable[Pass]) -> tuple[Grouping, ...]:
+    """Those of the passes that group rows by account and span."""
+    return tuple(what for what in found if isinstance(what, Gathering | Presence))
 
 
 def rolled_up(what: Pass, view: str = "") -> Rows:

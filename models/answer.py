@@ -81,7 +81,7 @@ def answer(
             "reasons": _reasons(why["expansion"]),
             "model": _model(expansion),
         },
-        "health": _health(assessment, row),
+        "health": _health(assessment, row, why["churn"]),
         **_rules(assessment.judged, row),
         "reasons": _reasons(why["churn"]),
         "warnings": _warnings(assessment, row),
@@ -176,7 +176,7 @@ def _change(
     return _number(now.probability[row] - then.probability[earlier.account_ids.index(account_id)])
 
 
-def _health(assessment: Assessment, row: int) -> dict[str, Any]:
+def _health(assessment: Assessment, row: int, why: Explained | None) -> dict[str, Any]:
     health, rubric = assessment.health, assessment.champion.rubric
     dimensions = {name: _number(points) for name, points in health.dimensions.iloc[row].items()}
     return {
@@ -189,7 +189,7 @@ def _health(assessment: Assessment, row: int) -> dict[str, Any]:
         "coverage": float(health.coverage.iloc[row]),
         "change_7d": _number(assessment.judged.change_7d[row]),
         "meant": _meant(assessment, row),
-        "explained_by": _explained_by(assessment, row),
+        "explained_by": _explained_by(assessment, row, why),
         "history": _history(assessment.judged, row),
         "dimensions": {name: None if points is None else round(points, 1) for name, points in dimensions.items()},
     }
@@ -206,10 +206,10 @@ def _meant(assessment: Assessment, row: int) -> dict[str, Any] | None:
     }
 
 
-def _explained_by(assessment: Assessment, row: int) -> str | None:
-    if assessment.agreement[row] in (None, "agree"):
+def _explained_by(assessment: Assessment, row: int, why: Explained | None) -> str | None:
+    if why is None or assessment.agreement[row] in (None, "agree"):
         return None
-    return assessment.disagreement([row])[0]
+    return assessment.explained_by(row, why.by_dimension)
 
 
 def _history(judged: Judged, row: int) -> list[dict[str, Any]]:

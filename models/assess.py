@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -14,7 +14,7 @@ import pandas as pd
 
 from features.errors import BadRequest
 from models.champion import Champion
-from models.columns import number_column
+from models.columns import number_column, text_column
 from models.explain import TOP
 from models.outlook import SCORED, Outlook, Texts, no_model, outlook
 from models.peers import Peers
@@ -102,16 +102,18 @@ class Assessment:
         gap: Floats = self.outlooks["churn"].probability - self.meant[0]
         return gap
 
-    def disagreement(self, rows: npt.ArrayLike) -> list[str | None]:
-        """The dimension that does most to explain why the model sees the accounts at these places otherwise than their
-        health score: the one that pulls the model's log-odds furthest the gap's way. None without a gap."""
-        places, seen = np.asarray(rows, dtype=np.int64), self.outlooks["churn"]
-        if seen.explanation is None or not len(places):
-            return [None] * len(places)
-        pulls = seen.explanation.by_dimension(places)
-        towards = pulls.mul(np.sign(np.nan_to_num(self.gap[places])), axis=0)
-        known = (towards.max(axis=1) > 0).to_numpy() & (seen.status[places] == SCORED)
-        return [str(name) if there else None for name, there in zip(towards.idxmax(axis=1), known, strict=True)]
+    def explained_by(self, row: int, pulls: Mapping[str, float]) -> str | None:
+        """The dimension that does most to explain why the model sees the account at this place otherwise than its
+        health score: the one that pulls the model's log-odds furthest the gap's way. None without a gap.
+
+        Parameters
+        ----------
+        pulls : what each dimension adds to the model's log-odds.
+        """
+        way = float(np.sign(np.nan_to_num(self.gap[row])))
+        towards = {name: way * pull for name, pull in pulls.items()}
+        furthest = max(towards, key=towards.__getitem__, default=None)
+        return furthest if furthest is not None and towards[furthest] > 0 else None
 
     def rows(self) -> pd.DataFrame:
         """One flat row per account, for a CRM or a spreadsheet.
@@ -125,48 +127,27 @@ class Assessment:
         for target in TARGETS:
             seen = self.outlooks[target]
             columns |= {
-                f"{target}_status": _text(seen.status),
+                f"{target}_status": text_column(seen.status),
                 f"{target}_probability": seen.probability,
                 f"{target}_low": seen.low,
                 f"{target}_high": seen.high,
                 f"{target}_risk_score": pd.Series(seen.points).astype("Int64"),
-                f"{target}_band": _text(seen.band),
+                f"{target}_band": text_column(seen.band),
             }
         columns |= {
             "expansion_ready": self.ready,
             "health_score": self.health.score.to_numpy(),
-            "health_band": _text(self.health.band.to_numpy(dtype=object)),
-            "health_rubric": _text(np.full(len(self.frame), self.champion.rubric.name, dtype=object)),
+            "health_band": text_column(self.health.band.to_numpy(dtype=object)),
+            "health_rubric": text_column(np.full(len(self.frame), self.champion.rubric.name, dtype=object)),
+            "health_meant_churn": self.meant[0],
         }
-        columns |= self._rules()
+        columns |= {str(name): column for name, column in self.judged.flat.items()}
         texts = self._reason_texts()
-        columns |= {f"reason_{k + 1}": _text(texts[:, k]) for k in range(TOP)}
+        columns |= {f"reason_{k + 1}": text_column(texts[:, k]) for k in range(TOP)}
         for target in TARGETS:
             version = np.full(len(self.frame), self.outlooks[target].version, dtype=object)
-            columns[f"{target}_model_version"] = _text(version)
+            columns[f"{target}_model_version"] = text_column(version)
         return pd.DataFrame(columns)
-
-    def _rules(self) -> dict[str, object]:
-        """What the rules say, flat: codes are separated by "; "."""
-        told = self.judged
-        plays = [(None, None, None) if p is None else (p.act, p.who, p.due.isoformat()) for p in told.plays]
-        texts: dict[str, Sequence[str | None]] = {
-            "segment": told.segments.tolist(),
-            "alerts_raised": [_codes(a.code for a in each if a.raised) for each in told.alerts],
-            "early_warnings": [_codes(w.code for w in each if w.standing == "risk") for each in told.warnings],
-            "watch": [_codes(w.code for w in each if w.standing == "watch") for each in told.warnings],
-            "play": [act for act, _, _ in plays],
-            "play_by": [who for _, who, _ in plays],
-            "play_due": [due for _, _, due in plays],
-            "onboarding_missed": [_codes(step.code for step in each.missed) for each in told.onboarding],
-            "expansion_type": told.expansion.type.tolist(),
-        }
-        return {
-            "health_meant_churn": self.meant[0],
-            "health_change_7d": told.change_7d,
-            **{name: _text(np.array(values, dtype=object)) for name, values in texts.items()},
-            "expansion_points": pd.Series(told.expansion.score, dtype="Int64"),
-        }
 
     def _reason_texts(self) -> Texts:
         out = np.full((len(self.frame), TOP), None, dtype=object)
@@ -245,11 +226,3 @@ def _check(frame: pd.DataFrame) -> None:
 def _stale(as_of: pd.Timestamp, feeds: Mapping[str, datetime | None]) -> dict[str, int]:
     ages = {table: (as_of - pd.Timestamp(newest)).days for table, newest in sorted(feeds.items()) if newest is not None}
     return {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}
-
-
-def _codes(codes: Iterable[str]) -> str | None:
-    return "; ".join(codes) or None
-
-
-def _text(values: Texts) -> pd.Series[str]:
-    return pd.Series(values, dtype="str")

@@ -1,12 +1,25 @@
-"""One number of every account, whether or not the table has it."""
+"""Columns: one number of every account, whether or not the table has it, and texts."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from features.errors import BadRequest
+
+
+def text_column(values: Iterable[Any]) -> pd.Series[str]:
+    """Texts as a column, None as null."""
+    return pd.Series(np.array(list(values), dtype=object), dtype="str")
+
+
+def joined(codes: Iterable[str]) -> str | None:
+    """Codes or words in one text, "; " between them; None for none."""
+    return "; ".join(codes) or None
 
 
 def number_column(frame: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:

@@ -8,7 +8,7 @@ base + the reasons + the rest = the raw score.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -46,13 +46,15 @@ class Reason:
 class Explained:
     """One account: ``base`` + the reasons' contributions + ``rest`` = ``raw``, all in log-odds.
 
-    ``reasons`` are at most TOP, largest first; ``rest`` is what all other concepts add together.
+    ``reasons`` are at most TOP, largest first; ``rest`` is what all other concepts add together; ``by_dimension`` is
+    the same sum, base apart, by dimension.
     """
 
     base: float
     reasons: tuple[Reason, ...]
     rest: float
     raw: float
+    by_dimension: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -92,17 +94,17 @@ class Explanation:
                 by_concept[:, concept] += parts[:, member]
         return [self._explained(int(row), one, sums) for row, one, sums in zip(places, parts, by_concept, strict=True)]
 
-    def by_dimension(self, rows: npt.ArrayLike) -> pd.DataFrame:
-        """What each dimension adds to the log-odds of the accounts at these places, a column per dimension."""
+    def by_dimension(self, rows: npt.ArrayLike) -> list[dict[str, float]]:
+        """What each dimension adds to the log-odds of the accounts at these places."""
         places = np.asarray(rows, dtype=np.int64)
-        parts = self.contribute(places) if len(places) else np.zeros((0, len(self.names) + 1))
-        dimensions = [self.catalogue[name].dimension for name in self.names]
-        return pd.DataFrame(
-            {
-                d: parts[:, [i for i, own in enumerate(dimensions) if own == d]].sum(axis=1)
-                for d in dict.fromkeys(dimensions)
-            }
-        )
+        return [self._dimensions(parts) for parts in self.contribute(places)] if len(places) else []
+
+    def _dimensions(self, parts: Floats) -> dict[str, float]:
+        sums: dict[str, float] = {}
+        for name, part in zip(self.names, parts, strict=False):
+            dimension = self.catalogue[name].dimension
+            sums[dimension] = sums.get(dimension, 0.0) + float(part)
+        return sums
 
     def _explained(self, row: int, parts: Floats, by_concept: Floats) -> Explained:
         ranked = np.argsort(-np.abs(by_concept), kind="stable")
@@ -111,7 +113,7 @@ class Explanation:
             self._reason(row, concepts[i], parts, float(by_concept[i])) for i in ranked[:TOP] if by_concept[i] != 0.0
         )
         rest = float(sum(by_concept[i] for i in ranked[TOP:]))
-        return Explained(float(parts[-1]), reasons, rest, float(self.raw[row]))
+        return Explained(float(parts[-1]), reasons, rest, float(self.raw[row]), self._dimensions(parts))
 
     def _reason(self, row: int, concept: str, parts: Floats, amount: float) -> Reason:
         members = self._members[concept]

@@ -56,10 +56,14 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
             told = {n: [words[v] if isinstance(v, bool) else v for v in _plain(frame[n])] for n in frame.columns}
             pd.DataFrame(told, dtype="object").to_csv(beside, index=False, lineterminator="\n")
         else:
-            plain = {name: _plain(frame[name]) for name in frame.columns}
-            rows = (dict(zip(plain, values, strict=True)) for values in zip(*plain.values(), strict=True))
-            text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+            text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in plain_rows(frame))
             beside.write_text(text, encoding="utf-8")
+
+
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as JSON has them: instants as ISO 8601 text, unknown as None, numbers as they are."""
+    plain = {str(name): _plain(frame[name]) for name in frame.columns}
+    return [dict(zip(plain, values, strict=True)) for values in zip(*plain.values(), strict=True)]
 
 
 def _plain(column: pd.Series[Any]) -> list[Any]:
@@ -72,8 +76,8 @@ def _plain(column: pd.Series[Any]) -> list[Any]:
 def _arrow(column: pd.Series[Any]) -> pa.Array:
     """The column as Arrow has it: instants in microseconds UTC, text as text."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
-        instants = [None if pd.isna(v) else v.to_pydatetime() for v in column]
-        return pa.array(instants, pa.timestamp("us", tz="UTC"))
+        instants = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]")
+        return pa.array(instants, pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))
     if column.dtype.kind in "OUT" or str(column.dtype) in ("str", "string"):
         return pa.array(_plain(column), pa.string())
     return pa.array(column, from_pandas=True)

@@ -27,9 +27,8 @@ from models.rubric_file import (
     Step,
     StepsSignal,
     parse_rubric,
-    read_rubric_file,
 )
-from models.rules.reading import own_folder
+from models.rules.reading import own_folder, read_text
 
 if TYPE_CHECKING:
     from features.feature import Feature
@@ -238,7 +237,7 @@ def load_rubric(name_or_path: str | Path = DEFAULT_RUBRIC, catalogue: Mapping[st
         if str(name_or_path) not in known:
             raise RubricError(f"there is no rubric {name_or_path}", f"one of {', '.join(known)}, or a path to a .toml")
         path = known[str(name_or_path)]
-    return rubric_from_text(read_rubric_file(path), str(path.name), catalogue)
+    return rubric_from_text(read_text(path, RubricError), str(path.name), catalogue)
 
 
 def rubric_from_text(text: str, file: str, catalogue: Mapping[str, Feature] | None = None) -> Rubric:

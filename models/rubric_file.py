@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from models.rules.reading import Part, RulesError, read_text
+from models.rules.reading import Part, RulesError, parse
 from models.segments import segment_names
 
 GradeName = Literal["green", "yellow", "red"]
@@ -104,19 +102,6 @@ class RubricFile(Part):
     dimensions: Annotated[tuple[Dimension, ...], Field(strict=False, min_length=1)]
 
 
-def read_rubric_file(path: Path) -> str:
-    """The text of a rubric's file.
-
-    Raises
-    ------
-    RubricError : there is none, it cannot be read, or it is too large.
-    """
-    try:
-        return read_text(path)
-    except RulesError as error:
-        raise RubricError(error.found, error.expected, error.cure) from error
-
-
 def parse_rubric(text: str, file: str, features: Collection[str]) -> RubricFile:
     """Read and check a rubric.
 
@@ -130,15 +115,8 @@ def parse_rubric(text: str, file: str, features: Collection[str]) -> RubricFile:
     ------
     RubricError : names file, key and cure.
     """
-    try:
-        rubric = RubricFile.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise RubricError(f"{file} is not TOML: {error}", cure="mend the line that is named") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        # pydantic puts the kind of a signal into its path, after dimensions.<n>.signals.<n>.
-        key = ".".join(str(part) for place, part in enumerate(first["loc"]) if place != 4)
-        raise RubricError(f"{file}: key {key}: {first['msg']}", cure=f"correct {key}") from error
+    # pydantic puts the kind of a signal into its path, after dimensions.<n>.signals.<n>.
+    rubric = parse(text, file, RubricFile, RubricError, tag_at=4)
     _check_weights(rubric, file)
     bands = rubric.bands
     if not (bands.green > bands.yellow > bands.red == 0):

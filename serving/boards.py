@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from models.assess import Assessment
-from models.columns import number_column
+from models.columns import joined, number_column, text_column
 from models.rules.conditions import TRUE
 from models.rules.expansion import MET, UNKNOWN
-from models.rules.judged import Judged, weakest
+from models.rules.judged import Judged
 from models.rules.plays import SEVERITIES
 from models.rules.warnings import RENEWAL
 from models.segments import ARR_FEATURE
@@ -32,20 +32,18 @@ def health_board(assessment: Assessment) -> pd.DataFrame:
     judged, health = assessment.judged, assessment.health
     frame = pd.DataFrame(
         {
-            "account_id": assessment.account_ids,
-            "segment": _texts(judged.segments),
-            "arr": number_column(assessment.frame, ARR_FEATURE),
+            **_who(assessment),
             "health_score": health.score.to_numpy(),
-            "health_band": _texts(health.band),
+            "health_band": text_column(health.band),
             "change_7d": judged.change_7d,
             "coverage": health.coverage.to_numpy(),
-            "weakest": _texts(weakest(health)),
+            "weakest": text_column(judged.weakest),
             **{f"{name}_points": np.round(points.to_numpy(), 1) for name, points in health.dimensions.items()},
             **_model(assessment),
             "meant_churn": assessment.meant[0],
-            "agreement": _texts(assessment.agreement),
-            "alerts": _joined(_says(a for a in each if a.raised) for each in judged.alerts),
-            "history": _texts([_history(row) for row in judged.score]),
+            "agreement": text_column(assessment.agreement),
+            "alerts": text_column(joined(a.says for a in each if a.raised) for each in judged.alerts),
+            "history": text_column([_history(row) for row in judged.score]),
         }
     )
     return frame.sort_values(["health_score", "account_id"], na_position="last", ignore_index=True)
@@ -62,20 +60,21 @@ def disagreements_board(assessment: Assessment) -> pd.DataFrame:
     rate, low, high = assessment.meant
     frame = pd.DataFrame(
         {
-            "account_id": _texts(assessment.account_ids),
-            "segment": _texts(assessment.judged.segments),
-            "arr": number_column(assessment.frame, ARR_FEATURE),
+            **_who(assessment),
             "health_score": assessment.health.score.to_numpy(),
-            "health_band": _texts(assessment.health.band),
+            "health_band": text_column(assessment.health.band),
             "meant_churn": rate,
             "meant_low": low,
             "meant_high": high,
             **_model(assessment),
             "gap": assessment.gap,
-            "agreement": _texts(assessment.agreement),
+            "agreement": text_column(assessment.agreement),
         }
     ).iloc[rows]
-    frame = frame.assign(explained_by=_texts(assessment.disagreement(rows)).to_numpy())
+    explanation = assessment.outlooks["churn"].explanation
+    pulls = explanation.by_dimension(rows) if explanation is not None else [{}] * len(rows)
+    told = [assessment.explained_by(int(row), each) for row, each in zip(rows, pulls, strict=True)]
+    frame = frame.assign(explained_by=text_column(told).to_numpy())
     order = frame.assign(_gap=-frame["gap"].abs().fillna(0.0)).sort_values(["_gap", "account_id"])
     return order.drop(columns="_gap").reset_index(drop=True)
 
@@ -92,21 +91,19 @@ def risks_board(assessment: Assessment) -> pd.DataFrame:
     risk = [[w for w in each if w.standing == "risk"] for each in judged.warnings]
     frame = pd.DataFrame(
         {
-            "account_id": assessment.account_ids,
-            "segment": _texts(judged.segments),
-            "arr": number_column(assessment.frame, ARR_FEATURE),
-            "health_band": _texts(assessment.health.band),
+            **_who(assessment),
+            "health_band": text_column(assessment.health.band),
             "health_score": assessment.health.score.to_numpy(),
             **_model(assessment),
             "days_to_renewal": np.floor(number_column(assessment.frame, RENEWAL)),
-            "severity": _texts([signs[0].severity if signs else None for signs in risk]),
-            "why": _texts(_why(judged, row, signs) for row, signs in enumerate(risk)),
-            "warnings": _joined([sign.code for sign in signs] for signs in risk),
-            "watch": _joined([w.code for w in each if w.standing == "watch"] for each in judged.warnings),
-            "alerts": _joined(_says(a for a in each if a.raised) for each in judged.alerts),
-            "play": _texts([p.act if p else None for p in judged.plays]),
-            "by": _texts([p.who if p else None for p in judged.plays]),
-            "due": _texts([p.due.isoformat() if p else None for p in judged.plays]),
+            "severity": text_column([signs[0].severity if signs else None for signs in risk]),
+            "why": text_column(_why(judged, row, signs) for row, signs in enumerate(risk)),
+            "warnings": judged.flat["early_warnings"],
+            "watch": judged.flat["watch"],
+            "alerts": text_column(joined(a.says for a in each if a.raised) for each in judged.alerts),
+            "play": judged.flat["play"],
+            "by": judged.flat["play_by"],
+            "due": judged.flat["play_due"],
         }
     )
     pressing = frame["severity"].map({name: i for i, name in enumerate(SEVERITIES)}).fillna(len(SEVERITIES))
@@ -126,26 +123,24 @@ def expansions_board(assessment: Assessment) -> pd.DataFrame:
     (codes), why (what they say), a column per item of the gate ("met", "not_met", "unknown"), and what keeps it closed:
     closed_by.
     """
-    judged, expansion = assessment.judged, assessment.judged.expansion
+    expansion = assessment.judged.expansion
     rules = expansion.rules.signals
     places = range(len(assessment.frame))
     signs = [[r for r in rules if expansion.signals[r.code][row] == TRUE] for row in places]
     closed = [[item for item, states in expansion.gate.items() if states[row] not in (MET, UNKNOWN)] for row in places]
     frame = pd.DataFrame(
         {
-            "account_id": assessment.account_ids,
-            "segment": _texts(judged.segments),
-            "arr": number_column(assessment.frame, ARR_FEATURE),
-            "health_band": _texts(assessment.health.band),
+            **_who(assessment),
+            "health_band": text_column(assessment.health.band),
             "proposed": assessment.ready,
             "points": expansion.score,
-            "type": _texts(expansion.type),
+            "type": text_column(expansion.type),
             "expansion_probability": assessment.outlooks["expansion"].probability,
-            "expansion_band": _texts(assessment.outlooks["expansion"].band),
-            "signs": _joined([rule.code for rule in there] for there in signs),
-            "why": _joined(_says(there) for there in signs),
-            **{item: _texts(states) for item, states in expansion.gate.items()},
-            "closed_by": _joined(closed),
+            "expansion_band": text_column(assessment.outlooks["expansion"].band),
+            "signs": text_column(joined(rule.code for rule in there) for there in signs),
+            "why": text_column(joined(rule.says for rule in there) for there in signs),
+            **{item: text_column(states) for item, states in expansion.gate.items()},
+            "closed_by": text_column(map(joined, closed)),
         }
     )
     some = frame[(frame["points"] > 0) | frame["signs"].notna()]
@@ -164,13 +159,11 @@ def onboarding_board(assessment: Assessment) -> pd.DataFrame:
     told = assessment.judged.onboarding
     frame = pd.DataFrame(
         {
-            "account_id": assessment.account_ids,
-            "segment": _texts(assessment.judged.segments),
-            "arr": number_column(assessment.frame, ARR_FEATURE),
+            **_who(assessment),
             "day": pd.array([o.day for o in told], dtype="Int64"),
-            "missed": _joined([step.says for step in o.missed] for o in told),
-            "act": _texts([o.missed[-1].act if o.missed else None for o in told]),
-            "cannot_tell": _joined(list(o.unknown) for o in told),
+            "missed": text_column(joined(step.says for step in o.missed) for o in told),
+            "act": text_column([o.missed[-1].act if o.missed else None for o in told]),
+            "cannot_tell": text_column(joined(o.unknown) for o in told),
             "days_to_first_value": pd.array([o.days_to_first_value for o in told], dtype="Int64"),
             "late": pd.array([o.late for o in told], dtype="boolean"),
         }
@@ -181,34 +174,25 @@ def onboarding_board(assessment: Assessment) -> pd.DataFrame:
     return order.drop(columns="_missed").reset_index(drop=True)
 
 
-def breakdown_board(assessment: Assessment, row: int) -> pd.DataFrame:
-    """The health score of one account as a sum that a person can check: see `models.rubric.HealthScores.breakdown`."""
-    return assessment.health.breakdown(row)
+def _who(assessment: Assessment) -> dict[str, Any]:
+    return {
+        "account_id": assessment.account_ids,
+        "segment": text_column(assessment.judged.segments),
+        "arr": number_column(assessment.frame, ARR_FEATURE),
+    }
 
 
 def _model(assessment: Assessment) -> dict[str, Any]:
     seen = assessment.outlooks["churn"]
-    return {"churn_probability": seen.probability, "churn_band": _texts(seen.band)}
+    return {"churn_probability": seen.probability, "churn_band": text_column(seen.band)}
 
 
 def _why(judged: Judged, row: int, signs: Sequence[Any]) -> str | None:
     if signs:
-        return "; ".join(sign.says for sign in signs)
-    weak = weakest(judged.health)[row]
+        return joined(sign.says for sign in signs)
+    weak = judged.weakest[row]
     return f"weak {weak}" if judged.band[row, -1] in ("red", "yellow") and weak else None
 
 
 def _history(scores: np.ndarray[Any, Any]) -> str:
     return " ".join("-" if np.isnan(score) else f"{score:.0f}" for score in scores)
-
-
-def _says(things: Iterable[Any]) -> list[str]:
-    return [thing.says for thing in things]
-
-
-def _joined(lists: Iterable[Sequence[str]]) -> pd.Series[str]:
-    return _texts(["; ".join(each) or None for each in lists])
-
-
-def _texts(values: Iterable[Any]) -> pd.Series[str]:
-    return pd.Series(np.array(list(values), dtype=object), dtype="str")

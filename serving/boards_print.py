@@ -13,7 +13,7 @@ from rich.text import Text
 from models.answer import instant_words
 from models.assess import Assessment
 from models.words import value_words
-from serving.boards import breakdown_board
+from serving.boards import expansions_board, onboarding_board, risks_board
 
 SHOWN = 40
 """Rows of a table that are shown; a file holds them all."""
@@ -46,6 +46,12 @@ ONBOARDING = {
     "account_id": "account", "segment": "segment", "arr": "ARR", "day": "day", "missed": "missed", "act": "do",
     "days_to_first_value": "first value", "late": "late",
 }  # fmt: skip
+VIEWS = {
+    "risks": (risks_board, RISKS),
+    "expansions": (expansions_board, EXPANSIONS),
+    "onboarding": (onboarding_board, ONBOARDING),
+}
+"""The views that are commands of their own, and what of each is shown."""
 _MONEY, _SHARES = {"arr"}, {"coverage", "churn_probability", "expansion_probability", "meant_churn", "gap"}
 _WIDE = {"warnings", "play", "signs", "alerts", "missed", "act", "closed_by"}
 _CODES = {"warnings", "signs", "closed_by", "weakest", "by"}
@@ -89,7 +95,7 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
         ("weight", "right"), ("adds", "right"),
     ):  # fmt: skip
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    for part in breakdown_board(assessment, row).to_dict("records"):
+    for part in health.breakdown(row).to_dict("records"):
         known = part["grade"] is not None and not pd.isna(part["points"])
         shown = [f"{part['points']:.1f}", f"{part['weight']:.2f}", f"{part['adds']:.2f}"] if known else ["", "", ""]
         grade = Text(part["grade"], style=STYLES.get(part["grade"], "")) if known else Text("no data", style="dim")

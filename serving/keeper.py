@@ -19,9 +19,10 @@ from models.champion import Champion, load_champion
 from models.home import Home
 from models.peers import Peers
 from models.targets import TARGETS
+from serving.earlier import SCORE_AGAIN
 from serving.logs import tell, where_it_failed
 from serving.problems import NotReady
-from serving.published import SCORE_AGAIN, Snapshots, Stamp, stamp_of
+from serving.published import Snapshots, Stamp, stamp_of
 from serving.scored import Scored, Shelf, score_published
 from serving.settings import ServiceSettings
 

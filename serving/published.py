@@ -25,16 +25,14 @@ from features.errors import HomeError, UnknownSnapshot
 from features.own.current import current_catalogue
 from models.answer import instant_words
 from models.home import Home
-from serving.earlier import read_earlier, write_earlier
+from serving.earlier import FILE_LIMIT, SCORE_AGAIN, read_earlier, write_earlier
 
-#: Larger files (bytes), or files that unpack to more, are not read.
-FILE_LIMIT = 2 * 2**30
+#: Files that unpack to more (bytes) are not read.
 UNPACKED_LIMIT = 8 * 2**30
 #: How many of the nearest dates an UnknownSnapshot names.
 NEAREST = 3
 
 FACTS = b"renewcast"
-SCORE_AGAIN = "score it again: `renewcast score SIGNALS --as-of DATE --out FILE`"
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{6})Z)?\.parquet")
 
 Stamp = tuple[int, int, int]

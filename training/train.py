@@ -19,13 +19,13 @@ from features.source import DUCKDB
 from models.bundle import Bundle
 from models.home import Home
 from models.meaning import HealthFacts
-from models.rubric import Rubric, load_rubric, rubric_files
+from models.rubric import Rubric, load_rubric
 from models.targets import TARGETS, Target
 from training import tracking
 from training.candidate import Candidate, fit_candidate
 from training.config import TrainConfig
 from training.contenders import HEALTH_SCORE
-from training.health_facts import health_facts
+from training.health_facts import health_facts, rubrics_beside
 from training.leakcheck import leakcheck_prepared
 from training.leakcheck_report import LeakReport
 from training.prepare import Prepared, prepare
@@ -129,7 +129,11 @@ def train(
         if lacking := [f"{t}: {line}" for t, fact in facts.items() for line in fact.missing if _hopeless(facts)]:
             raise InsufficientData(lacking, "load more accounts or a longer history; `renewcast check` shows the facts")
         leaks = leakcheck_prepared(prepared, config, _part(progress, 0.36, 0.09))
-        health = _health_scores(prepared, rubric)
+        scored = {name: one.score(prepared.frame) for name, one in rubrics_beside(rubric).items()}
+        health: dict[str, Floats] = {
+            HEALTH_SCORE if name == rubric.name else name: np.asarray(scores.score, dtype=np.float64)
+            for name, scores in scored.items()
+        }
         ready = [target for target, fact in facts.items() if not fact.missing]
         candidates: dict[Target, Candidate] = {}
         for i, target in enumerate(ready):
@@ -137,20 +141,11 @@ def train(
             candidates[target] = fit_candidate(prepared, facts[target], health, leaks.leaks(target), config, tell)
         progress(0.9, "what the health scores have meant")
         told = candidates.get("churn") or next(iter(candidates.values()))
-        meant = health_facts(prepared, rubric, told.split, config.seed)
+        meant = health_facts(prepared, scored, told.split, config.seed)
         progress(0.92, "registering the models")
         return _register(prepared, facts, leaks, candidates, home, config, rubric, meant, progress)
     finally:
         prepared.signals.close()
-
-
-def _health_scores(prepared: Prepared, rubric: Rubric) -> dict[str, Floats]:
-    """The health scores by the training's rubric and by every other one there is."""
-    others = {name: load_rubric(name) for name in rubric_files() if name != rubric.name}
-    return {
-        name: np.asarray(one.score(prepared.frame).score, dtype=np.float64)
-        for name, one in ({HEALTH_SCORE: rubric} | others).items()
-    }
 
 
 def _part(progress: Progress, start: float, width: float) -> Progress:

@@ -27,7 +27,7 @@ from features.engine import text_of
 from features.feed import Feed
 from features.kept.lots import Lot
 from features.kept.tables import read_table, write_table
-from features.rollup import WIDEST, Gathering, Pass, Presence, Starts, States, rolled_up, row_by_row
+from features.rollup import WIDEST, Pass, Presence, Starts, States, groupings, rolled_up, row_by_row
 
 FORMAT = 2
 """To be raised when the files of a state change their meaning."""
@@ -64,12 +64,13 @@ class Kept:
     @classmethod
     def of(cls, root: Path, feed: Feed, what: Sequence[Pass], grid: Grid) -> Kept:
         """The state of ``feed`` rolled up by ``what``, at dates that lie in the week as ``grid``'s do."""
+        several = groupings(what)
         shape = {
             "format": FORMAT,
             "engine": duckdb.__version__,
             "arrow": pa.__version__,
             "passes": [_shape(one, feed.part) for one in what],
-            "rows": text_of(row_by_row, tuple(one for one in what if isinstance(one, Gathering | Presence)), feed.part),
+            "rows": text_of(row_by_row, several, feed.part) if several else "",
             "phase": seconds(grid.first) % (WIDEST * DAY_SECONDS),
             "files": sorted({str(file.parent.absolute()) for file in feed.files})[:1],
         }

@@ -42,10 +42,15 @@ class History:
         return self.dates[-1]
 
     @cached_property
+    def portfolios(self) -> tuple[pd.DataFrame, ...]:
+        """The rows of each date, sorted by account_id, accounts that have left since among them."""
+        found = (self.frame[self.frame["as_of"] == date] for date in self.dates)
+        return tuple(rows.sort_values("account_id", kind="stable").reset_index(drop=True) for rows in found)
+
+    @property
     def now(self) -> pd.DataFrame:
-        """The rows of the last date, sorted by account_id."""
-        rows = self.frame[self.frame["as_of"] == self.as_of]
-        return rows.sort_values("account_id", kind="stable").reset_index(drop=True)
+        """The rows of the last date."""
+        return self.portfolios[-1]
 
     @cached_property
     def accounts(self) -> pd.Index[str]:
@@ -56,7 +61,7 @@ class History:
     @cached_property
     def _places(self) -> tuple[npt.NDArray[np.int64], ...]:
         """Which of `accounts` each row of each date is of, -1 for one that has left since."""
-        found = (self.accounts.get_indexer(pd.Index(self.at(i)["account_id"])) for i in range(len(self.dates)))
+        found = (self.accounts.get_indexer(pd.Index(rows["account_id"])) for rows in self.portfolios)
         return tuple(places.astype(np.int64) for places in found)
 
     def over_time(self, columns: Sequence[Table], unknown: object) -> Table:
@@ -69,22 +74,11 @@ class History:
 
     def states(self, of: Callable[[pd.DataFrame], States]) -> Table:
         """Something true, false or unknown at each date, judged among the portfolio of that date; shape (n, dates)."""
-        return self.over_time([of(self.at(i)) for i in range(len(self.dates))], UNKNOWN)
+        return self.over_time([of(rows) for rows in self.portfolios], UNKNOWN)
 
     def numbers(self, feature: str) -> Table:
         """A feature at each date, NaN unknown, shape (n, dates)."""
-        return self.over_time([number_column(self.at(i), feature) for i in range(len(self.dates))], np.nan)
-
-    def at(self, i: int) -> pd.DataFrame:
-        """The whole portfolio at date ``i``, accounts that have left since among them."""
-        if i == len(self.dates) - 1:
-            return self.now
-        return self._portfolios[i]
-
-    @cached_property
-    def _portfolios(self) -> tuple[pd.DataFrame, ...]:
-        found = (self.frame[self.frame["as_of"] == date] for date in self.dates[:-1])
-        return tuple(rows.sort_values("account_id", kind="stable").reset_index(drop=True) for rows in found)
+        return self.over_time([number_column(rows, feature) for rows in self.portfolios], np.nan)
 
 
 def since(states: Table) -> npt.NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.columns import number_column
+from models.columns import joined, number_column, text_column
 from models.comparable import Comparable
 from models.peers import Peers
 from models.rubric import INSUFFICIENT, HealthScores, Rubric
@@ -68,6 +68,36 @@ class Judged:
         return change
 
     @cached_property
+    def weakest(self) -> Texts:
+        """The dimension with the fewest points, None where there is no score, shape (n,)."""
+        return _weakest(self.health)
+
+    @cached_property
+    def flat(self) -> pd.DataFrame:
+        """A row per account for a CRM or a spreadsheet: segment, health_change_7d, alerts_raised, early_warnings (those
+        that count) and watch (codes, "; " between them), play, play_by (who acts), play_due (ISO date),
+        onboarding_missed (codes), expansion_type and expansion_points. Unknown and nothing are null."""
+        plays = [(None, None, None) if p is None else (p.act, p.who, p.due.isoformat()) for p in self.plays]
+        texts: dict[str, Iterable[str | None]] = {
+            "segment": self.segments,
+            "alerts_raised": [joined(a.code for a in each if a.raised) for each in self.alerts],
+            "early_warnings": [joined(w.code for w in each if w.standing == "risk") for each in self.warnings],
+            "watch": [joined(w.code for w in each if w.standing == "watch") for each in self.warnings],
+            "play": [act for act, _, _ in plays],
+            "play_by": [who for _, who, _ in plays],
+            "play_due": [due for _, _, due in plays],
+            "onboarding_missed": [joined(step.code for step in each.missed) for each in self.onboarding],
+            "expansion_type": self.expansion.type,
+        }
+        return pd.DataFrame(
+            {
+                "health_change_7d": self.change_7d,
+                **{name: text_column(values) for name, values in texts.items()},
+                "expansion_points": pd.Series(self.expansion.score, dtype="Int64"),
+            }
+        )
+
+    @cached_property
     def touch(self) -> tuple[str | None, ...]:
         """How each account is looked after, by its segment."""
         how = {segment.name: segment.touch for segment in segments_file().segments}
@@ -99,7 +129,7 @@ def judge(history: History, rubric: Rubric, peers: Peers | None = None, risk: Fl
     told, signs = read_rules("alerts", AlertsFile), read_rules("warnings", WarningsFile)
     first_days, more = read_rules("onboarding", OnboardingFile), read_rules("expansion", ExpansionFile)
     what = read_rules("plays", PlaysFile)
-    parts = [rubric.score(history.at(i), peers) for i in range(len(history.dates))]
+    parts = [rubric.score(rows, peers) for rows in history.portfolios]
     score = history.over_time([part.score.to_numpy() for part in parts], np.nan)
     band = history.over_time([part.band.to_numpy(dtype=object) for part in parts], INSUFFICIENT)
     segments = Comparable(now, peers).segments
@@ -121,7 +151,7 @@ def judge(history: History, rubric: Rubric, peers: Peers | None = None, risk: Fl
     )
 
 
-def weakest(health: HealthScores) -> Texts:
+def _weakest(health: HealthScores) -> Texts:
     """The dimension with the fewest points, None where there is no score, shape (n,)."""
     points = health.dimensions
     found = np.full(len(points), None, dtype=object)
@@ -143,7 +173,7 @@ def _plays(
     """The play that the most pressing warning calls for, or else the band and the weakest dimension."""
     days, as_of = number_column(history.now, RENEWAL), history.as_of.to_pydatetime()
     found: list[Play | None] = []
-    for row, (signs, band, weak) in enumerate(zip(warnings, health.band, weakest(health), strict=True)):
+    for row, (signs, band, weak) in enumerate(zip(warnings, health.band, _weakest(health), strict=True)):
         left = None if np.isnan(days[row]) else float(days[row])
         sign = next((s for s in signs if s.standing == "risk"), None)
         cause = sign.cause if sign else rules.cause_of.get(weak or "")

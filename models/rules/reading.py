@@ -105,26 +105,32 @@ def _read(path: Path, _changed: int, _size: int, kind: type[R], _catalogue: str)
     return rules
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, error: type[RulesError] = RulesError) -> str:
     """The text of a file of rules.
 
     Raises
     ------
-    RulesError : there is none, it cannot be read, or it is too large.
+    RulesError : there is none, it cannot be read, or it is too large; of the class ``error``.
     """
     try:
         with path.open("rb") as file:
             content = file.read(SIZE_LIMIT + 1)
         text = content.decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RulesError(f"the rules {path} cannot be read: {error}", "a TOML file in UTF-8") from error
+    except (OSError, UnicodeDecodeError) as caught:
+        raise error(f"the rules {path} cannot be read: {caught}", "a TOML file in UTF-8") from caught
     if len(content) > SIZE_LIMIT:
-        raise RulesError(f"the rules {path} are larger than {SIZE_LIMIT:,} bytes", "a short TOML file")
+        raise error(f"the rules {path} are larger than {SIZE_LIMIT:,} bytes", "a short TOML file")
     return text
 
 
-def parse(text: str, file: str, kind: type[P]) -> P:
-    """Read TOML as ``kind``; ``file`` names it in messages.
+def parse(text: str, file: str, kind: type[P], error: type[RulesError] = RulesError, tag_at: int | None = None) -> P:
+    """Read TOML as ``kind``.
+
+    Parameters
+    ----------
+    file : its name, for messages.
+    error : the class to raise.
+    tag_at : where in the path of a key pydantic puts the kind of a part, which the file does not.
 
     Raises
     ------
@@ -132,12 +138,13 @@ def parse(text: str, file: str, kind: type[P]) -> P:
     """
     try:
         return kind.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise RulesError(f"{file} is not TOML: {error}", cure="mend the line that is named") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
-        raise RulesError(f"{file}: key {key}: {first['msg']}", cure=f"correct {key}") from error
+    except tomllib.TOMLDecodeError as caught:
+        raise error(f"{file} is not TOML: {caught}", cure="mend the line that is named") from caught
+    except ValidationError as caught:
+        first = caught.errors(include_url=False, include_input=False)[0]
+        parts = (str(part) for place, part in enumerate(first["loc"]) if place != tag_at)
+        key = ".".join(parts) or "the file as a whole"
+        raise error(f"{file}: key {key}: {first['msg']}", cure=f"correct {key}") from caught
 
 
 def _near(name: str, names: Collection[str]) -> str:
