@@ -37,8 +37,11 @@ demo: setup ## simulate, train, score, serve an explained prediction, and say wh
 demo-stop: setup ## stop the service that `make demo` left running
 	@$(BIN)/renewcast demo --stop
 
+# Two workers, whatever the machine: each sets its own costly fixtures up.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
+
 test: $(TOOLS) ## run the tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 proof: $(TOOLS) ## run the slower proofs and the notebooks
 	$(BIN)/python -m pytest -m slow

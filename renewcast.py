@@ -63,6 +63,15 @@ OutFile = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
+@app.callback()
+def before() -> None:
+    """What every command begins with."""
+    from features.texts import keep_texts
+    from models.home import current_home
+
+    keep_texts(current_home().texts)
+
+
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write the tables to.")],
@@ -269,7 +278,8 @@ def health(
 ) -> None:
     """Health scores of the portfolio by a rubric, the lowest first; or one account's, to be checked by hand."""
     from models.answer import answer, row_of
-    from serving.boards import breakdown_board, disagreements_board, health_board
+    from models.frames import plain_rows
+    from serving.boards import disagreements_board, health_board
     from serving.boards_print import DISAGREEMENTS, HEALTH, print_account
 
     found = _looked(signals, as_of, engine, rubric, out)
@@ -281,63 +291,40 @@ def health(
         return
     row = row_of(found, account)
     if out is not None:
-        _write(breakdown_board(found, row), out)
+        _write(found.health.breakdown(row), out)
     elif as_json:
         told = answer(found, account, scored_at=datetime.now(UTC))
-        _print_json({**told, "breakdown": _plain_rows(breakdown_board(found, row))})
+        _print_json({**told, "breakdown": plain_rows(found.health.breakdown(row))})
     else:
         print_account(found, row, Console(highlight=False))
 
 
-@app.command()
-def risks(
-    signals: Signals,
-    as_of: AsOf,
-    rubric: RubricName = None,
-    out: OutFile = None,
-    engine: Engine = "duckdb",
-    as_json: AsJson = False,
-) -> None:
-    """Whom to look after: red and yellow first, why, which play, who acts, by when."""
-    from serving.boards import risks_board
-    from serving.boards_print import RISKS
+def _view(name: str, words: str) -> None:
+    """A command that shows one of the rules' views of the portfolio."""
 
-    found = _looked(signals, as_of, engine, rubric, out)
-    _show(found, risks_board(found), RISKS, "risks", out, as_json)
+    def command(
+        signals: Signals,
+        as_of: AsOf,
+        rubric: RubricName = None,
+        out: OutFile = None,
+        engine: Engine = "duckdb",
+        as_json: AsJson = False,
+    ) -> None:
+        from serving.boards_print import VIEWS
 
+        board, columns = VIEWS[name]
+        found = _looked(signals, as_of, engine, rubric, out)
+        _show(found, board(found), columns, name, out, as_json)
 
-@app.command()
-def expansions(
-    signals: Signals,
-    as_of: AsOf,
-    rubric: RubricName = None,
-    out: OutFile = None,
-    engine: Engine = "duckdb",
-    as_json: AsJson = False,
-) -> None:
-    """Who is ready for more: signs, points, and the gate item by item. Nobody whose health is not green is proposed."""
-    from serving.boards import expansions_board
-    from serving.boards_print import EXPANSIONS
-
-    found = _looked(signals, as_of, engine, rubric, out)
-    _show(found, expansions_board(found), EXPANSIONS, "expansions", out, as_json)
+    app.command(name, help=words)(command)
 
 
-@app.command()
-def onboarding(
-    signals: Signals,
-    as_of: AsOf,
-    rubric: RubricName = None,
-    out: OutFile = None,
-    engine: Engine = "duckdb",
-    as_json: AsJson = False,
-) -> None:
-    """Accounts being onboarded: what should have happened by now and has not, and what to do."""
-    from serving.boards import onboarding_board
-    from serving.boards_print import ONBOARDING
-
-    found = _looked(signals, as_of, engine, rubric, out)
-    _show(found, onboarding_board(found), ONBOARDING, "onboarding", out, as_json)
+_view("risks", "Whom to look after: red and yellow first, why, which play, who acts, by when.")
+_view(
+    "expansions",
+    "Who is ready for more: signs, points, and the gate item by item. Nobody whose health is not green is proposed.",
+)
+_view("onboarding", "Accounts being onboarded: what should have happened by now and has not, and what to do.")
 
 
 def _looked(signals: str, as_of: str, engine: str, rubric: str | None, out: Path | None) -> Assessment:
@@ -365,6 +352,7 @@ def _show(
     found: Assessment, board: pd.DataFrame, columns: Mapping[str, str], what: str, out: Path | None, as_json: bool
 ) -> None:
     from models.answer import instant_words
+    from models.frames import plain_rows
     from serving.boards_print import print_board
 
     title = f"{what} as of {instant_words(found.as_of)}, by {found.health.rubric.name}: {len(board):,} accounts"
@@ -376,7 +364,7 @@ def _show(
             "rubric": found.health.rubric.name,
             "rules": dict(found.judged.versions),
         }
-        _print_json({**about, "accounts": _plain_rows(board)})
+        _print_json({**about, "accounts": plain_rows(board)})
     else:
         print_board(board, columns, title, Console(highlight=False))
 
@@ -386,12 +374,6 @@ def _write(board: pd.DataFrame, out: Path) -> None:
 
     write_frame(board, out)
     typer.echo(f"{len(board):,} rows in {out}")
-
-
-def _plain_rows(board: pd.DataFrame) -> list[dict[str, object]]:
-    """Rows as JSON has them: unknown is null."""
-    rows: list[dict[str, object]] = json.loads(board.to_json(orient="records"))
-    return rows
 
 
 @app.command()

@@ -1,8 +1,8 @@
 """Running expressions: they are written over unbound tables with fixed names, so one definition serves every engine.
 
 Turning an expression into SQL costs more than running it over a few accounts; for the embedded engine the text is
-therefore kept for the process. That is sound because every table that an expression names has the same columns on
-every connection: the contract's.
+therefore kept, for the process and (`features.texts`) beyond it. That is sound because every table that an expression
+names has the same columns on every connection: the contract's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pyarrow as pa
 from features.conform import contract_schema
 from features.contract import TABLES, known_column
 from features.source import lay_arrow
+from features.texts import kept_text
 
 Backend: TypeAlias = Any
 """An Ibis backend, DuckDB's or `features.spark.Spark`: their methods are beyond the type checker."""
@@ -44,7 +45,7 @@ def contract_table(name: str, view: str = "") -> ibis.Table:
 @lru_cache(maxsize=512)
 def text_of(build: Callable[..., ibis.Table], *arguments: Hashable) -> str:
     """The embedded engine's SQL of the expression that ``build(*arguments)`` yields."""
-    return str(ibis.to_sql(build(*arguments), dialect="duckdb"))
+    return kept_text(build, arguments, lambda: str(ibis.to_sql(build(*arguments), dialect="duckdb", pretty=False)))
 
 
 def threads() -> int:

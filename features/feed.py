@@ -68,7 +68,7 @@ class Feed:
     def of_files(self, files: Sequence[Path], ending: str) -> str:
         """`rows` of these files, whatever their instants."""
         raw = f"given_{self.name}_{ending}"
-        given = self.connection.read_parquet([str(file) for file in files], table_name=raw)
+        given = self.connection.read_parquet([str(file) for file in files], table_name=raw, union_by_name=True)
         view = f"{self.view}_{ending}"
         rows = _known(given.select(**conformed(given, TABLES[self.name], text=False)))
         self.connection.create_view(view, rows, overwrite=True)

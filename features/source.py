@@ -60,11 +60,17 @@ class Source:
         if files is None or not files:
             yield files is None
             return
-        self.connection.read_parquet([str(file) for file in files], table_name=f"given_{name}")
+        some, whole = self._lay(f"given_{name}_some", files), self.tables[name].schema()
+        columns = {c: some[c] if c in some.columns else ibis.null(kind) for c, kind in whole.items()}
+        text = ibis.to_sql(some.select(**columns), dialect="duckdb")
+        self.connection.raw_sql(f'CREATE OR REPLACE TEMP VIEW "given_{name}" AS {text}')
         try:
             yield True
         finally:
-            self.connection.read_parquet([str(file) for file in self.files[name]], table_name=f"given_{name}")
+            self._lay(f"given_{name}", self.files[name])
+
+    def _lay(self, view: str, files: Sequence[Path]) -> ibis.Table:
+        return self.connection.read_parquet([str(file) for file in files], table_name=view, union_by_name=True)
 
 
 def connect() -> Backend:
@@ -208,8 +214,10 @@ def _read_files(connection: Backend, path: Path, view: str) -> tuple[ibis.Table,
     pattern = str(path / "**" / f"*{suffix}") if path.is_dir() else str(path)
     try:
         if suffix == ".csv":
-            return connection.read_csv(pattern, table_name=view, all_varchar=True, header=True), True
-        return connection.read_parquet(pattern, table_name=view), False
+            return connection.read_csv(
+                pattern, table_name=view, all_varchar=True, header=True, union_by_name=True
+            ), True
+        return connection.read_parquet(pattern, table_name=view, union_by_name=True), False
     except (duckdb.Error, OSError):
         # The engine's own message may quote the file's values, so it is not passed on.
         raise _unsound(path, suffix) from None

@@ -187,7 +187,7 @@ def read_files(connection: Spark, files: Sequence[Path], base: Path, view: str) 
             paths, header=True, mode="FAILFAST", multiLine=True, enforceSchema=False, **_dialect(files[0])
         )
     else:
-        frame = _instants(reader.parquet(*paths), files[0])
+        frame = _instants(reader.option("mergeSchema", "true").parquet(*paths), files[0])
     frame.createOrReplaceTempView(view)
     return connection.table(view)
 

@@ -63,6 +63,11 @@ class Home:
         return self.root / "rollups"
 
     @property
+    def texts(self) -> Path:
+        """The file of SQL texts kept between processes; see `features.texts`."""
+        return self.root / "texts.json"
+
+    @property
     def tracking_uri(self) -> str:
         """Where MLflow's runs and registry are: MLFLOW_TRACKING_URI if given, else SQLite in the home."""
         return self.mlflow_uri or f"sqlite:///{self.root / 'mlflow.db'}"

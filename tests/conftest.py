@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from features.clock import parse_instant
 from features.contract import TABLES
@@ -29,6 +30,18 @@ def arrow(name: str, rows: list[dict[str, Any]]) -> pa.Table:
             values = [None if v is None else parse_instant(v).replace(tzinfo=None) for v in values]
         columns[column.name] = pa.array(values, ARROW[column.kind])
     return pa.table(columns)
+
+
+class _Shared(LoadScopeScheduling):
+    """Where several workers share the tests, what shares costly fixtures stays on one of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return "e2e" if "/e2e/" in file else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _Shared(config, log)
 
 
 @pytest.fixture(scope="session")

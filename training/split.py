@@ -167,6 +167,7 @@ def _days_needed(as_ofs: Sequence[datetime], gap_days: int) -> int:
 
     Slices begin and end on the grid, so each part is rounded up to whole steps.
     """
-    step = min(step_days(as_ofs), MINIMUM_TRAIN_DAYS)
+    step = step_days(as_ofs)
+    step = step if math.isfinite(step) else MINIMUM_TRAIN_DAYS
     parts = (MINIMUM_TRAIN_DAYS, gap_days, MINIMUM_CALIBRATION_DAYS, gap_days, MINIMUM_TEST_DAYS)
     return math.ceil(sum(math.ceil(days / step) * step for days in parts))

@@ -219,6 +219,19 @@ def broken(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_spark_reads_files_that_differ_in_their_columns(spark: str, tmp_path: Path) -> None:
+    first = pa.table({"account_id": ["a"], "occurred_at": pa.array([datetime(2025, 1, 1)], pa.timestamp("us"))})
+    (tmp_path / "usage").mkdir()
+    for i, table in enumerate([first, first.append_column("minutes", pa.array([2.0]))]):
+        pq.write_table(table, tmp_path / "usage" / f"{i}.parquet")
+    for engine in ("duckdb", spark):
+        source = open_source(tmp_path, engine)
+        rows = collect(source.connection, given_table, "usage", given_schema(source, "usage"))
+        assert sorted(rows["minutes"].to_pylist(), key=str) == [2.0, None]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_spark_finds_what_duckdb_finds(spark: str, broken: Path) -> None:
     found, wanted = check(open_source(broken, spark)), check(open_source(broken))
     assert len(wanted.findings) > 15

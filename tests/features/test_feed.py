@@ -140,6 +140,23 @@ FIRST = [_row("a", d, d % 3, "f", 0, 1.0) for d in range(8, 120)]
 SECOND = [_row("b", 2, 1, "g", 0, 2.0), _row("a", 30, 2, "f", 28, 1.0)]
 
 
+@pytest.mark.parametrize("bare", [0, 1])
+def test_a_column_that_some_files_lack_is_unknown_there_only(lay: Any, tmp_path: Path, bare: int) -> None:
+    kept = tmp_path / "kept"
+    whole = _built(lay(FIRST, SECOND), copied=True)
+    for files in ([FIRST], [FIRST, SECOND]):
+        place = lay(*files)
+        file = place / "usage" / f"{bare}.parquet"
+        if file.exists():
+            pq.write_table(pq.read_table(file).drop_columns(["minutes", "feature"]), file)
+        told = _built(place, kept=kept)
+    pd.testing.assert_frame_equal(told, _built(place, copied=True), check_exact=True)
+    told, whole = told.set_index(["account_id", "as_of"]), whole.set_index(["account_id", "as_of"])
+    pd.testing.assert_series_equal(told["usage.events_28d"], whole["usage.events_28d"])
+    minutes = told.loc[("b", pd.Timestamp(AS_OF)), "usage.minutes_7d"]
+    assert minutes == 2.0 if bare == 0 else pd.isna(minutes) or minutes == 0.0
+
+
 def test_only_new_files_are_read(lay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept, read = tmp_path / "kept", []
     of_files = buckets.Feed.of_files

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from features.errors import BadRequest, InsufficientData
@@ -39,6 +39,7 @@ def spans(parts: Split) -> list[int]:
     horizon=st.integers(1, 180),
     grace=st.integers(0, 60),
 )
+@example(days=450, every=57, horizon=1, grace=57)
 def test_slices_never_share_a_label_window(days: int, every: int, horizon: int, grace: int) -> None:
     """Either the history is refused, with the days that are missing, or every promise of the split holds."""
     as_ofs = weekly(days // every + 1, every)
