@@ -373,6 +373,8 @@ def refresh(bench: Bench) -> None:
                     shutil.copytree(kept, home, symlinks=True)
                 else:
                     home.mkdir()
+                    # What is known of the code, not of the events, is there in either case.
+                    shutil.copy2(kept / "texts.json", home)
                 told.append(bench.run("ours.py", home=home, keep=True, address=str(source), digest=True))
                 _told(f"{i + 1}: {who}", told[-1])
                 shutil.rmtree(home)

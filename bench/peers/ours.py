@@ -13,6 +13,7 @@ from features.catalogue import CATALOGUE, Catalogue
 from features.clock import Grid, parse_instant
 from features.signals import open_signals
 from features.snapshot import snapshot
+from features.texts import keep_texts
 
 USAGE = Catalogue(tuple(f for f in CATALOGUE.values() if f.table == "usage"))
 
@@ -20,10 +21,12 @@ USAGE = Catalogue(tuple(f for f in CATALOGUE.values() if f.table == "usage"))
 def _build(task: Task, address: Path, as_of: datetime, first: datetime, home: Path | None) -> pd.DataFrame:
     """The snapshots of every week from ``first`` to ``as_of``, as ``renewcast snapshot`` makes them.
 
-    ``home`` is where roll-ups are kept from one run to the next; None keeps none.
+    ``home`` is where roll-ups and SQL texts are kept from one run to the next; None keeps none.
     """
     as_of, first = parse_instant(as_of), parse_instant(first)
     kept = home / "rollups" if home else None
+    if home:
+        keep_texts(home / "texts.json")
     with task.timed("open"):
         signals = open_signals(address, as_of, kept=kept)
     with task.timed("snapshot"):
