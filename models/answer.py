@@ -69,7 +69,12 @@ def answer(
         "data_through": None if data_through is None else instant_words(data_through),
         "scored_at": scored_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "horizon_days": horizon,
-        "churn": {**_target(churn, row), "change_30d": change["churn"], **_parts(why["churn"])},
+        "churn": {
+            **_target(churn, row),
+            "involuntary": _number(churn.involuntary[row]),
+            "change_30d": change["churn"],
+            **_parts(why["churn"]),
+        },
         "expansion": {
             **_target(expansion, row),
             "change_30d": change["expansion"],
@@ -143,6 +148,7 @@ def _target(seen: Outlook, row: int) -> dict[str, Any]:
         "higher_is": HIGHER_IS[seen.target],
         "band": seen.band[row],
         "percentile": None if place is None else math.floor(place + 0.5),
+        "by_horizon": [{"days": days, "probability": _number(p[row])} for days, p in seen.by_horizon.items()],
     }
 
 

@@ -118,7 +118,8 @@ class Assessment:
     def rows(self) -> pd.DataFrame:
         """One flat row per account, for a CRM or a spreadsheet.
 
-        Per target: status (text), probability, low and high (0 to 1), risk_score (whole points), band; then
+        Per target: status (text), probability, low and high (0 to 1), risk_score (whole points), band, and the
+        probability within each horizon that the model knows; the part of churn that is involuntary; then
         expansion_ready (bool), the health score, its band and rubric, what the rules say (segment, change of health in
         a week, alerts raised, early warnings, the play and by when, onboarding, expansion points and type), the texts
         of the churn model's reasons, and the models' versions. Unknown is null.
@@ -133,7 +134,10 @@ class Assessment:
                 f"{target}_high": seen.high,
                 f"{target}_risk_score": pd.Series(seen.points).astype("Int64"),
                 f"{target}_band": text_column(seen.band),
+                **{f"{target}_probability_{days}d": p for days, p in seen.by_horizon.items()},
             }
+            if target == "churn":
+                columns["churn_involuntary"] = seen.involuntary
         columns |= {
             "expansion_ready": self.ready,
             "health_score": self.health.score.to_numpy(),

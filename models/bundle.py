@@ -37,7 +37,7 @@ from models.targets import Target
 if TYPE_CHECKING:
     from features.feature import Feature
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 MANIFEST = "manifest.json"
 FILES: dict[str, int] = {
     "model.txt": MODEL_LIMIT,
@@ -60,7 +60,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    format_version: Literal[2] = FORMAT_VERSION
+    format_version: Literal[3] = FORMAT_VERSION
     target: Target
     version: str
     horizon_days: Annotated[int, Field(gt=0)]
@@ -124,7 +124,7 @@ def schema_of(
     categories: Mapping[str, Sequence[str]],
     peers: Peers,
     catalogue: Mapping[str, Feature],
-    start: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of ``schema.json``.
 
@@ -134,7 +134,7 @@ def schema_of(
     categories : for each categorical one, its values; a value's code is its place in the list.
     peers : the latest training portfolio (`Peers.of` over all numeric features of the catalogue).
     catalogue : gives each feature's kind and unit, and of a company's own the definition.
-    start : the linear model that the booster started from, see `models.scorer`; None for none.
+    more : what else the scorer reads: "start" (the linear model beside the trees), "trees_share" and "horizons".
     """
     entries: list[dict[str, Any]] = []
     for name in features:
@@ -145,8 +145,7 @@ def schema_of(
         if name in categories:
             entry["categories"] = list(categories[name])
         entries.append(entry)
-    started = {} if start is None else {"start": dict(start)}
-    return {"features": entries, **started, "reference": peers.to_json()}
+    return {"features": entries, **(more or {}), "reference": peers.to_json()}
 
 
 def write_bundle(folder: Path, parts: BundleParts, catalogue: Mapping[str, Feature] | None = None) -> Bundle:

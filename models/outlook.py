@@ -40,8 +40,10 @@ class Outlook:
     ``status`` is scored, insufficient_history or no_model. Where it is not scored the numbers are NaN and the band
     None. ``probability``, ``low`` and ``high`` (80% interval) are 0 to 1; ``points`` whole risk points, 0 to 100;
     ``percentile`` the place in the portfolio, 0 to 100, higher for a higher probability, NaN where there is no
-    portfolio to compare with. ``missing`` names features that the table had no column for; ``unseen`` tells, per
-    categorical feature, the rows whose value the model never saw.
+    portfolio to compare with. ``by_horizon`` holds the probability within each horizon that the model knows, by its
+    days, never falling as they grow; ``involuntary`` the part of the probability that is an end by nonpayment, NaN
+    where the model does not tell them apart. ``missing`` names features that the table had no column for; ``unseen``
+    tells, per categorical feature, the rows whose value the model never saw.
     """
 
     target: Target
@@ -56,6 +58,8 @@ class Outlook:
     explanation: Explanation | None
     missing: tuple[str, ...]
     unseen: Mapping[str, npt.NDArray[np.bool_]]
+    by_horizon: Mapping[int, Floats]
+    involuntary: Floats
 
     @property
     def version(self) -> str | None:
@@ -67,7 +71,7 @@ def no_model(target: Target, accounts: int) -> Outlook:
     """What is said where no bundle was promoted: no number at all."""
     nothing, nobody = np.full(accounts, np.nan), np.full(accounts, None, dtype=object)
     status = np.full(accounts, NO_MODEL, dtype=object)
-    return Outlook(target, None, status, nothing, nothing, nothing, nothing, nobody, nothing, None, (), {})
+    return Outlook(target, None, status, nothing, nothing, nothing, nothing, nobody, nothing, None, (), {}, {}, nothing)
 
 
 def outlook(
@@ -118,6 +122,8 @@ def outlook(
         ),
         encoded.missing,
         encoded.unseen,
+        {days: np.where(scored, each, np.nan) for days, each in scorer.by_horizon(encoded.matrix).items()},
+        p * scorer.involuntary(encoded.matrix),
     )
 
 

@@ -25,6 +25,8 @@ Floats = npt.NDArray[np.float64]
 SMALLEST_PROBABILITY = 1e-6
 #: The interval runs from this quantile of the resampled calibrators to that one: 80% of them lie inside.
 INTERVAL = (0.1, 0.9)
+#: The standard normal quantile that belongs to them.
+NORMAL_80 = 1.2815515655446004
 #: A 10th percentile over fewer resamples than this would be made up.
 MINIMUM_RESAMPLES = 10
 #: base + sum of the contributions must give the raw score to this precision.
@@ -36,6 +38,15 @@ JSON_LIMIT = 32 * 2**20
 FEW_ROWS = 512
 #: So many rows are calibrated at once, to bound the memory.
 MANY_ROWS = 8192
+
+#: What the booster reads of the horizon it is asked about, after the features: its length in days; whether a longer
+#: term ends within it; the share of it that lies behind that renewal; how many short terms end within it. None of
+#: them falls as the horizon grows, and the model may only rise with them: so does the probability.
+HORIZON_COLUMNS = ("horizon.days", "horizon.renews", "horizon.after_renewal", "horizon.short_terms")
+RENEWAL_FEATURE = "contract.days_to_renewal"
+TERM_FEATURE = "contract.term_days"
+#: Terms of fewer days are monthly ones: they end too often for their end to be an occasion.
+SHORT_TERM_DAYS = 45
 
 PARAMETERS = {"sigmoid": ("a", "b"), "beta": ("a", "b", "c"), "isotonic": ("x", "y")}
 
@@ -73,11 +84,16 @@ class Scorer:
 
     def __init__(self, booster: lightgbm.Booster, schema: Mapping[str, Any], calibrator: Mapping[str, Any]) -> None:
         self.features, self.categories = _features_of(schema)
+        self.horizons, self.main_horizon = _horizons_of(schema)
         self._booster = booster
-        self._start = _Start.of(schema, self.features, self.categories)
+        columns = (*self.features, *(HORIZON_COLUMNS if self.horizons else ()))
+        self._start = _Start.of(schema, "start", columns, self.categories)
+        self._involuntary = _Start.of(schema, "involuntary", columns, self.categories)
+        self._share = _share_of(schema)
         self._calibrators = _calibrators_of(calibrator)
-        if tuple(booster.feature_name()) != self.features:
-            where = _difference(booster, self.features)
+        self._spread = _spread_of(calibrator)
+        if tuple(booster.feature_name()) != columns:
+            where = _difference(booster, columns)
             raise ScorerError(f"model.txt and schema.json do not name the same features in the same order: {where}")
         if booster.num_model_per_iteration() != 1:
             raise ScorerError("model.txt holds a model of several classes, not one of a yes or no")
@@ -149,44 +165,73 @@ class Scorer:
         missing = [name for name in self.features if name not in columns]
         return Encoded(matrix, tuple(missing), unseen)
 
-    def raw(self, matrix: Floats) -> Floats:
-        """The log-odds before calibration: the booster's, on top of the linear start where there is one.
+    def raw(self, matrix: Floats, days: int | None = None) -> Floats:
+        """The log-odds before calibration: the trees' share, and the linear model's where there is one.
 
-        ``matrix`` from `encode`, (n, features) -> (n,).
+        ``matrix`` from `encode`, (n, features) -> (n,). ``days`` is the horizon asked about, the main one if None.
+
+        Raises
+        ------
+        ScorerError : the model does not know that horizon.
         """
-        answer = self._predict(matrix, (len(matrix),), raw_score=True)
+        given = self._at(matrix, days)
+        answer = self._share * self._predict(given, (len(given),), raw_score=True)
         if self._start is not None:
-            answer = answer + (self._start.intercept + self._start.parts(matrix).sum(axis=1))
+            answer = answer + (self._start.intercept + self._start.parts(given).sum(axis=1))
         return answer
 
     def contributions(self, matrix: Floats) -> Floats:
-        """What each feature adds to the log-odds: TreeSHAP (Lundberg et al. 2020, as LightGBM computes it), and for a
-        linear start its slope times the distance from the average.
+        """What each feature adds to the log-odds of the main horizon: TreeSHAP (Lundberg et al. 2020, as LightGBM
+        computes it), and for the linear model its slope times the distance from the average.
 
-        ``matrix`` from `encode`, (n, features) -> (n, features + 1); the last column is the base, the same for all.
+        What the horizon's columns add is the renewal's doing, and counts as its feature's; without that feature, as the
+        base's.
+
+        ``matrix`` from `encode`, (n, features) -> (n, features + 1); the last column is the base.
 
         Raises
         ------
         ScorerError : base + sum differs from the raw score by more than 1e-6.
         """
-        parts = self._predict(matrix, (len(matrix), len(self.features) + 1), pred_contrib=True)
+        given = self._at(matrix, None)
+        parts = self._share * self._predict(given, (len(given), given.shape[1] + 1), pred_contrib=True)
         if self._start is not None:
-            parts[:, :-1] += self._start.parts(matrix)
+            parts[:, :-1] += self._start.parts(given)
             parts[:, -1] += self._start.intercept
+        own = len(self.features)
+        of_horizon = parts[:, own:-1].sum(axis=1)
+        parts = np.hstack([parts[:, :own], parts[:, -1:]])
+        parts[:, self.features.index(RENEWAL_FEATURE) if RENEWAL_FEATURE in self.features else -1] += of_horizon
         off = float(np.abs(parts.sum(axis=1) - self.raw(matrix)).max(initial=0.0))
         if not off <= ADDS_UP_WITHIN:
             raise ScorerError(f"the contributions miss the raw score by {off:.3g}, more than {ADDS_UP_WITHIN:g}")
         return parts
 
     def calibrate(self, raw: Floats) -> Calibrated:
-        """Turn log-odds (n,) into probabilities with an 80% interval.
+        """Turn log-odds (n,) into probabilities with an 80% interval. All horizons share the calibrator, so that a
+        longer one never has the lower probability.
 
-        The probability is that of the calibrator; the interval runs from the 10th to the 90th percentile of the same
-        kind of calibrator fitted on resamples of accounts, widened to hold the probability if need be.
+        The probability is that of the calibrator. The interval holds two things that are not known: the calibrator
+        (the 10th to the 90th percentile of the same kind of calibrator fitted on resamples of accounts), and what the
+        signals leave unknown of one account (``spread``, a standard deviation in log-odds); their half widths add in
+        squares.
         """
         z = np.ascontiguousarray(raw, dtype=np.float64)
         chunks = [self._calibrated(z[start : start + MANY_ROWS]) for start in range(0, max(len(z), 1), MANY_ROWS)]
         return Calibrated(*(np.concatenate(part) for part in zip(*chunks, strict=True)))
+
+    def by_horizon(self, matrix: Floats) -> dict[int, Floats]:
+        """The probability within each horizon that the model knows, (n,) by its days, shortest first; empty where it
+        knows only one."""
+        return {days: self.calibrate(self.raw(matrix, days)).probability for days in self.horizons}
+
+    def involuntary(self, matrix: Floats) -> Floats:
+        """The share of a churn that would be involuntary, by nonpayment, (n,) from 0 to 1; NaN where the model does not
+        tell."""
+        if self._involuntary is None:
+            return np.full(len(matrix), np.nan)
+        given = self._at(matrix, None)
+        return _logistic(self._involuntary.intercept + self._involuntary.parts(given).sum(axis=1))
 
     def predict(self, frame: Any) -> Calibrated:
         """`encode`, `raw` and `calibrate` in one go."""
@@ -195,11 +240,27 @@ class Scorer:
     def _calibrated(self, z: Floats) -> Calibrated:
         every = np.clip(self._calibrators(z), SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
         point, (low, high) = every[0], np.quantile(every[1:], INTERVAL, axis=0)
-        return Calibrated(point, np.minimum(low, point), np.maximum(high, point))
+        low, high = np.minimum(low, point), np.maximum(high, point)
+        if self._spread:
+            centre, half = _log_odds(point), NORMAL_80 * self._spread
+            low = _logistic(centre - np.hypot(half, centre - _log_odds(low)))
+            high = _logistic(centre + np.hypot(half, _log_odds(high) - centre))
+        return Calibrated(point, low, high)
 
-    def _predict(self, matrix: Floats, shape: tuple[int, ...], **what: bool) -> Floats:
+    def _at(self, matrix: Floats, days: int | None) -> Floats:
+        """The matrix beside the horizon's columns."""
         if matrix.ndim != 2 or matrix.shape[1] != len(self.features):
             raise ScorerError(f"a matrix of shape {matrix.shape} was given; expected (n, {len(self.features)})")
+        asked = self.main_horizon if days is None else days
+        if not self.horizons:
+            if asked is not None:
+                raise ScorerError("the model knows one horizon only")
+            return matrix
+        if asked not in self.horizons:
+            raise ScorerError(f"the model knows the horizons {', '.join(map(str, self.horizons))} days")
+        return np.hstack([matrix, horizon_columns(matrix, self.features, asked)])
+
+    def _predict(self, matrix: Floats, shape: tuple[int, ...], **what: bool) -> Floats:
         if len(matrix) == 0:
             return np.empty(shape)
         threads = {"num_threads": 1} if len(matrix) <= FEW_ROWS else {}
@@ -207,8 +268,28 @@ class Scorer:
         return np.asarray(answer, dtype=np.float64).reshape(shape)
 
 
+def horizon_columns(matrix: Floats, features: Sequence[str], days: float | Floats) -> Floats:
+    """`HORIZON_COLUMNS` for a matrix (n, features) and a horizon in days, or one for each row (n,): shape (n, 4).
+
+    A renewal that is not known leaves what depends on it unknown (NaN).
+    """
+    nothing = np.full(len(matrix), np.nan)
+    places = {name: place for place, name in enumerate(features)}
+    until = matrix[:, places[RENEWAL_FEATURE]] if RENEWAL_FEATURE in places else nothing
+    term = matrix[:, places[TERM_FEATURE]] if TERM_FEATURE in places else nothing
+    days = np.broadcast_to(np.asarray(days, dtype=np.float64), nothing.shape)
+    within, short = (until >= 0) & (until < days), term < SHORT_TERM_DAYS
+    renews = np.where(within & ~short, 1.0, 0.0)
+    behind = np.where(within & ~short, (days - until) / days, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ends = np.where(within & short, np.floor((days - until) / np.maximum(term, 1.0)) + 1.0, 0.0)
+    known = np.isfinite(until)
+    return np.column_stack([days, *(np.where(known, column, np.nan) for column in (renews, behind, ends))])
+
+
 class _Start:
-    """The linear model that the booster started from, as ``schema.json`` holds it under "start".
+    """A linear model, as ``schema.json`` holds it: under "start" the one beside the trees, under "involuntary" the one
+    that tells how a churn comes about.
 
     ``numbers`` gives [slope, centre, fill, missing slope, missing centre] by feature: the slope acts on the signed
     logarithm less its centre, ``fill`` stands for an unknown one, and the missing slope acts on the mark of being
@@ -221,10 +302,10 @@ class _Start:
 
     @classmethod
     def of(
-        cls, schema: Mapping[str, Any], features: tuple[str, ...], categories: Mapping[str, Mapping[str, int]]
+        cls, schema: Mapping[str, Any], key: str, features: tuple[str, ...], categories: Mapping[str, Mapping[str, int]]
     ) -> _Start | None:
         """Read it from the schema; None where there is none."""
-        if (told := schema.get("start")) is None:
+        if (told := schema.get(key)) is None:
             return None
         try:
             numbers = np.zeros((5, len(features)))
@@ -239,7 +320,7 @@ class _Start:
                     numbers[:, place] = np.array(told["numbers"][name], dtype=np.float64)
             start = cls(float(told["intercept"]), numbers, levels)
         except (KeyError, TypeError, ValueError) as error:
-            raise ScorerError(f"schema.json: start does not fit the features ({error})") from None
+            raise ScorerError(f"schema.json: {key} does not fit the features ({error})") from None
         return start
 
     def parts(self, matrix: Floats) -> Floats:
@@ -347,6 +428,34 @@ def _numbers(frame: Any) -> Floats:
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
+def _horizons_of(schema: Mapping[str, Any]) -> tuple[tuple[int, ...], int | None]:
+    """The horizons that the model knows, ascending, and the main one; none and None where it knows one only."""
+    if (told := schema.get("horizons")) is None:
+        return (), None
+    try:
+        days, main = tuple(told["days"]), told["main"]
+        sound = all(isinstance(d, int) and d > 0 for d in days) and sorted(set(days)) == list(days) and main in days
+    except (KeyError, TypeError):
+        sound = False
+    if not sound:
+        raise ScorerError("schema.json: horizons needs ascending whole days, and the main one among them")
+    return days, main
+
+
+def _share_of(schema: Mapping[str, Any]) -> float:
+    share = schema.get("trees_share", 1.0)
+    if not isinstance(share, int | float) or isinstance(share, bool) or not 0 <= share <= 1:
+        raise ScorerError("schema.json: trees_share is a number from 0 to 1")
+    return float(share)
+
+
+def _spread_of(stored: Mapping[str, Any]) -> float:
+    spread = stored.get("spread", 0.0)
+    if not isinstance(spread, int | float) or isinstance(spread, bool) or not 0 <= spread <= 10:
+        raise ScorerError("calibrator.json: spread is a number from 0 to 10")
+    return float(spread)
+
+
 def _calibrators_of(stored: Mapping[str, Any]) -> Callable[[Floats], Floats]:
     """The calibrator and its resamples as one function: log-odds (n,) to probabilities (1 + resamples, n)."""
     kind, resamples = stored.get("kind"), stored.get("resamples")
@@ -402,6 +511,10 @@ def _beta(a: Floats, b: Floats, c: Floats) -> Callable[[Floats], Floats]:
 def _isotonic(points: Sequence[tuple[Floats, Floats]]) -> Callable[[Floats], Floats]:
     """Zadrozny and Elkan 2002: linear between the points (x log-odds, y probability), level beyond the outermost."""
     return lambda z: np.stack([np.interp(z, x, y) for x, y in points])
+
+
+def _log_odds(p: Floats) -> Floats:
+    return np.log(p) - np.log1p(-p)
 
 
 def _logistic(z: Floats) -> Floats:

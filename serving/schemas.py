@@ -103,6 +103,13 @@ class Model(_Answer):
     alias: str
 
 
+class Within(_Answer):
+    """The probability within so many days."""
+
+    days: int
+    probability: Share | None
+
+
 class Outlook(_Answer):
     """One target. Unless ``status`` is scored, every number is null: never a silent zero."""
 
@@ -115,10 +122,21 @@ class Outlook(_Answer):
     percentile: Annotated[int, Field(ge=0, le=100)] | None = Field(
         description="The place within the portfolio; null where the account came with its own signals."
     )
+    by_horizon: list[Within] = Field(
+        description="The probability within each horizon that the model knows, never falling as they grow."
+    )
     change_30d: float | None = Field(
         description="The probability less that of about 30 days before, by the same model; null where there is none."
     )
     explained: Explained | None
+
+
+class Churn(Outlook):
+    """The churn target."""
+
+    involuntary: Share | None = Field(
+        description="The part of the probability that is an end by nonpayment; null where the model does not tell."
+    )
 
 
 class Sign(_Answer):
@@ -268,7 +286,7 @@ class Prediction(_Answer):
     data_through: str | None = Field(description="The instant up to which the signals are complete.")
     scored_at: str
     horizon_days: int | None
-    churn: Outlook
+    churn: Churn
     expansion: Expansion
     health: Health
     segment: str | None = Field(description="By ARR; null where that is unknown.")

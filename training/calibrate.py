@@ -29,6 +29,7 @@ import scipy.special
 from sklearn.isotonic import IsotonicRegression
 
 from features.errors import InsufficientData
+from models.targets import Target
 from training import logistic
 from training.bootstrap import AccountBootstrap
 from training.steps import Floats
@@ -38,6 +39,10 @@ Calibrator = dict[str, Any]
 """``{"kind": ..., "parameters": {...}, "resamples": [{...}, ...]}``, parameters by name."""
 
 RESAMPLES = 200
+# What the signals leave unknown of one account: the standard deviation, in log-odds, of its true probability around
+# the model's. Outcomes cannot tell it, for each happens once; it is taken from simulated portfolios, where the truth is
+# known (bench/oracle.py), and so are the figures of how often the interval holds it.
+SPREAD: dict[Target, float] = {"churn": 0.9, "expansion": 0.8}
 # The earlier part of the slice, on which the kinds are fitted to be compared on the rest.
 EARLIER_SHARE = 0.6
 # A more flexible kind must beat the sigmoid by this many standard errors (over accounts) out of time.

@@ -19,24 +19,31 @@ from models.peers import Peers
 from models.rubric import Rubric
 from models.segments import ARR_FEATURE
 from models.targets import Target
-from training.boosted import Boosted, fit_boosted, refit_boosted
-from training.calibrate import calibrate, halfway, later_loss
+from training.blend import Blend, blended
+from training.boosted import fit_boosted, from_start, refit_boosted
+from training.calibrate import SPREAD, calibrate, halfway
 from training.config import TrainConfig
 from training.contenders import (
     BASE_RATE,
+    BLEND,
+    HEALTH_SCORE,
     LIGHTGBM,
+    LIGHTGBM_FROM_HEALTH,
     LOGISTIC_REGRESSION,
     base_rate,
     by_raw,
     expected_rate,
+    health_prior,
     health_raw,
     known_rate,
 )
+from training.design import Design, designed
 from training.gates import Gate, gates, passed
+from training.involuntary import fit_involuntary
 from training.judge import Judgement, judge
-from training.linear import fit_linear
+from training.linear import Linear, fit_linear, refit_linear
 from training.prepare import Prepared
-from training.split import Split, row_weight
+from training.split import Split
 from training.steps import Floats
 from training.sufficiency import Sufficiency
 
@@ -51,12 +58,13 @@ class Candidate:
     ----------
     target : what it predicts.
     split : the dates of each slice of the judgement.
-    judgement : on the test dates, beside base rate, health score and logistic regression.
+    judgement : on the test dates, beside base rate, health scores, logistic regression and trees alone.
     gates : between it and the title of champion.
     enough : the facts about the data.
-    shipped : the booster fitted anew with the judged one's settings on every date before the test, and
+    shipped : the model fitted anew with the judged one's settings on every outcome known before the test, and
     calibrator : fitted on the test dates, which nothing else of the shipped model has seen.
     rate : what the average account has: the level of the calibrated probabilities, 0 to 1.
+    involuntary : tells how a churn comes about; None for other targets, or where too few were by nonpayment.
     """
 
     target: Target
@@ -64,9 +72,10 @@ class Candidate:
     judgement: Judgement
     gates: tuple[Gate, ...]
     enough: Sufficiency
-    shipped: Boosted
+    shipped: Blend
     calibrator: dict[str, Any]
     rate: float
+    involuntary: Linear | None = None
 
     @property
     def promotable(self) -> bool:
@@ -86,7 +95,6 @@ class Candidate:
         numbers = [name for name, feature in prepared.catalogue.items() if feature.kind == "number"]
         latest = prepared.frame[prepared.frame["as_of"] == prepared.frame["as_of"].max()]
         encoding = self.shipped.encoding
-        start = None if self.shipped.start is None else self.shipped.start.plain()
         parts = BundleParts(
             target=self.target,
             version=version,
@@ -96,11 +104,17 @@ class Candidate:
             created_at=datetime.now(UTC),
             catalogue_version=prepared.catalogue.version,
             base_rate=self.rate,
-            metrics={m.name: _number(m.value) for m in self.judgement[LIGHTGBM].metrics},
+            metrics={m.name: _number(m.value) for m in self.judgement[BLEND].metrics},
             gates={gate.name: gate.passed for gate in self.gates},
-            model_text=self.shipped.text,
+            model_text=self.shipped.trees.text,
             calibrator=self.calibrator,
-            schema=schema_of(encoding.features, encoding.levels, Peers.of(latest, numbers), prepared.catalogue, start),
+            schema=schema_of(
+                encoding.features,
+                encoding.levels,
+                Peers.of(latest, numbers),
+                prepared.catalogue,
+                self.shipped.plain() | ({"involuntary": self.involuntary.plain()} if self.involuntary else {}),
+            ),
             rubric=rubric,
             health=health,
         )
@@ -133,34 +147,36 @@ def fit_candidate(
         If the data does not suffice for a model.
     """
     target, parts, catalogue = enough.target, enough.require(), prepared.catalogue
-    rows = _Rows(prepared, target, health)
-    weight = row_weight(config.every_days, config.horizon_days)
-    train, calibration, test = (rows.of(parts, name) for name in ("train", "calibration", "test"))
+    rows = _Rows(prepared, target, health, config.horizon_days)
+    calibration, test = (rows.of(parts, name) for name in ("calibration", "test"))
 
     def searching(done: int, of: int, _best: float) -> None:
-        tell(0.1 + 0.6 * done / of, f"{target}: searching settings, {done} of {of}")
+        tell(0.1 + 0.45 * done / of, f"{target}: searching settings, {done} of {of}")
 
     tell(0.0, f"{target}: logistic regression")
-    linear = fit_linear(train.frame, train.y, catalogue, weight, target=target)
-    fitted = fit_boosted(
-        train.frame, train.y, catalogue, target, weight, linear, config.trials, config.seed, config.threads, searching
-    )
-    boosted = min(
-        reversed(fitted), key=lambda b: later_loss(b.raw(calibration.frame), calibration.y, calibration.frame["as_of"])
-    )
-    tell(0.75, f"{target}: judging")
+    design = rows.designed(parts.calibration[0])
+    linear = fit_linear(design, catalogue, target)
+    trees = fit_boosted(design, catalogue, target, config.trials, config.seed, config.threads, searching)
+    model = blended(linear, trees, design)
+    tell(0.6, f"{target}: trees that start from the health score")
+    own = health[HEALTH_SCORE]
+    prior = health_prior(own[design.place], design, target)
+    from_health = from_start(trees, design, prior.raw(own[design.place]))
+    tell(0.7, f"{target}: judging")
 
-    expected = expected_rate(linear.raw(calibration.frame), boosted.raw(calibration.frame))
+    expected = expected_rate(linear.raw(calibration.frame), model.raw(calibration.frame))
 
     def judged(raw: Callable[[_Slice], Floats]) -> Floats:
         return by_raw(raw(calibration), calibration.y, *calibration.keys, raw(test), expected)
 
-    rate = known_rate(train.y, calibration.y)
+    rate = known_rate(design.y[design.main], calibration.y)
     candidates = {
         BASE_RATE: base_rate(rate, len(test.y)),
         **{name: judged(partial(_by_health, name, target)) for name in health},
         LOGISTIC_REGRESSION: judged(lambda s: linear.raw(s.frame)),
-        LIGHTGBM: judged(lambda s: boosted.raw(s.frame)),
+        LIGHTGBM: judged(lambda s: trees.raw(s.frame)),
+        LIGHTGBM_FROM_HEALTH: judged(lambda s: from_health.raw(s.frame) + prior.raw(s.health[HEALTH_SCORE])),
+        BLEND: judged(lambda s: model.raw(s.frame)),
     }
     judgement = judge(
         test.y,
@@ -168,16 +184,23 @@ def fit_candidate(
         test.accounts,
         test.frame[ARR_FEATURE].fillna(0.0),
         rate,
-        LIGHTGBM,
+        BLEND,
         config.resamples,
         config.seed,
     )
-    tell(0.85, f"{target}: fitting anew up to the last known outcome")
+    tell(0.8, f"{target}: fitting anew up to the last known outcome")
     final = parts.final()
-    everything, latest = rows.of(final, "train"), rows.of(final, "calibration")
-    shipped = refit_boosted(boosted, everything.frame, everything.y, catalogue, target, weight)
+    latest = rows.of(final, "calibration")
+    everything = rows.designed(final.calibration[0])
+    shipped = Blend(
+        refit_linear(linear, everything, catalogue, target),
+        refit_boosted(trees, everything, catalogue, target),
+        model.share,
+    )
     raw = shipped.raw(latest.frame)
-    calibrator = calibrate(raw, latest.y, *latest.keys, seed=config.seed)
+    calibrator = calibrate(raw, latest.y, *latest.keys, seed=config.seed) | {"spread": SPREAD[target]}
+    kind = prepared.labels["churn_kind"].to_numpy(dtype=object)[everything.place]
+    involuntary = fit_involuntary(everything, kind, catalogue) if target == "churn" else None
     tell(1.0, f"{target}: done")
     return Candidate(
         target,
@@ -188,6 +211,7 @@ def fit_candidate(
         shipped,
         calibrator,
         halfway(expected_rate(raw), float(latest.y.mean())),
+        involuntary,
     )
 
 
@@ -211,6 +235,14 @@ class _Rows:
     prepared: Prepared
     target: Target
     health: Mapping[str, Floats]
+    main: int
+
+    def designed(self, before: datetime) -> Design:
+        """The training rows whose label windows have ended by then."""
+        known = {self.main: self.prepared.labels} | dict(self.prepared.beside)
+        labels = {days: found[self.target].to_numpy(dtype=np.float64) for days, found in known.items()}
+        prepared = self.prepared
+        return designed(prepared.frame, labels, self.main, prepared.grace_days, prepared.catalogue, before)
 
     def of(self, parts: Split, name: str) -> _Slice:
         """The labelled rows of one slice."""

@@ -17,7 +17,10 @@ class TrainConfig(BaseModel):
 
     Parameters
     ----------
-    horizon_days : H, over which outcomes are predicted.
+    horizon_days : H, over which outcomes are predicted; what is judged, and what a probability means unless told
+        otherwise.
+    horizons : further horizons, in days, that the same model answers for. Order businesses have none: with them, what
+        is active depends on H.
     grace_days : G, within which a new subscription undoes a churn; orders have none.
     every_days : the step of the grid of snapshots.
     history_days : how far back the snapshots reach at most.
@@ -34,6 +37,7 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     horizon_days: Annotated[int, Field(ge=7, le=730)] = 90
+    horizons: tuple[Annotated[int, Field(ge=7, le=730)], ...] = (30, 60, 90, 180)
     grace_days: Annotated[int, Field(ge=0, le=365)] = 30
     every_days: Annotated[int, Field(ge=1, le=91)] = 7
     history_days: Annotated[int, Field(ge=180)] = 1100

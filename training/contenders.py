@@ -6,6 +6,7 @@ All are calibrated on the same slice by the same rule as the model on trial, so 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +14,18 @@ import pandas as pd
 import scipy.special
 
 from models.targets import Target
+from training import logistic
 from training.calibrate import calibrate, calibrated, halfway
-from training.steps import Floats
+from training.design import Design
+from training.steps import Bools, Floats
 
 BASE_RATE = "base_rate"
 HEALTH_SCORE = "health_score"
 LOGISTIC_REGRESSION = "logistic_regression"
 LIGHTGBM = "lightgbm"
+LIGHTGBM_FROM_HEALTH = "lightgbm_from_health_score"
+BLEND = "blend"
+"""The model that ships: the mean, in log-odds, of the logistic regression and the trees, each with its share."""
 
 # Ten points of health are one step of log-odds before calibration; the calibrator finds the real step.
 _POINTS = 10.0
@@ -79,3 +85,44 @@ def health_raw(score: npt.ArrayLike, target: Target) -> Floats:
     health with expansion."""
     points = (np.asarray(score, dtype=np.float64) - 50) / _POINTS
     return np.asarray(-points if target == "churn" else points, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """The health score's calibrated log-odds: ``slope * health_raw + constant``, and ``unknown`` where there is no
+    score."""
+
+    target: Target
+    slope: float
+    constant: float
+    unknown: float
+
+    def raw(self, score: npt.ArrayLike) -> Floats:
+        """Log-odds of health scores (n,), NaN for unknown; shape (n,), always finite."""
+        given = health_raw(score, self.target)
+        return np.where(np.isfinite(given), self.slope * np.nan_to_num(given) + self.constant, self.unknown)
+
+
+def health_prior(score: Floats, design: Design, target: Target) -> Prior:
+    """Calibrate the health score on training rows, so that trees can start from it.
+
+    Parameters
+    ----------
+    score : of each training row, 0 to 100, NaN for unknown, shape (m,).
+    design : the training rows.
+    """
+    raw = health_raw(score, target)
+    known = np.isfinite(raw)
+    prior, strength = np.zeros(2), np.array([1.0, 0.0])
+
+    def rate(rows: Bools) -> float:
+        happened, weight = design.y[rows], design.weight[rows]
+        # Half an outcome of each kind keeps it finite.
+        share = (float(weight @ happened) + 0.5) / (float(weight.sum()) + 1.0)
+        return float(scipy.special.logit(share))
+
+    if not 0 < design.y[known].sum() < known.sum():
+        return Prior(target, 0.0, rate(np.ones(len(known), dtype=bool)), rate(~known))
+    columns = np.column_stack([raw[known], np.ones(known.sum())])
+    slope, constant = logistic.fit(columns, design.y[known], design.weight[known][None], prior, strength)[0]
+    return Prior(target, float(slope), float(constant), rate(~known))

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from features.errors import InsufficientData
 from training import metrics
 from training.bootstrap import AccountBootstrap, interval
+from training.contenders import BLEND
 from training.logistic import log_loss
 from training.metrics import Predictions
 from training.steps import Floats
@@ -144,7 +145,7 @@ def judge(
     accounts: Sequence[str] | npt.NDArray[np.object_],
     arr: npt.ArrayLike,
     known_rate: float,
-    subject: str = "lightgbm",
+    subject: str = BLEND,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Judgement:

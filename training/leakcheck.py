@@ -64,7 +64,7 @@ def leakcheck(
     source = address if isinstance(address, Source) else open_source(address, engine)
     signals = read_signals(source, data_through, progress=lambda share, what: progress(0.2 * share, what))
     try:
-        monthly = settings.model_copy(update={"every_days": EVERY_DAYS})
+        monthly = settings.model_copy(update={"every_days": EVERY_DAYS, "horizons": ()})
         prepared, lacking = None, ""
         try:
             prepared = prepared_of(signals, monthly, lambda share, what: progress(0.2 + 0.3 * share, what), catalogue)

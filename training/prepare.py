@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class Prepared:
     labels : what became of each row, n rows in the same order (see `training.labels.label`).
     grace_days : G in force: none for order businesses.
     catalogue : the features of the snapshots.
+    beside : the labels at further horizons, by days, n rows in the same order.
     """
 
     signals: Signals
@@ -39,6 +41,7 @@ class Prepared:
     labels: pd.DataFrame
     grace_days: int
     catalogue: Catalogue
+    beside: Mapping[int, pd.DataFrame] = field(default_factory=dict)
 
 
 def prepare(
@@ -83,9 +86,12 @@ def prepared_of(
     if frame.empty:
         raise InsufficientData(["accounts: none is active at any date with a known outcome"])
     progress(0.85, "what became of them")
-    labels = label(signals, frame[["account_id", "as_of"]], config.horizon_days, grace)
+    keys = frame[["account_id", "as_of"]]
+    labels = label(signals, keys, config.horizon_days, grace)
+    further = sorted(set(config.horizons) - {config.horizon_days}) if signals.contractual else []
+    beside = {days: label(signals, keys, days, grace) for days in further}
     progress(1.0, "labelled")
-    return Prepared(signals, grid, frame, labels, grace, catalogue)
+    return Prepared(signals, grid, frame, labels, grace, catalogue, beside)
 
 
 def labelled_grid(signals: Signals, config: TrainConfig) -> tuple[Grid, int]:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from features.clock import show
 from training.candidate import Candidate
-from training.contenders import BASE_RATE, LIGHTGBM
+from training.contenders import BASE_RATE, BLEND
 from training.judge import Metric
 from training.leakcheck_print import print_findings
 from training.train import TrainReport
@@ -73,7 +73,7 @@ def _table(candidate: Candidate) -> Table:
     for heading in COLUMNS.values():
         table.add_column(heading, justify="right")
     for row in candidate.judgement.rows:
-        style = "bold" if row.candidate == LIGHTGBM else "dim" if row.candidate == BASE_RATE else ""
+        style = "bold" if row.candidate == BLEND else "dim" if row.candidate == BASE_RATE else ""
         table.add_row(row.candidate.replace("_", " "), *(_figure(row[name]) for name in COLUMNS), style=style)
     return table
 

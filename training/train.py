@@ -85,8 +85,9 @@ class TrainReport:
                 "judgement": candidate.judgement.as_dict(),
                 "gates": [asdict(gate) for gate in candidate.gates],
                 "calibrator": candidate.calibrator["kind"],
-                "starts_from": "nothing" if candidate.shipped.start is None else "logistic_regression",
-                "settings": candidate.shipped.settings,
+                "horizons": list(candidate.shipped.encoding.horizons),
+                "trees_share": candidate.shipped.share,
+                "settings": candidate.shipped.trees.settings,
             }
         return told
 

@@ -28,9 +28,11 @@ from models.champion import load_champion
 from models.home import Home
 
 SCORED_AT = "2026-09-30"
+WITHIN = [f"probability_{days}d" for days in (30, 60, 90, 180)]
 COLUMNS = [
     "account_id", "as_of",
-    *(f"{t}_{c}" for t in ("churn", "expansion") for c in ("status", "probability", "low", "high", "risk_score", "band")),
+    *(f"churn_{c}" for c in ("status", "probability", "low", "high", "risk_score", "band", *WITHIN, "involuntary")),
+    *(f"expansion_{c}" for c in ("status", "probability", "low", "high", "risk_score", "band", *WITHIN)),
     "expansion_ready", "health_score", "health_band", "health_rubric",
     "health_meant_churn", "health_change_7d", "segment", "alerts_raised", "early_warnings", "watch", "play", "play_by", "play_due",
     "onboarding_missed", "expansion_type", "expansion_points",
@@ -42,7 +44,7 @@ COLUMNS = [
 def test_training_reports_what_a_person_needs_to_judge_it(world: Any) -> None:
     churn = world.report["targets"]["churn"]
     assert {row["candidate"] for row in churn["judgement"]["rows"]} == {
-        "base_rate", "health_score", "logistic_regression", "lightgbm",
+        "base_rate", "health_score", "logistic_regression", "lightgbm", "lightgbm_from_health_score", "blend",
         "product-relationship-outcomes", "adoption-engagement-business-relationship",
     }  # fmt: skip
     windows = churn["split"]
@@ -85,6 +87,11 @@ def test_scores_have_the_columns_that_others_lean_on(world: Any) -> None:
     assert scored["churn_probability"].between(0, 1).all()
     assert (scored["churn_low"] <= scored["churn_probability"]).all()
     assert (scored["churn_probability"] <= scored["churn_high"]).all()
+    for target in ("churn", "expansion"):
+        within = scored[[f"{target}_{days}" for days in WITHIN]].dropna()
+        assert (np.diff(within.to_numpy(), axis=1) >= 0).all(), "a longer horizon never has the lower probability"
+        assert within[f"{target}_probability_180d"].mean() > 1.2 * within[f"{target}_probability_30d"].mean()
+        assert within[f"{target}_probability_90d"].equals(scored.loc[within.index, f"{target}_probability"])
     assert scored["reason_1"].notna().all()
     assert not (rows["expansion_ready"] & (rows["health_band"] != "green")).any()
 

@@ -13,7 +13,7 @@ from models.outlook import MINIMUM_TENURE_DAYS
 
 COLUMNS = [
     "account_id", "as_of",
-    "churn_status", "churn_probability", "churn_low", "churn_high", "churn_risk_score", "churn_band",
+    "churn_status", "churn_probability", "churn_low", "churn_high", "churn_risk_score", "churn_band", "churn_involuntary",
     "expansion_status", "expansion_probability", "expansion_low", "expansion_high", "expansion_risk_score",
     "expansion_band", "expansion_ready", "health_score", "health_band", "health_rubric",
     "health_meant_churn", "health_change_7d", "segment", "alerts_raised", "early_warnings", "watch", "play", "play_by", "play_due",

@@ -91,7 +91,7 @@ def test_no_folder_is_told(tmp_path: Path, catalogue: Catalogue) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.update(format_version=1), "has format version 1\nExpected: 2"),
+        (lambda m: m.update(format_version=1), "has format version 1\nExpected: 3"),
         (lambda m: m.pop("format_version"), "has format version None"),
         (lambda m: m.pop("base_rate"), "key base_rate: Field required"),
         (lambda m: m.update(base_rate=1.0), "key base_rate"),

@@ -24,7 +24,7 @@ def candidates(strength: float = 1.5, seed: int = 0) -> tuple[Floats, dict[str, 
     rate = y.mean()
     noise = scipy.special.expit(scipy.special.logit(rate) + rng.normal(0, 0.3, ROWS))
     found = {
-        "lightgbm": scipy.special.expit(log_odds),
+        "blend": scipy.special.expit(log_odds),
         "logistic_regression": scipy.special.expit(log_odds * 0.99),
         "health_score": noise,
         "base_rate": np.full(ROWS, rate),
@@ -53,18 +53,18 @@ def test_differences_are_those_of_the_losses_and_paired() -> None:
     for loss in ("brier", "log_loss"):
         found = judgement.difference("health_score", loss)
         assert found is not None
-        apart = judgement["lightgbm"][loss].value - judgement["health_score"][loss].value
+        apart = judgement["blend"][loss].value - judgement["health_score"][loss].value
         assert found.value == pytest.approx(apart)
         assert found.better
     # The truth and its near copy: far closer to each other than either is known.
     near = judgement.difference("logistic_regression")
-    own = judgement["lightgbm"]["log_loss"]
+    own = judgement["blend"]["log_loss"]
     assert near is not None
     assert near.high - near.low < (own.high - own.low) / 10
 
 
 def test_a_candidate_against_itself_differs_by_nothing() -> None:
-    same = judged(logistic_regression="lightgbm").difference("logistic_regression")
+    same = judged(logistic_regression="blend").difference("logistic_regression")
     assert same is not None
     assert (same.value, same.low, same.high) == (0, 0, 0)
     assert not same.better
@@ -72,7 +72,7 @@ def test_a_candidate_against_itself_differs_by_nothing() -> None:
 
 
 def test_the_worse_one_is_told_so() -> None:
-    found = judged(lightgbm="health_score", health_score="lightgbm").difference("health_score")
+    found = judged(blend="health_score", health_score="blend").difference("health_score")
     assert found is not None
     assert found.worse
 
@@ -86,9 +86,9 @@ def test_grades_follow_the_ranking(strength: float, grade: str) -> None:
 
 def test_a_good_ranking_with_wrong_probabilities_is_only_fair() -> None:
     y, found, accounts = candidates()
-    timid = scipy.special.expit(-1.5 + 0.3 * scipy.special.logit(found["lightgbm"]))
-    judgement = judge(y, {"lightgbm": timid}, accounts, np.ones(ROWS), float(y.mean()), resamples=100)
-    assert judgement["lightgbm"]["roc_auc"].value > 0.75
+    timid = scipy.special.expit(-1.5 + 0.3 * scipy.special.logit(found["blend"]))
+    judgement = judge(y, {"blend": timid}, accounts, np.ones(ROWS), float(y.mean()), resamples=100)
+    assert judgement["blend"]["roc_auc"].value > 0.75
     assert judgement.grade == "fair"
 
 

@@ -13,16 +13,21 @@ from sklearn.metrics import roc_auc_score
 from features.errors import InsufficientData
 from features.feature import Feature
 from models.scorer import _Start
+from training.design import Design, designed
 from training.linear import STRENGTHS, fit_linear, signed_log
 from training.steps import Floats
 
 Portfolio = tuple[pd.DataFrame, Floats]
 
 
+def rows(frame: pd.DataFrame, y: Floats, catalogue: dict[str, Feature]) -> Design:
+    return designed(frame, {90: y}, 90, 0, catalogue)
+
+
 def test_it_ranks_rows_that_it_never_saw(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, y = small_portfolio
     early = (frame["as_of"] < frame["as_of"].quantile(0.7)).to_numpy(dtype=bool)
-    found = fit_linear(frame[early].reset_index(drop=True), y[early], small_catalogue, 0.3)
+    found = fit_linear(rows(frame[early].reset_index(drop=True), y[early], small_catalogue), small_catalogue)
     assert found.strength in STRENGTHS
     assert found.strength == min(found.tried, key=lambda s: found.tried[s])
     assert roc_auc_score(y[~early], found.raw(frame[~early])) > 0.7
@@ -31,8 +36,8 @@ def test_it_ranks_rows_that_it_never_saw(small_portfolio: Portfolio, small_catal
 def test_the_order_of_rows_does_not_matter(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, y = small_portfolio
     order = np.random.default_rng(0).permutation(len(frame))
-    once = fit_linear(frame, y, small_catalogue, 0.3).raw(frame)
-    again = fit_linear(frame.iloc[order].reset_index(drop=True), y[order], small_catalogue, 0.3).raw(frame)
+    once = fit_linear(rows(frame, y, small_catalogue), small_catalogue).raw(frame)
+    again = fit_linear(rows(frame.iloc[order].reset_index(drop=True), y[order], small_catalogue), small_catalogue).raw(frame)
     assert again == pytest.approx(once, abs=1e-8)
 
 
@@ -40,7 +45,7 @@ def test_what_was_never_seen_in_training_still_gets_an_answer(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     frame, y = small_portfolio
-    found = fit_linear(frame, y, small_catalogue, 0.3)
+    found = fit_linear(rows(frame, y, small_catalogue), small_catalogue)
     strange = frame.head(3).assign(
         **{"usage.bent": np.nan, "contract.arr": [np.inf, -1e12, 1e12], "contract.plan": ["new", None, "rare"]}
     )
@@ -57,14 +62,14 @@ def test_progress_is_told_and_can_end_it(small_portfolio: Portfolio, small_catal
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_linear(frame, y, small_catalogue, 0.3, stop)
+        fit_linear(rows(frame, y, small_catalogue), small_catalogue, progress=stop)
     assert told == [(1, len(STRENGTHS)), (2, len(STRENGTHS))]
 
 
 def test_one_class_is_refused(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, y = small_portfolio
     with pytest.raises(InsufficientData, match="both outcomes among the training dates"):
-        fit_linear(frame, np.zeros_like(y), small_catalogue, 0.3)
+        rows(frame, np.zeros_like(y), small_catalogue)
 
 
 def test_tails_are_drawn_in_evenly() -> None:
@@ -80,7 +85,7 @@ def test_no_slope_contradicts_a_direction_that_is_beyond_dispute(
 ) -> None:
     frame, y = small_portfolio
     numbers = [name for name, f in small_catalogue.items() if f.kind == "number"]
-    free = fit_linear(frame, y, small_catalogue, 0.3).plain()["numbers"]
+    free = fit_linear(rows(frame, y, small_catalogue), small_catalogue).plain()["numbers"]
     # Hold every feature to the opposite of what the data say: nothing may be left of it.
     against: dict[str, Feature] = {
         name: replace(f, monotone=True, direction="lowers_risk" if free[name][0] > 0 else "raises_risk")
@@ -88,7 +93,7 @@ def test_no_slope_contradicts_a_direction_that_is_beyond_dispute(
         else f
         for name, f in small_catalogue.items()
     }
-    held = fit_linear(frame, y, against, 0.3, target="churn").plain()["numbers"]
+    held = fit_linear(rows(frame, y, against), against, "churn").plain()["numbers"]
     signs = {"raises_risk": 1, "lowers_risk": -1}
     assert all(held[name][0] * signs[str(against[name].direction)] >= 0 for name in held)
     assert any(held[name][0] == 0 for name in held)
@@ -98,9 +103,9 @@ def test_its_plain_form_gives_the_scorer_the_same_log_odds(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     frame, y = small_portfolio
-    found = fit_linear(frame, y, small_catalogue, 0.3)
+    found = fit_linear(rows(frame, y, small_catalogue), small_catalogue)
     told = json.loads(json.dumps({"start": found.plain()}))
-    start = _Start.of(told, found.encoding.features, found.encoding.categories)
+    start = _Start.of(told, "start", found.encoding.features, found.encoding.categories)
     assert start is not None
     holes = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.2)
     matrix = found.encoding.matrix(holes)
