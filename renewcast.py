@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import getpass
 import json
 import os
 import signal
@@ -20,13 +21,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from features.errors import HomeError, InsufficientData, RenewcastError
+from features.errors import BadRequest, HomeError, InsufficientData, RenewcastError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from features.signals import Progress as Tell
     from models.assess import Assessment
+    from models.targets import Target
 
 FAILED_CHECK = 1
 USER_MISTAKE = 2
@@ -239,6 +241,63 @@ def train(
         _print_json(report.as_dict())
     else:
         print_report(report, Console())
+
+
+TargetName = Annotated[str, typer.Argument(metavar="TARGET", help="churn or expansion.")]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason; it is kept.")]
+Who = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decides (default: the user's name).")]
+
+
+@app.command()
+def runs(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many of the newest.")] = 20, as_json: AsJson = False
+) -> None:
+    """List the completed trainings, what each gave, and every change of champion with who and why."""
+    from models.home import current_home
+    from training.runs import changes
+    from training.runs import runs as find
+    from training.runs_print import print_runs
+
+    home = current_home()
+    found, changed = find(home, limit), changes(home)
+    if as_json:
+        told = [change.model_dump(mode="json") for change in changed]
+        _print_json({"runs": [run.as_dict() for run in found], "changes": told})
+    else:
+        print_runs(found, changed, Console(highlight=False))
+
+
+@app.command()
+def promote(
+    target: TargetName,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="As `renewcast runs` lists it.")],
+    why: Why,
+    who: Who = None,
+) -> None:
+    """Make an earlier version the champion, if it passed every gate. Serving takes it up by itself."""
+    from models.home import current_home
+    from training.promotion import promote_version
+
+    bundle = promote_version(current_home(), _target(target), version, who or getpass.getuser(), why)
+    typer.echo(f"version {bundle.manifest.version} answers for {target}")
+
+
+@app.command()
+def rollback(target: TargetName, why: Why, who: Who = None) -> None:
+    """Give the title back to the champion before."""
+    from models.home import current_home
+    from training.promotion import rollback as back
+
+    earlier = back(current_home(), _target(target), who or getpass.getuser(), why)
+    typer.echo(f"version {earlier.version} answers for {target} again")
+
+
+def _target(name: str) -> Target:
+    from models.targets import TARGETS
+
+    if name not in TARGETS:
+        raise BadRequest(f"there is no target {name}", f"one of {', '.join(TARGETS)}")
+    return name
 
 
 @app.command()

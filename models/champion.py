@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from features.feature import Feature
 
 #: A larger pointer file (bytes) is not one.
-SIZE_LIMIT = 2**16
+SIZE_LIMIT = 4 * 2**20
+#: So many changes of champion are kept, the newest.
+CHANGES = 2000
 
 
 class Pointed(BaseModel):
@@ -36,8 +38,22 @@ class Pointed(BaseModel):
     folder: Annotated[str, Field(pattern=r"^bundles/[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$")]
 
 
+class Change(BaseModel):
+    """One change of champion: when, of what, by whom and why; ``rolled_back`` takes the last promotion back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    at: AwareDatetime
+    what: Literal["promoted", "rolled_back"]
+    target: Target
+    champion: Pointed
+    who: Annotated[str, Field(min_length=1, max_length=200)]
+    why: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
 class Pointer(BaseModel):
-    """``champion.json``: a target without an entry has no model. ``rubric`` names the health score in use."""
+    """``champion.json``: a target without an entry has no model. ``rubric`` names the health score in use; ``history``
+    tells every change of champion, oldest first. Being one file, champion and history cannot come apart."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -45,6 +61,17 @@ class Pointer(BaseModel):
     expansion: Pointed | None = None
     promoted_at: AwareDatetime
     rubric: str = DEFAULT_RUBRIC
+    history: tuple[Change, ...] = Field(default=(), strict=False)
+
+    def before(self, target: Target) -> Pointed | None:
+        """The champion that the present one took over from; None where there was none."""
+        line: list[Pointed] = []
+        for change in self.history:
+            if change.target == target and change.what == "promoted":
+                line.append(change.champion)
+            elif change.target == target and line:
+                line.pop()
+        return line[-2] if len(line) > 1 else None
 
     def of(self, target: Target) -> Pointed | None:
         """The entry of one target."""

@@ -23,15 +23,15 @@ from training.design import Design
 from training.matrix import Encoding, monotone
 from training.steps import Bools, Floats
 
-TRIALS = 20
-MOST_TREES = 600
-PATIENCE = 40
+TRIALS = 12
+MOST_TREES = 400
+PATIENCE = 30
 
 # What never varies. Histograms of 63 bins are fine enough for hundreds of accounts.
 _FIXED: dict[str, Any] = {
     "objective": "binary",
     "metric": "binary_logloss",
-    "learning_rate": 0.03,
+    "learning_rate": 0.05,
     "max_bin": 63,
     "max_cat_to_onehot": 8,
     "cat_smooth": 20.0,

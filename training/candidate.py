@@ -4,7 +4,7 @@ label."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from models.peers import Peers
 from models.rubric import Rubric
 from models.segments import ARR_FEATURE
 from models.targets import Target
+from training.against import against_champion
 from training.blend import Blend, blended
 from training.boosted import fit_boosted, from_start, refit_boosted
 from training.calibrate import SPREAD, calibrate, halfway
@@ -105,7 +106,7 @@ class Candidate:
             catalogue_version=prepared.catalogue.version,
             base_rate=self.rate,
             metrics={m.name: _number(m.value) for m in self.judgement[BLEND].metrics},
-            gates={gate.name: gate.passed for gate in self.gates},
+            gates={gate.name: asdict(gate) for gate in self.gates},
             model_text=self.shipped.trees.text,
             calibrator=self.calibrator,
             schema=schema_of(
@@ -128,6 +129,7 @@ def fit_candidate(
     leaks: Sequence[str] | None,
     config: TrainConfig,
     tell: Tell,
+    champion: Bundle | None = None,
 ) -> Candidate:
     """Fit, calibrate, judge, and fit anew.
 
@@ -140,6 +142,7 @@ def fit_candidate(
     leaks : what the leak check has found for this target, a line each; None if it could not be run.
     config : the settings.
     tell : told the share done and what is being done.
+    champion : the bundle that answers now, to be compared with where it has not seen the test's outcomes.
 
     Raises
     ------
@@ -188,6 +191,9 @@ def fit_candidate(
         config.resamples,
         config.seed,
     )
+    against = None
+    if champion is not None:
+        against = against_champion(champion, candidates[BLEND], test.frame, test.y, prepared.grace_days, config)
     tell(0.8, f"{target}: fitting anew up to the last known outcome")
     final = parts.final()
     latest = rows.of(final, "calibration")
@@ -206,7 +212,7 @@ def fit_candidate(
         target,
         parts,
         judgement,
-        gates(judgement, enough, leaks),
+        gates(judgement, enough, leaks, against),
         enough,
         shipped,
         calibrator,

@@ -42,7 +42,7 @@ class TrainConfig(BaseModel):
     every_days: Annotated[int, Field(ge=1, le=91)] = 7
     history_days: Annotated[int, Field(ge=180)] = 1100
     warmup_days: Annotated[int, Field(ge=0)] = 28
-    trials: Annotated[int, Field(ge=1, le=500)] = 20
+    trials: Annotated[int, Field(ge=1, le=500)] = 12
     resamples: Annotated[int, Field(ge=50, le=10_000)] = 500
     seed: int = 0
     threads: Annotated[int, Field(ge=0)] = 1

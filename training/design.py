@@ -62,13 +62,13 @@ class Design:
 
     @cached_property
     def thinned(self) -> Bools:
-        """The rows of every so manieth date."""
-        return thinned(self.as_of)
+        """The rows that a search looks at, to be quick: the main horizon's, of every so manieth date."""
+        return thinned(self.as_of) & self.main
 
     def thin(self) -> Design:
-        """The `thinned` rows, to be quick, weighing as much more as there are fewer of them."""
+        """The `thinned` rows, weighing as much more as there are fewer of them."""
         thin = self.only(self.thinned)
-        return replace(thin, weight=np.minimum(1.0, thin.weight * (len(self.y) / len(thin.y))))
+        return replace(thin, weight=np.minimum(1.0, thin.weight * (self.main.sum() / len(thin.y))))
 
     def only(self, rows: Bools) -> Design:
         """Some of the rows."""
@@ -84,8 +84,8 @@ class Design:
         )
 
     def folds(self) -> tuple[Fold, ...]:
-        """Inner folds; what is held out is of the main horizon."""
-        return later_folds(self.accounts, self.as_of, self.y, self.main)
+        """Inner folds."""
+        return later_folds(self.accounts, self.as_of, self.y)
 
 
 def designed(

@@ -34,14 +34,13 @@ class Fold:
 
 
 def later_folds(
-    accounts: npt.NDArray[np.object_], as_of: pd.Series[pd.Timestamp], y: npt.ArrayLike, judged: Bools | None = None
+    accounts: npt.NDArray[np.object_], as_of: pd.Series[pd.Timestamp], y: npt.ArrayLike
 ) -> tuple[Fold, ...]:
     """Folds of training rows; ones with a single class on either side are left out.
 
     Parameters
     ----------
     accounts, as_of, y : account, date (UTC) and label of each row.
-    judged : the rows that may be held out; None: all.
 
     An account's fold depends on its id alone, not on the other rows or their order.
     """
@@ -50,7 +49,6 @@ def later_folds(
     fold = np.array([zlib.crc32(name.encode()) % FOLDS for name in names])[codes]
     dates = np.sort(as_of.unique())
     later = (as_of >= dates[int(len(dates) * (1 - LATER_SHARE))]).to_numpy(dtype=bool)
-    later = later if judged is None else later & judged
     found = [Fold(fold != i, (fold == i) & later) for i in range(FOLDS)]
     return tuple(f for f in found if all(0 < happened[rows].sum() < rows.sum() for rows in (f.fit, f.held)))
 

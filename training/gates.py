@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.against import Against
 from training.contenders import BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION
 from training.judge import Judgement
 from training.leakcheck_report import NAMED
@@ -33,25 +34,26 @@ class Gate:
     words: str
 
 
-def gates(judgement: Judgement, enough: Sufficiency, leaks: Sequence[str] | None) -> tuple[Gate, ...]:
+def gates(
+    judgement: Judgement, enough: Sufficiency, leaks: Sequence[str] | None, against: Against | None = None
+) -> tuple[Gate, ...]:
     """All gates of a judged candidate.
 
     Parameters
     ----------
-    judgement : of the candidate, with the base rate, the health score and the linear model beside it, and the
-        champion (under the name "champion") where there is one.
+    judgement : of the candidate, with the base rate, the health score and the linear model beside it.
     enough : the facts that it was trained on.
     leaks : what the leak check found, a line each; empty: none; None: it could not be run as a
         whole.
+    against : the comparison with the champion; None where there is none.
     """
     rivals = [LOGISTIC_REGRESSION, HEALTH_SCORE]
-    if judgement.difference(CHAMPION) is not None:
-        rivals.append(CHAMPION)
     return (
         _no_leak(leaks),
         _enough(enough),
         _beats_the_average(judgement),
         *(_no_loss(judgement, rival) for rival in rivals),
+        *([] if against is None else [_no_loss_to_champion(against)]),
         _slope(judgement),
     )
 
@@ -90,6 +92,16 @@ def _no_loss(judgement: Judgement, rival: str) -> Gate:
         return Gate(name, False, None, 0.0, f"it was not compared with the {against}")
     relation = "worse than" if found.worse else "better than" if found.better else "not clearly apart from"
     return Gate(name, not found.worse, found.low, 0.0, f"by log loss it is {relation} the {against}")
+
+
+def _no_loss_to_champion(against: Against) -> Gate:
+    if against.apart is None:
+        # It is not the candidate's fault; the other gates hold all the same.
+        return Gate(f"no_loss_to_{CHAMPION}", True, None, 0.0, f"not compared: {against.reason}")
+    _, low, high = against.apart
+    relation = "worse than" if low > 0 else "better than" if high < 0 else "not clearly apart from"
+    words = f"by log loss it is {relation} the champion, version {against.version}"
+    return Gate(f"no_loss_to_{CHAMPION}", not low > 0, low, 0.0, words)
 
 
 def _slope(judgement: Judgement) -> Gate:

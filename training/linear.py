@@ -107,7 +107,7 @@ def fit_linear(
     outside: dict[float, tuple[Floats, ...]] = {}
     for i, strength in enumerate(STRENGTHS):
         outside[strength] = tuple(
-            np.asarray(_regression(strength).fit(x, fit.y, fit.weight).decision_function(later), dtype=np.float64)
+            np.asarray(_quick(strength).fit(x, fit.y, fit.weight).decision_function(later), dtype=np.float64)
             for x, fit, later, _ in ready
         )
         losses = [log_loss(raw, happened) for raw, (*_, happened) in zip(outside[strength], ready, strict=True)]
@@ -163,6 +163,11 @@ def _fitted(design: Design, strength: float, features: Mapping[str, Feature], ta
 
 def _regression(strength: float) -> LogisticRegression:
     return LogisticRegression(C=strength, solver="newton-cholesky", max_iter=100)
+
+
+def _quick(strength: float) -> LogisticRegression:
+    """Near enough to choose by, several times sooner."""
+    return LogisticRegression(C=strength, solver="lbfgs", tol=1e-3, max_iter=200)
 
 
 def _preparation(reading: Encoding) -> ColumnTransformer:

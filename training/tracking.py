@@ -35,6 +35,16 @@ def registered_name(target: Target) -> str:
     return f"renewcast-{target}"
 
 
+def version_tag(target: Target) -> str:
+    """The run's tag that tells which version it registered."""
+    return f"renewcast.{target}.version"
+
+
+def failed_tag(target: Target) -> str:
+    """The run's tag that names the gates that were not passed, with commas between them."""
+    return f"renewcast.{target}.failed_gates"
+
+
 @dataclass(frozen=True)
 class Run:
     """An open MLflow run."""
@@ -50,6 +60,10 @@ class Run:
         """Log figures under ``prefix/``; those that are not numbers are left out."""
         finite = {f"{prefix}/{k}": float(v) for k, v in values.items() if v is not None and v == v}
         self.mlflow.log_metrics(finite)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Tag the run."""
+        self.mlflow.set_tags(dict(values))
 
     def document(self, name: str, content: Mapping[str, Any] | str) -> None:
         """Log a JSON document, or a text."""

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from features.clock import show
-from features.errors import InsufficientData
+from features.errors import BundleError, InsufficientData
 from features.own.current import current_catalogue
 from features.signals import Progress, silent
 from features.source import DUCKDB
 from models.bundle import Bundle
+from models.champion import load_champion
 from models.home import Home
 from models.meaning import HealthFacts
 from models.rubric import Rubric, load_rubric
@@ -30,6 +31,7 @@ from training.leakcheck import leakcheck_prepared
 from training.leakcheck_report import LeakReport
 from training.prepare import Prepared, prepare
 from training.promotion import promote
+from training.side_by_side import side_by_side
 from training.steps import Floats
 from training.sufficiency import Sufficiency, sufficiency
 
@@ -135,11 +137,14 @@ def train(
             HEALTH_SCORE if name == rubric.name else name: np.asarray(scores.score, dtype=np.float64)
             for name, scores in scored.items()
         }
+        champions = _champions(home, prepared)
         ready = [target for target, fact in facts.items() if not fact.missing]
-        candidates: dict[Target, Candidate] = {}
-        for i, target in enumerate(ready):
-            tell = _part(progress, 0.45 + 0.45 * i / len(ready), 0.45 / len(ready))
-            candidates[target] = fit_candidate(prepared, facts[target], health, leaks.leaks(target), config, tell)
+
+        def fit(target: Target, tell: Progress) -> Candidate:
+            found = leaks.leaks(target)
+            return fit_candidate(prepared, facts[target], health, found, config, tell, champions.get(target))
+
+        candidates = side_by_side(ready, fit, _part(progress, 0.45, 0.45))
         progress(0.9, "what the health scores have meant")
         told = candidates.get("churn") or next(iter(candidates.values()))
         meant = health_facts(prepared, scored, told.split, config.seed)
@@ -165,6 +170,14 @@ def _facts(prepared: Prepared, target: Target, config: TrainConfig) -> Sufficien
         prepared.grace_days,
         prepared.catalogue,
     )
+
+
+def _champions(home: Home, prepared: Prepared) -> Mapping[Target, Bundle]:
+    """The champions to be compared with; one that can no longer be read is no rival."""
+    try:
+        return load_champion(home, prepared.catalogue).bundles
+    except BundleError:
+        return {}
 
 
 def _hopeless(facts: Mapping[Target, Sufficiency]) -> bool:
@@ -202,6 +215,8 @@ def _register(
 
             used = list(candidate.shipped.encoding.features)
             versions[target], folders[target] = run.register(target, prepared.catalogue, used, write)
+            failed = [gate.name for gate in candidate.gates if not gate.passed]
+            run.tags({tracking.version_tag(target): versions[target], tracking.failed_tag(target): ",".join(failed)})
             for row in candidate.judgement.rows:
                 run.metrics(f"{target}/{row.candidate}", {m.name: m.value for m in row.metrics})
         promoted = {target: bundle for target, bundle in bundles.items() if candidates[target].promotable}
@@ -220,6 +235,6 @@ def _register(
         )
         run.document("report.json", report.as_dict())
     progress(0.98, "promoting")
-    promote(home, promoted, config.rubric)
+    promote(home, promoted, config.rubric, "training", f"passed every gate in run {run.run_id}")
     progress(1.0, "trained")
     return report

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import scipy.special
 
+from training.against import Against
 from training.contenders import BASE_RATE, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
-from training.gates import CHAMPION, SLOPE_BOUNDS, gates, passed
+from training.gates import SLOPE_BOUNDS, gates, passed
 from training.judge import Judgement, judge
 from training.sufficiency import Sufficiency
 
@@ -19,8 +20,8 @@ ENOUGH = Sufficiency("churn", 900.0, 300, {}, {}, {}, (), (), None)
 
 
 @lru_cache
-def judgement(subject: str = "truth", rival: str = "noise", *, champion: str | None = None) -> Judgement:
-    """The subject beside the base rate, twice the rival, and a champion if there is one."""
+def judgement(subject: str = "truth", rival: str = "noise") -> Judgement:
+    """The subject beside the base rate and twice the rival."""
     rng = np.random.default_rng(0)
     log_odds = rng.normal(-2, 1.5, ROWS)
     y = (rng.random(ROWS) < scipy.special.expit(log_odds)).astype(float)
@@ -31,7 +32,7 @@ def judgement(subject: str = "truth", rival: str = "noise", *, champion: str | N
         "average": np.full(ROWS, y.mean()),
     }
     candidates = {LIGHTGBM: found[subject], LOGISTIC_REGRESSION: found[rival], HEALTH_SCORE: found["noise"]}
-    candidates |= {BASE_RATE: found["average"]} | ({CHAMPION: found[champion]} if champion else {})
+    candidates |= {BASE_RATE: found["average"]}
     accounts = [f"{i % 300}" for i in range(ROWS)]
     return judge(y, candidates, accounts, np.ones(ROWS), float(y.mean()), LIGHTGBM, resamples=60)
 
@@ -83,9 +84,20 @@ def test_a_loss_to_the_linear_model() -> None:
     assert failed(judgement("truth", "truth")) == []
 
 
-@pytest.mark.parametrize(("subject", "loses"), [("noise", True), ("truth", False)])
-def test_a_champion_joins_the_rivals(subject: str, loses: bool) -> None:
-    assert ("no_loss_to_champion" in failed(judgement(subject, champion="truth"))) == loses
+@pytest.mark.parametrize(
+    ("apart", "loses"), [((0.01, 0.004, 0.02), True), ((0.01, -0.004, 0.02), False), ((-0.01, -0.02, -0.004), False)]
+)
+def test_a_champion_joins_the_rivals(apart: tuple[float, float, float], loses: bool) -> None:
+    told = {g.name: g for g in gates(judgement(), ENOUGH, [], Against("3", apart))}["no_loss_to_champion"]
+    assert told.passed is not loses
+    assert told.figure == apart[1]
+    assert "version 3" in told.words
+
+
+def test_a_champion_that_has_seen_the_outcomes_is_no_rival() -> None:
+    told = {g.name: g for g in gates(judgement(), ENOUGH, [], Against("3", None, "it has seen them"))}
+    assert told["no_loss_to_champion"].passed
+    assert "not compared: it has seen them" in told["no_loss_to_champion"].words
 
 
 def test_a_rival_that_was_not_judged_is_not_beaten() -> None:

@@ -40,7 +40,7 @@ def _home(tmp_path: Path) -> Home:
 def test_the_other_target_keeps_its_champion(tmp_path: Path, marked: list[dict[Target, str]]) -> None:
     home = _home(tmp_path)
     bundle: Any = _Bundle(home.bundle_folder("expansion", "4-abc"), "4")
-    promotion.promote(home, {"expansion": bundle}, "five-dimensions")
+    promotion.promote(home, {"expansion": bundle}, "five-dimensions", "Ada", "it is better")
     pointer = read_pointer(home)
     assert pointer is not None
     assert pointer.churn == Pointed(version="1", folder="bundles/churn/1")
@@ -51,7 +51,7 @@ def test_the_other_target_keeps_its_champion(tmp_path: Path, marked: list[dict[T
 def test_nothing_to_promote_changes_nothing(tmp_path: Path, marked: list[dict[Target, str]]) -> None:
     home = _home(tmp_path)
     before = home.champion_file.read_bytes()
-    promotion.promote(home, {}, "five-dimensions")
+    promotion.promote(home, {}, "five-dimensions", "Ada", "nothing")
     assert home.champion_file.read_bytes() == before
     assert marked == []
 
@@ -68,6 +68,6 @@ def test_an_interrupt_while_writing_leaves_the_old_champion(
     monkeypatch.setattr("features.atomic.os.replace", interrupted)
     bundle: Any = _Bundle(home.bundle_folder("churn", "2"), "2")
     with pytest.raises(KeyboardInterrupt):
-        promotion.promote(home, {"churn": bundle}, "five-dimensions")
+        promotion.promote(home, {"churn": bundle}, "five-dimensions", "Ada", "it is better")
     assert home.champion_file.read_bytes() == before
     assert marked == []

@@ -1,0 +1,70 @@
+"""Runs, promotion and rollback through the command line, on a copy of the trained home."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def home(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("champions") / "home"
+    shutil.copytree(world.home, place, ignore=shutil.ignore_patterns("mlartifacts", "rollups"))
+    return place
+
+
+def _runs(renewcast: Any, home: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(renewcast("runs", "--json", home=home).stdout)
+    return told
+
+
+def test_what_was_trained_is_listed_with_its_figures(world: Any, home: Path, renewcast: Any) -> None:
+    told = _runs(renewcast, home)
+    assert [run["run_id"] for run in told["runs"]] == [world.report["run_id"]]
+    churn = told["runs"][0]["outcomes"]["churn"]
+    assert churn["version"] == world.report["targets"]["churn"]["version"]
+    rows = {row["candidate"]: row for row in world.report["targets"]["churn"]["judgement"]["rows"]}
+    auc = next(metric["value"] for metric in rows["blend"]["metrics"] if metric["name"] == "roc_auc")
+    assert churn["figures"]["roc_auc"] == pytest.approx(auc)
+    failed = [g["name"] for g in world.report["targets"]["churn"]["gates"] if not g["passed"]]
+    assert churn["failed"] == failed
+    assert churn["champion"] is not failed
+    assert [change["who"] for change in told["changes"]] == ["training"] * len(told["changes"])
+
+
+def test_promotion_and_rollback_are_one_command_each_and_kept(world: Any, home: Path, renewcast: Any) -> None:
+    champions = json.loads((home / "champion.json").read_text())
+    target = next(t for t in ("churn", "expansion") if t in champions)
+    version = champions[target]["version"]
+    refused = renewcast("rollback", target, "--why", "a test", home=home, expect=2)
+    assert "came before the present one" in refused.stderr
+    renewcast("promote", target, version, "--why", "to see it kept", "--by", "Ada", home=home)
+    renewcast("rollback", target, "--why", "and taken back", "--by", "Grace", home=home)
+    changes = [c for c in _runs(renewcast, home)["changes"] if c["target"] == target]
+    assert [(c["what"], c["who"], c["why"]) for c in changes[1:]] == [
+        ("promoted", "Ada", "to see it kept"),
+        ("rolled_back", "Grace", "and taken back"),
+    ]
+    assert json.loads((home / "champion.json").read_text())[target] == champions[target]
+
+
+def test_a_version_that_failed_a_gate_is_refused_with_its_figure(home: Path, renewcast: Any) -> None:
+    folder = next((home / "bundles" / "churn").iterdir())
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["gates"]["calibration_slope"] |= {"passed": False, "figure": 0.31, "limit": 0.6, "words": "too extreme"}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    before = (home / "champion.json").read_bytes()
+    refused = renewcast("promote", "churn", manifest["version"], "--why", "a test", home=home, expect=2)
+    assert "calibration slope: too extreme (0.31 against a limit of 0.6)" in " ".join(refused.stderr.split())
+    assert (home / "champion.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"), [(["rest", "1"], "no target rest"), (["churn", "99"], "no version 99"), (["churn", "../x"], "no version")]
+)
+def test_what_is_not_there_cannot_be_promoted(home: Path, renewcast: Any, arguments: list[str], says: str) -> None:
+    assert says in renewcast("promote", *arguments, "--why", "a test", home=home, expect=2).stderr
