@@ -292,6 +292,31 @@ def rollback(target: TargetName, why: Why, who: Who = None) -> None:
     typer.echo(f"version {earlier.version} answers for {target} again")
 
 
+@app.command()
+def monitor(
+    signals: Signals,
+    data_through: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Nothing at or after this instant is read (default: everything).")
+    ] = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Look at the champion after its training: predictions against what happened, drift, feeds, and whether to train
+    again. It changes nothing."""
+    from features.clock import parse_instant
+    from models.home import current_home
+    from training.monitor import monitor as look
+    from training.monitor_print import print_monitor
+
+    through = parse_instant(data_through) if data_through else None
+    with _progress("looking at the champion") as tell:
+        report = look(signals, current_home(), through, tell, engine)
+    if as_json:
+        _print_json(report.as_dict())
+    else:
+        print_monitor(report, Console(highlight=False))
+
+
 def _target(name: str) -> Target:
     from models.targets import TARGETS
 

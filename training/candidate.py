@@ -17,12 +17,12 @@ from models.bundle import Bundle, BundleParts, schema_of, write_bundle
 from models.meaning import HealthFacts
 from models.peers import Peers
 from models.rubric import Rubric
-from models.segments import ARR_FEATURE
+from models.segments import ARR_FEATURE, segment_of
 from models.targets import Target
 from training.against import against_champion
 from training.blend import Blend, blended
 from training.boosted import fit_boosted, from_start, refit_boosted
-from training.calibrate import SPREAD, calibrate, halfway
+from training.calibrate import SPREAD, calibrate, calibrated, halfway
 from training.config import TrainConfig
 from training.contenders import (
     BASE_RATE,
@@ -47,8 +47,11 @@ from training.prepare import Prepared
 from training.split import Split
 from training.steps import Floats
 from training.sufficiency import Sufficiency
+from training.tested import JudgedRows, Part, part
 
 Tell = Callable[[float, str], None]
+OUTCOMES = "outcome_accounts"
+"""The manifest's figure of how many accounts with the outcome a model was fitted on."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,9 @@ class Candidate:
     shipped : the model fitted anew with the judged one's settings on every outcome known before the test, and
     calibrator : fitted on the test dates, which nothing else of the shipped model has seen.
     rate : what the average account has: the level of the calibrated probabilities, 0 to 1.
+    outcomes : accounts with the outcome among the rows that it was fitted on.
+    tested : the test rows and what each candidate said of them.
+    by_horizon : the judged model at the horizons beside the main one, on the test dates whose outcome is known.
     involuntary : tells how a churn comes about; None for other targets, or where too few were by nonpayment.
     """
 
@@ -76,6 +82,9 @@ class Candidate:
     shipped: Blend
     calibrator: dict[str, Any]
     rate: float
+    outcomes: int
+    tested: JudgedRows
+    by_horizon: tuple[Part, ...]
     involuntary: Linear | None = None
 
     @property
@@ -105,7 +114,7 @@ class Candidate:
             created_at=datetime.now(UTC),
             catalogue_version=prepared.catalogue.version,
             base_rate=self.rate,
-            metrics={m.name: _number(m.value) for m in self.judgement[BLEND].metrics},
+            metrics={m.name: _number(m.value) for m in self.judgement[BLEND].metrics} | {OUTCOMES: self.outcomes},
             gates={gate.name: asdict(gate) for gate in self.gates},
             model_text=self.shipped.trees.text,
             calibrator=self.calibrator,
@@ -191,6 +200,15 @@ def fit_candidate(
         config.resamples,
         config.seed,
     )
+    tested = JudgedRows(
+        test.accounts,
+        test.frame["as_of"],
+        segment_of(test.frame[ARR_FEATURE]),
+        test.y,
+        test.frame[ARR_FEATURE].fillna(0.0).to_numpy(dtype=np.float64),
+        candidates,
+    )
+    by_horizon = _by_horizon(rows, parts, model, calibration, expected, config.seed)
     against = None
     if champion is not None:
         against = against_champion(champion, candidates[BLEND], test.frame, test.y, prepared.grace_days, config)
@@ -217,6 +235,9 @@ def fit_candidate(
         shipped,
         calibrator,
         halfway(expected_rate(raw), float(latest.y.mean())),
+        len(set(everything.accounts[everything.main & (everything.y == 1)])),
+        tested,
+        by_horizon,
         involuntary,
     )
 
@@ -250,13 +271,30 @@ class _Rows:
         prepared = self.prepared
         return designed(prepared.frame, labels, self.main, prepared.grace_days, prepared.catalogue, before)
 
-    def of(self, parts: Split, name: str) -> _Slice:
-        """The labelled rows of one slice."""
-        y = self.prepared.labels[self.target].to_numpy(dtype=np.float64)
+    def of(self, parts: Split, name: str, days: int | None = None) -> _Slice:
+        """The rows of one slice whose label is known at a horizon, the main one if None."""
+        labels = self.prepared.labels if days is None else self.prepared.beside[days]
+        y = labels[self.target].to_numpy(dtype=np.float64)
         mask = parts.mask(name, self.prepared.frame["as_of"]) & np.isfinite(y)
         return _Slice(
             self.prepared.frame[mask].reset_index(drop=True), y[mask], {n: h[mask] for n, h in self.health.items()}
         )
+
+
+def _by_horizon(
+    rows: _Rows, parts: Split, model: Blend, calibration: _Slice, expected: float, seed: int
+) -> tuple[Part, ...]:
+    raw = model.raw(calibration.frame)
+    fitted = calibrate(raw, calibration.y, *calibration.keys, expected, resamples=0)
+    found = []
+    for days in model.encoding.horizons:
+        if days != rows.main:
+            at = rows.of(parts, "test", days)
+            if len(at.y):
+                found.append(
+                    part(f"{days} days", at.y, calibrated(fitted, model.raw(at.frame, days)), at.accounts, seed)
+                )
+    return tuple(found)
 
 
 def _by_health(name: str, target: Target, rows: _Slice) -> Floats:

@@ -32,6 +32,10 @@ class TrainConfig(BaseModel):
     threads : for LightGBM, 0 for all. Changes no result; on portfolios of this size, and beside other work, one is the
     fastest.
     rubric : the health score to judge against and to ship.
+    capacity : accounts that the team can look after at a date, for what a ranking is worth to it.
+    save_rate : the share of the accounts reached in time that are kept, or won; an assumption until held-out accounts
+        tell it.
+    cost_per_account : of looking after one account, in the source's currency.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +51,9 @@ class TrainConfig(BaseModel):
     seed: int = 0
     threads: Annotated[int, Field(ge=0)] = 1
     rubric: str = DEFAULT_RUBRIC
+    capacity: Annotated[int, Field(ge=1)] = 20
+    save_rate: Annotated[float, Field(ge=0, le=1)] = 0.25
+    cost_per_account: Annotated[float, Field(ge=0)] = 0.0
 
 
 def read_config(path: Path | None, **given: object) -> TrainConfig:

@@ -117,8 +117,7 @@ class Judgement:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON; figures that are not defined are None."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return plain
+        return dict(plain(asdict(self)))
 
 
 _SINGLE: dict[str, tuple[Callable[..., Floats], str]] = {
@@ -233,9 +232,10 @@ def _grade(row: Row, against_average: Difference) -> Grade:
     return "good"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Plain data for JSON: figures that are not defined are None."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -72,6 +72,11 @@ class Run:
         else:
             self.mlflow.log_dict(dict(content), name)
 
+    def figures(self, drawn: Mapping[str, Any]) -> None:
+        """Log Matplotlib figures as PNG, by path without its ending."""
+        for name, figure in drawn.items():
+            self.mlflow.log_figure(figure, f"{name}.png", save_kwargs={"dpi": 120})
+
     def register(
         self, target: Target, features: Mapping[str, Feature], used: list[str], write: Callable[[str], Path]
     ) -> tuple[str, Path]:

@@ -25,15 +25,17 @@ from models.targets import TARGETS, Target
 from training import tracking
 from training.candidate import Candidate, fit_candidate
 from training.config import TrainConfig
-from training.contenders import HEALTH_SCORE
+from training.contenders import BLEND, HEALTH_SCORE
 from training.health_facts import health_facts, rubrics_beside
 from training.leakcheck import leakcheck_prepared
 from training.leakcheck_report import LeakReport
+from training.pictures import pictures
 from training.prepare import Prepared, prepare
 from training.promotion import promote
 from training.side_by_side import side_by_side
 from training.steps import Floats
 from training.sufficiency import Sufficiency, sufficiency
+from training.tested import Worked, by_segment, worked
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,12 @@ class TrainReport:
             "targets": {target: self._target(target) for target in self.facts},
         }
 
+    def worked(self, target: Target) -> tuple[Worked, ...]:
+        """What each candidate's ranking is worth to a team."""
+        settings = self.config
+        tested = self.candidates[target].tested
+        return worked(tested, settings.capacity, settings.save_rate, settings.cost_per_account, settings.seed)
+
     def _target(self, target: Target) -> dict[str, Any]:
         told: dict[str, Any] = {"data": self.facts[target].as_dict(), "promoted": target in self.promoted}
         if candidate := self.candidates.get(target):
@@ -85,6 +93,9 @@ class TrainReport:
                 "bundle": str(self.folders[target]),
                 "split": {n: [show(d[0]), show(d[-1])] for n, d in candidate.split.slices().items() if d},
                 "judgement": candidate.judgement.as_dict(),
+                "by_horizon": [part.as_dict() for part in candidate.by_horizon],
+                "by_segment": [part.as_dict() for part in by_segment(candidate.tested, BLEND, self.config.seed)],
+                "worked": [work.as_dict() for work in self.worked(target)],
                 "gates": [asdict(gate) for gate in candidate.gates],
                 "calibrator": candidate.calibrator["kind"],
                 "horizons": list(candidate.shipped.encoding.horizons),
@@ -234,6 +245,13 @@ def _register(
             prepared.catalogue.version,
         )
         run.document("report.json", report.as_dict())
+        progress(0.96, "drawing")
+        latest = prepared.frame[prepared.frame["as_of"] == prepared.frame["as_of"].max()]
+        for target, bundle in bundles.items():
+            drawn = pictures(
+                target, candidates[target].tested, report.worked(target), bundle.scorer, latest, prepared.catalogue
+            )
+            run.figures({f"pictures/{target}-{name}": figure for name, figure in drawn.items()})
     progress(0.98, "promoting")
     promote(home, promoted, config.rubric, "training", f"passed every gate in run {run.run_id}")
     progress(1.0, "trained")

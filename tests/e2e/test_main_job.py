@@ -53,6 +53,18 @@ def test_training_reports_what_a_person_needs_to_judge_it(world: Any) -> None:
     assert next(g for g in churn["gates"] if g["name"] == "no_leak")["passed"]
 
 
+def test_the_run_tells_more_than_averages(world: Any) -> None:
+    drawn = {file.name for file in world.home.rglob("*.png")}
+    for target, told in world.report["targets"].items():
+        assert {f"{target}-{what}.png" for what in ("reliability", "gain", "capacity", "beeswarm", "dimensions")} <= drawn
+        assert {part["name"] for part in told["by_horizon"]} <= {"30 days", "60 days", "180 days"}
+        assert "30 days" in {part["name"] for part in told["by_horizon"]}
+        rows = sum(part["rows"] for part in told["by_segment"])
+        assert rows == told["judgement"]["size"]["rows"]
+        worth = {work["candidate"]: work["caught"][0] for work in told["worked"]}
+        assert worth["blend"] > worth["random"]
+
+
 def test_a_companys_own_features_are_trained_on_and_recorded(world: Any) -> None:
     """All of this world was made with them; the service answers from snapshots that hold them."""
     own = with_own(world.own_features)

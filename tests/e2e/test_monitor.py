@@ -1,0 +1,70 @@
+"""Monitoring through the command line. The champion is told to be older than it is, so that later dates are there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+TRAINED = "2026-01-07T00:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def home(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("monitor") / "home"
+    shutil.copytree(world.home, place, ignore=shutil.ignore_patterns("mlartifacts", "rollups"))
+    for file in place.glob("bundles/*/*/manifest.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"trained_through": TRAINED}))
+    return place
+
+
+def _look(renewcast: Any, signals: Path, home: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(renewcast("monitor", signals, "--json", home=home).stdout)
+    return told
+
+
+def test_predictions_are_held_against_what_happened(world: Any, home: Path, renewcast: Any) -> None:
+    before = (home / "champion.json").read_bytes()
+    told = _look(renewcast, world.signals, home)
+    assert told["targets"]
+    for watched in told["targets"].values():
+        assert watched["trained_through"] == "2026-01-07"
+        matured = {seen["days"]: seen for seen in watched["matured"]}
+        assert list(matured) == [30, 60, 90, 180]
+        # The longer the horizon, the fewer have matured, and the more has happened to each.
+        assert matured[30]["rows"] > matured[90]["rows"] > matured[180]["rows"] > 0
+        assert matured[30]["rate"] < matured[180]["rate"]
+        for seen in matured.values():
+            low, high = seen["ratio"][1:]
+            assert low < seen["ratio"][0] < high
+            assert 0.4 < seen["ratio"][0] < 2.5
+        assert watched["new_outcomes"] > 0
+    assert told["feeds"] == []
+    assert (home / "champion.json").read_bytes() == before, "monitoring changes nothing"
+
+
+def test_a_unit_that_jumped_is_named_and_nothing_should_be_trained_on_it(
+    world: Any, home: Path, renewcast: Any, tmp_path: Path
+) -> None:
+    signals = tmp_path / "signals"
+    shutil.copytree(world.signals, signals)
+    file = next(iter(signals.rglob("usage*.parquet")), None) or next(iter((signals / "usage").rglob("*.parquet")))
+    table = pq.read_table(file)
+    late = pc.greater(table["occurred_at"].cast(pa.int64()), pc.subtract(pc.max(table["occurred_at"].cast(pa.int64())), 70 * 86_400_000_000))
+    grown = pc.if_else(late, pc.multiply(table["minutes"].cast(pa.float64()), 60.0), table["minutes"].cast(pa.float64()))
+    place = table.schema.get_field_index("minutes")
+    pq.write_table(table.set_column(place, "minutes", grown), file)
+    told = _look(renewcast, signals, home)
+    assert any("minutes" in line for line in told["feeds"])
+    assert any(name.startswith("usage.minutes") for watched in told["targets"].values() for name in watched["feature_psi"])
+    assert told["retrain"] is False
+
+
+def test_without_a_champion_there_is_nothing_to_look_at(world: Any, tmp_path: Path, renewcast: Any) -> None:
+    assert "no champion" in renewcast("monitor", world.signals, home=tmp_path / "home", expect=2).stderr
