@@ -5,6 +5,7 @@ Drawn with Matplotlib's figures alone, without its global state, so that two tra
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -110,7 +111,10 @@ def beeswarm(
     target: Target, parts: Floats, matrix: Floats, names: Sequence[str], catalogue: Mapping[str, Feature]
 ) -> Figure:
     """What the weightiest features add to the log-odds, an account a dot, its colour the feature's value (SHAP)."""
-    import shap
+    with warnings.catch_warnings():
+        # Its colours are made by a way that Matplotlib will drop some day.
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        import shap
 
     ranked = np.argsort(-np.abs(parts).mean(axis=0))[:SHOWN]
     figure, axes = _blank(f"{target}: what features add to the log-odds", width=9.0, height=6.0)
@@ -119,8 +123,13 @@ def beeswarm(
         data=matrix[:, ranked],
         feature_names=[catalogue[names[i]].words for i in ranked],
     )
-    # The drawing picks points at random where they overlap; its own generator keeps it the same.
-    shap.plots.beeswarm(explained, max_display=SHOWN, ax=axes, show=False, plot_size=None, color_bar=False)
+    # It shuffles by NumPy's global generator, which is put back as it was.
+    state = np.random.get_state()
+    try:
+        np.random.seed(0)
+        shap.plots.beeswarm(explained, max_display=SHOWN, ax=axes, show=False, plot_size=None, color_bar=False)
+    finally:
+        np.random.set_state(state)
     axes.set_xlabel("log-odds (red: a high value, blue: a low one)", fontsize=9)
     axes.tick_params(labelsize=8)
     return figure

@@ -19,7 +19,7 @@ RNG = np.random.default_rng(0)
 Y = (RNG.random(DATES * ACCOUNTS) < 0.2).astype(float)
 
 
-def tested(**p: Floats) -> JudgedRows:
+def judged(**p: Floats) -> JudgedRows:
     names = np.array([f"a{i}" for _ in range(DATES) for i in range(ACCOUNTS)], dtype=object)
     dates = pd.Series(pd.date_range("2026-01-05", periods=DATES, freq="7D", tz="UTC").repeat(ACCOUNTS))
     segment = np.array(["big" if i % 4 == 0 else "small" for _ in range(DATES) for i in range(ACCOUNTS)], dtype=object)
@@ -27,7 +27,7 @@ def tested(**p: Floats) -> JudgedRows:
 
 
 def test_a_perfect_ranking_finds_as_many_as_there_is_time_for() -> None:
-    found = {w.candidate: w for w in worked(tested(best=Y, none=np.full(len(Y), 0.2)), 10, 0.5, 3.0)}
+    found = {w.candidate: w for w in worked(judged(best=Y, none=np.full(len(Y), 0.2)), 10, 0.5, 3.0)}
     per_date = Y.reshape(DATES, ACCOUNTS).sum(axis=1)
     assert found["best"].caught[0] == pytest.approx(np.minimum(per_date, 10).sum() / per_date.sum())
     assert found["best"].saves[0] == pytest.approx(0.5 * np.minimum(per_date, 10).mean())
@@ -39,24 +39,24 @@ def test_a_perfect_ranking_finds_as_many_as_there_is_time_for() -> None:
 
 
 def test_enough_time_for_all_needs_no_ranking() -> None:
-    for w in worked(tested(worst=1 - Y), ACCOUNTS + 5, 1.0, 0.0):
+    for w in worked(judged(worst=1 - Y), ACCOUNTS + 5, 1.0, 0.0):
         assert w.caught == w.caught_arr == (1.0, 1.0, 1.0)
 
 
 def test_money_is_counted_where_it_is() -> None:
     """Ranking by size finds most of the ARR and few of the accounts."""
-    data = tested(size=np.where(np.arange(len(Y)) % 4 == 0, 0.9, 0.1))
+    data = judged(size=np.where(np.arange(len(Y)) % 4 == 0, 0.9, 0.1))
     size = next(w for w in worked(data, 25, 1.0, 0.0) if w.candidate == "size")
     assert size.caught_arr[0] > 0.9 > 0.4 > size.caught[0]
 
 
 def test_segments_are_told_apart_and_small_ones_have_no_figures() -> None:
     p = np.clip(0.1 + 0.5 * Y + 0.1 * RNG.random(len(Y)), 0, 1)
-    big, small = by_segment(tested(**{BLEND: p}), BLEND)
+    big, small = by_segment(judged(**{BLEND: p}), BLEND)
     assert (big.name, small.name) == ("big", "small")
     assert big.rows + small.rows == len(Y)
     assert small.roc_auc[0] == pytest.approx(1.0)
-    few = tested(**{BLEND: p})
+    few = judged(**{BLEND: p})
     rare = JudgedRows(few.accounts, few.as_of, few.segment, np.where(few.segment == "big", 0.0, few.y), few.arr, few.p)
     assert np.isnan(by_segment(rare, BLEND)[0].roc_auc).all()
     assert by_segment(rare, BLEND)[0].as_dict()["roc_auc"] == [None, None, None]
@@ -64,7 +64,7 @@ def test_segments_are_told_apart_and_small_ones_have_no_figures() -> None:
 
 def test_pictures_can_be_drawn_twice_alike() -> None:
     p = np.clip(0.1 + 0.3 * Y + 0.4 * RNG.random(len(Y)), 0, 1)
-    data = tested(**{BASE_RATE: np.full(len(Y), 0.2), "logistic_regression": p**1.2, BLEND: p})
+    data = judged(**{BASE_RATE: np.full(len(Y), 0.2), "logistic_regression": p**1.2, BLEND: p})
     names = tuple(list(CATALOGUE)[::9])
     matrix = RNG.normal(size=(60, len(names)))
 
