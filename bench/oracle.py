@@ -72,6 +72,16 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
                     "share": ours / best,
                     "rank correlation with truth": both["p"].corr(both[target], method="spearman"),
                     "truth inside the 80% interval": ((both["low"] <= q) & (q <= both["high"])).mean(),
+                    **{
+                        f"test skill, {name}": report.candidates[target].judgement[name]["brier_skill"].value
+                        for name in (
+                            "blend",
+                            "logistic_regression",
+                            "lightgbm",
+                            "lightgbm_from_health_score",
+                            "health_score",
+                        )
+                    },
                     "promoted": target in report.promoted,
                     "training seconds": took,
                 }

@@ -45,6 +45,7 @@ from training.judge import Judgement, judge
 from training.linear import Linear, fit_linear, refit_linear
 from training.prepare import Prepared
 from training.split import Split
+from training.stability import Stability, stability
 from training.steps import Floats
 from training.sufficiency import Sufficiency
 from training.tested import JudgedRows, Part, part
@@ -71,6 +72,7 @@ class Candidate:
     outcomes : accounts with the outcome among the rows that it was fitted on.
     tested : the test rows and what each candidate said of them.
     by_horizon : the judged model at the horizons beside the main one, on the test dates whose outcome is known.
+    stability : how alike the reasons of two trainings are; None where it was not looked at.
     involuntary : tells how a churn comes about; None for other targets, or where too few were by nonpayment.
     """
 
@@ -85,6 +87,7 @@ class Candidate:
     outcomes: int
     tested: JudgedRows
     by_horizon: tuple[Part, ...]
+    stability: Stability | None
     involuntary: Linear | None = None
 
     @property
@@ -223,6 +226,12 @@ def fit_candidate(
     )
     raw = shipped.raw(latest.frame)
     calibrator = calibrate(raw, latest.y, *latest.keys, seed=config.seed) | {"spread": SPREAD[target]}
+    newest = prepared.frame[prepared.frame["as_of"] == prepared.frame["as_of"].max()]
+
+    def refitting(share: float) -> None:
+        tell(0.9 + 0.1 * share, f"{target}: are the reasons stable?")
+
+    alike = stability(shipped, everything, newest, catalogue, target, config.refits, config.seed, refitting)
     kind = prepared.labels["churn_kind"].to_numpy(dtype=object)[everything.place]
     involuntary = fit_involuntary(everything, kind, catalogue) if target == "churn" else None
     tell(1.0, f"{target}: done")
@@ -238,6 +247,7 @@ def fit_candidate(
         len(set(everything.accounts[everything.main & (everything.y == 1)])),
         tested,
         by_horizon,
+        alike,
         involuntary,
     )
 

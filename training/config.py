@@ -28,6 +28,7 @@ class TrainConfig(BaseModel):
         first snapshot is taken.
     trials : of the search for LightGBM's settings.
     resamples : account bootstraps behind every interval of the judgement.
+    refits : on resampled accounts, to see whether the reasons are stable; below 2 it is not looked at.
     seed : of everything random.
     threads : for LightGBM, 0 for all. Changes no result; on portfolios of this size, and beside other work, one is the
     fastest.
@@ -48,6 +49,7 @@ class TrainConfig(BaseModel):
     warmup_days: Annotated[int, Field(ge=0)] = 28
     trials: Annotated[int, Field(ge=1, le=500)] = 12
     resamples: Annotated[int, Field(ge=50, le=10_000)] = 500
+    refits: Annotated[int, Field(ge=0, le=100)] = 4
     seed: int = 0
     threads: Annotated[int, Field(ge=0)] = 1
     rubric: str = DEFAULT_RUBRIC

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from features.clock import show
 from training.candidate import Candidate
-from training.contenders import BASE_RATE, BLEND
+from training.contenders import BASE_RATE, BLEND, HEALTH_SCORE
 from training.judge import Metric
 from training.leakcheck_print import print_findings
 from training.train import TrainReport
@@ -54,16 +54,37 @@ def _panel(report: TrainReport, candidate: Candidate) -> Panel:
     for gate in candidate.gates:
         gates.add_row("[green]passed[/]" if gate.passed else "[red]failed[/]", gate.name, gate.words)
     promoted = target in report.promoted
+    more = Text("\n".join(_more(report, candidate)), style="dim")
     foot = Text(
         f"version {report.versions[target]} "
         + ("is the champion now" if promoted else "is registered but not promoted: a gate failed")
         + f"; bundle in {report.folders[target]}"
     )
     style = "green" if promoted else "red"
-    group = Group(head, Text(), _table(candidate), Text(), verdict, Text(), gates, Text(), foot)
+    group = Group(head, Text(), _table(candidate), Text(), verdict, Text(), gates, Text(), more, Text(), foot)
     return Panel(
         group, title=f"{target} within {report.config.horizon_days} days", border_style=style, title_align="left"
     )
+
+
+def _more(report: TrainReport, candidate: Candidate) -> list[str]:
+    """What a ranking is worth to the team, and whether the reasons hold."""
+    work = {w.candidate: w for w in report.worked(candidate.target)}
+    ours, health, nothing = (work.get(name) for name in (BLEND, HEALTH_SCORE, "random"))
+    lines = []
+    if ours and nothing:
+        beside = f", {health.caught_arr[0]:.0%} by health score" if health else ""
+        lines.append(
+            f"a team that looks after {ours.capacity} accounts sees {ours.caught_arr[0]:.0%} "
+            f"({ours.caught_arr[1]:.0%} to {ours.caught_arr[2]:.0%}) of the ARR to which it happens{beside}, "
+            f"{nothing.caught_arr[0]:.0%} at random"
+        )
+    if alike := candidate.stability:
+        lines.append(
+            f"trained on other draws of the accounts, {alike.same_first:.0%} of accounts keep their first reason and "
+            f"{alike.overlap:.0%} of the first three are shared"
+        )
+    return lines
 
 
 def _table(candidate: Candidate) -> Table:

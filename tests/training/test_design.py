@@ -17,6 +17,7 @@ from training.blend import Blend, blended
 from training.boosted import fit_boosted
 from training.design import designed
 from training.linear import fit_linear
+from training.stability import stability
 from training.steps import Floats
 
 IDENTITY = {"kind": "sigmoid", "parameters": {"a": 1.0, "b": 0.0}, "resamples": [{"a": 1.0, "b": 0.0}] * 10}
@@ -143,3 +144,20 @@ def test_nothing_that_tells_horizons_apart_falls_as_they_grow(
     assert short.shape == (len(terms), len(HORIZON_COLUMNS))
     assert (np.isnan(short) == np.isnan(long)).all()
     assert not (long < short).any()
+
+
+def test_reasons_are_compared_between_trainings(
+    portfolio: tuple[pd.DataFrame, dict[int, Floats]], blend: Blend
+) -> None:
+    """With one feature that decides and another that says nothing, all trainings agree on the first reason."""
+    frame, labels = portfolio
+    design = designed(frame, labels, 90, 30, CATALOGUE)
+    latest = frame[frame["as_of"] == frame["as_of"].max()]
+    found = stability(blend, design, latest, CATALOGUE, "churn", 3)
+    assert found is not None
+    assert found == stability(blend, design, latest, CATALOGUE, "churn", 3)
+    assert found.accounts == ACCOUNTS
+    assert found.same_first > 0.6
+    assert 1 / 3 <= found.overlap <= 1
+    assert found.rank_correlation > 0.6
+    assert stability(blend, design, latest, CATALOGUE, "churn", 1) is None

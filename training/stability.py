@@ -1,0 +1,111 @@
+"""Would another training give the same reasons? Refits on resampled accounts and with other seeds, compared.
+
+A reason that changes with the draw of accounts is no reason to act on. Concepts are compared, not columns, since
+columns of one concept stand in for each other (method.md, "Explaining"). The refits are on the thinned rows of a
+search: somewhat less stable than the model that ships.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.feature import Feature
+from models.scorer import Scorer
+from models.targets import Target
+from training.blend import Blend
+from training.boosted import refit_boosted
+from training.bootstrap import AccountBootstrap
+from training.design import Design
+from training.linear import refit_linear
+from training.steps import Floats
+
+EXPLAINED = 300
+TOP = 3
+_ANY = {"kind": "sigmoid", "parameters": {"a": 1.0, "b": 0.0}, "resamples": [{"a": 1.0, "b": 0.0}] * 10}
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How alike the reasons of two trainings are, on average over pairs of refits and accounts.
+
+    Parameters
+    ----------
+    refits, accounts : how many were compared.
+    same_first : the share of accounts whose weightiest concept is the same.
+    overlap : the share of the three weightiest concepts that both have.
+    rank_correlation : of the predictions (Spearman).
+    """
+
+    refits: int
+    accounts: int
+    same_first: float
+    overlap: float
+    rank_correlation: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def stability(
+    model: Blend,
+    design: Design,
+    latest: pd.DataFrame,
+    features: Mapping[str, Feature],
+    target: Target,
+    refits: int,
+    seed: int = 0,
+    tell: Callable[[float], None] = lambda share: None,
+) -> Stability | None:
+    """Refit the model a few times and compare its reasons; None for fewer than two refits.
+
+    Parameters
+    ----------
+    model : whose settings are taken over.
+    design : its training rows.
+    latest : the newest snapshot, of which some accounts are explained.
+    tell : told the share done.
+    """
+    if refits < 2:
+        return None
+    thin = design.thin()
+    counts = AccountBootstrap(thin.accounts, refits, seed)
+    rows = latest.sample(min(EXPLAINED, len(latest)), random_state=seed)
+    found = []
+    for i in range(refits):
+        drawn = counts.counts[i][counts.codes]
+        there = drawn > 0
+        resampled = replace(thin, weight=thin.weight * drawn).only(there)
+        settings = model.trees.settings | {"seed": seed + i + 1}
+        again = Blend(
+            refit_linear(model.linear, resampled, features, target),
+            refit_boosted(replace(model.trees, settings=settings), resampled, features, target),
+            model.share,
+        )
+        found.append(_explained(again, rows, features))
+        tell((i + 1) / refits)
+    first, overlap, ranks = [], [], []
+    for (one, raw), (other, also) in combinations(found, 2):
+        tops = [np.argsort(-np.abs(of), axis=1, kind="stable")[:, :TOP] for of in (one, other)]
+        first.append((tops[0][:, 0] == tops[1][:, 0]).mean())
+        overlap.append(np.mean([len(set(a) & set(b)) / TOP for a, b in zip(*tops, strict=True)]))
+        ranks.append(pd.Series(raw).corr(pd.Series(also), method="spearman"))
+    return Stability(refits, len(rows), float(np.mean(first)), float(np.mean(overlap)), float(np.mean(ranks)))
+
+
+def _explained(model: Blend, rows: pd.DataFrame, features: Mapping[str, Feature]) -> tuple[Floats, Floats]:
+    """What each concept adds, (k, concepts), and the log-odds, (k,)."""
+    scorer = Scorer.from_texts(model.trees.text, model.encoding.schema | model.plain(), _ANY)
+    matrix = scorer.encode(rows).matrix
+    parts = scorer.contributions(matrix)[:, :-1]
+    concepts = sorted({feature.concept for feature in features.values()})
+    place = [concepts.index(features[name].concept) for name in scorer.features]
+    sums = np.zeros((len(rows), len(concepts)))
+    np.add.at(sums.T, place, parts.T)
+    return sums, scorer.raw(matrix)
