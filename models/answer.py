@@ -49,7 +49,8 @@ def answer(
     dict of prediction_id, account_id, as_of, data_through, scored_at, horizon_days, churn, expansion, health, what the
     rules say (segment, touch, alerts, early_warnings, onboarding, play), reasons (those of the churn model; expansion
     has its own), warnings and model. ``explained`` holds the parts of the raw
-    log-odds: base_log_odds + the reasons' contribution_log_odds + rest_log_odds = raw_log_odds.
+    log-odds: base_log_odds + the reasons' contribution_log_odds + rest_log_odds = raw_log_odds; or base_log_odds + the
+    sum of by_dimension.
 
     Raises
     ------
@@ -161,7 +162,8 @@ def _explained(seen: Outlook, row: int) -> Explained | None:
 def _parts(why: Explained | None) -> dict[str, Any]:
     if why is None:
         return {"explained": None}
-    return {"explained": {"base_log_odds": why.base, "rest_log_odds": why.rest, "raw_log_odds": why.raw}}
+    parts = {"base_log_odds": why.base, "rest_log_odds": why.rest, "raw_log_odds": why.raw}
+    return {"explained": {**parts, "by_dimension": dict(why.by_dimension)}}
 
 
 def _reasons(why: Explained | None) -> list[dict[str, Any]]:

@@ -82,6 +82,10 @@ class Explained(_Answer):
     base_log_odds: float
     rest_log_odds: float
     raw_log_odds: float
+    by_dimension: dict[str, float] = Field(
+        description="What the features of each dimension add; the same dimensions as the health score's, and others. "
+        "base + their sum = raw."
+    )
 
 
 class Reason(_Answer):

@@ -55,6 +55,8 @@ def test_the_parts_add_up_for_whoever_reads_the_answer(assessment: Assessment) -
     for target, reasons in ((told["churn"], told["reasons"]), (told["expansion"], told["expansion"]["reasons"])):
         parts = target["explained"]
         total = parts["base_log_odds"] + parts["rest_log_odds"] + sum(r["contribution_log_odds"] for r in reasons)
+        by_dimension = parts["base_log_odds"] + sum(parts["by_dimension"].values())
+        assert by_dimension == pytest.approx(parts["raw_log_odds"], abs=1e-6)
         assert total == pytest.approx(parts["raw_log_odds"], abs=1e-6)
 
 
