@@ -334,7 +334,9 @@ def score(
 ) -> None:
     """Score every active account as of a date: probabilities, bands, health and reasons, one flat row each."""
     from features.clock import parse_instant
-    from features.signals import open_signals
+    from features.health.feeds import feed_health
+    from features.signals import read_signals
+    from features.source import open_source
     from models.frames import suffix_of
     from models.home import current_home
     from serving.batch import score as run
@@ -342,8 +344,12 @@ def score(
     suffix_of(out)
     instant, home = parse_instant(as_of), current_home()
     with _progress("scoring") as tell:
-        opened = open_signals(signals, instant, lambda share, what: tell(0.4 * share, what), engine, home.rollups)
-        summary = run(opened, instant, out, home, lambda share, what: tell(0.4 + 0.6 * share, what))
+        source = open_source(signals, engine)
+        jumped = feed_health(source, instant).jumped
+        opened = read_signals(
+            source, instant, progress=lambda share, what: tell(0.1 + 0.3 * share, what), kept=home.rollups
+        )
+        summary = run(opened, instant, out, home, lambda share, what: tell(0.4 + 0.6 * share, what), jumped)
     typer.echo(summary.words())
 
 

@@ -266,6 +266,7 @@ def _warnings(assessment: Assessment, row: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
         {"code": f"{table}_feed_stale", "days": days} for table, days in assessment.stale.items()
     ]
+    found += [{"code": "unit_jumped", "column": column} for column in assessment.jumped]
     seen = assessment.outlooks.values()
     if missing := sorted({name for each in seen for name in each.missing}):
         found.append({"code": "features_missing", "features": missing})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -50,6 +50,7 @@ class Assessment:
     outlooks : one per target.
     judged : what the rules say: health and its history, alerts, warnings, onboarding, expansion, plays.
     stale : days since the newest event of each stale feed, by table.
+    jumped : the columns (``table.column``) whose unit seems to have changed; what rests on them cannot be trusted.
     """
 
     champion: Champion
@@ -58,6 +59,7 @@ class Assessment:
     outlooks: Mapping[Target, Outlook]
     judged: Judged
     stale: Mapping[str, int]
+    jumped: tuple[str, ...] = ()
 
     @cached_property
     def account_ids(self) -> list[str]:
@@ -171,6 +173,7 @@ def assess(
     *,
     past: pd.DataFrame | None = None,
     feeds: Mapping[str, datetime | None] | None = None,
+    jumped: Sequence[str] = (),
     catalogue: Mapping[str, Feature] | None = None,
 ) -> Assessment:
     """Judge every account of one snapshot.
@@ -184,6 +187,7 @@ def assess(
     past : rows of earlier dates, in the same columns or some of them, and `models.rules.judged.RISK`: the rules look
         back on them. Without it nothing is known of changes.
     feeds : the newest event known of each table, UTC; a table whose newest is over 14 days old is warned of.
+    jumped : columns, as ``table.column``, whose unit seems to have changed (`features.health`): they are warned of.
     catalogue : the features; the deployment's if not given (`features.own.current.current_catalogue`).
 
     Raises
@@ -211,7 +215,7 @@ def assess(
         )
     history = History(frame if past is None else pd.concat([past, frame], ignore_index=True))
     judged = judge(history, champion.rubric, peers, outlooks["churn"].points)
-    return Assessment(champion, frame, as_of, outlooks, judged, _stale(as_of, feeds or {}))
+    return Assessment(champion, frame, as_of, outlooks, judged, _stale(as_of, feeds or {}), tuple(jumped))
 
 
 def _check(frame: pd.DataFrame) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,7 +66,14 @@ class ScoreSummary:
         return "\n".join([head, *(f"note: {note}" for note in self.notes)])
 
 
-def score(signals: Signals, as_of: datetime, out: Path, home: Home, progress: Progress = silent) -> ScoreSummary:
+def score(
+    signals: Signals,
+    as_of: datetime,
+    out: Path,
+    home: Home,
+    progress: Progress = silent,
+    jumped: Sequence[str] = (),
+) -> ScoreSummary:
     """Score every account that is active at ``as_of`` with the champion.
 
     Writes one flat row per account to ``out`` (.csv, .parquet or .ndjson), sorted by account_id: account_id, as_of (ISO
@@ -77,6 +84,9 @@ def score(signals: Signals, as_of: datetime, out: Path, home: Home, progress: Pr
 
     Account ids are written as they are, also where a spreadsheet would take one for a formula: a changed id would no
     longer join with anything. A note says how many there are.
+
+    ``jumped`` names columns whose unit seems to have changed (`features.health.feeds.Feeds.jumped`); every answer from
+    this snapshot says so.
 
     The snapshot is published to the home first, then the file is written, so that a file means that all is done.
 
@@ -93,7 +103,7 @@ def score(signals: Signals, as_of: datetime, out: Path, home: Home, progress: Pr
     catalogue = current_catalogue()
     champion = load_champion(home, catalogue)
     assessment, feeds, past = look(
-        signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what)
+        signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped
     )
     frame, rows = assessment.frame, assessment.rows()
     progress(0.9, "writing")
@@ -103,6 +113,7 @@ def score(signals: Signals, as_of: datetime, out: Path, home: Home, progress: Pr
         data_through=_complete_until(signals, as_of, feeds),
         horizon_days=horizon_of(champion),
         feeds=feeds,
+        jumped=jumped,
         past=past,
         looked_back_on=looked_back_on(champion.rubric),
     )
@@ -114,7 +125,12 @@ def score(signals: Signals, as_of: datetime, out: Path, home: Home, progress: Pr
 
 
 def look(
-    signals: Signals, as_of: datetime, home: Home, champion: Champion, progress: Progress = silent
+    signals: Signals,
+    as_of: datetime,
+    home: Home,
+    champion: Champion,
+    progress: Progress = silent,
+    jumped: Sequence[str] = (),
 ) -> tuple[Assessment, dict[str, datetime | None], pd.DataFrame]:
     """Assess the portfolio at ``as_of`` with a quarter of history: the assessment, the newest event known of each feed,
     and the rows of the weeks before.
@@ -137,7 +153,7 @@ def look(
     feeds = newest_known(signals, as_of)
     progress(0.85, "scoring")
     frame, past = now_and_past(rows, as_of, champion)
-    return assess(frame, champion, past=past, feeds=feeds, catalogue=catalogue), feeds, past
+    return assess(frame, champion, past=past, feeds=feeds, jumped=jumped, catalogue=catalogue), feeds, past
 
 
 def now_and_past(rows: pd.DataFrame, as_of: datetime, champion: Champion) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -197,6 +213,7 @@ def _notes(assessment: Assessment, suffix: str) -> list[str]:
                 notes.append(f"{target}: {accounts:,} of {len(assessment.frame):,} accounts have status {status}")
     if not assessment.champion.bundles:
         notes.append("there is no champion yet, so only the health score is told; `renewcast train` makes one")
+    notes += [f"the unit of {column} seems to have changed: mend the feed first" for column in assessment.jumped]
     notes += [f"the newest {table} row is {days} days old" for table, days in assessment.stale.items()]
     formulas = sum(account.startswith(FORMULA_STARTS) for account in assessment.account_ids)
     if formulas and suffix == ".csv":

@@ -44,7 +44,7 @@ class Facts(BaseModel):
 
     ``origin`` is the address of the signals; ``data_through`` (UTC) the instant up to which they were complete, never
     after ``as_of``; ``horizon_days`` what "active" meant for a business without contracts; ``feeds`` the newest event
-    known of each table at ``as_of``.
+    known of each table at ``as_of``; ``jumped`` the columns (``table.column``) whose unit seems to have changed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -55,6 +55,7 @@ class Facts(BaseModel):
     horizon_days: Annotated[int, Field(gt=0)]
     catalogue_version: str
     feeds: dict[str, AwareDatetime | None]
+    jumped: tuple[str, ...] = Field(default=(), strict=False)
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Snapshots:
         data_through: datetime,
         horizon_days: int,
         feeds: Mapping[str, datetime | None],
+        jumped: Sequence[str] = (),
         past: pd.DataFrame | None = None,
         looked_back_on: Sequence[str] = (),
     ) -> Path:
@@ -100,6 +102,7 @@ class Snapshots:
             horizon_days=horizon_days,
             catalogue_version=self.catalogue.version,
             feeds=dict(sorted(feeds.items())),
+            jumped=tuple(jumped),
         )
         schema = self._schema().with_metadata({FACTS: facts.model_dump_json().encode()})
         table = pa.table([_column(frame, field) for field in schema], schema=schema)

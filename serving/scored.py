@@ -78,7 +78,10 @@ def score_published(snapshots: Snapshots, champion: Champion, as_of: datetime) -
 
 
 def _assessed(published: Published, champion: Champion, catalogue: Catalogue) -> Assessment:
-    return assess(published.frame, champion, past=published.past, feeds=published.facts.feeds, catalogue=catalogue)
+    facts = published.facts
+    return assess(
+        published.frame, champion, past=published.past, feeds=facts.feeds, jumped=facts.jumped, catalogue=catalogue
+    )
 
 
 def _earlier(snapshots: Snapshots, champion: Champion, as_of: datetime) -> Assessment | None:

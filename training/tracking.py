@@ -164,6 +164,8 @@ def connect(home: Home) -> Any:
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_DISABLE_ENV_CREATION", "true")
+    # Standard output belongs to our own answer.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     with _quietly():
         import mlflow
         import mlflow.pyfunc

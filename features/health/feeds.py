@@ -62,6 +62,12 @@ class Feeds:
         """Every feed's troubles."""
         return [line for feed in self.tables.values() for line in feed.troubles()]
 
+    @property
+    def jumped(self) -> tuple[str, ...]:
+        """The columns whose unit seems to have changed, as ``table.column``."""
+        jumps = [jump for feed in self.tables.values() for jump in feed.jumps]
+        return tuple(dict.fromkeys(f"{jump.table}.{jump.column}" for jump in jumps if jump.column is not None))
+
     def notes(self) -> list[str]:
         """Every feed's notes."""
         return [line for feed in self.tables.values() for line in feed.notes()]

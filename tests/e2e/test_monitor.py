@@ -64,6 +64,11 @@ def test_a_unit_that_jumped_is_named_and_nothing_should_be_trained_on_it(
     assert any("minutes" in line for line in told["feeds"])
     assert any(name.startswith("usage.minutes") for watched in told["targets"].values() for name in watched["feature_psi"])
     assert told["retrain"] is False
+    # Predictions made of it are marked.
+    scored = renewcast("score", signals, "--as-of", "2026-09-30", "--out", tmp_path / "rows.csv", home=home)
+    assert "the unit of usage.minutes seems to have changed" in " ".join(scored.stdout.split())
+    facts = json.loads(pq.read_schema(next((home / "snapshots").glob("2026-09-30*.parquet"))).metadata[b"renewcast"])
+    assert facts["jumped"] == ["usage.minutes"]
 
 
 def test_without_a_champion_there_is_nothing_to_look_at(world: Any, tmp_path: Path, renewcast: Any) -> None:

@@ -104,9 +104,10 @@ def test_what_was_ignored_or_unknown_is_named(portfolio: pd.DataFrame, both: Cha
     frame.loc[7, "contract.plan"] = "platinum"
     frame.loc[7, ["outcomes.nps_last", "usage.active_users_28d"]] = float("nan")
     feeds = {"support": datetime(2025, 12, 1, tzinfo=UTC)}
-    found = assess(frame, both, feeds=feeds, catalogue=catalogue)
+    found = assess(frame, both, feeds=feeds, jumped=["usage.minutes"], catalogue=catalogue)
     assert _answer(found)["warnings"] == [
         {"code": "support_feed_stale", "days": 35},
+        {"code": "unit_jumped", "column": "usage.minutes"},
         {"code": "features_missing", "features": ["contract.tenure_days"]},
         {"code": "unknown_category", "feature": "contract.plan"},
         {"code": "health_insufficient_data", "coverage": 0.2},
