@@ -31,6 +31,7 @@ def test_what_is_read_is_what_was_written(publish: Any, frame: pd.DataFrame, tmp
         "horizon_days": 90,
         "catalogue_version": CATALOGUE.version,
         "feeds": {"support": None, "usage": JULY},
+        "jumped": (),
     }
     before = path.read_bytes()
     publish(home, frame, JULY)
