@@ -15,7 +15,7 @@ import pytest
 
 SCORED_AT = "2026-09-30"
 OWN_FEATURES = Path(__file__).resolve().parents[2] / "notebooks" / "examples" / "own-features.toml"
-QUICK = "every_days = 14\ntrials = 2\nresamples = 100\nrefits = 2\n"
+QUICK = "every_days = 14\ntrials = 1\nresamples = 100\nrefits = 2\n"
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
