@@ -16,12 +16,14 @@ from matplotlib.figure import Figure
 from features.feature import Feature
 from models.scorer import Scorer
 from models.targets import Target
-from training.contenders import BASE_RATE, BLEND
+from training.contenders import BASE_RATE, BLEND, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
 from training.metrics import BINS, Predictions
 from training.steps import Floats
 from training.tested import JudgedRows, Worked
 
 OURS, OTHERS = "#1f5fbf", ("#9a9a9a", "#c98a2b", "#5b9e6f", "#9b6bb0", "#b3564b", "#6aa5b8")
+BESIDE = (HEALTH_SCORE, LOGISTIC_REGRESSION, LIGHTGBM)
+"""The rivals whose curves are drawn; with all of them no curve could be followed."""
 SHOWN = 15
 #: Accounts of the latest snapshot that are explained for the pictures.
 EXPLAINED = 500
@@ -157,7 +159,7 @@ def _blank(title: str, width: float = 7.0, height: float = 4.0) -> tuple[Figure,
 
 
 def _colours(tested: JudgedRows) -> list[tuple[str, str]]:
-    others = [name for name in tested.p if name not in (BLEND, BASE_RATE)]
+    others = [name for name in BESIDE if name in tested.p]
     return [*((name, OTHERS[i % len(OTHERS)]) for i, name in enumerate(others)), (BLEND, OURS)]
 
 

@@ -254,6 +254,6 @@ def _register(
             )
             run.figures({f"pictures/{target}-{name}": figure for name, figure in drawn.items()})
     progress(0.98, "promoting")
-    promote(home, promoted, config.rubric, "training", f"passed every gate in run {run.run_id}")
+    promote(home, promoted, config.rubric, "training", f"passed every gate in run {run.run_id[:8]}")
     progress(1.0, "trained")
     return report
