@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from features.clock import show
 from models.champion import Change
 from training.runs import Trained
 
@@ -16,30 +15,37 @@ def print_runs(found: Sequence[Trained], changes: Sequence[Change], console: Con
     """Print both, newest first."""
     if not found:
         console.print("No training has been completed yet.")
-    table = Table(
-        "trained", "run", "data through", "target", "version", "AUC", "Brier skill", "slope", "gates", box=None
-    )
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for heading in ("run", "trained", "data through", "target"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("version", "AUC", "skill", "slope"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("gates", no_wrap=True)
     for run in found:
         for target, outcome in run.outcomes.items():
             figures = [f"{v:.3f}" if (v := outcome.figures.get(n)) is not None else "" for n in _SHOWN]
-            gates = ", ".join(g.replace("_", " ") for g in outcome.failed) or "all passed"
-            version = f"{outcome.version} [bold](champion)[/bold]" if outcome.champion else outcome.version
-            table.add_row(
-                f"{run.began:%Y-%m-%d %H:%M}", run.run_id[:8], run.data_through, target, version, *figures, gates
-            )
+            gates = f"{len(outcome.failed)} failed" if outcome.failed else "all passed"
+            version = f"[bold]{outcome.version} *[/bold]" if outcome.champion else outcome.version
+            day = f"{run.began:%Y-%m-%d}"
+            table.add_row(run.run_id[:8], day, run.data_through[:10], target, version, *figures, gates)
     if found:
         console.print(table)
+        console.print("* champion")
+    for run in found:
+        for target, outcome in run.outcomes.items():
+            if outcome.failed:
+                names = ", ".join(name.replace("_", " ") for name in outcome.failed)
+                console.print(f"{target} {outcome.version} was held back by: {names}")
     if changes:
-        told = Table("when", "target", "version", "what", "who", "why", box=None, title="changes of champion")
+        told = Table(box=None, padding=(0, 1, 0, 0), title="changes of champion", title_justify="left")
+        for heading in ("when", "target", "version", "what"):
+            told.add_column(heading, no_wrap=True)
+        told.add_column("who")
+        told.add_column("why")
         for change in reversed(changes):
-            told.add_row(
-                show(change.at),
-                change.target,
-                change.champion.version,
-                change.what.replace("_", " "),
-                change.who,
-                change.why,
-            )
+            what = change.what.replace("_", " ")
+            day = f"{change.at:%Y-%m-%d %H:%M}"
+            told.add_row(day, change.target, change.champion.version, what, change.who, change.why)
         console.print(told)
 
 
