@@ -40,8 +40,8 @@ Calibrator = dict[str, Any]
 
 RESAMPLES = 200
 # What the signals leave unknown of one account: the standard deviation, in log-odds, of its true probability around
-# the model's. Outcomes cannot tell it, for each happens once; it is taken from simulated portfolios, where the truth is
-# known (bench/oracle.py), and so are the figures of how often the interval holds it.
+# the model's. Outcomes cannot tell it, for each happens once. A judgement, held against the truth of one simulated
+# portfolio (bench/oracle.py, bench/RESULTS.md).
 SPREAD: dict[Target, float] = {"churn": 0.9, "expansion": 0.8}
 # The earlier part of the slice, on which the kinds are fitted to be compared on the rest.
 EARLIER_SHARE = 0.6
