@@ -55,6 +55,9 @@ AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="What was kno
 Engine = Annotated[
     str, typer.Option(metavar="ENGINE", help="duckdb; for folders also spark, on this machine, or spark://HOST:PORT.")
 ]
+DataThrough = Annotated[
+    str | None, typer.Option(metavar="DATE", help="Nothing at or after this instant is read (default: everything).")
+]
 RubricName = Annotated[
     str | None,
     typer.Option("--rubric", metavar="NAME", help="A rubric by name, or a .toml file (default: the champion's)."),
@@ -131,9 +134,7 @@ def check(signals: Signals, engine: Engine = "duckdb", as_json: AsJson = False) 
 @app.command()
 def leakcheck(
     signals: Signals,
-    data_through: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Nothing at or after this instant is read (default: everything).")
-    ] = None,
+    data_through: DataThrough = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
@@ -218,9 +219,7 @@ def list_features(
 @app.command()
 def train(
     signals: Signals,
-    data_through: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Nothing at or after this instant is read (default: everything).")
-    ] = None,
+    data_through: DataThrough = None,
     horizon: Annotated[int | None, typer.Option(help="Days ahead to predict (default: 90).")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings of the experiment, as TOML.")] = None,
     engine: Engine = "duckdb",
@@ -295,9 +294,7 @@ def rollback(target: TargetName, why: Why, who: Who = None) -> None:
 @app.command()
 def monitor(
     signals: Signals,
-    data_through: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Nothing at or after this instant is read (default: everything).")
-    ] = None,
+    data_through: DataThrough = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:

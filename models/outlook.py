@@ -134,7 +134,7 @@ def risk_points(frame: pd.DataFrame, bundle: Bundle) -> Floats:
     ------
     BadRequest : a column cannot be read as what the model needs.
     """
-    p, _, _ = bundle.scorer.calibrate(bundle.scorer.raw(_encoded(frame, bundle).matrix))
+    p = bundle.scorer.probability(bundle.scorer.raw(_encoded(frame, bundle).matrix))
     return whole_points(risk_score(np.where(_old_enough(frame), p, np.nan), bundle.manifest.base_rate))
 
 

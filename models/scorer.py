@@ -90,7 +90,7 @@ class Scorer:
         self._start = _Start.of(schema, "start", columns, self.categories)
         self._involuntary = _Start.of(schema, "involuntary", columns, self.categories)
         self._share = _share_of(schema)
-        self._calibrators = _calibrators_of(calibrator)
+        self._calibrator, self._calibrators = _calibrators_of(calibrator)
         self._spread = _spread_of(calibrator)
         if tuple(booster.feature_name()) != columns:
             where = _difference(booster, columns)
@@ -220,10 +220,16 @@ class Scorer:
         chunks = [self._calibrated(z[start : start + MANY_ROWS]) for start in range(0, max(len(z), 1), MANY_ROWS)]
         return Calibrated(*(np.concatenate(part) for part in zip(*chunks, strict=True)))
 
+    def probability(self, raw: Floats) -> Floats:
+        """The probability alone of log-odds (n,): that of `calibrate`, without the work for its interval."""
+        z = np.ascontiguousarray(raw, dtype=np.float64)
+        p: Floats = np.clip(self._calibrator(z)[0], SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
+        return p
+
     def by_horizon(self, matrix: Floats) -> dict[int, Floats]:
         """The probability within each horizon that the model knows, (n,) by its days, shortest first; empty where it
         knows only one."""
-        return {days: self.calibrate(self.raw(matrix, days)).probability for days in self.horizons}
+        return {days: self.probability(self.raw(matrix, days)) for days in self.horizons}
 
     def involuntary(self, matrix: Floats) -> Floats:
         """The share of a churn that would be involuntary, by nonpayment, (n,) from 0 to 1; NaN where the model does not
@@ -456,14 +462,22 @@ def _spread_of(stored: Mapping[str, Any]) -> float:
     return float(spread)
 
 
-def _calibrators_of(stored: Mapping[str, Any]) -> Callable[[Floats], Floats]:
-    """The calibrator and its resamples as one function: log-odds (n,) to probabilities (1 + resamples, n)."""
+_Calibrators = Callable[[Floats], Floats]
+"""Log-odds (n,) to the probabilities of k calibrators, (k, n)."""
+
+
+def _calibrators_of(stored: Mapping[str, Any]) -> tuple[_Calibrators, _Calibrators]:
+    """The calibrator alone, and together with its resamples, where it comes first."""
     kind, resamples = stored.get("kind"), stored.get("resamples")
     if kind not in PARAMETERS:
         raise ScorerError(f"calibrator.json: its kind is none of {', '.join(PARAMETERS)}")
     if not isinstance(resamples, list) or len(resamples) < MINIMUM_RESAMPLES:
         raise ScorerError(f"calibrator.json: an interval needs at least {MINIMUM_RESAMPLES} resamples")
     every = [_parameters(kind, given, where) for where, given in _named(stored.get("parameters"), resamples)]
+    return _made(kind, every[:1]), _made(kind, every)
+
+
+def _made(kind: str, every: Sequence[Mapping[str, Floats]]) -> _Calibrators:
     if kind == "isotonic":
         return _isotonic([(given["x"], given["y"]) for given in every])
     columns = [np.array([given[name] for given in every])[:, None] for name in PARAMETERS[kind]]

@@ -12,10 +12,9 @@ from models.bundle import Bundle
 from training.bootstrap import AccountBootstrap, interval
 from training.config import TrainConfig
 from training.logistic import log_loss
+from training.metrics import log_odds
 from training.steps import Floats
 from training.sufficiency import MINIMUM_OUTCOMES
-
-_EDGE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,7 @@ def against_champion(
         return Against(told.version, None, "the champion has seen the outcomes of the test")
     rows = np.flatnonzero(open_then)
     theirs = champion.scorer.predict(frame.iloc[rows]).probability
-    losses = [log_loss(_log_odds(of), y[rows]) for of in (p[rows], theirs)]
+    losses = [log_loss(log_odds(of), y[rows]) for of in (p[rows], theirs)]
     apart = losses[0] - losses[1]
     means = AccountBootstrap(accounts[rows], config.resamples, config.seed).means(apart)
     return Against(told.version, (float(apart.mean()), *interval(means)))
-
-
-def _log_odds(p: Floats) -> Floats:
-    kept = np.clip(p, _EDGE, 1 - _EDGE)
-    return np.asarray(np.log(kept) - np.log1p(-kept), dtype=np.float64)

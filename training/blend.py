@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from training.boosted import Boosted
+from training.bootstrap import clearly_better
 from training.design import Design
 from training.linear import Linear
 from training.logistic import log_loss
@@ -23,7 +24,6 @@ from training.steps import Floats
 # The trees' shares to choose from; the even one is taken unless another is clearly better.
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 EVEN = 0.5
-CLEARLY_BETTER = 2.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,4 @@ def blended(linear: Linear, trees: Boosted, design: Design) -> Blend:
     losses = {share: log_loss((1.0 - share) * straight + share * bent, y) for share in SHARES}
     best = min(SHARES, key=lambda share: (losses[share].sum(), abs(share - EVEN)))
     gain = losses[EVEN] - losses[best]
-    per_account = np.bincount(np.unique(accounts.astype(str), return_inverse=True)[1], gain)
-    clear = gain.sum() > CLEARLY_BETTER * np.sqrt((per_account**2).sum())
-    return Blend(linear, trees, best if clear else EVEN)
+    return Blend(linear, trees, best if clearly_better(gain, accounts) else EVEN)

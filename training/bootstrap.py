@@ -17,6 +17,14 @@ from training.steps import Floats, Ints
 # A table of weights for one pass: about 2 million numbers, 16 MB.
 _PASS = 2_000_000
 LEVEL = 0.95
+# A more flexible choice must beat the plain one by this many standard errors out of time.
+CLEARLY_BETTER = 2.0
+
+
+def clearly_better(gain: Floats, accounts: npt.NDArray[np.object_]) -> bool:
+    """Whether row gains (n,) add up to more than `CLEARLY_BETTER` standard errors over accounts."""
+    per_account = np.bincount(np.unique(accounts.astype(str), return_inverse=True)[1], gain)
+    return bool(gain.sum() > CLEARLY_BETTER * np.sqrt((per_account**2).sum()))
 
 
 class AccountBootstrap:

@@ -31,7 +31,7 @@ from sklearn.isotonic import IsotonicRegression
 from features.errors import InsufficientData
 from models.targets import Target
 from training import logistic
-from training.bootstrap import AccountBootstrap
+from training.bootstrap import AccountBootstrap, clearly_better
 from training.steps import Floats
 
 Kind = Literal["sigmoid", "beta", "isotonic"]
@@ -45,8 +45,6 @@ RESAMPLES = 200
 SPREAD: dict[Target, float] = {"churn": 0.9, "expansion": 0.8}
 # The earlier part of the slice, on which the kinds are fitted to be compared on the rest.
 EARLIER_SHARE = 0.6
-# A more flexible kind must beat the sigmoid by this many standard errors (over accounts) out of time.
-CLEARLY_BETTER = 2.0
 HALFWAY = 0.5
 # The weight of the prior (slope 1, "the model is right as it is"), in rows: nothing beside real data, but it keeps
 # the slope finite in a resample whose few positives all rank on top.
@@ -153,9 +151,7 @@ def _choose(raw: Floats, y: Floats, accounts: npt.NDArray[np.object_], as_of: pd
     best: Kind = "sigmoid"
     for kind in get_args(Kind):
         gain = losses["sigmoid"] - losses[kind]
-        per_account = np.bincount(np.unique(accounts[later].astype(str), return_inverse=True)[1], gain)
-        clear = gain.sum() > CLEARLY_BETTER * np.sqrt((per_account**2).sum())
-        if clear and losses[kind].sum() < losses[best].sum():
+        if clearly_better(gain, accounts[later]) and losses[kind].sum() < losses[best].sum():
             best = kind
     return best
 

@@ -106,7 +106,6 @@ class Candidate:
     ) -> Bundle:
         """Write the bundle that ships."""
         numbers = [name for name, feature in prepared.catalogue.items() if feature.kind == "number"]
-        latest = prepared.frame[prepared.frame["as_of"] == prepared.frame["as_of"].max()]
         encoding = self.shipped.encoding
         parts = BundleParts(
             target=self.target,
@@ -124,7 +123,7 @@ class Candidate:
             schema=schema_of(
                 encoding.features,
                 encoding.levels,
-                Peers.of(latest, numbers),
+                Peers.of(prepared.latest, numbers),
                 prepared.catalogue,
                 self.shipped.plain() | ({"involuntary": self.involuntary.plain()} if self.involuntary else {}),
             ),
@@ -193,11 +192,12 @@ def fit_candidate(
         LIGHTGBM_FROM_HEALTH: judged(lambda s: from_health.raw(s.frame) + prior.raw(s.health[HEALTH_SCORE])),
         BLEND: judged(lambda s: model.raw(s.frame)),
     }
+    arr = test.frame[ARR_FEATURE].fillna(0.0).to_numpy(dtype=np.float64)
     judgement = judge(
         test.y,
         candidates,
         test.accounts,
-        test.frame[ARR_FEATURE].fillna(0.0),
+        arr,
         rate,
         BLEND,
         config.resamples,
@@ -208,7 +208,7 @@ def fit_candidate(
         test.frame["as_of"],
         segment_of(test.frame[ARR_FEATURE]),
         test.y,
-        test.frame[ARR_FEATURE].fillna(0.0).to_numpy(dtype=np.float64),
+        arr,
         candidates,
     )
     by_horizon = _by_horizon(rows, parts, model, calibration, expected, config.seed)
@@ -226,12 +226,11 @@ def fit_candidate(
     )
     raw = shipped.raw(latest.frame)
     calibrator = calibrate(raw, latest.y, *latest.keys, seed=config.seed) | {"spread": SPREAD[target]}
-    newest = prepared.frame[prepared.frame["as_of"] == prepared.frame["as_of"].max()]
 
     def refitting(share: float) -> None:
         tell(0.9 + 0.1 * share, f"{target}: are the reasons stable?")
 
-    alike = stability(shipped, everything, newest, catalogue, target, config.refits, config.seed, refitting)
+    alike = stability(shipped, everything, prepared.latest, catalogue, target, config.refits, config.seed, refitting)
     kind = prepared.labels["churn_kind"].to_numpy(dtype=object)[everything.place]
     involuntary = fit_involuntary(everything, kind, catalogue) if target == "churn" else None
     tell(1.0, f"{target}: done")

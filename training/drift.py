@@ -15,7 +15,6 @@ import pandas as pd
 from training.steps import Floats
 
 BINS = 10
-MOVED = 0.1
 ANOTHER = 0.25
 # Half a row in an empty bin keeps the logarithm finite; with few rows that is what chance would do as well.
 _HALF = 0.5

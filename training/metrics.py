@@ -42,7 +42,7 @@ class Predictions:
     @cached_property
     def log_odds(self) -> Floats:
         """Of the probabilities."""
-        return np.asarray(scipy.special.logit(self.p), dtype=np.float64)
+        return log_odds(self.p)
 
     @cached_property
     def ranking(self) -> tuple[Ints, Ints]:
@@ -62,6 +62,11 @@ class Predictions:
         order, starts = self.ranking
         sorted_weights = weights[:, order]
         return [np.add.reduceat(sorted_weights * value[order], starts, axis=1) for value in values]
+
+
+def log_odds(p: Floats) -> Floats:
+    """Of probabilities, kept within 1e-6 of 0 and 1."""
+    return np.asarray(scipy.special.logit(np.clip(p, SMALLEST, 1 - SMALLEST)), dtype=np.float64)
 
 
 def base_rate(data: Predictions, weights: Floats) -> Floats:

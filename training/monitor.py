@@ -29,13 +29,14 @@ from models.champion import load_champion
 from models.home import Home
 from models.targets import TARGETS, Target
 from training import metrics
-from training.bootstrap import AccountBootstrap, interval
+from training.bootstrap import AccountBootstrap
 from training.candidate import OUTCOMES
 from training.drift import ANOTHER, by_chance, psi
 from training.judge import plain
 from training.labels import label
 from training.metrics import Predictions
 from training.steps import Floats
+from training.tested import UNKNOWN, figure, ratio
 
 EVERY_DAYS = 28
 #: Dates before training that stand for the portfolio trained on, and newest dates that stand for the present.
@@ -219,22 +220,12 @@ def _watched(signals: Signals, bundle: Bundle, catalogue: Catalogue) -> Watched:
 def _matured(days: int, p: Floats, y: Floats, accounts: Any) -> Matured:
     data = Predictions(y, p, np.zeros(len(y)))
     bootstrap = AccountBootstrap(accounts, RESAMPLES)
-    once = np.ones((1, len(y)))
-
-    def figure(of: Any) -> tuple[float, float, float]:
-        return (float(of(data, once)[0]), *interval(bootstrap.values(lambda weights: of(data, weights))))
-
-    def ratio(of: Predictions, weights: Floats) -> Floats:
-        return np.asarray((weights @ of.y) / (weights @ of.p), dtype=np.float64)
-
     happened = len(set(accounts[y == 1]))
-    nothing = (float("nan"),) * 3
     enough = happened >= LEAST_OUTCOMES and len(set(accounts[y == 0])) >= LEAST_OUTCOMES
-    auc, brier, slope = (
-        figure(of) if enough else nothing for of in (metrics.roc_auc, metrics.brier, metrics.calibration_slope)
-    )
-    rows, people = len(y), bootstrap.accounts
-    return Matured(days, rows, people, happened, float(p.mean()), float(y.mean()), figure(ratio), auc, brier, slope)
+    others = (metrics.roc_auc, metrics.brier, metrics.calibration_slope)
+    auc, brier, slope = (figure(of, data, bootstrap) if enough else UNKNOWN for of in others)
+    level, people = figure(ratio, data, bootstrap), bootstrap.accounts
+    return Matured(days, len(y), people, happened, float(p.mean()), float(y.mean()), level, auc, brier, slope)
 
 
 def _reasons(watched: Watched, limit: float) -> list[str]:

@@ -43,6 +43,12 @@ class Prepared:
     catalogue: Catalogue
     beside: Mapping[int, pd.DataFrame] = field(default_factory=dict)
 
+    @property
+    def latest(self) -> pd.DataFrame:
+        """The newest of the snapshots."""
+        newest: pd.DataFrame = self.frame[self.frame["as_of"] == self.frame["as_of"].max()]
+        return newest
+
 
 def prepare(
     address: str | Path,

@@ -3,7 +3,7 @@ after so many accounts a week."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ RESAMPLES = 300
 LEAST = 10
 Figure = tuple[float, float, float]
 """A value and its 95% interval, accounts resampled; NaN where it is not defined."""
+UNKNOWN: Figure = (float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,7 @@ def part(name: str, y: Floats, p: Floats, accounts: Objects, seed: int = 0) -> P
     happened, others = len(set(accounts[y == 1])), len(set(accounts[y == 0]))
     enough = min(happened, others) >= LEAST
 
-    def figure(of: Any) -> Figure:
-        if not enough:
-            return (float("nan"),) * 3
-        once = np.ones((1, len(y)))
-        return (float(of(data, once)[0]), *interval(bootstrap.values(lambda weights: of(data, weights))))
-
+    figures = (figure(of, data, bootstrap) if enough else UNKNOWN for of in (ratio, metrics.roc_auc, metrics.brier))
     return Part(
         name,
         len(y),
@@ -115,9 +111,7 @@ def part(name: str, y: Floats, p: Floats, accounts: Objects, seed: int = 0) -> P
         happened,
         float(y.mean()) if len(y) else float("nan"),
         float(p.mean()) if len(p) else float("nan"),
-        figure(_ratio),
-        figure(metrics.roc_auc),
-        figure(metrics.brier),
+        *figures,
     )
 
 
@@ -172,12 +166,19 @@ def _picked(p: Floats, rows: Any, capacity: int) -> Floats:
 def _share(bootstrap: AccountBootstrap, part: Floats, whole: Floats) -> Figure:
     sums = [np.bincount(bootstrap.codes, values, bootstrap.accounts) for values in (part, whole)]
     if not sums[1].sum():
-        return (float("nan"),) * 3
+        return UNKNOWN
     resampled = [bootstrap.counts @ values for values in sums]
     known: Bools = resampled[1] > 0
     shares = np.where(known, resampled[0] / np.where(known, resampled[1], 1.0), np.nan)
     return (float(sums[0].sum() / sums[1].sum()), *interval(shares))
 
 
-def _ratio(data: Predictions, weights: Floats) -> Floats:
+def figure(of: Callable[[Predictions, Floats], Floats], data: Predictions, bootstrap: AccountBootstrap) -> Figure:
+    """A metric's value and its interval."""
+    once = np.ones((1, len(data.y)))
+    return (float(of(data, once)[0]), *interval(bootstrap.values(lambda weights: of(data, weights))))
+
+
+def ratio(data: Predictions, weights: Floats) -> Floats:
+    """How many times as often it happened as was predicted; 1 is right."""
     return np.asarray((weights @ data.y) / (weights @ data.p), dtype=np.float64)

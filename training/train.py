@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,15 @@ class TrainReport:
 
     def worked(self, target: Target) -> tuple[Worked, ...]:
         """What each candidate's ranking is worth to a team."""
-        settings = self.config
-        tested = self.candidates[target].tested
-        return worked(tested, settings.capacity, settings.save_rate, settings.cost_per_account, settings.seed)
+        return self._worked[target]
+
+    @cached_property
+    def _worked(self) -> dict[Target, tuple[Worked, ...]]:
+        given = self.config
+        return {
+            target: worked(candidate.tested, given.capacity, given.save_rate, given.cost_per_account, given.seed)
+            for target, candidate in self.candidates.items()
+        }
 
     def _target(self, target: Target) -> dict[str, Any]:
         told: dict[str, Any] = {"data": self.facts[target].as_dict(), "promoted": target in self.promoted}
@@ -247,10 +254,14 @@ def _register(
         )
         run.document("report.json", report.as_dict())
         progress(0.96, "drawing")
-        latest = prepared.frame[prepared.frame["as_of"] == prepared.frame["as_of"].max()]
         for target, bundle in bundles.items():
             drawn = pictures(
-                target, candidates[target].tested, report.worked(target), bundle.scorer, latest, prepared.catalogue
+                target,
+                candidates[target].tested,
+                report.worked(target),
+                bundle.scorer,
+                prepared.latest,
+                prepared.catalogue,
             )
             run.figures({f"pictures/{target}-{name}": figure for name, figure in drawn.items()})
     progress(0.98, "promoting")
