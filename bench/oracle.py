@@ -3,9 +3,9 @@
 For each seed: simulate, train on everything before a date, score at that date and two later ones, and hold the
 probabilities against the truth that came from simulating on. The Brier skill is the expected one, given the truth q: a
 forecast p loses (p - q)^2 + q (1 - q) on average, so no luck of the coin enters; "oracle" forecasts q itself. The
-baselines are trained on the same rows.
+rivals are fitted on the same rows, calibrated on the same slice by the same rule, and held against the same truth.
 
-    python bench/oracle.py [--accounts 1500] [--weeks 157] [--seeds 1]
+    python bench/oracle.py [--accounts 1500] [--weeks 157] [--seeds 0 1 2 3 4]
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,32 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from features.clock import Grid, parse_instant
+from features.errors import InsufficientData
 from features.signals import open_signals
 from features.snapshot import snapshot
 from models.bundle import load_bundle
 from models.home import Home
+from models.rubric import load_rubric
+from models.targets import Target
+from training.candidate import Candidate
 from training.config import TrainConfig
+from training.contenders import by_raw, expected_rate, health_raw
+from training.health_facts import rubrics_beside
+from training.prepare import Prepared, prepare
 from training.simulation import simulate
 from training.train import train
 
 THROUGH = "2026-04-01"
 """Twenty-six weeks before the end: nothing at or after it is read in training."""
+
+
+RIVALS = (
+    "logistic regression",
+    "trees",
+    "five-dimensions",
+    "product-relationship-outcomes",
+    "adoption-engagement-business-relationship",
+)
 
 
 def skill(p: np.ndarray, q: np.ndarray) -> float:
@@ -39,25 +56,62 @@ def skill(p: np.ndarray, q: np.ndarray) -> float:
     return float(1 - loss / constant)
 
 
+def at(signals: Path, dates: list[datetime]) -> pd.DataFrame:
+    """Snapshots of these dates, each of what was known by then."""
+    frames = []
+    for as_of in dates:
+        opened = open_signals(signals, as_of)
+        frames.append(snapshot(opened, Grid.single(as_of)))
+        opened.close()
+    return pd.concat(frames, ignore_index=True)
+
+
+def rivals(candidate: Candidate, prepared: Prepared, frame: pd.DataFrame, target: Target) -> dict[str, np.ndarray]:
+    """Probabilities of the snapshots by what the model has to beat: the parts of it alone, and each rubric."""
+    y = prepared.labels[target].to_numpy(dtype=np.float64)
+    rows = candidate.split.mask("test", prepared.frame["as_of"]) & np.isfinite(y)
+    slice_, known = prepared.frame[rows].reset_index(drop=True), y[rows]
+    accounts = slice_["account_id"].to_numpy(dtype=object)
+    shipped = candidate.shipped
+    expected = expected_rate(shipped.linear.raw(slice_), shipped.raw(slice_))
+    raws = {
+        "logistic regression": (shipped.linear.raw(slice_), shipped.linear.raw(frame)),
+        "trees": (shipped.trees.raw(slice_), shipped.trees.raw(frame)),
+    }
+    for name, rubric in rubrics_beside(load_rubric(TrainConfig().rubric, prepared.catalogue)).items():
+        raws[name] = tuple(health_raw(rubric.score(part).score, target) for part in (slice_, frame))
+    return {
+        name: by_raw(early, known, accounts, slice_["as_of"], late, expected) for name, (early, late) in raws.items()
+    }
+
+
 def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as place:
         signals, home = Path(place) / "signals", Home(Path(place) / "home")
         simulate(signals, accounts=accounts, weeks=weeks, seed=seed)
         truth = pq.read_table(Path(place) / "truth.parquet").to_pandas()
         truth["as_of"] = pd.to_datetime(truth["as_of"], utc=True)
+        through = parse_instant(THROUGH)
         start = time.perf_counter()
-        report = train(signals, home, TrainConfig(), parse_instant(THROUGH))
+        try:
+            report = train(signals, home, TrainConfig(), through)
+        except InsufficientData as error:
+            print(f"seed {seed}: {error}")
+            return []
         took = time.perf_counter() - start
-        frames = []
-        for as_of in sorted(d for d in truth["as_of"].unique() if d >= pd.Timestamp(THROUGH, tz="UTC")):
-            opened = open_signals(signals, as_of.to_pydatetime())
-            frames.append(snapshot(opened, Grid.single(as_of.to_pydatetime())))
-            opened.close()
-        frame = pd.concat(frames, ignore_index=True)
+        dates = sorted(d.to_pydatetime() for d in truth["as_of"].unique() if d >= pd.Timestamp(through))
+        frame = at(signals, dates)
+        prepared = prepare(signals, through, TrainConfig())
+        prepared.signals.close()
         rows = []
         for target, folder in report.folders.items():
             told = load_bundle(folder).scorer.predict(frame)
-            both = frame[["account_id", "as_of"]].assign(p=told.probability, low=told.low, high=told.high)
+            both = frame[["account_id", "as_of"]].assign(
+                p=told.probability,
+                low=told.low,
+                high=told.high,
+                **rivals(report.candidates[target], prepared, frame, target),
+            )
             both = both.merge(truth, on=["account_id", "as_of"])
             q, p = both[target].to_numpy(), both["p"].to_numpy()
             ours, best = skill(p, q), skill(q, q)
@@ -72,16 +126,7 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
                     "share": ours / best,
                     "rank correlation with truth": both["p"].corr(both[target], method="spearman"),
                     "truth inside the 80% interval": ((both["low"] <= q) & (q <= both["high"])).mean(),
-                    **{
-                        f"test skill, {name}": report.candidates[target].judgement[name]["brier_skill"].value
-                        for name in (
-                            "blend",
-                            "logistic_regression",
-                            "lightgbm",
-                            "lightgbm_from_health_score",
-                            "health_score",
-                        )
-                    },
+                    **{f"share, {name}": skill(both[name].to_numpy(), q) / best for name in RIVALS},
                     "promoted": target in report.promoted,
                     "training seconds": took,
                 }
@@ -93,12 +138,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accounts", type=int, default=1500)
     parser.add_argument("--weeks", type=int, default=157)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     given = parser.parse_args()
-    rows = [row for seed in range(given.seeds) for row in one(given.accounts, given.weeks, seed)]
+    rows = []
+    for seed in given.seeds:
+        rows += one(given.accounts, given.weeks, seed)
+        print(pd.DataFrame(rows[-2:]).round(4).T.to_string(header=False), flush=True)
     table = pd.DataFrame(rows)
-    print(table.round(4).to_string(index=False))
-    print(table.groupby("target")["share"].agg(["mean", "min", "max"]).round(3).to_string())
+    figures = [name for name in table if name not in ("seed", "target", "promoted", "accounts x dates")]
+    for target, part in table.groupby("target"):
+        print(target, part["promoted"].sum(), "of", len(part), "promoted")
+        print(part[figures].agg(["mean", "min", "max"]).T.round(3).to_string())
 
 
 if __name__ == "__main__":
