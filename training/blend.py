@@ -7,19 +7,22 @@ regressions). On every data set at hand it ranked at least as well as the better
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from training.boosted import Boosted
+from features.feature import Feature
+from models.targets import Target
+from training.boosted import TRIALS, Boosted, fit_boosted, refit_boosted
 from training.bootstrap import clearly_better
 from training.design import Design
-from training.linear import Linear
+from training.linear import Linear, fit_linear, refit_linear
 from training.logistic import log_loss
 from training.matrix import Encoding
-from training.steps import Floats
+from training.steps import Floats, Objects
 
 # The trees' shares to choose from; the even one is taken unless another is clearly better.
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -57,20 +60,76 @@ class Blend:
         return told
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows that both searches held out, k of them: later ones, of accounts that the fits had not seen.
+
+    Parameters
+    ----------
+    straight, bent : the log-odds of the linear model and of the trees, (k,).
+    y, accounts, as_of : of each row.
+    """
+
+    straight: Floats
+    bent: Floats
+    y: Floats
+    accounts: Objects
+    as_of: pd.Series[pd.Timestamp]
+
+    def raw(self, share: float) -> Floats:
+        """The log-odds of a blend, (k,)."""
+        return (1.0 - share) * self.straight + share * self.bent
+
+
+def held_out(linear: Linear, trees: Boosted, design: Design) -> HeldOut | None:
+    """What both have said of rows held out of ``design``, on which they were fitted; None where none could be."""
+    thin = design.thin()
+    held = [np.flatnonzero(fold.held) for fold in thin.folds()]
+    if not held:
+        return None
+    rows = np.concatenate(held)
+    straight, bent = np.concatenate(linear.held), np.concatenate(trees.held)
+    return HeldOut(straight, bent, thin.y[rows], thin.accounts[rows], thin.as_of.iloc[rows].reset_index(drop=True))
+
+
+def fit_blend(
+    design: Design,
+    features: Mapping[str, Feature],
+    target: Target,
+    trials: int = TRIALS,
+    seed: int = 0,
+    threads: int = 1,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> Blend:
+    """Fit both parts and choose their shares. Parameters are those of `training.boosted.fit_boosted`."""
+    linear = fit_linear(design, features, target)
+    return blended(linear, fit_boosted(design, features, target, trials, seed, threads, progress), design)
+
+
+def refit_blend(
+    judged: Blend, design: Design, features: Mapping[str, Feature], target: Target, seed: int | None = None
+) -> Blend:
+    """The same settings and share on other training rows; nothing is searched. ``seed`` is of the trees, that of
+    ``judged`` if None."""
+    trees = judged.trees if seed is None else replace(judged.trees, settings=judged.trees.settings | {"seed": seed})
+    return Blend(
+        refit_linear(judged.linear, design, features, target),
+        refit_boosted(trees, design, features, target),
+        judged.share,
+    )
+
+
 def blended(linear: Linear, trees: Boosted, design: Design) -> Blend:
-    """Choose the share on the rows that both searches held out: later ones, of accounts that the fits had not seen.
+    """Choose the share on the rows that both searches held out.
 
     Parameters
     ----------
     linear, trees : fitted on ``design``.
     """
-    thin = design.thin()
-    held = [fold.held for fold in thin.folds()]
-    if not held:
+    held = held_out(linear, trees, design)
+    if held is None:
         return Blend(linear, trees, EVEN)
-    y, accounts = (np.concatenate([of[rows] for rows in held]) for of in (thin.y, thin.accounts))
-    straight, bent = np.concatenate(linear.held), np.concatenate(trees.held)
-    losses = {share: log_loss((1.0 - share) * straight + share * bent, y) for share in SHARES}
+    losses = {share: log_loss(held.raw(share), held.y) for share in SHARES}
     best = min(SHARES, key=lambda share: (losses[share].sum(), abs(share - EVEN)))
     gain = losses[EVEN] - losses[best]
-    return Blend(linear, trees, best if clearly_better(gain, accounts) else EVEN)
+    return Blend(linear, trees, best if clearly_better(gain, held.accounts) else EVEN)

@@ -29,7 +29,6 @@ import scipy.special
 from sklearn.isotonic import IsotonicRegression
 
 from features.errors import InsufficientData
-from models.targets import Target
 from training import logistic
 from training.bootstrap import AccountBootstrap, clearly_better
 from training.steps import Floats
@@ -39,10 +38,6 @@ Calibrator = dict[str, Any]
 """``{"kind": ..., "parameters": {...}, "resamples": [{...}, ...]}``, parameters by name."""
 
 RESAMPLES = 200
-# What the signals leave unknown of one account: the standard deviation, in log-odds, of its true probability around
-# the model's. Outcomes cannot tell it, for each happens once. A judgement, held against the truth of one simulated
-# portfolio (bench/oracle.py, bench/RESULTS.md).
-SPREAD: dict[Target, float] = {"churn": 0.9, "expansion": 0.8}
 # The earlier part of the slice, on which the kinds are fitted to be compared on the rest.
 EARLIER_SHARE = 0.6
 HALFWAY = 0.5
@@ -113,19 +108,6 @@ def halfway(rate: float, other: float) -> float:
 def calibrated(calibrator: Mapping[str, Any], raw: Floats) -> Floats:
     """The calibrator's probabilities for log-odds, shape (n,). No interval: that is the scorer's."""
     return _apply(calibrator["kind"], calibrator["parameters"], raw)
-
-
-def later_loss(raw: Floats, y: Floats, as_of: pd.Series[pd.Timestamp]) -> float:
-    """How well raw log-odds do on the later dates of a slice once a sigmoid is fitted on its earlier ones: mean log
-    loss.
-
-    The lower the better. Meant for choosing between models on the calibration dates, which leaves the test untouched.
-    Parameters are those of `calibrate`. Where the slice cannot be divided, its own fit is judged.
-    """
-    earlier, later = _halves(as_of, y)
-    (parameters,) = _fit("sigmoid", raw[earlier], y[earlier], np.ones((1, int(earlier.sum()))))
-    p = np.clip(_apply("sigmoid", parameters, raw[later]), 1e-6, 1 - 1e-6)
-    return float(-np.log(np.where(y[later] == 1, p, 1 - p)).mean())
 
 
 def _halves(as_of: pd.Series[pd.Timestamp], y: Floats) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:

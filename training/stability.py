@@ -18,11 +18,9 @@ import pandas as pd
 from features.feature import Feature
 from models.scorer import Scorer
 from models.targets import Target
-from training.blend import Blend
-from training.boosted import refit_boosted
+from training.blend import Blend, refit_blend
 from training.bootstrap import AccountBootstrap
 from training.design import Design
-from training.linear import refit_linear
 from training.steps import Floats
 
 EXPLAINED = 300
@@ -40,6 +38,8 @@ class Stability:
     same_first : the share of accounts whose weightiest concept is the same.
     overlap : the share of the three weightiest concepts that both have.
     rank_correlation : of the predictions (Spearman).
+    spread : the standard deviation of an account's log-odds over refits, root of the mean square over accounts: what
+        the draw of accounts leaves unknown.
     """
 
     refits: int
@@ -47,6 +47,7 @@ class Stability:
     same_first: float
     overlap: float
     rank_correlation: float
+    spread: float
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -82,12 +83,7 @@ def stability(
         drawn = counts.counts[i][counts.codes]
         there = drawn > 0
         resampled = replace(thin, weight=thin.weight * drawn).only(there)
-        settings = model.trees.settings | {"seed": seed + i + 1}
-        again = Blend(
-            refit_linear(model.linear, resampled, features, target),
-            refit_boosted(replace(model.trees, settings=settings), resampled, features, target),
-            model.share,
-        )
+        again = refit_blend(model, resampled, features, target, seed + i + 1)
         found.append(_explained(again, rows, features))
         tell((i + 1) / refits)
     first, overlap, ranks = [], [], []
@@ -96,7 +92,9 @@ def stability(
         first.append((tops[0][:, 0] == tops[1][:, 0]).mean())
         overlap.append(np.mean([len(set(a) & set(b)) / TOP for a, b in zip(*tops, strict=True)]))
         ranks.append(pd.Series(raw).corr(pd.Series(also), method="spearman"))
-    return Stability(refits, len(rows), float(np.mean(first)), float(np.mean(overlap)), float(np.mean(ranks)))
+    drawn_from = np.stack([raw for _, raw in found]).var(axis=0, ddof=1)
+    alike = [float(np.mean(of)) for of in (first, overlap, ranks)]
+    return Stability(refits, len(rows), alike[0], alike[1], alike[2], float(np.sqrt(drawn_from.mean())))
 
 
 def _explained(model: Blend, rows: pd.DataFrame, features: Mapping[str, Feature]) -> tuple[Floats, Floats]:

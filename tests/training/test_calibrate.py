@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from features.errors import InsufficientData
 from models.scorer import Scorer
 from training import logistic
-from training.calibrate import Kind, _fit, calibrate, calibrated, halfway, later_loss
+from training.calibrate import Kind, _fit, calibrate, calibrated, halfway
 from training.steps import Floats
 
 ROWS = 8_000
@@ -145,13 +145,3 @@ def test_the_scorer_reads_it_alike(shape: Callable[[Floats], Floats]) -> None:
     assert (answer.low <= answer.probability).all()
     assert (answer.probability <= answer.high).all()
     assert (answer.high - answer.low).mean() > 0
-
-
-def test_the_later_loss_prefers_the_model_that_knows_more() -> None:
-    """Whatever its scale or level, for a sigmoid is fitted to it first."""
-    raw, y, keys = sample()
-    blurred = raw + np.random.default_rng(0).normal(0, 1.5, len(raw))
-    knows, scaled, knows_less = (later_loss(z, y, keys["as_of"]) for z in (raw, 3 * raw + 5, blurred))
-    assert knows == pytest.approx(scaled, abs=1e-3)
-    assert knows < knows_less
-    assert np.isfinite(later_loss(raw, y, keys["as_of"].iloc[[0] * len(raw)].reset_index(drop=True)))

@@ -1,0 +1,26 @@
+"""How far one account's true probability may lie from the model's: the width of an interval beside the calibrator's.
+
+Two things add up, as variances in log-odds. What the draw of accounts leaves unknown is measured, by refits on
+resampled accounts (`training.stability`): with few accounts it is most. What the signals leave unknown of one account,
+whatever the number of others, no outcome can tell, for each happens once: that part is a constant, held against the
+true probabilities of simulated portfolios (bench/oracle.py, bench/RESULTS.md), and right for portfolios as noisy.
+"""
+
+from __future__ import annotations
+
+from models.targets import Target
+from training.stability import Stability
+
+UNSEEN: dict[Target, float] = {"churn": 0.8, "expansion": 0.7}
+"""Standard deviation, in log-odds, of the true probabilities of accounts that show the same signals."""
+
+
+def spread(target: Target, alike: Stability | None) -> float:
+    """The standard deviation, in log-odds, of an account's true probability around the model's.
+
+    Parameters
+    ----------
+    alike : how the refits differ; None where there were none, and the answer is `UNSEEN` alone.
+    """
+    drawn = alike.spread if alike else 0.0
+    return float((UNSEEN[target] ** 2 + drawn**2) ** 0.5)
