@@ -32,7 +32,6 @@ of their own, which this script makes from bench/peers/requirements-*.txt (pinne
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import os
@@ -53,9 +52,9 @@ from typing import Any
 import duckdb
 import pandas as pd
 from peers.child import peak_bytes
+from peers.environments import PEERS, python_of
 from peers.events import AS_OF, DUPLICATES, EVENTS, LATE
 
-PEERS = Path(__file__).resolve().parent / "peers"
 GIB = 2**30
 SIZES = (2_000_000, 20_000_000, 200_000_000)
 TURN_SECONDS = 0.1
@@ -123,23 +122,7 @@ class Bench:
     def python(self, environment: str) -> str | None:
         """The interpreter of an environment, made unless it is there; None if that fails."""
         if environment not in self.pythons:
-            pins = PEERS / f"requirements-{environment}.txt"
-            folder = self.place / f"environment-{environment}"
-            python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-            ready, mark = folder / ".ready", hashlib.sha256(pins.read_bytes()).hexdigest()
-            if not ready.exists() or ready.read_text(encoding="ascii") != mark:
-                say(f"installing {pins.name}")
-                install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"]
-                try:
-                    subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-                    subprocess.run([str(python), *install, str(pins)], check=True, capture_output=True, text=True)
-                except (subprocess.CalledProcessError, OSError) as error:
-                    why = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1:]
-                    say(f"{pins.name} cannot be installed here: {' '.join(why)}")
-                    self.pythons[environment] = ""
-                    return None
-                ready.write_text(mark, encoding="ascii")
-            self.pythons[environment] = str(python)
+            self.pythons[environment] = python_of(environment, self.place, say) or ""
         return self.pythons[environment] or None
 
     def run(self, script: str, environment: str = "", home: Path | None = None, **task: Any) -> dict[str, Any]:

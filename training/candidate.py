@@ -170,7 +170,7 @@ def fit_candidate(
         gates(found.judgement, enough, leaks, against),
         enough,
         shipped,
-        calibrate(raw, latest.y, *latest.keys, seed=config.seed) | {"spread": spread(target, alike)},
+        calibrate(raw, latest.y, *latest.keys, seed=config.seed) | {"spread": spread(alike)},
         halfway(expected_rate(raw), float(latest.y.mean())),
         len(set(design.accounts[design.main & (design.y == 1)])),
         found.tested,

@@ -8,14 +8,13 @@ true probabilities of simulated portfolios (bench/oracle.py, bench/RESULTS.md), 
 
 from __future__ import annotations
 
-from models.targets import Target
 from training.stability import Stability
 
-UNSEEN: dict[Target, float] = {"churn": 0.8, "expansion": 0.7}
+UNSEEN = 0.85
 """Standard deviation, in log-odds, of the true probabilities of accounts that show the same signals."""
 
 
-def spread(target: Target, alike: Stability | None) -> float:
+def spread(alike: Stability | None) -> float:
     """The standard deviation, in log-odds, of an account's true probability around the model's.
 
     Parameters
@@ -23,4 +22,4 @@ def spread(target: Target, alike: Stability | None) -> float:
     alike : how the refits differ; None where there were none, and the answer is `UNSEEN` alone.
     """
     drawn = alike.spread if alike else 0.0
-    return float((UNSEEN[target] ** 2 + drawn**2) ** 0.5)
+    return float((UNSEEN**2 + drawn**2) ** 0.5)

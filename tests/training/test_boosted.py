@@ -73,7 +73,7 @@ def test_trees_that_start_from_a_perfect_answer_add_little(
 ) -> None:
     design = rows(small_portfolio, small_catalogue)
     found = fit(small_portfolio, small_catalogue)
-    known = np.where(design.y == 1, 4.0, -4.0)
+    known = np.where(design.y == 1, 6.0, -6.0)
     added = from_start(found, design, known).raw(small_portfolio[0])
     assert added.std() < 0.3 * found.raw(small_portfolio[0]).std()
 

@@ -160,4 +160,5 @@ def test_reasons_are_compared_between_trainings(
     assert found.same_first > 0.6
     assert 1 / 3 <= found.overlap <= 1
     assert found.rank_correlation > 0.6
+    assert 0 < found.spread < 1
     assert stability(blend, design, latest, CATALOGUE, "churn", 1) is None

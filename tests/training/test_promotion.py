@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import random
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +76,40 @@ def test_an_interrupt_while_writing_leaves_the_old_champion(
         promotion.promote(home, {"churn": bundle}, "five-dimensions", "Ada", "it is better")
     assert home.champion_file.read_bytes() == before
     assert marked == []
+
+
+PROMOTES_FOR_EVER = """
+import itertools, sys
+from pathlib import Path
+from models.home import Home
+from training import promotion, tracking
+
+tracking.mark_champion = lambda home, versions: None
+home = Home(Path(sys.argv[1]))
+for n in itertools.count(2):
+    folder = home.bundle_folder("churn", str(n))
+    manifest = type("Manifest", (), {"version": str(n)})
+    bundle = type("Bundle", (), {"folder": folder, "manifest": manifest})
+    promotion.promote(home, {"churn": bundle}, "five-dimensions", "Ada", "x" * 2000)
+    print(n, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signal that cannot be caught")
+def test_killed_at_any_instant_there_is_a_whole_champion(tmp_path: Path) -> None:
+    """The last promotion that was told of, or the one under way; its history ends with it; the next one goes on."""
+    home, dice = _home(tmp_path), random.Random(4)
+    for _ in range(3):
+        command = [sys.executable, "-c", PROMOTES_FOR_EVER, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            told = [int(process.stdout.readline()) for _ in range(dice.randrange(2, 30))]
+            time.sleep(dice.uniform(0, 0.004))
+            process.send_signal(signal.SIGKILL)
+            told += [int(line) for line in process.stdout if line.endswith("\n")]
+        pointer = read_pointer(home)
+        assert pointer is not None
+        assert pointer.churn is not None
+        assert int(pointer.churn.version) - told[-1] in (0, 1)
+        assert pointer.history[-1].champion == pointer.churn
+        assert len(list(home.root.glob("*champion*"))) <= 2

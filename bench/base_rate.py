@@ -1,0 +1,94 @@
+"""Calibration before and after the base rate doubles.
+
+On simulated portfolios: trained through a date, scored at that date and two later ones, held against what happened.
+"After" gives the rows with the outcome so much weight that it is twice as frequent, everything else alike (a shift of
+the prior): what a recession would do, and no model could know. Intervals are 95%, accounts resampled.
+
+    python bench/base_rate.py [--accounts 600] [--weeks 157] [--seeds 0 1 2 3 4]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from oracle import THROUGH, at
+
+from features.clock import parse_instant
+from features.errors import InsufficientData
+from features.signals import open_signals
+from models.bundle import load_bundle
+from models.home import Home
+from training import metrics
+from training.bootstrap import AccountBootstrap
+from training.config import TrainConfig
+from training.labels import label
+from training.metrics import Predictions
+from training.simulation import simulate
+from training.steps import Floats
+from training.tested import figure, ratio
+from training.train import train
+
+FIGURES = {
+    "happened over expected": ratio,
+    "calibration error": metrics.calibration_error,
+    "slope": metrics.calibration_slope,
+    "AUC": metrics.roc_auc,
+}
+
+
+def tilted(of: Callable[[Predictions, Floats], Floats], tilt: Floats) -> Callable[[Predictions, Floats], Floats]:
+    """The metric on rows that weigh so much more."""
+    return lambda data, weights: of(data, weights * tilt)
+
+
+def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
+    through = parse_instant(THROUGH)
+    with tempfile.TemporaryDirectory() as place:
+        signals = Path(place) / "signals"
+        simulate(signals, accounts=accounts, weeks=weeks, seed=seed)
+        try:
+            report = train(signals, Home(Path(place) / "home"), TrainConfig(refits=0), through)
+        except InsufficientData as error:
+            print(f"seed {seed}: {error}")
+            return []
+        dates = pd.date_range(through, periods=3, freq="28D").to_pydatetime()
+        frame = at(signals, list(dates))
+        whole = open_signals(signals)
+        outcomes = label(whole, frame[["account_id", "as_of"]], 90, 30)
+        whole.close()
+        rows = []
+        for target, folder in report.folders.items():
+            y = outcomes[target].to_numpy(dtype=np.float64)
+            known = np.isfinite(y)
+            data = Predictions(
+                y[known], load_bundle(folder).scorer.predict(frame[known]).probability, np.zeros(known.sum())
+            )
+            bootstrap = AccountBootstrap(frame.loc[known, "account_id"].to_numpy(dtype=object), 500, seed)
+            rate = data.y.mean()
+            for when, weight in (("before", 1.0), ("after", 2 * (1 - rate) / (1 - 2 * rate))):
+                tilt = np.where(data.y == 1, weight, 1.0)
+                row: dict[str, object] = {"seed": seed, "target": target, "when": when}
+                row["rate"] = float(np.average(data.y, weights=tilt))
+                for name, of in FIGURES.items():
+                    row[name] = "{:.3f} ({:.3f}, {:.3f})".format(*figure(tilted(of, tilt), data, bootstrap))
+                rows.append(row)
+        return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--accounts", type=int, default=600)
+    parser.add_argument("--weeks", type=int, default=157)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    given = parser.parse_args()
+    for seed in given.seeds:
+        print(pd.DataFrame(one(given.accounts, given.weeks, seed)).round(3).to_string(index=False), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Mistakes that others have made with churn models, as cases that this one must not repeat.
+
+Those of the split itself (a purge passed over where it would leave few rows, test dates before training dates) are in
+test_split; labels of one class only in test_sufficiency.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+
+from features.feature import Feature
+from training.config import TrainConfig
+from training.contenders import BLEND, HEALTH_SCORE
+from training.contest import Contest, contest
+from training.prepare import Prepared
+from training.rows import Rows
+from training.split import Split, split
+
+HORIZON = 30
+CONFIG = TrainConfig(horizon_days=HORIZON, horizons=(), trials=2, resamples=50)
+Portfolio = tuple[pd.DataFrame, npt.NDArray[np.float64]]
+
+
+@pytest.fixture
+def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> Prepared:
+    frame, happened = small_portfolio
+    nothing: Any = None
+    labels = pd.DataFrame({"churn": happened})
+    return Prepared(nothing, nothing, frame, labels, 0, cast("Any", small_catalogue))
+
+
+@pytest.fixture
+def parts(prepared: Prepared) -> Split:
+    dates = [cast("datetime", d) for d in prepared.frame["as_of"].dt.to_pydatetime()]
+    return split(dates, HORIZON, 0, max(dates) + timedelta(days=HORIZON))
+
+
+def _held(prepared: Prepared, parts: Split) -> Contest:
+    health = {HEALTH_SCORE: 50 - 10 * prepared.frame["usage.falling"].to_numpy()}
+    return contest(Rows(prepared, "churn", health, HORIZON), parts, CONFIG, lambda _share, _what: None)
+
+
+def _changed(prepared: Prepared, rows: npt.NDArray[np.bool_]) -> Prepared:
+    """Every outcome turned round, and features of another world, in these rows."""
+    frame, labels = prepared.frame.copy(), prepared.labels.copy()
+    labels.loc[rows, "churn"] = 1 - labels.loc[rows, "churn"]
+    for name in ("usage.falling", "usage.bent", "usage.noise", "contract.arr"):
+        frame.loc[rows, name] = 1000 + 7 * frame.loc[rows, name]
+    return replace(prepared, frame=frame, labels=labels)
+
+
+def test_nothing_of_the_test_period_reaches_the_model(prepared: Prepared, parts: Split) -> None:
+    """Neither settings, nor shares, nor medians and spreads, nor slopes: whatever the test's rows say, the same model
+    goes into it."""
+    found = _held(prepared, parts).model
+    test = parts.mask("test", prepared.frame["as_of"])
+    other = _held(_changed(prepared, test), parts).model
+    assert test.any()
+    assert other.trees.text == found.trees.text
+    assert (other.linear.strength, other.share) == (found.linear.strength, found.share)
+    assert other.linear.plain() == found.linear.plain()
+
+
+def test_nothing_of_the_calibration_period_reaches_the_fit(prepared: Prepared, parts: Split) -> None:
+    found = _held(prepared, parts).model
+    other = _held(_changed(prepared, parts.mask("calibration", prepared.frame["as_of"])), parts).model
+    assert (other.trees.text, other.linear.plain()) == (found.trees.text, found.linear.plain())
+
+
+def test_training_rows_do_reach_it(prepared: Prepared, parts: Split) -> None:
+    """So that the tests above can fail."""
+    found = _held(prepared, parts).model
+    other = _held(_changed(prepared, parts.mask("train", prepared.frame["as_of"])), parts).model
+    assert other.trees.text != found.trees.text
+    assert other.linear.plain() != found.linear.plain()
+
+
+def test_a_model_is_judged_on_dates_after_all_that_it_has_learnt_from(prepared: Prepared, parts: Split) -> None:
+    found = _held(prepared, parts)
+    learnt = max(parts.calibration) + timedelta(days=HORIZON)
+    assert found.tested.as_of.min() >= learnt
+    assert learnt >= max(parts.train) + 2 * timedelta(days=HORIZON)
+    assert set(found.tested.p) >= {BLEND, HEALTH_SCORE}
