@@ -28,6 +28,7 @@ from features.errors import (
 )
 from models.rules.reading import RulesError
 from serving.accept import media_type
+from serving.errors import Forbidden, OtherBody, StillRunning, StoreDown, TooMany, Unauthorized, Unknown
 
 #: More faults than this are counted and not listed.
 FAULTS_SHOWN = 20
@@ -90,6 +91,13 @@ KINDS: Mapping[type[RenewcastError], Kind] = {
     RulesError: Kind(503, "no_sound_rules", "The rules cannot be used"),
     HomeError: Kind(503, "home_unavailable", "What was stored cannot be used"),
     NotReady: Kind(503, "not_ready", "The service is not ready"),
+    StoreDown: Kind(503, "store_unavailable", "The store cannot be reached"),
+    Unauthorized: Kind(401, "unauthorized", "The caller is not known"),
+    Forbidden: Kind(403, "forbidden", "The caller may not do this"),
+    Unknown: Kind(404, "unknown", "There is nothing of this id"),
+    StillRunning: Kind(409, "still_running", "A request of this Idempotency-Key is still running"),
+    OtherBody: Kind(422, "idempotency_key_reused", "The Idempotency-Key was used for another request"),
+    TooMany: Kind(429, "too_many_requests", "More requests than the caller may make"),
     Busy: Kind(503, "busy", "The service is busy"),
     TooSlow: Kind(503, "too_slow", "The request took too long"),
     RenewcastError: Kind(500, "failed", "The request failed"),
@@ -139,8 +147,11 @@ def renewcast_problem(request: Request, error: RenewcastError) -> Response:
     # Where the home lies on this machine is not the caller's business.
     detail = detail.replace(str(home.root), "RENEWCAST_HOME")
     faults = error.faults if isinstance(error, InvalidBody) else ()
-    wait = math.ceil(settings.retry_seconds) if kind.status == 503 else None
-    return problem(request.headers, kind, detail, faults, retry_after=wait)
+    wait = math.ceil(settings.retry_seconds) if kind.status in (409, 503) else None
+    if isinstance(error, TooMany):
+        wait = error.wait
+    more = {"WWW-Authenticate": "Bearer"} if kind.status == 401 else None
+    return problem(request.headers, kind, detail, faults, retry_after=wait, headers_out=more)
 
 
 def problem(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.errors import BadRequest
@@ -25,6 +25,11 @@ class ServiceSettings(BaseSettings):
     waiting : how many more may wait for a worker; beyond that the answer is 503 with Retry-After.
     snapshots_in_memory : how many snapshots of other dates than the latest are kept assessed.
     retry_seconds : how soon something broken is tried again, and what Retry-After says.
+    store : the address of the operational store; without one it is a SQLite file in the home.
+    open_locally : whether callers on this machine need no key (for all but what an admin's key is for).
+    requests_a_minute : how many requests one key may make, in each process.
+    webhooks_anywhere : whether webhooks may go to private addresses, and without TLS.
+    idempotency_hours : how long the answer to an Idempotency-Key is kept.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
@@ -36,6 +41,11 @@ class ServiceSettings(BaseSettings):
     waiting: Annotated[int, Field(ge=0, le=1000)] = 16
     snapshots_in_memory: Annotated[int, Field(ge=1, le=100)] = 3
     retry_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    store: SecretStr | None = None
+    open_locally: bool = False
+    requests_a_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 6000
+    webhooks_anywhere: bool = False
+    idempotency_hours: Annotated[float, Field(gt=0, le=24 * 90)] = 24.0
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ given. The same data and seed give the same boosters, on any number of threads.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,7 +19,9 @@ import pandas as pd
 
 from features.feature import Feature
 from models.targets import Target
+from training.bootstrap import clearly_better
 from training.design import Design
+from training.logistic import log_loss
 from training.matrix import Encoding, monotone
 from training.steps import Bools, Floats
 
@@ -119,9 +121,9 @@ def fit_boosted(
         "monotone_constraints": monotone(design.reading.columns, features, target),
     }
     search = _Search(design.thin(), fixed)
-    best = search.run(trials, seed, progress)
+    best, held = search.run(trials, seed, progress)
     settings = fixed | _settings(best.chosen, float(design.weight.mean())) | {"trees": best.trees}
-    return Boosted(design.reading, _grown(design, settings), settings, best.loss, search.held(best))
+    return Boosted(design.reading, _grown(design, settings), settings, best.loss, held)
 
 
 def from_start(judged: Boosted, design: Design, start: Floats) -> Boosted:
@@ -168,23 +170,38 @@ class _Search:
             data = _dataset(design, fold.fit, start)
             self.folds.append((data, _dataset(design, fold.held, start, data), fold.held))
 
-    def run(self, trials: int, seed: int, progress: Callable[[int, int, float], None] | None) -> _Found:
-        """The best settings."""
+    def run(
+        self, trials: int, seed: int, progress: Callable[[int, int, float], None] | None
+    ) -> tuple[_Found, tuple[Floats, ...]]:
+        """The best settings, and the log-odds of each fold's held-out rows under them. The best are the modest ones
+        unless others are clearly better: with few outcomes the lowest loss of a dozen is luck."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
         for known in (_MODEST, _RICH):
             study.enqueue_trial(known)
-        best = _Found(_MODEST, PATIENCE, math.inf)
+        best = modest = _Found(_MODEST, PATIENCE, math.inf)
         for i in range(trials if self.folds else 0):
             trial = study.ask()
             chosen = _suggested(trial)
             loss, trees = self.judge(_settings(chosen, self.weight))
             study.tell(trial, loss)
+            if i == 0:
+                modest = _Found(chosen, trees, loss)
             if loss < best.loss:
                 best = _Found(chosen, trees, loss)
             if progress:
                 progress(i + 1, trials, best.loss)
-        return best
+        held, plain = self.held(best), self.held(modest)
+        if best.chosen is not modest.chosen and not self._clearly(held, plain):
+            return modest, plain
+        return best, held
+
+    def _clearly(self, held: Sequence[Floats], plain: Sequence[Floats]) -> bool:
+        """Whether the first log-odds of the held-out rows are clearly better than the second."""
+        rows = [rows for _, _, rows in self.folds]
+        y, accounts = (np.concatenate([of[each] for each in rows]) for of in (self.design.y, self.design.accounts))
+        losses = [log_loss(np.concatenate(raw), y) for raw in (plain, held)]
+        return clearly_better(losses[0] - losses[1], accounts)
 
     def judge(self, settings: Mapping[str, Any]) -> tuple[float, int]:
         """The lowest pooled loss along the number of trees, and that number."""

@@ -1,0 +1,175 @@
+"""The door: who calls, whether they may, and how often. It stands before every resource but those that tell nothing.
+
+A key comes as ``Authorization: Bearer`` or ``X-API-Key``. On 127.0.0.1 none is needed if the operator says so
+(RENEWCAST_OPEN_LOCALLY), and then for everything but what an admin's key is for. Where the store cannot be reached,
+keys that it has vouched for within the last minutes are believed, so that signals in a body can still be scored.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Asgi
+
+from features.errors import RenewcastError
+from serving.errors import Forbidden, StoreDown, TooMany, Unauthorized
+from serving.keys import Key, digest, find_key
+from serving.keys import Scope as Grant
+from serving.problems import renewcast_problem
+from serving.rates import Rates
+from serving.settings import ServiceSettings
+from serving.store.database import Store
+
+#: What needs no key: whether the service lives, and how it is to be called.
+OPEN = frozenset(
+    {"/", "/livez", "/readyz", "/ping", "/health", "/version", "/openapi.json", "/openapi-3.0.json", "/docs"}
+)
+#: So long (seconds) is a key believed that the store vouched for, while the store cannot be reached.
+BELIEVED_SECONDS = 600.0
+BELIEVED = 1000
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls: ``id`` and ``name`` of the key, and what it may do. ``key`` is None for who needs none."""
+
+    id: str
+    name: str
+    may: Callable[[Grant], bool]
+
+
+def _may_locally(scope: Grant) -> bool:
+    return scope != "admin"
+
+
+LOCAL = Caller("local", "somebody on this machine", _may_locally)
+
+
+class Door:
+    """ASGI middleware; see the module."""
+
+    def __init__(self, app: ASGIApp, store: Store, settings: ServiceSettings) -> None:
+        self._app, self._settings = app, settings
+        self._known = _Known(store)
+        self._rates = Rates(settings.requests_a_minute)
+
+    async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
+        """Let one request pass, or answer it with 401, 403, 429 or 503."""
+        if scope["type"] != "http" or scope["path"] in OPEN:
+            await self._app(scope, receive, send)
+            return
+        try:
+            caller = await self._caller(scope)
+            allowance = self._rates.take(caller.id)
+            if not allowance.allowed:
+                raise TooMany(allowance.limit, allowance.wait)
+        except RenewcastError as error:
+            await renewcast_problem(Request(scope), error)(scope, receive, send)
+            return
+        scope.setdefault("state", {})["caller"] = caller
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(allowance.headers)
+            await send(message)
+
+        await self._app(scope, receive, told)
+
+    async def _caller(self, scope: Asgi) -> Caller:
+        shown = _shown(Headers(scope=scope))
+        if shown is None:
+            if self._settings.open_locally and _from_here(scope):
+                return LOCAL
+            raise Unauthorized(
+                "no API key was shown",
+                "Authorization: Bearer KEY, or X-API-Key: KEY",
+                "`renewcast keys create` makes one",
+            )
+        key = await run_in_threadpool(self._known.key, shown)
+        if key is None:
+            raise Unauthorized("the API key is not good", "a key that was made here and not revoked")
+        return Caller(key.id, key.name, key.may)
+
+
+class _Known:
+    """The keys, looked up in the store at each request, so that a revoked one is refused at once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._believed: OrderedDict[str, tuple[Key, float]] = OrderedDict()
+
+    def key(self, shown: str) -> Key | None:
+        mark = digest(shown)
+        try:
+            with self._store.begin() as connection:
+                key = find_key(connection, shown)
+        except StoreDown:
+            with self._lock:
+                key, since = self._believed.get(mark, (None, 0.0))
+            if key is None or time.monotonic() - since > BELIEVED_SECONDS:
+                raise
+            return key
+        with self._lock:
+            self._believed.pop(mark, None)
+            if key is not None:
+                self._believed[mark] = key, time.monotonic()
+            while len(self._believed) > BELIEVED:
+                self._believed.popitem(last=False)
+        return key
+
+
+def _shown(headers: Headers) -> str | None:
+    scheme, _, rest = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and rest.strip():
+        return rest.strip()
+    return headers.get("x-api-key") or None
+
+
+def _from_here(scope: Asgi) -> bool:
+    """Whether the caller sits on this machine. One that a proxy speaks for does not, whatever the proxy's address."""
+    if {"forwarded", "x-forwarded-for", "x-real-ip"} & set(Headers(scope=scope)):
+        return False
+    try:
+        return scope.get("client") is not None and ipaddress.ip_address(scope["client"][0]).is_loopback
+    except ValueError:
+        return False
+
+
+def caller_of(request: Request) -> Caller:
+    """Who makes this request.
+
+    Raises
+    ------
+    Unauthorized : nobody that the door has let in.
+    """
+    caller: Any = getattr(request.state, "caller", None)
+    if not isinstance(caller, Caller):
+        raise Unauthorized("no API key was shown", "a key")
+    return caller
+
+
+def needs(scope: Grant) -> Any:
+    """A dependency that lets in whoever may do what needs ``scope``.
+
+    Raises
+    ------
+    Forbidden : the caller's key may not.
+    """
+
+    def check(caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
+        if not caller.may(scope):
+            raise Forbidden(f"the key may not do this: it has no scope {scope}", f"a key with the scope {scope}")
+        return caller
+
+    return Depends(check)

@@ -1,0 +1,183 @@
+"""The same POST twice is done once: `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
+
+The first request of a key leaves a mark before it is worked on, and its answer when it is done; both outlive the
+process. A later one of the same key and content is given that answer again; of other content, refused (422); one that
+comes while the first is being worked on is told to wait (409). What failed for the service's own reasons (5xx) may be
+tried again under the same key. A mark that was left by a process which ended is believed for `RUNNING` only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.exc import IntegrityError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from features.errors import BadRequest, RenewcastError
+from serving.errors import OtherBody, StillRunning
+from serving.problems import renewcast_problem
+from serving.settings import ServiceSettings
+from serving.store.database import Store
+from serving.store.tables import idempotency
+
+HEADER = "idempotency-key"
+LENGTH_LIMIT = 255
+#: Larger answers (bytes) are not kept; the request is then done again.
+KEPT_LIMIT = 8 * 2**20
+#: Longer than any request may take.
+RUNNING = timedelta(minutes=10)
+_REPEATED = ("content-type", "location", "retry-after")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An answer: its status, the headers that belong to it, its body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Idempotency:
+    """ASGI middleware; see the module. It stands behind the door, so that each caller has keys of its own."""
+
+    def __init__(self, app: ASGIApp, store: Store, settings: ServiceSettings) -> None:
+        self._app, self._store = app, store
+        self._kept_for = timedelta(hours=settings.idempotency_hours)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or repeat its answer."""
+        key = Headers(scope=scope).get(HEADER) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if key is None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            if not 0 < len(key) <= LENGTH_LIMIT or not key.isprintable():
+                raise BadRequest("an Idempotency-Key that cannot be used", f"1 to {LENGTH_LIMIT} printable characters")
+            body = await _body(receive)
+            mark, fingerprint = _mark(scope, key), _fingerprint(scope, body)
+            kept = await run_in_threadpool(self._claim, mark, fingerprint)
+        except RenewcastError as error:
+            await renewcast_problem(Request(scope), error)(scope, receive, send)
+            return
+        if kept is not None:
+            await _repeat(kept, send)
+            return
+        await self._first(mark, scope, body, send)
+
+    async def _first(self, mark: str, scope: Scope, body: bytes, send: Send) -> None:
+        start: Message = {}
+        parts: list[bytes] = []
+
+        async def seen(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+            elif message["type"] == "http.response.body":
+                parts.append(message.get("body", b""))
+                if not message.get("more_body", False):
+                    # Kept before it is told: whoever has the answer can have it again.
+                    await run_in_threadpool(self._settle, mark, _kept(start, b"".join(parts)))
+            await send(message)
+
+        done = False
+        try:
+            await self._app(scope, _given(body), seen)
+            done = True
+        finally:
+            if not done:
+                await run_in_threadpool(self._settle, mark, None)
+
+    def _claim(self, mark: str, fingerprint: str) -> Kept | None:
+        """Leave a mark, and nothing is returned; or what the key's first request was answered."""
+        now = datetime.now(UTC)
+        row = {"fingerprint": fingerprint, "running_until": now + RUNNING, "created_at": now}
+        with self._store.begin() as connection:
+            connection.execute(delete(idempotency).where(idempotency.c.created_at < now - self._kept_for))
+            try:
+                with connection.begin_nested():
+                    connection.execute(idempotency.insert().values(key=mark, **row))
+                return None
+            except IntegrityError:
+                return self._again(connection, mark, fingerprint, row, now)
+
+    def _again(
+        self, connection: Connection, mark: str, fingerprint: str, row: dict[str, Any], now: datetime
+    ) -> Kept | None:
+        found = connection.execute(select(idempotency).where(idempotency.c.key == mark).with_for_update()).one()
+        if found.fingerprint != fingerprint:
+            raise OtherBody("the Idempotency-Key was used for another request", "a new key for each request")
+        if found.status is not None:
+            return Kept(found.status, json.loads(found.headers), found.body)
+        if found.running_until > now:
+            raise StillRunning("the first request of this Idempotency-Key is being worked on", cure="try again later")
+        connection.execute(idempotency.update().where(idempotency.c.key == mark).values(**row))
+        return None
+
+    def _settle(self, mark: str, kept: Kept | None) -> None:
+        there = idempotency.c.key == mark
+        with self._store.begin() as connection:
+            if kept is None:
+                connection.execute(delete(idempotency).where(there, idempotency.c.status.is_(None)))
+                return
+            told = {"status": kept.status, "headers": json.dumps(kept.headers), "body": kept.body}
+            connection.execute(idempotency.update().where(there).values(running_until=None, **told))
+
+
+def _mark(scope: Scope, key: str) -> str:
+    caller = scope.get("state", {}).get("caller")
+    return _digest(getattr(caller, "id", ""), key)
+
+
+def _fingerprint(scope: Scope, body: bytes) -> str:
+    return _digest(scope["path"], scope.get("query_string", b"").decode("latin-1"), hashlib.sha256(body).hexdigest())
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+async def _body(receive: Receive) -> bytes:
+    """All of it; the edge has bounded it."""
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return b"".join(parts)
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _given(body: bytes) -> Receive:
+    sent = False
+
+    async def receive() -> Message:
+        nonlocal sent
+        if sent:
+            return {"type": "http.disconnect"}
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+def _kept(start: Message, body: bytes) -> Kept | None:
+    if start.get("status", 500) >= 500 or len(body) > KEPT_LIMIT:
+        return None
+    headers = Headers(raw=start.get("headers", []))
+    return Kept(start["status"], {name: headers[name] for name in _REPEATED if name in headers}, body)
+
+
+async def _repeat(kept: Kept, send: Send) -> None:
+    told = {**kept.headers, "content-length": str(len(kept.body)), "idempotent-replayed": "true"}
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
+    await send({"type": "http.response.start", "status": kept.status, "headers": headers})
+    await send({"type": "http.response.body", "body": kept.body, "more_body": False})

@@ -1,0 +1,125 @@
+"""Works through the jobs: one thread a process. A job writes a whole portfolio's rows, as `renewcast score` would, from
+a scored snapshot into a file under ``jobs/`` in the home."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from features.clock import parse_instant
+from features.errors import RenewcastError
+from models.answer import instant_words
+from models.frames import write_frame
+from models.home import Home
+from serving.errors import StoreDown
+from serving.keeper import Keeper
+from serving.logs import tell, where_it_failed
+from serving.store import jobs
+from serving.store.database import Store
+from serving.store.jobs import Job
+
+
+class JobWorker:
+    """Does jobs, one after another.
+
+    Parameters
+    ----------
+    home, keeper : where snapshots are, and what answers.
+    store : where the jobs are.
+    """
+
+    def __init__(self, home: Home, keeper: Keeper, store: Store) -> None:
+        self._home, self._keeper, self._store = home, keeper, store
+
+    def work(self) -> bool:
+        """Do the next job; whether there was one.
+
+        Raises
+        ------
+        StoreDown : the store cannot be reached.
+        """
+        with self._store.begin() as connection:
+            job = jobs.claim(connection, datetime.now(UTC))
+        if job is None:
+            self._forget()
+            return False
+        try:
+            file, rows = self._done(job)
+        except StoreDown:
+            raise
+        except RenewcastError as error:
+            self._fail(job, error.found.replace(str(self._home.root), "RENEWCAST_HOME"))
+        except Exception as error:  # noqa: BLE001 a job may not end the worker
+            tell("job_failed", logging.ERROR, job=job.id, **where_it_failed(error))
+            self._fail(job, f"{type(error).__name__}; the log says where")
+        else:
+            with self._store.begin() as connection:
+                jobs.finish(connection, job.id, file, rows)
+            tell("job", job=job.id, rows=rows)
+        return True
+
+    def _done(self, job: Job) -> tuple[str, int]:
+        as_of = job.request.get("as_of")
+        scored = self._keeper.standing().scored(None if as_of is None else parse_instant(as_of))
+        total = len(scored.assessment.frame)
+        with self._store.begin() as connection:
+            jobs.progress(connection, job.id, 0, total)
+        rows = scored.assessment.rows().assign(as_of=instant_words(scored.as_of))
+        name = f"{job.id}.{job.request['format']}"
+        write_frame(rows, folder_of(self._home) / name)
+        return name, len(rows)
+
+    def _fail(self, job: Job, reason: str) -> None:
+        with self._store.begin() as connection:
+            jobs.fail(connection, job.id, reason)
+
+    def _forget(self) -> None:
+        with self._store.begin() as connection:
+            files = jobs.forget(connection, datetime.now(UTC))
+        for file in files:
+            with suppress(OSError):
+                (folder_of(self._home) / file).unlink(missing_ok=True)
+
+
+def folder_of(home: Home) -> Path:
+    """Where the results of jobs are."""
+    return home.root / "jobs"
+
+
+class JobThread:
+    """A worker that looks for jobs every so often, or when it is woken, until it is stopped."""
+
+    def __init__(self, worker: JobWorker, every_seconds: float = 2.0) -> None:
+        self._worker, self._every = worker, every_seconds
+        self._woken, self._stopped = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self._woken.set()
+
+    def stop(self, patience: float) -> None:
+        """End after the job under way, or after ``patience`` seconds; it is then begun anew by another."""
+        self._stopped.set()
+        self._woken.set()
+        self._thread.join(patience)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            wait = self._every
+            try:
+                if self._worker.work():
+                    continue
+            except StoreDown:
+                wait = 5 * self._every
+            except Exception as error:  # noqa: BLE001 the next job may do better
+                tell("jobs_failed", logging.ERROR, **where_it_failed(error))
+            self._woken.wait(wait)
+            self._woken.clear()

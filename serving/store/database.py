@@ -1,0 +1,184 @@
+"""The operational store: a SQLite file in the home, or PostgreSQL by address; brought to the newest layout on opening.
+
+SQLite runs in WAL mode with full synchronisation: what a transaction has committed survives the end of the process and
+of the machine's power. Each transaction that writes takes its lock at the start, so none fails halfway for another's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from features.errors import BadRequest, HomeError
+from models.home import Home
+from serving.errors import StoreDown
+from serving.store.tables import counters
+
+#: How long (seconds) a transaction waits for another's lock, or for a connection.
+PATIENCE = 5
+_SCRIPTS = Path(__file__).parent / "migrations"
+#: A number of ours among PostgreSQL's advisory locks: whoever changes the layout holds it.
+_MIGRATING = 7_032_026
+
+
+class Store:
+    """One store; safe to use from many threads and processes.
+
+    Parameters
+    ----------
+    address : of SQLAlchemy: ``sqlite:///path`` or ``postgresql://…``.
+
+    Nothing is opened before the first transaction, which also brings the layout up to date.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._engine = _engine(address)
+        self._ready = False
+        self._opening = threading.Lock()
+
+    @classmethod
+    def of(cls, home: Home, address: str | None = None) -> Store:
+        """The store at ``address``; the home's own SQLite file if None.
+
+        Raises
+        ------
+        BadRequest : the address is none of a store that is supported.
+        """
+        return cls(address or f"sqlite:///{home.root.absolute() / 'store.sqlite'}")
+
+    @property
+    def kind(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return str(self._engine.dialect.name)
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction: all of the block or, where it raises, nothing.
+
+        Raises
+        ------
+        StoreDown : the store cannot be reached, or is busy for longer than `PATIENCE`.
+        HomeError : its layout is newer than this program knows.
+        """
+        try:
+            self._open()
+            with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            if not error.connection_invalidated and not _is_outage(error):
+                raise
+            raise _down() from error
+        except PoolTimeout as error:
+            raise _down() from error
+
+    def upgrade(self) -> None:
+        """Bring the layout up to date; what every first transaction does."""
+        self._open()
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+    def _open(self) -> None:
+        if self._ready:
+            return
+        # Whoever waited here finds nothing left to do.
+        with self._opening:
+            if self.kind == "sqlite" and self._engine.url.database:
+                _make_folder(Path(self._engine.url.database).parent)
+            with self._engine.begin() as connection:
+                if self.kind == "postgresql":
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+                _upgrade(connection)
+            self._ready = True
+
+
+def next_number(connection: Connection, name: str, many: int = 1) -> int:
+    """The first of ``many`` numbers, 1 or above, that no other transaction is given; held until this one ends."""
+    taken = connection.execute(counters.update().where(counters.c.name == name).values(last=counters.c.last + many))
+    if not taken.rowcount:
+        connection.execute(counters.insert().values(name=name, last=many))
+        return 1
+    last: int = connection.execute(select(counters.c.last).where(counters.c.name == name)).scalar_one()
+    return last - many + 1
+
+
+def _engine(address: str) -> Engine:
+    try:
+        url = make_url(address)
+        if url.get_backend_name() == "sqlite":
+            engine = create_engine(url, connect_args={"timeout": PATIENCE}, pool_timeout=PATIENCE)
+            event.listen(engine, "connect", _set_up_sqlite)
+            event.listen(engine, "begin", _lock_sqlite)
+            return engine
+        if url.get_backend_name() == "postgresql":
+            waiting = {"connect_timeout": PATIENCE, "options": f"-c lock_timeout={PATIENCE * 1000}"}
+            driver = url.set(drivername="postgresql+psycopg")
+            return create_engine(driver, pool_pre_ping=True, pool_timeout=PATIENCE, connect_args=waiting)
+    except (ArgumentError, ImportError, SQLAlchemyError):
+        # The reason is left out: it can repeat the address, which may hold a password.
+        pass
+    raise BadRequest(
+        "RENEWCAST_STORE is not the address of a store",
+        "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE",
+        "mend the address; PostgreSQL needs the extra renewcast[postgres]",
+    ) from None
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    # pysqlite would begin transactions by itself, later than asked for.
+    connection.isolation_level = None
+    for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _lock_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _down() -> StoreDown:
+    return StoreDown("the store cannot be reached", "a store that answers", "try again later")
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    """Whether the database could not be reached or used, rather than that a statement was wrong."""
+    name = type(error).__name__
+    if name == "OperationalError":
+        return True
+    # psycopg tells a lock that was waited for too long, and a server that is going down, in classes of their own.
+    return type(error.orig).__name__ in {"LockNotAvailable", "AdminShutdown", "CannotConnectNow", "QueryCanceled"}
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HomeError(f"cannot make the folder of the store ({error.strerror})", "a place to write to") from error
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    known = ScriptDirectory.from_config(config)
+    now, newest = MigrationContext.configure(connection).get_current_revision(), known.get_current_head()
+    if now == newest:
+        return
+    if now is not None and now not in {script.revision for script in known.walk_revisions()}:
+        raise HomeError(
+            f"the store's layout is {now}, which this program does not know",
+            f"{newest} or an earlier one",
+            "use the newer program that has written it",
+        )
+    command.upgrade(config, "head")

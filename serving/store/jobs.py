@@ -1,0 +1,147 @@
+"""Jobs: accepted, worked on, finished. What was accepted is not lost, whatever happens to the process: a job whose
+worker ended comes up again once its claim has run out, `ATTEMPTS` times at most."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, delete, func, or_, select
+
+from serving.errors import Unknown
+from serving.problems import Busy
+from serving.store.tables import jobs
+
+State = Literal["queued", "running", "finished", "failed"]
+#: A worker that has not told of progress for so long has ended.
+CLAIMED = timedelta(minutes=2)
+ATTEMPTS = 3
+#: More than so many may not wait.
+WAITING = 100
+#: Finished ones are kept so long, with their files.
+KEPT = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job.
+
+    Parameters
+    ----------
+    id : names it.
+    state : queued, running, finished or failed.
+    request : what was asked for, plain data.
+    created_at, finished_at : UTC.
+    rows_done, rows_total : how far it is; None while that is not known.
+    file : the name of its result, in the folder of results.
+    reason : why it failed.
+    """
+
+    id: str
+    state: State
+    request: Mapping[str, Any]
+    created_at: datetime
+    finished_at: datetime | None
+    rows_done: int
+    rows_total: int | None
+    file: str | None
+    reason: str | None
+
+
+def accept(connection: Connection, request: Mapping[str, Any], by: str) -> Job:
+    """Take a job in; ``by`` is the id of the caller's key.
+
+    Raises
+    ------
+    Busy : too many wait already.
+    """
+    waiting = connection.execute(select(func.count()).where(jobs.c.state == "queued")).scalar_one()
+    if waiting >= WAITING:
+        raise Busy("as many jobs as the service takes are waiting", cure="try again later")
+    now = datetime.now(UTC)
+    job = Job(f"job_{secrets.token_hex(8)}", "queued", dict(request), now, None, 0, None, None, None)
+    connection.execute(
+        jobs.insert().values(
+            id=job.id,
+            state=job.state,
+            request=json.dumps(job.request),
+            created_at=now,
+            created_by=by,
+            attempts=0,
+            rows_done=0,
+        )
+    )
+    return job
+
+
+def find(connection: Connection, job_id: str) -> Job:
+    """A job by its id.
+
+    Raises
+    ------
+    Unknown : there is none, or it was long finished.
+    """
+    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    if row is None:
+        raise Unknown("there is no job of this id", f"one that was accepted in the last {KEPT.days} days")
+    return _job(row)
+
+
+def claim(connection: Connection, now: datetime) -> Job | None:
+    """Take the oldest job that nobody works on, for `CLAIMED` from ``now`` (UTC) on; None where there is none."""
+    open_ = or_(jobs.c.state == "queued", (jobs.c.state == "running") & (jobs.c.running_until <= now))
+    query = select(jobs).where(open_).order_by(jobs.c.created_at, jobs.c.id).limit(1)
+    row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
+    if row is None:
+        return None
+    if row.attempts >= ATTEMPTS:
+        fail(connection, row.id, "its worker ended before it was done, several times")
+        return None
+    told = {"state": "running", "running_until": now + CLAIMED, "attempts": row.attempts + 1}
+    connection.execute(jobs.update().where(jobs.c.id == row.id).values(**told))
+    return _job(row)
+
+
+def progress(connection: Connection, job_id: str, done: int, total: int) -> None:
+    """Tell how far a claimed job is; that also keeps the claim."""
+    until = datetime.now(UTC) + CLAIMED
+    told = {"rows_done": done, "rows_total": total, "running_until": until}
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(**told))
+
+
+def finish(connection: Connection, job_id: str, file: str, rows: int) -> None:
+    """It is done, and its result lies in ``file``."""
+    told = {"state": "finished", "finished_at": datetime.now(UTC), "rows_done": rows, "rows_total": rows, "file": file}
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(running_until=None, **told))
+
+
+def fail(connection: Connection, job_id: str, reason: str) -> None:
+    """It cannot be done; ``reason`` holds no values of accounts."""
+    told = {"state": "failed", "finished_at": datetime.now(UTC), "reason": reason, "running_until": None}
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(**told))
+
+
+def forget(connection: Connection, now: datetime) -> list[str]:
+    """Forget jobs that were finished `KEPT` before ``now``; the names of their files."""
+    old = jobs.c.finished_at < now - KEPT
+    files = [file for file in connection.execute(select(jobs.c.file).where(old)).scalars() if file]
+    connection.execute(delete(jobs).where(old))
+    return files
+
+
+def _job(row: Row[Any]) -> Job:
+    return Job(
+        row.id,
+        row.state,
+        json.loads(row.request),
+        row.created_at,
+        row.finished_at,
+        row.rows_done,
+        row.rows_total,
+        row.file,
+        row.reason,
+    )

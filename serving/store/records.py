@@ -1,0 +1,59 @@
+"""What people did and what became of it: interventions and outcomes, kept as they were told, never changed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, select
+
+from serving.store.tables import records
+
+What = Literal["intervention", "outcome"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record: ``id``, ``what`` it is, of which account, when it happened and when it was told (UTC), and the rest
+    as plain data."""
+
+    id: str
+    what: What
+    account_id: str
+    occurred_at: datetime
+    recorded_at: datetime
+    told: Mapping[str, Any]
+
+
+def keep(
+    connection: Connection, what: What, account_id: str, occurred_at: datetime, told: Mapping[str, Any], by: str
+) -> Record:
+    """Keep one; ``by`` is the id of the key that told it."""
+    record = Record(f"{what[:3]}_{secrets.token_hex(8)}", what, account_id, occurred_at, datetime.now(UTC), dict(told))
+    connection.execute(
+        records.insert().values(
+            id=record.id,
+            what=what,
+            account_id=account_id,
+            occurred_at=occurred_at,
+            recorded_at=record.recorded_at,
+            recorded_by=by,
+            document=json.dumps(record.told, ensure_ascii=False, allow_nan=False),
+        )
+    )
+    return record
+
+
+def kept(connection: Connection, account_id: str | None = None) -> list[Record]:
+    """All records, of one account or all, by when they happened."""
+    query = select(records).order_by(records.c.occurred_at, records.c.id)
+    if account_id is not None:
+        query = query.where(records.c.account_id == account_id)
+    return [
+        Record(row.id, row.what, row.account_id, row.occurred_at, row.recorded_at, json.loads(row.document))
+        for row in connection.execute(query)
+    ]

@@ -1,0 +1,183 @@
+"""The tables of the operational store: what has to outlive a process.
+
+Instants are kept as whole microseconds of UTC, so that SQLite and PostgreSQL order and compare them alike. Documents
+are JSON texts, kept as they were answered (those of predictions packed with zlib, a quarter of the size). The newest
+layout is here; how older ones become it is in `migrations`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime as microseconds since 1970 in UTC."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Python to database."""
+        return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Database to Python."""
+        return None if value is None else _EPOCH + timedelta(microseconds=int(value))
+
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# One row a name: the last number given out. Whoever takes the next one locks the row until the transaction ends, so
+# numbers become visible in their order, and a reader that goes on from the last it saw never passes one over.
+counters = Table(
+    "counters",
+    METADATA,
+    Column("name", String(40), primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("scopes", String(100), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+)
+
+predictions = Table(
+    "predictions",
+    METADATA,
+    Column("id", String(80), primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("as_of", Instant, nullable=False),
+    Column("churn_band", String(20)),
+    Column("health_band", String(20)),
+    Column("agreement", String(20)),
+    Column("sequence", BigInteger, nullable=False, unique=True),
+    Column("updated_at", Instant, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Index("ix_predictions_account_id_as_of", "account_id", "as_of"),
+    Index("ix_predictions_updated_at", "updated_at"),
+)
+
+batches = Table(
+    "batches",
+    METADATA,
+    Column("id", String(80), primary_key=True),
+    Column("as_of", Instant, nullable=False),
+    Column("published_at", Instant, nullable=False, index=True),
+    Column("accounts", Integer, nullable=False),
+    Column("models", Text, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    METADATA,
+    Column("account_id", Text, primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("code", String(40), nullable=False),
+    Column("as_of", Instant, nullable=False),
+    Column("sequence", BigInteger, nullable=False, unique=True),
+    Column("document", Text, nullable=False),
+)
+
+records = Table(
+    "records",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("what", String(20), nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("recorded_by", String(200), nullable=False),
+    Column("document", Text, nullable=False),
+    Index("ix_records_account_id", "account_id"),
+)
+
+idempotency = Table(
+    "idempotency",
+    METADATA,
+    Column("key", String(64), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("running_until", Instant),
+    Column("status", Integer),
+    Column("headers", Text),
+    Column("body", LargeBinary),
+    Column("created_at", Instant, nullable=False, index=True),
+)
+
+jobs = Table(
+    "jobs",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("state", String(20), nullable=False, index=True),
+    Column("request", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", String(200), nullable=False),
+    Column("running_until", Instant),
+    Column("attempts", Integer, nullable=False),
+    Column("finished_at", Instant),
+    Column("rows_done", Integer, nullable=False),
+    Column("rows_total", Integer),
+    Column("file", String(200)),
+    Column("reason", Text),
+)
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("secret", String(200), nullable=False),
+    Column("events", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("disabled_at", Instant),
+    Column("reason", Text),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("endpoint_id", String(40), ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), nullable=False),
+    Column("event_id", String(80), nullable=False),
+    Column("event", String(60), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant),
+    Column("attempts", Integer, nullable=False),
+    Column("last_status", Integer),
+    Column("delivered_at", Instant),
+    Column("given_up", Boolean, nullable=False),
+    Index("ix_webhook_deliveries_due_at", "due_at"),
+    Index("uq_webhook_deliveries_endpoint_id_event_id", "endpoint_id", "event_id", unique=True),
+)

@@ -1,0 +1,143 @@
+"""Webhook endpoints: where the operator wants to be told of what."""
+
+from __future__ import annotations
+
+import secrets
+from base64 import b64encode
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, Row, delete, func, select
+
+from features.errors import BadRequest
+from serving.store.tables import webhook_deliveries, webhook_endpoints
+
+Event = Literal[
+    "prediction.band_changed",
+    "health.alert",
+    "health.disagreement_opened",
+    "batch.completed",
+    "model.promoted",
+    "calibration.approved",
+    "drift.detected",
+]
+EVENTS: tuple[Event, ...] = get_args(Event)
+URL_LIMIT = 2000
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One endpoint.
+
+    Parameters
+    ----------
+    id : names it.
+    url : where its deliveries go.
+    events : what it is told of.
+    created_at : UTC.
+    disabled_at, reason : since when and why it is told nothing more; None while it is.
+    waiting : deliveries that are still to be made.
+    """
+
+    id: str
+    url: str
+    events: tuple[Event, ...]
+    created_at: datetime
+    disabled_at: datetime | None = None
+    reason: str | None = None
+    waiting: int = 0
+
+
+def add_endpoint(
+    connection: Connection, url: str, events: Collection[str], anywhere: bool = False
+) -> tuple[Endpoint, str]:
+    """Add one: what is known of it, and the secret that its deliveries are signed with (`whsec_…`, as Standard Webhooks
+    has it), which is shown this once.
+
+    Parameters
+    ----------
+    events : some of `EVENTS`; none means all.
+    anywhere : whether http:// is good enough.
+
+    Raises
+    ------
+    BadRequest : the address cannot be used, or an event is unknown.
+    """
+    _check(url, anywhere)
+    if unknown := sorted(set(events) - set(EVENTS)):
+        raise BadRequest(f"{len(unknown)} unknown event(s)", "some of " + ", ".join(EVENTS))
+    wanted = tuple(event for event in EVENTS if not events or event in events)
+    secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
+    endpoint = Endpoint(f"whe_{secrets.token_hex(6)}", url, wanted, datetime.now(UTC))
+    connection.execute(
+        webhook_endpoints.insert().values(
+            id=endpoint.id, url=url, secret=secret, events=",".join(wanted), created_at=endpoint.created_at
+        )
+    )
+    return endpoint, secret
+
+
+def list_endpoints(connection: Connection) -> list[Endpoint]:
+    """All of them, disabled ones too, oldest first."""
+    due = select(webhook_deliveries.c.endpoint_id, func.count().label("waiting")).where(
+        webhook_deliveries.c.due_at.is_not(None)
+    )
+    waiting = {row.endpoint_id: row.waiting for row in connection.execute(due.group_by("endpoint_id"))}
+    rows = connection.execute(select(webhook_endpoints).order_by(webhook_endpoints.c.created_at))
+    return [_endpoint(row, waiting.get(row.id, 0)) for row in rows]
+
+
+def remove_endpoint(connection: Connection, endpoint_id: str) -> None:
+    """Remove one with what is still to be delivered to it.
+
+    Raises
+    ------
+    BadRequest : there is no such endpoint.
+    """
+    if not connection.execute(delete(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id)).rowcount:
+        raise BadRequest("there is no endpoint of that id", "an id from `renewcast webhooks list`")
+
+
+def enable_endpoint(connection: Connection, endpoint_id: str) -> None:
+    """Tell a disabled endpoint of what happens from now on.
+
+    Raises
+    ------
+    BadRequest : there is no such endpoint.
+    """
+    there = webhook_endpoints.c.id == endpoint_id
+    if not connection.execute(webhook_endpoints.update().where(there).values(disabled_at=None, reason=None)).rowcount:
+        raise BadRequest("there is no endpoint of that id", "an id from `renewcast webhooks list`")
+
+
+def disable_endpoint(connection: Connection, endpoint_id: str, reason: str) -> None:
+    """Tell it nothing more; what waits for it is given up."""
+    now = datetime.now(UTC)
+    there = webhook_endpoints.c.id == endpoint_id
+    connection.execute(webhook_endpoints.update().where(there).values(disabled_at=now, reason=reason))
+    waiting = (webhook_deliveries.c.endpoint_id == endpoint_id) & webhook_deliveries.c.due_at.is_not(None)
+    connection.execute(webhook_deliveries.update().where(waiting).values(due_at=None, given_up=True))
+
+
+def _check(url: str, anywhere: bool) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in (("http", "https") if anywhere else ("https",)) and bool(parts.hostname)
+        usable = usable and parts.username is None and parts.password is None and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable or len(url) > URL_LIMIT or not url.isascii() or not url.isprintable():
+        raise BadRequest(
+            "that address cannot be used for a webhook",
+            f"https://HOST/PATH of at most {URL_LIMIT} ASCII characters, without a name or password in it",
+            "" if anywhere else "RENEWCAST_WEBHOOKS_ANYWHERE=true allows http and private addresses",
+        )
+
+
+def _endpoint(row: Row[tuple[object, ...]], waiting: int) -> Endpoint:
+    told = row._mapping
+    events = tuple(event for event in EVENTS if event in told["events"].split(","))
+    return Endpoint(told["id"], told["url"], events, told["created_at"], told["disabled_at"], told["reason"], waiting)

@@ -1,0 +1,95 @@
+"""What is to be told, kept in the transaction in which it came about: whatever happens to the process, neither a change
+without its webhook nor a webhook without its change (transactional outbox)."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from serving.store.tables import webhook_deliveries, webhook_endpoints
+from serving.webhooks.endpoints import Event
+
+#: So many rows go into one statement.
+CHUNK = 5_000
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """Something that happened.
+
+    Parameters
+    ----------
+    event : its type.
+    id : names it, the same wherever it is told of: the header webhook-id, by which receivers know a repetition.
+    data : what belongs to it, plain data for JSON.
+    """
+
+    event: Event
+    id: str
+    data: dict[str, Any]
+
+
+def tell(connection: Connection, occurrences: Iterable[Occurrence], at: datetime) -> int:
+    """Put a delivery for every endpoint that wants to know into the outbox; how many. An occurrence that an endpoint
+    was told of before is not told again.
+
+    Parameters
+    ----------
+    occurrences : what happened.
+    at : when, UTC.
+    """
+    endpoints = connection.execute(
+        select(webhook_endpoints.c.id, webhook_endpoints.c.events).where(webhook_endpoints.c.disabled_at.is_(None))
+    ).all()
+    wanted = [(endpoint.id, set(endpoint.events.split(","))) for endpoint in endpoints]
+    if not wanted:
+        return 0
+    rows = [
+        {
+            "id": f"dlv_{secrets.token_hex(8)}",
+            "endpoint_id": endpoint,
+            "event_id": each.id,
+            "event": each.event,
+            "body": _body(each, at),
+            "created_at": at,
+            "due_at": at,
+            "attempts": 0,
+            "given_up": False,
+        }
+        for each in occurrences
+        for endpoint, events in wanted
+        if each.event in events
+    ]
+    told = 0
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows[start : start + CHUNK]
+        known = {
+            (row.endpoint_id, row.event_id)
+            for ids in _batched(sorted({row["event_id"] for row in chunk}))
+            for row in connection.execute(
+                select(webhook_deliveries.c.endpoint_id, webhook_deliveries.c.event_id).where(
+                    webhook_deliveries.c.event_id.in_(ids)
+                )
+            )
+        }
+        new = [row for row in chunk if (row["endpoint_id"], row["event_id"]) not in known]
+        if new:
+            connection.execute(webhook_deliveries.insert(), new)
+        told += len(new)
+    return told
+
+
+def _batched(ids: list[str], size: int = 500) -> list[list[str]]:
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
+
+
+def _body(each: Occurrence, at: datetime) -> str:
+    timestamp = at.isoformat().replace("+00:00", "Z")
+    told = {"type": each.event, "timestamp": timestamp, "data": each.data}
+    return json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,125 @@
+"""One delivery over the wire: signed, to a public address, without following redirects, within a time.
+
+The address is looked at when the connection is made, and it is the one connected to: a name that is looked up twice
+could answer differently the second time (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import ssl
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from standardwebhooks import Webhook
+
+#: Seconds for each step of a delivery.
+PATIENCE = 15.0
+#: More of an answer (bytes) is not read; it is of no interest.
+ANSWER_LIMIT = 64 * 2**10
+
+
+class Refused(Exception):
+    """An address that nothing is sent to."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What is to be sent.
+
+    Parameters
+    ----------
+    id : of the delivery.
+    endpoint_id, url, secret : of whom it is for.
+    event_id, body : the header webhook-id, and the JSON text.
+    attempts : made before.
+    """
+
+    id: str
+    endpoint_id: str
+    url: str
+    secret: str
+    event_id: str
+    body: str
+    attempts: int
+
+
+def send(delivery: Delivery, at: datetime, anywhere: bool = False, patience: float = PATIENCE) -> int:
+    """POST it; the status that was answered.
+
+    Parameters
+    ----------
+    at : the instant that is signed with it, UTC.
+    anywhere : whether private addresses will do.
+    patience : seconds for each step.
+
+    Raises
+    ------
+    Refused : the address is not public.
+    OSError, http.client.HTTPException : it could not be delivered.
+    """
+    parts = urlsplit(delivery.url)
+    host, secure = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    connection = http.client.HTTPConnection(host, port, timeout=patience)
+    # It may never connect by itself, to an address that was not looked at.
+    connection.auto_open = 0
+    try:
+        connection.sock = _connect(host, port, patience, anywhere)
+        if secure:
+            connection.sock = ssl.create_default_context().wrap_socket(connection.sock, server_hostname=host)
+        content = delivery.body.encode()
+        connection.request("POST", _target(parts.path, parts.query), content, _headers(delivery, at))
+        answer = connection.getresponse()
+        answer.read(ANSWER_LIMIT)
+        return answer.status
+    finally:
+        connection.close()
+
+
+def _headers(delivery: Delivery, at: datetime) -> dict[str, str]:
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "renewcast-webhooks",
+        "Connection": "close",
+        "webhook-id": delivery.event_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(delivery.secret).sign(delivery.event_id, at, delivery.body),
+    }
+
+
+def _target(path: str, query: str) -> str:
+    return (path or "/") + (f"?{query}" if query else "")
+
+
+def _connect(host: str, port: int, patience: float, anywhere: bool) -> socket.socket:
+    failed: OSError | None = None
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        if not anywhere and not is_public(str(address[0])):
+            raise Refused("the address is private")
+        connecting = socket.socket(family, kind, protocol)
+        try:
+            connecting.settimeout(patience)
+            connecting.connect(address)
+            return connecting
+        except OSError as error:
+            connecting.close()
+            failed = error
+    raise failed or OSError("the name has no address")
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is one of the open internet: not this machine, a private network, a cloud's metadata service
+    (link-local), multicast, nor an IPv6 form of any of these."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        # NAT64 (RFC 6052) hides an IPv4 address in the last 32 bits.
+        if inner is None and ip in ipaddress.ip_network("64:ff9b::/96"):
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
