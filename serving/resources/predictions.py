@@ -1,0 +1,69 @@
+"""Predictions of one account, from a scored snapshot or from its own signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from serving import schemas
+from serving.asked import JSON_ONLY, NO_PARAMETER, NOT_READY, OF_A_BODY, TheKeeper, TheSettings, TheWorkers, problems_of
+from serving.keeper import Keeper
+from serving.rows import Id
+
+NO_ACCOUNT = "No such account in the snapshot, or no snapshot at this date."
+
+router = APIRouter(tags=["predictions"])
+
+
+@router.get(
+    "/v1/accounts/{account_id:path}/prediction",
+    summary="One account's prediction from a scored snapshot",
+    operation_id="getPrediction",
+    response_model=schemas.Prediction,
+    responses=problems_of(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
+)
+def get_prediction(
+    keeper: TheKeeper, account_id: Annotated[Id, Path()], at: Annotated[schemas.AtDate, Query()]
+) -> Response:
+    """Health score, probabilities of churn and expansion for the horizon, and the reasons in words."""
+    return _by_id(keeper, account_id, at.as_of)()
+
+
+@router.post(
+    "/v1/predictions",
+    summary="One account's prediction, by id or from signals in the body",
+    operation_id="createPrediction",
+    response_model=schemas.Prediction,
+    dependencies=[JSON_ONLY],
+    responses=problems_of(
+        **OF_A_BODY,
+        s404=NO_ACCOUNT,
+        s422="The body cannot be used; errors say where. Code out_of_scope: the account is not active at as_of.",
+        s503="Not ready, busy or too slow; Retry-After says when to try again.",
+    ),
+)
+async def create_prediction(
+    keeper: TheKeeper, workers: TheWorkers, settings: TheSettings, asked: schemas.PredictionRequest
+) -> Response:
+    """By id, the same as the GET. With signals, they are checked, turned into features as of ``as_of`` and scored: the
+    same signals give the same probability as in a scored portfolio, if ``history_from`` says that they reach as far
+    back as the portfolio's feeds do. An account that is not active at ``as_of`` has no prediction (422, out_of_scope).
+    """
+    if asked.signals is None:
+        return await run_in_threadpool(_by_id(keeper, asked.account_id, asked.as_of))
+    # Only now, since a service that never sees signals needs no query engine for them.
+    from serving.fresh import FreshScore
+
+    standing = await run_in_threadpool(keeper.standing)
+    job = FreshScore(asked, standing, rows_limit=settings.body_limit_rows)
+    return JSONResponse(await workers.run(job, job))
+
+
+def _by_id(keeper: Keeper, account_id: str, as_of: datetime | None) -> Callable[[], Response]:
+    # The answer is not held against its model again on each request; the tests do that.
+    return lambda: JSONResponse(keeper.standing().scored(as_of).answer(account_id))
