@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
+from models.home import Home
 from serving import schemas
 from serving.accept import JSON, PROBLEM
 from serving.keeper import Keeper
@@ -29,12 +30,18 @@ def _workers(request: Request) -> Workers:
     return workers
 
 
+def _home(request: Request) -> Home:
+    home: Home = request.app.state.home
+    return home
+
+
 def _json_only(request: Request) -> None:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         raise HTTPException(415)
 
 
 TheKeeper = Annotated[Keeper, Depends(_keeper)]
+TheHome = Annotated[Home, Depends(_home)]
 TheSettings = Annotated[ServiceSettings, Depends(_settings)]
 TheWorkers = Annotated[Workers, Depends(_workers)]
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from serving.flat import View
 from serving.rows import AsOf, Id, Instant, SignalsOfAccount
 from serving.shapes import Answer, Asked, Points, Share, Status
 
@@ -28,6 +29,10 @@ class AtDate(Asked):
     """Which snapshot to answer from."""
 
     as_of: AsOf | None = Field(None, description="The date of a scored snapshot; left out, the latest.")
+
+
+class AtDateInView(AtDate, View):
+    """Which snapshot to answer from, and how the prediction is shown."""
 
 
 class PredictionRequest(Asked):
