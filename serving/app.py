@@ -18,9 +18,14 @@ from starlette.concurrency import run_in_threadpool
 from features.errors import BadRequest
 from models.home import Home
 from serving import logs, problems, routes
+from serving.door import Door
 from serving.edge import Edge
+from serving.idempotency import Idempotency
+from serving.job_worker import JobThread, JobWorker
 from serving.keeper import Keeper
 from serving.settings import ServiceSettings, current_settings
+from serving.store.database import Store
+from serving.webhooks.courier import Courier, CourierThread
 from serving.workers import Workers
 
 DESCRIPTION = """Churn and expansion of B2B customer accounts: calibrated probabilities, health score, and reasons.
@@ -45,11 +50,21 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
     """
     limits = settings or current_settings()
 
+    store = Store.of(home, limits.store.get_secret_value() if limits.store else None)
+    keeper = Keeper(home, limits)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(app.state.keeper.standing)
+        await run_in_threadpool(keeper.standing)
+        courier = CourierThread(Courier(store, limits.webhooks_anywhere))
+        app.state.jobs = JobThread(JobWorker(home, keeper, store))
+        courier.start()
+        app.state.jobs.start()
         yield
         app.state.workers.close()
+        await run_in_threadpool(app.state.jobs.stop, GRACE)
+        await run_in_threadpool(courier.stop, GRACE)
+        store.close()
 
     app = FastAPI(
         title="Renewcast",
@@ -58,11 +73,13 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.state.home, app.state.settings = home, limits
-    app.state.keeper = Keeper(home, limits)
+    app.state.home, app.state.settings, app.state.store, app.state.keeper = home, limits, store, keeper
     app.state.workers = Workers(limits.workers, limits.waiting)
     app.include_router(routes.router)
     problems.install(app)
+    # The last one added is the first to see a request.
+    app.add_middleware(Idempotency, store=store, settings=limits)
+    app.add_middleware(Door, store=store, settings=limits)
     app.add_middleware(Edge, settings=limits)
     return app
 
@@ -80,7 +97,7 @@ def run(host: str, port: int, home: Home) -> None:
         logs.log_to_stderr()
         logs.tell("listening", host=host, port=listening.getsockname()[1])
         if not _only_here(host):
-            logs.tell("open_to_the_network", logging.WARNING, reason="callers are not asked who they are")
+            logs.tell("open_to_the_network", logging.WARNING, reason="keys are asked for, but nothing is encrypted")
         config = uvicorn.Config(
             app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=GRACE, lifespan="on"
         )

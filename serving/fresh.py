@@ -70,6 +70,11 @@ class FreshScore:
         self._interrupted = threading.Event()
         self._connection: Backend | None = None
 
+    @property
+    def rows(self) -> int:
+        """The rows of the signals, over all tables."""
+        return sum(map(len, self._tables.values()))
+
     def interrupt(self) -> None:
         """End the work soon, from another thread."""
         self._interrupted.set()
@@ -130,11 +135,13 @@ class FreshScore:
         return told
 
     def _refuse_unusable(self) -> None:
-        rows = sum(map(len, self._tables.values()))
-        if rows > self._rows_limit:
+        if self.rows > self._rows_limit:
             limit = f"at most {self._rows_limit} rows"
             raise InvalidBody(
-                f"the signals hold {rows} rows", [Fault("/signals", "too_many_rows", limit)], limit, "send fewer rows"
+                f"the signals hold {self.rows} rows",
+                [Fault("/signals", "too_many_rows", limit)],
+                limit,
+                "send fewer rows",
             )
         faults = [
             Fault(f"/signals/{name}/{i}/account_id", "another_account", "should be the body's account_id, or left out")

@@ -26,9 +26,11 @@ from features.errors import (
     UnknownAccount,
     UnknownSnapshot,
 )
+from models.home import Home
 from models.rules.reading import RulesError
 from serving.accept import media_type
 from serving.errors import Forbidden, OtherBody, StillRunning, StoreDown, TooMany, Unauthorized, Unknown
+from serving.settings import ServiceSettings
 
 #: More faults than this are counted and not listed.
 FAULTS_SHOWN = 20
@@ -116,7 +118,11 @@ STATUSES: Mapping[int, tuple[str, str]] = {
 
 #: The names that a pointer may hold.
 NAMES = frozenset(
-    {"account_id", "as_of", "signals", "history_from", *TABLES, *(name for t in TABLES.values() for name in t.names)}
+    {
+        *("account_id", "as_of", "signals", "history_from", "view", "prefix", "items"),
+        *TABLES,
+        *(name for table in TABLES.values() for name in table.names),
+    }
 )
 
 #: What pydantic calls some faults, in our words.
@@ -137,21 +143,29 @@ def http_problem(headers: Mapping[str, str], status: int, more: Mapping[str, str
 
 
 def renewcast_problem(request: Request, error: RenewcastError) -> Response:
-    """The problem for one of our own errors."""
+    """The problem for one of our own errors, as a response."""
+    return _response(request.headers, problem_of(error, request.app.state.home, request.app.state.settings))
+
+
+def problem_of(error: RenewcastError, home: Home, settings: ServiceSettings) -> dict[str, Any]:
+    """The problem for one of our own errors, as the body has it."""
     kind = next(KINDS[parent] for parent in type(error).__mro__ if parent in KINDS)
     told = [error.found]
     told += [f"Expected: {error.expected}"] if error.expected else []
     told += [f"Cure: {error.cure}"] if error.cure else []
-    detail = ". ".join(told)
-    home, settings = request.app.state.home, request.app.state.settings
     # Where the home lies on this machine is not the caller's business.
-    detail = detail.replace(str(home.root), "RENEWCAST_HOME")
+    detail = ". ".join(told).replace(str(home.root), "RENEWCAST_HOME")
     faults = error.faults if isinstance(error, InvalidBody) else ()
     wait = math.ceil(settings.retry_seconds) if kind.status in (409, 503) else None
     if isinstance(error, TooMany):
         wait = error.wait
-    more = {"WWW-Authenticate": "Bearer"} if kind.status == 401 else None
-    return problem(request.headers, kind, detail, faults, retry_after=wait, headers_out=more)
+    return _body(kind, detail, faults, retry_after=wait)
+
+
+def unexpected() -> dict[str, Any]:
+    """The problem for what nobody expected, as the body has it."""
+    code, title = STATUSES[500]
+    return _body(Kind(500, code, title), title)
 
 
 def problem(
@@ -160,14 +174,21 @@ def problem(
     detail: str,
     faults: Sequence[Fault] = (),
     *,
-    retry_after: int | None = None,
     headers_out: Mapping[str, str] | None = None,
     instance: str | None = None,
 ) -> Response:
-    """A problem as a response.
+    """A problem as a response. ``headers`` are the request's, ``headers_out`` go into the answer."""
+    return _response(headers, _body(kind, detail, faults, instance=instance), headers_out)
 
-    ``retry_after`` (seconds) is told in the header and in the body, since some callers see no headers.
-    """
+
+def _body(
+    kind: Kind,
+    detail: str,
+    faults: Sequence[Fault] = (),
+    *,
+    retry_after: int | None = None,
+    instance: str | None = None,
+) -> dict[str, Any]:
     body: dict[str, Any] = {
         "type": f"urn:renewcast:problem:{kind.code}",
         "title": kind.title,
@@ -177,14 +198,24 @@ def problem(
         "code": kind.code,
         "errors": [asdict(fault) for fault in faults[:FAULTS_SHOWN]],
     }
-    out = dict(headers_out or {})
     if len(faults) > FAULTS_SHOWN:
         body["more_errors"] = len(faults) - FAULTS_SHOWN
     if retry_after is not None:
         body["retry_after"] = retry_after
-        out["Retry-After"] = str(retry_after)
+    return body
+
+
+def _response(
+    headers: Mapping[str, str], body: Mapping[str, Any], headers_out: Mapping[str, str] | None = None
+) -> Response:
+    out = dict(headers_out or {})
+    if body["status"] == 401:
+        out["WWW-Authenticate"] = "Bearer"
+    if "retry_after" in body:
+        # In the body too, since some callers see no headers.
+        out["Retry-After"] = str(body["retry_after"])
     content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-    return Response(content, kind.status, out, media_type=media_type(headers.get("accept")))
+    return Response(content, body["status"], out, media_type=media_type(headers.get("accept")))
 
 
 def new_instance() -> str:

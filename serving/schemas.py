@@ -8,11 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from serving.flat import View
 from serving.rows import AsOf, Id, Instant, SignalsOfAccount
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Points = Annotated[float, Field(ge=0, le=100)]
-Status = Literal["scored", "insufficient_history", "stale_inputs", "out_of_scope", "no_model"]
+from serving.shapes import Answer, Asked, Points, Share, Status
 
 SIGNALS_EXAMPLE: dict[str, Any] = {
     "account_id": "acme",
@@ -27,21 +25,17 @@ SIGNALS_EXAMPLE: dict[str, Any] = {
 }
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AtDate(_Request):
+class AtDate(Asked):
     """Which snapshot to answer from."""
 
     as_of: AsOf | None = Field(None, description="The date of a scored snapshot; left out, the latest.")
 
 
-class PredictionRequest(_Request):
+class AtDateInView(AtDate, View):
+    """Which snapshot to answer from, and how the prediction is shown."""
+
+
+class PredictionRequest(Asked):
     """One account by id, or with its signals. With signals, ``as_of`` is needed: the instant at which the signals are
     looked at; rows at or after it are not read."""
 
@@ -76,7 +70,7 @@ class PredictionRequest(_Request):
         return history_from
 
 
-class Explained(_Answer):
+class Explained(Answer):
     """The parts of the model's raw log-odds, before calibration: base + the reasons' contributions + rest = raw."""
 
     base_log_odds: float
@@ -88,7 +82,7 @@ class Explained(_Answer):
     )
 
 
-class Reason(_Answer):
+class Reason(Answer):
     """One concept's part in a prediction. It says what goes with a higher or lower risk, never what causes it."""
 
     code: str = Field(description="The feature that adds most to the concept.", examples=["usage.active_users_28d"])
@@ -99,7 +93,7 @@ class Reason(_Answer):
     contribution_log_odds: float
 
 
-class Model(_Answer):
+class Model(Answer):
     """The model that answered."""
 
     name: str
@@ -107,14 +101,14 @@ class Model(_Answer):
     alias: str
 
 
-class Within(_Answer):
+class Within(Answer):
     """The probability within so many days."""
 
     days: int
     probability: Share | None
 
 
-class Outlook(_Answer):
+class Outlook(Answer):
     """One target. Unless ``status`` is scored, every number is null: never a silent zero."""
 
     status: Status
@@ -143,14 +137,14 @@ class Churn(Outlook):
     )
 
 
-class Sign(_Answer):
+class Sign(Answer):
     """Something that a rule looks for, and found."""
 
     code: str
     says: str
 
 
-class GateItem(_Answer):
+class GateItem(Answer):
     """One condition before an expansion is proposed."""
 
     item: str
@@ -171,7 +165,7 @@ class Expansion(Outlook):
     model: Model | None
 
 
-class HealthThen(_Answer):
+class HealthThen(Answer):
     """The health score at one date."""
 
     as_of: str
@@ -179,7 +173,7 @@ class HealthThen(_Answer):
     band: Literal["green", "yellow", "red"]
 
 
-class Meant(_Answer):
+class Meant(Answer):
     """What has followed health scores like this one."""
 
     churn_rate: Share
@@ -187,7 +181,7 @@ class Meant(_Answer):
     accounts_with_churn: int = Field(description="How many accounts it was learnt from that churned.")
 
 
-class Health(_Answer):
+class Health(Answer):
     """The health score, by hand-set weights."""
 
     score: Points | None
@@ -208,7 +202,7 @@ class Health(_Answer):
     dimensions: dict[str, Points | None]
 
 
-class Alert(_Answer):
+class Alert(Answer):
     """A change that somebody has to be told of, once: when ``raised``."""
 
     code: Literal["score_drop", "green_to_yellow", "into_red", "churn_risk"]
@@ -222,14 +216,14 @@ class Alert(_Answer):
     key: str = Field(description="With the account's id, the same for the same alert whenever it is asked for.")
 
 
-class Evidence(_Answer):
+class Evidence(Answer):
     """A feature that a warning rests on, and the account's value."""
 
     feature: str
     value: float | None
 
 
-class EarlyWarning(_Answer):
+class EarlyWarning(Answer):
     """What is known to precede a churn. ``watch``: a noisy sign that has held for one date only."""
 
     code: str
@@ -242,7 +236,7 @@ class EarlyWarning(_Answer):
     evidence: list[Evidence]
 
 
-class OnboardingStep(_Answer):
+class OnboardingStep(Answer):
     """A step that was missed."""
 
     code: str
@@ -251,7 +245,7 @@ class OnboardingStep(_Answer):
     act: str
 
 
-class Onboarding(_Answer):
+class Onboarding(Answer):
     """Where the account stands since its contract began."""
 
     day: int | None
@@ -262,7 +256,7 @@ class Onboarding(_Answer):
     late: bool | None = Field(description="Whether first value takes, or took, longer than the target.")
 
 
-class Play(_Answer):
+class Play(Answer):
     """What to do, who does it, and the last day for it."""
 
     cause: str
@@ -281,7 +275,7 @@ class Warned(BaseModel):
     code: str = Field(examples=["support_feed_stale"])
 
 
-class Prediction(_Answer):
+class Prediction(Answer):
     """What is said of one account at one instant. Null: not known."""
 
     prediction_id: str = Field(description="The same features, models and rubric give the same id.", pattern="^prd_")
@@ -304,13 +298,13 @@ class Prediction(_Answer):
     model: Model | None = Field(description="Of churn.")
 
 
-class Alive(_Answer):
+class Alive(Answer):
     """The process answers."""
 
     status: Literal["alive"]
 
 
-class Ready(_Answer):
+class Ready(Answer):
     """Whether the service answers, and from what. ``degraded``: it does, but something needs a person; see reasons."""
 
     status: Literal["ready", "degraded"]
@@ -320,7 +314,7 @@ class Ready(_Answer):
     models: dict[str, str | None] = Field(description="The version per target; null: no model.")
 
 
-class FaultShown(_Answer):
+class FaultShown(Answer):
     """One thing wrong in the request; ``pointer`` is a JSON pointer into the body, or /query/NAME or /path/NAME."""
 
     pointer: str = Field(examples=["/signals/usage/3/minutes"])

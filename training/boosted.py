@@ -43,9 +43,7 @@ _FIXED: dict[str, Any] = {
     "force_row_wise": True,
     "verbosity": -1,
 }
-# The first two trials. A modest model does well enough where outcomes are few and noisy, and the search finds nothing
-# better; a richer one where they are many and clear, with columns that matter together: on 5,000 customers of a
-# telephone company the Brier score fell from 0.052 to 0.038.
+# The first trial: a modest model that does well enough where the search finds nothing better.
 _MODEST: dict[str, Any] = {
     "leaves": 6,
     "alone": 30.0,
@@ -55,6 +53,9 @@ _MODEST: dict[str, Any] = {
     "smooth": 10.0,
     "random_cuts": True,
 }
+# Beyond the small-data diet, for outcomes that are many and clear, with columns that matter together: tried at last,
+# and taken only if clearly better. On 5,000 customers of a telephone company the Brier score fell from 0.052 to 0.038.
+# As a part of the search it cost quality on portfolios of 300 accounts, where the lowest loss of a dozen is partly luck.
 _RICH: dict[str, Any] = {
     "leaves": 24,
     "alone": 10.0,
@@ -173,27 +174,25 @@ class _Search:
     def run(
         self, trials: int, seed: int, progress: Callable[[int, int, float], None] | None
     ) -> tuple[_Found, tuple[Floats, ...]]:
-        """The best settings, and the log-odds of each fold's held-out rows under them. The best are the modest ones
-        unless others are clearly better: with few outcomes the lowest loss of a dozen is luck."""
+        """The best settings, and the log-odds of each fold's held-out rows under them."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-        for known in (_MODEST, _RICH):
-            study.enqueue_trial(known)
-        best = modest = _Found(_MODEST, PATIENCE, math.inf)
+        study.enqueue_trial(_MODEST)
+        best = _Found(_MODEST, PATIENCE, math.inf)
         for i in range(trials if self.folds else 0):
             trial = study.ask()
             chosen = _suggested(trial)
             loss, trees = self.judge(_settings(chosen, self.weight))
             study.tell(trial, loss)
-            if i == 0:
-                modest = _Found(chosen, trees, loss)
             if loss < best.loss:
                 best = _Found(chosen, trees, loss)
             if progress:
                 progress(i + 1, trials, best.loss)
-        held, plain = self.held(best), self.held(modest)
-        if best.chosen is not modest.chosen and not self._clearly(held, plain):
-            return modest, plain
+        held = self.held(best)
+        loss, trees = self.judge(_settings(_RICH, self.weight))
+        rich = _Found(_RICH, trees, loss)
+        if loss < best.loss and self._clearly(richer := self.held(rich), held):
+            return rich, richer
         return best, held
 
     def _clearly(self, held: Sequence[Floats], plain: Sequence[Floats]) -> bool:
@@ -245,10 +244,10 @@ def _suggested(trial: optuna.trial.Trial) -> dict[str, Any]:
     """One point of the search: leaves; independent outcomes that a leaf must hold; ridge; shares of columns and
     rows."""
     return {
-        "leaves": trial.suggest_int("leaves", 2, 31, log=True),
+        "leaves": trial.suggest_int("leaves", 2, 12),
         "alone": trial.suggest_float("alone", 10.0, 120.0, log=True),
         "ridge": trial.suggest_float("ridge", 0.1, 100.0, log=True),
-        "columns": trial.suggest_float("columns", 0.1, 1.0),
+        "columns": trial.suggest_float("columns", 0.1, 0.8),
         "rows": trial.suggest_float("rows", 0.5, 1.0),
         "smooth": trial.suggest_float("smooth", 1.0, 100.0, log=True),
         "random_cuts": trial.suggest_categorical("random_cuts", [True, False]),

@@ -88,14 +88,12 @@ def test_risk_never_falls_along_a_feature_that_is_held_to_raise_it(
     assert raw[-1] > raw[0]
 
 
-def test_luck_among_many_trials_changes_nothing(
+def test_more_trials_never_do_worse_on_what_was_held_out(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
-    """Where outcomes hang on nothing, some of several settings looks best by chance: the modest one is kept."""
-    frame, y = small_portfolio
-    by_chance = np.random.default_rng(2).permutation(y)
-    one, many = (fit((frame, by_chance), small_catalogue, trials=n) for n in (1, 6))
-    assert many.settings == one.settings
+    """The first trials are those of the shorter search."""
+    few, more = (fit(small_portfolio, small_catalogue, trials=n) for n in (2, 6))
+    assert more.loss <= few.loss
 
 
 def test_richer_trees_are_grown_where_they_are_clearly_better(
@@ -103,11 +101,11 @@ def test_richer_trees_are_grown_where_they_are_clearly_better(
 ) -> None:
     """Columns that matter only together need trees that split on both."""
     frame, _ = small_portfolio
-    together = np.sign(frame["usage.bent"]) * np.sign(frame["usage.noise"])
+    large = frame["contract.arr"] - frame["contract.arr"].median()
+    together = np.sign(frame["usage.bent"]) * np.sign(frame["usage.noise"]) * np.sign(large)
     y = (np.random.default_rng(3).random(len(frame)) < np.where(together > 0, 0.9, 0.1)).astype(float)
-    modest, found = (fit((frame, y), small_catalogue, trials=n) for n in (1, 2))
-    assert found.settings["num_leaves"] > modest.settings["num_leaves"]
-    assert found.loss < modest.loss - 0.02
+    leaves = [fit(given, small_catalogue, trials=1).settings["num_leaves"] for given in ((frame, y), small_portfolio)]
+    assert leaves[0] > leaves[1]
 
 
 def test_progress_is_told_and_an_interrupt_ends_the_search(

@@ -1,0 +1,48 @@
+"""The process itself: whether it runs, and what it answers from."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import RedirectResponse, Response
+
+from models.answer import instant_words
+from models.targets import TARGETS
+from serving import schemas
+from serving.asked import TheKeeper, problems_of
+
+router = APIRouter()
+
+
+@router.get("/", include_in_schema=False)
+def root() -> Response:
+    """Where a person who opens the address in a browser wants to be."""
+    return RedirectResponse("/docs")
+
+
+@router.get("/livez", tags=["service"], summary="Whether the process runs", operation_id="livez")
+def livez() -> schemas.Alive:
+    """Answers as long as the process does, ready or not."""
+    return schemas.Alive(status="alive")
+
+
+@router.get(
+    "/readyz",
+    tags=["service"],
+    summary="Whether the service answers, and from what",
+    operation_id="readyz",
+    responses=problems_of(s503="It answers nothing; the detail says why."),
+)
+def readyz(keeper: TheKeeper) -> schemas.Ready:
+    """``ready``; or ``degraded``: it answers, but something was refused or is missing, and the reasons say what."""
+    standing = keeper.standing()
+    if not standing.answers or standing.champion is None:
+        raise standing.not_ready()
+    bundles = standing.champion.bundles
+    latest = standing.latest
+    return schemas.Ready(
+        status="degraded" if standing.reasons else "ready",
+        reasons=list(standing.reasons),
+        as_of=None if latest is None else instant_words(latest.as_of),
+        accounts=0 if latest is None else len(latest.assessment.frame),
+        models={target: bundles[target].manifest.version if target in bundles else None for target in TARGETS},
+    )
