@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from features.signals import Progress as Tell
     from models.assess import Assessment
     from models.targets import Target
+    from serving.store.database import Store
 
 FAILED_CHECK = 1
 USER_MISTAKE = 2
@@ -327,6 +328,9 @@ def score(
     signals: Signals,
     as_of: AsOf,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file.")],
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Keep predictions and alerts in the store, and tell webhooks.")
+    ] = False,
     engine: Engine = "duckdb",
 ) -> None:
     """Score every active account as of a date: probabilities, bands, health and reasons, one flat row each."""
@@ -346,7 +350,8 @@ def score(
         opened = read_signals(
             source, instant, progress=lambda share, what: tell(0.1 + 0.3 * share, what), kept=home.rollups
         )
-        summary = run(opened, instant, out, home, lambda share, what: tell(0.4 + 0.6 * share, what), jumped)
+        store = _store() if publish else None
+        summary = run(opened, instant, out, home, lambda share, what: tell(0.4 + 0.6 * share, what), jumped, store)
     typer.echo(summary.words())
 
 
@@ -475,6 +480,115 @@ def serve(
     run(host, port, current_home())
 
 
+keys_app = typer.Typer(help="API keys: who may call the service, and for what.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+
+
+@keys_app.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="predict, write or admin; several times for several (default: predict).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key. It is shown this once: only a digest of it is kept."""
+    from serving.keys import create_key as make
+
+    with _store().begin() as connection:
+        key, secret = make(connection, name, scope or ["predict"])
+    if as_json:
+        _print_json({"id": key.id, "name": key.name, "scopes": sorted(key.scopes), "key": secret})
+        return
+    typer.echo(f"{key.id} may {', '.join(sorted(key.scopes))}. The key, shown this once:\n\n    {secret}\n")
+
+
+@keys_app.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """All keys, revoked ones too; never the keys themselves."""
+    from serving.admin_print import print_keys
+    from serving.keys import list_keys as every
+
+    with _store().begin() as connection:
+        found = every(connection)
+    print_keys(found, as_json)
+
+
+@keys_app.command("revoke")
+def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `renewcast keys list` tells it.")]) -> None:
+    """Take a key back. It is refused from the next request on."""
+    from serving.keys import revoke_key as take_back
+
+    with _store().begin() as connection:
+        key = take_back(connection, key_id)
+    typer.echo(f"{key.id} ({key.name}) is revoked")
+
+
+webhooks_app = typer.Typer(help="Webhooks: who is told of what happens.", no_args_is_help=True)
+app.add_typer(webhooks_app, name="webhooks")
+EndpointId = Annotated[str, typer.Argument(metavar="ID", help="As `renewcast webhooks list` tells it.")]
+
+
+@webhooks_app.command("add")
+def add_webhook(
+    url: Annotated[str, typer.Argument(help="https://HOST/PATH")],
+    event: Annotated[
+        list[str] | None, typer.Option(help="Several times for several (default: all); `list` tells which there are.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell an address of what happens. The secret that signs its deliveries is shown this once."""
+    from serving.settings import current_settings
+    from serving.webhooks.endpoints import add_endpoint
+
+    with _store().begin() as connection:
+        endpoint, secret = add_endpoint(connection, url, event or [], current_settings().webhooks_anywhere)
+    if as_json:
+        _print_json({"id": endpoint.id, "url": url, "events": list(endpoint.events), "secret": secret})
+        return
+    typer.echo(f"{endpoint.id} is told of {', '.join(endpoint.events)}. Its secret, shown this once:\n\n    {secret}\n")
+
+
+@webhooks_app.command("list")
+def list_webhooks(as_json: AsJson = False) -> None:
+    """All endpoints, how many deliveries wait for each, and which are disabled and why."""
+    from serving.admin_print import print_endpoints
+    from serving.webhooks.endpoints import list_endpoints
+
+    with _store().begin() as connection:
+        found = list_endpoints(connection)
+    print_endpoints(found, as_json)
+
+
+@webhooks_app.command("enable")
+def enable_webhook(endpoint_id: EndpointId) -> None:
+    """Tell a disabled endpoint of what happens from now on."""
+    from serving.webhooks.endpoints import enable_endpoint
+
+    with _store().begin() as connection:
+        enable_endpoint(connection, endpoint_id)
+    typer.echo(f"{endpoint_id} is told again")
+
+
+@webhooks_app.command("remove")
+def remove_webhook(endpoint_id: EndpointId) -> None:
+    """Forget an endpoint and what waits for it."""
+    from serving.webhooks.endpoints import remove_endpoint
+
+    with _store().begin() as connection:
+        remove_endpoint(connection, endpoint_id)
+    typer.echo(f"{endpoint_id} is removed")
+
+
+def _store() -> Store:
+    from models.home import current_home
+    from serving.settings import current_settings
+    from serving.store.database import Store
+
+    address = current_settings().store
+    return Store.of(current_home().ensure(), address.get_secret_value() if address else None)
+
+
 @app.command()
 def demo(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 8000,
@@ -490,7 +604,7 @@ def demo(
     signals, scores = place / "signals", place / "scores.csv"
     simulate(signals, accounts=DEMO_ACCOUNTS, weeks=DEMO_WEEKS, seed=1)
     train(str(signals))
-    score(str(signals), as_of=DEMO_AS_OF, out=scores)
+    score(str(signals), as_of=DEMO_AS_OF, out=scores, publish=True)
     url = _serve_in_background(place, port)
     with scores.open(encoding="utf-8", newline="") as file:
         worst = max(csv.DictReader(file), key=lambda row: float(row["churn_probability"] or 0))
@@ -517,6 +631,8 @@ def _serve_in_background(place: Path, port: int) -> str:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            # A demo is looked at from this machine; elsewhere a key is asked for.
+            env=os.environ | {"RENEWCAST_OPEN_LOCALLY": "true"},
         )
     (place / "serve.pid").write_text(str(process.pid), encoding="utf-8")
     for _ in range(DEMO_PATIENCE * 5):

@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from features.errors import BadRequest
+from features.errors import BadRequest, RenewcastError
 from models.home import Home
 from serving import logs, problems, routes
 from serving.door import Door
@@ -23,6 +23,7 @@ from serving.edge import Edge
 from serving.idempotency import Idempotency
 from serving.job_worker import JobThread, JobWorker
 from serving.keeper import Keeper
+from serving.keys import list_keys
 from serving.settings import ServiceSettings, current_settings
 from serving.store.database import Store
 from serving.webhooks.courier import Courier, CourierThread
@@ -98,6 +99,9 @@ def run(host: str, port: int, home: Home) -> None:
         logs.tell("listening", host=host, port=listening.getsockname()[1])
         if not _only_here(host):
             logs.tell("open_to_the_network", logging.WARNING, reason="keys are asked for, but nothing is encrypted")
+        if not app.state.settings.open_locally and not _any_key(app.state.store):
+            cure = "`renewcast keys create NAME` makes one; RENEWCAST_OPEN_LOCALLY=true asks for none on this machine"
+            logs.tell("no_keys", logging.WARNING, reason="there is no API key, so nobody is let in", cure=cure)
         config = uvicorn.Config(
             app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=GRACE, lifespan="on"
         )
@@ -126,6 +130,15 @@ def _listen(host: str, port: int) -> socket.socket:
             "an address of this machine and a free port",
             "stop what listens there, or choose another with --port",
         ) from None
+
+
+def _any_key(store: Store) -> bool:
+    try:
+        with store.look() as connection:
+            return any(key.revoked_at is None for key in list_keys(connection))
+    except RenewcastError:
+        # What is wrong with the store is told at /readyz and by every request that needs it.
+        return True
 
 
 def _only_here(host: str) -> bool:

@@ -30,6 +30,9 @@ from models.rules.history import WEEKS
 from models.rules.judged import RISK, looked_back_on
 from models.targets import TARGETS, Target
 from serving.published import Snapshots
+from serving.scored import score_published
+from serving.store.batches import PublishedBatch, publish_batch
+from serving.store.database import Store
 
 #: What "active" means for a business without contracts, and no champion to say it: an order within so many days.
 DEFAULT_HORIZON_DAYS = 90
@@ -49,6 +52,7 @@ class ScoreSummary:
     as_of : the instant, UTC.
     versions : the version of each target's model; None where there is none.
     published : the snapshot that the service can now answer from.
+    batch : what was kept in the store; None where that was not asked for.
     notes : what a person should know, a sentence each, without values of accounts.
     """
 
@@ -57,13 +61,15 @@ class ScoreSummary:
     as_of: datetime
     versions: Mapping[Target, str | None]
     published: Path
+    batch: PublishedBatch | None
     notes: tuple[str, ...]
 
     def words(self) -> str:
         """The summary as a person reads it, a line each."""
         models = ", ".join(f"{target} {version or 'without a model'}" for target, version in self.versions.items())
         head = f"{self.rows:,} accounts as of {instant_words(self.as_of)} ({models}) in {self.out}"
-        return "\n".join([head, *(f"note: {note}" for note in self.notes)])
+        kept = [self.batch.words()] if self.batch else []
+        return "\n".join([head, *kept, *(f"note: {note}" for note in self.notes)])
 
 
 def score(
@@ -73,6 +79,7 @@ def score(
     home: Home,
     progress: Progress = silent,
     jumped: Sequence[str] = (),
+    store: Store | None = None,
 ) -> ScoreSummary:
     """Score every account that is active at ``as_of`` with the champion.
 
@@ -88,13 +95,15 @@ def score(
     ``jumped`` names columns whose unit seems to have changed (`features.health.feeds.Feeds.jumped`); every answer from
     this snapshot says so.
 
-    The snapshot is published to the home first, then the file is written, so that a file means that all is done.
+    The snapshot is published to the home first, then what belongs into the ``store`` is kept there in one transaction
+    (where one is given), then the file is written, so that a file means that all is done.
 
     Raises
     ------
     BadRequest : another ending, or no account is active.
     BundleError : the champion is broken.
     HomeError : the home or ``out`` cannot be written.
+    StoreDown : the store cannot be reached.
     """
     suffix = suffix_of(out)
     _try_writing(out)
@@ -117,11 +126,19 @@ def score(
         past=past,
         looked_back_on=looked_back_on(champion.rubric),
     )
+    batch = None if store is None else _keep(store, Snapshots(home, catalogue), champion, as_of)
     # As text, so that the date is the same in every format.
     write_frame(rows.assign(as_of=instant_words(as_of)), out)
     progress(1.0, "scored")
     versions = {target: assessment.outlooks[target].version for target in TARGETS}
-    return ScoreSummary(len(rows), out, as_of, versions, published, (*signals.notes, *_notes(assessment, suffix)))
+    return ScoreSummary(
+        len(rows), out, as_of, versions, published, batch, (*signals.notes, *_notes(assessment, suffix))
+    )
+
+
+def _keep(store: Store, snapshots: Snapshots, champion: Champion, as_of: datetime) -> PublishedBatch:
+    scored = score_published(snapshots, champion, as_of)
+    return publish_batch(store, [scored.answer(account) for account in scored.assessment.account_ids])
 
 
 def look(

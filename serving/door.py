@@ -112,7 +112,7 @@ class _Known:
     def key(self, shown: str) -> Key | None:
         mark = digest(shown)
         try:
-            with self._store.begin() as connection:
+            with self._store.look() as connection:
                 key = find_key(connection, shown)
         except StoreDown:
             with self._lock:

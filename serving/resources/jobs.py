@@ -73,7 +73,7 @@ def create_job(
 )
 def get_job(store: TheStore, job_id: JobId) -> Response:
     """Ask again every few seconds until `state` is finished or failed."""
-    with store.begin() as connection:
+    with store.look() as connection:
         return JSONResponse(_told(jobs.find(connection, job_id)))
 
 
@@ -93,7 +93,7 @@ def get_job(store: TheStore, job_id: JobId) -> Response:
 )
 def get_job_result(home: TheHome, store: TheStore, job_id: JobId) -> Response:
     """A row per account, as `renewcast score` writes it."""
-    with store.begin() as connection:
+    with store.look() as connection:
         job = jobs.find(connection, job_id)
     file = None if job.file is None else folder_of(home) / job.file
     if file is None or not file.is_file():

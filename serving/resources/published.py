@@ -71,7 +71,7 @@ class AlertPage(Answer):
 def list_predictions(store: TheStore, asked: Annotated[StreamAsked, Query()]) -> Response:
     """What `renewcast score --publish` has kept, oldest first. No row is passed over or told twice by a caller who goes
     on from `next`."""
-    with store.begin() as connection:
+    with store.look() as connection:
         return _page(reading.stream(connection, asked.cursor, asked.updated_since, asked.limit))
 
 
@@ -88,7 +88,7 @@ async def replay_prediction(
     """The same answer, however models and rubrics have changed since."""
 
     def found() -> dict[str, Any]:
-        with store.begin() as connection:
+        with store.look() as connection:
             return reading.replay(connection, prediction_id)
 
     return JSONResponse(await run_in_threadpool(found))
@@ -103,7 +103,7 @@ async def replay_prediction(
 )
 def list_alerts(store: TheStore, asked: Annotated[AlertsAsked, Query()]) -> Response:
     """Each once, when it came about."""
-    with store.begin() as connection:
+    with store.look() as connection:
         return _page(reading.stream_alerts(connection, asked.cursor, asked.limit, asked.account_id))
 
 

@@ -17,6 +17,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -30,6 +32,7 @@ PATIENCE = 5
 _SCRIPTS = Path(__file__).parent / "migrations"
 #: A number of ours among PostgreSQL's advisory locks: whoever changes the layout holds it.
 _MIGRATING = 7_032_026
+_LOOKING = "renewcast_looking"
 
 
 class Store:
@@ -71,10 +74,27 @@ class Store:
         StoreDown : the store cannot be reached, or is busy for longer than `PATIENCE`.
         HomeError : its layout is newer than this program knows.
         """
+        with self._reached(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """A transaction that only reads: it waits for nobody who writes, and sees one moment.
+
+        Raises
+        ------
+        StoreDown, HomeError : as `begin`.
+        """
+        with self._reached(), self._engine.connect() as opened:
+            connection = opened.execution_options(**{_LOOKING: True})
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
         try:
             self._open()
-            with self._engine.begin() as connection:
-                yield connection
+            yield
         except DBAPIError as error:
             if not error.connection_invalidated and not _is_outage(error):
                 raise
@@ -106,11 +126,11 @@ class Store:
 
 def next_number(connection: Connection, name: str, many: int = 1) -> int:
     """The first of ``many`` numbers, 1 or above, that no other transaction is given; held until this one ends."""
-    taken = connection.execute(counters.update().where(counters.c.name == name).values(last=counters.c.last + many))
-    if not taken.rowcount:
-        connection.execute(counters.insert().values(name=name, last=many))
-        return 1
-    last: int = connection.execute(select(counters.c.last).where(counters.c.name == name)).scalar_one()
+    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    connection.execute(insert(counters).values(name=name, last=0).on_conflict_do_nothing())
+    there = counters.c.name == name
+    connection.execute(counters.update().where(there).values(last=counters.c.last + many))
+    last: int = connection.execute(select(counters.c.last).where(there)).scalar_one()
     return last - many + 1
 
 
@@ -144,7 +164,8 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _lock_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    looking = connection.get_execution_options().get(_LOOKING)
+    connection.exec_driver_sql("BEGIN" if looking else "BEGIN IMMEDIATE")
 
 
 def _down() -> StoreDown:

@@ -139,7 +139,12 @@ def service(world: Any) -> Iterator[str]:
         port = probe.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-m", "renewcast", "serve", "--port", str(port)],
-        env=os.environ | {"RENEWCAST_HOME": str(world.home), "RENEWCAST_FEATURES": str(world.own_features)},
+        env=os.environ
+        | {
+            "RENEWCAST_HOME": str(world.home),
+            "RENEWCAST_FEATURES": str(world.own_features),
+            "RENEWCAST_OPEN_LOCALLY": "true",
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

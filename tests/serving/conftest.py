@@ -197,7 +197,7 @@ def own_home(house: House, tmp_path: Path) -> Home:
     return Home(tmp_path / "own")
 
 
-SETTINGS = ServiceSettings(retry_seconds=0.05)
+SETTINGS = ServiceSettings(open_locally=True, retry_seconds=0.05)
 
 
 @pytest.fixture(scope="session")
@@ -207,7 +207,7 @@ def app(house: House) -> FastAPI:
 
 @pytest.fixture(scope="session")
 def client(app: FastAPI) -> Iterator[TestClient]:
-    with TestClient(app) as opened:
+    with TestClient(app, client=("127.0.0.1", 1)) as opened:
         yield opened
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -46,7 +47,8 @@ def _ask(port: int, path: str, body: Any = None) -> tuple[int, Any]:
 
 def test_a_process_serves_and_stops_when_told_to(house: Any) -> None:
     command = [sys.executable, "-W", "error", "-c", PROGRAM, str(house.home.root)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    local = os.environ | {"RENEWCAST_OPEN_LOCALLY": "true"}
+    with subprocess.Popen(command, cwd=ROOT, env=local, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
             port = json.loads(process.stderr.readline())["port"]

@@ -18,7 +18,7 @@ from serving.logs import JsonLines
 from serving.settings import ServiceSettings
 
 MARKER = "Zq7-secret"
-LIMITS = ServiceSettings(body_limit_bytes=2048, request_seconds=0.3, retry_seconds=0.05)
+LIMITS = ServiceSettings(open_locally=True, body_limit_bytes=2048, request_seconds=0.3, retry_seconds=0.05)
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ def small(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> Iterator[TestClien
         await asyncio.sleep(30)
 
     caplog.set_level(logging.INFO)
-    with TestClient(app) as client:
+    with TestClient(app, client=("127.0.0.1", 1)) as client:
         yield client
 
 

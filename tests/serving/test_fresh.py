@@ -97,7 +97,7 @@ def _job(house: Any, body: dict[str, Any], rows_limit: int = 1000) -> FreshScore
 
 
 def test_signals_that_take_too_long_are_given_up_and_the_service_goes_on(house: Any, body: dict[str, Any]) -> None:
-    with TestClient(create_app(house.home, ServiceSettings(request_seconds=0.1))) as client:
+    with TestClient(create_app(house.home, ServiceSettings(open_locally=True, request_seconds=0.1)), client=("127.0.0.1", 1)) as client:
         answer = client.post("/v1/predictions", json=body)
         assert (answer.status_code, answer.json()["code"]) == (503, "too_slow")
         assert client.get("/livez").status_code == 200

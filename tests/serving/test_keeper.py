@@ -23,13 +23,13 @@ from serving.scored import Shelf
 from serving.settings import ServiceSettings
 
 AT = "/v1/accounts/a05/prediction"
-QUICK = ServiceSettings(retry_seconds=0.05, snapshots_in_memory=1)
+QUICK = ServiceSettings(open_locally=True, retry_seconds=0.05, snapshots_in_memory=1)
 JULY, JUNE = datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 def served(own_home: Home) -> Iterator[TestClient]:
-    with TestClient(create_app(own_home, QUICK)) as client:
+    with TestClient(create_app(own_home, QUICK), client=("127.0.0.1", 1)) as client:
         assert client.get("/readyz").json()["status"] == "ready"
         yield client
 
@@ -132,7 +132,7 @@ def test_with_a_broken_champion_from_the_start_nothing_is_answered_and_the_proce
     own_home: Home, body_of: Callable[[str], Any]
 ) -> None:
     (own_home.bundle_folder("churn", "1") / "manifest.json").write_text("{}")
-    with TestClient(create_app(own_home, QUICK)) as client:
+    with TestClient(create_app(own_home, QUICK), client=("127.0.0.1", 1)) as client:
         assert client.get("/livez").status_code == 200
         answers = [client.get(AT), client.get("/readyz"), client.post("/v1/predictions", json=body_of("a05"))]
     for answer in answers:
@@ -144,7 +144,7 @@ def test_with_a_broken_champion_from_the_start_nothing_is_answered_and_the_proce
 
 def test_without_a_champion_the_health_score_is_served(own_home: Home, body_of: Callable[[str], Any]) -> None:
     own_home.champion_file.unlink()
-    with TestClient(create_app(own_home, QUICK)) as client:
+    with TestClient(create_app(own_home, QUICK), client=("127.0.0.1", 1)) as client:
         told = client.get(AT).json()
         fresh = client.post("/v1/predictions", json=body_of("a05")).json()
         ready = client.get("/readyz").json()
@@ -161,7 +161,7 @@ def test_without_a_snapshot_only_signals_in_the_body_are_answered(
     own_home: Home, body_of: Callable[[str], Any], client: TestClient
 ) -> None:
     shutil.rmtree(own_home.snapshots)
-    with TestClient(create_app(own_home, QUICK)) as bare:
+    with TestClient(create_app(own_home, QUICK), client=("127.0.0.1", 1)) as bare:
         asked = bare.get(AT)
         fresh = bare.post("/v1/predictions", json=body_of("a05")).json()
         ready = bare.get("/readyz").json()
@@ -176,7 +176,7 @@ def test_an_empty_home_answers_nothing_until_something_is_scored(
     tmp_path: Any, house: Any, body_of: Callable[[str], Any]
 ) -> None:
     home = Home(tmp_path / "new")
-    with TestClient(create_app(home, QUICK)) as client:
+    with TestClient(create_app(home, QUICK), client=("127.0.0.1", 1)) as client:
         for answer in (client.get(AT), client.get("/readyz"), client.post("/v1/predictions", json=body_of("a05"))):
             assert answer.status_code == 503
         shutil.copytree(house.home.root, home.root)
@@ -223,7 +223,7 @@ def test_other_dates_are_kept_up_to_the_bound_and_assessed_once(own_home: Home, 
 
 def test_an_earlier_snapshot_that_is_broken_leaves_only_the_change_unknown(own_home: Home) -> None:
     Snapshots(own_home).path(JUNE).write_text("broken")
-    with TestClient(create_app(own_home, QUICK)) as client:
+    with TestClient(create_app(own_home, QUICK), client=("127.0.0.1", 1)) as client:
         told = client.get(AT).json()
         assert told["churn"]["change_30d"] is None
         assert told["churn"]["status"] == "scored"

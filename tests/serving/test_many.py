@@ -94,9 +94,9 @@ def rows_of(body: dict[str, Any]) -> int:
 
 def test_rows_are_bounded_over_all_items_and_a_smaller_item_may_still_fit(house: Any, body_of: Body) -> None:
     first, second = body_of("a05"), body_of("a17")
-    settings = ServiceSettings(body_limit_rows=rows_of(first) + rows_of(second) - 1)
+    settings = ServiceSettings(open_locally=True, body_limit_rows=rows_of(first) + rows_of(second) - 1)
     small = {**first, "signals": {name: first["signals"][name] for name in ("accounts", "subscriptions")}}
-    with TestClient(create_app(house.home, settings)) as client:
+    with TestClient(create_app(house.home, settings), client=("127.0.0.1", 1)) as client:
         told = ask(client, [first, second, small])
     assert [each["status"] for each in told] == [200, 422, 200]
     assert told[1]["problem"]["errors"] == [
@@ -116,7 +116,7 @@ def test_items_beyond_the_time_are_told_so_and_those_before_are_answered(
         raise fresh._too_slow()
 
     monkeypatch.setattr(fresh.FreshScore, "__call__", work)
-    with TestClient(create_app(house.home, ServiceSettings(request_seconds=1.5, retry_seconds=0.05))) as client:
+    with TestClient(create_app(house.home, ServiceSettings(open_locally=True, request_seconds=1.5, retry_seconds=0.05)), client=("127.0.0.1", 1)) as client:
         began = time.monotonic()
         told = ask(client, [{"account_id": "a05"}, body_of("a05"), {"account_id": "a17"}, "no item"])
         assert time.monotonic() - began < 1.5

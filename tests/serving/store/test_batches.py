@@ -1,0 +1,146 @@
+"""Publishing a portfolio's answers: once, in one transaction, with what is new told once."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from features.errors import BadRequest
+from serving.errors import Unknown
+from serving.store.batches import PublishedBatch, publish_batch
+from serving.store.database import Store
+from serving.store.reading import replay, stream, stream_alerts
+from serving.store.tables import webhook_deliveries
+from serving.webhooks.endpoints import EVENTS, add_endpoint
+
+Answers = list[dict[str, Any]]
+
+
+def _answers(as_of: str, of: str, version: str = "1") -> Answers:
+    """``of`` has an account a letter: the band of its churn and of its health, and whether the two agree."""
+    bands = {"l": "low", "m": "medium", "h": "high", "g": "green", "y": "yellow", "r": "red"}
+    told = []
+    for i, (churn, health, agree) in enumerate(of.split()):
+        told.append(
+            {
+                "prediction_id": f"prd_{as_of.replace('-', '')}{version}{i}{churn}{health}{'a' if agree == '=' else 'd'}",
+                "account_id": f"a{i}",
+                "as_of": as_of,
+                "churn": {"band": bands[churn]},
+                "expansion": {"model": None},
+                "health": {
+                    "band": bands[health],
+                    "agreement": "agree" if agree == "=" else "model_worse",
+                    "explained_by": None if agree == "=" else "usage",
+                },
+                "alerts": [{"key": f"into_red:{as_of}", "code": "into_red", "raised": True}] if health == "r" else [],
+                "model": {"name": "churn", "version": version, "alias": "champion"},
+            }
+        )
+    return told
+
+
+def _told(store: Store) -> list[tuple[str, dict[str, Any]]]:
+    with store.begin() as connection:
+        rows = connection.execute(select(webhook_deliveries).order_by(webhook_deliveries.c.event, webhook_deliveries.c.event_id))
+        return [(row.event, json.loads(row.body)["data"]) for row in rows]
+
+
+@pytest.fixture
+def listening(store: Store) -> Store:
+    with store.begin() as connection:
+        add_endpoint(connection, "https://example.com/hook", EVENTS)
+    return store
+
+
+def test_the_same_batch_twice_changes_nothing(listening: Store) -> None:
+    week = _answers("2026-07-01", "lg= hr=")
+    assert publish_batch(listening, week) == PublishedBatch(2, 1, 2)
+    before = _told(listening)
+    assert publish_batch(listening, week) == PublishedBatch(0, 0, 0)
+    assert publish_batch(listening, list(reversed(copy.deepcopy(week)))) == PublishedBatch(0, 0, 0)
+    assert _told(listening) == before
+
+
+def test_what_differs_from_the_date_before_is_told(listening: Store) -> None:
+    publish_batch(listening, _answers("2026-06-01", "lg= mg= hy= lg!"))
+    publish_batch(listening, _answers("2026-07-01", "lg= hg= hr= lg! my!", version="2"))
+    told = [(event, data) for event, data in _told(listening) if data.get("as_of") != "2026-06-01"]
+    assert [(event, data.get("account_id"), data.get("of")) for event, data in told] == [
+        ("batch.completed", None, None),
+        ("health.alert", "a2", None),
+        ("model.promoted", None, None),
+        ("prediction.band_changed", "a1", "churn"),
+        ("prediction.band_changed", "a2", "health"),
+    ]
+    changed = next(data for event, data in told if data.get("of") == "health")
+    assert (changed["before"], changed["after"]) == ("yellow", "red")
+
+
+def test_a_disagreement_is_told_when_it_opens_and_not_while_it_lasts(listening: Store) -> None:
+    for as_of, of in (("2026-06-01", "lg="), ("2026-06-08", "lg!"), ("2026-06-15", "lg!"), ("2026-06-22", "lg="), ("2026-06-29", "lg!")):
+        publish_batch(listening, _answers(as_of, of))
+    opened = [data["as_of"] for event, data in _told(listening) if event == "health.disagreement_opened"]
+    assert opened == ["2026-06-08", "2026-06-29"]
+
+
+def test_who_goes_on_from_next_reads_everything_once(store: Store) -> None:
+    publish_batch(store, _answers("2026-06-01", "lg= mg= hy= lg= lg="))
+    read: list[str] = []
+    cursor: str | None = None
+    for week in ("2026-06-08", "2026-06-15", None):
+        while True:
+            with store.begin() as connection:
+                page = stream(connection, cursor, None, 2)
+            cursor = page.next
+            read += [each["prediction_id"] for each in page.data]
+            if not page.data:
+                break
+        if week:
+            publish_batch(store, _answers(week, "lg= hg= hr="))
+    assert len(read) == len(set(read)) == 11
+    assert read[:5] == [a["prediction_id"] for a in _answers("2026-06-01", "lg= mg= hy= lg= lg=")]
+
+
+def test_an_answer_is_replayed_as_it_was(store: Store) -> None:
+    (week,) = _answers("2026-07-01", "hr!")
+    publish_batch(store, [week])
+    publish_batch(store, _answers("2026-07-01", "lg=", version="2"))
+    with store.begin() as connection:
+        assert replay(connection, week["prediction_id"]) == week
+        with pytest.raises(Unknown):
+            replay(connection, "prd_0")
+
+
+def test_alerts_are_kept_once_and_read_by_account(store: Store) -> None:
+    publish_batch(store, _answers("2026-07-01", "hr= hr= lg="))
+    publish_batch(store, _answers("2026-07-01", "hr! hr= lg=", version="2"))
+    with store.begin() as connection:
+        everything = stream_alerts(connection, None, 10)
+        assert [alert["account_id"] for alert in everything.data] == ["a0", "a1"]
+        assert len(stream_alerts(connection, None, 10, "a1").data) == 1
+        assert stream_alerts(connection, everything.next, 10).data == []
+
+
+@pytest.mark.parametrize("cursor", ["", "s", "x1", "s-1", "s1.5", "s" + "9" * 30])
+def test_a_cursor_from_elsewhere_is_refused(store: Store, cursor: str) -> None:
+    with pytest.raises(BadRequest), store.begin() as connection:
+        stream(connection, cursor, None, 1)
+
+
+def test_nothing_is_kept_of_a_batch_that_fails_halfway(listening: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("serving.store.batches.tell", fails)
+    with pytest.raises(KeyboardInterrupt):
+        publish_batch(listening, _answers("2026-07-01", "hr="))
+    monkeypatch.undo()
+    with listening.begin() as connection:
+        assert stream(connection, None, None, 10).data == []
+        assert stream_alerts(connection, None, 10).data == []
+    assert _told(listening) == []

@@ -1,0 +1,134 @@
+"""The store: whole transactions, one layout however it came about, and plain words where it cannot be reached."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, text
+
+from features.errors import BadRequest, HomeError
+from models.home import Home
+from serving.errors import StoreDown
+from serving.store.database import Store, next_number
+from serving.store.tables import METADATA, Instant, records
+
+
+def _row(name: str, at: datetime) -> dict[str, object]:
+    return {
+        "id": name, "what": "outcome", "account_id": "a", "occurred_at": at, "recorded_at": at, "recorded_by": "k", "document": "{}",
+    }  # fmt: skip
+
+
+def test_the_migrations_make_the_tables_that_the_program_knows(store: Store) -> None:
+    with store.begin() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_a_transaction_is_kept_whole_or_not_at_all(store: Store) -> None:
+    now = datetime(2026, 7, 1, tzinfo=UTC)
+
+    def fails_after_writing() -> None:
+        with store.begin() as connection:
+            connection.execute(records.insert().values(**_row("one", now)))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fails_after_writing()
+    with store.begin() as connection:
+        assert connection.execute(select(records)).all() == []
+        connection.execute(records.insert().values(**_row("two", now)))
+    with store.begin() as connection:
+        assert connection.execute(select(records.c.id)).scalars().all() == ["two"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)), st.integers(-14, 14))
+def test_instants_come_back_as_they_were(at: datetime, hours: int) -> None:
+    column, given_at = Instant(), at.replace(tzinfo=timezone(timedelta(hours=hours)))
+    kept = column.process_bind_param(given_at, None)  # type: ignore[arg-type]
+    assert isinstance(kept, int)
+    assert column.process_result_value(kept, None) == given_at  # type: ignore[arg-type]
+
+
+def test_numbers_are_given_out_once_and_seen_in_their_order(store: Store) -> None:
+    """Whoever reads up to a number has seen everything below it."""
+    seen: list[int] = []
+
+    def take(many: int) -> None:
+        with store.begin() as connection:
+            first = next_number(connection, "things", many)
+            seen.extend(range(first, first + many))
+
+    store.upgrade()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(take, [1, 3, 2, 5, 1, 4, 2, 2]))
+    assert sorted(seen) == list(range(1, 21))
+
+
+def test_several_processes_may_open_an_empty_store_at_once(address: str) -> None:
+    stores = [Store(address) for _ in range(4)]
+    begin = threading.Barrier(4)
+
+    def open_(store: Store) -> None:
+        begin.wait()
+        store.upgrade()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(open_, stores))
+    for each in stores:
+        each.close()
+
+
+def test_a_newer_layout_is_left_alone(address: str) -> None:
+    store = Store(address)
+    with store.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    store.close()
+    later = Store(address)
+    with pytest.raises(HomeError, match="9999"), later.begin():
+        pass
+    later.close()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["mysql://u:top-secret@h/d", "nothing", "sqlite", ""]
+)
+def test_an_address_of_no_store_is_refused_and_not_repeated(wrong: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        Store(wrong)
+    assert "top-secret" not in str(refused.value)
+    assert "postgresql://" in str(refused.value)
+
+
+def test_who_reads_waits_for_nobody_who_writes(store: Store) -> None:
+    now = datetime(2026, 7, 1, tzinfo=UTC)
+    with store.begin() as writing:
+        writing.execute(records.insert().values(**_row("one", now)))
+        with store.look() as reading:
+            assert reading.execute(select(records)).all() == []
+    with store.look() as reading:
+        assert len(reading.execute(select(records)).all()) == 1
+
+
+def test_a_store_that_cannot_be_reached_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreDown) as down, Store("postgresql://u:top-secret@127.0.0.1:1/d").begin():
+        pass
+    assert "top-secret" not in str(down.value)
+
+
+def test_the_home_has_a_store_of_its_own(tmp_path: Path) -> None:
+    store = Store.of(Home(tmp_path / "new"))
+    with store.begin() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    store.close()
+    assert (tmp_path / "new" / "store.sqlite").is_file()

@@ -1,0 +1,154 @@
+"""Who is let in, and what they may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+
+from features.errors import BadRequest
+from models.home import Home
+from serving.app import create_app
+from serving.keys import create_key, find_key, list_keys, revoke_key
+from serving.rates import Rates
+from serving.settings import ServiceSettings
+from serving.store.database import Store
+from serving.store.tables import api_keys
+
+ELSEWHERE = ("192.0.2.7", 5000)
+HERE = ("127.0.0.1", 5000)
+PATH = "/v1/accounts/a05/prediction"
+RECORD = {"account_id": "a05", "occurred_at": "2026-06-30", "play": "executive_change"}
+
+
+@pytest.fixture
+def guarded(own_home: Home) -> Iterator[TestClient]:
+    with TestClient(create_app(own_home, ServiceSettings(retry_seconds=0.05)), client=ELSEWHERE) as client:
+        yield client
+
+
+def _key(client: TestClient, *scopes: str) -> tuple[str, str]:
+    store: Store = client.app.state.store  # type: ignore[attr-defined]
+    with store.begin() as connection:
+        key, secret = create_key(connection, "a test", scopes)
+    return key.id, secret
+
+
+def _bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer rc_no"}, {"X-API-Key": "x" * 5000}, {"Authorization": "Basic cmM6"}])
+def test_nobody_is_let_in_without_a_good_key(guarded: TestClient, headers: dict[str, str]) -> None:
+    told = guarded.get(PATH, headers=headers)
+    assert told.status_code == 401
+    assert told.headers["www-authenticate"] == "Bearer"
+    assert told.json()["code"] == "unauthorized"
+    assert "rc_no" not in told.text
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/openapi.json"])
+def test_what_tells_nothing_of_anybody_needs_no_key(guarded: TestClient, path: str) -> None:
+    assert guarded.get(path).status_code == 200
+
+
+def test_both_ways_to_show_a_key_are_as_good(guarded: TestClient) -> None:
+    _, secret = _key(guarded, "predict")
+    told = [guarded.get(PATH, headers=headers) for headers in (_bearer(secret), {"X-API-Key": secret})]
+    assert [each.status_code for each in told] == [200, 200]
+    assert told[0].json() == told[1].json()
+
+
+@pytest.mark.parametrize(
+    ("scope", "read", "written"), [("predict", 200, 403), ("write", 403, 201), ("admin", 200, 201)]
+)
+def test_a_key_does_what_its_scope_says(guarded: TestClient, scope: str, read: int, written: int) -> None:
+    _, secret = _key(guarded, scope)
+    assert guarded.get(PATH, headers=_bearer(secret)).status_code == read
+    assert guarded.post("/v1/interventions", json=RECORD, headers=_bearer(secret)).status_code == written
+
+
+def test_a_revoked_key_is_refused_from_the_next_request_on(guarded: TestClient) -> None:
+    name, secret = _key(guarded, "predict")
+    assert guarded.get(PATH, headers=_bearer(secret)).status_code == 200
+    store: Store = guarded.app.state.store  # type: ignore[attr-defined]
+    with store.begin() as connection:
+        revoke_key(connection, name)
+    assert guarded.get(PATH, headers=_bearer(secret)).status_code == 401
+
+
+def test_this_machine_needs_no_key_only_if_the_operator_says_so(own_home: Home) -> None:
+    for allowed, client, headers, status in (
+        (False, HERE, {}, 401),
+        (True, HERE, {}, 200),
+        (True, ELSEWHERE, {}, 401),
+        (True, HERE, {"X-Forwarded-For": "192.0.2.7"}, 401),
+        (True, HERE, {"Forwarded": "for=192.0.2.7"}, 401),
+        (True, HERE, {"X-API-Key": "rc_wrong"}, 401),
+    ):
+        with TestClient(create_app(own_home, ServiceSettings(open_locally=allowed)), client=client) as asked:
+            assert asked.get(PATH, headers=headers).status_code == status
+
+
+def test_a_caller_may_make_so_many_requests_a_minute(own_home: Home) -> None:
+    with TestClient(create_app(own_home, ServiceSettings(requests_a_minute=3)), client=ELSEWHERE) as client:
+        (_, one), (_, other) = _key(client, "predict"), _key(client, "predict")
+        told = [client.get(PATH, headers=_bearer(one)) for _ in range(4)]
+        assert [each.status_code for each in told] == [200, 200, 200, 429]
+        assert [each.headers.get("ratelimit-remaining") for each in told[:3]] == ["2", "1", "0"]
+        assert 0 < int(told[3].headers["retry-after"]) <= 20
+        assert told[3].json()["retry_after"] == int(told[3].headers["retry-after"])
+        assert client.get(PATH, headers=_bearer(other)).status_code == 200
+
+
+def test_a_bucket_refills_steadily() -> None:
+    now = [0.0]
+    rates = Rates(60, lambda: now[0])
+    assert [rates.take("a").allowed for _ in range(61)] == [True] * 60 + [False]
+    assert rates.take("a").wait == 1
+    now[0] = 1.0
+    assert [rates.take("a").allowed for _ in range(2)] == [True, False]
+    now[0] = 3600.0
+    full = rates.take("a")
+    assert (full.remaining, full.limit) == (59, 60)
+
+
+def test_while_the_store_is_down_only_keys_seen_lately_are_believed(guarded: TestClient, body_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signals in a body are then still scored; what needs the store says when to come again."""
+    _, secret = _key(guarded, "predict", "write")
+    assert guarded.get(PATH, headers=_bearer(secret)).status_code == 200
+    store: Store = guarded.app.state.store  # type: ignore[attr-defined]
+    monkeypatch.setattr(store, "_engine", Store("postgresql://u@127.0.0.1:1/d")._engine)
+    assert guarded.post("/v1/predictions", json=body_of("a05"), headers=_bearer(secret)).status_code == 200
+    for told in (
+        guarded.post("/v1/interventions", json=RECORD, headers=_bearer(secret)),
+        guarded.get("/v1/predictions", headers=_bearer(secret)),
+        guarded.get(PATH, headers={"X-API-Key": "rc_never_seen"}),
+    ):
+        assert (told.status_code, told.json()["code"]) == (503, "store_unavailable")
+        assert int(told.headers["retry-after"]) > 0
+
+
+def test_the_store_gives_no_key_away(tmp_path: Any) -> None:
+    store = Store(f"sqlite:///{tmp_path / 's'}")
+    with store.begin() as connection:
+        key, secret = create_key(connection, "  for the CRM ", ["write", "predict"])
+        assert (key.name, key.scopes) == ("for the CRM", {"write", "predict"})
+        assert find_key(connection, secret) == key
+        assert secret not in str(connection.execute(select(api_keys)).all())
+        revoke_key(connection, key.id)
+        assert find_key(connection, secret) is None
+        again = revoke_key(connection, key.id)
+        assert [again] == list_keys(connection)
+    store.close()
+
+
+@pytest.mark.parametrize(("name", "scopes"), [("", ["predict"]), ("x" * 201, ["predict"]), ("x", []), ("x", ["root"])])
+def test_a_key_needs_a_name_and_scopes(tmp_path: Any, name: str, scopes: list[str]) -> None:
+    store = Store(f"sqlite:///{tmp_path / 's'}")
+    with pytest.raises(BadRequest), store.begin() as connection:
+        create_key(connection, name, scopes)
+    store.close()

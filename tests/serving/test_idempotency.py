@@ -1,0 +1,126 @@
+"""The same POST twice is done once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import func, select
+
+from models.home import Home
+from serving.app import create_app
+from serving.idempotency import RUNNING
+from serving.keys import create_key
+from serving.settings import ServiceSettings
+from serving.store.database import Store
+from serving.store.tables import idempotency, records
+
+RECORD = {"account_id": "a05", "occurred_at": "2026-06-30", "play": "executive_change"}
+OTHER = RECORD | {"account_id": "a06"}
+
+
+@pytest.fixture
+def asked(own_home: Home) -> Iterator[TestClient]:
+    settings = ServiceSettings(open_locally=True, retry_seconds=0.05)
+    with TestClient(create_app(own_home, settings), client=("127.0.0.1", 1), raise_server_exceptions=False) as client:
+        yield client
+
+
+def _post(client: TestClient, key: str, body: Any = RECORD, **headers: str) -> Any:
+    return client.post("/v1/interventions", json=body, headers={"Idempotency-Key": key, **headers})
+
+
+def _count(client: TestClient) -> int:
+    store: Store = client.app.state.store  # type: ignore[attr-defined]
+    with store.begin() as connection:
+        return connection.execute(select(func.count()).select_from(records)).scalar_one()
+
+
+def test_the_same_key_and_body_give_the_first_answer_again(asked: TestClient) -> None:
+    first, again = _post(asked, "k1"), _post(asked, "k1")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.content == again.content
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert _count(asked) == 1
+    assert _post(asked, "k2").json() != first.json()
+    assert _count(asked) == 2
+
+
+def test_another_body_under_the_same_key_is_refused(asked: TestClient) -> None:
+    _post(asked, "k1")
+    told = _post(asked, "k1", OTHER)
+    assert (told.status_code, told.json()["code"]) == (422, "idempotency_key_reused")
+    elsewhere = asked.post("/v1/outcomes", json=RECORD, headers={"Idempotency-Key": "k1"})
+    assert elsewhere.status_code == 422
+    assert _count(asked) == 1
+
+
+def test_a_mistake_is_answered_again_too(asked: TestClient) -> None:
+    first, again = _post(asked, "k1", {"account_id": 7}), _post(asked, "k1", {"account_id": 7})
+    assert (first.status_code, again.status_code) == (422, 422)
+    assert first.content == again.content
+
+
+def test_while_the_first_is_running_others_are_told_to_wait(asked: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: Any, **__: Any) -> Any:
+        begun.set()
+        go_on.wait(10)
+        raise KeyError
+
+    monkeypatch.setattr("serving.resources.records._refuse_future", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(_post, asked, "k1")
+        assert begun.wait(10)
+        told = _post(asked, "k1")
+        go_on.set()
+        assert first.result().status_code == 500
+    assert (told.status_code, told.json()["code"]) == (409, "still_running")
+    assert int(told.headers["retry-after"]) > 0
+    # What failed for the service's own reasons may be tried again.
+    monkeypatch.undo()
+    assert _post(asked, "k1").status_code == 201
+    assert _count(asked) == 1
+
+
+def test_a_mark_that_a_killed_process_has_left_is_believed_for_a_while_only(asked: TestClient) -> None:
+    _post(asked, "k1")
+    store: Store = asked.app.state.store  # type: ignore[attr-defined]
+    with store.begin() as connection:
+        at = connection.execute(select(idempotency.c.created_at)).scalar_one()
+        connection.execute(idempotency.update().values(status=None, body=None, running_until=at + RUNNING))
+    assert _post(asked, "k1").status_code == 409
+    with store.begin() as connection:
+        connection.execute(idempotency.update().values(running_until=at))
+    assert _post(asked, "k1").status_code == 201
+
+
+def test_many_at_once_are_done_once(asked: TestClient) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(lambda _: _post(asked, "k1").status_code, range(24)))
+    assert set(told) <= {201, 409}
+    assert 201 in told
+    assert _count(asked) == 1
+
+
+def test_callers_have_keys_of_their_own(own_home: Home) -> None:
+    with TestClient(create_app(own_home, ServiceSettings()), client=("192.0.2.7", 1)) as client:
+        store: Store = client.app.state.store  # type: ignore[attr-defined]
+        with store.begin() as connection:
+            secrets = [create_key(connection, "a test", ["write"])[1] for _ in range(2)]
+        told = [_post(client, "same", **{"X-API-Key": secret}) for secret in secrets]
+        assert told[0].json()["id"] != told[1].json()["id"]
+        refused = _post(client, "same", **{"X-API-Key": "rc_other"})
+        assert refused.status_code == 401
+
+
+@pytest.mark.parametrize("key", ["x" * 256, "a\tb"])
+def test_a_key_that_cannot_be_used_is_refused(asked: TestClient, key: str) -> None:
+    assert _post(asked, key).status_code == 422
+    assert _count(asked) == 0
