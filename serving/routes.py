@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from serving.resources import predictions, process
+from serving.resources import accounts, invocations, predictions, process
 
 router = APIRouter()
-for _resource in (process, predictions):
+for _resource in (process, predictions, accounts, invocations):
     router.include_router(_resource.router)
