@@ -20,6 +20,7 @@ from models.home import Home
 from serving import logs, problems, routes
 from serving.edge import Edge
 from serving.keeper import Keeper
+from serving.metrics import Measured, Metrics
 from serving.settings import ServiceSettings, current_settings
 from serving.workers import Workers
 
@@ -63,7 +64,9 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
     app.state.workers = Workers(limits.workers, limits.waiting)
     app.include_router(routes.router)
     problems.install(app)
+    app.state.metrics = Metrics(app.state.keeper)
     app.add_middleware(Edge, settings=limits)
+    app.add_middleware(Measured, metrics=app.state.metrics)
     return app
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from starlette.responses import RedirectResponse, Response
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from models.answer import instant_words
 from models.targets import TARGETS
@@ -46,3 +47,15 @@ def readyz(keeper: TheKeeper) -> schemas.Ready:
         accounts=0 if latest is None else len(latest.assessment.frame),
         models={target: bundles[target].manifest.version if target in bundles else None for target in TARGETS},
     )
+
+
+@router.get(
+    "/metrics",
+    tags=["service"],
+    summary="Measures for Prometheus",
+    operation_id="metrics",
+    response_class=PlainTextResponse,
+)
+def metrics(request: Request) -> Response:
+    """Requests by route, method and status; how long they took; what answers, and how old it is."""
+    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
