@@ -8,7 +8,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from models.answer import instant_words
 from models.targets import TARGETS
-from serving import schemas
+from serving import openapi30, schemas
+from serving.accept import JSON
 from serving.asked import TheKeeper, problems_of
 
 router = APIRouter()
@@ -18,6 +19,15 @@ router = APIRouter()
 def root() -> Response:
     """Where a person who opens the address in a browser wants to be."""
     return RedirectResponse("/docs")
+
+
+@router.get("/openapi-3.0.json", include_in_schema=False)
+def openapi_30(request: Request) -> Response:
+    """The API as OpenAPI 3.0.3, for importers such as Salesforce External Services."""
+    state = request.app.state
+    if not hasattr(state, "openapi_30"):
+        state.openapi_30 = openapi30.text(request.app.openapi())
+    return Response(state.openapi_30, media_type=JSON)
 
 
 @router.get("/livez", tags=["service"], summary="Whether the process runs", operation_id="livez")
