@@ -24,6 +24,7 @@ from serving.idempotency import Idempotency
 from serving.job_worker import JobThread, JobWorker
 from serving.keeper import Keeper
 from serving.keys import list_keys
+from serving.metrics import Measured, Metrics
 from serving.settings import ServiceSettings, current_settings
 from serving.store.database import Store
 from serving.webhooks.courier import Courier, CourierThread
@@ -78,10 +79,12 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
     app.state.workers = Workers(limits.workers, limits.waiting)
     app.include_router(routes.router)
     problems.install(app)
+    app.state.metrics = Metrics(keeper)
     # The last one added is the first to see a request.
     app.add_middleware(Idempotency, store=store, settings=limits)
     app.add_middleware(Door, store=store, settings=limits)
     app.add_middleware(Edge, settings=limits)
+    app.add_middleware(Measured, metrics=app.state.metrics)
     return app
 
 

@@ -56,6 +56,7 @@ TheWorkers = Annotated[Workers, Depends(_workers)]
 JSON_ONLY = Depends(_json_only)
 
 NO_PARAMETER = "A parameter cannot be used."
+NO_ACCOUNT = "No such account in the snapshot, or no snapshot at this date."
 NOT_READY = "Not ready; Retry-After says when to try again."
 
 #: What may be wrong with any body, by status.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -105,6 +106,8 @@ class Keeper:
         self._standing: Standing | None = None
         self._seen: tuple[Stamp | None, Stamp | None] | None = None
         self._look_again_at = 0.0
+        self.refusals: Counter[str] = Counter(champion=0, snapshot=0)
+        """How often each was refused, every look counted."""
 
     def standing(self) -> Standing:
         """What answers now. Loads what changed if nobody else is doing so."""
@@ -183,6 +186,7 @@ class Keeper:
         except Exception as error:  # noqa: BLE001 no request may fail because of what was put into the home
             tell(f"{what}_failed", logging.ERROR, **where_it_failed(error))
             troubles.append(f"the {what} is refused: {type(error).__name__}; the log says where")
+        self.refusals[what] += 1
         return kept
 
 

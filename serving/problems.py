@@ -119,7 +119,8 @@ STATUSES: Mapping[int, tuple[str, str]] = {
 #: The names that a pointer may hold.
 NAMES = frozenset(
     {
-        *("account_id", "as_of", "signals", "history_from", "view", "prefix", "items"),
+        *("account_id", "as_of", "signals", "history_from", "view", "prefix", "items", "target", "params"),
+        *("dataframe_split", "dataframe_records", "instances", "inputs", "columns", "data"),
         *TABLES,
         *(name for table in TABLES.values() for name in table.names),
     }

@@ -6,11 +6,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from serving.door import needs
-from serving.resources import jobs, predictions, process, published, records
+from serving.resources import accounts, invocations, jobs, predictions, process, published, records
 
 router = APIRouter()
-router.include_router(process.router)
-router.include_router(jobs.router)
-for _resource in (predictions, published):
+for _resource in (process, invocations, jobs):
+    # These say for each operation who may call it.
+    router.include_router(_resource.router)
+for _resource in (predictions, accounts, published):
     router.include_router(_resource.router, dependencies=[needs("predict")])
 router.include_router(records.router, dependencies=[needs("write")])

@@ -11,11 +11,12 @@ from typing import Any
 
 from features.catalogue import Catalogue
 from features.errors import RenewcastError
-from models.answer import CHANGE_DAYS, CHANGE_TOLERANCE_DAYS, answer
+from models.answer import CHANGE_DAYS, CHANGE_TOLERANCE_DAYS, answer, instant_words
 from models.assess import Assessment, assess
 from models.champion import Champion
 from models.peers import Peers
 from serving.logs import tell
+from serving.portfolio import portfolio_of
 from serving.published import Published, Snapshots, Stamp
 
 
@@ -49,6 +50,12 @@ class Scored:
             data_through=self.data_through,
             earlier=self.earlier,
         )
+
+    @cached_property
+    def portfolio(self) -> dict[str, Any]:
+        """The portfolio at a glance, as `serving.portfolio.Portfolio` has it."""
+        told = (("as_of", self.as_of), ("data_through", self.data_through), ("scored_at", self.scored_at))
+        return {name: instant_words(instant) for name, instant in told} | portfolio_of(self.assessment)
 
     @cached_property
     def peers(self) -> Peers:

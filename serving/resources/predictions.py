@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from serving import schemas
 from serving.asked import (
     JSON_ONLY,
+    NO_ACCOUNT,
     NO_PARAMETER,
     NOT_READY,
     OF_A_BODY,
@@ -26,7 +27,6 @@ from serving.keeper import Keeper
 from serving.many import ITEMS_LIMIT, Many, ManyAsked, ManyTold
 from serving.rows import Id
 
-NO_ACCOUNT = "No such account in the snapshot, or no snapshot at this date."
 #: What a prediction looks like, by view.
 SHOWN: Any = schemas.Prediction | FlatPrediction
 

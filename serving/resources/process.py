@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from starlette.responses import RedirectResponse, Response
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from models.answer import instant_words
 from models.targets import TARGETS
-from serving import schemas
+from serving import openapi30, schemas
+from serving.accept import JSON
 from serving.asked import TheKeeper, problems_of
 
 router = APIRouter()
@@ -17,6 +19,15 @@ router = APIRouter()
 def root() -> Response:
     """Where a person who opens the address in a browser wants to be."""
     return RedirectResponse("/docs")
+
+
+@router.get("/openapi-3.0.json", include_in_schema=False)
+def openapi_30(request: Request) -> Response:
+    """The API as OpenAPI 3.0.3, for importers such as Salesforce External Services."""
+    state = request.app.state
+    if not hasattr(state, "openapi_30"):
+        state.openapi_30 = openapi30.text(request.app.openapi())
+    return Response(state.openapi_30, media_type=JSON)
 
 
 @router.get("/livez", tags=["service"], summary="Whether the process runs", operation_id="livez")
@@ -46,3 +57,15 @@ def readyz(keeper: TheKeeper) -> schemas.Ready:
         accounts=0 if latest is None else len(latest.assessment.frame),
         models={target: bundles[target].manifest.version if target in bundles else None for target in TARGETS},
     )
+
+
+@router.get(
+    "/metrics",
+    tags=["service"],
+    summary="Measures for Prometheus",
+    operation_id="metrics",
+    response_class=PlainTextResponse,
+)
+def metrics(request: Request) -> Response:
+    """Requests by route, method and status; how long they took; what answers, and how old it is."""
+    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
