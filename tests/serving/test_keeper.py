@@ -179,7 +179,7 @@ def test_an_empty_home_answers_nothing_until_something_is_scored(
     with TestClient(create_app(home, QUICK), client=("127.0.0.1", 1)) as client:
         for answer in (client.get(AT), client.get("/readyz"), client.post("/v1/predictions", json=body_of("a05"))):
             assert answer.status_code == 503
-        shutil.copytree(house.home.root, home.root)
+        shutil.copytree(house.home.root, home.root, dirs_exist_ok=True)
         assert client.get(AT).json()["churn"]["status"] == "scored"
 
 

@@ -1,0 +1,46 @@
+"""The operational store through the command line."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+SCORED_AT = "2026-09-30"
+
+
+def test_publishing_twice_changes_nothing(renewcast: Any, world: Any, tmp_path: Path) -> None:
+    command = ("score", world.signals, "--as-of", SCORED_AT, "--out", tmp_path / "again.csv", "--publish")
+    first, again = (renewcast(*command, home=world.home).stdout for _ in range(2))
+    accounts = len(world.scores.read_text(encoding="utf-8").splitlines()) - 1
+    assert f"published {accounts} predictions" in first
+    assert "nothing has changed" in again
+    assert (tmp_path / "again.csv").read_bytes() == world.scores.read_bytes()
+    with sqlite3.connect(world.home / "store.sqlite") as store:
+        assert store.execute("SELECT count(*), count(DISTINCT sequence) FROM predictions").fetchone() == (accounts, accounts)
+    store.close()
+
+
+def test_keys_are_made_listed_and_revoked(renewcast: Any, tmp_path: Path) -> None:
+    made = json.loads(renewcast("keys", "create", "the CRM", "--scope", "predict", "--json", home=tmp_path).stdout)
+    assert made["key"].startswith("rc_")
+    renewcast("keys", "revoke", made["id"], home=tmp_path)
+    (listed,) = json.loads(renewcast("keys", "list", "--json", home=tmp_path).stdout)
+    assert (listed["name"], listed["scopes"], listed["revoked_at"] is None) == ("the CRM", ["predict"], False)
+    assert made["key"].encode() not in (tmp_path / "store.sqlite").read_bytes()
+    refused = renewcast("keys", "create", "the CRM", "--scope", "root", home=tmp_path, expect=2)
+    assert "predict, write, admin" in refused.stderr
+
+
+def test_webhooks_are_added_listed_and_removed(renewcast: Any, tmp_path: Path) -> None:
+    url = "https://hooks.example.com/renewcast"
+    made = json.loads(renewcast("webhooks", "add", url, "--event", "health.alert", "--json", home=tmp_path).stdout)
+    assert made["secret"].startswith("whsec_")
+    listed = renewcast("webhooks", "list", home=tmp_path).stdout
+    assert url in listed
+    assert "health.alert" in listed
+    assert made["secret"] not in listed
+    renewcast("webhooks", "remove", made["id"], home=tmp_path)
+    assert "there is no endpoint" in renewcast("webhooks", "list", home=tmp_path).stdout
+    assert "RENEWCAST_WEBHOOKS_ANYWHERE" in renewcast("webhooks", "add", "http://h/", home=tmp_path, expect=2).stderr
