@@ -1,0 +1,81 @@
+"""Whatever /openapi.json allows, or just not allows, is answered as /openapi.json says: every operation, and every check
+that Schemathesis has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, Phase, given, settings
+
+from models.home import Home
+from serving.app import create_app
+
+MODES = list(schemathesis.GenerationMode)
+CONFIG: dict[str, Any] = {
+    # Some rules cannot be said in a schema, such as that a date is one, or that signals need an as_of: 422 says them.
+    "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "404", "422"]}},
+    # What is wrong with an item is said in the item's own result.
+    "operations": [
+        {
+            "include-operation-id": "createPredictions",
+            "checks": {"negative_data_rejection": {"expected-statuses": ["200", "4xx"]}},
+        }
+    ],
+}
+# Only its description is taken, so that the operations are known before there is a home.
+described = schemathesis.openapi.from_dict(
+    create_app(Home(Path("nowhere"))).openapi(), config=schemathesis.Config.from_dict(CONFIG)
+)
+# Not by Schemathesis' own parametrize, under which all operations have one name, and xdist runs one of that name only.
+OPERATIONS = [found.ok() for found in described.get_all_operations()]
+
+
+def name(part: Any) -> str:
+    return str(part.value if isinstance(part, schemathesis.GenerationMode) else part.label)
+
+
+def asks(operation: Any) -> bool:
+    """Whether there is anything that a caller could get wrong."""
+    return bool(operation.definition.raw.get("parameters") or operation.definition.raw.get("requestBody"))
+
+
+few = settings(
+    max_examples=8, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+
+
+def holds(client: TestClient, case: schemathesis.Case) -> None:
+    """Send one request and hold its answer against all checks."""
+    request = case.as_transport_kwargs(base_url=str(client.base_url))
+    # The client warns of how requests are told to it otherwise.
+    request.pop("cookies")
+    if isinstance(request.get("data"), bytes):
+        request["content"] = request.pop("data")
+    case.validate_response(client.request(**request))
+
+
+@pytest.mark.parametrize(
+    ("operation", "mode"),
+    [(o, mode) for o in OPERATIONS for mode in MODES if asks(o) or mode == schemathesis.GenerationMode.POSITIVE],
+    ids=name,
+)
+def test_what_is_made_up_is_answered_as_described(client: TestClient, operation: Any, mode: Any) -> None:
+    @few
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: schemathesis.Case) -> None:
+        holds(client, case)
+
+    ask()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("operation", OPERATIONS, ids=name)
+def test_every_bound_is_answered_as_described(client: TestClient, operation: Any) -> None:
+    cases = described.iter_coverage_cases(operation, generation_modes=MODES, generation_config=described.config.generation)
+    for case in cases:
+        holds(client, case)
