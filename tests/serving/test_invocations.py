@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import uvicorn
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from models.champion import load_champion
@@ -192,8 +191,9 @@ def test_without_a_model_nothing_is_scored_and_ping_says_so(own_home: Home, cham
 
 
 @pytest.fixture(scope="module")
-def port(app: FastAPI) -> Iterator[int]:
-    """The service on a real port, in a thread."""
+def port(house: Any) -> Iterator[int]:
+    """The service on a real port, in a thread; an application of its own, which ends with it."""
+    app = create_app(house.home, ServiceSettings(open_locally=True))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run)
     thread.start()
