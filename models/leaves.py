@@ -72,23 +72,34 @@ def grouped(leaves: Sequence[Leaf], cells: Cells, most: int) -> list[Group]:
     itself stands alone."""
     every = [(1 << count) - 1 for count in cells.counts]
     answer: list[Group] = []
+    asked: set[tuple[int, int]] = set()
     for leaf in leaves:
         last = answer[-1] if answer else Group((), {})
         classes = dict(last.classes)
-        for column, condition in leaf.conditions.items():
-            classes[column] = _parted(classes.get(column, (every[column],)), condition.places)
-        both = Group((*last.leaves, leaf), classes)
-        if answer and both.size <= most:
-            answer[-1] = both
+        # Neighbours share most of their way: what was asked before parts nothing anew.
+        conditions = [(column, one.places) for column, one in leaf.conditions.items()]
+        for column, places in conditions:
+            if (column, places) not in asked:
+                classes[column] = _parted(classes.get(column, (every[column],)), places)
+        if answer and math.prod(map(len, classes.values())) <= most:
+            answer[-1] = Group((*last.leaves, leaf), classes)
+            asked.update(conditions)
         else:
             alone = {column: _parted((every[column],), one.places) for column, one in leaf.conditions.items()}
             answer.append(Group((leaf,), alone))
+            asked = {*conditions}
     return answer
 
 
 def _parted(classes: Iterable[int], places: int) -> tuple[int, ...]:
     """The classes, each parted into what is among the places and what is not."""
-    return tuple(part for one in classes for part in (one & ~places, one & places) if part)
+    answer = []
+    for one in classes:
+        if inside := one & places:
+            answer.append(inside)
+        if outside := one & ~places:
+            answer.append(outside)
+    return tuple(answer)
 
 
 def bits(places: int, count: int) -> npt.NDArray[np.bool_]:

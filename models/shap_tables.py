@@ -139,18 +139,16 @@ def _leaf_tables(leaves: Sequence[Leaf]) -> list[Floats]:
 
 def _patterns(group: Group) -> Integers:
     """By leaf and kind of row, which conditions are satisfied, as in `leaf_tables`; shape (leaves, kinds)."""
-    sizes = np.array([len(classes) for classes in group.classes.values()])
-    strides = group.size // np.cumprod(sizes)
-    kinds = np.arange(group.size) // strides[:, None] % sizes[:, None] + (np.cumsum(sizes) - sizes)[:, None]
-    satisfied = np.zeros((len(group.leaves), sizes.sum()), dtype=np.int64)
-    for row, leaf in zip(satisfied, group.leaves, strict=True):
-        bit = {column: i for i, column in enumerate(leaf.conditions)}
-        row[:] = [
-            (one & leaf.conditions[column].places != 0) << bit[column] if column in bit else 0
-            for column, classes in group.classes.items()
-            for one in classes
+    count = len(group.leaves)
+    answer = np.zeros((count, 1), dtype=np.int64)
+    bit = [{column: 1 << i for i, column in enumerate(leaf.conditions)} for leaf in group.leaves]
+    for column, classes in group.classes.items():
+        asked = [
+            (leaf.conditions[column].places, own[column]) if column in own else (0, 0)
+            for leaf, own in zip(group.leaves, bit, strict=True)
         ]
-    answer: Integers = satisfied[:, kinds].sum(axis=1)
+        satisfied = np.array([[value if one & places else 0 for one in classes] for places, value in asked])
+        answer = (answer[:, :, None] + satisfied[:, None, :]).reshape(count, -1)
     return answer
 
 
