@@ -18,40 +18,36 @@ class DeepLeaves:
     """Leaves without a table, over columns numbered as in ``cells``."""
 
     def __init__(self, leaves: Sequence[Leaf], cells: Cells) -> None:
-        self._leaves, self._width = len(leaves), len(cells.columns)
-        self._conditions = most = max((len(leaf.conditions) for leaf in leaves), default=1)
-        counts = cells.counts
-        own = [(column, one.places) for leaf in leaves for column, one in leaf.conditions.items()]
+        self._width = len(cells.columns)
+        most = max((len(leaf.conditions) for leaf in leaves), default=1)
+        own = [(i, j, each) for i, leaf in enumerate(leaves) for j, each in enumerate(leaf.conditions.items())]
+        # What fills up a shorter leaf has the factor 1: share 1 and satisfied.
         shares, values = np.ones((len(leaves), most)), np.array([leaf.value for leaf in leaves])
-        self._real = np.zeros((len(leaves), most), dtype=bool)
-        for i, leaf in enumerate(leaves):
-            self._real[i, : len(leaf.conditions)] = True
-            shares[i, : len(leaf.conditions)] = [one.share for one in leaf.conditions.values()]
-        self._columns = np.array([column for column, _ in own], dtype=np.int64)
+        counts = cells.counts
         known: dict[tuple[int, int], int] = {}
         satisfied: list[npt.NDArray[np.bool_]] = []
         end, at = 0, []
-        for column, places in own:
-            if (column, places) not in known:
-                known[column, places] = end
-                satisfied.append(bits(places, counts[column]))
+        for i, j, (column, one) in own:
+            shares[i, j] = one.share
+            if (column, one.places) not in known:
+                known[column, one.places] = end
+                satisfied.append(bits(one.places, counts[column]))
                 end += counts[column]
-            at.append(known[column, places])
-        self._at = np.array(at, dtype=np.int64)
+            at.append(known[column, one.places])
+        self._at, self._columns = np.array(at, dtype=np.int64), np.array([c for _, _, (c, _) in own], dtype=np.int64)
         self._satisfied = np.concatenate([np.zeros(0, dtype=bool), *satisfied])
-        whole, alone = factors(shares, values)
-        points = whole.shape[3]
-        self._whole, self._own = whole.reshape(-1, points), alone.reshape(-1, points)
-        # What fills up a shorter leaf has the factor 1: share 1 and satisfied.
-        self._factor = 2 * np.arange(len(leaves) * most).reshape(len(leaves), most) + ~self._real
+        # Conditions by leaves, the leaves last: what is worked out lies side by side.
+        self._shape = (most, len(leaves))
+        self._where = np.array([j * len(leaves) + i for i, j, _ in own], dtype=np.int64)
+        self._whole, self._own = (np.ascontiguousarray(each.transpose(2, 3, 1, 0)) for each in factors(shares, values))
 
     def add(self, places: Integers, answer: Floats) -> None:
         """Add to contributions (c, n), in log-odds, what these leaves contribute to rows with these places (c, n)."""
-        if not self._leaves:
+        if not len(self._columns):
             return
         for row in range(places.shape[1]):
-            factor = self._factor.copy()
-            factor[self._real] += self._satisfied[self._at + places[self._columns, row]]
-            product = self._whole.take(factor, axis=0).prod(axis=1)
-            each = np.einsum("lck,lk->lc", self._own.take(factor, axis=0), product)
-            answer[:, row] += np.bincount(self._columns, each[self._real], self._width)
+            satisfied = np.ones(self._shape, dtype=bool)
+            satisfied.reshape(-1)[self._where] = self._satisfied[self._at + places[self._columns, row]]
+            product = np.where(satisfied, self._whole[1], self._whole[0]).prod(axis=1)
+            each = (np.where(satisfied, self._own[1], self._own[0]) * product[:, None]).sum(axis=0)
+            answer[:, row] += np.bincount(self._columns, each.reshape(-1)[self._where], self._width)
