@@ -33,6 +33,7 @@ from models.rubric import Rubric, rubric_from_text
 from models.rubric_file import RubricError
 from models.scorer import JSON_LIMIT, MODEL_LIMIT, Scorer, ScorerError, read_bounded, read_json
 from models.targets import Target
+from models.treeshap import Explainer
 
 if TYPE_CHECKING:
     from features.feature import Feature
@@ -219,7 +220,7 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
                 )
         schema = read_json(contents["schema.json"], "schema.json")
         calibrator = read_json(contents["calibrator.json"], "calibrator.json")
-        scorer = Scorer.from_texts(contents["model.txt"].decode(), schema, calibrator)
+        scorer = Scorer.from_texts(contents["model.txt"].decode(), schema, calibrator, Explainer)
     except (ScorerError, UnicodeDecodeError) as error:
         raise BundleError(f"{folder}: {error}", "a bundle as `renewcast train` writes it", RETRAIN) from error
     _check_catalogue(folder, schema, catalogue)

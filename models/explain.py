@@ -67,7 +67,7 @@ class Explanation:
     names : the booster's features, in order.
     raw : log-odds, shape (n,).
     contribute : gives the contributions of the rows at k places, log-odds of shape (k, features + 1), the last column
-        the base. It is called when an explanation is asked for, since contributions cost far more than predictions.
+        the base. It is called when an explanation is asked for, since contributions cost more than predictions.
     peers, segments : for the comparison with comparable accounts.
     catalogue : holds every one of ``names``.
     """

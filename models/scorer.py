@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+#: A matrix (n, columns) to the trees' contributions (n, columns + 1), the base last; None where it cannot tell.
+Explainer = Callable[[Floats], Floats | None]
 
 #: No probability is told as certain.
 SMALLEST_PROBABILITY = 1e-6
@@ -82,7 +84,14 @@ class Scorer:
     The answer for a row does not depend on the other rows: alone or in a batch it is the same to the last bit.
     """
 
-    def __init__(self, booster: lightgbm.Booster, schema: Mapping[str, Any], calibrator: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        booster: lightgbm.Booster,
+        schema: Mapping[str, Any],
+        calibrator: Mapping[str, Any],
+        explainer: Explainer | None = None,
+    ) -> None:
+        self._explainer = explainer
         self.features, self.categories = _features_of(schema)
         self.horizons, self.main_horizon = _horizons_of(schema)
         self._booster = booster
@@ -114,8 +123,17 @@ class Scorer:
         )
 
     @classmethod
-    def from_texts(cls, model: str, schema: Mapping[str, Any], calibrator: Mapping[str, Any]) -> Scorer:
+    def from_texts(
+        cls,
+        model: str,
+        schema: Mapping[str, Any],
+        calibrator: Mapping[str, Any],
+        explainer: Callable[[str, int], Explainer] | None = None,
+    ) -> Scorer:
         """The same from LightGBM's text and parsed JSON.
+
+        ``explainer`` makes of the text and the number of its columns what computes the trees' contributions;
+        LightGBM itself does where it is not given, or gives None.
 
         Raises
         ------
@@ -131,7 +149,8 @@ class Scorer:
             booster = lightgbm.Booster(model_str=model)
         except lightgbm.basic.LightGBMError as error:
             raise ScorerError(f"model.txt cannot be read by LightGBM {lightgbm.__version__}: {error}") from error
-        return cls(booster, schema, calibrator)
+        made = None if explainer is None else explainer(model, booster.num_feature())
+        return cls(booster, schema, calibrator, made)
 
     def encode(self, frame: Any) -> Encoded:
         """Conform a pandas table to the schema by column name, never by position.
@@ -182,7 +201,7 @@ class Scorer:
 
     def contributions(self, matrix: Floats) -> Floats:
         """What each feature adds to the log-odds of the main horizon: TreeSHAP (Lundberg et al. 2020, as LightGBM
-        computes it), and for the linear model its slope times the distance from the average.
+        defines it), and for the linear model its slope times the distance from the average.
 
         What the horizon's columns add is the renewal's doing, and counts as its feature's; without that feature, as the
         base's.
@@ -194,7 +213,10 @@ class Scorer:
         ScorerError : base + sum differs from the raw score by more than 1e-6.
         """
         given = self._at(matrix, None)
-        parts = self._share * self._predict(given, (len(given), given.shape[1] + 1), pred_contrib=True)
+        of_trees = None if self._explainer is None else self._explainer(given)
+        if of_trees is None:
+            of_trees = self._predict(given, (len(given), given.shape[1] + 1), pred_contrib=True)
+        parts = self._share * of_trees
         if self._start is not None:
             parts[:, :-1] += self._start.parts(given)
             parts[:, -1] += self._start.intercept

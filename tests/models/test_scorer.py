@@ -94,6 +94,30 @@ def test_contributions_that_do_not_add_up_are_refused(
         scorer.contributions(scorer.encode(portfolio).matrix)
 
 
+def test_an_explainer_stands_in_for_lightgbm_and_may_decline(
+    model_text: str, bundle: Bundle, portfolio: pd.DataFrame
+) -> None:
+    schema = json.loads((bundle.folder / "schema.json").read_text())
+    calibrator = {"kind": "sigmoid"} | KINDS["sigmoid"]
+    asked: list[tuple[int, ...]] = []
+
+    def declines(model: str, columns: int) -> Callable[[np.ndarray], None]:
+        assert (model, columns) == (model_text, 7)
+        return lambda matrix: asked.append(matrix.shape)
+
+    plain = Scorer.from_texts(model_text, schema, calibrator)
+    declined = Scorer.from_texts(model_text, schema, calibrator, declines)
+    matrix = plain.encode(portfolio).matrix
+    assert asked == []
+    np.testing.assert_array_equal(declined.contributions(matrix), plain.contributions(matrix))
+    assert asked == [(300, 7)]
+    # A bundle's explains by tables: the same but for the last bits.
+    np.testing.assert_allclose(bundle.scorer.contributions(matrix), plain.contributions(matrix), rtol=0, atol=1e-9)
+    wrong = Scorer.from_texts(model_text, schema, calibrator, lambda *_: lambda matrix: np.zeros((len(matrix), 8)))
+    with pytest.raises(ScorerError, match="miss the raw score"):
+        wrong.contributions(matrix)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(-40, 40), min_size=1, max_size=30))

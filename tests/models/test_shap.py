@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from models.scorer import Scorer
+from models.treeshap import Explainer
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # SHAP's and matplotlib's own, on import.
@@ -26,7 +27,7 @@ def test_contributions_agree_with_shap() -> None:
     schema = {"features": [{"name": name, "kind": "number"} for name in names]}
     identity = {"a": 1.0, "b": 0.0}
     calibrator = {"kind": "sigmoid", "parameters": identity, "resamples": [identity] * 10}
-    scorer = Scorer.from_texts(booster.model_to_string(), schema, calibrator)
+    scorer = Scorer.from_texts(booster.model_to_string(), schema, calibrator, Explainer)
     told = scorer.contributions(scorer.encode(pd.DataFrame(x, columns=names)).matrix)
     explainer = shap.TreeExplainer(booster)
     # Left to itself, SHAP asks LightGBM; its own algorithm has to be insisted on.

@@ -1,0 +1,157 @@
+"""What an explanation costs: our tables beside LightGBM's pred_contrib and SHAP's TreeExplainer, on the same boosters.
+
+The contenders take turns; times are medians of the turns (least to most in brackets), ratios those of medians of one
+run. CPU time is that of all threads. LightGBM and SHAP explain fewer rows at a time: their cost does not depend on it.
+
+    python bench/explain.py [--turns 5] [--shapes 200x8d3 400x12 500x15d5 500x31] [--depths 3 4 5 6 8]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+
+from models.treeshap import TreeShap
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # SHAP's and matplotlib's own, on import.
+    import shap
+
+Floats = npt.NDArray[np.float64]
+
+COLUMNS, ROWS = 120, 8000
+#: Rows that the others explain in one turn, and SHAP.
+THEIRS, OF_SHAP = 200, 50
+
+
+def rows_of(count: int, seed: int) -> tuple[Floats, Floats]:
+    """Correlated signals, two of them categories, a seventh unknown; outcomes that depend on a few, also together."""
+    rng = np.random.default_rng(seed)
+    hidden = rng.normal(size=(count, 12))
+    x = hidden[:, np.random.default_rng(0).integers(0, 12, COLUMNS)] * 0.7 + rng.normal(size=(count, COLUMNS)) * 0.7
+    x[:, :40] = np.round(np.exp(x[:, :40]))
+    x[:, 0], x[:, 1] = rng.integers(0, 4, count), rng.integers(0, 18, count)
+    x[rng.random(x.shape) < 0.15] = np.nan
+    score = hidden[:, 0] * hidden[:, 1] + hidden[:, 2] - 0.5 * hidden[:, 3] ** 2 + (hidden[:, 4] > 1) * hidden[:, 5]
+    score += (x[:, 0] == 2) + np.isin(x[:, 1], [2, 5, 9])
+    return x, (rng.random(count) < 1 / (1 + np.exp(1.5 - score))).astype(float)
+
+
+def booster_of(trees: int, leaves: int, depth: int) -> lightgbm.Booster:
+    x, y = rows_of(ROWS, 0)
+    settings = {"objective": "binary", "num_leaves": leaves, "max_depth": depth, "learning_rate": 0.05, "max_bin": 63}
+    settings |= {"feature_fraction": 0.4, "bagging_fraction": 0.7, "bagging_freq": 1, "lambda_l2": 10.0}
+    settings |= {"min_data_in_leaf": 60, "max_cat_to_onehot": 8, "verbosity": -1, "num_threads": 1, "seed": 1}
+    data = lightgbm.Dataset(x, y, categorical_feature=[0, 1])
+    return lightgbm.Booster(model_str=lightgbm.train(settings, data, trees).model_to_string())
+
+
+def taken(what: Callable[[], object], times: int = 1) -> tuple[float, float]:
+    """CPU and wall seconds of one of so many calls: medians."""
+    found = []
+    for _ in range(times):
+        wall, cpu = time.perf_counter(), time.process_time()
+        what()
+        found.append((time.process_time() - cpu, time.perf_counter() - wall))
+    cpu, wall = np.median(found, axis=0)
+    return float(cpu), float(wall)
+
+
+def in_turns(contenders: dict[str, tuple[Callable[[], object], int, int]], turns: int) -> dict[str, npt.NDArray]:
+    """CPU and wall seconds for one row by contender, (turns, 2); each is given as (call, rows of it, calls a turn)."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    for _ in range(turns):
+        for name, (call, _, times) in contenders.items():
+            found[name].append(taken(call, times))
+    return {name: np.array(each) / contenders[name][1] for name, each in found.items()}
+
+
+def told(seconds: npt.NDArray) -> str:
+    low, middle, high = np.quantile(seconds * 1e6, [0, 0.5, 1])
+    return f"{middle:,.0f} ({low:,.0f} to {high:,.0f})"
+
+
+def compare(name: str, booster: lightgbm.Booster, turns: int) -> None:
+    text, (x, _) = booster.model_to_string(), rows_of(10_000, 1)
+    ours = TreeShap.of(text, COLUMNS)
+    loads = np.array([taken(lambda: TreeShap.of(text, COLUMNS)) for _ in range(turns)])
+    explainer = shap.TreeExplainer(booster)
+    explainer.model.model_type = "internal"  # left to itself, SHAP asks LightGBM
+
+    def theirs(rows: Floats, threads: int) -> Callable[[], object]:
+        return lambda: booster.predict(rows, pred_contrib=True, num_threads=threads)
+
+    def of_shap(rows: Floats) -> Callable[[], object]:
+        return lambda: explainer.shap_values(rows, check_additivity=False)
+
+    off = np.abs(ours.contributions(x[:THEIRS]) - theirs(x[:THEIRS], 1)()).max()
+    one, some, few = x[:1], x[:THEIRS], x[:OF_SHAP]
+    found = in_turns(
+        {
+            "ours, one row": (lambda: ours.contributions(one), 1, 30),
+            "LightGBM, one row": (theirs(one, 1), 1, 10),
+            "SHAP, one row": (of_shap(one), 1, 5),
+            "ours, 1,000 rows": (lambda: ours.contributions(x[:1000]), 1000, 3),
+            "ours, 10,000 rows": (lambda: ours.contributions(x), 10_000, 1),
+            "LightGBM": (theirs(some, 1), THEIRS, 1),
+            "LightGBM, two threads": (theirs(some, 2), THEIRS, 1),
+            "SHAP": (of_shap(few), OF_SHAP, 1),
+            "LightGBM's prediction": (lambda: booster.predict(x, raw_score=True, num_threads=1), 10_000, 1),
+            "LightGBM's prediction, one row": (lambda: booster.predict(one, raw_score=True, num_threads=1), 1, 30),
+        },
+        turns,
+    )
+    print(f"\n{name}: tables {ours.bytes / 2**20:.1f} MiB, made in {told(loads[:, 0] / 1e3)} CPU ms; off by {off:.1e}")
+    middle = {each: np.median(seconds, axis=0) for each, seconds in found.items()}
+    for each, seconds in found.items():
+        against = middle["ours, one row" if each.endswith("one row") else "ours, 10,000 rows"]
+        ratio, wall = middle[each] / against
+        print(
+            f"  {each:32} CPU {told(seconds[:, 0]):28} wall {told(seconds[:, 1]):28} microseconds a row;"
+            f" {1 / middle[each][0]:9,.0f} rows a CPU second; {ratio:6.1f} (wall {wall:.1f}) times ours"
+        )
+
+
+def by_depth(depths: list[int], turns: int) -> None:
+    x, _ = rows_of(10_000, 1)
+    for depth in depths:
+        text = (booster := booster_of(400, 31, depth)).model_to_string()
+        ours = TreeShap.of(text, COLUMNS)
+        found = in_turns(
+            {
+                "load": (lambda text=text: TreeShap.of(text, COLUMNS), 1, 1),
+                "batch": (lambda ours=ours: ours.contributions(x), 10_000, 1),
+                "one": (lambda ours=ours: ours.contributions(x[:1]), 1, 30),
+                "LightGBM": (lambda b=booster: b.predict(x[:THEIRS], pred_contrib=True, num_threads=1), THEIRS, 1),
+            },
+            turns,
+        )
+        middle = {each: np.median(seconds[:, 0]) for each, seconds in found.items()}
+        print(
+            f"400 trees of at most 31 leaves, depth at most {depth}: tables {ours.bytes / 2**20:.1f} MiB, made in"
+            f" {middle['load']:.2f} s; one row {middle['one'] * 1e6:,.0f}, in a batch {middle['batch'] * 1e6:,.0f},"
+            f" LightGBM {middle['LightGBM'] * 1e6:,.0f} microseconds: {middle['LightGBM'] / middle['batch']:.1f} times",
+            flush=True,
+        )
+
+
+def main() -> None:
+    shapes = {"200x8d3": (200, 8, 3), "400x12": (400, 12, -1), "500x15d5": (500, 15, 5), "500x31": (500, 31, -1)}
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--turns", type=int, default=5)
+    arguments.add_argument("--shapes", nargs="*", default=[*shapes], choices=shapes)
+    arguments.add_argument("--depths", nargs="*", type=int, default=[3, 4, 5, 6, 8, -1])
+    given = arguments.parse_args()
+    for name in given.shapes:
+        compare(name, booster_of(*shapes[name]), given.turns)
+    by_depth(given.depths, given.turns)
+
+
+if __name__ == "__main__":
+    main()
