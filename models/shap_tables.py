@@ -19,7 +19,7 @@ from models.shapley import leaf_tables
 Floats = npt.NDArray[np.float64]
 
 #: Up to this number of rows, all tables are read at once for each row; beyond, each table for all rows.
-FEW_ROWS = 256
+FEW_ROWS = 128
 # So many groups' tables are made at once, to bound the memory.
 _AT_ONCE = 64
 
