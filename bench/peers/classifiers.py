@@ -62,7 +62,10 @@ def catboost(train: pd.DataFrame, y: Any, test: pd.DataFrame, threads: int) -> A
     from catboost import CatBoostClassifier
 
     levels = [name for name in train if train[name].dtype.name == "category"]
-    texts = [part.assign(**{name: part[name].astype(str) for name in levels}) for part in (train, test)]
+    texts = [
+        part.assign(**{name: part[name].astype(object).fillna("").astype(str) for name in levels})
+        for part in (train, test)
+    ]
     model = CatBoostClassifier(
         thread_count=threads, cat_features=levels, verbose=False, random_seed=0, allow_writing_files=False
     )

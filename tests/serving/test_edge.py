@@ -18,7 +18,7 @@ from serving.logs import JsonLines
 from serving.settings import ServiceSettings
 
 MARKER = "Zq7-secret"
-LIMITS = ServiceSettings(open_locally=True, body_limit_bytes=2048, request_seconds=0.3, retry_seconds=0.05)
+LIMITS = ServiceSettings(open_locally=True, body_limit_bytes=2048, request_seconds=1.0, retry_seconds=0.05)
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
