@@ -55,7 +55,10 @@ def _print(rows: list[dict[str, Any]], as_json: bool, nothing: str) -> None:
     if not rows:
         typer.echo(nothing)
         return
-    table = Table(*rows[0], box=None)
+    table = Table(box=None)
+    for name in rows[0]:
+        # An id or an address that is cut short is of no use.
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*("" if v is None else ", ".join(v) if isinstance(v, list) else str(v) for v in row.values()))
     Console(highlight=False, soft_wrap=True).print(table)

@@ -37,10 +37,10 @@ def test_webhooks_are_added_listed_and_removed(renewcast: Any, tmp_path: Path) -
     url = "https://hooks.example.com/renewcast"
     made = json.loads(renewcast("webhooks", "add", url, "--event", "health.alert", "--json", home=tmp_path).stdout)
     assert made["secret"].startswith("whsec_")
-    listed = renewcast("webhooks", "list", home=tmp_path).stdout
-    assert url in listed
-    assert "health.alert" in listed
-    assert made["secret"] not in listed
+    told = renewcast("webhooks", "list", "--json", home=tmp_path).stdout
+    (listed,) = json.loads(told)
+    assert (listed["url"], listed["events"], listed["waiting"]) == (url, ["health.alert"], 0)
+    assert made["secret"] not in told
     renewcast("webhooks", "remove", made["id"], home=tmp_path)
     assert "there is no endpoint" in renewcast("webhooks", "list", home=tmp_path).stdout
     assert "RENEWCAST_WEBHOOKS_ANYWHERE" in renewcast("webhooks", "add", "http://h/", home=tmp_path, expect=2).stderr
