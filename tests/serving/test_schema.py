@@ -59,6 +59,7 @@ def holds(client: TestClient, case: schemathesis.Case) -> None:
     case.validate_response(client.request(**request))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("operation", "mode"),
     [(o, mode) for o in OPERATIONS for mode in MODES if asks(o) or mode == schemathesis.GenerationMode.POSITIVE],

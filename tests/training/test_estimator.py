@@ -62,6 +62,7 @@ def test_a_level_never_seen_is_unknown(fitted: RenewalClassifier) -> None:
     assert (new == unknown).all()
 
 
+@pytest.mark.slow
 def test_keys_are_no_features() -> None:
     """An account's id and date decide where its row is held out, and nothing else."""
     frame, happened = _accounts()
@@ -72,6 +73,7 @@ def test_keys_are_no_features() -> None:
     assert (with_keys.predict_proba(frame) == without.predict_proba(frame)).all()
 
 
+@pytest.mark.slow
 def test_rows_of_one_account_are_held_out_together() -> None:
     """Noise repeated under one account's name cannot be learnt; repeated under many names it seems to be."""
     rng = np.random.default_rng(5)
@@ -84,6 +86,7 @@ def test_rows_of_one_account_are_held_out_together() -> None:
     assert fooled.predict_proba(many)[:, 1].std() > 2 * honest.predict_proba(many)[:, 1].std()
 
 
+@pytest.mark.slow
 def test_it_stands_in_a_cross_validation_and_is_cloned() -> None:
     frame, happened = _accounts(300)
     classifier = clone(RenewalClassifier(trials=1, directions={"use": 1}))

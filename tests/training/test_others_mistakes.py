@@ -23,6 +23,9 @@ from training.prepare import Prepared
 from training.rows import Rows
 from training.split import Split, split
 
+# Each fits several times.
+pytestmark = pytest.mark.slow
+
 HORIZON = 30
 CONFIG = TrainConfig(horizon_days=HORIZON, horizons=(), trials=2, resamples=50)
 Portfolio = tuple[pd.DataFrame, npt.NDArray[np.float64]]
