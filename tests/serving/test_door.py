@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from features.errors import BadRequest
@@ -24,9 +25,11 @@ PATH = "/v1/accounts/a05/prediction"
 RECORD = {"account_id": "a05", "occurred_at": "2026-06-30", "play": "executive_change"}
 
 
-@pytest.fixture
-def guarded(own_home: Home) -> Iterator[TestClient]:
-    with TestClient(create_app(own_home, ServiceSettings(retry_seconds=0.05)), client=ELSEWHERE) as client:
+@pytest.fixture(scope="module")
+def guarded(house: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.sqlite'}"
+    settings = ServiceSettings(retry_seconds=0.05, store=SecretStr(store))
+    with TestClient(create_app(house.home, settings), client=ELSEWHERE) as client:
         yield client
 
 
@@ -81,6 +84,7 @@ def test_a_revoked_key_is_refused_from_the_next_request_on(guarded: TestClient) 
 
 
 def test_this_machine_needs_no_key_only_if_the_operator_says_so(own_home: Home) -> None:
+    apps = {allowed: create_app(own_home, ServiceSettings(open_locally=allowed)) for allowed in (False, True)}
     for allowed, client, headers, status in (
         (False, HERE, {}, 401),
         (True, HERE, {}, 200),
@@ -89,8 +93,9 @@ def test_this_machine_needs_no_key_only_if_the_operator_says_so(own_home: Home) 
         (True, HERE, {"Forwarded": "for=192.0.2.7"}, 401),
         (True, HERE, {"X-API-Key": "rc_wrong"}, 401),
     ):
-        with TestClient(create_app(own_home, ServiceSettings(open_locally=allowed)), client=client) as asked:
-            assert asked.get(PATH, headers=headers).status_code == status
+        assert TestClient(apps[allowed], client=client).get(PATH, headers=headers).status_code == status
+    for app in apps.values():
+        app.state.store.close()
 
 
 def test_a_caller_may_make_so_many_requests_a_minute(own_home: Home) -> None:
