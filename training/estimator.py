@@ -20,6 +20,7 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
     _check_feature_names,
+    assert_all_finite,
     check_array,
     check_consistent_length,
     check_is_fitted,
@@ -84,6 +85,7 @@ class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Not two classes, no rows, or a direction that is neither 1 nor -1 or of an unknown column.
         """
         frame, given = _frame(X), column_or_1d(y, warn=True)
+        assert_all_finite(given, input_name="y")
         check_consistent_length(frame, given)
         check_classification_targets(given)
         self.classes_ = np.unique(given)
