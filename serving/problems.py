@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from features.contract import TABLES
 from features.errors import (
@@ -262,4 +263,19 @@ async def _of_validation(request: Request, error: Exception) -> Response:
 
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return http_problem(request.headers, error.status_code, error.headers)
+    more = dict(error.headers or {})
+    if error.status_code == 405:
+        # Starlette names the methods of the first of several operations at an address only.
+        more["Allow"] = ", ".join(sorted(_methods(request)))
+    return http_problem(request.headers, error.status_code, more)
+
+
+def _methods(request: Request) -> set[str]:
+    known: dict[str, dict[str, object]] = request.app.openapi()["paths"]
+    path = request.scope["path"]
+    return {
+        method.upper()
+        for template, operations in known.items()
+        if compile_path(template)[0].match(path)
+        for method in operations
+    }

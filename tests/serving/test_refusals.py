@@ -71,7 +71,7 @@ def test_an_unknown_date_names_those_that_there_are(refused: Callable[..., dict[
 
 
 def test_the_method_that_is_known_is_named(client: TestClient) -> None:
-    assert client.put("/v1/predictions").headers["allow"] == "POST"
+    assert client.put("/v1/predictions").headers["allow"] == "GET, POST"
 
 
 def test_plain_json_where_that_is_all_the_caller_takes(client: TestClient) -> None:
