@@ -6,7 +6,9 @@ of the machine's power. Each transaction that writes takes its lock at the start
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -159,8 +161,22 @@ def _engine(address: str) -> Engine:
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     # pysqlite would begin transactions by itself, later than asked for.
     connection.isolation_level = None
-    for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _write_ahead(connection)
+    for setting in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {setting}")
+
+
+def _write_ahead(connection: Any) -> None:
+    # SQLite does not wait by itself where several turn a new file to write-ahead at once; once it is, there is none.
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def _lock_sqlite(connection: Connection) -> None:
