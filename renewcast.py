@@ -509,7 +509,7 @@ def list_keys(as_json: AsJson = False) -> None:
     from serving.admin_print import print_keys
     from serving.keys import list_keys as every
 
-    with _store().begin() as connection:
+    with _store().look() as connection:
         found = every(connection)
     print_keys(found, as_json)
 
@@ -555,7 +555,7 @@ def list_webhooks(as_json: AsJson = False) -> None:
     from serving.admin_print import print_endpoints
     from serving.webhooks.endpoints import list_endpoints
 
-    with _store().begin() as connection:
+    with _store().look() as connection:
         found = list_endpoints(connection)
     print_endpoints(found, as_json)
 
@@ -585,8 +585,7 @@ def _store() -> Store:
     from serving.settings import current_settings
     from serving.store.database import Store
 
-    address = current_settings().store
-    return Store.of(current_home().ensure(), address.get_secret_value() if address else None)
+    return Store.of(current_home().ensure(), current_settings().store_address)
 
 
 @app.command()

@@ -13,6 +13,7 @@ import pandas as pd
 
 from features.errors import UnknownAccount
 from models.assess import Assessment
+from models.bundle import Bundle
 from models.explain import Explained
 from models.outlook import SCORED, Outlook
 from models.rubric import INSUFFICIENT
@@ -72,7 +73,7 @@ def answer(
         "horizon_days": horizon,
         "churn": {
             **_target(churn, row),
-            "involuntary": _number(churn.involuntary[row]),
+            "involuntary": number_told(churn.involuntary[row]),
             "change_30d": change["churn"],
             **_parts(why["churn"]),
         },
@@ -85,13 +86,13 @@ def answer(
             "type": assessment.judged.expansion.type[row],
             **_readiness(assessment.judged.expansion, row),
             "reasons": _reasons(why["expansion"]),
-            "model": _model(expansion),
+            "model": model_told(expansion.bundle),
         },
         "health": _health(assessment, row, why["churn"]),
         **_rules(assessment.judged, row),
         "reasons": _reasons(why["churn"]),
         "warnings": _warnings(assessment, row),
-        "model": _model(churn),
+        "model": model_told(churn.bundle),
     }
 
 
@@ -139,17 +140,17 @@ def row_of(assessment: Assessment, account_id: str) -> int:
 
 def _target(seen: Outlook, row: int) -> dict[str, Any]:
     scored = seen.status[row] == SCORED
-    place = _number(seen.percentile[row])
-    points = _number(seen.points[row])
+    place = number_told(seen.percentile[row])
+    points = number_told(seen.points[row])
     return {
         "status": seen.status[row],
-        "probability": _number(seen.probability[row]),
+        "probability": number_told(seen.probability[row]),
         "interval": [float(seen.low[row]), float(seen.high[row])] if scored else None,
         "risk_score": None if points is None else int(points),
         "higher_is": HIGHER_IS[seen.target],
         "band": seen.band[row],
         "percentile": None if place is None else math.floor(place + 0.5),
-        "by_horizon": [{"days": days, "probability": _number(p[row])} for days, p in seen.by_horizon.items()],
+        "by_horizon": [{"days": days, "probability": number_told(p[row])} for days, p in seen.by_horizon.items()],
     }
 
 
@@ -181,21 +182,21 @@ def _change(
     now, then = assessment.outlooks[target], earlier.outlooks[target]
     if now.version != then.version or account_id not in earlier.account_ids:
         return None
-    return _number(now.probability[row] - then.probability[earlier.account_ids.index(account_id)])
+    return number_told(now.probability[row] - then.probability[earlier.account_ids.index(account_id)])
 
 
 def _health(assessment: Assessment, row: int, why: Explained | None) -> dict[str, Any]:
     health, rubric = assessment.health, assessment.champion.rubric
-    dimensions = {name: _number(points) for name, points in health.dimensions.iloc[row].items()}
+    dimensions = {name: number_told(points) for name, points in health.dimensions.iloc[row].items()}
     return {
-        "score": _number(health.score.iloc[row]),
+        "score": number_told(health.score.iloc[row]),
         "higher_is": "better",
         "band": health.band.iloc[row],
         "rubric": rubric.name,
         "rubric_version": rubric.version,
         "agreement": assessment.agreement[row],
         "coverage": float(health.coverage.iloc[row]),
-        "change_7d": _number(assessment.judged.change_7d[row]),
+        "change_7d": number_told(assessment.judged.change_7d[row]),
         "meant": _meant(assessment, row),
         "explained_by": _explained_by(assessment, row, why),
         "history": _history(assessment.judged, row),
@@ -223,7 +224,7 @@ def _explained_by(assessment: Assessment, row: int, why: Explained | None) -> st
 def _history(judged: Judged, row: int) -> list[dict[str, Any]]:
     """The score at each date at which the account was active."""
     return [
-        {"as_of": instant_words(date.to_pydatetime()), "score": _number(score), "band": band}
+        {"as_of": instant_words(date.to_pydatetime()), "score": number_told(score), "band": band}
         for date, score, band in zip(judged.dates, judged.score[row], judged.band[row], strict=True)
         if band != INSUFFICIENT
     ]
@@ -277,11 +278,15 @@ def _warnings(assessment: Assessment, row: int) -> list[dict[str, Any]]:
     return found
 
 
-def _model(seen: Outlook) -> dict[str, str | None] | None:
-    return None if seen.bundle is None else {"name": seen.target, "version": seen.version, "alias": "champion"}
+def model_told(bundle: Bundle | None) -> dict[str, str | None] | None:
+    """How an answer names the model that it comes from; None without one."""
+    if bundle is None:
+        return None
+    return {"name": bundle.manifest.target, "version": bundle.manifest.version, "alias": "champion"}
 
 
-def _number(value: float) -> float | None:
+def number_told(value: float) -> float | None:
+    """A number as JSON has it: null where it is not known."""
     return None if math.isnan(value) else float(value)
 
 

@@ -18,16 +18,17 @@ from starlette.concurrency import run_in_threadpool
 from features.errors import BadRequest, RenewcastError
 from models.home import Home
 from serving import logs, problems, routes
+from serving.background import Background
 from serving.door import Door
 from serving.edge import Edge
 from serving.idempotency import Idempotency
-from serving.job_worker import JobThread, JobWorker
+from serving.job_worker import JobWorker
 from serving.keeper import Keeper
 from serving.keys import list_keys
 from serving.metrics import Measured, Metrics
 from serving.settings import ServiceSettings, current_settings
 from serving.store.database import Store
-from serving.webhooks.courier import Courier, CourierThread
+from serving.webhooks.courier import Courier
 from serving.workers import Workers
 
 DESCRIPTION = """Churn and expansion of B2B customer accounts: calibrated probabilities, health score, and reasons.
@@ -37,6 +38,8 @@ Every error is a problem (RFC 9457) with `code` and `errors: [{pointer, code, de
 
 #: How long (seconds) requests under way may take to end when the service is stopped.
 GRACE = 10
+#: How often (seconds) deliveries that are due, and jobs of other processes, are looked for.
+COURIER_SECONDS, JOBS_SECONDS = 1.0, 2.0
 
 
 def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
@@ -52,14 +55,14 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
     """
     limits = settings or current_settings()
 
-    store = Store.of(home, limits.store.get_secret_value() if limits.store else None)
+    store = Store.of(home, limits.store_address)
     keeper = Keeper(home, limits)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(keeper.standing)
-        courier = CourierThread(Courier(store, limits.webhooks_anywhere))
-        app.state.jobs = JobThread(JobWorker(home, keeper, store))
+        courier = Background("courier", Courier(store, limits.webhooks_anywhere).deliver, COURIER_SECONDS)
+        app.state.jobs = Background("jobs", JobWorker(home, keeper, store).work, JOBS_SECONDS)
         courier.start()
         app.state.jobs.start()
         yield

@@ -30,7 +30,7 @@ from models.rules.history import WEEKS
 from models.rules.judged import RISK, looked_back_on
 from models.targets import TARGETS, Target
 from serving.published import Snapshots
-from serving.scored import score_published
+from serving.scored import Scored, earlier_of
 from serving.store.batches import PublishedBatch, publish_batch
 from serving.store.database import Store
 
@@ -116,17 +116,22 @@ def score(
     )
     frame, rows = assessment.frame, assessment.rows()
     progress(0.9, "writing")
-    published = Snapshots(home, catalogue).publish(
+    snapshots, data_through = Snapshots(home, catalogue), _complete_until(signals, as_of, feeds)
+    published = snapshots.publish(
         frame,
         origin=signals.origin,
-        data_through=_complete_until(signals, as_of, feeds),
+        data_through=data_through,
         horizon_days=horizon_of(champion),
         feeds=feeds,
         jumped=jumped,
         past=past,
         looked_back_on=looked_back_on(champion.rubric),
     )
-    batch = None if store is None else _keep(store, Snapshots(home, catalogue), champion, as_of)
+    batch = None
+    if store is not None:
+        earlier = earlier_of(snapshots, champion, as_of)
+        scored = Scored(assessment, as_of, data_through, datetime.now(UTC), earlier, None, catalogue)
+        batch = publish_batch(store, [scored.answer(account) for account in assessment.account_ids])
     # As text, so that the date is the same in every format.
     write_frame(rows.assign(as_of=instant_words(as_of)), out)
     progress(1.0, "scored")
@@ -134,11 +139,6 @@ def score(
     return ScoreSummary(
         len(rows), out, as_of, versions, published, batch, (*signals.notes, *_notes(assessment, suffix))
     )
-
-
-def _keep(store: Store, snapshots: Snapshots, champion: Champion, as_of: datetime) -> PublishedBatch:
-    scored = score_published(snapshots, champion, as_of)
-    return publish_batch(store, [scored.answer(account) for account in scored.assessment.account_ids])
 
 
 def look(

@@ -25,7 +25,7 @@ from models.champion import Champion
 from models.rules.history import WEEKS
 from serving.batch import horizon_of, now_and_past
 from serving.problems import Fault, InvalidBody, TooSlow
-from serving.rows import Row
+from serving.rows import Row, shown_names
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from serving.schemas import PredictionRequest
 
 ORIGIN = "the body"
-#: More names of ignored fields than this, and longer ones, are not repeated.
-NAMES_SHOWN, NAME_LIMIT = 20, 64
 
 _ARROW = {
     "string": pa.string(),
@@ -173,8 +171,8 @@ class FreshScore:
         told: list[dict[str, Any]] = []
         for name, rows in self._tables.items():
             if ignored := sorted(set().union(*(row.ignored for row in rows))):
-                shown = [field for field in ignored if len(field) <= NAME_LIMIT][:NAMES_SHOWN]
-                told.append({"code": "ignored_fields", "table": name, "fields": shown, "count": len(ignored)})
+                fields = shown_names(ignored)
+                told.append({"code": "ignored_fields", "table": name, "fields": fields, "count": len(ignored)})
         if self._asked.history_from is None:
             told.append({"code": "history_from_not_given"})
         return told

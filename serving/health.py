@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import Field
 
-from models.answer import row_of
+from models.answer import number_told, row_of
 from serving import schemas
 from serving.scored import Scored
 from serving.shapes import Answer, Points
@@ -106,13 +105,9 @@ def _signal(scored: Scored, told: Mapping[Hashable, Any]) -> dict[str, Any]:
     return {
         "feature": told["signal"],
         "words": None if feature is None else feature.words,
-        "value": _number(told["value"]),
+        "value": number_told(told["value"]),
         "unit": None if feature is None else feature.unit,
         "grade": told["grade"] if isinstance(told["grade"], str) else None,
-        "points": _number(told["points"]),
+        "points": number_told(told["points"]),
         **{name: float(told[name]) for name in ("base_weight", "weight", "adds")},
     }
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -16,18 +16,18 @@ from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from features.catalogue import KEYS
+from models.answer import model_told
 from models.bundle import Bundle
 from models.scorer import Scorer
 from models.targets import Target
 from serving.keeper import Standing
 from serving.problems import Fault, InvalidBody, NotReady, TooSlow
+from serving.rows import shown_names
 from serving.schemas import Model, Warned
 from serving.shapes import Answer, Asked, Share
 
 #: So many rows are scored before somebody may stop the work.
 CHUNK = 1024
-#: More names of columns than this, and longer ones, are not repeated.
-NAMES_SHOWN, NAME_LIMIT = 20, 64
 
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 DEFAULT: Target = "churn"
@@ -148,10 +148,9 @@ class Invoke:
                 [Fault(pointer, "no_feature", "columns should be named as `renewcast features` names them")],
             )
         frame = pd.DataFrame(_features(scorer, columns, pointer), index=range(rows))
-        manifest = bundle.manifest
         return {
             "predictions": self._predictions(scorer, frame),
-            "model": {"name": manifest.target, "version": manifest.version, "alias": "champion"},
+            "model": model_told(bundle),
             "warnings": _warnings(scorer, frame, columns),
         }
 
@@ -234,8 +233,7 @@ def _features(scorer: Scorer, columns: Mapping[str, list[Cell]], pointer: str) -
 def _warnings(scorer: Scorer, frame: pd.DataFrame, columns: Mapping[str, list[Cell]]) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
     if ignored := sorted(set(columns) - set(scorer.features) - set(KEYS)):
-        shown = [name for name in ignored if len(name) <= NAME_LIMIT][:NAMES_SHOWN]
-        told.append({"code": "ignored_columns", "columns": shown, "count": len(ignored)})
+        told.append({"code": "ignored_columns", "columns": shown_names(ignored), "count": len(ignored)})
     encoded = scorer.encode(frame)
     if len(frame) and encoded.missing:
         told.append({"code": "features_missing", "features": list(encoded.missing)})

@@ -4,7 +4,6 @@ a scored snapshot into a file under ``jobs/`` in the home."""
 from __future__ import annotations
 
 import logging
-import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,39 +86,3 @@ class JobWorker:
 def folder_of(home: Home) -> Path:
     """Where the results of jobs are."""
     return home.root / "jobs"
-
-
-class JobThread:
-    """A worker that looks for jobs every so often, or when it is woken, until it is stopped."""
-
-    def __init__(self, worker: JobWorker, every_seconds: float = 2.0) -> None:
-        self._worker, self._every = worker, every_seconds
-        self._woken, self._stopped = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """There is something to do."""
-        self._woken.set()
-
-    def stop(self, patience: float) -> None:
-        """End after the job under way, or after ``patience`` seconds; it is then begun anew by another."""
-        self._stopped.set()
-        self._woken.set()
-        self._thread.join(patience)
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            wait = self._every
-            try:
-                if self._worker.work():
-                    continue
-            except StoreDown:
-                wait = 5 * self._every
-            except Exception as error:  # noqa: BLE001 the next job may do better
-                tell("jobs_failed", logging.ERROR, **where_it_failed(error))
-            self._woken.wait(wait)
-            self._woken.clear()

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from models.answer import model_told
 from models.assess import Assessment
 from models.bands import BANDS
 from models.columns import number_column
@@ -107,10 +108,7 @@ def portfolio_of(assessment: Assessment) -> dict[str, Any]:
         },
         "rubric": assessment.champion.rubric.name,
         "rubric_version": assessment.champion.rubric.version,
-        "models": {
-            target: None if b is None else {"name": target, "version": b.manifest.version, "alias": "champion"}
-            for target, b in bundles.items()
-        },
+        "models": {target: model_told(bundle) for target, bundle in bundles.items()},
     }
 
 

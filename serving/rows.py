@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -55,6 +56,9 @@ Instant = Annotated[
 AsOf = Annotated[Instant, AfterValidator(_whole_second)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(_without_point), Field(ge=-WHOLE_LIMIT, le=WHOLE_LIMIT)]
+
+#: More names that a caller made up than this, and longer ones, are not repeated to it.
+NAMES_SHOWN, NAME_LIMIT = 20, 64
 
 _KINDS: dict[str, Any] = {"string": Text, "instant": Instant, "float": Number, "int": Whole, "bool": bool}
 
@@ -115,3 +119,8 @@ class SignalsOfAccount(_tables()):  # type: ignore[misc]
         """The rows of a table; None where it was left out."""
         rows: list[Row] | None = getattr(self, table)
         return rows
+
+
+def shown_names(names: Iterable[str]) -> list[str]:
+    """Those of a caller's own names that may be repeated to it."""
+    return [name for name in names if len(name) <= NAME_LIMIT][:NAMES_SHOWN]

@@ -78,7 +78,7 @@ def score_published(snapshots: Snapshots, champion: Champion, as_of: datetime) -
         as_of,
         published.facts.data_through,
         datetime.now(UTC),
-        _earlier(snapshots, champion, as_of),
+        earlier_of(snapshots, champion, as_of),
         stamp,
         snapshots.catalogue,
     )
@@ -91,7 +91,8 @@ def _assessed(published: Published, champion: Champion, catalogue: Catalogue) ->
     )
 
 
-def _earlier(snapshots: Snapshots, champion: Champion, as_of: datetime) -> Assessment | None:
+def earlier_of(snapshots: Snapshots, champion: Champion, as_of: datetime) -> Assessment | None:
+    """The assessment of about 30 days before ``as_of``; None where there is none that can be read."""
     wanted = as_of - timedelta(days=CHANGE_DAYS)
     near = [date for date in snapshots.dates() if abs(date - wanted) <= timedelta(days=CHANGE_TOLERANCE_DAYS)]
     if not near:

@@ -47,6 +47,11 @@ class ServiceSettings(BaseSettings):
     webhooks_anywhere: bool = False
     idempotency_hours: Annotated[float, Field(gt=0, le=24 * 90)] = 24.0
 
+    @property
+    def store_address(self) -> str | None:
+        """`store`, no longer hidden from whoever prints it."""
+        return None if self.store is None else self.store.get_secret_value()
+
 
 @lru_cache(maxsize=1)
 def current_settings() -> ServiceSettings:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from serving import schemas
@@ -82,16 +81,12 @@ def list_predictions(store: TheStore, asked: Annotated[StreamAsked, Query()]) ->
     response_model=schemas.Prediction,
     responses=problems_of(s404="Nothing of this id was published.", s422=NO_PARAMETER, s503=NO_STORE),
 )
-async def replay_prediction(
+def replay_prediction(
     store: TheStore, prediction_id: Annotated[str, Path(max_length=80, pattern="^prd_[0-9a-zA-Z]+$")]
 ) -> Response:
     """The same answer, however models and rubrics have changed since."""
-
-    def found() -> dict[str, Any]:
-        with store.look() as connection:
-            return reading.replay(connection, prediction_id)
-
-    return JSONResponse(await run_in_threadpool(found))
+    with store.look() as connection:
+        return JSONResponse(reading.replay(connection, prediction_id))
 
 
 @router.get(

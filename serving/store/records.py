@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from serving.store.tables import records
 
@@ -46,14 +46,3 @@ def keep(
         )
     )
     return record
-
-
-def kept(connection: Connection, account_id: str | None = None) -> list[Record]:
-    """All records, of one account or all, by when they happened."""
-    query = select(records).order_by(records.c.occurred_at, records.c.id)
-    if account_id is not None:
-        query = query.where(records.c.account_id == account_id)
-    return [
-        Record(row.id, row.what, row.account_id, row.occurred_at, row.recorded_at, json.loads(row.document))
-        for row in connection.execute(query)
-    ]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.client
 import logging
 import random
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -18,8 +17,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from serving.errors import StoreDown
-from serving.logs import tell, where_it_failed
+from serving.logs import tell
 from serving.store.database import Store
 from serving.store.tables import webhook_deliveries, webhook_endpoints
 from serving.webhooks.endpoints import disable_endpoint
@@ -117,34 +115,3 @@ class Courier:
                 disable_endpoint(connection, delivery.endpoint_id, "it answered 410 Gone")
         level = logging.INFO if delivered else logging.WARNING
         tell("webhook", level, endpoint=delivery.endpoint_id, status=status, reason=reason, attempts=attempts)
-
-
-class CourierThread:
-    """A courier that looks for work every so often until it is stopped."""
-
-    def __init__(self, courier: Courier, every_seconds: float = 1.0) -> None:
-        self._courier, self._every = courier, every_seconds
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self, patience: float) -> None:
-        """End after what is being sent, or after ``patience`` seconds."""
-        self._stopped.set()
-        self._thread.join(patience)
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            wait = self._every
-            try:
-                if self._courier.deliver():
-                    wait = 0.0
-            except StoreDown:
-                wait = 10 * self._every
-            except Exception as error:  # noqa: BLE001 the next delivery may do better
-                tell("courier_failed", logging.ERROR, **where_it_failed(error))
-                wait = 10 * self._every
-            self._stopped.wait(wait)

@@ -98,7 +98,7 @@ def remove_endpoint(connection: Connection, endpoint_id: str) -> None:
     BadRequest : there is no such endpoint.
     """
     if not connection.execute(delete(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id)).rowcount:
-        raise BadRequest("there is no endpoint of that id", "an id from `renewcast webhooks list`")
+        raise _unknown()
 
 
 def enable_endpoint(connection: Connection, endpoint_id: str) -> None:
@@ -110,7 +110,7 @@ def enable_endpoint(connection: Connection, endpoint_id: str) -> None:
     """
     there = webhook_endpoints.c.id == endpoint_id
     if not connection.execute(webhook_endpoints.update().where(there).values(disabled_at=None, reason=None)).rowcount:
-        raise BadRequest("there is no endpoint of that id", "an id from `renewcast webhooks list`")
+        raise _unknown()
 
 
 def disable_endpoint(connection: Connection, endpoint_id: str, reason: str) -> None:
@@ -120,6 +120,10 @@ def disable_endpoint(connection: Connection, endpoint_id: str, reason: str) -> N
     connection.execute(webhook_endpoints.update().where(there).values(disabled_at=now, reason=reason))
     waiting = (webhook_deliveries.c.endpoint_id == endpoint_id) & webhook_deliveries.c.due_at.is_not(None)
     connection.execute(webhook_deliveries.update().where(waiting).values(due_at=None, given_up=True))
+
+
+def _unknown() -> BadRequest:
+    return BadRequest("there is no endpoint of that id", "an id from `renewcast webhooks list`")
 
 
 def _check(url: str, anywhere: bool) -> None:

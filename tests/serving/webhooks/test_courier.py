@@ -17,9 +17,10 @@ from sqlalchemy import select
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from features.errors import BadRequest
+from serving.background import Background
 from serving.store.database import Store
 from serving.store.tables import webhook_deliveries
-from serving.webhooks.courier import CLAIMED, JITTER, WAITS, Courier, CourierThread
+from serving.webhooks.courier import CLAIMED, JITTER, WAITS, Courier
 from serving.webhooks.endpoints import EVENTS, add_endpoint, enable_endpoint, list_endpoints, remove_endpoint
 from serving.webhooks.outbox import Occurrence, tell
 from serving.webhooks.sending import Delivery, Refused, is_public, send
@@ -182,7 +183,7 @@ def test_each_endpoint_is_told_what_it_wants_to_know_and_once(store: Store) -> N
 
 def test_a_thread_delivers_by_itself(store: Store, receiver: Receiver) -> None:
     _listening(store, receiver.url)
-    thread = CourierThread(Courier(store, True), every_seconds=0.02)
+    thread = Background("courier", Courier(store, True).deliver, every_seconds=0.02)
     thread.start()
     _happens(store, datetime.now(UTC), "alr_1", "alr_2", "alr_3")
     for _ in range(200):
