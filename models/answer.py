@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +27,8 @@ from models.targets import HIGHER_IS, TARGETS, Target
 #: since snapshots are weekly.
 CHANGE_DAYS = 30
 CHANGE_TOLERANCE_DAYS = 3
+#: So many accounts are explained at once.
+TOGETHER = 4096
 
 
 def answer(
@@ -59,9 +62,38 @@ def answer(
     ValueError : ``earlier`` is not of about 30 days before.
     """
     row = row_of(assessment, account_id)
+    why = {target: seen.explained([row])[0] for target, seen in assessment.outlooks.items()}
+    return _answer(assessment, row, why, scored_at, data_through, earlier)
+
+
+def answers(
+    assessment: Assessment,
+    *,
+    scored_at: datetime,
+    data_through: datetime | None = None,
+    earlier: Assessment | None = None,
+) -> Iterator[dict[str, Any]]:
+    """`answer` of every account, in their order; explained together, which is far quicker than one by one."""
+    every = range(len(assessment.frame))
+    for start in range(0, len(every), TOGETHER):
+        rows = every[start : start + TOGETHER]
+        why = {target: seen.explained(rows) for target, seen in assessment.outlooks.items()}
+        for i, row in enumerate(rows):
+            own = {target: of_these[i] for target, of_these in why.items()}
+            yield _answer(assessment, row, own, scored_at, data_through, earlier)
+
+
+def _answer(
+    assessment: Assessment,
+    row: int,
+    why: Mapping[Target, Explained | None],
+    scored_at: datetime,
+    data_through: datetime | None,
+    earlier: Assessment | None,
+) -> dict[str, Any]:
+    account_id = assessment.account_ids[row]
     churn, expansion = assessment.outlooks["churn"], assessment.outlooks["expansion"]
     change = {seen.target: _change(assessment, seen.target, row, earlier, account_id) for seen in (churn, expansion)}
-    why = {seen.target: _explained(seen, row) for seen in (churn, expansion)}
     horizon = next((o.bundle.manifest.horizon_days for o in (churn, expansion) if o.bundle is not None), None)
     gate = [{"item": item, "state": states[row]} for item, states in assessment.judged.expansion.gate.items()]
     return {
@@ -101,9 +133,7 @@ def prediction_id(assessment: Assessment, row: int) -> str:
 
     The same inputs give the same id; signals that arrived later, another model or another rubric give another.
     """
-    frame = assessment.frame
-    cells = dict(zip(frame.columns, frame.iloc[row].tolist(), strict=True))
-    features = [(name, _plain(cells[name])) for name in sorted(cells) if name != "as_of"]
+    features = [(name, _plain(column[row])) for name, column in assessment.cells]
     bundles = assessment.champion.bundles
     told = [
         instant_words(assessment.as_of),
@@ -129,8 +159,8 @@ def row_of(assessment: Assessment, account_id: str) -> int:
     UnknownAccount : the assessment does not hold it.
     """
     try:
-        return assessment.account_ids.index(account_id)
-    except ValueError:
+        return assessment.places[account_id]
+    except KeyError:
         raise UnknownAccount(
             f"no such account is active at {instant_words(assessment.as_of)}",
             "an account of the snapshot",
@@ -154,12 +184,6 @@ def _target(seen: Outlook, row: int) -> dict[str, Any]:
     }
 
 
-def _explained(seen: Outlook, row: int) -> Explained | None:
-    if seen.explanation is None or seen.status[row] != SCORED:
-        return None
-    return seen.explanation.explain([row])[0]
-
-
 def _parts(why: Explained | None) -> dict[str, Any]:
     if why is None:
         return {"explained": None}
@@ -168,7 +192,7 @@ def _parts(why: Explained | None) -> dict[str, Any]:
 
 
 def _reasons(why: Explained | None) -> list[dict[str, Any]]:
-    return [] if why is None else [asdict(reason) for reason in why.reasons]
+    return [] if why is None else [dict(vars(reason)) for reason in why.reasons]
 
 
 def _change(
@@ -180,14 +204,17 @@ def _change(
     if abs(days - CHANGE_DAYS) > CHANGE_TOLERANCE_DAYS:
         raise ValueError(f"the earlier assessment is {days:g} days older, not about {CHANGE_DAYS}")
     now, then = assessment.outlooks[target], earlier.outlooks[target]
-    if now.version != then.version or account_id not in earlier.account_ids:
+    if now.version != then.version or account_id not in earlier.places:
         return None
-    return number_told(now.probability[row] - then.probability[earlier.account_ids.index(account_id)])
+    return number_told(now.probability[row] - then.probability[earlier.places[account_id]])
 
 
 def _health(assessment: Assessment, row: int, why: Explained | None) -> dict[str, Any]:
     health, rubric = assessment.health, assessment.champion.rubric
-    dimensions = {name: number_told(points) for name, points in health.dimensions.iloc[row].items()}
+    dimensions = {
+        name: number_told(points)
+        for name, points in zip(health.dimensions, health.dimensions.to_numpy()[row], strict=True)
+    }
     return {
         "score": number_told(health.score.iloc[row]),
         "higher_is": "better",
@@ -235,10 +262,10 @@ def _rules(judged: Judged, row: int) -> dict[str, Any]:
     return {
         "segment": judged.segments[row],
         "touch": judged.touch[row],
-        "alerts": [{**asdict(a), **_instants(since=a.since, by=a.by), "key": a.key} for a in judged.alerts[row]],
+        "alerts": [{**vars(a), **_instants(since=a.since, by=a.by), "key": a.key} for a in judged.alerts[row]],
         "early_warnings": [{**_listed(asdict(w)), **_instants(since=w.since)} for w in judged.warnings[row]],
         "onboarding": _listed(asdict(judged.onboarding[row])),
-        "play": None if play is None else {**asdict(play), "due": play.due.isoformat()},
+        "play": None if play is None else {**vars(play), "due": play.due.isoformat()},
     }
 
 
@@ -254,7 +281,7 @@ def _readiness(expansion: Expansion, row: int) -> dict[str, Any]:
     }
 
 
-def _listed(told: dict[str, Any]) -> dict[str, Any]:
+def _listed(told: Mapping[str, Any]) -> dict[str, Any]:
     """Tuples as lists, as JSON has it."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,16 @@ class Assessment:
     def account_ids(self) -> list[str]:
         """The accounts, sorted."""
         return [str(account) for account in self.frame["account_id"]]
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Each account's place, from 0."""
+        return {account: row for row, account in enumerate(self.account_ids)}
+
+    @cached_property
+    def cells(self) -> tuple[tuple[str, npt.NDArray[Any]], ...]:
+        """Every column but as_of, sorted by name, each of shape (n,)."""
+        return tuple((name, self.frame[name].to_numpy()) for name in sorted(self.frame.columns) if name != KEYS[1])
 
     @property
     def health(self) -> HealthScores:

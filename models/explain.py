@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 TOP = 5
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -87,33 +88,30 @@ class Explanation:
         if not len(places):
             return []
         parts = self.contribute(places)
-        by_concept = np.zeros((len(places), len(self._members)))
-        for concept, members in enumerate(self._members.values()):
-            # Column by column, so that a row's sum does not depend on how many rows there are.
-            for member in members:
-                by_concept[:, concept] += parts[:, member]
-        return [self._explained(int(row), one, sums) for row, one, sums in zip(places, parts, by_concept, strict=True)]
+        by_concept = _summed(parts, self._concepts, len(self._members))
+        by_dimension = self._by_dimension(parts)
+        return [
+            self._explained(int(row), one, sums, dimensions)
+            for row, one, sums, dimensions in zip(places, parts, by_concept, by_dimension, strict=True)
+        ]
 
     def by_dimension(self, rows: npt.ArrayLike) -> list[dict[str, float]]:
         """What each dimension adds to the log-odds of the accounts at these places."""
         places = np.asarray(rows, dtype=np.int64)
-        return [self._dimensions(parts) for parts in self.contribute(places)] if len(places) else []
+        return self._by_dimension(self.contribute(places)) if len(places) else []
 
-    def _dimensions(self, parts: Floats) -> dict[str, float]:
-        sums: dict[str, float] = {}
-        for name, part in zip(self.names, parts, strict=False):
-            dimension = self.catalogue[name].dimension
-            sums[dimension] = sums.get(dimension, 0.0) + float(part)
-        return sums
+    def _by_dimension(self, parts: Floats) -> list[dict[str, float]]:
+        places, names = self._dimensions
+        return [dict(zip(names, sums, strict=True)) for sums in _summed(parts, places, len(names)).tolist()]
 
-    def _explained(self, row: int, parts: Floats, by_concept: Floats) -> Explained:
+    def _explained(self, row: int, parts: Floats, by_concept: Floats, dimensions: dict[str, float]) -> Explained:
         ranked = np.argsort(-np.abs(by_concept), kind="stable")
         concepts = tuple(self._members)
         reasons = tuple(
             self._reason(row, concepts[i], parts, float(by_concept[i])) for i in ranked[:TOP] if by_concept[i] != 0.0
         )
         rest = float(sum(by_concept[i] for i in ranked[TOP:]))
-        return Explained(float(parts[-1]), reasons, rest, float(self.raw[row]), self._dimensions(parts))
+        return Explained(float(parts[-1]), reasons, rest, float(self.raw[row]), dimensions)
 
     def _reason(self, row: int, concept: str, parts: Floats, amount: float) -> Reason:
         members = self._members[concept]
@@ -142,6 +140,21 @@ class Explanation:
         return members
 
     @cached_property
+    def _concepts(self) -> Places:
+        """The concept of each feature, by its place in `_members`."""
+        found = np.empty(len(self.names), dtype=np.int64)
+        for concept, members in enumerate(self._members.values()):
+            found[members] = concept
+        return found
+
+    @cached_property
+    def _dimensions(self) -> tuple[Places, tuple[str, ...]]:
+        """The dimension of each feature, by its place among the names, those in the order of their first feature."""
+        of_each = [self.catalogue[name].dimension for name in self.names]
+        names = tuple(dict.fromkeys(of_each))
+        return np.array([names.index(name) for name in of_each], dtype=np.int64), names
+
+    @cached_property
     def _columns(self) -> dict[str, list[Any]]:
         return {}
 
@@ -158,3 +171,12 @@ class Explanation:
     def _median(self, feature: Feature, segment: str | None) -> float:
         spread = self.peers.spread(feature.name, segment) if feature.kind == "number" else None
         return float("nan") if spread is None else spread.median
+
+
+def _summed(parts: Floats, groups: Places, many: int) -> Floats:
+    """Columns summed by group, (k, columns + 1) -> (k, many): one after another, so that a row's sums are the same to
+    the last bit however many rows there are."""
+    bins = np.arange(len(parts))[:, None] * many + groups
+    weights = np.ascontiguousarray(parts[:, : len(groups)])
+    sums: Floats = np.bincount(bins.ravel(), weights.ravel(), len(parts) * many).astype(np.float64, copy=False)
+    return sums.reshape(len(parts), many)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from features.errors import BadRequest
 from models.bands import risk_band, risk_score, whole_points
 from models.bundle import Bundle
 from models.columns import number_column
-from models.explain import Explanation
+from models.explain import Explained, Explanation
 from models.peers import Peers
 from models.percentiles import midrank
 from models.scorer import Encoded, ScorerError
@@ -60,6 +60,14 @@ class Outlook:
     unseen: Mapping[str, npt.NDArray[np.bool_]]
     by_horizon: Mapping[int, Floats]
     involuntary: Floats
+
+    def explained(self, rows: Sequence[int]) -> list[Explained | None]:
+        """Why, for the accounts at these places; None where there is no number to explain."""
+        if self.explanation is None:
+            return [None] * len(rows)
+        known = [row for row in rows if self.status[row] == SCORED]
+        found = dict(zip(known, self.explanation.explain(known), strict=True))
+        return [found.get(row) for row in rows]
 
     @property
     def version(self) -> str | None:
@@ -115,7 +123,7 @@ def outlook(
             frame,
             scorer.features,
             raw,
-            lambda rows: scorer.contributions(encoded.matrix[rows]),
+            lambda rows: scorer.contributions(encoded.matrix[rows], raw[rows]),
             peers,
             segments,
             catalogue,

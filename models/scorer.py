@@ -199,14 +199,20 @@ class Scorer:
             answer = answer + (self._start.intercept + self._start.parts(given).sum(axis=1))
         return answer
 
-    def contributions(self, matrix: Floats) -> Floats:
+    def prepare(self) -> None:
+        """Make what the first contributions would make, so that whoever asks first does not wait for it."""
+        if self._explainer is not None:
+            self._explainer(self._at(np.empty((0, len(self.features))), None))
+
+    def contributions(self, matrix: Floats, raw: Floats | None = None) -> Floats:
         """What each feature adds to the log-odds of the main horizon: TreeSHAP (Lundberg et al. 2020, as LightGBM
         defines it), and for the linear model its slope times the distance from the average.
 
         What the horizon's columns add is the renewal's doing, and counts as its feature's; without that feature, as the
         base's.
 
-        ``matrix`` from `encode`, (n, features) -> (n, features + 1); the last column is the base.
+        ``matrix`` from `encode`, (n, features) -> (n, features + 1); the last column is the base. ``raw`` is what `raw`
+        says of it, (n,), where that is at hand.
 
         Raises
         ------
@@ -224,7 +230,7 @@ class Scorer:
         of_horizon = parts[:, own:-1].sum(axis=1)
         parts = np.hstack([parts[:, :own], parts[:, -1:]])
         parts[:, self.features.index(RENEWAL_FEATURE) if RENEWAL_FEATURE in self.features else -1] += of_horizon
-        off = float(np.abs(parts.sum(axis=1) - self.raw(matrix)).max(initial=0.0))
+        off = float(np.abs(parts.sum(axis=1) - (self.raw(matrix) if raw is None else raw)).max(initial=0.0))
         if not off <= ADDS_UP_WITHIN:
             raise ScorerError(f"the contributions miss the raw score by {off:.3g}, more than {ADDS_UP_WITHIN:g}")
         return parts

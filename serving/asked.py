@@ -1,49 +1,81 @@
-"""What handlers ask for: the parts of the application that answer, and how an operation's problems are told of."""
+"""What handlers ask for: the parts of the application that answer, what they say, and how an operation's problems are
+told of."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from models.home import Home
 from serving import schemas
 from serving.accept import JSON, PROBLEM
 from serving.keeper import Keeper
+from serving.scored import Scored
 from serving.settings import ServiceSettings
 from serving.store.database import Store
 from serving.workers import Workers
 
 
-def _keeper(request: Request) -> Keeper:
+async def _keeper(request: Request) -> Keeper:
     keeper: Keeper = request.app.state.keeper
     return keeper
 
 
-def _settings(request: Request) -> ServiceSettings:
+async def _settings(request: Request) -> ServiceSettings:
     settings: ServiceSettings = request.app.state.settings
     return settings
 
 
-def _workers(request: Request) -> Workers:
+async def _workers(request: Request) -> Workers:
     workers: Workers = request.app.state.workers
     return workers
 
 
-def _home(request: Request) -> Home:
+async def _home(request: Request) -> Home:
     home: Home = request.app.state.home
     return home
 
 
-def _store(request: Request) -> Store:
+async def _store(request: Request) -> Store:
     store: Store = request.app.state.store
     return store
 
 
-def _json_only(request: Request) -> None:
+async def _json_only(request: Request) -> None:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         raise HTTPException(415)
+
+
+async def read(
+    keeper: Keeper, as_of: datetime | None, *key: str, make: Callable[[Scored], dict[str, Any]]
+) -> bytes:
+    """What is said from a snapshot, as JSON: read where it was worked out before, else worked out beside the requests.
+
+    Parameters
+    ----------
+    as_of : of the snapshot; the latest if None.
+    key : names what is said.
+    make : says it, as plain data.
+
+    Raises
+    ------
+    NotReady, UnknownSnapshot, HomeError : as `serving.keeper.Standing.scored`.
+    """
+    standing = keeper.at_hand()
+    scored = None if standing is None else standing.at_hand(as_of)
+    if scored is not None and (text := scored.written.at_hand(*key)) is not None:
+        return text
+
+    def work() -> bytes:
+        scored = keeper.standing().scored(as_of)
+        return scored.written.of(*key, make=lambda: make(scored))
+
+    return await run_in_threadpool(work)
 
 
 TheKeeper = Annotated[Keeper, Depends(_keeper)]

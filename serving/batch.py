@@ -131,7 +131,7 @@ def score(
     if store is not None:
         earlier = earlier_of(snapshots, champion, as_of)
         scored = Scored(assessment, as_of, data_through, datetime.now(UTC), earlier, None, catalogue)
-        batch = publish_batch(store, [scored.answer(account) for account in assessment.account_ids])
+        batch = publish_batch(store, list(scored.answers()))
     # As text, so that the date is the same in every format.
     write_frame(rows.assign(as_of=instant_words(as_of)), out)
     progress(1.0, "scored")

@@ -95,35 +95,54 @@ class Door:
                 "Authorization: Bearer KEY, or X-API-Key: KEY",
                 "`renewcast keys create` makes one",
             )
-        key = await run_in_threadpool(self._known.key, shown)
+        key = self._known.at_hand(shown) or await run_in_threadpool(self._known.key, shown)
         if key is None:
             raise Unauthorized("the API key is not good", "a key that was made here and not revoked")
         return Caller(key.id, key.name, key.may)
 
 
+@dataclass(frozen=True)
+class _Believed:
+    """A key that the store has vouched for, when (monotonic seconds), and what `Store.version` was then."""
+
+    key: Key
+    since: float
+    version: tuple[int, int] | None
+
+
 class _Known:
-    """The keys, looked up in the store at each request, so that a revoked one is refused at once."""
+    """The keys, looked up in the store at each request, or found to be the same since nothing in it has changed: a
+    revoked one is refused at once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._believed: OrderedDict[str, tuple[Key, float]] = OrderedDict()
+        self._believed: OrderedDict[str, _Believed] = OrderedDict()
+
+    def at_hand(self, shown: str) -> Key | None:
+        """The key, if it was looked up and nothing has changed in the store since; waits for nobody."""
+        believed = self._believed.get(digest(shown))
+        if believed is None or believed.version is None or believed.version != self._store.version():
+            return None
+        return believed.key
 
     def key(self, shown: str) -> Key | None:
         mark = digest(shown)
+        # Told before looking, so that what changes meanwhile is looked up again.
+        version = self._store.version()
         try:
             with self._store.look() as connection:
                 key = find_key(connection, shown)
         except StoreDown:
             with self._lock:
-                key, since = self._believed.get(mark, (None, 0.0))
-            if key is None or time.monotonic() - since > BELIEVED_SECONDS:
+                believed = self._believed.get(mark)
+            if believed is None or time.monotonic() - believed.since > BELIEVED_SECONDS:
                 raise
-            return key
+            return believed.key
         with self._lock:
             self._believed.pop(mark, None)
             if key is not None:
-                self._believed[mark] = key, time.monotonic()
+                self._believed[mark] = _Believed(key, time.monotonic(), version)
             while len(self._believed) > BELIEVED:
                 self._believed.popitem(last=False)
         return key
@@ -146,7 +165,7 @@ def _from_here(scope: Asgi) -> bool:
         return False
 
 
-def caller_of(request: Request) -> Caller:
+async def caller_of(request: Request) -> Caller:
     """Who makes this request.
 
     Raises
@@ -167,7 +186,7 @@ def needs(scope: Grant) -> Any:
     Forbidden : the caller's key may not.
     """
 
-    def check(caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
+    async def check(caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
         if not caller.may(scope):
             raise Forbidden(f"the key may not do this: it has no scope {scope}", f"a key with the scope {scope}")
         return caller

@@ -61,6 +61,11 @@ class Standing:
                 return self.shelf.get(as_of)
         raise self.not_ready()
 
+    def at_hand(self, as_of: datetime | None) -> Scored | None:
+        """The latest snapshot, if it is the one asked for."""
+        latest = self.latest if self.shelf is not None else None
+        return latest if latest is not None and as_of in (None, latest.as_of) else None
+
     def scorer(self) -> Champion:
         """The champion, for signals in a body.
 
@@ -109,6 +114,10 @@ class Keeper:
         self.refusals: Counter[str] = Counter(champion=0, snapshot=0)
         """How often each was refused, every look counted."""
 
+    def at_hand(self) -> Standing | None:
+        """What answers now, if nothing has to be loaded for it; waits for nobody."""
+        return None if self._standing is None or self._changed() else self._standing
+
     def standing(self) -> Standing:
         """What answers now. Loads what changed if nobody else is doing so."""
         standing = self._standing
@@ -139,6 +148,8 @@ class Keeper:
             wait = min(wait, UNSETTLED)
         self._look_again_at = time.monotonic() + wait
         self._standing, self._seen = new, seen
+        if new.champion is not None and new.champion is not old.champion:
+            threading.Thread(target=_prepare, args=(new.champion,), name="explanations", daemon=True).start()
         _tell_changes(old, new)
 
     def _next(self, old: Standing, champion_stamp: Stamp | None) -> Standing:
@@ -188,6 +199,12 @@ class Keeper:
             troubles.append(f"the {what} is refused: {type(error).__name__}; the log says where")
         self.refusals[what] += 1
         return kept
+
+
+def _prepare(champion: Champion) -> None:
+    """Beside the requests, which are answered meanwhile; the first of them would take a good part of a second else."""
+    for bundle in champion.bundles.values():
+        bundle.scorer.prepare()
 
 
 def _tell_changes(old: Standing, new: Standing) -> None:

@@ -9,9 +9,10 @@ from serving.door import needs
 from serving.resources import accounts, invocations, jobs, predictions, process, published, records
 
 router = APIRouter()
+# Those that are asked for most come first, since routes are tried one after another.
+for _resource in (predictions, accounts, published):
+    router.include_router(_resource.router, dependencies=[needs("predict")])
 for _resource in (process, invocations, jobs):
     # These say for each operation who may call it.
     router.include_router(_resource.router)
-for _resource in (predictions, accounts, published):
-    router.include_router(_resource.router, dependencies=[needs("predict")])
 router.include_router(records.router, dependencies=[needs("write")])

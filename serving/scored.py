@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from features.catalogue import Catalogue
 from features.errors import RenewcastError
-from models.answer import CHANGE_DAYS, CHANGE_TOLERANCE_DAYS, answer, instant_words
+from models.answer import CHANGE_DAYS, CHANGE_TOLERANCE_DAYS, answer, answers, instant_words
 from models.assess import Assessment, assess
 from models.champion import Champion
 from models.peers import Peers
 from serving.logs import tell
 from serving.portfolio import portfolio_of
 from serving.published import Published, Snapshots, Stamp
+from serving.written import Written
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Scored:
     earlier: Assessment | None
     stamp: Stamp | None
     catalogue: Catalogue
+    written: Written = field(default_factory=Written, compare=False)
 
     def answer(self, account_id: str) -> dict[str, Any]:
         """What is said of one account.
@@ -49,6 +52,12 @@ class Scored:
             scored_at=self.scored_at,
             data_through=self.data_through,
             earlier=self.earlier,
+        )
+
+    def answers(self) -> Iterator[dict[str, Any]]:
+        """What is said of every account, in their order; far quicker than one by one."""
+        return answers(
+            self.assessment, scored_at=self.scored_at, data_through=self.data_through, earlier=self.earlier
         )
 
     @cached_property

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from serving import schemas
-from serving.asked import NO_ACCOUNT, NO_PARAMETER, NOT_READY, TheKeeper, problems_of
+from serving.accept import JSON
+from serving.asked import NO_ACCOUNT, NO_PARAMETER, NOT_READY, TheKeeper, problems_of, read
 from serving.health import HealthTold, health_of
 from serving.portfolio import Portfolio
 from serving.rows import Id
@@ -24,12 +25,13 @@ router = APIRouter()
     response_model=HealthTold,
     responses=problems_of(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
-def get_health(
+async def get_health(
     keeper: TheKeeper, account_id: Annotated[Id, Path()], at: Annotated[schemas.AtDate, Query()]
 ) -> Response:
     """The rubric's dimensions and signals with their weights and points, the history of the score, whether the model
     agrees, and the alerts of the snapshot."""
-    return JSONResponse(health_of(keeper.standing().scored(at.as_of), account_id))
+    text = await read(keeper, at.as_of, "health", account_id, make=lambda scored: health_of(scored, account_id))
+    return Response(text, media_type=JSON)
 
 
 @router.get(
@@ -40,7 +42,8 @@ def get_health(
     response_model=Portfolio,
     responses=problems_of(s404="No snapshot at this date.", s422=NO_PARAMETER, s503=NOT_READY),
 )
-def get_portfolio(keeper: TheKeeper, at: Annotated[schemas.AtDate, Query()]) -> Response:
+async def get_portfolio(keeper: TheKeeper, at: Annotated[schemas.AtDate, Query()]) -> Response:
     """Accounts, ARR, mean health and expected churn: as a whole, by band of health, by band of churn risk, by segment.
     Worked out once for each snapshot."""
-    return JSONResponse(keeper.standing().scored(at.as_of).portfolio)
+    text = await read(keeper, at.as_of, "portfolio", make=lambda scored: scored.portfolio)
+    return Response(text, media_type=JSON)

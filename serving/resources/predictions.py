@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from serving import schemas
+from serving.accept import JSON
 from serving.asked import (
     JSON_ONLY,
     NO_ACCOUNT,
@@ -21,6 +23,7 @@ from serving.asked import (
     TheSettings,
     TheWorkers,
     problems_of,
+    read,
 )
 from serving.flat import FlatPrediction, View
 from serving.keeper import Keeper
@@ -40,11 +43,11 @@ router = APIRouter(tags=["predictions"])
     response_model=SHOWN,
     responses=problems_of(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
-def get_prediction(
+async def get_prediction(
     keeper: TheKeeper, account_id: Annotated[Id, Path()], asked: Annotated[schemas.AtDateInView, Query()]
 ) -> Response:
     """Health score, probabilities of churn and expansion for the horizon, and the reasons in words."""
-    return JSONResponse(asked.of(_by_id(keeper, account_id, asked.as_of)))
+    return await _by_id(keeper, account_id, asked.as_of, asked)
 
 
 @router.post(
@@ -72,7 +75,7 @@ async def create_prediction(
     back as the portfolio's feeds do. An account that is not active at ``as_of`` has no prediction (422, out_of_scope).
     """
     if asked.signals is None:
-        return JSONResponse(view.of(await run_in_threadpool(_by_id, keeper, asked.account_id, asked.as_of)))
+        return await _by_id(keeper, asked.account_id, asked.as_of, view)
     # Only now, since a service that never sees signals needs no query engine for them.
     from serving.fresh import FreshScore
 
@@ -110,6 +113,7 @@ async def create_predictions(
     return JSONResponse({"results": await many.results(asked.items)})
 
 
-def _by_id(keeper: Keeper, account_id: str, as_of: datetime | None) -> dict[str, Any]:
+async def _by_id(keeper: Keeper, account_id: str, as_of: datetime | None, view: View) -> Response:
     # The answer is not held against its model again on each request; the tests do that.
-    return keeper.standing().scored(as_of).answer(account_id)
+    text = await read(keeper, as_of, "prediction", account_id, make=lambda scored: scored.answer(account_id))
+    return Response(text, media_type=JSON) if view.view == "full" else JSONResponse(view.of(json.loads(text)))

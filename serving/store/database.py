@@ -6,6 +6,7 @@ of the machine's power. Each transaction that writes takes its lock at the start
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -50,7 +51,8 @@ class Store:
     def __init__(self, address: str) -> None:
         self._engine = _engine(address)
         self._ready = False
-        self._opening = threading.Lock()
+        self._opening, self._watching = threading.Lock(), threading.Lock()
+        self._watch: tuple[int, sqlite3.Connection] | None = None
 
     @classmethod
     def of(cls, home: Home, address: str | None = None) -> Store:
@@ -104,12 +106,38 @@ class Store:
         except PoolTimeout as error:
             raise _down() from error
 
+    def version(self) -> tuple[int, int] | None:
+        """What changes whenever a transaction has changed the store, told without waiting for anyone; None where that
+        cannot be told (PostgreSQL, or a file that cannot be read now)."""
+        path = self._engine.url.database if self.kind == "sqlite" and self._ready else None
+        if not path or not self._watching.acquire(blocking=False):
+            return None
+        try:
+            # A file put in its place is another store.
+            inode = os.stat(path).st_ino
+            if self._watch is None or self._watch[0] != inode:
+                self._unwatch()
+                watch = sqlite3.connect(path, timeout=0, check_same_thread=False)
+                self._watch = inode, watch
+            return inode, int(self._watch[1].execute("PRAGMA data_version").fetchone()[0])
+        except (OSError, sqlite3.Error):
+            return None
+        finally:
+            self._watching.release()
+
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch[1].close()
+            self._watch = None
+
     def upgrade(self) -> None:
         """Bring the layout up to date; what every first transaction does."""
         self._open()
 
     def close(self) -> None:
         """Give all connections back."""
+        with self._watching:
+            self._unwatch()
         self._engine.dispose()
 
     def _open(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from features.catalogue import Catalogue
 from features.errors import UnknownAccount
-from models.answer import answer, instant_words
+from models.answer import answer, answers, instant_words
 from models.assess import Assessment, assess
 from models.champion import Champion
 
@@ -151,3 +151,10 @@ def test_an_unknown_account_is_told_without_repeating_it(assessment: Assessment)
 )
 def test_a_midnight_is_told_as_a_date(instant: datetime, told: str) -> None:
     assert instant_words(instant) == told
+
+
+def test_all_at_once_are_told_what_each_is_told_alone(assessment: Assessment, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = [_answer(assessment, account) for account in assessment.account_ids]
+    assert list(answers(assessment, scored_at=NOW)) == alone
+    monkeypatch.setattr("models.answer.TOGETHER", 7)
+    assert list(answers(assessment, scored_at=NOW)) == alone

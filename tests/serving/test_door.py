@@ -83,6 +83,29 @@ def test_a_revoked_key_is_refused_from_the_next_request_on(guarded: TestClient) 
     assert guarded.get(PATH, headers=_bearer(secret)).status_code == 401
 
 
+def test_a_key_is_looked_up_again_only_when_something_has_changed(guarded: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def look(connection: Any, shown: str) -> Any:
+        looked.append(shown)
+        return find_key(connection, shown)
+
+    monkeypatch.setattr("serving.door.find_key", look)
+    name, secret = _key(guarded, "predict")
+    for _ in range(3):
+        assert guarded.get(PATH, headers=_bearer(secret)).status_code == 200
+    assert len(looked) == 1
+    _key(guarded, "predict")
+    assert guarded.get(PATH, headers=_bearer(secret)).status_code == 200
+    assert len(looked) == 2
+    store: Store = guarded.app.state.store  # type: ignore[attr-defined]
+    other = Store(str(store._engine.url))
+    with other.begin() as connection:
+        revoke_key(connection, name)
+    other.close()
+    assert guarded.get(PATH, headers=_bearer(secret)).status_code == 401
+
+
 def test_this_machine_needs_no_key_only_if_the_operator_says_so(own_home: Home) -> None:
     apps = {allowed: create_app(own_home, ServiceSettings(open_locally=allowed)) for allowed in (False, True)}
     for allowed, client, headers, status in (

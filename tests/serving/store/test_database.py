@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -13,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 
 from features.errors import BadRequest, HomeError
 from models.home import Home
@@ -132,3 +134,28 @@ def test_the_home_has_a_store_of_its_own(tmp_path: Path) -> None:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     store.close()
     assert (tmp_path / "new" / "store.sqlite").is_file()
+
+
+def test_a_version_changes_with_every_change_and_with_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "store.sqlite"
+    store = Store(f"sqlite:///{file}")
+    assert store.version() is None
+    store.upgrade()
+    first = store.version()
+    with store.look() as connection:
+        connection.execute(select(records)).all()
+    assert store.version() == first is not None
+    now = datetime(2026, 7, 1, tzinfo=UTC)
+    with store.begin() as connection:
+        connection.execute(records.insert().values(**_row("one", now)))
+    second = store.version()
+    assert second not in (None, first)
+    with pytest.raises(IntegrityError), store.begin() as connection:
+        connection.execute(records.insert(), [_row("two", now), _row("one", now)])
+    assert store.version() == second
+    shutil.copy(file, tmp_path / "restored")
+    (tmp_path / "restored").replace(file)
+    assert store.version() != second
+    file.unlink()
+    assert store.version() is None
+    store.close()
