@@ -1,0 +1,139 @@
+"""A load on loopback, and what the process that bears it takes: for servers of any make."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+#: Seconds that a server may take until it answers.
+PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is sent, again and again: method, path, and a JSON body."""
+
+    path: str
+    body: bytes = b""
+
+    def raw(self, port: int) -> bytes:
+        """As bytes on the wire; the connection stays open."""
+        head = f"{'POST' if self.body else 'GET'} {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        if self.body:
+            head += f"Content-Type: application/json\r\nContent-Length: {len(self.body)}\r\n"
+        return head.encode() + b"\r\n" + self.body
+
+
+@dataclass(frozen=True)
+class Load:
+    """What became of a load: milliseconds of each answer, answers a second, answers other than 200."""
+
+    milliseconds: np.ndarray
+    a_second: float
+    failed: int
+
+    def words(self) -> str:
+        """In one line."""
+        p50, p99 = np.percentile(self.milliseconds, [50, 99])
+        failed = f", {self.failed} FAILED" if self.failed else ""
+        return f"p50 {p50:6.2f} ms, p99 {p99:6.2f} ms, {self.a_second:7.0f} a second{failed}"
+
+
+def load(port: int, requests: Sequence[Request], connections: int, seconds: float) -> Load:
+    """Connections that each send one request after another, in turn those given."""
+    until = time.perf_counter() + seconds
+    found: list[list[float]] = [[] for _ in range(connections)]
+    failed = [0] * connections
+    raw = [request.raw(port) for request in requests]
+
+    def work(own: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as opened:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            answer = opened.makefile("rb")
+            turn = own
+            while (began := time.perf_counter()) < until:
+                opened.sendall(raw[turn % len(raw)])
+                turn += connections
+                failed[own] += _status(answer) != 200
+                found[own].append(1000 * (time.perf_counter() - began))
+
+    threads = [threading.Thread(target=work, args=(own,)) for own in range(connections)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    every = np.concatenate([np.array(each) for each in found])
+    return Load(every, len(every) / (time.perf_counter() - began), sum(failed))
+
+
+def _status(answer: object) -> int:
+    status = int(answer.readline().split()[1])  # type: ignore[attr-defined]
+    length, chunked = 0, False
+    while (line := answer.readline().lower()) != b"\r\n":  # type: ignore[attr-defined]
+        if line.startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+        chunked = chunked or line.startswith(b"transfer-encoding: chunked")
+    while chunked and (size := int(answer.readline(), 16)):  # type: ignore[attr-defined]
+        answer.read(size + 2)  # type: ignore[attr-defined]
+    if chunked:
+        answer.readline()  # type: ignore[attr-defined]
+    answer.read(length)  # type: ignore[attr-defined]
+    return status
+
+
+@contextmanager
+def served(command: Sequence[str], port: int, ready: str, log: Path, **environment: str) -> Iterator[Served]:
+    """A server as a process of its own, from start to ready; stopped at the end with all that it started."""
+    began = time.perf_counter()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, env=os.environ | environment, start_new_session=True
+        )
+    try:
+        while not _answers(f"http://127.0.0.1:{port}{ready}"):
+            if process.poll() is not None or time.perf_counter() - began > PATIENCE:
+                raise RuntimeError(f"it did not start: {log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.01)
+        yield Served(process.pid, time.perf_counter() - began)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that runs: its process, and the seconds it took to be ready."""
+
+    pid: int
+    seconds: float
+
+    def megabytes(self) -> float:
+        """Resident memory of it and of all that it started."""
+        main = psutil.Process(self.pid)
+        return float(sum(each.memory_info().rss for each in (main, *main.children(recursive=True))) / 2**20)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

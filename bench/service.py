@@ -1,0 +1,112 @@
+"""The service beside what teams serve a model with: `mlflow models serve`, and FastAPI with SHAP.
+
+Ours answers with both targets, intervals, reasons and the health score of an account. The peers answer for one target,
+with the trees of the same champion: its churn model's. Everything runs one after the other, on loopback, the load in a
+process of its own; times are those of the caller.
+
+    python bench/service.py [--home DIR] [--seconds 10] [--port 8300] [--workers 1 2]
+
+Without a home that was trained and scored, one is made (`renewcast simulate`, `train`, `score`; a few minutes).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from peers.http_load import Load, Request, load, served
+
+AS_OF = "2026-09-30"
+CONNECTIONS = (1, 16)
+HERE = Path(__file__).resolve().parent
+SETTINGS = {"RENEWCAST_OPEN_LOCALLY": "true", "RENEWCAST_REQUESTS_A_MINUTE": "1000000"}
+#: MLflow calls uvicorn by its name.
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--home", type=Path)
+    asked.add_argument("--seconds", type=float, default=10.0)
+    asked.add_argument("--port", type=int, default=8300)
+    asked.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        home = (given.home or made(Path(work))).absolute()
+        beside(home, Path(work), given.port, given.seconds, given.workers)
+
+
+def made(work: Path) -> Path:
+    home, signals = work / "home", work / "signals"
+    for command in (
+        ["simulate", str(signals), "--accounts", "400", "--weeks", "130", "--seed", "1"],
+        ["train", str(signals)],
+        ["score", str(signals), "--as-of", AS_OF, "--out", str(work / "scores.csv")],
+    ):
+        subprocess.run([sys.executable, "-m", "renewcast", *command], check=True, env=_environment(home))
+    return home
+
+
+def beside(home: Path, work: Path, port: int, seconds: float, workers: list[int]) -> None:
+    champion = json.loads((home / "champion.json").read_text())
+    model = str(home / champion["churn"]["folder"] / "model.txt")
+    text = Path(model).read_text()
+    leaves = [int(each) for each in re.findall(r"^num_leaves=(\d+)", text, re.MULTILINE)]
+    names = re.search(r"^feature_names=(.*)$", text, re.MULTILINE)[1].split()  # type: ignore[index]
+    print(f"the champion's churn model: {len(leaves)} trees of up to {max(leaves)} leaves, {len(names)} columns")
+
+    snapshot = max((home / "snapshots").glob("*.parquet"))
+    table = pq.read_table(snapshot)
+    accounts = table.column("account_id").to_pylist()
+    by_id = [Request(f"/v1/accounts/{account}/prediction") for account in accounts]
+    columns = [name for name in table.column_names if name not in ("account_id", "as_of")]
+    values = [table.column(name)[0].as_py() for name in columns]
+    split = json.dumps({"dataframe_split": {"columns": columns, "data": [values]}}).encode()
+    for many in workers:
+        # One worker needs no supervisor; so it is with the others.
+        command = [sys.executable, "-m", "renewcast", "serve", "--port", str(port)]
+        command += ["--workers", str(many)] if many > 1 else []
+        with served(command, port, "/readyz", work / "ours.log", RENEWCAST_HOME=str(home), **SETTINGS) as server:
+            print(f"ours, {many} worker(s): ready in {server.seconds:.2f} s, {server.megabytes():.0f} MB", flush=True)
+            first = load(port, by_id, 1, min(seconds, len(by_id) / 500))
+            print(f"  accounts asked for the first time, 1 connection: {first.words()}")
+            told("  explained, both targets, health", port, by_id, seconds)
+            told("  MLflow's /invocations, one row, probability", port, [Request("/invocations", split)], seconds)
+            print(f"  then {server.megabytes():.0f} MB")
+
+    row = json.dumps(dict.fromkeys(names, 0.5)).encode()
+    rows = json.dumps({"dataframe_split": {"columns": names, "data": [[0.5] * len(names)]}}).encode()
+    app = [sys.executable, "-m", "uvicorn", "peers.explained_app:app", "--app-dir", str(HERE), "--port", str(port)]
+    app.append("--no-access-log")
+    with served(app, port, "/ping", work / "app.log", MODEL=model) as server:
+        print(f"FastAPI + shap: ready in {server.seconds:.2f} s, {server.megabytes():.0f} MB", flush=True)
+        told("  explained, one target", port, [Request("/predict", row)], seconds)
+    subprocess.run([sys.executable, str(HERE / "peers" / "mlflow_models.py"), model, str(work)], check=True)
+    for name, what in (("plain", "probability, one target"), ("explained", "explained, one target")):
+        serve = ["models", "serve", "-m", str(work / name), "-p", str(port), "--env-manager", "local"]
+        with served([sys.executable, "-m", "mlflow", *serve], port, "/ping", work / "mlflow.log", PATH=PATH) as server:
+            print(f"mlflow models serve: ready in {server.seconds:.2f} s, {server.megabytes():.0f} MB", flush=True)
+            told(f"  {what}", port, [Request("/invocations", rows)], seconds)
+
+
+def told(what: str, port: int, requests: list[Request], seconds: float) -> None:
+    for connections in CONNECTIONS:
+        with ProcessPoolExecutor(1) as elsewhere:
+            found: Load = elsewhere.submit(load, port, requests, connections, seconds).result()
+        print(f"{what}, {connections} connection(s): {found.words()}", flush=True)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return os.environ | {"RENEWCAST_HOME": str(home)}
+
+
+if __name__ == "__main__":
+    main()
