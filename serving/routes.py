@@ -6,6 +6,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from serving.door import needs
+from serving.pages import signing_in, static
 from serving.resources import accounts, invocations, jobs, predictions, process, published, records
 
 router = APIRouter()
@@ -15,4 +16,6 @@ for _resource in (predictions, accounts, published):
 for _resource in (process, invocations, jobs):
     # These say for each operation who may call it.
     router.include_router(_resource.router)
+for _page in (static, signing_in):
+    router.include_router(_page.router)
 router.include_router(records.router, dependencies=[needs("write")])
