@@ -42,7 +42,7 @@ from models.renewals.period import Period, quarter_of
 from models.scorer import RENEWAL_FEATURE, Scorer
 from models.segments import ARR_FEATURE, segment_of
 from models.targets import TARGETS, Target
-from training.blend import fit_blend
+from training.blend import Blend, fit_blend, refit_blend
 from training.calibrate import calibrate
 from training.config import TrainConfig
 from training.prepare import Prepared, prepare
@@ -115,11 +115,12 @@ def past_forecasts(
     asked = _settled(prepared, quarters)
     found: list[PastQuarter] = []
     skipped: dict[str, str] = {}
+    recipes: dict[Target, Blend] = {}
     for place, period in enumerate(asked):
         progress(place / max(len(asked), 1), f"forecasting {period.name} from its start")
         matured = [q for q in found if _matured(_period(q), grace) <= period.start]
         try:
-            scorers, by = _models(prepared, period.start, config, champions)
+            scorers, by = _models(prepared, period.start, config, champions, recipes)
             found.append(_quarter(prepared, period, scorers, by, book, matured))
         except InsufficientData as error:
             skipped[period.name] = "; ".join(error.missing)
@@ -165,20 +166,30 @@ def _champions(home: Home, catalogue: Catalogue) -> dict[Target, tuple[Scorer, d
 
 
 def _models(
-    prepared: Prepared, start: datetime, config: TrainConfig, champions: dict[Target, tuple[Scorer, datetime]]
+    prepared: Prepared,
+    start: datetime,
+    config: TrainConfig,
+    champions: dict[Target, tuple[Scorer, datetime]],
+    recipes: dict[Target, Blend],
 ) -> tuple[dict[Target, Scorer], str]:
     """The champions, if they were trained before ``start``; else their recipe on what was known by then. Without
     enough outcomes for expansion there is only the model of churn."""
     if "churn" in champions and all(through <= start for _, through in champions.values()):
         return {target: scorer for target, (scorer, _) in champions.items()}, "champion"
-    found = {"churn": refitted(prepared, "churn", start, config)}
+    found = {"churn": refitted(prepared, "churn", start, config, recipes)}
     with contextlib.suppress(InsufficientData):
-        found["expansion"] = refitted(prepared, "expansion", start, config)
+        found["expansion"] = refitted(prepared, "expansion", start, config, recipes)
     return {target: found[target] for target in TARGETS if target in found}, "refit"
 
 
-def refitted(prepared: Prepared, target: Target, start: datetime, config: TrainConfig) -> Scorer:
+def refitted(
+    prepared: Prepared, target: Target, start: datetime, config: TrainConfig, recipes: dict[Target, Blend]
+) -> Scorer:
     """The recipe of the champions on what was known at ``start``: labels whose windows had ended by then.
+
+    Parameters
+    ----------
+    recipes : by target the model whose settings are taken over; a target's first one is searched for and put there.
 
     Raises
     ------
@@ -188,9 +199,14 @@ def refitted(prepared: Prepared, target: Target, start: datetime, config: TrainC
     parts = split([at for at in prepared.grid.as_ofs if at < start], main, grace, start).final()
     rows = Rows(prepared, target, {}, main)
     design = rows.designed(parts.calibration[0])
-    model = fit_blend(design, catalogue, target, config.trials, config.seed, config.threads)
+    if target in recipes:
+        model = refit_blend(recipes[target], design, catalogue, target)
+    else:
+        model = fit_blend(design, catalogue, target, config.trials, config.seed, config.threads)
     latest = rows.of(parts, "calibration")
     calibrator = calibrate(model.raw(latest.frame), latest.y, *latest.keys, seed=config.seed)
+    # Only once all else went well.
+    recipes.setdefault(target, model)
     numbers = [name for name, feature in catalogue.items() if feature.kind == "number"]
     encoding = model.encoding
     schema = schema_of(

@@ -190,7 +190,7 @@ def _notes(due: InPeriod, arr: Floats, known: Known, churn: Outlook, growth: Out
         notes.append("there is no model of churn, so nothing is forecast; `renewcast train` makes one")
     elif left_out := int((due.due & ~due.told).sum()):
         notes.append(
-            f"{left_out:,} of the accounts due are not forecast: too new, without ARR, or due beyond the longest horizon"
+            f"{left_out:,} of the accounts due are not forecast: too new, without ARR, or beyond the longest horizon"
         )
     if growth.bundle is None:
         notes.append("there is no model of expansion: growth is forecast at the rate of the portfolio's past renewals")
