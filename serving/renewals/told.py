@@ -12,14 +12,14 @@ Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class Figure(Answer):
+class ExpectedFigure(Answer):
     """An expected value."""
 
     expected: float
     interval: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(description="80% interval.")
 
 
-class Due(Answer):
+class RenewalsDue(Answer):
     """Accounts with a renewal in the period. ARR is a year's, in the currency of the signals. Null: nothing is known,
     or nothing is due."""
 
@@ -29,22 +29,22 @@ class Due(Answer):
     not_forecast_arr: Amount
     overdue_accounts: Count = Field(description="Past their renewal without a signature; in no other figure.")
     overdue_arr: Amount
-    renewed_accounts: Figure | None
-    renewed_arr: Figure | None = Field(description="What those that stay pay now.")
-    lost_arr: Figure | None = Field(description="What those that leave pay now.")
-    contracted_arr: Figure | None = Field(description="By how much those that stay will pay less.")
-    expanded_arr: Figure | None = Field(description="By how much those that stay will pay more.")
-    grr: Figure | None = Field(description="(renewed - contracted) / due.")
-    nrr: Figure | None = Field(description="(renewed - contracted + expanded) / due.")
+    renewed_accounts: ExpectedFigure | None
+    renewed_arr: ExpectedFigure | None = Field(description="What those that stay pay now.")
+    lost_arr: ExpectedFigure | None = Field(description="What those that leave pay now.")
+    contracted_arr: ExpectedFigure | None = Field(description="By how much those that stay will pay less.")
+    expanded_arr: ExpectedFigure | None = Field(description="By how much those that stay will pay more.")
+    grr: ExpectedFigure | None = Field(description="(renewed - contracted) / due.")
+    nrr: ExpectedFigure | None = Field(description="(renewed - contracted + expanded) / due.")
 
 
-class DueOfSegment(Due):
+class RenewalsOfSegment(RenewalsDue):
     """Those of one segment."""
 
     segment: str | None = Field(description="Null: the ARR is not known.")
 
 
-class DueOfCsm(Due):
+class RenewalsOfCsm(RenewalsDue):
     """Those of one CSM."""
 
     csm: str | None = Field(description="Null: the signals name none.")
@@ -66,7 +66,7 @@ class DueAccount(Answer):
     expected_lost_arr: Amount | None
 
 
-class Coverage(Answer):
+class FigureCoverage(Answer):
     """In how many past quarters the 80% interval of a figure held what happened."""
 
     figure: str
@@ -95,12 +95,12 @@ class PastQuarterTold(Answer):
     nrr: PastFigureTold | None
 
 
-class Backtest(Answer):
+class RenewalsBacktest(Answer):
     """Past quarters beside what happened."""
 
     made_at: str
     data_through: str
-    coverage: list[Coverage]
+    coverage: list[FigureCoverage]
     quarters: list[PastQuarterTold]
 
 
@@ -112,14 +112,14 @@ class Renewals(Answer):
     start: str = Field(description="What is still to come of the period begins here.")
     end: str = Field(description="Not included.")
     grace_days: Count = Field(description="A renewal is counted as lost where it is not made so many days after it.")
-    whole: Due
-    by_segment: list[DueOfSegment] | None = Field(description="Null: not asked for.")
-    by_csm: list[DueOfCsm] | None = Field(description="Null: not asked for.")
+    whole: RenewalsDue
+    by_segment: list[RenewalsOfSegment] | None = Field(description="Null: not asked for.")
+    by_csm: list[RenewalsOfCsm] | None = Field(description="Null: not asked for.")
     accounts: list[DueAccount] = Field(description="The largest expected loss first; those overdue come last.")
     more_accounts: Count = Field(description="How many more there are than are listed.")
     past_renewals: Count = Field(description="From how many of its own the rates and sizes of changes were learnt.")
     shared_error: Amount = Field(
         description="The share of the probabilities' intervals that all accounts are taken to have in common."
     )
-    backtest: Backtest | None = Field(description="Null: `renewcast renewals --backtest` was not run.")
+    backtest: RenewalsBacktest | None = Field(description="Null: `renewcast renewals --backtest` was not run.")
     notes: list[str]
