@@ -7,11 +7,11 @@ from fastapi import APIRouter
 
 from serving.door import needs
 from serving.pages import signing_in, static
-from serving.resources import accounts, invocations, jobs, predictions, process, published, records
+from serving.resources import accounts, invocations, jobs, predictions, process, published, records, renewals
 
 router = APIRouter()
 # Those that are asked for most come first, since routes are tried one after another.
-for _resource in (predictions, accounts, published):
+for _resource in (predictions, accounts, published, renewals):
     router.include_router(_resource.router, dependencies=[needs("predict")])
 for _resource in (process, invocations, jobs):
     # These say for each operation who may call it.
