@@ -1,7 +1,12 @@
-"""What the service measures of itself, for Prometheus. No label ever names an account: routes are told as templates."""
+"""What the service measures of itself, for Prometheus. No label ever names an account: routes are told as templates.
+
+With several workers, requests are those of all of them, also of ones that have ended; what stands (champion, snapshot,
+refusals) is told by the worker that happens to be asked, which sees the same home as the others.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,11 +14,13 @@ from datetime import UTC, datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.targets import TARGETS
 from serving.keeper import Keeper
+from serving.supervisor import SHARED_METRICS
 
 #: A look-up takes milliseconds, signals in a body half a second, and the longest request the time it is granted.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -33,7 +40,16 @@ class Metrics:
         self.seconds = Histogram(
             "renewcast_request_seconds", "How long they took.", labels, buckets=BUCKETS, registry=self._registry
         )
-        self.in_flight = Gauge("renewcast_requests_in_flight", "Requests being worked on.", registry=self._registry)
+        self.in_flight = Gauge(
+            "renewcast_requests_in_flight",
+            "Requests being worked on.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        if SHARED_METRICS in os.environ:
+            # The counts of all workers instead of this one's own.
+            self._registry = CollectorRegistry()
+            MultiProcessCollector(self._registry)
         self._registry.register(_Standing(keeper))
 
     def text(self) -> bytes:

@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from features.errors import BadRequest
 
 PREFIX = "RENEWCAST_"
+#: How long (seconds) requests under way may take to end when the service is stopped.
+GRACE = 10
 
 
 class ServiceSettings(BaseSettings):

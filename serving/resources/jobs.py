@@ -12,6 +12,7 @@ from models.answer import instant_words
 from serving.asked import JSON_ONLY, OF_A_BODY, TheHome, TheStore, problems_of
 from serving.door import Caller, caller_of, needs
 from serving.errors import Unknown
+from serving.idempotency import name_of
 from serving.job_worker import folder_of
 from serving.rows import AsOf
 from serving.shapes import Answer, Asked
@@ -58,7 +59,7 @@ def create_job(
     """Accepted: it will be done, also if the service is stopped meanwhile. `Location` and `id` say where to ask."""
     wanted = {"format": asked.format, "as_of": None if asked.as_of is None else asked.as_of.isoformat()}
     with store.begin() as connection:
-        job = jobs.accept(connection, wanted, caller.id)
+        job = jobs.accept(connection, wanted, caller.id, name_of(request))
     request.app.state.jobs.wake()
     return JSONResponse(_told(job), 202, {"Location": f"/v1/jobs/{job.id}"})
 

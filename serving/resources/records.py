@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from serving.asked import JSON_ONLY, OF_A_BODY, TheStore, problems_of
 from serving.door import Caller, caller_of
+from serving.idempotency import name_of
 from serving.problems import Fault, InvalidBody
 from serving.rows import Id, Instant, Number, Text
 from serving.shapes import Answer, Asked
@@ -64,9 +65,9 @@ class Kept(Answer):
     dependencies=[JSON_ONLY],
     responses=problems_of(**_SAID),
 )
-def record_intervention(store: TheStore, caller: TheCaller, told: Intervention) -> Response:
+def record_intervention(request: Request, store: TheStore, caller: TheCaller, told: Intervention) -> Response:
     """Kept as it was told. With an Idempotency-Key, once however often it is sent."""
-    return _kept(store, caller, "intervention", told)
+    return _kept(request, store, caller, "intervention", told)
 
 
 @router.post(
@@ -78,16 +79,16 @@ def record_intervention(store: TheStore, caller: TheCaller, told: Intervention) 
     dependencies=[JSON_ONLY],
     responses=problems_of(**_SAID),
 )
-def record_outcome(store: TheStore, caller: TheCaller, told: Outcome) -> Response:
+def record_outcome(request: Request, store: TheStore, caller: TheCaller, told: Outcome) -> Response:
     """Kept as it was told. With an Idempotency-Key, once however often it is sent."""
-    return _kept(store, caller, "outcome", told)
+    return _kept(request, store, caller, "outcome", told)
 
 
-def _kept(store: Store, caller: Caller, what: records.What, told: _Recorded) -> Response:
+def _kept(request: Request, store: Store, caller: Caller, what: records.What, told: _Recorded) -> Response:
     _refuse_future(told.occurred_at)
     rest = told.model_dump(mode="json", exclude={"account_id", "occurred_at"}, exclude_none=True)
     with store.begin() as connection:
-        kept = records.keep(connection, what, told.account_id, told.occurred_at, rest, caller.id)
+        kept = records.keep(connection, what, told.account_id, told.occurred_at, rest, caller.id, name_of(request))
     return JSONResponse({"id": kept.id, "recorded_at": kept.recorded_at.isoformat().replace("+00:00", "Z")}, 201)
 
 

@@ -15,11 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -28,7 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from features.errors import BadRequest, HomeError
 from models.home import Home
 from serving.errors import StoreDown
-from serving.store.tables import counters
+from serving.store.tables import LAYOUT, counters
 
 #: How long (seconds) a transaction waits for another's lock, or for a connection.
 PATIENCE = 5
@@ -233,17 +229,30 @@ def _make_folder(folder: Path) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
+    if _layout(connection) == LAYOUT:
+        return
+    # Only here, since a store is hardly ever of an older layout, and Alembic takes a while to import.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     known = ScriptDirectory.from_config(config)
-    now, newest = MigrationContext.configure(connection).get_current_revision(), known.get_current_head()
-    if now == newest:
-        return
+    now = _layout(connection)
     if now is not None and now not in {script.revision for script in known.walk_revisions()}:
         raise HomeError(
             f"the store's layout is {now}, which this program does not know",
-            f"{newest} or an earlier one",
+            f"{LAYOUT} or an earlier one",
             "use the newer program that has written it",
         )
     command.upgrade(config, "head")
+
+
+def _layout(connection: Connection) -> str | None:
+    """The store's layout as Alembic notes it; None for an empty store."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found

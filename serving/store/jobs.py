@@ -52,18 +52,23 @@ class Job:
     reason: str | None
 
 
-def accept(connection: Connection, request: Mapping[str, Any], by: str) -> Job:
-    """Take a job in; ``by`` is the id of the caller's key.
+def accept(connection: Connection, request: Mapping[str, Any], by: str, name: str | None = None) -> Job:
+    """Take a job in; ``by`` is the id of the caller's key. One of the same ``name`` is taken in once.
 
     Raises
     ------
     Busy : too many wait already.
     """
+    made = f"job_{name or secrets.token_hex(8)}"
+    if name is not None:
+        row = connection.execute(select(jobs).where(jobs.c.id == made)).one_or_none()
+        if row is not None:
+            return _job(row)
     waiting = connection.execute(select(func.count()).where(jobs.c.state == "queued")).scalar_one()
     if waiting >= WAITING:
         raise Busy("as many jobs as the service takes are waiting", cure="try again later")
     now = datetime.now(UTC)
-    job = Job(f"job_{secrets.token_hex(8)}", "queued", dict(request), now, None, 0, None, None, None)
+    job = Job(made, "queued", dict(request), now, None, 0, None, None, None)
     connection.execute(
         jobs.insert().values(
             id=job.id,

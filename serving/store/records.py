@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from serving.store.tables import records
 
@@ -30,10 +30,22 @@ class Record:
 
 
 def keep(
-    connection: Connection, what: What, account_id: str, occurred_at: datetime, told: Mapping[str, Any], by: str
+    connection: Connection,
+    what: What,
+    account_id: str,
+    occurred_at: datetime,
+    told: Mapping[str, Any],
+    by: str,
+    name: str | None = None,
 ) -> Record:
-    """Keep one; ``by`` is the id of the key that told it."""
-    record = Record(f"{what[:3]}_{secrets.token_hex(8)}", what, account_id, occurred_at, datetime.now(UTC), dict(told))
+    """Keep one; ``by`` is the id of the key that told it. One of the same ``name`` is kept once: the first."""
+    made = f"{what[:3]}_{name or secrets.token_hex(8)}"
+    if name is not None:
+        row = connection.execute(select(records).where(records.c.id == made)).one_or_none()
+        if row is not None:
+            kept = json.loads(row.document)
+            return Record(row.id, what, row.account_id, row.occurred_at, row.recorded_at, kept)
+    record = Record(made, what, account_id, occurred_at, datetime.now(UTC), dict(told))
     connection.execute(
         records.insert().values(
             id=record.id,

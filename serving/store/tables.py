@@ -26,6 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+#: The revision of `migrations` that makes these tables.
+LAYOUT = "0001"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,13 +14,16 @@ from sqlalchemy import func, select
 
 from models.home import Home
 from serving.app import create_app
-from serving.idempotency import RUNNING
+from serving.errors import StoreDown
+from serving.idempotency import MARGIN, Idempotency
 from serving.keys import create_key
 from serving.settings import ServiceSettings
 from serving.store.database import Store
-from serving.store.tables import idempotency, records
+from serving.store.tables import idempotency, jobs, records
 
 RECORD = {"account_id": "a05", "occurred_at": "2026-06-30", "play": "executive_change"}
+OUTCOME = {"account_id": "a05", "occurred_at": "2026-06-30", "result": "saved"}
+TABLE = {"interventions": records, "outcomes": records, "jobs": jobs}
 OTHER = RECORD | {"account_id": "a06"}
 
 
@@ -94,11 +98,35 @@ def test_a_mark_that_a_killed_process_has_left_is_believed_for_a_while_only(aske
     store: Store = asked.app.state.store  # type: ignore[attr-defined]
     with store.begin() as connection:
         at = connection.execute(select(idempotency.c.created_at)).scalar_one()
-        connection.execute(idempotency.update().values(status=None, body=None, running_until=at + RUNNING))
+        connection.execute(idempotency.update().values(status=None, body=None, running_until=at + MARGIN + timedelta(seconds=60)))
     assert _post(asked, "k1").status_code == 409
     with store.begin() as connection:
         connection.execute(idempotency.update().values(running_until=at))
     assert _post(asked, "k1").status_code == 201
+    assert _count(asked) == 1, "what the killed process had kept is found again"
+
+
+@pytest.mark.parametrize(("path", "body"), [("interventions", RECORD), ("outcomes", OUTCOME), ("jobs", {})])
+def test_what_was_kept_but_could_not_be_told_is_kept_once(
+    asked: TestClient, monkeypatch: pytest.MonkeyPatch, path: str, body: Any
+) -> None:
+    def down(*_: Any) -> None:
+        raise StoreDown("the store cannot be reached")
+
+    monkeypatch.setattr(Idempotency, "_settle", down)
+    told = asked.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k1"})
+    assert (told.status_code, told.json()["code"]) == (503, "store_unavailable")
+    assert int(told.headers["retry-after"]) > 0
+    monkeypatch.undo()
+    store: Store = asked.app.state.store  # type: ignore[attr-defined]
+    with store.begin() as connection:
+        kept = list(connection.execute(select(TABLE[path].c.id)).scalars())
+        connection.execute(idempotency.update().values(running_until=None))
+    assert len(kept) == 1
+    again = asked.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k1"})
+    assert again.json()["id"] == kept[0]
+    with store.look() as connection:
+        assert list(connection.execute(select(TABLE[path].c.id)).scalars()) == kept
 
 
 def test_many_at_once_are_done_once(asked: TestClient) -> None:

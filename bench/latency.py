@@ -4,7 +4,7 @@ Ours answers with both targets, intervals, reasons and the health score of an ac
 with the trees of the same champion: its churn model's. Everything runs one after the other, on loopback, the load in a
 process of its own; times are those of the caller.
 
-    python bench/service.py [--home DIR] [--seconds 10] [--port 8300] [--workers 1 2]
+    python bench/latency.py [--home DIR] [--seconds 10] [--port 8300] [--workers 1 2]
 
 Without a home that was trained and scored, one is made (`renewcast simulate`, `train`, `score`; a few minutes).
 """

@@ -1,0 +1,136 @@
+"""A scratch home, and a real `renewcast serve` on it, whose log tells its port and its workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from models.champion import read_pointer
+from models.home import Home
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Seconds until the service is ready, and until it has stopped.
+PATIENCE = 120.0
+QUICK = "every_days = 14\ntrials = 1\nresamples = 100\nrefits = 2\n"
+AS_OF = "2026-09-30"
+
+
+def scratch_home(given: Path | None, place: Path) -> Home:
+    """A copy of a home that has a champion and a snapshot, without its store; one that is made now if none is given."""
+    root = place / "home"
+    if given is not None and (given / "champion.json").is_file() and any((given / "snapshots").glob("*.parquet")):
+        left = shutil.ignore_patterns("store.sqlite*", "jobs", "mlartifacts", "rollups", "mlflow.db", "demo")
+        shutil.copytree(given, root, ignore=left)
+    else:
+        print("no home with a champion was given: one is made", flush=True)
+        (place / "quick.toml").write_text(QUICK, encoding="utf-8")
+        signals = str(place / "signals")
+        for arguments in (
+            ("simulate", signals, "--accounts", "400", "--weeks", "104", "--seed", "1"),
+            ("train", signals, "--config", str(place / "quick.toml")),
+            ("score", signals, "--as-of", AS_OF, "--out", str(place / "scores.csv")),
+        ):
+            run = [sys.executable, "-m", "renewcast", *arguments]
+            subprocess.run(run, check=True, cwd=ROOT, env=_environment(root), stdout=subprocess.DEVNULL)
+    home = Home(root)
+    if read_pointer(home) is None:
+        raise SystemExit("no target's model passed its gates; give a home with a champion")
+    return home
+
+
+class Served:
+    """A running service.
+
+    Parameters
+    ----------
+    process : the one that was started.
+    log : the file of its JSON lines.
+    port : it listens there.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, port: int) -> None:
+        self.process, self.log, self.port = process, log, port
+
+    def workers(self) -> list[int]:
+        """The processes that have come up and not ended, by id."""
+        alive: dict[int, None] = {}
+        for line in self.lines():
+            if line["event"] == "worker":
+                alive[line["worker"]] = None
+            elif line["event"] == "worker_ended":
+                alive.pop(line["worker"], None)
+        return list(alive)
+
+    def lines(self) -> list[dict[str, object]]:
+        """What was logged. Every whole line has to be JSON."""
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    def kill_worker(self, which: int) -> bool:
+        """kill -9 one of them; whether there was one."""
+        alive = self.workers()
+        if not alive:
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(alive[which % len(alive)], signal.SIGKILL)
+        return True
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def ready(self) -> bool:
+        """Whether /readyz says 200."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=30) as answer:
+                return int(answer.status) == 200
+        except OSError:
+            return False
+
+
+@contextmanager
+def serving(home: Home, place: Path, workers: int = 1, **settings: str) -> Iterator[Served]:
+    """`renewcast serve` on ``home``, ready; its log goes to ``place``. ``settings`` are RENEWCAST_* without that."""
+    log = place / "serve.log"
+    command = [sys.executable, "-m", "renewcast", "serve", "--port", "0", "--workers", str(workers)]
+    told = {f"RENEWCAST_{name.upper()}": value for name, value in settings.items()}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=_environment(home.root) | told, stderr=output, stdout=output)
+    try:
+        served = _ready(process, log)
+        yield served
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
+            process.kill()
+            process.wait()
+
+
+def _ready(process: subprocess.Popen[bytes], log: Path) -> Served:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until and process.poll() is None:
+        time.sleep(0.05)
+        head = log.read_bytes().partition(b"\n")
+        if not head[1]:
+            continue
+        served = Served(process, log, json.loads(head[0])["port"])
+        if served.ready():
+            return served
+    raise SystemExit(f"the service did not become ready:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def _environment(root: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RENEWCAST_", "MLFLOW_"))}
+    return kept | {"RENEWCAST_HOME": str(root), "PYTHONUTF8": "1"}
