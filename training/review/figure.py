@@ -104,7 +104,7 @@ class Resampled:
 
     def _sums(self, values: npt.ArrayLike) -> Floats:
         rows = np.asarray(values, dtype=np.float64)
-        return np.bincount(self.bootstrap.codes, rows, self.bootstrap.accounts)
+        return np.bincount(self.bootstrap.codes, rows, self.bootstrap.accounts).astype(np.float64)
 
     def _shares(self, part: Floats, whole: Floats) -> Floats:
         top, bottom = self.bootstrap.counts @ part, self.bootstrap.counts @ whole

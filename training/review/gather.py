@@ -40,7 +40,7 @@ TENURE = "contract.tenure_days"
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Gathered:
     """n weekly snapshots and all that is known of them; every array is of shape (n,), in the order of ``frame``.
 
     Parameters
@@ -54,6 +54,7 @@ class Evidence:
     churned_at : every churn that is known by the end: account_id, churned_at (UTC), involuntary.
     probability : the champion's, of churn; NaN where it was not worked out.
     data_fingerprint : of the signals (`features.fingerprint`).
+    kept : folder of the roll-ups of large feeds; None keeps none.
     """
 
     signals: Signals
@@ -67,6 +68,7 @@ class Evidence:
     churned_at: pd.DataFrame
     probability: Floats
     data_fingerprint: str
+    kept: Path | None = None
 
     @cached_property
     def accounts(self) -> Objects:
@@ -91,7 +93,7 @@ class Evidence:
     @cached_property
     def arr(self) -> Floats:
         """ARR at as_of, 0 where unknown."""
-        return np.nan_to_num(number_column(self.frame, ARR_FEATURE))
+        return np.asarray(np.nan_to_num(number_column(self.frame, ARR_FEATURE)), dtype=np.float64)
 
     @cached_property
     def segment(self) -> Objects:
@@ -152,7 +154,8 @@ class Evidence:
         wanted = self.frame.loc[rows, ["account_id", "as_of"]]
         for grid in _grids(wanted["as_of"]):
             catalogue = _part_of(self.catalogue, bundle.scorer.features)
-            built = snapshot(self.signals, grid, horizon_days=self.window.horizon_days, catalogue=catalogue)
+            horizon = self.window.horizon_days
+            built = snapshot(self.signals, grid, horizon_days=horizon, catalogue=catalogue, kept=self.kept)
             found = bundle.scorer.predict(built).probability
             keyed = built[["account_id", "as_of"]].assign(p=found)
             merged = wanted.reset_index().merge(keyed, on=["account_id", "as_of"], how="inner")
@@ -166,7 +169,7 @@ def gather(
     champion: Champion,
     progress: Progress = silent,
     kept: Path | None = None,
-) -> Evidence:
+) -> Gathered:
     """Read the signals and work out all that a review needs.
 
     Parameters
@@ -210,7 +213,7 @@ def gather(
             raise _too_little(quarter, ["active accounts: there is none"])
         progress(0.65, "what became of them")
         labels = label(signals, frame[["account_id", "as_of"]], config.horizon_days, grace)
-        evidence = Evidence(
+        seen = Gathered(
             signals,
             feeds,
             window,
@@ -222,16 +225,17 @@ def gather(
             churns(signals, frame, labels, grace),
             np.full(len(frame), np.nan),
             told,
+            kept,
         )
-        if not evidence.judged.any():
+        if not seen.judged.any():
             raise _too_little(quarter, [_when(window, grid)])
         if "churn" in champion.bundles:
             progress(0.7, "what the champion says")
             bundle = champion.bundles["churn"]
-            rows = evidence.unseen(bundle) | evidence.newest
-            evidence = replace(evidence, probability=evidence.probability_by(bundle, rows))
+            rows = seen.unseen(bundle) | seen.newest
+            seen = replace(seen, probability=seen.probability_by(bundle, rows))
         progress(1.0, "evidence gathered")
-        return evidence
+        return seen
     except BaseException:
         signals.close()
         raise
