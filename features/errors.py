@@ -57,13 +57,17 @@ class UnknownSnapshot(RenewcastError):
 
 
 class InsufficientData(RenewcastError):
-    """Too little data to train anything that deserves the name of a model.
+    """Too little data to train anything that deserves the name of a model, or for another ``purpose``.
 
     ``missing`` says, a line each, what is lacking and by how much.
     """
 
-    def __init__(self, missing: list[str], cure: str = "") -> None:
+    def __init__(
+        self,
+        missing: list[str],
+        cure: str = "",
+        purpose: str = "train a model",
+        expected: str = "a portfolio above the sufficiency limits",
+    ) -> None:
         self.missing = list(missing)
-        super().__init__(
-            "not enough data to train a model: " + "; ".join(missing), "a portfolio above the sufficiency limits", cure
-        )
+        super().__init__(f"not enough data to {purpose}: " + "; ".join(missing), expected, cure)

@@ -129,7 +129,7 @@ def read_signals(
         report = check_new(source, data_through, in_files, kept) if kept and in_files else check(source, data_through)
     report.raise_if_broken()
     large = [name for name in may_stay if report.rows.get(name, 0) > copied_up_to]
-    newest = data_through or _newest(source)
+    newest = data_through or newest_instant(source)
     # Without a cut-off the newest event itself belongs to the data; with one, nothing at or after it does.
     cutoff = newest if data_through else newest + timedelta(microseconds=1)
     set_cutoff(source.connection, cutoff)
@@ -164,8 +164,14 @@ def _accounts_before() -> ibis.Table:
     return accounts.filter(accounts.created_at < accounts.cutoff).aggregate(n=lambda t: t.count())
 
 
-def _newest(source: Source) -> datetime:
-    """The instant of the newest event; without any, of the newest subscription's or account's start."""
+def newest_instant(source: Source) -> datetime:
+    """The instant of the newest event; without any, of the newest subscription's or account's start.
+
+    Raises
+    ------
+    SignalsError
+        If no row has a date.
+    """
     for names in (EVENT_TABLES, ("subscriptions", "accounts")):
         found = []
         for name in set(names) & set(source.tables):

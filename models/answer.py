@@ -249,10 +249,10 @@ def _explained_by(assessment: Assessment, row: int, why: Explained | None) -> st
 
 
 def _history(judged: Judged, row: int) -> list[dict[str, Any]]:
-    """The score at each date at which the account was active."""
+    """The score at each date at which the account was active, by the version of the rubric in force then."""
     return [
         {"as_of": instant_words(date.to_pydatetime()), "score": number_told(score), "band": band}
-        for date, score, band in zip(judged.dates, judged.score[row], judged.band[row], strict=True)
+        for date, score, band in zip(judged.dates, judged.told_score[row], judged.told_band[row], strict=True)
         if band != INSUFFICIENT
     ]
 

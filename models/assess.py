@@ -191,7 +191,8 @@ def assess(
     Parameters
     ----------
     frame : account_id, as_of (one and the same) and the features, one row per account, in any order.
-    champion : the bundles and the rubric; a target without a bundle is answered with status no_model.
+    champion : the bundles and the rubric, of which the version in force at the frame's as_of is applied; a target
+        without a bundle is answered with status no_model.
     peers : what to compare with, for accounts that come alone (`Champion.peers`). Without it the rows are taken for the
         whole portfolio and compared with each other.
     past : rows of earlier dates, in the same columns or some of them, and `models.rules.judged.RISK`: the rules look
@@ -212,6 +213,7 @@ def assess(
     _check(frame)
     frame = frame.sort_values("account_id", kind="stable").reset_index(drop=True)
     as_of = pd.Timestamp(frame["as_of"].iloc[0])
+    champion = champion.at(as_of)
     numbers = [name for name, feature in catalogue.items() if feature.kind == "number"]
     compared = peers if peers is not None else Peers.of(frame, numbers)
     segments = segment_of(number_column(frame, ARR_FEATURE))
@@ -224,7 +226,7 @@ def assess(
             else outlook(frame, bundle, compared, segments, peers is None, catalogue)
         )
     history = History(frame if past is None else pd.concat([past, frame], ignore_index=True))
-    judged = judge(history, champion.rubric, peers, outlooks["churn"].points)
+    judged = judge(history, champion.rubric, peers, outlooks["churn"].points, champion.rubric_at)
     return Assessment(champion, frame, as_of, outlooks, judged, _stale(as_of, feeds or {}), tuple(jumped))
 
 

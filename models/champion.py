@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +18,7 @@ from models.home import Home
 from models.meaning import Meaning, RubricFacts
 from models.peers import Peers
 from models.rubric import DEFAULT_RUBRIC, Rubric, load_rubric
+from models.rubric_history import RubricHistory, load_rubric_history
 from models.scorer import ScorerError, read_bounded, read_json
 from models.targets import TARGETS, Target
 
@@ -80,10 +82,15 @@ class Pointer(BaseModel):
 
 @dataclass(frozen=True)
 class Champion:
-    """The bundles that answer, by target (one may be missing), and the rubric of the health score."""
+    """The bundles that answer, by target (one may be missing), and the rubric of the health score.
+
+    ``rubric`` is as the churn bundle carries it, or as it was named; reviews may have led to other versions since, which
+    ``history`` knows: `at` an instant, the version in force then is the rubric.
+    """
 
     bundles: Mapping[Target, Bundle]
     rubric: Rubric
+    history: RubricHistory = field(default_factory=RubricHistory)
 
     @property
     def peers(self) -> Peers | None:
@@ -91,23 +98,37 @@ class Champion:
         the expansion model; None without any model."""
         return next((self.bundles[target].peers for target in TARGETS if target in self.bundles), None)
 
+    def at(self, as_of: datetime) -> Champion:
+        """The same bundles beside the version of the rubric that is in force at ``as_of``."""
+        found = self.history.at(self.rubric, as_of)
+        return self if found.text == self.rubric.text else replace(self, rubric=self._with_learned(found))
+
+    def rubric_at(self, as_of: datetime) -> Rubric:
+        """The version of the rubric that is in force at ``as_of``."""
+        return self.at(as_of).rubric
+
     def judged_by(self, rubric: str) -> Champion:
-        """The same bundles beside another rubric: one that ships or is the deployment's own, or a file.
+        """The same bundles beside another rubric: one that ships or is the deployment's own, in the version in force, or
+        a file, just as it is.
 
         Raises
         ------
         RubricError : there is none of that name, or it breaks the rules.
         """
-        chosen = load_rubric(rubric)
-        facts = self._facts(chosen)
-        learned = facts.learned if facts else None
-        return replace(self, rubric=replace(chosen, learned=learned.weights if learned else None))
+        chosen = self._with_learned(load_rubric(rubric))
+        history = RubricHistory() if Path(rubric).suffix == ".toml" else self.history
+        return replace(self, rubric=chosen, history=history)
 
     @property
     def meaning(self) -> Meaning | None:
-        """What the scores of the rubric in use have meant in churn; None where training could not tell."""
+        """What the scores of the rubric in use have meant in churn: as training found out; of a version that is younger,
+        as the review found out that led to it; None where neither could tell."""
         facts = self._facts(self.rubric)
-        return facts.meaning if facts else None
+        return facts.meaning if facts else self.history.meaning(self.rubric)
+
+    def _with_learned(self, rubric: Rubric) -> Rubric:
+        facts = self._facts(rubric) if rubric.rules.weights == "learned" else None
+        return replace(rubric, learned=facts.learned.weights if facts and facts.learned else None)
 
     def _facts(self, rubric: Rubric) -> RubricFacts | None:
         bundle = self.bundles.get("churn") or self.bundles.get("expansion")
@@ -167,7 +188,8 @@ def read_pointer(home: Home) -> Pointer | None:
 
 
 def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) -> Champion:
-    """Load what ``champion.json`` points to. Without the file there is no model, only the default rubric.
+    """Load what ``champion.json`` points to, and what reviews have decided of rubrics. Without the file there is no
+    model, only the default rubric.
 
     The rubric is the one that a bundle carries under the pointer's name, so that an answer can be given again after
     the shipped file was edited; without such a bundle, the shipped one.
@@ -175,10 +197,12 @@ def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) ->
     Raises
     ------
     BundleError : the pointer or a bundle is broken, or a bundle is not the version pointed to.
+    HomeError, RubricError : the history of rubrics, or a version of one, is broken.
     """
     pointer = read_pointer(home)
+    history = load_rubric_history(home, catalogue)
     if pointer is None:
-        return Champion({}, load_rubric(DEFAULT_RUBRIC, catalogue))
+        return Champion({}, load_rubric(DEFAULT_RUBRIC, catalogue), history)
     bundles: dict[Target, Bundle] = {}
     for target in TARGETS:
         pointed = pointer.of(target)
@@ -194,5 +218,5 @@ def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) ->
         bundles[target] = bundle
     carried = next((bundle.rubric for bundle in bundles.values() if bundle.rubric.name == pointer.rubric), None)
     if carried is not None:
-        return Champion(bundles, carried)
-    return Champion(bundles, load_rubric(pointer.rubric, catalogue)).judged_by(pointer.rubric)
+        return Champion(bundles, carried, history)
+    return Champion(bundles, load_rubric(pointer.rubric, catalogue), history).judged_by(pointer.rubric)

@@ -63,6 +63,21 @@ class Home:
         return self.root / "rollups"
 
     @property
+    def rubrics(self) -> Path:
+        """The folder of the versions of rubrics that reviews have led to; see `models.rubric_history`."""
+        return self.root / "rubrics"
+
+    @property
+    def rubric_history(self) -> Path:
+        """The file of what was decided in reviews."""
+        return self.rubrics / "history.json"
+
+    @property
+    def reviews(self) -> Path:
+        """The folder of quarterly reviews: ``reviews/<id>/``."""
+        return self.root / "reviews"
+
+    @property
     def texts(self) -> Path:
         """The file of SQL texts kept between processes; see `features.texts`."""
         return self.root / "texts.json"

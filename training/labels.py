@@ -79,6 +79,46 @@ def label(signals: Signals, keys: pd.DataFrame, horizon_days: int = 90, grace_da
     return pd.DataFrame({"account_id": accounts, "as_of": as_of.dt.as_unit("us")}).join(found)
 
 
+def churns(signals: Signals, frame: pd.DataFrame, labels: pd.DataFrame, grace_days: int = 30) -> pd.DataFrame:
+    """Every churn that is known by ``signals.data_through``, whether a snapshot saw it coming or not.
+
+    Parameters
+    ----------
+    frame, labels : weekly snapshots and what became of them; read without contracts only, where a churn is dated by the
+        first snapshot after the last order (one that begins a run of snapshots labelled as churn).
+    grace_days : G.
+
+    Returns
+    -------
+    One row per churn: account_id, churned_at (datetime64[us, UTC]), involuntary (bool).
+    """
+    if not signals.contractual:
+        return _order_churns(frame, labels)
+    rows = _subscriptions(signals)
+    codes, names = pd.factorize(rows["account_id"])
+    start, end = (rows[c].to_numpy(dtype=np.int64) for c in ("start", "end"))
+    spells = Spells(codes.astype(np.int64), start, end, rows["unpaid"].to_numpy(dtype=bool), grace_days * DAY)
+    account, ends, unpaid = spells.every
+    known = ends + grace_days * DAY < int(_micros(pd.Series([signals.data_through]))[0])
+    when = pd.to_datetime(ends[known], unit="us", utc=True).as_unit("us")
+    return pd.DataFrame(
+        {"account_id": names.to_numpy(dtype=object)[account[known]], "churned_at": when, "involuntary": unpaid[known]}
+    )
+
+
+def _order_churns(frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    rows = frame[["account_id", "as_of"]].assign(churn=labels["churn"].to_numpy()).sort_values(["account_id", "as_of"])
+    before = rows.groupby("account_id")["churn"].shift()
+    first = rows[(rows["churn"] == 1) & (before != 1)]
+    return pd.DataFrame(
+        {
+            "account_id": first["account_id"].to_numpy(dtype=object),
+            "churned_at": first["as_of"].to_numpy(),
+            "involuntary": np.zeros(len(first), dtype=bool),
+        }
+    ).assign(churned_at=lambda t: pd.to_datetime(t["churned_at"], utc=True))
+
+
 @dataclass(frozen=True)
 class _Asked:
     """The keys as numbers: accounts, [as_of, end) of their windows, and the end of the data (all microseconds)."""

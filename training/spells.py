@@ -35,6 +35,12 @@ class Spells:
         self._end = np.append(ends, NEVER)
         self._unpaid = np.append(last_unpaid, False)
         self._line = Timeline(codes[new], start[new])
+        self.codes: Ints = codes[new]
+
+    @property
+    def every(self) -> tuple[Ints, Ints, Bools]:
+        """Account, end (`NEVER`: not ended) and whether nonpayment ended it, of each spell."""
+        return self.codes, self._end[:-1], self._unpaid[:-1]
 
     def ends(self, codes: Ints, times: Ints) -> tuple[Ints, Bools]:
         """When the spell ends that runs just before each (account, instant), and whether nonpayment ended it.

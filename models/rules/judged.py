@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 import numpy as np
@@ -38,7 +39,9 @@ class Judged:
     ----------
     health : the health scores at the date.
     dates : the dates of the history, in order, the last being the one judged; d of them.
-    score, band : the health score (NaN unknown) and its band at each date, shape (n, d).
+    score, band : the health score (NaN unknown) and its band at each date by the rubric of the date judged, so that
+        dates can be compared, shape (n, d).
+    told_score, told_band : the same by the version of the rubric that was in force at each date: what was told then.
     segments : the segment of each account, None unknown, shape (n,).
     alerts, warnings, onboarding, plays : of each account; no play where nothing calls for one.
     expansion : readiness for more.
@@ -49,6 +52,8 @@ class Judged:
     dates: tuple[pd.Timestamp, ...]
     score: Floats
     band: Table
+    told_score: Floats
+    told_band: Table
     segments: Texts
     alerts: tuple[tuple[Alert, ...], ...]
     warnings: tuple[tuple[EarlyWarning, ...], ...]
@@ -111,7 +116,13 @@ def looked_back_on(rubric: Rubric) -> tuple[str, ...]:
     return tuple(dict.fromkeys((ARR_FEATURE, *signals, *warned)))
 
 
-def judge(history: History, rubric: Rubric, peers: Peers | None = None, risk: Floats | None = None) -> Judged:
+def judge(
+    history: History,
+    rubric: Rubric,
+    peers: Peers | None = None,
+    risk: Floats | None = None,
+    rubric_at: Callable[[datetime], Rubric] | None = None,
+) -> Judged:
     """Judge every account of the last date by the rules in force.
 
     Parameters
@@ -120,6 +131,8 @@ def judge(history: History, rubric: Rubric, peers: Peers | None = None, risk: Fl
     rubric : the health score.
     peers : what to compare with, for accounts that come alone; without it the rows of a date are a whole portfolio.
     risk : the churn model's risk score at the last date, 0 to 100, NaN where there is none, shape (n,).
+    rubric_at : the version of the rubric in force at an earlier date; the same one throughout if not given. Alerts and
+        changes compare dates by one version: that a company changes its weights is no change of an account.
 
     Raises
     ------
@@ -132,6 +145,13 @@ def judge(history: History, rubric: Rubric, peers: Peers | None = None, risk: Fl
     parts = [rubric.score(rows, peers) for rows in history.portfolios]
     score = history.over_time([part.score.to_numpy() for part in parts], np.nan)
     band = history.over_time([part.band.to_numpy(dtype=object) for part in parts], INSUFFICIENT)
+    versions = [rubric if rubric_at is None else rubric_at(date.to_pydatetime()) for date in history.dates]
+    told_parts = [
+        part if version.text == rubric.text else version.score(rows, peers)
+        for part, version, rows in zip(parts, versions, history.portfolios, strict=True)
+    ]
+    told_score = history.over_time([part.score.to_numpy() for part in told_parts], np.nan)
+    told_band = history.over_time([part.band.to_numpy(dtype=object) for part in told_parts], INSUFFICIENT)
     segments = Comparable(now, peers).segments
     compared = peers if peers is not None else Peers.of(now, more.gate.adoption)
     warnings = early_warnings(history, signs, peers)
@@ -141,6 +161,8 @@ def judge(history: History, rubric: Rubric, peers: Peers | None = None, risk: Fl
         history.dates,
         score,
         band,
+        told_score,
+        told_band,
         segments,
         alerts([d.to_pydatetime() for d in history.dates], score, band, _risks(history, risk), told),
         warnings,

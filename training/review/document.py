@@ -1,0 +1,76 @@
+"""The review as one typed document: what the page shows and ``review.json`` holds, section by section."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, JsonValue
+
+from models.meaning import Meaning
+from models.rubric_history import Hashes
+from training.review.by_band import ByBand
+from training.review.by_segment import SegmentRow
+from training.review.challenge import Challenge
+from training.review.decision import DecisionBox
+from training.review.definitions import Definitions
+from training.review.disagree import Disagreement
+from training.review.drifted import Drift
+from training.review.figure import Fact
+from training.review.impact import Impact
+from training.review.lead_time import LeadTime
+from training.review.migration import Migration
+from training.review.quality import Quality
+from training.review.reliability import ModelReliability, ScoreReliability
+from training.review.treated import Treated
+
+SCHEMA_VERSION = 1
+"""Of ``review.json``: it changes when a key is renamed or taken away, never when one is added."""
+
+
+class Reviewed(Fact):
+    """What was reviewed and what would be signed: the rubric's name and version, its text as proposed (None where nothing
+    changes), the weights and limits by name, and what the proposed scores have meant."""
+
+    rubric: str
+    version: str
+    model: str | None
+    signals: str
+    data_through: str
+    hashes: Hashes
+    weights: dict[str, float]
+    bands: dict[str, float]
+    proposed_weights: dict[str, float] | None
+    proposed_bands: dict[str, float] | None
+    meaning: Meaning | None
+    earliest_effective: str
+
+
+class Review(Fact):
+    """All fifteen sections, in their order."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    id: str
+    quarter: str
+    created_at: AwareDatetime
+    decision: DecisionBox
+    definitions: Definitions
+    data_quality: Quality
+    churn_by_band: ByBand
+    expansion_by_band: ByBand
+    lead_time: LeadTime
+    migration: Migration
+    score_reliability: ScoreReliability
+    model_reliability: ModelReliability
+    weight_proposal: dict[str, JsonValue]
+    band_proposal: dict[str, JsonValue]
+    impact: Impact
+    challenge: Challenge
+    segments: tuple[SegmentRow, ...]
+    drift: Drift
+    disagreements: tuple[Disagreement, ...]
+    interventions: Treated
+    sign_off: Reviewed
+
+    def plain(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return self.model_dump(mode="json")

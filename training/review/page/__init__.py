@@ -1,0 +1,1 @@
+"""The review as a page: one self-contained HTML file."""

@@ -1,0 +1,1 @@
+def render(review): return "<html></html>"
