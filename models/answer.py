@@ -319,6 +319,9 @@ def number_told(value: float) -> float | None:
 
 def _plain(value: Any) -> str | None:
     """A cell as text, the same for the same value whatever the column's type; None for every kind of null."""
-    if value is None or pd.isna(value):
+    if value is None or value is pd.NA:
         return None
-    return value if isinstance(value, str) else repr(float(value))
+    if isinstance(value, str):
+        return value
+    number = float(value)
+    return None if math.isnan(number) else repr(number)
