@@ -21,7 +21,6 @@ from serving.store import jobs
 from serving.store.database import Store
 from serving.store.jobs import Job
 
-
 #: So long a job waits for the service to be ready.
 PATIENCE = timedelta(hours=1)
 

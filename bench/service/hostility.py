@@ -7,6 +7,7 @@ import json
 import random
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -244,11 +245,9 @@ def ask(port: int, key: str, exchange: Exchange) -> tuple[int, dict[str, str], b
     head = "\r\n".join(line.replace("\r", "").replace("\n", "") for line in lines).encode("utf-8", errors="replace")
     try:
         with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
-            try:
+            # Refused while it is being sent, it may be answered all the same.
+            with suppress(OSError):
                 connection.sendall(head + b"\r\n\r\n" + (exchange.body or b""))
-            except OSError:
-                # Refused while it was being sent; the answer may be there.
-                pass
             answer = http.client.HTTPResponse(connection, method=exchange.method)
             answer.begin()
             return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
