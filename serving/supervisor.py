@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
+from typing import Any
 
 from features.errors import HomeError
 from models.home import Home
@@ -169,7 +170,7 @@ class Supervisor:
             _close(place)
 
 
-def _context(preloaded: Sequence[str]) -> multiprocessing.context.BaseContext:
+def _context(preloaded: Sequence[str]) -> Any:
     kinds = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in kinds else "spawn")
     context.set_forkserver_preload(list(preloaded))
@@ -187,4 +188,4 @@ def _forget_metrics(pid: int | None) -> None:
     from prometheus_client.multiprocess import mark_process_dead
 
     if pid is not None:
-        mark_process_dead(pid)
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]
