@@ -17,7 +17,7 @@ from models.home import Home
 ROOT = Path(__file__).parents[2]
 PINS = Path(__file__).with_name("requirements-client.txt")
 CALLS = """
-import datetime, json, sys
+import json, sys
 sys.path.insert(0, sys.argv[1])
 from renewcast_client import Client
 from renewcast_client.api.predictions import get_prediction
@@ -27,8 +27,7 @@ from renewcast_client.models import Intervention
 
 client = Client(base_url=sys.argv[2], raise_on_unexpected_status=True)
 one = get_prediction.sync("a05", client=client)
-at = datetime.datetime(2026, 6, 30, tzinfo=datetime.UTC)
-kept = record_intervention.sync(client=client, body=Intervention(account_id="a05", occurred_at=at, play="executive_change"))
+kept = record_intervention.sync(client=client, body=Intervention(account_id="a05", occurred_at="2026-06-30", play="executive_change"))
 page = list_predictions.sync(client=client, limit=5)
 print(json.dumps([one.to_dict(), kept.to_dict(), page.to_dict()]))
 """
