@@ -66,6 +66,9 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: $(TOOLS) ## pin and hash the requirements anew
 	$(LOCK) --group pyproject.toml:build pyproject.toml --output-file requirements.txt
 	$(LOCK) --group pyproject.toml:dev --constraint requirements.txt --output-file requirements-test.txt
+	$(LOCK) --group pyproject.toml:build --group pyproject.toml:serving --constraint requirements.txt \
+		--constraint requirements-test.txt --output-file requirements-serving.txt
+	$(LOCK) tests/serving/requirements-client.in --output-file tests/serving/requirements-client.txt
 
 clean: ## remove .venv and everything that Renewcast wrote here
 	rm -rf .venv $(RENEWCAST_HOME)

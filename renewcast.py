@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from models.assess import Assessment
     from models.targets import Target
     from serving.store.database import Store
+    from training.monitor import MonitorReport
 
 FAILED_CHECK = 1
 USER_MISTAKE = 2
@@ -237,6 +238,7 @@ def train(
     through = parse_instant(data_through) if data_through else None
     with _progress("training") as tell:
         report = run(signals, current_home(), settings, through, tell, engine)
+    _tell_promotions(report.promoted)
     if as_json:
         _print_json(report.as_dict())
     else:
@@ -279,6 +281,7 @@ def promote(
     from training.promotion import promote_version
 
     bundle = promote_version(current_home(), _target(target), version, who or getpass.getuser(), why)
+    _tell_promotions([_target(target)])
     typer.echo(f"version {bundle.manifest.version} answers for {target}")
 
 
@@ -289,6 +292,7 @@ def rollback(target: TargetName, why: Why, who: Who = None) -> None:
     from training.promotion import rollback as back
 
     earlier = back(current_home(), _target(target), who or getpass.getuser(), why)
+    _tell_promotions([_target(target)])
     typer.echo(f"version {earlier.version} answers for {target} again")
 
 
@@ -300,7 +304,7 @@ def monitor(
     as_json: AsJson = False,
 ) -> None:
     """Look at the champion after its training: predictions against what happened, drift, feeds, and whether to train
-    again. It changes nothing."""
+    again, of which webhooks are told. It changes no model."""
     from features.clock import parse_instant
     from models.home import current_home
     from training.monitor import monitor as look
@@ -309,10 +313,51 @@ def monitor(
     through = parse_instant(data_through) if data_through else None
     with _progress("looking at the champion") as tell:
         report = look(signals, current_home(), through, tell, engine)
+    if report.retrain:
+        _tell_drift(report)
     if as_json:
         _print_json(report.as_dict())
     else:
         print_monitor(report, Console(highlight=False))
+
+
+def _tell_promotions(targets: Collection[Target]) -> None:
+    """Tell webhooks of the newest change of champion of each target."""
+    from models.champion import read_pointer
+    from models.home import current_home
+    from serving.webhooks.senders import tell_promotions
+
+    pointer = read_pointer(current_home())
+    history = pointer.history if pointer else ()
+    newest = [next(change for change in reversed(history) if change.target == target) for target in targets]
+    if newest:
+        _tell(lambda store: tell_promotions(store, newest), "webhooks are told of it with the next published batch")
+
+
+def _tell_drift(report: MonitorReport) -> None:
+    from serving.webhooks.senders import Drift, tell_drift
+
+    found = [
+        Drift(target, watched.version, report.data_through, watched.reasons)
+        for target, watched in report.targets.items()
+        if watched.reasons
+    ]
+    _tell(lambda store: tell_drift(store, found), "webhooks are not told of it; `renewcast monitor` tries again")
+
+
+def _tell(send: Callable[[Store], int], otherwise: str) -> None:
+    """Put something into the outbox; where the store is away, say so, since what was done stays done."""
+    from models.home import current_home
+    from serving.errors import StoreDown
+    from serving.settings import current_settings
+
+    if current_settings().store_address is None and not (current_home().root / "store.sqlite").exists():
+        # Nobody has asked to be told of anything.
+        return
+    try:
+        send(_store())
+    except StoreDown as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"{error.found}: {otherwise}", markup=False)
 
 
 def _target(name: str) -> Target:

@@ -22,7 +22,7 @@ from features.signals import Progress, Signals, silent
 from features.snapshot import snapshot
 from models.answer import instant_words
 from models.assess import Assessment, assess
-from models.champion import Champion, load_champion
+from models.champion import Champion, load_champion, read_pointer
 from models.frames import suffix_of, write_frame
 from models.home import Home
 from models.outlook import SCORED, risk_points
@@ -138,7 +138,8 @@ def score(
     if store is not None:
         earlier = earlier_of(snapshots, champion, as_of)
         scored = Scored(assessment, as_of, data_through, datetime.now(UTC), earlier, None, catalogue)
-        batch = publish_batch(store, list(scored.answers()))
+        pointer = read_pointer(home)
+        batch = publish_batch(store, list(scored.answers()), pointer.history if pointer else ())
     # As text, so that the date is the same in every format.
     write_frame(rows.assign(as_of=instant_words(as_of)), out)
     progress(1.0, "scored")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from features.clock import parse_instant
@@ -16,9 +16,13 @@ from models.home import Home
 from serving.errors import StoreDown
 from serving.keeper import Keeper
 from serving.logs import tell, where_it_failed
+from serving.problems import NotReady
 from serving.store import jobs
 from serving.store.database import Store
 from serving.store.jobs import Job
+
+#: So long a job waits for the service to be ready.
+PATIENCE = timedelta(hours=1)
 
 
 class JobWorker:
@@ -34,7 +38,7 @@ class JobWorker:
         self._home, self._keeper, self._store = home, keeper, store
 
     def work(self) -> bool:
-        """Do the next job; whether there was one.
+        """Do the next job; whether there was one that could be done now.
 
         Raises
         ------
@@ -49,6 +53,14 @@ class JobWorker:
             file, rows = self._done(job)
         except StoreDown:
             raise
+        except NotReady as error:
+            # Such as while a broken champion is being mended: for a while that says nothing of the job.
+            if datetime.now(UTC) - job.created_at > PATIENCE:
+                self._fail(job, error.found)
+                return True
+            with self._store.begin() as connection:
+                jobs.give_back(connection, job.id)
+            return False
         except RenewcastError as error:
             self._fail(job, error.found.replace(str(self._home.root), "RENEWCAST_HOME"))
         except Exception as error:  # noqa: BLE001 a job may not end the worker

@@ -49,7 +49,7 @@ class Metrics:
         if SHARED_METRICS in os.environ:
             # The counts of all workers instead of this one's own.
             self._registry = CollectorRegistry()
-            MultiProcessCollector(self._registry)
+            MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
         self._registry.register(_Standing(keeper))
 
     def text(self) -> bytes:

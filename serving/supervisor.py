@@ -18,11 +18,12 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
+from typing import Any
 
 from features.errors import HomeError
 from models.home import Home
@@ -39,7 +40,6 @@ LOOK_SECONDS = 0.25
 SOON, FIRST_WAIT, LONGEST_WAIT = 10.0, 0.5, 30.0
 #: The variable under which prometheus-client shares counts between processes.
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
-PRELOADED = ["__main__", "serving.lean", "serving.app"]
 
 
 @dataclass
@@ -63,11 +63,20 @@ class Supervisor:
         ``supervisor`` that it lives, and ends when that end is closed.
     listening, home : what they are given.
     workers : how many.
+    preloaded : modules that are imported once for all of them.
     """
 
-    def __init__(self, work: Work, listening: socket.socket, home: Home, workers: int) -> None:
+    def __init__(
+        self,
+        work: Work,
+        listening: socket.socket,
+        home: Home,
+        workers: int,
+        preloaded: Sequence[str] = ("__main__", "serving.lean", "serving.app"),
+    ) -> None:
         self._work, self._listening, self._home = work, listening, home
         self._places = [_Place() for _ in range(workers)]
+        self._preloaded = preloaded
         self._stopping = self._any_came_up = self._any_started = False
 
     def run(self) -> None:
@@ -83,7 +92,7 @@ class Supervisor:
             # Each worker's counts lie there, so that whichever is asked for /metrics can tell of all.
             os.environ[SHARED_METRICS] = folder
             try:
-                self._context = _context()
+                self._context = _context(self._preloaded)
                 while not self._stopping:
                     self._look_after(time.monotonic())
                     ends = [e for p in self._places if p.process for e in (p.process.sentinel, p.heard) if e]
@@ -161,10 +170,10 @@ class Supervisor:
             _close(place)
 
 
-def _context() -> multiprocessing.context.BaseContext:
+def _context(preloaded: Sequence[str]) -> Any:
     kinds = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in kinds else "spawn")
-    context.set_forkserver_preload(PRELOADED)
+    context.set_forkserver_preload(list(preloaded))
     return context
 
 
@@ -179,4 +188,4 @@ def _forget_metrics(pid: int | None) -> None:
     from prometheus_client.multiprocess import mark_process_dead
 
     if pid is not None:
-        mark_process_dead(pid)
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]

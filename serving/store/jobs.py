@@ -118,6 +118,12 @@ def progress(connection: Connection, job_id: str, done: int, total: int) -> None
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(**told))
 
 
+def give_back(connection: Connection, job_id: str) -> None:
+    """It cannot be done now; somebody takes it up later, and this was no attempt."""
+    told = {"state": "queued", "running_until": None, "attempts": jobs.c.attempts - 1}
+    connection.execute(jobs.update().where(jobs.c.id == job_id, jobs.c.state == "running").values(**told))
+
+
 def finish(connection: Connection, job_id: str, file: str, rows: int) -> None:
     """It is done, and its result lies in ``file``."""
     told = {"state": "finished", "finished_at": datetime.now(UTC), "rows_done": rows, "rows_total": rows, "file": file}

@@ -12,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from models.home import Home
+from serving import job_worker
 from serving.app import create_app
 from serving.job_worker import JobWorker
 from serving.keeper import Keeper
@@ -75,6 +76,27 @@ def test_a_job_whose_worker_was_killed_is_done_by_another(own_home: Home, store:
     assert JobWorker(own_home, Keeper(own_home, SETTINGS), store).work()
     with store.begin() as connection:
         assert jobs.find(connection, job.id).state == "finished"
+
+
+def test_a_job_waits_while_the_service_is_not_ready(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = own_home.champion_file.read_bytes()
+    own_home.champion_file.write_text("{")
+    worker = JobWorker(own_home, Keeper(own_home, SETTINGS), store)
+    with store.begin() as connection:
+        job, late = (jobs.accept(connection, {"format": "csv", "as_of": None}, "a test") for _ in range(2))
+    for _ in range(2 * jobs.ATTEMPTS):
+        assert not worker.work()
+    with store.look() as connection:
+        assert jobs.find(connection, job.id).state == "queued"
+    own_home.champion_file.write_bytes(good)
+    time.sleep(2 * SETTINGS.retry_seconds)
+    assert worker.work()
+    own_home.champion_file.write_text("{")
+    monkeypatch.setattr(job_worker, "PATIENCE", timedelta(0))
+    assert JobWorker(own_home, Keeper(own_home, SETTINGS), store).work()
+    with store.look() as connection:
+        told = [jobs.find(connection, each.id) for each in (job, late)]
+    assert sorted(each.state for each in told) == ["failed", "finished"]
 
 
 def test_a_job_that_kills_its_workers_is_given_up(store: Store) -> None:

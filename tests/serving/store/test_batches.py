@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from features.errors import BadRequest
+from models.champion import Change, Pointed
 from serving.errors import Unknown
 from serving.store.batches import PublishedBatch, publish_batch
 from serving.store.database import Store
@@ -68,7 +70,11 @@ def test_the_same_batch_twice_changes_nothing(listening: Store) -> None:
 
 def test_what_differs_from_the_date_before_is_told(listening: Store) -> None:
     publish_batch(listening, _answers("2026-06-01", "lg= mg= hy= lg!"))
-    publish_batch(listening, _answers("2026-07-01", "lg= hg= hr= lg! my!", version="2"))
+    change = Change(
+        at=datetime.now(UTC), what="promoted", target="churn", champion=Pointed(version="2", folder="bundles/churn/2"), who="w", why="y"
+    )
+    earlier = change.model_copy(update={"at": datetime(2026, 1, 1, tzinfo=UTC)})
+    publish_batch(listening, _answers("2026-07-01", "lg= hg= hr= lg! my!", version="2"), [earlier, change])
     told = [(event, data) for event, data in _told(listening) if data.get("as_of") != "2026-06-01"]
     assert [(event, data.get("account_id"), data.get("of")) for event, data in told] == [
         ("batch.completed", None, None),

@@ -1,0 +1,106 @@
+"""Hostile requests by the thousand, over every operation: bodies, parameters and headers that no client should send.
+How many of each status were answered, and that none was a failure of the service's own.
+
+    python bench/hostile.py [--requests 10000] [--seed 0] [--home FOLDER]
+
+A third of the bodies follow /openapi.json or just miss it (Schemathesis), a third are those spoiled in JSON or in
+bytes, and a third owe nothing to it. A real service answers them over HTTP, sent as raw bytes where no client would
+send such a thing. Exit code 1 if any is answered by 5xx (503 with Retry-After excepted), not at all, or with a problem
+that is not one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from service.hostility import Exchange, Hostility, ask
+from service.served import scratch_home, serving
+
+from serving.app import create_app
+from serving.keys import create_key
+from serving.schemas import Problem
+from serving.store.database import Store
+
+#: Who announces more than is sent is waited for, but not for long.
+SETTINGS = {"requests_a_minute": "1000000", "retry_seconds": "1", "request_seconds": "5"}
+
+
+def measure(requests: int, seed: int, given: Path | None, place: Path) -> dict[str, Any]:
+    """Counts by status and by kind of request, and under "wrong" what should not be."""
+    home = scratch_home(given, place)
+    store = Store.of(home)
+    with store.begin() as connection:
+        _, key = create_key(connection, "hostile", ["predict", "write"])
+    store.close()
+    hostility = Hostility(create_app(home).openapi(), random.Random(seed))
+    statuses: Counter[int] = Counter()
+    kinds: Counter[str] = Counter()
+    wrong: list[str] = []
+    began = time.monotonic()
+    with serving(home, place, 1, **SETTINGS) as served:
+        for number in range(requests):
+            exchange = hostility.next()
+            status, headers, body = ask(served.port, key, exchange)
+            statuses[status] += 1
+            kinds[exchange.kind] += 1
+            if said := _wrong(status, headers, body):
+                wrong.append(f"{said}: {_told(exchange)}")
+            if (number + 1) % 1000 == 0:
+                print(f"{number + 1:,} requests, {len(wrong)} wrong", file=sys.stderr, flush=True)
+        code = served.stop()
+        failures = [line for line in served.lines() if line["level"] == "error"]
+    return {
+        "requests": requests,
+        "seconds": round(time.monotonic() - began, 1),
+        "by status": {str(status): count for status, count in sorted(statuses.items())},
+        "by kind": dict(sorted(kinds.items())),
+        "exit code": code,
+        "errors in the log": failures[:5],
+        "wrong": wrong[:20],
+        "wrong in all": len(wrong),
+    }
+
+
+def _wrong(status: int, headers: dict[str, str], body: bytes) -> str | None:
+    if status == 0:
+        return "no answer"
+    if status >= 500 and not (status == 503 and "retry-after" in headers):
+        return f"status {status}"
+    # What is not HTTP is refused by the server before it reaches the application.
+    if status >= 400 and "json" in headers.get("content-type", ""):
+        try:
+            Problem.model_validate_json(body)
+        except ValueError:
+            return f"status {status} without a problem"
+    return None
+
+
+def _told(exchange: Exchange) -> str:
+    body = exchange.body[:200].decode("latin-1") if exchange.body else ""
+    return f"{exchange.kind} {exchange.method} {exchange.path[:200]} {exchange.headers} {body!r}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--home", type=Path, default=Path(os.environ.get("RENEWCAST_HOME", ".renewcast")))
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="renewcast-hostile-", ignore_cleanup_errors=True) as place:
+        told = measure(asked.requests, asked.seed, asked.home, Path(place))
+    json.dump(told, sys.stdout, indent=1)
+    print()
+    sys.exit(1 if told["wrong"] or told["exit code"] else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""A real service with two workers under a mixed load, while workers are killed, champions swapped and the store locked."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.home import Home
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_nothing_accepted_is_lost_and_no_answer_is_undeclared(own_home: Home, store: str) -> None:
+    command = [sys.executable, "bench/load.py", "--seconds", "30", "--store", store, "--home", str(own_home.root)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=550)
+    told = json.loads(done.stdout[done.stdout.index("{") :])
+    assert (told["wrong"], told["lost"], told["exit code"]) == ([], [], 0)
+    assert told["befell"]["worker killed"] > 0
+    assert told["accepted"]["intervention"] > 0
+    assert done.returncode == 0
