@@ -10,6 +10,7 @@ from models.rubric import Rubric
 from training.review.proposal import WeightProposal
 from training.review.rows import ReviewRows
 from training.review.weight_proposal import CAP, propose_weights
+from training.steps import Bools
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def propose_for_rubric(
     profiles = rubric.rules.profiles
     taken = {segment for profile in profiles for segment in profile.segments}
     note = "learned weights: a change would fix them" if rubric.rules.weights == "learned" else ""
-    parts = [((), ~np.isin(rows.segment.astype(str), sorted(taken)), note)]
+    parts: list[tuple[tuple[str, ...], Bools, str]] = [((), ~np.isin(rows.segment.astype(str), sorted(taken)), note)]
     parts += [(p.segments, np.isin(rows.segment.astype(str), p.segments), "") for p in profiles]
     out = []
     for segments, mask, words in parts:
