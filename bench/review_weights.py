@@ -1,4 +1,4 @@
-"""Is the review's proposal honest? Simulated worlds whose true weights and limits are known, over many seeds.
+"""Is the review's proposal honest? Simulated worlds whose true weights are known, over many seeds.
 
 In the world "right" the weights in force are the true ones, in "wrong" they are not. For each number of churns: how
 often the 90% intervals hold the truth, what is decided, whether it goes the right way, and what it does to the Brier
@@ -16,8 +16,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from models.rubric_file import Bands
-from training.review.band_limits import propose_bands
 from training.review.weight_proposal import propose_weights
 from training.review.worlds import world
 
@@ -26,7 +24,6 @@ TRUE = {
     "right": IN_FORCE,
     "wrong": {"usage": 15.0, "engagement": 20.0, "support": 30.0, "outcomes": 10.0, "relationship": 25.0},
 }
-BANDS = Bands(green=70, yellow=40, red=0)
 
 
 def one(kind: str, churned: int, seed: int, every_weeks: int) -> dict[str, float | str]:
@@ -41,7 +38,6 @@ def one(kind: str, churned: int, seed: int, every_weeks: int) -> dict[str, float
     signs = {"up": 1.0, "down": -1.0}
     against = any(d.clear and signs[d.clear] * (true[d.name] - IN_FORCE[d.name]) <= 0 for d in found.dimensions)
     proposed = next((j for j in found.judged if j.name == "proposed"), None)
-    bands = propose_bands(rows, BANDS, capacity=20, seed=seed)
     return {
         "world": kind,
         "churned": churned,
@@ -59,9 +55,6 @@ def one(kind: str, churned: int, seed: int, every_weeks: int) -> dict[str, float
         "log loss change": proposed.log_loss_change.value if proposed else 0.0,
         "error fitted": float(np.sqrt(np.mean([(d.fitted.value - true[d.name]) ** 2 for d in found.dimensions]))),
         "error shrunk": float(np.sqrt(np.mean([(d.shrunk - true[d.name]) ** 2 for d in found.dimensions]))),
-        "bands": bands.decision,
-        **{f"fitted {limit.band}": limit.fitted.value for limit in bands.limits},
-        "bands log loss change": bands.judged[-1].log_loss_change.value if len(bands.judged) > 1 else 0.0,
         "seconds": took,
     }
 
@@ -87,7 +80,6 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
                 "where changed": round(1e5 * changed["brier change"].mean(), 2) if len(changed) else np.nan,
                 "improves": round((part["brier change"] < 0).mean(), 2),
                 "error fitted / shrunk": f"{part['error fitted'].mean():.1f} / {part['error shrunk'].mean():.1f}",
-                "bands changed": round((part["bands"] == "change").mean(), 2),
                 "seconds": round(part["seconds"].mean(), 1),
             }
         )

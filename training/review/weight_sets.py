@@ -59,6 +59,8 @@ def propose_for_rubric(
         incumbent = dict.fromkeys(rows.dimensions, 0.0)
         for (dimension, _), weight in zip(rubric.signals, weights, strict=True):
             incumbent[dimension] += float(weight)
+        # Shares of signals do not add up to the last digit.
+        incumbent = {name: round(weight, 9) for name, weight in incumbent.items()}
         some = rows.only(mask)
         found = propose_weights(some, incumbent, cap=cap, seed=seed, resamples=resamples, sets=len(parts))
         out.append(SetProposal(segments, len(some), words, found))

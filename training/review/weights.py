@@ -95,7 +95,7 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         cap: float | None = None,
         bounds: npt.ArrayLike | None = None,
         max_iter: int = 100,
-        tol: float = 1e-6,
+        tol: float = 1e-8,
     ) -> None:
         self.incumbent = incumbent
         self.prior_events = prior_events

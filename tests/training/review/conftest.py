@@ -13,10 +13,10 @@ OTHER = {"usage": 10.0, "engagement": 15.0, "support": 40.0, "outcomes": 10.0, "
 @pytest.fixture(scope="session")
 def wrong() -> World:
     """The weights in force are far from the true ones."""
-    return world(OTHER, IN_FORCE, 500, 3, every_weeks=8)
+    return world(OTHER, IN_FORCE, 500, 3, every_weeks=13)
 
 
 @pytest.fixture(scope="session")
 def few() -> World:
     """The same with forty churns."""
-    return world(OTHER, IN_FORCE, 40, 3, every_weeks=4)
+    return world(OTHER, IN_FORCE, 40, 3, every_weeks=8)

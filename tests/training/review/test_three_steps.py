@@ -9,19 +9,19 @@ from training.bootstrap import AccountBootstrap
 from training.review.three_steps import Counts
 
 
-def counts(rates: list[float], limits: tuple[int, int], rows: int = 30_000, seed: int = 0) -> tuple[Counts, Counts]:
+def counts(rates: list[float], limits: tuple[int, int], rows: int = 10_000, seed: int = 0) -> tuple[Counts, Counts]:
     rng = np.random.default_rng(seed)
     score = rng.uniform(0, 100, rows)
     chance = np.array(rates)[(score >= limits[0]).astype(int) + (score >= limits[1])]
     churned = (rng.random(rows) < chance).astype(float)
-    names = np.array([f"a{i}" for i in range(rows)], dtype=object)
+    names = np.array([f"a{i % 500}" for i in range(rows)], dtype=object)
     return Counts.of(score, churned, np.ones(rows), AccountBootstrap(names, 20, 0))
 
 
 def test_jumps_are_found() -> None:
     whole, drawn = counts([0.3, 0.1, 0.02], (37, 66))
-    assert whole.best()[0].tolist() == pytest.approx([37, 66], abs=1)
-    assert np.abs(drawn.best() - [37, 66]).max() <= 3
+    assert whole.best()[0].tolist() == pytest.approx([37, 66], abs=2)
+    assert np.abs(drawn.best() - [37, 66]).max() <= 6
 
 
 def test_counts_are_those_of_the_rows() -> None:

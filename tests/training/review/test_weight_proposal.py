@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from features.errors import BadRequest
@@ -77,12 +78,12 @@ def test_rows_given_again_are_no_more_evidence(few: World) -> None:
     again = rows.only(np.ones(len(rows), dtype=bool))
     twice = replace(
         again,
-        points=np_concat(again.points),
+        points=pd.concat([again.points] * 2, ignore_index=True),
         score=np.tile(again.score, 2),
         band=np.tile(again.band, 2),
         churned=np.tile(again.churned, 2),
         accounts=np.tile(again.accounts, 2),
-        as_of=np_concat(again.as_of),
+        as_of=pd.concat([again.as_of] * 2, ignore_index=True),
         later=np.tile(again.later, 2),
         segment=None,
         model=None,
@@ -94,14 +95,8 @@ def test_rows_given_again_are_no_more_evidence(few: World) -> None:
         assert b.shrunk == pytest.approx(a.shrunk, abs=0.01)
 
 
-def np_concat(frame):
-    import pandas as pd
-
-    return pd.concat([frame, frame], ignore_index=True)
-
-
 def test_the_same_seed_gives_the_same_proposal(few: World) -> None:
-    one, two = (propose_weights(few.rows, IN_FORCE, resamples=50, seed=7).as_dict() for _ in range(2))
+    one, two = (propose_weights(few.rows, IN_FORCE, resamples=20, seed=7).as_dict() for _ in range(2))
     assert one == two
 
 
@@ -136,7 +131,7 @@ def test_without_any_row_nothing_is_proposed(few: World) -> None:
 
 
 def test_a_cap_of_nothing_changes_nothing(wrong: World) -> None:
-    found = propose_weights(wrong.rows, IN_FORCE, cap=0.0, resamples=50)
+    found = propose_weights(wrong.rows, IN_FORCE, cap=0.0, resamples=20)
     assert found.decision == "keep"
     assert found.candidate == IN_FORCE
 

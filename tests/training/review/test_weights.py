@@ -136,5 +136,5 @@ def test_an_unknown_dimension_leaves_its_weight_to_the_others() -> None:
 def test_its_settings_are_checked() -> None:
     points, stayed = sample(100)
     for wrong in (WeightFit([1, 2]), WeightFit([-1, 1, 1, 1]), WeightFit(OWN, bounds=[[0, 10]] * 4)):
-        with pytest.raises(ValueError, match="incumbent|bounds"):
+        with pytest.raises(ValueError, match=r"incumbent|bounds"):
             clone(wrong).fit(points, stayed)
