@@ -124,7 +124,8 @@ def _fit(past: ReviewRows, weight: Floats, old: Floats, cap: float, resamples: i
     prior = whole.with_prior(float(old[0]), float(old[1]), PRIOR_EVENTS)
     # A limit that is no whole point stays where it is, or moves to one.
     low, high = np.where(low < old, np.ceil(low), np.floor(old)), np.where(high > old, np.floor(high), np.floor(old))
-    best = prior.best((low[0], low[1]), (high[0], high[1]))[0]
+    # A band in force may be small; the way to a larger one must not be barred for that.
+    best = prior.best((low[0], low[1]), (high[0], high[1]), share=0.0)[0]
     candidate = old if np.isnan(best).any() else np.where(best == np.floor(old), old, best)
     return _Found(fitted, np.minimum(ends[:, 0], fitted), np.maximum(ends[:, 1], fitted), clear, candidate)
 

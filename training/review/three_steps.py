@@ -52,14 +52,20 @@ class Counts:
     def _cumulated(self) -> tuple[Floats, Floats]:
         return tuple(np.pad(np.cumsum(of, axis=1), ((0, 0), (1, 0))) for of in (self.rows, self.churned))  # type: ignore[return-value]
 
-    def best(self, low: tuple[float, float] = (1, 1), high: tuple[float, float] = (99, 100)) -> Floats:
+    def best(
+        self,
+        low: tuple[float, float] = (1, 1),
+        high: tuple[float, float] = (99, 100),
+        share: float = MINIMUM_SHARE,
+    ) -> Floats:
         """Where yellow and green begin in the likeliest three bands, shape (b, 2); NaN where there are none.
 
-        The churn rate never rises with the band, and no band is smaller than `MINIMUM_SHARE`.
+        The churn rate never rises with the band, and no band holds less than a share of the rows.
 
         Parameters
         ----------
         low, high : the least and the most of either limit, yellow first.
+        share : 0 to 1.
         """
         first, second = np.meshgrid(np.arange(1, POINTS - 1), np.arange(2, POINTS), indexing="ij")
         inside = (first < second) & (first >= low[0]) & (first <= high[0]) & (second >= low[1]) & (second <= high[1])
@@ -70,7 +76,7 @@ class Counts:
         rate = np.divide(churned, rows, out=np.zeros_like(rows), where=rows > 0)
         value = (scipy.special.xlogy(churned, rate) + scipy.special.xlog1py(rows - churned, -rate)).sum(axis=0)
         allowed = (rate[0] >= rate[1]) & (rate[1] >= rate[2])
-        allowed &= (rows >= MINIMUM_SHARE * rows.sum(axis=0)).all(axis=0)
+        allowed &= (rows >= share * rows.sum(axis=0)).all(axis=0)
         value = np.where(allowed, value, -np.inf)
         at = value.argmax(axis=1)
         found = np.column_stack([yellow[at], green[at]]).astype(np.float64)
