@@ -210,3 +210,15 @@ def overlap_weights(accounts: npt.ArrayLike, as_of: pd.Series[pd.Timestamp], hor
     found = np.empty(len(code))
     found[order] = np.repeat(np.minimum(share, 1.0) / size, size)
     return found
+
+
+def thinned(rows: ReviewRows, mask: Bools, most: int) -> Bools:
+    """The rows of a mask (n,), or those of every second date of theirs, or third, and so on, if they are too many.
+
+    Rows of one account a few weeks apart are nearly the same: fewer dates tell as much, sooner. The newest is kept.
+    """
+    every = -(-int(mask.sum()) // most)
+    if every <= 1:
+        return mask
+    kept = sorted(rows.as_of[mask].unique(), reverse=True)[::every]
+    return np.asarray(mask & rows.as_of.isin(kept).to_numpy(dtype=bool))

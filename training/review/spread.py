@@ -40,7 +40,7 @@ def spread_score(points: Floats, weights: Floats) -> Floats:
     there, count = known @ weights, known.sum(axis=1)
     found = np.divide(filled @ weights, there, out=np.full(len(points), np.nan), where=there > 0)
     plain = np.divide(filled.sum(axis=1), count, out=np.full(len(points), np.nan), where=count > 0)
-    return np.where(there > 0, found, plain)
+    return np.asarray(np.where(there > 0, found, plain), dtype=np.float64)
 
 
 def linearised(points: Floats, known: Bools, slopes: Floats, own: Floats) -> Linearised:

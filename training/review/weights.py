@@ -95,7 +95,7 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         cap: float | None = None,
         bounds: npt.ArrayLike | None = None,
         max_iter: int = 100,
-        tol: float = 1e-6,
+        tol: float = 1e-8,
     ) -> None:
         self.incumbent = incumbent
         self.prior_events = prior_events
@@ -141,13 +141,12 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.events_ = float(weight.sum() * min(rate, 1 - rate))
         # What one event tells of a coefficient of points of unit variance: p (1 - p) summed over the rows for each.
         each = max(rate, 1 - rate)
-        variance = _variance(points, weight)
+        variance = variance_of(points, weight)
         prior = PRIOR_EVENTS_PER_DIMENSION * len(own) if self.prior_events is None else float(self.prior_events)
         if np.isinf(prior):
             low = high = own
             prior = 0.0
-        away = np.eye(len(own)) - np.outer(own, np.ones(len(own)))
-        penalty = prior * each * (away.T * variance) @ away + _KEEPS_FINITE * each * np.diag(variance)
+        penalty = prior * each * away_from(own, variance) + _KEEPS_FINITE * each * np.diag(variance)
         theta, self.n_iter_ = self._newton(points, stayed, weight, own, penalty, within(low, high))
         slope = theta[1:].sum()
         self.weights_ = 100.0 * (theta[1:] / slope if slope > 0 else own)
@@ -196,7 +195,7 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> tuple[Floats, int]:
         """Intercept and log-odds per point of each dimension, shape (1 + dimensions,), and the steps that it took."""
         # Unit points: Newton's matrix is then of the order of the events.
-        unit = float(np.sqrt(_variance(X, weight).mean())) or 1.0
+        unit = float(np.sqrt(variance_of(X, weight).mean())) or 1.0
         middle = float(weight @ np.nan_to_num(spread_score(X, own)) / weight.sum())
         X, penalty = (X - middle) / unit, penalty / unit**2
         rate = weight @ y / weight.sum()
@@ -210,7 +209,8 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return loss / self.events_, view
 
         loss, view = at(theta)
-        for step in range(1, self.max_iter + 1):
+        steps = 0
+        for steps in range(1, self.max_iter + 1):  # noqa: B007
             p = scipy.special.expit(theta[0] + view.value)
             design = np.column_stack([np.ones(len(y)), view.slopes])
             gradient = design.T @ (weight * (p - y))
@@ -235,10 +235,26 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             slopes = np.zeros_like(slopes)
         score = spread_score(X * unit + middle, slopes if slopes.any() else own)
         self.mean_score_ = float(weight @ score / weight.sum())
-        return np.concatenate([[theta[0] - slopes.sum() * middle], slopes]), step
+        return np.concatenate([[theta[0] - slopes.sum() * middle], slopes]), steps
 
 
-def _variance(X: Floats, weight: Floats) -> Floats:
+def away_from(own: Floats, variance: Floats) -> Floats:
+    """The quadratic form that one event adds in favour of the weights in force: slopes @ form @ slopes.
+
+    Parameters
+    ----------
+    own : their shares, shape (k,). variance : of the points of each dimension, shape (k,).
+
+    Returns
+    -------
+    Shape (k, k): the sum over dimensions of variance times the squared distance of its slope from its share of all.
+    """
+    away = np.eye(len(own)) - np.outer(own, np.ones(len(own)))
+    found: Floats = (away.T * variance) @ away
+    return found
+
+
+def variance_of(X: Floats, weight: Floats) -> Floats:
     """Of the known points of each dimension, shape (dimensions,); 0 where none are known."""
     known = ~np.isnan(X)
     filled = np.nan_to_num(X)

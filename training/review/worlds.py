@@ -1,10 +1,10 @@
 """Simulated histories whose true weights are known, to hold the review's own method against.
 
 Each account has points in every dimension that wander around a level of its own. It leaves in a week with a chance that
-rises, in log-odds, with how far its weighted sum of points lies below the mean: the weights of that sum are the true
-ones, and no weights predict better. All dimensions wander alike, so that the points of today tell those of the weeks to
-come in the same proportion, and the true weights are also those of churn within the horizon (for normal points the
-direction that a regression finds is right even where the link is not: Brillinger 1982; Li and Duan 1989).
+rises, in log-odds, with how far the weighted mean of its known points lies below that of all: these weights are the
+true ones, and no others predict better. All dimensions wander alike, so that the points of today tell those of the
+weeks to come in the same proportion, and the true weights are also those of churn within the horizon (for normal points
+the direction that a regression finds is right even where the link is not: Brillinger 1982; Li and Duan 1989).
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ def world(
     rng = np.random.default_rng(seed)
     n, k = round(churned / GONE), len(names)
     points = _points(n, weeks, k, rng)
-    true = points @ (np.array([weights[name] for name in names]) / 100.0)
+    never = rng.random((n, k)) < unknown
+    never[never.all(axis=1), 0] = False
+    true = (points * ~never) @ (own := np.array([weights[name] for name in names])) / (~never @ own)
     risk = np.exp(-slope * (true - true.mean()))
     base = _base(risk)
     gone = rng.random((weeks, n)) < -np.expm1(-base * risk)
@@ -84,7 +86,7 @@ def world(
     # It leaves within the week that follows the date.
     happened = (left[account] * 7 < week * 7 + horizon_days).astype(np.float64)
     churn = np.where(week * 7 + horizon_days + grace_days <= weeks * 7, happened, np.nan)
-    seen = np.where(rng.random((n, k))[account] < unknown, np.nan, points[week, account])
+    seen = np.where(never[account], np.nan, points[week, account])
     score = score_of(seen, np.array([incumbent[name] for name in names]))
     as_of = pd.Series(pd.Timestamp("2023-01-02", tz="UTC") + pd.to_timedelta(week * 7, unit="D"))
     accounts = np.array([f"a{i:05d}" for i in range(n)], dtype=object)[account]
