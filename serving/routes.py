@@ -6,12 +6,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from serving.door import needs
-from serving.resources import accounts, invocations, jobs, predictions, process, published, records, renewals
+from serving.resources import accounts, invocations, jobs, predictions, process, published, records, renewals, worklist
 
 router = APIRouter()
 for _resource in (process, invocations, jobs):
     # These say for each operation who may call it.
     router.include_router(_resource.router)
-for _resource in (predictions, accounts, published, renewals):
+for _resource in (predictions, accounts, published, renewals, worklist):
     router.include_router(_resource.router, dependencies=[needs("predict")])
 router.include_router(records.router, dependencies=[needs("write")])

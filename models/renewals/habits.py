@@ -115,12 +115,12 @@ def habits_of(contracts: pd.DataFrame, as_of: datetime, grace_days: int) -> Habi
         UTC. Rows of later starts, and ends of later, are passed over.
     """
     now = int(as_of.timestamp())
-    start, end = _seconds(contracts["started_at"]), _seconds(contracts["ended_at"])
+    start, end = seconds_of(contracts["started_at"]), seconds_of(contracts["ended_at"])
     begun = start < now
     codes = pd.factorize(contracts["account_id"])[0].astype(np.int64)[begun]
-    renewal = _seconds(contracts["renewal_at"])[begun]
+    renewal = seconds_of(contracts["renewal_at"])[begun]
     arr = np.nan_to_num(contracts["arr"].to_numpy(dtype=np.float64))[begun]
-    start, end = start[begun], np.where(end[begun] < now, end[begun], _NEVER)
+    start, end = start[begun], np.where(end[begun] < now, end[begun], NEVER)
     settled = renewal + grace_days * _DAY
     counts = (settled <= now) & (renewal >= now - BACK_DAYS * _DAY) & (end >= renewal - NEAR_DAYS * _DAY)
     pairs = np.unique(np.column_stack([codes[counts], renewal[counts]]), axis=0)
@@ -189,11 +189,11 @@ def _quantiles(values: Floats) -> tuple[float, ...]:
 
 
 _STRIDE = 2**34
-_NEVER = _STRIDE - 1
+NEVER = _STRIDE - 1
 
 
-def _seconds(column: pd.Series[pd.Timestamp]) -> Ints:
-    """Whole seconds since 1970; null as `_NEVER`."""
+def seconds_of(column: pd.Series[pd.Timestamp]) -> Ints:
+    """Instants as whole seconds since 1970; null as `NEVER`."""
     known = pd.to_datetime(column, utc=True)
     whole = known.dt.as_unit("s").astype("int64").to_numpy()
-    return np.where(known.isna().to_numpy(), _NEVER, whole).astype(np.int64)
+    return np.where(known.isna().to_numpy(), NEVER, whole).astype(np.int64)
