@@ -74,7 +74,8 @@ class Habits(BaseModel):
         return self.segments[WHOLE_PORTFOLIO]
 
     def contraction(self, segment: str | None) -> tuple[float, float]:
-        """The Beta distribution of the rate at which the segment's renewals shrink: its two parameters."""
+        """The Beta distribution of the rate at which the segment's renewals shrink: its two parameters, above 0. A
+        segment without renewals has the portfolio's; without any at all it says nothing, and `sizes` are all 1."""
         return self._rate(segment, "shrank")
 
     def expansion(self, segment: str | None) -> tuple[float, float]:
@@ -88,16 +89,14 @@ class Habits(BaseModel):
         return _pool(own, self.whole, "grown"), _pool(own, self.whole, "shrunk"), _pool(own, self.whole, "level")
 
     def _rate(self, segment: str | None, what: str) -> tuple[float, float]:
-        # Half a change of either kind, so that none seen is not taken for none possible.
-        whole = (getattr(self.whole, what) + 0.5) / (self.whole.renewals + 1.0)
-        own = self.segments.get(segment or WHOLE_PORTFOLIO)
-        if own is None or segment is None:
-            happened, renewals = getattr(self.whole, what), self.whole.renewals
-        else:
-            happened, renewals = getattr(own, what), own.renewals
-        if not self.whole.renewals:
-            return 0.0, 1.0
-        return whole * PRIOR_RENEWALS + happened, (1 - whole) * PRIOR_RENEWALS + renewals - happened
+        happened, renewals = getattr(self.whole, what), self.whole.renewals
+        own = None if segment is None else self.segments.get(segment)
+        # Half a change of either kind, so that none seen is not taken for none possible (Jeffreys' prior).
+        if own is None:
+            return happened + 0.5, renewals - happened + 0.5
+        rate = (happened + 0.5) / (renewals + 1.0)
+        seen = getattr(own, what)
+        return rate * PRIOR_RENEWALS + seen, (1 - rate) * PRIOR_RENEWALS + own.renewals - seen
 
 
 def _pool(own: Habit, whole: Habit, what: str) -> Floats:
