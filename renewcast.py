@@ -529,6 +529,53 @@ def renewals(
         print_renewals(told, Console(highlight=False))
 
 
+@app.command()
+def worklist(
+    signals: Signals,
+    as_of: AsOf,
+    capacity: Annotated[int, typer.Option(min=0, help="Accounts that the team can work.")] = 20,
+    csm: Annotated[str | None, typer.Option("--csm", metavar="NAME", help="This CSM's accounts only.")] = None,
+    save_rate: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Assume that plays keep this share of who would leave, until it is measured."),
+    ] = None,
+    out: OutFile = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Whom to work this week: the most ARR at risk first, what to do, by when, who is too late, and what it gains
+    against working by health score."""
+    from features.clock import parse_instant
+    from features.signals import open_signals
+    from models.champion import load_champion
+    from models.frames import suffix_of
+    from models.home import current_home
+    from serving.batch import look
+    from serving.companion import accounts_document
+    from serving.worklist.known import interventions_of, recorded
+    from serving.worklist.made import Team, worklist_of
+    from serving.worklist.printed import print_worklist, worklist_frame
+
+    if out is not None:
+        suffix_of(out)
+    instant, home = parse_instant(as_of), current_home()
+    with _progress("looking") as tell:
+        opened = open_signals(signals, instant, lambda share, what: tell(0.4 * share, what), engine, home.rollups)
+        champion = load_champion(home)
+        found, _, _ = look(opened, instant, home, champion, lambda share, what: tell(0.4 + 0.5 * share, what))
+        people = accounts_document(opened, instant, 90)["accounts"]
+        with _store().look() as connection:
+            told = recorded(connection, frozenset(found.account_ids), instant)
+        team = Team(people, [*interventions_of(opened, instant), *told])
+        answer = worklist_of(found, capacity, team, csm, save_rate)
+    if out is not None:
+        _write(worklist_frame(answer), out)
+    elif as_json:
+        _print_json(answer)
+    else:
+        print_worklist(answer, Console(highlight=False))
+
+
 def _looked(signals: str, as_of: str, engine: str, rubric: str | None, out: Path | None) -> Assessment:
     """The portfolio as the rules (and the champion, if there is one) see it."""
     from features.clock import parse_instant

@@ -35,6 +35,7 @@ from serving.renewals.known import RENEWALS, renewals_document
 from serving.scored import Scored, earlier_of
 from serving.store.batches import PublishedBatch, publish_batch
 from serving.store.database import Store
+from serving.worklist.known import INTERVENTIONS, interventions_document
 
 #: What "active" means for a business without contracts, and no champion to say it: an order within so many days.
 DEFAULT_HORIZON_DAYS = 90
@@ -124,6 +125,7 @@ def score(
     write_companion(snapshots, as_of, ACCOUNTS, accounts_document(signals, as_of, horizon_days))
     if signals.contractual:
         write_companion(snapshots, as_of, RENEWALS, renewals_document(signals, as_of))
+    write_companion(snapshots, as_of, INTERVENTIONS, interventions_document(signals, as_of))
     published = snapshots.publish(
         frame,
         origin=signals.origin,

@@ -74,7 +74,8 @@ class Habits(BaseModel):
         return self.segments[WHOLE_PORTFOLIO]
 
     def contraction(self, segment: str | None) -> tuple[float, float]:
-        """The Beta distribution of the rate at which the segment's renewals shrink: its two parameters."""
+        """The Beta distribution of the rate at which the segment's renewals shrink: its two parameters, above 0. A
+        segment without renewals has the portfolio's; without any at all it says nothing, and `sizes` are all 1."""
         return self._rate(segment, "shrank")
 
     def expansion(self, segment: str | None) -> tuple[float, float]:
@@ -88,16 +89,14 @@ class Habits(BaseModel):
         return _pool(own, self.whole, "grown"), _pool(own, self.whole, "shrunk"), _pool(own, self.whole, "level")
 
     def _rate(self, segment: str | None, what: str) -> tuple[float, float]:
-        # Half a change of either kind, so that none seen is not taken for none possible.
-        whole = (getattr(self.whole, what) + 0.5) / (self.whole.renewals + 1.0)
-        own = self.segments.get(segment or WHOLE_PORTFOLIO)
-        if own is None or segment is None:
-            happened, renewals = getattr(self.whole, what), self.whole.renewals
-        else:
-            happened, renewals = getattr(own, what), own.renewals
-        if not self.whole.renewals:
-            return 0.0, 1.0
-        return whole * PRIOR_RENEWALS + happened, (1 - whole) * PRIOR_RENEWALS + renewals - happened
+        happened, renewals = getattr(self.whole, what), self.whole.renewals
+        own = None if segment is None else self.segments.get(segment)
+        # Half a change of either kind, so that none seen is not taken for none possible (Jeffreys' prior).
+        if own is None:
+            return happened + 0.5, renewals - happened + 0.5
+        rate = (happened + 0.5) / (renewals + 1.0)
+        seen = getattr(own, what)
+        return rate * PRIOR_RENEWALS + seen, (1 - rate) * PRIOR_RENEWALS + own.renewals - seen
 
 
 def _pool(own: Habit, whole: Habit, what: str) -> Floats:
@@ -115,12 +114,12 @@ def habits_of(contracts: pd.DataFrame, as_of: datetime, grace_days: int) -> Habi
         UTC. Rows of later starts, and ends of later, are passed over.
     """
     now = int(as_of.timestamp())
-    start, end = _seconds(contracts["started_at"]), _seconds(contracts["ended_at"])
+    start, end = seconds_of(contracts["started_at"]), seconds_of(contracts["ended_at"])
     begun = start < now
     codes = pd.factorize(contracts["account_id"])[0].astype(np.int64)[begun]
-    renewal = _seconds(contracts["renewal_at"])[begun]
+    renewal = seconds_of(contracts["renewal_at"])[begun]
     arr = np.nan_to_num(contracts["arr"].to_numpy(dtype=np.float64))[begun]
-    start, end = start[begun], np.where(end[begun] < now, end[begun], _NEVER)
+    start, end = start[begun], np.where(end[begun] < now, end[begun], NEVER)
     settled = renewal + grace_days * _DAY
     counts = (settled <= now) & (renewal >= now - BACK_DAYS * _DAY) & (end >= renewal - NEAR_DAYS * _DAY)
     pairs = np.unique(np.column_stack([codes[counts], renewal[counts]]), axis=0)
@@ -189,11 +188,11 @@ def _quantiles(values: Floats) -> tuple[float, ...]:
 
 
 _STRIDE = 2**34
-_NEVER = _STRIDE - 1
+NEVER = _STRIDE - 1
 
 
-def _seconds(column: pd.Series[pd.Timestamp]) -> Ints:
-    """Whole seconds since 1970; null as `_NEVER`."""
+def seconds_of(column: pd.Series[pd.Timestamp]) -> Ints:
+    """Instants as whole seconds since 1970; null as `NEVER`."""
     known = pd.to_datetime(column, utc=True)
     whole = known.dt.as_unit("s").astype("int64").to_numpy()
-    return np.where(known.isna().to_numpy(), _NEVER, whole).astype(np.int64)
+    return np.where(known.isna().to_numpy(), NEVER, whole).astype(np.int64)

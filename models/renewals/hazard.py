@@ -34,8 +34,8 @@ def probability_by(horizons: Mapping[int, Floats], days: Floats, renewal: Floats
 
     Returns
     -------
-    Shape (n,). NaN where a probability is not known, and where the renewal lies beyond the longest horizon, or ``days``
-    does and there is no renewal within it.
+    Shape (n,). NaN where a probability is not known, and where ``days`` lies beyond the longest horizon and the renewal
+    does not lie within it.
     """
     knots = np.array([0, *sorted(horizons)], dtype=np.float64)
     chances = np.column_stack([horizons[int(h)] for h in knots[1:]])
@@ -57,7 +57,7 @@ def probability_by(horizons: Mapping[int, Floats], days: Floats, renewal: Floats
     value = np.where(holds, np.where(days > renewal, after, before), straight)
     value = np.clip(value, low, high)
     value = np.where(beyond, high + rate[rows, len(knots) - 2] * (days - knots[-1]), value)
-    known = np.isnan(renewal) & ~beyond | (renewal < knots[-1])
+    known = ~beyond | (renewal < knots[-1])
     return np.where(known & np.isfinite(hazard).all(axis=1), -np.expm1(-value), np.nan)
 
 

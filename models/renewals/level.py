@@ -30,6 +30,9 @@ NORMAL_80 = 1.2815515655446004
 PRIOR_SCALE = 0.35
 _GRID = np.linspace(0.0, 2.0, 81)
 _EDGE = 1e-6
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -103,12 +106,27 @@ def moved(p: Floats, by: Floats, spread: Floats) -> Floats:
 
     Parameters
     ----------
-    spread : the standard deviation of the amounts for each account, (n,); the log-odds are stretched so that the mean
-        over the amounts stays p (MacKay 1992, the logistic's average over a normal).
+    spread : the standard deviation of the amounts for each account, (n,): the log-odds are first shifted so that the
+        mean over normal amounts stays p.
     by : shape (m, n) or (m, 1).
 
     0 and 1 stay what they are.
     """
-    z = log_odds(p) * np.sqrt(1.0 + np.pi * spread**2 / 8.0)
-    told = 1.0 / (1.0 + np.exp(-(z + by)))
+    told = _logistic(_centred(p, spread) + by)
     return np.where((p <= 0) | (p >= 1), p, told)
+
+
+def _centred(p: Floats, spread: Floats) -> Floats:
+    """The log-odds whose logistic, averaged over a normal of this spread around them, is p: Newton's steps on
+    Gauss-Hermite's quadrature."""
+    z = log_odds(p)
+    amounts = spread[:, None] * _NODES
+    for _ in range(_STEPS):
+        each = _logistic(z[:, None] + amounts)
+        slope = (each * (1 - each)) @ _WEIGHTS
+        z = z - (each @ _WEIGHTS - np.clip(p, _EDGE, 1 - _EDGE)) / np.maximum(slope, 1e-12)
+    return z
+
+
+def _logistic(z: Floats) -> Floats:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(z, -40.0, 40.0))), dtype=np.float64)
