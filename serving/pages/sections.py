@@ -13,4 +13,7 @@ class Section(NamedTuple):
     words: str
 
 
-SECTIONS: tuple[Section, ...] = (Section("docs", "/docs", "API"),)
+SECTIONS: tuple[Section, ...] = (
+    Section("portfolio", "/", "Portfolio"),
+    Section("docs", "/docs", "API"),
+)
