@@ -6,7 +6,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from serving.door import needs
-from serving.pages import account, portfolio, reference, signing_in, static
+from serving.pages import account, model, portfolio, reference, signing_in, static
 from serving.resources import accounts, invocations, jobs, predictions, process, published, records
 
 router = APIRouter()
@@ -17,6 +17,6 @@ for _resource in (predictions, accounts, published):
     router.include_router(_resource.router, dependencies=[needs("predict")])
 for _page in (static, signing_in, reference):
     router.include_router(_page.router)
-for _page in (portfolio, account):
+for _page in (portfolio, account, model):
     router.include_router(_page.router, dependencies=[needs("predict")])
 router.include_router(records.router, dependencies=[needs("write")])

@@ -127,6 +127,53 @@ def weekly(weeks: Sequence[Mapping[str, Any]]) -> Markup:
     )
 
 
+def reliability(bins: Sequence[Mapping[str, Any]], target: str) -> Markup:
+    """What was said against what happened, with intervals, and the line on which both are the same.
+
+    Parameters
+    ----------
+    bins : said, and happened as a figure (value, low, high), shares from 0 to 1.
+    """
+    points = [{"said": b["said"], **b["happened"]} for b in bins if b["happened"]["value"] is not None]
+    most = max((max(p["said"], p["value"], p["high"] or 0.0) for p in points), default=1.0)
+    along = {
+        "field": "said",
+        "type": "quantitative",
+        "scale": {"domain": [0, most]},
+        "axis": {"title": "Said", "format": ".0%", "tickCount": 5},
+    }
+    up = {
+        "field": "value",
+        "type": "quantitative",
+        "scale": {"domain": [0, most]},
+        "axis": {"title": "Happened", "format": ".0%", "tickCount": 5},
+    }
+    line = {
+        "data": {"values": [{"said": 0, "value": 0}, {"said": most, "value": most}]},
+        "mark": {"type": "line", "color": "var(--soft)", "strokeDash": [3, 3], "strokeWidth": 1.2},
+        "encoding": {"x": along, "y": up},
+    }
+    spans = {
+        "data": {"values": [point for point in points if point["low"] is not None]},
+        "mark": {"type": "rule", "color": "var(--accent)", "opacity": 0.45, "strokeWidth": 3},
+        "encoding": {"x": along, "y": {**up, "field": "low"}, "y2": {"field": "high"}},
+    }
+    dots = {
+        "data": {"values": points},
+        "mark": {
+            "type": "line",
+            "color": "var(--accent)",
+            "strokeWidth": 2,
+            "point": {"color": "var(--accent)", "size": 50},
+        },
+        "encoding": {"x": along, "y": up},
+    }
+    return drawn(
+        {"width": 520, "height": 260, "layer": [line, spans, dots]},
+        f"{target}: what was said against what happened, by tenths of the probabilities",
+    )
+
+
 def _around(values: Sequence[float]) -> list[float]:
     """Ends of an axis of scores that holds ``values`` in its middle and at least ten points, so that what is nothing
     does not look like much."""

@@ -15,5 +15,6 @@ class Section(NamedTuple):
 
 SECTIONS: tuple[Section, ...] = (
     Section("portfolio", "/", "Portfolio"),
+    Section("model", "/model", "Model"),
     Section("docs", "/docs", "API"),
 )

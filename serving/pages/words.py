@@ -82,6 +82,11 @@ def prose(text: str) -> Markup:
     return Markup("\n").join(Markup('<p class="prose">{}</p>').format(_with_names(part)) for part in paragraphs)
 
 
+def prose_inline(text: str) -> Markup:
+    """One sentence as `prose` has it, without a paragraph around it."""
+    return _with_names(text)
+
+
 def breakable(path: str) -> Markup:
     """An address that may go on in the next line after a slash."""
     return Markup("/<wbr>").join(path.split("/"))
