@@ -419,6 +419,118 @@ _view(
 _view("onboarding", "Accounts being onboarded: what should have happened by now and has not, and what to do.")
 
 
+@app.command()
+def renewals(
+    signals: Signals,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="DATE", help="What was known before this instant (UTC).")
+    ] = None,
+    period: Annotated[
+        str | None, typer.Option("--period", metavar="QUARTER", help="A quarter, such as 2026Q4.")
+    ] = None,
+    days: Annotated[int | None, typer.Option("--days", help="The next 30, 60, 90 or 120 days (default: 90).")] = None,
+    backtest: Annotated[
+        bool,
+        typer.Option("--backtest", help="Forecast past quarters, hold them against what happened, and keep that."),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write every account due to a .csv, .parquet or .ndjson."),
+    ] = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """The renewal forecast: who is due, what will be renewed, contracted, expanded and lost, with 80% intervals. With
+    --backtest, past quarters beside what happened; their coverage is then told with every forecast."""
+    from features.clock import parse_instant
+    from features.signals import open_signals
+    from models.champion import load_champion
+    from models.frames import suffix_of
+    from models.home import current_home
+    from models.renewals.period import period_of
+    from serving.batch import look
+    from serving.renewals.known import known_from
+    from serving.renewals.made import accounts_frame, renewals_of
+    from serving.renewals.printed import print_backtest, print_renewals
+    from training.renewals import backtest as look_back
+
+    home = current_home()
+    if backtest:
+        through = parse_instant(as_of) if as_of else None
+        with _progress("looking back") as tell:
+            past = look_back(signals, home, through, tell, engine)
+        if as_json:
+            _print_json(past.model_dump(mode="json"))
+        else:
+            print_backtest(past, Console(highlight=False))
+        return
+    if as_of is None:
+        raise BadRequest("a forecast without a date", "--as-of DATE, or --backtest")
+    if out is not None:
+        suffix_of(out)
+    instant = parse_instant(as_of)
+    asked = period_of(instant, period, days)
+    with _progress("looking ahead") as tell:
+        opened = open_signals(signals, instant, lambda share, what: tell(0.4 * share, what), engine, home.rollups)
+        known = known_from(opened, instant, home)
+        champion = load_champion(home)
+        found, _, _ = look(opened, instant, home, champion, lambda share, what: tell(0.4 + 0.5 * share, what))
+        told = renewals_of(found, asked, known)
+    if out is not None:
+        _write(accounts_frame(told), out)
+    elif as_json:
+        _print_json(told)
+    else:
+        print_renewals(told, Console(highlight=False))
+
+
+@app.command()
+def worklist(
+    signals: Signals,
+    as_of: AsOf,
+    capacity: Annotated[int, typer.Option(min=0, help="Accounts that the team can work.")] = 20,
+    csm: Annotated[str | None, typer.Option("--csm", metavar="NAME", help="This CSM's accounts only.")] = None,
+    save_rate: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Assume that plays keep this share of who would leave, until it is measured."),
+    ] = None,
+    out: OutFile = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Whom to work this week: the most ARR at risk first, what to do, by when, who is too late, and what it gains
+    against working by health score."""
+    from features.clock import parse_instant
+    from features.signals import open_signals
+    from models.champion import load_champion
+    from models.frames import suffix_of
+    from models.home import current_home
+    from serving.batch import look
+    from serving.companion import accounts_document
+    from serving.worklist.known import interventions_of, recorded
+    from serving.worklist.made import Team, worklist_of
+    from serving.worklist.printed import print_worklist, worklist_frame
+
+    if out is not None:
+        suffix_of(out)
+    instant, home = parse_instant(as_of), current_home()
+    with _progress("looking") as tell:
+        opened = open_signals(signals, instant, lambda share, what: tell(0.4 * share, what), engine, home.rollups)
+        champion = load_champion(home)
+        found, _, _ = look(opened, instant, home, champion, lambda share, what: tell(0.4 + 0.5 * share, what))
+        people = accounts_document(opened, instant, 90)["accounts"]
+        with _store().look() as connection:
+            told = recorded(connection, frozenset(found.account_ids), instant)
+        team = Team(people, [*interventions_of(opened, instant), *told])
+        answer = worklist_of(found, capacity, team, csm, save_rate)
+    if out is not None:
+        _write(worklist_frame(answer), out)
+    elif as_json:
+        _print_json(answer)
+    else:
+        print_worklist(answer, Console(highlight=False))
+
+
 def _looked(signals: str, as_of: str, engine: str, rubric: str | None, out: Path | None) -> Assessment:
     """The portfolio as the rules (and the champion, if there is one) see it."""
     from features.clock import parse_instant

@@ -31,9 +31,11 @@ from models.rules.judged import RISK, looked_back_on
 from models.targets import TARGETS, Target
 from serving.companion import ACCOUNTS, accounts_document, write_companion
 from serving.published import Snapshots
+from serving.renewals.known import RENEWALS, renewals_document
 from serving.scored import Scored, earlier_of
 from serving.store.batches import PublishedBatch, publish_batch
 from serving.store.database import Store
+from serving.worklist.known import INTERVENTIONS, interventions_document
 
 #: What "active" means for a business without contracts, and no champion to say it: an order within so many days.
 DEFAULT_HORIZON_DAYS = 90
@@ -121,6 +123,9 @@ def score(
     # Before the snapshot: whoever sees it finds what belongs to it.
     horizon_days = horizon_of(champion)
     write_companion(snapshots, as_of, ACCOUNTS, accounts_document(signals, as_of, horizon_days))
+    if signals.contractual:
+        write_companion(snapshots, as_of, RENEWALS, renewals_document(signals, as_of))
+    write_companion(snapshots, as_of, INTERVENTIONS, interventions_document(signals, as_of))
     published = snapshots.publish(
         frame,
         origin=signals.origin,

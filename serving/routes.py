@@ -7,13 +7,13 @@ from fastapi import APIRouter
 
 from serving.door import needs
 from serving.pages import account, model, portfolio, reference, signing_in, static
-from serving.resources import accounts, invocations, jobs, predictions, process, published, records
+from serving.resources import accounts, invocations, jobs, predictions, process, published, records, renewals, worklist
 
 router = APIRouter()
 for _resource in (process, invocations, jobs):
     # These say for each operation who may call it.
     router.include_router(_resource.router)
-for _resource in (predictions, accounts, published):
+for _resource in (predictions, accounts, published, renewals, worklist):
     router.include_router(_resource.router, dependencies=[needs("predict")])
 for _page in (static, signing_in, reference):
     router.include_router(_page.router)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, TypeVar
@@ -23,6 +23,34 @@ from serving.published import Published, Snapshots, Stamp
 Thing = TypeVar("Thing")
 
 
+#: So many things worked out from one snapshot are kept.
+MADE = 32
+
+
+class Made:
+    """The answers that were asked for last, by what was asked. Safe to use from many threads."""
+
+    def __init__(self, places: int = MADE) -> None:
+        self._places = places
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._looking = threading.Lock()
+
+    def get(self, asked: Hashable, make: Callable[[], Thing]) -> Thing:
+        """What was made for ``asked``, made now if it was not."""
+        with self._looking:
+            if asked in self._kept:
+                self._kept.move_to_end(asked)
+                kept: Thing = self._kept[asked]
+                return kept
+        # Outside the lock: two callers may make the same, but none waits for another's answer.
+        made = make()
+        with self._looking:
+            self._kept[asked] = made
+            while len(self._kept) > self._places:
+                self._kept.popitem(last=False)
+        return made
+
+
 @dataclass(frozen=True)
 class Scored:
     """One snapshot, assessed by one champion; never changed.
@@ -38,14 +66,6 @@ class Scored:
     earlier: Assessment | None
     stamp: Stamp | None
     catalogue: Catalogue
-    _worked_out: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
-
-    def once(self, name: str, make: Callable[[], Thing]) -> Thing:
-        """What ``make`` gives, made the first time that ``name`` is asked for and kept as long as this answers."""
-        if name not in self._worked_out:
-            self._worked_out[name] = make()
-        kept: Thing = self._worked_out[name]
-        return kept
 
     def answer(self, account_id: str) -> dict[str, Any]:
         """What is said of one account.
@@ -67,6 +87,11 @@ class Scored:
         """The portfolio at a glance, as `serving.portfolio.Portfolio` has it."""
         told = (("as_of", self.as_of), ("data_through", self.data_through), ("scored_at", self.scored_at))
         return {name: instant_words(instant) for name, instant in told} | portfolio_of(self.assessment)
+
+    @cached_property
+    def made(self) -> Made:
+        """What was worked out from this snapshot, to be answered again."""
+        return Made()
 
     @cached_property
     def peers(self) -> Peers:

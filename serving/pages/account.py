@@ -59,7 +59,7 @@ def get_account_page(
         raise BadRequest("no account is named", "/accounts/ID")
     scored = keeper.standing().scored(asked.as_of)
     row = row_of(scored.assessment, account)
-    weeks = scored.once("signal_weeks", lambda: read_weeks(home, scored))
+    weeks = scored.made.get("signal_weeks", lambda: read_weeks(home, scored))
     told, health = scored.answer(account), health_of(scored, account)
     people = dict.fromkeys(PEOPLE) | dict(people_of(home, scored).get(account, {}))
     records = _records(store, account)

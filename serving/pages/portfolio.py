@@ -47,7 +47,7 @@ def get_portfolio_page(
     scored = keeper.standing().scored(asked.as_of)
     roster = roster_of(home, scored)
     found = roster.find(asked)
-    weeks = scored.once("weeks", lambda: weeks_of(scored))
+    weeks = scored.made.get("weeks", lambda: weeks_of(scored))
     return page(
         request,
         "portfolio.html",
@@ -55,7 +55,7 @@ def get_portfolio_page(
         section="portfolio",
         told=scored.portfolio,
         weeks=weeks,
-        trend=scored.once("trend", lambda: charts.weekly(weeks)) if len(weeks) > 1 else None,
+        trend=scored.made.get("trend", lambda: charts.weekly(weeks)) if len(weeks) > 1 else None,
         asked=asked,
         found=found,
         rows=_rows(scored, roster, found),

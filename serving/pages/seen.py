@@ -10,9 +10,9 @@ import numpy as np
 from features.errors import RenewcastError
 from models.answer import instant_words, number_told
 from models.home import Home
-from serving.companion import ACCOUNTS, read_companion
+from serving.companion import ACCOUNTS, companion_path, read_companion
 from serving.logs import tell, where_it_failed
-from serving.published import Snapshots
+from serving.published import Snapshots, stamp_of
 from serving.roster import Roster
 from serving.scored import Scored
 
@@ -34,9 +34,8 @@ def people_of(home: Home, scored: Scored) -> Mapping[str, Mapping[str, Any]]:
 
 def roster_of(home: Home, scored: Scored) -> Roster:
     """The roster of a snapshot, made once for each version of its people."""
-    people = people_of(home, scored)
-    made, roster = scored.once("roster", lambda: (people, Roster(scored.assessment, people)))
-    return roster if made is people or not people else Roster(scored.assessment, people)
+    path = companion_path(Snapshots(home, scored.catalogue), scored.as_of, ACCOUNTS)
+    return scored.made.get(("roster", stamp_of(path)), lambda: Roster(scored.assessment, people_of(home, scored)))
 
 
 def weeks_of(scored: Scored) -> list[dict[str, Any]]:

@@ -1,0 +1,109 @@
+"""Do the renewal forecast's 80% intervals hold what happens in 75 to 85% of quarters? On simulated portfolios.
+
+For each seed: simulate, forecast each of the newest quarters from its start by models fitted on what was known by then
+(`training.renewals`), and hold every figure against what happened. The shared error of a forecast is learnt from the
+quarters of its own portfolio that had matured before it, as in use.
+
+    python bench/renewals.py [--accounts 600] [--weeks 182] [--quarters 5] [--seeds 0 1 2 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features.errors import InsufficientData
+from models.renewals.past import FIGURES
+from training.config import TrainConfig
+from training.prepare import prepare
+from training.renewals import past_forecasts
+from training.simulation import simulate
+
+QUICK = TrainConfig(every_days=28, trials=1, refits=0)
+
+
+def one(accounts: int, weeks: int, quarters: int, seed: int) -> list[dict[str, object]]:
+    with tempfile.TemporaryDirectory() as place:
+        signals = Path(place) / "signals"
+        simulate(signals, accounts=accounts, weeks=weeks, seed=seed)
+        prepared = prepare(signals, None, QUICK)
+        try:
+            found = past_forecasts(prepared, quarters, QUICK, {})
+        except InsufficientData as error:
+            print(f"seed {seed}: {error}", flush=True)
+            return []
+        finally:
+            prepared.signals.close()
+    rows: list[dict[str, object]] = []
+    for quarter in found.quarters:
+        for name in FIGURES:
+            told = quarter.figures[name]
+            rows.append(
+                {
+                    "seed": seed,
+                    "quarter": quarter.period,
+                    "due": quarter.accounts,
+                    "figure": name,
+                    "expected": told.expected,
+                    "low": told.low,
+                    "high": told.high,
+                    "happened": told.happened,
+                    "inside": told.inside,
+                    "below": told.happened < told.low and not told.inside,
+                    "width": told.high - told.low,
+                    "off": told.happened - told.expected,
+                }
+            )
+    for name, why in found.skipped.items():
+        print(f"seed {seed}: {name} skipped: {why}", flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--accounts", type=int, default=600)
+    parser.add_argument("--weeks", type=int, default=182)
+    parser.add_argument("--quarters", type=int, default=5)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
+    given = parser.parse_args()
+    rows = []
+    for seed in given.seeds:
+        start = time.perf_counter()
+        new = one(given.accounts, given.weeks, given.quarters, seed)
+        rows += new
+        print(f"seed {seed}: {time.perf_counter() - start:.0f} s")
+        if new:
+            shown = pd.DataFrame(new).drop(columns=["seed", "width", "off", "below"])
+            print(shown.round(3).to_string(index=False), flush=True)
+    if not rows:
+        return
+    table = pd.DataFrame(rows)
+    print(f"{table.groupby(['seed', 'quarter']).ngroups} forecasts")
+    by = table.groupby("figure", sort=False)
+    summary = pd.DataFrame(
+        {
+            "inside": by["inside"].mean(),
+            "below": by["below"].mean(),
+            "above": 1 - by["inside"].mean() - by["below"].mean(),
+            "mean width": by["width"].mean(),
+            "mean error": by["off"].mean(),
+            "happened over expected": by["happened"].sum() / by["expected"].sum(),
+        }
+    )
+    # Quarters of one seed are not independent: whole seeds are drawn.
+    rng = np.random.default_rng(0)
+    shares = table.pivot_table(index="seed", columns="figure", values="inside", aggfunc=["sum", "count"])
+    drawn = rng.integers(0, len(shares), (2000, len(shares)))
+    for name in summary.index:
+        share = shares["sum"][name].to_numpy()[drawn].sum(axis=1) / shares["count"][name].to_numpy()[drawn].sum(axis=1)
+        summary.loc[name, ["low 95", "high 95"]] = np.quantile(share, [0.025, 0.975])
+    print(summary.round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()

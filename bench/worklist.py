@@ -1,0 +1,146 @@
+"""Whom the worklist reaches, against working by health score and at random. On simulated portfolios, where the true
+probabilities of leaving within 90 days are known.
+
+For each seed: simulate, fit the model of churn on everything before a date, and make the worklist at that date and
+three later ones. "Reached" is the true probability times ARR of the accounts that a team of so many places works, as a
+share of that of all accounts; the same accounts are there for every order. "best" is the order of the truth itself.
+
+    python bench/worklist.py [--accounts 500] [--weeks 157] [--seeds 0 1 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from features.catalogue import CATALOGUE
+from features.clock import parse_instant
+from features.signals import open_signals
+from models.bundle import Bundle, Manifest
+from models.champion import Champion
+from models.columns import number_column
+from models.home import Home
+from models.meaning import HealthFacts
+from models.peers import Peers
+from models.rubric import load_rubric
+from models.segments import ARR_FEATURE
+from serving.batch import look
+from serving.boards import risks_board
+from serving.worklist.made import Team, worklist_of
+from training.config import TrainConfig
+from training.prepare import prepare
+from training.renewals import refitted
+from training.simulation import simulate
+
+THROUGH = "2026-04-01"
+"""Twenty-six weeks before the end: the model has read nothing at or after it."""
+CAPACITIES = (10, 25, 50)
+QUICK = TrainConfig(every_days=14, trials=2, refits=0)
+
+
+def champion_of(signals: Path, through: datetime) -> Champion:
+    """A champion of churn only, fitted by the recipe of the champions; no gate is asked."""
+    prepared = prepare(signals, through, QUICK)
+    scorer = refitted(prepared, "churn", through, QUICK, {})
+    numbers = [name for name, feature in CATALOGUE.items() if feature.kind == "number"]
+    manifest = Manifest(
+        target="churn",
+        version="1",
+        horizon_days=QUICK.horizon_days,
+        grace_days=prepared.grace_days,
+        trained_through=through,
+        created_at=datetime.now(UTC),
+        catalogue_version=CATALOGUE.version,
+        base_rate=float(np.clip(prepared.labels["churn"].mean(), 1e-3, 1 - 1e-3)),
+        metrics={},
+        gates={},
+        lightgbm_version="",
+        files={},
+    )
+    rubric = load_rubric()
+    bundle = Bundle(Path(), manifest, scorer, Peers.of(prepared.latest, numbers), rubric, HealthFacts())
+    prepared.signals.close()
+    return Champion({"churn": bundle}, rubric)
+
+
+def orders(
+    signals: Path, home: Home, champion: Champion, as_of: datetime, truth: pd.DataFrame
+) -> list[dict[str, object]]:
+    """The share of the true ARR at risk that each order reaches, by capacity."""
+    opened = open_signals(signals, as_of)
+    found, _, _ = look(opened, as_of, home, champion)
+    opened.close()
+    told = worklist_of(found, len(found.account_ids), Team())
+    ours = [item["account_id"] for item in told["accounts"]]
+    there = pd.DataFrame(
+        {
+            "arr": number_column(found.frame, ARR_FEATURE),
+            "score": np.asarray(found.health.score, dtype=np.float64),
+            "p": found.outlooks["churn"].probability,
+        },
+        index=pd.Index(found.account_ids),
+    ).loc[ours]
+    there["true"] = truth.set_index("account_id")["churn"].reindex(there.index).fillna(0.0) * there["arr"]
+    board = [account for account in risks_board(found)["account_id"] if account in there.index]
+    by = {
+        "worklist": ours,
+        "probability alone": there.sort_values("p", ascending=False, kind="stable").index.tolist(),
+        "rules (renewcast risks)": board + [account for account in ours if account not in set(board)],
+        "health score": there.sort_values("score", kind="stable").index.tolist(),
+        "largest ARR": there.sort_values("arr", ascending=False, kind="stable").index.tolist(),
+        "best": there.sort_values("true", ascending=False).index.tolist(),
+    }
+    whole = there["true"].sum()
+    rows: list[dict[str, object]] = []
+    for capacity in CAPACITIES:
+        reached = {name: there.loc[order[:capacity], "true"].sum() / whole for name, order in by.items()}
+        reached["random"] = min(capacity / len(there), 1.0)
+        rows.append({"as_of": as_of.date(), "capacity": capacity, "of": len(there), "at risk": whole} | reached)
+    return rows
+
+
+def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
+    with tempfile.TemporaryDirectory() as place:
+        signals, home = Path(place) / "signals", Home(Path(place) / "home").ensure()
+        simulate(signals, accounts=accounts, weeks=weeks, seed=seed)
+        truth = pq.read_table(Path(place) / "truth.parquet").to_pandas()
+        truth["as_of"] = pd.to_datetime(truth["as_of"], utc=True)
+        through = parse_instant(THROUGH)
+        champion = champion_of(signals, through)
+        dates = sorted(d.to_pydatetime() for d in truth["as_of"].unique() if d >= pd.Timestamp(through))
+        rows = []
+        for as_of in dates:
+            rows += orders(signals, home, champion, as_of, truth[truth["as_of"] == as_of])
+        return [{"seed": seed} | row for row in rows]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--accounts", type=int, default=500)
+    parser.add_argument("--weeks", type=int, default=157)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    given = parser.parse_args()
+    rows = []
+    for seed in given.seeds:
+        start = time.perf_counter()
+        rows += one(given.accounts, given.weeks, seed)
+        table = pd.DataFrame(rows)
+        print(f"seed {seed}: {time.perf_counter() - start:.0f} s")
+        print(table[table["seed"] == seed].round(3).to_string(index=False), flush=True)
+    names = [name for name in table if name not in ("seed", "as_of", "capacity", "of", "at risk")]
+    by_seed = table.groupby(["capacity", "seed"])[names].mean()
+    print("share of the true ARR at risk that is reached: mean over seeds (least, most)")
+    for capacity, part in by_seed.groupby("capacity"):
+        told = {n: f"{part[n].mean():.3f} ({part[n].min():.3f}, {part[n].max():.3f})" for n in names}
+        print(f"capacity {capacity}:", "; ".join(f"{name} {value}" for name, value in told.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""The renewal forecast of a published snapshot, worked out once for each period."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models.home import Home
+from models.renewals.past import FILE
+from models.renewals.period import period_of
+from serving.published import Snapshots, stamp_of
+from serving.renewals.known import RENEWALS, known_published
+from serving.renewals.made import narrowed, renewals_of
+from serving.scored import Scored
+
+
+def renewals_published(
+    scored: Scored,
+    home: Home,
+    period: str | None = None,
+    days: int | None = None,
+    by: str | None = None,
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """What `serving.renewals.told.Renewals` says of a period: a quarter by name or the next so many days, 90 by
+    default; one division by name, or all; the first ``limit`` accounts, or all.
+
+    Raises
+    ------
+    BadRequest : the period cannot be, or the business has no contracts.
+    HomeError : what was kept beside the snapshot is broken.
+    """
+    asked = period_of(scored.as_of, period, days)
+    snapshots = Snapshots(home, scored.catalogue)
+
+    def make() -> dict[str, Any]:
+        return renewals_of(scored.assessment, asked, known_published(snapshots, scored.as_of))
+
+    # A new backtest changes the answer.
+    told = scored.made.get((RENEWALS, asked, stamp_of(home.root / FILE)), make)
+    return narrowed(told, by, limit)

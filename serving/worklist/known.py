@@ -1,0 +1,134 @@
+"""The interventions that are known: those of the signals, kept beside a snapshot, and those recorded by callers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, select
+
+from features.errors import HomeError
+from features.signals import Signals
+from models.interventions import AFTER_DAYS, Intervention, Result, with_outcomes
+from models.renewals.habits import ArrLine, seconds_of
+from serving.companion import companion_path, read_companion
+from serving.earlier import SCORE_AGAIN
+from serving.published import Snapshots
+from serving.store.tables import records
+
+INTERVENTIONS = "interventions"
+"""The companion that holds the interventions of the signals."""
+BACK_DAYS = 730
+"""How far back interventions tell of what they do now."""
+_CLOSING: Mapping[str, Result] = {"saved": "saved", "lost": "lost"}
+_ROW = ("account_id", "occurred_at", "held_out", "closed_at", "result", "stayed")
+
+
+def interventions_of(signals: Signals, as_of: datetime) -> list[Intervention]:
+    """Those in the signals that were known before ``as_of``, and whether each account stayed."""
+    if not signals.has("interventions"):
+        return []
+    table = signals.tables["interventions"]
+    given = table.select("account_id", "occurred_at", "held_out", "closed_at", "result").to_pyarrow().to_pandas()
+    at = pd.to_datetime(given["occurred_at"], utc=True)
+    given = given[((at < as_of) & (at >= as_of - timedelta(days=BACK_DAYS))).to_numpy()].reset_index(drop=True)
+    stayed = _stayed(signals, given, as_of)
+    closed = pd.to_datetime(given["closed_at"], utc=True)
+    return [
+        Intervention(
+            str(row.account_id),
+            pd.Timestamp(row.occurred_at, tz="UTC").to_pydatetime(),
+            not pd.isna(row.held_out) and bool(row.held_out),
+            None if pd.isna(end) or end >= as_of else end.to_pydatetime(),
+            None if pd.isna(end) or end >= as_of else _CLOSING.get(str(row.result)),
+            seen,
+        )
+        for row, end, seen in zip(given.itertuples(index=False), closed, stayed, strict=True)
+    ]
+
+
+def _stayed(signals: Signals, given: pd.DataFrame, as_of: datetime) -> list[bool | None]:
+    if not signals.contractual or not len(given):
+        return [None] * len(given)
+    columns = ("account_id", "started_at", "ended_at", "arr")
+    rows = signals.tables["subscriptions"].select(*columns).to_pyarrow().to_pandas()
+    accounts = pd.Index(rows["account_id"].unique())
+    codes = accounts.get_indexer(pd.Index(rows["account_id"])).astype(np.int64)
+    # A subscription counts as one, so that one without a price is seen too.
+    line = ArrLine(codes, seconds_of(rows["started_at"]), seconds_of(rows["ended_at"]), np.ones(len(rows)))
+    seen = seconds_of(given["occurred_at"]) + AFTER_DAYS * 86_400
+    place = accounts.get_indexer(pd.Index(given["account_id"])).astype(np.int64)
+    running = line.at(np.maximum(place, 0), seen) > 0
+    known = (seen <= int(as_of.timestamp())) & (place >= 0)
+    return [bool(runs) if there else None for runs, there in zip(running, known, strict=True)]
+
+
+def interventions_document(signals: Signals, as_of: datetime) -> dict[str, Any]:
+    """The companion `INTERVENTIONS`: a list of rows."""
+    return {"columns": list(_ROW), "rows": [_plain(one) for one in interventions_of(signals, as_of)]}
+
+
+def _plain(one: Intervention) -> list[Any]:
+    closed = None if one.closed_at is None else one.closed_at.isoformat()
+    return [one.account_id, one.occurred_at.isoformat(), one.held_out, closed, one.result, one.stayed]
+
+
+def interventions_published(snapshots: Snapshots, as_of: datetime) -> list[Intervention] | None:
+    """What `score` kept of them; None where it kept nothing.
+
+    Raises
+    ------
+    HomeError : it is broken.
+    """
+    kept = read_companion(snapshots, as_of, INTERVENTIONS)
+    if kept is None:
+        return None
+    try:
+        return [
+            Intervention(
+                account,
+                datetime.fromisoformat(at),
+                bool(held_out),
+                None if closed is None else datetime.fromisoformat(closed),
+                result,
+                stayed,
+            )
+            for account, at, held_out, closed, result, stayed in kept["rows"]
+        ]
+    except (KeyError, TypeError, ValueError):
+        raise HomeError(
+            f"{companion_path(snapshots, as_of, INTERVENTIONS)} is not as written",
+            "what `renewcast score` keeps of interventions",
+            SCORE_AGAIN,
+        ) from None
+
+
+def recorded(connection: Connection, active: Mapping[str, Any] | frozenset[str], as_of: datetime) -> list[Intervention]:
+    """Those that callers recorded before ``as_of`` (the day itself included, so that what was begun this morning is
+    known), closed by the outcomes recorded.
+
+    Parameters
+    ----------
+    active : the accounts that are customers at ``as_of``.
+    """
+    until = as_of + timedelta(days=1)
+    rows = connection.execute(
+        select(records.c.id, records.c.what, records.c.account_id, records.c.occurred_at, records.c.document)
+        .where(records.c.occurred_at < until, records.c.occurred_at >= as_of - timedelta(days=BACK_DAYS))
+        .order_by(records.c.occurred_at)
+    ).all()
+    given: list[Intervention] = []
+    outcomes: list[tuple[str, datetime, Result, str | None]] = []
+    for key, what, account, at, document in rows:
+        told = json.loads(document)
+        if what == "intervention":
+            matured = at + timedelta(days=AFTER_DAYS) <= as_of
+            held_out = bool(told.get("held_out", False))
+            given.append(Intervention(account, at, held_out, None, None, account in active if matured else None, key))
+        elif (result := _CLOSING.get(told.get("result", ""))) is not None:
+            outcomes.append((account, at, result, told.get("intervention_id")))
+    return with_outcomes(given, outcomes)

@@ -1,0 +1,330 @@
+"""Whom to work this week: the accounts whose ARR is most worth a play, what to do and by when, and what it is worth.
+
+The order is that of the expected ARR saved: the probability to leave while a renewal talk would last (its first day,
+see ``segments.toml``, sets the horizon), times the ARR, times the save rate. The save rate is measured where accounts
+were held out at random, or assumed where somebody says so; it is the same for all accounts, so that without one the
+order is that of the ARR at risk.
+
+A play that should have begun earlier before the renewal is ``late``: it is listed and due at once. Where the renewal
+is nearer than the play takes at all (``within_days`` in ``plays.toml``), it is too late, and the account takes no
+capacity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from features.errors import BadRequest
+from models.answer import instant_words
+from models.assess import Assessment
+from models.columns import joined, number_column
+from models.interventions import Intervention, Rate, Report, report, under_way
+from models.outlook import Outlook
+from models.renewals.hazard import probability_by
+from models.rules.plays import Play, PlaysFile, Severity, play_for
+from models.rules.reading import read_rules
+from models.scorer import RENEWAL_FEATURE
+from models.segments import ARR_FEATURE, segments_file
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+#: So many of those that are too late are named.
+TOO_LATE_SHOWN = 100
+Because = Literal["warning", "health", "model"]
+
+
+@dataclass(frozen=True)
+class Team:
+    """What is known beside the assessment: ``people`` (name and csm of each account by its id), and the
+    ``interventions``; None where nobody has looked."""
+
+    people: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    interventions: Sequence[Intervention] | None = None
+
+
+def worklist_of(
+    assessment: Assessment, capacity: int, team: Team, csm: str | None = None, save_rate: float | None = None
+) -> dict[str, Any]:
+    """All that `serving.worklist.told.Worklist` says.
+
+    Parameters
+    ----------
+    capacity : accounts that can be worked, 0 or more.
+    csm : of this CSM's accounts only.
+    save_rate : the assumed share of those that would leave which a play keeps, 0 to 1; a measured one goes before it.
+
+    Raises
+    ------
+    BadRequest : no account has this CSM.
+    """
+    seen = _Seen.of(assessment, team)
+    rows = seen.of_csm(csm)
+    interventions = list(team.interventions or ())
+    busy = under_way(interventions, assessment.as_of.to_pydatetime())
+    held = np.array([busy.get(account) is True for account in assessment.account_ids], dtype=bool)
+    worked = np.array([busy.get(account) is False for account in assessment.account_ids], dtype=bool)
+    free = rows & ~held & ~worked
+    candidates = np.flatnonzero(free & ~seen.too_late)
+    order = seen.order(candidates)
+    listed = order[:capacity]
+    told = report(interventions)
+    rate = _save_rate(told, save_rate)
+    reached = _reached(seen, candidates, order, capacity)
+    late = np.flatnonzero(free & seen.too_late)
+    late = late[np.lexsort((late, -np.nan_to_num(seen.value[late], nan=-1.0)))]
+    known = bool(np.isfinite(seen.value[candidates]).any())
+    return {
+        "as_of": instant_words(assessment.as_of.to_pydatetime()),
+        "capacity": capacity,
+        "csm": csm,
+        "horizon_days": seen.days,
+        "ordered_by": "health" if not known else "arr_at_risk" if rate["value"] is None else "expected_saved_arr",
+        "accounts": [
+            {"rank": place + 1} | item for place, item in enumerate(_items(assessment, seen, listed, rate["value"]))
+        ],
+        "more_accounts": len(order) - len(listed),
+        "too_late": [_too_late(assessment, seen, int(row)) for row in late[:TOO_LATE_SHOWN]],
+        "too_late_accounts": len(late),
+        "under_way": int((rows & worked).sum()),
+        "held_out": int((rows & held).sum()),
+        "reached_arr_at_risk": reached,
+        "saved_arr": {name: _times(value, rate["value"]) for name, value in reached.items()},
+        "save_rate": rate,
+        "interventions": _report_told(told),
+        "notes": _notes(assessment, team, seen, candidates, known),
+    }
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Each of n accounts: its probability within ``days``, the ARR at risk (NaN unknown), days to the renewal, the
+    health score, the play with what called for it, and whether it is late or too late."""
+
+    days: int
+    probability: Floats
+    value: Floats
+    arr: Floats
+    until: Floats
+    score: Floats
+    plays: Sequence[Play | None]
+    because: Sequence[Because | None]
+    late: Bools
+    too_late: Bools
+    csm: npt.NDArray[np.object_]
+    name: npt.NDArray[np.object_]
+
+    @classmethod
+    def of(cls, assessment: Assessment, team: Team) -> _Seen:
+        churn = assessment.outlooks["churn"]
+        arr, until = (number_column(assessment.frame, name) for name in (ARR_FEATURE, RENEWAL_FEATURE))
+        days, probability = _chance(churn, until)
+        rules = read_rules("plays", PlaysFile)
+        plays, because = _plays(assessment, until, probability, rules)
+        tiers = {tier.severity: tier for tier in rules.tiers}
+        before = np.array([0 if p is None else tiers[p.severity].before_renewal_days for p in plays], dtype=np.float64)
+        within = np.array([0 if p is None else tiers[p.severity].within_days for p in plays], dtype=np.float64)
+        people = [team.people.get(account, {}) for account in assessment.account_ids]
+        return cls(
+            days,
+            probability,
+            probability * arr,
+            arr,
+            until,
+            np.asarray(assessment.health.score, dtype=np.float64),
+            plays,
+            because,
+            until < before,
+            (until >= 0) & (until < within),
+            np.array([person.get("csm") for person in people], dtype=object),
+            np.array([person.get("name") for person in people], dtype=object),
+        )
+
+    def of_csm(self, csm: str | None) -> Bools:
+        """The rows of a CSM, or all."""
+        if csm is None:
+            return np.ones(len(self.csm), dtype=bool)
+        found = np.array([each == csm for each in self.csm], dtype=bool)
+        if not found.any():
+            raise BadRequest(
+                "no account of the snapshot has this CSM", "a csm as in the signals' accounts", "check its spelling"
+            )
+        return found
+
+    def order(self, rows: Ints) -> Ints:
+        """Rows, the largest ARR at risk first; those of which nothing is known by health, the poorest first."""
+        unknown = np.isnan(self.value[rows])
+        worth = np.where(unknown, 0.0, self.value[rows])
+        return rows[np.lexsort((rows, -np.nan_to_num(self.arr[rows]), _poor(self.score[rows]), -worth, unknown))]
+
+
+def _poor(score: Floats) -> Floats:
+    return np.where(np.isnan(score), np.inf, score)
+
+
+def _chance(churn: Outlook, until: Floats) -> tuple[int, Floats]:
+    """The horizon, and the probability to leave within it: from when renewal talks start, or the model's own where it
+    does not look so far."""
+    talks = segments_file().renewal_talks_days
+    horizons = churn.by_horizon
+    if not horizons or max(horizons) < talks:
+        return (talks if churn.bundle is None else churn.bundle.manifest.horizon_days), churn.probability
+    ahead = np.where(until >= 0, until, np.nan)
+    return talks, probability_by(horizons, np.full(len(until), float(talks)), ahead)
+
+
+def _plays(
+    assessment: Assessment, until: Floats, probability: Floats, rules: PlaysFile
+) -> tuple[list[Play | None], list[Because | None]]:
+    """The rules' play; where they call for none, one for the dimension that raises the model's risk most."""
+    judged = assessment.judged
+    plays: list[Play | None] = list(judged.plays)
+    because: list[Because | None] = []
+    for row, play in enumerate(plays):
+        warned = any(sign.standing == "risk" for sign in judged.warnings[row])
+        because.append(None if play is None else "warning" if warned else "health")
+    churn = assessment.outlooks["churn"]
+    explanation = churn.explanation
+    silent = np.flatnonzero(np.array([play is None for play in plays], dtype=bool) & np.isfinite(probability))
+    if explanation is not None and len(silent):
+        as_of = assessment.as_of.to_pydatetime()
+        for row, pulls in zip(silent.tolist(), explanation.by_dimension(silent), strict=True):
+            causes = {name: pull for name, pull in pulls.items() if name in rules.cause_of}
+            if causes:
+                worst = max(causes, key=causes.__getitem__)
+                left = None if np.isnan(until[row]) else float(until[row])
+                severity: Severity = "medium" if churn.band[row] == "high" else "early"
+                plays[row] = play_for(rules.cause_of[worst], severity, as_of, left, rules)
+                because[row] = "model"
+    return plays, because
+
+
+def _items(assessment: Assessment, seen: _Seen, rows: Ints, rate: float | None) -> list[dict[str, Any]]:
+    explanation = assessment.outlooks["churn"].explanation
+    scored = [int(row) for row in rows if np.isfinite(seen.probability[row])]
+    whys = {}
+    if explanation is not None and scored:
+        for row, explained in zip(scored, explanation.explain(np.array(scored)), strict=True):
+            whys[row] = explained.reasons[0].text if explained.reasons else None
+    found = []
+    for row in rows.tolist():
+        play = seen.plays[row]
+        signs = joined(s.says for s in assessment.judged.warnings[row] if s.standing == "risk")
+        found.append(
+            _who(assessment, seen, row)
+            | {
+                "segment": assessment.judged.segments[row],
+                "days_to_renewal": None if np.isnan(seen.until[row]) else int(np.floor(seen.until[row])),
+                "expected_saved_arr": _times(_number(seen.value[row]), rate),
+                "health_score": _number(seen.score[row]),
+                "health_band": str(assessment.health.band.iloc[row]),
+                "why": signs or whys.get(row),
+                "play": None if play is None else asdict(play) | {"due": play.due.isoformat()},
+                "because": seen.because[row],
+                "late": bool(seen.late[row]),
+            }
+        )
+    return found
+
+
+def _who(assessment: Assessment, seen: _Seen, row: int) -> dict[str, Any]:
+    left = seen.until[row]
+    renewal = None if np.isnan(left) else (assessment.as_of + timedelta(days=float(left))).date().isoformat()
+    return {
+        "account_id": assessment.account_ids[row],
+        "name": seen.name[row],
+        "csm": seen.csm[row],
+        "arr": _number(seen.arr[row]),
+        "renewal_at": renewal,
+        "churn_probability": _number(seen.probability[row]),
+        "arr_at_risk": _number(seen.value[row]),
+    }
+
+
+def _too_late(assessment: Assessment, seen: _Seen, row: int) -> dict[str, Any]:
+    return _who(assessment, seen, row)
+
+
+def _reached(seen: _Seen, rows: Ints, order: Ints, capacity: int) -> dict[str, float | None]:
+    """The ARR at risk that the first ``capacity`` accounts hold, by our order, by the health score's, at random."""
+    known = np.nan_to_num(seen.value)
+    if len(rows) and not np.isfinite(seen.value[rows]).any():
+        return dict.fromkeys(("worklist", "by_health_score", "at_random", "everyone"))
+    by_health = rows[np.lexsort((rows, _poor(seen.score[rows])))]
+    everyone = float(known[rows].sum())
+    share = min(capacity / len(rows), 1.0) if len(rows) else 0.0
+    return {
+        "worklist": float(known[order[:capacity]].sum()),
+        "by_health_score": float(known[by_health[:capacity]].sum()),
+        "at_random": everyone * share,
+        "everyone": everyone,
+    }
+
+
+def _save_rate(told: Report, assumed: float | None) -> dict[str, Any]:
+    if told.effect is not None and told.effect.low > 0:
+        effect = told.effect
+        words = (
+            f"{effect.treated.value:.0%} of the treated and {effect.held_out.value:.0%} of those held out at random "
+            "stayed"
+        )
+        return {"value": effect.save_rate, "source": "measured", "words": words}
+    why = (
+        "what interventions achieve cannot be told from chance yet"
+        if told.effect is not None
+        else told.why_no_effect or "nothing is known of interventions"
+    )
+    if assumed is not None:
+        return {"value": assumed, "source": "assumed", "words": f"assumed: {why}"}
+    return {"value": None, "source": "unknown", "words": f"ordered by ARR at risk: {why}"}
+
+
+def _report_told(told: Report) -> dict[str, Any]:
+    effect = told.effect
+    return {
+        "saved": told.saved,
+        "lost": told.lost,
+        "open": told.open,
+        "save_rate": None if told.save_rate is None else _rate(told.save_rate),
+        "held_out_accounts": told.held_out_accounts,
+        "effect": None
+        if effect is None
+        else {
+            "treated": _rate(effect.treated),
+            "held_out": _rate(effect.held_out),
+            "uplift": effect.uplift,
+            "interval": [effect.low, effect.high],
+            "save_rate": effect.save_rate,
+        },
+        "why_no_effect": told.why_no_effect,
+    }
+
+
+def _rate(rate: Rate) -> dict[str, Any]:
+    return {"value": rate.value, "interval": [rate.low, rate.high], "of": rate.of}
+
+
+def _times(value: float | None, rate: float | None) -> float | None:
+    return None if value is None or rate is None else value * rate
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _notes(assessment: Assessment, team: Team, seen: _Seen, candidates: Ints, known: bool) -> list[str]:
+    notes = []
+    if assessment.outlooks["churn"].bundle is None:
+        notes.append("there is no model of churn, so the order is that of the health score")
+    elif known and (unknown := int(np.isnan(seen.value[candidates]).sum())):
+        notes.append(f"{unknown:,} accounts without a probability or an ARR come last, by health score")
+    if team.interventions is None:
+        notes.append("the signals' interventions were not kept with this snapshot; score it again")
+    return notes

@@ -1,0 +1,80 @@
+"""A worklist as a person reads it in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def print_worklist(told: Mapping[str, Any], console: Console) -> None:
+    """Print whom to work, what it reaches, who is too late, and what interventions have come to."""
+    whose = f" of {told['csm']}" if told["csm"] else ""
+    head = f"worklist{whose} as of {told['as_of']}: {len(told['accounts'])} of {told['capacity']} places"
+    console.print(Text(head, style="bold"))
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for heading in ("", "account", "CSM", "ARR", "leaves", "at risk", "renews", "act by", "who", "what"):
+        right = heading in ("", "ARR", "leaves", "at risk")
+        width = {"what": 24, "CSM": 8}.get(heading)
+        table.add_column(heading, justify="right" if right else "left", no_wrap=width is None, min_width=width)
+    for item in told["accounts"]:
+        play = item["play"]
+        table.add_row(
+            str(item["rank"]),
+            Text(item["account_id"]),
+            Text(item["csm"] or ""),
+            _money(item["arr"]),
+            "" if item["churn_probability"] is None else f"{item['churn_probability']:.1%}",
+            _money(item["arr_at_risk"]),
+            item["renewal_at"] or "",
+            "" if play is None else play["due"] + (" late" if item["late"] else ""),
+            "" if play is None else play["who"],
+            Text("" if play is None else play["act"]),
+        )
+    console.print(table)
+    _print_reached(told, console)
+    if told["too_late_accounts"]:
+        names = ", ".join(each["account_id"] for each in told["too_late"][:10])
+        console.print(f"too late, the renewal is nearer than the play takes: {told['too_late_accounts']:,} ({names})")
+    console.print(
+        f"{told['under_way']:,} accounts are in an intervention, {told['held_out']:,} are held out: not listed"
+    )
+    done = told["interventions"]
+    console.print(f"interventions so far: {done['saved']:,} saved, {done['lost']:,} lost, {done['open']:,} open")
+    console.print(told["save_rate"]["words"], markup=False)
+    for note in told["notes"]:
+        console.print(f"note: {note}", style="dim", markup=False)
+
+
+def worklist_frame(told: Mapping[str, Any]) -> pd.DataFrame:
+    """The accounts to work as a flat table, one row each, the play in columns of its own."""
+    rows = []
+    for item in told["accounts"]:
+        play = item["play"] or dict.fromkeys(("cause", "severity", "act", "who", "due"))
+        rows.append({k: v for k, v in item.items() if k != "play"} | {f"play_{k}": v for k, v in play.items()})
+    return pd.DataFrame(rows)
+
+
+def _print_reached(told: Mapping[str, Any], console: Console) -> None:
+    reached = told["reached_arr_at_risk"]
+    if reached["everyone"] is None:
+        return
+    console.print(
+        f"ARR at risk reached: {reached['worklist']:,.0f} of {reached['everyone']:,.0f}; by health score alone "
+        f"{reached['by_health_score']:,.0f}, at random {reached['at_random']:,.0f}"
+    )
+    saved = told["saved_arr"]
+    if saved["worklist"] is not None:
+        more = saved["worklist"] - saved["by_health_score"]
+        console.print(
+            f"expected to be saved: {saved['worklist']:,.0f} at a save rate of {told['save_rate']['value']:.0%} "
+            f"({told['save_rate']['source']}), {more:+,.0f} against working by health score alone"
+        )
+
+
+def _money(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"

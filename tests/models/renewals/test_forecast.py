@@ -1,0 +1,122 @@
+"""The forecast: a portfolio by hand, and what has to hold of any."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from models.renewals.forecast import Due, forecast
+from models.renewals.habits import Habit, Habits
+from models.renewals.level import CERTAIN, Level, level_of
+from models.renewals.past import FIGURES
+
+#: 20 renewals: a quarter grew by half, a fifth shrank to half, the others paid what they paid.
+HABITS = Habits(
+    segments={"all": Habit(renewals=20, grew=5, shrank=4, grown=(1.5,) * 5, shrunk=(0.5,) * 4, level=(1.0,) * 11)}
+)
+STILL = Habits.none()
+WIDE = Level(np.array([1.5]), np.ones(1))
+
+
+def due(arr: list[float], leaves: list[float], grows: list[float] | None = None) -> Due:
+    n = len(arr)
+    return Due(
+        np.array(arr),
+        np.array(leaves),
+        np.full(n, 0.9),
+        None if grows is None else np.array(grows),
+        np.full(n, 0.9),
+        np.full(n, "SMB", dtype=object),
+    )
+
+
+def test_a_portfolio_by_hand() -> None:
+    # a: 100 leaves with 0.2; b: 1000 never. Of those that stay, a grows with 0.4 / 0.8, b with 0.25.
+    told = forecast(due([100.0, 1000.0], [0.2, 0.0], [0.4, 0.25]), HABITS, CERTAIN, CERTAIN, {})["all", None]
+    shrinks = 4.5 / 21
+    assert (told.accounts, told.arr) == (2, 1100.0)
+    assert told.renewed_accounts.value == pytest.approx(1.8)
+    assert told.lost_arr.value == pytest.approx(20.0)
+    assert told.renewed_arr.value == pytest.approx(1080.0)
+    assert told.expanded_arr.value == pytest.approx(80 * 0.5 * 0.5 + 1000 * 0.25 * 0.5)
+    assert told.contracted_arr.value == pytest.approx((80 + 1000) * shrinks * 0.5)
+    assert told.grr is not None
+    assert told.nrr is not None
+    assert told.grr.value == pytest.approx((1080 - told.contracted_arr.value) / 1100)
+    assert told.nrr.value == pytest.approx(told.grr.value + told.expanded_arr.value / 1100)
+
+
+def test_certainty_gives_a_point() -> None:
+    told = forecast(due([100.0, 50.0, 7.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]), STILL, WIDE, WIDE, {})["all", None]
+    for name in FIGURES:
+        figure = getattr(told, name)
+        assert figure.low == pytest.approx(figure.value) == pytest.approx(figure.high)
+    assert told.renewed_arr.value == 107.0
+
+
+def test_chance_alone_is_the_binomial() -> None:
+    told = forecast(due([1.0] * 60, [0.1] * 60, [0.0] * 60), STILL, CERTAIN, CERTAIN, {})["all", None]
+    low, high = binom.ppf([0.1, 0.9], 60, 0.9)
+    assert (told.renewed_accounts.low, told.renewed_accounts.high) == (low, high)
+
+
+def test_a_shared_error_widens_and_an_error_of_ones_own_does_not() -> None:
+    accounts = due([1.0] * 400, [0.1] * 400, [0.0] * 400)
+    chance, prior, wide = (
+        forecast(accounts, STILL, level, CERTAIN, {})["all", None].renewed_arr for level in (CERTAIN, level_of([]), WIDE)
+    )
+    widths = [each.high - each.low for each in (chance, prior, wide)]
+    assert widths == sorted(widths)
+    assert widths[2] > 3 * widths[0]
+    surer = replace(accounts, leaves_spread=np.zeros(400))
+    alone = forecast(surer, STILL, WIDE, CERTAIN, {})["all", None].renewed_arr
+    assert alone.high - alone.low == pytest.approx(widths[0], rel=0.1)
+
+
+ROW = st.tuples(st.floats(0, 1e6), st.floats(0, 1), st.floats(0, 1), st.sampled_from(["a", "b", None]))
+
+
+@given(st.lists(ROW, max_size=12))
+@settings(max_examples=25, deadline=None)
+def test_groups_add_up_and_every_figure_lies_in_its_interval(rows: list[tuple[float, float, float, str | None]]) -> None:
+    accounts = due([r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows])
+    groups = {"csm": np.array([r[3] for r in rows], dtype=object)}
+    found = forecast(accounts, HABITS, level_of([]), level_of([]), groups)
+    whole = found["all", None]
+    parts = [told for (division, _), told in found.items() if division == "csm"]
+    assert sum(p.accounts for p in parts) == whole.accounts == len(rows)
+    for name in ("renewed_accounts", "renewed_arr", "lost_arr", "contracted_arr", "expanded_arr"):
+        assert sum(getattr(p, name).value for p in parts) == pytest.approx(getattr(whole, name).value, abs=1e-6)
+    for told in found.values():
+        for name in FIGURES:
+            figure = getattr(told, name)
+            assert figure is None or figure.low <= figure.value <= figure.high
+        assert told.renewed_arr.value + told.lost_arr.value == pytest.approx(told.arr)
+
+
+@given(st.lists(ROW, min_size=1, max_size=8), ROW)
+@settings(max_examples=15, deadline=None)
+def test_one_more_account_never_lowers_what_is_expected(rows: list[tuple[float, ...]], more: tuple[float, ...]) -> None:
+    few, many = (
+        forecast(due([r[0] for r in n], [r[1] for r in n], [r[2] for r in n]), HABITS, CERTAIN, CERTAIN, {})["all", None]
+        for n in (rows, [*rows, more])
+    )
+    for name in ("renewed_accounts", "renewed_arr", "lost_arr", "contracted_arr", "expanded_arr"):
+        assert getattr(many, name).value >= getattr(few, name).value - 1e-9
+    assert many.arr >= few.arr
+
+
+def test_nobody_due_is_nothing_and_no_rate() -> None:
+    told = forecast(due([], [], []), HABITS, CERTAIN, CERTAIN, {"segment": np.zeros(0, dtype=object)})
+    assert set(told) == {("all", None)}
+    assert (told["all", None].arr, told["all", None].grr, told["all", None].nrr) == (0.0, None, None)
+
+
+def test_without_a_model_of_growth_the_habits_tell() -> None:
+    told = forecast(due([100.0], [0.0]), HABITS, CERTAIN, CERTAIN, {})["all", None]
+    assert told.expanded_arr.value == pytest.approx(100 * 5.5 / 21 * 0.5)
