@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pydantic import BeforeValidator, Field
 
@@ -17,6 +18,8 @@ from models.rules.warnings import RENEWAL
 from models.segments import ARR_FEATURE
 from serving.schemas import AtDate
 
+Places = npt.NDArray[np.int64]
+
 #: How many accounts a page may hold.
 SIZES = (25, 50, 100)
 
@@ -25,17 +28,18 @@ Order = Literal["account", "segment", "csm", "arr", "health", "change", "risk", 
 LARGEST_FIRST = frozenset({"arr", "risk", "loss"})
 
 
-def _nothing(value: Any) -> Any:
-    # A form sends its empty fields too.
+def nothing(value: Any) -> Any:
+    """An empty field of a form as one that was left out: forms send these too."""
     return None if value == "" else value
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
+    """Digits as a number."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
 def _maybe(kind: Any) -> Any:
-    return Annotated[kind | None, BeforeValidator(_nothing)]
+    return Annotated[kind | None, BeforeValidator(nothing)]
 
 
 class RosterAsked(AtDate):
@@ -49,8 +53,8 @@ class RosterAsked(AtDate):
     only: _maybe(Literal["ready", "differs", "play", "alerted"]) = None  # type: ignore[valid-type]
     sort: _maybe(Order) = None  # type: ignore[valid-type]
     way: _maybe(Literal["up", "down"]) = None  # type: ignore[valid-type]
-    page: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1_000_000)] = 1
-    size: Annotated[Literal[25, 50, 100], BeforeValidator(_whole)] = 25
+    page: Annotated[int, BeforeValidator(whole), Field(ge=1, le=1_000_000)] = 1
+    size: Annotated[Literal[25, 50, 100], BeforeValidator(whole)] = 25
 
     @property
     def order(self) -> Order:
@@ -90,6 +94,7 @@ class Roster:
     def __init__(self, assessment: Assessment, people: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self._assessment = assessment
         self._people = people or {}
+        self._orders: dict[str, Places] = {}
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -145,10 +150,6 @@ class Roster:
         ]
         return pd.Series(texts, dtype="str")
 
-    @cached_property
-    def _orders(self) -> dict[str, np.ndarray[Any, Any]]:
-        return {}
-
     def find(self, asked: RosterAsked) -> Found:
         """The accounts that are asked for. Those of which the order's value is not known come last, whatever the way;
         equals stand in the order of their ids."""
@@ -173,13 +174,13 @@ class Roster:
         arr = float(np.nansum(self.frame["arr"].to_numpy()[rows]))
         return Found([int(row) for row in shown], len(rows), arr, page, pages)
 
-    def _in_order(self, by: Order, downwards: bool) -> np.ndarray[Any, Any]:
+    def _in_order(self, by: Order, downwards: bool) -> Places:
         name = f"{by} {'down' if downwards else 'up'}"
         if name not in self._orders:
             self._orders[name] = self._sorted(by, downwards)
         return self._orders[name]
 
-    def _sorted(self, by: Order, downwards: bool) -> np.ndarray[Any, Any]:
+    def _sorted(self, by: Order, downwards: bool) -> Places:
         if by in ("account", "segment", "csm"):
             texts = self.frame["name"].fillna(self.frame["account_id"]) if by == "account" else self.frame[by]
             values = texts.map(lambda text: None if text is None else text.casefold())

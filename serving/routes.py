@@ -7,6 +7,8 @@ from fastapi import APIRouter
 
 from serving.door import needs
 from serving.pages import account, model, portfolio, reference, signing_in, static
+from serving.pages import renewals as renewals_page
+from serving.pages import worklist as worklist_page
 from serving.resources import accounts, invocations, jobs, predictions, process, published, records, renewals, worklist
 
 router = APIRouter()
@@ -17,6 +19,6 @@ for _resource in (predictions, accounts, published, renewals, worklist):
     router.include_router(_resource.router, dependencies=[needs("predict")])
 for _page in (static, signing_in, reference):
     router.include_router(_page.router)
-for _page in (portfolio, account, model):
+for _page in (portfolio, account, model, renewals_page, worklist_page):
     router.include_router(_page.router, dependencies=[needs("predict")])
 router.include_router(records.router, dependencies=[needs("write")])

@@ -28,7 +28,7 @@ def environment() -> Environment:
     )
     made.globals |= {call.__name__: call for call in (static, account_href, json_href, with_query)}
     made.globals["sections"] = SECTIONS
-    numbers = (words.money, words.short_money, words.percent, words.number, words.signed)
+    numbers = (words.money, words.short_money, words.percent, words.number, words.signed, words.shown_as)
     texts = (words.day, words.short_day, words.minute, words.plain, words.prose, words.prose_inline, words.breakable)
     made.filters |= {show.__name__: show for show in (*numbers, *texts)}
     return made

@@ -15,6 +15,8 @@ class Section(NamedTuple):
 
 SECTIONS: tuple[Section, ...] = (
     Section("portfolio", "/", "Portfolio"),
+    Section("worklist", "/worklist", "Worklist"),
+    Section("renewals", "/renewals", "Renewals"),
     Section("model", "/model", "Model"),
     Section("docs", "/docs", "API"),
 )

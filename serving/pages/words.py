@@ -76,6 +76,11 @@ def plain(code: str | None) -> str:
     return UNKNOWN if code is None else code.replace("_", " ")
 
 
+def shown_as(value: float | None, show: str) -> str:
+    """A number by the name of the filter that shows it."""
+    return {"short_money": short_money, "percent": percent, "money": money}[show](value)
+
+
 def prose(text: str) -> Markup:
     """Plain text with blank lines between paragraphs, and `names` or ``names`` in backticks, as HTML."""
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
