@@ -626,6 +626,43 @@ def _write(board: pd.DataFrame, out: Path) -> None:
 
 
 @app.command()
+def card(
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write it to a .md, .html or .json file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The champions' model cards: what they are for, data, figures with intervals, limits, and who promoted them."""
+    from features.atomic import write_file
+    from models.champion import load_champion
+    from models.home import current_home
+    from serving.cards import cards_of
+    from serving.cards_text import markdown
+
+    kinds = (".md", ".html", ".json")
+    if out is not None and out.suffix not in kinds:
+        raise BadRequest(f"a card cannot be written as {out.suffix or 'a file without an ending'}", ", ".join(kinds))
+    home = current_home()
+    cards = cards_of(home, load_champion(home))
+    if not cards:
+        raise BadRequest("there is no champion to write a card of", "a promoted model", "train one: `renewcast train`")
+    if out is None:
+        if as_json:
+            _print_json(cards)
+        else:
+            typer.echo(markdown(cards), nl=False)
+        return
+    if out.suffix == ".html":
+        from serving.pages.model import as_html
+
+        text = as_html(cards)
+    else:
+        text = json.dumps(cards, indent=1) + "\n" if out.suffix == ".json" else markdown(cards)
+    write_file(out, text)
+    typer.echo(f"{len(cards)} model cards in {out}")
+
+
+@app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
@@ -773,7 +810,7 @@ def demo(
         console.print(f"  - {worst[f'reason_{k}']}", markup=False)
     console.print(
         f"\nAsk     curl {url}/v1/accounts/{worst['account_id']}/prediction\n"
-        f"Open    {url}/docs\n"
+        f"Open    {url}  (the portfolio; {url}/docs for the API)\n"
         f"Scores  {scores}\n"
         f"Stop    make demo-stop"
     )

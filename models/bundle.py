@@ -8,6 +8,7 @@
 ``schema.json``      the features in the booster's order, and how the training portfolio was spread (`models.peers`)
 ``rubric.toml``      the rubric that the health score was made with
 ``health.json``      what the rubrics' scores have meant, and learned weights, see `models.meaning`
+``card.json``        the model card, see `models.card`; bundles of before there were cards lack it
 ===================  ==============================================================================================
 """
 
@@ -27,6 +28,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 
 from features.atomic import new_folder
 from features.errors import BundleError
+from models.card import Card
 from models.meaning import HealthFacts
 from models.peers import Peers
 from models.rubric import Rubric, rubric_from_text
@@ -47,6 +49,8 @@ FILES: dict[str, int] = {
     "rubric.toml": 2**20,
     "health.json": JSON_LIMIT,
 }
+CARD = "card.json"
+"""May be missing. It decides no answer, so it is no part of the fingerprint."""
 RETRAIN = "train again with this version of Renewcast, or promote another version"
 REPLACE = "restore the folder from where it was made, or promote another version"
 
@@ -99,6 +103,7 @@ class BundleParts:
     schema: Mapping[str, Any]
     rubric: Rubric
     health: HealthFacts = field(default_factory=HealthFacts)
+    card: Card | None = None
 
 
 @dataclass(frozen=True)
@@ -111,12 +116,13 @@ class Bundle:
     peers: Peers
     rubric: Rubric
     health: HealthFacts
+    card: Card | None = None
 
     @property
     def fingerprint(self) -> str:
         """One hash for everything that decides an answer: target, version and the files' hashes."""
         m = self.manifest
-        told = json.dumps([m.target, m.version, sorted(m.files.items())])
+        told = json.dumps([m.target, m.version, sorted((n, mark) for n, mark in m.files.items() if n != CARD)])
         return hashlib.sha256(told.encode()).hexdigest()
 
 
@@ -164,6 +170,8 @@ def write_bundle(folder: Path, parts: BundleParts, catalogue: Mapping[str, Featu
         "rubric.toml": parts.rubric.text.encode(),
         "health.json": _json(parts.health.model_dump(mode="json")),
     }
+    if parts.card is not None:
+        contents[CARD] = _json(parts.card.model_dump(mode="json"))
     manifest = Manifest(
         target=parts.target,
         version=parts.version,
@@ -212,7 +220,8 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
             raise BundleError(
                 f"{folder / MANIFEST} is of a model for {manifest.target}", target, f"give one for {target}"
             )
-        contents = {name: read_bounded(folder / name, limit) for name, limit in FILES.items()}
+        limits = FILES | ({CARD: JSON_LIMIT} if CARD in manifest.files or (folder / CARD).exists() else {})
+        contents = {name: read_bounded(folder / name, limit) for name, limit in limits.items()}
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
                 raise BundleError(
@@ -236,9 +245,13 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
         health = HealthFacts.from_json(contents["health.json"])
     except ValueError as error:
         raise BundleError(f"{folder / 'health.json'}: {error}", cure=RETRAIN) from error
+    try:
+        card = Card.from_json(contents[CARD]) if CARD in contents else None
+    except ValueError as error:
+        raise BundleError(f"{folder / CARD}: {error}", cure=REPLACE) from error
     if facts := health.of(rubric.name, rubric.version):
         rubric = replace(rubric, learned=facts.learned.weights if facts.learned else None)
-    return Bundle(folder, manifest, scorer, peers, rubric, health)
+    return Bundle(folder, manifest, scorer, peers, rubric, health, card)
 
 
 def _check_names(folder: Path) -> None:
@@ -248,7 +261,7 @@ def _check_names(folder: Path) -> None:
     wanted = {MANIFEST, *FILES}
     if missing := sorted(wanted - set(found)):
         raise BundleError(f"{folder} lacks {', '.join(missing)}", f"the files {', '.join(sorted(wanted))}", REPLACE)
-    if extra := sorted(set(found) - wanted):
+    if extra := sorted(set(found) - wanted - {CARD}):
         raise BundleError(f"{folder} also holds {', '.join(extra)}", f"only {', '.join(sorted(wanted))}", "remove it")
     for name, entry in found.items():
         if not stat.S_ISREG(entry.lstat().st_mode):
@@ -268,7 +281,7 @@ def _read_manifest(folder: Path) -> Manifest:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise BundleError(f"{folder / MANIFEST}: key {key}: {first['msg']}", cure=REPLACE) from error
-    if set(manifest.files) != set(FILES):
+    if set(manifest.files) - {CARD} != set(FILES):
         raise BundleError(f"{folder / MANIFEST}: key files does not list {', '.join(FILES)}", cure=REPLACE)
     return manifest
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from models.bundle import Bundle, BundleParts, schema_of, write_bundle
+from models.card import Card
 from models.meaning import HealthFacts
 from models.peers import Peers
 from models.rubric import Rubric
@@ -86,8 +87,9 @@ class Candidate:
         config: TrainConfig,
         rubric: Rubric,
         health: HealthFacts,
+        card: Card | None = None,
     ) -> Bundle:
-        """Write the bundle that ships."""
+        """Write the bundle that ships, with its card."""
         numbers = [name for name, feature in prepared.catalogue.items() if feature.kind == "number"]
         encoding = self.shipped.encoding
         parts = BundleParts(
@@ -112,6 +114,7 @@ class Candidate:
             ),
             rubric=rubric,
             health=health,
+            card=card,
         )
         return write_bundle(folder, parts, prepared.catalogue)
 

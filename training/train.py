@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from features.own.current import current_catalogue
 from features.signals import Progress, silent
 from features.source import DUCKDB
 from models.bundle import Bundle
+from models.card import Card
 from models.champion import load_champion
 from models.home import Home
 from models.meaning import HealthFacts
@@ -25,6 +25,7 @@ from models.rubric import Rubric, load_rubric
 from models.targets import TARGETS, Target
 from training import tracking
 from training.candidate import Candidate, fit_candidate
+from training.card import card_of
 from training.config import TrainConfig
 from training.contenders import BLEND, HEALTH_SCORE
 from training.health_facts import health_facts, rubrics_beside
@@ -36,7 +37,7 @@ from training.promotion import promote
 from training.side_by_side import side_by_side
 from training.steps import Floats
 from training.sufficiency import Sufficiency, sufficiency
-from training.tested import Worked, by_segment, worked
+from training.tested import Part, Worked, by_segment, worked
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class TrainReport:
     promoted : the targets whose candidate is now champion.
     run_id : of the MLflow run.
     catalogue_version : of the features, a company's own among them.
+    segments, work : per target, the judged model by segment, and what each candidate's ranking is worth to a team.
     """
 
     origin: str
@@ -67,6 +69,8 @@ class TrainReport:
     promoted: tuple[Target, ...]
     run_id: str
     catalogue_version: str
+    segments: Mapping[Target, tuple[Part, ...]]
+    work: Mapping[Target, tuple[Worked, ...]]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -82,15 +86,7 @@ class TrainReport:
 
     def worked(self, target: Target) -> tuple[Worked, ...]:
         """What each candidate's ranking is worth to a team."""
-        return self._worked[target]
-
-    @cached_property
-    def _worked(self) -> dict[Target, tuple[Worked, ...]]:
-        given = self.config
-        return {
-            target: worked(candidate.tested, given.capacity, given.save_rate, given.cost_per_account, given.seed)
-            for target, candidate in self.candidates.items()
-        }
+        return self.work[target]
 
     def _target(self, target: Target) -> dict[str, Any]:
         told: dict[str, Any] = {"data": self.facts[target].as_dict(), "promoted": target in self.promoted}
@@ -102,7 +98,7 @@ class TrainReport:
                 "judgement": candidate.judgement.as_dict(),
                 "stability": candidate.stability.as_dict() if candidate.stability else None,
                 "by_horizon": [part.as_dict() for part in candidate.by_horizon],
-                "by_segment": [part.as_dict() for part in by_segment(candidate.tested, BLEND, self.config.seed)],
+                "by_segment": [part.as_dict() for part in self.segments[target]],
                 "worked": [work.as_dict() for work in self.worked(target)],
                 "gates": [asdict(gate) for gate in candidate.gates],
                 "calibrator": candidate.calibrator["kind"],
@@ -214,6 +210,12 @@ def _register(
     health: HealthFacts,
     progress: Progress,
 ) -> TrainReport:
+    seed = config.seed
+    segments = {target: by_segment(one.tested, BLEND, seed) for target, one in candidates.items()}
+    work = {
+        target: worked(one.tested, config.capacity, config.save_rate, config.cost_per_account, seed)
+        for target, one in candidates.items()
+    }
     bundles: dict[Target, Bundle] = {}
     versions: dict[Target, str] = {}
     folders: dict[Target, Path] = {}
@@ -225,11 +227,15 @@ def _register(
         if prepared.catalogue.own_text:
             run.document("features.toml", prepared.catalogue.own_text)
         for target, candidate in candidates.items():
+            card = card_of(candidate, prepared, config, leaks, segments[target], work[target], run.run_id)
+            run.document(f"{target}-card.json", card.model_dump(mode="json"))
 
-            def write(version: str, target: Target = target, candidate: Candidate = candidate) -> Path:
+            def write(
+                version: str, target: Target = target, candidate: Candidate = candidate, card: Card = card
+            ) -> Path:
                 # The registry's numbers start anew on another server; the run's id keeps the folders apart.
                 folder = home.bundle_folder(target, f"{version}-{run.run_id[:8]}")
-                bundles[target] = candidate.write(folder, version, prepared, config, rubric, health)
+                bundles[target] = candidate.write(folder, version, prepared, config, rubric, health, card)
                 return folder
 
             used = list(candidate.shipped.encoding.features)
@@ -251,6 +257,8 @@ def _register(
             tuple(promoted),
             run.run_id,
             prepared.catalogue.version,
+            segments,
+            work,
         )
         run.document("report.json", report.as_dict())
         progress(0.96, "drawing")

@@ -19,6 +19,11 @@ def account_href(account_id: str) -> str:
     return f"/accounts/{quote(account_id, safe='')}"
 
 
+def json_href(account_id: str, what: str) -> str:
+    """The address of what the API says of an account: its prediction, or its health."""
+    return f"/v1/accounts/{quote(account_id, safe='')}/{what}"
+
+
 def with_query(path: str, asked: Mapping[str, object]) -> str:
     """``path`` with the parameters that are not None and not empty, in their order."""
     told = urlencode({name: value for name, value in asked.items() if value not in (None, "")})

@@ -13,4 +13,10 @@ class Section(NamedTuple):
     words: str
 
 
-SECTIONS: tuple[Section, ...] = (Section("docs", "/docs", "API"),)
+SECTIONS: tuple[Section, ...] = (
+    Section("portfolio", "/", "Portfolio"),
+    Section("worklist", "/worklist", "Worklist"),
+    Section("renewals", "/renewals", "Renewals"),
+    Section("model", "/model", "Model"),
+    Section("docs", "/docs", "API"),
+)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import date, datetime
 
+from markupsafe import Markup, escape
+
 UNKNOWN = "–"
+_BACKTICKS = re.compile(r"``?([^`]+)``?")
 
 
 def money(value: float | None) -> str:
@@ -54,6 +58,11 @@ def day(value: str | date | None) -> str:
     return f"{when.day} {when:%b %Y}"
 
 
+def short_day(value: str | date | None) -> str:
+    """A date as 30 Sep."""
+    return day(value).rpartition(" ")[0] or UNKNOWN
+
+
 def minute(value: str | None) -> str:
     """An instant as 30 Sep 2026, 14:05 UTC."""
     if value is None:
@@ -65,6 +74,34 @@ def minute(value: str | None) -> str:
 def plain(code: str | None) -> str:
     """A code of ours as words: insufficient_data is insufficient data."""
     return UNKNOWN if code is None else code.replace("_", " ")
+
+
+def shown_as(value: float | None, show: str) -> str:
+    """A number by the name of the filter that shows it."""
+    return {"short_money": short_money, "percent": percent, "money": money}[show](value)
+
+
+def prose(text: str) -> Markup:
+    """Plain text with blank lines between paragraphs, and `names` or ``names`` in backticks, as HTML."""
+    paragraphs = [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
+    return Markup("\n").join(Markup('<p class="prose">{}</p>').format(_with_names(part)) for part in paragraphs)
+
+
+def prose_inline(text: str) -> Markup:
+    """One sentence as `prose` has it, without a paragraph around it."""
+    return _with_names(text)
+
+
+def breakable(path: str) -> Markup:
+    """An address that may go on in the next line after a slash."""
+    return Markup("/<wbr>").join(path.split("/"))
+
+
+def _with_names(text: str) -> Markup:
+    found = Markup("")
+    for place, piece in enumerate(_BACKTICKS.split(text)):
+        found += Markup("<code>{}</code>").format(piece) if place % 2 else escape(piece)
+    return found
 
 
 def _unknown(value: float | None) -> bool:

@@ -1,0 +1,98 @@
+"""The renewal forecast of a period, as a page: the same figures as GET /v1/renewals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BeforeValidator, Field
+from starlette.responses import Response
+
+from models.renewals.period import DAYS, DEFAULT_DAYS
+from serving.asked import TheHome, TheKeeper
+from serving.pages.links import with_query
+from serving.pages.render import page
+from serving.renewals.published import renewals_published
+from serving.roster import nothing, whole
+from serving.schemas import AtDate
+
+#: So many accounts are on one page.
+PAGE = 50
+#: So many quarters can be chosen, that of the snapshot first.
+QUARTERS = 4
+FIGURES = {
+    "renewed_arr": ("Renewed", "good"),
+    "lost_arr": ("Lost", "bad"),
+    "contracted_arr": ("Contracted", "fair"),
+    "expanded_arr": ("Expanded", "good"),
+}
+
+router = APIRouter(include_in_schema=False)
+
+
+class RenewalsPageAsked(AtDate):
+    """Which period, in one word: days (90) or a quarter (2026Q4); and which page of its accounts."""
+
+    period: Annotated[str | None, BeforeValidator(nothing), Field(max_length=20)] = None
+    csm: Annotated[str | None, BeforeValidator(nothing), Field(max_length=1000)] = None
+    segment: Annotated[str | None, BeforeValidator(nothing), Field(max_length=200)] = None
+    page: Annotated[int, BeforeValidator(whole), Field(ge=1, le=1_000_000)] = 1
+
+
+@router.get("/renewals")
+def get_renewals_page(
+    request: Request, keeper: TheKeeper, home: TheHome, asked: Annotated[RenewalsPageAsked, Query()]
+) -> Response:
+    """What is due, and what is expected of it."""
+    scored = keeper.standing().scored(asked.as_of)
+    days = _days(asked.period)
+    quarter = None if days is not None or asked.period is None else asked.period
+    told = renewals_published(scored, home, quarter, days, None, None)
+    narrow: tuple[tuple[Literal["csm", "segment"], str | None], ...] = (("csm", asked.csm), ("segment", asked.segment))
+    due = [
+        account
+        for account in told["accounts"]
+        if all(wanted is None or account[name] == wanted for name, wanted in narrow)
+    ]
+    pages = max(1, -(-len(due) // PAGE))
+    number = min(asked.page, pages)
+    shared = {
+        "as_of": None if asked.as_of is None else asked.as_of.isoformat().replace("+00:00", "Z"),
+        "period": asked.period,
+    }
+
+    def link(**otherwise: object) -> str:
+        return with_query("/renewals", shared | {"csm": asked.csm, "segment": asked.segment} | otherwise)
+
+    return page(
+        request,
+        "renewals.html",
+        title="Renewals",
+        section="renewals",
+        told=told,
+        figures=FIGURES,
+        periods=_periods(scored.as_of),
+        period=asked.period or str(DEFAULT_DAYS),
+        asked=asked,
+        due=due,
+        accounts=due[(number - 1) * PAGE : number * PAGE],
+        number=number,
+        pages=pages,
+        link=link,
+        json=with_query("/v1/renewals", {"as_of": shared["as_of"], "period": quarter, "days": days, "limit": 1000}),
+    )
+
+
+def _days(period: str | None) -> int | None:
+    return int(period) if period is not None and period.isascii() and period.isdigit() else None
+
+
+def _periods(as_of: datetime) -> list[tuple[str, str]]:
+    """The periods that can be chosen: their name in the address, and as people read it."""
+    found: list[tuple[str, Any]] = [(str(days), f"next {days} days") for days in DAYS]
+    year, quarter = as_of.year, (as_of.month - 1) // 3
+    for _ in range(QUARTERS):
+        found.append((f"{year}Q{quarter + 1}", f"{year} Q{quarter + 1}"))
+        year, quarter = year + (quarter + 1) // 4, (quarter + 1) % 4
+    return found

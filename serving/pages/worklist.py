@@ -1,0 +1,62 @@
+"""Whom to work this week, as a page: the same figures as GET /v1/worklist."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BeforeValidator, Field
+from starlette.responses import Response
+
+from serving.asked import TheHome, TheKeeper, TheStore
+from serving.pages.links import with_query
+from serving.pages.render import page
+from serving.pages.seen import roster_of
+from serving.roster import nothing, whole
+from serving.schemas import AtDate
+from serving.worklist.published import worklist_published
+
+#: So many accounts can be put on the list.
+MOST = 100
+CAPACITIES = (10, 20, 30, 50, 100)
+ORDERED = {
+    "expected_saved_arr": "by the ARR that working them is expected to keep",
+    "arr_at_risk": "by ARR at risk",
+    "health": "by health score, the lowest first",
+}
+
+router = APIRouter(include_in_schema=False)
+
+
+class WorklistPageAsked(AtDate):
+    """How much can be done, and by whom."""
+
+    capacity: Annotated[int, BeforeValidator(whole), Field(ge=1, le=MOST)] = 20
+    csm: Annotated[str | None, BeforeValidator(nothing), Field(max_length=1000)] = None
+
+
+@router.get("/worklist")
+def get_worklist_page(
+    request: Request,
+    keeper: TheKeeper,
+    home: TheHome,
+    store: TheStore,
+    asked: Annotated[WorklistPageAsked, Query()],
+) -> Response:
+    """The list."""
+    scored = keeper.standing().scored(asked.as_of)
+    told = worklist_published(scored, home, store, asked.capacity, asked.csm)
+    as_of = None if asked.as_of is None else asked.as_of.isoformat().replace("+00:00", "Z")
+    return page(
+        request,
+        "worklist.html",
+        title="Worklist",
+        section="worklist",
+        told=told,
+        asked=asked,
+        as_of=as_of,
+        csms=roster_of(home, scored).csms,
+        capacities=sorted({*CAPACITIES, asked.capacity}),
+        ordered=ORDERED[told["ordered_by"]],
+        json=with_query("/v1/worklist", {"as_of": as_of, "capacity": asked.capacity, "csm": asked.csm}),
+    )

@@ -1,0 +1,199 @@
+"""The model card, written when a model is trained, from the facts that its run keeps; see `models.card`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from features.clock import show
+from models import card
+from models.scorer import Scorer
+from models.treeshap import Explainer
+from training.bootstrap import AccountBootstrap, interval
+from training.candidate import Candidate
+from training.config import TrainConfig
+from training.contenders import BASE_RATE, BLEND, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
+from training.judge import Metric
+from training.leakcheck_report import LeakReport
+from training.metrics import BINS, Predictions
+from training.prepare import Prepared
+from training.tested import RESAMPLES, Figure, JudgedRows, Part, Worked
+
+#: The metrics that a card tells, of those that are judged.
+METRICS = (
+    "roc_auc", "pr_auc", "brier", "brier_skill", "log_loss", "calibration_slope", "calibration_intercept",
+    "calibration_error", "lift_10", "captured_10", "captured_20", "captured_arr_20",
+)  # fmt: skip
+RIVALS = (BLEND, BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION, LIGHTGBM)
+#: Features that are named; accounts of the newest snapshot that are explained to weigh them.
+NAMED, EXPLAINED = 20, 1000
+
+
+def card_of(
+    candidate: Candidate,
+    prepared: Prepared,
+    config: TrainConfig,
+    leaks: LeakReport,
+    segments: Sequence[Part],
+    work: Sequence[Worked],
+    run_id: str,
+) -> card.Card:
+    """A candidate's card.
+
+    Parameters
+    ----------
+    segments : the judged model by segment (`training.tested.by_segment`).
+    work : what each ranking is worth (`training.tested.worked`).
+    run_id : of the run that it is registered with.
+    """
+    judged, encoding = candidate.judgement, candidate.shipped.encoding
+    weights, dimensions = _weights(candidate, prepared)
+    settings = candidate.shipped.trees.settings
+    return card.Card(
+        target=candidate.target,
+        horizon_days=config.horizon_days,
+        grace_days=prepared.grace_days,
+        run_id=run_id,
+        catalogue_version=prepared.catalogue.version,
+        subject=judged.subject,
+        grade=judged.grade,
+        words=judged.words,
+        slices=_slices(candidate),
+        history_days=float(candidate.enough.history_days),
+        missing_share={name: float(share) for name, share in candidate.enough.missing_share.items()},
+        known_rate=judged.known_rate,
+        window_rate=judged.window_rate,
+        rivals=[
+            card.Rival(candidate=row.candidate, metrics={m.name: _metric(m) for m in row.metrics if m.name in METRICS})
+            for row in judged.rows
+            if row.candidate in RIVALS
+        ],
+        apart=[
+            card.Apart(against=d.against, loss=d.loss, value=d.value, low=d.low, high=d.high)
+            for d in judged.differences
+            if d.against in RIVALS
+        ],
+        calibrator=str(candidate.calibrator["kind"]),
+        reliability=reliability(candidate.tested, config.seed),
+        by_segment=[_piece(part) for part in segments],
+        by_horizon=[_piece(part) for part in candidate.by_horizon],
+        features_read=len(encoding.features),
+        weights=weights,
+        dimensions=dimensions,
+        same_first=None if candidate.stability is None else candidate.stability.same_first,
+        sight=[
+            card.Sight(
+                candidate=w.candidate, capacity=w.capacity, caught=_figure(w.caught), caught_arr=_figure(w.caught_arr)
+            )
+            for w in work
+            if w.candidate in (*RIVALS, "random")
+        ],
+        trees=int(settings.get("trees", 0)),
+        leaves=int(settings.get("num_leaves", 0)),
+        trees_share=float(candidate.shipped.share),
+        notes=[finding.words for finding in leaks.notes if finding.target in (None, candidate.target)],
+    )
+
+
+def reliability(tested: JudgedRows, seed: int = 0) -> list[card.Bin]:
+    """What the judged model said against what happened, by tenths of the probabilities; accounts resampled."""
+    data = Predictions(tested.y, tested.p[BLEND], tested.arr)
+    bootstrap = AccountBootstrap(tested.accounts, RESAMPLES, seed)
+    found = []
+    for place in range(BINS):
+        inside = (data.bins == place).astype(np.float64)
+        if not (rows := int(inside.sum())):
+            continue
+        happened, there = inside * tested.y, inside
+        sums = [np.bincount(bootstrap.codes, values, bootstrap.accounts) for values in (happened, there)]
+        drawn = [bootstrap.counts @ values for values in sums]
+        known = drawn[1] > 0
+        shares = np.where(known, drawn[0] / np.where(known, drawn[1], 1.0), np.nan)
+        outcomes = int(happened.sum())
+        figure = (outcomes / rows, *interval(shares))
+        said = float((inside * tested.p[BLEND]).sum() / rows)
+        found.append(card.Bin(said=said, happened=_figure(figure), rows=rows, outcomes=outcomes))
+    return found
+
+
+def _slices(candidate: Candidate) -> dict[str, card.Slice]:
+    return {
+        name: card.Slice(
+            first=_day(part.first),
+            last=_day(part.last),
+            dates=part.dates,
+            rows=part.rows,
+            accounts=part.accounts,
+            accounts_with_outcome=part.accounts_with_outcome,
+        )
+        for name, part in candidate.enough.slices.items()
+    }
+
+
+def _weights(candidate: Candidate, prepared: Prepared) -> tuple[list[card.Weight], dict[str, float]]:
+    """Which features, and which dimensions, move the predictions of the newest snapshot's accounts."""
+    encoding, catalogue = candidate.shipped.encoding, prepared.catalogue
+    entries: list[dict[str, Any]] = []
+    for name in encoding.features:
+        entry: dict[str, Any] = {"name": name, "kind": catalogue[name].kind, "unit": catalogue[name].unit}
+        if name in encoding.levels:
+            entry["categories"] = list(encoding.levels[name])
+        entries.append(entry)
+    schema = json.loads(json.dumps({"features": entries, **candidate.shipped.plain()}))
+    calibrator = json.loads(json.dumps(candidate.calibrator))
+    scorer = Scorer.from_texts(candidate.shipped.trees.text, schema, calibrator, Explainer)
+    latest = prepared.latest
+    rows = latest.sample(min(EXPLAINED, len(latest)), random_state=0)
+    moved = np.abs(scorer.contributions(scorer.encode(rows).matrix)[:, :-1]).mean(axis=0)
+    shares = moved / (moved.sum() or 1.0)
+    order = np.argsort(-shares, kind="stable")
+    weights = [
+        card.Weight(
+            feature=name,
+            words=catalogue[name].words,
+            dimension=catalogue[name].dimension,
+            share=min(float(shares[j]), 1.0),
+        )
+        for j in order[:NAMED]
+        if shares[j] > 0
+        for name in (scorer.features[j],)
+    ]
+    dimensions: dict[str, float] = {}
+    for j, name in enumerate(scorer.features):
+        dimension = catalogue[name].dimension
+        dimensions[dimension] = dimensions.get(dimension, 0.0) + float(shares[j])
+    return weights, {name: min(share, 1.0) for name, share in sorted(dimensions.items(), key=lambda each: -each[1])}
+
+
+def _metric(metric: Metric) -> card.Figure:
+    return _figure((metric.value, metric.low, metric.high), metric.good)
+
+
+def _piece(part: Part) -> card.Piece:
+    return card.Piece(
+        name=part.name,
+        rows=part.rows,
+        accounts=part.accounts,
+        happened=part.happened,
+        rate=_number(part.rate),
+        expected=_number(part.expected),
+        ratio=_figure(part.ratio),
+        roc_auc=_figure(part.roc_auc),
+    )
+
+
+def _figure(figure: Figure, good: str = "") -> card.Figure:
+    value, low, high = (_number(each) for each in figure)
+    return card.Figure(value=value, low=low, high=high, good=good)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _day(instant: datetime) -> str:
+    return show(instant)
