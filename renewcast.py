@@ -391,6 +391,58 @@ def health(
         print_account(found, row, Console(highlight=False))
 
 
+Period = Annotated[
+    str, typer.Option(metavar="PERIOD", help="month, quarter, year or a number of days such as 90d, up to --as-of.")
+]
+
+
+@app.command()
+def portfolio(
+    signals: Signals,
+    as_of: AsOf,
+    period: Period = "quarter",
+    rubric: RubricName = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON to a file.")] = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """The portfolio's measures: retention, churn, health, satisfaction, adoption, renewals, advocates; each with its
+    numerator and denominator, last value and target, also by segment, CSM and region. serving/MEASURES.md defines
+    them."""
+    from features.atomic import write_file
+    from features.clock import parse_instant
+    from features.kpi.period import period_ending
+    from features.signals import open_signals
+    from models.champion import load_champion
+    from models.home import current_home
+    from serving.batch import horizon_of
+    from serving.measures.show import print_measures
+    from serving.measures.told import measures_told
+
+    instant, home = parse_instant(as_of), current_home()
+    span = period_ending(instant, period)
+    champion = load_champion(home)
+    if rubric is not None:
+        champion = champion.judged_by(rubric)
+    with _progress("reading") as tell:
+        opened = open_signals(signals, instant, lambda share, what: tell(0.4 * share, what), engine, home.rollups)
+        told = measures_told(
+            opened,
+            span,
+            champion.rubric,
+            horizon_of(champion),
+            lambda share, what: tell(0.4 + 0.6 * share, what),
+            kept=home.rollups,
+        )
+    if out is not None:
+        write_file(out, json.dumps(told, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+        typer.echo(f"{len(told['measures'])} measures as of {told['as_of']} in {out}")
+    elif as_json:
+        _print_json(told)
+    else:
+        print_measures(told, Console(highlight=False))
+
+
 def _view(name: str, words: str) -> None:
     """A command that shows one of the rules' views of the portfolio."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from serving import schemas
-from serving.asked import NO_ACCOUNT, NO_PARAMETER, NOT_READY, TheKeeper, problems_of
+from serving.asked import NO_ACCOUNT, NO_PARAMETER, NOT_READY, TheHome, TheKeeper, problems_of
 from serving.health import HealthTold, health_of
+from serving.measures.shapes import Kept, PortfolioMeasures, kept_measures
 from serving.portfolio import Portfolio
+from serving.published import Snapshots
 from serving.rows import Id
 
 router = APIRouter()
@@ -44,3 +47,23 @@ def get_portfolio(keeper: TheKeeper, at: Annotated[schemas.AtDate, Query()]) -> 
     """Accounts, ARR, mean health and expected churn: as a whole, by band of health, by band of churn risk, by segment.
     Worked out once for each snapshot."""
     return JSONResponse(keeper.standing().scored(at.as_of).portfolio)
+
+
+class MeasuresAsked(schemas.AtDate):
+    """Which measures."""
+
+    period: Kept = Field("quarter", description="The span that ends at the snapshot's date.")
+
+
+@router.get(
+    "/v1/portfolio/measures",
+    tags=["portfolio"],
+    summary="The portfolio's measures: retention, churn, health, satisfaction, renewals",
+    operation_id="getPortfolioMeasures",
+    response_model=PortfolioMeasures,
+    responses=problems_of(s404="No snapshot at this date, or none with measures.", s422=NO_PARAMETER, s503=NOT_READY),
+)
+def get_measures(keeper: TheKeeper, home: TheHome, asked: Annotated[MeasuresAsked, Query()]) -> Response:
+    """Each with its numerator and denominator, its last value and its target; also by segment, CSM and region. What was
+    kept when the snapshot was scored."""
+    return JSONResponse(kept_measures(Snapshots(home), keeper.standing().scored(asked.as_of), asked.period))

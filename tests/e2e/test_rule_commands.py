@@ -98,3 +98,15 @@ def test_disagreements_are_explained(world: Any, renewcast: Any) -> None:
     assert all(row["agreement"] in ("model_worse", "model_better") for row in rows)
     assert [abs(row["gap"]) for row in rows] == sorted((abs(row["gap"]) for row in rows), reverse=True)
     assert sum(row["explained_by"] is not None for row in rows) >= 0.9 * len(rows)
+
+
+def test_the_portfolios_measures_are_told_in_a_terminal_and_as_json(few: Path, renewcast: Any, world: Any, tmp_path: Path) -> None:
+    shown = renewcast("portfolio", few, "--as-of", AT, home=world.home).stdout
+    assert "Net revenue retention" in shown
+    out = tmp_path / "measures.json"
+    renewcast("portfolio", few, "--as-of", AT, "--period", "90d", "--out", out, home=world.home)
+    told = json.loads(out.read_text(encoding="utf-8"))
+    assert (told["as_of"], told["period"]["start"]) == (AT, "2026-07-02")
+    assert {m["measure"] for m in told["measures"] if m["unknown"] is None} >= {"nrr", "grr", "mean_health", "nps", "csat"}
+    refused = renewcast("portfolio", few, "--as-of", AT, "--period", "week", home=world.home, expect=2)
+    assert "month, quarter, year" in refused.stderr
