@@ -85,7 +85,7 @@ def churn_parts(
     signals: Signals, end: datetime, span: str, known_at: datetime, active_days: int = ACTIVE_DAYS
 ) -> pd.DataFrame:
     """The parts of the measures of churn over the ``span``: the year that ends at ``end``, or the month that ends 30
-    days before it. Of the ends of the last 30 days nobody knows yet whether they are churn, and a month holds hardly others;
+    days before it. Of the ends of the last 30 days nobody knows yet whether they are churn, and a month has few others;
     without contracts there is no such grace.
     """
     grace = timedelta(days=GRACE_DAYS if span == "month" and signals.contractual else 0)

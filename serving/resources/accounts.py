@@ -12,9 +12,11 @@ from serving import schemas
 from serving.asked import NO_ACCOUNT, NO_PARAMETER, NOT_READY, TheHome, TheKeeper, problems_of
 from serving.health import HealthTold, health_of
 from serving.measures.shapes import Kept, PortfolioMeasures, kept_measures
+from serving.packs.shapes import Review, published_review
 from serving.portfolio import Portfolio
 from serving.published import Snapshots
 from serving.rows import Id
+from serving.shapes import Asked
 
 router = APIRouter()
 
@@ -47,6 +49,33 @@ def get_portfolio(keeper: TheKeeper, at: Annotated[schemas.AtDate, Query()]) -> 
     """Accounts, ARR, mean health and expected churn: as a whole, by band of health, by band of churn risk, by segment.
     Worked out once for each snapshot."""
     return JSONResponse(keeper.standing().scored(at.as_of).portfolio)
+
+
+class QuarterAsked(Asked):
+    """Which quarter."""
+
+    quarter: str = Field(pattern=r"^[0-9]{4}Q[1-4]$", description="Of the calendar, UTC.", examples=["2026Q3"])
+
+
+@router.get(
+    "/v1/accounts/{account_id:path}/qbr",
+    tags=["reviews"],
+    summary="One account's business review of a quarter",
+    operation_id="getBusinessReview",
+    response_model=Review,
+    responses=problems_of(
+        s404="No snapshot was scored in the quarter, or it does not hold the account.",
+        s422=NO_PARAMETER,
+        s503=NOT_READY,
+    ),
+)
+def get_review(
+    keeper: TheKeeper, home: TheHome, account_id: Annotated[Id, Path()], asked: Annotated[QuarterAsked, Query()]
+) -> Response:
+    """From the last snapshot that was scored in the quarter: figures, health and risk, expansion and open questions.
+    Single events (goals, tickets, meetings, people) and movements of the contract were not published; `gaps` names what
+    is missing, and `renewcast qbr` tells it from the signals."""
+    return JSONResponse(published_review(Snapshots(home), keeper.standing(), account_id, asked.quarter))
 
 
 class MeasuresAsked(schemas.AtDate):

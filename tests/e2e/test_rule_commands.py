@@ -110,3 +110,16 @@ def test_the_portfolios_measures_are_told_in_a_terminal_and_as_json(few: Path, r
     assert {m["measure"] for m in told["measures"] if m["unknown"] is None} >= {"nrr", "grr", "mean_health", "nps", "csat"}
     refused = renewcast("portfolio", few, "--as-of", AT, "--period", "week", home=world.home, expect=2)
     assert "month, quarter, year" in refused.stderr
+
+
+def test_a_review_and_a_plan_are_written_as_a_page_and_json(few: Path, renewcast: Any, world: Any, tmp_path: Path) -> None:
+    account = json.loads(renewcast("health", few, "--as-of", AT, "--json", home=world.home).stdout)["accounts"][0]["account_id"]
+    renewcast("qbr", few, account, "--quarter", "2026Q3", "--out", tmp_path, home=world.home)
+    renewcast("plan", few, account, "--as-of", AT, "--out", tmp_path, home=world.home)
+    review = json.loads((tmp_path / f"{account}-qbr-2026Q3.json").read_text(encoding="utf-8"))
+    assert (review["account_id"], review["complete"]) == (account, False)
+    (page,) = tmp_path.glob(f"{account}-s*-plan-{AT}.html")
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    refused = renewcast("qbr", few, "nobody", "--quarter", "2026Q3", home=world.home, expect=2)
+    assert "no such account is active" in refused.stderr
+    assert "2026Q3" in renewcast("qbr", few, account, "--quarter", "summer", home=world.home, expect=2).stderr
