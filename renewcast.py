@@ -446,6 +446,48 @@ def portfolio(
 
 
 @app.command()
+def cohorts(
+    signals: Signals,
+    as_of: AsOf,
+    margin: Annotated[float, typer.Option(help="Gross margin, a share of ARR, for the lifetime value.")] = 1.0,
+    years: Annotated[float, typer.Option(help="Nothing after so many years counts for the lifetime value.")] = 5.0,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON to a file.")] = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """How long accounts stay: retention in accounts and ARR by the quarter of their start (Kaplan-Meier), and lifetime
+    and its value from the model's churn probabilities."""
+    from features.atomic import write_file
+    from features.clock import parse_instant
+    from features.kpi.cohorts import cohorts as retained
+    from features.signals import open_signals
+    from models.champion import load_champion
+    from models.home import current_home
+    from serving.batch import horizon_of, look
+    from serving.measures.lifetime import check_asked, lifetimes
+    from serving.measures.show import print_cohorts
+
+    check_asked(margin, years)
+    instant, home = parse_instant(as_of), current_home()
+    champion = load_champion(home)
+    with _progress("reading") as tell:
+        opened = open_signals(signals, instant, lambda share, what: tell(0.4 * share, what), engine, home.rollups)
+        found, _, _ = look(opened, instant, home, champion, lambda share, what: tell(0.4 + 0.5 * share, what))
+        tell(0.9, "following the cohorts")
+        told = {
+            "retention": retained(opened, instant, horizon_of(champion)),
+            "lifetime": lifetimes(found, margin, years),
+        }
+    if out is not None:
+        write_file(out, json.dumps(told, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+        typer.echo(f"{len(told['retention']['cohorts'])} cohorts as of {told['retention']['as_of']} in {out}")
+    elif as_json:
+        _print_json(told)
+    else:
+        print_cohorts(told, Console(highlight=False))
+
+
+@app.command()
 def qbr(
     signals: Signals,
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its account_id.")],

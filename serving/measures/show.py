@@ -116,3 +116,40 @@ def _segments(told: Mapping[str, Any]) -> Table:
         cells = (shown(values[code], units[code]["unit"]) for code in IN_SEGMENTS)
         table.add_row(group["group"] or "not known", *cells)
     return table
+
+
+def print_cohorts(told: Mapping[str, Any], console: Console) -> None:
+    """Print retention by cohort (accounts, and ARR beside it) and the lifetimes of the segments."""
+    kept, life = told["retention"], told["lifetime"]
+    title = f"accounts (and ARR) that stay, as of {kept['as_of']}, by the quarter of their start"
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column("start")
+    for heading in ("accounts", "lost", *(f"{months} months" for months in kept["ages"])):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for cohort in (*kept["cohorts"], kept["whole"]):
+        cells = (_kept(age) for age in cohort["ages"])
+        table.add_row(cohort["cohort"] or "all", f"{cohort['accounts']:,}", f"{cohort['lost']:,}", *cells)
+    console.print(table)
+    for age in kept["whole"]["ages"]:
+        if age["low"] is not None:
+            span = f"{age['low']:.1%} to {age['high']:.1%}"
+            console.print(
+                f"all after {age['months']} months: {age['logos']:.1%} of accounts, {kept['level']:.0%}: {span}"
+            )
+    title = f"lifetime within {life['limit_years']:g} years, and its value at a margin of {life['margin']:.0%}"
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column("segment")
+    for heading in ("accounts", "mean years", "value"):
+        table.add_column(heading, justify="right")
+    for name, group in (*life["by_segment"].items(), ("all", life["whole"])):
+        years = "–" if group["lifetime_years"] is None else f"{group['lifetime_years']:.1f}"
+        table.add_row(name, f"{group['accounts']:,}", years, shown(group["value"], "currency"))
+    console.print(table)
+    left = f"; of {life['unknown']:,} accounts it is not known" if life["unknown"] else ""
+    console.print(Text(f"assumed: {life['assumption']}{left}", style="dim"))
+
+
+def _kept(age: Mapping[str, Any]) -> str:
+    if age["logos"] is None:
+        return "–"
+    return f"{age['logos']:.0%}" + ("" if age["arr"] is None else f" ({age['arr']:.0%})")
