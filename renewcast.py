@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -26,9 +26,11 @@ from features.errors import BadRequest, HomeError, InsufficientData, RenewcastEr
 if TYPE_CHECKING:
     import pandas as pd
 
+    from features.kpi.period import Period
     from features.signals import Progress as Tell
     from models.assess import Assessment
     from models.targets import Target
+    from serving.packs.known import Known
     from serving.store.database import Store
     from training.monitor import MonitorReport
 
@@ -434,6 +436,182 @@ def health(
         _print_json({**told, "breakdown": plain_rows(found.health.breakdown(row))})
     else:
         print_account(found, row, Console(highlight=False))
+
+
+PeriodName = Annotated[
+    str, typer.Option(metavar="PERIOD", help="month, quarter, year or a number of days such as 90d, up to --as-of.")
+]
+
+
+@app.command()
+def portfolio(
+    signals: Signals,
+    as_of: AsOf,
+    period: PeriodName = "quarter",
+    rubric: RubricName = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON to a file.")] = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """The portfolio's measures: retention, churn, health, satisfaction, adoption, renewals, advocates; each with its
+    numerator and denominator, last value and target, also by segment, CSM and region. serving/MEASURES.md defines
+    them."""
+    from features.atomic import write_file
+    from features.clock import parse_instant
+    from features.kpi.period import period_ending
+    from features.signals import open_signals
+    from models.champion import load_champion
+    from models.home import current_home
+    from serving.batch import horizon_of
+    from serving.measures.show import print_measures
+    from serving.measures.told import measures_told
+
+    instant, home = parse_instant(as_of), current_home()
+    span = period_ending(instant, period)
+    champion = load_champion(home)
+    if rubric is not None:
+        champion = champion.judged_by(rubric)
+    with _progress("reading") as tell:
+        opened = open_signals(signals, instant, lambda share, what: tell(0.4 * share, what), engine, home.rollups)
+        told = measures_told(
+            opened,
+            span,
+            champion.rubric,
+            horizon_of(champion),
+            lambda share, what: tell(0.4 + 0.6 * share, what),
+            kept=home.rollups,
+        )
+    if out is not None:
+        write_file(out, json.dumps(told, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+        typer.echo(f"{len(told['measures'])} measures as of {told['as_of']} in {out}")
+    elif as_json:
+        _print_json(told)
+    else:
+        print_measures(told, Console(highlight=False))
+
+
+@app.command()
+def cohorts(
+    signals: Signals,
+    as_of: AsOf,
+    margin: Annotated[float, typer.Option(help="Gross margin, a share of ARR, for the lifetime value.")] = 1.0,
+    years: Annotated[float, typer.Option(help="Nothing after so many years counts for the lifetime value.")] = 5.0,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON to a file.")] = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """How long accounts stay: retention in accounts and ARR by the quarter of their start (Kaplan-Meier), and lifetime
+    and its value from the model's churn probabilities."""
+    from features.atomic import write_file
+    from features.clock import parse_instant
+    from features.kpi.cohorts import cohorts as retained
+    from features.signals import open_signals
+    from models.champion import load_champion
+    from models.home import current_home
+    from serving.batch import horizon_of, look
+    from serving.measures.lifetime import check_asked, lifetimes
+    from serving.measures.show import print_cohorts
+
+    check_asked(margin, years)
+    instant, home = parse_instant(as_of), current_home()
+    champion = load_champion(home)
+    with _progress("reading") as tell:
+        opened = open_signals(signals, instant, lambda share, what: tell(0.4 * share, what), engine, home.rollups)
+        found, _, _ = look(opened, instant, home, champion, lambda share, what: tell(0.4 + 0.5 * share, what))
+        tell(0.9, "following the cohorts")
+        told = {
+            "retention": retained(opened, instant, horizon_of(champion)),
+            "lifetime": lifetimes(found, margin, years),
+        }
+    if out is not None:
+        write_file(out, json.dumps(told, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+        typer.echo(f"{len(told['retention']['cohorts'])} cohorts as of {told['retention']['as_of']} in {out}")
+    elif as_json:
+        _print_json(told)
+    else:
+        print_cohorts(told, Console(highlight=False))
+
+
+@app.command()
+def qbr(
+    signals: Signals,
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its account_id.")],
+    quarter: Annotated[str, typer.Option(metavar="QUARTER", help="Of the calendar (UTC), such as 2026Q3.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write the page and the JSON into this folder.")
+    ] = None,
+    rubric: RubricName = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """One account's business review: partnership, goals, use, value, support, health and risk, expansion, open
+    questions; what is not known is named."""
+    from features.kpi.period import calendar_quarter
+    from serving.packs.review import review_told
+
+    period = calendar_quarter(quarter)
+    with _progress("reading") as tell:
+        known = _known(signals, account, period, None, rubric, engine, tell)
+    _pack(review_told(known, period, quarter), f"qbr-{quarter}", out, as_json)
+
+
+@app.command()
+def plan(
+    signals: Signals,
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its account_id.")],
+    as_of: AsOf,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write the page and the JSON into this folder.")
+    ] = None,
+    rubric: RubricName = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """One account's plan: a save plan where it is at risk, else a success plan, with goals, stakeholders, risks and
+    plays, milestones; what is not known is named."""
+    from features.clock import parse_instant
+    from features.kpi.period import period_ending
+    from serving.packs.plan import plan_told
+
+    instant = parse_instant(as_of)
+    with _progress("reading") as tell:
+        known = _known(signals, account, period_ending(instant, "year"), instant, rubric, engine, tell)
+    told = plan_told(known)
+    _pack(told, f"{told['kind']}-plan-{told['as_of'][:10]}", out, as_json)
+
+
+def _known(
+    signals: str, account: str, period: Period, as_of: datetime | None, rubric: str | None, engine: str, tell: Tell
+) -> Known:
+    """What the signals say of one account; without ``as_of`` at the period's end, or as far as they go."""
+    from features.signals import open_signals
+    from models.champion import load_champion
+    from models.home import current_home
+    from serving.packs.known import known_from_signals, looked_at
+
+    home = current_home()
+    champion = load_champion(home)
+    if rubric is not None:
+        champion = champion.judged_by(rubric)
+    until = as_of or period.end
+    opened = open_signals(signals, until, lambda share, what: tell(0.4 * share, what), engine, home.rollups)
+    at = as_of or looked_at(opened, period)
+    return known_from_signals(
+        opened, account, period, at, home, champion, lambda share, what: tell(0.4 + 0.6 * share, what)
+    )
+
+
+def _pack(told: dict[str, Any], name: str, out: Path | None, as_json: bool) -> None:
+    from serving.packs.page import page, write_pack
+    from serving.packs.show import print_pack
+
+    if out is not None:
+        for path in write_pack(told, page(told), out, name):
+            typer.echo(str(path))
+    elif as_json:
+        _print_json(told)
+    else:
+        print_pack(told, Console(highlight=False))
 
 
 def _view(name: str, words: str) -> None:

@@ -149,6 +149,19 @@ def movements(
     return frame.assign(left_at=left)[list(MOVEMENTS)]
 
 
+def people(signals: Signals) -> pd.DataFrame:
+    """What the source says of every account, active or not, for it bears no date: ``account_id``, ``name``, ``csm``,
+    ``industry``, ``region`` (None where it does not say); sorted by account_id."""
+    found = collect(signals.connection, _people).to_pandas().sort_values("account_id", ignore_index=True)
+    texts = found.astype(object)
+    told: pd.DataFrame = texts.where(texts.notna(), None)
+    return told
+
+
+def _people() -> ibis.Table:
+    return contract_table("accounts").select("account_id", *(n for n in PEOPLE if n != "employees"))
+
+
 def _lay(signals: Signals, start: int, end: int, known: int, grace: int) -> None:
     row = {"start": [start], "end": [end], "known": [known], "grace": [grace]}
     lay(signals.connection, "ledger_span", pa.table(row))

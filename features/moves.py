@@ -30,7 +30,7 @@ contracts ``grace`` is the span within which an order makes active."""
 
 def contract_moves() -> ibis.Table:
     """One row per account with a subscription that ran in the period: what ran at both ends, and its stretches."""
-    rows = _stretches()
+    rows = stretches()
     at_start = (rows.started < rows.start) & (rows.ended >= rows.start)
     at_end = (rows.started < rows.end) & (rows.ended >= rows.end)
     past = ibis.ifelse((rows.started < rows.end) & (rows.ended < rows.end), rows.ended, ibis.null("int64"))
@@ -148,7 +148,7 @@ def told_of_orders(found: pd.DataFrame, start: int, active: int) -> pd.DataFrame
     return _columns(found, on_start, on_end, amounts, texts, left_at, lost, np.zeros(len(found), dtype=bool))
 
 
-def _stretches() -> ibis.Table:
+def stretches() -> ibis.Table:
     """Every subscription that ran for a while, as known: started, ended (`NEVER`: still running), and its stretch:
     where it began (``stretch``) and ended, whether nonpayment ended it, and the first reason by name."""
     rows = contract_table("subscriptions").cross_join(SPAN)

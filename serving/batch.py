@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import ibis
 import numpy as np
@@ -17,6 +18,7 @@ from features.atomic import UNFINISHED, write_file
 from features.clock import WEEK_DAYS, Grid
 from features.contract import EVENT_TABLES
 from features.errors import BadRequest
+from features.kpi.period import period_ending
 from features.own.current import current_catalogue
 from features.signals import Progress, Signals, silent
 from features.snapshot import snapshot
@@ -29,7 +31,9 @@ from models.outlook import SCORED, risk_points
 from models.rules.history import WEEKS
 from models.rules.judged import RISK, looked_back_on
 from models.targets import TARGETS, Target
-from serving.companion import ACCOUNTS, accounts_document, write_companion
+from serving.companion import ACCOUNTS, MEASURES, accounts_document, write_companion
+from serving.measures.shapes import KEPT
+from serving.measures.told import measures_told
 from serving.published import Snapshots
 from serving.renewals.known import RENEWALS, renewals_document
 from serving.scored import Scored, earlier_of
@@ -118,7 +122,6 @@ def score(
         signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped
     )
     frame, rows = assessment.frame, assessment.rows()
-    progress(0.9, "writing")
     snapshots, data_through = Snapshots(home, catalogue), _complete_until(signals, as_of, feeds)
     # Before the snapshot: whoever sees it finds what belongs to it.
     horizon_days = horizon_of(champion)
@@ -126,6 +129,16 @@ def score(
     if signals.contractual:
         write_companion(snapshots, as_of, RENEWALS, renewals_document(signals, as_of))
     write_companion(snapshots, as_of, INTERVENTIONS, interventions_document(signals, as_of))
+    progress(0.85, "adding up the portfolio's measures")
+    frames = {as_of: frame}
+    measures: dict[str, Any] = {
+        name: measures_told(
+            signals, period_ending(as_of, name), champion.rubric, horizon_days, frames=frames, kept=home.rollups
+        )
+        for name in KEPT
+    }
+    write_companion(snapshots, as_of, MEASURES, measures)
+    progress(0.9, "writing")
     published = snapshots.publish(
         frame,
         origin=signals.origin,

@@ -32,8 +32,9 @@ KEPT = 8
 #: The layout of the envelope.
 FORMAT = 1
 
-ACCOUNTS = "accounts"
-"""What every scoring writes: the facts of each account (`accounts_document`)."""
+ACCOUNTS, MEASURES = "accounts", "measures"
+"""What every scoring writes: the facts of each account (`accounts_document`), and the portfolio's measures by the name
+of their period (`serving.measures.told.measures_told`)."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 

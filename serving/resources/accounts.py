@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from starlette.responses import Response
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
 
 from serving import schemas
 from serving.accept import JSON
-from serving.asked import NO_ACCOUNT, NO_PARAMETER, NOT_READY, TheKeeper, problems_of, read
+from serving.asked import NO_ACCOUNT, NO_PARAMETER, NOT_READY, TheHome, TheKeeper, problems_of, read
 from serving.health import HealthTold, health_of
+from serving.measures.shapes import Kept, PortfolioMeasures, kept_measures
+from serving.packs.shapes import Review, published_review
 from serving.portfolio import Portfolio
+from serving.published import Snapshots
 from serving.rows import Id
+from serving.shapes import Asked
 
 router = APIRouter()
 
@@ -47,3 +52,50 @@ async def get_portfolio(keeper: TheKeeper, at: Annotated[schemas.AtDate, Query()
     Worked out once for each snapshot."""
     text = await read(keeper, at.as_of, "portfolio", make=lambda scored: scored.portfolio)
     return Response(text, media_type=JSON)
+
+
+class QuarterAsked(Asked):
+    """Which quarter."""
+
+    quarter: str = Field(pattern=r"^[0-9]{4}Q[1-4]$", description="Of the calendar, UTC.", examples=["2026Q3"])
+
+
+@router.get(
+    "/v1/accounts/{account_id:path}/qbr",
+    tags=["reviews"],
+    summary="One account's business review of a quarter",
+    operation_id="getBusinessReview",
+    response_model=Review,
+    responses=problems_of(
+        s404="No snapshot was scored in the quarter, or it does not hold the account.",
+        s422=NO_PARAMETER,
+        s503=NOT_READY,
+    ),
+)
+def get_review(
+    keeper: TheKeeper, home: TheHome, account_id: Annotated[Id, Path()], asked: Annotated[QuarterAsked, Query()]
+) -> Response:
+    """From the last snapshot that was scored in the quarter: figures, health and risk, expansion and open questions.
+    Single events (goals, tickets, meetings, people) and movements of the contract were not published; `gaps` names what
+    is missing, and `renewcast qbr` tells it from the signals."""
+    return JSONResponse(published_review(Snapshots(home), keeper.standing(), account_id, asked.quarter))
+
+
+class MeasuresAsked(schemas.AtDate):
+    """Which measures."""
+
+    period: Kept = Field("quarter", description="The span that ends at the snapshot's date.")
+
+
+@router.get(
+    "/v1/portfolio/measures",
+    tags=["portfolio"],
+    summary="The portfolio's measures: retention, churn, health, satisfaction, renewals",
+    operation_id="getPortfolioMeasures",
+    response_model=PortfolioMeasures,
+    responses=problems_of(s404="No snapshot at this date, or none with measures.", s422=NO_PARAMETER, s503=NOT_READY),
+)
+def get_measures(keeper: TheKeeper, home: TheHome, asked: Annotated[MeasuresAsked, Query()]) -> Response:
+    """Each with its numerator and denominator, its last value and its target; also by segment, CSM and region. What was
+    kept when the snapshot was scored."""
+    return JSONResponse(kept_measures(Snapshots(home), keeper.standing().scored(asked.as_of), asked.period))

@@ -98,3 +98,28 @@ def test_disagreements_are_explained(world: Any, renewcast: Any) -> None:
     assert all(row["agreement"] in ("model_worse", "model_better") for row in rows)
     assert [abs(row["gap"]) for row in rows] == sorted((abs(row["gap"]) for row in rows), reverse=True)
     assert sum(row["explained_by"] is not None for row in rows) >= 0.9 * len(rows)
+
+
+def test_the_portfolios_measures_are_told_in_a_terminal_and_as_json(few: Path, renewcast: Any, world: Any, tmp_path: Path) -> None:
+    shown = renewcast("portfolio", few, "--as-of", AT, home=world.home).stdout
+    assert "Net revenue retention" in shown
+    out = tmp_path / "measures.json"
+    renewcast("portfolio", few, "--as-of", AT, "--period", "90d", "--out", out, home=world.home)
+    told = json.loads(out.read_text(encoding="utf-8"))
+    assert (told["as_of"], told["period"]["start"]) == (AT, "2026-07-02")
+    assert {m["measure"] for m in told["measures"] if m["unknown"] is None} >= {"nrr", "grr", "mean_health", "nps", "csat"}
+    refused = renewcast("portfolio", few, "--as-of", AT, "--period", "week", home=world.home, expect=2)
+    assert "month, quarter, year" in refused.stderr
+
+
+def test_a_review_and_a_plan_are_written_as_a_page_and_json(few: Path, renewcast: Any, world: Any, tmp_path: Path) -> None:
+    account = json.loads(renewcast("health", few, "--as-of", AT, "--json", home=world.home).stdout)["accounts"][0]["account_id"]
+    renewcast("qbr", few, account, "--quarter", "2026Q3", "--out", tmp_path, home=world.home)
+    renewcast("plan", few, account, "--as-of", AT, "--out", tmp_path, home=world.home)
+    review = json.loads((tmp_path / f"{account}-qbr-2026Q3.json").read_text(encoding="utf-8"))
+    assert (review["account_id"], review["complete"]) == (account, False)
+    (page,) = tmp_path.glob(f"{account}-s*-plan-{AT}.html")
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    refused = renewcast("qbr", few, "nobody", "--quarter", "2026Q3", home=world.home, expect=2)
+    assert "no such account is active" in refused.stderr
+    assert "2026Q3" in renewcast("qbr", few, account, "--quarter", "summer", home=world.home, expect=2).stderr

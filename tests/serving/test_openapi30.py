@@ -103,6 +103,8 @@ def test_every_reference_leads_somewhere_and_nothing_lies_about(told: dict[str, 
     [
         ("GET", "/readyz", "/readyz", None),
         ("GET", "/v1/portfolio", "/v1/portfolio", None),
+        ("GET", "/v1/portfolio/measures?period=year", "/v1/portfolio/measures", None),
+        ("GET", "/v1/accounts/a05/qbr?quarter=2026Q2", "/v1/accounts/{account_id}/qbr", None),
         ("GET", "/v1/accounts/a05/health", "/v1/accounts/{account_id}/health", None),
         ("GET", "/v1/accounts/a05/prediction", "/v1/accounts/{account_id}/prediction", None),
         ("GET", "/v1/accounts/a38/prediction", "/v1/accounts/{account_id}/prediction", None),

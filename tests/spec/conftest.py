@@ -25,7 +25,7 @@ def _beside(name: str) -> ModuleType:
     return module
 
 
-TABLES, RENDER, RULES = _beside("tables"), _beside("render"), _beside("rules")
+TABLES, RENDER, RULES, MEASURES = (_beside(name) for name in ("tables", "render", "rules", "measures"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -40,6 +40,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "rule_case" in metafunc.fixturenames:
         found = [case for topic in RULES.read_topics() for case in topic.cases]
         metafunc.parametrize("rule_case", [pytest.param(case, id=case.id) for case in found])
+    if "measure_case" in metafunc.fixturenames:
+        worked = [case for topic in MEASURES.read_topics(TABLES) for case in topic.cases]
+        metafunc.parametrize("measure_case", [pytest.param(case, id=case.id) for case in worked])
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +61,9 @@ def tables() -> ModuleType:
 def render() -> ModuleType:
     """The renderer of specs."""
     return RENDER
+
+
+@pytest.fixture(scope="session")
+def measures() -> ModuleType:
+    """The reader of the measures' specs."""
+    return MEASURES

@@ -38,6 +38,45 @@ what is computed. This page is made from them by `{REGENERATE}`; it is not edite
 """
 
 
+MEASURES_PAGE = Path(__file__).resolve().parents[2] / "serving" / "MEASURES.md"
+MEASURES_OPENING = f"""\
+# The portfolio's measures
+
+Exactly what `renewcast portfolio` and `/v1/portfolio/measures` tell, and worked examples with their arithmetic. The
+definitions come from `features/kpi/measure.py`, the targets from `models/rules/measures.toml`; the tests hold every
+figure of the examples (`tests/spec/measures/*.md`) against what is computed. This page is made by `{REGENERATE}`; it is
+not edited by hand.
+
+## What they have in common
+
+- Each is a sum over accounts, or the quotient of two. Unknown is null, with the reason, and never zero.
+- Things are known as everywhere: rows that happened and arrived before `as_of`; the end of a subscription from that end
+  on. The period before is told as it is known at `as_of`, too.
+- The last value is that of a period ago: of the period before, of the month or year that ended where the period starts,
+  or of that instant.
+- *ARR at the start* is that of the accounts active at the start, just before the instant. An account *churned* where its
+  last running subscription ended in the period and none began within 30 days. Until these are over nobody knows: the
+  account is left out of numerator and denominator, and counted under `left_out`. Of the last month that would be nearly
+  all who ended, so that the churn of a month is told of the month that ended 30 days before.
+- An account that left and came back later than that has churned and *returned*; one that never had a contract before is
+  *new*. Neither is in the retention of the period.
+- Growing and shrinking of one account within the period are set off against each other.
+- By segment: an account counts where its ARR was at the start (came it later, at the end); for measures at an instant,
+  where it is then. CSM and region are those that the source names today, for they bear no date.
+- A target of a year is taken to the power of the period's part of it: 1.10 a year is 1.024 a quarter.
+- Without contracts ARR is what was ordered in 365 days, and an account is lost that was active at the start and is not
+  at the end; renewals, seats and reasons are unknown.
+
+## Definitions
+
+"""
+
+
+def measures_page(topics: Iterable[Topic], how_to_read: str, definitions: str) -> str:
+    """The whole page of the measures as Markdown."""
+    return page(topics, how_to_read, MEASURES_OPENING + definitions + "\n## How to read the examples\n")
+
+
 def rules_page(topics: Iterable[Topic], how_to_read: str) -> str:
     """The whole page of the rules as Markdown."""
     return page(topics, how_to_read, RULES_OPENING)
@@ -77,8 +116,11 @@ def _table(table: Table) -> str:
 
 
 if __name__ == "__main__":
+    import measures
     import rules
     import tables
 
     PAGE.write_text(page(tables.read_topics(), tables.HOW_TO_READ), encoding="utf-8")
     RULES_PAGE.write_text(rules_page(rules.read_topics(), rules.HOW_TO_READ), encoding="utf-8")
+    told = measures_page(measures.read_topics(tables), measures.HOW_TO_READ, measures.definitions())
+    MEASURES_PAGE.write_text(told, encoding="utf-8")

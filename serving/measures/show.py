@@ -1,0 +1,155 @@
+"""The portfolio's measures as tables that a person reads in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+MINUS = "−"
+BOUNDS = {"above": "> ", "at_least": "≥ ", "below": "< "}
+IN_SEGMENTS = (
+    "nrr",
+    "grr",
+    "logo_retention",
+    "arr_churn_year",
+    "green_share",
+    "mean_health",
+    "nps",
+    "csat",
+    "adoption",
+)
+"""The measures shown by segment."""
+ADVOCATES = 10
+"""So many are shown."""
+
+
+def print_measures(told: Mapping[str, Any], console: Console) -> None:
+    """Print what `serving.measures.told.measures_told` tells: all measures, some by segment, and the first
+    advocates."""
+    period = told["period"]
+    title = f"portfolio as of {told['as_of']}: the {period['name']} from {period['start']}, and a period ago"
+    console.print(_whole(told, title))
+    console.print(_segments(told))
+    names = [f"{a['account_id']} (NPS {a['nps']:g}, health {a['health']:g})" for a in told["advocates"][:ADVOCATES]]
+    more = len(told["advocates"]) - len(names)
+    console.print(Text("advocates  " + (", ".join(names) or "none") + (f" and {more} more" if more else "")))
+    if not told["contractual"]:
+        console.print(Text("there are no contracts: ARR is what was ordered in a year", style="dim"))
+
+
+def shown(value: float | None, unit: str) -> str:
+    """A value in its unit, as a person reads it; an en dash where it is unknown."""
+    if value is None:
+        return "–"
+    if unit == "share":
+        return f"{value:.1%}"
+    if unit == "currency" or unit == "accounts":
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if unit != "days" else f"{value:.0f} days"
+
+
+def change(told: Mapping[str, Any]) -> tuple[str, str]:
+    """How far a measure has moved in a period (points of a percentage for shares), and its style: green where it is
+    better, red where worse."""
+    value, last = told["value"], told["last"]["value"]
+    if value is None or last is None:
+        return "", ""
+    by = (value - last) * (100.0 if told["unit"] == "share" else 1.0)
+    digits = 0 if told["unit"] in ("currency", "accounts", "days") else 1
+    if round(by, digits) == 0:
+        return "=", "dim"
+    text = f"{'+' if by > 0 else MINUS}{abs(by):,.{digits}f}"
+    if told["better"] is None:
+        return text, ""
+    return text, "green" if (by > 0) == (told["better"] == "higher") else "red"
+
+
+def target(told: Mapping[str, Any]) -> str:
+    """The target in words; nothing without one."""
+    aim = told["target"]
+    if aim is None:
+        return ""
+    better = "" if aim["better"] is None else f" (better {shown(aim['better'], told['unit'])})"
+    return BOUNDS[aim["bound"]] + shown(aim["value"], told["unit"]) + better
+
+
+def _whole(told: Mapping[str, Any], title: str) -> Table:
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column("measure")
+    for heading in ("value", "last", "change", "target"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("numerator", "denominator"):
+        table.add_column(heading, justify="right")
+    table.add_column("left out", justify="right")
+    for m in told["measures"]:
+        style = {True: "green", False: "red", None: ""}[m["met"]]
+        if m["unknown"] is not None:
+            why = Text(f"unknown: {m['unknown']}", style="dim")
+            table.add_row(m["title"], "–", shown(m["last"]["value"], m["unit"]), "", target(m), why, "", "")
+            continue
+        moved, moved_style = change(m)
+        table.add_row(
+            m["title"],
+            Text(shown(m["value"], m["unit"]), style=style),
+            shown(m["last"]["value"], m["unit"]),
+            Text(moved, style=moved_style),
+            target(m),
+            f"{m['numerator']:,.0f}",
+            "" if m["denominator"] is None else f"{m['denominator']:,.0f}",
+            f"{m['left_out']:,}" if m["left_out"] else "",
+        )
+    return table
+
+
+def _segments(told: Mapping[str, Any]) -> Table:
+    units = {m["measure"]: m for m in told["measures"]}
+    table = Table(title=Text("by segment"), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column("segment")
+    for code in IN_SEGMENTS:
+        table.add_column(code.replace("_", " "), justify="right")
+    for group in told["by"]["segment"]:
+        values = {m["measure"]: m["value"] for m in group["measures"]}
+        cells = (shown(values[code], units[code]["unit"]) for code in IN_SEGMENTS)
+        table.add_row(group["group"] or "not known", *cells)
+    return table
+
+
+def print_cohorts(told: Mapping[str, Any], console: Console) -> None:
+    """Print retention by cohort (accounts, and ARR beside it) and the lifetimes of the segments."""
+    kept, life = told["retention"], told["lifetime"]
+    title = f"accounts (and ARR) that stay, as of {kept['as_of']}, by the quarter of their start"
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column("start")
+    for heading in ("accounts", "lost", *(f"{months} months" for months in kept["ages"])):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for cohort in (*kept["cohorts"], kept["whole"]):
+        cells = (_kept(age) for age in cohort["ages"])
+        table.add_row(cohort["cohort"] or "all", f"{cohort['accounts']:,}", f"{cohort['lost']:,}", *cells)
+    console.print(table)
+    for age in kept["whole"]["ages"]:
+        if age["low"] is not None:
+            span = f"{age['low']:.1%} to {age['high']:.1%}"
+            console.print(
+                f"all after {age['months']} months: {age['logos']:.1%} of accounts, {kept['level']:.0%}: {span}"
+            )
+    title = f"lifetime within {life['limit_years']:g} years, and its value at a margin of {life['margin']:.0%}"
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column("segment")
+    for heading in ("accounts", "mean years", "value"):
+        table.add_column(heading, justify="right")
+    for name, group in (*life["by_segment"].items(), ("all", life["whole"])):
+        years = "–" if group["lifetime_years"] is None else f"{group['lifetime_years']:.1f}"
+        table.add_row(name, f"{group['accounts']:,}", years, shown(group["value"], "currency"))
+    console.print(table)
+    left = f"; of {life['unknown']:,} accounts it is not known" if life["unknown"] else ""
+    console.print(Text(f"assumed: {life['assumption']}{left}", style="dim"))
+
+
+def _kept(age: Mapping[str, Any]) -> str:
+    if age["logos"] is None:
+        return "–"
+    return f"{age['logos']:.0%}" + ("" if age["arr"] is None else f" ({age['arr']:.0%})")

@@ -1,0 +1,205 @@
+"""The portfolio's measures as one document: each with its parts, its last value and its target, as a whole and by
+segment, CSM and region."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.catalogue import Catalogue
+from features.clock import DAY, Grid, show
+from features.feature import Feature
+from features.kpi.measure import MEASURES, Measure
+from features.kpi.parts import FEATURES, churn_parts, instant_parts, period_parts
+from features.kpi.period import Period
+from features.ledger import people
+from features.own.current import current_catalogue
+from features.signals import Progress, Signals, silent
+from features.snapshot import snapshot
+from models.rubric import Rubric
+from models.rules.measures import measures_file, met
+from models.segments import ARR_FEATURE, segment_names, segment_of
+from serving.measures.health import advocates, health_parts
+
+DIVISIONS = ("segment", "csm", "region")
+NO_DIVISION = "whole"
+
+
+def measures_told(
+    signals: Signals,
+    period: Period,
+    rubric: Rubric,
+    active_days: int,
+    progress: Progress = silent,
+    frames: dict[datetime, pd.DataFrame] | None = None,
+    kept: Path | None = None,
+) -> dict[str, Any]:
+    """Every measure of the period that ends at ``as_of``, as known at ``as_of``, beside those of the period before.
+
+    Parameters
+    ----------
+    signals : checked signals.
+    period : it ends at the instant before which things are known.
+    rubric : by which health is scored.
+    active_days : without contracts, an order within so many days makes an account active.
+    frames : snapshots with the features that `needed` names, by instant; those that lack are made, and kept here.
+    kept : where roll-ups of large feeds are kept, as for `features.snapshot.snapshot`.
+
+    Returns
+    -------
+    dict for JSON of as_of, period and last_period (name, start, end), contractual, rubric, targets_version, measures (a
+    record each: measure, title, unit, better, over, value, numerator, denominator, left_out, unknown, last, target,
+    met), by (for each of `DIVISIONS` the groups, with the same measures in short) and advocates. A value that is not
+    known is None and ``unknown`` says why. ``left_out`` counts the accounts of which it is not known.
+    """
+    at, frames = period.end, {} if frames is None else frames
+    progress(0.0, "looking at the accounts at both ends of the period")
+    _look(signals, period, rubric, active_days, frames, kept)
+    progress(0.6, "adding up what moved")
+    now = _parts(signals, period, at, rubric, active_days, frames)
+    progress(0.8, "adding up what moved in the period before")
+    last = _parts(signals, period.before(), at, rubric, active_days, frames)
+    everyone = people(signals)
+    now, last = _divided(now, everyone), _divided(last, everyone)
+    targets = {target.measure: target.over(period.years) for target in measures_file().targets}
+    missing = {m.code: why for m in MEASURES if (why := _missing(signals, m)) is not None}
+    sums, sums_last = _sums(now, []), _sums(last, [])
+    frame = frames[at]
+    return {
+        "as_of": show(at),
+        "period": _span(period),
+        "last_period": _span(period.before()),
+        "contractual": signals.contractual,
+        "rubric": rubric.name,
+        "rubric_version": rubric.version,
+        "targets_version": measures_file().version,
+        "measures": [
+            _told(m, _value(m, sums, missing), _value(m, sums_last, missing), targets.get(m.code)) for m in MEASURES
+        ],
+        "by": {division: _groups(division, now, last, missing) for division in DIVISIONS},
+        "advocates": [] if frame.empty else advocates(frame, rubric.score(frame), everyone),
+    }
+
+
+def needed(rubric: Rubric) -> Catalogue:
+    """The features that the measures rest on: a small part of the catalogue, for a snapshot that is quickly made."""
+    catalogue = current_catalogue()
+    wanted = {*FEATURES, ARR_FEATURE, *(signal.feature for _, signal in rubric.signals)}
+    chosen: dict[str, Feature] = {name: f for name, f in catalogue.items() if name in wanted}
+    while more := {f.own_past for f in chosen.values() if f.own_past is not None} - set(chosen):
+        chosen |= {name: catalogue[name] for name in more}
+    return Catalogue(tuple(f for name, f in catalogue.items() if name in chosen), catalogue.windows)
+
+
+def _look(
+    signals: Signals,
+    period: Period,
+    rubric: Rubric,
+    active_days: int,
+    frames: dict[datetime, pd.DataFrame],
+    kept: Path | None,
+) -> None:
+    """Make the snapshots at both ends, where they lack, at once."""
+    if lacking := [at for at in (period.start, period.end) if at not in frames]:
+        days = max((lacking[-1] - lacking[0]) // DAY, 1)
+        grid = Grid(lacking[0], days, len(lacking))
+        found = snapshot(signals, grid, horizon_days=active_days, catalogue=needed(rubric), kept=kept)
+        for at in lacking:
+            frames[at] = found[found["as_of"] == pd.Timestamp(at)].reset_index(drop=True)
+
+
+def _parts(
+    signals: Signals,
+    period: Period,
+    known_at: datetime,
+    rubric: Rubric,
+    active_days: int,
+    frames: dict[datetime, pd.DataFrame],
+) -> pd.DataFrame:
+    frame = frames[period.end]
+    found = [period_parts(signals, period, known_at, active_days), instant_parts(signals, frame, period, active_days)]
+    found += [churn_parts(signals, period.end, span, known_at, active_days) for span in ("month", "year")]
+    if not frame.empty:
+        found.append(health_parts(frame, rubric.score(frame)))
+    return pd.concat([each for each in found if len(each)] or found[:1], ignore_index=True)
+
+
+def _divided(parts: pd.DataFrame, everyone: pd.DataFrame) -> pd.DataFrame:
+    told = parts.merge(everyone[["account_id", "csm", "region"]], on="account_id", how="left")
+    told["segment"] = segment_of(told["arr"].to_numpy(dtype=np.float64))
+    return told.assign(left_out=told["numerator"].isna().astype(np.int64))
+
+
+def _sums(parts: pd.DataFrame, by: list[str]) -> dict[Any, tuple[float, float, int, int]]:
+    """Numerator, denominator, accounts known and accounts left out, by measure and group."""
+    groups = parts.groupby([*by, "measure"], dropna=False, sort=False)
+    told = groups.agg(
+        numerator=("numerator", "sum"),
+        denominator=("denominator", "sum"),
+        known=("numerator", "count"),
+        left_out=("left_out", "sum"),
+    )
+    return {
+        key: (float(n), float(d), int(k), int(out))
+        for key, n, d, k, out in zip(told.index, *(told[c] for c in told.columns), strict=True)
+    }
+
+
+def _value(measure: Measure, sums: dict[Any, Any], missing: dict[str, str], *group: Any) -> dict[str, Any]:
+    key = (*group, measure.code) if group else measure.code
+    above, below, known, left_out = sums.get(key, (0.0, 0.0, 0, 0))
+    why = missing.get(measure.code)
+    if why is None and not known:
+        why = "it is not known of any account" if left_out else measure.nothing
+    elif why is None and measure.denominator and below == 0:
+        why = measure.nothing
+    if why is not None:
+        empty = {"value": None, "numerator": None, "denominator": None}
+        return {**empty, "left_out": left_out, "unknown": why}
+    value = measure.factor * above / below if measure.denominator else above
+    return {
+        "value": value,
+        "numerator": above,
+        "denominator": below if measure.denominator else None,
+        "left_out": left_out,
+        "unknown": None,
+    }
+
+
+def _told(measure: Measure, now: dict[str, Any], last: dict[str, Any], target: dict[str, Any] | None) -> dict[str, Any]:
+    about = {name: getattr(measure, name) for name in ("title", "unit", "better", "over")}
+    return {
+        "measure": measure.code, **about, **now, "last": last, "target": target, "met": met(target, now["value"]),
+    }  # fmt: skip
+
+
+def _groups(division: str, now: pd.DataFrame, last: pd.DataFrame, missing: dict[str, str]) -> list[dict[str, Any]]:
+    """The groups of a division, with every measure in short; the accounts of which it is not known stand last, as
+    None."""
+    texts = {
+        id(p): p.assign(**{division: p[division].astype(object).where(p[division].notna(), "")}) for p in (now, last)
+    }
+    sums, sums_last = (_sums(texts[id(p)], [division]) for p in (now, last))
+    found = {key[0] for key in (*sums, *sums_last)}
+    order = list(segment_names()) if division == "segment" else sorted(found - {""})
+    out = []
+    for name in [*order, *([""] if "" in found else [])]:
+        told = []
+        for measure in MEASURES:
+            value = _value(measure, sums, missing, name)
+            told.append({"measure": measure.code, **value, "last": _value(measure, sums_last, missing, name)["value"]})
+        out.append({"group": name or None, "measures": told})
+    return out
+
+
+def _missing(signals: Signals, measure: Measure) -> str | None:
+    lacking = [group for group in measure.needs if not any(signals.has(name) for name in group)]
+    return f"the source has no {' or '.join(lacking[0])}" if lacking else None
+
+
+def _span(period: Period) -> dict[str, str]:
+    return {"name": period.name, "start": show(period.start), "end": show(period.end)}

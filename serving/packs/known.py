@@ -1,0 +1,172 @@
+"""What is known of one account, gathered for a document: from signals with all rows, or from what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from features.account import account_rows
+from features.clock import DAY, midnight, show
+from features.errors import BadRequest, UnknownAccount
+from features.feature import Feature
+from features.kpi.period import Period
+from features.ledger import facts, movements
+from features.own.current import current_catalogue
+from features.signals import Progress, Signals, silent
+from models.answer import answer, number_told, row_of
+from models.champion import Champion
+from models.frames import plain_rows
+from models.home import Home
+from models.words import value_words
+from serving.batch import horizon_of, look
+from serving.companion import ACCOUNTS, read_companion
+from serving.published import Snapshots
+from serving.scored import Scored
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of one account at ``as_of``.
+
+    Parameters
+    ----------
+    answer : what is said of it (`models.answer.answer`).
+    values : its features by name; None is unknown. ``before`` are those of the first of the ``weeks``, as far as kept.
+    weeks : its rows of the weeks before and of ``as_of``, oldest first, with what was kept of them.
+    facts : what the ledger says of its contracts; None where it was not kept.
+    moved : how its ARR moved over the period; None where it is not known.
+    rows : its own rows by table; None where there are no signals at hand. A table that the source lacks is missing.
+    """
+
+    account_id: str
+    as_of: datetime
+    data_through: datetime
+    answer: dict[str, Any]
+    values: Row
+    weeks: tuple[Row, ...]
+    facts: Row | None
+    moved: Row | None
+    rows: Mapping[str, list[dict[str, Any]]] | None
+    catalogue: Mapping[str, Feature]
+
+    @property
+    def before(self) -> Row:
+        """The features of the first week that is kept."""
+        return self.weeks[0] if len(self.weeks) > 1 else {}
+
+    def figure(self, feature: str, label: str = "") -> dict[str, Any]:
+        """A feature as a document tells it: label, value, unit, words, and then (the value when the weeks began)."""
+        about = self.catalogue[feature]
+        value, then = self.values.get(feature), self.before.get(feature)
+        return {
+            "label": label or about.words,
+            "value": value,
+            "unit": about.unit,
+            "words": value_words(value, about.unit, about.words),
+            "then": then,
+            "then_words": None if then is None else value_words(then, about.unit, about.words),
+            "feature": feature,
+        }
+
+    def has(self, table: str) -> bool:
+        """Whether anything of a table is known: its rows, or a feature that rests on it."""
+        if self.rows is not None:
+            return table in self.rows or any(self._value(f) for f in self.catalogue.values() if f.table == table)
+        return any(self._value(f) for f in self.catalogue.values() if f.table == table)
+
+    def _value(self, feature: Feature) -> bool:
+        return self.values.get(feature.name) is not None
+
+
+def known_from_signals(
+    signals: Signals,
+    account_id: str,
+    period: Period,
+    as_of: datetime,
+    home: Home,
+    champion: Champion,
+    progress: Progress = silent,
+) -> Known:
+    """What the signals say, with all the account's rows of the period.
+
+    Raises
+    ------
+    UnknownAccount : it is not active at ``as_of``.
+    """
+    contract = _only(facts(signals, as_of, horizon_of(champion)), account_id)
+    if contract is None:
+        # Before the portfolio is looked at, which takes a while.
+        raise UnknownAccount(f"no such account is active at {show(as_of)}", "an account of the signals", "check the id")
+    assessment, _, past = look(signals, as_of, home, champion, progress)
+    told = answer(assessment, account_id, scored_at=datetime.now(UTC), data_through=min(signals.data_through, as_of))
+    own = past[past["account_id"] == account_id].sort_values("as_of")
+    now = assessment.frame.iloc[[row_of(assessment, account_id)]]
+    weeks = [_cells(row) for frame in (own, now) for row in frame.to_dict("records")]
+    moved = movements(signals, period.start, as_of, active_days=horizon_of(champion)) if period.start < as_of else None
+    return Known(
+        account_id,
+        as_of,
+        min(signals.data_through, as_of),
+        told,
+        weeks[-1],
+        tuple(weeks),
+        contract,
+        None if moved is None else _only(moved, account_id),
+        account_rows(signals, account_id, period.start, as_of),
+        current_catalogue(),
+    )
+
+
+def looked_at(signals: Signals, period: Period) -> datetime:
+    """When a period is looked at: at its end, or, where the signals end before, at the midnight after their end.
+
+    Raises
+    ------
+    BadRequest : they end before the period begins.
+    """
+    if signals.data_through < period.start:
+        raise BadRequest(
+            f"the signals end at {show(signals.data_through)}, before the period begins",
+            f"signals of {show(period.start)} or later",
+            "choose an earlier period",
+        )
+    return min(period.end, midnight(signals.data_through) + DAY)
+
+
+def known_from_published(snapshots: Snapshots, scored: Scored, account_id: str) -> Known:
+    """What was published: no single rows, and of the weeks before the health scores only, which the answer holds.
+
+    Raises
+    ------
+    UnknownAccount : the snapshot does not hold it.
+    """
+    told = scored.answer(account_id)
+    frame = scored.assessment.frame
+    now = _cells(frame.iloc[row_of(scored.assessment, account_id)].to_dict())
+    kept = read_companion(snapshots, scored.as_of, ACCOUNTS)
+    fact = None if kept is None else kept["accounts"].get(account_id)
+    return Known(account_id, scored.as_of, scored.data_through, told, now, (now,), fact, None, None, scored.catalogue)
+
+
+def _cells(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row of a snapshot as plain data: None for unknown, as_of as text."""
+    plain: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == "as_of":
+            plain["as_of"] = show(pd.Timestamp(value).to_pydatetime())
+        else:
+            plain[str(name)] = (
+                value if isinstance(value, str) else None if pd.isna(value) else number_told(float(value))
+            )
+    return plain
+
+
+def _only(frame: pd.DataFrame, account_id: str) -> dict[str, Any] | None:
+    own = frame[frame["account_id"] == account_id].reset_index(drop=True)
+    return plain_rows(own)[0] if len(own) else None

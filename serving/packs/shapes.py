@@ -1,0 +1,115 @@
+"""The shape in which a business review is answered, and where a request for one finds it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from features.errors import UnknownSnapshot
+from features.kpi.period import calendar_quarter
+from models.answer import instant_words
+from serving.earlier import SCORE_AGAIN
+from serving.keeper import Standing
+from serving.packs.known import known_from_published
+from serving.packs.review import review_told
+from serving.published import Snapshots
+from serving.shapes import Answer
+
+
+class Figure(Answer):
+    """A figure, in words too; ``then`` is its value when the quarter began, where that is known."""
+
+    label: str
+    value: float | int | str | None
+    unit: str
+    words: str
+    then: float | int | None
+    then_words: str | None
+    feature: str | None
+    note: str | None = None
+
+
+class Item(Answer):
+    """An entry of a list."""
+
+    text: str
+    date: str | None
+    state: Literal["good", "fair", "bad", ""]
+    who: str | None
+    tag: str
+
+
+class Point(Answer):
+    """A week of a picture."""
+
+    date: str
+    users: float | None = None
+    events: float | None = None
+    score: float | None = None
+
+
+class Picture(Answer):
+    """What a picture shows."""
+
+    kind: Literal["use", "health"]
+    label: str
+    points: list[Point]
+
+
+class Section(Answer):
+    """A section of a document."""
+
+    section: str
+    title: str
+    internal: bool = Field(description="True: for those who look after the account, not for the customer.")
+    figures: list[Figure]
+    items: list[Item]
+    more_items: int
+    picture: Picture | None
+    missing: list[str] = Field(description="What is not known.")
+
+
+class Bounds(Answer):
+    """A span ``[start, end)``."""
+
+    start: str
+    end: str
+
+
+class Review(Answer):
+    """A business review. From what was published there are no single events, and no movement of the contract: `gaps`
+    says what is missing."""
+
+    document: Literal["qbr"]
+    account_id: str
+    name: str | None
+    quarter: str
+    period: Bounds
+    as_of: str
+    data_through: str
+    complete: bool
+    source: Literal["signals", "published"]
+    sections: list[Section]
+    questions: list[str]
+    gaps: list[str]
+
+
+def published_review(snapshots: Snapshots, standing: Standing, account_id: str, quarter: str) -> dict[str, Any]:
+    """The review from the last snapshot that was scored in the quarter, or at its end.
+
+    Raises
+    ------
+    BadRequest : the quarter is none.
+    UnknownSnapshot : none was scored in it.
+    UnknownAccount : the snapshot does not hold the account.
+    """
+    period = calendar_quarter(quarter)
+    dates = [date for date in snapshots.dates() if period.start < date <= period.end]
+    if not dates:
+        raise UnknownSnapshot(
+            f"no snapshot was scored between {instant_words(period.start)} and {instant_words(period.end)}",
+            "a quarter in which one was scored",
+            SCORE_AGAIN,
+        )
+    return review_told(known_from_published(snapshots, standing.scored(dates[-1]), account_id), period, quarter)
