@@ -19,7 +19,7 @@ class Estimate(NamedTuple):
     high: float
 
 
-class Evidence(NamedTuple):
+class Behind(NamedTuple):
     """What stands behind a figure: rows, accounts, and accounts with a churn."""
 
     rows: int
@@ -48,7 +48,7 @@ class Judged:
     brier_change: Estimate
     log_loss_change: Estimate
     auc_change: Estimate
-    evidence: Evidence
+    evidence: Behind
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class DimensionFinding:
     candidate_range: tuple[float, float]
     new: float
     clear: Direction | None
-    evidence: Evidence
+    evidence: Behind
     known: float
     alone: Estimate
     beside: Estimate
@@ -115,8 +115,8 @@ class WeightProposal:
     reasons: tuple[str, ...]
     dimensions: tuple[DimensionFinding, ...]
     judged: tuple[Judged, ...]
-    earlier: Evidence
-    later: Evidence
+    earlier: Behind
+    later: Behind
     events: float
     prior_events: float
     shrinkage: float
@@ -182,8 +182,8 @@ class BandChurn:
     begins: float
     rate_earlier: Estimate
     rate_later: Estimate
-    earlier: Evidence
-    later: Evidence
+    earlier: Behind
+    later: Behind
 
 
 @dataclass(frozen=True)
@@ -226,8 +226,8 @@ class BandProposal:
     after: tuple[BandChurn, ...]
     queue_before: Queue
     queue_after: Queue
-    earlier: Evidence
-    later: Evidence
+    earlier: Behind
+    later: Behind
     events: float
     prior_events: float
     shrinkage: float
@@ -250,7 +250,7 @@ class BandProposal:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Estimate | Evidence):
+    if isinstance(value, Estimate | Behind):
         return {name: _plain(part) for name, part in value._asdict().items()}
     if isinstance(value, dict):
         return {str(name): _plain(part) for name, part in value.items()}

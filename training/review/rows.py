@@ -74,12 +74,11 @@ class ReviewRows:
             )
         if not len(self.points.columns) or self.points.columns.has_duplicates:
             raise BadRequest("review rows: dimensions without a name of their own", "one column of points for each")
-        for name, values, most in (
-            *((f"points of {name}", number_column(self.points, name), 100.0) for name in self.points.columns),
-            ("score", self.score, 100.0),
-            ("model", self.model, 1.0),
-        ):
-            if bool(((values < 0) | (values > most) | np.isinf(values)).any()):  # type: ignore[operator]
+        ranges: list[tuple[str, Floats | None, float]] = [("score", self.score, 100.0), ("model", self.model, 1.0)]
+        ranges += [(f"points of {name}", number_column(self.points, name), 100.0) for name in self.points.columns]
+        for name, values, most in ranges:
+            assert values is not None
+            if bool(((values < 0) | (values > most)).any()):
                 raise BadRequest(f"review rows: {name} lies out of range", f"0 to {most:g}, NaN for unknown")
         if not bool(np.isin(self.churned[~np.isnan(self.churned)], (0.0, 1.0)).all()):
             raise BadRequest("review rows: churned is neither 0 nor 1", "0, 1, or NaN where it is not known")
@@ -87,8 +86,10 @@ class ReviewRows:
             raise BadRequest("review rows: later is no mask", "true or false for each row")
         if not isinstance(self.as_of.dtype, pd.DatetimeTZDtype) or bool(self.as_of.isna().any()):
             raise BadRequest("review rows: as_of without a zone or a date", "an instant in UTC for each row")
+        if self.first_later is None:
+            return
         among = ~self.later & ~np.isnan(self.churned) & (self.as_of >= self.first_later).to_numpy(dtype=bool)
-        if self.later.any() and among.any():
+        if among.any():
             raise BadRequest(
                 f"review rows: {int(among.sum())} labelled rows are dated among the later ones but are not later",
                 "every row from the first later date on is later",
@@ -104,10 +105,9 @@ class ReviewRows:
         return timedelta(days=self.horizon_days + self.grace_days)
 
     @cached_property
-    def first_later(self) -> pd.Timestamp:
-        """The first later date; NaT where no row is later."""
-        dates = self.as_of[self.later]
-        return dates.min() if len(dates) else pd.NaT
+    def first_later(self) -> pd.Timestamp | None:
+        """The first later date; None where no row is later."""
+        return pd.Timestamp(self.as_of[self.later].min()) if self.later.any() else None
 
     @cached_property
     def labelled(self) -> Bools:
@@ -120,7 +120,7 @@ class ReviewRows:
 
         All labelled rows where none is later.
         """
-        if not self.later.any():
+        if self.first_later is None:
             return self.labelled
         return np.asarray(self.labelled & (self.as_of + self.window <= self.first_later).to_numpy(dtype=bool))
 
@@ -168,16 +168,15 @@ def later_rows(
     -------
     A mask, shape (n,): every row from some date on. None where no date leaves churns on either side of its purge.
     """
-    dates, place = np.unique(as_of.to_numpy(), return_inverse=True)
-    gone = np.flatnonzero(churned == 1)
-    window = np.timedelta64(window_days, "D")
-    best, nearest = None, np.inf
-    for k, first in enumerate(dates):
-        after = len(np.unique(accounts[gone[place[gone] >= k]]))
-        before = len(np.unique(accounts[gone[dates[place[gone]] + window <= first]]))
-        if before and after and abs(after / (before + after) - share) <= nearest:
-            best, nearest = k, abs(after / (before + after) - share)
-    return np.zeros(len(as_of), dtype=bool) if best is None else np.asarray(place >= best)
+    seen = as_of[churned == 1].groupby(accounts[churned == 1]).agg(["min", "max"])
+    window = timedelta(days=window_days)
+    best: tuple[float, pd.Timestamp] | None = None
+    for first in sorted(as_of.unique(), reverse=True):
+        after, before = int((seen["max"] >= first).sum()), int((seen["min"] + window <= first).sum())
+        if before and after:
+            apart = abs(after / (before + after) - share)
+            best = (apart, first) if best is None or apart < best[0] else best
+    return np.zeros(len(as_of), dtype=bool) if best is None else (as_of >= best[1]).to_numpy(dtype=bool)
 
 
 def overlap_weights(accounts: npt.ArrayLike, as_of: pd.Series[pd.Timestamp], horizon_days: int) -> Floats:
@@ -197,12 +196,29 @@ def overlap_weights(accounts: npt.ArrayLike, as_of: pd.Series[pd.Timestamp], hor
     Shape (n,), in the rows' order. An account's last row counts as much as one at the usual step (the median), or
     fully where no account has two dates.
     """
-    keys = pd.DataFrame({"account": np.asarray(accounts, dtype=object), "at": as_of.to_numpy()})
-    times = keys.groupby(["account", "at"], sort=True).size().rename("rows").reset_index()
-    step = times["at"].shift(-1) - times["at"]
-    step = step.where(times["account"].shift(-1) == times["account"])
-    share = step / pd.Timedelta(days=horizon_days)
-    usual = share.median()
-    times["weight"] = share.fillna(1.0 if pd.isna(usual) else usual).clip(upper=1.0) / times["rows"]
-    found = keys.merge(times, on=["account", "at"], how="left", validate="many_to_one")
-    return found["weight"].to_numpy(dtype=np.float64)
+    code, time = pd.factorize(np.asarray(accounts, dtype=object))[0], as_of.astype("int64").to_numpy()
+    day = pd.Timedelta(days=1) // pd.Timedelta(1, unit=as_of.dt.unit)
+    order = np.lexsort((time, code))
+    code, time = code[order], time[order]
+    # Rows of one account and date are one run; each run's weight is shared by its rows.
+    begins = np.flatnonzero(np.diff(code, prepend=-1) | np.diff(time, prepend=-1))
+    size = np.diff(begins, append=len(code))
+    same = code[begins[1:]] == code[begins[:-1]]
+    share = np.full(len(begins), np.nan)
+    share[:-1][same] = np.diff(time[begins])[same] / (day * horizon_days)
+    share[np.isnan(share)] = np.nanmedian(share) if same.any() else 1.0
+    found = np.empty(len(code))
+    found[order] = np.repeat(np.minimum(share, 1.0) / size, size)
+    return found
+
+
+def thinned(rows: ReviewRows, mask: Bools, most: int) -> Bools:
+    """The rows of a mask (n,), or those of every second date of theirs, or third, and so on, if they are too many.
+
+    Rows of one account a few weeks apart are nearly the same: fewer dates tell as much, sooner. The newest is kept.
+    """
+    every = -(-int(mask.sum()) // most)
+    if every <= 1:
+        return mask
+    kept = sorted(rows.as_of[mask].unique(), reverse=True)[::every]
+    return np.asarray(mask & rows.as_of.isin(kept).to_numpy(dtype=bool))
