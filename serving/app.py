@@ -26,6 +26,7 @@ from serving.job_worker import JobWorker
 from serving.keeper import Keeper
 from serving.keys import list_keys
 from serving.metrics import Measured, Metrics
+from serving.pages.headers import Sheltered
 from serving.settings import ServiceSettings, current_settings
 from serving.store.database import Store
 from serving.webhooks.courier import Courier
@@ -77,6 +78,8 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.home, app.state.settings, app.state.store, app.state.keeper = home, limits, store, keeper
     app.state.workers = Workers(limits.workers, limits.waiting)
@@ -87,6 +90,7 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
     app.add_middleware(Idempotency, store=store, settings=limits)
     app.add_middleware(Door, store=store, settings=limits)
     app.add_middleware(Edge, settings=limits)
+    app.add_middleware(Sheltered)
     app.add_middleware(Measured, metrics=app.state.metrics)
     return app
 

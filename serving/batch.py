@@ -29,6 +29,7 @@ from models.outlook import SCORED, risk_points
 from models.rules.history import WEEKS
 from models.rules.judged import RISK, looked_back_on
 from models.targets import TARGETS, Target
+from serving.companion import ACCOUNTS, accounts_document, write_companion
 from serving.published import Snapshots
 from serving.scored import Scored, earlier_of
 from serving.store.batches import PublishedBatch, publish_batch
@@ -117,11 +118,14 @@ def score(
     frame, rows = assessment.frame, assessment.rows()
     progress(0.9, "writing")
     snapshots, data_through = Snapshots(home, catalogue), _complete_until(signals, as_of, feeds)
+    # Before the snapshot: whoever sees it finds what belongs to it.
+    horizon_days = horizon_of(champion)
+    write_companion(snapshots, as_of, ACCOUNTS, accounts_document(signals, as_of, horizon_days))
     published = snapshots.publish(
         frame,
         origin=signals.origin,
         data_through=data_through,
-        horizon_days=horizon_of(champion),
+        horizon_days=horizon_days,
         feeds=feeds,
         jumped=jumped,
         past=past,

@@ -1,8 +1,11 @@
 """The door: who calls, whether they may, and how often. It stands before every resource but those that tell nothing.
 
-A key comes as ``Authorization: Bearer`` or ``X-API-Key``. On 127.0.0.1 none is needed if the operator says so
-(RENEWCAST_OPEN_LOCALLY), and then for everything but what an admin's key is for. Where the store cannot be reached,
-keys that it has vouched for within the last minutes are believed, so that signals in a body can still be scored.
+A key comes as ``Authorization: Bearer`` or ``X-API-Key``, or is that of the session that a browser's cookie names; who
+wants a page and is not known is led to where one signs in. What a browser sends by itself, a cookie or merely that it
+runs on this machine, is not believed in a request that another site has made. On 127.0.0.1 no key is needed if the
+operator says so (RENEWCAST_OPEN_LOCALLY), and then for everything but what an admin's key is for. Where the store
+cannot be reached, keys that it has vouched for within the last minutes are believed, so that signals in a body can
+still be scored.
 """
 
 from __future__ import annotations
@@ -16,24 +19,31 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Asgi
 
 from features.errors import RenewcastError
+from serving.browsers import SAFE_METHODS, from_another_site, is_local_name, session_token, wants_page
 from serving.errors import Forbidden, StoreDown, TooMany, Unauthorized
 from serving.keys import Key, digest, find_key
 from serving.keys import Scope as Grant
+from serving.pages.signing_in import ask_to_sign_in
 from serving.problems import renewcast_problem
 from serving.rates import Rates
+from serving.sessions import find_session
 from serving.settings import ServiceSettings
 from serving.store.database import Store
 
 #: What needs no key: whether the service lives, and how it is to be called.
 OPEN = frozenset(
-    {"/", "/livez", "/readyz", "/ping", "/health", "/version", "/openapi.json", "/openapi-3.0.json", "/docs"}
+    {"/livez", "/readyz", "/ping", "/health", "/version", "/openapi.json", "/openapi-3.0.json", "/docs"}
+    | {"/sign-in", "/sign-out"}
 )
+#: The files that every page needs.
+OPEN_FOLDER = "/static/"
 #: So long (seconds) is a key believed that the store vouched for, while the store cannot be reached.
 BELIEVED_SECONDS = 600.0
 BELIEVED = 1000
@@ -41,11 +51,12 @@ BELIEVED = 1000
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: ``id`` and ``name`` of the key, and what it may do. ``key`` is None for who needs none."""
+    """Who calls: ``id`` and ``name`` of the key, and what it may do. ``in_session``: through a browser's session."""
 
     id: str
     name: str
     may: Callable[[Grant], bool]
+    in_session: bool = False
 
 
 def _may_locally(scope: Grant) -> bool:
@@ -65,7 +76,7 @@ class Door:
 
     async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
         """Let one request pass, or answer it with 401, 403, 429 or 503."""
-        if scope["type"] != "http" or scope["path"] in OPEN:
+        if scope["type"] != "http" or scope["path"] in OPEN or scope["path"].startswith(OPEN_FOLDER):
             await self._app(scope, receive, send)
             return
         try:
@@ -74,6 +85,9 @@ class Door:
             if not allowance.allowed:
                 raise TooMany(allowance.limit, allowance.wait)
         except RenewcastError as error:
+            if isinstance(error, Unauthorized) and scope["method"] == "GET" and wants_page(Headers(scope=scope)):
+                await ask_to_sign_in(scope)(scope, receive, send)
+                return
             await renewcast_problem(Request(scope), error)(scope, receive, send)
             return
         scope.setdefault("state", {})["caller"] = caller
@@ -86,19 +100,31 @@ class Door:
         await self._app(scope, receive, told)
 
     async def _caller(self, scope: Asgi) -> Caller:
-        shown = _shown(Headers(scope=scope))
-        if shown is None:
-            if self._settings.open_locally and _from_here(scope):
-                return LOCAL
+        headers = Headers(scope=scope)
+        shown = _shown(headers)
+        if shown is not None:
+            key = await run_in_threadpool(self._known.key, shown)
+            if key is None:
+                raise Unauthorized("the API key is not good", "a key that was made here and not revoked")
+            return Caller(key.id, key.name, key.may)
+        caller = await self._unasked(scope, headers)
+        if caller is None:
             raise Unauthorized(
                 "no API key was shown",
                 "Authorization: Bearer KEY, or X-API-Key: KEY",
                 "`renewcast keys create` makes one",
             )
-        key = await run_in_threadpool(self._known.key, shown)
-        if key is None:
-            raise Unauthorized("the API key is not good", "a key that was made here and not revoked")
-        return Caller(key.id, key.name, key.may)
+        if scope["method"] not in SAFE_METHODS and from_another_site(headers):
+            raise Forbidden("the request comes from another site", "one of this service's own pages, or a key")
+        return caller
+
+    async def _unasked(self, scope: Asgi, headers: Headers) -> Caller | None:
+        """Who it is by what a browser sends by itself."""
+        token = session_token(headers, scope["scheme"])
+        key = None if token is None else await run_in_threadpool(self._known.of_session, token)
+        if key is not None:
+            return Caller(key.id, key.name, key.may, in_session=True)
+        return LOCAL if self._settings.open_locally and _from_here(scope, headers) else None
 
 
 class _Known:
@@ -110,10 +136,16 @@ class _Known:
         self._believed: OrderedDict[str, tuple[Key, float]] = OrderedDict()
 
     def key(self, shown: str) -> Key | None:
+        return self._found(shown, find_key)
+
+    def of_session(self, token: str) -> Key | None:
+        return self._found(token, find_session)
+
+    def _found(self, shown: str, find: Callable[[Connection, str], Key | None]) -> Key | None:
         mark = digest(shown)
         try:
             with self._store.look() as connection:
-                key = find_key(connection, shown)
+                key = find(connection, shown)
         except StoreDown:
             with self._lock:
                 key, since = self._believed.get(mark, (None, 0.0))
@@ -136,9 +168,9 @@ def _shown(headers: Headers) -> str | None:
     return headers.get("x-api-key") or None
 
 
-def _from_here(scope: Asgi) -> bool:
+def _from_here(scope: Asgi, headers: Headers) -> bool:
     """Whether the caller sits on this machine. One that a proxy speaks for does not, whatever the proxy's address."""
-    if {"forwarded", "x-forwarded-for", "x-real-ip"} & set(Headers(scope=scope)):
+    if {"forwarded", "x-forwarded-for", "x-real-ip"} & set(headers) or not is_local_name(headers.get("host", "")):
         return False
     try:
         return scope.get("client") is not None and ipaddress.ip_address(scope["client"][0]).is_loopback

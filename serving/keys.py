@@ -75,7 +75,7 @@ def create_key(connection: Connection, name: str, scopes: Collection[str]) -> tu
 
 def list_keys(connection: Connection) -> list[Key]:
     """All keys, revoked ones too, oldest first."""
-    return [_key(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id))]
+    return [key_of(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id))]
 
 
 def revoke_key(connection: Connection, key_id: str) -> Key:
@@ -91,7 +91,7 @@ def revoke_key(connection: Connection, key_id: str) -> Key:
     row = connection.execute(select(api_keys).where(there)).one_or_none()
     if row is None:
         raise BadRequest("there is no key of that id", "an id from `renewcast keys list`")
-    return _key(row)
+    return key_of(row)
 
 
 def find_key(connection: Connection, secret: str) -> Key | None:
@@ -103,7 +103,7 @@ def find_key(connection: Connection, secret: str) -> Key | None:
     # The look-up's time tells of digests only; the comparison takes the same time wherever they differ.
     if row is None or row.revoked_at is not None or not hmac.compare_digest(row.digest, shown):
         return None
-    return _key(row)
+    return key_of(row)
 
 
 def digest(secret: str) -> str:
@@ -115,7 +115,8 @@ def _words(scopes: Collection[Scope]) -> str:
     return ",".join(scope for scope in SCOPES if scope in scopes)
 
 
-def _key(row: object) -> Key:
+def key_of(row: object) -> Key:
+    """A row of the keys' table as a key."""
     told = row._mapping  # type: ignore[attr-defined]
     scopes = frozenset(scope for scope in SCOPES if scope in told["scopes"].split(","))
     return Key(told["id"], told["name"], scopes, told["created_at"], told["revoked_at"])

@@ -30,7 +30,9 @@ from features.errors import (
 from models.home import Home
 from models.rules.reading import RulesError
 from serving.accept import media_type
+from serving.browsers import wants_page
 from serving.errors import Forbidden, OtherBody, StillRunning, StoreDown, TooMany, Unauthorized, Unknown
+from serving.pages.errors import problem_page
 from serving.settings import ServiceSettings
 
 #: More faults than this are counted and not listed.
@@ -216,6 +218,8 @@ def _response(
     if "retry_after" in body:
         # In the body too, since some callers see no headers.
         out["Retry-After"] = str(body["retry_after"])
+    if wants_page(headers):
+        return problem_page(body, out)
     content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     return Response(content, body["status"], out, media_type=media_type(headers.get("accept")))
 
@@ -266,7 +270,7 @@ async def _of_http(request: Request, error: Exception) -> Response:
     more = dict(error.headers or {})
     if error.status_code == 405:
         # Starlette names the methods of the first of several operations at an address only.
-        more["Allow"] = ", ".join(sorted(_methods(request)))
+        more["Allow"] = ", ".join(sorted(_methods(request))) or more.get("Allow", "")
     return http_problem(request.headers, error.status_code, more)
 
 

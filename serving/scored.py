@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from features.catalogue import Catalogue
 from features.errors import RenewcastError
@@ -18,6 +19,8 @@ from models.peers import Peers
 from serving.logs import tell
 from serving.portfolio import portfolio_of
 from serving.published import Published, Snapshots, Stamp
+
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,14 @@ class Scored:
     earlier: Assessment | None
     stamp: Stamp | None
     catalogue: Catalogue
+    _worked_out: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, name: str, make: Callable[[], Thing]) -> Thing:
+        """What ``make`` gives, made the first time that ``name`` is asked for and kept as long as this answers."""
+        if name not in self._worked_out:
+            self._worked_out[name] = make()
+        kept: Thing = self._worked_out[name]
+        return kept
 
     def answer(self, account_id: str) -> dict[str, Any]:
         """What is said of one account.

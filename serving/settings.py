@@ -27,6 +27,7 @@ class ServiceSettings(BaseSettings):
     retry_seconds : how soon something broken is tried again, and what Retry-After says.
     store : the address of the operational store; without one it is a SQLite file in the home.
     open_locally : whether callers on this machine need no key (for all but what an admin's key is for).
+    session_hours : how long somebody who signed in to the pages stays so.
     requests_a_minute : how many requests one key may make, in each process.
     webhooks_anywhere : whether webhooks may go to private addresses, and without TLS.
     idempotency_hours : how long the answer to an Idempotency-Key is kept.
@@ -43,6 +44,7 @@ class ServiceSettings(BaseSettings):
     retry_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     store: SecretStr | None = None
     open_locally: bool = False
+    session_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 12.0
     requests_a_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 6000
     webhooks_anywhere: bool = False
     idempotency_hours: Annotated[float, Field(gt=0, le=24 * 90)] = 24.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from models.answer import instant_words
 from models.targets import TARGETS
@@ -13,12 +13,6 @@ from serving.accept import JSON
 from serving.asked import TheKeeper, problems_of
 
 router = APIRouter()
-
-
-@router.get("/", include_in_schema=False)
-def root() -> Response:
-    """Where a person who opens the address in a browser wants to be."""
-    return RedirectResponse("/docs")
 
 
 @router.get("/openapi-3.0.json", include_in_schema=False)

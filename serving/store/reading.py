@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from features.errors import BadRequest
 from serving.errors import Unknown
-from serving.store.tables import alerts, predictions
+from serving.store.tables import alerts, predictions, records
 
 CURSOR = "s"
 
@@ -90,3 +90,12 @@ def _after(cursor: str | None) -> int:
 def _unpacked(document: bytes) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(zlib.decompress(document))
     return told
+
+
+def records_of(connection: Connection, account_id: str, limit: int) -> list[dict[str, Any]]:
+    """What was done about an account and what became of it, the latest first: ``what``, ``occurred_at`` (UTC) and what
+    was told with it."""
+    of = records.c
+    query = select(of.what, of.occurred_at, of.document).where(of.account_id == account_id)
+    rows = connection.execute(query.order_by(of.occurred_at.desc(), of.id).limit(limit)).all()
+    return [{**json.loads(row.document), "what": row.what, "occurred_at": row.occurred_at} for row in rows]

@@ -73,6 +73,15 @@ api_keys = Table(
     Column("revoked_at", Instant),
 )
 
+sessions = Table(
+    "sessions",
+    METADATA,
+    Column("digest", String(64), primary_key=True),
+    Column("key_id", String(40), ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+)
+
 predictions = Table(
     "predictions",
     METADATA,

@@ -1,0 +1,1 @@
+"""Pages for people, served by the same application: written on the server, without a front-end build."""

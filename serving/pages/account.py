@@ -1,0 +1,216 @@
+"""One account: how it stands, why, what has changed, and what to do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import pairwise
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from features.errors import BadRequest
+from models.answer import instant_words, number_told, row_of
+from models.columns import number_column
+from models.rules.warnings import RENEWAL
+from models.segments import ARR_FEATURE
+from models.words import value_words
+from serving import schemas
+from serving.asked import TheHome, TheKeeper, TheStore
+from serving.errors import StoreDown
+from serving.health import health_of
+from serving.pages.draw import lines, nice_top
+from serving.pages.render import page
+from serving.pages.seen import people_of
+from serving.rows import Id
+from serving.scored import Scored
+from serving.store.database import Store
+from serving.store.reading import records_of
+from serving.weeks import Weeks, read_weeks
+
+#: So many records of an account are shown.
+RECORDS = 50
+#: What is shown of what the source says of an account.
+PEOPLE = ("name", "csm", "industry", "region", "renewal_at")
+#: The drawing of the score over the weeks: width and height of its field.
+FIELD = (600, 150)
+
+router = APIRouter(include_in_schema=False)
+
+
+class AccountAsked(schemas.AtDate):
+    """Which account, where its id is not in the path, and which snapshot."""
+
+    id: Id | None = None
+
+
+@router.get("/accounts/{account_id:path}")
+def get_account_page(
+    request: Request,
+    keeper: TheKeeper,
+    home: TheHome,
+    store: TheStore,
+    account_id: Annotated[str, Path(max_length=1000)],
+    asked: Annotated[AccountAsked, Query()],
+) -> Response:
+    """One account."""
+    account = account_id or asked.id
+    if account is None:
+        raise BadRequest("no account is named", "/accounts/ID")
+    scored = keeper.standing().scored(asked.as_of)
+    row = row_of(scored.assessment, account)
+    weeks = scored.once("signal_weeks", lambda: read_weeks(home, scored))
+    told, health = scored.answer(account), health_of(scored, account)
+    people = dict.fromkeys(PEOPLE) | dict(people_of(home, scored).get(account, {}))
+    records = _records(store, account)
+    horizons = [point["probability"] or 0.0 for t in ("churn", "expansion") for point in told[t]["by_horizon"]]
+    intervals = [told[t]["interval"][1] for t in ("churn", "expansion") if told[t]["interval"]]
+    return page(
+        request,
+        "account.html",
+        title=people["name"] or account,
+        section="portfolio",
+        told=told,
+        health=health,
+        people=people,
+        arr=number_told(number_column(scored.assessment.frame, ARR_FEATURE)[row]),
+        renewal=number_told(number_column(scored.assessment.frame, RENEWAL)[row]),
+        top=nice_top(max((*horizons, *intervals), default=1.0)),
+        dimensions=_dimensions(told, health, weeks, row),
+        changes=_changes(scored, weeks, row),
+        drawn=_drawn(health),
+        timeline=_timeline(told, health, records or []),
+        no_store=records is None,
+        pull_top=max(
+            (abs(r["contribution_log_odds"]) for r in (*told["reasons"], *told["expansion"]["reasons"])), default=1.0
+        ),
+        query="" if asked.as_of is None else f"?as_of={instant_words(asked.as_of)}",
+    )
+
+
+def _records(store: Store, account: str) -> list[dict[str, Any]] | None:
+    """None where the store cannot be reached: the page shows the rest."""
+    try:
+        with store.look() as connection:
+            return records_of(connection, account, RECORDS)
+    except StoreDown:
+        return None
+
+
+def _dimensions(told: dict[str, Any], health: dict[str, Any], weeks: Weeks, row: int) -> list[dict[str, Any]]:
+    """The dimensions of the health score beside what the model makes of them; those that only it has come last."""
+    explained = told["churn"]["explained"]
+    pulls = dict(explained["by_dimension"]) if explained else {}
+    over_time = {each["feature"]: each["values"] for each in weeks.of(row)}
+    found = []
+    for part in health["breakdown"]:
+        signals = [
+            {
+                **signal,
+                "shown": _shown(signal["value"], signal["unit"], signal["words"]),
+                "spark": _spark(over_time.get(signal["feature"], [])),
+            }
+            for signal in part["signals"]
+        ]
+        found.append({**part, "signals": signals, "pull": pulls.pop(part["dimension"], None)})
+    others = [{"dimension": name, "points": None, "signals": [], "pull": pull} for name, pull in pulls.items()]
+    top = max((abs(each["pull"]) for each in (*found, *others) if each["pull"] is not None), default=0.0) or 1.0
+    return [{**each, "share": None if each["pull"] is None else each["pull"] / top} for each in (*found, *others)]
+
+
+def _spark(values: list[float | None]) -> list[str]:
+    known = [value for value in values if value is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    span = (high - low) or 1.0
+    # A signal that never moved is a line through the middle.
+    level = 0.5 if high == low else 0.0
+    return lines([None if v is None else (v - low) / span + level for v in values], 84, 24, 1.0)
+
+
+def _changes(scored: Scored, weeks: Weeks, row: int) -> list[dict[str, Any]]:
+    found = []
+    for change in weeks.changes(row, scored.assessment.health):
+        feature = scored.catalogue.get(change["feature"])
+        words, unit = (change["feature"], "") if feature is None else (feature.words, feature.unit)
+        shown = {when: _shown(change[when], unit, words) for when in ("before", "now")}
+        found.append({**change, "words": words, **shown})
+    return found
+
+
+def _shown(value: float | None, unit: str | None, words: str | None) -> str:
+    return "not known" if value is None else value_words(value, unit or "", words or "")
+
+
+def _drawn(health: dict[str, Any]) -> dict[str, Any]:
+    """The score over the weeks: its lines and points, the bands behind them, and the weeks' places."""
+    width, height = FIELD
+    history, bands = health["history"], health["bands"]
+    scores = [each["score"] for each in history]
+    step = width / max(1, len(scores) - 1)
+    limits = (
+        ("red", bands["red"], bands["yellow"]),
+        ("yellow", bands["yellow"], bands["green"]),
+        ("green", bands["green"], 100),
+    )
+    return {
+        "lines": lines(scores, width, height),
+        "points": [
+            {"x": round(i * step, 1), "y": round(height - height * each["score"] / 100, 1), **each}
+            for i, each in enumerate(history)
+        ],
+        "bands": [
+            {"band": band, "y": height - height * end / 100, "height": height * (end - begin) / 100, "begins": begin}
+            for band, begin, end in limits
+        ],
+        "width": width,
+        "height": height,
+        "every": max(1, len(scores) // 6),
+    }
+
+
+def _timeline(told: dict[str, Any], health: dict[str, Any], records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What happened, the latest first: alerts, early warnings, changes of band, and what people have recorded."""
+    found: list[dict[str, Any]] = [
+        {
+            "at": alert["since"],
+            "kind": "alert",
+            "tone": "bad",
+            "says": alert["says"],
+            "more": f"to {alert['to']}",
+            "by": alert["by"],
+        }
+        for alert in told["alerts"]
+    ]
+    found += [
+        {
+            "at": sign["since"],
+            "kind": "early warning",
+            "tone": "fair",
+            "says": sign["says"],
+            "more": sign["severity"],
+            "by": None,
+        }
+        for sign in told["early_warnings"]
+        if sign["since"] is not None
+    ]
+    history = health["history"]
+    for before, now in pairwise(history):
+        if before["band"] != now["band"]:
+            says = f"health went from {before['band']} to {now['band']}, {before['score']:.0f} to {now['score']:.0f}"
+            found.append(
+                {"at": now["as_of"], "kind": "band", "tone": now["band"], "says": says, "more": None, "by": None}
+            )
+    for record in records:
+        at: datetime = record["occurred_at"]
+        words = record.get("play") or record.get("result") or record["what"]
+        found.append(
+            {
+                "at": instant_words(at),
+                "kind": record["what"],
+                "tone": "none",
+                "says": words.replace("_", " "),
+                "more": "held out on purpose" if record.get("held_out") else record.get("note"),
+                "by": None,
+            }
+        )
+    return sorted(found, key=lambda each: str(each["at"])[:10], reverse=True)

@@ -1,0 +1,129 @@
+"""The first page: the portfolio at a glance, and its accounts as a list."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from serving.asked import TheHome, TheKeeper
+from serving.pages import charts
+from serving.pages.draw import lines, nice_top
+from serving.pages.links import with_query
+from serving.pages.render import page
+from serving.pages.seen import roster_of, weeks_of
+from serving.roster import LARGEST_FIRST, SIZES, Found, Order, Roster, RosterAsked
+from serving.scored import Scored
+
+#: The columns that can be put in order, and their headings.
+HEADINGS: dict[Order, str] = {
+    "account": "Account",
+    "segment": "Segment",
+    "csm": "CSM",
+    "arr": "ARR",
+    "health": "Health",
+    "change": "Week",
+    "risk": "Churn risk",
+    "loss": "Expected loss",
+    "renewal": "Renewal",
+}
+ONLY = {
+    "alerted": "with an alert this week",
+    "play": "with a play to run",
+    "differs": "where model and health disagree",
+    "ready": "ready for expansion",
+}
+SPARK = (84, 24)
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+def get_portfolio_page(
+    request: Request, keeper: TheKeeper, home: TheHome, asked: Annotated[RosterAsked, Query()]
+) -> Response:
+    """The portfolio."""
+    scored = keeper.standing().scored(asked.as_of)
+    roster = roster_of(home, scored)
+    found = roster.find(asked)
+    weeks = scored.once("weeks", lambda: weeks_of(scored))
+    return page(
+        request,
+        "portfolio.html",
+        title="Portfolio",
+        section="portfolio",
+        told=scored.portfolio,
+        weeks=weeks,
+        trend=scored.once("trend", lambda: charts.weekly(weeks)) if len(weeks) > 1 else None,
+        asked=asked,
+        found=found,
+        rows=_rows(scored, roster, found),
+        risk_top=nice_top(float(roster.frame["high"].quantile(0.98) or 0.0)),
+        roster=roster,
+        headings=_headings(asked, roster),
+        link=_Links(asked),
+        sizes=SIZES,
+        only=ONLY,
+    )
+
+
+class _Links:
+    """Addresses of the same list, asked for otherwise."""
+
+    def __init__(self, asked: RosterAsked) -> None:
+        self._asked = {
+            name: value
+            for name, value in asked.model_dump(mode="json", exclude_defaults=True).items()
+            if name != "as_of"
+        }
+        if asked.as_of is not None:
+            self._asked["as_of"] = asked.as_of.isoformat().replace("+00:00", "Z")
+
+    def __call__(self, **otherwise: object) -> str:
+        """With these parameters instead; the first page of it unless a page is named."""
+        return with_query("/", {**self._asked, "page": None, **otherwise}) + "#accounts"
+
+    @property
+    def hidden(self) -> dict[str, object]:
+        """What a form of filters keeps of it."""
+        return {name: value for name, value in self._asked.items() if name in ("as_of", "sort", "way", "size")}
+
+
+def _headings(asked: RosterAsked, roster: Roster) -> list[dict[str, Any]]:
+    link = _Links(asked)
+    found = []
+    for name, words in HEADINGS.items():
+        if name == "csm" and not roster.csms:
+            continue
+        sorted_by = name == asked.order
+        fresh = name in LARGEST_FIRST
+        down = not asked.downwards if sorted_by else fresh
+        found.append(
+            {
+                "name": name,
+                "words": words,
+                "href": link(sort=name, way="down" if down else "up"),
+                "sorted": None if not sorted_by else "descending" if asked.downwards else "ascending",
+            }
+        )
+    return found
+
+
+def _rows(scored: Scored, roster: Roster, found: Found) -> list[dict[Any, Any]]:
+    judged = scored.assessment.judged
+    shown = roster.frame.iloc[found.rows].astype(object)
+    shown = shown.where(shown.notna(), None)
+    rows = []
+    for place, row in zip(found.rows, shown.to_dict("records"), strict=True):
+        play = judged.plays[place]
+        rows.append(
+            {
+                **row,
+                "spark": lines(judged.score[place].tolist(), *SPARK),
+                "act": None if play is None else play.act,
+                "who": None if play is None else play.who,
+                "due": None if play is None else play.due,
+            }
+        )
+    return rows

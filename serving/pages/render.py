@@ -1,0 +1,61 @@
+"""How a page is written: templates of Jinja2, in which every value is escaped."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from serving.pages import words
+from serving.pages.links import account_href, json_href, with_query
+from serving.pages.sections import SECTIONS
+from serving.pages.static import static
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """The templates of `serving/pages/templates`. Everything is escaped, a name that is not given is an error."""
+    made = Environment(
+        loader=PackageLoader("serving.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.globals |= {call.__name__: call for call in (static, account_href, json_href, with_query)}
+    made.globals["sections"] = SECTIONS
+    numbers = (words.money, words.short_money, words.percent, words.number, words.signed)
+    texts = (words.day, words.short_day, words.minute, words.plain, words.prose, words.breakable)
+    made.filters |= {show.__name__: show for show in (*numbers, *texts)}
+    return made
+
+
+def page(
+    request: Request,
+    template: str,
+    *,
+    title: str,
+    section: str = "",
+    status: int = 200,
+    **shown: Any,
+) -> HTMLResponse:
+    """A page.
+
+    Parameters
+    ----------
+    template : a file of `serving/pages/templates` that extends base.html.
+    title : what the window and the first heading say.
+    section : the entry of the navigation that it belongs to, by its name in `serving.pages.sections`.
+    shown : what the template shows.
+    """
+    caller = getattr(request.state, "caller", None)
+    return HTMLResponse(render(template, title=title, section=section, caller=caller, **shown), status)
+
+
+def render(template: str, **shown: Any) -> str:
+    """The text of a page; base.html wants title, section and caller (`serving.door.Caller`, or None)."""
+    return environment().get_template(template).render(**shown)

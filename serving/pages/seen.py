@@ -1,0 +1,53 @@
+"""What several pages show of a snapshot: its roster, the people that the source names, and its weeks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from features.errors import RenewcastError
+from models.answer import instant_words, number_told
+from models.home import Home
+from serving.companion import ACCOUNTS, read_companion
+from serving.logs import tell, where_it_failed
+from serving.published import Snapshots
+from serving.roster import Roster
+from serving.scored import Scored
+
+
+def companion(home: Home, scored: Scored, name: str) -> dict[str, Any] | None:
+    """A document beside the snapshot; None where there is none that can be read, so that the page shows the rest."""
+    try:
+        return read_companion(Snapshots(home, scored.catalogue), scored.as_of, name)
+    except RenewcastError as error:
+        tell("companion_refused", name=name, **where_it_failed(error))
+        return None
+
+
+def people_of(home: Home, scored: Scored) -> Mapping[str, Mapping[str, Any]]:
+    """What the source says of each account by its id (`features.ledger.facts`): name, csm and more."""
+    document = companion(home, scored, ACCOUNTS)
+    return {} if document is None else document["accounts"]
+
+
+def roster_of(home: Home, scored: Scored) -> Roster:
+    """The roster of a snapshot, made once for each version of its people."""
+    people = people_of(home, scored)
+    made, roster = scored.once("roster", lambda: (people, Roster(scored.assessment, people)))
+    return roster if made is people or not people else Roster(scored.assessment, people)
+
+
+def weeks_of(scored: Scored) -> list[dict[str, Any]]:
+    """Health week by week, of the accounts that are active at the snapshot's date: ``date`` (ISO), ``mean`` (points,
+    None without any score), and how many were green, yellow and red."""
+    judged = scored.assessment.judged
+    found = []
+    for place, date in enumerate(judged.dates):
+        scores, bands = judged.score[:, place], judged.band[:, place]
+        known = scores[~np.isnan(scores)]
+        mean = float(known.mean()) if len(known) else float("nan")
+        counts = {band: int((bands == band).sum()) for band in ("green", "yellow", "red")}
+        found.append({"date": instant_words(date.to_pydatetime()), "mean": number_told(mean), **counts})
+    return found

@@ -1,0 +1,127 @@
+"""How a browser gets in: a key is shown once, and the browser then holds a session in a cookie.
+
+The cookie is HttpOnly (no script reads it), SameSite=Strict (no other site's request carries it) and, over TLS, Secure
+under a ``__Host-`` name (RFC 6265bis). A form is taken from our own pages only.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Scope
+
+from serving.asked import TheSettings, TheStore
+from serving.browsers import cookie_name, from_another_site, session_token
+from serving.errors import Forbidden
+from serving.pages.links import own_path, with_query
+from serving.pages.render import page
+from serving.sessions import end_session, open_session
+from serving.settings import ServiceSettings
+from serving.store.database import Store
+
+PATH = "/sign-in"
+#: A larger form (bytes) is no sign-in.
+FORM_LIMIT = 8192
+
+router = APIRouter(include_in_schema=False)
+
+
+def ask_to_sign_in(scope: Scope) -> Response:
+    """What a browser that nobody knows is answered where it wanted a page.
+
+    A link on another site comes without the cookie, since that is kept from other sites. Then the page asks for itself
+    once more, which is a request of our own and carries it.
+    """
+    request, here = Request(scope), _here(scope)
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        return page(request, "onward.html", title="One moment", here=here)
+    return RedirectResponse(with_query(PATH, {"next": None if here == "/" else here}), 303)
+
+
+@router.get(PATH)
+def get_sign_in(
+    request: Request, settings: TheSettings, next: Annotated[str | None, Query(max_length=4000)] = None
+) -> Response:
+    """The form."""
+    return _form(request, settings, own_path(next))
+
+
+@router.post(PATH)
+async def post_sign_in(request: Request, store: TheStore, settings: TheSettings) -> Response:
+    """A session for a good key; the form again for one that is not."""
+    _check_site(request)
+    form = await _form_of(request)
+    onward = own_path(form.get("next"))
+    lasts = timedelta(hours=settings.session_hours)
+    token = await run_in_threadpool(_open, store, form.get("key", "").strip(), lasts)
+    if token is None:
+        return _form(request, settings, onward, wrong=True)
+    answer = RedirectResponse(onward, 303)
+    scheme = request.url.scheme
+    seconds = int(lasts.total_seconds())
+    answer.set_cookie(
+        cookie_name(scheme), token, seconds, path="/", secure=scheme == "https", httponly=True, samesite="strict"
+    )
+    return answer
+
+
+@router.post("/sign-out")
+def post_sign_out(request: Request, store: TheStore) -> Response:
+    """Forget the session, here and in the browser."""
+    _check_site(request)
+    scheme = request.url.scheme
+    token = session_token(request.headers, scheme)
+    if token is not None:
+        with store.begin() as connection:
+            end_session(connection, token)
+    answer = RedirectResponse(PATH, 303)
+    answer.delete_cookie(cookie_name(scheme), path="/", secure=scheme == "https", httponly=True, samesite="strict")
+    return answer
+
+
+def _form(request: Request, settings: ServiceSettings, onward: str, wrong: bool = False) -> Response:
+    answer = page(
+        request,
+        "sign_in.html",
+        title="Sign in",
+        status=401 if wrong else 200,
+        next=onward,
+        hours=settings.session_hours,
+        wrong=wrong,
+    )
+    if wrong:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _check_site(request: Request) -> None:
+    if from_another_site(request.headers):
+        raise Forbidden("the form comes from another site", "one of this service's own pages")
+
+
+def _open(store: Store, secret: str, lasts: timedelta) -> str | None:
+    with store.begin() as connection:
+        return open_session(connection, secret, lasts)
+
+
+async def _form_of(request: Request) -> dict[str, str]:
+    """The fields of an HTML form, as browsers send it (application/x-www-form-urlencoded)."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > FORM_LIMIT:
+            raise HTTPException(413)
+    fields = parse_qs(body.decode("utf-8", errors="replace"), keep_blank_values=True, max_num_fields=20)
+    return {name: values[0] for name, values in fields.items()}
+
+
+def _here(scope: Scope) -> str:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    path, query = raw.partition(b"?")[0].decode("latin-1"), scope.get("query_string", b"").decode("latin-1")
+    return own_path(f"{path}?{query}" if query else path)
