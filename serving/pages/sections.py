@@ -15,5 +15,6 @@ class Section(NamedTuple):
 
 SECTIONS: tuple[Section, ...] = (
     Section("portfolio", "/", "Portfolio"),
+    Section("reviews", "/reviews", "Reviews"),
     Section("docs", "/docs", "API"),
 )

@@ -81,7 +81,7 @@ def proposals(seen: Gathered, capacity: int, seed: int = 0) -> Proposals:
         rows = replace(
             rows, score=scores.score.to_numpy(dtype=np.float64), band=scores.band.to_numpy(dtype=object)
         )
-    limits_proposed = propose_bands(rows, bands, capacity)
+    limits_proposed = propose_bands(rows, limits, capacity=capacity)
     changed = weights.decision == "change" or limits_proposed.decision == "change"
     return Proposals(
         weights,
