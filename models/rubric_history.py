@@ -40,7 +40,7 @@ class Hashes(BaseModel):
 
     data: str
     rubric: str
-    model: str | None
+    model: str | None = None
 
 
 class Written(BaseModel):
