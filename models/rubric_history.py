@@ -40,7 +40,7 @@ class Hashes(BaseModel):
 
     data: str
     rubric: str
-    model: str | None
+    model: str | None = None
 
 
 class Written(BaseModel):
@@ -83,6 +83,19 @@ class Decision(BaseModel):
         """The first instant of its effective date, UTC."""
         assert self.effective is not None
         return datetime(self.effective.year, self.effective.month, self.effective.day, tzinfo=UTC)
+
+
+    def words(self) -> str:
+        """The decision as a person reads it."""
+        if self.what == "rejected":
+            return f"{self.review} was rejected by {self.author} and {self.reviewer}; nothing changes"
+        if self.what == "rolled_back":
+            told = f"version {self.replaces.version}" if self.replaces else "the version"
+            back = f", and version {self.version.version} is in force again" if self.version else ""
+            return f"{told} of {self.rubric} is taken back{back}"
+        if self.version is None:
+            return f"{self.review} is approved: {self.rubric} stays as it is"
+        return f"{self.review} is approved: version {self.version.version} of {self.rubric} is in force from {self.effective} on"
 
 
 class HistoryFile(BaseModel):

@@ -13,6 +13,7 @@ from features.errors import RenewcastError
 from models.home import Home
 from serving import problems, routes
 from serving.background import Background
+from serving.calibration import tell_untold
 from serving.door import Door
 from serving.edge import Edge
 from serving.idempotency import Idempotency
@@ -54,6 +55,7 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(keeper.standing)
+        await run_in_threadpool(tell_untold, home, store)
         courier = Background("courier", Courier(store, limits.webhooks_anywhere).deliver, COURIER_SECONDS)
         app.state.jobs = Background("jobs", JobWorker(home, keeper, store).work, JOBS_SECONDS)
         courier.start()

@@ -1,7 +1,8 @@
 """What answers now: the champion and the latest scored snapshot, exchanged without a restart when they change.
 
-A request looks at two file stamps. The one that finds a change loads what is new while the others go on with what there
-was; what is broken is refused, and what there was goes on.
+A request looks at three file stamps: of the pointer to the champion, of what reviews have decided of rubrics, of the
+snapshots. The one that finds a change loads what is new while the others go on with what there was; what is broken is
+refused, and what there was goes on.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from serving.settings import ServiceSettings
 #: A file system tells times in steps: a stamp younger than this (seconds) may hide a second change in the same step.
 UNSETTLED = 2.0
 
+ChampionStamp = tuple[Stamp | None, Stamp | None]
+"""Of the pointer to the bundles, and of the history of what reviews have decided of rubrics."""
+
 Thing = TypeVar("Thing")
 
 
@@ -44,7 +48,7 @@ class Standing:
     shelf: Shelf | None = None
     latest: Scored | None = None
     troubles: tuple[str, ...] = ()
-    champion_stamp: Stamp | None = None
+    champion_stamp: ChampionStamp | None = None
 
     def scored(self, as_of: datetime | None) -> Scored:
         """The latest snapshot, or that at ``as_of``, assessed.
@@ -109,7 +113,7 @@ class Keeper:
         self._snapshots = Snapshots(home)
         self._renewing = threading.Lock()
         self._standing: Standing | None = None
-        self._seen: tuple[Stamp | None, Stamp | None] | None = None
+        self._seen: tuple[ChampionStamp, Stamp | None] | None = None
         self._look_again_at = 0.0
         self.refusals: Counter[str] = Counter(champion=0, snapshot=0)
         """How often each was refused, every look counted."""
@@ -133,8 +137,9 @@ class Keeper:
         assert self._standing is not None
         return self._standing
 
-    def _stamps(self) -> tuple[Stamp | None, Stamp | None]:
-        return stamp_of(self._home.champion_file), stamp_of(self._home.snapshots)
+    def _stamps(self) -> tuple[ChampionStamp, Stamp | None]:
+        champion = stamp_of(self._home.champion_file), stamp_of(self._home.rubric_history)
+        return champion, stamp_of(self._home.snapshots)
 
     def _changed(self) -> bool:
         return time.monotonic() >= self._look_again_at or self._stamps() != self._seen
@@ -142,7 +147,7 @@ class Keeper:
     def _renew(self, old: Standing) -> None:
         seen = self._stamps()
         new = self._next(old, seen[0])
-        newest = max((stamp[1] for stamp in seen if stamp is not None), default=0)
+        newest = max((stamp[1] for stamp in (*seen[0], seen[1]) if stamp is not None), default=0)
         wait = self._settings.retry_seconds if new.troubles else float("inf")
         if time.time() - newest / 1e9 < UNSETTLED:
             wait = min(wait, UNSETTLED)
@@ -152,7 +157,7 @@ class Keeper:
             threading.Thread(target=_prepare, args=(new.champion,), name="explanations", daemon=True).start()
         _tell_changes(old, new)
 
-    def _next(self, old: Standing, champion_stamp: Stamp | None) -> Standing:
+    def _next(self, old: Standing, champion_stamp: ChampionStamp) -> Standing:
         troubles: list[str] = []
         champion, stamp = old.champion, old.champion_stamp
         if champion is None or champion_stamp != stamp:

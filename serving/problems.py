@@ -28,7 +28,9 @@ from features.errors import (
     UnknownSnapshot,
 )
 from models.home import Home
+from models.reviews import UnknownReview
 from models.rules.reading import RulesError
+from models.signoff import AlreadyDecided, ChangedSince
 from serving.accept import media_type
 from serving.browsers import wants_page
 from serving.errors import Forbidden, OtherBody, StillRunning, StoreDown, TooMany, Unauthorized, Unknown
@@ -89,6 +91,9 @@ class Kind:
 KINDS: Mapping[type[RenewcastError], Kind] = {
     UnknownAccount: Kind(404, "unknown_account", "The snapshot does not hold this account"),
     UnknownSnapshot: Kind(404, "unknown_snapshot", "No snapshot was scored at this date"),
+    UnknownReview: Kind(404, "unknown_review", "There is no such review"),
+    AlreadyDecided: Kind(409, "already_decided", "The review was decided before"),
+    ChangedSince: Kind(409, "changed_since_review", "What was reviewed has changed since"),
     BadRequest: Kind(422, "invalid_request", "The request cannot be used"),
     SignalsError: Kind(422, "invalid_signals", "The signals break the data contract"),
     InsufficientData: Kind(422, "insufficient_data", "There is too little data"),
@@ -123,6 +128,7 @@ STATUSES: Mapping[int, tuple[str, str]] = {
 NAMES = frozenset(
     {
         *("account_id", "as_of", "signals", "history_from", "view", "prefix", "items", "target", "params"),
+        *("author", "reviewer", "owner", "effective", "reject", "why", "review_id"),
         *("dataframe_split", "dataframe_records", "instances", "inputs", "columns", "data"),
         *TABLES,
         *(name for table in TABLES.values() for name in table.names),
@@ -160,7 +166,8 @@ def problem_of(error: RenewcastError, home: Home, settings: ServiceSettings) -> 
     # Where the home lies on this machine is not the caller's business.
     detail = ". ".join(told).replace(str(home.root), "RENEWCAST_HOME")
     faults = error.faults if isinstance(error, InvalidBody) else ()
-    wait = math.ceil(settings.retry_seconds) if kind.status in (409, 503) else None
+    later = kind.status == 503 or isinstance(error, StillRunning)
+    wait = math.ceil(settings.retry_seconds) if later else None
     if isinstance(error, TooMany):
         wait = error.wait
     return _body(kind, detail, faults, retry_after=wait)

@@ -22,6 +22,7 @@ from models.champion import load_champion
 from models.home import Home
 from models.meaning import HealthFacts
 from models.rubric import Rubric, load_rubric
+from models.rubric_history import load_rubric_history
 from models.targets import TARGETS, Target
 from training import tracking
 from training.candidate import Candidate, fit_candidate
@@ -139,7 +140,7 @@ def train(
     """
     home.ensure()
     catalogue = current_catalogue()
-    rubric = load_rubric(config.rubric, catalogue)
+    named, versions = load_rubric(config.rubric, catalogue), load_rubric_history(home, catalogue)
     tell_reading = _part(progress, 0.0, 0.35)
     prepared = prepare(address, data_through, config, tell_reading, catalogue, engine)
     try:
@@ -147,7 +148,11 @@ def train(
         if lacking := [f"{t}: {line}" for t, fact in facts.items() for line in fact.missing if _hopeless(facts)]:
             raise InsufficientData(lacking, "load more accounts or a longer history; `renewcast check` shows the facts")
         leaks = leakcheck_prepared(prepared, config, _part(progress, 0.36, 0.09))
-        scored = {name: one.score(prepared.frame) for name, one in rubrics_beside(rubric).items()}
+        # What is shipped, and what scores have meant, is of the versions that reviews have put in force by now.
+        now = prepared.signals.data_through
+        rubric = versions.at(named, now)
+        beside = {name: versions.at(one, now) for name, one in rubrics_beside(named).items()}
+        scored = {name: one.score(prepared.frame) for name, one in beside.items()}
         health: dict[str, Floats] = {
             HEALTH_SCORE if name == rubric.name else name: np.asarray(scores.score, dtype=np.float64)
             for name, scores in scored.items()

@@ -17,6 +17,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("portfolio", "/", "Portfolio"),
     Section("worklist", "/worklist", "Worklist"),
     Section("renewals", "/renewals", "Renewals"),
+    Section("reviews", "/reviews", "Reviews"),
     Section("model", "/model", "Model"),
     Section("docs", "/docs", "API"),
 )

@@ -35,7 +35,9 @@ class Occurrence:
     data: dict[str, Any]
 
 
-def tell(connection: Connection, occurrences: Iterable[Occurrence], at: datetime) -> int:
+def tell(
+    connection: Connection, occurrences: Iterable[Occurrence], at: datetime, known_by: datetime | None = None
+) -> int:
     """Put a delivery for every endpoint that wants to know into the outbox; how many. An occurrence that an endpoint
     was told of before is not told again.
 
@@ -43,10 +45,12 @@ def tell(connection: Connection, occurrences: Iterable[Occurrence], at: datetime
     ----------
     occurrences : what happened.
     at : when, UTC.
+    known_by : only endpoints that were there by then are told; all if not given.
     """
-    endpoints = connection.execute(
-        select(webhook_endpoints.c.id, webhook_endpoints.c.events).where(webhook_endpoints.c.disabled_at.is_(None))
-    ).all()
+    asked = select(webhook_endpoints.c.id, webhook_endpoints.c.events).where(webhook_endpoints.c.disabled_at.is_(None))
+    if known_by is not None:
+        asked = asked.where(webhook_endpoints.c.created_at <= known_by)
+    endpoints = connection.execute(asked).all()
     wanted = [(endpoint.id, set(endpoint.events.split(","))) for endpoint in endpoints]
     if not wanted:
         return 0

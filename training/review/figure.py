@@ -42,7 +42,8 @@ class Figure(Fact):
         if not np.isfinite(value):
             return cls(value=None, events=events)
         low, high = interval(resampled)
-        told = np.isfinite(low) and np.isfinite(high)
+        # Where every resample gives the same (6 saved of 6), chance has not been looked at.
+        told = np.isfinite(low) and np.isfinite(high) and high > low
         return cls(value=float(value), low=float(low) if told else None, high=float(high) if told else None, events=events)
 
 

@@ -49,7 +49,7 @@ def migration(seen: Gathered) -> Migration:
     start, last = pd.Timestamp(seen.window.quarter.start), seen.dates[-1]
     first = min(seen.dates, key=lambda date: abs(date - start))
     then, now = _at(seen, first), _at(seen, last)
-    both = then.join(now, how="outer", lsuffix="_then", rsuffix="_now")
+    both = then.add_suffix("_then").join(now.add_suffix("_now"), how="outer")
     before, after = both["band_then"].fillna(NOT_THERE), both["band_now"].fillna(NOT_THERE)
     arr = both["arr_now"].fillna(both["arr_then"])
     groups = pd.DataFrame({"before": before, "after": after, "arr": arr}).groupby(["before", "after"])["arr"]

@@ -55,7 +55,7 @@ def review_rows(seen: Gathered) -> ReviewRows:
         churned=seen.churn,
         accounts=seen.accounts,
         as_of=seen.as_of.reset_index(drop=True),
-        later=later_rows(seen.as_of.dt.tz_localize(None), seen.churn, seen.accounts, days),
+        later=later_rows(seen.as_of.reset_index(drop=True), seen.churn, seen.accounts, days),
         horizon_days=seen.window.horizon_days,
         grace_days=seen.window.grace_days,
         segment=seen.segment,
@@ -73,7 +73,7 @@ def proposals(seen: Gathered, capacity: int, seed: int = 0) -> Proposals:
     rubric, rows = seen.champion.rubric, review_rows(seen)
     limits = rubric.rules.bands
     bands = {"green": limits.green, "yellow": limits.yellow, "red": limits.red}
-    weights = propose_weights(rows, weights_in_force(seen), CAP, seed, RESAMPLES)
+    weights = propose_weights(rows, weights_in_force(seen), cap=CAP, seed=seed, resamples=RESAMPLES)
     # Limits are proposed for the scores as they will be read: if the weights change, on those of the new ones.
     if weights.decision == "change":
         other = with_changes(rubric, weights.new, bands)
@@ -81,7 +81,7 @@ def proposals(seen: Gathered, capacity: int, seed: int = 0) -> Proposals:
         rows = replace(
             rows, score=scores.score.to_numpy(dtype=np.float64), band=scores.band.to_numpy(dtype=object)
         )
-    limits_proposed = propose_bands(rows, bands, capacity)
+    limits_proposed = propose_bands(rows, limits, capacity=capacity)
     changed = weights.decision == "change" or limits_proposed.decision == "change"
     return Proposals(
         weights,

@@ -1,13 +1,55 @@
-"""Small worlds that several tests look at."""
+"""A tiny portfolio whose review can be added up by hand, and small worlds that several tests look at."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
 import pytest
 
+from features.clock import parse_instant
+from training.review.quarter import Quarter, Window
 from training.review.worlds import World, world
 
 IN_FORCE = {"usage": 30.0, "engagement": 25.0, "support": 15.0, "outcomes": 20.0, "relationship": 10.0}
 OTHER = {"usage": 10.0, "engagement": 15.0, "support": 40.0, "outcomes": 10.0, "relationship": 25.0}
+
+Rows = list[tuple[str, str, str, float, float, float]]
+
+
+@pytest.fixture(scope="session")
+def gathered() -> Callable[..., Any]:
+    """Rows of (account, date, band, score, ARR, churned) as a review sees them, judged where the outcome is known."""
+
+    def make(rows: Rows, **more: Any) -> Any:
+        account, date, band, score, arr, churn = (list(column) for column in zip(*rows, strict=True))
+        as_of = pd.Series(pd.to_datetime(date, utc=True)).dt.as_unit("us")
+        churned = np.array(churn, dtype=float)
+        labelled = np.isfinite(churned)
+        told = {
+            "window": Window(Quarter(2026, 3), 90, 30, parse_instant("2026-10-01")),
+            "accounts": np.array(account, dtype=object),
+            "as_of": as_of,
+            "band": np.array(band, dtype=object),
+            "score": np.array(score, dtype=float),
+            "arr": np.array(arr, dtype=float),
+            "churn": churned,
+            "expansion": 1 - churned,
+            "judged": labelled,
+            "labelled": labelled,
+            "newest": (as_of == as_of.max()).to_numpy(),
+            "dates": sorted(pd.Timestamp(d) for d in as_of.unique()),
+            "contractual": True,
+            "churned_at": pd.DataFrame({"account_id": [], "churned_at": pd.to_datetime([], utc=True), "involuntary": []}),
+        }
+        seen = SimpleNamespace(**(told | more))
+        seen.at = lambda day: (seen.as_of == day).to_numpy()
+        return seen
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,37 @@
+"""Reviews and sign-offs as the command line lists them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from models.reviews import Kept
+from models.rubric_history import HistoryFile
+from serving.calibration import data_of
+
+
+def print_reviews(found: Sequence[Kept], history: HistoryFile, console: Console, as_json: bool) -> None:
+    """The reviews, the newest first, and every decision."""
+    if as_json:
+        told = [{"id": k.told.id, "state": k.state, "headline": k.told.decision.headline, "folder": str(k.folder)} for k in found]
+        json.dump({"reviews": told, "decisions": [data_of(each) for each in history.decisions]}, sys.stdout, indent=1)
+        sys.stdout.write("\n")
+        return
+    if not found and not history.decisions:
+        console.print("no review was held yet: renewcast review SIGNALS --quarter 2026Q3")
+        return
+    table = Table("review", "state", "decision", "held")
+    for kept in found:
+        table.add_row(kept.told.id, kept.state, kept.told.decision.headline, kept.told.created_at.date().isoformat())
+    console.print(table)
+    decided = Table("when", "what", "review", "version", "in force from", "author, reviewer", "why", title="decisions")
+    for each in history.decisions:
+        version = each.version.version if each.version else "–"
+        who, from_when = f"{each.author}, {each.reviewer}", str(each.effective) if each.what == "approved" else "–"
+        decided.add_row(each.at.date().isoformat(), each.what, each.review, version, from_when, who, each.why or "")
+    if history.decisions:
+        console.print(decided)

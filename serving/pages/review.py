@@ -1,0 +1,67 @@
+"""The quarterly reviews as pages: the list, and each review as it was written, with a form to sign it.
+
+A review's page is a file that needs nothing from elsewhere. Here its style sheet, which it carries within, is served
+beside it, since pages of this service may not have styles written into them; the form is put where the file says so.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import HTMLResponse, Response
+
+from features.errors import HomeError
+from models.home import Home
+from models.reviews import PAGE, SIZE_LIMIT, Kept, list_reviews, one_review
+from models.rubric_history import read_history
+from models.scorer import ScorerError, read_bounded
+from serving.asked import TheHome
+from serving.pages.render import page, render
+from serving.resources.reviews import REVIEW_ID
+
+STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+ICON = re.compile(r'<link rel="icon"[^>]*>')
+PLACE = "<!--sign-off-->"
+TITLE = "Quarterly reviews"
+
+router = APIRouter(include_in_schema=False)
+ReviewId = Annotated[str, Path(pattern=REVIEW_ID)]
+
+
+@router.get("/reviews")
+def get_reviews_page(request: Request, home: TheHome) -> Response:
+    """The reviews, the newest first, and what was decided."""
+    history = read_history(home)
+    return page(
+        request,
+        "reviews.html",
+        title=TITLE,
+        section="reviews",
+        reviews=list_reviews(home, history),
+        decisions=history.decisions[::-1],
+    )
+
+
+@router.get("/reviews/{review_id}/style.css")
+def get_review_style(home: TheHome, review_id: ReviewId) -> Response:
+    """The style sheet of one review."""
+    found = STYLE.search(_text(home, one_review(home, review_id)))
+    return Response(found[1] if found else "", media_type="text/css; charset=utf-8")
+
+
+@router.get("/reviews/{review_id}")
+def get_review_page(home: TheHome, review_id: ReviewId) -> Response:
+    """One review, and how to sign it or how it was signed."""
+    kept = one_review(home, review_id)
+    text = ICON.sub("", STYLE.sub(f'<link rel="stylesheet" href="/reviews/{review_id}/style.css">', _text(home, kept), 1))
+    form = render("sign_off.html", kept=kept, decided=kept.decided)
+    return HTMLResponse(text.replace(PLACE, form, 1))
+
+
+def _text(home: Home, kept: Kept) -> str:
+    try:
+        return read_bounded(kept.folder / PAGE, SIZE_LIMIT).decode()
+    except (ScorerError, OSError, UnicodeDecodeError):
+        raise HomeError(f"the page of {kept.told.id} cannot be read", "a review", "hold it again: `renewcast review`") from None

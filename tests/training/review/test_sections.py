@@ -1,0 +1,132 @@
+"""The definitions of the sections, on tables that can be added up by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.review.by_band import by_band
+from training.review.by_segment import by_segment
+from training.review.figure import Resampled
+from training.review.lead_time import lead_time
+from training.review.migration import NOT_THERE, migration
+
+NAN = float("nan")
+#  account, date, band, score, ARR, churned
+TABLE = [
+    ("a", "2026-04-07", "red", 30.0, 100.0, 1.0),
+    ("b", "2026-04-07", "red", 35.0, 300.0, 0.0),
+    ("c", "2026-04-07", "yellow", 50.0, 100.0, 1.0),
+    ("d", "2026-04-07", "yellow", 55.0, 100.0, 0.0),
+    ("e", "2026-04-07", "yellow", 60.0, 100.0, 0.0),
+    ("f", "2026-04-07", "green", 80.0, 100.0, 0.0),
+    ("g", "2026-04-07", "green", 90.0, 100.0, 0.0),
+    ("h", "2026-04-07", "green", 95.0, 100.0, NAN),
+]
+Gathered = Callable[..., Any]
+
+
+def test_churn_by_band(gathered: Gathered) -> None:
+    told = by_band(gathered(TABLE), "churn")
+    #          accounts  ARR  events  rate  lift             captured
+    # red             2  400       1   1/2  1/2 over 2/7 = 1.75    1/2
+    # yellow          3  300       1   1/3  1.1667                 1
+    # green           2  200       0     0  0                      1   (h is censored and not counted)
+    assert [(r.band, r.accounts, r.arr, r.rate.events) for r in told.bands] == [
+        ("red", 2, 400.0, 1), ("yellow", 3, 300.0, 1), ("green", 2, 200.0, 0)
+    ]  # fmt: skip
+    assert [r.rate.value for r in told.bands] == pytest.approx([1 / 2, 1 / 3, 0])
+    assert [r.lift.value for r in told.bands] == pytest.approx([7 / 4, 7 / 6, 0])
+    assert [r.captured.value for r in told.bands] == pytest.approx([1 / 2, 1, 1])
+    assert told.overall.value == pytest.approx(2 / 7)
+    assert told.overall.events == 2
+
+
+def test_expansion_begins_with_the_best_band(gathered: Gathered) -> None:
+    told = by_band(gathered(TABLE), "expansion")
+    assert [r.band for r in told.bands] == ["green", "yellow", "red"]
+    assert told.bands[-1].captured.value == pytest.approx(1)
+
+
+def test_what_every_resample_agrees_on_has_no_interval(gathered: Gathered) -> None:
+    green = by_band(gathered(TABLE), "churn").bands[-1]
+    assert (green.rate.value, green.rate.low, green.rate.high) == (0.0, None, None)
+
+
+def test_a_figure_of_nothing_is_null() -> None:
+    told = Resampled(np.array(["a", "b"], dtype=object)).ratio([0, 0], [0, 0], 0)
+    assert (told.value, told.low, told.high, told.events) == (None, None, None, 0)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), min_size=2, max_size=40))
+def test_a_share_lies_within_its_interval_and_rows_may_come_in_any_order(rows: list[tuple[str, bool]]) -> None:
+    def share(given: list[tuple[str, bool]]) -> Any:
+        accounts = np.array([account for account, _ in given], dtype=object)
+        return Resampled(accounts).ratio([gone for _, gone in given], np.ones(len(given)), 1)
+
+    told = share(rows)
+    assert told == share(rows[::-1])
+    if told.low is not None:
+        assert 0 <= told.low <= told.high <= 1
+
+
+def test_lead_time_reads_the_last_score_before(gathered: Gathered) -> None:
+    days = ["2026-06-02", "2026-06-30", "2026-07-07"]
+    rows = [("a", day, band, score, 1.0, 1.0) for day, band, score in zip(days, ("green", "yellow", "red"), (80.0, 60.0, 20.0), strict=True)]
+    rows += [("b", day, "green", 90.0, 1.0, 0.0) for day in days]
+    gone = pd.DataFrame(
+        {"account_id": ["a"], "churned_at": pd.to_datetime(["2026-08-06T12:00"], utc=True), "involuntary": [True]}
+    )
+    told = lead_time(gathered(rows, churned_at=gone))
+    assert (told.churned, told.involuntary) == (1, 1)
+    # 30 days before is 07-07 noon: the score of that day. 60 before is 06-07: that of 06-02. 90 before: none within a week.
+    assert [(b.days, b.accounts, b.score.value) for b in told.before] == [(30, 1, 20.0), (60, 1, 80.0), (90, 0, None), (120, 0, None)]
+    assert told.before[0].red.value == 1.0
+    assert told.stayed_score.value == 90.0
+
+
+def test_a_churn_outside_the_quarter_is_another_review_s(gathered: Gathered) -> None:
+    # Certain 30 days later: on 07-01 it belongs to the quarter before, on 10-01 to this one.
+    for day, counted in (("2026-06-01", 0), ("2026-06-02", 1), ("2026-09-01", 1), ("2026-09-02", 0)):
+        gone = pd.DataFrame({"account_id": ["a"], "churned_at": pd.to_datetime([day], utc=True), "involuntary": [False]})
+        assert lead_time(gathered(TABLE, churned_at=gone)).churned == counted
+
+
+def test_moves_count_who_came_and_who_left(gathered: Gathered) -> None:
+    rows = [
+        ("a", "2026-06-30", "green", 80.0, 10.0, 0.0),
+        ("b", "2026-06-30", "red", 20.0, 20.0, 1.0),
+        ("a", "2026-09-29", "yellow", 60.0, 12.0, NAN),
+        ("c", "2026-09-29", "green", 90.0, 5.0, NAN),
+    ]
+    told = migration(gathered(rows))
+    assert [(m.before, m.after, m.accounts, m.arr) for m in told.moves] == [
+        ("red", NOT_THERE, 1, 20.0), ("green", "yellow", 1, 12.0), (NOT_THERE, "green", 1, 5.0)
+    ]  # fmt: skip
+
+
+def test_a_path_looks_a_quarter_back(gathered: Gathered) -> None:
+    names = [f"n{i}" for i in range(10)]
+    rows = [(n, "2026-01-06", "green", 80.0, 1.0, 0.0) for n in names]
+    rows += [(n, "2026-04-07", "red", 20.0, 1.0, float(i < 4)) for i, n in enumerate(names)]
+    seen = gathered(rows)
+    seen.judged = (seen.as_of >= pd.Timestamp("2026-04-01", tz="UTC")).to_numpy()
+    (path,) = migration(seen).paths
+    assert (path.before, path.after, path.accounts, path.rate.value, path.rate.events) == ("green", "red", 10, 0.4, 4)
+
+
+def test_a_segment_with_too_few_tells_no_rate(gathered: Gathered) -> None:
+    few = [(f"f{i}", "2026-04-07", "green", 80.0, 200_000.0, float(i < 9)) for i in range(30)]
+    many = [(f"m{i}", "2026-04-07", "red" if i < 12 else "green", 30.0 if i < 12 else 80.0, 50_000.0, float(i < 12)) for i in range(30)]
+    seen = gathered(few + many)
+    seen.segment = np.array(["enterprise"] * 30 + ["mid-market"] * 30, dtype=object)
+    told = {row.segment: row for row in by_segment(seen)}
+    assert (told["enterprise"].enough, told["enterprise"].rate.value, told["enterprise"].accounts_with_churn) == (False, None, 9)
+    assert told["mid-market"].rate.value == pytest.approx(0.4)
+    assert told["mid-market"].auc.value == pytest.approx(1.0)
