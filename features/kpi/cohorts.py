@@ -33,6 +33,7 @@ AGES = (3, 6, 12, 24, 36)
 """Months after the start at which retention is told."""
 LEVEL = 0.8
 """Of the intervals."""
+ASSUMPTION = "the source holds every account that ever began, also those that left long ago"
 
 Floats = npt.NDArray[np.float64]
 
@@ -46,7 +47,8 @@ def cohorts(signals: Signals, as_of: datetime, active_days: int = ACTIVE_DAYS) -
 
     Returns
     -------
-    dict for JSON: as_of, contractual, ages (months), level (of the intervals), whole and cohorts. Each has cohort
+    dict for JSON: as_of, contractual, ages (months), level (of the intervals), assumption, whole and
+    cohorts. Each has cohort
     (``2025Q3``; None for the whole), accounts, lost, arr_start (None unknown), and ages: a record for each with months,
     at_risk (accounts seen so long), logos, low, high (shares; None beyond what was seen) and arr (the ARR at that age
     of the accounts that began so long ago, as a share of theirs at the start; None without any).
@@ -59,6 +61,7 @@ def cohorts(signals: Signals, as_of: datetime, active_days: int = ACTIVE_DAYS) -
         "contractual": signals.contractual,
         "ages": list(AGES),
         "level": LEVEL,
+        "assumption": ASSUMPTION,
         "whole": _cohort(None, table, micros(as_of)),
         "cohorts": [_cohort(str(name), own, micros(as_of)) for name, own in groups],
     }

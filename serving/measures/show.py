@@ -136,6 +136,7 @@ def print_cohorts(told: Mapping[str, Any], console: Console) -> None:
             console.print(
                 f"all after {age['months']} months: {age['logos']:.1%} of accounts, {kept['level']:.0%}: {span}"
             )
+    console.print(Text(f"assumed: {kept['assumption']}", style="dim"))
     title = f"lifetime within {life['limit_years']:g} years, and its value at a margin of {life['margin']:.0%}"
     table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
     table.add_column("segment")
