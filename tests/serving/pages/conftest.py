@@ -1,0 +1,147 @@
+"""A home with hostile names, a service that listens, and a browser to look at it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from models.home import Home
+from serving.app import create_app
+from serving.companion import ACCOUNTS, write_companion
+from serving.published import Snapshots
+from serving.settings import ServiceSettings
+
+WEEK = datetime(2026, 7, 8, tzinfo=UTC)
+#: As browsers ask for a page.
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+#: Ids and names that would do harm if they were not escaped.
+HOSTILE = {
+    "a00": ("a/b c?d#e", "<script>document.title='taken'</script>"),
+    "a01": ('"><img src=x onerror=alert(1)>', "O'Brien & Söhne \u202e\U0001f600"),
+    "a02": ("..", "{{ 7 * 7 }} ${7*7}"),
+    "a03": ("100% \\ ü", 'x" autofocus onfocus="alert(1)'),
+    # Test clients without a network decode such an id twice; servers do not.
+    "a04": ("50%25 off", "Half"),
+}
+CSMS = ("csm-one", "<b>csm</b> two")
+
+
+def hostile_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(account_id=[HOSTILE.get(account, (account, ""))[0] for account in frame["account_id"]])
+
+
+@pytest.fixture(scope="session")
+def paged_home(house: Any, frame: pd.DataFrame, publish: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The house's home, a week on, with hostile ids and names."""
+    root = tmp_path_factory.mktemp("paged") / "home"
+    shutil.copytree(house.home.root, root, ignore=shutil.ignore_patterns("store.sqlite*", "jobs"))
+    home = Home(root)
+    renamed = hostile_frame(frame)
+    publish(home, renamed, WEEK)
+    names = dict(HOSTILE.values())
+    facts = dict.fromkeys(("industry", "region", "employees", "created_at", "since", "seats", "plan", "renewal_at", "subscriptions"))
+    people = {
+        account: {**facts, "name": names.get(account, f"Company {account}"), "csm": CSMS[place % 2], "arr": 1.0}
+        for place, account in enumerate(renamed["account_id"])
+    }
+    write_companion(Snapshots(home), WEEK, ACCOUNTS, {"contractual": True, "accounts": people})
+    return home
+
+
+@pytest.fixture(scope="session")
+def paged(paged_home: Home) -> Iterator[TestClient]:
+    app = create_app(paged_home, ServiceSettings(open_locally=True, retry_seconds=0.05))
+    with TestClient(app, client=("127.0.0.1", 1), headers=BROWSER) as client:
+        yield client
+
+
+@contextmanager
+def listening(app: FastAPI) -> Iterator[str]:
+    """The application on a port of this machine; its address."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        thread.join(0.02)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+@pytest.fixture(scope="session", name="listening")
+def listening_fixture() -> Callable[[FastAPI], Any]:
+    return listening
+
+
+@pytest.fixture(scope="session")
+def live(paged_home: Home) -> Iterator[str]:
+    """A service that needs no key on this machine."""
+    with listening(create_app(paged_home, ServiceSettings(open_locally=True))) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser; skipped where there is none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("there is no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=quiet)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """One person's browser at one address. ``troubles``: errors on the console (a broken content security policy is
+    one), scripts that failed, and requests to other hosts."""
+
+    page: Any
+    address: str
+    troubles: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", lambda said: said.type in ("error", "warning") and self.troubles.append(said.text))
+        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.page.on("request", lambda asked: asked.url.startswith(self.address) or self.troubles.append(asked.url))
+
+    def open(self, path: str) -> Any:
+        return self.page.goto(self.address + path)
+
+    @property
+    def sideways(self) -> int:
+        """By how many pixels the page is wider than its window."""
+        return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Callable[..., Visit]]:
+    """Opens a browser window at a service's address, with options of Playwright's."""
+    contexts = []
+
+    def begin(address: str, **options: Any) -> Visit:
+        contexts.append(chromium.new_context(**options))
+        return Visit(contexts[-1].new_page(), address)
+
+    yield begin
+    for context in contexts:
+        context.close()

@@ -1,0 +1,150 @@
+"""The pages in a real browser: nothing breaks, nothing is asked of other hosts, keys and phones suffice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from models.home import Home
+from serving.app import create_app
+from serving.keys import create_key, revoke_key
+from serving.pages.links import account_href
+from serving.settings import ServiceSettings
+from serving.store.database import Store
+
+Visiting = Callable[..., Any]
+PAGES = ["/", "/accounts/a05", account_href('"><img src=x onerror=alert(1)>'), "/renewals", "/worklist", "/model", "/docs", "/sign-in"]
+PHONE = {"viewport": {"width": 360, "height": 740}}
+
+
+@pytest.mark.parametrize("options", [{"color_scheme": "light"}, {"color_scheme": "dark", **PHONE}], ids=["light", "dark phone"])
+def test_pages_open_without_an_error_and_fit_the_window(live: str, visit: Visiting, options: dict[str, Any]) -> None:
+    there = visit(live, **options)
+    for path in PAGES:
+        assert there.open(path).status == 200
+        assert there.page.locator("h1").count() == 1
+        assert there.sideways == 0, path
+        there.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        assert there.sideways == 0, f"{path}, all opened"
+    assert there.troubles == []
+    assert "taken" not in there.page.title()
+
+
+def test_dark_is_dark_and_light_is_light_and_both_can_be_read(live: str, visit: Visiting) -> None:
+    """Text stands out from its ground by 4.5:1 (WCAG 2.2, AA)."""
+    for scheme in ("light", "dark"):
+        there = visit(live, color_scheme=scheme)
+        there.open("/")
+        ground = there.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (_luminance(ground) < 0.1) is (scheme == "dark")
+        pairs = there.page.evaluate(
+            """[...document.querySelectorAll('.chip, .soft, .fine, th, td, button, nav a, label')].map(each => {
+                let behind = each;
+                while (getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)' && behind.parentElement) behind = behind.parentElement;
+                return [each.className + ' ' + each.tagName, getComputedStyle(each).color, getComputedStyle(behind).backgroundColor];
+            })"""
+        )
+        assert len(pairs) > 100
+        faint = {name for name, ink, paper in pairs if _contrast(ink, paper) < 4.5}
+        assert not faint, scheme
+
+
+def test_sorting_and_choosing_take_a_keyboard_only(live: str, visit: Visiting) -> None:
+    there = visit(live)
+    there.open("/")
+    there.page.keyboard.press("Tab")
+    assert there.page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    there.page.keyboard.press("Enter")
+    assert there.page.evaluate("document.activeElement.id") == "main"
+    there.page.locator("thead a", has_text="Health").focus()
+    there.page.keyboard.press("Enter")
+    there.page.wait_for_url("**sort=health**")
+    assert there.page.locator("th[aria-sort=ascending]").inner_text().startswith("Health")
+    there.page.locator("#csm").focus()
+    there.page.keyboard.press("ArrowDown")
+    there.page.wait_for_url("**csm=**")
+    chosen = there.page.locator("#csm").input_value()
+    assert set(there.page.locator("td[data-label=CSM]").all_inner_texts()) == {chosen}
+    assert "sort=health" in there.page.url
+    there.page.locator("#q").fill("half")
+    there.page.keyboard.press("Enter")
+    there.page.wait_for_url("**q=half**")
+    assert there.troubles == []
+
+
+@pytest.mark.parametrize("account", ["a/b c?d#e", "..", "100% \\ ü", "50%25 off"])
+def test_a_link_leads_to_its_account_whatever_its_id(live: str, visit: Visiting, account: str) -> None:
+    there = visit(live)
+    there.open("/?size=100&sort=account")
+    there.page.locator(f'.account a[href="{account_href(account)}"]').click()
+    there.page.wait_for_url(re.compile("/accounts/"))
+    assert account in there.page.locator("main .head p.soft").first.inner_text()
+    assert there.troubles == []
+
+
+def test_without_scripts_everything_is_still_there(live: str, visit: Visiting) -> None:
+    there = visit(live, java_script_enabled=False)
+    there.open("/")
+    there.page.locator("#health").select_option("insufficient_data")
+    there.page.get_by_role("button", name="Show").click()
+    assert "health=insufficient_data" in there.page.url
+
+
+@pytest.fixture(scope="module")
+def guarded(paged_home: Home, listening: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Store]]:
+    """A service that asks for a key, and its store."""
+    store = f"sqlite:///{tmp_path_factory.mktemp('guarded') / 'store.sqlite'}"
+    app = create_app(paged_home, ServiceSettings(store=SecretStr(store)))
+    with listening(app) as address:
+        yield address, app.state.store
+
+
+def test_a_person_signs_in_once_and_is_out_as_soon_as_the_key_is_revoked(guarded: tuple[str, Store], visit: Visiting) -> None:
+    address, store = guarded
+    with store.begin() as connection:
+        key, secret = create_key(connection, "the CS team", ["predict"])
+    there = visit(address)
+    there.open("/worklist?capacity=10")
+    there.page.locator("#key").fill(secret)
+    there.page.keyboard.press("Enter")
+    there.page.wait_for_url("**/worklist?capacity=10")
+    assert there.page.locator(".who").inner_text() == "the CS team"
+    assert there.page.evaluate("document.cookie") == "", "no script can read it"
+    assert there.troubles == []
+    with store.begin() as connection:
+        revoke_key(connection, key.id)
+    there.page.reload()
+    assert there.page.url.startswith(f"{address}/sign-in")
+    there.page.locator("#key").fill(secret)
+    there.page.keyboard.press("Enter")
+    there.page.get_by_role("alert").wait_for()
+
+
+def test_a_person_signs_out(guarded: tuple[str, Store], visit: Visiting) -> None:
+    address, store = guarded
+    with store.begin() as connection:
+        _, secret = create_key(connection, "the CS team", ["predict"])
+    there = visit(address)
+    there.open("/")
+    there.page.locator("#key").fill(secret)
+    there.page.keyboard.press("Enter")
+    there.page.get_by_role("button", name="Sign out").click()
+    there.page.wait_for_url("**/sign-in")
+    there.open("/")
+    assert there.page.url.startswith(f"{address}/sign-in")
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance of ``rgb(…)`` (WCAG 2.2)."""
+    parts = [float(part) / 255 for part in re.findall(r"[\d.]+", colour)[:3]]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _contrast(one: str, other: str) -> float:
+    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)

@@ -1,0 +1,188 @@
+"""Every page: figures as the JSON has them, everything escaped, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from fastapi.testclient import TestClient
+
+from serving.pages import words
+from serving.pages.links import account_href
+
+HOSTILE = {
+    "a/b c?d#e": "<script>document.title='taken'</script>",
+    '"><img src=x onerror=alert(1)>': "O'Brien & Söhne \u202e\U0001f600",
+    "..": "{{ 7 * 7 }} ${7*7}",
+    "100% \\ ü": 'x" autofocus onfocus="alert(1)',
+}
+PAGES = ["/", "/?sort=account&way=down&size=100", "/renewals", "/worklist", "/model", "/docs", "/sign-in"]
+EXACT = {"Accept": "application/json"}
+
+
+def _text(page: str) -> str:
+    """What a person reads, without tags."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
+
+
+def _accounts(page: str) -> list[str]:
+    """The addresses of the accounts in a list, in its order."""
+    return re.findall(r'class="account"><a href="([^"]+)"', page)
+
+
+@pytest.mark.parametrize("path", [*PAGES, *map(account_href, HOSTILE), "/accounts/a05"])
+def test_a_page_asks_no_other_host_and_holds_nothing_that_runs(paged: TestClient, path: str) -> None:
+    told = paged.get(path)
+    assert told.status_code == 200, _text(told.text)[:500]
+    for address in re.findall(r'(?:href|src|action)="([^"]*)"', told.text):
+        assert not urlsplit(html.unescape(address)).netloc, address
+    assert not re.search(r"<[^>]+\s(on\w+|style)\s*=\s*[\"']", re.sub(r'"[^"]*"', '""', told.text))
+    assert re.findall(r"<script[^>]*>", told.text) == [tag for tag in re.findall(r"<script[^>]*>", told.text) if "src=" in tag]
+    assert "<img src=x" not in told.text
+
+
+@pytest.mark.parametrize(("account", "name"), HOSTILE.items())
+def test_a_hostile_account_is_found_by_its_name_and_opened_by_its_link(paged: TestClient, account: str, name: str) -> None:
+    listed = paged.get("/", params={"q": name.casefold()})
+    assert _accounts(listed.text) == [html.escape(account_href(account))]
+    opened = paged.get(account_href(account))
+    assert f"<h1 class=\"anywhere\">{html.escape(name).replace('&quot;', '&#34;').replace('&#x27;', '&#39;')}</h1>" in opened.text
+    assert "49" not in re.search(r"<h1[^>]*>(.*?)</h1>", opened.text)[1]  # type: ignore[index]
+
+
+def test_the_portfolio_page_says_what_the_json_says(paged: TestClient) -> None:
+    told, shown = paged.get("/v1/portfolio", headers=EXACT).json(), _text(paged.get("/").text)
+    whole = told["whole"]
+    assert f"Accounts {whole['accounts']}" in shown
+    assert f"Mean health {words.number(whole['mean_health'], 1)}" in shown
+    assert f"Expected churned ARR {words.short_money(whole['expected_churned_arr'])}" in shown
+    for each in told["by_health_band"][:3]:
+        figures = (each["accounts"], words.short_money(each["arr"]), words.percent(each["mean_churn_probability"]))
+        assert f"{each['band']} {' '.join(map(str, figures))}" in shown
+
+
+def test_an_account_page_says_what_the_json_says(paged: TestClient) -> None:
+    told = paged.get("/v1/accounts/a05/prediction", headers=EXACT).json()
+    health = paged.get("/v1/accounts/a05/health", headers=EXACT).json()
+    shown = _text(paged.get("/accounts/a05").text)
+    assert f"days {words.percent(told['churn']['probability'])}" in shown
+    assert words.number(health["score"], 1) in shown
+    for reason in told["reasons"]:
+        assert reason["text"] in shown
+        assert words.signed(reason["contribution_log_odds"], 2) in shown
+    for dimension in health["breakdown"]:
+        adds = words.number(dimension["adds"], 1)
+        assert f"{dimension['dimension']} {words.number(dimension['weight'])} {words.number(dimension['points'])} {adds}" in shown
+    for item in told["expansion"]["gate"]:
+        assert f"{words.plain(item['state'])} {words.plain(item['item'])}" in shown
+
+
+@pytest.mark.parametrize(
+    ("sort", "value"),
+    [
+        ("risk", lambda told: told["churn"]["probability"]),
+        ("health", lambda told: told["health"]["score"]),
+        ("change", lambda told: told["health"]["change_7d"]),
+    ],
+)
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_accounts_stand_in_the_order_asked_for_and_unknown_ones_last(paged: TestClient, sort: str, value: Any, way: str) -> None:
+    listed = _accounts(paged.get(f"/?sort={sort}&way={way}&size=100&health=").text)
+    assert len(listed) == len(set(listed)) == 39
+    asked = [href for href in listed if re.fullmatch(r"/accounts/a\d\d", href)]
+    values = [value(paged.get(f"/v1{href}/prediction", headers=EXACT).json()) for href in asked]
+    known = [v for v in values if v is not None]
+    assert values[: len(known)] == known
+    assert known == sorted(known, reverse=way == "down")
+
+
+@pytest.mark.parametrize(("name", "key"), [("health", "health_band"), ("risk", "risk_band"), ("segment", "segment")])
+def test_a_choice_leaves_those_that_are_so_and_all_choices_make_the_whole(paged: TestClient, name: str, key: str) -> None:
+    told = paged.get("/v1/portfolio", headers=EXACT).json()
+    groups = {"health": "by_health_band", "risk": "by_churn_band", "segment": "by_segment"}[name]
+    field = "segment" if name == "segment" else "band"
+    seen: list[str] = []
+    for group in told[groups]:
+        if group[field] is not None:
+            listed = _accounts(paged.get("/", params={name: group[field], "size": 100}).text)
+            assert len(listed) == group["accounts"]
+            seen += listed
+    assert len(seen) == len(set(seen))
+
+
+def test_pages_of_accounts_hold_each_once(paged: TestClient) -> None:
+    first, second = (_accounts(paged.get(f"/?sort=account&size=25&page={page}").text) for page in (1, 2))
+    assert (len(first), len(second)) == (25, 14)
+    assert not set(first) & set(second)
+    assert first + second == _accounts(paged.get("/?sort=account&size=100").text)
+    assert _accounts(paged.get("/?sort=account&size=25&page=99").text) == second, "the last page, where a later one is asked for"
+
+
+def test_a_links_choices_outlive_another_choice(paged: TestClient) -> None:
+    page = html.unescape(paged.get("/", params={"csm": "<b>csm</b> two", "sort": "health", "size": 25}).text)
+    assert 'href="/?csm=%3Cb%3Ecsm%3C%2Fb%3E+two&sort=account&way=up#accounts"' in page
+    assert "<option selected><b>csm</b> two</option>" in page, "escaped in the page, as it was unescaped here"
+
+
+@pytest.mark.parametrize("query", ["sort=nothing", "health=blue", "size=7", "page=0", "page=x", "unknown=1", "as_of=2020-13-01"])
+def test_what_cannot_be_asked_is_told_as_a_page(paged: TestClient, query: str) -> None:
+    told = paged.get(f"/?{query}")
+    assert told.status_code == 422
+    assert told.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(("path", "status"), [("/accounts/nobody", 404), ("/accounts/", 422), ("/?as_of=2001-01-01", 404), ("/nowhere", 404)])
+def test_what_there_is_not_is_told_as_a_page(paged: TestClient, path: str, status: int) -> None:
+    told = paged.get(path)
+    assert told.status_code == status
+    assert "nobody" not in told.text
+
+
+def test_an_earlier_snapshot_is_shown_when_asked_for(paged: TestClient) -> None:
+    shown = _text(paged.get("/?as_of=2026-06-01").text)
+    assert "as of 1 Jun 2026" in shown
+    assert "as_of=2026-06-01" in html.unescape(paged.get("/?as_of=2026-06-01").text), "links stay at that date"
+
+
+def test_the_worklist_and_the_renewals_say_what_the_json_says(paged: TestClient) -> None:
+    told = paged.get("/v1/worklist?capacity=10", headers=EXACT).json()
+    page = paged.get("/worklist?capacity=10").text
+    assert _accounts(page)[: len(told["accounts"])] == [html.escape(account_href(a["account_id"])) for a in told["accounts"]]
+    assert f"ARR at risk reached {words.short_money(told['reached_arr_at_risk']['worklist'])}" in _text(page)
+    due = paged.get("/v1/renewals?period=2027Q1", headers=EXACT).json()
+    shown = _text(paged.get("/renewals?period=2027Q1").text)
+    assert due["whole"]["accounts"] > 0
+    assert f"Due {words.short_money(due['whole']['arr'])} {due['whole']['accounts']} accounts" in shown
+    assert f"Overdue {words.short_money(due['whole']['overdue_arr'])} {due['whole']['overdue_accounts']} accounts" in shown
+    listed = _accounts(paged.get("/renewals?period=2027Q1").text)
+    assert listed == [html.escape(account_href(a["account_id"])) for a in due["accounts"]][:50]
+
+
+def test_the_reference_tells_every_operation_and_every_shape(paged: TestClient) -> None:
+    told, page = paged.get("/openapi.json").json(), paged.get("/docs").text
+    for path, operations in told["paths"].items():
+        for operation in operations.values():
+            assert f'id="{operation["operationId"]}"' in page
+            assert html.escape(operation["summary"], quote=False).replace("'", "&#39;") in page
+            assert path.replace("/", "/<wbr>") in page
+    for name in told["components"]["schemas"]:
+        assert f'id="shape-{name}"' in page
+    assert set(re.findall(r'href="#(shape-[^"]+)"', page)) <= set(re.findall(r'id="(shape-[^"]+)"', page))
+
+
+def test_what_the_reference_gives_as_an_example_is_taken(paged: TestClient) -> None:
+    """Bodies only: an id that was made up is not known."""
+    import json
+
+    from serving.pages.reference import body_example
+
+    told = paged.get("/openapi.json").json()
+    for path, operations in told["paths"].items():
+        if "post" in operations and path.startswith("/v1") and "requestBody" in operations["post"]:
+            schema = operations["post"]["requestBody"]["content"]["application/json"]["schema"]
+            body = json.loads(json.dumps(body_example(schema, told["components"]["schemas"])))
+            answer = paged.post(path, json=body, headers=EXACT)
+            assert answer.status_code in (200, 201, 202, 404), (path, body, answer.text)
