@@ -72,9 +72,7 @@ def approve(
     AlreadyDecided
         It was decided before.
     """
-    people = {"author": _person("author", author), "reviewer": _person("reviewer", reviewer)}
-    if len({_folded(name) for name in people.values()}) < 2:
-        raise BadRequest("author and reviewer are the same person", "two different people", "let somebody else look at it")
+    people = two_people(author, reviewer)
     day, owned = _plain_date(effective), _person("owner", owner)
     reason = None if why is None else " ".join(why.split())[:2000]
     with _alone(home):
@@ -120,9 +118,7 @@ def roll_back(home: Home, rubric: str | None, author: str, reviewer: str, why: s
     BadRequest
         There is nothing to take back, or the two are one person.
     """
-    people = {"author": _person("author", author), "reviewer": _person("reviewer", reviewer)}
-    if len({_folded(name) for name in people.values()}) < 2:
-        raise BadRequest("author and reviewer are the same person", "two different people", "let somebody else look at it")
+    people = two_people(author, reviewer)
     with _alone(home):
         history = read_history(home)
         name = rubric or load_champion(home).rubric.name
@@ -144,6 +140,20 @@ def roll_back(home: Home, rubric: str | None, author: str, reviewer: str, why: s
         )
         _append(home, history, decision)
         return decision
+
+
+def two_people(author: str, reviewer: str) -> dict[str, str]:
+    """Both names, tidied.
+
+    Raises
+    ------
+    BadRequest
+        One is missing, or they are the same but for case and spaces.
+    """
+    people = {"author": _person("author", author), "reviewer": _person("reviewer", reviewer)}
+    if len({_folded(name) for name in people.values()}) < 2:
+        raise BadRequest("author and reviewer are the same person", "two different people", "let somebody else look at it")
+    return people
 
 
 def _unchanged(home: Home, kept: Kept, data: str | None, day: date) -> Rubric:

@@ -17,7 +17,7 @@ from features.signals import Progress, open_signals, silent
 from models.home import Home
 from models.reviews import one_review
 from models.rubric_history import Decision, read_history
-from models.signoff import approve, roll_back
+from models.signoff import approve, roll_back, two_people
 from serving.store.database import Store
 from serving.webhooks.outbox import Occurrence, tell
 
@@ -47,6 +47,8 @@ def approve_here(
     The others are as in `models.signoff.approve`, and so is what is raised; also SignalsError where the signals cannot
     be read.
     """
+    # Before the data are looked at, which can take a while.
+    two_people(author, reviewer)
     told = None
     if not reject:
         progress(0.1, "looking at the data again")
