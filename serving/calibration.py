@@ -53,9 +53,7 @@ def approve_here(
     if not reject:
         progress(0.1, "looking at the data again")
         told = data_now(home, review, signals, progress)
-    decided = approve(
-        home, review, author, reviewer, owner, effective, reject=reject, why=why, data_fingerprint=told
-    )
+    decided = approve(home, review, author, reviewer, owner, effective, reject=reject, why=why, data_fingerprint=told)
     _tell(store, [decided])
     progress(1.0, "signed")
     return decided
@@ -71,7 +69,9 @@ def roll_back_here(
 def data_now(home: Home, review: str, address: str | None = None, progress: Progress = silent) -> str:
     """The fingerprint of a review's signals as they are now, up to its ``data_through``."""
     told = one_review(home, review).told.sign_off
-    opened = open_signals(address or told.signals, told.data_through, lambda d, w: progress(0.1 + 0.6 * d, w), kept=home.rollups)
+    opened = open_signals(
+        address or told.signals, told.data_through, lambda d, w: progress(0.1 + 0.6 * d, w), kept=home.rollups
+    )
     try:
         progress(0.75, "fingerprint of the data")
         return fingerprint(opened)
@@ -80,8 +80,8 @@ def data_now(home: Home, review: str, address: str | None = None, progress: Prog
 
 
 def tell_untold(home: Home, store: Store) -> None:
-    """Tell of the newest approvals, those of which a process that ended too early could not; what is wrong with the home
-    or the store is no reason not to start."""
+    """Tell of the newest approvals, those of which a process that ended too early could not; what is wrong with the
+    home or the store is no reason not to start."""
     try:
         since = datetime.now(UTC) - TOLD_AGAIN
         _tell(store, [each for each in read_history(home).decisions if each.at >= since])

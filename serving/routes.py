@@ -6,7 +6,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from serving.door import needs
-from serving.pages import account, portfolio, reference, signing_in, static, review
+from serving.pages import account, portfolio, reference, review, signing_in, static
 from serving.resources import accounts, invocations, jobs, predictions, process, published, records, reviews
 
 router = APIRouter()

@@ -66,4 +66,6 @@ def _text(home: Home, kept: Kept) -> str:
     try:
         return read_bounded(kept.folder / PAGE, SIZE_LIMIT).decode()
     except (ScorerError, OSError, UnicodeDecodeError):
-        raise HomeError(f"the page of {kept.told.id} cannot be read", "a review", "hold it again: `renewcast review`") from None
+        raise HomeError(
+            f"the page of {kept.told.id} cannot be read", "a review", "hold it again: `renewcast review`"
+        ) from None
