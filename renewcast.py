@@ -423,8 +423,8 @@ def approve(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sign a review off: what it proposes becomes a new version of the rubric, in force from a date on. Data, rubric and
-    model have to be those that were reviewed."""
+    """Sign a review off: what it proposes becomes a new version of the rubric, in force from a date on. Data, rubric
+    and model have to be those that were reviewed."""
     from models.home import current_home
     from serving.calibration import approve_here, roll_back_here
 
@@ -439,9 +439,7 @@ def approve(
                     "renewcast approve REVIEW --author A --reviewer B --owner C --effective DATE",
                     "give all of them, or --rollback",
                 )
-            decided = approve_here(
-                home, store, review, author, reviewer, owner, effective, reject, why, signals, tell
-            )
+            decided = approve_here(home, store, review, author, reviewer, owner, effective, reject, why, signals, tell)
     if as_json:
         _print_json(decided.model_dump(mode="json", exclude={"meaning"}))
     else:

@@ -1,5 +1,5 @@
-"""A fingerprint of what signals say: the same for the same rows, whatever their order and their files; another as soon as
-one value that was known differs.
+"""A fingerprint of what signals say: the same for the same rows, whatever their order and their files; another as
+soon as one value that was known differs.
 
 It is taken of the conformed tables and not of files: a folder, a database and a mapping have no files in common, an
 export that is written anew has other bytes and the same rows, and rows at or after ``data_through`` do not belong to

@@ -84,8 +84,8 @@ class Pointer(BaseModel):
 class Champion:
     """The bundles that answer, by target (one may be missing), and the rubric of the health score.
 
-    ``rubric`` is as the churn bundle carries it, or as it was named; reviews may have led to other versions since, which
-    ``history`` knows: `at` an instant, the version in force then is the rubric.
+    ``rubric`` is as the churn bundle carries it, or as it was named; reviews may have led to other versions since,
+    which ``history`` knows: `at` an instant, the version in force then is the rubric.
     """
 
     bundles: Mapping[Target, Bundle]
@@ -108,8 +108,8 @@ class Champion:
         return self.at(as_of).rubric
 
     def judged_by(self, rubric: str) -> Champion:
-        """The same bundles beside another rubric: one that ships or is the deployment's own, in the version in force, or
-        a file, just as it is.
+        """The same bundles beside another rubric: one that ships or is the deployment's own, in the version in force,
+        or a file, just as it is.
 
         Raises
         ------
@@ -121,8 +121,8 @@ class Champion:
 
     @property
     def meaning(self) -> Meaning | None:
-        """What the scores of the rubric in use have meant in churn: as training found out; of a version that is younger,
-        as the review found out that led to it; None where neither could tell."""
+        """What the scores of the rubric in use have meant in churn: as training found out; of a version that is
+        younger, as the review found out that led to it; None where neither could tell."""
         facts = self._facts(self.rubric)
         return facts.meaning if facts else self.history.meaning(self.rubric)
 

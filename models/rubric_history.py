@@ -55,7 +55,8 @@ class Written(BaseModel):
 class Decision(BaseModel):
     """One sign-off, or one rollback.
 
-    ``id`` names it, and the webhook that tells of it. ``version`` is the new one; None where nothing changes, or nothing
+    ``id`` names it, and the webhook that tells of it. ``version`` is the new one; None where nothing changes, or
+    nothing
     was approved. ``replaces`` is the one in force before. A rollback names the decision that it takes back. ``meaning``
     is what the new version's scores would have meant, as reviewed.
     """
@@ -84,7 +85,6 @@ class Decision(BaseModel):
         assert self.effective is not None
         return datetime(self.effective.year, self.effective.month, self.effective.day, tzinfo=UTC)
 
-
     def words(self) -> str:
         """The decision as a person reads it."""
         if self.what == "rejected":
@@ -95,7 +95,8 @@ class Decision(BaseModel):
             return f"{told} of {self.rubric} is taken back{back}"
         if self.version is None:
             return f"{self.review} is approved: {self.rubric} stays as it is"
-        return f"{self.review} is approved: version {self.version.version} of {self.rubric} is in force from {self.effective} on"
+        version, since = self.version.version, self.effective
+        return f"{self.review} is approved: version {version} of {self.rubric} is in force from {since} on"
 
 
 class HistoryFile(BaseModel):
@@ -134,7 +135,8 @@ class RubricHistory:
 
         Parameters
         ----------
-        rubric : as shipped, as a deployment's own file has it, or as a bundle carries it. Where its version is none that
+        rubric : as shipped, as a deployment's own file has it, or as a bundle carries it. Where its version is none
+        that
             the history knows, somebody has written a new one by hand since: it holds as it is.
         as_of : from its effective date on (a UTC midnight, that instant included) a version is in force.
         """

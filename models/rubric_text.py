@@ -63,7 +63,8 @@ def _check(text: str, out: str, version: str, weights: Mapping[str, float], band
             "weights": "fixed",
             "bands": Bands(**{**old.bands.model_dump(), **{name: float(at) for name, at in bands.items()}}),
             "dimensions": tuple(
-                each.model_copy(update={"weight": float(weights.get(each.name, each.weight))}) for each in old.dimensions
+                each.model_copy(update={"weight": float(weights.get(each.name, each.weight))})
+                for each in old.dimensions
             ),
         }
     )

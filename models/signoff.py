@@ -1,7 +1,8 @@
-"""Signing a review off: two people, nothing changed since it was held, and from a date on another version of the rubric.
+"""Signing a review off: two people, nothing changed since it was held, and from a date on another version of the
+rubric.
 
-The history is the truth: one file, replaced whole by one writer at a time. A version's file is written before the history
-speaks of it; one that a crash has left behind is written again.
+The history is the truth: one file, replaced whole by one writer at a time. A version's file is written before the
+history speaks of it; one that a crash has left behind is written again.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def approve(
         that was scored already.
     reject : record that it was turned down; nothing is checked against the review then, and nothing changes.
     why : kept with it.
-    data_fingerprint : of the signals as they are now, up to the review's ``data_through`` (`features.fingerprint`); needed
+    data_fingerprint : of the signals as they are now, up to the review's ``data_through`` (`features.fingerprint`);
+    needed
         to approve.
 
     Raises
@@ -72,9 +74,7 @@ def approve(
     AlreadyDecided
         It was decided before.
     """
-    people = {"author": _person("author", author), "reviewer": _person("reviewer", reviewer)}
-    if len({_folded(name) for name in people.values()}) < 2:
-        raise BadRequest("author and reviewer are the same person", "two different people", "let somebody else look at it")
+    people = two_people(author, reviewer)
     day, owned = _plain_date(effective), _person("owner", owner)
     reason = None if why is None else " ".join(why.split())[:2000]
     with _alone(home):
@@ -120,9 +120,7 @@ def roll_back(home: Home, rubric: str | None, author: str, reviewer: str, why: s
     BadRequest
         There is nothing to take back, or the two are one person.
     """
-    people = {"author": _person("author", author), "reviewer": _person("reviewer", reviewer)}
-    if len({_folded(name) for name in people.values()}) < 2:
-        raise BadRequest("author and reviewer are the same person", "two different people", "let somebody else look at it")
+    people = two_people(author, reviewer)
     with _alone(home):
         history = read_history(home)
         name = rubric or load_champion(home).rubric.name
@@ -146,6 +144,22 @@ def roll_back(home: Home, rubric: str | None, author: str, reviewer: str, why: s
         return decision
 
 
+def two_people(author: str, reviewer: str) -> dict[str, str]:
+    """Both names, tidied.
+
+    Raises
+    ------
+    BadRequest
+        One is missing, or they are the same but for case and spaces.
+    """
+    people = {"author": _person("author", author), "reviewer": _person("reviewer", reviewer)}
+    if len({_folded(name) for name in people.values()}) < 2:
+        raise BadRequest(
+            "author and reviewer are the same person", "two different people", "let somebody else look at it"
+        )
+    return people
+
+
 def _unchanged(home: Home, kept: Kept, data: str | None, day: date) -> Rubric:
     """The rubric in force at the effective date, if that, the data and the model are what was reviewed."""
     told, champion = kept.told.sign_off, load_champion(home)
@@ -166,10 +180,14 @@ def _unchanged(home: Home, kept: Kept, data: str | None, day: date) -> Rubric:
         changed.append(f"the rubric {told.rubric} in force on {day} is version {rubric.version} with another text")
     churn = champion.bundles.get("churn")
     if (churn.fingerprint if churn else None) != told.hashes.model:
-        changed.append(f"the champion is version {churn.manifest.version if churn else 'none'}, not {told.model or 'none'}")
+        changed.append(
+            f"the champion is version {churn.manifest.version if churn else 'none'}, not {told.model or 'none'}"
+        )
     if changed:
         raise ChangedSince(
-            "changed since the review: " + "; ".join(changed), "what was reviewed", "hold the review again, and sign that"
+            "changed since the review: " + "; ".join(changed),
+            "what was reviewed",
+            "hold the review again, and sign that",
         )
     return rubric
 

@@ -17,7 +17,7 @@ from features.signals import Progress, open_signals, silent
 from models.home import Home
 from models.reviews import one_review
 from models.rubric_history import Decision, read_history
-from models.signoff import approve, roll_back
+from models.signoff import approve, roll_back, two_people
 from serving.store.database import Store
 from serving.webhooks.outbox import Occurrence, tell
 
@@ -47,13 +47,13 @@ def approve_here(
     The others are as in `models.signoff.approve`, and so is what is raised; also SignalsError where the signals cannot
     be read.
     """
+    # Before the data are looked at, which can take a while.
+    two_people(author, reviewer)
     told = None
     if not reject:
         progress(0.1, "looking at the data again")
         told = data_now(home, review, signals, progress)
-    decided = approve(
-        home, review, author, reviewer, owner, effective, reject=reject, why=why, data_fingerprint=told
-    )
+    decided = approve(home, review, author, reviewer, owner, effective, reject=reject, why=why, data_fingerprint=told)
     _tell(store, [decided])
     progress(1.0, "signed")
     return decided
@@ -69,7 +69,9 @@ def roll_back_here(
 def data_now(home: Home, review: str, address: str | None = None, progress: Progress = silent) -> str:
     """The fingerprint of a review's signals as they are now, up to its ``data_through``."""
     told = one_review(home, review).told.sign_off
-    opened = open_signals(address or told.signals, told.data_through, lambda d, w: progress(0.1 + 0.6 * d, w), kept=home.rollups)
+    opened = open_signals(
+        address or told.signals, told.data_through, lambda d, w: progress(0.1 + 0.6 * d, w), kept=home.rollups
+    )
     try:
         progress(0.75, "fingerprint of the data")
         return fingerprint(opened)
@@ -78,8 +80,8 @@ def data_now(home: Home, review: str, address: str | None = None, progress: Prog
 
 
 def tell_untold(home: Home, store: Store) -> None:
-    """Tell of the newest approvals, those of which a process that ended too early could not; what is wrong with the home
-    or the store is no reason not to start."""
+    """Tell of the newest approvals, those of which a process that ended too early could not; what is wrong with the
+    home or the store is no reason not to start."""
     try:
         since = datetime.now(UTC) - TOLD_AGAIN
         _tell(store, [each for each in read_history(home).decisions if each.at >= since])

@@ -17,7 +17,10 @@ from serving.calibration import data_of
 def print_reviews(found: Sequence[Kept], history: HistoryFile, console: Console, as_json: bool) -> None:
     """The reviews, the newest first, and every decision."""
     if as_json:
-        told = [{"id": k.told.id, "state": k.state, "headline": k.told.decision.headline, "folder": str(k.folder)} for k in found]
+        told = [
+            {"id": k.told.id, "state": k.state, "headline": k.told.decision.headline, "folder": str(k.folder)}
+            for k in found
+        ]
         json.dump({"reviews": told, "decisions": [data_of(each) for each in history.decisions]}, sys.stdout, indent=1)
         sys.stdout.write("\n")
         return

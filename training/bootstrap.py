@@ -43,7 +43,9 @@ class AccountBootstrap:
         self.accounts = len(names)
         draw = np.random.default_rng(seed)
         even = np.full(self.accounts, 1 / max(self.accounts, 1))
-        self.counts: Floats = draw.multinomial(self.accounts, even, resamples).astype(np.float64)
+        # Of nobody every resample is nobody.
+        drawn = draw.multinomial(self.accounts, even, resamples) if self.accounts else np.zeros((resamples, 0))
+        self.counts: Floats = drawn.astype(np.float64)
 
     def passes(self) -> Iterator[Floats]:
         """Row weights of a few resamples at a time, shape (some, n), so that memory stays bounded."""

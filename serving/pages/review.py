@@ -19,6 +19,7 @@ from models.rubric_history import read_history
 from models.scorer import ScorerError, read_bounded
 from serving.asked import TheHome
 from serving.pages.render import page, render
+from serving.pages.static import static
 from serving.resources.reviews import REVIEW_ID
 
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
@@ -55,7 +56,8 @@ def get_review_style(home: TheHome, review_id: ReviewId) -> Response:
 def get_review_page(home: TheHome, review_id: ReviewId) -> Response:
     """One review, and how to sign it or how it was signed."""
     kept = one_review(home, review_id)
-    text = ICON.sub("", STYLE.sub(f'<link rel="stylesheet" href="/reviews/{review_id}/style.css">', _text(home, kept), 1))
+    style, icon = f'<link rel="stylesheet" href="/reviews/{review_id}/style.css">', static("icon.svg")
+    text = ICON.sub(f'<link rel="icon" href="{icon}" type="image/svg+xml">', STYLE.sub(style, _text(home, kept), 1))
     form = render("sign_off.html", kept=kept, decided=kept.decided)
     return HTMLResponse(text.replace(PLACE, form, 1))
 
@@ -64,4 +66,6 @@ def _text(home: Home, kept: Kept) -> str:
     try:
         return read_bounded(kept.folder / PAGE, SIZE_LIMIT).decode()
     except (ScorerError, OSError, UnicodeDecodeError):
-        raise HomeError(f"the page of {kept.told.id} cannot be read", "a review", "hold it again: `renewcast review`") from None
+        raise HomeError(
+            f"the page of {kept.told.id} cannot be read", "a review", "hold it again: `renewcast review`"
+        ) from None

@@ -78,7 +78,9 @@ class Approval(Asked):
     author: Name = Field(description="Who proposes it.")
     reviewer: Name = Field(description="Who has looked at it: another person.")
     owner: Name = Field(description="The CS owner, who sees to it.")
-    effective: str = Field(max_length=10, pattern=r"^\d{4}-\d{2}-\d{2}$", description="The date from which on it holds.")
+    effective: str = Field(
+        max_length=10, pattern=r"^\d{4}-\d{2}-\d{2}$", description="The date from which on it holds."
+    )
     reject: bool = Field(False, description="Record that it was turned down; nothing changes.")
     why: str | None = Field(None, max_length=2000)
 
@@ -131,7 +133,9 @@ def get_review(home: TheHome, review_id: ReviewId) -> Response:
 def approve_review(home: TheHome, store: TheStore, review_id: ReviewId, asked: Approval) -> Response:
     """Author and reviewer are two different people. What the review proposes is in force from the effective date on."""
     told = asked.model_dump(exclude={"effective", "reject", "why"})
-    decided = approve_here(home, store, review_id, **told, effective=asked.effective, reject=asked.reject, why=asked.why)
+    decided = approve_here(
+        home, store, review_id, **told, effective=asked.effective, reject=asked.reject, why=asked.why
+    )
     return JSONResponse(data_of(decided), 201)
 
 

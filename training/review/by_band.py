@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.review.gather import BANDS, Gathered
 from training.review.figure import Fact, Figure, Resampled
+from training.review.gather import BANDS, Gathered
 from training.steps import Floats
 
 
@@ -14,8 +14,8 @@ class BandRow(Fact):
 
     ``accounts`` had at least one snapshot in it; ``accounts_a_week`` and ``arr`` are the average of a weekly date.
     ``rate`` is the share of its weekly snapshots that the event followed within the horizon; ``lift`` that over the
-    portfolio's. ``captured`` is the share of all such snapshots in this band and the worse ones together (for churn; the
-    better ones for expansion), ``captured_arr`` the same in ARR.
+    portfolio's. ``captured`` is the share of all such snapshots in this band and the worse ones together (for churn;
+    the better ones for expansion), ``captured_arr`` the same in ARR.
     """
 
     band: str

@@ -1,5 +1,5 @@
-"""Champion against challenger, paired: the newest registered version beside the champion on the quarter's snapshots; where
-there is none to compare, the contenders of the champion's own run on its test dates."""
+"""Champion against challenger, paired: the newest registered version beside the champion on the quarter's snapshots;
+where there is none to compare, the contenders of the champion's own run on its test dates."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def challenge(seen: Gathered, home: Home) -> Challenge:
     """Hold the champion against whoever wants its place."""
     champion = seen.champion.bundles.get("churn")
     if champion is None:
-        return Challenge(source="none", champion=None, challenger=None, accounts=0, against=(), words="there is no champion")
+        return Challenge(
+            source="none", champion=None, challenger=None, accounts=0, against=(), words="there is no champion"
+        )
     challenger = newest_challenger(home, champion)
     version = champion.manifest.version
     if challenger is not None:
@@ -57,7 +59,7 @@ def challenge(seen: Gathered, home: Home) -> Challenge:
     told = recorded_figures(home, champion)
     name = challenger.manifest.version if challenger else None
     why = (
-        f"version {name} and the champion share too few outcomes of the quarter that neither could know when it was trained"
+        f"version {name} and the champion share too few outcomes of the quarter that neither could know at its training"
         if name
         else "no other version is registered"
     )

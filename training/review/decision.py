@@ -37,7 +37,9 @@ class DecisionBox(Fact):
 def decision_box(found: Proposals, effective: str) -> DecisionBox:
     """The decision that the evidence leads to; people may still reject it."""
     weights, bands = (_decided(each.decision, each.reasons) for each in (found.weights, found.bands))
-    return DecisionBox(headline=_headline(weights.answer, bands.answer), weights=weights, bands=bands, effective=effective)
+    return DecisionBox(
+        headline=_headline(weights.answer, bands.answer), weights=weights, bands=bands, effective=effective
+    )
 
 
 def _decided(answer: Answer, reasons: tuple[str, ...]) -> Decided:

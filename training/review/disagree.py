@@ -1,4 +1,5 @@
-"""Disagreements: where the score was wrong, where rule and model differ now, and where people acted against the score."""
+"""Disagreements: where the score was wrong, where rule and model differ now, and where people acted against the
+score."""
 
 from __future__ import annotations
 
@@ -44,7 +45,14 @@ def disagreements(seen: Gathered) -> tuple[Disagreement, ...]:
     green, red = seen.band == "green", seen.band == "red"
     gone, stayed = seen.judged & (seen.churn == 1), seen.judged & (seen.churn == 0)
     told = [
-        _one(seen, "green_that_churned", "green, and left within the horizon", gone & green, gone, "of the accounts that left"),
+        _one(
+            seen,
+            "green_that_churned",
+            "green, and left within the horizon",
+            gone & green,
+            gone,
+            "of the accounts that left",
+        ),
         _one(
             seen,
             "red_that_renewed",
@@ -68,7 +76,10 @@ def _one(seen: Gathered, kind: str, words: str, rows: np.ndarray, whole: np.ndar
     largest = sorted(places, key=lambda place: -seen.arr[place])[:SHOWN]
     # By account, each once: an account counts where any of its snapshots does.
     people = pd.unique(seen.accounts[whole])
-    resampled, mine = Resampled(np.asarray(people, dtype=object)), np.isin(people.astype(str), last["account_id"].astype(str))
+    resampled, mine = (
+        Resampled(np.asarray(people, dtype=object)),
+        np.isin(people.astype(str), last["account_id"].astype(str)),
+    )
     return Disagreement(
         kind=kind,
         words=words,
@@ -119,7 +130,7 @@ def _overrides(seen: Gathered) -> list[Disagreement]:
     at = pd.to_datetime(rows["occurred_at"], utc=True)
     quarter = seen.window.quarter
     # Unknown is not held out.
-    acted = rows[(at >= quarter.start) & (at < quarter.end) & ~rows["held_out"].eq(True)]  # noqa: FBT003
+    acted = rows[(at >= quarter.start) & (at < quarter.end) & ~rows["held_out"].eq(True)]
     places = [_place(seen, str(r.account_id), pd.Timestamp(r.occurred_at, tz="UTC")) for r in acted.itertuples()]
     known = sorted({place for place in places if place is not None})
     treated, green = np.zeros(len(seen.frame), dtype=bool), seen.band == "green"

@@ -28,8 +28,8 @@ SCHEMA_VERSION = 1
 
 
 class Reviewed(Fact):
-    """What was reviewed and what would be signed: the rubric's name and version, its text as proposed (None where nothing
-    changes), the weights and limits by name, and what the proposed scores have meant."""
+    """What was reviewed and what would be signed: the rubric's name and version, its text as proposed (None where
+    nothing changes), the weights and limits by name, and what the proposed scores have meant."""
 
     rubric: str
     version: str

@@ -25,8 +25,8 @@ class Drifted(Fact):
 
 
 class Drift(Fact):
-    """``then`` is the date that stands for the judged snapshots, ``now`` the newest. ``limit`` is the index above which a
-    population is another one: 0.25, and what chance gives on so many accounts."""
+    """``then`` is the date that stands for the judged snapshots, ``now`` the newest. ``limit`` is the index above
+    which a population is another one: 0.25, and what chance gives on so many accounts."""
 
     then: str
     now: str

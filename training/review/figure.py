@@ -28,8 +28,8 @@ class Fact(BaseModel):
 
 
 class Figure(Fact):
-    """One number. ``events`` are the accounts with the event behind it; ``low`` and ``high`` its interval, null where it
-    has none."""
+    """One number. ``events`` are the accounts with the event behind it; ``low`` and ``high`` its interval, null where
+    it has none."""
 
     value: float | None
     low: float | None = None
@@ -44,7 +44,9 @@ class Figure(Fact):
         low, high = interval(resampled)
         # Where every resample gives the same (6 saved of 6), chance has not been looked at.
         told = np.isfinite(low) and np.isfinite(high) and high > low
-        return cls(value=float(value), low=float(low) if told else None, high=float(high) if told else None, events=events)
+        return cls(
+            value=float(value), low=float(low) if told else None, high=float(high) if told else None, events=events
+        )
 
 
 def nothing(events: int = 0) -> Figure:

@@ -192,7 +192,9 @@ def gather(
     grace = config.grace_days if "subscriptions" in source.tables else 0
     window = Window.of(quarter, config.horizon_days, grace, newest + timedelta(microseconds=1))
     feeds = feed_health(source, window.data_through)
-    signals = read_signals(source, window.data_through, progress=lambda done, what: progress(0.2 * done, what), kept=kept)
+    signals = read_signals(
+        source, window.data_through, progress=lambda done, what: progress(0.2 * done, what), kept=kept
+    )
     try:
         progress(0.2, "fingerprint of the data")
         told = fingerprint(signals)
@@ -259,7 +261,10 @@ def _grid(signals: Signals, config: TrainConfig, window: Window) -> Grid:
 
 def _too_little(quarter: Quarter, missing: list[str]) -> InsufficientData:
     return InsufficientData(
-        missing, "load more history, or review another quarter", f"review {quarter.name}", "snapshots that have matured in it"
+        missing,
+        "load more history, or review another quarter",
+        f"review {quarter.name}",
+        "snapshots that have matured in it",
     )
 
 

@@ -190,7 +190,9 @@ def _write(home: Home, review: Review, folder: Path, page: str, told: str) -> st
             (beside / DOCUMENT).write_text(told, encoding="utf-8")
         try:
             run.tags({"renewcast.review": review.id})
-            run.params({"quarter": review.quarter, "rubric": review.sign_off.rubric, "version": review.sign_off.version})
+            run.params(
+                {"quarter": review.quarter, "rubric": review.sign_off.rubric, "version": review.sign_off.version}
+            )
             run.document(f"review/{PAGE}", page)
             run.document(f"review/{DOCUMENT}", told)
             run.metrics("review", _measures(review))

@@ -43,8 +43,8 @@ class BandCount(Fact):
 
 
 class Impact(Fact):
-    """At ``as_of``, under the weights and limits that were judged; ``proposed`` tells whether they are proposed, or only
-    what would come of them. ``over`` tells whether the red queue is longer than the team's ``capacity``."""
+    """At ``as_of``, under the weights and limits that were judged; ``proposed`` tells whether they are proposed, or
+    only what would come of them. ``over`` tells whether the red queue is longer than the team's ``capacity``."""
 
     as_of: str
     proposed: bool

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from features.clock import WEEK_DAYS
-from training.review.gather import Gathered
 from training.review.figure import Fact, Figure, Resampled, nothing
+from training.review.gather import Gathered
 
 DAYS = (30, 60, 90, 120)
 
@@ -25,7 +25,8 @@ class Before(Fact):
 
 
 class LeadTime(Fact):
-    """The churns confirmed in the quarter (the grace ended in it), and the score of those who stayed, for comparison."""
+    """The churns confirmed in the quarter (the grace ended in it), and the score of those who stayed, for
+    comparison."""
 
     churned: int
     involuntary: int
@@ -36,7 +37,8 @@ class LeadTime(Fact):
 
 
 def settles(seen: Gathered) -> pd.Timedelta:
-    """How long after a churn it is certain: the grace; without contracts the horizon, which has to pass without an order."""
+    """How long after a churn it is certain: the grace; without contracts the horizon, which has to pass without an
+    order."""
     return pd.Timedelta(days=seen.window.grace_days if seen.contractual else seen.window.horizon_days)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from features.clock import WEEK_DAYS
-from training.review.gather import BANDS, Gathered
 from training.review.figure import LEAST, Fact, Figure, Resampled
+from training.review.gather import BANDS, Gathered
 from training.steps import Objects
 
 WEEKS = 13
@@ -16,8 +16,8 @@ NOT_THERE = "not there"
 
 
 class Move(Fact):
-    """Accounts (and their ARR at the end, or at the start for those who left) that went from one band to another between
-    the quarter's first and newest date. ``not there`` is before an account came, or after it left."""
+    """Accounts (and their ARR at the end, or at the start for those who left) that went from one band to another
+    between the quarter's first and newest date. ``not there`` is before an account came, or after it left."""
 
     before: str
     after: str
@@ -26,8 +26,8 @@ class Move(Fact):
 
 
 class Path(Fact):
-    """Snapshots that the quarter judges by their band a quarter before and their own band: accounts, and how often churn
-    followed. No rate where fewer than a handful of accounts have churned or stayed on the path."""
+    """Snapshots that the quarter judges by their band a quarter before and their own band: accounts, and how often
+    churn followed. No rate where fewer than a handful of accounts have churned or stayed on the path."""
 
     before: str
     after: str

@@ -70,4 +70,3 @@ def recorded_figures(home: Home, bundle: Bundle) -> RecordedFigures | None:
     except (mlflow.exceptions.MlflowException, OSError, KeyError, ValueError):
         return None
     return None
-

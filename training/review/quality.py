@@ -24,8 +24,8 @@ class FeedRow(Fact):
 
 
 class DimensionRow(Fact):
-    """One dimension: the share of its weight without data at the newest date and over the judged snapshots (0 to 1), and
-    the accounts of the newest date about whom nothing at all is known in it."""
+    """One dimension: the share of its weight without data at the newest date and over the judged snapshots (0 to 1),
+    and the accounts of the newest date about whom nothing at all is known in it."""
 
     dimension: str
     weight: float

@@ -1,8 +1,8 @@
 """A quarter and the snapshots that it judges: pure arithmetic of dates, in UTC.
 
 A snapshot belongs to the quarter in which its outcome became known: horizon and grace were over after the quarter's
-start and not after its end. So every snapshot is judged in one review and in no other, the review can be held as soon as
-the quarter is over, and nothing that comes to be known later changes it.
+start and not after its end. So every snapshot is judged in one review and in no other, the review can be held as soon
+as the quarter is over, and nothing that comes to be known later changes it.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ class Window:
             short = -(-(quarter.start - newest) // timedelta(days=1))
             raise InsufficientData(
                 [
-                    f"the signals end on {show(newest)}, {max(short, 1)} days short of {show(quarter.start)}, so that no "
-                    f"outcome has become known in {quarter.name}"
+                    f"the signals end on {show(newest)}, {max(short, 1)} days short of {show(quarter.start)}, so that "
+                    f"no outcome has become known in {quarter.name}"
                 ],
                 "load newer signals, or review an earlier quarter",
                 f"review {quarter.name}",

@@ -13,8 +13,8 @@ from models.meaning import Meaning
 from training import metrics
 from training.meaning import fit_meaning
 from training.metrics import Predictions
-from training.review.gather import Gathered
 from training.review.figure import Fact, Figure, Resampled, nothing
+from training.review.gather import Gathered
 from training.review.past_run import RecordedFigures, recorded_figures
 from training.steps import Floats
 
@@ -34,7 +34,8 @@ class ScoreBin(Fact):
 
 
 class ScoreReliability(Fact):
-    """The score in tens over the quarter's snapshots; ``meaning`` the curve over all snapshots with a known outcome (None
+    """The score in tens over the quarter's snapshots; ``meaning`` the curve over all snapshots with a known outcome
+    (None
     with too few churns); ``auc`` how well the score ranks who left below who stayed in the quarter: 0.5 is guessing."""
 
     bins: tuple[ScoreBin, ...]
@@ -92,7 +93,9 @@ def score_reliability(seen: Gathered) -> ScoreReliability:
         if falls
         else "that lower scores go with more churn is not clear from this quarter"
     )
-    return ScoreReliability(bins=tuple(bins), meaning=_meaning(seen, seen.score, seen.band), auc=auc, falls=falls, words=words)
+    return ScoreReliability(
+        bins=tuple(bins), meaning=_meaning(seen, seen.score, seen.band), auc=auc, falls=falls, words=words
+    )
 
 
 def _meaning(seen: Gathered, score: Floats, band: object) -> Meaning | None:
@@ -123,7 +126,9 @@ def model_reliability(seen: Gathered, home: Home) -> ModelReliability:
     if min(events, others) < LEAST_OUTCOMES:
         told = recorded_figures(home, bundle)
         if told is None:
-            return _without("none", version, trained, "the champion has seen these outcomes, and its run is not at hand")
+            return _without(
+                "none", version, trained, "the champion has seen these outcomes, and its run is not at hand"
+            )
         return _from_test(told, version, trained)
     resampled, data, bins = Resampled(accounts), Predictions(y, p, np.zeros(len(y))), []
     for part in np.array_split(np.argsort(p, kind="stable"), BINS):
@@ -162,8 +167,8 @@ def _from_test(told: RecordedFigures, version: str, trained: str) -> ModelReliab
         slope=told.figure("calibration_slope"),
         brier=told.figure("brier"),
         auc=told.figure("roc_auc"),
-        words=f"the champion was trained through {trained} and has seen too many of the quarter's outcomes to be judged by "
-        "them; these are the figures of its test dates, later than all that the judged model was fitted on",
+        words=f"the champion was trained through {trained} and has seen too many of the quarter's outcomes to be judged "
+        "by them; these are the figures of its test dates, later than all that the judged model was fitted on",
     )
 
 

@@ -48,9 +48,7 @@ def treated(seen: Gathered) -> Treated:
         return _none("no interventions are recorded in the signals")
     wanted = ("account_id", "occurred_at", "play", "held_out", "result")
     rows = seen.signals.tables["interventions"].select(*wanted).to_pyarrow().to_pandas()
-    rows = rows.assign(
-        occurred_at=pd.to_datetime(rows["occurred_at"], utc=True), held_out=rows["held_out"].eq(True)  # noqa: FBT003
-    )
+    rows = rows.assign(occurred_at=pd.to_datetime(rows["occurred_at"], utc=True), held_out=rows["held_out"].eq(True))
     quarter = seen.window.quarter
     inside = rows[(rows["occurred_at"] >= quarter.start) & (rows["occurred_at"] < quarter.end)]
     acted = inside[~inside["held_out"]]
@@ -102,9 +100,14 @@ def _uplift(seen: Gathered, rows: pd.DataFrame) -> tuple[Figure, Figure, Figure,
     left, kept = (resampled.ratio(mine * y, mine, n) for mine, n in zip((~out, out), events, strict=True))
     people = [resampled.people(mine) for mine in (~out, out)]
     if not out.any():
-        return left, kept, nothing(sum(events)), "nobody was held out at random, so that what the plays achieve is not known"
+        return (
+            left,
+            kept,
+            nothing(sum(events)),
+            "nobody was held out at random, so that what the plays achieve is not known",
+        )
     if min(people) < LEAST_ACCOUNTS:
-        words = f"{people[1]} accounts were held out and {people[0]} treated: fewer than {LEAST_ACCOUNTS} of a kind say nothing"
+        words = f"{people[1]} accounts were held out and {people[0]} treated: under {LEAST_ACCOUNTS} say nothing"
         return left, kept, nothing(sum(events)), words
     uplift = resampled.apart((out * y, out), (~out * y, ~out), sum(events))
     clear = uplift.low is not None and uplift.low > 0

@@ -64,6 +64,11 @@ def test_a_figure_of_nothing_is_null() -> None:
     assert (told.value, told.low, told.high, told.events) == (None, None, None, 0)
 
 
+def test_nobody_at_all_is_told_as_nothing() -> None:
+    told = Resampled(np.array([], dtype=object))
+    assert (told.people(np.array([], dtype=bool)), told.ratio([], [], 0).value) == (0, None)
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), min_size=2, max_size=40))
 def test_a_share_lies_within_its_interval_and_rows_may_come_in_any_order(rows: list[tuple[str, bool]]) -> None:
     def share(given: list[tuple[str, bool]]) -> Any:

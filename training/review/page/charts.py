@@ -29,9 +29,12 @@ _ids = count(1)
 
 def svg(chart: alt.TopLevelMixin, title: str) -> Markup:
     """The drawing as SVG for a page: it scales with its place, names itself, and shares no id with another."""
-    drawn = chart.configure(font="system-ui, sans-serif", background="transparent", padding={"left": 30, "right": 12, "top": 5, "bottom": 5})  # type: ignore[attr-defined]
+    drawn = chart.configure(
+        font="system-ui, sans-serif", background="transparent", padding={"left": 30, "right": 12, "top": 5, "bottom": 5}
+    )  # type: ignore[attr-defined]
     drawn = drawn.configure_axis(
-        labelColor=INK, titleColor=INK, gridColor=INK, domainColor=INK, tickColor=INK, gridOpacity=0.12, domainOpacity=0.4,
+        labelColor=INK, titleColor=INK, gridColor=INK, domainColor=INK, tickColor=INK, gridOpacity=0.12,
+        domainOpacity=0.4,
         tickOpacity=0.4, labelFontSize=13, titleFontSize=13, titleFontWeight="normal", labelLimit=230,
     )  # fmt: skip
     drawn = drawn.configure_view(stroke=None).configure_legend(labelColor=INK, titleColor=INK, labelFontSize=13)
@@ -47,10 +50,16 @@ def svg(chart: alt.TopLevelMixin, title: str) -> Markup:
     return Markup(text.replace("<svg ", named, 1).replace(">", f'><title id="{key}">{escape(title)}</title>', 1))
 
 
-def intervals(points: Sequence[Point], axis: str, title: str, *, shares: bool = False, mark_at: float | None = None) -> Markup:
+def intervals(
+    points: Sequence[Point], axis: str, title: str, *, shares: bool = False, mark_at: float | None = None
+) -> Markup:
     """One row per point: the value as a dot, its interval as a line; a dashed line at ``mark_at``."""
     table = pd.DataFrame(
-        [{"name": n, "value": v, "low": low, "high": high, "colour": c} for n, v, low, high, c in points if v is not None]
+        [
+            {"name": n, "value": v, "low": low, "high": high, "colour": c}
+            for n, v, low, high, c in points
+            if v is not None
+        ]
     )
     if table.empty:
         return Markup("")
@@ -62,13 +71,21 @@ def intervals(points: Sequence[Point], axis: str, title: str, *, shares: bool = 
     layers: list[alt.Chart] = []
     if mark_at is not None:
         layers.append(
-            alt.Chart(pd.DataFrame({"at": [mark_at]})).mark_rule(color=INK, strokeDash=[5, 4], opacity=0.7).encode(x="at:Q")
+            alt.Chart(pd.DataFrame({"at": [mark_at]}))
+            .mark_rule(color=INK, strokeDash=[5, 4], opacity=0.7)
+            .encode(x="at:Q")
         )
     if table["low"].notna().any():
         layers.append(
-            base.mark_rule(strokeWidth=3, opacity=0.55, clip=True).encode(x=alt.X("low:Q", axis=form, scale=scale), x2="high:Q", y=rows, color=colour)
+            base.mark_rule(strokeWidth=3, opacity=0.55, clip=True).encode(
+                x=alt.X("low:Q", axis=form, scale=scale), x2="high:Q", y=rows, color=colour
+            )
         )
-    layers.append(base.mark_point(filled=True, size=110, opacity=1).encode(x=alt.X("value:Q", axis=form, scale=scale), y=rows, color=colour))
+    layers.append(
+        base.mark_point(filled=True, size=110, opacity=1).encode(
+            x=alt.X("value:Q", axis=form, scale=scale), y=rows, color=colour
+        )
+    )
     return svg(alt.layer(*layers).properties(width=WIDTH - 120, height=ROW * len(table) + 8), title)
 
 
@@ -78,9 +95,12 @@ def _domain(table: pd.DataFrame) -> list[float]:
     return [0.0, max(min(float(table["high"].fillna(top).max()), 2.5 * top), 0.01)]
 
 
-def weights(rows: Sequence[tuple[str, float, float, float | None, float | None, float | None]], axis: str, title: str) -> Markup:
+def weights(
+    rows: Sequence[tuple[str, float, float, float | None, float | None, float | None]], axis: str, title: str
+) -> Markup:
     """One row per name: what the evidence points to as a dot with its interval, a grey bar for what is in force, and a
-    violet one for what is proposed where that is something else. Rows hold name, in force, proposed, value, low, high."""
+    violet one for what is proposed where that is something else. Rows hold name, in force, proposed, value, low,
+    high."""
     table = pd.DataFrame(rows, columns=["name", "old", "new", "value", "low", "high"])
     if table.empty:
         return Markup("")
@@ -98,16 +118,26 @@ def weights(rows: Sequence[tuple[str, float, float, float | None, float | None, 
     layers.append(base.mark_tick(color=GREY, thickness=5, size=24).encode(x=alt.X("old:Q", axis=x, scale=scale), y=y))
     if len(table[table["value"].notna()]):
         dots = alt.Chart(table[table["value"].notna()])
-        layers.append(dots.mark_point(color=BLUE, filled=True, size=110, opacity=1).encode(x=alt.X("value:Q", axis=x, scale=scale), y=y))
+        layers.append(
+            dots.mark_point(color=BLUE, filled=True, size=110, opacity=1).encode(
+                x=alt.X("value:Q", axis=x, scale=scale), y=y
+            )
+        )
     moved = table[table["new"] != table["old"]]
     if len(moved):
-        layers.append(alt.Chart(moved).mark_tick(color=VIOLET, thickness=5, size=24).encode(x=alt.X("new:Q", axis=x, scale=scale), y=y))
+        layers.append(
+            alt.Chart(moved)
+            .mark_tick(color=VIOLET, thickness=5, size=24)
+            .encode(x=alt.X("new:Q", axis=x, scale=scale), y=y)
+        )
     return svg(alt.layer(*layers).properties(width=WIDTH - 120, height=40 * len(table)), title)
 
 
 def line(points: Sequence[Point], x_axis: str, y_axis: str, title: str, level: float | None = None) -> Markup:
     """Values over an ordered axis, with their intervals; a dashed line at ``level``."""
-    table = pd.DataFrame([{"x": n, "value": v, "low": low, "high": high} for n, v, low, high, _ in points if v is not None])
+    table = pd.DataFrame(
+        [{"x": n, "value": v, "low": low, "high": high} for n, v, low, high, _ in points if v is not None]
+    )
     if table.empty:
         return Markup("")
     x = alt.X("x:N", sort=None, title=x_axis, axis=alt.Axis(labelAngle=0))
@@ -115,16 +145,25 @@ def line(points: Sequence[Point], x_axis: str, y_axis: str, title: str, level: f
     layers: list[alt.Chart] = []
     if level is not None:
         layers.append(
-            alt.Chart(pd.DataFrame({"at": [level]})).mark_rule(color=GREEN, strokeDash=[6, 4], strokeWidth=2).encode(y="at:Q")
+            alt.Chart(pd.DataFrame({"at": [level]}))
+            .mark_rule(color=GREEN, strokeDash=[6, 4], strokeWidth=2)
+            .encode(y="at:Q")
         )
     y = alt.Y("value:Q", title=y_axis, scale=alt.Scale(domain=[0, 100]))
     if table["low"].notna().any():
-        layers.append(base.mark_rule(color=RED, strokeWidth=3, opacity=0.5).encode(y=alt.Y("low:Q", title=y_axis), y2="high:Q"))
-    layers += [base.mark_line(color=RED, strokeWidth=2).encode(y=y), base.mark_point(color=RED, filled=True, size=90, opacity=1).encode(y=y)]
+        layers.append(
+            base.mark_rule(color=RED, strokeWidth=3, opacity=0.5).encode(y=alt.Y("low:Q", title=y_axis), y2="high:Q")
+        )
+    layers += [
+        base.mark_line(color=RED, strokeWidth=2).encode(y=y),
+        base.mark_point(color=RED, filled=True, size=90, opacity=1).encode(y=y),
+    ]
     return svg(alt.layer(*layers).properties(width=WIDTH - 70, height=190), title)
 
 
-def reliability(points: Iterable[tuple[float, Point]], curve: Sequence[tuple[float, float, float, float]], title: str) -> Markup:
+def reliability(
+    points: Iterable[tuple[float, Point]], curve: Sequence[tuple[float, float, float, float]], title: str
+) -> Markup:
     """Rates over scores: dots with intervals, and the curve with its band where there is one."""
     table = pd.DataFrame(
         [{"x": x, "value": v, "low": low, "high": high} for x, (_, v, low, high, _) in points if v is not None]
@@ -137,12 +176,22 @@ def reliability(points: Iterable[tuple[float, Point]], curve: Sequence[tuple[flo
     layers: list[alt.Chart] = []
     if curve:
         drawn = alt.Chart(pd.DataFrame(curve, columns=["x", "rate", "low", "high"])).encode(x=x)
-        layers.append(drawn.mark_area(color=BLUE, opacity=0.18, clip=True).encode(y=alt.Y("low:Q", axis=form, scale=scale), y2="high:Q"))
+        layers.append(
+            drawn.mark_area(color=BLUE, opacity=0.18, clip=True).encode(
+                y=alt.Y("low:Q", axis=form, scale=scale), y2="high:Q"
+            )
+        )
         layers.append(drawn.mark_line(color=BLUE, strokeWidth=2).encode(y=alt.Y("rate:Q", axis=form, scale=scale)))
     base = alt.Chart(table).encode(x=x)
     if table["low"].notna().any():
-        layers.append(base.mark_rule(color=RED, strokeWidth=3, opacity=0.5, clip=True).encode(y=alt.Y("low:Q", axis=form, scale=scale), y2="high:Q"))
-    layers.append(base.mark_point(color=RED, filled=True, size=90, opacity=1).encode(y=alt.Y("value:Q", axis=form, scale=scale)))
+        layers.append(
+            base.mark_rule(color=RED, strokeWidth=3, opacity=0.5, clip=True).encode(
+                y=alt.Y("low:Q", axis=form, scale=scale), y2="high:Q"
+            )
+        )
+    layers.append(
+        base.mark_point(color=RED, filled=True, size=90, opacity=1).encode(y=alt.Y("value:Q", axis=form, scale=scale))
+    )
     return svg(alt.layer(*layers).properties(width=WIDTH - 70, height=200), title)
 
 
@@ -160,7 +209,9 @@ def model_curve(points: Sequence[tuple[float, Point]], title: str) -> Markup:
     base = alt.Chart(table).encode(x=x)
     layers = [same.mark_line(color=INK, strokeDash=[5, 4], opacity=0.6).encode(x=x, y=alt.Y("value:Q", axis=form))]
     if table["low"].notna().any():
-        layers.append(base.mark_rule(color=BLUE, strokeWidth=3, opacity=0.5).encode(y=alt.Y("low:Q", axis=form), y2="high:Q"))
+        layers.append(
+            base.mark_rule(color=BLUE, strokeWidth=3, opacity=0.5).encode(y=alt.Y("low:Q", axis=form), y2="high:Q")
+        )
     layers.append(base.mark_point(color=BLUE, filled=True, size=90, opacity=1).encode(y=alt.Y("value:Q", axis=form)))
     return svg(alt.layer(*layers).properties(width=WIDTH - 70, height=200), title)
 
@@ -173,12 +224,18 @@ def bars(rows: Sequence[tuple[str, float, str]], axis: str, title: str, mark_at:
     y = alt.Y("name:N", sort=None, title=None)
     base = alt.Chart(table).encode(y=y)
     layers = [
-        base.mark_bar(height=16, cornerRadiusEnd=3).encode(x=alt.X("value:Q", title=axis), color=alt.Color("colour:N", scale=None)),
-        base.mark_text(align="left", dx=4, fontSize=12, color=INK).encode(x="value:Q", text=alt.Text("value:Q", format=",.2~f")),
+        base.mark_bar(height=16, cornerRadiusEnd=3).encode(
+            x=alt.X("value:Q", title=axis), color=alt.Color("colour:N", scale=None)
+        ),
+        base.mark_text(align="left", dx=4, fontSize=12, color=INK).encode(
+            x="value:Q", text=alt.Text("value:Q", format=",.2~f")
+        ),
     ]
     if mark_at is not None:
         layers.append(
-            alt.Chart(pd.DataFrame({"at": [mark_at]})).mark_rule(color=INK, strokeDash=[5, 4], opacity=0.7).encode(x="at:Q")
+            alt.Chart(pd.DataFrame({"at": [mark_at]}))
+            .mark_rule(color=INK, strokeDash=[5, 4], opacity=0.7)
+            .encode(x="at:Q")
         )
     return svg(alt.layer(*layers).properties(width=WIDTH - 140, height=26 * len(table) + 8), title)
 

@@ -41,7 +41,9 @@ def _point(name: str, figure: Told, colour: str) -> Point:
 
 
 def _by_band(told: Told, outcome: str) -> Markup:
-    rows = [_point(band(row["band"]), row["rate"], OF_BAND[row["band"]]) for row in told["bands"] if row["band"] in COLOURED]
+    rows = [
+        _point(band(row["band"]), row["rate"], OF_BAND[row["band"]]) for row in told["bands"] if row["band"] in COLOURED
+    ]
     title = f"Share of weekly snapshots followed by {outcome}, by band, with 95% intervals; dashed: the portfolio"
     return charts.intervals(rows, f"{outcome} within the horizon", title, shares=True, mark_at=told["overall"]["value"])
 
@@ -63,7 +65,10 @@ def _score(told: Told) -> Markup:
     rows = [((row["low"] + row["high"]) / 2, _point("", row["rate"], RED)) for row in told["bins"]]
     meaning, curve = told["meaning"], []
     if meaning is not None:
-        curve = [(float(at), *three) for at, three in enumerate(zip(meaning["rate"], meaning["low"], meaning["high"], strict=True))]
+        curve = [
+            (float(at), *three)
+            for at, three in enumerate(zip(meaning["rate"], meaning["low"], meaning["high"], strict=True))
+        ]
     title = "Churn that followed each health score: dots for tens of points in the quarter, line for all known history"
     return charts.reliability(rows, curve, title)
 
@@ -75,7 +80,9 @@ def _model(told: Told) -> Markup:
 
 def _weights(told: Told) -> Markup:
     rows = [(one["name"], one["old"], one["new"], *_three(one["fitted"])) for one in told["dimensions"]]
-    return charts.weights(rows, "weight, points of 100", "Weights in force and what the evidence points to, with 90% intervals")
+    return charts.weights(
+        rows, "weight, points of 100", "Weights in force and what the evidence points to, with 90% intervals"
+    )
 
 
 def _limits(told: Told) -> Markup:
@@ -108,7 +115,9 @@ def _challenge(told: Told) -> Markup:
 
 def _segments(told: Any) -> Markup:
     rows = [_point(row["segment"], row["rate"], BLUE) for row in told if row["enough"]]
-    return charts.intervals(rows, "churn within the horizon", "Share of snapshots followed by churn, by segment", shares=True)
+    return charts.intervals(
+        rows, "churn within the horizon", "Share of snapshots followed by churn, by segment", shares=True
+    )
 
 
 def _drift(told: Told) -> Markup:
@@ -121,9 +130,13 @@ def _drift(told: Told) -> Markup:
 
 def _quality(told: Told) -> Markup:
     rows = [(row["dimension"], 100 * row["missing_now"], BLUE) for row in told["dimensions"]]
-    return charts.bars(rows, "per cent of the weight without data", "Share of each dimension's weight without data, newest date")
+    return charts.bars(
+        rows, "per cent of the weight without data", "Share of each dimension's weight without data, newest date"
+    )
 
 
 def _interventions(told: Told) -> Markup:
     rows = [_point("Treated", told["churn_treated"], BLUE), _point("Held out", told["churn_held_out"], GREY)]
-    return charts.intervals(rows, "churn within the horizon", "Churn of accounts treated and held out, with 95% intervals", shares=True)
+    return charts.intervals(
+        rows, "churn within the horizon", "Churn of accounts treated and held out, with 95% intervals", shares=True
+    )
