@@ -55,7 +55,7 @@ def gathered() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def wrong() -> World:
     """The weights in force are far from the true ones."""
-    return world(OTHER, IN_FORCE, 500, 3, every_weeks=13)
+    return world(OTHER, IN_FORCE, 1_000, 3, every_weeks=13)
 
 
 @pytest.fixture(scope="session")
