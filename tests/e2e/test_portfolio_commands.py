@@ -1,0 +1,74 @@
+"""Renewals and worklist through the command line, from one trained portfolio."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+AT = "2026-09-30"
+
+
+@pytest.fixture(scope="module")
+def renewals(world: Any, renewcast: Any) -> dict[str, Any]:
+    done = renewcast("renewals", world.signals, "--as-of", AT, "--period", "2026Q4", "--json", home=world.home)
+    return dict(json.loads(done.stdout))
+
+
+@pytest.fixture(scope="module")
+def worklist(world: Any, renewcast: Any) -> dict[str, Any]:
+    done = renewcast("worklist", world.signals, "--as-of", AT, "--capacity", "15", "--json", home=world.home)
+    return dict(json.loads(done.stdout))
+
+
+def test_the_forecast_adds_up(renewals: dict[str, Any]) -> None:
+    whole = renewals["whole"]
+    assert whole["accounts"] > 20
+    assert whole["not_forecast_accounts"] < whole["accounts"] / 4
+    for division in ("by_segment", "by_csm"):
+        parts = renewals[division]
+        assert sum(part["accounts"] for part in parts) == whole["accounts"]
+        lost = sum(part["lost_arr"]["expected"] for part in parts if part["lost_arr"])
+        assert lost == pytest.approx(whole["lost_arr"]["expected"])
+    low, high = whole["renewed_arr"]["interval"]
+    assert low < whole["renewed_arr"]["expected"] < high <= whole["arr"]
+    assert whole["grr"]["expected"] <= min(1.0, whole["nrr"]["expected"])
+    assert renewals["past_renewals"] > 100
+
+
+def test_a_file_holds_every_account_due(world: Any, renewcast: Any, renewals: dict[str, Any], tmp_path: Path) -> None:
+    out = tmp_path / "due.csv"
+    done = renewcast("renewals", world.signals, "--as-of", AT, "--period", "2026Q4", "--out", out, home=world.home)
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["account_id"] for row in rows] == [row["account_id"] for row in renewals["accounts"]]
+    assert f"{len(rows):,} rows" in done.stdout
+
+
+def test_the_worklist_reaches_more_than_the_health_score(worklist: dict[str, Any]) -> None:
+    assert len(worklist["accounts"]) == 15
+    assert all(item["play"] is not None for item in worklist["accounts"])
+    reached = worklist["reached_arr_at_risk"]
+    assert reached["worklist"] > reached["by_health_score"]
+    assert worklist["interventions"]["saved"] > 0
+    assert worklist["under_way"] + worklist["held_out"] > 0
+
+
+def test_a_terminal_shows_both(world: Any, renewcast: Any, worklist: dict[str, Any]) -> None:
+    csm = next(item["csm"] for item in worklist["accounts"] if item["csm"])
+    shown = renewcast("worklist", world.signals, "--as-of", AT, "--csm", csm, "--save-rate", "0.3", home=world.home).stdout
+    assert csm in shown
+    assert "ARR at risk reached" in shown
+
+
+def test_mistakes_end_with_one_message(world: Any, renewcast: Any, tmp_path: Path) -> None:
+    for more, words in (
+        (["renewals", world.signals, "--as-of", AT, "--period", "2026Q2"], "ended before"),
+        (["renewals", world.signals, "--as-of", AT, "--days", "45"], "30, 60, 90, 120"),
+        (["renewals", world.signals], "without a date"),
+        (["worklist", world.signals, "--as-of", AT, "--out", tmp_path / "list.xlsx"], ".csv"),
+    ):
+        assert words in renewcast(*more, home=world.home, expect=2).stderr
