@@ -65,6 +65,19 @@ def test_the_run_tells_more_than_averages(world: Any) -> None:
         assert worth["blend"] > worth["random"]
 
 
+def test_the_card_travels_with_the_bundle_and_says_what_the_run_says(world: Any) -> None:
+    for target, told in world.report["targets"].items():
+        card = json.loads((Path(told["bundle"]) / "card.json").read_text(encoding="utf-8"))
+        assert (card["target"], card["run_id"]) == (target, world.report["run_id"])
+        judged = {row["candidate"]: {m["name"]: m["value"] for m in row["metrics"]} for row in told["judgement"]["rows"]}
+        for rival in card["rivals"]:
+            assert all(figure["value"] == judged[rival["candidate"]][name] for name, figure in rival["metrics"].items())
+        size = told["judgement"]["size"]
+        assert sum(part["rows"] for part in card["reliability"]) == size["rows"]
+        assert sum(part["outcomes"] for part in card["reliability"]) == size["rows_with_outcome"]
+        assert abs(sum(card["dimensions"].values()) - 1.0) < 1e-9
+
+
 def test_a_companys_own_features_are_trained_on_and_recorded(world: Any) -> None:
     """All of this world was made with them; the service answers from snapshots that hold them."""
     own = with_own(world.own_features)

@@ -1,0 +1,95 @@
+"""How long pages take beside the JSON that feeds them, with so many accounts: `python -m bench.pages HOME ACCOUNTS`.
+
+HOME is one in which a portfolio was scored; its accounts are copied under other names until there are as many.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+from fastapi.testclient import TestClient
+
+from models.home import Home
+from serving.app import create_app
+from serving.published import Snapshots
+from serving.settings import ServiceSettings
+
+TIMES = 15
+PATHS = (
+    ("/", "/v1/portfolio"),
+    ("/?sort=health&size=100", "/v1/portfolio"),
+    ("/?q=77&health=yellow&sort=account", "/v1/portfolio"),
+    ("/accounts/{account}", "/v1/accounts/{account}/prediction"),
+    ("/worklist", "/v1/worklist"),
+    ("/renewals", "/v1/renewals"),
+    ("/model", None),
+    ("/docs", "/openapi.json"),
+)
+
+
+def enlarged(home: Home, accounts: int, place: Path) -> Home:
+    """A copy of the home whose latest snapshot holds so many accounts."""
+    skip = shutil.ignore_patterns("mlartifacts", "mlflow.db", "store.sqlite*", "rollups", "demo", "companions", "jobs")
+    shutil.copytree(home.root, place, ignore=skip)
+    copy = Home(place)
+    snapshots = Snapshots(copy)
+    latest = snapshots.latest()
+    copies = -(-accounts // len(latest.frame))
+
+    def many(frame: pd.DataFrame) -> pd.DataFrame:
+        parts = [frame.assign(account_id=frame["account_id"] + f"-{k}") for k in range(copies)]
+        return pd.concat(parts, ignore_index=True)
+
+    facts = latest.facts
+    past = None if latest.past is None else many(latest.past)
+    looked = [] if past is None else [name for name in past.columns if name not in ("account_id", "as_of")]
+    snapshots.publish(
+        many(latest.frame),
+        origin=facts.origin,
+        data_through=facts.data_through,
+        horizon_days=facts.horizon_days,
+        feeds=facts.feeds,
+        jumped=facts.jumped,
+        past=past,
+        looked_back_on=looked,
+    )
+    return copy
+
+
+def main() -> None:
+    """Measure and print."""
+    home, accounts = Home(Path(sys.argv[1]).absolute()), int(sys.argv[2])
+    with tempfile.TemporaryDirectory() as place:
+        copy = enlarged(home, accounts, Path(place) / "home")
+        app = create_app(copy, ServiceSettings(open_locally=True, requests_a_minute=1_000_000))
+        with TestClient(app, client=("127.0.0.1", 1)) as client:
+            held = app.state.keeper.standing().scored(None)
+            account = held.assessment.account_ids[len(held.assessment.frame) // 2]
+            print(f"{len(held.assessment.frame):,} accounts; milliseconds: first, median, worst of {TIMES}; bytes")
+            for paths in PATHS:
+                for path in paths:
+                    if path is not None:
+                        _measure(client, path.format(account=account))
+
+
+def _measure(client: TestClient, path: str) -> None:
+    taken = []
+    for _ in range(TIMES + 1):
+        begun = time.perf_counter()
+        answer = client.get(path)
+        taken.append(1000 * (time.perf_counter() - begun))
+        if answer.status_code != 200:
+            print(f"{path:44} {answer.status_code}")
+            return
+    first, *rest = taken
+    print(f"{path:44} {first:9.1f} {statistics.median(rest):8.1f} {max(rest):8.1f} {len(answer.content):10,}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Model cards in words: the figures that the card holds, its limits, and no one's text taken for markup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from models.card import Apart, Card, Figure, Piece, Rival, Slice
+from models.champion import Change, load_champion, read_pointer, write_pointer
+from models.home import Home
+from serving.cards import cards_of, limits
+from serving.cards_text import figure_words, markdown
+from serving.pages.model import as_html
+
+HOSTILE = "<script>alert(1)</script> | **bold** [x](http://elsewhere.test)"
+
+
+def _card(outcomes: int = 20, worse: bool = True) -> Card:
+    slices = {"test": Slice(first="2025-07-01", last="2025-09-01", dates=9, rows=900, accounts=100, accounts_with_outcome=outcomes)}
+    none = Figure(value=None)
+    return Card(
+        target="churn", horizon_days=90, grace_days=30, run_id="r1", catalogue_version="c1", subject="blend", grade="fair",
+        words="ranks usefully", slices=slices, history_days=800.0, missing_share={"orders": 1.0, "usage": 0.1}, known_rate=0.2,
+        window_rate=0.25, rivals=[Rival(candidate="blend", metrics={"roc_auc": Figure(value=0.8123, low=0.7, high=0.9)})],
+        apart=[Apart(against="logistic_regression", loss="log_loss", value=-0.001, low=-0.003, high=0.001 if worse else -0.0001)],
+        calibrator="sigmoid", reliability=[],
+        by_segment=[Piece(name="SMB", rows=9, accounts=3, happened=1, rate=0.1, expected=0.1, ratio=none, roc_auc=none)],
+        by_horizon=[], features_read=2, weights=[], dimensions={"usage": 1.0}, same_first=0.8, sight=[], trees=12, leaves=5,
+        trees_share=0.5, notes=[],
+    )  # fmt: skip
+
+
+def test_limits_come_from_the_figures() -> None:
+    told = " ".join(limits(_card()))
+    assert "20 accounts with the outcome among 100, from 2025-07-01 to 2025-09-01; that is few" in told
+    assert "Too few outcomes to tell how well it does for SMB" in told
+    assert "not clearly better than logistic regression" in told
+    assert "Of orders most" in told
+    assert "usage" not in told
+    better = " ".join(limits(_card(outcomes=500, worse=False)))
+    assert "few, so" not in better
+    assert "not clearly better" not in better
+
+
+@pytest.mark.parametrize(
+    ("figure", "said"),
+    [
+        (None, "–"),
+        ({"value": None, "low": None, "high": None}, "–"),
+        ({"value": 0.5, "low": 0.5, "high": 0.5}, "0.500"),
+        ({"value": 0.8123, "low": 0.7, "high": 0.9}, "0.812 (0.70 to 0.90)"),
+    ],
+)
+def test_a_figure_is_told_with_its_interval(figure: Any, said: str) -> None:
+    assert figure_words(figure) == said
+
+
+def test_a_card_tells_who_promoted_it_and_takes_no_ones_words_for_markup(own_home: Home) -> None:
+    pointer = read_pointer(own_home)
+    assert pointer is not None
+    assert pointer.churn is not None
+    change = Change(at=pointer.promoted_at, what="promoted", target="churn", champion=pointer.churn, who=HOSTILE, why=HOSTILE)
+    write_pointer(own_home, pointer.model_copy(update={"history": (change,)}))
+    cards = cards_of(own_home, load_champion(own_home))
+    assert [told["target"] for told in cards] == ["churn", "expansion"]
+    assert cards[0]["promotions"][0]["who"] == HOSTILE
+    for told in cards:
+        told["card"] = _card().model_dump(mode="json")
+    page, text = as_html(cards), markdown(cards)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "http" not in page.replace("http://www.w3.org", "").replace("http://elsewhere.test", "")
+    assert "<script" not in text.replace("\\<script", "")
+    assert "0.812 (0.70 to 0.90)" in text
+    assert "## Limits" in text
