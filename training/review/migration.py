@@ -56,7 +56,9 @@ def migration(seen: Gathered) -> Migration:
     order = [*BANDS, NOT_THERE]
     moves = [
         Move(before=str(one), after=str(two), accounts=len(values), arr=float(values.sum()))
-        for (one, two), values in sorted(groups, key=lambda each: (order.index(each[0][0]), order.index(each[0][1])))
+        for (one, two), values in sorted(
+            groups, key=lambda each: (order.index(str(each[0][0])), order.index(str(each[0][1])))
+        )
     ]
     return Migration(first=str(first.date()), last=str(last.date()), moves=tuple(moves), paths=_paths(seen))
 
