@@ -74,7 +74,7 @@ def approve(
     AlreadyDecided
         It was decided before.
     """
-    people = two_people(author, reviewer)
+    first, second = two_people(author, reviewer)
     day, owned = _plain_date(effective), _person("owner", owner)
     reason = None if why is None else " ".join(why.split())[:2000]
     with _alone(home):
@@ -96,7 +96,8 @@ def approve(
             why=reason,
             effective=day,
             hashes=told.hashes,
-            **people,
+            author=first,
+            reviewer=second,
         )
         if not reject:
             in_force = _unchanged(home, kept, data_fingerprint, day)
@@ -120,7 +121,7 @@ def roll_back(home: Home, rubric: str | None, author: str, reviewer: str, why: s
     BadRequest
         There is nothing to take back, or the two are one person.
     """
-    people = two_people(author, reviewer)
+    first, second = two_people(author, reviewer)
     with _alone(home):
         history = read_history(home)
         name = rubric or load_champion(home).rubric.name
@@ -138,13 +139,14 @@ def roll_back(home: Home, rubric: str | None, author: str, reviewer: str, why: s
             version=last.replaces,
             replaces=last.version,
             takes_back=last.id,
-            **people,
+            author=first,
+            reviewer=second,
         )
         _append(home, history, decision)
         return decision
 
 
-def two_people(author: str, reviewer: str) -> dict[str, str]:
+def two_people(author: str, reviewer: str) -> tuple[str, str]:
     """Both names, tidied.
 
     Raises
@@ -152,12 +154,12 @@ def two_people(author: str, reviewer: str) -> dict[str, str]:
     BadRequest
         One is missing, or they are the same but for case and spaces.
     """
-    people = {"author": _person("author", author), "reviewer": _person("reviewer", reviewer)}
-    if len({_folded(name) for name in people.values()}) < 2:
+    first, second = _person("author", author), _person("reviewer", reviewer)
+    if _folded(first) == _folded(second):
         raise BadRequest(
             "author and reviewer are the same person", "two different people", "let somebody else look at it"
         )
-    return people
+    return first, second
 
 
 def _unchanged(home: Home, kept: Kept, data: str | None, day: date) -> Rubric:

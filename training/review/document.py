@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, JsonValue
 
@@ -23,7 +23,7 @@ from training.review.quality import Quality
 from training.review.reliability import ModelReliability, ScoreReliability
 from training.review.treated import Treated
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 """Of ``review.json``: it changes when a key is renamed or taken away, never when one is added."""
 
 
@@ -48,7 +48,7 @@ class Reviewed(Fact):
 class Review(Fact):
     """All fifteen sections, in their order."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     id: str
     quarter: str
     created_at: AwareDatetime

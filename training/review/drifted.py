@@ -42,7 +42,7 @@ def drift(seen: Gathered) -> Drift:
     limit = ANOTHER + by_chance(int(then.sum()), int(now.sum()))
     values = {signal.feature: seen.frame[signal.feature] for _, signal in seen.champion.rubric.signals}
 
-    def one(name: str, column: pd.Series) -> Drifted:  # type: ignore[type-arg]
+    def one(name: str, column: pd.Series) -> Drifted:
         index = psi(column[then], column[now])
         moved = "another population" if index > limit else "moved" if index > STABLE + limit - ANOTHER else "stable"
         feature = seen.catalogue.get(name)

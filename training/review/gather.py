@@ -83,7 +83,7 @@ class Gathered:
     @cached_property
     def score(self) -> Floats:
         """The health score, NaN for none."""
-        return self.health.score.to_numpy(dtype=np.float64)
+        return np.asarray(self.health.score, dtype=np.float64)
 
     @cached_property
     def band(self) -> Objects:

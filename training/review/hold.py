@@ -132,7 +132,7 @@ def _review(seen: Gathered, found: Proposals, capacity: int, home: Home, address
     limits, meaning = rubric.rules.bands, None
     if found.proposed is not None:
         scores = found.proposed.score(seen.frame)
-        meaning = meaning_of(seen, scores.score.to_numpy(dtype=np.float64), scores.band.to_numpy(dtype=object))
+        meaning = meaning_of(seen, np.asarray(scores.score, dtype=np.float64), scores.band.to_numpy(dtype=object))
     return Review(
         id=f"{quarter.name}-{rubric.name}-{short}",
         quarter=quarter.name,

@@ -54,9 +54,10 @@ def migration(seen: Gathered) -> Migration:
     arr = both["arr_now"].fillna(both["arr_then"])
     groups = pd.DataFrame({"before": before, "after": after, "arr": arr}).groupby(["before", "after"])["arr"]
     order = [*BANDS, NOT_THERE]
+    found = [(str(one), str(two), values) for (one, two), values in groups]
     moves = [
-        Move(before=str(one), after=str(two), accounts=len(values), arr=float(values.sum()))
-        for (one, two), values in sorted(groups, key=lambda each: (order.index(each[0][0]), order.index(each[0][1])))
+        Move(before=one, after=two, accounts=len(values), arr=float(values.sum()))
+        for one, two, values in sorted(found, key=lambda each: (order.index(each[0]), order.index(each[1])))
     ]
     return Migration(first=str(first.date()), last=str(last.date()), moves=tuple(moves), paths=_paths(seen))
 

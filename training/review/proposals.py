@@ -78,7 +78,7 @@ def proposals(seen: Gathered, capacity: int, seed: int = 0) -> Proposals:
     if weights.decision == "change":
         other = with_changes(rubric, weights.new, bands)
         scores = other.score(seen.frame)
-        rows = replace(rows, score=scores.score.to_numpy(dtype=np.float64), band=scores.band.to_numpy(dtype=object))
+        rows = replace(rows, score=np.asarray(scores.score, dtype=np.float64), band=scores.band.to_numpy(dtype=object))
     limits_proposed = propose_bands(rows, limits, capacity=capacity)
     changed = weights.decision == "change" or limits_proposed.decision == "change"
     return Proposals(

@@ -167,7 +167,7 @@ def _from_test(told: RecordedFigures, version: str, trained: str) -> ModelReliab
         slope=told.figure("calibration_slope"),
         brier=told.figure("brier"),
         auc=told.figure("roc_auc"),
-        words=f"the champion was trained through {trained} and has seen too many of the quarter's outcomes to be judged "
+        words=f"the champion was trained through {trained}: it has seen too many outcomes of the quarter to be judged "
         "by them; these are the figures of its test dates, later than all that the judged model was fitted on",
     )
 

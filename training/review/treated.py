@@ -117,6 +117,17 @@ def _uplift(seen: Gathered, rows: pd.DataFrame) -> tuple[Figure, Figure, Figure,
 
 def _none(words: str) -> Treated:
     gone = nothing()
-    counts = {"begun": 0, "accounts": 0, "held_out": 0, "saved": 0, "lost": 0}
-    figures = {"save_rate": gone, "churn_treated": gone, "churn_held_out": gone, "uplift": gone}
-    return Treated(recorded=False, plays=(), words=words, **counts, **figures)
+    return Treated(
+        recorded=False,
+        begun=0,
+        accounts=0,
+        held_out=0,
+        saved=0,
+        lost=0,
+        save_rate=gone,
+        plays=(),
+        churn_treated=gone,
+        churn_held_out=gone,
+        uplift=gone,
+        words=words,
+    )

@@ -31,7 +31,7 @@ def svg(chart: alt.TopLevelMixin, title: str) -> Markup:
     """The drawing as SVG for a page: it scales with its place, names itself, and shares no id with another."""
     drawn = chart.configure(
         font="system-ui, sans-serif", background="transparent", padding={"left": 30, "right": 12, "top": 5, "bottom": 5}
-    )  # type: ignore[attr-defined]
+    )
     drawn = drawn.configure_axis(
         labelColor=INK, titleColor=INK, gridColor=INK, domainColor=INK, tickColor=INK, gridOpacity=0.12,
         domainOpacity=0.4,
