@@ -96,3 +96,9 @@ def test_an_address_that_others_can_reach_is_warned_of(
     caplog.set_level(logging.INFO)
     run(host, 0, Home(tmp_path))
     assert ("open_to_the_network" in caplog.text) is warned
+
+
+def test_an_answer_does_not_wait_for_the_callers_acknowledgement() -> None:
+    with server._listen("127.0.0.1", 0) as listening:
+        # What asyncio looks at before it turns Nagle's algorithm off.
+        assert listening.proto == socket.IPPROTO_TCP
