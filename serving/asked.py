@@ -51,9 +51,7 @@ async def _json_only(request: Request) -> None:
         raise HTTPException(415)
 
 
-async def read(
-    keeper: Keeper, as_of: datetime | None, *key: str, make: Callable[[Scored], dict[str, Any]]
-) -> bytes:
+async def read(keeper: Keeper, as_of: datetime | None, *key: str, make: Callable[[Scored], dict[str, Any]]) -> bytes:
     """What is said from a snapshot, as JSON: read where it was worked out before, else worked out beside the requests.
 
     Parameters

@@ -86,9 +86,7 @@ class Scored:
 
     def answers(self) -> Iterator[dict[str, Any]]:
         """What is said of every account, in their order; far quicker than one by one."""
-        return answers(
-            self.assessment, scored_at=self.scored_at, data_through=self.data_through, earlier=self.earlier
-        )
+        return answers(self.assessment, scored_at=self.scored_at, data_through=self.data_through, earlier=self.earlier)
 
     @cached_property
     def portfolio(self) -> dict[str, Any]:
