@@ -7,12 +7,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from features.errors import UnknownSnapshot
+from models.home import Home
 from serving.asked import TheHome, TheKeeper
+from serving.measures.shapes import kept_measures
 from serving.pages import charts
 from serving.pages.draw import lines, nice_top
 from serving.pages.links import with_query
 from serving.pages.render import page
 from serving.pages.seen import roster_of, weeks_of
+from serving.published import Snapshots
 from serving.roster import LARGEST_FIRST, SIZES, Found, Order, Roster, RosterAsked
 from serving.scored import Scored
 
@@ -54,6 +58,7 @@ def get_portfolio_page(
         title="Portfolio",
         section="portfolio",
         told=scored.portfolio,
+        measures=_measures(home, scored),
         weeks=weeks,
         trend=scored.made.get("trend", lambda: charts.weekly(weeks)) if len(weeks) > 1 else None,
         asked=asked,
@@ -66,6 +71,14 @@ def get_portfolio_page(
         sizes=SIZES,
         only=ONLY,
     )
+
+
+def _measures(home: Home, scored: Scored) -> dict[str, Any] | None:
+    """Those of the quarter; None where none were kept with the snapshot."""
+    try:
+        return kept_measures(Snapshots(home), scored, "quarter")
+    except UnknownSnapshot:
+        return None
 
 
 class _Links:

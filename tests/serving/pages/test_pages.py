@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from fastapi.testclient import TestClient
 
-from serving.pages import words
+from serving.pages import portfolio, words
 from serving.pages.links import account_href
 
 HOSTILE = {
@@ -186,3 +186,21 @@ def test_what_the_reference_gives_as_an_example_is_taken(paged: TestClient) -> N
             body = json.loads(json.dumps(body_example(schema, told["components"]["schemas"])))
             answer = paged.post(path, json=body, headers=EXACT)
             assert answer.status_code in (200, 201, 202, 404), (path, body, answer.text)
+
+
+def test_the_measures_of_the_quarter_stand_on_the_portfolio_page_if_they_were_kept(
+    paged: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Measures of the quarter" not in paged.get("/").text
+    target = {"bound": "above", "value": 1.024, "better": None, "per": "year"}
+    told = [
+        {"title": "Net revenue <retention>", "unit": "share", "value": 1.079, "last": {"value": None}, "target": target, "met": True, "unknown": None},
+        {"title": "NPS", "unit": "points", "value": None, "last": {"value": 41.0}, "target": None, "met": None, "unknown": "nobody was asked"},
+    ]
+    monkeypatch.setattr(portfolio, "kept_measures", lambda *_: {"as_of": "2026-07-08", "measures": told})
+    rows = [
+        [cell.strip() for cell in re.sub(r"<[^>]+>", "|", row).split("|") if cell.strip()]
+        for row in re.findall(r"<tr>(.*?)</tr>", paged.get("/").text, re.DOTALL)
+    ]
+    assert ["Net revenue &lt;retention&gt;", "107.9%", "–", "over 102.4%", "yes"] in rows
+    assert ["NPS", "–", "41", "–", "nobody was asked"] in rows
