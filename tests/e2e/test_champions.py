@@ -36,6 +36,7 @@ def test_what_was_trained_is_listed_with_its_figures(world: Any, home: Path, ren
     assert [change["who"] for change in told["changes"]] == ["training"] * len(told["changes"])
 
 
+@pytest.mark.slow
 def test_promotion_and_rollback_are_one_command_each_and_kept(world: Any, home: Path, renewcast: Any) -> None:
     champions = json.loads((home / "champion.json").read_text())
     target = next(t for t in ("churn", "expansion") if t in champions)

@@ -131,6 +131,7 @@ def test_probabilities_go_with_the_truth(world: Any) -> None:
             assert known[f"{target}_probability"].corr(known[target], method="spearman") > 0.3
 
 
+@pytest.mark.slow
 def test_scoring_again_shuffled_and_with_rows_sent_twice_gives_the_same_bytes(
     world: Any, renewcast: Any, tmp_path: Path
 ) -> None:

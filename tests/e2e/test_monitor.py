@@ -29,6 +29,7 @@ def _look(renewcast: Any, signals: Path, home: Path) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.slow
 def test_predictions_are_held_against_what_happened(world: Any, home: Path, renewcast: Any) -> None:
     before = (home / "champion.json").read_bytes()
     told = _look(renewcast, world.signals, home)
@@ -49,6 +50,7 @@ def test_predictions_are_held_against_what_happened(world: Any, home: Path, rene
     assert (home / "champion.json").read_bytes() == before, "monitoring changes nothing"
 
 
+@pytest.mark.slow
 def test_a_unit_that_jumped_is_named_and_nothing_should_be_trained_on_it(
     world: Any, home: Path, renewcast: Any, tmp_path: Path
 ) -> None:

