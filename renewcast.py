@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from serving.store.database import Store
     from training.monitor import MonitorReport
 
+FIT_NOTHING = frozenset(
+    {"check", "snapshot", "features", "score", "health", "risks", "expansions", "onboarding", "worklist", "portfolio"}
+    | {"cohorts", "qbr", "plan", "reviews", "card", "keys", "webhooks"}
+)
+"""Commands that need nothing of what fits models, and begin the sooner without it."""
 FAILED_CHECK = 1
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -1135,6 +1140,8 @@ def _progress(start: str) -> Iterator[Tell]:
 def main() -> None:
     """Run the command line: exit code 2 and one clear message for a user's mistake, 130 for an interrupt."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))
+    if sys.argv[1:2] and sys.argv[1] in FIT_NOTHING:
+        from serving import lean  # noqa: F401 it is to come before all that it leaves out
     try:
         app()
     except RenewcastError as error:

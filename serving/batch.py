@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import ibis
 import numpy as np
@@ -18,7 +17,6 @@ from features.atomic import UNFINISHED, write_file
 from features.clock import WEEK_DAYS, Grid
 from features.contract import EVENT_TABLES
 from features.errors import BadRequest
-from features.kpi.period import period_ending
 from features.own.current import current_catalogue
 from features.signals import Progress, Signals, silent
 from features.snapshot import snapshot
@@ -31,9 +29,8 @@ from models.outlook import SCORED, risk_points
 from models.rules.history import WEEKS
 from models.rules.judged import RISK, looked_back_on
 from models.targets import TARGETS, Target
-from serving.companion import ACCOUNTS, MEASURES, accounts_document, write_companion
-from serving.measures.shapes import KEPT
-from serving.measures.told import measures_told
+from serving.companion import ACCOUNTS, accounts_document, write_companion
+from serving.measures.kept import keep_measures
 from serving.published import Snapshots
 from serving.renewals.known import RENEWALS, renewals_document
 from serving.scored import Scored, earlier_of
@@ -102,8 +99,9 @@ def score(
     ``jumped`` names columns whose unit seems to have changed (`features.health.feeds.Feeds.jumped`); every answer from
     this snapshot says so.
 
-    The snapshot is published to the home first, then what belongs into the ``store`` is kept there in one transaction
-    (where one is given), then the file is written, so that a file means that all is done.
+    The snapshot is published to the home first (and before it the portfolio's measures, for a ``store`` only, since
+    they take as long as all else), then what belongs into the ``store`` is kept there in one transaction (where one is
+    given), then the file is written, so that a file means that all is done.
 
     Raises
     ------
@@ -129,15 +127,9 @@ def score(
     if signals.contractual:
         write_companion(snapshots, as_of, RENEWALS, renewals_document(signals, as_of))
     write_companion(snapshots, as_of, INTERVENTIONS, interventions_document(signals, as_of))
-    progress(0.85, "adding up the portfolio's measures")
-    frames = {as_of: frame}
-    measures: dict[str, Any] = {
-        name: measures_told(
-            signals, period_ending(as_of, name), champion.rubric, horizon_days, frames=frames, kept=home.rollups
-        )
-        for name in KEPT
-    }
-    write_companion(snapshots, as_of, MEASURES, measures)
+    if store is not None:
+        progress(0.85, "adding up the portfolio's measures")
+        keep_measures(signals, snapshots, as_of, frame, champion.rubric, horizon_days)
     progress(0.9, "writing")
     published = snapshots.publish(
         frame,

@@ -18,7 +18,7 @@ from models.rules.judged import RISK
 
 #: Larger files (bytes) are not read.
 FILE_LIMIT = 2 * 2**30
-SCORE_AGAIN = "score it again: `renewcast score SIGNALS --as-of DATE --out FILE`"
+SCORE_AGAIN = "score it again: renewcast score SIGNALS --as-of DATE --out FILE"
 
 
 def write_earlier(path: Path, past: pd.DataFrame, features: Sequence[str]) -> None:

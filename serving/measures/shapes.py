@@ -119,6 +119,7 @@ def kept_measures(snapshots: Snapshots, scored: Scored, period: Kept) -> dict[st
     """
     kept = read_companion(snapshots, scored.as_of, MEASURES)
     if kept is None or period not in kept:
-        raise UnknownSnapshot("no measures were kept with this snapshot", "a snapshot that has some", SCORE_AGAIN)
+        again = f"{SCORE_AGAIN} --publish"
+        raise UnknownSnapshot("no measures were kept with this snapshot", "a snapshot that has some", again)
     told: dict[str, Any] = kept[period]
     return told

@@ -28,6 +28,7 @@ from models.rubric import load_rubric
 from models.targets import Target
 from serving.app import create_app
 from serving.batch import ScoreSummary, score
+from serving.measures.kept import keep_measures
 from serving.published import Snapshots
 from serving.settings import ServiceSettings
 
@@ -186,6 +187,8 @@ def house(tmp_path_factory: pytest.TempPathFactory, signals: Signals, champions:
     home = Home(root / "home")
     champions.promote(home, "1")
     summary = score(signals, AS_OF, root / "rows.ndjson", home)
+    snapshots = Snapshots(home)
+    keep_measures(signals, snapshots, AS_OF, snapshots.at(AS_OF).frame, load_rubric(), 90)
     publish(home, champions.frame.assign(**{"outcomes.nps_last": 2.0}), EARLIER)
     return House(home, summary)
 

@@ -1,0 +1,38 @@
+"""The portfolio's measures, kept beside a published snapshot for pages and callers to read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from features.kpi.period import period_ending
+from features.signals import Signals
+from models.rubric import Rubric
+from serving.companion import MEASURES, write_companion
+from serving.measures.shapes import KEPT
+from serving.measures.told import measures_told
+from serving.published import Snapshots
+
+
+def keep_measures(
+    signals: Signals, snapshots: Snapshots, as_of: datetime, frame: pd.DataFrame, rubric: Rubric, active_days: int
+) -> None:
+    """Keep the measures of each period of `KEPT` that ends at ``as_of``.
+
+    Parameters
+    ----------
+    frame : the snapshot at ``as_of``, all features.
+    rubric, active_days : as `serving.measures.told.measures_told` takes them.
+
+    Raises
+    ------
+    HomeError : the home cannot be written.
+    """
+    frames, rollups = {as_of: frame}, snapshots.home.rollups
+    told: dict[str, Any] = {
+        name: measures_told(signals, period_ending(as_of, name), rubric, active_days, frames=frames, kept=rollups)
+        for name in KEPT
+    }
+    write_companion(snapshots, as_of, MEASURES, told)
