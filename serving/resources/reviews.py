@@ -124,6 +124,7 @@ def get_review(home: TheHome, review_id: ReviewId) -> Response:
     dependencies=[needs("admin"), JSON_ONLY],
     responses=problems_of(
         **OF_A_BODY,
+        s403="The key has no scope admin.",
         s404="There is no such review.",
         s409="It was decided before, or data, rubric or model have changed since.",
         s422="It cannot be signed so; the detail says why.",
