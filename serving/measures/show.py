@@ -25,6 +25,8 @@ IN_SEGMENTS = (
 """The measures shown by segment."""
 ADVOCATES = 10
 """So many are shown."""
+WIDE = 120
+"""Narrower terminals are not shown what a measure is made of."""
 
 
 def print_measures(told: Mapping[str, Any], console: Console) -> None:
@@ -32,7 +34,11 @@ def print_measures(told: Mapping[str, Any], console: Console) -> None:
     advocates."""
     period = told["period"]
     title = f"portfolio as of {told['as_of']}: the {period['name']} from {period['start']}, and a period ago"
-    console.print(_whole(told, title))
+    parts = console.width >= WIDE
+    console.print(_whole(told, title, parts))
+    for m in () if parts else told["measures"]:
+        if m["unknown"] is not None:
+            console.print(Text(f"{m['title']}: unknown, {m['unknown']}", style="dim"))
     console.print(_segments(told))
     names = [f"{a['account_id']} (NPS {a['nps']:g}, health {a['health']:g})" for a in told["advocates"][:ADVOCATES]]
     more = len(told["advocates"]) - len(names)
@@ -77,19 +83,18 @@ def target(told: Mapping[str, Any]) -> str:
     return BOUNDS[aim["bound"]] + shown(aim["value"], told["unit"]) + better
 
 
-def _whole(told: Mapping[str, Any], title: str) -> Table:
+def _whole(told: Mapping[str, Any], title: str, parts: bool) -> Table:
     table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
-    table.add_column("measure")
+    table.add_column("measure", no_wrap=True)
     for heading in ("value", "last", "change", "target"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("numerator", "denominator"):
+    for heading in ("numerator", "denominator", "left out") if parts else ():
         table.add_column(heading, justify="right")
-    table.add_column("left out", justify="right")
     for m in told["measures"]:
         style = {True: "green", False: "red", None: ""}[m["met"]]
         if m["unknown"] is not None:
-            why = Text(f"unknown: {m['unknown']}", style="dim")
-            table.add_row(m["title"], "–", shown(m["last"]["value"], m["unit"]), "", target(m), why, "", "")
+            why = (Text(f"unknown: {m['unknown']}", style="dim"),) if parts else ()
+            table.add_row(m["title"], "–", shown(m["last"]["value"], m["unit"]), "", target(m), *why)
             continue
         moved, moved_style = change(m)
         table.add_row(
@@ -98,11 +103,14 @@ def _whole(told: Mapping[str, Any], title: str) -> Table:
             shown(m["last"]["value"], m["unit"]),
             Text(moved, style=moved_style),
             target(m),
-            f"{m['numerator']:,.0f}",
-            "" if m["denominator"] is None else f"{m['denominator']:,.0f}",
-            f"{m['left_out']:,}" if m["left_out"] else "",
+            *(_made_of(m) if parts else ()),
         )
     return table
+
+
+def _made_of(m: Mapping[str, Any]) -> tuple[str, str, str]:
+    below = "" if m["denominator"] is None else f"{m['denominator']:,.0f}"
+    return f"{m['numerator']:,.0f}", below, f"{m['left_out']:,}" if m["left_out"] else ""
 
 
 def _segments(told: Mapping[str, Any]) -> Table:

@@ -102,7 +102,7 @@ def test_disagreements_are_explained(world: Any, renewcast: Any) -> None:
 
 def test_the_portfolios_measures_are_told_in_a_terminal_and_as_json(few: Path, renewcast: Any, world: Any, tmp_path: Path) -> None:
     shown = renewcast("portfolio", few, "--as-of", AT, home=world.home).stdout
-    assert "Net revenue" in shown
+    assert "Net revenue retention" in shown
     out = tmp_path / "measures.json"
     renewcast("portfolio", few, "--as-of", AT, "--period", "90d", "--out", out, home=world.home)
     told = json.loads(out.read_text(encoding="utf-8"))

@@ -100,7 +100,8 @@ def test_signals_that_take_too_long_are_given_up_and_the_service_goes_on(house: 
     with TestClient(create_app(house.home, ServiceSettings(open_locally=True, request_seconds=0.1)), client=("127.0.0.1", 1)) as client:
         answer = client.post("/v1/predictions", json=body)
         assert (answer.status_code, answer.json()["code"]) == (503, "too_slow")
-        assert client.get("/livez").status_code == 200
+        # On a busy machine even this may take longer than the tenth of a second that a request has here.
+        assert any(client.get("/livez").status_code == 200 for _ in range(50))
 
 
 def test_too_many_rows_are_refused(house: Any, body_of: Body) -> None:
