@@ -76,7 +76,7 @@ def beside(home: Path, work: Path, port: int, seconds: float, workers: list[int]
         command += ["--workers", str(many)] if many > 1 else []
         with served(command, port, "/readyz", work / "ours.log", RENEWCAST_HOME=str(home), **SETTINGS) as server:
             print(f"ours, {many} worker(s): ready in {server.seconds:.2f} s, {server.megabytes():.0f} MB", flush=True)
-            first = load(port, by_id, 1, min(seconds, len(by_id) / 500))
+            first = load(port, by_id, 1, 600.0, once=True)
             print(f"  accounts asked for the first time, 1 connection: {first.words()}")
             told("  explained, both targets, health", port, by_id, seconds)
             told("  MLflow's /invocations, one row, probability", port, [Request("/invocations", split)], seconds)

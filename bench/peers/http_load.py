@@ -52,8 +52,8 @@ class Load:
         return f"p50 {p50:6.2f} ms, p99 {p99:6.2f} ms, {self.a_second:7.0f} a second{failed}"
 
 
-def load(port: int, requests: Sequence[Request], connections: int, seconds: float) -> Load:
-    """Connections that each send one request after another, in turn those given."""
+def load(port: int, requests: Sequence[Request], connections: int, seconds: float, once: bool = False) -> Load:
+    """Connections that each send one request after another, in turn those given; or each of them once."""
     until = time.perf_counter() + seconds
     found: list[list[float]] = [[] for _ in range(connections)]
     failed = [0] * connections
@@ -64,7 +64,7 @@ def load(port: int, requests: Sequence[Request], connections: int, seconds: floa
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             answer = opened.makefile("rb")
             turn = own
-            while (began := time.perf_counter()) < until:
+            while (began := time.perf_counter()) < until and not (once and turn >= len(raw)):
                 opened.sendall(raw[turn % len(raw)])
                 turn += connections
                 failed[own] += _status(answer) != 200
