@@ -119,7 +119,7 @@ def score(
     assessment, feeds, past = look(
         signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped
     )
-    frame, rows = assessment.frame, assessment.rows()
+    frame, rows, rubric = assessment.frame, assessment.rows(), assessment.champion.rubric
     snapshots, data_through = Snapshots(home, catalogue), _complete_until(signals, as_of, feeds)
     # Before the snapshot: whoever sees it finds what belongs to it.
     horizon_days = horizon_of(champion)
@@ -129,7 +129,7 @@ def score(
     write_companion(snapshots, as_of, INTERVENTIONS, interventions_document(signals, as_of))
     if store is not None:
         progress(0.85, "adding up the portfolio's measures")
-        keep_measures(signals, snapshots, as_of, frame, champion.rubric, horizon_days)
+        keep_measures(signals, snapshots, as_of, frame, rubric, horizon_days)
     progress(0.9, "writing")
     published = snapshots.publish(
         frame,
@@ -139,7 +139,7 @@ def score(
         feeds=feeds,
         jumped=jumped,
         past=past,
-        looked_back_on=looked_back_on(champion.rubric),
+        looked_back_on=looked_back_on(rubric),
     )
     batch = None
     if store is not None:

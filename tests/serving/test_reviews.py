@@ -12,12 +12,17 @@ import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
+from features.signals import Signals
 from models.home import Home
 from models.rubric import load_rubric
 from models.rubric_history import read_history, sha256
+from models.signoff import approve
 from serving import calibration
 from serving.app import create_app
+from serving.batch import score
+from serving.companion import MEASURES, read_companion
 from serving.keys import create_key
+from serving.published import Snapshots
 from serving.settings import ServiceSettings
 from serving.store.database import Store
 from serving.store.tables import webhook_deliveries
@@ -138,3 +143,11 @@ def test_what_changed_since_is_a_conflict(client: TestClient, admin: dict[str, s
     monkeypatch.setattr(calibration, "data_now", lambda *_: "duckdb-1:other")
     told = client.post(f"/v1/reviews/{NAME}/approval", json=BODY, headers=admin)
     assert (told.status_code, told.json()["code"]) == (409, "changed_since_review")
+
+
+def test_the_published_batch_adds_up_by_the_version_in_force(home: Home, signals: Signals, tmp_path: Path) -> None:
+    approve(home, NAME, author="author", reviewer="reviewer", owner="owner", effective="2026-07-02", data_fingerprint=DATA)
+    score(signals, LATER, tmp_path / "rows.csv", home, store=Store.of(home))
+    told = read_companion(Snapshots(home), LATER, MEASURES)
+    assert told is not None
+    assert {each["rubric_version"] for each in told.values()} == {read_history(home).decisions[-1].version.version}
