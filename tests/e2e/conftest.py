@@ -6,15 +6,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 SCORED_AT = "2026-09-30"
-OWN_FEATURES = Path(__file__).resolve().parents[2] / "notebooks" / "examples" / "own-features.toml"
+OWN_FEATURES = ROOT / "notebooks" / "examples" / "own-features.toml"
 QUICK = "every_days = 14\ntrials = 1\nresamples = 100\nrefits = 2\n"
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -31,34 +32,64 @@ class World:
     own_features: Path
 
 
+class _Prepared:
+    """The process that forks commands (`prepared.py`), begun with the first of them."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        command = [sys.executable, str(Path(__file__).with_name("prepared.py"))]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        here = {"PYTHONPATH": str(ROOT)}
+        self._process = subprocess.Popen(command, text=True, env=os.environ | here, cwd=ROOT, **pipes)
+
+    def run(self, arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        out, err = self._place / "out", self._place / "err"
+        asked = {"arguments": arguments, "environment": environment, "out": str(out), "err": str(err)}
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        code = int(self._process.stdout.readline())
+        return subprocess.CompletedProcess(arguments, code, *(f.read_text(encoding="utf-8") for f in (out, err)))
+
+    def close(self) -> None:
+        self._process.communicate(timeout=60)
+
+
 @pytest.fixture(scope="session")
-def renewcast() -> Command:
-    """Run `renewcast …` as a user does: another process, a home of its own, features of the company's own."""
+def renewcast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """Run `renewcast …` as a user does: another process, a home of its own, features of the company's own.
+
+    With ``fresh`` the process begins from nothing; else it is forked from one that has its imports behind it.
+    """
+    prepared = _Prepared(tmp_path_factory.mktemp("commands")) if hasattr(os, "fork") else None
 
     def run(
-        *arguments: str | Path, home: Path, expect: int = 0, features: Path = OWN_FEATURES
+        *arguments: str | Path, home: Path, expect: int = 0, features: Path = OWN_FEATURES, fresh: bool = False
     ) -> subprocess.CompletedProcess[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("RENEWCAST_", "MLFLOW_"))}
-        done = subprocess.run(
-            [sys.executable, "-m", "renewcast", *map(str, arguments)],
-            env=environment | {"RENEWCAST_HOME": str(home), "RENEWCAST_FEATURES": str(features)},
-            capture_output=True,
-            text=True,
-            timeout=500,
-        )
+        environment |= {"RENEWCAST_HOME": str(home), "RENEWCAST_FEATURES": str(features)}
+        given = list(map(str, arguments))
+        if fresh or prepared is None:
+            command = [sys.executable, "-m", "renewcast", *given]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
+        else:
+            done = prepared.run(given, environment)
         assert done.returncode == expect, done.stderr + done.stdout
         assert "Traceback" not in done.stderr
         return done
 
-    return run
+    yield run
+    if prepared is not None:
+        prepared.close()
 
 
 @pytest.fixture(scope="session")
 def world(renewcast: Command, tmp_path_factory: pytest.TempPathFactory) -> World:
     place = tmp_path_factory.mktemp("world")
     home, signals, scores = place / "home", place / "signals", place / "scores.csv"
-    renewcast("simulate", signals, "--accounts", "400", "--weeks", "104", "--seed", "1", home=home)
+    renewcast("simulate", signals, "--accounts", "400", "--weeks", "104", "--seed", "1", home=home, fresh=True)
     (place / "quick.toml").write_text(QUICK)
-    done = renewcast("train", signals, "--config", place / "quick.toml", "--json", home=home)
-    renewcast("score", signals, "--as-of", SCORED_AT, "--out", scores, home=home)
+    done = renewcast("train", signals, "--config", place / "quick.toml", "--json", home=home, fresh=True)
+    renewcast("score", signals, "--as-of", SCORED_AT, "--out", scores, home=home, fresh=True)
     return World(signals, place / "truth.parquet", home, json.loads(done.stdout), scores, OWN_FEATURES)

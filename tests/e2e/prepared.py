@@ -1,0 +1,59 @@
+"""A process that has imported what commands need, and forks one child for each: `renewcast …` without the seconds that
+its imports take.
+
+Each line of standard input is a JSON object: arguments, environment, and the files for out and err. The answer is a
+line with the exit code; -1 for a child that a signal ended.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+
+LIMIT_SECONDS = 500
+#: What takes long to import; DuckDB is none of it, and its threads do not survive a fork.
+SLOW = (
+    "alembic", "ibis", "lightgbm", "matplotlib", "pydantic", "rich.console", "scipy.stats", "sklearn.isotonic",
+    "sklearn.linear_model", "sqlalchemy", "sqlglot", "typer",
+)  # fmt: skip
+
+
+def prepare() -> None:
+    for name in SLOW:
+        importlib.import_module(name)
+    assert "duckdb" not in sys.modules
+
+
+def become(asked: dict[str, object]) -> None:
+    """What a new process would be: its own arguments, environment and files."""
+    os.environ.clear()
+    os.environ.update(asked["environment"])  # type: ignore[call-overload]
+    for descriptor, path in ((1, asked["out"]), (2, asked["err"])):
+        file = os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, descriptor)
+        os.close(file)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    sys.argv = ["renewcast", *asked["arguments"]]  # type: ignore[misc]
+    signal.alarm(LIMIT_SECONDS)
+
+
+def main() -> None:
+    prepare()
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            become(json.loads(line))
+            import renewcast
+
+            renewcast.main()
+            return
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        print(max(code, -1), flush=True)
+
+
+if __name__ == "__main__":
+    main()
