@@ -80,8 +80,10 @@ def rivals(candidate: Candidate, prepared: Prepared, frame: pd.DataFrame, target
     }
     for name, rubric in rubrics_beside(load_rubric(TrainConfig().rubric, prepared.catalogue)).items():
         raws[name] = tuple(health_raw(rubric.score(part).score, target) for part in (slice_, frame))
+    scaled = {"logistic regression", "trees"}
     return {
-        name: by_raw(early, known, accounts, slice_["as_of"], late, expected) for name, (early, late) in raws.items()
+        name: by_raw(early, known, accounts, slice_["as_of"], late, expected, name in scaled)
+        for name, (early, late) in raws.items()
     }
 
 

@@ -8,6 +8,8 @@ Three kinds, stored as plain JSON in the form that `models.scorer` reads (parame
 
 All never fall: a negative slope would turn the model's ranking round, so ``a`` and ``b`` are held at 0 or above.
 
+How far they stretch the log-odds is drawn towards 1 as far as few accounts tell it (`training.stretch`).
+
 The level needs more than one slice. A quarter's rate is that quarter's (after Christmas half of a shop's customers
 pause), and it does not last; nor does that of training. So the calibrated level lies halfway, in log-odds, between what
 the slice has seen and what training would have expected of it, and the resamples spread over that whole stretch: where
@@ -32,6 +34,7 @@ from features.errors import InsufficientData
 from training import logistic
 from training.bootstrap import AccountBootstrap, clearly_better
 from training.steps import Floats
+from training.stretch import believed
 
 Kind = Literal["sigmoid", "beta", "isotonic"]
 Calibrator = dict[str, Any]
@@ -59,8 +62,9 @@ def calibrate(
     expected_rate: float | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    scaled: bool = True,
 ) -> Calibrator:
-    """Choose a kind, fit it on the whole slice, set its level, and resample its accounts.
+    """Choose a kind, fit it on the whole slice, hold its stretch, set its level, and resample its accounts.
 
     Parameters
     ----------
@@ -70,6 +74,7 @@ def calibrate(
     expected_rate : the rate that training would expect of the slice, 0 to 1; by default that of the raw log-odds.
         To be given where they have no level of their own, as those of a score.
     resamples : account bootstraps of the parameters; the interval of a probability is read from them.
+    scaled : the log-odds are a model's, so that a slope of 1 is likely; not so for a score.
 
     Returns
     -------
@@ -86,6 +91,7 @@ def calibrate(
     expected = float(scipy.special.expit(raw).mean()) if expected_rate is None else expected_rate
     apart = float(scipy.special.logit(np.clip(expected, 1e-6, 1 - 1e-6)) - scipy.special.logit(y.mean()))
     kind = _choose(raw, y, np.asarray(accounts, dtype=object), as_of)
+    kept = believed(raw, y, accounts) if scaled and kind != "isotonic" else 1.0
     (point,) = _fit(kind, raw, y, np.ones((1, len(y))))
     found: list[dict[str, Any]] = []
     for weights in AccountBootstrap(accounts, resamples, seed).passes():
@@ -93,11 +99,17 @@ def calibrate(
         found += _fit(kind, raw, y, weights[(positive > 0) & (positive < total)])
     if len(found) < resamples / 2:
         raise InsufficientData(["accounts with an outcome among the calibration dates: too few to give an interval"])
-    stretch = np.random.default_rng(seed).permutation(np.linspace(0, 1, len(found)))
+    shares = np.random.default_rng(seed).permutation(np.linspace(0, 1, len(found)))
     # The mean over a few thousand quantiles is the mean over all rows, sooner.
     spread = np.sort(raw)[np.linspace(0, len(raw) - 1, min(len(raw), _QUANTILES)).round().astype(np.int64)]
-    moved = [_moved(kind, parameters, spread, apart * share) for parameters, share in zip(found, stretch, strict=True)]
-    return {"kind": kind, "parameters": _moved(kind, point, raw, apart * HALFWAY), "resamples": moved}
+    held = _held(kind, point, kept)
+    moved = []
+    for parameters, share in zip(found, shares, strict=True):
+        # What is left unknown of the slope is the root of the share that is believed: a posterior's spread.
+        drawn = parameters if kept == 1 else _about(kind, held, parameters, point, np.sqrt(kept))
+        moved.append(_levelled(kind, drawn, spread, _mean(kind, parameters, spread), apart * share))
+    whole = _levelled(kind, held, raw, _mean(kind, point, raw), apart * HALFWAY)
+    return {"kind": kind, "parameters": whole, "resamples": moved}
 
 
 def halfway(rate: float, other: float) -> float:
@@ -193,11 +205,33 @@ def _isotonic(raw: Floats, y: Floats, weights: Floats) -> dict[str, Any]:
     return {"x": line.X_thresholds_.tolist(), "y": line.y_thresholds_.tolist()}
 
 
-def _moved(kind: Kind, parameters: dict[str, Any], raw: Floats, by: float) -> dict[str, Any]:
-    """The same calibrator with the mean probability on the slice moved by so much log-odds."""
+def _held(kind: Kind, parameters: dict[str, Any], kept: float) -> dict[str, Any]:
+    """The same calibrator with that share of its slopes' distance from 1."""
+    return parameters | {name: 1 + kept * (parameters[name] - 1) for name in _slopes(kind)}
+
+
+def _about(
+    kind: Kind, held: dict[str, Any], parameters: dict[str, Any], point: dict[str, Any], share: float
+) -> dict[str, Any]:
+    """A resample's slopes, with that share of their distance from the slice's own, about the slopes that are held."""
+    return parameters | {
+        name: max(held[name] + share * (parameters[name] - point[name]), 0.0) for name in _slopes(kind)
+    }
+
+
+def _slopes(kind: Kind) -> tuple[str, ...]:
+    return () if kind == "isotonic" else _NAMES[kind][:-1]
+
+
+def _mean(kind: Kind, parameters: dict[str, Any], raw: Floats) -> float:
+    return float(np.clip(_apply(kind, parameters, raw), _EDGE, 1 - _EDGE).mean())
+
+
+def _levelled(kind: Kind, parameters: dict[str, Any], raw: Floats, mean: float, by: float) -> dict[str, Any]:
+    """The same calibrator with its mean probability on the slice at ``mean`` moved by so much log-odds."""
     p = np.clip(_apply(kind, parameters, raw), _EDGE, 1 - _EDGE)
     log_odds = scipy.special.logit(p)
-    rate = np.full((1, len(p)), scipy.special.expit(scipy.special.logit(p.mean()) + by))
+    rate = np.full((1, len(p)), scipy.special.expit(scipy.special.logit(mean) + by))
     shift = float(logistic.fit(np.ones((len(p), 1)), rate[0], np.ones_like(rate), _NO_PRIOR, _NO_PRIOR, log_odds)[0, 0])
     if kind == "isotonic":
         y = scipy.special.expit(scipy.special.logit(np.array(parameters["y"])) + shift)

@@ -23,6 +23,9 @@ class TrainConfig(BaseModel):
         is active depends on H.
     grace_days : G, within which a new subscription undoes a churn; orders have none.
     every_days : the step of the grid of snapshots.
+    snapshots : at most about so many rows, accounts times dates: where they would be more, the step of the grid becomes
+        a multiple of ``every_days``, up to a quarter of a year. What 24 GB of memory hold in training, with some to
+        spare.
     history_days : how far back the snapshots reach at most.
     warmup_days : how long after the first subscription and the beginning of half of the feeds the
         first snapshot is taken.
@@ -45,6 +48,7 @@ class TrainConfig(BaseModel):
     horizons: tuple[Annotated[int, Field(ge=7, le=730)], ...] = (30, 60, 90, 180)
     grace_days: Annotated[int, Field(ge=0, le=365)] = 30
     every_days: Annotated[int, Field(ge=1, le=91)] = 7
+    snapshots: Annotated[int, Field(ge=10_000)] = 400_000
     history_days: Annotated[int, Field(ge=180)] = 1100
     warmup_days: Annotated[int, Field(ge=0)] = 28
     trials: Annotated[int, Field(ge=1, le=500)] = 12

@@ -61,11 +61,12 @@ def by_raw(
     as_of: pd.Series[pd.Timestamp],
     later: Floats,
     expected_rate: float | None = None,
+    scaled: bool = True,
 ) -> Floats:
     """Calibrate raw log-odds on the calibration rows (`raw`, `y`, `accounts`, `as_of`) and apply that to `later`.
 
     `expected_rate` sets the level (see the function of that name); without it, what `raw` itself expects: never right
-    for a score, which has no level of its own.
+    for a score, which has no level of its own. `scaled` as in `calibrate`: not true of a score.
     Rows without a raw value (NaN) form a group of their own, and get its rate; none there, the overall rate. Where the
     rows that have a value hold one class only (or there are none: a health score without data), every row gets the
     overall rate.
@@ -73,7 +74,7 @@ def by_raw(
     known = np.isfinite(raw)
     if not 0 < y[known].sum() < known.sum():
         return np.full(len(later), y.mean())
-    fitted = calibrate(raw[known], y[known], np.asarray(accounts)[known], as_of[known], expected_rate, resamples=0)
+    fitted = calibrate(raw[known], y[known], np.asarray(accounts)[known], as_of[known], expected_rate, 0, scaled=scaled)
     on_slice = calibrated(fitted, raw[known])
     answer = np.full(len(later), on_slice.mean())
     answer[np.isfinite(later)] = calibrated(fitted, later[np.isfinite(later)])

@@ -90,13 +90,13 @@ def contest(rows: Rows, parts: Split, config: TrainConfig, tell: Tell) -> Contes
     linear, trees = model.linear, model.trees
     expected = expected_rate(linear.raw(calibration.frame), model.raw(calibration.frame))
 
-    def judged(raw: Callable[[Slice], Floats]) -> Floats:
-        return by_raw(raw(calibration), calibration.y, *calibration.keys, raw(test), expected)
+    def judged(raw: Callable[[Slice], Floats], scaled: bool = True) -> Floats:
+        return by_raw(raw(calibration), calibration.y, *calibration.keys, raw(test), expected, scaled)
 
     rate = known_rate(design.y[design.main], calibration.y)
     contenders = {
         BASE_RATE: base_rate(rate, len(test.y)),
-        **{name: judged(partial(_by_health, name, target)) for name in rows.health},
+        **{name: judged(partial(_by_health, name, target), scaled=False) for name in rows.health},
         LOGISTIC_REGRESSION: judged(lambda s: linear.raw(s.frame)),
         LIGHTGBM: judged(lambda s: trees.raw(s.frame)),
         LIGHTGBM_FROM_HEALTH: judged(lambda s: from_health.raw(s.frame) + prior.raw(s.health[HEALTH_SCORE])),

@@ -21,8 +21,6 @@ from training.sufficiency import count_outcomes
 
 HORIZONS = (30, 60, 90, 180)
 """Days ahead that are counted, beside the one that is asked for."""
-# Account and date pairs to label for one horizon, some seconds' work; beyond, the grid is made coarser.
-PAIRS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,6 @@ def _labelled(signals: Signals, config: TrainConfig) -> Labelled:
     table = signals.tables["subscriptions" if signals.contractual else "orders"]
     known = table.select("account_id").distinct().order_by("account_id").to_pyarrow()
     accounts = known["account_id"].to_numpy(zero_copy_only=False)
-    if (coarser := -(-len(accounts) * grid.n // PAIRS)) > 1:
-        grid, _ = labelled_grid(signals, config.model_copy(update={"every_days": config.every_days * coarser}))
     as_ofs = pd.DatetimeIndex(grid.as_ofs).as_unit("us")
     pairs = pd.DataFrame({"account_id": np.tile(accounts, grid.n), "as_of": as_ofs.repeat(len(accounts))})
     labels = label(signals, pairs, config.horizon_days, grace)

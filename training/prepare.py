@@ -19,6 +19,9 @@ from features.source import DUCKDB
 from training.config import TrainConfig
 from training.labels import label
 
+COARSEST_DAYS = 91
+"""The widest step of the grid that a large portfolio is given."""
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -101,7 +104,8 @@ def prepared_of(
 
 
 def labelled_grid(signals: Signals, config: TrainConfig) -> tuple[Grid, int]:
-    """The dates of which the outcome can be known, and the grace in force: none for order businesses.
+    """The dates of which the outcome can be known, no more of them than ``config.snapshots`` allows, and the grace in
+    force: none for order businesses.
 
     Raises
     ------
@@ -119,7 +123,11 @@ def labelled_grid(signals: Signals, config: TrainConfig) -> tuple[Grid, int]:
             ],
             "wait for more history, or load older data",
         )
-    return Grid.ending(last, first, config.every_days), grace
+    grid = Grid.ending(last, first, config.every_days)
+    table = signals.tables["subscriptions" if signals.contractual else "orders"]
+    accounts = table["account_id"].nunique().to_pyarrow().as_py()
+    coarser = min(-(-accounts * grid.n // config.snapshots), max(COARSEST_DAYS // config.every_days, 1))
+    return (grid if coarser <= 1 else Grid.ending(last, first, config.every_days * coarser)), grace
 
 
 def _span(signals: Signals, config: TrainConfig, grace: int) -> tuple[datetime, datetime]:

@@ -44,8 +44,10 @@ def _panel(report: TrainReport, candidate: Candidate) -> Panel:
     target, judged = candidate.target, candidate.judgement
     size = judged.size
     dates = {name: f"{show(d[0])} to {show(d[-1])}" for name, d in candidate.split.slices().items() if d}
+    step = "" if report.every_days == report.config.every_days else f" every {report.every_days} days"
     head = Text(
-        f"trained on snapshots of {dates['train']}, calibrated on {dates['calibration']}, judged on {dates['test']}\n"
+        f"trained on snapshots{step} of {dates['train']}, calibrated on {dates['calibration']}, "
+        f"judged on {dates['test']}\n"
         f"test: {size['rows']:,} snapshots of {size['accounts']:,} accounts, {size['accounts_with_outcome']:,} of them "
         f"with {target}; rate {judged.window_rate:.1%} (before: {judged.known_rate:.1%})"
     )

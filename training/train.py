@@ -56,6 +56,7 @@ class TrainReport:
     promoted : the targets whose candidate is now champion.
     run_id : of the MLflow run.
     catalogue_version : of the features, a company's own among them.
+    every_days : the step of the grid of snapshots; wider than the settings say where there are many accounts.
     segments, work : per target, the judged model by segment, and what each candidate's ranking is worth to a team.
     """
 
@@ -70,6 +71,7 @@ class TrainReport:
     promoted: tuple[Target, ...]
     run_id: str
     catalogue_version: str
+    every_days: int
     segments: Mapping[Target, tuple[Part, ...]]
     work: Mapping[Target, tuple[Worked, ...]]
 
@@ -81,6 +83,7 @@ class TrainReport:
             "horizon_days": self.config.horizon_days,
             "run_id": self.run_id,
             "catalogue_version": self.catalogue_version,
+            "every_days": self.every_days,
             "leakcheck": self.leaks.as_dict(),
             "targets": {target: self._target(target) for target in self.facts},
         }
@@ -262,6 +265,7 @@ def _register(
             tuple(promoted),
             run.run_id,
             prepared.catalogue.version,
+            prepared.grid.every_days,
             segments,
             work,
         )
