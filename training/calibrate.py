@@ -4,7 +4,9 @@ Three kinds, stored as plain JSON in the form that `models.scorer` reads (parame
 
 - sigmoid (Platt 1999): log-odds ``a z + b``;
 - beta (Kull, Silva Filho and Flach 2017): log-odds ``c + a log p - b log(1 - p)``, with ``p`` the raw probability;
-- isotonic (Zadrozny and Elkan 2002): a rising line through points.
+- isotonic (Zadrozny and Elkan 2002): a rising line through points. It overfits small slices (Niculescu-Mizil and
+  Caruana 2005), whatever a comparison on a part of them says, and is looked at from a hundred accounts of either
+  outcome on.
 
 All never fall: a negative slope would turn the model's ranking round, so ``a`` and ``b`` are held at 0 or above.
 
@@ -44,6 +46,8 @@ RESAMPLES = 200
 # The earlier part of the slice, on which the kinds are fitted to be compared on the rest.
 EARLIER_SHARE = 0.6
 HALFWAY = 0.5
+# Accounts of the rarer outcome below which isotonic is not looked at.
+_ISOTONIC_ACCOUNTS = 100
 # The weight of the prior (slope 1, "the model is right as it is"), in rows: nothing beside real data, but it keeps
 # the slope finite in a resample whose few positives all rank on top.
 _PRIOR_ROWS = 0.1
@@ -137,15 +141,18 @@ def _choose(raw: Floats, y: Floats, accounts: npt.NDArray[np.object_], as_of: pd
     earlier, later = _halves(as_of, y)
     if (earlier & later).any():
         return "sigmoid"
+    rarer = y == (1.0 if y.mean() < 0.5 else 0.0)
+    few = len(set(accounts[rarer])) < _ISOTONIC_ACCOUNTS
     losses: dict[Kind, Floats] = {}
     for kind in get_args(Kind):
+        if kind == "isotonic" and few:
+            continue
         (parameters,) = _fit(kind, raw[earlier], y[earlier], np.ones((1, int(earlier.sum()))))
         p = np.clip(_apply(kind, parameters, raw[later]), 1e-6, 1 - 1e-6)
         losses[kind] = -np.log(np.where(y[later] == 1, p, 1 - p))
     best: Kind = "sigmoid"
-    for kind in get_args(Kind):
-        gain = losses["sigmoid"] - losses[kind]
-        if clearly_better(gain, accounts[later]) and losses[kind].sum() < losses[best].sum():
+    for kind, loss in losses.items():
+        if clearly_better(losses["sigmoid"] - loss, accounts[later]) and loss.sum() < losses[best].sum():
             best = kind
     return best
 

@@ -63,6 +63,11 @@ def test_a_step_is_left_to_isotonic() -> None:
     assert p == pytest.approx([scipy.special.expit(-4.0), scipy.special.expit(-0.5)], abs=0.02)
 
 
+def test_a_step_seen_by_few_accounts_is_not() -> None:
+    raw, y, keys = sample(lambda z: np.where(z > -2, -0.5, -4.0), accounts=90)
+    assert calibrate(raw, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)["kind"] != "isotonic"
+
+
 @pytest.mark.parametrize("kind", ["sigmoid", "beta", "isotonic"])
 def test_calibration_keeps_the_rate_and_never_falls(kind: Kind) -> None:
     raw, y, _ = sample(lambda z: 0.6 * z + 0.5)
