@@ -1,0 +1,99 @@
+"""What commands have at hand: the store, the champion, the signals, and the portfolio that follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from features.terminal import part
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from features.signals import Progress
+    from features.signals import Signals as Opened
+    from models.assess import Assessment
+    from models.champion import Champion
+    from serving.store.database import Store
+
+
+def store_at_hand() -> Store:
+    """The store of the home, or the one that the environment names.
+
+    Raises
+    ------
+    HomeError : the home cannot be written.
+    BadRequest : the address is none of a store that is supported.
+    """
+    from models.home import current_home
+    from serving.settings import current_settings
+    from serving.store.database import Store
+
+    return Store.of(current_home().ensure(), current_settings().store_address)
+
+
+def champion_at_hand(rubric: str | None = None) -> Champion:
+    """The champion of the home, beside the rubric that was asked for, if any.
+
+    Raises
+    ------
+    BundleError : the champion is broken.
+    RubricError : there is no rubric of that name, or it breaks the rules.
+    """
+    from models.champion import load_champion
+    from models.home import current_home
+
+    champion = load_champion(current_home())
+    return champion if rubric is None else champion.judged_by(rubric)
+
+
+def signals_at_hand(signals: str, until: datetime, engine: str, tell: Progress) -> Opened:
+    """The signals as known before ``until``; what large feeds were rolled up to is kept in the home.
+
+    Raises
+    ------
+    BadRequest : there is no such engine.
+    SignalsError : they cannot be read, or break the contract.
+    """
+    from features.signals import open_signals
+    from models.home import current_home
+
+    return open_signals(signals, until, tell, engine, current_home().rollups)
+
+
+def portfolio_at_hand(
+    signals: str, as_of: datetime, engine: str, champion: Champion, tell: Progress
+) -> tuple[Opened, Assessment]:
+    """The signals, and the portfolio at ``as_of`` as the rules (and the champion, if there is one) see it.
+
+    Raises
+    ------
+    SignalsError : the signals cannot be read, or break the contract.
+    BadRequest : there is no such engine, or no account is active.
+    RulesError : a file of rules is broken.
+    """
+    from models.home import current_home
+    from serving.batch import look
+
+    opened = signals_at_hand(signals, as_of, engine, part(tell, 0.0, 0.4))
+    found, _, _ = look(opened, as_of, current_home(), champion, part(tell, 0.4, 1.0))
+    return opened, found
+
+
+def frame_file(frame: pd.DataFrame) -> Callable[[Path], str]:
+    """Writes every row to a file, for `features.terminal.hand_over`.
+
+    Raises
+    ------
+    BadRequest, HomeError : by what is returned: the ending is unknown, or the place cannot be written.
+    """
+
+    def write(out: Path) -> str:
+        from models.frames import write_frame
+
+        write_frame(frame, out)
+        return f"{len(frame):,} rows in {out}"
+
+    return write

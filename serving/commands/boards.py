@@ -1,0 +1,116 @@
+"""Commands that show the portfolio as the rules see it: `health`, `risks`, `expansions`, `onboarding`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from features.terminal import AsJson, AsOf, Engine, OutFile, RubricName, Signals, hand_over, progress
+from serving.commands.at_hand import champion_at_hand, frame_file, portfolio_at_hand
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from models.assess import Assessment
+
+app = typer.Typer()
+
+
+@app.command()
+def health(
+    signals: Signals,
+    as_of: AsOf,
+    rubric: RubricName = None,
+    account: Annotated[str | None, typer.Option(metavar="ID", help="One account, its score as a sum.")] = None,
+    disagreements: Annotated[
+        bool, typer.Option("--disagreements", help="Only where model and score differ, the widest gap first.")
+    ] = False,
+    out: OutFile = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Health scores of the portfolio by a rubric, the lowest first; or one account's, to be checked by hand."""
+    from models.answer import answer, row_of
+    from models.frames import plain_rows
+    from serving.boards import disagreements_board, health_board
+    from serving.boards_print import DISAGREEMENTS, HEALTH, print_account
+
+    found = _looked(signals, as_of, engine, rubric, out)
+    if account is None and disagreements:
+        _show(found, disagreements_board(found), DISAGREEMENTS, "model and health score disagree", out, as_json)
+        return
+    if account is None:
+        _show(found, health_board(found), HEALTH, "health", out, as_json)
+        return
+    row = row_of(found, account)
+    parts = found.health.breakdown(row)
+    hand_over(
+        as_json,
+        lambda: answer(found, account, scored_at=datetime.now(UTC)) | {"breakdown": plain_rows(parts)},
+        lambda console: print_account(found, row, console),
+        out,
+        frame_file(parts),
+    )
+
+
+def _view(name: str, words: str) -> None:
+    """A command that shows one of the rules' views of the portfolio."""
+
+    def command(
+        signals: Signals,
+        as_of: AsOf,
+        rubric: RubricName = None,
+        out: OutFile = None,
+        engine: Engine = "duckdb",
+        as_json: AsJson = False,
+    ) -> None:
+        from serving.boards_print import VIEWS
+
+        board, columns = VIEWS[name]
+        found = _looked(signals, as_of, engine, rubric, out)
+        _show(found, board(found), columns, name, out, as_json)
+
+    app.command(name, help=words)(command)
+
+
+_view("risks", "Whom to look after: red and yellow first, why, which play, who acts, by when.")
+_view(
+    "expansions",
+    "Who is ready for more: signs, points, and the gate item by item. Nobody whose health is not green is proposed.",
+)
+_view("onboarding", "Accounts being onboarded: what should have happened by now and has not, and what to do.")
+
+
+def _looked(signals: str, as_of: str, engine: str, rubric: str | None, out: Path | None) -> Assessment:
+    """The portfolio as the rules (and the champion, if there is one) see it."""
+    from features.clock import parse_instant
+    from models.frames import suffix_of
+
+    if out is not None:
+        # Before the portfolio is looked at, which takes a while.
+        suffix_of(out)
+    with progress("looking") as tell:
+        return portfolio_at_hand(signals, parse_instant(as_of), engine, champion_at_hand(rubric), tell)[1]
+
+
+def _show(
+    found: Assessment, board: pd.DataFrame, columns: Mapping[str, str], what: str, out: Path | None, as_json: bool
+) -> None:
+    from models.answer import instant_words
+    from models.frames import plain_rows
+    from serving.boards_print import print_board
+
+    at, rubric = instant_words(found.as_of), found.health.rubric.name
+    title = f"{what} as of {at}, by {rubric}: {len(board):,} accounts"
+    about = {"as_of": at, "rubric": rubric, "rules": dict(found.judged.versions)}
+    hand_over(
+        as_json,
+        lambda: about | {"accounts": plain_rows(board)},
+        lambda console: print_board(board, columns, title, console),
+        out,
+        frame_file(board),
+    )

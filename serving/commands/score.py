@@ -1,0 +1,43 @@
+"""`score`: a whole portfolio into one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from features.terminal import AsOf, Engine, Signals, part, progress
+from serving.commands.at_hand import store_at_hand
+
+app = typer.Typer()
+
+
+@app.command()
+def score(
+    signals: Signals,
+    as_of: AsOf,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file.")],
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Keep predictions and alerts in the store, and tell webhooks.")
+    ] = False,
+    engine: Engine = "duckdb",
+) -> None:
+    """Score every active account as of a date: probabilities, bands, health and reasons, one flat row each."""
+    from features.clock import parse_instant
+    from features.health.feeds import feed_health
+    from features.signals import read_signals
+    from features.source import open_source
+    from models.frames import suffix_of
+    from models.home import current_home
+    from serving.batch import score as run
+
+    suffix_of(out)
+    instant, home = parse_instant(as_of), current_home()
+    with progress("scoring") as tell:
+        source = open_source(signals, engine)
+        jumped = feed_health(source, instant).jumped
+        opened = read_signals(source, instant, progress=part(tell, 0.1, 0.4), kept=home.rollups)
+        store = store_at_hand() if publish else None
+        summary = run(opened, instant, out, home, part(tell, 0.4, 1.0), jumped, store)
+    typer.echo(summary.words())

@@ -1,0 +1,49 @@
+"""`worklist`: whom to work this week."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from features.terminal import AsJson, AsOf, Engine, OutFile, Signals, hand_over, part, progress
+from serving.commands.at_hand import champion_at_hand, frame_file, portfolio_at_hand, store_at_hand
+
+app = typer.Typer()
+
+
+@app.command()
+def worklist(
+    signals: Signals,
+    as_of: AsOf,
+    capacity: Annotated[int, typer.Option(min=0, help="Accounts that the team can work.")] = 20,
+    csm: Annotated[str | None, typer.Option("--csm", metavar="NAME", help="This CSM's accounts only.")] = None,
+    save_rate: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Assume that plays keep this share of who would leave, until it is measured."),
+    ] = None,
+    out: OutFile = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Whom to work this week: the most ARR at risk first, what to do, by when, who is too late, and what it gains
+    against working by health score."""
+    from features.clock import parse_instant
+    from models.frames import suffix_of
+    from serving.companion import accounts_document
+    from serving.worklist.known import interventions_of, recorded
+    from serving.worklist.made import Team, worklist_of
+    from serving.worklist.printed import print_worklist, worklist_frame
+
+    if out is not None:
+        suffix_of(out)
+    instant = parse_instant(as_of)
+    with progress("looking") as tell:
+        opened, found = portfolio_at_hand(signals, instant, engine, champion_at_hand(), part(tell, 0.0, 0.9))
+        people = accounts_document(opened, instant, 90)["accounts"]
+        with store_at_hand().look() as connection:
+            told = recorded(connection, frozenset(found.account_ids), instant)
+        team = Team(people, [*interventions_of(opened, instant), *told])
+        answer = worklist_of(found, capacity, team, csm, save_rate)
+    file = frame_file(worklist_frame(answer))
+    hand_over(as_json, lambda: answer, lambda console: print_worklist(answer, console), out, file)

@@ -1,0 +1,95 @@
+"""Commands that make signals up and look at them: `simulate`, `check`, `leakcheck`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from features.terminal import (
+    FAILED_CHECK,
+    USER_MISTAKE,
+    AsJson,
+    DataThrough,
+    Engine,
+    Signals,
+    hand_over,
+    part,
+    progress,
+)
+
+app = typer.Typer()
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write the tables to.")],
+    accounts: Annotated[int, typer.Option(help="How many accounts.")] = 500,
+    weeks: Annotated[int, typer.Option(help="How many weeks of history.")] = 156,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
+) -> None:
+    """Make up a B2B SaaS portfolio in the contract's tables, with the true probabilities beside it (truth.parquet)."""
+    from training.simulation import simulate as make
+
+    with progress("simulating") as tell:
+        summary = make(out, accounts=accounts, weeks=weeks, seed=seed, progress=tell)
+    typer.echo(summary.words())
+
+
+@app.command()
+def check(signals: Signals, engine: Engine = "duckdb", as_json: AsJson = False) -> None:
+    """Hold signals against the data contract, and say whether there is enough of them to train on."""
+    from features.check import check as hold
+    from features.health.feeds import feed_health
+    from features.source import open_source
+    from training.check_report import print_check
+    from training.config import TrainConfig
+    from training.enough import how_much
+    from training.verdict import broken, verdict
+
+    with progress("checking") as tell:
+        source = open_source(signals, engine)
+        report = hold(source)
+        tell(0.2, "looking at the feeds")
+        feeds = feed_health(source)
+        config = TrainConfig()
+        enough = how_much(source, config, part(tell, 0.4, 1.0)) if report.ok else None
+    if enough is None:
+        said = broken(len(report.findings), config.horizon_days)
+    else:
+        feeds = feeds.with_kept(enough.kept)
+        said = verdict(enough, feeds)
+    facts = enough.facts if enough else {}
+    told = {
+        **report.as_dict(),
+        "sufficiency": {target: fact.as_dict() for target, fact in facts.items()},
+        "feeds": feeds.as_dict(),
+        "horizons": [horizon.as_dict() for horizon in enough.horizons] if enough else [],
+        "verdict": said.as_dict(),
+    }
+    hand_over(as_json, lambda: told, lambda console: print_check(report, feeds, enough, said, console))
+    if not report.ok:
+        raise typer.Exit(USER_MISTAKE)
+
+
+@app.command()
+def leakcheck(
+    signals: Signals,
+    data_through: DataThrough = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Look for leaks: snapshots that change with what comes later, features that know the outcome. Exit code 1 if any
+    is found. Every training does the same."""
+    from features.clock import parse_instant
+    from features.own.current import current_catalogue
+    from training.leakcheck import leakcheck as look
+    from training.leakcheck_print import print_leaks
+
+    through = parse_instant(data_through) if data_through else None
+    with progress("looking for leaks") as tell:
+        report = look(signals, current_catalogue(), data_through=through, progress=tell, engine=engine)
+    hand_over(as_json, report.as_dict, lambda console: print_leaks(report, console))
+    if not report.ok:
+        raise typer.Exit(FAILED_CHECK)
