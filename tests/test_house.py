@@ -42,6 +42,12 @@ def test_what_serves_loads_neither_mlflow_nor_shap(tmp_path: Path) -> None:
     assert loaded == "False False"
 
 
+def test_the_command_line_begins_without_what_takes_long() -> None:
+    heavy = {"numpy", "pandas", "pyarrow", "duckdb", "ibis", "pydantic", "sqlalchemy", "lightgbm", "sklearn", "fastapi", "jinja2"}
+    assert _python(f"import sys, renewcast; print(sorted({heavy} & set(sys.modules)))", ROOT) == "[]"
+    assert set(get_command(renewcast.app).commands) > renewcast.FIT_NOTHING  # type: ignore[attr-defined]
+
+
 def test_the_readme_names_every_command() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in get_command(renewcast.app).commands:  # type: ignore[attr-defined]

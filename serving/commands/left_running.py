@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -24,8 +25,12 @@ def start(place: Path, port: int) -> str:
 
     Raises
     ------
-    HomeError : it has stopped at once, or is not ready in time.
+    HomeError : the port is taken, it has stopped at once, or it is not ready in time.
     """
+    with socket.socket() as asked:
+        # Else that which answers there would be taken for the service.
+        if asked.connect_ex(("127.0.0.1", port)) == 0:
+            raise HomeError(f"something answers on port {port} already", "a free port", "choose another with --port")
     url = f"http://127.0.0.1:{port}"
     log = place / "serve.log"
     with log.open("wb") as output:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
+import renewcast
 from features.signals import Signals
 from models.home import Home
 from models.rubric import load_rubric
@@ -151,3 +154,23 @@ def test_the_published_batch_adds_up_by_the_version_in_force(home: Home, signals
     told = read_companion(Snapshots(home), LATER, MEASURES)
     assert told is not None
     assert {each["rubric_version"] for each in told.values()} == {read_history(home).decisions[-1].version.version}
+
+
+def test_the_measures_command_adds_up_by_the_version_in_force(
+    home: Home, tables: Any, to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approve(home, NAME, author="author", reviewer="reviewer", owner="owner", effective="2026-07-02", data_fingerprint=DATA)
+    for name, rows in tables.items():
+        pq.write_table(to_arrow(name, rows), tmp_path / f"{name}.parquet")
+    monkeypatch.setattr("models.home.current_home", lambda: home)
+
+    def version(as_of: str, *more: str) -> str:
+        asked = ["portfolio", str(tmp_path), "--as-of", as_of, "--period", "month", "--json", *more]
+        done = CliRunner().invoke(renewcast.app, asked)
+        assert done.exit_code == 0, done.output
+        return str(json.loads(done.stdout)["rubric_version"])
+
+    approved = read_history(home).decisions[-1].version.version
+    assert approved != "2026Q3"
+    assert (version("2026-07-01"), version("2026-07-02")) == ("2026Q3", approved)
+    assert version("2026-07-02", "--rubric", "five-dimensions") == approved
