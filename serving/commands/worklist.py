@@ -30,6 +30,7 @@ def worklist(
     against working by health score."""
     from features.clock import parse_instant
     from models.frames import suffix_of
+    from serving.batch import horizon_of
     from serving.companion import accounts_document
     from serving.worklist.known import interventions_of, recorded
     from serving.worklist.made import Team, worklist_of
@@ -37,10 +38,10 @@ def worklist(
 
     if out is not None:
         suffix_of(out)
-    instant = parse_instant(as_of)
+    instant, champion = parse_instant(as_of), champion_at_hand()
     with progress("looking") as tell:
-        opened, found = portfolio_at_hand(signals, instant, engine, champion_at_hand(), part(tell, 0.0, 0.9))
-        people = accounts_document(opened, instant, 90)["accounts"]
+        opened, found = portfolio_at_hand(signals, instant, engine, champion, part(tell, 0.0, 0.9))
+        people = accounts_document(opened, instant, horizon_of(champion))["accounts"]
         with store_at_hand().look() as connection:
             told = recorded(connection, frozenset(found.account_ids), instant)
         team = Team(people, [*interventions_of(opened, instant), *told])
