@@ -13,7 +13,6 @@ from serving.earlier import SCORE_AGAIN
 from serving.keeper import Standing
 from serving.packs.known import known_from_published
 from serving.packs.review import review_told
-from serving.published import Snapshots
 from serving.shapes import Answer
 
 
@@ -95,21 +94,22 @@ class Review(Answer):
     gaps: list[str]
 
 
-def published_review(snapshots: Snapshots, standing: Standing, account_id: str, quarter: str) -> dict[str, Any]:
+def published_review(standing: Standing, account_id: str, quarter: str) -> dict[str, Any]:
     """The review from the last snapshot that was scored in the quarter, or at its end.
 
     Raises
     ------
     BadRequest : the quarter is none.
+    NotReady : as `Standing.scored`.
     UnknownSnapshot : none was scored in it.
     UnknownAccount : the snapshot does not hold the account.
     """
     period = calendar_quarter(quarter)
-    dates = [date for date in snapshots.dates() if period.start < date <= period.end]
+    dates = [date for date in standing.dates() if period.start < date <= period.end]
     if not dates:
         raise UnknownSnapshot(
             f"no snapshot was scored between {instant_words(period.start)} and {instant_words(period.end)}",
             "a quarter in which one was scored",
             SCORE_AGAIN,
         )
-    return review_told(known_from_published(snapshots, standing.scored(dates[-1]), account_id), period, quarter)
+    return review_told(known_from_published(standing.scored(dates[-1]), account_id), period, quarter)

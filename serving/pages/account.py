@@ -16,7 +16,7 @@ from models.rules.warnings import RENEWAL
 from models.segments import ARR_FEATURE
 from models.words import value_words
 from serving import schemas
-from serving.asked import TheHome, TheKeeper, TheStore
+from serving.asked import TheKeeper, TheStore
 from serving.errors import StoreDown
 from serving.health import health_of
 from serving.pages.draw import lines, nice_top
@@ -48,7 +48,6 @@ class AccountAsked(schemas.AtDate):
 def get_account_page(
     request: Request,
     keeper: TheKeeper,
-    home: TheHome,
     store: TheStore,
     account_id: Annotated[str, Path(max_length=1000)],
     asked: Annotated[AccountAsked, Query()],
@@ -59,9 +58,9 @@ def get_account_page(
         raise BadRequest("no account is named", "/accounts/ID")
     scored = keeper.standing().scored(asked.as_of)
     row = row_of(scored.assessment, account)
-    weeks = scored.made.get("signal_weeks", lambda: read_weeks(home, scored))
+    weeks = scored.made.get("signal_weeks", lambda: read_weeks(scored))
     told, health = scored.answer(account), health_of(scored, account)
-    people = dict.fromkeys(PEOPLE) | dict(people_of(home, scored).get(account, {}))
+    people = dict.fromkeys(PEOPLE) | dict(people_of(scored).get(account, {}))
     records = _records(store, account)
     horizons = [point["probability"] or 0.0 for t in ("churn", "expansion") for point in told[t]["by_horizon"]]
     intervals = [told[t]["interval"][1] for t in ("churn", "expansion") if told[t]["interval"]]

@@ -8,15 +8,13 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from features.errors import UnknownSnapshot
-from models.home import Home
-from serving.asked import TheHome, TheKeeper
+from serving.asked import TheKeeper
 from serving.measures.shapes import kept_measures
 from serving.pages import charts
 from serving.pages.draw import lines, nice_top
 from serving.pages.links import with_query
 from serving.pages.render import page
 from serving.pages.seen import roster_of, weeks_of
-from serving.published import Snapshots
 from serving.roster import LARGEST_FIRST, SIZES, Found, Order, Roster, RosterAsked
 from serving.scored import Scored
 
@@ -44,12 +42,10 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-def get_portfolio_page(
-    request: Request, keeper: TheKeeper, home: TheHome, asked: Annotated[RosterAsked, Query()]
-) -> Response:
+def get_portfolio_page(request: Request, keeper: TheKeeper, asked: Annotated[RosterAsked, Query()]) -> Response:
     """The portfolio."""
     scored = keeper.standing().scored(asked.as_of)
-    roster = roster_of(home, scored)
+    roster = roster_of(scored)
     found = roster.find(asked)
     weeks = scored.made.get("weeks", lambda: weeks_of(scored))
     return page(
@@ -58,7 +54,7 @@ def get_portfolio_page(
         title="Portfolio",
         section="portfolio",
         told=scored.portfolio,
-        measures=_measures(home, scored),
+        measures=_measures(scored),
         weeks=weeks,
         trend=scored.made.get("trend", lambda: charts.weekly(weeks)) if len(weeks) > 1 else None,
         asked=asked,
@@ -73,10 +69,10 @@ def get_portfolio_page(
     )
 
 
-def _measures(home: Home, scored: Scored) -> dict[str, Any] | None:
+def _measures(scored: Scored) -> dict[str, Any] | None:
     """Those of the quarter; None where none were kept with the snapshot."""
     try:
-        return kept_measures(Snapshots(home), scored, "quarter")
+        return kept_measures(scored, "quarter")
     except UnknownSnapshot:
         return None
 

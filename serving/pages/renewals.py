@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
 from models.renewals.period import DAYS, DEFAULT_DAYS
-from serving.asked import TheHome, TheKeeper
+from serving.asked import TheKeeper
 from serving.pages.links import with_query
 from serving.pages.render import page
 from serving.renewals.published import renewals_published
@@ -41,14 +41,12 @@ class RenewalsPageAsked(AtDate):
 
 
 @router.get("/renewals")
-def get_renewals_page(
-    request: Request, keeper: TheKeeper, home: TheHome, asked: Annotated[RenewalsPageAsked, Query()]
-) -> Response:
+def get_renewals_page(request: Request, keeper: TheKeeper, asked: Annotated[RenewalsPageAsked, Query()]) -> Response:
     """What is due, and what is expected of it."""
     scored = keeper.standing().scored(asked.as_of)
     days = _days(asked.period)
     quarter = None if days is not None or asked.period is None else asked.period
-    told = renewals_published(scored, home, quarter, days, None, None)
+    told = renewals_published(scored, quarter, days, None, None)
     narrow: tuple[tuple[Literal["csm", "segment"], str | None], ...] = (("csm", asked.csm), ("segment", asked.segment))
     due = [
         account

@@ -9,33 +9,32 @@ import numpy as np
 
 from features.errors import RenewcastError
 from models.answer import instant_words, number_told
-from models.home import Home
 from serving.companion import ACCOUNTS, companion_path, read_companion
 from serving.logs import tell, where_it_failed
-from serving.published import Snapshots, stamp_of
+from serving.published import stamp_of
 from serving.roster import Roster
 from serving.scored import Scored
 
 
-def companion(home: Home, scored: Scored, name: str) -> dict[str, Any] | None:
+def companion(scored: Scored, name: str) -> dict[str, Any] | None:
     """A document beside the snapshot; None where there is none that can be read, so that the page shows the rest."""
     try:
-        return read_companion(Snapshots(home, scored.catalogue), scored.as_of, name)
+        return read_companion(scored.snapshots, scored.as_of, name)
     except RenewcastError as error:
         tell("companion_refused", name=name, **where_it_failed(error))
         return None
 
 
-def people_of(home: Home, scored: Scored) -> Mapping[str, Mapping[str, Any]]:
+def people_of(scored: Scored) -> Mapping[str, Mapping[str, Any]]:
     """What the source says of each account by its id (`features.ledger.facts`): name, csm and more."""
-    document = companion(home, scored, ACCOUNTS)
+    document = companion(scored, ACCOUNTS)
     return {} if document is None else document["accounts"]
 
 
-def roster_of(home: Home, scored: Scored) -> Roster:
+def roster_of(scored: Scored) -> Roster:
     """The roster of a snapshot, made once for each version of its people."""
-    path = companion_path(Snapshots(home, scored.catalogue), scored.as_of, ACCOUNTS)
-    return scored.made.get(("roster", stamp_of(path)), lambda: Roster(scored.assessment, people_of(home, scored)))
+    path = companion_path(scored.snapshots, scored.as_of, ACCOUNTS)
+    return scored.made.get(("roster", stamp_of(path)), lambda: Roster(scored.assessment, people_of(scored)))
 
 
 def weeks_of(scored: Scored) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
-from serving.asked import TheHome, TheKeeper, TheStore
+from serving.asked import TheKeeper, TheStore
 from serving.pages.links import with_query
 from serving.pages.render import page
 from serving.pages.seen import roster_of
@@ -39,13 +39,12 @@ class WorklistPageAsked(AtDate):
 def get_worklist_page(
     request: Request,
     keeper: TheKeeper,
-    home: TheHome,
     store: TheStore,
     asked: Annotated[WorklistPageAsked, Query()],
 ) -> Response:
     """The list."""
     scored = keeper.standing().scored(asked.as_of)
-    told = worklist_published(scored, home, store, asked.capacity, asked.csm)
+    told = worklist_published(scored, store, asked.capacity, asked.csm)
     as_of = None if asked.as_of is None else asked.as_of.isoformat().replace("+00:00", "Z")
     return page(
         request,
@@ -55,7 +54,7 @@ def get_worklist_page(
         told=told,
         asked=asked,
         as_of=as_of,
-        csms=roster_of(home, scored).csms,
+        csms=roster_of(scored).csms,
         capacities=sorted({*CAPACITIES, asked.capacity}),
         ordered=ORDERED[told["ordered_by"]],
         json=with_query("/v1/worklist", {"as_of": as_of, "capacity": asked.capacity, "csm": asked.csm}),

@@ -10,12 +10,11 @@ from starlette.responses import JSONResponse, Response
 
 from serving import schemas
 from serving.accept import JSON
-from serving.asked import NO_ACCOUNT, NO_PARAMETER, NOT_READY, TheHome, TheKeeper, problems_of, read
+from serving.asked import NO_ACCOUNT, NO_PARAMETER, NOT_READY, TheKeeper, problems_of, read
 from serving.health import HealthTold, health_of
 from serving.measures.shapes import Kept, PortfolioMeasures, kept_measures
 from serving.packs.shapes import Review, published_review
 from serving.portfolio import Portfolio
-from serving.published import Snapshots
 from serving.rows import Id
 from serving.shapes import Asked
 
@@ -73,12 +72,12 @@ class QuarterAsked(Asked):
     ),
 )
 def get_review(
-    keeper: TheKeeper, home: TheHome, account_id: Annotated[Id, Path()], asked: Annotated[QuarterAsked, Query()]
+    keeper: TheKeeper, account_id: Annotated[Id, Path()], asked: Annotated[QuarterAsked, Query()]
 ) -> Response:
     """From the last snapshot that was scored in the quarter: figures, health and risk, expansion and open questions.
     Single events (goals, tickets, meetings, people) and movements of the contract were not published; `gaps` names what
     is missing, and `renewcast qbr` tells it from the signals."""
-    return JSONResponse(published_review(Snapshots(home), keeper.standing(), account_id, asked.quarter))
+    return JSONResponse(published_review(keeper.standing(), account_id, asked.quarter))
 
 
 class MeasuresAsked(schemas.AtDate):
@@ -95,7 +94,7 @@ class MeasuresAsked(schemas.AtDate):
     response_model=PortfolioMeasures,
     responses=problems_of(s404="No snapshot at this date, or none with measures.", s422=NO_PARAMETER, s503=NOT_READY),
 )
-def get_measures(keeper: TheKeeper, home: TheHome, asked: Annotated[MeasuresAsked, Query()]) -> Response:
+def get_measures(keeper: TheKeeper, asked: Annotated[MeasuresAsked, Query()]) -> Response:
     """Each with its numerator and denominator, its last value and its target; also by segment, CSM and region. What was
     kept when the snapshot was scored."""
-    return JSONResponse(kept_measures(Snapshots(home), keeper.standing().scored(asked.as_of), asked.period))
+    return JSONResponse(kept_measures(keeper.standing().scored(asked.as_of), asked.period))

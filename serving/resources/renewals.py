@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from starlette.responses import JSONResponse, Response
 
 from serving import schemas
-from serving.asked import NOT_READY, TheHome, TheKeeper, problems_of
+from serving.asked import NOT_READY, TheKeeper, problems_of
 from serving.renewals.published import renewals_published
 from serving.renewals.told import Renewals
 
@@ -54,8 +54,8 @@ class RenewalsAsked(schemas.AtDate):
         s503=NOT_READY,
     ),
 )
-def get_renewals(keeper: TheKeeper, home: TheHome, asked: Annotated[RenewalsAsked, Query()]) -> Response:
+def get_renewals(keeper: TheKeeper, asked: Annotated[RenewalsAsked, Query()]) -> Response:
     """Who is due, and the accounts and ARR expected to be renewed, contracted, expanded and lost, with 80% intervals:
     as a whole, by segment and by CSM. Worked out once for each snapshot and period."""
     scored = keeper.standing().scored(asked.as_of)
-    return JSONResponse(renewals_published(scored, home, asked.period, asked.days, asked.by, asked.limit))
+    return JSONResponse(renewals_published(scored, asked.period, asked.days, asked.by, asked.limit))

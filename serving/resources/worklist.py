@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from serving import schemas
-from serving.asked import NOT_READY, TheHome, TheKeeper, TheStore, problems_of
+from serving.asked import NOT_READY, TheKeeper, TheStore, problems_of
 from serving.rows import TEXT_LIMIT
 from serving.worklist.published import worklist_published
 from serving.worklist.told import Worklist
@@ -46,11 +46,9 @@ class WorklistAsked(schemas.AtDate):
         s503=NOT_READY,
     ),
 )
-def get_worklist(
-    keeper: TheKeeper, home: TheHome, store: TheStore, asked: Annotated[WorklistAsked, Query()]
-) -> Response:
+def get_worklist(keeper: TheKeeper, store: TheStore, asked: Annotated[WorklistAsked, Query()]) -> Response:
     """The accounts whose ARR at risk is most worth a play, what to do, by whom and by when; who is too late or in an
     intervention already; what that reaches beside working by health score or at random; and what interventions have
     come to, those recorded at /v1/interventions and /v1/outcomes included."""
     scored = keeper.standing().scored(asked.as_of)
-    return JSONResponse(worklist_published(scored, home, store, asked.capacity, asked.csm, asked.save_rate))
+    return JSONResponse(worklist_published(scored, store, asked.capacity, asked.csm, asked.save_rate))
