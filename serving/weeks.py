@@ -75,7 +75,7 @@ def read_weeks(scored: Scored) -> Weeks:
     rubric = seen.champion.rubric
     signals = tuple(signal.feature for _, signal in rubric.signals)
     past = _past(scored)
-    place = {account: row for row, account in enumerate(seen.account_ids)}
+    place = pd.Index(seen.account_ids, dtype=object)
     dates: list[str] = []
     values: list[Floats] = []
     adds: Floats | None = None
@@ -83,7 +83,7 @@ def read_weeks(scored: Scored) -> Weeks:
     for then, rows in _by_date(past):
         # As `models.rules.judged.judge` does: an account is compared with all that were active then.
         scores = rubric.score(rows, None)
-        at = np.array([place.get(account, -1) for account in rows["account_id"]], dtype=np.int64)
+        at = place.get_indexer(pd.Index(rows["account_id"].to_numpy(dtype=object))).astype(np.int64)
         dates.append(instant_words(then.to_pydatetime()))
         values.append(_placed(scores.values, at, len(place)))
         if 6 <= (seen.as_of - then) / pd.Timedelta(days=1) <= 8:

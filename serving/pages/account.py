@@ -21,12 +21,12 @@ from serving.errors import StoreDown
 from serving.health import health_of
 from serving.pages.draw import lines, nice_top
 from serving.pages.render import page
-from serving.pages.seen import people_of
+from serving.pages.seen import people_of, signal_weeks_of
 from serving.rows import Id
 from serving.scored import Scored
 from serving.store.database import Store
 from serving.store.reading import records_of
-from serving.weeks import Weeks, read_weeks
+from serving.weeks import Weeks
 
 #: So many records of an account are shown.
 RECORDS = 50
@@ -58,7 +58,7 @@ def get_account_page(
         raise BadRequest("no account is named", "/accounts/ID")
     scored = keeper.standing().scored(asked.as_of)
     row = row_of(scored.assessment, account)
-    weeks = scored.made.get("signal_weeks", lambda: read_weeks(scored))
+    weeks = signal_weeks_of(scored)
     told, health = scored.answer(account), health_of(scored, account)
     people = dict.fromkeys(PEOPLE) | dict(people_of(scored).get(account, {}))
     records = _records(store, account)

@@ -10,11 +10,10 @@ from starlette.responses import Response
 from features.errors import UnknownSnapshot
 from serving.asked import TheKeeper
 from serving.measures.shapes import kept_measures
-from serving.pages import charts
 from serving.pages.draw import lines, nice_top
 from serving.pages.links import with_query
 from serving.pages.render import page
-from serving.pages.seen import roster_of, weeks_of
+from serving.pages.seen import roster_of, trend_of, weekly_of
 from serving.roster import LARGEST_FIRST, SIZES, Found, Order, Roster, RosterAsked
 from serving.scored import Scored
 
@@ -47,7 +46,6 @@ def get_portfolio_page(request: Request, keeper: TheKeeper, asked: Annotated[Ros
     scored = keeper.standing().scored(asked.as_of)
     roster = roster_of(scored)
     found = roster.find(asked)
-    weeks = scored.made.get("weeks", lambda: weeks_of(scored))
     return page(
         request,
         "portfolio.html",
@@ -55,8 +53,8 @@ def get_portfolio_page(request: Request, keeper: TheKeeper, asked: Annotated[Ros
         section="portfolio",
         told=scored.portfolio,
         measures=_measures(scored),
-        weeks=weeks,
-        trend=scored.made.get("trend", lambda: charts.weekly(weeks)) if len(weeks) > 1 else None,
+        weeks=weekly_of(scored),
+        trend=trend_of(scored),
         asked=asked,
         found=found,
         rows=_rows(scored, roster, found),

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from features.errors import RenewcastError
 from models.answer import instant_words, number_told
 from serving.companion import ACCOUNTS, companion_path, read_companion
 from serving.logs import tell, where_it_failed
+from serving.pages import charts
 from serving.published import stamp_of
 from serving.roster import Roster
 from serving.scored import Scored
+from serving.weeks import Weeks, read_weeks
 
 
 def companion(scored: Scored, name: str) -> dict[str, Any] | None:
@@ -35,6 +38,22 @@ def roster_of(scored: Scored) -> Roster:
     """The roster of a snapshot, made once for each version of its people."""
     path = companion_path(scored.snapshots, scored.as_of, ACCOUNTS)
     return scored.made.get(("roster", stamp_of(path)), lambda: Roster(scored.assessment, people_of(scored)))
+
+
+def signal_weeks_of(scored: Scored) -> Weeks:
+    """The signals of the health score over the weeks before a snapshot, read once."""
+    return scored.made.get("signal_weeks", lambda: read_weeks(scored))
+
+
+def trend_of(scored: Scored) -> Markup | None:
+    """`weekly_of`, drawn once; None where the weeks before are not known."""
+    weeks = weekly_of(scored)
+    return scored.made.get("trend", lambda: charts.weekly(weeks)) if len(weeks) > 1 else None
+
+
+def weekly_of(scored: Scored) -> list[dict[str, Any]]:
+    """`weeks_of`, counted once."""
+    return scored.made.get("weeks", lambda: weeks_of(scored))
 
 
 def weeks_of(scored: Scored) -> list[dict[str, Any]]:

@@ -61,6 +61,12 @@ class Lists:
         return worklist_of(self._scored.assessment, capacity, team, csm, save_rate, self._seen)
 
 
+def lists_of(scored: Scored) -> Lists:
+    """The worklists of a snapshot, made once for each version of what was kept beside it."""
+    stamps = [stamp_of(companion_path(scored.snapshots, scored.as_of, name)) for name in (ACCOUNTS, INTERVENTIONS)]
+    return scored.made.get(("worklist", *stamps), lambda: Lists(scored))
+
+
 def worklist_published(
     scored: Scored, store: Store, capacity: int, csm: str | None = None, save_rate: float | None = None
 ) -> dict[str, Any]:
@@ -72,6 +78,4 @@ def worklist_published(
     HomeError : what was kept beside the snapshot is broken.
     StoreDown : the store cannot be reached.
     """
-    stamps = [stamp_of(companion_path(scored.snapshots, scored.as_of, name)) for name in (ACCOUNTS, INTERVENTIONS)]
-    lists = scored.made.get(("worklist", *stamps), lambda: Lists(scored))
-    return lists.of(store, capacity, csm, save_rate)
+    return lists_of(scored).of(store, capacity, csm, save_rate)
