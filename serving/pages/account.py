@@ -15,13 +15,14 @@ from models.columns import number_column
 from models.rules.warnings import RENEWAL
 from models.segments import ARR_FEATURE
 from models.words import value_words
-from serving import schemas
 from serving.asked import TheKeeper, TheStore
 from serving.errors import StoreDown
+from serving.forms import AtDateOrLatest
 from serving.health import health_of
+from serving.packs.shapes import quarter_of
 from serving.pages.draw import lines, nice_top
 from serving.pages.render import page
-from serving.pages.seen import people_of, signal_weeks_of
+from serving.pages.seen import dates_of, people_of, signal_weeks_of
 from serving.rows import Id
 from serving.scored import Scored
 from serving.store.database import Store
@@ -38,7 +39,7 @@ FIELD = (600, 150)
 router = APIRouter(include_in_schema=False)
 
 
-class AccountAsked(schemas.AtDate):
+class AccountAsked(AtDateOrLatest):
     """Which account, where its id is not in the path, and which snapshot."""
 
     id: Id | None = None
@@ -56,7 +57,8 @@ def get_account_page(
     account = account_id or asked.id
     if account is None:
         raise BadRequest("no account is named", "/accounts/ID")
-    scored = keeper.standing().scored(asked.as_of)
+    standing = keeper.standing()
+    scored = standing.scored(asked.as_of)
     row = row_of(scored.assessment, account)
     weeks = signal_weeks_of(scored)
     told, health = scored.answer(account), health_of(scored, account)
@@ -83,6 +85,8 @@ def get_account_page(
         pull_top=max(
             (abs(r["contribution_log_odds"]) for r in (*told["reasons"], *told["expansion"]["reasons"])), default=1.0
         ),
+        dates=dates_of(standing, scored),
+        quarter=quarter_of(scored.as_of),
         query="" if asked.as_of is None else f"?as_of={instant_words(asked.as_of)}",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,16 @@ from markupsafe import Markup
 from features.errors import RenewcastError
 from models.answer import instant_words, number_told
 from serving.companion import ACCOUNTS, companion_path, read_companion
+from serving.keeper import Standing
 from serving.logs import tell, where_it_failed
 from serving.pages import charts
 from serving.published import stamp_of
 from serving.roster import Roster
 from serving.scored import Scored
 from serving.weeks import Weeks, read_weeks
+
+#: So many dates can be chosen: two years of weeks.
+DATES = 104
 
 
 def companion(scored: Scored, name: str) -> dict[str, Any] | None:
@@ -38,6 +43,25 @@ def roster_of(scored: Scored) -> Roster:
     """The roster of a snapshot, made once for each version of its people."""
     path = companion_path(scored.snapshots, scored.as_of, ACCOUNTS)
     return scored.made.get(("roster", stamp_of(path)), lambda: Roster(scored.assessment, people_of(scored)))
+
+
+@dataclass(frozen=True)
+class Dates:
+    """The dates of which a page can be shown: ``all`` of them, the latest first, in the words of addresses; ``shown``,
+    and ``latest``."""
+
+    all: tuple[str, ...]
+    shown: str
+    latest: str
+
+
+def dates_of(standing: Standing, scored: Scored) -> Dates:
+    """What can be chosen instead of ``scored``: the latest snapshots, and that one."""
+    found = [instant_words(date) for date in reversed(standing.dates())]
+    shown = instant_words(scored.as_of)
+    latest = shown if standing.latest is None else instant_words(standing.latest.as_of)
+    near = found[:DATES]
+    return Dates(tuple(near if shown in near else [*near, shown]), shown, latest)
 
 
 def signal_weeks_of(scored: Scored) -> Weeks:

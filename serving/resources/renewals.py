@@ -11,11 +11,9 @@ from starlette.responses import JSONResponse, Response
 
 from serving import schemas
 from serving.asked import NOT_READY, TheKeeper, problems_of
+from serving.queries import MOST, NO_SNAPSHOT, Quarter
 from serving.renewals.published import renewals_published
 from serving.renewals.told import Renewals
-
-#: So many accounts are listed at most.
-MOST = 1000
 
 router = APIRouter(tags=["portfolio"])
 
@@ -23,9 +21,7 @@ router = APIRouter(tags=["portfolio"])
 class RenewalsAsked(schemas.AtDate):
     """Which period, and how it is divided."""
 
-    period: str | None = Field(
-        None, pattern=r"^\d{4}Q[1-4]$", description="A quarter that is not over.", examples=["2026Q4"]
-    )
+    period: Quarter | None = Field(None, description="A quarter that is not over.", examples=["2026Q4"])
     days: Literal[30, 60, 90, 120] | None = Field(None, description="The next so many days; left out, 90.")
     by: Literal["segment", "csm"] | None = Field(None, description="One division only; left out, both.")
     limit: int = Field(100, ge=0, le=MOST, strict=False, description="At most so many accounts are listed.")
@@ -49,7 +45,7 @@ class RenewalsAsked(schemas.AtDate):
     operation_id="getRenewals",
     response_model=Renewals,
     responses=problems_of(
-        s404="No snapshot at this date.",
+        s404=NO_SNAPSHOT,
         s422="A parameter cannot be used, the quarter is over, or the business has no contracts.",
         s503=NOT_READY,
     ),

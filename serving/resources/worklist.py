@@ -10,12 +10,9 @@ from starlette.responses import JSONResponse, Response
 
 from serving import schemas
 from serving.asked import NOT_READY, TheKeeper, TheStore, problems_of
-from serving.rows import TEXT_LIMIT
+from serving.queries import MOST, NO_SNAPSHOT, Csm
 from serving.worklist.published import worklist_published
 from serving.worklist.told import Worklist
-
-#: So many accounts are listed at most.
-MOST = 1000
 
 router = APIRouter(tags=["portfolio"])
 
@@ -24,7 +21,7 @@ class WorklistAsked(schemas.AtDate):
     """How much can be done, and by whom."""
 
     capacity: int = Field(20, ge=0, le=MOST, strict=False, description="Accounts that the team can work.")
-    csm: str | None = Field(None, min_length=1, max_length=TEXT_LIMIT, description="This CSM's accounts only.")
+    csm: Csm | None = Field(None, description="This CSM's accounts only.")
     save_rate: float | None = Field(
         None,
         ge=0,
@@ -41,7 +38,7 @@ class WorklistAsked(schemas.AtDate):
     operation_id="getWorklist",
     response_model=Worklist,
     responses=problems_of(
-        s404="No snapshot at this date.",
+        s404=NO_SNAPSHOT,
         s422="A parameter cannot be used, or no account has this CSM.",
         s503=NOT_READY,
     ),
