@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 
 from models.home import Home
 from serving.app import create_app
-from serving.companion import ACCOUNTS, MEASURES, read_companion, write_companion
+from serving.companion import ACCOUNTS, COHORTS, MEASURES, read_companion, write_companion
 from serving.published import Snapshots
 from serving.renewals.known import RENEWALS
 from serving.settings import ServiceSettings
@@ -31,6 +31,8 @@ PATHS = (
     ("/accounts/{account}", "/v1/accounts/{account}/prediction"),
     ("/worklist", "/v1/worklist"),
     ("/renewals", "/v1/renewals"),
+    ("/cohorts", "/v1/portfolio/cohorts"),
+    ("/accounts/{account}/plan", "/v1/accounts/{account}/plan"),
     ("/model", None),
     ("/docs", "/openapi.json"),
 )
@@ -52,7 +54,7 @@ def enlarged(home: Home, accounts: int, place: Path) -> Home:
     facts = latest.facts
     past = None if latest.past is None else many(latest.past)
     looked = [] if past is None else [name for name in past.columns if name not in ("account_id", "as_of")]
-    for name in (RENEWALS, INTERVENTIONS, MEASURES):
+    for name in (RENEWALS, INTERVENTIONS, MEASURES, COHORTS):
         if (kept := read_companion(Snapshots(home), facts.as_of, name)) is not None:
             write_companion(snapshots, facts.as_of, name, kept)
     if (kept := read_companion(Snapshots(home), facts.as_of, ACCOUNTS)) is not None:

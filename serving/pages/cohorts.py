@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from models.answer import instant_words
+from models.segments import segment_names
 from serving.asked import TheKeeper
 from serving.forms import AtDateOrLatest
 from serving.measures.cohorts import cohorts_published
@@ -15,8 +16,8 @@ from serving.pages.links import with_query
 from serving.pages.render import page
 from serving.pages.seen import dates_of, people_of
 
-#: So many accounts are listed.
-SHOWN = 25
+#: So many accounts are listed, and so many quarters before the rest is folded away.
+SHOWN, QUARTERS = 12, 12
 
 router = APIRouter(include_in_schema=False)
 
@@ -32,6 +33,8 @@ def get_cohorts_page(request: Request, keeper: TheKeeper, asked: Annotated[AtDat
         "cohorts.html",
         title="Cohorts",
         section="portfolio",
+        shown=QUARTERS,
+        segments=segment_names(),
         told=cohorts_published(scored, limit=SHOWN),
         people=people_of(scored),
         dates=dates_of(standing, scored),
