@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 from serving.made import Made
 
 
@@ -29,3 +32,22 @@ def test_what_cannot_be_made_is_tried_again() -> None:
         except ZeroDivisionError:
             continue
     assert kept.get("x", lambda: 7) == 7
+
+
+def test_what_is_being_made_is_waited_for_and_made_once() -> None:
+    kept, begun, go_on, made = Made(), threading.Event(), threading.Event(), list[int]()
+
+    def make() -> int:
+        begun.set()
+        assert go_on.wait(10)
+        made.append(1)
+        return 7
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(kept.get, "x", make)
+        assert begun.wait(10)
+        second = pool.submit(kept.get, "x", make)
+        assert kept.get("y", lambda: 8) == 8, "nobody else waits"
+        go_on.set()
+        assert (first.result(10), second.result(10)) == (7, 7)
+    assert made == [1]
