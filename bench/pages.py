@@ -17,8 +17,11 @@ from fastapi.testclient import TestClient
 
 from models.home import Home
 from serving.app import create_app
+from serving.companion import ACCOUNTS, COHORTS, MEASURES, read_companion, write_companion
 from serving.published import Snapshots
+from serving.renewals.known import RENEWALS
 from serving.settings import ServiceSettings
+from serving.worklist.known import INTERVENTIONS
 
 TIMES = 15
 PATHS = (
@@ -28,6 +31,8 @@ PATHS = (
     ("/accounts/{account}", "/v1/accounts/{account}/prediction"),
     ("/worklist", "/v1/worklist"),
     ("/renewals", "/v1/renewals"),
+    ("/cohorts", "/v1/portfolio/cohorts"),
+    ("/accounts/{account}/plan", "/v1/accounts/{account}/plan"),
     ("/model", None),
     ("/docs", "/openapi.json"),
 )
@@ -49,6 +54,12 @@ def enlarged(home: Home, accounts: int, place: Path) -> Home:
     facts = latest.facts
     past = None if latest.past is None else many(latest.past)
     looked = [] if past is None else [name for name in past.columns if name not in ("account_id", "as_of")]
+    for name in (RENEWALS, INTERVENTIONS, MEASURES, COHORTS):
+        if (kept := read_companion(Snapshots(home), facts.as_of, name)) is not None:
+            write_companion(snapshots, facts.as_of, name, kept)
+    if (kept := read_companion(Snapshots(home), facts.as_of, ACCOUNTS)) is not None:
+        people = {f"{account}-{k}": told for account, told in kept["accounts"].items() for k in range(copies)}
+        write_companion(snapshots, facts.as_of, ACCOUNTS, kept | {"accounts": people})
     snapshots.publish(
         many(latest.frame),
         origin=facts.origin,

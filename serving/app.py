@@ -24,6 +24,7 @@ from serving.metrics import Measured, Metrics
 from serving.pages.headers import Sheltered
 from serving.settings import GRACE, ServiceSettings, current_settings
 from serving.store.database import Store
+from serving.warm import WARM_SECONDS, Warmer
 from serving.webhooks.courier import Courier
 from serving.workers import Workers
 
@@ -60,8 +61,11 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
         app.state.jobs = Background("jobs", JobWorker(home, keeper, store).work, JOBS_SECONDS)
         courier.start()
         app.state.jobs.start()
+        warmer = Background("warm", Warmer(keeper).work, WARM_SECONDS)
+        warmer.start()
         yield
         app.state.workers.close()
+        await run_in_threadpool(warmer.stop, GRACE)
         await run_in_threadpool(app.state.jobs.stop, GRACE)
         await run_in_threadpool(courier.stop, GRACE)
         store.close()

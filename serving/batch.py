@@ -144,7 +144,7 @@ def score(
     batch = None
     if store is not None:
         earlier = earlier_of(snapshots, champion, as_of)
-        scored = Scored(assessment, as_of, data_through, datetime.now(UTC), earlier, None, catalogue)
+        scored = Scored(assessment, as_of, data_through, datetime.now(UTC), earlier, None, snapshots)
         pointer = read_pointer(home)
         batch = publish_batch(store, list(scored.answers()), pointer.history if pointer else ())
     # As text, so that the date is the same in every format.

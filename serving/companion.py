@@ -32,9 +32,10 @@ KEPT = 8
 #: The layout of the envelope.
 FORMAT = 1
 
-ACCOUNTS, MEASURES = "accounts", "measures"
-"""What every scoring writes: the facts of each account (`accounts_document`), and the portfolio's measures by the name
-of their period (`serving.measures.told.measures_told`)."""
+ACCOUNTS, MEASURES, COHORTS = "accounts", "measures", "cohorts"
+"""The facts of each account (`accounts_document`), which every scoring writes; and for the store the portfolio's
+measures by the name of their period (`serving.measures.told.measures_told`), and how long accounts have stayed
+(`features.kpi.cohorts.cohorts`)."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 

@@ -65,6 +65,18 @@ class Standing:
                 return self.shelf.get(as_of)
         raise self.not_ready()
 
+    def dates(self) -> list[datetime]:
+        """The dates that were scored, in order.
+
+        Raises
+        ------
+        NotReady : there is no sound champion file.
+        HomeError : as `Snapshots.dates`.
+        """
+        if self.shelf is None:
+            raise self.not_ready()
+        return self.shelf.snapshots.dates()
+
     def at_hand(self, as_of: datetime | None) -> Scored | None:
         """The latest snapshot, if it is the one asked for."""
         latest = self.latest if self.shelf is not None else None

@@ -16,7 +16,7 @@ from models.assess import Assessment
 from models.columns import number_column
 from models.rules.warnings import RENEWAL
 from models.segments import ARR_FEATURE
-from serving.schemas import AtDate
+from serving.forms import AtDateOrLatest, nothing, whole
 
 Places = npt.NDArray[np.int64]
 
@@ -28,21 +28,11 @@ Order = Literal["account", "segment", "csm", "arr", "health", "change", "risk", 
 LARGEST_FIRST = frozenset({"arr", "risk", "loss"})
 
 
-def nothing(value: Any) -> Any:
-    """An empty field of a form as one that was left out: forms send these too."""
-    return None if value == "" else value
-
-
-def whole(value: Any) -> Any:
-    """Digits as a number."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
-
-
 def _maybe(kind: Any) -> Any:
     return Annotated[kind | None, BeforeValidator(nothing)]
 
 
-class RosterAsked(AtDate):
+class RosterAsked(AtDateOrLatest):
     """Which accounts, in which order. What is left out narrows nothing."""
 
     q: Annotated[str, Field(max_length=200)] = ""

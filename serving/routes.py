@@ -6,7 +6,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from serving.door import needs
-from serving.pages import account, model, portfolio, reference, review, signing_in, static
+from serving.pages import account, cohorts, model, packs, portfolio, reference, review, signing_in, static
 from serving.pages import renewals as renewals_page
 from serving.pages import worklist as worklist_page
 from serving.resources import (
@@ -32,5 +32,5 @@ for _resource in (process, invocations, jobs, reviews):
 router.include_router(records.router, dependencies=[needs("write")])
 for _page in (static, signing_in, reference):
     router.include_router(_page.router)
-for _page in (portfolio, account, model, renewals_page, worklist_page, review):
+for _page in (portfolio, cohorts, packs, account, model, renewals_page, worklist_page, review):
     router.include_router(_page.router, dependencies=[needs("predict")])

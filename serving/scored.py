@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 from features.catalogue import Catalogue
 from features.errors import RenewcastError
@@ -17,39 +17,10 @@ from models.assess import Assessment, assess
 from models.champion import Champion
 from models.peers import Peers
 from serving.logs import tell
+from serving.made import Made
 from serving.portfolio import portfolio_of
 from serving.published import Published, Snapshots, Stamp
 from serving.written import Written
-
-Thing = TypeVar("Thing")
-
-
-#: So many things worked out from one snapshot are kept.
-MADE = 32
-
-
-class Made:
-    """The answers that were asked for last, by what was asked. Safe to use from many threads."""
-
-    def __init__(self, places: int = MADE) -> None:
-        self._places = places
-        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
-        self._looking = threading.Lock()
-
-    def get(self, asked: Hashable, make: Callable[[], Thing]) -> Thing:
-        """What was made for ``asked``, made now if it was not."""
-        with self._looking:
-            if asked in self._kept:
-                self._kept.move_to_end(asked)
-                kept: Thing = self._kept[asked]
-                return kept
-        # Outside the lock: two callers may make the same, but none waits for another's answer.
-        made = make()
-        with self._looking:
-            self._kept[asked] = made
-            while len(self._kept) > self._places:
-                self._kept.popitem(last=False)
-        return made
 
 
 @dataclass(frozen=True)
@@ -57,7 +28,8 @@ class Scored:
     """One snapshot, assessed by one champion; never changed.
 
     ``earlier`` is the assessment of about 30 days before, where that was scored; ``stamp`` the version of the file;
-    ``catalogue`` the features that it holds.
+    ``snapshots`` are those among which it lies. What is worked out from it to be answered again is ``made``, and what
+    is answered as text ``written``.
     """
 
     assessment: Assessment
@@ -66,8 +38,14 @@ class Scored:
     scored_at: datetime
     earlier: Assessment | None
     stamp: Stamp | None
-    catalogue: Catalogue
+    snapshots: Snapshots
     written: Written = field(default_factory=Written, compare=False)
+    made: Made = field(default_factory=Made, compare=False)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The features that it holds."""
+        return self.snapshots.catalogue
 
     def answer(self, account_id: str) -> dict[str, Any]:
         """What is said of one account.
@@ -95,11 +73,6 @@ class Scored:
         return {name: instant_words(instant) for name, instant in told} | portfolio_of(self.assessment)
 
     @cached_property
-    def made(self) -> Made:
-        """What was worked out from this snapshot, to be answered again."""
-        return Made()
-
-    @cached_property
     def peers(self) -> Peers:
         """The portfolio's spreads, for accounts that come with their own signals."""
         numbers = [name for name, feature in self.catalogue.items() if feature.kind == "number"]
@@ -122,7 +95,7 @@ def score_published(snapshots: Snapshots, champion: Champion, as_of: datetime) -
         datetime.now(UTC),
         earlier_of(snapshots, champion, as_of),
         stamp,
-        snapshots.catalogue,
+        snapshots,
     )
 
 
@@ -152,7 +125,7 @@ class Shelf:
     """The snapshots of other dates than the latest that were asked for last, assessed by one champion."""
 
     def __init__(self, snapshots: Snapshots, champion: Champion, places: int) -> None:
-        self._snapshots, self._champion, self._places = snapshots, champion, places
+        self.snapshots, self._champion, self._places = snapshots, champion, places
         self._kept: OrderedDict[datetime, Scored] = OrderedDict()
         self._looking, self._assessing = threading.Lock(), threading.Lock()
 
@@ -169,7 +142,7 @@ class Shelf:
         with self._assessing:
             if (kept := self._look(as_of)) is not None:
                 return kept
-            made = score_published(self._snapshots, self._champion, as_of)
+            made = score_published(self.snapshots, self._champion, as_of)
             with self._looking:
                 self._kept[as_of] = made
                 while len(self._kept) > self._places:
@@ -177,7 +150,7 @@ class Shelf:
             return made
 
     def _look(self, as_of: datetime) -> Scored | None:
-        stamp = self._snapshots.stamp(as_of)
+        stamp = self.snapshots.stamp(as_of)
         with self._looking:
             kept = self._kept.get(as_of)
             if kept is None or kept.stamp != stamp:

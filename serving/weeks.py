@@ -11,10 +11,8 @@ import pandas as pd
 
 from features.errors import RenewcastError
 from models.answer import instant_words, number_told
-from models.home import Home
 from models.rubric import HealthScores
 from serving.logs import tell, where_it_failed
-from serving.published import Snapshots
 from serving.scored import Scored
 
 Floats = npt.NDArray[np.float32]
@@ -70,14 +68,14 @@ class Weeks:
         ]
 
 
-def read_weeks(home: Home, scored: Scored) -> Weeks:
+def read_weeks(scored: Scored) -> Weeks:
     """The weeks before ``scored``, as they were kept beside its snapshot; only its own date where they were not, or
     cannot be read."""
     seen = scored.assessment
     rubric = seen.champion.rubric
     signals = tuple(signal.feature for _, signal in rubric.signals)
-    past = _past(home, scored)
-    place = {account: row for row, account in enumerate(seen.account_ids)}
+    past = _past(scored)
+    place = pd.Index(seen.account_ids, dtype=object)
     dates: list[str] = []
     values: list[Floats] = []
     adds: Floats | None = None
@@ -85,7 +83,7 @@ def read_weeks(home: Home, scored: Scored) -> Weeks:
     for then, rows in _by_date(past):
         # As `models.rules.judged.judge` does: an account is compared with all that were active then.
         scores = rubric.score(rows, None)
-        at = np.array([place.get(account, -1) for account in rows["account_id"]], dtype=np.int64)
+        at = place.get_indexer(pd.Index(rows["account_id"].to_numpy(dtype=object))).astype(np.int64)
         dates.append(instant_words(then.to_pydatetime()))
         values.append(_placed(scores.values, at, len(place)))
         if 6 <= (seen.as_of - then) / pd.Timedelta(days=1) <= 8:
@@ -95,9 +93,9 @@ def read_weeks(home: Home, scored: Scored) -> Weeks:
     return Weeks(tuple(dates), signals, np.stack(values), adds, before)
 
 
-def _past(home: Home, scored: Scored) -> pd.DataFrame | None:
+def _past(scored: Scored) -> pd.DataFrame | None:
     try:
-        return Snapshots(home, scored.catalogue).at(scored.as_of).past
+        return scored.snapshots.at(scored.as_of).past
     except RenewcastError as error:
         tell("earlier_weeks_refused", **where_it_failed(error))
         return None

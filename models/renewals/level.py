@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 #: The normal quantile of an 80% interval.
 NORMAL_80 = 1.2815515655446004
@@ -112,8 +113,25 @@ def moved(p: Floats, by: Floats, spread: Floats) -> Floats:
 
     0 and 1 stay what they are.
     """
-    told = _logistic(_centred(p, spread) + by)
-    return np.where((p <= 0) | (p >= 1), p, told)
+    return Moving.of(p, spread)(by)
+
+
+@dataclass(frozen=True)
+class Moving:
+    """`moved` for many amounts one after another: the shift is worked out once."""
+
+    p: Floats
+    centre: Floats
+    stays: Bools
+
+    @classmethod
+    def of(cls, p: Floats, spread: Floats) -> Moving:
+        """Probabilities and the spread of the amounts, as `moved` takes them."""
+        return cls(p, _centred(p, spread), (p <= 0) | (p >= 1))
+
+    def __call__(self, by: Floats) -> Floats:
+        """The probabilities moved."""
+        return np.where(self.stays, self.p, _logistic(self.centre + by))
 
 
 def _centred(p: Floats, spread: Floats) -> Floats:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from features.kpi.cohorts import cohorts
 from features.kpi.period import period_ending
 from features.signals import Signals
 from models.rubric import Rubric
-from serving.companion import MEASURES, write_companion
+from serving.companion import COHORTS, MEASURES, write_companion
 from serving.measures.shapes import KEPT
 from serving.measures.told import measures_told
 from serving.published import Snapshots
@@ -19,7 +20,7 @@ from serving.published import Snapshots
 def keep_measures(
     signals: Signals, snapshots: Snapshots, as_of: datetime, frame: pd.DataFrame, rubric: Rubric, active_days: int
 ) -> None:
-    """Keep the measures of each period of `KEPT` that ends at ``as_of``.
+    """Keep the measures of each period of `KEPT` that ends at ``as_of``, and the retention of its cohorts.
 
     Parameters
     ----------
@@ -36,3 +37,4 @@ def keep_measures(
         for name in KEPT
     }
     write_companion(snapshots, as_of, MEASURES, told)
+    write_companion(snapshots, as_of, COHORTS, cohorts(signals, as_of, active_days))

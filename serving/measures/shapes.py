@@ -9,7 +9,6 @@ from pydantic import Field
 from features.errors import UnknownSnapshot
 from serving.companion import MEASURES, read_companion
 from serving.earlier import SCORE_AGAIN
-from serving.published import Snapshots
 from serving.scored import Scored
 from serving.shapes import Answer, Points
 
@@ -109,7 +108,7 @@ class PortfolioMeasures(Answer):
     advocates: list[Advocate]
 
 
-def kept_measures(snapshots: Snapshots, scored: Scored, period: Kept) -> dict[str, Any]:
+def kept_measures(scored: Scored, period: Kept) -> dict[str, Any]:
     """The measures that were kept when the snapshot was scored.
 
     Raises
@@ -117,7 +116,7 @@ def kept_measures(snapshots: Snapshots, scored: Scored, period: Kept) -> dict[st
     UnknownSnapshot : none were, for the snapshot was made before there were any.
     HomeError : they are broken.
     """
-    kept = read_companion(snapshots, scored.as_of, MEASURES)
+    kept = read_companion(scored.snapshots, scored.as_of, MEASURES)
     if kept is None or period not in kept:
         again = f"{SCORE_AGAIN} --publish"
         raise UnknownSnapshot("no measures were kept with this snapshot", "a snapshot that has some", again)

@@ -24,7 +24,6 @@ from models.home import Home
 from models.words import value_words
 from serving.batch import horizon_of, look
 from serving.companion import ACCOUNTS, read_companion
-from serving.published import Snapshots
 from serving.scored import Scored
 
 Row = Mapping[str, Any]
@@ -139,7 +138,7 @@ def looked_at(signals: Signals, period: Period) -> datetime:
     return min(period.end, midnight(signals.data_through) + DAY)
 
 
-def known_from_published(snapshots: Snapshots, scored: Scored, account_id: str) -> Known:
+def known_from_published(scored: Scored, account_id: str) -> Known:
     """What was published: no single rows, and of the weeks before the health scores only, which the answer holds.
 
     Raises
@@ -149,7 +148,7 @@ def known_from_published(snapshots: Snapshots, scored: Scored, account_id: str) 
     told = scored.answer(account_id)
     frame = scored.assessment.frame
     now = _cells(frame.iloc[row_of(scored.assessment, account_id)].to_dict())
-    kept = read_companion(snapshots, scored.as_of, ACCOUNTS)
+    kept = read_companion(scored.snapshots, scored.as_of, ACCOUNTS)
     fact = None if kept is None else kept["accounts"].get(account_id)
     return Known(account_id, scored.as_of, scored.data_through, told, now, (now,), fact, None, None, scored.catalogue)
 

@@ -5,21 +5,30 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from features.atomic import write_file
 from serving.packs.pictures import picture
+from serving.pages.render import render
+from serving.pages.static import assets
 
 TITLES = {"qbr": "Business review", "save": "Save plan", "success": "Success plan"}
 
 
 def page(told: Mapping[str, Any]) -> str:
     """The page of a business review (`serving.packs.review`) or an account plan (`serving.packs.plan`)."""
-    drawn = {s["section"]: picture(s["picture"]) for s in told["sections"] if s["picture"] is not None}
-    return str(_environment().get_template("pack.html").render(told=told, title=title_of(told), drawn=drawn))
+    sheet = Markup(assets()["pages.css"].content.decode())
+    title = f"{title_of(told)}: {told['name'] or told['account_id']}"
+    return render("pack_file.html", title=title, sheet=sheet, told=told, kind=title_of(told), drawn=pictures(told))
+
+
+def pictures(told: Mapping[str, Any]) -> dict[str, Markup]:
+    """The pictures of a document, by section."""
+    return {s["section"]: picture(s["picture"]) for s in told["sections"] if s["picture"] is not None}
 
 
 def title_of(told: Mapping[str, Any]) -> str:
@@ -43,17 +52,3 @@ def write_pack(told: Mapping[str, Any], html: str, folder: Path, name: str) -> l
     for path, content in zip(paths, (html, text), strict=True):
         write_file(path, content)
     return paths
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Any:
-    # Not at import: only documents need it.
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("serving.packs"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

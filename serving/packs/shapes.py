@@ -1,7 +1,8 @@
-"""The shape in which a business review is answered, and where a request for one finds it."""
+"""The shapes in which business reviews and plans are answered, and where a request for one finds it."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field
@@ -12,8 +13,9 @@ from models.answer import instant_words
 from serving.earlier import SCORE_AGAIN
 from serving.keeper import Standing
 from serving.packs.known import known_from_published
+from serving.packs.plan import plan_told
 from serving.packs.review import review_told
-from serving.published import Snapshots
+from serving.scored import Scored
 from serving.shapes import Answer
 
 
@@ -95,21 +97,64 @@ class Review(Answer):
     gaps: list[str]
 
 
-def published_review(snapshots: Snapshots, standing: Standing, account_id: str, quarter: str) -> dict[str, Any]:
+class Plan(Answer):
+    """A plan for one account. From what was published there are no single events: `gaps` says what is missing."""
+
+    document: Literal["plan"]
+    kind: Literal["save", "success"] = Field(description="save: the account is at risk; `because` says why.")
+    because: list[str]
+    account_id: str
+    name: str | None
+    as_of: str
+    data_through: str
+    owner: str | None = Field(description="The CSM; null: not known.")
+    sections: list[Section]
+    questions: list[str] = Field(description="What has to be filled in by hand.")
+    gaps: list[str]
+
+
+def published_plan(scored: Scored, account_id: str) -> dict[str, Any]:
+    """The plan from a published snapshot.
+
+    Raises
+    ------
+    UnknownAccount : the snapshot does not hold the account.
+    """
+    return plan_told(known_from_published(scored, account_id))
+
+
+def quarters_of(standing: Standing) -> list[str]:
+    """The quarters in which a snapshot was scored, the latest first.
+
+    Raises
+    ------
+    NotReady, HomeError : as `Standing.dates`.
+    """
+    return list(dict.fromkeys(quarter_of(date) for date in reversed(standing.dates())))
+
+
+def quarter_of(as_of: datetime) -> str:
+    """The quarter that a snapshot tells of: one taken at its very end is of it."""
+    last = as_of - timedelta(microseconds=1)
+    return f"{last.year}Q{(last.month + 2) // 3}"
+
+
+def published_review(standing: Standing, account_id: str, quarter: str) -> dict[str, Any]:
     """The review from the last snapshot that was scored in the quarter, or at its end.
 
     Raises
     ------
     BadRequest : the quarter is none.
+    NotReady : as `Standing.scored`.
     UnknownSnapshot : none was scored in it.
     UnknownAccount : the snapshot does not hold the account.
     """
     period = calendar_quarter(quarter)
-    dates = [date for date in snapshots.dates() if period.start < date <= period.end]
+    dates = [date for date in standing.dates() if period.start < date <= period.end]
     if not dates:
         raise UnknownSnapshot(
             f"no snapshot was scored between {instant_words(period.start)} and {instant_words(period.end)}",
             "a quarter in which one was scored",
             SCORE_AGAIN,
         )
-    return review_told(known_from_published(snapshots, standing.scored(dates[-1]), account_id), period, quarter)
+    return review_told(known_from_published(standing.scored(dates[-1]), account_id), period, quarter)

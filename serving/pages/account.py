@@ -15,18 +15,19 @@ from models.columns import number_column
 from models.rules.warnings import RENEWAL
 from models.segments import ARR_FEATURE
 from models.words import value_words
-from serving import schemas
-from serving.asked import TheHome, TheKeeper, TheStore
+from serving.asked import TheKeeper, TheStore
 from serving.errors import StoreDown
+from serving.forms import AtDateOrLatest
 from serving.health import health_of
+from serving.packs.shapes import quarter_of
 from serving.pages.draw import lines, nice_top
 from serving.pages.render import page
-from serving.pages.seen import people_of
+from serving.pages.seen import dates_of, people_of, signal_weeks_of
 from serving.rows import Id
 from serving.scored import Scored
 from serving.store.database import Store
 from serving.store.reading import records_of
-from serving.weeks import Weeks, read_weeks
+from serving.weeks import Weeks
 
 #: So many records of an account are shown.
 RECORDS = 50
@@ -38,7 +39,7 @@ FIELD = (600, 150)
 router = APIRouter(include_in_schema=False)
 
 
-class AccountAsked(schemas.AtDate):
+class AccountAsked(AtDateOrLatest):
     """Which account, where its id is not in the path, and which snapshot."""
 
     id: Id | None = None
@@ -48,7 +49,6 @@ class AccountAsked(schemas.AtDate):
 def get_account_page(
     request: Request,
     keeper: TheKeeper,
-    home: TheHome,
     store: TheStore,
     account_id: Annotated[str, Path(max_length=1000)],
     asked: Annotated[AccountAsked, Query()],
@@ -57,11 +57,12 @@ def get_account_page(
     account = account_id or asked.id
     if account is None:
         raise BadRequest("no account is named", "/accounts/ID")
-    scored = keeper.standing().scored(asked.as_of)
+    standing = keeper.standing()
+    scored = standing.scored(asked.as_of)
     row = row_of(scored.assessment, account)
-    weeks = scored.made.get("signal_weeks", lambda: read_weeks(home, scored))
+    weeks = signal_weeks_of(scored)
     told, health = scored.answer(account), health_of(scored, account)
-    people = dict.fromkeys(PEOPLE) | dict(people_of(home, scored).get(account, {}))
+    people = dict.fromkeys(PEOPLE) | dict(people_of(scored).get(account, {}))
     records = _records(store, account)
     horizons = [point["probability"] or 0.0 for t in ("churn", "expansion") for point in told[t]["by_horizon"]]
     intervals = [told[t]["interval"][1] for t in ("churn", "expansion") if told[t]["interval"]]
@@ -84,6 +85,8 @@ def get_account_page(
         pull_top=max(
             (abs(r["contribution_log_odds"]) for r in (*told["reasons"], *told["expansion"]["reasons"])), default=1.0
         ),
+        dates=dates_of(standing, scored),
+        quarter=quarter_of(scored.as_of),
         query="" if asked.as_of is None else f"?as_of={instant_words(asked.as_of)}",
     )
 

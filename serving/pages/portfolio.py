@@ -8,15 +8,13 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from features.errors import UnknownSnapshot
-from models.home import Home
-from serving.asked import TheHome, TheKeeper
+from models.answer import instant_words
+from serving.asked import TheKeeper
 from serving.measures.shapes import kept_measures
-from serving.pages import charts
 from serving.pages.draw import lines, nice_top
 from serving.pages.links import with_query
 from serving.pages.render import page
-from serving.pages.seen import roster_of, weeks_of
-from serving.published import Snapshots
+from serving.pages.seen import dates_of, roster_of, trend_of, weekly_of
 from serving.roster import LARGEST_FIRST, SIZES, Found, Order, Roster, RosterAsked
 from serving.scored import Scored
 
@@ -44,23 +42,21 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-def get_portfolio_page(
-    request: Request, keeper: TheKeeper, home: TheHome, asked: Annotated[RosterAsked, Query()]
-) -> Response:
+def get_portfolio_page(request: Request, keeper: TheKeeper, asked: Annotated[RosterAsked, Query()]) -> Response:
     """The portfolio."""
-    scored = keeper.standing().scored(asked.as_of)
-    roster = roster_of(home, scored)
+    standing = keeper.standing()
+    scored = standing.scored(asked.as_of)
+    roster = roster_of(scored)
     found = roster.find(asked)
-    weeks = scored.made.get("weeks", lambda: weeks_of(scored))
     return page(
         request,
         "portfolio.html",
         title="Portfolio",
         section="portfolio",
         told=scored.portfolio,
-        measures=_measures(home, scored),
-        weeks=weeks,
-        trend=scored.made.get("trend", lambda: charts.weekly(weeks)) if len(weeks) > 1 else None,
+        measures=_measures(scored),
+        weeks=weekly_of(scored),
+        trend=trend_of(scored),
         asked=asked,
         found=found,
         rows=_rows(scored, roster, found),
@@ -68,15 +64,17 @@ def get_portfolio_page(
         roster=roster,
         headings=_headings(asked, roster),
         link=_Links(asked),
+        dates=dates_of(standing, scored),
+        query=with_query("", {"as_of": None if asked.as_of is None else instant_words(asked.as_of)}),
         sizes=SIZES,
         only=ONLY,
     )
 
 
-def _measures(home: Home, scored: Scored) -> dict[str, Any] | None:
+def _measures(scored: Scored) -> dict[str, Any] | None:
     """Those of the quarter; None where none were kept with the snapshot."""
     try:
-        return kept_measures(Snapshots(home), scored, "quarter")
+        return kept_measures(scored, "quarter")
     except UnknownSnapshot:
         return None
 
@@ -91,11 +89,16 @@ class _Links:
             if name != "as_of"
         }
         if asked.as_of is not None:
-            self._asked["as_of"] = asked.as_of.isoformat().replace("+00:00", "Z")
+            self._asked["as_of"] = instant_words(asked.as_of)
 
     def __call__(self, **otherwise: object) -> str:
         """With these parameters instead; the first page of it unless a page is named."""
         return with_query("/", {**self._asked, "page": None, **otherwise}) + "#accounts"
+
+    @property
+    def kept(self) -> dict[str, object]:
+        """What the choice of another date keeps of it."""
+        return {name: value for name, value in self._asked.items() if name not in ("as_of", "page")}
 
     @property
     def hidden(self) -> dict[str, object]:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from serving.pages import words
-from serving.pages.links import account_href, json_href, with_query
+from serving.pages.links import account_href, json_href, pack_href, with_query
 from serving.pages.sections import SECTIONS
 from serving.pages.static import static
 
@@ -26,7 +26,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.globals |= {call.__name__: call for call in (static, account_href, json_href, with_query)}
+    made.globals |= {call.__name__: call for call in (static, account_href, json_href, pack_href, with_query)}
     made.globals["sections"] = SECTIONS
     numbers = (words.money, words.short_money, words.percent, words.number, words.signed, words.shown_as)
     texts = (words.day, words.short_day, words.minute, words.plain, words.prose, words.prose_inline, words.breakable)

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
+from models.answer import instant_words
 from models.renewals.period import DAYS, DEFAULT_DAYS
-from serving.asked import TheHome, TheKeeper
+from serving.asked import TheKeeper
+from serving.forms import AtDateOrLatest, nothing, whole
 from serving.pages.links import with_query
 from serving.pages.render import page
+from serving.pages.seen import dates_of
 from serving.renewals.published import renewals_published
-from serving.roster import nothing, whole
-from serving.schemas import AtDate
 
 #: So many accounts are on one page.
 PAGE = 50
@@ -31,7 +32,7 @@ FIGURES = {
 router = APIRouter(include_in_schema=False)
 
 
-class RenewalsPageAsked(AtDate):
+class RenewalsPageAsked(AtDateOrLatest):
     """Which period, in one word: days (90) or a quarter (2026Q4); and which page of its accounts."""
 
     period: Annotated[str | None, BeforeValidator(nothing), Field(max_length=20)] = None
@@ -41,14 +42,13 @@ class RenewalsPageAsked(AtDate):
 
 
 @router.get("/renewals")
-def get_renewals_page(
-    request: Request, keeper: TheKeeper, home: TheHome, asked: Annotated[RenewalsPageAsked, Query()]
-) -> Response:
+def get_renewals_page(request: Request, keeper: TheKeeper, asked: Annotated[RenewalsPageAsked, Query()]) -> Response:
     """What is due, and what is expected of it."""
-    scored = keeper.standing().scored(asked.as_of)
+    standing = keeper.standing()
+    scored = standing.scored(asked.as_of)
     days = _days(asked.period)
     quarter = None if days is not None or asked.period is None else asked.period
-    told = renewals_published(scored, home, quarter, days, None, None)
+    told = renewals_published(scored, quarter, days, None, None)
     narrow: tuple[tuple[Literal["csm", "segment"], str | None], ...] = (("csm", asked.csm), ("segment", asked.segment))
     due = [
         account
@@ -58,7 +58,7 @@ def get_renewals_page(
     pages = max(1, -(-len(due) // PAGE))
     number = min(asked.page, pages)
     shared = {
-        "as_of": None if asked.as_of is None else asked.as_of.isoformat().replace("+00:00", "Z"),
+        "as_of": None if asked.as_of is None else instant_words(asked.as_of),
         "period": asked.period,
     }
 
@@ -78,6 +78,8 @@ def get_renewals_page(
         due=due,
         accounts=due[(number - 1) * PAGE : number * PAGE],
         number=number,
+        dates=dates_of(standing, scored),
+        query=with_query("", {"as_of": shared["as_of"]}),
         pages=pages,
         link=link,
         json=with_query("/v1/renewals", {"as_of": shared["as_of"], "period": quarter, "days": days, "limit": 1000}),

@@ -3,39 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from features.errors import RenewcastError
 from models.answer import instant_words, number_told
-from models.home import Home
 from serving.companion import ACCOUNTS, companion_path, read_companion
+from serving.keeper import Standing
 from serving.logs import tell, where_it_failed
-from serving.published import Snapshots, stamp_of
+from serving.pages import charts
+from serving.published import stamp_of
 from serving.roster import Roster
 from serving.scored import Scored
+from serving.weeks import Weeks, read_weeks
+
+#: So many dates can be chosen: two years of weeks.
+DATES = 104
 
 
-def companion(home: Home, scored: Scored, name: str) -> dict[str, Any] | None:
+def companion(scored: Scored, name: str) -> dict[str, Any] | None:
     """A document beside the snapshot; None where there is none that can be read, so that the page shows the rest."""
     try:
-        return read_companion(Snapshots(home, scored.catalogue), scored.as_of, name)
+        return read_companion(scored.snapshots, scored.as_of, name)
     except RenewcastError as error:
         tell("companion_refused", name=name, **where_it_failed(error))
         return None
 
 
-def people_of(home: Home, scored: Scored) -> Mapping[str, Mapping[str, Any]]:
+def people_of(scored: Scored) -> Mapping[str, Mapping[str, Any]]:
     """What the source says of each account by its id (`features.ledger.facts`): name, csm and more."""
-    document = companion(home, scored, ACCOUNTS)
+    document = companion(scored, ACCOUNTS)
     return {} if document is None else document["accounts"]
 
 
-def roster_of(home: Home, scored: Scored) -> Roster:
+def roster_of(scored: Scored) -> Roster:
     """The roster of a snapshot, made once for each version of its people."""
-    path = companion_path(Snapshots(home, scored.catalogue), scored.as_of, ACCOUNTS)
-    return scored.made.get(("roster", stamp_of(path)), lambda: Roster(scored.assessment, people_of(home, scored)))
+    path = companion_path(scored.snapshots, scored.as_of, ACCOUNTS)
+    return scored.made.get(("roster", stamp_of(path)), lambda: Roster(scored.assessment, people_of(scored)))
+
+
+@dataclass(frozen=True)
+class Dates:
+    """The dates of which a page can be shown: ``all`` of them, the latest first, in the words of addresses; ``shown``,
+    and ``latest``."""
+
+    all: tuple[str, ...]
+    shown: str
+    latest: str
+
+
+def dates_of(standing: Standing, scored: Scored) -> Dates:
+    """What can be chosen instead of ``scored``: the latest snapshots, and that one."""
+    found = [instant_words(date) for date in reversed(standing.dates())]
+    shown = instant_words(scored.as_of)
+    latest = shown if standing.latest is None else instant_words(standing.latest.as_of)
+    near = found[:DATES]
+    return Dates(tuple(near if shown in near else [*near, shown]), shown, latest)
+
+
+def signal_weeks_of(scored: Scored) -> Weeks:
+    """The signals of the health score over the weeks before a snapshot, read once."""
+    return scored.made.get("signal_weeks", lambda: read_weeks(scored))
+
+
+def trend_of(scored: Scored) -> Markup | None:
+    """`weekly_of`, drawn once; None where the weeks before are not known."""
+    weeks = weekly_of(scored)
+    return scored.made.get("trend", lambda: charts.weekly(weeks)) if len(weeks) > 1 else None
+
+
+def weekly_of(scored: Scored) -> list[dict[str, Any]]:
+    """`weeks_of`, counted once."""
+    return scored.made.get("weeks", lambda: weeks_of(scored))
 
 
 def weeks_of(scored: Scored) -> list[dict[str, Any]]:

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
-from serving.asked import TheHome, TheKeeper, TheStore
+from models.answer import instant_words
+from serving.asked import TheKeeper, TheStore
+from serving.forms import AtDateOrLatest, nothing, whole
 from serving.pages.links import with_query
 from serving.pages.render import page
-from serving.pages.seen import roster_of
-from serving.roster import nothing, whole
-from serving.schemas import AtDate
+from serving.pages.seen import dates_of, roster_of
 from serving.worklist.published import worklist_published
 
 #: So many accounts can be put on the list.
@@ -28,7 +28,7 @@ ORDERED = {
 router = APIRouter(include_in_schema=False)
 
 
-class WorklistPageAsked(AtDate):
+class WorklistPageAsked(AtDateOrLatest):
     """How much can be done, and by whom."""
 
     capacity: Annotated[int, BeforeValidator(whole), Field(ge=1, le=MOST)] = 20
@@ -39,14 +39,14 @@ class WorklistPageAsked(AtDate):
 def get_worklist_page(
     request: Request,
     keeper: TheKeeper,
-    home: TheHome,
     store: TheStore,
     asked: Annotated[WorklistPageAsked, Query()],
 ) -> Response:
     """The list."""
-    scored = keeper.standing().scored(asked.as_of)
-    told = worklist_published(scored, home, store, asked.capacity, asked.csm)
-    as_of = None if asked.as_of is None else asked.as_of.isoformat().replace("+00:00", "Z")
+    standing = keeper.standing()
+    scored = standing.scored(asked.as_of)
+    told = worklist_published(scored, store, asked.capacity, asked.csm)
+    as_of = None if asked.as_of is None else instant_words(asked.as_of)
     return page(
         request,
         "worklist.html",
@@ -55,7 +55,9 @@ def get_worklist_page(
         told=told,
         asked=asked,
         as_of=as_of,
-        csms=roster_of(home, scored).csms,
+        dates=dates_of(standing, scored),
+        query=with_query("", {"as_of": as_of}),
+        csms=roster_of(scored).csms,
         capacities=sorted({*CAPACITIES, asked.capacity}),
         ordered=ORDERED[told["ordered_by"]],
         json=with_query("/v1/worklist", {"as_of": as_of, "capacity": asked.capacity, "csm": asked.csm}),

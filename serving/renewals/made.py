@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -131,7 +130,9 @@ def _accounts(
 ) -> list[dict[str, Any]]:
     rows = np.flatnonzero(due.due | due.overdue)
     loss = np.nan_to_num(due.leaves * arr, nan=-1.0)
-    order = sorted(rows.tolist(), key=lambda r: (due.overdue[r], -loss[r], -np.nan_to_num(arr[r]), r))
+    order = rows[np.lexsort((rows, -np.nan_to_num(arr[rows]), -loss[rows], due.overdue[rows]))].tolist()
+    bands, days = assessment.health.band.tolist(), pd.to_timedelta(until, unit="D")
+    dates = (assessment.as_of + days).strftime("%Y-%m-%d")
     found = []
     for row in order:
         account = assessment.account_ids[row]
@@ -143,9 +144,9 @@ def _accounts(
                 "csm": csm[row],
                 "segment": assessment.judged.segments[row],
                 "arr": amount,
-                "renewal_at": (assessment.as_of + timedelta(days=float(until[row]))).date().isoformat(),
+                "renewal_at": dates[row],
                 "overdue": bool(due.overdue[row]),
-                "health_band": str(assessment.health.band.iloc[row]),
+                "health_band": str(bands[row]),
                 "churn_probability": leaves,
                 "expansion_probability": None if due.grows is None else _number(due.grows[row]),
                 "expected_lost_arr": None if leaves is None or amount is None else leaves * amount,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.home import Home
 from models.renewals.past import FILE
 from models.renewals.period import period_of
-from serving.published import Snapshots, stamp_of
+from serving.published import stamp_of
 from serving.renewals.known import RENEWALS, known_published
 from serving.renewals.made import narrowed, renewals_of
 from serving.scored import Scored
@@ -15,7 +14,6 @@ from serving.scored import Scored
 
 def renewals_published(
     scored: Scored,
-    home: Home,
     period: str | None = None,
     days: int | None = None,
     by: str | None = None,
@@ -30,11 +28,11 @@ def renewals_published(
     HomeError : what was kept beside the snapshot is broken.
     """
     asked = period_of(scored.as_of, period, days)
-    snapshots = Snapshots(home, scored.catalogue)
+    snapshots = scored.snapshots
 
     def make() -> dict[str, Any]:
         return renewals_of(scored.assessment, asked, known_published(snapshots, scored.as_of))
 
     # A new backtest changes the answer.
-    told = scored.made.get((RENEWALS, asked, stamp_of(home.root / FILE)), make)
+    told = scored.made.get((RENEWALS, asked, stamp_of(snapshots.home.root / FILE)), make)
     return narrowed(told, by, limit)

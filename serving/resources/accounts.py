@@ -10,12 +10,14 @@ from starlette.responses import JSONResponse, Response
 
 from serving import schemas
 from serving.accept import JSON
-from serving.asked import NO_ACCOUNT, NO_PARAMETER, NOT_READY, TheHome, TheKeeper, problems_of, read
+from serving.asked import NO_ACCOUNT, NO_PARAMETER, NOT_READY, TheKeeper, problems_of, read
 from serving.health import HealthTold, health_of
+from serving.measures.cohorts import PortfolioCohorts, cohorts_published
+from serving.measures.lifetime import LIMIT_YEARS
 from serving.measures.shapes import Kept, PortfolioMeasures, kept_measures
-from serving.packs.shapes import Review, published_review
+from serving.packs.shapes import Plan, Review, published_plan, published_review
 from serving.portfolio import Portfolio
-from serving.published import Snapshots
+from serving.queries import MOST, NO_SNAPSHOT, Quarter
 from serving.rows import Id
 from serving.shapes import Asked
 
@@ -45,7 +47,7 @@ async def get_health(
     summary="The whole portfolio at a glance",
     operation_id="getPortfolio",
     response_model=Portfolio,
-    responses=problems_of(s404="No snapshot at this date.", s422=NO_PARAMETER, s503=NOT_READY),
+    responses=problems_of(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_portfolio(keeper: TheKeeper, at: Annotated[schemas.AtDate, Query()]) -> Response:
     """Accounts, ARR, mean health and expected churn: as a whole, by band of health, by band of churn risk, by segment.
@@ -57,7 +59,7 @@ async def get_portfolio(keeper: TheKeeper, at: Annotated[schemas.AtDate, Query()
 class QuarterAsked(Asked):
     """Which quarter."""
 
-    quarter: str = Field(pattern=r"^[0-9]{4}Q[1-4]$", description="Of the calendar, UTC.", examples=["2026Q3"])
+    quarter: Quarter = Field(examples=["2026Q3"])
 
 
 @router.get(
@@ -73,12 +75,54 @@ class QuarterAsked(Asked):
     ),
 )
 def get_review(
-    keeper: TheKeeper, home: TheHome, account_id: Annotated[Id, Path()], asked: Annotated[QuarterAsked, Query()]
+    keeper: TheKeeper, account_id: Annotated[Id, Path()], asked: Annotated[QuarterAsked, Query()]
 ) -> Response:
     """From the last snapshot that was scored in the quarter: figures, health and risk, expansion and open questions.
     Single events (goals, tickets, meetings, people) and movements of the contract were not published; `gaps` names what
     is missing, and `renewcast qbr` tells it from the signals."""
-    return JSONResponse(published_review(Snapshots(home), keeper.standing(), account_id, asked.quarter))
+    return JSONResponse(published_review(keeper.standing(), account_id, asked.quarter))
+
+
+class CohortsAsked(schemas.AtDate):
+    """How lifetimes are valued."""
+
+    margin: float = Field(1.0, gt=0, le=1, strict=False, allow_inf_nan=False, description="Gross margin, of ARR.")
+    years: float = Field(
+        LIMIT_YEARS, gt=0, le=100, strict=False, allow_inf_nan=False, description="Nothing after so many counts."
+    )
+    limit: int = Field(100, ge=0, le=MOST, strict=False, description="At most so many accounts are listed.")
+
+
+@router.get(
+    "/v1/portfolio/cohorts",
+    tags=["portfolio"],
+    summary="How long accounts stay: retention by cohort, and lifetime value",
+    operation_id="getPortfolioCohorts",
+    response_model=PortfolioCohorts,
+    responses=problems_of(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
+)
+def get_cohorts(keeper: TheKeeper, asked: Annotated[CohortsAsked, Query()]) -> Response:
+    """Retention in accounts and ARR by the quarter of their start (Kaplan-Meier), as kept when the snapshot was scored;
+    and expected lifetime and its value from the model's churn probabilities."""
+    scored = keeper.standing().scored(asked.as_of)
+    return JSONResponse(cohorts_published(scored, asked.margin, asked.years, asked.limit))
+
+
+@router.get(
+    "/v1/accounts/{account_id:path}/plan",
+    tags=["reviews"],
+    summary="One account's plan: to save it where it is at risk, else for its success",
+    operation_id="getAccountPlan",
+    response_model=Plan,
+    responses=problems_of(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
+)
+async def get_plan(
+    keeper: TheKeeper, account_id: Annotated[Id, Path()], at: Annotated[schemas.AtDate, Query()]
+) -> Response:
+    """Goals, stakeholders, risks with plays, owners and dates, milestones, and expansion where the gate allows it.
+    Single events were not published; `gaps` names what is missing, and `renewcast plan` tells it from the signals."""
+    text = await read(keeper, at.as_of, "plan", account_id, make=lambda scored: published_plan(scored, account_id))
+    return Response(text, media_type=JSON)
 
 
 class MeasuresAsked(schemas.AtDate):
@@ -95,7 +139,7 @@ class MeasuresAsked(schemas.AtDate):
     response_model=PortfolioMeasures,
     responses=problems_of(s404="No snapshot at this date, or none with measures.", s422=NO_PARAMETER, s503=NOT_READY),
 )
-def get_measures(keeper: TheKeeper, home: TheHome, asked: Annotated[MeasuresAsked, Query()]) -> Response:
+def get_measures(keeper: TheKeeper, asked: Annotated[MeasuresAsked, Query()]) -> Response:
     """Each with its numerator and denominator, its last value and its target; also by segment, CSM and region. What was
     kept when the snapshot was scored."""
-    return JSONResponse(kept_measures(Snapshots(home), keeper.standing().scored(asked.as_of), asked.period))
+    return JSONResponse(kept_measures(keeper.standing().scored(asked.as_of), asked.period))

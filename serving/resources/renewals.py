@@ -10,12 +10,10 @@ from pydantic_core import PydanticCustomError
 from starlette.responses import JSONResponse, Response
 
 from serving import schemas
-from serving.asked import NOT_READY, TheHome, TheKeeper, problems_of
+from serving.asked import NOT_READY, TheKeeper, problems_of
+from serving.queries import MOST, NO_SNAPSHOT, Quarter
 from serving.renewals.published import renewals_published
 from serving.renewals.told import Renewals
-
-#: So many accounts are listed at most.
-MOST = 1000
 
 router = APIRouter(tags=["portfolio"])
 
@@ -23,9 +21,7 @@ router = APIRouter(tags=["portfolio"])
 class RenewalsAsked(schemas.AtDate):
     """Which period, and how it is divided."""
 
-    period: str | None = Field(
-        None, pattern=r"^\d{4}Q[1-4]$", description="A quarter that is not over.", examples=["2026Q4"]
-    )
+    period: Quarter | None = Field(None, description="A quarter that is not over.", examples=["2026Q4"])
     days: Literal[30, 60, 90, 120] | None = Field(None, description="The next so many days; left out, 90.")
     by: Literal["segment", "csm"] | None = Field(None, description="One division only; left out, both.")
     limit: int = Field(100, ge=0, le=MOST, strict=False, description="At most so many accounts are listed.")
@@ -49,13 +45,13 @@ class RenewalsAsked(schemas.AtDate):
     operation_id="getRenewals",
     response_model=Renewals,
     responses=problems_of(
-        s404="No snapshot at this date.",
+        s404=NO_SNAPSHOT,
         s422="A parameter cannot be used, the quarter is over, or the business has no contracts.",
         s503=NOT_READY,
     ),
 )
-def get_renewals(keeper: TheKeeper, home: TheHome, asked: Annotated[RenewalsAsked, Query()]) -> Response:
+def get_renewals(keeper: TheKeeper, asked: Annotated[RenewalsAsked, Query()]) -> Response:
     """Who is due, and the accounts and ARR expected to be renewed, contracted, expanded and lost, with 80% intervals:
     as a whole, by segment and by CSM. Worked out once for each snapshot and period."""
     scored = keeper.standing().scored(asked.as_of)
-    return JSONResponse(renewals_published(scored, home, asked.period, asked.days, asked.by, asked.limit))
+    return JSONResponse(renewals_published(scored, asked.period, asked.days, asked.by, asked.limit))

@@ -9,13 +9,10 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from serving import schemas
-from serving.asked import NOT_READY, TheHome, TheKeeper, TheStore, problems_of
-from serving.rows import TEXT_LIMIT
+from serving.asked import NOT_READY, TheKeeper, TheStore, problems_of
+from serving.queries import MOST, NO_SNAPSHOT, Csm
 from serving.worklist.published import worklist_published
 from serving.worklist.told import Worklist
-
-#: So many accounts are listed at most.
-MOST = 1000
 
 router = APIRouter(tags=["portfolio"])
 
@@ -24,7 +21,7 @@ class WorklistAsked(schemas.AtDate):
     """How much can be done, and by whom."""
 
     capacity: int = Field(20, ge=0, le=MOST, strict=False, description="Accounts that the team can work.")
-    csm: str | None = Field(None, min_length=1, max_length=TEXT_LIMIT, description="This CSM's accounts only.")
+    csm: Csm | None = Field(None, description="This CSM's accounts only.")
     save_rate: float | None = Field(
         None,
         ge=0,
@@ -41,16 +38,14 @@ class WorklistAsked(schemas.AtDate):
     operation_id="getWorklist",
     response_model=Worklist,
     responses=problems_of(
-        s404="No snapshot at this date.",
+        s404=NO_SNAPSHOT,
         s422="A parameter cannot be used, or no account has this CSM.",
         s503=NOT_READY,
     ),
 )
-def get_worklist(
-    keeper: TheKeeper, home: TheHome, store: TheStore, asked: Annotated[WorklistAsked, Query()]
-) -> Response:
+def get_worklist(keeper: TheKeeper, store: TheStore, asked: Annotated[WorklistAsked, Query()]) -> Response:
     """The accounts whose ARR at risk is most worth a play, what to do, by whom and by when; who is too late or in an
     intervention already; what that reaches beside working by health score or at random; and what interventions have
     come to, those recorded at /v1/interventions and /v1/outcomes included."""
     scored = keeper.standing().scored(asked.as_of)
-    return JSONResponse(worklist_published(scored, home, store, asked.capacity, asked.csm, asked.save_rate))
+    return JSONResponse(worklist_published(scored, store, asked.capacity, asked.csm, asked.save_rate))

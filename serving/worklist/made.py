@@ -15,30 +15,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from features.errors import BadRequest
 from models.answer import instant_words
 from models.assess import Assessment
-from models.columns import joined, number_column
+from models.columns import joined
 from models.interventions import Intervention, Rate, Report, report, under_way
-from models.outlook import Outlook
-from models.renewals.hazard import probability_by
-from models.rules.plays import Play, PlaysFile, Severity, play_for
-from models.rules.reading import read_rules
-from models.scorer import RENEWAL_FEATURE
-from models.segments import ARR_FEATURE, segments_file
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+from serving.worklist.view import Ints, Seen, poor
 
 #: So many of those that are too late are named.
 TOO_LATE_SHOWN = 100
-Because = Literal["warning", "health", "model"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +39,12 @@ class Team:
 
 
 def worklist_of(
-    assessment: Assessment, capacity: int, team: Team, csm: str | None = None, save_rate: float | None = None
+    assessment: Assessment,
+    capacity: int,
+    team: Team,
+    csm: str | None = None,
+    save_rate: float | None = None,
+    seen: Seen | None = None,
 ) -> dict[str, Any]:
     """All that `serving.worklist.told.Worklist` says.
 
@@ -60,12 +53,13 @@ def worklist_of(
     capacity : accounts that can be worked, 0 or more.
     csm : of this CSM's accounts only.
     save_rate : the assumed share of those that would leave which a play keeps, 0 to 1; a measured one goes before it.
+    seen : what follows from the assessment and the people alone, where it was worked out before.
 
     Raises
     ------
     BadRequest : no account has this CSM.
     """
-    seen = _Seen.of(assessment, team)
+    seen = Seen.of(assessment, team.people) if seen is None else seen
     rows = seen.of_csm(csm)
     interventions = list(team.interventions or ())
     busy = under_way(interventions, assessment.as_of.to_pydatetime())
@@ -103,110 +97,7 @@ def worklist_of(
     }
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """Each of n accounts: its probability within ``days``, the ARR at risk (NaN unknown), days to the renewal, the
-    health score, the play with what called for it, and whether it is late or too late."""
-
-    days: int
-    probability: Floats
-    value: Floats
-    arr: Floats
-    until: Floats
-    score: Floats
-    plays: Sequence[Play | None]
-    because: Sequence[Because | None]
-    late: Bools
-    too_late: Bools
-    csm: npt.NDArray[np.object_]
-    name: npt.NDArray[np.object_]
-
-    @classmethod
-    def of(cls, assessment: Assessment, team: Team) -> _Seen:
-        churn = assessment.outlooks["churn"]
-        arr, until = (number_column(assessment.frame, name) for name in (ARR_FEATURE, RENEWAL_FEATURE))
-        days, probability = _chance(churn, until)
-        rules = read_rules("plays", PlaysFile)
-        plays, because = _plays(assessment, until, probability, rules)
-        tiers = {tier.severity: tier for tier in rules.tiers}
-        before = np.array([0 if p is None else tiers[p.severity].before_renewal_days for p in plays], dtype=np.float64)
-        within = np.array([0 if p is None else tiers[p.severity].within_days for p in plays], dtype=np.float64)
-        people = [team.people.get(account, {}) for account in assessment.account_ids]
-        return cls(
-            days,
-            probability,
-            probability * arr,
-            arr,
-            until,
-            np.asarray(assessment.health.score, dtype=np.float64),
-            plays,
-            because,
-            until < before,
-            (until >= 0) & (until < within),
-            np.array([person.get("csm") for person in people], dtype=object),
-            np.array([person.get("name") for person in people], dtype=object),
-        )
-
-    def of_csm(self, csm: str | None) -> Bools:
-        """The rows of a CSM, or all."""
-        if csm is None:
-            return np.ones(len(self.csm), dtype=bool)
-        found = np.array([each == csm for each in self.csm], dtype=bool)
-        if not found.any():
-            raise BadRequest(
-                "no account of the snapshot has this CSM", "a csm as in the signals' accounts", "check its spelling"
-            )
-        return found
-
-    def order(self, rows: Ints) -> Ints:
-        """Rows, the largest ARR at risk first; those of which nothing is known by health, the poorest first."""
-        unknown = np.isnan(self.value[rows])
-        worth = np.where(unknown, 0.0, self.value[rows])
-        return rows[np.lexsort((rows, -np.nan_to_num(self.arr[rows]), _poor(self.score[rows]), -worth, unknown))]
-
-
-def _poor(score: Floats) -> Floats:
-    return np.where(np.isnan(score), np.inf, score)
-
-
-def _chance(churn: Outlook, until: Floats) -> tuple[int, Floats]:
-    """The horizon, and the probability to leave within it: from when renewal talks start, or the model's own where it
-    does not look so far."""
-    talks = segments_file().renewal_talks_days
-    horizons = churn.by_horizon
-    if not horizons or max(horizons) < talks:
-        return (talks if churn.bundle is None else churn.bundle.manifest.horizon_days), churn.probability
-    ahead = np.where(until >= 0, until, np.nan)
-    return talks, probability_by(horizons, np.full(len(until), float(talks)), ahead)
-
-
-def _plays(
-    assessment: Assessment, until: Floats, probability: Floats, rules: PlaysFile
-) -> tuple[list[Play | None], list[Because | None]]:
-    """The rules' play; where they call for none, one for the dimension that raises the model's risk most."""
-    judged = assessment.judged
-    plays: list[Play | None] = list(judged.plays)
-    because: list[Because | None] = []
-    for row, play in enumerate(plays):
-        warned = any(sign.standing == "risk" for sign in judged.warnings[row])
-        because.append(None if play is None else "warning" if warned else "health")
-    churn = assessment.outlooks["churn"]
-    explanation = churn.explanation
-    silent = np.flatnonzero(np.array([play is None for play in plays], dtype=bool) & np.isfinite(probability))
-    if explanation is not None and len(silent):
-        as_of = assessment.as_of.to_pydatetime()
-        for row, pulls in zip(silent.tolist(), explanation.by_dimension(silent), strict=True):
-            causes = {name: pull for name, pull in pulls.items() if name in rules.cause_of}
-            if causes:
-                worst = max(causes, key=causes.__getitem__)
-                left = None if np.isnan(until[row]) else float(until[row])
-                severity: Severity = "medium" if churn.band[row] == "high" else "early"
-                plays[row] = play_for(rules.cause_of[worst], severity, as_of, left, rules)
-                because[row] = "model"
-    return plays, because
-
-
-def _items(assessment: Assessment, seen: _Seen, rows: Ints, rate: float | None) -> list[dict[str, Any]]:
+def _items(assessment: Assessment, seen: Seen, rows: Ints, rate: float | None) -> list[dict[str, Any]]:
     explanation = assessment.outlooks["churn"].explanation
     scored = [int(row) for row in rows if np.isfinite(seen.probability[row])]
     whys = {}
@@ -234,7 +125,7 @@ def _items(assessment: Assessment, seen: _Seen, rows: Ints, rate: float | None) 
     return found
 
 
-def _who(assessment: Assessment, seen: _Seen, row: int) -> dict[str, Any]:
+def _who(assessment: Assessment, seen: Seen, row: int) -> dict[str, Any]:
     left = seen.until[row]
     renewal = None if np.isnan(left) else (assessment.as_of + timedelta(days=float(left))).date().isoformat()
     return {
@@ -248,16 +139,16 @@ def _who(assessment: Assessment, seen: _Seen, row: int) -> dict[str, Any]:
     }
 
 
-def _too_late(assessment: Assessment, seen: _Seen, row: int) -> dict[str, Any]:
+def _too_late(assessment: Assessment, seen: Seen, row: int) -> dict[str, Any]:
     return _who(assessment, seen, row)
 
 
-def _reached(seen: _Seen, rows: Ints, order: Ints, capacity: int) -> dict[str, float | None]:
+def _reached(seen: Seen, rows: Ints, order: Ints, capacity: int) -> dict[str, float | None]:
     """The ARR at risk that the first ``capacity`` accounts hold, by our order, by the health score's, at random."""
     known = np.nan_to_num(seen.value)
     if len(rows) and not np.isfinite(seen.value[rows]).any():
         return dict.fromkeys(("worklist", "by_health_score", "at_random", "everyone"))
-    by_health = rows[np.lexsort((rows, _poor(seen.score[rows])))]
+    by_health = rows[np.lexsort((rows, poor(seen.score[rows])))]
     everyone = float(known[rows].sum())
     share = min(capacity / len(rows), 1.0) if len(rows) else 0.0
     return {
@@ -319,7 +210,7 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _notes(assessment: Assessment, team: Team, seen: _Seen, candidates: Ints, known: bool) -> list[str]:
+def _notes(assessment: Assessment, team: Team, seen: Seen, candidates: Ints, known: bool) -> list[str]:
     notes = []
     if assessment.outlooks["churn"].bundle is None:
         notes.append("there is no model of churn, so the order is that of the health score")

@@ -13,7 +13,9 @@ from fastapi.testclient import TestClient
 from models.home import Home
 from serving.app import create_app
 from serving.settings import ServiceSettings
+from serving.store.database import Store
 from serving.worklist.told import Worklist
+from serving.worklist.view import Seen
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -110,6 +112,35 @@ def test_what_was_recorded_is_under_way_until_its_outcome(own_home: Home) -> Non
     assert after["interventions"]["save_rate"]["value"] == 1.0
     assert first in {item["account_id"] for item in after["accounts"]}
     assert after["interventions"]["effect"] is None
+
+
+def test_what_another_process_recorded_shows_at_once_and_the_snapshot_is_looked_at_once(
+    own_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+    view = Seen.of
+    monkeypatch.setattr(Seen, "of", lambda *given: (looked.append(1), view(*given))[1])
+    with at_home(own_home) as one, at_home(own_home) as other:
+        # Whatever is prepared beside the requests has been.
+        first = ask(one, capacity=3)["accounts"][0]["account_id"]
+        assert ask(other, capacity=3)["accounts"][0]["account_id"] == first
+        so_far = len(looked)
+        other.post("/v1/interventions", json={"account_id": first, "occurred_at": "2026-06-25T09:00:00Z", "play": "check-in"})
+        for client in (one, other):
+            told = ask(client, capacity=3)
+            assert told["under_way"] == 1
+            assert first not in {item["account_id"] for item in told["accounts"]}
+            assert first not in client.get("/worklist?capacity=10").text.partition("Too late for a play")[0]
+        assert len(looked) == so_far
+        assert ask(one, capacity=3) == ask(one, capacity=3)
+
+
+def test_where_the_store_cannot_say_whether_it_changed_it_is_read_each_time(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "version", lambda _: None)
+    with at_home(own_home) as client:
+        first = ask(client, capacity=3)["accounts"][0]["account_id"]
+        client.post("/v1/interventions", json={"account_id": first, "occurred_at": "2026-06-25T09:00:00Z", "play": "check-in"})
+        assert ask(client, capacity=3)["under_way"] == 1
 
 
 def test_a_csm_sees_its_own(own_home: Home, house: Any) -> None:

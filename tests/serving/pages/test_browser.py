@@ -12,12 +12,12 @@ from pydantic import SecretStr
 from models.home import Home
 from serving.app import create_app
 from serving.keys import create_key, revoke_key
-from serving.pages.links import account_href
+from serving.pages.links import account_href, pack_href
 from serving.settings import ServiceSettings
 from serving.store.database import Store
 
 Visiting = Callable[..., Any]
-PAGES = ["/", "/accounts/a05", account_href('"><img src=x onerror=alert(1)>'), "/renewals", "/worklist", "/model", "/docs", "/sign-in"]
+PAGES = ["/", "/accounts/a05", account_href('"><img src=x onerror=alert(1)>'), "/renewals", "/worklist", "/cohorts", pack_href("a05", "qbr"), pack_href("..", "plan"), "/model", "/docs", "/sign-in"]
 PHONE = {"viewport": {"width": 360, "height": 740}}
 
 
@@ -83,6 +83,23 @@ def test_a_link_leads_to_its_account_whatever_its_id(live: str, visit: Visiting,
     there.page.locator(f'.account a[href="{account_href(account)}"]').click()
     there.page.wait_for_url(re.compile("/accounts/"))
     assert account in there.page.locator("main .head p.soft").first.inner_text()
+    assert there.troubles == []
+
+
+def test_another_date_takes_a_keyboard_only_and_a_review_is_a_link_away(live: str, visit: Visiting) -> None:
+    there = visit(live)
+    there.open("/accounts/a05")
+    there.page.get_by_label("as of").focus()
+    there.page.keyboard.press("ArrowDown")
+    there.page.wait_for_url("**as_of=2026-07-01**")
+    there.page.get_by_role("link", name="Account plan").click()
+    there.page.wait_for_url("**/accounts/a05/plan?as_of=2026-07-01")
+    there.page.get_by_role("link", name="Business review").click()
+    there.page.wait_for_url("**/accounts/a05/qbr?quarter=2026Q3")
+    assert there.page.get_by_label("Quarter").input_value() == "2026Q3"
+    there.page.get_by_label("Quarter").select_option("2026Q2")
+    there.page.wait_for_url("**quarter=2026Q2")
+    there.page.get_by_role("heading", name="Health and risk").wait_for()
     assert there.troubles == []
 
 

@@ -19,7 +19,7 @@ HOSTILE = {
     "..": "{{ 7 * 7 }} ${7*7}",
     "100% \\ ü": 'x" autofocus onfocus="alert(1)',
 }
-PAGES = ["/", "/?sort=account&way=down&size=100", "/renewals", "/worklist", "/model", "/docs", "/sign-in"]
+PAGES = ["/", "/?sort=account&way=down&size=100", "/renewals", "/worklist", "/cohorts", "/model", "/docs", "/sign-in"]
 EXACT = {"Accept": "application/json"}
 
 
@@ -143,8 +143,28 @@ def test_what_there_is_not_is_told_as_a_page(paged: TestClient, path: str, statu
 
 def test_an_earlier_snapshot_is_shown_when_asked_for(paged: TestClient) -> None:
     shown = _text(paged.get("/?as_of=2026-06-01").text)
-    assert "as of 1 Jun 2026" in shown
+    assert "As of 1 Jun 2026" in shown
     assert "as_of=2026-06-01" in html.unescape(paged.get("/?as_of=2026-06-01").text), "links stay at that date"
+
+
+@pytest.mark.parametrize("path", ["/", "/accounts/a05", "/worklist", "/renewals", "/cohorts"])
+def test_another_date_can_be_chosen_and_no_choice_is_the_latest(paged: TestClient, path: str) -> None:
+    page = paged.get(path).text
+    offered = re.search(r'<select id="as_of".*?</select>', page, re.DOTALL)
+    assert offered is not None
+    options = re.findall(r'<option value="([^"]*)"( selected)?>', offered[0])
+    assert options == [("", " selected"), ("2026-07-01", ""), ("2026-06-01", "")]
+    earlier = paged.get(path, params={"as_of": "2026-06-01"}).text
+    assert '<option value="2026-06-01" selected>' in earlier
+    links = re.findall(r'class="account"><a href="([^"]+)"', earlier)
+    assert all("as_of=2026-06-01" in href for href in links)
+    assert _text(paged.get(path, params={"as_of": ""}).text) == _text(page)
+
+
+def test_a_choice_of_a_date_keeps_the_other_choices(paged: TestClient) -> None:
+    form = re.search(r'<form class="when".*?</form>', paged.get("/?health=yellow&sort=arr&page=1").text, re.DOTALL)
+    assert form is not None
+    assert dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form[0])) == {"health": "yellow", "sort": "arr"}
 
 
 def test_the_worklist_and_the_renewals_say_what_the_json_says(paged: TestClient) -> None:

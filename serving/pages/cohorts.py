@@ -1,0 +1,43 @@
+"""How long accounts stay, as a page: the same figures as GET /v1/portfolio/cohorts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from models.answer import instant_words
+from models.segments import segment_names
+from serving.asked import TheKeeper
+from serving.forms import AtDateOrLatest
+from serving.measures.cohorts import cohorts_published
+from serving.pages.links import with_query
+from serving.pages.render import page
+from serving.pages.seen import dates_of, people_of
+
+#: So many accounts are listed, and so many quarters before the rest is folded away.
+SHOWN, QUARTERS = 12, 12
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/cohorts")
+def get_cohorts_page(request: Request, keeper: TheKeeper, asked: Annotated[AtDateOrLatest, Query()]) -> Response:
+    """The cohorts."""
+    standing = keeper.standing()
+    scored = standing.scored(asked.as_of)
+    as_of = None if asked.as_of is None else instant_words(asked.as_of)
+    return page(
+        request,
+        "cohorts.html",
+        title="Cohorts",
+        section="portfolio",
+        shown=QUARTERS,
+        segments=segment_names(),
+        told=cohorts_published(scored, limit=SHOWN),
+        people=people_of(scored),
+        dates=dates_of(standing, scored),
+        query=with_query("", {"as_of": as_of}),
+        json=with_query("/v1/portfolio/cohorts", {"as_of": as_of}),
+    )
