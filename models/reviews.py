@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from features.errors import BadRequest, HomeError
 from models.home import Home
 from models.meaning import Meaning
+from models.rubric_file import Profile
 from models.rubric_history import Decision, Hashes, HistoryFile, read_history
 from models.scorer import ScorerError, read_bounded
 
@@ -56,6 +57,7 @@ class ToSign(_Part):
     hashes: Hashes
     proposed_weights: dict[str, float] | None
     proposed_bands: dict[str, float] | None
+    proposed_profiles: tuple[Profile, ...] = ()
     meaning: Meaning | None
     earliest_effective: date
 

@@ -175,10 +175,12 @@ class HealthScores:
 
     @cached_property
     def dimensions(self) -> pd.DataFrame:
-        """The points of each dimension, 0 to 100; NaN where none of its signals has data. Shape (n, dimensions)."""
+        """The points of each dimension, 0 to 100, one of no weight too; NaN where none of its signals has data. Shape
+        (n, dimensions)."""
         columns = {}
+        own = np.array([signal.weight for _, signal in self.rubric.signals])
         for name, at in self._dimensions():
-            weight = np.where(np.isnan(self.points[:, at]), 0.0, self.base[:, at])
+            weight = np.where(np.isnan(self.points[:, at]), 0.0, own[at])
             there = weight.sum(axis=1)
             total = (weight * np.nan_to_num(self.points[:, at])).sum(axis=1)
             columns[name] = np.divide(total, there, out=np.full_like(there, np.nan), where=there > 0)

@@ -14,6 +14,7 @@ from models.segments import segment_names
 GradeName = Literal["green", "yellow", "red"]
 Points = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+DimensionWeight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 #: The weights of the dimensions sum to 100 up to this.
@@ -67,10 +68,10 @@ Signal = PercentileSignal | StepsSignal | ScaleSignal
 
 
 class Dimension(Part):
-    """A dimension: its weight of 100 and its signals."""
+    """A dimension: its weight of 100 and its signals. With a weight of 0 it is told, and does not count."""
 
     name: str
-    weight: Weight
+    weight: DimensionWeight
     signals: Annotated[tuple[Annotated[Signal, Field(discriminator="grade")], ...], Field(strict=False, min_length=1)]
 
 
@@ -86,7 +87,7 @@ class Profile(Part):
     """Other weights of the dimensions, for some segments."""
 
     segments: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
-    weights: dict[str, Weight]
+    weights: dict[str, DimensionWeight]
 
 
 class RubricFile(Part):

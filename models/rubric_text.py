@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from models.rubric_file import Bands, RubricError, RubricFile
+from models.rubric_file import Bands, Profile, RubricError, RubricFile
 from models.rules.reading import parse
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]\]?\s*(#.*)?$")
@@ -13,7 +13,14 @@ _ENTRY = re.compile(r"^(\s*)([A-Za-z0-9_-]+)(\s*=\s*)([^#]*?)(\s*(?:#.*)?)$")
 _TEXT = re.compile(r"""^["'](.*)["']$""")
 
 
-def revised(text: str, version: str, weights: Mapping[str, float], bands: Mapping[str, float], note: str) -> str:
+def revised(
+    text: str,
+    version: str,
+    weights: Mapping[str, float],
+    bands: Mapping[str, float],
+    note: str,
+    profiles: Sequence[Profile] = (),
+) -> str:
     """The text of another version.
 
     Parameters
@@ -23,19 +30,22 @@ def revised(text: str, version: str, weights: Mapping[str, float], bands: Mappin
     weights : of every dimension, summing to 100. Learned weights become fixed ones: people have agreed on them.
     bands : where green and yellow begin.
     note : becomes the comment in the first line; it holds no line break.
+    profiles : all of the rubric's, in its order, with the weights that they come to have; none leaves them as they are.
 
     Raises
     ------
     RubricError
         The text is written so that the lines to change cannot be told; nothing but those may have changed.
     """
-    lines, place, dimension = [f"# {' '.join(note.split())}"], "", ""
+    lines, place, dimension, profile = [f"# {' '.join(note.split())}"], "", "", -1
     for line in text.splitlines():
         if header := _HEADER.match(line):
             place = header[2]
             dimension = "" if place == "dimensions" else dimension
+            profile += place == "profiles"
         elif entry := _ENTRY.match(line):
             key, value = entry[2], entry[4].strip()
+            own = profiles[profile].weights if 0 <= profile < len(profiles) else {}
             if place == "dimensions" and key == "name" and (named := _TEXT.match(value)):
                 dimension = named[1]
             told: str | None = None
@@ -47,14 +57,25 @@ def revised(text: str, version: str, weights: Mapping[str, float], bands: Mappin
                 told = _number(bands[key])
             elif place == "dimensions" and key == "weight" and dimension in weights:
                 told = _number(weights[dimension])
+            elif place == "profiles" and key == "weights" and own and value.startswith("{"):
+                told = "{ " + ", ".join(f"{name} = {_number(weight)}" for name, weight in own.items()) + " }"
+            elif place == "profiles.weights" and key in own:
+                told = _number(own[key])
             line = line if told is None else f"{entry[1]}{key}{entry[3]}{told}{entry[5]}"
         lines.append(line)
     out = "\n".join(lines) + "\n"
-    _check(text, out, version, weights, bands)
+    _check(text, out, version, weights, bands, profiles)
     return out
 
 
-def _check(text: str, out: str, version: str, weights: Mapping[str, float], bands: Mapping[str, float]) -> None:
+def _check(
+    text: str,
+    out: str,
+    version: str,
+    weights: Mapping[str, float],
+    bands: Mapping[str, float],
+    profiles: Sequence[Profile],
+) -> None:
     file = "the rubric in force"
     old, new = (parse(each, file, RubricFile, RubricError, tag_at=4) for each in (text, out))
     wanted = old.model_copy(
@@ -66,13 +87,14 @@ def _check(text: str, out: str, version: str, weights: Mapping[str, float], band
                 each.model_copy(update={"weight": float(weights.get(each.name, each.weight))})
                 for each in old.dimensions
             ),
+            "profiles": tuple(profiles) or old.profiles,
         }
     )
     if new != wanted:
         raise RubricError(
             f"{file} is written so that its weights and limits cannot be replaced line by line",
             "a line of its own for version, for each limit of [bands], and for name and weight of each [[dimensions]], "
-            "the name first",
+            "the name first; for the weights of each [[profiles]] one line too, or a line each",
             "write it so, as the shipped rubrics are, and review again",
         )
 

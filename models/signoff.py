@@ -227,7 +227,7 @@ def _with_version(home: Home, history: HistoryFile, kept: Kept, decision: Decisi
     assert day is not None
     version = _next_version(home, history, told.rubric, day, old.version)
     note = f"Version {version}, in force from {day} on, by the review {kept.told.id}; before it: version {old.version}."
-    text = revised(old.text, version, told.proposed_weights, told.proposed_bands, note)
+    text = revised(old.text, version, told.proposed_weights, told.proposed_bands, note, told.proposed_profiles)
     for name, content in ((old.version, old.text), (version, text)):
         write_file(version_file(home, told.rubric, name), content)
     return decision.model_copy(

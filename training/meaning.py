@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import scipy.sparse
 from sklearn.isotonic import IsotonicRegression
 
 from models.meaning import LEVEL, SCORES, BandRate, Later, Meaning
@@ -50,9 +51,17 @@ def fit_meaning(
     if with_churn < MINIMUM_CHURNED:
         return None
     bootstrap = AccountBootstrap(accounts, RESAMPLES, seed)
-    drawn = np.array([_curve(score, churned, weights) for some in bootstrap.passes() for weights in some])
+    # Scores have one decimal: rows of one account and score are one entry of a table, however many weeks there are.
+    levels, at = np.unique(score, return_inverse=True)
+    shape = (bootstrap.accounts, len(levels))
+    rows, events = (
+        scipy.sparse.csr_array((of, (bootstrap.codes, at)), shape=shape) for of in (np.ones(len(score)), churned)
+    )
+    drawn = np.array(
+        [_curve(levels, *both) for both in zip(bootstrap.counts @ rows, bootstrap.counts @ events, strict=True)]
+    )
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    rate = _curve(score, churned, np.ones(len(score)))
+    rate = _curve(levels, rows.sum(axis=0), events.sum(axis=0))
     return Meaning(
         rate=tuple(rate.tolist()),
         # A percentile of resamples need not hold the estimate itself where that sits at a step.
@@ -68,10 +77,11 @@ def fit_meaning(
     )
 
 
-def _curve(score: Floats, churned: Floats, weights: Floats) -> Floats:
+def _curve(levels: Floats, rows: Floats, events: Floats) -> Floats:
+    """The rate at each of `SCORES`, from the rows and the churns among them at each level of the score."""
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0, increasing=False, out_of_bounds="clip")
-    drawn = weights > 0
-    fitted.fit(score[drawn], churned[drawn], sample_weight=weights[drawn])
+    drawn = rows > 0
+    fitted.fit(levels[drawn], events[drawn] / rows[drawn], sample_weight=rows[drawn])
     return np.asarray(fitted.predict(SCORES), dtype=np.float64)
 
 
@@ -85,13 +95,9 @@ def _band(
     if not mine.any():
         return BandRate(band=name, rows=0, accounts_with_churn=0, rate=None, low=None, high=None)
 
-    def rates(weights: Floats) -> Floats:
-        inside = weights[:, mine]
-        total = inside.sum(axis=1)
-        found: Floats = np.divide(inside @ churned[mine], total, out=np.full(len(total), np.nan), where=total > 0)
-        return found
-
-    low, high = interval(bootstrap.values(rates), LEVEL)
+    rows, events = (np.bincount(bootstrap.codes, of, bootstrap.accounts) for of in (mine, mine * churned))
+    total, left = bootstrap.counts @ rows, bootstrap.counts @ events
+    low, high = interval(np.divide(left, total, out=np.full(len(total), np.nan), where=total > 0), LEVEL)
     return BandRate(
         band=name,
         rows=int(mine.sum()),
@@ -108,7 +114,7 @@ def _later(
     before = ~test
     if not test.any() or len(np.unique(accounts[before & (churned == 1)])) < MINIMUM_CHURNED:
         return None
-    curve = _curve(score[before], churned[before], np.ones(int(before.sum())))
+    curve = _curve(score[before], np.ones(int(before.sum())), churned[before])
     expected, happened = np.interp(score[test], SCORES, curve), churned[test]
     parts = np.array_split(np.argsort(expected, kind="stable"), FIFTHS)
     apart = [abs(expected[part].mean() - happened[part].mean()) * len(part) for part in parts if len(part)]

@@ -36,7 +36,7 @@ class DecisionBox(Fact):
 
 def decision_box(found: Proposals, effective: str) -> DecisionBox:
     """The decision that the evidence leads to; people may still reject it."""
-    weights, bands = (_decided(each.decision, each.reasons) for each in (found.weights, found.bands))
+    weights, bands = _decided(found.weights, found.reasons), _decided(found.bands.decision, found.bands.reasons)
     return DecisionBox(
         headline=_headline(weights.answer, bands.answer), weights=weights, bands=bands, effective=effective
     )

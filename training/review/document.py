@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import AwareDatetime, JsonValue
 
 from models.meaning import Meaning
+from models.rubric_file import Profile
 from models.rubric_history import Hashes
 from training.review.by_band import ByBand
 from training.review.by_segment import SegmentRow
@@ -29,7 +30,8 @@ SCHEMA_VERSION: Final = 1
 
 class Reviewed(Fact):
     """What was reviewed and what would be signed: the rubric's name and version, its text as proposed (None where
-    nothing changes), the weights and limits by name, and what the proposed scores have meant."""
+    nothing changes), the weights and limits by name, the profiles, and what the
+    proposed scores have meant."""
 
     rubric: str
     version: str
@@ -39,14 +41,17 @@ class Reviewed(Fact):
     hashes: Hashes
     weights: dict[str, float]
     bands: dict[str, float]
+    profiles: tuple[Profile, ...] = ()
     proposed_weights: dict[str, float] | None
     proposed_bands: dict[str, float] | None
+    proposed_profiles: tuple[Profile, ...] = ()
     meaning: Meaning | None
     earliest_effective: str
 
 
 class Review(Fact):
-    """All fifteen sections, in their order."""
+    """All fifteen sections, in their order. ``profile_proposals`` are as ``weight_proposal``, one for each profile of
+    the rubric; where there are any, ``weight_proposal`` is of the accounts without one."""
 
     schema_version: Literal[1] = 1
     id: str
@@ -62,6 +67,7 @@ class Review(Fact):
     score_reliability: ScoreReliability
     model_reliability: ModelReliability
     weight_proposal: dict[str, JsonValue]
+    profile_proposals: tuple[dict[str, JsonValue], ...] = ()
     band_proposal: dict[str, JsonValue]
     impact: Impact
     challenge: Challenge

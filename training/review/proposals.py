@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from models.rubric import Rubric, rubric_from_text
+from models.rubric_file import Profile
 from models.rubric_text import revised
 from training.review.band_limits import propose_bands
 from training.review.gather import Gathered
-from training.review.proposal import BandProposal, WeightProposal
-from training.review.quality import weights_in_force
+from training.review.proposal import BandProposal, Decision
 from training.review.rows import ReviewRows, later_rows
-from training.review.weight_proposal import propose_weights
+from training.review.weight_sets import SetProposal, propose_for_rubric
 
 CAP = 5.0
 """Points by which a dimension's weight may change in a quarter."""
@@ -26,11 +27,12 @@ class Proposals:
 
     Parameters
     ----------
+    sets : of weights: those of the dimensions first, then those of each profile.
     candidate : the rubric with the weights and limits that were judged, changed or not.
     proposed : the rubric with those that are proposed; None where nothing changes.
     """
 
-    weights: WeightProposal
+    sets: tuple[SetProposal, ...]
     bands: BandProposal
     candidate: Rubric
     proposed: Rubric | None
@@ -39,6 +41,20 @@ class Proposals:
     def changes(self) -> bool:
         """Whether anything is to be changed."""
         return self.proposed is not None
+
+    @property
+    def weights(self) -> Decision:
+        """The decision about all sets of weights: to change if one is to be changed; too little evidence only where
+        there is too little for each."""
+        return _of_all(self.sets)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons for it, each with the set that it is of where there are several; of sets that change first."""
+        if len(self.sets) == 1:
+            return self.sets[0].proposal.reasons
+        ordered = sorted(self.sets, key=lambda each: each.proposal.decision != self.weights)
+        return tuple(f"{each.name}: {reason}" for each in ordered for reason in each.proposal.reasons)
 
 
 def review_rows(seen: Gathered) -> ReviewRows:
@@ -73,23 +89,34 @@ def proposals(seen: Gathered, capacity: int, seed: int = 0) -> Proposals:
     rubric, rows = seen.champion.rubric, review_rows(seen)
     limits = rubric.rules.bands
     bands = {"green": limits.green, "yellow": limits.yellow, "red": limits.red}
-    weights = propose_weights(rows, weights_in_force(seen), cap=CAP, seed=seed, resamples=RESAMPLES)
+    sets = propose_for_rubric(rows, rubric, cap=CAP, seed=seed, resamples=RESAMPLES)
+    weights_change = _of_all(sets) == "change"
     # Limits are proposed for the scores as they will be read: if the weights change, on those of the new ones.
-    if weights.decision == "change":
-        other = with_changes(rubric, weights.new, bands)
+    if weights_change:
+        other = with_changes(rubric, [each.proposal.new for each in sets], bands)
         scores = other.score(seen.frame)
         rows = replace(rows, score=np.asarray(scores.score, dtype=np.float64), band=scores.band.to_numpy(dtype=object))
     limits_proposed = propose_bands(rows, limits, capacity=capacity)
-    changed = weights.decision == "change" or limits_proposed.decision == "change"
+    changed = weights_change or limits_proposed.decision == "change"
     return Proposals(
-        weights,
+        sets,
         limits_proposed,
-        with_changes(rubric, weights.candidate, limits_proposed.candidate),
-        with_changes(rubric, weights.new, limits_proposed.new) if changed else None,
+        with_changes(rubric, [each.proposal.candidate for each in sets], limits_proposed.candidate),
+        with_changes(rubric, [each.proposal.new for each in sets], limits_proposed.new) if changed else None,
     )
 
 
-def with_changes(rubric: Rubric, weights: dict[str, float], bands: dict[str, float]) -> Rubric:
-    """A rubric with other weights and limits, in all else the same."""
-    text = revised(rubric.text, rubric.version, weights, bands, "as reviewed")
+def _of_all(sets: Sequence[SetProposal]) -> Decision:
+    found = {each.proposal.decision for each in sets}
+    order: tuple[Decision, ...] = ("change", "keep", "not_enough_evidence")
+    return next(each for each in order if each in found)
+
+
+def with_changes(rubric: Rubric, weights: Sequence[Mapping[str, float]], bands: Mapping[str, float]) -> Rubric:
+    """A rubric with other weights (of its dimensions, then of each profile) and limits, in all else the same."""
+    profiles = [
+        Profile(segments=profile.segments, weights=dict(own))
+        for profile, own in zip(rubric.rules.profiles, weights[1:], strict=True)
+    ]
+    text = revised(rubric.text, rubric.version, weights[0], bands, "as reviewed", profiles)
     return rubric_from_text(text, "the rubric as reviewed")

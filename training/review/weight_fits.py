@@ -166,12 +166,12 @@ def may_move(old: Floats, clear: Ints, cap: float) -> Floats:
 
     A weight that is clearly wrong may move its way; the others only as far as that needs, for a sum of 100: down where
     others go up, up where others go down, not at all where both do. Where none is clearly wrong, all may move.
-    None falls to nothing: to drop a dimension is for people to decide.
+    One may fall to 0: its points are still told, and it may rise again.
     """
     up, down = bool((clear > 0).any()), bool((clear < 0).any())
     falls = (clear < 0) | ((clear == 0) & (up | ~down) & ~(up & down))
     rises = (clear > 0) | ((clear == 0) & (down | ~up) & ~(up & down))
-    least = np.where(falls, np.maximum(old - cap, np.minimum(old, STEP)), old)
+    least = np.where(falls, np.maximum(old - cap, 0.0), old)
     return np.column_stack([least, np.where(rises, np.minimum(old + cap, 100.0), old)])
 
 

@@ -46,7 +46,7 @@ def propose_weights(
     Parameters
     ----------
     rows : what happened; a proposal is made of the earlier rows and judged on the later ones.
-    incumbent : the weights in force by dimension, above 0, summing to 100.
+    incumbent : the weights in force by dimension, 0 or more, summing to 100.
     cap : the most that a weight may change, in points.
     seed, resamples : of the account bootstrap.
     sets : how many sets of weights are reviewed at once (one for each profile); they share the chance of a false alarm.
@@ -123,8 +123,8 @@ def _checked(rows: ReviewRows, incumbent: Mapping[str, float]) -> Floats:
             f"weights of {', '.join(incumbent)}", f"those of the rows' dimensions: {', '.join(rows.dimensions)}"
         )
     old = np.array([float(incumbent[name]) for name in rows.dimensions])
-    if not (old > 0).all() or abs(old.sum() - 100.0) > WEIGHT_TOLERANCE:
-        raise BadRequest(f"weights that sum to {old.sum():g}", "each above 0, with a sum of 100")
+    if not (old >= 0).all() or abs(old.sum() - 100.0) > WEIGHT_TOLERANCE:
+        raise BadRequest(f"weights that sum to {old.sum():g}", "each 0 or more, with a sum of 100")
     return old
 
 

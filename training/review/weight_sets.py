@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,15 @@ class SetProposal:
     rows: int
     note: str
     proposal: WeightProposal
+
+    @property
+    def name(self) -> str:
+        """Whose weights they are."""
+        return ", ".join(self.segments) or "accounts without a profile"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The proposal as plain data for JSON, and which set it is of."""
+        return {"segments": list(self.segments), "rows": self.rows, "note": self.note, **self.proposal.as_dict()}
 
 
 def propose_for_rubric(

@@ -137,7 +137,7 @@ def test_a_cap_of_nothing_changes_nothing(wrong: World) -> None:
 
 
 def test_weights_of_other_dimensions_are_refused(few: World) -> None:
-    for wrong in ({"usage": 100.0}, {**IN_FORCE, "usage": 31.0}, {**IN_FORCE, "usage": 0.0, "support": 45.0}):
+    for wrong in ({"usage": 100.0}, {**IN_FORCE, "usage": 31.0}, {**IN_FORCE, "usage": -5.0, "support": 50.0}):
         with pytest.raises(BadRequest):
             propose_weights(few.rows, wrong)
 

@@ -18,7 +18,8 @@ COLOURED = ("red", "yellow", "green")
 
 def pictures(told: Told) -> dict[str, Markup]:
     """Every picture by the name under which the page shows it; empty where there is nothing to draw."""
-    return {
+    profiles = {f"profile-{at}": _weights(each) for at, each in enumerate(told["profile_proposals"], 1)}
+    return profiles | {
         "churn_by_band": _by_band(told["churn_by_band"], "churn"),
         "expansion_by_band": _by_band(told["expansion_by_band"], "expansion"),
         "lead_time": _lead_time(told["lead_time"]),
@@ -80,8 +81,9 @@ def _model(told: Told) -> Markup:
 
 def _weights(told: Told) -> Markup:
     rows = [(one["name"], one["old"], one["new"], *_three(one["fitted"])) for one in told["dimensions"]]
+    whose = f" for {', '.join(told['segments'])}" if told["segments"] else ""
     return charts.weights(
-        rows, "weight, points of 100", "Weights in force and what the evidence points to, with 90% intervals"
+        rows, "weight, points of 100", f"Weights in force{whose} and what the evidence points to, with 90% intervals"
     )
 
 

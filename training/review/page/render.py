@@ -7,6 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from training.review.decision import WORDS
 from training.review.document import Review
 from training.review.page import words
 from training.review.page.pictures import pictures
@@ -31,4 +32,4 @@ def render(review: Review) -> str:
         "words": words.plain_name,
     }
     style = Markup((HERE / "style.css").read_text(encoding="utf-8"))
-    return environment.get_template("review.html").render(r=told, pictures=pictures(told), style=style)
+    return environment.get_template("review.html").render(r=told, pictures=pictures(told), style=style, verdicts=WORDS)

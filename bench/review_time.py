@@ -1,0 +1,112 @@
+"""What a quarterly review costs: wall clock, processor time and peak memory, and the seconds of each of its steps.
+
+A portfolio is simulated (5,000 accounts with three years of weekly history, unless told otherwise), and reviewed once
+in a process of its own, by the default rubric, in a home that is new: nothing was rolled up before, and there is no
+champion, so that what a model says is not in it. With ``--again`` it is reviewed a second time in the same home, whose
+roll-ups of the usage feed are then there. Processor time is that of all threads; it is moved less than the wall clock
+by what else the machine does. Starting Python and importing are counted in the whole and are the first step.
+
+    python bench/review_time.py [--accounts 5000] [--weeks 157] [--quarter 2026Q3] [--workdir DIR] [--again]
+                                [--profile FILE]
+
+``--workdir`` keeps the portfolio from one run to the next. ``--profile`` writes what cProfile saw, and
+slows the review.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import cProfile
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+GIB = 2**30
+
+
+def child(signals: Path, home: Path, quarter: str, profile: Path | None) -> None:
+    """Hold one review, and print what it took as JSON."""
+    from models.home import Home
+    from training.review.hold import hold
+    from training.review.quarter import Quarter
+
+    seconds: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    at = ["start and imports", 0.0, time.time() - time.process_time()]
+
+    def tell(_done: float, what: str) -> None:
+        now, clock = time.process_time(), time.time()
+        spent = seconds[str(at[0])]
+        spent[0] += now - float(at[1])
+        spent[1] += clock - float(at[2])
+        spent[2] = max(spent[2], _peak())
+        at[:] = [what, now, clock]
+
+    year, number = quarter.split("Q")
+    profiler = cProfile.Profile() if profile else contextlib.nullcontext()
+    with profiler:
+        held = hold(signals, Quarter(int(year), int(number)), Home(home.absolute()), progress=tell)
+    tell(1.0, "end")
+    if isinstance(profiler, cProfile.Profile):
+        profiler.dump_stats(str(profile))
+    told = held.review.definitions
+    print(
+        json.dumps({"steps": seconds, "accounts": told.accounts, "churned": told.accounts_with_churn, "peak": _peak()})
+    )
+
+
+def _peak() -> float:
+    """Peak resident set so far, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+
+
+def measured(signals: Path, home: Path, quarter: str, profile: Path | None) -> None:
+    """One review in a process of its own, and its table."""
+    command = [sys.executable, __file__, "--child", str(signals), str(home), "--quarter", quarter]
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(
+        [*command, *(["--profile", str(profile)] if profile else [])], check=True, stdout=subprocess.PIPE, text=True
+    )
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    told = json.loads(done.stdout.splitlines()[-1])
+    print(f"{told['accounts']} accounts in the quarter, {told['churned']} of them left")
+    print(f"wall {wall:.0f} s, CPU {cpu:.0f} s, peak memory {told['peak']:.2f} GiB\n")
+    print(f"{'step':<36}{'CPU s':>8}{'wall s':>8}{'peak GiB':>10}")
+    for name, (own_cpu, own_wall, peak) in told["steps"].items():
+        print(f"{name:<36}{own_cpu:>8.1f}{own_wall:>8.1f}{peak:>10.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--accounts", type=int, default=5000)
+    parser.add_argument("--weeks", type=int, default=157)
+    parser.add_argument("--quarter", default="2026Q3")
+    parser.add_argument("--workdir", type=Path)
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--profile", type=Path)
+    parser.add_argument("--child", nargs=2, type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        child(*given.child, given.quarter, given.profile)
+        return
+    with tempfile.TemporaryDirectory(prefix="review-") as made:
+        place = given.workdir or Path(made)
+        signals = place / f"signals-{given.accounts}-{given.weeks}"
+        if not signals.exists():
+            size = ["--accounts", str(given.accounts), "--weeks", str(given.weeks), "--seed", "0"]
+            subprocess.run([sys.executable, "-m", "renewcast", "simulate", str(signals), *size], check=True)
+        home = Path(made) / "home"
+        measured(signals, home, given.quarter, given.profile)
+        if given.again:
+            print("\nagain, the usage feed rolled up already")
+            measured(signals, home, given.quarter, None)
+
+
+if __name__ == "__main__":
+    main()
