@@ -1,7 +1,7 @@
 """Hostile requests by the thousand, over every operation: bodies, parameters and headers that no client should send.
 How many of each status were answered, and that none was a failure of the service's own.
 
-    python bench/hostile.py [--requests 10000] [--seed 0] [--home FOLDER]
+    python bench/hostile.py [--requests 10000] [--seed 0] [--callers 4] [--home FOLDER]
 
 A third of the bodies follow /openapi.json or just miss it (Schemathesis), a third are those spoiled in JSON or in
 bytes, and a third owe nothing to it. A real service answers them over HTTP, sent as raw bytes where no client would
@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +34,11 @@ from serving.store.database import Store
 
 #: Who announces more than is sent is waited for, but not for long.
 SETTINGS = {"requests_a_minute": "1000000", "retry_seconds": "1", "request_seconds": "5"}
+#: So many requests are made up before they are sent.
+DRAWN = 200
 
 
-def measure(requests: int, seed: int, given: Path | None, place: Path) -> dict[str, Any]:
+def measure(requests: int, seed: int, callers: int, given: Path | None, place: Path) -> dict[str, Any]:
     """Counts by status and by kind of request, and under "wrong" what should not be."""
     home = scratch_home(given, place)
     store = Store.of(home)
@@ -46,16 +50,18 @@ def measure(requests: int, seed: int, given: Path | None, place: Path) -> dict[s
     kinds: Counter[str] = Counter()
     wrong: list[str] = []
     began = time.monotonic()
-    with serving(home, place, 1, **SETTINGS) as served:
-        for number in range(requests):
-            exchange = hostility.next()
-            status, headers, body = ask(served.port, key, exchange)
-            statuses[status] += 1
-            kinds[exchange.kind] += 1
-            if said := _wrong(status, headers, body):
-                wrong.append(f"{said}: {_told(exchange)}")
-            if (number + 1) % 1000 == 0:
-                print(f"{number + 1:,} requests, {len(wrong)} wrong", file=sys.stderr, flush=True)
+    with serving(home, place, 1, **SETTINGS) as served, ThreadPoolExecutor(callers) as pool:
+        for start in range(0, requests, DRAWN):
+            exchanges = [hostility.next() for _ in range(min(DRAWN, requests - start))]
+            answers = pool.map(partial(ask, served.port, key), exchanges)
+            for exchange, (status, headers, body) in zip(exchanges, answers, strict=True):
+                statuses[status] += 1
+                kinds[exchange.kind] += 1
+                if said := _wrong(exchange.method, status, headers, body):
+                    wrong.append(f"{said}: {_told(exchange)}")
+            done = start + len(exchanges)
+            if done % 1000 == 0:
+                print(f"{done:,} requests, {len(wrong)} wrong", file=sys.stderr, flush=True)
         code = served.stop()
         failures = [line for line in served.lines() if line["level"] == "error"]
     return {
@@ -70,12 +76,14 @@ def measure(requests: int, seed: int, given: Path | None, place: Path) -> dict[s
     }
 
 
-def _wrong(status: int, headers: dict[str, str], body: bytes) -> str | None:
+def _wrong(method: str, status: int, headers: dict[str, str], body: bytes) -> str | None:
     if status == 0:
         return "no answer"
     if status >= 500 and not (status == 503 and "retry-after" in headers):
         return f"status {status}"
-    # What is not HTTP is refused by the server before it reaches the application.
+    # What is not HTTP is refused by the server before it reaches the application. HEAD is answered without a body.
+    if method == "HEAD":
+        return "a body for HEAD" if body else None
     if status >= 400 and "json" in headers.get("content-type", ""):
         try:
             Problem.model_validate_json(body)
@@ -93,10 +101,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--callers", type=int, default=4, help="connections at a time")
     parser.add_argument("--home", type=Path, default=Path(os.environ.get("RENEWCAST_HOME", ".renewcast")))
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="renewcast-hostile-", ignore_cleanup_errors=True) as place:
-        told = measure(asked.requests, asked.seed, asked.home, Path(place))
+        told = measure(asked.requests, asked.seed, asked.callers, asked.home, Path(place))
     json.dump(told, sys.stdout, indent=1)
     print()
     sys.exit(1 if told["wrong"] or told["exit code"] else 0)

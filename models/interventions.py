@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from scipy.stats import binomtest
-
 #: After so many days it is seen whether the account has stayed.
 AFTER_DAYS = 90
 #: An intervention without an end counts as under way for so many days; so long a held-out account is left alone.
@@ -146,6 +144,9 @@ def report(given: Iterable[Intervention]) -> Report:
 
 def share(part: int, of: int) -> Rate:
     """A share with Wilson's interval."""
+    # Not at import: it takes longer than all else that a process needs before it answers.
+    from scipy.stats import binomtest
+
     interval = binomtest(part, of).proportion_ci(CONFIDENCE, method="wilson")
     return Rate(part / of, float(interval.low), float(interval.high), of)
 

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from features.catalogue import KEYS
 from models.answer import model_told
 from models.bundle import Bundle
-from models.scorer import Scorer
+from models.scorer import Encoded, Floats, Scorer
 from models.targets import Target
 from serving.keeper import Standing
 from serving.problems import Fault, InvalidBody, NotReady, TooSlow
@@ -147,11 +147,11 @@ class Invoke:
                 "none of the columns is a feature of the model",
                 [Fault(pointer, "no_feature", "columns should be named as `renewcast features` names them")],
             )
-        frame = pd.DataFrame(_features(scorer, columns, pointer), index=range(rows))
+        encoded = _encoded(scorer, columns, rows, pointer)
         return {
-            "predictions": self._predictions(scorer, frame),
+            "predictions": self._predictions(scorer, encoded.matrix),
             "model": model_told(bundle),
-            "warnings": _warnings(scorer, frame, columns),
+            "warnings": _warnings(scorer, encoded, columns),
         }
 
     def _chosen(self) -> Target:
@@ -161,12 +161,12 @@ class Invoke:
             raise InvalidBody("query and params name different targets", [fault])
         return self._target or inside or DEFAULT
 
-    def _predictions(self, scorer: Scorer, frame: pd.DataFrame) -> list[dict[str, float]]:
+    def _predictions(self, scorer: Scorer, matrix: Floats) -> list[dict[str, float]]:
         found: list[dict[str, float]] = []
-        for start in range(0, len(frame), CHUNK):
+        for start in range(0, len(matrix), CHUNK):
             if self._interrupted.is_set():
                 raise TooSlow("the rows took too long to score", cure="send fewer rows, or try again later")
-            told = scorer.predict(frame.iloc[start : start + CHUNK])
+            told = scorer.calibrate(scorer.raw(matrix[start : start + CHUNK]))
             rows = zip(told.probability.tolist(), told.low.tolist(), told.high.tolist(), strict=True)
             found += [{"probability": p, "low": low, "high": high} for p, low, high in rows]
         return found
@@ -211,31 +211,45 @@ def _of_columns(columns: Mapping[str, list[Cell]]) -> tuple[str, dict[str, list[
     return "/inputs", dict(columns), next(iter(lengths), 0)
 
 
-def _features(scorer: Scorer, columns: Mapping[str, list[Cell]], pointer: str) -> dict[str, Any]:
-    """The columns that the model reads: numbers as float64, categories as they are."""
-    found: dict[str, Any] = {}
+def _encoded(scorer: Scorer, columns: Mapping[str, list[Cell]], rows: int, pointer: str) -> Encoded:
+    """What `Scorer.encode` makes of the same columns in a data frame, which alone would cost more than the answer.
+
+    Raises
+    ------
+    InvalidBody : a column of numbers holds text.
+    """
+    matrix = np.full((rows, len(scorer.features)), np.nan)
+    unseen: dict[str, npt.NDArray[np.bool_]] = {}
     faults = []
-    for name in scorer.features:
+    for place, name in enumerate(scorer.features):
         values = columns.get(name)
         if values is None:
             continue
         if name in scorer.categories:
-            found[name] = np.array(values, dtype=object)
+            codes = scorer.categories[name]
+            matrix[:, place] = [codes.get(value, np.nan) if isinstance(value, str) else np.nan for value in values]
+            strange = np.array([_known(value) for value in values], dtype=bool) & np.isnan(matrix[:, place])
+            if strange.any():
+                unseen[name] = strange
         elif any(isinstance(value, str) for value in values):
             faults.append(Fault(pointer, "not_a_number", f"{name} holds text; it should hold numbers or nulls"))
         else:
-            found[name] = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+            matrix[:, place] = [np.nan if value is None else value for value in values]
     if faults:
         raise InvalidBody("columns of numbers hold text", faults)
-    return found
+    matrix[~np.isfinite(matrix)] = np.nan
+    return Encoded(matrix, tuple(name for name in scorer.features if name not in columns), unseen)
 
 
-def _warnings(scorer: Scorer, frame: pd.DataFrame, columns: Mapping[str, list[Cell]]) -> list[dict[str, Any]]:
+def _known(value: Cell) -> bool:
+    return not (value is None or (isinstance(value, float) and np.isnan(value)))
+
+
+def _warnings(scorer: Scorer, encoded: Encoded, columns: Mapping[str, list[Cell]]) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
     if ignored := sorted(set(columns) - set(scorer.features) - set(KEYS)):
         told.append({"code": "ignored_columns", "columns": shown_names(ignored), "count": len(ignored)})
-    encoded = scorer.encode(frame)
-    if len(frame) and encoded.missing:
+    if len(encoded.matrix) and encoded.missing:
         told.append({"code": "features_missing", "features": list(encoded.missing)})
     for name, rows in sorted(encoded.unseen.items()):
         told.append({"code": "unknown_category", "feature": name, "rows": int(rows.sum())})

@@ -93,6 +93,24 @@ def test_nothing_is_left_that_salesforce_or_openapi_3_0_refuses(told: dict[str, 
             assert isinstance(part.get(bound, True), bool), at
 
 
+def test_it_keeps_within_the_size_that_salesforce_takes(told: dict[str, Any], client: TestClient) -> None:
+    """Salesforce Help, External Services, "System Limits" (platform.external_services_schema_def_limits): 10,000,000
+    characters of JSON a document, 3,000 active operations and 3,000 active objects an organisation. We take a tenth at
+    most, so that others fit in beside."""
+    assert len(client.get("/openapi-3.0.json").text) <= 1_000_000
+    assert len(list(operations(told))) <= 300
+    assert sum("properties" in part for _, part in places(told)) <= 300
+
+
+def test_no_description_is_cut(told: dict[str, Any]) -> None:
+    """Salesforce Help, External Services, "Naming and Description Conventions"
+    (platform.external_services_schema_def_naming_description): of a description of an operation or a parameter only the
+    first 1,333 characters are kept."""
+    for _, _, operation in operations(told):
+        for part in (operation, *operation.get("parameters", [])):
+            assert len(part.get("description", "")) <= 1333, operation["operationId"]
+
+
 def test_every_reference_leads_somewhere_and_nothing_lies_about(told: dict[str, Any]) -> None:
     used = {part["$ref"].rpartition("/")[2] for _, part in places(told) if "$ref" in part}
     assert used == set(told["components"]["schemas"])
