@@ -18,7 +18,7 @@ from models.champion import load_champion
 from models.home import Home
 from models.scorer import Scorer
 from serving.app import create_app
-from serving.invocations import Invoked
+from serving.invocations import Invoked, _encoded
 from serving.settings import ServiceSettings
 
 MARKER = "Zq7-secret"
@@ -222,3 +222,19 @@ def test_mlflows_own_client_gets_the_probabilities(port: int, scorer: Scorer, ro
     assert np.abs(records["probability"] - scorer.predict(rows).probability).max() <= 1e-12
     with pytest.raises(Exception, match="422"):
         client.invoke(rows.rename(columns=lambda name: f"not {name}"))
+
+
+def test_columns_are_encoded_as_a_data_frame_of_them_is(scorer: Scorer, rows: pd.DataFrame) -> None:
+    some = rows.head(6).astype(object).where(rows.head(6).notna(), None)
+    category = next(iter(scorer.categories))
+    number = next(name for name in scorer.features if name not in scorer.categories)
+    some[category] = [None, "never seen", float("nan"), *scorer.categories[category]][:3] * 2
+    some[number] = [None, float("inf"), float("-inf"), float("nan"), True, 3.5]
+    some = some.drop(columns=scorer.features[-1])
+    expected = scorer.encode(some.astype({number: float}))
+    found = _encoded(scorer, {name: some[name].tolist() for name in some.columns}, len(some), "/x")
+    np.testing.assert_array_equal(found.matrix, expected.matrix)
+    assert found.missing == expected.missing == (scorer.features[-1],)
+    assert {name: rows.tolist() for name, rows in found.unseen.items()} == {
+        name: rows.tolist() for name, rows in expected.unseen.items()
+    }
