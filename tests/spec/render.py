@@ -67,6 +67,18 @@ not edited by hand.
 - Without contracts ARR is what was ordered in 365 days, and an account is lost that was active at the start and is not
   at the end; renewals, seats and reasons are unknown.
 
+## Cohorts and lifetime
+
+`renewcast cohorts`, `/v1/portfolio/cohorts` and the page `/cohorts`; worked out by `features/kpi/cohorts.py` and
+`serving/measures/lifetime.py`, which name their assumptions.
+
+- A cohort is the accounts whose first subscription began in one quarter. The share that stays 3, 6, 12, 24 and 36 months
+  is Kaplan and Meier's estimate with its 80% log-log interval; an account that is still there counts for as long as it
+  has been seen. The share of ARR is that of accounts that were seen for the whole time.
+- The lifetime is the expected time within five years (or as many as are asked for) by the model's churn hazard, which is
+  taken to go on after its last horizon as it was over the whole of it. The lifetime value is ARR times margin over that
+  time, with neither growth nor discount.
+
 ## Definitions
 
 """
