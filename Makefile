@@ -47,8 +47,8 @@ proof: $(TOOLS) ## run the slower proofs and the notebooks
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m pytest notebooks
 
-bench: setup ## measure quality and speed beside the peers (bench/RESULTS.md keeps what was found)
-	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench: setup ## measure beside the peers: SCRIPT=latency runs bench/latency.py; all of them take hours
+	@for script in $(if $(SCRIPT),bench/$(SCRIPT).py,bench/*.py); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 lint: $(TOOLS) ## style, types and layering
 	$(BIN)/ruff check .
