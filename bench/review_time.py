@@ -4,7 +4,7 @@ A portfolio is simulated (5,000 accounts with three years of weekly history, unl
 in a process of its own, by the default rubric, in a home that is new: nothing was rolled up before, and there is no
 champion, so that what a model says is not in it. With ``--again`` it is reviewed a second time in the same home, whose
 roll-ups of the usage feed are then there. Processor time is that of all threads; it is moved less than the wall clock
-by what else the machine does. Starting Python and importing are counted in the whole and are the first step.
+by what else the machine does. The first step is Python, imports and the health of the feeds.
 
     python bench/review_time.py [--accounts 5000] [--weeks 157] [--quarter 2026Q3] [--workdir DIR] [--again]
                                 [--profile FILE]
@@ -37,7 +37,7 @@ def child(signals: Path, home: Path, quarter: str, profile: Path | None) -> None
     from training.review.quarter import Quarter
 
     seconds: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    at = ["start and imports", 0.0, time.time() - time.process_time()]
+    at = ["start, imports, health of feeds", 0.0, time.time() - time.process_time()]
 
     def tell(_done: float, what: str) -> None:
         now, clock = time.process_time(), time.time()
