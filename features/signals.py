@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from features.engine import CUTOFF, Backend, contract_table, embedded, fetch, se
 from features.errors import SignalsError
 from features.feed import Feed
 from features.kept.checks import check_new
+from features.progress import Progress, silent
 from features.source import DUCKDB, Source, open_source
 
 COPIED_UP_TO = 1_000_000
@@ -25,14 +25,6 @@ COPIED_UP_TO = 1_000_000
 
 FEEDS = tuple(name for name in EVENT_TABLES if name != "orders" and not any(c.known_from for c in TABLES[name].columns))
 """Tables that may be left where they lie: labels read orders one by one, and later columns take a look at every row."""
-
-Progress = Callable[[float, str], None]
-"""Told the share done (0 to 1) and what is being worked on."""
-
-
-def silent(_share: float, _what: str) -> None:
-    """A Progress that says nothing."""
-
 
 @dataclass(frozen=True)
 class Signals:

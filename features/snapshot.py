@@ -17,10 +17,11 @@ from features.clock import DAY_SECONDS, Grid, seconds
 from features.engine import lay, threads
 from features.feature import Feature
 from features.panel import accounts_of, by_contract, by_orders, needed_of_orders, panel_columns
+from features.progress import Progress, silent
 from features.rollup import Need, Pass, Starts
 from features.running.board import Block, Board, Ints, Values
 from features.running.columns import columns_of, feed_starts
-from features.signals import Progress, Signals, silent
+from features.signals import Signals
 
 SIDE_BY_SIDE = 500_000
 """Buckets from which on their accounts are shared out among threads."""

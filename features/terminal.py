@@ -10,14 +10,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-if TYPE_CHECKING:
-    from features.signals import Progress as Tell
+from features.progress import Progress as Tell
 
 FAILED_CHECK = 1
 """Exit code of a check that was made and not passed."""
@@ -56,11 +55,6 @@ def progress(start: str) -> Iterator[Tell]:
             bar.update(task, completed=share, description=what)
 
         yield tell
-
-
-def part(tell: Tell, start: float, end: float) -> Tell:
-    """Progress of a part of the work, from the share ``start`` of the whole to ``end``."""
-    return lambda share, what: tell(start + (end - start) * share, what)
 
 
 def print_json(content: object) -> None:

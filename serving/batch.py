@@ -18,7 +18,8 @@ from features.clock import WEEK_DAYS, Grid
 from features.contract import EVENT_TABLES
 from features.errors import BadRequest
 from features.own.current import current_catalogue
-from features.signals import Progress, Signals, silent
+from features.progress import Progress, silent
+from features.signals import Signals
 from features.snapshot import snapshot
 from models.answer import instant_words
 from models.assess import Assessment, assess

@@ -13,7 +13,8 @@ from typing import Any
 
 from features.errors import RenewcastError
 from features.fingerprint import fingerprint
-from features.signals import Progress, open_signals, silent
+from features.progress import Progress, silent
+from features.signals import open_signals
 from models.home import Home
 from models.reviews import one_review
 from models.rubric_history import Decision, read_history

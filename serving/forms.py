@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from models.answer import instant_words
 from serving.rows import AsOf
 from serving.schemas import AtDate
 
@@ -24,3 +25,8 @@ class AtDateOrLatest(AtDate):
     """Which snapshot a page is of: empty too is the latest."""
 
     as_of: Annotated[AsOf | None, BeforeValidator(nothing)] = None
+
+    @property
+    def when(self) -> str | None:
+        """The date that was asked for as addresses bear it; None where it was the latest."""
+        return None if self.as_of is None else instant_words(self.as_of)

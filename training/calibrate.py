@@ -110,7 +110,7 @@ def calibrate(
     moved = []
     for parameters, share in zip(found, shares, strict=True):
         # What is left unknown of the slope is the root of the share that is believed: a posterior's spread.
-        drawn = parameters if kept == 1 else _about(kind, held, parameters, point, np.sqrt(kept))
+        drawn = _about(kind, held, parameters, point, np.sqrt(kept))
         moved.append(_levelled(kind, drawn, spread, _mean(kind, parameters, spread), apart * share))
     whole = _levelled(kind, held, raw, _mean(kind, point, raw), apart * HALFWAY)
     return {"kind": kind, "parameters": whole, "resamples": moved}

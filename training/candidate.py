@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from features.progress import Progress, part_of
 from models.bundle import Bundle, BundleParts, schema_of, write_bundle
 from models.card import Card
 from models.meaning import HealthFacts
@@ -21,7 +22,7 @@ from training.blend import Blend, refit_blend
 from training.calibrate import calibrate, halfway
 from training.config import TrainConfig
 from training.contenders import BLEND, expected_rate
-from training.contest import Tell, contest
+from training.contest import contest
 from training.gates import Gate, gates, passed
 from training.involuntary import fit_involuntary
 from training.judge import Judgement
@@ -125,7 +126,7 @@ def fit_candidate(
     health: Mapping[str, Floats],
     leaks: Sequence[str] | None,
     config: TrainConfig,
-    tell: Tell,
+    tell: Progress,
     champion: Bundle | None = None,
 ) -> Candidate:
     """Hold the contest, then fit the model that ships.
@@ -148,7 +149,7 @@ def fit_candidate(
     """
     target, parts, catalogue = enough.target, enough.require(), prepared.catalogue
     rows = Rows(prepared, target, health, config.horizon_days)
-    found = contest(rows, parts, config, lambda share, what: tell(0.8 * share, what))
+    found = contest(rows, parts, config, part_of(tell, 0.0, 0.8))
     against = None
     if champion is not None:
         p = found.tested.p[BLEND]

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from features.progress import Progress
 from models.segments import ARR_FEATURE, segment_of
 from models.targets import Target
 from training.blend import Blend, fit_blend
@@ -34,8 +35,6 @@ from training.split import Split
 from training.steps import Floats
 from training.tested import JudgedRows, Part, part
 
-Tell = Callable[[float, str], None]
-
 
 @dataclass(frozen=True)
 class Contest:
@@ -57,7 +56,7 @@ class Contest:
     by_horizon: tuple[Part, ...]
 
 
-def contest(rows: Rows, parts: Split, config: TrainConfig, tell: Tell) -> Contest:
+def contest(rows: Rows, parts: Split, config: TrainConfig, tell: Progress) -> Contest:
     """Fit, calibrate and judge the contenders.
 
     Parameters

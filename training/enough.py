@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from features.clock import Grid
 from features.own.current import current_catalogue
-from features.signals import Progress, Signals, read_signals, silent
+from features.progress import Progress, part_of, silent
+from features.signals import Signals, read_signals
 from features.snapshot import snapshot
 from features.source import Source
 from models.targets import TARGETS, Target
@@ -48,7 +49,7 @@ def how_much(source: Source, config: TrainConfig | None = None, progress: Progre
         If the source breaks the contract, or has no row with a date.
     """
     settings = config or TrainConfig()
-    signals = read_signals(source, progress=lambda share, what: progress(0.3 * share, what))
+    signals = read_signals(source, progress=part_of(progress, 0.0, 0.3))
     try:
         found: dict[int, Horizon] = {}
         facts: dict[Target, Sufficiency] = {}
@@ -76,7 +77,7 @@ def _facts(signals: Signals, asked: Labelled, horizon: Horizon, progress: Progre
         monthly,
         horizon_days=horizon.days,
         catalogue=catalogue,
-        progress=lambda share, what: progress(0.5 + 0.5 * share, what),
+        progress=part_of(progress, 0.5, 1.0),
     )
     as_ofs, days, grace = asked.grid.as_ofs, horizon.days, horizon.grace_days
     return {t: sufficiency(signals, frame, asked.labels, as_ofs, t, days, grace, catalogue) for t in TARGETS}

@@ -15,7 +15,8 @@ from pathlib import Path
 from features.catalogue import CATALOGUE, Catalogue
 from features.clock import Grid, show
 from features.errors import InsufficientData
-from features.signals import Progress, Signals, read_signals, silent
+from features.progress import Progress, part_of, silent
+from features.signals import Signals, read_signals
 from features.source import DUCKDB, Source, open_source
 from models.targets import TARGETS
 from training.config import TrainConfig
@@ -62,17 +63,15 @@ def leakcheck(
     """
     settings, began = config or TrainConfig(), time.perf_counter()
     source = address if isinstance(address, Source) else open_source(address, engine)
-    signals = read_signals(source, data_through, progress=lambda share, what: progress(0.2 * share, what))
+    signals = read_signals(source, data_through, progress=part_of(progress, 0.0, 0.2))
     try:
         monthly = settings.model_copy(update={"every_days": EVERY_DAYS, "horizons": ()})
         prepared, lacking = None, ""
         try:
-            prepared = prepared_of(signals, monthly, lambda share, what: progress(0.2 + 0.3 * share, what), catalogue)
+            prepared = prepared_of(signals, monthly, part_of(progress, 0.2, 0.5), catalogue)
         except InsufficientData as short:
             lacking = "; ".join(short.missing)
-        return _check(
-            signals, prepared, catalogue, settings, lambda s, what: progress(0.5 + 0.5 * s, what), lacking, began
-        )
+        return _check(signals, prepared, catalogue, settings, part_of(progress, 0.5, 1.0), lacking, began)
     finally:
         signals.close()
 
@@ -102,9 +101,7 @@ def _check(
     progress(0.0, "choosing accounts to rebuild")
     tables = sampled_tables(signals, accounts)
     at = f"{len(accounts):,} accounts, {grid.n} dates from {show(grid.first)} to {show(grid.last)}"
-    findings = rebuilt_findings(
-        tables, grid, signals, catalogue, config, lambda share, what: progress(0.05 + 0.75 * share, what)
-    )
+    findings = rebuilt_findings(tables, grid, signals, catalogue, config, part_of(progress, 0.05, 0.8))
     checks = [Looked(check, WHAT[check], at) for check in CHANGES]
     progress(0.8, "looking for features that tell the outcome")
     for target in TARGETS:

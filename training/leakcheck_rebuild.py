@@ -12,7 +12,8 @@ import pandas as pd
 
 from features.catalogue import KEYS, Catalogue
 from features.clock import Grid, show
-from features.signals import Progress, Signals, read_signals, silent
+from features.progress import Progress, silent
+from features.signals import Signals, read_signals
 from features.snapshot import snapshot
 from features.source import from_tables
 from training.config import TrainConfig

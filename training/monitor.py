@@ -21,7 +21,8 @@ from features.clock import Grid, midnight, show
 from features.errors import BadRequest
 from features.health.feeds import feed_health
 from features.own.current import current_catalogue
-from features.signals import Progress, Signals, read_signals, silent
+from features.progress import Progress, part_of, silent
+from features.signals import Signals, read_signals
 from features.snapshot import snapshot
 from features.source import DUCKDB, open_source
 from models.bundle import Bundle
@@ -159,7 +160,7 @@ def monitor(
         raise BadRequest("there is no champion to look at", "a promoted model", "train one: `renewcast train SIGNALS`")
     source = open_source(address, engine)
     feeds = feed_health(source, data_through)
-    signals = read_signals(source, data_through, progress=lambda share, what: progress(0.3 * share, what))
+    signals = read_signals(source, data_through, progress=part_of(progress, 0.0, 0.3))
     try:
         targets: dict[Target, Watched] = {}
         for i, target in enumerate(t for t in TARGETS if t in bundles):

@@ -13,7 +13,8 @@ from features.catalogue import CATALOGUE, Catalogue
 from features.clock import Grid, midnight, show
 from features.contract import EVENT_TABLES
 from features.errors import InsufficientData
-from features.signals import Progress, Signals, open_signals, silent
+from features.progress import Progress, part_of, silent
+from features.signals import Signals, open_signals
 from features.snapshot import snapshot
 from features.source import DUCKDB
 from training.config import TrainConfig
@@ -70,8 +71,8 @@ def prepare(
     InsufficientData
         If no date has a closed label window, or no account is active at any.
     """
-    signals = open_signals(address, data_through, lambda share, what: progress(0.3 * share, what), engine)
-    return prepared_of(signals, config, lambda share, what: progress(0.3 + 0.7 * share, what), catalogue)
+    signals = open_signals(address, data_through, part_of(progress, 0.0, 0.3), engine)
+    return prepared_of(signals, config, part_of(progress, 0.3, 1.0), catalogue)
 
 
 def prepared_of(
@@ -90,7 +91,7 @@ def prepared_of(
         grid,
         horizon_days=config.horizon_days,
         catalogue=catalogue,
-        progress=lambda share, what: progress(0.85 * share, what),
+        progress=part_of(progress, 0.0, 0.85),
     )
     if frame.empty:
         raise InsufficientData(["accounts: none is active at any date with a known outcome"])

@@ -25,7 +25,8 @@ from features.catalogue import Catalogue
 from features.clock import Grid, show
 from features.errors import BadRequest, BundleError, InsufficientData
 from features.own.current import current_catalogue
-from features.signals import Progress, Signals, silent
+from features.progress import Progress, part_of, silent
+from features.signals import Signals
 from features.snapshot import snapshot
 from features.source import DUCKDB
 from models.bundle import schema_of
@@ -76,16 +77,14 @@ def backtest(
     """
     home.ensure()
     catalogue = current_catalogue()
-    prepared = prepare(
-        address, data_through, config, lambda share, what: progress(0.3 * share, what), catalogue, engine
-    )
+    prepared = prepare(address, data_through, config, part_of(progress, 0.0, 0.3), catalogue, engine)
     try:
         if not prepared.signals.contractual:
             raise BadRequest(
                 "signals without subscriptions have no renewals", "contracts with the end of their term (renewal_at)"
             )
         champions = _champions(home, catalogue)
-        found = past_forecasts(prepared, quarters, config, champions, lambda s, what: progress(0.3 + 0.7 * s, what))
+        found = past_forecasts(prepared, quarters, config, champions, part_of(progress, 0.3, 1.0))
     finally:
         prepared.signals.close()
     found.save(home)

@@ -9,7 +9,7 @@ from threading import Event, Lock
 from typing import TypeVar
 
 from features.engine import threads
-from features.signals import Progress
+from features.progress import Progress
 from models.targets import Target
 
 Result = TypeVar("Result")

@@ -14,7 +14,7 @@ import numpy as np
 from features.clock import show
 from features.errors import BundleError, InsufficientData
 from features.own.current import current_catalogue
-from features.signals import Progress, silent
+from features.progress import Progress, part_of, silent
 from features.source import DUCKDB
 from models.bundle import Bundle
 from models.card import Card
@@ -144,13 +144,13 @@ def train(
     home.ensure()
     catalogue = current_catalogue()
     named, versions = load_rubric(config.rubric, catalogue), load_rubric_history(home, catalogue)
-    tell_reading = _part(progress, 0.0, 0.35)
+    tell_reading = part_of(progress, 0.0, 0.35)
     prepared = prepare(address, data_through, config, tell_reading, catalogue, engine)
     try:
         facts = {target: _facts(prepared, target, config) for target in TARGETS}
         if lacking := [f"{t}: {line}" for t, fact in facts.items() for line in fact.missing if _hopeless(facts)]:
             raise InsufficientData(lacking, "load more accounts or a longer history; `renewcast check` shows the facts")
-        leaks = leakcheck_prepared(prepared, config, _part(progress, 0.36, 0.09))
+        leaks = leakcheck_prepared(prepared, config, part_of(progress, 0.36, 0.45))
         # What is shipped, and what scores have meant, is of the versions that reviews have put in force by now.
         now = prepared.signals.data_through
         rubric = versions.at(named, now)
@@ -167,7 +167,7 @@ def train(
             found = leaks.leaks(target)
             return fit_candidate(prepared, facts[target], health, found, config, tell, champions.get(target))
 
-        candidates = side_by_side(ready, fit, _part(progress, 0.45, 0.45))
+        candidates = side_by_side(ready, fit, part_of(progress, 0.45, 0.9))
         progress(0.9, "what the health scores have meant")
         told = candidates.get("churn") or next(iter(candidates.values()))
         meant = health_facts(prepared, scored, told.split, config.seed)
@@ -175,11 +175,6 @@ def train(
         return _register(prepared, facts, leaks, candidates, home, config, rubric, meant, progress)
     finally:
         prepared.signals.close()
-
-
-def _part(progress: Progress, start: float, width: float) -> Progress:
-    """A Progress for a part of the work."""
-    return lambda share, what: progress(start + width * share, what)
 
 
 def _facts(prepared: Prepared, target: Target, config: TrainConfig) -> Sufficiency:

@@ -7,12 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.terminal import part
+from features.progress import Progress, part_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from features.signals import Progress
     from features.signals import Signals as Opened
     from models.assess import Assessment
     from models.champion import Champion
@@ -77,8 +76,8 @@ def portfolio_at_hand(
     from models.home import current_home
     from serving.batch import look
 
-    opened = signals_at_hand(signals, as_of, engine, part(tell, 0.0, 0.4))
-    found, _, _ = look(opened, as_of, current_home(), champion, part(tell, 0.4, 1.0))
+    opened = signals_at_hand(signals, as_of, engine, part_of(tell, 0.0, 0.4))
+    found, _, _ = look(opened, as_of, current_home(), champion, part_of(tell, 0.4, 1.0))
     return opened, found
 
 

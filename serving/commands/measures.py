@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from features.terminal import AsJson, AsOf, Engine, RubricName, Signals, document_file, hand_over, part, progress
+from features.progress import part_of
+from features.terminal import AsJson, AsOf, Engine, RubricName, Signals, document_file, hand_over, progress
 from serving.commands.at_hand import champion_at_hand, portfolio_at_hand, signals_at_hand
 
 app = typer.Typer()
@@ -42,9 +43,9 @@ def portfolio(
     span = period_ending(instant, period)
     champion = champion_at_hand(rubric).at(instant)
     with progress("reading") as tell:
-        opened = signals_at_hand(signals, instant, engine, part(tell, 0.0, 0.4))
+        opened = signals_at_hand(signals, instant, engine, part_of(tell, 0.0, 0.4))
         told = measures_told(
-            opened, span, champion.rubric, horizon_of(champion), part(tell, 0.4, 1.0), kept=current_home().rollups
+            opened, span, champion.rubric, horizon_of(champion), part_of(tell, 0.4, 1.0), kept=current_home().rollups
         )
     file = document_file(told, f"{len(told['measures'])} measures as of {told['as_of']}")
     hand_over(as_json, lambda: told, lambda console: print_measures(told, console), out, file)
@@ -71,7 +72,7 @@ def cohorts(
     check_asked(margin, years)
     instant, champion = parse_instant(as_of), champion_at_hand()
     with progress("reading") as tell:
-        opened, found = portfolio_at_hand(signals, instant, engine, champion, part(tell, 0.0, 0.9))
+        opened, found = portfolio_at_hand(signals, instant, engine, champion, part_of(tell, 0.0, 0.9))
         tell(0.9, "following the cohorts")
         told = {
             "retention": retained(opened, instant, horizon_of(champion)),

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from features.terminal import AsJson, AsOf, Engine, RubricName, Signals, hand_over, part, progress
+from features.progress import Progress, part_of
+from features.terminal import AsJson, AsOf, Engine, RubricName, Signals, hand_over, progress
 from serving.commands.at_hand import champion_at_hand, signals_at_hand
 
 if TYPE_CHECKING:
     from features.kpi.period import Period
-    from features.signals import Progress
     from serving.packs.known import Known
 
 app = typer.Typer()
@@ -76,9 +76,9 @@ def _known(
     from serving.packs.known import known_from_signals, looked_at
 
     champion = champion_at_hand(rubric)
-    opened = signals_at_hand(signals, as_of or period.end, engine, part(tell, 0.0, 0.4))
+    opened = signals_at_hand(signals, as_of or period.end, engine, part_of(tell, 0.0, 0.4))
     at = as_of or looked_at(opened, period)
-    return known_from_signals(opened, account, period, at, current_home(), champion, part(tell, 0.4, 1.0))
+    return known_from_signals(opened, account, period, at, current_home(), champion, part_of(tell, 0.4, 1.0))
 
 
 def _pack(told: dict[str, Any], name: str, out: Path | None, as_json: bool) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from features.terminal import hand_over, part, progress
+from features.progress import part_of
+from features.terminal import hand_over, progress
 from serving.commands.at_hand import champion_at_hand, frame_file, portfolio_at_hand
 
 
@@ -35,7 +36,7 @@ def forecast(
     instant = parse_instant(as_of)
     asked = period_of(instant, period, days)
     with progress("looking ahead") as tell:
-        opened, found = portfolio_at_hand(signals, instant, engine, champion_at_hand(), part(tell, 0.0, 0.9))
+        opened, found = portfolio_at_hand(signals, instant, engine, champion_at_hand(), part_of(tell, 0.0, 0.9))
         told = renewals_of(found, asked, known_from(opened, instant, current_home()))
     file = frame_file(accounts_frame(told))
     hand_over(as_json, lambda: told, lambda console: print_renewals(told, console), out, file)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from features.terminal import AsOf, Engine, Signals, part, progress
+from features.progress import part_of
+from features.terminal import AsOf, Engine, Signals, progress
 from serving.commands.at_hand import store_at_hand
 
 app = typer.Typer()
@@ -37,7 +38,7 @@ def score(
     with progress("scoring") as tell:
         source = open_source(signals, engine)
         jumped = feed_health(source, instant).jumped
-        opened = read_signals(source, instant, progress=part(tell, 0.1, 0.4), kept=home.rollups)
+        opened = read_signals(source, instant, progress=part_of(tell, 0.1, 0.4), kept=home.rollups)
         store = store_at_hand() if publish else None
-        summary = run(opened, instant, out, home, part(tell, 0.4, 1.0), jumped, store)
+        summary = run(opened, instant, out, home, part_of(tell, 0.4, 1.0), jumped, store)
     typer.echo(summary.words())

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from features.terminal import AsJson, AsOf, Engine, OutFile, Signals, hand_over, part, progress
+from features.progress import part_of
+from features.terminal import AsJson, AsOf, Engine, OutFile, Signals, hand_over, progress
 from serving.commands.at_hand import champion_at_hand, frame_file, portfolio_at_hand, store_at_hand
 
 app = typer.Typer()
@@ -40,7 +41,7 @@ def worklist(
         suffix_of(out)
     instant, champion = parse_instant(as_of), champion_at_hand()
     with progress("looking") as tell:
-        opened, found = portfolio_at_hand(signals, instant, engine, champion, part(tell, 0.0, 0.9))
+        opened, found = portfolio_at_hand(signals, instant, engine, champion, part_of(tell, 0.0, 0.9))
         people = accounts_document(opened, instant, horizon_of(champion))["accounts"]
         with store_at_hand().look() as connection:
             told = recorded(connection, frozenset(found.account_ids), instant)

@@ -18,7 +18,8 @@ from features.kpi.parts import FEATURES, churn_parts, instant_parts, period_part
 from features.kpi.period import Period
 from features.ledger import people
 from features.own.current import current_catalogue
-from features.signals import Progress, Signals, silent
+from features.progress import Progress, silent
+from features.signals import Signals
 from features.snapshot import snapshot
 from models.rubric import Rubric
 from models.rules.measures import measures_file, met

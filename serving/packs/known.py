@@ -16,7 +16,8 @@ from features.feature import Feature
 from features.kpi.period import Period
 from features.ledger import facts, movements
 from features.own.current import current_catalogue
-from features.signals import Progress, Signals, silent
+from features.progress import Progress, silent
+from features.signals import Signals
 from models.answer import answer, number_told, row_of
 from models.champion import Champion
 from models.frames import plain_rows

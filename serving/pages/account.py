@@ -6,10 +6,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from features.errors import BadRequest
 from models.answer import instant_words, number_told, row_of
 from models.columns import number_column
 from models.rules.warnings import RENEWAL
@@ -17,13 +16,13 @@ from models.segments import ARR_FEATURE
 from models.words import value_words
 from serving.asked import TheKeeper, TheStore
 from serving.errors import StoreDown
-from serving.forms import AtDateOrLatest
 from serving.health import health_of
 from serving.packs.shapes import quarter_of
 from serving.pages.draw import lines, nice_top
+from serving.pages.links import with_query
+from serving.pages.one_account import AccountAsked, AccountInPath, account_named
 from serving.pages.render import page
 from serving.pages.seen import dates_of, people_of, signal_weeks_of
-from serving.rows import Id
 from serving.scored import Scored
 from serving.store.database import Store
 from serving.store.reading import records_of
@@ -39,25 +38,16 @@ FIELD = (600, 150)
 router = APIRouter(include_in_schema=False)
 
 
-class AccountAsked(AtDateOrLatest):
-    """Which account, where its id is not in the path, and which snapshot."""
-
-    id: Id | None = None
-
-
 @router.get("/accounts/{account_id:path}")
 def get_account_page(
     request: Request,
     keeper: TheKeeper,
     store: TheStore,
-    account_id: Annotated[str, Path(max_length=1000)],
+    account_id: AccountInPath,
     asked: Annotated[AccountAsked, Query()],
 ) -> Response:
     """One account."""
-    account = account_id or asked.id
-    if account is None:
-        raise BadRequest("no account is named", "/accounts/ID")
-    standing = keeper.standing()
+    account, standing = account_named(account_id, asked.id), keeper.standing()
     scored = standing.scored(asked.as_of)
     row = row_of(scored.assessment, account)
     weeks = signal_weeks_of(scored)
@@ -87,7 +77,7 @@ def get_account_page(
         ),
         dates=dates_of(standing, scored),
         quarter=quarter_of(scored.as_of),
-        query="" if asked.as_of is None else f"?as_of={instant_words(asked.as_of)}",
+        query=with_query("", {"as_of": asked.when}),
     )
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from models.answer import instant_words
 from models.segments import segment_names
 from serving.asked import TheKeeper
 from serving.forms import AtDateOrLatest
@@ -27,7 +26,6 @@ def get_cohorts_page(request: Request, keeper: TheKeeper, asked: Annotated[AtDat
     """The cohorts."""
     standing = keeper.standing()
     scored = standing.scored(asked.as_of)
-    as_of = None if asked.as_of is None else instant_words(asked.as_of)
     return page(
         request,
         "cohorts.html",
@@ -38,6 +36,6 @@ def get_cohorts_page(request: Request, keeper: TheKeeper, asked: Annotated[AtDat
         told=cohorts_published(scored, limit=SHOWN),
         people=people_of(scored),
         dates=dates_of(standing, scored),
-        query=with_query("", {"as_of": as_of}),
-        json=with_query("/v1/portfolio/cohorts", {"as_of": as_of}),
+        query=with_query("", {"as_of": asked.when}),
+        json=with_query("/v1/portfolio/cohorts", {"as_of": asked.when}),
     )

@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
-from features.errors import BadRequest
-from models.answer import instant_words
 from serving.asked import TheKeeper
-from serving.forms import AtDateOrLatest, nothing
+from serving.forms import nothing
 from serving.keeper import Standing
 from serving.packs.page import pictures, title_of
 from serving.packs.shapes import published_plan, published_review, quarter_of, quarters_of
 from serving.pages.links import json_href, with_query
+from serving.pages.one_account import AccountAsked, AccountInPath, account_named
 from serving.pages.render import page
 from serving.queries import Quarter
 from serving.rows import Id
 from serving.shapes import Asked
 
 router = APIRouter(include_in_schema=False)
-AccountId = Annotated[str, Path(max_length=1000)]
 
 
 class ReviewAsked(Asked):
@@ -33,18 +31,12 @@ class ReviewAsked(Asked):
     quarter: Annotated[Quarter | None, BeforeValidator(nothing)] = None
 
 
-class PlanAsked(AtDateOrLatest):
-    """Which account, where its id is not in the path, and which snapshot."""
-
-    id: Id | None = None
-
-
 @router.get("/accounts/{account_id:path}/qbr")
 def get_review_page(
-    request: Request, keeper: TheKeeper, account_id: AccountId, asked: Annotated[ReviewAsked, Query()]
+    request: Request, keeper: TheKeeper, account_id: AccountInPath, asked: Annotated[ReviewAsked, Query()]
 ) -> Response:
     """The review of a quarter."""
-    standing, account = keeper.standing(), _named(account_id, asked.id)
+    standing, account = keeper.standing(), account_named(account_id, asked.id)
     quarter = asked.quarter or quarter_of(standing.scored(None).as_of)
     told = published_review(standing, account, quarter)
     return _page(request, standing, told, with_query(json_href(account, "qbr"), {"quarter": quarter}), "")
@@ -52,20 +44,13 @@ def get_review_page(
 
 @router.get("/accounts/{account_id:path}/plan")
 def get_plan_page(
-    request: Request, keeper: TheKeeper, account_id: AccountId, asked: Annotated[PlanAsked, Query()]
+    request: Request, keeper: TheKeeper, account_id: AccountInPath, asked: Annotated[AccountAsked, Query()]
 ) -> Response:
     """The plan."""
-    standing, account = keeper.standing(), _named(account_id, asked.id)
+    standing, account = keeper.standing(), account_named(account_id, asked.id)
     told = published_plan(standing.scored(asked.as_of), account)
-    query = with_query("", {"as_of": None if asked.as_of is None else instant_words(asked.as_of)})
+    query = with_query("", {"as_of": asked.when})
     return _page(request, standing, told, json_href(account, "plan") + query, query)
-
-
-def _named(in_path: str, beside: str | None) -> str:
-    account = in_path or beside
-    if account is None:
-        raise BadRequest("no account is named", "/accounts/ID/qbr or /accounts/ID/plan")
-    return account
 
 
 def _page(request: Request, standing: Standing, told: Mapping[str, Any], json: str, query: str) -> Response:

@@ -65,7 +65,7 @@ def get_portfolio_page(request: Request, keeper: TheKeeper, asked: Annotated[Ros
         headings=_headings(asked, roster),
         link=_Links(asked),
         dates=dates_of(standing, scored),
-        query=with_query("", {"as_of": None if asked.as_of is None else instant_words(asked.as_of)}),
+        query=with_query("", {"as_of": asked.when}),
         sizes=SIZES,
         only=ONLY,
     )

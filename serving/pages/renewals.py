@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
-from models.answer import instant_words
 from models.renewals.period import DAYS, DEFAULT_DAYS
 from serving.asked import TheKeeper
 from serving.forms import AtDateOrLatest, nothing, whole
@@ -58,7 +57,7 @@ def get_renewals_page(request: Request, keeper: TheKeeper, asked: Annotated[Rene
     pages = max(1, -(-len(due) // PAGE))
     number = min(asked.page, pages)
     shared = {
-        "as_of": None if asked.as_of is None else instant_words(asked.as_of),
+        "as_of": asked.when,
         "period": asked.period,
     }
 

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
-from models.answer import instant_words
 from serving.asked import TheKeeper, TheStore
 from serving.forms import AtDateOrLatest, nothing, whole
 from serving.pages.links import with_query
@@ -46,7 +45,6 @@ def get_worklist_page(
     standing = keeper.standing()
     scored = standing.scored(asked.as_of)
     told = worklist_published(scored, store, asked.capacity, asked.csm)
-    as_of = None if asked.as_of is None else instant_words(asked.as_of)
     return page(
         request,
         "worklist.html",
@@ -54,11 +52,11 @@ def get_worklist_page(
         section="worklist",
         told=told,
         asked=asked,
-        as_of=as_of,
+        as_of=asked.when,
         dates=dates_of(standing, scored),
-        query=with_query("", {"as_of": as_of}),
+        query=with_query("", {"as_of": asked.when}),
         csms=roster_of(scored).csms,
         capacities=sorted({*CAPACITIES, asked.capacity}),
         ordered=ORDERED[told["ordered_by"]],
-        json=with_query("/v1/worklist", {"as_of": as_of, "capacity": asked.capacity, "csm": asked.csm}),
+        json=with_query("/v1/worklist", {"as_of": asked.when, "capacity": asked.capacity, "csm": asked.csm}),
     )

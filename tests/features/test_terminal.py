@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from features.terminal import document_file, hand_over, part, progress
+from features.terminal import document_file, hand_over, progress
 
 TOLD = {"measure": "nrr", "value": 1.02}
 
@@ -41,16 +41,6 @@ def test_what_json_cannot_say_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Out of range"):
         document_file({"value": float("nan")}, "one measure")(out)
     assert [file.read_text(encoding="utf-8") for file in tmp_path.iterdir()] == ["before"]
-
-
-def test_parts_of_the_work_follow_each_other() -> None:
-    told: list[tuple[float, str]] = []
-    whole = lambda share, what: told.append((share, what))  # noqa: E731
-    for start, end in ((0.0, 0.4), (0.4, 1.0)):
-        for share in (0.0, 0.5, 1.0):
-            part(whole, start, end)(share, "looking")
-    assert [share for share, _ in told] == pytest.approx([0.0, 0.2, 0.4, 0.4, 0.7, 1.0])
-    assert {what for _, what in told} == {"looking"}
 
 
 def test_progress_leaves_standard_output_to_the_answer(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from features.progress import part_of
 from features.terminal import (
     FAILED_CHECK,
     USER_MISTAKE,
@@ -15,7 +16,6 @@ from features.terminal import (
     Engine,
     Signals,
     hand_over,
-    part,
     progress,
 )
 
@@ -54,7 +54,7 @@ def check(signals: Signals, engine: Engine = "duckdb", as_json: AsJson = False) 
         tell(0.2, "looking at the feeds")
         feeds = feed_health(source)
         config = TrainConfig()
-        enough = how_much(source, config, part(tell, 0.4, 1.0)) if report.ok else None
+        enough = how_much(source, config, part_of(tell, 0.4, 1.0)) if report.ok else None
     if enough is None:
         said = broken(len(report.findings), config.horizon_days)
     else:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from features.terminal import AsJson, AsOf, Engine, Signals, hand_over, part, progress
+from features.progress import part_of
+from features.terminal import AsJson, AsOf, Engine, Signals, hand_over, progress
 
 app = typer.Typer()
 
@@ -39,14 +40,14 @@ def snapshot(
     grid = Grid.ending(last, parse_instant(first), every) if first else Grid.single(last)
     kept = current_home().rollups
     with progress("reading") as tell:
-        opened = open_signals(signals, last, part(tell, 0.0, 0.5), engine, kept)
+        opened = open_signals(signals, last, part_of(tell, 0.0, 0.5), engine, kept)
         frame = build(
             opened,
             grid,
             horizon_days=horizon,
             catalogue=catalogue,
             kept=kept,
-            progress=part(tell, 0.5, 1.0),
+            progress=part_of(tell, 0.5, 1.0),
         )
     write_frame(frame, out)
     typer.echo(f"{len(frame):,} rows of {frame['account_id'].nunique():,} accounts at {grid.n} dates in {out}")

@@ -19,7 +19,8 @@ from features.feature import Feature
 from features.fingerprint import fingerprint
 from features.health.feeds import Feeds, feed_health
 from features.own.current import current_catalogue
-from features.signals import Progress, Signals, newest_instant, read_signals, silent
+from features.progress import Progress, silent
+from features.signals import Signals, newest_instant, read_signals
 from features.snapshot import snapshot
 from features.source import open_source
 from models.bundle import Bundle

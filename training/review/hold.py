@@ -14,7 +14,7 @@ import numpy as np
 
 from features.atomic import UNFINISHED, new_folder
 from features.errors import BadRequest, HomeError
-from features.signals import Progress, silent
+from features.progress import Progress, silent
 from models.champion import load_champion
 from models.home import Home
 from models.rubric_history import Hashes, sha256
