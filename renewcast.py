@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from features.errors import BadRequest, InsufficientData, RenewcastError
 from features.terminal import (
@@ -91,6 +90,8 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train on the past, judge on later data beside simple rivals, register, and promote what passes every gate."""
+    from rich.console import Console
+
     from features.clock import parse_instant
     from models.home import current_home
     from training.config import read_config
@@ -211,6 +212,8 @@ def demo(
     stop: Annotated[bool, typer.Option("--stop", help="Stop the service that a demo left running.")] = False,
 ) -> None:
     """Simulate a portfolio, train, score it, leave the service running, and say what to open."""
+    from rich.console import Console
+
     from models.home import current_home
 
     place = current_home().ensure().root / "demo"
@@ -258,6 +261,8 @@ def main() -> None:
 
 
 def _fail(message: str, *, insufficient: bool = False) -> NoReturn:
+    from rich.console import Console
+
     head, *rest = message.splitlines()
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print("Not enough data:" if insufficient else "Error:", style="bold red", end=" ")

@@ -10,13 +10,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from features.progress import Progress as Tell
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 FAILED_CHECK = 1
 """Exit code of a check that was made and not passed."""
@@ -46,6 +47,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 @contextlib.contextmanager
 def progress(start: str) -> Iterator[Tell]:
     """A bar on standard error, which leaves standard output to the answer."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -83,6 +87,8 @@ def hand_over(
     elif as_json:
         print_json(told())
     else:
+        from rich.console import Console
+
         show(Console(highlight=False))
 
 

@@ -5,7 +5,7 @@ Kept as a few quantiles per feature, over the whole portfolio and per ARR segmen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -69,15 +69,9 @@ class Peers:
         segments = segment_of(number_column(frame, ARR_FEATURE))
         wanted = [name for name in features if name in frame]
         members = {WHOLE_PORTFOLIO: np.ones(len(frame), bool)} | {group: segments == group for group in segment_names()}
-        spreads: dict[str, dict[str, Spread]] = {group: {} for group in members}
-        for name in wanted:
-            values = number_column(frame, name)
-            for group in members:
-                # Sorted, so that neither the mean nor anything else depends on the order of the rows.
-                known = np.sort(values[members[group] & np.isfinite(values)])
-                if known.size:
-                    quantiles = np.maximum.accumulate(np.quantile(known, LEVELS))
-                    spreads[group][name] = Spread(known.size, float(known.mean()), tuple(map(float, quantiles)))
+        table = np.array([number_column(frame, name) for name in wanted]).reshape(len(wanted), len(frame))
+        table[~np.isfinite(table)] = np.nan
+        spreads = {group: dict(_spreads(wanted, table[:, rows])) for group, rows in members.items()}
         return cls({group: int(members[group].sum()) for group in members}, spreads)
 
     def spread(self, feature: str, segment: str | None) -> Spread | None:
@@ -157,3 +151,22 @@ class Peers:
                 if len(spread.quantiles) != len(LEVELS) or np.any(np.diff(spread.quantiles) < 0):
                     raise ValueError(f"the quantiles of {name} in group {group} are not {len(LEVELS)} rising numbers")
         return cls(accounts, spreads)
+
+
+def _spreads(names: Sequence[str], values: npt.NDArray[np.float64]) -> Iterator[tuple[str, Spread]]:
+    """Of each name's row of ``values``, NaN unknown; names without any value are left out."""
+    # Sorted, so that neither the mean nor anything else depends on the order of the accounts; NaN comes last.
+    values = np.sort(values, axis=1)
+    known = np.isfinite(values).sum(axis=1)
+    some = np.flatnonzero(known)
+    # All at once what `numpy.quantile` does for one row (its "linear" method).
+    place = LEVELS * (known[some, None] - 1)
+    below = place.astype(np.int64)
+    share = place - below
+    low = values[some[:, None], below]
+    high = values[some[:, None], np.minimum(below + 1, known[some, None] - 1)]
+    between = np.where(share < 0.5, low + (high - low) * share, high - (high - low) * (1 - share))
+    quantiles = np.maximum.accumulate(between, axis=1).tolist()
+    for row, found in zip(some.tolist(), quantiles, strict=True):
+        mean = float(values[row, : known[row]].mean())
+        yield names[row], Spread(int(known[row]), mean, tuple(found))

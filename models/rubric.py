@@ -132,6 +132,11 @@ class HealthScores:
     points: Floats
     base: Floats
 
+    def of(self, rows: slice) -> HealthScores:
+        """Those of some of the rows, numbered from 0."""
+        points = self.points[rows]
+        return HealthScores(self.rubric, pd.RangeIndex(len(points)), self.values[rows], points, self.base[rows])
+
     @cached_property
     def weights(self) -> Floats:
         """The weight of each signal once that of signals without data has been spread, shape (n, signals).

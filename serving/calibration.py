@@ -12,9 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from features.errors import RenewcastError
-from features.fingerprint import fingerprint
-from features.progress import Progress, silent
-from features.signals import open_signals
+from features.progress import Progress, part_of, silent
 from models.home import Home
 from models.reviews import one_review
 from models.rubric_history import Decision, read_history
@@ -69,10 +67,12 @@ def roll_back_here(
 
 def data_now(home: Home, review: str, address: str | None = None, progress: Progress = silent) -> str:
     """The fingerprint of a review's signals as they are now, up to its ``data_through``."""
+    # Only here: who is told of decisions needs no query engine.
+    from features.fingerprint import fingerprint
+    from features.signals import open_signals
+
     told = one_review(home, review).told.sign_off
-    opened = open_signals(
-        address or told.signals, told.data_through, lambda d, w: progress(0.1 + 0.6 * d, w), kept=home.rollups
-    )
+    opened = open_signals(address or told.signals, told.data_through, part_of(progress, 0.1, 0.7), kept=home.rollups)
     try:
         progress(0.75, "fingerprint of the data")
         return fingerprint(opened)

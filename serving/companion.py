@@ -13,17 +13,18 @@ import re
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue, ValidationError
 
 from features.atomic import write_file
 from features.errors import HomeError
-from features.ledger import facts
-from features.signals import Signals
 from models.frames import plain_rows
 from serving.earlier import SCORE_AGAIN
 from serving.published import Snapshots, Stamp, stamp_of
+
+if TYPE_CHECKING:
+    from features.signals import Signals
 
 #: Larger files (bytes) are neither written nor read.
 SIZE_LIMIT = 256 * 2**20
@@ -122,6 +123,9 @@ def accounts_document(signals: Signals, as_of: datetime, active_days: int) -> di
     """The companion `ACCOUNTS`: ``contractual`` (whether accounts have contracts, or only order), and under
     ``accounts``, by account_id, what `features.ledger.facts` says of each: instants as ISO 8601 text, unknown as null.
     """
+    # Only here: who reads what was published needs no query engine.
+    from features.ledger import facts
+
     rows = plain_rows(facts(signals, as_of, active_days))
     accounts = {row["account_id"]: {k: v for k, v in row.items() if k != "account_id"} for row in rows}
     return {"contractual": signals.contractual, "accounts": accounts}

@@ -72,7 +72,7 @@ class Supervisor:
         listening: socket.socket,
         home: Home,
         workers: int,
-        preloaded: Sequence[str] = ("__main__", "serving.lean", "serving.app"),
+        preloaded: Sequence[str] = ("__main__", "serving.imported"),
     ) -> None:
         self._work, self._listening, self._home = work, listening, home
         self._places = [_Place() for _ in range(workers)]

@@ -42,8 +42,14 @@ def test_what_serves_loads_neither_mlflow_nor_shap(tmp_path: Path) -> None:
     assert loaded == "False False"
 
 
+def test_the_service_starts_without_what_only_some_requests_need() -> None:
+    later = {"ibis", "sqlglot", "duckdb", "scipy.stats", "sklearn", "alembic", "altair", "vl_convert"}
+    assert _python(f"import sys, serving.imported; print(sorted({later} & set(sys.modules)))", ROOT) == "[]"
+    assert _python("import gc, serving.imported; print(gc.isenabled(), gc.get_freeze_count() > 100_000)", ROOT) == "True True"
+
+
 def test_the_command_line_begins_without_what_takes_long() -> None:
-    heavy = {"numpy", "pandas", "pyarrow", "duckdb", "ibis", "pydantic", "sqlalchemy", "lightgbm", "sklearn", "fastapi", "jinja2"}
+    heavy = {"numpy", "pandas", "pyarrow", "duckdb", "ibis", "pydantic", "sqlalchemy", "lightgbm", "sklearn", "fastapi", "jinja2", "rich.progress"}
     assert _python(f"import sys, renewcast; print(sorted({heavy} & set(sys.modules)))", ROOT) == "[]"
     assert set(get_command(renewcast.app).commands) > renewcast.FIT_NOTHING  # type: ignore[attr-defined]
 

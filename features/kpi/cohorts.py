@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from scipy.stats import CensoredData, ecdf
 
 from features.clock import micros, show
 from features.engine import collect, contract_table, lay
@@ -84,6 +83,9 @@ def survival(days: Floats, lost: npt.NDArray[np.bool_], at: Floats) -> tuple[Flo
     nothing = np.full(len(at), np.nan)
     if not len(days):
         return nothing, nothing, nothing
+    # Four hundred modules, which a service that starts does without until somebody asks for cohorts.
+    from scipy.stats import CensoredData, ecdf
+
     found = ecdf(CensoredData(uncensored=days[lost], right=days[~lost]))
     with warnings.catch_warnings():
         # That the interval is not defined everywhere is told by NaN.

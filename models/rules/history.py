@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -42,15 +41,19 @@ class History:
         return self.dates[-1]
 
     @cached_property
-    def portfolios(self) -> tuple[pd.DataFrame, ...]:
-        """The rows of each date, sorted by account_id, accounts that have left since among them."""
-        found = (self.frame[self.frame["as_of"] == date] for date in self.dates)
-        return tuple(rows.sort_values("account_id", kind="stable").reset_index(drop=True) for rows in found)
+    def rows(self) -> pd.DataFrame:
+        """All rows, sorted by date and then by account_id, accounts that have left since among them."""
+        return self.frame.sort_values(["as_of", "account_id"], kind="stable").reset_index(drop=True)
 
-    @property
+    @cached_property
+    def last(self) -> slice:
+        """Where among the `rows` those of the last date are."""
+        return slice(int((self.rows["as_of"] < self.as_of).sum()), len(self.rows))
+
+    @cached_property
     def now(self) -> pd.DataFrame:
         """The rows of the last date."""
-        return self.portfolios[-1]
+        return self.rows.iloc[self.last].reset_index(drop=True)
 
     @cached_property
     def accounts(self) -> pd.Index[str]:
@@ -59,26 +62,24 @@ class History:
         return found
 
     @cached_property
-    def _places(self) -> tuple[npt.NDArray[np.int64], ...]:
-        """Which of `accounts` each row of each date is of, -1 for one that has left since."""
-        found = (self.accounts.get_indexer(pd.Index(rows["account_id"])) for rows in self.portfolios)
-        return tuple(places.astype(np.int64) for places in found)
+    def _places(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+        """The rows of accounts that are there at the last date, and for each the place of its account and its date."""
+        account = self.accounts.get_indexer(pd.Index(self.rows["account_id"]))
+        date = pd.Index(self.dates).get_indexer(pd.Index(self.rows["as_of"]))
+        there = np.flatnonzero(account >= 0)
+        return there, account[there], date[there]
 
-    def over_time(self, columns: Sequence[Table], unknown: object) -> Table:
-        """A value of each account at each date, shape (n, dates), from that of every row of the portfolio of each date;
-        ``unknown`` stands where an account was not active."""
-        found = np.full((len(self.accounts), len(columns)), unknown, dtype=columns[-1].dtype)
-        for i, (values, places) in enumerate(zip(columns, self._places, strict=True)):
-            found[places[places >= 0], i] = values[places >= 0]
+    def over_time(self, values: Table, unknown: object) -> Table:
+        """A value of each account at each date, shape (n, dates), from that of every one of the `rows`; ``unknown``
+        stands where an account was not active."""
+        there, account, date = self._places
+        found = np.full((len(self.accounts), len(self.dates)), unknown, dtype=values.dtype)
+        found[account, date] = values[there]
         return found
-
-    def states(self, of: Callable[[pd.DataFrame], States]) -> Table:
-        """Something true, false or unknown at each date, judged among the portfolio of that date; shape (n, dates)."""
-        return self.over_time([of(rows) for rows in self.portfolios], UNKNOWN)
 
     def numbers(self, feature: str) -> Table:
         """A feature at each date, NaN unknown, shape (n, dates)."""
-        return self.over_time([number_column(rows, feature) for rows in self.portfolios], np.nan)
+        return self.over_time(number_column(self.rows, feature), np.nan)
 
 
 def since(states: Table) -> npt.NDArray[np.int64]:

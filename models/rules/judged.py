@@ -142,22 +142,21 @@ def judge(
     told, signs = read_rules("alerts", AlertsFile), read_rules("warnings", WarningsFile)
     first_days, more = read_rules("onboarding", OnboardingFile), read_rules("expansion", ExpansionFile)
     what = read_rules("plays", PlaysFile)
-    parts = [rubric.score(rows, peers) for rows in history.portfolios]
-    score = history.over_time([part.score.to_numpy() for part in parts], np.nan)
-    band = history.over_time([part.band.to_numpy(dtype=object) for part in parts], INSUFFICIENT)
+    whole = rubric.score(history.rows, peers)
+    latest = whole.of(history.last)
+    score, band = _over_time(history, whole)
+    told_score, told_band = score.copy(), band.copy()
     versions = [rubric if rubric_at is None else rubric_at(date.to_pydatetime()) for date in history.dates]
-    told_parts = [
-        part if version.text == rubric.text else version.score(rows, peers)
-        for part, version, rows in zip(parts, versions, history.portfolios, strict=True)
-    ]
-    told_score = history.over_time([part.score.to_numpy() for part in told_parts], np.nan)
-    told_band = history.over_time([part.band.to_numpy(dtype=object) for part in told_parts], INSUFFICIENT)
+    for text, version in {each.text: each for each in versions if each.text != rubric.text}.items():
+        then = [i for i, each in enumerate(versions) if each.text == text]
+        other_score, other_band = _over_time(history, version.score(history.rows, peers))
+        told_score[:, then], told_band[:, then] = other_score[:, then], other_band[:, then]
     segments = Comparable(now, peers).segments
     compared = peers if peers is not None else Peers.of(now, more.gate.adoption)
     warnings = early_warnings(history, signs, peers)
     files = {"alerts": told, "warnings": signs, "onboarding": first_days, "expansion": more, "plays": what}
     return Judged(
-        parts[-1],
+        latest,
         history.dates,
         score,
         band,
@@ -167,10 +166,16 @@ def judge(
         alerts([d.to_pydatetime() for d in history.dates], score, band, _risks(history, risk), told),
         warnings,
         onboarding(now, first_days),
-        expansion(now, parts[-1].band, compared, segments, more),
-        _plays(history, parts[-1], warnings, what),
+        expansion(now, latest.band, compared, segments, more),
+        _plays(history, latest, warnings, what),
         {name: rules.version for name, rules in (files | {"segments": segments_file()}).items()},
     )
+
+
+def _over_time(history: History, health: HealthScores) -> tuple[Floats, Texts]:
+    """Scores and bands of each account at each date, shape (n, dates)."""
+    score = history.over_time(health.score.to_numpy(), np.nan)
+    return score, history.over_time(health.band.to_numpy(dtype=object), INSUFFICIENT)
 
 
 def _weakest(health: HealthScores) -> Texts:

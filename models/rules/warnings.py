@@ -14,7 +14,7 @@ from pydantic import Field
 from models.columns import number_column
 from models.comparable import Comparable
 from models.peers import Peers
-from models.rules.conditions import TRUE, Conditions
+from models.rules.conditions import TRUE, UNKNOWN, Conditions
 from models.rules.history import History, confirmed, since
 from models.rules.plays import SEVERITIES, Cause, Severity
 from models.rules.reading import Rules
@@ -86,11 +86,11 @@ def early_warnings(
     peers : what to compare with, for accounts that come alone; without it the rows of a date are a whole portfolio.
     """
     found: list[list[EarlyWarning]] = [[] for _ in history.accounts]
-    now = history.now
+    now, among = history.now, Comparable(history.rows, peers)
     days = number_column(now, RENEWAL)
     near = days <= rules.renewal_window_days
     for rule in rules.warnings:
-        states = history.states(lambda rows, rule=rule: rule.states(rows, Comparable(rows, peers).percentile))  # type: ignore[misc]
+        states = history.over_time(rule.states(history.rows, among.percentile), UNKNOWN)
         # What is not noisy counts at once.
         risk = confirmed(states) == TRUE if rule.noisy else states[:, -1] == TRUE
         begun = since(states)

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 from features.errors import HomeError
@@ -43,11 +42,14 @@ def start(place: Path, port: int) -> str:
             # It is looked at from this machine; elsewhere a key is asked for.
             env=os.environ | {"RENEWCAST_OPEN_LOCALLY": "true"},
         )
+    # Only here: every command imports this file.
+    from urllib.request import urlopen
+
     (place / "serve.pid").write_text(str(process.pid), encoding="utf-8")
     for _ in range(PATIENCE_SECONDS * 5):
         if process.poll() is not None:
             raise HomeError(f"the service stopped at once; {log} says why", "a free port", "choose another with --port")
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+        with contextlib.suppress(OSError), urlopen(f"{url}/readyz", timeout=5) as answer:
             if answer.status == 200:
                 return url
         time.sleep(0.2)

@@ -73,7 +73,7 @@ def _known(
 ) -> Known:
     """What the signals say of one account; without ``as_of`` at the period's end, or as far as they go."""
     from models.home import current_home
-    from serving.packs.known import known_from_signals, looked_at
+    from serving.packs.from_signals import known_from_signals, looked_at
 
     champion = champion_at_hand(rubric)
     opened = signals_at_hand(signals, as_of or period.end, engine, part_of(tell, 0.0, 0.4))

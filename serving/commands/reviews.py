@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from features.errors import BadRequest
 from features.terminal import AsJson, hand_over, progress
@@ -17,6 +16,8 @@ app = typer.Typer()
 @app.command()
 def reviews(as_json: AsJson = False) -> None:
     """List the reviews, what each came to and whether it was signed, and every sign-off and rollback."""
+    from rich.console import Console
+
     from models.home import current_home
     from models.reviews import list_reviews
     from models.rubric_history import read_history

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from serving.commands.at_hand import store_at_hand
 
 if TYPE_CHECKING:
@@ -47,4 +45,6 @@ def _tell(send: Callable[[Store], int], otherwise: str) -> None:
     try:
         send(store_at_hand())
     except StoreDown as error:
+        from rich.console import Console
+
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"{error.found}: {otherwise}", markup=False)

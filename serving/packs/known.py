@@ -1,29 +1,18 @@
-"""What is known of one account, gathered for a document: from signals with all rows, or from what was published."""
+"""What is known of one account, gathered for a document; here from what was published."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
-from features.account import account_rows
-from features.clock import DAY, midnight, show
-from features.errors import BadRequest, UnknownAccount
+from features.clock import show
 from features.feature import Feature
-from features.kpi.period import Period
-from features.ledger import facts, movements
-from features.own.current import current_catalogue
-from features.progress import Progress, silent
-from features.signals import Signals
-from models.answer import answer, number_told, row_of
-from models.champion import Champion
-from models.frames import plain_rows
-from models.home import Home
+from models.answer import number_told, row_of
 from models.words import value_words
-from serving.batch import horizon_of, look
 from serving.companion import ACCOUNTS, read_companion
 from serving.scored import Scored
 
@@ -84,61 +73,6 @@ class Known:
         return self.values.get(feature.name) is not None
 
 
-def known_from_signals(
-    signals: Signals,
-    account_id: str,
-    period: Period,
-    as_of: datetime,
-    home: Home,
-    champion: Champion,
-    progress: Progress = silent,
-) -> Known:
-    """What the signals say, with all the account's rows of the period.
-
-    Raises
-    ------
-    UnknownAccount : it is not active at ``as_of``.
-    """
-    contract = _only(facts(signals, as_of, horizon_of(champion)), account_id)
-    if contract is None:
-        # Before the portfolio is looked at, which takes a while.
-        raise UnknownAccount(f"no such account is active at {show(as_of)}", "an account of the signals", "check the id")
-    assessment, _, past = look(signals, as_of, home, champion, progress)
-    told = answer(assessment, account_id, scored_at=datetime.now(UTC), data_through=min(signals.data_through, as_of))
-    own = past[past["account_id"] == account_id].sort_values("as_of")
-    now = assessment.frame.iloc[[row_of(assessment, account_id)]]
-    weeks = [_cells(row) for frame in (own, now) for row in frame.to_dict("records")]
-    moved = movements(signals, period.start, as_of, active_days=horizon_of(champion)) if period.start < as_of else None
-    return Known(
-        account_id,
-        as_of,
-        min(signals.data_through, as_of),
-        told,
-        weeks[-1],
-        tuple(weeks),
-        contract,
-        None if moved is None else _only(moved, account_id),
-        account_rows(signals, account_id, period.start, as_of),
-        current_catalogue(),
-    )
-
-
-def looked_at(signals: Signals, period: Period) -> datetime:
-    """When a period is looked at: at its end, or, where the signals end before, at the midnight after their end.
-
-    Raises
-    ------
-    BadRequest : they end before the period begins.
-    """
-    if signals.data_through < period.start:
-        raise BadRequest(
-            f"the signals end at {show(signals.data_through)}, before the period begins",
-            f"signals of {show(period.start)} or later",
-            "choose an earlier period",
-        )
-    return min(period.end, midnight(signals.data_through) + DAY)
-
-
 def known_from_published(scored: Scored, account_id: str) -> Known:
     """What was published: no single rows, and of the weeks before the health scores only, which the answer holds.
 
@@ -148,13 +82,13 @@ def known_from_published(scored: Scored, account_id: str) -> Known:
     """
     told = scored.answer(account_id)
     frame = scored.assessment.frame
-    now = _cells(frame.iloc[row_of(scored.assessment, account_id)].to_dict())
+    now = cells_of(frame.iloc[row_of(scored.assessment, account_id)].to_dict())
     kept = read_companion(scored.snapshots, scored.as_of, ACCOUNTS)
     fact = None if kept is None else kept["accounts"].get(account_id)
     return Known(account_id, scored.as_of, scored.data_through, told, now, (now,), fact, None, None, scored.catalogue)
 
 
-def _cells(row: Mapping[Any, Any]) -> dict[str, Any]:
+def cells_of(row: Mapping[Any, Any]) -> dict[str, Any]:
     """A row of a snapshot as plain data: None for unknown, as_of as text."""
     plain: dict[str, Any] = {}
     for name, value in row.items():
@@ -165,8 +99,3 @@ def _cells(row: Mapping[Any, Any]) -> dict[str, Any]:
                 value if isinstance(value, str) else None if pd.isna(value) else number_told(float(value))
             )
     return plain
-
-
-def _only(frame: pd.DataFrame, account_id: str) -> dict[str, Any] | None:
-    own = frame[frame["account_id"] == account_id].reset_index(drop=True)
-    return plain_rows(own)[0] if len(own) else None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from features.errors import BadRequest, HomeError
-from features.signals import Signals
 from models.home import Home
 from models.renewals.habits import Habits, habits_of
 from models.renewals.past import PastForecasts
@@ -16,6 +15,9 @@ from serving.companion import ACCOUNTS, accounts_document, companion_path, read_
 from serving.earlier import SCORE_AGAIN
 from serving.published import Snapshots
 from serving.renewals.made import GRACE_DAYS, Known
+
+if TYPE_CHECKING:
+    from features.signals import Signals
 
 RENEWALS = "renewals"
 """The companion that holds the habits of past renewals."""

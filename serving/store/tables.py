@@ -27,7 +27,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 #: The revision of `migrations` that makes these tables.
-LAYOUT = "0001"
+LAYOUT = "0002"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

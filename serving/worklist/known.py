@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, select
 
 from features.errors import HomeError
-from features.signals import Signals
 from models.interventions import AFTER_DAYS, Intervention, Result, with_outcomes
 from models.renewals.habits import ArrLine, seconds_of
 from serving.companion import companion_path, read_companion
 from serving.earlier import SCORE_AGAIN
 from serving.published import Snapshots
 from serving.store.tables import records
+
+if TYPE_CHECKING:
+    from features.signals import Signals
 
 INTERVENTIONS = "interventions"
 """The companion that holds the interventions of the signals."""

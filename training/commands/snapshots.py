@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from features.progress import part_of
 from features.terminal import AsJson, AsOf, Engine, Signals, hand_over, progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer()
 

@@ -17,7 +17,8 @@ from features.errors import BadRequest, UnknownAccount
 from features.kpi.period import calendar_quarter
 from features.signals import Signals
 from models.champion import load_champion
-from serving.packs.known import Known, known_from_signals, looked_at
+from serving.packs.from_signals import known_from_signals, looked_at
+from serving.packs.known import Known
 from serving.packs.page import page, write_pack
 from serving.packs.plan import at_risk, plan_told
 from serving.packs.review import review_told

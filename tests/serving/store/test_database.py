@@ -20,7 +20,7 @@ from features.errors import BadRequest, HomeError
 from models.home import Home
 from serving.errors import StoreDown
 from serving.store.database import Store, next_number
-from serving.store.tables import METADATA, Instant, records
+from serving.store.tables import LAYOUT, METADATA, Instant, records
 
 
 def _row(name: str, at: datetime) -> dict[str, object]:
@@ -33,6 +33,11 @@ def test_the_migrations_make_the_tables_that_the_program_knows(store: Store) -> 
     with store.begin() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
         assert compare_metadata(context, METADATA) == []
+
+
+def test_a_store_that_is_up_to_date_is_known_as_such(store: Store) -> None:
+    with store.begin() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == LAYOUT
 
 
 def test_a_transaction_is_kept_whole_or_not_at_all(store: Store) -> None:
