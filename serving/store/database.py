@@ -12,12 +12,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, select, text
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -152,8 +151,9 @@ class Store:
 
 def next_number(connection: Connection, name: str, many: int = 1) -> int:
     """The first of ``many`` numbers, 1 or above, that no other transaction is given; held until this one ends."""
-    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    connection.execute(insert(counters).values(name=name, last=0).on_conflict_do_nothing())
+    # Only here: PostgreSQL's own takes a while to import, and few stores are of it.
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    connection.execute(dialect.insert(counters).values(name=name, last=0).on_conflict_do_nothing())
     there = counters.c.name == name
     connection.execute(counters.update().where(there).values(last=counters.c.last + many))
     last: int = connection.execute(select(counters.c.last).where(there)).scalar_one()
