@@ -28,7 +28,7 @@ from service.hostility import Exchange, Hostility, ask
 from service.served import scratch_home, serving
 
 from serving.app import create_app
-from serving.keys import create_key
+from serving.keys import SCOPES, create_key
 from serving.schemas import Problem
 from serving.store.database import Store
 
@@ -43,7 +43,7 @@ def measure(requests: int, seed: int, callers: int, given: Path | None, place: P
     home = scratch_home(given, place)
     store = Store.of(home)
     with store.begin() as connection:
-        _, key = create_key(connection, "hostile", ["predict", "write"])
+        _, key = create_key(connection, "hostile", SCOPES)
     store.close()
     hostility = Hostility(create_app(home).openapi(), random.Random(seed))
     statuses: Counter[int] = Counter()

@@ -70,7 +70,7 @@ class Linear:
         levels: dict[str, list[Any]] = {}
         names = [name for name in self.encoding.columns if name not in self.encoding.levels]
         _, imputer, scaler, _ = (step for _, step in prepared.named_transformers_["numbers"].steps)
-        marked = {int(column): len(names) + i for i, column in enumerate(imputer.indicator_.features_)}
+        marked = _marks(prepared)
         for place, name in enumerate(names):
             slope = float(slopes[place] * _looseness(names)[place] / scaler.scale_[place])
             mark = marked.get(place)
@@ -148,17 +148,26 @@ def _fitted(design: Design, strength: float, features: Mapping[str, Feature], ta
     signs = np.array(held_to)
     numbers = np.array([i for i, name in enumerate(reading.columns) if name not in reading.levels])
     out = np.zeros(len(signs), dtype=bool)
+    prepared = _preparation(reading)
+    # A copy: what a column brings is put to zero in it, which has no slope.
+    ready = np.array(prepared.fit_transform(design.matrix))
+    marks = _marks(prepared)
     while True:
-        # An unknown throughout is filled with a constant, and a constant has no slope.
-        seen = np.where(out, np.nan, design.matrix) if out.any() else design.matrix
-        pipeline = make_pipeline(_preparation(reading), _regression(strength))
-        pipeline.fit(seen, design.y, logisticregression__sample_weight=design.weight)
+        regression = _regression(strength).fit(ready, design.y, design.weight)
         slopes = np.zeros(len(signs))
-        slopes[numbers] = pipeline[-1].coef_[0][: len(numbers)]
+        slopes[numbers] = regression.coef_[0][: len(numbers)]
         wrong = (slopes * signs < 0) & ~out
         if not wrong.any():
-            return pipeline
+            return make_pipeline(prepared, regression)
         out |= wrong
+        places = np.flatnonzero(wrong[numbers])
+        ready[:, [*places, *(marks[place] for place in places.tolist() if place in marks)]] = 0.0
+
+
+def _marks(prepared: ColumnTransformer) -> dict[int, int]:
+    """Where the mark of each number that was unknown stands among what is prepared, by the number's place."""
+    imputer = prepared.named_transformers_["numbers"][1]
+    return {int(column): imputer.n_features_in_ + i for i, column in enumerate(imputer.indicator_.features_)}
 
 
 def _regression(strength: float) -> LogisticRegression:
@@ -174,7 +183,7 @@ def _preparation(reading: Encoding) -> ColumnTransformer:
     """Numbers: heavy tails drawn in, unknowns at the median beside a mark that they were, unit spread. Categories: one
     column per level; rare and unknown ones have none."""
     places = [i for i, name in enumerate(reading.columns) if name not in reading.levels]
-    marked = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    marked = SimpleImputer(strategy=_median, add_indicator=True, keep_empty_features=True)
     loose = FunctionTransformer(_loosened, kw_args={"by": _looseness([reading.columns[i] for i in places])})
     steps = [("numbers", make_pipeline(FunctionTransformer(signed_log), marked, StandardScaler(), loose), places)]
     for i, name in enumerate(reading.columns):
@@ -182,6 +191,11 @@ def _preparation(reading: Encoding) -> ColumnTransformer:
             codes = [np.arange(len(reading.levels[name]), dtype=np.float64)]
             steps.append((name, OneHotEncoder(categories=codes, handle_unknown="ignore", sparse_output=False), [i]))
     return ColumnTransformer(steps)
+
+
+def _median(known: Floats) -> float:
+    """What "median" gives; that way sorts a masked table as a whole, which was a quarter of a training's time."""
+    return float(np.median(known)) if len(known) else 0.0
 
 
 def _looseness(names: Sequence[str]) -> Floats:
