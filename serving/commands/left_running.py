@@ -45,15 +45,17 @@ def start(place: Path, port: int) -> str:
     # Only here: every command imports this file.
     from urllib.request import urlopen
 
-    (place / "serve.pid").write_text(str(process.pid), encoding="utf-8")
+    file = place / "serve.pid"
+    file.write_text(str(process.pid), encoding="utf-8")
     for _ in range(PATIENCE_SECONDS * 5):
         if process.poll() is not None:
+            file.unlink()
             raise HomeError(f"the service stopped at once; {log} says why", "a free port", "choose another with --port")
         with contextlib.suppress(OSError), urlopen(f"{url}/readyz", timeout=5) as answer:
             if answer.status == 200:
                 return url
         time.sleep(0.2)
-    process.terminate()
+    stop(place)
     raise HomeError(f"the service was not ready within {PATIENCE_SECONDS} seconds; {log} says more")
 
 

@@ -158,6 +158,8 @@ def test_another_date_can_be_chosen_and_no_choice_is_the_latest(paged: TestClien
     assert '<option value="2026-06-01" selected>' in earlier
     links = re.findall(r'class="account"><a href="([^"]+)"', earlier)
     assert all("as_of=2026-06-01" in href for href in links)
+    onward = re.findall(r'<li><a href="([^"]+)"', earlier[: earlier.index("</nav>")])
+    assert [each.split("?")[0] for each in onward if "as_of=2026-06-01" in each] == ["/", "/worklist", "/renewals"]
     assert _text(paged.get(path, params={"as_of": ""}).text) == _text(page)
 
 
