@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from training.steps import Floats, Ints
 
@@ -23,7 +24,7 @@ CLEARLY_BETTER = 2.0
 
 def clearly_better(gain: Floats, accounts: npt.NDArray[np.object_]) -> bool:
     """Whether row gains (n,) add up to more than `CLEARLY_BETTER` standard errors over accounts."""
-    per_account = np.bincount(np.unique(accounts.astype(str), return_inverse=True)[1], gain)
+    per_account = np.bincount(pd.factorize(accounts)[0], gain)
     return bool(gain.sum() > CLEARLY_BETTER * np.sqrt((per_account**2).sum()))
 
 
@@ -38,7 +39,7 @@ class AccountBootstrap:
     """
 
     def __init__(self, accounts: Sequence[str] | npt.NDArray[np.object_], resamples: int = 500, seed: int = 0) -> None:
-        names, codes = np.unique(np.asarray(accounts, dtype=str), return_inverse=True)
+        codes, names = pd.factorize(np.asarray(accounts, dtype=object), sort=True)
         self.codes: Ints = codes.astype(np.int64)
         self.accounts = len(names)
         draw = np.random.default_rng(seed)
