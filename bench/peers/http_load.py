@@ -116,6 +116,10 @@ def served(command: Sequence[str], port: int, ready: str, log: Path, **environme
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
+        # What it started may end after it, and would answer in the next one's place.
+        until = time.perf_counter() + PATIENCE
+        while _answers(f"http://127.0.0.1:{port}{ready}") and time.perf_counter() < until:
+            time.sleep(0.1)
 
 
 @dataclass(frozen=True)
