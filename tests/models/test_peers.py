@@ -85,3 +85,15 @@ def test_a_broken_reference_is_refused(peers: Peers, change: object) -> None:
 
 def test_the_median_is_the_middle_quantile() -> None:
     assert Spread(3, 2.0, tuple(LEVELS * 10)).median == pytest.approx(5.0)
+
+
+@given(st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(float("nan")), st.just(float("inf"))), min_size=1, max_size=40))
+def test_the_quantiles_are_numpys_of_what_is_known(values: list[float]) -> None:
+    known = np.sort([value for value in values if np.isfinite(value)])
+    spread = _peers(values).spread("x", None)
+    if not len(known):
+        assert spread is None
+        return
+    assert spread is not None
+    assert (spread.known, spread.mean) == (len(known), known.mean())
+    assert spread.quantiles == tuple(np.maximum.accumulate(np.quantile(known, LEVELS)))
