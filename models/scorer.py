@@ -36,8 +36,10 @@ ADDS_UP_WITHIN = 1e-6
 #: Files larger than this (bytes) are not read.
 MODEL_LIMIT = 256 * 2**20
 JSON_LIMIT = 32 * 2**20
-#: Up to this number of rows one thread is quicker than several.
-FEW_ROWS = 512
+#: LightGBM keeps the number of threads for the whole process: of two calls at a time that ask for different ones, one
+#: may write past what it laid out for fewer threads, and the process ends (its documentation of ``num_threads`` warns
+#: of changing it). So all calls ask for the same.
+THREADS = 1
 #: So many rows are calibrated at once, to bound the memory.
 MANY_ROWS = 8192
 
@@ -297,8 +299,7 @@ class Scorer:
     def _predict(self, matrix: Floats, shape: tuple[int, ...], **what: bool) -> Floats:
         if len(matrix) == 0:
             return np.empty(shape)
-        threads = {"num_threads": 1} if len(matrix) <= FEW_ROWS else {}
-        answer = self._booster.predict(matrix, **what, **threads)  # type: ignore[arg-type]
+        answer = self._booster.predict(matrix, **what, num_threads=THREADS)
         return np.asarray(answer, dtype=np.float64).reshape(shape)
 
 

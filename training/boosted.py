@@ -88,7 +88,7 @@ class Boosted:
     def raw(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
         """Log-odds of n snapshots at a horizon (the main one if None), shape (n,), not calibrated; what the trees add,
         where they did not start from nothing."""
-        return np.asarray(self.booster.predict(self.encoding.matrix(frame, days), raw_score=True), dtype=np.float64)
+        return _raw(self.booster, self.encoding.matrix(frame, days), self.settings)
 
     @property
     def text(self) -> str:
@@ -144,6 +144,11 @@ def refit_boosted(judged: Boosted, design: Design, features: Mapping[str, Featur
     """
     settings = judged.settings | {"monotone_constraints": monotone(design.reading.columns, features, target)}
     return Boosted(design.reading, _grown(design, settings), settings, judged.loss)
+
+
+def _raw(booster: lightgbm.Booster, matrix: Floats, settings: Mapping[str, Any]) -> Floats:
+    """Log-odds, with as many threads as training takes: see `models.scorer.THREADS`."""
+    return np.asarray(booster.predict(matrix, raw_score=True, num_threads=settings["num_threads"]), dtype=np.float64)
 
 
 def _grown(design: Design, settings: dict[str, Any], start: Floats | None = None) -> lightgbm.Booster:
@@ -232,10 +237,7 @@ class _Search:
         """The log-odds of each fold's held-out rows under these settings."""
         settings = self.fixed | _settings(found.chosen, self.weight)
         return tuple(
-            np.asarray(
-                lightgbm.train(settings, data, found.trees).predict(self.design.matrix[rows], raw_score=True),
-                dtype=np.float64,
-            )
+            _raw(lightgbm.train(settings, data, found.trees), self.design.matrix[rows], settings)
             for data, _, rows in self.folds
         )
 

@@ -1,14 +1,20 @@
 """Work on several targets at a time, a thread each: the heavy parts are LightGBM's and NumPy's, which run beside each
-other. The results do not depend on which is done first."""
+other. The results do not depend on which is done first.
+
+Meanwhile linear algebra takes one thread for each: more would stand in each other's way (a fifth to a quarter of the
+CPU time of a small training).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from threading import Event, Lock
 from typing import TypeVar
 
-from features.engine import threads
+from threadpoolctl import threadpool_limits
+
 from features.progress import Progress
 from models.targets import Target
 
@@ -20,12 +26,13 @@ class _Stopped(Exception):
 
 
 def side_by_side(
-    targets: Sequence[Target], work: Callable[[Target, Progress], Result], progress: Progress
+    targets: Sequence[Target], work: Callable[[Target, Progress], Result], progress: Progress, at_once: int
 ) -> dict[Target, Result]:
-    """Do the work for each target, as many at a time as there are processors.
+    """Do the work for each target.
 
     Parameters
     ----------
+    at_once : so many at a time.
     work : is given a target and its own progress, which it tells from time to time.
     progress : told of all of it together, from the threads, one at a time. Raising in it ends all the work, as does an
         interrupt or an error in any part.
@@ -43,7 +50,9 @@ def side_by_side(
 
         return tell
 
-    with ThreadPoolExecutor(min(len(targets), threads())) as pool:
+    many = min(len(targets), at_once)
+    alone = threadpool_limits(limits=1, user_api="blas") if many > 1 else nullcontext()
+    with alone, ThreadPoolExecutor(many) as pool:
         waiting = {target: pool.submit(work, target, telling(target)) for target in targets}
         try:
             finished, _ = wait(waiting.values(), return_when=FIRST_EXCEPTION)

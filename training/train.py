@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from features.clock import show
+from features.engine import threads
 from features.errors import BundleError, InsufficientData
 from features.own.current import current_catalogue
 from features.progress import Progress, part_of, silent
@@ -23,6 +24,7 @@ from models.home import Home
 from models.meaning import HealthFacts
 from models.rubric import Rubric, load_rubric
 from models.rubric_history import load_rubric_history
+from models.scorer import THREADS
 from models.targets import TARGETS, Target
 from training import tracking
 from training.candidate import Candidate, fit_candidate
@@ -167,7 +169,9 @@ def train(
             found = leaks.leaks(target)
             return fit_candidate(prepared, facts[target], health, found, config, tell, champions.get(target))
 
-        candidates = side_by_side(ready, fit, part_of(progress, 0.45, 0.9))
+        # Trainings that take several threads each go one after another: see `models.scorer.THREADS`.
+        at_once = threads() if config.threads == THREADS else 1
+        candidates = side_by_side(ready, fit, part_of(progress, 0.45, 0.9), at_once)
         progress(0.9, "what the health scores have meant")
         told = candidates.get("churn") or next(iter(candidates.values()))
         meant = health_facts(prepared, scored, told.split, config.seed)

@@ -67,8 +67,7 @@ def test_a_row_alone_is_the_row_in_a_batch_to_the_last_bit(
     make: Callable[[str], Scorer], portfolio: pd.DataFrame, kind: str
 ) -> None:
     scorer = make(kind)
-    many = pd.concat([portfolio] * 3, ignore_index=True)  # more rows than FEW_ROWS: several threads
-    assert len(many) > module.FEW_ROWS
+    many = pd.concat([portfolio] * 3, ignore_index=True)
     batch, parts = scorer.predict(many), scorer.contributions(scorer.encode(many).matrix)
     for i in range(0, 300, 7):
         alone = many.iloc[[i]]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from features.feature import Feature
-from models.scorer import Scorer
+from models.scorer import THREADS, Scorer
 from training.boosted import Boosted, fit_boosted, from_start, refit_boosted
 from training.design import Design, designed
 from training.steps import Floats
@@ -43,6 +46,33 @@ def test_the_number_of_threads_changes_nothing(small_portfolio: Portfolio, small
     assert trees(one) == trees(two)
     assert one.loss == two.loss
     assert one.raw(frame).tolist() == two.raw(frame).tolist()
+
+
+def test_every_call_asks_lightgbm_for_the_same_number_of_threads(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps that number for the whole process, where the other target is trained at the same time."""
+    asked: list[int] = []
+    predict, construct = lightgbm.Booster.predict, lightgbm.Dataset.construct
+
+    def predicting(self: lightgbm.Booster, *given: Any, **settings: Any) -> Any:
+        asked.append(settings["num_threads"])
+        return predict(self, *given, **settings)
+
+    def constructing(self: lightgbm.Dataset) -> lightgbm.Dataset:
+        asked.append(self.params["num_threads"])
+        return construct(self)
+
+    monkeypatch.setattr(lightgbm.Booster, "predict", predicting)
+    monkeypatch.setattr(lightgbm.Dataset, "construct", constructing)
+    frame, _ = small_portfolio
+    found = fit(small_portfolio, small_catalogue)
+    refit_boosted(found, rows(small_portfolio, small_catalogue), small_catalogue, "churn").raw(frame)
+    from_start(found, rows(small_portfolio, small_catalogue), np.zeros(len(frame)))
+    scorer = Scorer.from_texts(found.text, found.encoding.schema, IDENTITY)
+    scorer.contributions(scorer.encode(frame).matrix)
+    assert len(asked) > 10
+    assert set(asked) == {THREADS}
 
 
 def test_it_ranks_rows_that_it_never_saw_and_refits_on_more(

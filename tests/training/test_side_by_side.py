@@ -1,0 +1,55 @@
+"""Targets are worked on at once, told of together, and stopped together."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from threadpoolctl import threadpool_info
+
+from features.progress import Progress, silent
+from models.targets import TARGETS, Target
+from training.side_by_side import side_by_side
+
+
+def test_at_once_they_meet_and_linear_algebra_takes_one_thread_each() -> None:
+    meeting = threading.Barrier(2, timeout=30)
+
+    def work(target: Target, _tell: Progress) -> set[int]:
+        meeting.wait()
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    assert side_by_side(TARGETS, work, silent, 2) == {target: {1} for target in TARGETS}
+
+
+def test_one_at_a_time_they_do_not_meet() -> None:
+    under_way: list[Target] = []
+
+    def work(target: Target, _tell: Progress) -> int:
+        under_way.append(target)
+        seen = len(under_way)
+        under_way.remove(target)
+        return seen
+
+    assert side_by_side(TARGETS, work, silent, 1) == dict.fromkeys(TARGETS, 1)
+
+
+def test_an_error_in_one_ends_the_other() -> None:
+    begun = threading.Event()
+
+    def work(target: Target, tell: Progress) -> None:
+        if target == "churn":
+            assert begun.wait(30)
+            raise ValueError("churn")
+        while True:
+            begun.set()
+            tell(0.5, "searching")
+
+    with pytest.raises(ValueError, match="churn"):
+        side_by_side(TARGETS, work, silent, 2)
+
+
+def test_progress_is_that_of_all_together() -> None:
+    told: list[float] = []
+    side_by_side(TARGETS, lambda _target, tell: tell(1.0, "done"), lambda share, _what: told.append(share), 1)
+    assert told == [0.5, 1.0]
