@@ -41,6 +41,9 @@ class Store:
     address : of SQLAlchemy: ``sqlite:///path`` or ``postgresql://…``.
 
     Nothing is opened before the first transaction, which also brings the layout up to date.
+
+    A process that has a SQLite store open must not open its files in another way (to copy them, say): closing one
+    drops every lock that SQLite holds on it (sqlite.org/howtocorrupt.html, 2.2).
     """
 
     def __init__(self, address: str) -> None:

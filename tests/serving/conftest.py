@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -193,12 +194,33 @@ def house(tmp_path_factory: pytest.TempPathFactory, signals: Signals, champions:
     return House(home, summary)
 
 
+def _no_store_in_use(event: str, arguments: tuple[Any, ...]) -> None:
+    # Closing a file drops all locks that its process holds on it (POSIX). Without SQLite's, another process cuts the
+    # shared memory off below the store's own threads: a bus error, long after and somewhere else.
+    if event == "open" and str(arguments[0]).endswith("store.sqlite-shm"):
+        maps = Path("/proc/self/maps")
+        assert not maps.is_file() or str(arguments[0]) not in maps.read_text(), "a store in use is opened as a file"
+
+
+sys.addaudithook(_no_store_in_use)
+
+
+def copy_home(home: Home, to: Path) -> Home:
+    """A copy of all but the store and its jobs: what other tests have left there is none of its business, and the
+    store is in use."""
+    shutil.copytree(home.root, to, ignore=shutil.ignore_patterns("store.sqlite*", "jobs"), dirs_exist_ok=True)
+    return Home(to)
+
+
+@pytest.fixture(scope="session", name="copy_home")
+def copy_home_fixture() -> Callable[[Home, Path], Home]:
+    return copy_home
+
+
 @pytest.fixture
 def own_home(house: House, tmp_path: Path) -> Home:
     """A copy of the house's home that a test may break."""
-    # What other tests have left in the house's store is none of its business.
-    shutil.copytree(house.home.root, tmp_path / "own", ignore=shutil.ignore_patterns("store.sqlite*", "jobs"))
-    return Home(tmp_path / "own")
+    return copy_home(house.home, tmp_path / "own")
 
 
 SETTINGS = ServiceSettings(open_locally=True, retry_seconds=0.05)

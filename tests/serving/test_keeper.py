@@ -173,13 +173,13 @@ def test_without_a_snapshot_only_signals_in_the_body_are_answered(
 
 
 def test_an_empty_home_answers_nothing_until_something_is_scored(
-    tmp_path: Any, house: Any, body_of: Callable[[str], Any]
+    tmp_path: Any, house: Any, body_of: Callable[[str], Any], copy_home: Callable[[Home, Any], Home]
 ) -> None:
     home = Home(tmp_path / "new")
     with TestClient(create_app(home, QUICK), client=("127.0.0.1", 1)) as client:
         for answer in (client.get(AT), client.get("/readyz"), client.post("/v1/predictions", json=body_of("a05"))):
             assert answer.status_code == 503
-        shutil.copytree(house.home.root, home.root, dirs_exist_ok=True)
+        copy_home(house.home, home.root)
         assert client.get(AT).json()["churn"]["status"] == "scored"
 
 

@@ -43,11 +43,16 @@ def hostile_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def paged_home(house: Any, frame: pd.DataFrame, publish: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Home:
+def paged_home(
+    house: Any,
+    frame: pd.DataFrame,
+    publish: Callable[..., Path],
+    copy_home: Callable[[Home, Path], Home],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Home:
     """The house's home, a week on, with hostile ids and names."""
     root = tmp_path_factory.mktemp("paged") / "home"
-    shutil.copytree(house.home.root, root, ignore=shutil.ignore_patterns("store.sqlite*", "jobs"))
-    home = Home(root)
+    home = copy_home(house.home, root)
     renamed = hostile_frame(frame)
     publish(home, renamed, WEEK)
     names = dict(HOSTILE.values())
