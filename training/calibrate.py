@@ -35,6 +35,7 @@ from sklearn.isotonic import IsotonicRegression
 from features.errors import InsufficientData
 from training import logistic
 from training.bootstrap import AccountBootstrap, clearly_better
+from training.folds import FOLDS, dealt
 from training.steps import Floats
 from training.stretch import believed
 
@@ -83,7 +84,7 @@ def calibrate(
     Returns
     -------
     The calibrator. The kind is the sigmoid unless another one, fitted on the earlier dates of the slice, has a
-    clearly lower log loss on the later ones.
+    clearly lower log loss on the later ones of accounts that it has not seen.
 
     Raises
     ------
@@ -126,35 +127,37 @@ def calibrated(calibrator: Mapping[str, Any], raw: Floats) -> Floats:
     return _apply(calibrator["kind"], calibrator["parameters"], raw)
 
 
-def _halves(as_of: pd.Series[pd.Timestamp], y: Floats) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """The earlier and the later rows; all rows twice where the earlier ones hold one class only."""
-    dates = np.sort(as_of.unique())
-    later = (as_of >= dates[min(int(len(dates) * EARLIER_SHARE), len(dates) - 1)]).to_numpy(dtype=bool)
-    if not 0 < y[~later].sum() < (~later).sum():
-        everything = np.ones(len(y), dtype=bool)
-        return everything, everything
-    return ~later, later
-
-
 def _choose(raw: Floats, y: Floats, accounts: npt.NDArray[np.object_], as_of: pd.Series[pd.Timestamp]) -> Kind:
-    """The kind with the lowest log loss on the later dates, the sigmoid if none is clearly better."""
-    earlier, later = _halves(as_of, y)
-    if (earlier & later).any():
-        return "sigmoid"
+    """The kind with the lowest log loss on the later dates, the sigmoid if none is clearly better.
+
+    The slice is shorter than a label window, so that one churn is seen from earlier and from later dates: each account
+    is judged by what was fitted on the earlier dates of others.
+    """
+    dates, fold = np.sort(as_of.unique()), dealt(accounts)
+    later = (as_of >= dates[min(int(len(dates) * EARLIER_SHARE), len(dates) - 1)]).to_numpy(dtype=bool)
+    halves = [(~later & (fold != i), later & (fold == i)) for i in range(FOLDS)]
+    halves = [(fit, held) for fit, held in halves if 0 < y[fit].sum() < fit.sum() and held.any()]
     rarer = y == (1.0 if y.mean() < 0.5 else 0.0)
     few = len(set(accounts[rarer])) < _ISOTONIC_ACCOUNTS
+    best: Kind = "sigmoid"
+    if not halves:
+        return best
     losses: dict[Kind, Floats] = {}
     for kind in get_args(Kind):
-        if kind == "isotonic" and few:
-            continue
-        (parameters,) = _fit(kind, raw[earlier], y[earlier], np.ones((1, int(earlier.sum()))))
-        p = np.clip(_apply(kind, parameters, raw[later]), 1e-6, 1 - 1e-6)
-        losses[kind] = -np.log(np.where(y[later] == 1, p, 1 - p))
-    best: Kind = "sigmoid"
+        if not (kind == "isotonic" and few):
+            losses[kind] = np.concatenate([_held_loss(kind, raw, y, fit, held) for fit, held in halves])
+    judged = np.concatenate([accounts[held] for _, held in halves])
     for kind, loss in losses.items():
-        if clearly_better(losses["sigmoid"] - loss, accounts[later]) and loss.sum() < losses[best].sum():
+        if clearly_better(losses["sigmoid"] - loss, judged) and loss.sum() < losses[best].sum():
             best = kind
     return best
+
+
+def _held_loss(kind: Kind, raw: Floats, y: Floats, fit: npt.NDArray[np.bool_], held: npt.NDArray[np.bool_]) -> Floats:
+    """The log loss of the held rows by what is fitted on the others."""
+    (parameters,) = _fit(kind, raw[fit], y[fit], np.ones((1, int(fit.sum()))))
+    p = np.clip(_apply(kind, parameters, raw[held]), 1e-6, 1 - 1e-6)
+    return -np.log(np.where(y[held] == 1, p, 1 - p))
 
 
 def _fit(kind: Kind, raw: Floats, y: Floats, weights: Floats) -> list[dict[str, Any]]:

@@ -77,6 +77,18 @@ def test_calibration_keeps_the_rate_and_never_falls(kind: Kind) -> None:
     assert p.mean() == pytest.approx(y.mean(), abs=1e-4)
 
 
+def test_a_churn_seen_from_earlier_and_later_dates_does_not_choose_the_kind() -> None:
+    """Every account says the same on every date, and ends the same: what has learnt the accounts by heart on the
+    earlier dates would be right on the later ones."""
+    rng = np.random.default_rng(2)
+    raw = rng.normal(-1, 1.2, 600)
+    y = (rng.random(600) < scipy.special.expit(raw)).astype(float)
+    dates = pd.Series(np.repeat(pd.date_range("2024-01-01", periods=10, freq="7D", tz="UTC"), 600))
+    accounts = [f"{i}" for i in range(600)] * 10
+    found = calibrate(np.tile(raw, 10), np.tile(y, 10), accounts, dates, y.mean(), resamples=5)
+    assert found["kind"] == "sigmoid"
+
+
 @pytest.mark.parametrize("shape", [lambda z: z + 1, lambda z: np.where(z > -2, 0.5, -3.0)], ids=["sigmoid", "isotonic"])
 def test_the_level_lies_halfway_between_training_and_the_slice(shape: Callable[[Floats], Floats]) -> None:
     """A season's rate does not last: the level moves half of the way, and the resamples cover all of it."""
