@@ -130,9 +130,10 @@ def fit_boosted(
 def from_start(judged: Boosted, design: Design, start: Floats) -> Boosted:
     """The settings of ``judged``, the trees starting from log-odds of the training rows, ``start`` (m,); their number
     is found anew, on the held-out later rows."""
-    rows = design.thinned
-    search = _Search(design.thin(), {}, start[rows])
-    loss, trees = search.judge({k: v for k, v in judged.settings.items() if k != "trees"})
+    thin = design.thin()
+    search = _Search(thin, {}, start[design.thinned])
+    settings = _rescaled(judged.settings, float(design.weight.mean() / thin.weight.mean()))
+    loss, trees = search.judge({k: v for k, v in settings.items() if k != "trees"})
     settings = judged.settings | {"trees": trees}
     return Boosted(design.reading, _grown(design, settings, start), settings, loss)
 
@@ -268,6 +269,12 @@ def _settings(chosen: Mapping[str, Any], weight: float) -> dict[str, Any]:
         "path_smooth": chosen["smooth"] / weight,
         "extra_trees": chosen["random_cuts"],
     }
+
+
+def _rescaled(settings: Mapping[str, Any], by: float) -> dict[str, Any]:
+    """The same diet on rows that weigh so many times less."""
+    rows = round(settings["min_data_in_leaf"] * by)
+    return {**settings, "min_data_in_leaf": rows, "path_smooth": settings["path_smooth"] * by}
 
 
 def _dataset(

@@ -162,3 +162,27 @@ def test_the_scorer_gives_the_same_log_odds(small_portfolio: Portfolio, small_ca
     matrix = scorer.encode(frame).matrix
     assert scorer.raw(matrix) == pytest.approx(found.raw(frame), abs=1e-9)
     assert scorer.contributions(matrix).sum(axis=1) == pytest.approx(found.raw(frame), abs=1e-6)
+
+
+def test_from_a_start_the_search_keeps_each_leafs_diet_on_its_thinned_rows(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A leaf that needs so many independent outcomes needs fewer rows where each of them weighs more."""
+    frame, y = small_portfolio
+    weekly = frame.assign(as_of=frame["as_of"].min() + (frame["as_of"] - frame["as_of"].min()) / 4)
+    design = rows((weekly, y), small_catalogue)
+    judged = fit_boosted(design, small_catalogue, "churn", 1)
+    asked: list[int] = []
+    trained = lightgbm.train
+
+    def training(settings: Any, data: lightgbm.Dataset, *given: Any, **more: Any) -> Any:
+        asked.append(settings["min_data_in_leaf"])
+        return trained(settings, data, *given, **more)
+
+    monkeypatch.setattr(lightgbm, "train", training)
+    from_start(judged, design, np.zeros(len(design.y)))
+    *searched, needed = asked
+    by = design.weight.mean() / design.thin().weight.mean()
+    assert by < 0.5
+    assert needed == judged.settings["min_data_in_leaf"]
+    assert set(searched) == {round(needed * by)}
