@@ -26,6 +26,7 @@ COPIED_UP_TO = 1_000_000
 FEEDS = tuple(name for name in EVENT_TABLES if name != "orders" and not any(c.known_from for c in TABLES[name].columns))
 """Tables that may be left where they lie: labels read orders one by one, and later columns take a look at every row."""
 
+
 @dataclass(frozen=True)
 class Signals:
     """The tables of a signals source, ready for snapshots and labels.

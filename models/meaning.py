@@ -38,8 +38,9 @@ class BandRate(_Fact):
 
 
 class Later(_Fact):
-    """How a curve fitted before the test dates did on them: mean expected and actual rate, mean absolute difference
-    between them over fifths of the rows, and the Brier score beside that of the rate known before."""
+    """How a curve, fitted on label windows that ended before the test dates, did on them: mean expected and actual
+    rate, mean absolute difference between them over fifths of the rows, and the Brier score beside that of the rate
+    known before."""
 
     rows: Count
     accounts_with_churn: Count

@@ -44,6 +44,7 @@ class Design:
     accounts, as_of : of each row.
     main : the rows of the main horizon.
     place : each row's place in the frame that it came from.
+    ends : the instant at which each row's label window is over.
     """
 
     reading: Encoding
@@ -54,6 +55,7 @@ class Design:
     as_of: pd.Series[pd.Timestamp]
     main: Bools
     place: Ints
+    ends: pd.Series[pd.Timestamp]
 
     def __post_init__(self) -> None:
         happened = self.y[self.main]
@@ -81,6 +83,7 @@ class Design:
             self.as_of[rows].reset_index(drop=True),
             self.main[rows],
             self.place[rows],
+            self.ends[rows].reset_index(drop=True),
         )
 
     def folds(self) -> tuple[Fold, ...]:
@@ -143,13 +146,15 @@ def designed(
     matrix = plain[place]
     if reading.horizons:
         matrix = np.hstack([matrix, horizon_columns(matrix, reading.features, of.astype(np.float64))])
+    dates_of = as_of.iloc[place].reset_index(drop=True)
     return Design(
         reading,
         matrix,
         np.concatenate([labels[horizon][rows] for rows, (horizon, _) in zip(places, days, strict=True)]),
         np.concatenate(weight),
         frame["account_id"].to_numpy(dtype=object)[place],
-        as_of.iloc[place].reset_index(drop=True),
+        dates_of,
         of == main,
         place.astype(np.int64),
+        dates_of + pd.to_timedelta(of + grace_days, unit="D"),
     )

@@ -27,7 +27,7 @@ def fit_meaning(
     churned: Floats,
     accounts: npt.NDArray[np.object_],
     as_of: pd.Series[pd.Timestamp],
-    test: npt.NDArray[np.bool_] | None = None,
+    held: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None = None,
     seed: int = 0,
 ) -> Meaning | None:
     """The curve of churn over health score (isotonic regression, never rising), with an interval by account bootstrap.
@@ -37,7 +37,8 @@ def fit_meaning(
     score, band : of each labelled snapshot, NaN for no score, shape (n,).
     churned : 0 or 1 within the horizon, shape (n,).
     accounts, as_of : of each snapshot; accounts are resampled whole.
-    test : which rows are later than the others: a curve fitted on those before is held against them.
+    held : two masks of rows: a curve fitted on the first is held against the second. No label window of the first may
+        reach into the second.
     seed : of the resamples.
 
     Returns
@@ -73,7 +74,7 @@ def fit_meaning(
         first=dates.min().date().isoformat(),
         last=dates.max().date().isoformat(),
         bands=tuple(_band(name, band == name, churned, accounts, bootstrap) for name in BANDS),
-        later=None if test is None else _later(score, churned, accounts, test[known]),
+        later=None if held is None else _later(score, churned, accounts, *(rows[known] for rows in held)),
     )
 
 
@@ -109,9 +110,12 @@ def _band(
 
 
 def _later(
-    score: Floats, churned: Floats, accounts: npt.NDArray[np.object_], test: npt.NDArray[np.bool_]
+    score: Floats,
+    churned: Floats,
+    accounts: npt.NDArray[np.object_],
+    before: npt.NDArray[np.bool_],
+    test: npt.NDArray[np.bool_],
 ) -> Later | None:
-    before = ~test
     if not test.any() or len(np.unique(accounts[before & (churned == 1)])) < MINIMUM_CHURNED:
         return None
     curve = _curve(score[before], np.ones(int(before.sum())), churned[before])

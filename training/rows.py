@@ -12,7 +12,7 @@ import pandas as pd
 from models.targets import Target
 from training.design import Design, designed
 from training.prepare import Prepared
-from training.split import Split
+from training.split import Split, purged
 from training.steps import Floats, Objects
 
 
@@ -59,11 +59,18 @@ class Rows:
     main: int
 
     def designed(self, before: datetime) -> Design:
-        """The training rows whose label windows have ended by then."""
+        """The training rows whose label windows have ended by then.
+
+        Raises
+        ------
+        ValueError : one reaches further, which is a fault of ours and never trained on.
+        """
         known = {self.main: self.prepared.labels} | dict(self.prepared.beside)
         labels = {days: found[self.target].to_numpy(dtype=np.float64) for days, found in known.items()}
         prepared = self.prepared
-        return designed(prepared.frame, labels, self.main, prepared.grace_days, prepared.catalogue, before)
+        made = designed(prepared.frame, labels, self.main, prepared.grace_days, prepared.catalogue, before)
+        purged(made.ends, before)
+        return made
 
     def of(self, parts: Split, name: str, days: int | None = None) -> Slice:
         """The rows of one slice whose label is known at a horizon, the main one if None."""

@@ -128,6 +128,17 @@ def split(as_ofs: Iterable[datetime], horizon_days: int, grace_days: int, data_t
     return Split(train, calibration, test, tuple(labelled), gap.days)
 
 
+def purged(ends: pd.Series[pd.Timestamp], first: datetime) -> None:
+    """Hold at run time that no label window of training, by its end, reaches beyond the first date of a later slice.
+
+    Raises
+    ------
+    ValueError : one does.
+    """
+    if len(ends) and ends.max() > first:
+        raise ValueError(f"label windows of training up to {ends.max()} reach into the slice from {first} on")
+
+
 def row_weight(every_days: float, horizon_days: int) -> float:
     """The weight of one snapshot row, 0 to 1: the share of its label window that it does not share with the next one.
 

@@ -31,7 +31,7 @@ from training.candidate import Candidate, fit_candidate
 from training.card import card_of
 from training.config import TrainConfig
 from training.contenders import BLEND, HEALTH_SCORE
-from training.health_facts import health_facts, rubrics_beside
+from training.health_facts import health_facts, learned, rubrics_beside
 from training.leakcheck import leakcheck_prepared
 from training.leakcheck_report import LeakReport
 from training.pictures import pictures
@@ -157,13 +157,15 @@ def train(
         now = prepared.signals.data_through
         rubric = versions.at(named, now)
         beside = {name: versions.at(one, now) for name, one in rubrics_beside(named).items()}
-        scored = {name: one.score(prepared.frame) for name, one in beside.items()}
+        ready = [target for target, fact in facts.items() if not fact.missing]
+        parts = facts["churn" if "churn" in ready else ready[0]].require()
+        # A rubric competes with the weights that it will be used with.
+        scored = learned(prepared, beside.values(), parts, config.seed)
         health: dict[str, Floats] = {
-            HEALTH_SCORE if name == rubric.name else name: np.asarray(scores.score, dtype=np.float64)
-            for name, scores in scored.items()
+            HEALTH_SCORE if name == rubric.name else name: np.asarray(known.scores.score, dtype=np.float64)
+            for name, known in scored.items()
         }
         champions = _champions(home, prepared)
-        ready = [target for target, fact in facts.items() if not fact.missing]
 
         def fit(target: Target, tell: Progress) -> Candidate:
             found = leaks.leaks(target)
@@ -173,8 +175,7 @@ def train(
         at_once = threads() if config.threads == THREADS else 1
         candidates = side_by_side(ready, fit, part_of(progress, 0.45, 0.9), at_once)
         progress(0.9, "what the health scores have meant")
-        told = candidates.get("churn") or next(iter(candidates.values()))
-        meant = health_facts(prepared, scored, told.split, config.seed)
+        meant = health_facts(prepared, scored, parts, config.seed)
         progress(0.92, "registering the models")
         return _register(prepared, facts, leaks, candidates, home, config, rubric, meant, progress)
     finally:

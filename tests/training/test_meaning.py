@@ -59,12 +59,25 @@ def test_bands_are_rates_of_what_happened() -> None:
 def test_it_is_held_against_later_dates() -> None:
     score, band, churned, names, dates = _world(600)
     later = (dates > dates.median()).to_numpy()
-    found = fit_meaning(score, band, churned, names, dates, later)
+    found = fit_meaning(score, band, churned, names, dates, (~later, later))
     assert found is not None
     assert found.later is not None
     assert found.later.rows == later.sum()
     assert found.later.calibration_error < 0.06
     assert found.later.brier < found.later.brier_base_rate
+
+
+def test_rows_in_neither_mask_have_no_part_in_what_it_is_held_against() -> None:
+    """Dates whose label windows reach into the later ones belong to neither."""
+    score, band, churned, names, dates = _world(600)
+    day = dates.rank(method="dense").to_numpy()
+    before, between, after = day <= 4, day == 5, day > 5
+    turned = np.where(between, 1 - churned, churned)
+    found, other = (fit_meaning(score, band, y, names, dates, (before, after)) for y in (churned, turned))
+    assert found is not None
+    assert other is not None
+    assert found.later == other.later
+    assert found.rate != other.rate
 
 
 def test_too_few_churns_say_nothing() -> None:

@@ -16,6 +16,7 @@ from training.split import (
     MINIMUM_TEST_DAYS,
     MINIMUM_TRAIN_DAYS,
     Split,
+    purged,
     row_weight,
     split,
     step_days,
@@ -124,3 +125,12 @@ def test_overlapping_rows_weigh_what_is_new_in_them() -> None:
     assert row_weight(90, 90) == row_weight(365, 90) == 1
     assert step_days(weekly(5)) == 7
     assert row_weight(step_days([FIRST]), 90) == 1
+
+
+def test_a_label_window_that_reaches_into_a_later_slice_stops_the_run() -> None:
+    """Asserted of the rows themselves, whatever made them."""
+    ends = pd.Series([FIRST, FIRST + 30 * DAY])
+    purged(ends, FIRST + 30 * DAY)
+    purged(ends[:0], FIRST)
+    with pytest.raises(ValueError, match="reach into the slice"):
+        purged(ends, FIRST + 30 * DAY - timedelta(seconds=1))
