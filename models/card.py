@@ -69,7 +69,8 @@ class Bin(_Part):
 
 
 class Piece(_Part):
-    """The model on a part of the test rows; ``ratio`` is how many times as often it happened as was said."""
+    """The model on a part of the test rows; ``ratio`` is how many times as often it happened as was said, ``beside``
+    the ROC AUC of what it had to beat, by candidate (of the segments; cards of before that tell none)."""
 
     name: str
     rows: Count
@@ -79,6 +80,7 @@ class Piece(_Part):
     expected: float | None
     ratio: Figure
     roc_auc: Figure
+    beside: dict[str, Figure] = {}
 
 
 class Weight(_Part):
@@ -92,12 +94,13 @@ class Weight(_Part):
 
 class Sight(_Part):
     """The share of the outcomes, and of their ARR, that a team sees which looks after the ``capacity`` accounts ranked
-    highest."""
+    highest; ``lift``: how many times as many outcomes as at random (None in cards of before that was told)."""
 
     candidate: str
     capacity: Count
     caught: Figure
     caught_arr: Figure
+    lift: Figure | None = None
 
 
 class Card(_Part):

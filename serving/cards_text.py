@@ -121,23 +121,63 @@ def _figures(card: Mapping[str, Any]) -> Iterable[str]:
         yield ""
         yield f"## {title}"
         yield ""
-        pieces = [
+        yield from _pieces(card[key])
+    if card["sight"]:
+        yield ""
+        yield "## For a team"
+        yield ""
+        seen = [
             (
-                p["name"],
-                number(p["accounts"]),
-                number(p["happened"]),
-                percent(p["rate"]),
-                percent(p["expected"]),
-                figure_words(p["roc_auc"]),
+                RIVALS[each["candidate"]],
+                figure_words(each["caught"]),
+                figure_words(each["caught_arr"]),
+                figure_words(each["lift"], 2),
             )
-            for p in card[key]
+            for each in ordered(card["sight"])
         ]
-        yield from _table(("", "Accounts", "With the outcome", "Rate", "Expected", "ROC AUC"), pieces)
+        heads = (
+            f"Looks after the {card['sight'][0]['capacity']} accounts ranked highest by",
+            "Sees",
+            "Of the ARR",
+            "Lift",
+        )
+        yield from _table(heads, seen)
     yield ""
     yield "## What moves it"
     yield ""
     moved = [(w["words"], w["dimension"], percent(w["share"])) for w in card["weights"]]
     yield from _table(("Feature", "Dimension", "Share"), moved)
+
+
+def _pieces(pieces: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    beside = rivals_beside(pieces)
+    heads = (
+        "",
+        "Accounts",
+        "With the outcome",
+        "Rate",
+        "Expected",
+        "ROC AUC",
+        *(f"Of {RIVALS[b].lower()}" for b in beside),
+    )
+    rows = [
+        (
+            p["name"],
+            number(p["accounts"]),
+            number(p["happened"]),
+            percent(p["rate"]),
+            percent(p["expected"]),
+            figure_words(p["roc_auc"]),
+            *(figure_words(p["beside"].get(name)) for name in beside),
+        )
+        for p in pieces
+    ]
+    yield from _table(heads, rows)
+
+
+def rivals_beside(pieces: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Those whose ROC AUC is told beside the model's of any of the pieces."""
+    return [name for name in RIVALS if any(name in p["beside"] for p in pieces)]
 
 
 def ordered(rivals: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
