@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from serving.cards import RIVALS
+from serving.cards import KINDS, OF_KINDS, RIVALS
 from serving.pages.words import UNKNOWN, day, number, percent
 
 #: The metrics that are shown beside the rivals', and their headings.
@@ -142,6 +142,8 @@ def _figures(card: Mapping[str, Any]) -> Iterable[str]:
             "Lift",
         )
         yield from _table(heads, seen)
+    if card["involuntary"] is not None:
+        yield from _kinds(card["involuntary"])
     yield ""
     yield "## What moves it"
     yield ""
@@ -173,6 +175,29 @@ def _pieces(pieces: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         for p in pieces
     ]
     yield from _table(heads, rows)
+
+
+def _kinds(told: Mapping[str, Any]) -> Iterable[str]:
+    yield ""
+    yield "## Voluntary and involuntary"
+    yield ""
+    yield f"{_cell(told['words'][:1].upper() + told['words'][1:])}."
+    if not told["rivals"]:
+        return
+    unpaid, others = told["tested_on"]["involuntary"], told["tested_on"]["voluntary"]
+    yield ""
+    yield (
+        f"{number(unpaid)} accounts of the test dates ended by nonpayment and {number(others)} otherwise: "
+        f"{percent(told['rate'])} of the churned snapshots. Said was {percent(told['expected'])}, known from training "
+        f"{percent(told['known_share'])}. Happened over said: {figure_words(told['ratio'], 2)}."
+    )
+    yield ""
+    rows = [
+        (KINDS[rival["candidate"]], *(figure_words(rival["metrics"].get(name)) for name in OF_KINDS))
+        for rival in told["rivals"]
+        if rival["candidate"] in KINDS
+    ]
+    yield from _table(("", *OF_KINDS.values()), rows)
 
 
 def rivals_beside(pieces: Sequence[Mapping[str, Any]]) -> list[str]:

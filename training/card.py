@@ -18,18 +18,21 @@ from training.candidate import Candidate
 from training.capacity import RANDOM, Worked
 from training.config import TrainConfig
 from training.contenders import BASE_RATE, BLEND, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
+from training.involuntary import Involuntary
 from training.judge import Metric
 from training.leakcheck_report import LeakReport
 from training.metrics import BINS, Predictions
 from training.prepare import Prepared
 from training.segments import Segment
-from training.tested import RESAMPLES, Figure, JudgedRows, Part
+from training.tested import RESAMPLES, UNKNOWN, Figure, JudgedRows, Part
 
 #: The metrics that a card tells, of those that are judged.
 METRICS = (
     "roc_auc", "pr_auc", "brier", "brier_skill", "log_loss", "calibration_slope", "calibration_intercept",
     "calibration_error", "lift_10", "captured_10", "captured_20", "captured_arr_20",
 )  # fmt: skip
+#: Those that are told of how churn by nonpayment is told apart.
+OF_KINDS = ("roc_auc", "brier", "log_loss")
 RIVALS = (BLEND, BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION, LIGHTGBM)
 #: Whose ranking of a segment is told beside the model's; the run's report has all of them.
 BESIDE = (HEALTH_SCORE, LOGISTIC_REGRESSION)
@@ -103,6 +106,7 @@ def card_of(
         trees=int(settings.get("trees", 0)),
         leaves=int(settings.get("num_leaves", 0)),
         trees_share=float(candidate.shipped.share),
+        involuntary=None if candidate.involuntary is None else _kinds(candidate.involuntary),
         notes=[finding.words for finding in leaks.notes if finding.target in (None, candidate.target)],
     )
 
@@ -126,6 +130,23 @@ def reliability(tested: JudgedRows, seed: int = 0) -> list[card.Bin]:
         said = float((inside * tested.p[BLEND]).sum() / rows)
         found.append(card.Bin(said=said, happened=_figure(figure), rows=rows, outcomes=outcomes))
     return found
+
+
+def _kinds(told: Involuntary) -> card.Kinds:
+    figures, judged = told.figures, told.judgement
+    return card.Kinds(
+        words=told.words,
+        known_share=told.known_share,
+        trained_on=dict(told.trained_on),
+        tested_on=dict(told.tested_on),
+        rate=None if figures is None else figures.rate,
+        expected=None if figures is None else figures.expected,
+        ratio=_figure(UNKNOWN if figures is None else figures.ratio),
+        rivals=[
+            card.Rival(candidate=row.candidate, metrics={name: _metric(row[name]) for name in OF_KINDS})
+            for row in (judged.rows if judged else ())
+        ],
+    )
 
 
 def _slices(candidate: Candidate) -> dict[str, card.Slice]:

@@ -104,6 +104,7 @@ class TrainReport:
                 "split": {n: [show(d[0]), show(d[-1])] for n, d in candidate.split.slices().items() if d},
                 "judgement": candidate.judgement.as_dict(),
                 "stability": candidate.stability.as_dict() if candidate.stability else None,
+                "involuntary": candidate.involuntary.as_dict() if candidate.involuntary else None,
                 "by_horizon": [part.as_dict() for part in candidate.by_horizon],
                 "by_segment": [part.as_dict() for part in self.segments[target]],
                 "worked": [work.as_dict() for work in self.worked(target)],
