@@ -9,7 +9,8 @@ from training.capacity import Seen, seen
 from training.judge import Judgement, judge
 from training.tested import JudgedRows, Part, part
 
-# Every contender by every metric, segment by segment, is the whole judgement once more: on 20,000 rows 6 seconds.
+# Every contender by every metric, segment by segment, is the whole judgement once more: with eight of them and 20,000
+# rows it takes seven seconds.
 RESAMPLES = 200
 
 
