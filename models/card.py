@@ -69,7 +69,8 @@ class Bin(_Part):
 
 
 class Piece(_Part):
-    """The model on a part of the test rows; ``ratio`` is how many times as often it happened as was said."""
+    """The model on a part of the test rows; ``ratio`` is how many times as often it happened as was said, ``beside``
+    the ROC AUC of what it had to beat, by candidate (of the segments; cards of before that tell none)."""
 
     name: str
     rows: Count
@@ -79,6 +80,7 @@ class Piece(_Part):
     expected: float | None
     ratio: Figure
     roc_auc: Figure
+    beside: dict[str, Figure] = {}
 
 
 class Weight(_Part):
@@ -92,12 +94,36 @@ class Weight(_Part):
 
 class Sight(_Part):
     """The share of the outcomes, and of their ARR, that a team sees which looks after the ``capacity`` accounts ranked
-    highest."""
+    highest; ``lift``: how many times as many outcomes as at random (None in cards of before that was told)."""
 
     candidate: str
     capacity: Count
     caught: Figure
     caught_arr: Figure
+    lift: Figure | None = None
+
+
+class Kinds(_Part):
+    """How churn by nonpayment is told apart from the rest, and how well on the churned of the test dates.
+
+    Parameters
+    ----------
+    words : what answers and why.
+    known_share : of the churned that were trained on, the part that ended by nonpayment.
+    trained_on, tested_on : churned accounts, by kind.
+    rate, expected : how often it was nonpayment on the test dates, and what was said; None where that was not judged.
+    ratio : one over the other.
+    rivals : a share for each account and a constant one, on the test dates; empty where that was not judged.
+    """
+
+    words: str
+    known_share: Share
+    trained_on: dict[str, Count]
+    tested_on: dict[str, Count]
+    rate: Share | None
+    expected: Share | None
+    ratio: Figure
+    rivals: list[Rival]
 
 
 class Card(_Part):
@@ -112,6 +138,7 @@ class Card(_Part):
     features_read : how many features the model reads; ``weights`` the weightiest, ``dimensions`` all by dimension.
     same_first : the share of accounts whose weightiest reason another training gives too; None if not looked at.
     notes : what the leak check has found that is no leak.
+    involuntary : how churn by nonpayment is told apart; None for expansion, and on cards of before that was judged.
     """
 
     format: Literal[1] = 1
@@ -143,6 +170,7 @@ class Card(_Part):
     leaves: Count
     trees_share: Share
     notes: list[str]
+    involuntary: Kinds | None = None
 
     @classmethod
     def from_json(cls, content: bytes) -> Card:

@@ -24,6 +24,9 @@ RIVALS = {
     "lightgbm": "Trees alone",
     "random": "No ranking",
 }
+#: What is told of how churn comes about, and its metrics' headings.
+KINDS = {"share_by_account": "A share for each account", "constant_share": "A constant share"}
+OF_KINDS = {"roc_auc": "ROC AUC", "brier": "Brier", "log_loss": "Log loss"}
 
 
 def cards_of(home: Home, champion: Champion) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from serving.cards import RIVALS
+from serving.cards import KINDS, OF_KINDS, RIVALS
 from serving.pages.words import UNKNOWN, day, number, percent
 
 #: The metrics that are shown beside the rivals', and their headings.
@@ -121,23 +121,88 @@ def _figures(card: Mapping[str, Any]) -> Iterable[str]:
         yield ""
         yield f"## {title}"
         yield ""
-        pieces = [
+        yield from _pieces(card[key])
+    if card["sight"]:
+        yield ""
+        yield "## For a team"
+        yield ""
+        seen = [
             (
-                p["name"],
-                number(p["accounts"]),
-                number(p["happened"]),
-                percent(p["rate"]),
-                percent(p["expected"]),
-                figure_words(p["roc_auc"]),
+                RIVALS[each["candidate"]],
+                figure_words(each["caught"]),
+                figure_words(each["caught_arr"]),
+                figure_words(each["lift"], 2),
             )
-            for p in card[key]
+            for each in ordered(card["sight"])
         ]
-        yield from _table(("", "Accounts", "With the outcome", "Rate", "Expected", "ROC AUC"), pieces)
+        heads = (
+            f"Looks after the {card['sight'][0]['capacity']} accounts ranked highest by",
+            "Sees",
+            "Of the ARR",
+            "Lift",
+        )
+        yield from _table(heads, seen)
+    if card["involuntary"] is not None:
+        yield from _kinds(card["involuntary"])
     yield ""
     yield "## What moves it"
     yield ""
     moved = [(w["words"], w["dimension"], percent(w["share"])) for w in card["weights"]]
     yield from _table(("Feature", "Dimension", "Share"), moved)
+
+
+def _pieces(pieces: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    beside = rivals_beside(pieces)
+    heads = (
+        "",
+        "Accounts",
+        "With the outcome",
+        "Rate",
+        "Expected",
+        "ROC AUC",
+        *(f"Of {RIVALS[b].lower()}" for b in beside),
+    )
+    rows = [
+        (
+            p["name"],
+            number(p["accounts"]),
+            number(p["happened"]),
+            percent(p["rate"]),
+            percent(p["expected"]),
+            figure_words(p["roc_auc"]),
+            *(figure_words(p["beside"].get(name)) for name in beside),
+        )
+        for p in pieces
+    ]
+    yield from _table(heads, rows)
+
+
+def _kinds(told: Mapping[str, Any]) -> Iterable[str]:
+    yield ""
+    yield "## Voluntary and involuntary"
+    yield ""
+    yield f"{_cell(told['words'][:1].upper() + told['words'][1:])}."
+    if not told["rivals"]:
+        return
+    unpaid, others = told["tested_on"]["involuntary"], told["tested_on"]["voluntary"]
+    yield ""
+    yield (
+        f"{number(unpaid)} accounts of the test dates ended by nonpayment and {number(others)} otherwise: "
+        f"{percent(told['rate'])} of the churned snapshots. Said was {percent(told['expected'])}, known from training "
+        f"{percent(told['known_share'])}. Happened over said: {figure_words(told['ratio'], 2)}."
+    )
+    yield ""
+    rows = [
+        (KINDS[rival["candidate"]], *(figure_words(rival["metrics"].get(name)) for name in OF_KINDS))
+        for rival in told["rivals"]
+        if rival["candidate"] in KINDS
+    ]
+    yield from _table(("", *OF_KINDS.values()), rows)
+
+
+def rivals_beside(pieces: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Those whose ROC AUC is told beside the model's of any of the pieces."""
+    return [name for name in RIVALS if any(name in p["beside"] for p in pieces)]
 
 
 def ordered(rivals: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -23,10 +23,10 @@ from training.calibrate import calibrate, halfway
 from training.config import TrainConfig
 from training.contenders import BLEND, expected_rate
 from training.contest import contest
+from training.design import Design
 from training.gates import Gate, gates, passed
-from training.involuntary import fit_involuntary
+from training.involuntary import Involuntary, involuntary
 from training.judge import Judgement
-from training.linear import Linear
 from training.prepare import Prepared
 from training.rows import Rows
 from training.split import Split
@@ -58,7 +58,7 @@ class Candidate:
     tested : the test rows and what each candidate said of them.
     by_horizon : the judged model at the horizons beside the main one, on the test dates whose outcome is known.
     stability : how alike the reasons of two trainings are; None where it was not looked at.
-    involuntary : tells how a churn comes about; None for other targets, or where too few were by nonpayment.
+    involuntary : tells how a churn comes about, and how well; None for other targets.
     """
 
     target: Target
@@ -73,7 +73,7 @@ class Candidate:
     tested: JudgedRows
     by_horizon: tuple[Part, ...]
     stability: Stability | None
-    involuntary: Linear | None = None
+    involuntary: Involuntary | None = None
 
     @property
     def promotable(self) -> bool:
@@ -93,6 +93,7 @@ class Candidate:
         """Write the bundle that ships, with its card."""
         numbers = [name for name, feature in prepared.catalogue.items() if feature.kind == "number"]
         encoding = self.shipped.encoding
+        kinds = None if self.involuntary is None else self.involuntary.plain()
         parts = BundleParts(
             target=self.target,
             version=version,
@@ -111,7 +112,7 @@ class Candidate:
                 encoding.levels,
                 Peers.of(prepared.latest, numbers),
                 prepared.catalogue,
-                self.shipped.plain() | ({"involuntary": self.involuntary.plain()} if self.involuntary else {}),
+                self.shipped.plain() | ({} if kinds is None else {"involuntary": kinds}),
             ),
             rubric=rubric,
             health=health,
@@ -165,7 +166,6 @@ def fit_candidate(
 
     alike = stability(shipped, design, prepared.latest, catalogue, target, config.refits, config.seed, refitting)
     raw = shipped.raw(latest.frame)
-    kind = prepared.labels["churn_kind"].to_numpy(dtype=object)[design.place]
     tell(1.0, f"{target}: done")
     return Candidate(
         target,
@@ -180,7 +180,22 @@ def fit_candidate(
         found.tested,
         found.by_horizon,
         alike,
-        fit_involuntary(design, kind, catalogue) if target == "churn" else None,
+        _how_churn_comes(prepared, parts, design, config) if target == "churn" else None,
+    )
+
+
+def _how_churn_comes(prepared: Prepared, parts: Split, design: Design, config: TrainConfig) -> Involuntary:
+    # The model that ships is itself judged: its last label window ends where the test begins.
+    kind = prepared.labels["churn_kind"].to_numpy(dtype=object)
+    later = parts.mask("test", prepared.frame["as_of"]) & (prepared.labels["churn"] == 1).to_numpy()
+    return involuntary(
+        design,
+        kind[design.place],
+        prepared.catalogue,
+        prepared.frame[later].reset_index(drop=True),
+        kind[later],
+        config.resamples,
+        config.seed,
     )
 
 

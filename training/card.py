@@ -15,20 +15,27 @@ from models.scorer import Scorer
 from models.treeshap import Explainer
 from training.bootstrap import AccountBootstrap, interval
 from training.candidate import Candidate
+from training.capacity import RANDOM, Worked
 from training.config import TrainConfig
 from training.contenders import BASE_RATE, BLEND, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
+from training.involuntary import Involuntary
 from training.judge import Metric
 from training.leakcheck_report import LeakReport
 from training.metrics import BINS, Predictions
 from training.prepare import Prepared
-from training.tested import RESAMPLES, Figure, JudgedRows, Part, Worked
+from training.segments import Segment
+from training.tested import RESAMPLES, UNKNOWN, Figure, JudgedRows, Part
 
 #: The metrics that a card tells, of those that are judged.
 METRICS = (
     "roc_auc", "pr_auc", "brier", "brier_skill", "log_loss", "calibration_slope", "calibration_intercept",
     "calibration_error", "lift_10", "captured_10", "captured_20", "captured_arr_20",
 )  # fmt: skip
+#: Those that are told of how churn by nonpayment is told apart.
+OF_KINDS = ("roc_auc", "brier", "log_loss")
 RIVALS = (BLEND, BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION, LIGHTGBM)
+#: Whose ranking of a segment is told beside the model's; the run's report has all of them.
+BESIDE = (HEALTH_SCORE, LOGISTIC_REGRESSION)
 #: Features that are named; accounts of the newest snapshot that are explained to weigh them.
 NAMED, EXPLAINED = 20, 1000
 
@@ -38,7 +45,7 @@ def card_of(
     prepared: Prepared,
     config: TrainConfig,
     leaks: LeakReport,
-    segments: Sequence[Part],
+    segments: Sequence[Segment],
     work: Sequence[Worked],
     run_id: str,
 ) -> card.Card:
@@ -46,8 +53,8 @@ def card_of(
 
     Parameters
     ----------
-    segments : the judged model by segment (`training.tested.by_segment`).
-    work : what each ranking is worth (`training.tested.worked`).
+    segments : the judgement by segment (`training.segments.by_segment`).
+    work : what each ranking is worth (`training.capacity.worked`).
     run_id : of the run that it is registered with.
     """
     judged, encoding = candidate.judgement, candidate.shipped.encoding
@@ -79,22 +86,27 @@ def card_of(
         ],
         calibrator=str(candidate.calibrator["kind"]),
         reliability=reliability(candidate.tested, config.seed),
-        by_segment=[_piece(part) for part in segments],
-        by_horizon=[_piece(part) for part in candidate.by_horizon],
+        by_segment=[_piece(part, _beside(part)) for part in segments],
+        by_horizon=[_piece(part, {}) for part in candidate.by_horizon],
         features_read=len(encoding.features),
         weights=weights,
         dimensions=dimensions,
         same_first=None if candidate.stability is None else candidate.stability.same_first,
         sight=[
             card.Sight(
-                candidate=w.candidate, capacity=w.capacity, caught=_figure(w.caught), caught_arr=_figure(w.caught_arr)
+                candidate=w.candidate,
+                capacity=w.capacity,
+                caught=_figure(w.caught),
+                caught_arr=_figure(w.caught_arr),
+                lift=_figure(w.lift),
             )
             for w in work
-            if w.candidate in (*RIVALS, "random")
+            if w.candidate in (*RIVALS, RANDOM)
         ],
         trees=int(settings.get("trees", 0)),
         leaves=int(settings.get("num_leaves", 0)),
         trees_share=float(candidate.shipped.share),
+        involuntary=None if candidate.involuntary is None else _kinds(candidate.involuntary),
         notes=[finding.words for finding in leaks.notes if finding.target in (None, candidate.target)],
     )
 
@@ -118,6 +130,23 @@ def reliability(tested: JudgedRows, seed: int = 0) -> list[card.Bin]:
         said = float((inside * tested.p[BLEND]).sum() / rows)
         found.append(card.Bin(said=said, happened=_figure(figure), rows=rows, outcomes=outcomes))
     return found
+
+
+def _kinds(told: Involuntary) -> card.Kinds:
+    figures, judged = told.figures, told.judgement
+    return card.Kinds(
+        words=told.words,
+        known_share=told.known_share,
+        trained_on=dict(told.trained_on),
+        tested_on=dict(told.tested_on),
+        rate=None if figures is None else figures.rate,
+        expected=None if figures is None else figures.expected,
+        ratio=_figure(UNKNOWN if figures is None else figures.ratio),
+        rivals=[
+            card.Rival(candidate=row.candidate, metrics={name: _metric(row[name]) for name in OF_KINDS})
+            for row in (judged.rows if judged else ())
+        ],
+    )
 
 
 def _slices(candidate: Candidate) -> dict[str, card.Slice]:
@@ -173,7 +202,13 @@ def _metric(metric: Metric) -> card.Figure:
     return _figure((metric.value, metric.low, metric.high), metric.good)
 
 
-def _piece(part: Part) -> card.Piece:
+def _beside(segment: Segment) -> dict[str, card.Figure]:
+    if segment.judgement is None:
+        return {}
+    return {row.candidate: _metric(row["roc_auc"]) for row in segment.judgement.rows if row.candidate in BESIDE}
+
+
+def _piece(part: Part, beside: dict[str, card.Figure]) -> card.Piece:
     return card.Piece(
         name=part.name,
         rows=part.rows,
@@ -183,6 +218,7 @@ def _piece(part: Part) -> card.Piece:
         expected=_number(part.expected),
         ratio=_figure(part.ratio),
         roc_auc=_figure(part.roc_auc),
+        beside=beside,
     )
 
 

@@ -104,7 +104,7 @@ def contest(rows: Rows, parts: Split, config: TrainConfig, tell: Progress) -> Co
     arr = test.frame[ARR_FEATURE].fillna(0.0).to_numpy(dtype=np.float64)
     found = judge(test.y, contenders, test.accounts, arr, rate, BLEND, config.resamples, config.seed)
     segments = segment_of(test.frame[ARR_FEATURE])
-    tested = JudgedRows(test.accounts, test.frame["as_of"], segments, test.y, arr, contenders)
+    tested = JudgedRows(test.accounts, test.frame["as_of"], segments, test.y, arr, contenders, rate)
     return Contest(model, found, tested, test, _by_horizon(rows, parts, model, calibration, expected, config.seed))
 
 

@@ -131,10 +131,10 @@ _SINGLE: dict[str, tuple[Callable[..., Floats], str]] = {
     "calibration_slope": (metrics.calibration_slope, "near 1; 0.8 to 1.25"),
     "calibration_intercept": (metrics.calibration_intercept, "near 0; within 0.2"),
 }
-_BY_SHARE: dict[str, tuple[Callable[..., Floats], str]] = {
-    "lift": (metrics.lift, "higher; 1 is guessing, 3 good"),
-    "captured": (metrics.captured, "higher; its share of the rows is guessing"),
-    "captured_arr": (metrics.captured_arr, "higher; its share of the rows is guessing"),
+_BY_SHARE = {
+    "lift": "higher; 1 is guessing, 3 good",
+    "captured": "higher; its share of the rows is guessing",
+    "captured_arr": "higher; its share of the rows is guessing",
 }
 
 
@@ -191,18 +191,22 @@ def judge(
 
 
 def _measure(data: Predictions, bootstrap: AccountBootstrap, known_rate: float) -> tuple[Metric, ...]:
-    once = np.ones((1, len(data.y)))
-    found = []
-    for name, (measure, good) in _SINGLE.items():
-        metric = partial(measure, data, known_rate=known_rate) if name == "brier_skill" else partial(measure, data)
-        found.append(Metric(name, float(metric(once)[0]), *interval(bootstrap.values(metric)), good))
-    for name, (measure, good) in _BY_SHARE.items():
-        point, resampled = measure(data, once)[0], bootstrap.values(partial(measure, data))
-        found += [
-            Metric(f"{name}_{share * 100:.0f}", float(point[i]), *interval(resampled[:, i]), good)
-            for i, share in enumerate(metrics.TOP_SHARES)
+    goods = {name: good for name, (_, good) in _SINGLE.items()}
+    goods |= {f"{name}_{share * 100:.0f}": good for name, good in _BY_SHARE.items() for share in metrics.TOP_SHARES}
+
+    def measured(weights: Floats) -> Floats:
+        ranked = metrics.by_rank(data, weights)
+        alone = partial(metrics.brier_skill, known_rate=known_rate)
+        columns = [
+            ranked[name] if name in ranked else (alone if name == "brier_skill" else measure)(data, weights)
+            for name, (measure, _) in _SINGLE.items()
         ]
-    return tuple(found)
+        return np.column_stack([*columns, *(ranked[name] for name in _BY_SHARE)])
+
+    point, resampled = measured(np.ones((1, len(data.y))))[0], bootstrap.values(measured)
+    return tuple(
+        Metric(name, float(point[i]), *interval(resampled[:, i]), good) for i, (name, good) in enumerate(goods.items())
+    )
 
 
 def _difference(

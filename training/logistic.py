@@ -40,12 +40,19 @@ def fit(
     theta = np.tile(begin, (b, 1))
     squares = (design[:, :, None] * design[:, None, :]).reshape(len(design), k * k)
     active = np.arange(b)
-    for _ in range(_STEPS):
+    for step in range(_STEPS):
         w, now = weights[active], theta[active]
-        p = scipy.special.expit(now @ design.T + (0.0 if offset is None else offset))
-        gradient = (w * (p - y)) @ design + strength * (now - prior)
-        hessian = ((w * p * (1 - p)) @ squares).reshape(-1, k, k)
-        hessian += np.diag(strength + 1e-9)
+        if step == 0:
+            # All begin at one place, where a row's part is the same in every resample.
+            p = scipy.special.expit(design @ now[0] + (0.0 if offset is None else offset))
+            gradient = w @ ((p - y)[:, None] * design)
+            hessian = w @ ((p * (1 - p))[:, None] * squares)
+        else:
+            p = scipy.special.expit(now @ design.T + (0.0 if offset is None else offset))
+            gradient = (w * (p - y)) @ design
+            hessian = (w * p * (1 - p)) @ squares
+        gradient += strength * (now - prior)
+        hessian = hessian.reshape(-1, k, k) + np.diag(strength + 1e-9)
         move = np.clip(np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0], -_STRIDE, _STRIDE)
         theta[active] = now - move
         active = active[np.abs(move).max(axis=1) > _TOLERANCE]

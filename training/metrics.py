@@ -76,17 +76,12 @@ def base_rate(data: Predictions, weights: Floats) -> Floats:
 
 def roc_auc(data: Predictions, weights: Floats) -> Floats:
     """The chance that a row with the outcome ranks above one without. 0.5 is guessing, 0.7 useful, 0.8 good."""
-    positive, negative = data.ranked(weights, data.y, 1 - data.y)
-    below = negative.sum(axis=1, keepdims=True) - np.cumsum(negative, axis=1)
-    wins = (positive * (below + negative / 2)).sum(axis=1)
-    return _ratio(wins, positive.sum(axis=1) * negative.sum(axis=1))
+    return _roc_auc(*data.ranked(weights, data.y, np.ones_like(data.y)))
 
 
 def pr_auc(data: Predictions, weights: Floats) -> Floats:
     """Average precision down the ranking. The base rate is guessing, twice the base rate useful, 1 perfect."""
-    positive, every = data.ranked(weights, data.y, np.ones_like(data.y))
-    precision = _ratio(np.cumsum(positive, axis=1), np.cumsum(every, axis=1))
-    return _ratio(np.nansum(positive * precision, axis=1), positive.sum(axis=1))
+    return _pr_auc(*data.ranked(weights, data.y, np.ones_like(data.y)))
 
 
 def brier(data: Predictions, weights: Floats) -> Floats:
@@ -142,13 +137,13 @@ def calibration_intercept(data: Predictions, weights: Floats) -> Floats:
 def captured(data: Predictions, weights: Floats) -> Floats:
     """The share of the outcomes found among the top 5, 10 and 20% of the rows, shape (b, 3). As much as the share of
     rows is guessing; three times as much is good. A group of equal probabilities is taken in proportion."""
-    return _caught(data, weights, data.y)
+    return _caught(*data.ranked(weights, data.y, np.ones_like(data.y)))
 
 
 def captured_arr(data: Predictions, weights: Floats) -> Floats:
     """The same, counted in the ARR of the rows with the outcome: the share of the money at stake that is seen. Again
     the share of rows is guessing, and three times as much is good."""
-    return _caught(data, weights, data.y * data.arr)
+    return _caught(*data.ranked(weights, data.y * data.arr, np.ones_like(data.y)))
 
 
 def lift(data: Predictions, weights: Floats) -> Floats:
@@ -158,8 +153,33 @@ def lift(data: Predictions, weights: Floats) -> Floats:
     return found
 
 
-def _caught(data: Predictions, weights: Floats, value: Floats) -> Floats:
-    caught, every = data.ranked(weights, value, np.ones_like(value))
+def by_rank(data: Predictions, weights: Floats) -> dict[str, Floats]:
+    """All metrics of the ranking by name, as each alone would tell them: to put the weights in its order is most of
+    their work, and is done once."""
+    happened, money, every = data.ranked(weights, data.y, data.y * data.arr, np.ones_like(data.y))
+    seen = _caught(happened, every)
+    return {
+        "roc_auc": _roc_auc(happened, every),
+        "pr_auc": _pr_auc(happened, every),
+        "lift": seen / np.array(TOP_SHARES),
+        "captured": seen,
+        "captured_arr": _caught(money, every),
+    }
+
+
+def _roc_auc(happened: Floats, every: Floats) -> Floats:
+    others = every - happened
+    below = others.sum(axis=1, keepdims=True) - np.cumsum(others, axis=1)
+    wins = (happened * (below + others / 2)).sum(axis=1)
+    return _ratio(wins, happened.sum(axis=1) * others.sum(axis=1))
+
+
+def _pr_auc(happened: Floats, every: Floats) -> Floats:
+    precision = _ratio(np.cumsum(happened, axis=1), np.cumsum(every, axis=1))
+    return _ratio(np.nansum(happened * precision, axis=1), happened.sum(axis=1))
+
+
+def _caught(caught: Floats, every: Floats) -> Floats:
     rows = np.pad(np.cumsum(every, axis=1), ((0, 0), (1, 0)))
     found = np.pad(np.cumsum(caught, axis=1), ((0, 0), (1, 0)))
     shares = [np.interp(np.array(TOP_SHARES) * r[-1], r, f) for r, f in zip(rows, found, strict=True)]

@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from features.feature import Feature
 from models.scorer import Scorer
 from models.targets import Target
+from training.capacity import Worked
 from training.contenders import BASE_RATE, BLEND, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
 from training.metrics import BINS, Predictions
 from training.steps import Floats
-from training.tested import JudgedRows, Worked
+from training.tested import JudgedRows
 
 OURS, OTHERS = "#1f5fbf", ("#9a9a9a", "#c98a2b", "#5b9e6f", "#9b6bb0", "#b3564b", "#6aa5b8")
 BESIDE = (HEALTH_SCORE, LOGISTIC_REGRESSION, LIGHTGBM)
@@ -42,7 +43,7 @@ def pictures(
     Parameters
     ----------
     tested : the test rows and what each candidate said.
-    work : what each ranking is worth, see `training.tested.worked`.
+    work : what each ranking is worth, see `training.capacity.worked`.
     scorer, latest : the model that ships, and the newest snapshot, of which a few hundred accounts are explained.
     """
     rows = latest.sample(min(EXPLAINED, len(latest)), random_state=0)

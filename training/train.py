@@ -28,6 +28,7 @@ from models.scorer import THREADS
 from models.targets import TARGETS, Target
 from training import tracking
 from training.candidate import Candidate, fit_candidate
+from training.capacity import Worked, worked
 from training.card import card_of
 from training.config import TrainConfig
 from training.contenders import BLEND, HEALTH_SCORE
@@ -37,10 +38,10 @@ from training.leakcheck_report import LeakReport
 from training.pictures import pictures
 from training.prepare import Prepared, prepare
 from training.promotion import promote
+from training.segments import Segment, by_segment
 from training.side_by_side import side_by_side
 from training.steps import Floats
 from training.sufficiency import Sufficiency, sufficiency
-from training.tested import Part, Worked, by_segment, worked
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class TrainReport:
     run_id : of the MLflow run.
     catalogue_version : of the features, a company's own among them.
     every_days : the step of the grid of snapshots; wider than the settings say where there are many accounts.
-    segments, work : per target, the judged model by segment, and what each candidate's ranking is worth to a team.
+    segments, work : per target, the judgement by segment, and what each candidate's ranking is worth to a team.
     """
 
     origin: str
@@ -74,7 +75,7 @@ class TrainReport:
     run_id: str
     catalogue_version: str
     every_days: int
-    segments: Mapping[Target, tuple[Part, ...]]
+    segments: Mapping[Target, tuple[Segment, ...]]
     work: Mapping[Target, tuple[Worked, ...]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -103,6 +104,7 @@ class TrainReport:
                 "split": {n: [show(d[0]), show(d[-1])] for n, d in candidate.split.slices().items() if d},
                 "judgement": candidate.judgement.as_dict(),
                 "stability": candidate.stability.as_dict() if candidate.stability else None,
+                "involuntary": candidate.involuntary.as_dict() if candidate.involuntary else None,
                 "by_horizon": [part.as_dict() for part in candidate.by_horizon],
                 "by_segment": [part.as_dict() for part in self.segments[target]],
                 "worked": [work.as_dict() for work in self.worked(target)],
@@ -219,7 +221,7 @@ def _register(
     progress: Progress,
 ) -> TrainReport:
     seed = config.seed
-    segments = {target: by_segment(one.tested, BLEND, seed) for target, one in candidates.items()}
+    segments = {target: by_segment(one.tested, BLEND, config.capacity, seed) for target, one in candidates.items()}
     work = {
         target: worked(one.tested, config.capacity, config.save_rate, config.cost_per_account, seed)
         for target, one in candidates.items()

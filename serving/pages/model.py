@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from models.answer import instant_words
 from serving.asked import TheHome, TheKeeper
-from serving.cards import RIVALS, cards_of
-from serving.cards_text import METRICS, figure_words, ordered
+from serving.cards import KINDS, OF_KINDS, RIVALS, cards_of
+from serving.cards_text import METRICS, ordered, rivals_beside
 from serving.pages import charts
 from serving.pages.render import page, render
 from serving.pages.static import assets
@@ -52,4 +52,12 @@ def pictures(cards: Sequence[Mapping[str, Any]]) -> dict[str, Markup]:
 
 
 def _shown(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"cards": cards, "rivals": RIVALS, "metrics": METRICS, "figure_words": figure_words, "ordered": ordered}
+    return {
+        "cards": cards,
+        "rivals": RIVALS,
+        "metrics": METRICS,
+        "ordered": ordered,
+        "rivals_beside": rivals_beside,
+        "kind_rivals": KINDS,
+        "of_kinds": OF_KINDS,
+    }

@@ -63,6 +63,13 @@ def test_the_run_tells_more_than_averages(world: Any) -> None:
         assert rows == told["judgement"]["size"]["rows"]
         worth = {work["candidate"]: work["caught"][0] for work in told["worked"]}
         assert worth["blend"] > worth["random"]
+        assert next(work["lift"] for work in told["worked"] if work["candidate"] == "random") == [1.0, 1.0, 1.0]
+        names = [row["candidate"] for row in told["judgement"]["rows"]]
+        for part in told["by_segment"]:
+            assert part["enough"] is (part["judgement"] is not None)
+            if part["enough"]:
+                assert [row["candidate"] for row in part["judgement"]["rows"]] == names
+        assert (told["involuntary"] is not None) is (target == "churn")
 
 
 def test_the_card_travels_with_the_bundle_and_says_what_the_run_says(world: Any) -> None:
@@ -76,6 +83,8 @@ def test_the_card_travels_with_the_bundle_and_says_what_the_run_says(world: Any)
         assert sum(part["rows"] for part in card["reliability"]) == size["rows"]
         assert sum(part["outcomes"] for part in card["reliability"]) == size["rows_with_outcome"]
         assert abs(sum(card["dimensions"].values()) - 1.0) < 1e-9
+        told_apart = told["involuntary"]
+        assert card["involuntary"] is None if told_apart is None else card["involuntary"]["words"] == told_apart["words"]
 
 
 def test_a_companys_own_features_are_trained_on_and_recorded(world: Any) -> None:

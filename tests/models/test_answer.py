@@ -1,7 +1,9 @@
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -9,7 +11,9 @@ from features.catalogue import Catalogue
 from features.errors import UnknownAccount
 from models.answer import answer, answers, instant_words
 from models.assess import Assessment, assess
+from models.bundle import schema_of, write_bundle
 from models.champion import Champion
+from models.peers import Peers
 
 NOW = datetime(2026, 1, 6, 9, 30, tzinfo=UTC)
 
@@ -158,3 +162,31 @@ def test_all_at_once_are_told_what_each_is_told_alone(assessment: Assessment, mo
     assert list(answers(assessment, scored_at=NOW)) == alone
     monkeypatch.setattr("models.answer.TOGETHER", 7)
     assert list(answers(assessment, scored_at=NOW)) == alone
+
+
+def test_nonpayment_is_a_part_of_churn_and_the_rest_is_voluntary(
+    tmp_path: Path, portfolio: pd.DataFrame, parts: Any, peers: Peers, catalogue: Catalogue
+) -> None:
+    """Both kinds add up to the calibrated probability because one is a share of it, never a model of its own."""
+    plans = ("basic", "pro", "team")
+    numbers = {name: [0.0, 0.0, 0.0, 0.0, 0.0] for name in catalogue if name != "contract.plan"}
+    by_size = numbers | {"contract.arr": [-2.0, 10.0, 10.0, 0.5, 0.0]}
+    told = {}
+    for name, slopes in (("constant", numbers), ("by_size", by_size)):
+        shares = {"intercept": -1.0, "numbers": slopes, "levels": {"contract.plan": [[0.0, 0.0, 0.0], 0.0]}}
+        schema = schema_of(list(catalogue), {"contract.plan": plans}, peers, catalogue, {"involuntary": shares})
+        bundle = write_bundle(tmp_path / name, parts(schema=schema), catalogue)
+        told[name] = assess(portfolio, Champion({"churn": bundle}, bundle.rubric), catalogue=catalogue).outlooks["churn"]
+    churn, constant = told["by_size"].probability, told["constant"]
+    voluntary = churn - told["by_size"].involuntary
+    assert (churn == constant.probability).all()
+    scored = churn == churn
+    assert (voluntary[scored] >= 0).all()
+    assert (told["by_size"].involuntary[scored] >= 0).all()
+    assert voluntary[scored] + told["by_size"].involuntary[scored] == pytest.approx(churn[scored])
+    assert (constant.involuntary / constant.probability)[scored] == pytest.approx(1 / (1 + np.exp(1.0)))
+    assert np.ptp((told["by_size"].involuntary / churn)[scored]) > 0.1
+
+
+def test_a_model_that_tells_no_kinds_says_null(assessment: Assessment) -> None:
+    assert _answer(assessment)["churn"]["involuntary"] is None

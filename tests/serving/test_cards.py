@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.card import Apart, Card, Figure, Piece, Rival, Slice
+from models.card import Apart, Card, Figure, Kinds, Piece, Rival, Sight, Slice
 from models.champion import Change, load_champion, read_pointer, write_pointer
 from models.home import Home
 from serving.cards import cards_of, limits
@@ -73,4 +73,51 @@ def test_a_card_tells_who_promoted_it_and_takes_no_ones_words_for_markup(own_hom
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://elsewhere.test", "")
     assert "<script" not in text.replace("\\<script", "")
     assert "0.812 (0.70 to 0.90)" in text
+    assert "of health score" not in page + text.lower(), "a card that tells nothing beside a segment has no column for it"
     assert "## Limits" in text
+
+
+def test_segments_stand_beside_what_had_to_be_beaten_and_a_team_learns_its_lift(own_home: Home) -> None:
+    auc = {"health_score": Figure(value=0.6123, low=0.5, high=0.7), "logistic_regression": Figure(value=0.7456, low=0.6, high=0.8)}
+    own = Figure(value=0.7789, low=0.6, high=0.9)
+    piece = Piece(name="SMB", rows=99, accounts=30, happened=12, rate=0.1, expected=0.1, ratio=own, roc_auc=own, beside=auc)
+    share, lift = Figure(value=0.4, low=0.3, high=0.5), Figure(value=3.25, low=2.5, high=4.0)
+    sight = Sight(candidate="blend", capacity=20, caught=share, caught_arr=share, lift=lift)
+    old = sight.model_copy(update={"candidate": "random", "lift": None})
+    cards = cards_of(own_home, load_champion(own_home))[:1]
+    cards[0]["card"] = _card().model_copy(update={"by_segment": [piece], "sight": [old, sight]}).model_dump(mode="json")
+    page, text = as_html(cards), markdown(cards)
+    assert "| SMB | 30 | 12 | 10.0% | 10.0% | 0.779 (0.60 to 0.90) | 0.612 (0.50 to 0.70) | 0.746 (0.60 to 0.80) |" in text
+    assert "| This model | 0.400 (0.30 to 0.50) | 0.400 (0.30 to 0.50) | 3.25 (2.50 to 4.00) |" in text
+    assert "of health score" in page
+    assert ">0.61<" in page
+    assert "2.5 to 4.0" in page
+
+
+def test_how_churn_comes_about_is_told_with_its_figures_or_with_the_reason_there_are_none(own_home: Home) -> None:
+    def shown(kinds: Kinds | None) -> tuple[str, str]:
+        cards = cards_of(own_home, load_champion(own_home))[:1]
+        cards[0]["card"] = _card().model_copy(update={"involuntary": kinds}).model_dump(mode="json")
+        return as_html(cards), markdown(cards)
+
+    def rival(name: str, auc: float) -> Rival:
+        figures = {n: Figure(value=auc, low=auc - 0.1, high=auc + 0.1) for n in ("roc_auc", "brier", "log_loss")}
+        return Rival(candidate=name, metrics=figures)
+
+    judged = Kinds(
+        words="a share is told for each account", known_share=0.15, trained_on={"involuntary": 40, "voluntary": 200},
+        tested_on={"involuntary": 12, "voluntary": 60}, rate=0.2, expected=0.16, ratio=Figure(value=1.25, low=0.8, high=1.7),
+        rivals=[rival("share_by_account", 0.7), rival("constant_share", 0.5)],
+    )  # fmt: skip
+    page, text = shown(judged)
+    assert "A share is told for each account." in text
+    assert "| A share for each account | 0.700 (0.60 to 0.80) |" in text
+    assert "12 accounts of the test dates ended by nonpayment and 60 otherwise: 20.0%" in text
+    assert "Happened over said: 1.25 (0.80 to 1.70)." in text
+    assert "A constant share" in page
+    none = {"rate": None, "expected": None, "ratio": Figure(value=None), "rivals": []}
+    page, text = shown(judged.model_copy(update=none | {"words": f"not judged: too few {HOSTILE}"}))
+    assert "Not judged: too few" in page
+    assert "<script" not in page
+    assert "A constant share" not in page + text
+    assert "Voluntary and involuntary" not in "".join(shown(None))

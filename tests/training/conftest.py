@@ -15,6 +15,7 @@ import pytest
 
 from features.feature import Feature
 from features.signals import Signals
+from training.tested import JudgedRows
 
 _INSTANT = pa.timestamp("us")
 SCHEMAS = {
@@ -94,3 +95,20 @@ def small_portfolio() -> tuple[pd.DataFrame, npt.NDArray[np.float64]]:
         }
     )
     return frame, (rng.random(len(account)) < 1 / (1 + np.exp(-log_odds))).astype(float)
+
+
+@pytest.fixture
+def judged_rows() -> Callable[..., JudgedRows]:
+    """A hundred accounts on four dates, every fourth of them big (ARR 100, the others 1), a fifth of the rows with the
+    outcome. Candidates by name: what each says of every row."""
+    dates, accounts = 4, 100
+    happened = (np.random.default_rng(0).random(dates * accounts) < 0.2).astype(np.float64)
+
+    def made(y: npt.NDArray[np.float64] = happened, **p: npt.NDArray[np.float64]) -> JudgedRows:
+        names = np.array([f"a{i}" for _ in range(dates) for i in range(accounts)], dtype=object)
+        when = pd.Series(pd.date_range("2026-01-05", periods=dates, freq="7D", tz="UTC").repeat(accounts))
+        big = np.tile(np.arange(accounts) % 4 == 0, dates)
+        segment = np.where(big, "big", "small").astype(object)
+        return JudgedRows(names, when, segment, y, np.where(big, 100.0, 1.0), p, 0.2)
+
+    return made

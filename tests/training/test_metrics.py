@@ -134,3 +134,11 @@ def test_one_class_has_no_metrics_that_need_two() -> None:
 def test_every_metric_says_what_a_good_value_is(name: str) -> None:
     words = getattr(metrics, name).__doc__
     assert any(word in words for word in ("good", "useful", "better", "perfect", "guessing"))
+
+
+def test_all_of_the_ranking_at_once_is_each_alone() -> None:
+    found = data(300)
+    found = Predictions(found.y, found.p.round(1), found.arr)
+    weights = np.random.default_rng(2).integers(0, 3, (4, 300)).astype(float)
+    for name, values in metrics.by_rank(found, weights).items():
+        assert values == pytest.approx(getattr(metrics, name)(found, weights)), name
