@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 
 from features.clock import show
-from training.monitor import MonitorReport
+from training.matured import Matured
+from training.watched import MonitorReport, Watched
+
+#: So many features are named, those that moved furthest; JSON holds all.
+SHOWN = 12
+COLUMNS = ("within", "predictions", "accounts", "it happened to", "expected", "happened", "ratio", "AUC", "slope")
+FORMER_COLUMNS = ("predictions", "it happened to", "ratio", "slope")
 
 
 def print_monitor(report: MonitorReport, console: Console) -> None:
@@ -16,42 +24,62 @@ def print_monitor(report: MonitorReport, console: Console) -> None:
             f"[bold]{target}[/bold]: version {watched.version}, trained on what was known before "
             f"{show(watched.trained_through)}; looked at through {show(report.data_through)}"
         )
-        columns = (
-            "within",
-            "predictions",
-            "accounts",
-            "it happened to",
-            "expected",
-            "happened",
-            "ratio",
-            "AUC",
-            "slope",
-        )
-        table = Table(*columns, box=None)
-        for seen in watched.matured:
-            table.add_row(
-                f"{seen.days} days",
-                f"{seen.rows:,}",
-                f"{seen.accounts:,}",
-                f"{seen.happened:,}",
-                f"{seen.expected:.1%}",
-                f"{seen.rate:.1%}",
-                _with_interval(seen.ratio),
-                _with_interval(seen.roc_auc),
-                _with_interval(seen.slope),
-            )
-        console.print(table if watched.matured else "no prediction has matured yet")
-        moved = ", ".join(f"{name} {value:.2f}" for name, value in watched.feature_psi.items())
-        console.print(f"score PSI {watched.score_psi:.2f}; features of another population: {moved or 'none'}")
+        _print_matured(watched.matured, console)
+        _print_former(watched, console)
+        drifted = watched.drifted
+        far = list(drifted.far().items())
+        moved = ", ".join(f"{name} {value:.2f}" for name, value in far[:SHOWN])
+        more = f", and {len(far) - SHOWN} more" if len(far) > SHOWN else ""
+        console.print(f"score PSI {drifted.score_psi:.2f}; features of another population: {moved or 'none'}{more}")
     for line in report.feeds:
         console.print(f"[red]feed[/red]   {line}", highlight=False)
     for target, watched in report.targets.items():
+        for note in watched.notes:
+            console.print(f"{target}  {note}", highlight=False)
         for reason in watched.reasons:
             console.print(f"[yellow]{target}[/yellow]  {reason}", highlight=False)
     if report.feeds and any(w.reasons for w in report.targets.values()):
         console.print("mend the feeds first; what is trained on them would learn the fault")
     else:
         console.print("train again: `renewcast train SIGNALS`" if report.retrain else "no reason to train again")
+
+
+def _print_matured(matured: Sequence[Matured], console: Console) -> None:
+    table = Table(*COLUMNS, box=None)
+    for seen in matured:
+        table.add_row(f"{seen.days} days", *_cells(seen))
+    console.print(table if matured else "no prediction has matured yet")
+
+
+def _print_former(watched: Watched, console: Console) -> None:
+    if not watched.former:
+        return
+    console.print("all champions so far, each on the dates that it answered for:")
+    _print_matured(watched.together, console)
+    days = watched.horizon_days
+    table = Table("version", "answered", *FORMER_COLUMNS, box=None)
+    for former in watched.former:
+        seen = next((one for one in former.matured or () if one.days == days), None)
+        cells = dict(zip(COLUMNS[1:], _cells(seen), strict=True)) if seen else {}
+        told = [cells.get(name, "") for name in FORMER_COLUMNS]
+        if former.matured is None:
+            told[0] = "not readable"
+        table.add_row(former.version, f"{show(former.since)} to {show(former.until)}", *told)
+    console.print(f"of them, those before the present one, within {days} days:")
+    console.print(table)
+
+
+def _cells(seen: Matured) -> list[str]:
+    return [
+        f"{seen.rows:,}",
+        f"{seen.accounts:,}",
+        f"{seen.happened:,}",
+        f"{seen.expected:.1%}",
+        f"{seen.rate:.1%}",
+        _with_interval(seen.ratio),
+        _with_interval(seen.roc_auc),
+        _with_interval(seen.slope),
+    ]
 
 
 def _with_interval(figure: tuple[float, float, float]) -> str:
