@@ -14,7 +14,9 @@ from training.watched import MonitorReport, Watched
 #: So many features are named, those that moved furthest; JSON holds all.
 SHOWN = 12
 COLUMNS = ("within", "predictions", "accounts", "it happened to", "expected", "happened", "ratio", "AUC", "slope")
-FORMER_COLUMNS = ("predictions", "it happened to", "ratio", "slope")
+FORMER_COLUMNS = ("it happened to", "ratio", "slope")
+# Nothing is cut off in a terminal of eighty columns.
+_CLOSE = (0, 1, 0, 0)
 
 
 def print_monitor(report: MonitorReport, console: Console) -> None:
@@ -45,7 +47,7 @@ def print_monitor(report: MonitorReport, console: Console) -> None:
 
 
 def _print_matured(matured: Sequence[Matured], console: Console) -> None:
-    table = Table(*COLUMNS, box=None)
+    table = Table(*COLUMNS, box=None, padding=_CLOSE)
     for seen in matured:
         table.add_row(f"{seen.days} days", *_cells(seen))
     console.print(table if matured else "no prediction has matured yet")
@@ -57,14 +59,14 @@ def _print_former(watched: Watched, console: Console) -> None:
     console.print("all champions so far, each on the dates that it answered for:")
     _print_matured(watched.together, console)
     days = watched.horizon_days
-    table = Table("version", "answered", *FORMER_COLUMNS, box=None)
+    table = Table("version", "from", "until", *FORMER_COLUMNS, box=None, padding=_CLOSE)
     for former in watched.former:
         seen = next((one for one in former.matured or () if one.days == days), None)
         cells = dict(zip(COLUMNS[1:], _cells(seen), strict=True)) if seen else {}
         told = [cells.get(name, "") for name in FORMER_COLUMNS]
         if former.matured is None:
             told[0] = "not readable"
-        table.add_row(former.version, f"{show(former.since)} to {show(former.until)}", *told)
+        table.add_row(former.version, show(former.since), show(former.until), *told)
     console.print(f"of them, those before the present one, within {days} days:")
     console.print(table)
 
