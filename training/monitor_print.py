@@ -13,7 +13,7 @@ from training.watched import MonitorReport, Watched
 
 #: So many features are named, those that moved furthest; JSON holds all.
 SHOWN = 12
-COLUMNS = ("within", "predictions", "accounts", "it happened to", "expected", "happened", "ratio", "AUC", "slope")
+COLUMNS = ("within", "it happened to", "expected", "happened", "ratio", "AUC", "slope")
 FORMER_COLUMNS = ("it happened to", "ratio", "slope")
 # Nothing is cut off in a terminal of eighty columns.
 _CLOSE = (0, 1, 0, 0)
@@ -73,9 +73,7 @@ def _print_former(watched: Watched, console: Console) -> None:
 
 def _cells(seen: Matured) -> list[str]:
     return [
-        f"{seen.rows:,}",
-        f"{seen.accounts:,}",
-        f"{seen.happened:,}",
+        f"{seen.happened:,} of {seen.accounts:,}",
         f"{seen.expected:.1%}",
         f"{seen.rate:.1%}",
         _with_interval(seen.ratio),
@@ -86,4 +84,4 @@ def _cells(seen: Matured) -> list[str]:
 
 def _with_interval(figure: tuple[float, float, float]) -> str:
     value, low, high = figure
-    return "" if value != value else f"{value:.2f} ({low:.2f}, {high:.2f})"
+    return "" if value != value else f"{value:.2f}\n({low:.2f}, {high:.2f})"

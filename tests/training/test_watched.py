@@ -66,7 +66,7 @@ def test_what_earlier_champions_got_wrong_is_noted_and_no_reason() -> None:
     assert replace(watched, matured=(SEEN,)).notes == ()
     printed = _printed(watched)
     assert "no prediction has matured yet" in printed
-    assert "2 2026-03-01 2026-03-01 60 1.50 (1.20, 1.90) 1.00 (0.90, 1.10)" in printed
+    assert "2 2026-03-01 2026-03-01 60 of 400 1.50 1.00 (1.20, 1.90) (0.90, 1.10)" in printed
     assert note in printed
 
 
