@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import renewcast
 from models.champion import Pointed, Pointer, read_pointer, write_pointer
 from models.home import Home
 from training import promotion, tracking
@@ -143,3 +144,28 @@ def test_a_version_of_another_registry_is_a_warning_and_the_alias_stays(
 def test_without_a_champion_no_registry_is_asked(tmp_path: Path) -> None:
     assert follow(Home(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_succeeds_all_the_same_and_webhooks_are_told(
+    home: Home,
+    registered: Any,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[list[str]] = []
+    bundle = _bundle(home, "2", registered[1][1])
+    bundle.manifest.gates = {}
+
+    def lost(*_: object) -> str:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(tracking, "mark_champion", lost)
+    monkeypatch.setattr(promotion, "_bundle_of", lambda *_: bundle)
+    monkeypatch.setattr("models.home.current_home", lambda: home)
+    monkeypatch.setattr(renewcast.telling, "promotions_told", told.append)
+    bundle.rubric = type("Rubric", (), {"name": "five-dimensions"})
+    renewcast.promote("churn", "2", "it is better", "Ada")
+    assert capsys.readouterr().out == "version 2 answers for churn\n"
+    assert "the alias in the model registry could not follow" in caplog.text
+    assert told == [["churn"]]
