@@ -7,16 +7,13 @@ history speaks of it; one that a crash has left behind is written again.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
+from features.alone import alone
 from features.atomic import write_file
 from features.clock import show
-from features.errors import BadRequest, HomeError
+from features.errors import BadRequest
 from models.champion import load_champion
 from models.home import Home
 from models.reviews import Kept, one_review
@@ -77,7 +74,7 @@ def approve(
     first, second = two_people(author, reviewer)
     day, owned = _plain_date(effective), _person("owner", owner)
     reason = None if why is None else " ".join(why.split())[:2000]
-    with _alone(home):
+    with alone(home.rubrics / ".lock"):
         kept, history = one_review(home, review), read_history(home)
         if (earlier := history.of_review(kept.told.id)) is not None:
             raise AlreadyDecided(
@@ -122,7 +119,7 @@ def roll_back(home: Home, rubric: str | None, author: str, reviewer: str, why: s
         There is nothing to take back, or the two are one person.
     """
     first, second = two_people(author, reviewer)
-    with _alone(home):
+    with alone(home.rubrics / ".lock"):
         history = read_history(home)
         name = rubric or load_champion(home).rubric.name
         known = history.approvals(name)
@@ -256,21 +253,6 @@ def _next_version(home: Home, history: HistoryFile, rubric: str, day: date, old:
 def _append(home: Home, history: HistoryFile, decision: Decision) -> None:
     told = history.model_copy(update={"decisions": (*history.decisions, decision)})
     write_file(home.rubric_history, told.model_dump_json(indent=1, exclude_none=True) + "\n")
-
-
-@contextmanager
-def _alone(home: Home) -> Iterator[None]:
-    """One sign-off at a time, over all processes of this machine."""
-    try:
-        home.rubrics.mkdir(parents=True, exist_ok=True)
-        handle = os.open(home.rubrics / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise HomeError(f"cannot write {home.rubrics}: {error.strerror}", "a home that can be written") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _person(what: str, name: str) -> str:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 
 from features.clock import show
-from training.monitor import MonitorReport
+from training.matured import Matured
+from training.watched import MonitorReport, Watched
+
+#: So many features are named, those that moved furthest; JSON holds all.
+SHOWN = 12
+COLUMNS = ("within", "it happened to", "expected", "happened", "ratio", "AUC", "slope")
+FORMER_COLUMNS = ("it happened to", "ratio", "slope")
+# Nothing is cut off in a terminal of eighty columns.
+_CLOSE = (0, 1, 0, 0)
 
 
 def print_monitor(report: MonitorReport, console: Console) -> None:
@@ -16,36 +26,18 @@ def print_monitor(report: MonitorReport, console: Console) -> None:
             f"[bold]{target}[/bold]: version {watched.version}, trained on what was known before "
             f"{show(watched.trained_through)}; looked at through {show(report.data_through)}"
         )
-        columns = (
-            "within",
-            "predictions",
-            "accounts",
-            "it happened to",
-            "expected",
-            "happened",
-            "ratio",
-            "AUC",
-            "slope",
-        )
-        table = Table(*columns, box=None)
-        for seen in watched.matured:
-            table.add_row(
-                f"{seen.days} days",
-                f"{seen.rows:,}",
-                f"{seen.accounts:,}",
-                f"{seen.happened:,}",
-                f"{seen.expected:.1%}",
-                f"{seen.rate:.1%}",
-                _with_interval(seen.ratio),
-                _with_interval(seen.roc_auc),
-                _with_interval(seen.slope),
-            )
-        console.print(table if watched.matured else "no prediction has matured yet")
-        moved = ", ".join(f"{name} {value:.2f}" for name, value in watched.feature_psi.items())
-        console.print(f"score PSI {watched.score_psi:.2f}; features of another population: {moved or 'none'}")
+        _print_matured(watched.matured, console)
+        _print_former(watched, console)
+        drifted = watched.drifted
+        far = list(drifted.far().items())
+        moved = ", ".join(f"{name} {value:.2f}" for name, value in far[:SHOWN])
+        more = f", and {len(far) - SHOWN} more" if len(far) > SHOWN else ""
+        console.print(f"score PSI {drifted.score_psi:.2f}; features of another population: {moved or 'none'}{more}")
     for line in report.feeds:
         console.print(f"[red]feed[/red]   {line}", highlight=False)
     for target, watched in report.targets.items():
+        for note in watched.notes:
+            console.print(f"{target}  {note}", highlight=False)
         for reason in watched.reasons:
             console.print(f"[yellow]{target}[/yellow]  {reason}", highlight=False)
     if report.feeds and any(w.reasons for w in report.targets.values()):
@@ -54,6 +46,42 @@ def print_monitor(report: MonitorReport, console: Console) -> None:
         console.print("train again: `renewcast train SIGNALS`" if report.retrain else "no reason to train again")
 
 
+def _print_matured(matured: Sequence[Matured], console: Console) -> None:
+    table = Table(*COLUMNS, box=None, padding=_CLOSE)
+    for seen in matured:
+        table.add_row(f"{seen.days} days", *_cells(seen))
+    console.print(table if matured else "no prediction has matured yet")
+
+
+def _print_former(watched: Watched, console: Console) -> None:
+    if not watched.former:
+        return
+    console.print("all champions so far, each on the dates that it answered for:")
+    _print_matured(watched.together, console)
+    days = watched.horizon_days
+    table = Table("version", "from", "until", *FORMER_COLUMNS, box=None, padding=_CLOSE)
+    for former in watched.former:
+        seen = next((one for one in former.matured or () if one.days == days), None)
+        cells = dict(zip(COLUMNS[1:], _cells(seen), strict=True)) if seen else {}
+        told = [cells.get(name, "") for name in FORMER_COLUMNS]
+        if former.matured is None:
+            told[0] = "not readable"
+        table.add_row(former.version, show(former.since), show(former.until), *told)
+    console.print(f"of them, those before the present one, within {days} days:")
+    console.print(table)
+
+
+def _cells(seen: Matured) -> list[str]:
+    return [
+        f"{seen.happened:,} of {seen.accounts:,}",
+        f"{seen.expected:.1%}",
+        f"{seen.rate:.1%}",
+        _with_interval(seen.ratio),
+        _with_interval(seen.roc_auc),
+        _with_interval(seen.slope),
+    ]
+
+
 def _with_interval(figure: tuple[float, float, float]) -> str:
     value, low, high = figure
-    return "" if value != value else f"{value:.2f} ({low:.2f}, {high:.2f})"
+    return "" if value != value else f"{value:.2f}\n({low:.2f}, {high:.2f})"

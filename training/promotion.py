@@ -1,21 +1,27 @@
 """Promotion: a registered version becomes the champion, in one step or not at all; and the way back.
 
-The pointer is one file that is replaced whole; it is what serving reads, and it tells who changed it, when and why. The
-registry's alias follows it.
+The pointer is one file that is replaced whole; it is what serving reads, and it tells who changed it, when and why. One
+change is made at a time, so that none is lost. The registry's alias follows it (`training.alias`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
+from features.alone import alone
 from features.errors import BadRequest
 from models.bundle import Bundle, load_bundle
 from models.champion import CHANGES, Change, Pointed, Pointer, point_to, read_pointer, write_pointer
 from models.home import Home
 from models.targets import Target
-from training import tracking
+from training.alias import follow
+from training.completion import completed
+
+LOCK = ".champion.lock"
+"""The file in the home that is locked while the pointer is read, changed and written."""
 
 
 def promote(home: Home, bundles: Mapping[Target, Bundle], rubric: str, who: str, why: str) -> None:
@@ -31,17 +37,24 @@ def promote(home: Home, bundles: Mapping[Target, Bundle], rubric: str, who: str,
     HomeError
         If the home cannot be written.
     """
-    if bundles:
-        _change(home, {t: point_to(home, b) for t, b in bundles.items()}, "promoted", who, why, rubric)
+    if not bundles:
+        return
+    entries = {t: point_to(home, b) for t, b in bundles.items()}
+    with _changing(home) as before:
+        _write(home, before, entries, "promoted", who, why, rubric)
+    follow(home)
 
 
 def promote_version(home: Home, target: Target, version: str, who: str, why: str) -> Bundle:
-    """Promote a version that was registered earlier, if it passed every gate when it was trained.
+    """Promote a version that was registered earlier, if its run was completed and it passed every gate then.
+
+    The home decides, not the registry: a version whose registry is away, or is no longer the one in use, can be
+    promoted all the same. Where two registries have given the same number, the newer one is meant.
 
     Raises
     ------
     BadRequest
-        There is no such version, or a gate was not passed: which, and by how much.
+        There is no such version, its run was broken off, or a gate was not passed: which, and by how much.
     BundleError
         Its bundle is broken, or was made for other features.
     """
@@ -50,8 +63,10 @@ def promote_version(home: Home, target: Target, version: str, who: str, why: str
     if failed:
         words = "; ".join(_by_how_much(told) for told in failed)
         raise BadRequest(f"version {version} for {target} did not pass every gate: {words}", cure="train again")
-    pointer = read_pointer(home)
-    promote(home, {target: bundle}, pointer.rubric if pointer else bundle.rubric.name, who, why)
+    entry = {target: point_to(home, bundle)}
+    with _changing(home) as before:
+        _write(home, before, entry, "promoted", who, why, before.rubric if before else bundle.rubric.name)
+    follow(home)
     return bundle
 
 
@@ -65,39 +80,52 @@ def rollback(home: Home, target: Target, who: str, why: str) -> Pointed:
     BundleError
         Its bundle is broken, or was made for other features.
     """
-    pointer = read_pointer(home)
-    earlier = pointer.before(target) if pointer else None
-    if pointer is None or earlier is None:
-        raise BadRequest(f"no champion for {target} came before the present one", "at least two promotions")
-    load_bundle(home.root / earlier.folder, target)
-    _change(home, {target: earlier}, "rolled_back", who, why, pointer.rubric)
+    with _changing(home) as pointer:
+        earlier = pointer.before(target) if pointer else None
+        if pointer is None or earlier is None:
+            raise BadRequest(f"no champion for {target} came before the present one", "at least two promotions")
+        load_bundle(home.root / earlier.folder, target)
+        _write(home, pointer, {target: earlier}, "rolled_back", who, why, pointer.rubric)
+    follow(home)
     return earlier
 
 
-def _change(
+@contextmanager
+def _changing(home: Home) -> Iterator[Pointer | None]:
+    """The pointer as it is, which nobody else changes meanwhile."""
+    with alone(home.root / LOCK):
+        yield read_pointer(home)
+
+
+def _write(
     home: Home,
+    before: Pointer | None,
     entries: Mapping[Target, Pointed],
     what: Literal["promoted", "rolled_back"],
     who: str,
     why: str,
     rubric: str,
 ) -> None:
-    before, now = read_pointer(home), datetime.now(UTC)
+    now = datetime.now(UTC)
     kept = {"churn": before.churn, "expansion": before.expansion} if before else {}
     told = [Change(at=now, what=what, target=t, champion=entry, who=who, why=why) for t, entry in entries.items()]
     history = (*(before.history if before else ()), *told)[-CHANGES:]
     write_pointer(home, Pointer(**(kept | dict(entries)), promoted_at=now, rubric=rubric, history=history))
-    tracking.mark_champion(home, {target: entry.version for target, entry in entries.items()})
 
 
 def _bundle_of(home: Home, target: Target, version: str) -> Bundle:
     folders = sorted(home.bundles.glob(f"{target}/{version}-*")) if version.isdigit() else []
     # Another registry began its numbers anew: the newest one is meant.
-    found = [load_bundle(folder, target) for folder in folders]
+    found = [load_bundle(folder, target) for folder in folders if completed(home, folder)]
     if not found:
-        there = sorted({f.name.split("-")[0] for f in home.bundles.glob(f"{target}/*-*")}, key=lambda v: (len(v), v))
+        whole = [folder for folder in home.bundles.glob(f"{target}/*-*") if completed(home, folder)]
+        there = sorted({f.name.split("-")[0] for f in whole}, key=lambda v: (len(v), v))
         raise BadRequest(
-            f"there is no version {version} for {target}", f"one of {', '.join(there) or 'none: train first'}"
+            f"the training of version {version} for {target} was broken off, or is not at its end yet"
+            if folders
+            else f"there is no version {version} for {target}",
+            f"one of {', '.join(there) or 'none: train first'}",
+            "train again" if folders else "",
         )
     return max(found, key=lambda bundle: bundle.manifest.created_at)
 

@@ -10,7 +10,8 @@ from features.clock import show
 from models.champion import Change, read_pointer
 from models.home import Home
 from models.targets import TARGETS, Target
-from training import tracking
+from training import completion, tracking
+from training.alias import follow
 from training.contenders import BLEND
 
 #: The figures that `renewcast runs` shows of a run.
@@ -53,12 +54,16 @@ class Trained:
 def runs(home: Home, limit: int = 50) -> list[Trained]:
     """The newest completed runs. One that was broken off does not count.
 
+    The registry being open, what a kill has left undone there and in the home is made up for: the alias follows the
+    pointer, and what is listed here can be promoted.
+
     Raises
     ------
     HomeError, BundleError
         If the tracking store cannot be opened, or the champion's pointer is broken.
     """
     mlflow = tracking.connect(home)
+    follow(home, mlflow)
     pointer = read_pointer(home)
     answering = {t: p.version for t in TARGETS if pointer and (p := pointer.of(t)) is not None}
     found = mlflow.MlflowClient().search_runs(
@@ -67,6 +72,8 @@ def runs(home: Home, limit: int = 50) -> list[Trained]:
         order_by=["attributes.start_time DESC"],
         max_results=limit,
     )
+    for run in found:
+        completion.complete(home, run.info.run_id)
     return [_trained(run, answering) for run in found]
 
 

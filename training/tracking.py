@@ -19,8 +19,9 @@ from features.errors import HomeError
 from features.feature import Feature
 from models import scorer
 from models.home import Home
-from models.targets import TARGETS, Target
+from models.targets import Target
 from training import __path__ as training_path
+from training import completion
 
 EXPERIMENT = "renewcast"
 COMPLETED = "renewcast.completed"
@@ -47,8 +48,9 @@ def failed_tag(target: Target) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """An open MLflow run."""
+    """An open MLflow run of a home."""
 
+    home: Home
     mlflow: Any
     run_id: str
 
@@ -95,6 +97,7 @@ class Run:
             manifest, so it has to be known beforehand; another training that registers in between makes this one try
             again.
         """
+        completion.begin(self.home, self.run_id)
         for _ in range(ATTEMPTS):
             expected = self._next_version(target)
             bundle = write(expected)
@@ -150,8 +153,9 @@ def run(home: Home, name: str) -> Iterator[Run]:
     """
     mlflow = connect(home)
     with mlflow.start_run(run_name=name) as opened:
-        yield Run(mlflow, opened.info.run_id)
+        yield Run(home, mlflow, opened.info.run_id)
         mlflow.set_tag(COMPLETED, "true")
+        completion.complete(home, opened.info.run_id)
 
 
 def connect(home: Home) -> Any:
@@ -186,9 +190,29 @@ def connect(home: Home) -> Any:
     return mlflow
 
 
-def mark_champion(home: Home, versions: Mapping[Target, str]) -> None:
-    """Move the registry's champion alias to these versions."""
-    client = connect(home).MlflowClient()
-    for target in TARGETS:
-        if target in versions:
-            client.set_registered_model_alias(registered_name(target), ALIAS, versions[target])
+def mark_champion(client: Any, target: Target, version: str, run: str = "") -> str:
+    """Move the registry's champion alias to a version, unless it is there already.
+
+    Parameters
+    ----------
+    client : an ``MlflowClient``.
+    run : how the id of the run begins that registered it. The numbers start anew in every registry; a version of the
+        same number by another run is another model.
+
+    Returns
+    -------
+    str
+        Empty, or why it could not be done, in words.
+    """
+    name = registered_name(target)
+    try:
+        found = client.get_model_version(name, version)
+    except Exception as error:
+        if getattr(error, "error_code", "") != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return f"this registry has no version {version} of {name}, it was registered in another one"
+    if not str(found.run_id or "").startswith(run):
+        return f"version {version} of {name} in this registry is another model, it was registered in another one"
+    if ALIAS not in found.aliases:
+        client.set_registered_model_alias(name, ALIAS, version)
+    return ""

@@ -18,7 +18,9 @@ def home(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _runs(renewcast: Any, home: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(renewcast("runs", "--json", home=home).stdout)
+    done = renewcast("runs", "--json", home=home)
+    assert "could not follow" not in done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
     return told
 
 
@@ -32,7 +34,7 @@ def test_what_was_trained_is_listed_with_its_figures(world: Any, home: Path, ren
     assert churn["figures"]["roc_auc"] == pytest.approx(auc)
     failed = [g["name"] for g in world.report["targets"]["churn"]["gates"] if not g["passed"]]
     assert churn["failed"] == failed
-    assert churn["champion"] is not failed
+    assert churn["champion"] is (not failed), "what passed every gate, and nothing else, was promoted"
     assert [change["who"] for change in told["changes"]] == ["training"] * len(told["changes"])
 
 
@@ -43,7 +45,8 @@ def test_promotion_and_rollback_are_one_command_each_and_kept(world: Any, home: 
     version = champions[target]["version"]
     refused = renewcast("rollback", target, "--why", "a test", home=home, expect=2)
     assert "came before the present one" in refused.stderr
-    renewcast("promote", target, version, "--why", "to see it kept", "--by", "Ada", home=home)
+    promoted = renewcast("promote", target, version, "--why", "to see it kept", "--by", "Ada", home=home)
+    assert promoted.stderr == "", "the alias could follow"
     renewcast("rollback", target, "--why", "and taken back", "--by", "Grace", home=home)
     changes = [c for c in _runs(renewcast, home)["changes"] if c["target"] == target]
     assert [(c["what"], c["who"], c["why"]) for c in changes[1:]] == [
@@ -51,6 +54,20 @@ def test_promotion_and_rollback_are_one_command_each_and_kept(world: Any, home: 
         ("rolled_back", "Grace", "and taken back"),
     ]
     assert json.loads((home / "champion.json").read_text())[target] == champions[target]
+
+
+@pytest.mark.slow
+def test_a_registry_that_is_another_one_is_a_warning_and_the_champion_changes(
+    world: Any, home: Path, renewcast: Any, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "home"
+    shutil.copytree(home, elsewhere, ignore=shutil.ignore_patterns("mlflow.db"))
+    champions = json.loads((elsewhere / "champion.json").read_text())
+    target = next(t for t in ("expansion", "churn") if t in champions)
+    done = renewcast("promote", target, champions[target]["version"], "--why", "a test", home=elsewhere)
+    assert "answers for" in done.stdout
+    assert "the alias in the model registry could not follow: this registry has no version" in done.stderr
+    assert len(json.loads((elsewhere / "champion.json").read_text())["history"]) == len(champions["history"]) + 1
 
 
 def test_a_version_that_failed_a_gate_is_refused_with_its_figure(home: Path, renewcast: Any) -> None:

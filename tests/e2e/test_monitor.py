@@ -46,8 +46,40 @@ def test_predictions_are_held_against_what_happened(world: Any, home: Path, rene
             assert low < seen["ratio"][0] < high
             assert 0.4 < seen["ratio"][0] < 2.5
         assert watched["new_outcomes"] > 0
+        assert watched["former"] == []
+        assert watched["together"] == watched["matured"]
+        assert len(watched["feature_psi"]) > 50, "all of them, not those alone that moved"
     assert told["feeds"] == []
     assert (home / "champion.json").read_bytes() == before, "monitoring changes nothing"
+
+
+@pytest.mark.slow
+def test_the_champion_before_is_held_against_its_own_dates(
+    world: Any, home: Path, renewcast: Any, tmp_path: Path
+) -> None:
+    """The same model under an earlier number: it answered from October to the present one's training."""
+    place = tmp_path / "home"
+    shutil.copytree(home, place)
+    pointer = json.loads((place / "champion.json").read_text())
+    target = next(t for t in ("churn", "expansion") if t in pointer)
+    folder = f"bundles/{target}/0-earlier"
+    shutil.copytree(place / pointer[target]["folder"], place / folder)
+    manifest = json.loads((place / folder / "manifest.json").read_text())
+    manifest |= {"version": "0", "trained_through": "2025-10-01T00:00:00Z"}
+    (place / folder / "manifest.json").write_text(json.dumps(manifest))
+    change = next(one for one in pointer["history"] if one["target"] == target)
+    earlier = change | {"at": manifest["created_at"], "champion": {"version": "0", "folder": folder}}
+    pointer["history"] = [earlier, *pointer["history"]]
+    (place / "champion.json").write_text(json.dumps(pointer))
+    watched = _look(renewcast, world.signals, place)["targets"][target]
+    (former,) = watched["former"]
+    assert (former["version"], former["since"], former["until"]) == ("0", "2025-10-01", "2026-01-07")
+    assert [seen["days"] for seen in former["matured"]] == [30, 60, 90, 180]
+    for before, own, both in zip(former["matured"], watched["matured"], watched["together"], strict=True):
+        assert before["rows"] + own["rows"] == both["rows"]
+    printed = " ".join(renewcast("monitor", world.signals, home=place).stdout.split())
+    assert "all champions so far, each on the dates that it answered for" in printed
+    assert "0 2025-10-01 2026-01-07" in printed
 
 
 @pytest.mark.slow
@@ -64,7 +96,11 @@ def test_a_unit_that_jumped_is_named_and_nothing_should_be_trained_on_it(
     pq.write_table(table.set_column(place, "minutes", grown), file)
     told = _look(renewcast, signals, home)
     assert any("minutes" in line for line in told["feeds"])
-    assert any(name.startswith("usage.minutes") for watched in told["targets"].values() for name in watched["feature_psi"])
+    assert any(
+        name.startswith("usage.minutes") and psi is not None and psi > watched["psi_limit"]
+        for watched in told["targets"].values()
+        for name, psi in watched["feature_psi"].items()
+    )
     assert told["retrain"] is False
     # Predictions made of it are marked.
     scored = renewcast("score", signals, "--as-of", "2026-09-30", "--out", tmp_path / "rows.csv", home=home)

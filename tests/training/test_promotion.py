@@ -1,4 +1,5 @@
-"""Promotion replaces the pointer whole, keeps the other target's champion, and moves the registry's alias."""
+"""Promotion replaces the pointer whole, keeps the other target's champion, loses no change, and moves the registry's
+alias."""
 
 from __future__ import annotations
 
@@ -13,10 +14,10 @@ from typing import Any
 import pytest
 
 from features.atomic import UNFINISHED
+from features.errors import BadRequest
 from models.champion import Pointed, Pointer, read_pointer, write_pointer
 from models.home import Home
-from models.targets import Target
-from training import promotion, tracking
+from training import completion, promotion
 
 
 class _Bundle:
@@ -28,10 +29,11 @@ class _Bundle:
 
 
 @pytest.fixture
-def marked(monkeypatch: pytest.MonkeyPatch) -> list[dict[Target, str]]:
-    calls: list[dict[Target, str]] = []
-    monkeypatch.setattr(tracking, "mark_champion", lambda _home, versions: calls.append(versions))
-    return calls
+def followed(monkeypatch: pytest.MonkeyPatch) -> list[Pointer | None]:
+    """The pointers that the alias has followed."""
+    seen: list[Pointer | None] = []
+    monkeypatch.setattr(promotion, "follow", lambda home: seen.append(read_pointer(home)))
+    return seen
 
 
 def _home(tmp_path: Path) -> Home:
@@ -43,7 +45,7 @@ def _home(tmp_path: Path) -> Home:
     return home
 
 
-def test_the_other_target_keeps_its_champion(tmp_path: Path, marked: list[dict[Target, str]]) -> None:
+def test_the_other_target_keeps_its_champion(tmp_path: Path, followed: list[Pointer | None]) -> None:
     home = _home(tmp_path)
     bundle: Any = _Bundle(home.bundle_folder("expansion", "4-abc"), "4")
     promotion.promote(home, {"expansion": bundle}, "five-dimensions", "Ada", "it is better")
@@ -51,19 +53,19 @@ def test_the_other_target_keeps_its_champion(tmp_path: Path, marked: list[dict[T
     assert pointer is not None
     assert pointer.churn == Pointed(version="1", folder="bundles/churn/1")
     assert pointer.expansion == Pointed(version="4", folder="bundles/expansion/4-abc")
-    assert marked == [{"expansion": "4"}]
+    assert followed == [pointer]
 
 
-def test_nothing_to_promote_changes_nothing(tmp_path: Path, marked: list[dict[Target, str]]) -> None:
+def test_nothing_to_promote_changes_nothing(tmp_path: Path, followed: list[Pointer | None]) -> None:
     home = _home(tmp_path)
     before = home.champion_file.read_bytes()
     promotion.promote(home, {}, "five-dimensions", "Ada", "nothing")
     assert home.champion_file.read_bytes() == before
-    assert marked == []
+    assert followed == []
 
 
 def test_an_interrupt_while_writing_leaves_the_old_champion(
-    tmp_path: Path, marked: list[dict[Target, str]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, followed: list[Pointer | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = _home(tmp_path)
     before = home.champion_file.read_bytes()
@@ -76,16 +78,16 @@ def test_an_interrupt_while_writing_leaves_the_old_champion(
     with pytest.raises(KeyboardInterrupt):
         promotion.promote(home, {"churn": bundle}, "five-dimensions", "Ada", "it is better")
     assert home.champion_file.read_bytes() == before
-    assert marked == []
+    assert followed == []
 
 
 PROMOTES_FOR_EVER = """
 import itertools, sys
 from pathlib import Path
 from models.home import Home
-from training import promotion, tracking
+from training import promotion
 
-tracking.mark_champion = lambda home, versions: None
+promotion.follow = lambda home: None
 home = Home(Path(sys.argv[1]))
 for n in itertools.count(2):
     folder = home.bundle_folder("churn", str(n))
@@ -114,6 +116,60 @@ def test_killed_at_any_instant_there_is_a_whole_champion(tmp_path: Path) -> None
         assert int(pointer.churn.version) - told[-1] in (0, 1)
         assert pointer.history[-1].champion == pointer.churn
         # What was being written is left beside it, under a name that no reader takes for it.
-        unfinished = [file for file in home.root.iterdir() if file != home.champion_file]
+        unfinished = [file for file in home.root.iterdir() if file.name not in (home.champion_file.name, promotion.LOCK)]
         assert len(unfinished) <= killed
         assert all(UNFINISHED in file.name for file in unfinished)
+
+
+PROMOTES_TEN_TIMES = """
+import sys
+from pathlib import Path
+from models.home import Home
+from training import promotion
+
+promotion.follow = lambda home: None
+home = Home(Path(sys.argv[1]))
+for n in range(10):
+    folder = home.bundle_folder("churn", str(n))
+    manifest = type("Manifest", (), {"version": str(n)})
+    bundle = type("Bundle", (), {"folder": folder, "manifest": manifest})
+    promotion.promote(home, {"churn": bundle}, "five-dimensions", sys.argv[2], "the same home, at the same time")
+"""
+
+
+def test_of_promotions_at_the_same_time_none_is_lost(tmp_path: Path) -> None:
+    home, people = _home(tmp_path), ["Ada", "Grace", "Mary"]
+    commands = [[sys.executable, "-c", PROMOTES_TEN_TIMES, str(tmp_path), who] for who in people]
+    processes = [subprocess.Popen(command) for command in commands]
+    assert [process.wait(120) for process in processes] == [0, 0, 0]
+    pointer = read_pointer(home)
+    assert pointer is not None
+    for who in people:
+        assert [change.champion.version for change in pointer.history if change.who == who] == [str(n) for n in range(10)]
+    assert pointer.churn == pointer.history[-1].champion
+
+
+def test_a_version_of_a_run_that_was_broken_off_is_refused(
+    tmp_path: Path, followed: list[Pointer | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = _home(tmp_path)
+    before = home.champion_file.read_bytes()
+    for version in ("3-0123abcd", "2-4567cdef"):
+        home.bundle_folder("churn", version).mkdir(parents=True)
+    completion.begin(home, "0123abcd" * 4)
+    with pytest.raises(BadRequest, match=r"version 3 for churn was broken off[\s\S]*Expected: one of 2\nCure: train again"):
+        promotion.promote_version(home, "churn", "3", "Ada", "a test")
+    assert (home.champion_file.read_bytes(), followed) == (before, [])
+
+    def loaded(folder: Path, _target: str) -> Any:
+        bundle: Any = _Bundle(folder, folder.name.partition("-")[0])
+        bundle.manifest.gates, bundle.manifest.created_at = {}, 0
+        return bundle
+
+    monkeypatch.setattr(promotion, "load_bundle", loaded)
+    completion.complete(home, "0123abcd" * 4)
+    assert promotion.promote_version(home, "churn", "3", "Ada", "a test").manifest.version == "3"
+    # Another registry gave the same number to a run that was broken off: the whole one is meant.
+    home.bundle_folder("churn", "3-89ab0000").mkdir()
+    completion.begin(home, "89ab0000" * 4)
+    assert promotion.promote_version(home, "churn", "3", "Ada", "a test").folder.name == "3-0123abcd"
