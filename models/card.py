@@ -69,7 +69,8 @@ class Bin(_Part):
 
 
 class Piece(_Part):
-    """The model on a part of the test rows; ``ratio`` is how many times as often it happened as was said."""
+    """The model on a part of the test rows; ``ratio`` is how many times as often it happened as was said. ``note``: why
+    it was not ``judged`` there, or on which dates, where not on those of the test."""
 
     name: str
     rows: Count
@@ -79,6 +80,8 @@ class Piece(_Part):
     expected: float | None
     ratio: Figure
     roc_auc: Figure
+    judged: bool = True
+    note: str = ""
 
 
 class Weight(_Part):
@@ -112,6 +115,7 @@ class Card(_Part):
     features_read : how many features the model reads; ``weights`` the weightiest, ``dimensions`` all by dimension.
     same_first : the share of accounts whose weightiest reason another training gives too; None if not looked at.
     notes : what the leak check has found that is no leak.
+    feeds : what was wrong with the feeds that it was trained on.
     """
 
     format: Literal[1] = 1
@@ -143,6 +147,7 @@ class Card(_Part):
     leaves: Count
     trees_share: Share
     notes: list[str]
+    feeds: list[str] = Field(default_factory=list)
 
     @classmethod
     def from_json(cls, content: bytes) -> Card:

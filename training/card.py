@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from features.clock import show
+from features.health.feeds import Feeds
 from models import card
 from models.scorer import Scorer
 from models.treeshap import Explainer
@@ -38,6 +39,7 @@ def card_of(
     prepared: Prepared,
     config: TrainConfig,
     leaks: LeakReport,
+    feeds: Feeds,
     segments: Sequence[Part],
     work: Sequence[Worked],
     run_id: str,
@@ -46,6 +48,7 @@ def card_of(
 
     Parameters
     ----------
+    leaks, feeds : what the leak check found, and the health of the feeds at the end of the data.
     segments : the judged model by segment (`training.tested.by_segment`).
     work : what each ranking is worth (`training.tested.worked`).
     run_id : of the run that it is registered with.
@@ -80,7 +83,7 @@ def card_of(
         calibrator=str(candidate.calibrator["kind"]),
         reliability=reliability(candidate.tested, config.seed),
         by_segment=[_piece(part) for part in segments],
-        by_horizon=[_piece(part) for part in candidate.by_horizon],
+        by_horizon=[_piece(part, part.judged, part.note) for part in candidate.by_horizon],
         features_read=len(encoding.features),
         weights=weights,
         dimensions=dimensions,
@@ -96,6 +99,7 @@ def card_of(
         leaves=int(settings.get("num_leaves", 0)),
         trees_share=float(candidate.shipped.share),
         notes=[finding.words for finding in leaks.notes if finding.target in (None, candidate.target)],
+        feeds=feeds.troubles(),
     )
 
 
@@ -173,7 +177,7 @@ def _metric(metric: Metric) -> card.Figure:
     return _figure((metric.value, metric.low, metric.high), metric.good)
 
 
-def _piece(part: Part) -> card.Piece:
+def _piece(part: Part, judged: bool = True, note: str = "") -> card.Piece:
     return card.Piece(
         name=part.name,
         rows=part.rows,
@@ -183,6 +187,8 @@ def _piece(part: Part) -> card.Piece:
         expected=_number(part.expected),
         ratio=_figure(part.ratio),
         roc_auc=_figure(part.roc_auc),
+        judged=judged,
+        note=note,
     )
 
 

@@ -16,6 +16,7 @@ from models.champion import CHANGES, Change, Pointed, Pointer, point_to, read_po
 from models.home import Home
 from models.targets import Target
 from training import tracking
+from training.gate import by_how_much, refused
 
 
 def promote(home: Home, bundles: Mapping[Target, Bundle], rubric: str, who: str, why: str) -> None:
@@ -36,7 +37,8 @@ def promote(home: Home, bundles: Mapping[Target, Bundle], rubric: str, who: str,
 
 
 def promote_version(home: Home, target: Target, version: str, who: str, why: str) -> Bundle:
-    """Promote a version that was registered earlier, if it passed every gate when it was trained.
+    """Promote a version that was registered earlier, if it passed every gate when it was trained. Where it could not be
+    compared with the champion of the time, ``who`` answers for that.
 
     Raises
     ------
@@ -46,9 +48,8 @@ def promote_version(home: Home, target: Target, version: str, who: str, why: str
         Its bundle is broken, or was made for other features.
     """
     bundle = _bundle_of(home, target, version)
-    failed = [told for told in bundle.manifest.gates.values() if isinstance(told, dict) and not told["passed"]]
-    if failed:
-        words = "; ".join(_by_how_much(told) for told in failed)
+    if failed := refused([told for told in bundle.manifest.gates.values() if isinstance(told, dict)]):
+        words = "; ".join(by_how_much(told) for told in failed)
         raise BadRequest(f"version {version} for {target} did not pass every gate: {words}", cure="train again")
     pointer = read_pointer(home)
     promote(home, {target: bundle}, pointer.rubric if pointer else bundle.rubric.name, who, why)
@@ -100,10 +101,3 @@ def _bundle_of(home: Home, target: Target, version: str) -> Bundle:
             f"there is no version {version} for {target}", f"one of {', '.join(there) or 'none: train first'}"
         )
     return max(found, key=lambda bundle: bundle.manifest.created_at)
-
-
-def _by_how_much(told: Mapping[str, object]) -> str:
-    figure, limit = told.get("figure"), told.get("limit")
-    known = isinstance(figure, float | int) and isinstance(limit, float | int)
-    numbers = f" ({figure:.3g} against a limit of {limit:.3g})" if known else ""
-    return f"{str(told['name']).replace('_', ' ')}: {told['words']}{numbers}"
