@@ -40,8 +40,11 @@ def print_report(report: TrainReport, console: Console) -> None:
             console.print(Panel(lines, title=f"{target}: not trained", border_style="yellow", title_align="left"))
         else:
             console.print(_panel(report, candidate))
-    for line in report.feeds.troubles():
+    troubles = report.feeds.troubles()
+    for line in troubles:
         console.print(Text("feed", style="red").append(f"  {line}", style="default"))
+    if troubles:
+        console.print(Text("a model learns the faults of a feed: mend them first; `renewcast check` says how"))
     style = "dim" if report.leaks.ok else "red"
     console.print(Text(f"leak check: {report.leaks.words()}", style=style))
     print_findings(report.leaks.notes, console)

@@ -47,6 +47,7 @@ def test_what_the_leak_check_and_the_feeds_showed_is_said() -> None:
     assert "leak check: no leak found: snapshots of 200 accounts at 1 date stay the same" in text
     assert "note billing: 400 rows" in text
     assert "feed usage.minutes rose 60-fold" in text
+    assert "`renewcast check` says how" in text
 
 
 def _candidate(*gates: Gate) -> Any:
