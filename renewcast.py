@@ -114,7 +114,8 @@ def promote(
     why: Why,
     who: Who = None,
 ) -> None:
-    """Make an earlier version the champion, if it passed every gate. Serving takes it up by itself."""
+    """Make an earlier version the champion, if it passed every gate, or could only not be compared with the champion of
+    its time. Serving takes it up by itself."""
     from models.home import current_home
     from training.promotion import promote_version
 

@@ -70,7 +70,8 @@ class Bin(_Part):
 
 class Piece(_Part):
     """The model on a part of the test rows; ``ratio`` is how many times as often it happened as was said, ``beside``
-    the ROC AUC of what it had to beat, by candidate (of the segments; cards of before that tell none)."""
+    the ROC AUC of what it had to beat, by candidate (of the segments; cards of before that tell none). ``note``: why it
+    was not ``judged`` there, or on which dates, where not on those of the test."""
 
     name: str
     rows: Count
@@ -81,6 +82,8 @@ class Piece(_Part):
     ratio: Figure
     roc_auc: Figure
     beside: dict[str, Figure] = {}
+    judged: bool = True
+    note: str = ""
 
 
 class Weight(_Part):
@@ -139,6 +142,7 @@ class Card(_Part):
     same_first : the share of accounts whose weightiest reason another training gives too; None if not looked at.
     notes : what the leak check has found that is no leak.
     involuntary : how churn by nonpayment is told apart; None for expansion, and on cards of before that was judged.
+    feeds : what was wrong with the feeds that it was trained on.
     """
 
     format: Literal[1] = 1
@@ -171,6 +175,7 @@ class Card(_Part):
     trees_share: Share
     notes: list[str]
     involuntary: Kinds | None = None
+    feeds: list[str] = Field(default_factory=list)
 
     @classmethod
     def from_json(cls, content: bytes) -> Card:

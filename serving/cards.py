@@ -98,11 +98,17 @@ def limits(card: Card) -> list[str]:
         )
     if untold := [piece.name for piece in card.by_segment if piece.roc_auc.value is None]:
         found.append(f"Too few outcomes to tell how well it does for {_listed(untold)}.")
+    for piece in card.by_horizon:
+        if piece.note:
+            found.append(
+                f"{piece.name}: {piece.note}." if piece.judged else f"{piece.name}: not judged ({piece.note})."
+            )
     if worse := [each.against for each in card.apart if each.loss == "log_loss" and each.high >= 0]:
         named = [RIVALS[name].lower() for name in worse if name in RIVALS]
         found.append(f"By log loss it is not clearly better than {_listed(named)}.")
     if lacking := [name for name, share in card.missing_share.items() if share > LACKING]:
         found.append(f"Of {_listed(lacking)} most of the history is missing, so little was learned from it.")
+    found += [f"When it was trained, a feed was not sound: {line}" for line in card.feeds]
     if card.same_first is not None:
         found.append(
             f"Another draw of accounts gives {card.same_first:.0%} of accounts the same first reason. A reason says "

@@ -17,14 +17,16 @@ from models.meaning import HealthFacts
 from models.peers import Peers
 from models.rubric import Rubric
 from models.targets import Target
-from training.against import against_champion
+from training.against import Unreadable, against_champion
 from training.blend import Blend, refit_blend
+from training.by_horizon import AtHorizon
 from training.calibrate import calibrate, halfway
 from training.config import TrainConfig
 from training.contenders import BLEND, expected_rate
 from training.contest import contest
 from training.design import Design
-from training.gates import Gate, gates, passed
+from training.gate import Gate, passed
+from training.gates import gates
 from training.involuntary import Involuntary, involuntary
 from training.judge import Judgement
 from training.prepare import Prepared
@@ -34,7 +36,7 @@ from training.spread import spread
 from training.stability import Stability, stability
 from training.steps import Floats
 from training.sufficiency import Sufficiency
-from training.tested import JudgedRows, Part
+from training.tested import JudgedRows
 
 OUTCOMES = "outcome_accounts"
 """The manifest's figure of how many accounts with the outcome a model was fitted on."""
@@ -56,7 +58,7 @@ class Candidate:
     rate : what the average account has: the level of the calibrated probabilities, 0 to 1.
     outcomes : accounts with the outcome among the rows that it was fitted on.
     tested : the test rows and what each candidate said of them.
-    by_horizon : the judged model at the horizons beside the main one, on the test dates whose outcome is known.
+    by_horizon : the judged model at the horizons beside the main one, those at which it could not be judged among them.
     stability : how alike the reasons of two trainings are; None where it was not looked at.
     involuntary : tells how a churn comes about, and how well; None for other targets.
     """
@@ -71,7 +73,7 @@ class Candidate:
     rate: float
     outcomes: int
     tested: JudgedRows
-    by_horizon: tuple[Part, ...]
+    by_horizon: tuple[AtHorizon, ...]
     stability: Stability | None
     involuntary: Involuntary | None = None
 
@@ -128,7 +130,8 @@ def fit_candidate(
     leaks: Sequence[str] | None,
     config: TrainConfig,
     tell: Progress,
-    champion: Bundle | None = None,
+    champion: Bundle | Unreadable | None = None,
+    feeds: Sequence[str] | None = None,
 ) -> Candidate:
     """Hold the contest, then fit the model that ships.
 
@@ -142,6 +145,7 @@ def fit_candidate(
     config : the settings.
     tell : told the share done and what is being done.
     champion : the bundle that answers now, to be compared with where it has not seen the test's outcomes.
+    feeds : what is wrong with the feed that the labels stand on, a line each; None if it was not looked at.
 
     Raises
     ------
@@ -171,7 +175,7 @@ def fit_candidate(
         target,
         parts,
         found.judgement,
-        gates(found.judgement, enough, leaks, against),
+        gates(found.judgement, enough, leaks, against, feeds),
         enough,
         shipped,
         calibrate(raw, latest.y, *latest.keys, seed=config.seed) | {"spread": spread(alike)},

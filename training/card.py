@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from features.clock import show
+from features.health.feeds import Feeds
 from models import card
 from models.scorer import Scorer
 from models.treeshap import Explainer
@@ -45,6 +46,7 @@ def card_of(
     prepared: Prepared,
     config: TrainConfig,
     leaks: LeakReport,
+    feeds: Feeds,
     segments: Sequence[Segment],
     work: Sequence[Worked],
     run_id: str,
@@ -53,6 +55,7 @@ def card_of(
 
     Parameters
     ----------
+    leaks, feeds : what the leak check found, and the health of the feeds at the end of the data.
     segments : the judgement by segment (`training.segments.by_segment`).
     work : what each ranking is worth (`training.capacity.worked`).
     run_id : of the run that it is registered with.
@@ -87,7 +90,7 @@ def card_of(
         calibrator=str(candidate.calibrator["kind"]),
         reliability=reliability(candidate.tested, config.seed),
         by_segment=[_piece(part, _beside(part)) for part in segments],
-        by_horizon=[_piece(part, {}) for part in candidate.by_horizon],
+        by_horizon=[_piece(part, {}, part.enough, part.note) for part in candidate.by_horizon],
         features_read=len(encoding.features),
         weights=weights,
         dimensions=dimensions,
@@ -108,6 +111,7 @@ def card_of(
         trees_share=float(candidate.shipped.share),
         involuntary=None if candidate.involuntary is None else _kinds(candidate.involuntary),
         notes=[finding.words for finding in leaks.notes if finding.target in (None, candidate.target)],
+        feeds=feeds.troubles(),
     )
 
 
@@ -208,7 +212,7 @@ def _beside(segment: Segment) -> dict[str, card.Figure]:
     return {row.candidate: _metric(row["roc_auc"]) for row in segment.judgement.rows if row.candidate in BESIDE}
 
 
-def _piece(part: Part, beside: dict[str, card.Figure]) -> card.Piece:
+def _piece(part: Part, beside: dict[str, card.Figure], judged: bool = True, note: str = "") -> card.Piece:
     return card.Piece(
         name=part.name,
         rows=part.rows,
@@ -219,6 +223,8 @@ def _piece(part: Part, beside: dict[str, card.Figure]) -> card.Piece:
         ratio=_figure(part.ratio),
         roc_auc=_figure(part.roc_auc),
         beside=beside,
+        judged=judged,
+        note=note,
     )
 
 

@@ -13,7 +13,7 @@ from models.segments import ARR_FEATURE, segment_of
 from models.targets import Target
 from training.blend import Blend, fit_blend
 from training.boosted import from_start
-from training.calibrate import calibrate, calibrated
+from training.by_horizon import AtHorizon, by_horizon
 from training.config import TrainConfig
 from training.contenders import (
     BASE_RATE,
@@ -33,7 +33,7 @@ from training.judge import Judgement, judge
 from training.rows import Rows, Slice
 from training.split import Split
 from training.steps import Floats
-from training.tested import JudgedRows, Part, part
+from training.tested import JudgedRows
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class Contest:
     judgement : of every contender on the test dates.
     tested : the test rows and what each contender said of them.
     test : the same rows as snapshots.
-    by_horizon : the blend at the horizons beside the main one, on the test dates whose outcome is known.
+    by_horizon : the blend at the horizons beside the main one (`training.by_horizon`), those not judged among them.
     """
 
     model: Blend
     judgement: Judgement
     tested: JudgedRows
     test: Slice
-    by_horizon: tuple[Part, ...]
+    by_horizon: tuple[AtHorizon, ...]
 
 
 def contest(rows: Rows, parts: Split, config: TrainConfig, tell: Progress) -> Contest:
@@ -105,23 +105,8 @@ def contest(rows: Rows, parts: Split, config: TrainConfig, tell: Progress) -> Co
     found = judge(test.y, contenders, test.accounts, arr, rate, BLEND, config.resamples, config.seed)
     segments = segment_of(test.frame[ARR_FEATURE])
     tested = JudgedRows(test.accounts, test.frame["as_of"], segments, test.y, arr, contenders, rate)
-    return Contest(model, found, tested, test, _by_horizon(rows, parts, model, calibration, expected, config.seed))
-
-
-def _by_horizon(
-    rows: Rows, parts: Split, model: Blend, calibration: Slice, expected: float, seed: int
-) -> tuple[Part, ...]:
-    raw = model.raw(calibration.frame)
-    fitted = calibrate(raw, calibration.y, *calibration.keys, expected, resamples=0)
-    found = []
-    for days in model.encoding.horizons:
-        if days != rows.main:
-            at = rows.of(parts, "test", days)
-            if len(at.y):
-                found.append(
-                    part(f"{days} days", at.y, calibrated(fitted, model.raw(at.frame, days)), at.accounts, seed)
-                )
-    return tuple(found)
+    tell(0.95, f"{target}: judging at other horizons")
+    return Contest(model, found, tested, test, by_horizon(rows, parts, model, config.seed))
 
 
 def _by_health(name: str, target: Target, rows: Slice) -> Floats:

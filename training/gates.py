@@ -1,17 +1,18 @@
 """The gates between a candidate and the title of champion. It has to pass every one of them.
 
-A gate that cannot be looked at is not passed: a check that was not run protects nobody.
+A gate that cannot be looked at is not passed: a check that was not run protects nobody. One of them a person may answer
+for: a comparison with the champion that could not be made (`training.gate.refused`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from training.against import Against
 from training.contenders import BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION
+from training.gate import NO_LOSS_TO_CHAMPION, Gate
 from training.judge import Judgement
 from training.leakcheck_report import NAMED
 from training.sufficiency import Sufficiency
@@ -19,23 +20,14 @@ from training.sufficiency import Sufficiency
 # With 30 accounts that have the outcome in the test, the slope's standard error is about 0.2: a model whose
 # probabilities are right falls outside once in a hundred times or so.
 SLOPE_BOUNDS = (0.6, 1.6)
-CHAMPION = "champion"
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One condition: whether it holds, the figure that decided it and its limit (None where it is not a number), and
-    a sentence for people."""
-
-    name: str
-    passed: bool
-    figure: float | None
-    limit: float | None
-    words: str
 
 
 def gates(
-    judgement: Judgement, enough: Sufficiency, leaks: Sequence[str] | None, against: Against | None = None
+    judgement: Judgement,
+    enough: Sufficiency,
+    leaks: Sequence[str] | None,
+    against: Against | None = None,
+    feeds: Sequence[str] | None = None,
 ) -> tuple[Gate, ...]:
     """All gates of a judged candidate.
 
@@ -46,10 +38,13 @@ def gates(
     leaks : what the leak check found, a line each; empty: none; None: it could not be run as a
         whole.
     against : the comparison with the champion; None where there is none.
+    feeds : what is wrong with the feed that the labels stand on, a line each; empty: nothing; None: it was not looked
+        at.
     """
     rivals = [LOGISTIC_REGRESSION, HEALTH_SCORE]
     return (
         _no_leak(leaks),
+        _feeds_sound(feeds),
         _enough(enough),
         _beats_the_average(judgement),
         *(_no_loss(judgement, rival) for rival in rivals),
@@ -58,17 +53,19 @@ def gates(
     )
 
 
-def passed(found: Sequence[Gate]) -> bool:
-    """Whether every gate is passed; False for none at all."""
-    return bool(found) and all(gate.passed for gate in found)
-
-
 def _no_leak(leaks: Sequence[str] | None) -> Gate:
     if leaks is None:
         return Gate("no_leak", False, None, 0.0, "the leak check was not run, or not to its end")
     more = f"; and {len(leaks) - NAMED} more" if len(leaks) > NAMED else ""
     words = "; ".join(leaks[:NAMED]) + more if leaks else "no feature sees the future"
     return Gate("no_leak", not leaks, float(len(leaks)), 0.0, words)
+
+
+def _feeds_sound(feeds: Sequence[str] | None) -> Gate:
+    if feeds is None:
+        return Gate("feeds_sound", False, None, 0.0, "the feed that the labels stand on was not looked at")
+    words = "; ".join(feeds) or "the feed that the labels stand on is up to date and has kept its units"
+    return Gate("feeds_sound", not feeds, float(len(feeds)), 0.0, words)
 
 
 def _enough(enough: Sufficiency) -> Gate:
@@ -95,13 +92,15 @@ def _no_loss(judgement: Judgement, rival: str) -> Gate:
 
 
 def _no_loss_to_champion(against: Against) -> Gate:
+    if against.unreadable:
+        return Gate(NO_LOSS_TO_CHAMPION, True, None, 0.0, f"no rival: {against.reason}")
     if against.apart is None:
-        # It is not the candidate's fault; the other gates hold all the same.
-        return Gate(f"no_loss_to_{CHAMPION}", True, None, 0.0, f"not compared: {against.reason}")
+        words = f"it could not be compared with the champion, version {against.version}: {against.reason}"
+        return Gate(NO_LOSS_TO_CHAMPION, False, None, 0.0, words)
     _, low, high = against.apart
     relation = "worse than" if low > 0 else "better than" if high < 0 else "not clearly apart from"
     words = f"by log loss it is {relation} the champion, version {against.version}"
-    return Gate(f"no_loss_to_{CHAMPION}", not low > 0, low, 0.0, words)
+    return Gate(NO_LOSS_TO_CHAMPION, not low > 0, low, 0.0, words)
 
 
 def _slope(judgement: Judgement) -> Gate:

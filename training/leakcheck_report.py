@@ -114,6 +114,10 @@ class LeakReport:
         """The leaks that concern ``target``, a line each; None where a check of it could not be run."""
         if any(c.lacking for c in self.checks if c.check != "arrival" and c.target in (None, target)):
             return None
+        return self.found(target)
+
+    def found(self, target: Target) -> list[str]:
+        """The leaks that concern ``target``, a line each, whether every check of it could be run or not."""
         return [f.words for f in self.failures if f.target in (None, target)]
 
     def words(self) -> str:

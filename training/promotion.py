@@ -19,6 +19,7 @@ from models.home import Home
 from models.targets import Target
 from training.alias import follow
 from training.completion import completed
+from training.gate import by_how_much, refused
 
 LOCK = ".champion.lock"
 """The file in the home that is locked while the pointer is read, changed and written."""
@@ -46,7 +47,8 @@ def promote(home: Home, bundles: Mapping[Target, Bundle], rubric: str, who: str,
 
 
 def promote_version(home: Home, target: Target, version: str, who: str, why: str) -> Bundle:
-    """Promote a version that was registered earlier, if its run was completed and it passed every gate then.
+    """Promote a version that was registered earlier, if its run was completed and it passed every gate then. Where it
+    could not be compared with the champion of the time, ``who`` answers for that.
 
     The home decides, not the registry: a version whose registry is away, or is no longer the one in use, can be
     promoted all the same. Where two registries have given the same number, the newer one is meant.
@@ -59,9 +61,8 @@ def promote_version(home: Home, target: Target, version: str, who: str, why: str
         Its bundle is broken, or was made for other features.
     """
     bundle = _bundle_of(home, target, version)
-    failed = [told for told in bundle.manifest.gates.values() if isinstance(told, dict) and not told["passed"]]
-    if failed:
-        words = "; ".join(_by_how_much(told) for told in failed)
+    if failed := refused([told for told in bundle.manifest.gates.values() if isinstance(told, dict)]):
+        words = "; ".join(by_how_much(told) for told in failed)
         raise BadRequest(f"version {version} for {target} did not pass every gate: {words}", cure="train again")
     entry = {target: point_to(home, bundle)}
     with _changing(home) as before:
@@ -128,10 +129,3 @@ def _bundle_of(home: Home, target: Target, version: str) -> Bundle:
             "train again" if folders else "",
         )
     return max(found, key=lambda bundle: bundle.manifest.created_at)
-
-
-def _by_how_much(told: Mapping[str, object]) -> str:
-    figure, limit = told.get("figure"), told.get("limit")
-    known = isinstance(figure, float | int) and isinstance(limit, float | int)
-    numbers = f" ({figure:.3g} against a limit of {limit:.3g})" if known else ""
-    return f"{str(told['name']).replace('_', ' ')}: {told['words']}{numbers}"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from features.clock import show
+from models.targets import Target
 from training.candidate import Candidate
 from training.contenders import BASE_RATE, BLEND, HEALTH_SCORE
+from training.gate import Gate, by_how_much, refused
 from training.judge import Metric
 from training.leakcheck_print import print_findings
-from training.train import TrainReport
+from training.stopped import cure
+from training.train_report import TrainReport
 
 COLUMNS = {
     "roc_auc": "ROC AUC",
@@ -26,15 +31,20 @@ COLUMNS = {
 
 
 def print_report(report: TrainReport, console: Console) -> None:
-    """Print what was trained, how it did beside its rivals, whether it is champion now, and what else the leak
-    check found."""
-    for target, facts in report.facts.items():
+    """Print what was trained, how it did beside its rivals, whether it is champion now, and what is wrong with the
+    feeds that it was trained on, or what else the leak check found."""
+    for target in report.facts:
         candidate = report.candidates.get(target)
         if candidate is None:
-            lines = Text("\n".join(f"lacking: {line}" for line in facts.missing))
+            lines = Text("\n".join(_why_not(report, target)))
             console.print(Panel(lines, title=f"{target}: not trained", border_style="yellow", title_align="left"))
         else:
             console.print(_panel(report, candidate))
+    troubles = report.feeds.troubles()
+    for line in troubles:
+        console.print(Text("feed", style="red").append(f"  {line}", style="default"))
+    if troubles:
+        console.print(Text("a model learns the faults of a feed: mend them first; `renewcast check` says how"))
     style = "dim" if report.leaks.ok else "red"
     console.print(Text(f"leak check: {report.leaks.words()}", style=style))
     print_findings(report.leaks.notes, console)
@@ -54,23 +64,49 @@ def _panel(report: TrainReport, candidate: Candidate) -> Panel:
     verdict = Text(f"{judged.grade}: {judged.words}", style="bold")
     gates = Table.grid(padding=(0, 1))
     for gate in candidate.gates:
-        gates.add_row("[green]passed[/]" if gate.passed else "[red]failed[/]", gate.name, gate.words)
-    promoted = target in report.promoted
+        gates.add_row(*_gate(gate))
     more = Text("\n".join(_more(report, candidate)), style="dim")
-    foot = Text(
-        f"version {report.versions[target]} "
-        + ("is the champion now" if promoted else "is registered but not promoted: a gate failed")
-        + f"; bundle in {report.folders[target]}"
-    )
-    style = "green" if promoted else "red"
+    standing, style = _standing(report, candidate)
+    foot = Text(f"{standing}\nbundle in {report.folders[target]}")
     group = Group(head, Text(), _table(candidate), Text(), verdict, Text(), gates, Text(), more, Text(), foot)
     return Panel(
         group, title=f"{target} within {report.config.horizon_days} days", border_style=style, title_align="left"
     )
 
 
+def _why_not(report: TrainReport, target: Target) -> list[str]:
+    """Why a target was not trained, a line each, and for a leak what to do about it."""
+    lines = [f"lacking: {line}" for line in report.facts[target].missing]
+    if leaks := report.leaks.found(target):
+        lines += [*(f"leak: {line}" for line in leaks), f"cure: {cure(report.leaks, target)}"]
+    return lines
+
+
+def _gate(gate: Gate) -> tuple[str, str, Text]:
+    if gate.passed:
+        return "[green]passed[/]", gate.name, Text(gate.words)
+    words = by_how_much(asdict(gate)).partition(": ")[2]
+    return "[yellow]open[/]" if gate.undecided else "[red]failed[/]", gate.name, Text(words)
+
+
+def _standing(report: TrainReport, candidate: Candidate) -> tuple[str, str]:
+    """Whether the candidate is the champion now, and if not why, and the colour of it."""
+    target, version = candidate.target, report.versions[candidate.target]
+    if target in report.promoted:
+        return f"version {version} is the champion now", "green"
+    if failed := refused([asdict(gate) for gate in candidate.gates]):
+        names = ", ".join(str(told["name"]) for told in failed)
+        return f"version {version} is registered but not promoted; failed: {names}", "red"
+    reason = next(gate.words for gate in candidate.gates if gate.undecided)
+    return (
+        f"version {version} is registered; {reason}. `renewcast promote {target} {version} --why TEXT` makes it the "
+        "champion all the same",
+        "yellow",
+    )
+
+
 def _more(report: TrainReport, candidate: Candidate) -> list[str]:
-    """What a ranking is worth to the team, and whether the reasons hold."""
+    """What a ranking is worth to the team, whether the reasons hold, and which horizons are not judged as the rest."""
     work = {w.candidate: w for w in report.worked(candidate.target)}
     ours, health, nothing = (work.get(name) for name in (BLEND, HEALTH_SCORE, "random"))
     lines = []
@@ -86,7 +122,7 @@ def _more(report: TrainReport, candidate: Candidate) -> list[str]:
             f"trained on other draws of the accounts, {alike.same_first:.0%} of accounts keep their first reason and "
             f"{alike.overlap:.0%} of the first three are shared"
         )
-    return lines
+    return lines + [part.words for part in candidate.by_horizon if part.words]
 
 
 def _table(candidate: Candidate) -> Table:

@@ -1,19 +1,13 @@
 """Work on several targets at a time, a thread each: the heavy parts are LightGBM's and NumPy's, which run beside each
 other. The results do not depend on which is done first.
-
-Meanwhile linear algebra takes one thread for each: more would stand in each other's way (a fifth to a quarter of the
-CPU time of a small training).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import nullcontext
 from threading import Event, Lock
 from typing import TypeVar
-
-from threadpoolctl import threadpool_limits
 
 from features.progress import Progress
 from models.targets import Target
@@ -50,9 +44,7 @@ def side_by_side(
 
         return tell
 
-    many = min(len(targets), at_once)
-    alone = threadpool_limits(limits=1, user_api="blas") if many > 1 else nullcontext()
-    with alone, ThreadPoolExecutor(many) as pool:
+    with ThreadPoolExecutor(min(len(targets), at_once)) as pool:
         waiting = {target: pool.submit(work, target, telling(target)) for target in targets}
         try:
             finished, _ = wait(waiting.values(), return_when=FIRST_EXCEPTION)

@@ -4,22 +4,23 @@ passed."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from features.clock import show
 from features.engine import threads
-from features.errors import BundleError, InsufficientData
+from features.errors import InsufficientData
+from features.health.feeds import Feeds, feed_health
 from features.own.current import current_catalogue
 from features.progress import Progress, part_of, silent
-from features.source import DUCKDB
+from features.signals import read_signals
+from features.source import DUCKDB, open_source
 from models.bundle import Bundle
 from models.card import Card
-from models.champion import load_champion
 from models.home import Home
 from models.meaning import HealthFacts
 from models.rubric import Rubric, load_rubric
@@ -27,8 +28,9 @@ from models.rubric_history import load_rubric_history
 from models.scorer import THREADS
 from models.targets import TARGETS, Target
 from training import tracking
+from training.against import champions
 from training.candidate import Candidate, fit_candidate
-from training.capacity import Worked, worked
+from training.capacity import worked
 from training.card import card_of
 from training.config import TrainConfig
 from training.contenders import BLEND, HEALTH_SCORE
@@ -36,85 +38,15 @@ from training.health_facts import health_facts, learned, rubrics_beside
 from training.leakcheck import leakcheck_prepared
 from training.leakcheck_report import LeakReport
 from training.pictures import pictures
-from training.prepare import Prepared, prepare
+from training.prepare import Prepared, prepared_of
 from training.promotion import promote
-from training.segments import Segment, by_segment
+from training.segments import by_segment
 from training.side_by_side import side_by_side
+from training.sound_feeds import label_troubles
 from training.steps import Floats
+from training.stopped import stop, without_leaks
 from training.sufficiency import Sufficiency, sufficiency
-
-
-@dataclass(frozen=True)
-class TrainReport:
-    """What a training run did.
-
-    Parameters
-    ----------
-    origin : the signals source.
-    data_through : nothing at or after this instant was read.
-    facts : per target, how much data there was and what was lacking.
-    leaks : what the leak check looked at and found.
-    candidates : per target that could be trained.
-    versions, folders : of the registered models.
-    promoted : the targets whose candidate is now champion.
-    run_id : of the MLflow run.
-    catalogue_version : of the features, a company's own among them.
-    every_days : the step of the grid of snapshots; wider than the settings say where there are many accounts.
-    segments, work : per target, the judgement by segment, and what each candidate's ranking is worth to a team.
-    """
-
-    origin: str
-    data_through: datetime
-    config: TrainConfig
-    facts: Mapping[Target, Sufficiency]
-    leaks: LeakReport
-    candidates: Mapping[Target, Candidate]
-    versions: Mapping[Target, str]
-    folders: Mapping[Target, Path]
-    promoted: tuple[Target, ...]
-    run_id: str
-    catalogue_version: str
-    every_days: int
-    segments: Mapping[Target, tuple[Segment, ...]]
-    work: Mapping[Target, tuple[Worked, ...]]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {
-            "origin": self.origin,
-            "data_through": show(self.data_through),
-            "horizon_days": self.config.horizon_days,
-            "run_id": self.run_id,
-            "catalogue_version": self.catalogue_version,
-            "every_days": self.every_days,
-            "leakcheck": self.leaks.as_dict(),
-            "targets": {target: self._target(target) for target in self.facts},
-        }
-
-    def worked(self, target: Target) -> tuple[Worked, ...]:
-        """What each candidate's ranking is worth to a team."""
-        return self.work[target]
-
-    def _target(self, target: Target) -> dict[str, Any]:
-        told: dict[str, Any] = {"data": self.facts[target].as_dict(), "promoted": target in self.promoted}
-        if candidate := self.candidates.get(target):
-            told |= {
-                "version": self.versions[target],
-                "bundle": str(self.folders[target]),
-                "split": {n: [show(d[0]), show(d[-1])] for n, d in candidate.split.slices().items() if d},
-                "judgement": candidate.judgement.as_dict(),
-                "stability": candidate.stability.as_dict() if candidate.stability else None,
-                "involuntary": candidate.involuntary.as_dict() if candidate.involuntary else None,
-                "by_horizon": [part.as_dict() for part in candidate.by_horizon],
-                "by_segment": [part.as_dict() for part in self.segments[target]],
-                "worked": [work.as_dict() for work in self.worked(target)],
-                "gates": [asdict(gate) for gate in candidate.gates],
-                "calibrator": candidate.calibrator["kind"],
-                "horizons": list(candidate.shipped.encoding.horizons),
-                "trees_share": candidate.shipped.share,
-                "settings": candidate.shipped.trees.settings,
-            }
-        return told
+from training.train_report import TrainReport
 
 
 def train(
@@ -144,22 +76,39 @@ def train(
         If the source cannot be read, or the home not written.
     InsufficientData
         If neither target has enough data; the message says what is lacking. Nothing is registered then.
+    LeakFound
+        If a snapshot changes with what comes later, or of every target a feature tells the outcome alone. Nothing is
+        fitted then; a run that does not count keeps what was found.
+    BundleError
+        If the file that points to the champion is broken.
     """
     home.ensure()
     catalogue = current_catalogue()
     named, versions = load_rubric(config.rubric, catalogue), load_rubric_history(home, catalogue)
-    tell_reading = part_of(progress, 0.0, 0.35)
-    prepared = prepare(address, data_through, config, tell_reading, catalogue, engine)
-    try:
+    rivals = champions(home, catalogue)
+    source = open_source(address, engine)
+    progress(0.0, "looking at the feeds")
+    feeds = feed_health(source, data_through)
+    signals = read_signals(source, data_through, progress=part_of(progress, 0.02, 0.12))
+    # One thread for linear algebra: its sums would otherwise depend on how many there are, and two targets at a time
+    # would stand in each other's way (a fifth to a quarter of the CPU time of a small training).
+    with closing(signals), threadpool_limits(limits=1, user_api="blas"):
+        feeds = feeds.with_kept(signals.rows)
+        prepared = prepared_of(signals, config, part_of(progress, 0.12, 0.35), catalogue)
+        faults = label_troubles(feeds, signals.contractual, prepared.grid.first)
         facts = {target: _facts(prepared, target, config) for target in TARGETS}
-        if lacking := [f"{t}: {line}" for t, fact in facts.items() for line in fact.missing if _hopeless(facts)]:
+        lacking = [f"{target}: {line}" for target, fact in facts.items() for line in fact.missing]
+        able = [target for target, fact in facts.items() if not fact.missing]
+        if not able:
             raise InsufficientData(lacking, "load more accounts or a longer history; `renewcast check` shows the facts")
         leaks = leakcheck_prepared(prepared, config, part_of(progress, 0.36, 0.45))
+        ready = without_leaks(able, leaks)
+        if not ready:
+            stop(home, leaks, config, lacking)
         # What is shipped, and what scores have meant, is of the versions that reviews have put in force by now.
         now = prepared.signals.data_through
         rubric = versions.at(named, now)
         beside = {name: versions.at(one, now) for name, one in rubrics_beside(named).items()}
-        ready = [target for target, fact in facts.items() if not fact.missing]
         parts = facts["churn" if "churn" in ready else ready[0]].require()
         # A rubric competes with the weights that it will be used with.
         scored = learned(prepared, beside.values(), parts, config.seed)
@@ -167,11 +116,10 @@ def train(
             HEALTH_SCORE if name == rubric.name else name: np.asarray(known.scores.score, dtype=np.float64)
             for name, known in scored.items()
         }
-        champions = _champions(home, prepared)
 
         def fit(target: Target, tell: Progress) -> Candidate:
-            found = leaks.leaks(target)
-            return fit_candidate(prepared, facts[target], health, found, config, tell, champions.get(target))
+            found, rival = leaks.leaks(target), rivals.get(target)
+            return fit_candidate(prepared, facts[target], health, found, config, tell, rival, faults)
 
         # Trainings that take several threads each go one after another: see `models.scorer.THREADS`.
         at_once = threads() if config.threads == THREADS else 1
@@ -179,9 +127,7 @@ def train(
         progress(0.9, "what the health scores have meant")
         meant = health_facts(prepared, scored, parts, config.seed)
         progress(0.92, "registering the models")
-        return _register(prepared, facts, leaks, candidates, home, config, rubric, meant, progress)
-    finally:
-        prepared.signals.close()
+        return _register(prepared, facts, feeds, leaks, candidates, home, config, rubric, meant, progress)
 
 
 def _facts(prepared: Prepared, target: Target, config: TrainConfig) -> Sufficiency:
@@ -197,21 +143,10 @@ def _facts(prepared: Prepared, target: Target, config: TrainConfig) -> Sufficien
     )
 
 
-def _champions(home: Home, prepared: Prepared) -> Mapping[Target, Bundle]:
-    """The champions to be compared with; one that can no longer be read is no rival."""
-    try:
-        return load_champion(home, prepared.catalogue).bundles
-    except BundleError:
-        return {}
-
-
-def _hopeless(facts: Mapping[Target, Sufficiency]) -> bool:
-    return all(fact.missing for fact in facts.values())
-
-
 def _register(
     prepared: Prepared,
     facts: Mapping[Target, Sufficiency],
+    feeds: Feeds,
     leaks: LeakReport,
     candidates: Mapping[Target, Candidate],
     home: Home,
@@ -237,7 +172,7 @@ def _register(
         if prepared.catalogue.own_text:
             run.document("features.toml", prepared.catalogue.own_text)
         for target, candidate in candidates.items():
-            card = card_of(candidate, prepared, config, leaks, segments[target], work[target], run.run_id)
+            card = card_of(candidate, prepared, config, leaks, feeds, segments[target], work[target], run.run_id)
             run.document(f"{target}-card.json", card.model_dump(mode="json"))
 
             def write(
@@ -260,6 +195,7 @@ def _register(
             prepared.signals.data_through,
             config,
             facts,
+            feeds,
             leaks,
             candidates,
             versions,

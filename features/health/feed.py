@@ -74,16 +74,21 @@ class FeedHealth:
             "jumps": [jump.as_dict() for jump in self.jumps],
         }
 
+    def stale_words(self) -> str:
+        """Since when it has been silent, and how long it may be."""
+        since = f"nothing since {self.last:%Y-%m-%d}" if self.last else "no row at all"
+        return (
+            f"{self.table}: {since}, {self.silent_days:.0f} days before the end of the data; by its rhythm, more than "
+            f"{self.patience_days or 0:.0f} days of silence are too long"
+        )
+
     def troubles(self) -> list[str]:
         """What should be looked at before a model is trained on this feed, a line each."""
         lines = []
         if self.rows == 0:
             lines.append(f"{self.table}: no row before the end of the data")
-        if self.stale and self.last is not None:
-            lines.append(
-                f"{self.table}: nothing since {self.last:%Y-%m-%d}, {self.silent_days:.0f} days before the end of the "
-                f"data; by its rhythm, more than {self.patience_days:.0f} days of silence are too long"
-            )
+        if self.stale:
+            lines.append(self.stale_words())
         lines += [
             f"{self.table}: no rows from {s.first} to {s.last} ({s.days} days)" for s in self.silences[:SILENCES_TOLD]
         ]

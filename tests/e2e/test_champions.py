@@ -70,6 +70,23 @@ def test_a_registry_that_is_another_one_is_a_warning_and_the_champion_changes(
     assert len(json.loads((elsewhere / "champion.json").read_text())["history"]) == len(champions["history"]) + 1
 
 
+def test_a_person_may_promote_what_could_not_be_compared_with_the_champion(home: Path, renewcast: Any) -> None:
+    folder = next((home / "bundles" / "expansion").iterdir())
+    sound = (folder / "manifest.json").read_text()
+    manifest = json.loads(sound)
+    gates = {name: gate | {"passed": True} for name, gate in manifest["gates"].items()}
+    gate = {"name": "no_loss_to_champion", "passed": False, "figure": None, "limit": 0.0, "words": "it could not be compared"}
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"gates": gates | {"no_loss_to_champion": gate}}))
+    renewcast("promote", "expansion", manifest["version"], "--why", "other settings", "--by", "Ada", home=home)
+    newest = _runs(renewcast, home)["changes"][-1]
+    assert (newest["target"], newest["who"], newest["why"]) == ("expansion", "Ada", "other settings")
+    lost = gate | {"figure": 0.004, "words": "it is worse"}
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"gates": gates | {"no_loss_to_champion": lost}}))
+    refused = renewcast("promote", "expansion", manifest["version"], "--why", "a test", home=home, expect=2)
+    assert "no loss to champion: it is worse (0.004 against a limit of 0)" in " ".join(refused.stderr.split())
+    (folder / "manifest.json").write_text(sound)
+
+
 def test_a_version_that_failed_a_gate_is_refused_with_its_figure(home: Path, renewcast: Any) -> None:
     folder = next((home / "bundles" / "churn").iterdir())
     manifest = json.loads((folder / "manifest.json").read_text())

@@ -57,8 +57,11 @@ def test_the_run_tells_more_than_averages(world: Any) -> None:
     drawn = {file.name for file in world.home.rglob("*.png")}
     for target, told in world.report["targets"].items():
         assert {f"{target}-{what}.png" for what in ("reliability", "gain", "capacity", "beeswarm", "dimensions")} <= drawn
-        assert {part["name"] for part in told["by_horizon"]} <= {"30 days", "60 days", "180 days"}
-        assert "30 days" in {part["name"] for part in told["by_horizon"]}
+        assert [part["name"] for part in told["by_horizon"]] == ["30 days", "60 days", "180 days"]
+        for part in told["by_horizon"]:
+            assert (part["roc_auc"][0] is not None) is part["judged"]
+            assert part["judged"] or part["note"], "no horizon is passed over in silence"
+        assert told["by_horizon"][-1]["note"], "at the test dates, 180 days are not over"
         rows = sum(part["rows"] for part in told["by_segment"])
         assert rows == told["judgement"]["size"]["rows"]
         worth = {work["candidate"]: work["caught"][0] for work in told["worked"]}
@@ -80,6 +83,9 @@ def test_the_card_travels_with_the_bundle_and_says_what_the_run_says(world: Any)
         for rival in card["rivals"]:
             assert all(figure["value"] == judged[rival["candidate"]][name] for name, figure in rival["metrics"].items())
         size = told["judgement"]["size"]
+        assert [(part["judged"], part["note"]) for part in card["by_horizon"]] == [
+            (part["judged"], part["note"]) for part in told["by_horizon"]
+        ]
         assert sum(part["rows"] for part in card["reliability"]) == size["rows"]
         assert sum(part["outcomes"] for part in card["reliability"]) == size["rows_with_outcome"]
         assert abs(sum(card["dimensions"].values()) - 1.0) < 1e-9

@@ -43,6 +43,22 @@ def test_limits_come_from_the_figures() -> None:
     assert "not clearly better" not in better
 
 
+def test_limits_say_which_horizons_were_not_judged_and_which_feeds_were_not_sound() -> None:
+    none, known = Figure(value=None), Figure(value=0.7, low=0.6, high=0.8)
+    figures = {"rate": None, "expected": None, "ratio": none}
+    pieces = [
+        Piece(name="30 days", rows=9, accounts=9, happened=9, roc_auc=known, **figures),
+        Piece(name="60 days", rows=9, accounts=9, happened=9, roc_auc=known, note="judged on earlier dates", **figures),
+        Piece(name="180 days", rows=0, accounts=0, happened=0, roc_auc=none, judged=False, note="too short a history", **figures),
+    ]
+    card = _card().model_copy(update={"by_horizon": pieces, "feeds": ["usage.minutes rose 60-fold: seconds?"]})
+    told = limits(card)
+    assert "180 days: not judged (too short a history)." in told
+    assert "60 days: judged on earlier dates." in told
+    assert not any(line.startswith("30 days") for line in told)
+    assert "When it was trained, a feed was not sound: usage.minutes rose 60-fold: seconds?" in told
+
+
 @pytest.mark.parametrize(
     ("figure", "said"),
     [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import lru_cache
 
 import numpy as np
@@ -11,7 +12,9 @@ import scipy.special
 
 from training.against import Against
 from training.contenders import BASE_RATE, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
-from training.gates import SLOPE_BOUNDS, gates, passed
+from training.gate import Gate, by_how_much, passed, refused, undecided
+from training.gates import SLOPE_BOUNDS
+from training.gates import gates as all_gates
 from training.judge import Judgement, judge
 from training.sufficiency import Sufficiency
 
@@ -37,6 +40,13 @@ def judgement(subject: str = "truth", rival: str = "noise") -> Judgement:
     return judge(y, candidates, accounts, np.ones(ROWS), float(y.mean()), LIGHTGBM, resamples=60)
 
 
+def gates(
+    found: Judgement, enough: Sufficiency, leaks: Sequence[str] | None, against: Against | None = None
+) -> tuple[Gate, ...]:
+    """Of a training whose feeds are sound."""
+    return all_gates(found, enough, leaks, against, feeds=[])
+
+
 def failed(
     found: Judgement, enough: Sufficiency = ENOUGH, leaks: list[str] | None = None, run: bool = True
 ) -> list[str]:
@@ -48,6 +58,7 @@ def test_a_good_candidate_passes_all() -> None:
     assert passed(found)
     assert [gate.name for gate in found] == [
         "no_leak",
+        "feeds_sound",
         "enough_data",
         "beats_base_rate",
         "no_loss_to_logistic_regression",
@@ -94,10 +105,41 @@ def test_a_champion_joins_the_rivals(apart: tuple[float, float, float], loses: b
     assert "version 3" in told.words
 
 
-def test_a_champion_that_has_seen_the_outcomes_is_no_rival() -> None:
-    told = {g.name: g for g in gates(judgement(), ENOUGH, [], Against("3", None, "it has seen them"))}
+def test_what_could_not_be_compared_with_the_champion_is_left_to_a_person() -> None:
+    found = gates(judgement(), ENOUGH, [], Against("3", None, "it has seen them"))
+    (gate,) = (g for g in found if not g.passed)
+    assert (gate.name, gate.figure) == ("no_loss_to_champion", None)
+    assert gate.undecided
+    assert "version 3: it has seen them" in gate.words
+    assert not passed(found)
+    assert refused([asdict(g) for g in found]) == []
+
+
+def test_a_person_cannot_overrule_a_comparison_that_was_lost_nor_another_gate() -> None:
+    lost = [asdict(g) for g in gates(judgement(), ENOUGH, [], Against("3", (0.01, 0.004, 0.02)))]
+    assert [told["name"] for told in refused(lost)] == ["no_loss_to_champion"]
+    leaky = [asdict(g) for g in gates(judgement(), ENOUGH, None, Against("3", None, "it has seen them"))]
+    assert [told["name"] for told in refused(leaky)] == ["no_leak"]
+
+
+def test_a_champion_that_can_no_longer_be_read_is_no_rival_and_that_is_said() -> None:
+    told = {g.name: g for g in gates(judgement(), ENOUGH, [], Against("3", None, "version 3 is broken", unreadable=True))}
     assert told["no_loss_to_champion"].passed
-    assert "not compared: it has seen them" in told["no_loss_to_champion"].words
+    assert "version 3 is broken" in told["no_loss_to_champion"].words
+
+
+def test_a_feed_of_labels_that_is_not_sound_or_was_not_looked_at_holds_a_model_back() -> None:
+    stale = all_gates(judgement(), ENOUGH, [], None, ["subscriptions: nothing since 2026-01-01"])
+    assert [g.name for g in stale if not g.passed] == ["feeds_sound"]
+    assert "nothing since 2026-01-01" in stale[1].words
+    assert [g.name for g in all_gates(judgement(), ENOUGH, []) if not g.passed] == ["feeds_sound"]
+
+
+def test_a_gate_says_by_how_much_where_there_are_numbers() -> None:
+    told = {"name": "calibration_slope", "passed": False, "figure": 0.312, "limit": 0.6, "words": "too extreme"}
+    assert by_how_much(told) == "calibration slope: too extreme (0.312 against a limit of 0.6)"
+    assert by_how_much(told | {"figure": None}) == "calibration slope: too extreme"
+    assert not undecided(told | {"figure": None})
 
 
 def test_a_rival_that_was_not_judged_is_not_beaten() -> None:

@@ -81,7 +81,7 @@ def leakcheck(
     as_json: AsJson = False,
 ) -> None:
     """Look for leaks: snapshots that change with what comes later, features that know the outcome. Exit code 1 if any
-    is found. Every training does the same."""
+    is found. Every training does the same, and stops at one."""
     from features.clock import parse_instant
     from features.own.current import current_catalogue
     from training.leakcheck import leakcheck as look

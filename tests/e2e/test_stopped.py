@@ -1,0 +1,164 @@
+"""What a training does with leaks, with feeds that are not sound, and beside a champion that it cannot be compared with,
+through the door that a user has."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = "every_days = 28\ntrials = 1\nresamples = 50\nrefits = 0\nhorizons = [90]\n"
+LOOKS_AHEAD = """
+from features.catalogue import CATALOGUE, Catalogue
+from features.feature import Feature
+from features.measures import Count
+import training.train
+
+ended = Count("subscriptions", "ahead_ended", at="started_at", known="started_at", where=lambda t: t.ended_at.notnull())
+ahead = Feature("contract.ahead", "subscriptions", "contract", "contract.ahead", "number", "", None, None, "ends", term=ended.ever())
+training.train.current_catalogue = lambda: Catalogue((*CATALOGUE.values(), ahead))
+
+from renewcast import main
+
+main()
+"""
+"""The command line with a feature that knows from the start which subscriptions will have ended."""
+
+
+@pytest.fixture(scope="module")
+def lean(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The world's portfolio in a few tables: what these runs cost follows their number."""
+    place: Path = tmp_path_factory.mktemp("lean") / "signals"
+    place.mkdir()
+    for name in ("accounts", "subscriptions", "billing", "usage"):
+        for found in world.signals.glob(f"{name}*"):
+            (shutil.copytree if found.is_dir() else shutil.copy)(found, place / found.name)
+    return place
+
+
+@pytest.fixture
+def train(renewcast: Any, tmp_path: Path) -> Callable[..., Any]:
+    (tmp_path / "quick.toml").write_text(QUICK, encoding="utf-8")
+    (tmp_path / "none.toml").write_text("features = []\n", encoding="utf-8")
+
+    def run(signals: Path, home: Path, *more: str) -> Any:
+        arguments = ("train", signals, "--config", tmp_path / "quick.toml", *more)
+        return renewcast(*arguments, home=home, features=tmp_path / "none.toml")
+
+    return run
+
+
+def _runs(home: Path) -> list[tuple[str, str]]:
+    """Name and status of every MLflow run there is, those that do not count among them."""
+    with sqlite3.connect(home / "mlflow.db") as store:
+        found = store.execute("SELECT name, status FROM runs").fetchall()
+    store.close()
+    return found
+
+
+def _changed(lean: Path, to: Path, name: str, change: Callable[[pa.Table], pa.Table]) -> Path:
+    shutil.copytree(lean, to)
+    pq.write_table(change(pq.read_table(lean / f"{name}.parquet")), to / f"{name}.parquet")
+    return to
+
+
+def test_a_feature_that_looks_ahead_stops_the_run_before_anything_is_fitted(lean: Path, renewcast: Any, tmp_path: Path) -> None:
+    home, settings = tmp_path / "home", tmp_path / "quick.toml"
+    settings.write_text(QUICK, encoding="utf-8")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("RENEWCAST_", "MLFLOW_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", LOOKS_AHEAD, "train", str(lean), "--config", str(settings)],
+        env=environment | {"RENEWCAST_HOME": str(home)}, cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "nothing was trained: contract.ahead changes when" in done.stderr
+    assert "Cure: mend the feature, which looks past its as_of" in done.stderr
+    assert done.stdout == ""
+    assert not (home / "champion.json").exists()
+    assert list((home / "bundles").rglob("manifest.json")) == []
+    ((name, status),) = _runs(home)
+    assert ("stopped by a leak" in name, status) == (True, "FAILED")
+    (kept,) = (json.loads(file.read_text(encoding="utf-8")) for file in home.rglob("leakcheck.json"))
+    assert "contract.ahead" in {finding["subject"] for finding in kept["findings"]}
+    assert json.loads(renewcast("runs", "--json", home=home).stdout)["runs"] == []
+
+
+@pytest.mark.slow
+def test_a_feature_that_tells_one_outcome_stops_that_target_only(lean: Path, train: Any, tmp_path: Path) -> None:
+    running = {row["account_id"] for row in pq.read_table(lean / "subscriptions.parquet").to_pylist() if row["ended_at"] is None}
+
+    def status(accounts: pa.Table) -> pa.Table:
+        told = pa.array(["x" if a in running else "SECRET" for a in accounts["account_id"].to_pylist()])
+        return accounts.set_column(accounts.column_names.index("industry"), "industry", told)
+
+    done = train(_changed(lean, tmp_path / "leaky", "accounts", status), tmp_path / "home", "--json")
+    told = json.loads(done.stdout)["targets"]
+    assert "version" not in told["churn"]
+    assert all(line.startswith("account.industry ") for line in told["churn"]["leaks"])
+    assert told["expansion"]["leaks"] == []
+    assert told["expansion"]["version"] == "1"
+    assert not list((tmp_path / "home" / "bundles" / "churn").glob("*"))
+    assert "SECRET" not in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def newest(lean: Path) -> datetime:
+    return max(
+        pc.max(pq.read_table(file)["occurred_at"]).as_py().replace(tzinfo=UTC)
+        for file in lean.rglob("*.parquet")
+        if "occurred_at" in pq.read_schema(file).names
+    )
+
+
+@pytest.mark.slow
+def test_subscriptions_that_stopped_arriving_forbid_a_promotion(lean: Path, train: Any, newest: datetime, tmp_path: Path) -> None:
+    since = pa.scalar((newest - timedelta(days=100)).replace(tzinfo=None), pa.timestamp("us"))
+
+    def cut(subscriptions: pa.Table) -> pa.Table:
+        begun = subscriptions["started_at"].cast(pa.timestamp("us"), safe=False)
+        return subscriptions.filter(pc.less(begun, since))
+
+    told = json.loads(train(_changed(lean, tmp_path / "stale", "subscriptions", cut), tmp_path / "home", "--json").stdout)
+    assert any(line.startswith("subscriptions: nothing since") for line in told["feeds"]["troubles"])
+    for target in told["targets"].values():
+        gates = {gate["name"]: gate for gate in target["gates"]}
+        assert not gates["feeds_sound"]["passed"]
+        assert "subscriptions: nothing since" in gates["feeds_sound"]["words"]
+        assert not target["promoted"]
+        card = json.loads((Path(target["bundle"]) / "card.json").read_text(encoding="utf-8"))
+        assert card["feeds"] == told["feeds"]["troubles"]
+    assert not (tmp_path / "home" / "champion.json").exists()
+
+
+@pytest.mark.slow
+def test_the_same_data_again_does_not_take_the_champions_place_until_a_person_says_so(
+    lean: Path, train: Any, renewcast: Any, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    first = json.loads(train(lean, home, "--json").stdout)
+    promoted = [target for target, told in first["targets"].items() if told["promoted"]]
+    assert promoted
+    before = (home / "champion.json").read_bytes()
+    said = " ".join(train(lean, home).stdout.replace("│", " ").split())
+    assert (home / "champion.json").read_bytes() == before
+    for target in promoted:
+        assert f"`renewcast promote {target} 2 --why TEXT` makes it the champion" in said
+        assert "has seen every outcome of the test" in said
+        renewcast("promote", target, "2", "--why", "other settings", "--by", "Ada", home=home)
+        assert json.loads((home / "champion.json").read_text(encoding="utf-8"))[target]["version"] == "2"
+    changes = json.loads(renewcast("runs", "--json", home=home).stdout)["changes"]
+    assert [(c["who"], c["why"]) for c in changes[-len(promoted) :]] == [("Ada", "other settings")] * len(promoted)
