@@ -25,12 +25,15 @@ def test_linear_algebra_takes_one_thread_throughout_and_a_refusal_leaves_nothing
     pd.DataFrame({"account_id": "a", "occurred_at": days}).to_parquet(signals / "usage.parquet")
     seen: dict[str, set[int]] = {}
 
-    def told(_share: float, what: str) -> None:
-        seen[what] = {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+    def threads() -> dict[str, int]:
+        return {each["filepath"]: each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
 
-    before = threadpool_info()
+    def told(_share: float, what: str) -> None:
+        seen[what] = set(threads().values())
+
+    before = threads()
     with pytest.raises(InsufficientData, match="not enough data to train"):
         train(signals, Home(tmp_path / "home"), TrainConfig(), progress=told)
     assert list(seen.values())[-1] == {1}
-    assert threadpool_info() == before
+    assert threads() == before
     assert not list((tmp_path / "home").rglob("model.txt"))
