@@ -30,7 +30,15 @@ from models.rubric import load_rubric
 from models.targets import Target
 from training.candidate import Candidate
 from training.config import TrainConfig
-from training.contenders import by_raw, expected_rate, health_raw
+from training.contenders import (
+    BLEND,
+    LIGHTGBM,
+    LIGHTGBM_FROM_HEALTH,
+    LOGISTIC_REGRESSION,
+    by_raw,
+    expected_rate,
+    health_raw,
+)
 from training.health_facts import rubrics_beside
 from training.prepare import Prepared, prepare
 from training.simulation import simulate
@@ -47,6 +55,8 @@ RIVALS = (
     "product-relationship-outcomes",
     "adoption-engagement-business-relationship",
 )
+#: Contenders of the training itself, whose figures on its own test dates are told as well.
+JUDGED = (BLEND, LOGISTIC_REGRESSION, LIGHTGBM, LIGHTGBM_FROM_HEALTH)
 
 
 def skill(p: np.ndarray, q: np.ndarray) -> float:
@@ -129,6 +139,13 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
                     "rank correlation with truth": both["p"].corr(both[target], method="spearman"),
                     "truth inside the 80% interval": ((both["low"] <= q) & (q <= both["high"])).mean(),
                     **{f"share, {name}": skill(both[name].to_numpy(), q) / best for name in RIVALS},
+                    **{
+                        f"{metric} on the test, {row.candidate}": row[metric].value
+                        for row in report.candidates[target].judgement.rows
+                        for metric in ("log_loss", "roc_auc")
+                        if row.candidate in JUDGED
+                    },
+                    "calibrator": report.candidates[target].calibrator["kind"],
                     "promoted": target in report.promoted,
                     "training seconds": took,
                 }
@@ -147,7 +164,7 @@ def main() -> None:
         rows += one(given.accounts, given.weeks, seed)
         print(pd.DataFrame(rows[-2:]).round(4).T.to_string(header=False), flush=True)
     table = pd.DataFrame(rows)
-    figures = [name for name in table if name not in ("seed", "target", "promoted", "accounts x dates")]
+    figures = [name for name in table if name not in ("seed", "target", "promoted", "accounts x dates", "calibrator")]
     for target, part in table.groupby("target"):
         print(target, part["promoted"].sum(), "of", len(part), "promoted")
         print(part[figures].agg(["mean", "min", "max"]).T.round(3).to_string())
