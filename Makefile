@@ -47,7 +47,7 @@ proof: $(TOOLS) ## run the slower proofs and the notebooks
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m pytest notebooks
 
-bench: setup ## measure beside the peers: SCRIPT=latency runs bench/latency.py; all of them take hours
+bench: $(TOOLS) ## measure beside the peers: SCRIPT=latency runs bench/latency.py; all of them take hours
 	@for script in $(if $(SCRIPT),bench/$(SCRIPT).py,bench/*.py); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 lint: $(TOOLS) ## style, types and layering

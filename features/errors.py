@@ -71,7 +71,3 @@ class InsufficientData(RenewcastError):
     ) -> None:
         self.missing = list(missing)
         super().__init__(f"not enough data to {purpose}: " + "; ".join(missing), expected, cure)
-
-
-class LeakFound(RenewcastError):
-    """A feature that has seen what it is to predict: whatever is fitted on it could not be believed."""

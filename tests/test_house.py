@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -95,3 +96,10 @@ def test_every_feature_reads_a_table_of_the_contract_and_has_words() -> None:
     for f in CATALOGUE.values():
         assert f.words[0].islower() or f.words[:3].isupper(), f.name
         assert (f.kind == "category") == (f.term is None)
+
+
+@pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebooks_are_kept_without_what_they_printed(notebook: Path) -> None:
+    cells = [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert cells
+    assert not [cell for cell in cells if cell["outputs"] or cell["execution_count"] is not None]

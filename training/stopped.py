@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from features.clock import show
-from features.errors import LeakFound
+from features.errors import RenewcastError
 from models.home import Home
 from models.targets import Target
 from training import tracking
@@ -25,6 +25,10 @@ CURE = {
 }
 """What to do about a leak, by whether a rebuild has found it."""
 AGAIN = "`renewcast leakcheck SIGNALS` shows whether it is gone"
+
+
+class LeakFound(RenewcastError):
+    """A feature that has seen what it is to predict: whatever is fitted on it could not be believed."""
 
 
 def without_leaks(targets: Sequence[Target], leaks: LeakReport) -> list[Target]:

@@ -59,8 +59,8 @@ def test_the_run_tells_more_than_averages(world: Any) -> None:
         assert {f"{target}-{what}.png" for what in ("reliability", "gain", "capacity", "beeswarm", "dimensions")} <= drawn
         assert [part["name"] for part in told["by_horizon"]] == ["30 days", "60 days", "180 days"]
         for part in told["by_horizon"]:
-            assert (part["roc_auc"][0] is not None) is part["judged"]
-            assert part["judged"] or part["note"], "no horizon is passed over in silence"
+            assert (part["roc_auc"][0] is not None) is part["enough"]
+            assert part["enough"] or part["note"], "no horizon is passed over in silence"
         assert told["by_horizon"][-1]["note"], "at the test dates, 180 days are not over"
         rows = sum(part["rows"] for part in told["by_segment"])
         assert rows == told["judgement"]["size"]["rows"]
@@ -84,7 +84,7 @@ def test_the_card_travels_with_the_bundle_and_says_what_the_run_says(world: Any)
             assert all(figure["value"] == judged[rival["candidate"]][name] for name, figure in rival["metrics"].items())
         size = told["judgement"]["size"]
         assert [(part["judged"], part["note"]) for part in card["by_horizon"]] == [
-            (part["judged"], part["note"]) for part in told["by_horizon"]
+            (part["enough"], part["note"]) for part in told["by_horizon"]
         ]
         assert sum(part["rows"] for part in card["reliability"]) == size["rows"]
         assert sum(part["outcomes"] for part in card["reliability"]) == size["rows_with_outcome"]
