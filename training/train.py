@@ -105,7 +105,8 @@ def train(
         ready = without_leaks(able, leaks)
         if not ready:
             stop(home, leaks, config, lacking)
-        # What is shipped, and what scores have meant, is of the versions that reviews have put in force by now.
+        # What is shipped, and what scores have meant, is of the versions that reviews have put in force by now. One
+        # that was set by outcomes of the test looks better there than it is: as a rival that is hard, never easy.
         now = prepared.signals.data_through
         rubric = versions.at(named, now)
         beside = {name: versions.at(one, now) for name, one in rubrics_beside(named).items()}
