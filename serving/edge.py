@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -53,6 +53,9 @@ class _Passage:
         fields: dict[str, Any] = {}
         try:
             await self._within_time()
+        except ClientDisconnect:
+            # Nobody is there to be told; the log's line has no status.
+            pass
         except Exception as error:  # noqa: BLE001 whatever it is, the caller gets a problem and the log a place
             fields = {"instance": new_instance()} | where_it_failed(error)
             code, title = STATUSES[500]
@@ -82,6 +85,9 @@ class _Passage:
             if not limit.expired():
                 raise
             await self._answer(self._too_slow())
+        except HTTPException as error:
+            # Of the body, read by what stands before the application, which tells such errors itself.
+            await self._answer(http_problem(self._headers, error.status_code, error.headers))
 
     def _too_slow(self) -> Response:
         if not self._body_complete:

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import IntegrityError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features.errors import BadRequest, RenewcastError
@@ -77,7 +77,8 @@ class Idempotency:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or repeat its answer."""
         key = Headers(scope=scope).get(HEADER) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if key is None:
+        # Where the door asks nobody who they are, nothing is done that a second time would do again.
+        if key is None or "caller" not in scope.get("state", {}):
             await self._app(scope, receive, send)
             return
         try:
@@ -86,6 +87,9 @@ class Idempotency:
             body = await _body(receive)
             row, fingerprint = _mark(scope, key), _fingerprint(scope, body)
             claimed = await run_in_threadpool(self._claim, row, fingerprint)
+        except ClientDisconnect:
+            # Cut off in the middle: nothing is done, and there is nobody to tell. The whole of it may still come.
+            return
         except RenewcastError as error:
             await renewcast_problem(Request(scope), error)(scope, receive, send)
             return
@@ -161,8 +165,7 @@ class Idempotency:
 
 
 def _mark(scope: Scope, key: str) -> str:
-    caller = scope.get("state", {}).get("caller")
-    return _digest(getattr(caller, "id", ""), key)
+    return _digest(scope["state"]["caller"].id, key)
 
 
 def _name(mark: str, first: datetime) -> str:
@@ -179,12 +182,17 @@ def _digest(*parts: str) -> str:
 
 
 async def _body(receive: Receive) -> bytes:
-    """All of it; the edge has bounded it."""
+    """All of it; the edge has bounded it.
+
+    Raises
+    ------
+    ClientDisconnect : the caller has gone before its end.
+    """
     parts: list[bytes] = []
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return b"".join(parts)
+            raise ClientDisconnect
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)

@@ -51,14 +51,15 @@ def test_a_body_that_announces_too_much_is_not_read(small: TestClient) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def post(app: FastAPI, receive: Any) -> list[Any]:
-    """The messages that the application answers to a body that comes in pieces."""
+def post(app: FastAPI, receive: Any, **more: str) -> list[Any]:
+    """The messages that the application answers to a body that comes in pieces; ``more`` are headers."""
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    headers = [(b"content-type", b"application/json"), (b"transfer-encoding", b"chunked")]
+    told = {"content-type": "application/json", "transfer-encoding": "chunked", "host": "127.0.0.1", **more}
+    headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in told.items()]
     scope = {
         "type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/predictions", "raw_path": b"", "scheme": "http",
         "root_path": "", "query_string": b"", "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
@@ -67,7 +68,8 @@ def post(app: FastAPI, receive: Any) -> list[Any]:
     return sent
 
 
-def test_a_body_that_does_not_announce_its_size_is_counted_while_it_is_read(tmp_path: Any) -> None:
+@pytest.mark.parametrize("more", [{}, {"idempotency_key": "k1"}], ids=["plain", "with a key to repeat it"])
+def test_a_body_that_does_not_announce_its_size_is_counted_while_it_is_read(tmp_path: Any, more: dict[str, str]) -> None:
     taken = 0
 
     async def pieces() -> Any:
@@ -75,7 +77,7 @@ def test_a_body_that_does_not_announce_its_size_is_counted_while_it_is_read(tmp_
         taken += 1
         return {"type": "http.request", "body": b" " * 500, "more_body": True}
 
-    start, body = post(create_app(Home(tmp_path), LIMITS), pieces)
+    start, body = post(create_app(Home(tmp_path), LIMITS), pieces, **more)
     assert start["status"] == 413
     assert json.loads(body["body"])["code"] == "body_too_large"
     assert taken == 5, "nothing is read beyond the limit"
@@ -111,6 +113,16 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Any) -> None:
     start, body = post(create_app(Home(tmp_path), LIMITS), never)
     assert start["status"] == 408
     assert json.loads(body["body"])["code"] == "body_too_slow"
+
+
+def test_a_caller_who_has_gone_is_no_failure(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def gone() -> Any:
+        return {"type": "http.disconnect"}
+
+    caplog.set_level(logging.INFO)
+    post(create_app(Home(tmp_path), LIMITS), gone, idempotency_key="k1")
+    (line,) = (line for line in logged(caplog) if line["event"] == "request")
+    assert (line["level"], line["status"]) == ("info", None)
 
 
 def test_the_log_holds_the_pattern_of_the_path_and_not_the_path(

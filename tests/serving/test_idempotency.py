@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +70,38 @@ def test_a_mistake_is_answered_again_too(asked: TestClient) -> None:
     first, again = _post(asked, "k1", {"account_id": 7}), _post(asked, "k1", {"account_id": 7})
     assert (first.status_code, again.status_code) == (422, 422)
     assert first.content == again.content
+
+
+def test_a_request_that_was_cut_off_is_not_done_and_its_whole_still_can_be(asked: TestClient) -> None:
+    body = json.dumps(RECORD).encode()
+    # What came is a whole request by itself; more of it was to come.
+    arriving = iter([{"type": "http.request", "body": body, "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(arriving)
+
+    async def send(message: Any) -> None:
+        raise AssertionError(f"nobody is there, and is told {message}")
+
+    headers = {"host": "127.0.0.1", "content-type": "application/json", "idempotency-key": "k1"}
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/interventions", "raw_path": b"", "scheme": "http",
+        "root_path": "", "query_string": b"", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+    asyncio.run(asked.app(scope, receive, send))
+    assert _count(asked) == 0
+    assert _post(asked, "k1", OTHER).status_code == 201
+    assert _count(asked) == 1
+
+
+def test_nothing_is_kept_for_whom_the_door_has_not_let_in(own_home: Home) -> None:
+    with TestClient(create_app(own_home, ServiceSettings()), client=("127.0.0.1", 1)) as client:
+        refused = [client.post(path, headers={"Idempotency-Key": "k1"}) for path in ("/livez", "/v1/interventions")]
+        assert [answer.status_code for answer in refused] == [405, 401]
+        store: Store = client.app.state.store  # type: ignore[attr-defined]
+        with store.begin() as connection:
+            assert connection.execute(select(func.count()).select_from(idempotency)).scalar_one() == 0
 
 
 def test_while_the_first_is_running_others_are_told_to_wait(asked: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
