@@ -1,7 +1,8 @@
 """What the weekly batch leaves in the store: predictions, alerts and webhooks, in one transaction.
 
-A batch that was published before changes nothing when it is published again, whatever was interrupted between: its
-predictions' ids are those of their content.
+The batch that stands for its date changes nothing when it is published again, whatever was interrupted between: its
+predictions' ids are those of their content. One that another has taken the place of since (a champion that was rolled
+back answers again) stands anew, and whoever follows the stream of predictions reads it once more.
 """
 
 from __future__ import annotations
@@ -9,17 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from features.clock import parse_instant
 from models.champion import Change
 from models.targets import TARGETS
-from serving.store.database import Store, next_number
+from serving.store.database import Store, next_number, one_after_another
 from serving.store.tables import alerts, batches, predictions
 from serving.webhooks.outbox import Occurrence, tell
 from serving.webhooks.senders import promotions
@@ -57,12 +58,25 @@ class _Before:
     agreement: str | None
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What was said up to a date: ``before``, of each account last; of the date itself ``standing``, the prediction
+    that stands for each account, and ``known``, the ids of all; ``later``, whether a date after it was published."""
+
+    before: Mapping[str, _Before]
+    standing: Mapping[str, str]
+    known: Set[str]
+    later: bool
+
+
 def publish_batch(store: Store, answers: Sequence[Mapping[str, Any]], changes: Sequence[Change] = ()) -> PublishedBatch:
     """Keep a portfolio's answers, those of `models.answer.answer`, all of one as_of.
 
-    Told by webhook is what differs from an account's answer at its date before: another churn or health band, a
-    disagreement of model and health score that has opened, an alert that was raised; further that the batch is there,
-    and of the ``changes`` of champion those since the batch before, unless they were told of when they happened.
+    Told by webhook is what differs from what was said of an account last, of this date or else of its date before:
+    another churn or health band, a disagreement of model and health score that has opened, an alert that was raised;
+    further that the batch is there, and of the ``changes`` of champion those since the batch before, unless they were
+    told of when they happened. Of a date before one that was published already, only that it is there: what has been
+    said since is nearer to the truth.
 
     Raises
     ------
@@ -74,27 +88,23 @@ def publish_batch(store: Store, answers: Sequence[Mapping[str, Any]], changes: S
     models: dict[str, str | None] = {target: _version(answers[0], target) for target in TARGETS}
     mark = hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:32]
     with store.begin() as connection:
-        if connection.execute(select(batches.c.id).where(batches.c.id == f"bat_{mark}")).first():
+        one_after_another(connection)
+        if _standing(connection, as_of) == f"bat_{mark}":
             return PublishedBatch(0, 0, 0)
-        known = set(connection.execute(select(predictions.c.id).where(predictions.c.as_of == as_of)).scalars())
-        new = [i for i, name in enumerate(ids) if name not in known]
-        before = _before(connection, as_of)
-        rows = [_row(answers[i], packed[i], as_of, now) for i in new]
-        _insert(connection, predictions, "predictions", rows)
+        said = _said(connection, as_of)
+        new = [i for i, name in enumerate(ids) if said.standing.get(answers[i]["account_id"]) != name]
+        _put(connection, [_row(answers[i], packed[i], as_of, now) for i in new], said.known)
         raised = _raised(connection, [answers[i] for i in new], as_of)
         _insert(connection, alerts, "alerts", raised)
         last = connection.execute(select(func.max(batches.c.published_at))).scalar_one()
+        again = _stand(connection, f"bat_{mark}", as_of, now, len(ids), json.dumps(models))
         told = [
-            *_changes([answers[i] for i in new], before),
-            *(_of_alert(row) for row in raised),
             *promotions(change for change in changes if last is not None and change.at > last),
-            Occurrence("batch.completed", f"bat_{mark}", {"as_of": answers[0]["as_of"], "accounts": len(ids)}),
+            Occurrence("batch.completed", f"bat_{mark}{again}", {"as_of": answers[0]["as_of"], "accounts": len(ids)}),
         ]
-        connection.execute(
-            batches.insert().values(
-                id=f"bat_{mark}", as_of=as_of, published_at=now, accounts=len(ids), models=json.dumps(models)
-            )
-        )
+        if not said.later:
+            told += _changes([answers[i] for i in new], said, now)
+            told += [_of_alert(row) for row in raised]
         return PublishedBatch(len(new), len(raised), tell(connection, told, now))
 
 
@@ -125,18 +135,60 @@ def _insert(connection: Connection, table: Any, name: str, rows: list[dict[str, 
         connection.execute(table.insert(), chunk)
 
 
-def _before(connection: Connection, as_of: datetime) -> dict[str, _Before]:
-    """Of each account, what was said of it at its last date before."""
+def _put(connection: Connection, rows: list[dict[str, Any]], known: Set[str]) -> None:
+    """Put predictions at the end of the stream: those that are ``known`` anew."""
+    _insert(connection, predictions, "predictions", [row for row in rows if row["id"] not in known])
+    if anew := [row for row in rows if row["id"] in known]:
+        first = next_number(connection, "predictions", len(anew))
+        there = predictions.update().where(predictions.c.id == bindparam("of"))
+        told = there.values(sequence=bindparam("number"), updated_at=bindparam("at"))
+        connection.execute(
+            told, [{"of": row["id"], "number": first + i, "at": row["updated_at"]} for i, row in enumerate(anew)]
+        )
+
+
+def _standing(connection: Connection, as_of: datetime) -> str | None:
+    """The batch that was published last of a date."""
+    of = select(batches.c.id).where(batches.c.as_of == as_of).order_by(batches.c.published_at.desc()).limit(1)
+    found: str | None = connection.execute(of).scalar()
+    return found
+
+
+def _stand(connection: Connection, batch: str, as_of: datetime, now: datetime, accounts: int, models: str) -> str:
+    """Let a batch stand for its date; what marks its events as new ones where it stood before."""
+    there = batches.c.id == batch
+    if connection.execute(batches.update().where(there).values(published_at=now)).rowcount:
+        return _anew(now)
+    row = {"id": batch, "as_of": as_of, "published_at": now, "accounts": accounts, "models": models}
+    connection.execute(batches.insert().values(**row))
+    return ""
+
+
+def _anew(now: datetime) -> str:
+    return f"-{int(now.timestamp() * 1e6)}"
+
+
+def _said(connection: Connection, as_of: datetime) -> _Said:
+    of = predictions.c
     newest = (
-        select(func.max(predictions.c.sequence).label("sequence"))
-        .where(predictions.c.as_of < as_of)
-        .group_by(predictions.c.account_id)
+        select(of.account_id, func.max(of.as_of).label("as_of"))
+        .where(of.as_of <= as_of)
+        .group_by(of.account_id)
         .subquery()
     )
-    told = select(
-        predictions.c.account_id, predictions.c.churn_band, predictions.c.health_band, predictions.c.agreement
-    ).join(newest, newest.c.sequence == predictions.c.sequence)
-    return {row.account_id: _Before(row[1], row[2], row[3]) for row in connection.execute(told)}
+    last = select(of.id, of.account_id, of.as_of, of.churn_band, of.health_band, of.agreement).join(
+        newest, (newest.c.account_id == of.account_id) & (newest.c.as_of == of.as_of)
+    )
+    # Of several that were said of one date the one that was said last counts.
+    rows = connection.execute(last.order_by(of.sequence)).all()
+    here = [row for row in rows if row.as_of == as_of]
+    later = connection.execute(select(batches.c.id).where(batches.c.as_of > as_of).limit(1)).first() is not None
+    return _Said(
+        {row.account_id: _Before(row.churn_band, row.health_band, row.agreement) for row in rows},
+        {row.account_id: row.id for row in here},
+        {row.id for row in here},
+        later,
+    )
 
 
 def _raised(connection: Connection, answers: Sequence[Mapping[str, Any]], as_of: datetime) -> list[dict[str, Any]]:
@@ -156,21 +208,22 @@ def _raised(connection: Connection, answers: Sequence[Mapping[str, Any]], as_of:
     ]
 
 
-def _changes(answers: Sequence[Mapping[str, Any]], before: Mapping[str, _Before]) -> list[Occurrence]:
+def _changes(answers: Sequence[Mapping[str, Any]], said: _Said, now: datetime) -> list[Occurrence]:
     told = []
     for answer in answers:
-        was = before.get(answer["account_id"])
+        was = said.before.get(answer["account_id"])
         if was is None:
             continue
+        name = answer["prediction_id"] + (_anew(now) if answer["prediction_id"] in said.known else "")
         head = {name: answer[name] for name in ("prediction_id", "account_id", "as_of")}
         for of, band in (("churn", was.churn), ("health", was.health)):
             if answer[of]["band"] != band:
                 data = head | {"of": of, "before": band, "after": answer[of]["band"]}
-                told.append(Occurrence("prediction.band_changed", f"{answer['prediction_id']}-{of}", data))
+                told.append(Occurrence("prediction.band_changed", f"{name}-{of}", data))
         agreement = answer["health"]["agreement"]
         if agreement in DISAGREE and was.agreement not in DISAGREE:
             data = head | {"agreement": agreement, "explained_by": answer["health"]["explained_by"]}
-            told.append(Occurrence("health.disagreement_opened", f"{answer['prediction_id']}-gap", data))
+            told.append(Occurrence("health.disagreement_opened", f"{name}-gap", data))
     return told
 
 

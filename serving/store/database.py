@@ -30,6 +30,8 @@ PATIENCE = 5
 _SCRIPTS = Path(__file__).parent / "migrations"
 #: A number of ours among PostgreSQL's advisory locks: whoever changes the layout holds it.
 _MIGRATING = 7_032_026
+#: Another: whoever publishes a batch holds it.
+_PUBLISHING = 7_032_027
 _LOOKING = "renewcast_looking"
 
 
@@ -161,6 +163,17 @@ def next_number(connection: Connection, name: str, many: int = 1) -> int:
     connection.execute(counters.update().where(there).values(last=counters.c.last + many))
     last: int = connection.execute(select(counters.c.last).where(there)).scalar_one()
     return last - many + 1
+
+
+def one_after_another(connection: Connection) -> None:
+    """Let this transaction go on when no other is beyond the same point, however long one of them takes.
+
+    SQLite's transactions that write are one at a time from their beginning.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PUBLISHING})")
+        connection.exec_driver_sql("SET LOCAL lock_timeout TO DEFAULT")
 
 
 def _engine(address: str) -> Engine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,6 +93,56 @@ def test_a_disagreement_is_told_when_it_opens_and_not_while_it_lasts(listening: 
         publish_batch(listening, _answers(as_of, of))
     opened = [data["as_of"] for event, data in _told(listening) if event == "health.disagreement_opened"]
     assert opened == ["2026-06-08", "2026-06-29"]
+
+
+def _changed(store: Store) -> list[tuple[str, str, str, str]]:
+    told = [data for event, data in _told(store) if event == "prediction.band_changed"]
+    return sorted((data["as_of"], data["account_id"], data["before"], data["after"]) for data in told)
+
+
+def test_a_date_that_is_scored_again_is_held_against_what_was_said_of_it(listening: Store) -> None:
+    publish_batch(listening, _answers("2026-06-01", "lg= lg="))
+    publish_batch(listening, _answers("2026-06-08", "hg= lg="))
+    first = _changed(listening)
+    assert first == [("2026-06-08", "a0", "low", "high")]
+    publish_batch(listening, _answers("2026-06-08", "hg= mg=", version="2"))
+    assert _changed(listening) == [*first, ("2026-06-08", "a1", "low", "medium")], "what has not changed is not told again"
+    publish_batch(listening, _answers("2026-06-15", "hg= mg=", version="2"))
+    assert len(_changed(listening)) == 2
+
+
+def test_a_date_before_the_newest_tells_of_no_changes_and_is_not_taken_for_the_last(listening: Store) -> None:
+    publish_batch(listening, _answers("2026-06-15", "lg="))
+    publish_batch(listening, _answers("2026-06-01", "hr!"))
+    assert [event for event, _ in _told(listening)] == ["batch.completed", "batch.completed"]
+    publish_batch(listening, _answers("2026-06-22", "lg="))
+    assert _changed(listening) == []
+
+
+def test_a_batch_whose_place_was_taken_stands_anew(listening: Store) -> None:
+    """A champion was promoted, and rolled back: its answers are what whoever follows must hear last."""
+    old, new = _answers("2026-07-01", "lg= mg="), _answers("2026-07-01", "hg= mg=", version="2")
+    publish_batch(listening, old)
+    publish_batch(listening, new)
+    with listening.begin() as connection:
+        read = stream(connection, None, None, 10)
+    assert publish_batch(listening, old) == PublishedBatch(2, 0, 2)
+    assert publish_batch(listening, old) == PublishedBatch(0, 0, 0)
+    with listening.begin() as connection:
+        assert [each["prediction_id"] for each in stream(connection, read.next, None, 10).data] == [a["prediction_id"] for a in old]
+        whole = [each["prediction_id"] for each in stream(connection, None, None, 10).data]
+    assert whole == [a["prediction_id"] for a in (*new, *old)]
+    assert [(before, after) for _, _, before, after in _changed(listening)] == [("high", "low"), ("low", "high")]
+    publish_batch(listening, new)
+    assert [(before, after) for _, _, before, after in _changed(listening)] == [("high", "low"), ("low", "high"), ("low", "high")]
+    assert [event for event, _ in _told(listening)].count("batch.completed") == 4
+
+
+def test_the_same_batch_from_two_places_at_once_is_published_once(listening: Store) -> None:
+    week = _answers("2026-07-01", " ".join(["lg=", "hr!"] * 200))
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: publish_batch(listening, week), range(4)))
+    assert sorted(each.predictions for each in done) == [0, 0, 0, 400]
 
 
 def test_who_goes_on_from_next_reads_everything_once(store: Store) -> None:
