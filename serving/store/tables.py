@@ -27,7 +27,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 #: The revision of `migrations` that makes these tables.
-LAYOUT = "0002"
+LAYOUT = "0003"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -189,6 +189,6 @@ webhook_deliveries = Table(
     Column("last_status", Integer),
     Column("delivered_at", Instant),
     Column("given_up", Boolean, nullable=False),
-    Index("ix_webhook_deliveries_due_at", "due_at"),
+    Index("ix_webhook_deliveries_endpoint_id_due_at", "endpoint_id", "due_at"),
     Index("uq_webhook_deliveries_endpoint_id_event_id", "endpoint_id", "event_id", unique=True),
 )

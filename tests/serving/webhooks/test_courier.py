@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,8 +20,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from features.errors import BadRequest
 from serving.background import Background
 from serving.store.database import Store
-from serving.store.tables import webhook_deliveries
-from serving.webhooks.courier import CLAIMED, JITTER, WAITS, Courier
+from serving.store.tables import webhook_deliveries, webhook_endpoints
+from serving.webhooks.courier import CLAIMED, JITTER, TO_ONE, WAITS, Courier
 from serving.webhooks.endpoints import EVENTS, add_endpoint, enable_endpoint, list_endpoints, remove_endpoint
 from serving.webhooks.outbox import Occurrence, tell
 from serving.webhooks.sending import Delivery, Refused, is_public, send
@@ -98,6 +99,14 @@ def _rows(store: Store) -> list[Any]:
         return list(connection.execute(select(webhook_deliveries).order_by(webhook_deliveries.c.event_id)))
 
 
+def _until(true: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it has not come about")
+
+
 def test_a_delivery_is_what_standard_webhooks_verifies(store: Store, receiver: Receiver) -> None:
     secret, clock = _listening(store, receiver.url), Clock()
     assert _happens(store, clock.now, "alr_1") == 1
@@ -152,6 +161,77 @@ def test_an_endpoint_that_is_gone_is_told_nothing_more(store: Store, receiver: R
     with store.begin() as connection:
         enable_endpoint(connection, endpoint.id)
     assert _happens(store, clock.now, "alr_4") == 1
+
+
+def test_what_failed_for_an_endpoint_that_is_gone_meanwhile_is_not_tried_again(store: Store) -> None:
+    clock, gone = Clock(), threading.Event()
+    _listening(store, "http://gone.example/")
+    _happens(store, clock.now, "alr_1", "alr_2")
+
+    def sending(delivery: Delivery, *_: Any) -> int:
+        if delivery.event_id == "alr_1":
+            return 410
+        assert gone.wait(10)
+        return 500
+
+    courier = Courier(store, True, clock, sending=sending)
+    assert courier.deliver() == 2
+    assert _rows(store)[0].given_up
+    gone.set()
+    _until(lambda: _rows(store)[1].given_up)
+    assert _rows(store)[1].due_at is None
+
+
+def test_nothing_is_sent_to_an_endpoint_once_it_is_disabled(store: Store, receiver: Receiver) -> None:
+    """Whatever is still due for it."""
+    clock = Clock()
+    _listening(store, receiver.url)
+    _happens(store, clock.now, "alr_1")
+    with store.begin() as connection:
+        connection.execute(webhook_endpoints.update().values(disabled_at=clock.now))
+    assert Courier(store, True, clock).deliver() == 0
+    assert receiver.got == []
+
+
+def test_a_slow_endpoint_keeps_nobody_else_waiting(store: Store) -> None:
+    clock, go_on = Clock(), threading.Event()
+    _listening(store, "http://slow.example/")
+    _listening(store, "http://quick.example/")
+    many = [f"alr_{i:02}" for i in range(3 * TO_ONE)]
+    _happens(store, clock.now, *many)
+    sent: list[tuple[str, str]] = []
+
+    def sending(delivery: Delivery, *_: Any) -> int:
+        sent.append((delivery.url, delivery.event_id))
+        if "slow" in delivery.url:
+            assert go_on.wait(30)
+        return 204
+
+    courier = Courier(store, True, clock, sending=sending)
+    begun = time.monotonic()
+    while courier.deliver():
+        pass
+    assert time.monotonic() - begun < 10
+    assert sorted(name for url, name in sent if "quick" in url) == many
+    assert len([url for url, _ in sent if "slow" in url]) == TO_ONE, "so many of its own are under way, and no more"
+    go_on.set()
+    _until(lambda: courier.deliver() == 0 and all(row.delivered_at for row in _rows(store)))
+    assert len(sent) == len(set(sent)) == 2 * len(many)
+
+
+def test_stopping_does_not_wait_for_a_slow_endpoint(store: Store) -> None:
+    go_on = threading.Event()
+    _listening(store, "http://slow.example/")
+    _happens(store, datetime.now(UTC), "alr_1")
+    thread = Background("courier", Courier(store, True, sending=lambda *_: 204 if go_on.wait(30) else 500).deliver, 0.02)
+    thread.start()
+    _until(lambda: _rows(store)[0].due_at > datetime.now(UTC))
+    begun = time.monotonic()
+    thread.stop(20)
+    assert time.monotonic() - begun < 10
+    assert _rows(store)[0].delivered_at is None, "it is left to whoever comes next"
+    go_on.set()
+    _until(lambda: _rows(store)[0].delivered_at is not None)
 
 
 def test_a_courier_that_was_killed_leaves_its_delivery_to_another(store: Store, receiver: Receiver) -> None:
@@ -215,6 +295,7 @@ def test_a_thread_delivers_by_itself(store: Store, receiver: Receiver) -> None:
         ("::ffff:10.0.0.1", False),
         ("64:ff9b::a00:1", False),
         ("2002:0a00:0001::1", False),
+        ("fec0::1", False),
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
