@@ -190,13 +190,12 @@ def look(
 
 
 def now_and_past(rows: pd.DataFrame, as_of: datetime, champion: Champion) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows at ``as_of``, and those of earlier dates with the risk that the model saw at the last of them."""
+    """The rows at ``as_of``, and those of earlier dates with the risk that the model sees at each, so that an alert of
+    a risk that lasts goes on telling since when."""
     dates = rows["as_of"]
     now, past = rows[dates == pd.Timestamp(as_of)], rows[dates < pd.Timestamp(as_of)]
-    risk = pd.Series(np.nan, index=past.index)
-    last = past["as_of"] == past["as_of"].max()
-    if "churn" in champion.bundles and last.any():
-        risk[last] = risk_points(past[last], champion.bundles["churn"])
+    known = "churn" in champion.bundles and len(past) > 0
+    risk = risk_points(past, champion.bundles["churn"]) if known else np.full(len(past), np.nan)
     return now.reset_index(drop=True), past.assign(**{RISK: risk}).reset_index(drop=True)
 
 

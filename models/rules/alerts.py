@@ -51,9 +51,9 @@ class AlertsFile(Rules):
 class Alert:
     """One alert for one account.
 
-    ``since`` is the date at which what it tells of came about; ``raised`` whether that is the date looked at: only then
-    somebody is told. ``by`` is the instant until which action is asked for, if it is; ``before`` and ``after`` are the
-    score, the band or the risk score that it is about.
+    ``since`` is the date at which what it tells of came about, or the first one looked at if that is longer ago;
+    ``raised`` whether that is the date looked at: only then somebody is told. ``by`` is the instant until which action
+    is asked for, if it is; ``before`` and ``after`` are the score, the band or the risk score that it is about.
     """
 
     code: Code

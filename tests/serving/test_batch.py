@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ import pytest
 
 from features.errors import BadRequest, BundleError, HomeError
 from features.signals import Signals
+from models.champion import load_champion
 from models.home import Home
-from serving.batch import score
+from models.rules.history import WEEKS
+from serving.batch import look, score
 from serving.published import Snapshots
 
+AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 COLUMNS = [
     "account_id", "as_of",
     "churn_status", "churn_probability", "churn_low", "churn_high", "churn_risk_score", "churn_band", "churn_involuntary",
@@ -97,6 +101,19 @@ def test_later_signals_do_not_change_what_is_published_of_an_earlier_date(
     summary = score(make_signals(later), house.summary.as_of, tmp_path / "rows.ndjson", own_home)
     assert summary.out.read_bytes() == house.summary.out.read_bytes()
     assert summary.published.read_bytes() == house.summary.published.read_bytes()
+
+
+def test_a_risk_that_lasts_goes_on_telling_since_when(signals: Signals, house: Any) -> None:
+    """Its key names it from week to week; one is followed through the weeks before the signals end."""
+    champion, keys = load_champion(house.home), dict[str, list[str]]()
+    for weeks in (2, 1, 0):
+        assessment, _, _ = look(signals, AS_OF - timedelta(weeks=weeks), house.home, champion)
+        for account, alerts in zip(assessment.account_ids, assessment.judged.alerts, strict=True):
+            keys.setdefault(account, []).extend(f"{a.key} {a.by}" for a in alerts if a.code == "churn_risk")
+    oldest = AS_OF - timedelta(weeks=WEEKS)
+    lasting = [told for told in keys.values() if len(told) == 3 and told[0].split()[0] > f"churn_risk:{oldest:%Y-%m-%d}"]
+    assert lasting
+    assert all(len(set(told)) == 1 for told in lasting)
 
 
 def test_without_a_champion_the_health_score_is_told_and_the_rest_said_to_be_unknown(
