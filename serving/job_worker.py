@@ -4,7 +4,9 @@ a scored snapshot into a file under ``jobs/`` in the home."""
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from serving.logs import tell, where_it_failed
 from serving.problems import NotReady
 from serving.store import jobs
 from serving.store.database import Store
-from serving.store.jobs import Job
+from serving.store.jobs import CLAIMED, Job
 
 #: So long a job waits for the service to be ready.
 PATIENCE = timedelta(hours=1)
@@ -32,10 +34,11 @@ class JobWorker:
     ----------
     home, keeper : where snapshots are, and what answers.
     store : where the jobs are.
+    every : seconds after which a claim is kept anew.
     """
 
-    def __init__(self, home: Home, keeper: Keeper, store: Store) -> None:
-        self._home, self._keeper, self._store = home, keeper, store
+    def __init__(self, home: Home, keeper: Keeper, store: Store, every: float = CLAIMED.total_seconds() / 4) -> None:
+        self._home, self._keeper, self._store, self._every = home, keeper, store, every
 
     def work(self) -> bool:
         """Do the next job; whether there was one that could be done now.
@@ -50,7 +53,8 @@ class JobWorker:
             self._forget()
             return False
         try:
-            file, rows = self._done(job)
+            with self._kept(job):
+                file, rows = self._done(job)
         except StoreDown:
             raise
         except NotReady as error:
@@ -59,7 +63,7 @@ class JobWorker:
                 self._fail(job, error.found)
                 return True
             with self._store.begin() as connection:
-                jobs.give_back(connection, job.id)
+                jobs.give_back(connection, job)
             return False
         except RenewcastError as error:
             self._fail(job, error.found.replace(str(self._home.root), "RENEWCAST_HOME"))
@@ -68,31 +72,60 @@ class JobWorker:
             self._fail(job, f"{type(error).__name__}; the log says where")
         else:
             with self._store.begin() as connection:
-                jobs.finish(connection, job.id, file, rows)
-            tell("job", job=job.id, rows=rows)
+                finished = jobs.finish(connection, job, file, rows)
+            if not finished:
+                self._remove(file)
+            tell("job" if finished else "job_taken_over", job=job.id, rows=rows)
         return True
 
     def _done(self, job: Job) -> tuple[str, int]:
         as_of = job.request.get("as_of")
         scored = self._keeper.standing().scored(None if as_of is None else parse_instant(as_of))
         total = len(scored.assessment.frame)
-        with self._store.begin() as connection:
-            jobs.progress(connection, job.id, 0, total)
+        self._tell(job, 0, total)
         rows = scored.assessment.rows().assign(as_of=instant_words(scored.as_of))
-        name = f"{job.id}.{job.request['format']}"
+        self._tell(job, total, total)
+        # A worker that has lost its claim unawares writes over nobody's result.
+        name = f"{job.id}-{job.attempt}.{job.request['format']}"
         write_frame(rows, folder_of(self._home) / name)
         return name, len(rows)
 
+    def _tell(self, job: Job, done: int, total: int) -> None:
+        with self._store.begin() as connection:
+            jobs.progress(connection, job, done, total)
+
+    @contextmanager
+    def _kept(self, job: Job) -> Iterator[None]:
+        """Keep the claim while the block works, however long it takes."""
+        done = threading.Event()
+
+        def keep() -> None:
+            while not done.wait(self._every):
+                # Where the store is away for longer than the claim lasts, another may take the job up.
+                with suppress(StoreDown), self._store.begin() as connection:
+                    jobs.keep(connection, job, datetime.now(UTC))
+
+        keeping = threading.Thread(target=keep, name="job-claim", daemon=True)
+        keeping.start()
+        try:
+            yield
+        finally:
+            done.set()
+            keeping.join()
+
     def _fail(self, job: Job, reason: str) -> None:
         with self._store.begin() as connection:
-            jobs.fail(connection, job.id, reason)
+            jobs.fail(connection, job, reason)
 
     def _forget(self) -> None:
         with self._store.begin() as connection:
             files = jobs.forget(connection, datetime.now(UTC))
         for file in files:
-            with suppress(OSError):
-                (folder_of(self._home) / file).unlink(missing_ok=True)
+            self._remove(file)
+
+    def _remove(self, file: str) -> None:
+        with suppress(OSError):
+            (folder_of(self._home) / file).unlink(missing_ok=True)
 
 
 def folder_of(home: Home) -> Path:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ class Job:
     Parameters
     ----------
     id : names it.
+    attempt : how often it has been taken up; what a worker tells counts only while this is its own.
     state : queued, running, finished or failed.
     request : what was asked for, plain data.
     created_at, finished_at : UTC.
@@ -42,6 +43,7 @@ class Job:
     """
 
     id: str
+    attempt: int
     state: State
     request: Mapping[str, Any]
     created_at: datetime
@@ -68,7 +70,7 @@ def accept(connection: Connection, request: Mapping[str, Any], by: str, name: st
     if waiting >= WAITING:
         raise Busy("as many jobs as the service takes are waiting", cure="try again later")
     now = datetime.now(UTC)
-    job = Job(made, "queued", dict(request), now, None, 0, None, None, None)
+    job = Job(made, 0, "queued", dict(request), now, None, 0, None, None, None)
     connection.execute(
         jobs.insert().values(
             id=job.id,
@@ -104,36 +106,44 @@ def claim(connection: Connection, now: datetime) -> Job | None:
     if row is None:
         return None
     if row.attempts >= ATTEMPTS:
-        fail(connection, row.id, "its worker ended before it was done, several times")
+        fail(connection, _job(row), "its worker ended before it was done, several times")
         return None
     told = {"state": "running", "running_until": now + CLAIMED, "attempts": row.attempts + 1}
     connection.execute(jobs.update().where(jobs.c.id == row.id).values(**told))
-    return _job(row)
+    return replace(_job(row), attempt=row.attempts + 1, state="running")
 
 
-def progress(connection: Connection, job_id: str, done: int, total: int) -> None:
+def keep(connection: Connection, job: Job, now: datetime) -> bool:
+    """Keep the claim for `CLAIMED` from ``now`` (UTC) on; whether it still is the worker's own."""
+    return _tell(connection, job, running_until=now + CLAIMED)
+
+
+def progress(connection: Connection, job: Job, done: int, total: int) -> None:
     """Tell how far a claimed job is; that also keeps the claim."""
-    until = datetime.now(UTC) + CLAIMED
-    told = {"rows_done": done, "rows_total": total, "running_until": until}
-    connection.execute(jobs.update().where(jobs.c.id == job_id).values(**told))
+    _tell(connection, job, rows_done=done, rows_total=total, running_until=datetime.now(UTC) + CLAIMED)
 
 
-def give_back(connection: Connection, job_id: str) -> None:
+def give_back(connection: Connection, job: Job) -> None:
     """It cannot be done now; somebody takes it up later, and this was no attempt."""
-    told = {"state": "queued", "running_until": None, "attempts": jobs.c.attempts - 1}
-    connection.execute(jobs.update().where(jobs.c.id == job_id, jobs.c.state == "running").values(**told))
+    _tell(connection, job, state="queued", running_until=None, attempts=job.attempt - 1)
 
 
-def finish(connection: Connection, job_id: str, file: str, rows: int) -> None:
-    """It is done, and its result lies in ``file``."""
-    told = {"state": "finished", "finished_at": datetime.now(UTC), "rows_done": rows, "rows_total": rows, "file": file}
-    connection.execute(jobs.update().where(jobs.c.id == job_id).values(running_until=None, **told))
+def finish(connection: Connection, job: Job, file: str, rows: int) -> bool:
+    """It is done, and its result lies in ``file``; whether it still was the worker's own to finish."""
+    now = datetime.now(UTC)
+    told = {"finished_at": now, "rows_done": rows, "rows_total": rows, "file": file}
+    return _tell(connection, job, state="finished", running_until=None, **told)
 
 
-def fail(connection: Connection, job_id: str, reason: str) -> None:
+def fail(connection: Connection, job: Job, reason: str) -> None:
     """It cannot be done; ``reason`` holds no values of accounts."""
-    told = {"state": "failed", "finished_at": datetime.now(UTC), "reason": reason, "running_until": None}
-    connection.execute(jobs.update().where(jobs.c.id == job_id).values(**told))
+    _tell(connection, job, state="failed", finished_at=datetime.now(UTC), reason=reason, running_until=None)
+
+
+def _tell(connection: Connection, job: Job, **told: Any) -> bool:
+    """Note something of a running job, unless another has taken it up since."""
+    mine = (jobs.c.id == job.id) & (jobs.c.attempts == job.attempt) & (jobs.c.state == "running")
+    return connection.execute(jobs.update().where(mine).values(**told)).rowcount == 1
 
 
 def forget(connection: Connection, now: datetime) -> list[str]:
@@ -147,6 +157,7 @@ def forget(connection: Connection, now: datetime) -> list[str]:
 def _job(row: Row[Any]) -> Job:
     return Job(
         row.id,
+        row.attempts,
         row.state,
         json.loads(row.request),
         row.created_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from serving.app import create_app
 from serving.job_worker import JobWorker
 from serving.keeper import Keeper
 from serving.settings import ServiceSettings
-from serving.store import jobs
+from serving.store import jobs, tables
 from serving.store.database import Store
 
 SETTINGS = ServiceSettings(open_locally=True, retry_seconds=0.05)
@@ -71,7 +72,7 @@ def test_a_job_whose_worker_was_killed_is_done_by_another(own_home: Home, store:
     now = datetime.now(UTC)
     with store.begin() as connection:
         job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
-        assert jobs.claim(connection, now - 2 * jobs.CLAIMED) == job
+        assert jobs.claim(connection, now - 2 * jobs.CLAIMED) == replace(job, attempt=1, state="running")
         assert jobs.find(connection, job.id).state == "running"
     assert JobWorker(own_home, Keeper(own_home, SETTINGS), store).work()
     with store.begin() as connection:
@@ -115,6 +116,47 @@ def test_a_running_job_is_not_taken_from_its_worker(store: Store) -> None:
         jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
         assert jobs.claim(connection, now) is not None
         assert jobs.claim(connection, now + jobs.CLAIMED / 2) is None
+
+
+def test_a_claim_is_kept_while_its_worker_works(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long that takes; meanwhile it is told how far it is."""
+    monkeypatch.setattr(jobs, "CLAIMED", timedelta(seconds=0.4))
+    seen: list[tuple[int, int | None, bool]] = []
+    worker = JobWorker(own_home, Keeper(own_home, SETTINGS), store, every=0.05)
+    written = job_worker.write_frame
+
+    def slowly(*given: Any) -> None:
+        time.sleep(1.2)
+        with store.begin() as connection:
+            told = jobs.find(connection, job.id)
+            seen.append((told.rows_done, told.rows_total, jobs.claim(connection, datetime.now(UTC)) is None))
+        written(*given)
+
+    monkeypatch.setattr(job_worker, "write_frame", slowly)
+    with store.begin() as connection:
+        job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
+    assert worker.work()
+    assert seen == [(39, 39, True)]
+
+
+def test_a_worker_that_has_lost_its_claim_changes_nothing(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store.begin() as connection:
+        job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
+    second, written = JobWorker(own_home, Keeper(own_home, SETTINGS), store), job_worker.write_frame
+
+    def taken_over(*given: Any) -> None:
+        monkeypatch.setattr(job_worker, "write_frame", written)
+        with store.begin() as connection:
+            connection.execute(tables.jobs.update().values(running_until=datetime.now(UTC)))
+        assert second.work()
+        written(*given)
+
+    monkeypatch.setattr(job_worker, "write_frame", taken_over)
+    assert JobWorker(own_home, Keeper(own_home, SETTINGS), store).work()
+    with store.look() as connection:
+        told = jobs.find(connection, job.id)
+    assert (told.state, told.attempt, told.file) == ("finished", 2, f"{job.id}-2.csv")
+    assert [file.name for file in job_worker.folder_of(own_home).iterdir()] == [told.file]
 
 
 def test_more_than_so_many_do_not_wait(store: Store, own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
