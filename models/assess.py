@@ -37,6 +37,8 @@ HEALTH_ORDER: dict[str, int] = {"green": 0, "yellow": 1, "red": 2}
 
 #: A feed whose newest event is older than this many days at as_of is named in a warning.
 STALE_AFTER_DAYS = 14
+#: Where no feed has had an event for longer, no number is told: twice the rhythm of the slowest usual feed, a month.
+SILENT_AFTER_DAYS = 60
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,8 @@ def assess(
         whole portfolio and compared with each other.
     past : rows of earlier dates, in the same columns or some of them, and `models.rules.judged.RISK`: the rules look
         back on them. Without it nothing is known of changes.
-    feeds : the newest event known of each table, UTC; a table whose newest is over 14 days old is warned of.
+    feeds : the newest event known of each table, UTC; a table whose newest is over 14 days old is warned of. Where that
+        of every table is over 60 days old, the status is stale_inputs: the silence is the feeds', not the accounts'.
     jumped : columns, as ``table.column``, whose unit seems to have changed (`features.health`): they are warned of.
     catalogue : the features; the deployment's if not given (`features.own.current.current_catalogue`).
 
@@ -217,17 +220,20 @@ def assess(
     numbers = [name for name, feature in catalogue.items() if feature.kind == "number"]
     compared = peers if peers is not None else Peers.of(frame, numbers)
     segments = segment_of(number_column(frame, ARR_FEATURE))
+    ages = _ages(as_of, feeds or {})
+    silent = min(ages.values(), default=0) > SILENT_AFTER_DAYS
     outlooks: dict[Target, Outlook] = {}
     for target in TARGETS:
         bundle = champion.bundles.get(target)
         outlooks[target] = (
             no_model(target, len(frame))
             if bundle is None
-            else outlook(frame, bundle, compared, segments, peers is None, catalogue)
+            else outlook(frame, bundle, compared, segments, peers is None, catalogue, silent)
         )
     history = History(frame if past is None else pd.concat([past, frame], ignore_index=True))
     judged = judge(history, champion.rubric, peers, outlooks["churn"].points, champion.rubric_at)
-    return Assessment(champion, frame, as_of, outlooks, judged, _stale(as_of, feeds or {}), tuple(jumped))
+    stale = {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}
+    return Assessment(champion, frame, as_of, outlooks, judged, stale, tuple(jumped))
 
 
 def _check(frame: pd.DataFrame) -> None:
@@ -243,6 +249,6 @@ def _check(frame: pd.DataFrame) -> None:
         raise BadRequest(f"{repeated} rows repeat an account", "each account once", "remove the repeated rows")
 
 
-def _stale(as_of: pd.Timestamp, feeds: Mapping[str, datetime | None]) -> dict[str, int]:
-    ages = {table: (as_of - pd.Timestamp(newest)).days for table, newest in sorted(feeds.items()) if newest is not None}
-    return {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}
+def _ages(as_of: pd.Timestamp, feeds: Mapping[str, datetime | None]) -> dict[str, int]:
+    """Days since the newest event of each feed that has any."""
+    return {table: (as_of - pd.Timestamp(newest)).days for table, newest in sorted(feeds.items()) if newest is not None}

@@ -47,7 +47,16 @@ def _without_point(value: Any) -> Any:
 
 
 Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
-Id = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT, description="The account's id, as in the signals.")]
+# PostgreSQL keeps no text with a NUL in it.
+Id = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=TEXT_LIMIT,
+        pattern=r"^[^\x00]*$",
+        description="The account's id, as in the signals.",
+    ),
+]
 Instant = Annotated[
     datetime,
     BeforeValidator(_instant),

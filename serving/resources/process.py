@@ -25,8 +25,8 @@ def openapi_30(request: Request) -> Response:
 
 
 @router.get("/livez", tags=["service"], summary="Whether the process runs", operation_id="livez")
-def livez() -> schemas.Alive:
-    """Answers as long as the process does, ready or not."""
+async def livez() -> schemas.Alive:
+    """Answers as long as the process does, ready or not, and whatever its threads wait for."""
     return schemas.Alive(status="alive")
 
 

@@ -33,6 +33,18 @@ _MIGRATING = 7_032_026
 #: Another: whoever publishes a batch holds it.
 _PUBLISHING = 7_032_027
 _LOOKING = "renewcast_looking"
+#: How long (seconds) PostgreSQL may take for a statement, where it is not known to wait for another's work.
+STATEMENT = 60
+# A server that falls silent, as behind a network that drops what is sent, is found to be away: by what is not
+# acknowledged (milliseconds), and by keepalives where an answer is waited for.
+_WAITING = {
+    "connect_timeout": PATIENCE,
+    "options": f"-c lock_timeout={PATIENCE * 1000} -c statement_timeout={STATEMENT * 1000}",
+    "tcp_user_timeout": PATIENCE * 1000,
+    "keepalives_idle": PATIENCE,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
 
 
 class Store:
@@ -149,6 +161,8 @@ class Store:
                 _make_folder(Path(self._engine.url.database).parent)
             with self._engine.begin() as connection:
                 if self.kind == "postgresql":
+                    # A new layout may take its time.
+                    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
                 _upgrade(connection)
             self._ready = True
@@ -171,9 +185,11 @@ def one_after_another(connection: Connection) -> None:
     SQLite's transactions that write are one at a time from their beginning.
     """
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+        for limit in ("lock_timeout", "statement_timeout"):
+            connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PUBLISHING})")
-        connection.exec_driver_sql("SET LOCAL lock_timeout TO DEFAULT")
+        for limit in ("lock_timeout", "statement_timeout"):
+            connection.exec_driver_sql(f"SET LOCAL {limit} TO DEFAULT")
 
 
 def _engine(address: str) -> Engine:
@@ -185,9 +201,8 @@ def _engine(address: str) -> Engine:
             event.listen(engine, "begin", _lock_sqlite)
             return engine
         if url.get_backend_name() == "postgresql":
-            waiting = {"connect_timeout": PATIENCE, "options": f"-c lock_timeout={PATIENCE * 1000}"}
             driver = url.set(drivername="postgresql+psycopg")
-            return create_engine(driver, pool_pre_ping=True, pool_timeout=PATIENCE, connect_args=waiting)
+            return create_engine(driver, pool_pre_ping=True, pool_timeout=PATIENCE, connect_args=_WAITING)
     except (ArgumentError, ImportError, SQLAlchemyError):
         # The reason is left out: it can repeat the address, which may hold a password.
         pass

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -7,9 +7,11 @@ import pytest
 
 from features.catalogue import Catalogue
 from features.errors import BadRequest
-from models.assess import Assessment, assess
+from models.answer import answer
+from models.assess import SILENT_AFTER_DAYS, Assessment, assess
 from models.champion import Champion
-from models.outlook import MINIMUM_TENURE_DAYS
+from models.outlook import MINIMUM_TENURE_DAYS, SCORED, STALE_INPUTS
+from models.targets import TARGETS
 
 COLUMNS = [
     "account_id", "as_of",
@@ -145,6 +147,23 @@ def test_only_feeds_older_than_two_weeks_are_warned_of(
         "outcomes": None,
     }
     assert assess(portfolio, both, feeds=feeds, catalogue=catalogue).stale == {"support": 16}
+
+
+def test_where_every_feed_has_long_been_silent_no_number_is_told(
+    portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue
+) -> None:
+    """Otherwise the silence of the feeds would be taken for that of the accounts."""
+    ended = datetime(2026, 1, 5, tzinfo=UTC) - timedelta(days=SILENT_AFTER_DAYS + 1)
+    silent = assess(portfolio, both, feeds={"usage": ended, "support": ended, "outcomes": None}, catalogue=catalogue)
+    one = assess(portfolio, both, feeds={"usage": ended, "support": ended + timedelta(days=2)}, catalogue=catalogue)
+    assert (silent.as_of, one.as_of) == (pd.Timestamp("2026-01-05", tz="UTC"),) * 2
+    for target in TARGETS:
+        seen, other = silent.outlooks[target], one.outlooks[target]
+        assert set(seen.status) == set(other.status) - {SCORED} | {STALE_INPUTS}
+        assert ((seen.status == STALE_INPUTS) == (other.status == SCORED)).all()
+        assert np.isnan([seen.probability, seen.low, seen.high, seen.points, seen.percentile]).all()
+        assert seen.explained(range(len(portfolio))) == [None] * len(portfolio)
+    assert answer(silent, silent.account_ids[0], scored_at=ended)["churn"]["status"] == STALE_INPUTS
 
 
 @pytest.mark.parametrize(

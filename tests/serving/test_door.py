@@ -13,6 +13,7 @@ from sqlalchemy import select
 from features.errors import BadRequest
 from models.home import Home
 from serving.app import create_app
+from serving.door import BELIEVED_SECONDS
 from serving.keys import create_key, find_key, list_keys, revoke_key
 from serving.rates import Rates
 from serving.settings import ServiceSettings
@@ -126,7 +127,8 @@ def test_a_caller_may_make_so_many_requests_a_minute(own_home: Home) -> None:
         (_, one), (_, other) = _key(client, "predict"), _key(client, "predict")
         told = [client.get(PATH, headers=_bearer(one)) for _ in range(4)]
         assert [each.status_code for each in told] == [200, 200, 200, 429]
-        assert [each.headers.get("ratelimit-remaining") for each in told[:3]] == ["2", "1", "0"]
+        assert [each.headers["ratelimit-remaining"] for each in told] == ["2", "1", "0", "0"]
+        assert {each.headers["ratelimit-limit"] for each in told} == {"3"}
         assert 0 < int(told[3].headers["retry-after"]) <= 20
         assert told[3].json()["retry_after"] == int(told[3].headers["retry-after"])
         assert client.get(PATH, headers=_bearer(other)).status_code == 200
@@ -158,6 +160,21 @@ def test_while_the_store_is_down_only_keys_seen_lately_are_believed(guarded: Tes
     ):
         assert (told.status_code, told.json()["code"]) == (503, "store_unavailable")
         assert int(told.headers["retry-after"]) > 0
+
+
+def test_a_key_that_is_used_all_along_is_one_seen_lately(guarded: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nothing in the store has changed, so that it was not looked up again."""
+    _, secret = _key(guarded, "predict")
+    now = [1000.0]
+    monkeypatch.setattr("serving.door.time.monotonic", lambda: now[0])
+    for _ in range(3):
+        assert guarded.get(PATH, headers=_bearer(secret)).status_code == 200
+        now[0] += BELIEVED_SECONDS - 1
+    store: Store = guarded.app.state.store  # type: ignore[attr-defined]
+    monkeypatch.setattr(store, "_engine", Store("postgresql://u@127.0.0.1:1/d")._engine)
+    assert guarded.get(PATH, headers=_bearer(secret)).status_code == 200
+    now[0] += 2
+    assert guarded.get(PATH, headers=_bearer(secret)).status_code == 503
 
 
 def test_the_store_gives_no_key_away(tmp_path: Any) -> None:

@@ -191,3 +191,12 @@ def test_faults_beyond_the_first_are_counted(refused: Callable[..., dict[str, An
     told = refused(422, "POST", "/v1/predictions", json={"account_id": "n", "as_of": "2026-07-01", "signals": signals})
     assert len(told["errors"]) == 20
     assert told["more_errors"] == 40
+
+
+def test_an_id_with_a_character_that_a_store_cannot_keep_is_refused(client: TestClient) -> None:
+    for answer in (
+        client.get("/v1/accounts/a%00/prediction"),
+        client.get("/v1/alerts", params={"account_id": "a\0"}),
+        client.post("/v1/interventions", json={"account_id": "a\0", "occurred_at": "2026-06-30", "play": "call"}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,12 +15,13 @@ from serving.store.database import Store
 _NUMBERS = count()
 
 
-def fresh_database(address: str) -> str:
-    """The address of a new, empty database on the server."""
-    name = f"store{next(_NUMBERS)}"
-    with psycopg.connect(address, autocommit=True) as connection:
+@pytest.fixture
+def empty_postgresql(postgres: Any) -> str:
+    """The address of a new, empty database."""
+    name, server = f"store{next(_NUMBERS)}", str(postgres.get_uri())
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
-    return address.replace("/postgres?", f"/{name}?")
+    return server.replace("/postgres?", f"/{name}?")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -27,7 +29,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of an empty store."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.sqlite'}"
-    return fresh_database(request.getfixturevalue("postgres").get_uri())
+    return str(request.getfixturevalue("empty_postgresql"))
 
 
 @pytest.fixture

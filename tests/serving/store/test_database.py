@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -19,7 +21,8 @@ from sqlalchemy.exc import IntegrityError
 from features.errors import BadRequest, HomeError
 from models.home import Home
 from serving.errors import StoreDown
-from serving.store.database import Store, next_number
+from serving.store import database
+from serving.store.database import PATIENCE, Store, next_number, one_after_another
 from serving.store.tables import LAYOUT, METADATA, Instant, records
 
 
@@ -163,4 +166,26 @@ def test_a_version_changes_with_every_change_and_with_nothing_else(tmp_path: Pat
     assert store.version() != second
     file.unlink()
     assert store.version() is None
+    store.close()
+
+
+def test_a_server_that_takes_a_connection_and_says_nothing_is_found_to_be_away() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = Store(f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d")
+        begun = time.monotonic()
+        with pytest.raises(StoreDown), store.begin():
+            pass
+        assert time.monotonic() - begun < 3 * PATIENCE
+        store.close()
+
+
+def test_a_statement_that_takes_too_long_is_an_outage(empty_postgresql: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = database._WAITING | {"options": "-c statement_timeout=200"}
+    monkeypatch.setattr(database, "_WAITING", options)
+    store = Store(empty_postgresql)
+    with store.begin() as connection:
+        one_after_another(connection)
+        assert connection.execute(text("SHOW statement_timeout")).scalar_one() == "200ms", "but for the wait itself"
+    with pytest.raises(StoreDown), store.begin() as connection:
+        connection.execute(text("SELECT pg_sleep(5)"))
     store.close()
