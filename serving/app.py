@@ -99,7 +99,7 @@ def any_key(store: Store) -> bool:
         with store.look() as connection:
             return any(key.revoked_at is None for key in list_keys(connection))
     except RenewcastError:
-        # What is wrong with the store is told at /readyz and by every request that needs it.
+        # What is wrong with the store is told by every request that needs it.
         return True
 
 

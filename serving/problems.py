@@ -121,6 +121,7 @@ STATUSES: Mapping[int, tuple[str, str]] = {
     408: ("body_too_slow", "The body did not arrive in time"),
     413: ("body_too_large", "The body is larger than the service takes"),
     415: ("unknown_media_type", "The body must be JSON, with Content-Type: application/json"),
+    431: ("head_too_large", "The request's head is larger than the service takes"),
     500: ("unexpected", "Something unexpected went wrong; the log holds the instance given here"),
 }
 
@@ -150,6 +151,11 @@ def http_problem(headers: Mapping[str, str], status: int, more: Mapping[str, str
     """The problem for an error of HTTP itself. ``headers`` are the request's, ``more`` go into the answer."""
     code, title = STATUSES.get(status, ("refused", HTTPStatus(status).phrase))
     return problem(headers, Kind(status, code, title), title, headers_out=more)
+
+
+def busy_problem(found: str, settings: ServiceSettings) -> Response:
+    """The problem for a request that is not even looked at."""
+    return _response({}, _body(KINDS[Busy], found, retry_after=math.ceil(settings.retry_seconds)))
 
 
 def renewcast_problem(request: Request, error: RenewcastError) -> Response:

@@ -20,6 +20,8 @@ class ServiceSettings(BaseSettings):
 
     Parameters
     ----------
+    connections : how many may be open at once, in each process; beyond that the answer is 503 with Retry-After.
+    head_limit_bytes, head_seconds : a request's line and headers may be so large, and may take so long to arrive.
     body_limit_bytes : a larger request body is refused while it is being read.
     body_limit_rows : rows of signals in one body, over all tables.
     request_seconds : a request that takes longer is answered with 503 (or 408 while its body is still coming).
@@ -37,6 +39,9 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
 
+    connections: Annotated[int, Field(ge=1, le=100_000)] = 500
+    head_limit_bytes: Annotated[int, Field(ge=1024, le=2**20)] = 64 * 2**10
+    head_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
     body_limit_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 4 * 2**20
     body_limit_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
     request_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
