@@ -14,6 +14,7 @@ from models.home import Home
 from serving import problems, routes
 from serving.background import Background
 from serving.calibration import tell_untold
+from serving.described import Described
 from serving.door import Door
 from serving.edge import Edge
 from serving.idempotency import Idempotency
@@ -70,7 +71,7 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
         await run_in_threadpool(courier.stop, GRACE)
         store.close()
 
-    app = FastAPI(
+    app = Described(
         title="Renewcast",
         version=_version(),
         description=DESCRIPTION,

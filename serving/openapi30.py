@@ -7,6 +7,7 @@ version string alone would not do. What this makes of it keeps to what Salesforc
   headers of answers, which it does not see;
 - no ``not``, and no ``anyOf`` or ``oneOf`` without a discriminator, which tells Apex which class to make;
 - no arrays of arrays, which make a ``List<List<T>>`` that flows cannot hold;
+- no security schemes, which a named credential takes the place of there;
 - names that are Apex identifiers as they stand: letters and digits in operations and schemas, so that nothing is
   encoded; no operation without an id; no GET with a body.
 
@@ -56,10 +57,12 @@ def down(document: Mapping[str, Any], left_out: Collection[str] = LEFT_OUT) -> d
     paths = {path: item for path, item in paths.items() if any(method in item for method in METHODS)}
     info = {name: value for name, value in document["info"].items() if name != "summary"}
     others = {
-        name: part for name, part in document.get("components", {}).items() if name not in ("schemas", "pathItems")
+        name: part
+        for name, part in document.get("components", {}).items()
+        if name not in ("schemas", "pathItems", "securitySchemes")
     }
     told = {"openapi": VERSION, "info": info}
-    told |= {name: document[name] for name in ("servers", "tags", "security", "externalDocs") if name in document}
+    told |= {name: document[name] for name in ("servers", "tags", "externalDocs") if name in document}
     return told | {"paths": paths, "components": {**others, "schemas": turn.used_by(paths)}}
 
 
@@ -91,7 +94,7 @@ class _Turn:
         return dict(sorted(found.items()))
 
     def _operation(self, operation: Mapping[str, Any]) -> dict[str, Any]:
-        told = dict(operation)
+        told = {name: value for name, value in operation.items() if name != "security"}
         if "parameters" in told:
             told["parameters"] = [self._parameter(each) for each in told["parameters"]]
         if "requestBody" in told:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,6 +58,19 @@ def test_nobody_is_let_in_without_a_good_key(guarded: TestClient, headers: dict[
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/openapi.json"])
 def test_what_tells_nothing_of_anybody_needs_no_key(guarded: TestClient, path: str) -> None:
     assert guarded.get(path).status_code == 200
+
+
+def test_the_description_tells_who_may_call(guarded: TestClient) -> None:
+    """Of every operation: what it says needs no key needs none, and of the others nobody is let in without."""
+    document = guarded.get("/openapi.json").json()
+    assert {(scheme["type"], scheme.get("name")) for scheme in document["components"]["securitySchemes"].values()} == {
+        ("http", None), ("apiKey", "X-API-Key"),
+    }  # fmt: skip
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            told = guarded.request(method, path.format_map(defaultdict(lambda: "x")))
+            assert (told.status_code == 401) is bool(operation.get("security")), path
+            assert ({"401", "403", "429"} <= set(operation["responses"])) is bool(operation.get("security")), path
 
 
 def test_both_ways_to_show_a_key_are_as_good(guarded: TestClient) -> None:
