@@ -51,10 +51,9 @@ def answer(
     Returns
     -------
     dict of prediction_id, account_id, as_of, data_through, scored_at, horizon_days, churn, expansion, health, what the
-    rules say (segment, touch, alerts, early_warnings, onboarding, play), reasons (those of the churn model; expansion
-    has its own), warnings and model. ``explained`` holds the parts of the raw
-    log-odds: base_log_odds + the reasons' contribution_log_odds + rest_log_odds = raw_log_odds; or base_log_odds + the
-    sum of by_dimension.
+    rules say (segment, touch, alerts, early_warnings, onboarding, plays), reasons (those of the churn model; expansion
+    has its own), warnings and model. ``explained`` holds the parts of the raw log-odds: base_log_odds + the reasons'
+    contribution_log_odds + rest_log_odds = raw_log_odds; or base_log_odds + the sum of by_dimension.
 
     Raises
     ------
@@ -265,7 +264,7 @@ def _rules(judged: Judged, row: int) -> dict[str, Any]:
         "alerts": [{**vars(a), **_instants(since=a.since, by=a.by), "key": a.key} for a in judged.alerts[row]],
         "early_warnings": [{**_listed(asdict(w)), **_instants(since=w.since)} for w in judged.warnings[row]],
         "onboarding": _listed(asdict(judged.onboarding[row])),
-        "play": None if play is None else {**vars(play), "due": play.due.isoformat()},
+        "plays": [] if play is None else [play.as_dict()],
     }
 
 

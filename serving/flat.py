@@ -77,7 +77,7 @@ def _health(name: str, kind: Any, says: str, path: str = "") -> FlatField:
 
 
 def _play(name: str, says: str) -> FlatField:
-    return FlatField(f"play_{name}", "text", says, _at(f"play.{name}"))
+    return FlatField(f"play_{name}", "text", says, _at(f"plays.0.{name}"))
 
 
 def _reason(place: int) -> tuple[FlatField, ...]:
@@ -120,7 +120,7 @@ FIELDS: tuple[FlatField, ...] = (
     _play("who", "Who does it."),
     _play("due", "The last day for it, ISO date."),
     _play("severity", "high, medium or low."),
-    _play("cause", "What calls for it."),
+    _play("name", "What calls for it."),
     FlatField("open_alerts", "whole", "How many alerts stand.", lambda told: len(told["alerts"])),
     FlatField("alert_codes", "text", 'Their codes, "; " between them.', lambda told: _codes(told["alerts"])),
     FlatField(

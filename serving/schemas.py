@@ -259,7 +259,7 @@ class Onboarding(Answer):
 class Play(Answer):
     """What to do, who does it, and the last day for it."""
 
-    cause: str
+    name: str = Field(description="What calls for it.", examples=["executive_change"])
     severity: Literal["high", "medium", "low"]
     act: str
     who: str
@@ -292,7 +292,9 @@ class Prediction(Answer):
     alerts: list[Alert]
     early_warnings: list[EarlyWarning]
     onboarding: Onboarding
-    play: Play | None = Field(description="What the most pressing warning calls for, or else the weakest dimension.")
+    plays: list[Play] = Field(
+        description="What the most pressing warning calls for, or else the weakest dimension; empty for nothing."
+    )
     reasons: list[Reason] = Field(description="Of the churn model, largest first.")
     warnings: list[Warned]
     model: Model | None = Field(description="Of churn.")

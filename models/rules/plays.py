@@ -72,6 +72,11 @@ class Play:
     who: str
     due: date
 
+    def as_dict(self) -> dict[str, str]:
+        """Plain data for JSON. It is named after what calls for it, as an intervention names the play that was run."""
+        told = {"name": self.cause, "severity": self.severity, "act": self.act, "who": self.who}
+        return told | {"due": self.due.isoformat()}
+
 
 def play_for(
     cause: Cause, severity: Severity, as_of: datetime, days_to_renewal: float | None, rules: PlaysFile

@@ -109,10 +109,11 @@ def _risks(known: Known, owner: str | None) -> dict[str, Any]:
         state = "fair" if sign["standing"] == "watch" or sign["severity"] not in PRESSING else "bad"
         text = f"{sign['says']}: {play.act}"
         items.append(item(text, play.due.isoformat(), state, _owner(play.who, owner), sign["standing"]))
-    play_told = told["play"]
-    if not items and play_told is not None:
-        text = f"{play_told['cause'].replace('_', ' ')}: {play_told['act']}"
-        items.append(item(text, play_told["due"], "fair", _owner(play_told["who"], owner)))
+    if not items:
+        items = [
+            item(f"{p['name'].replace('_', ' ')}: {p['act']}", p["due"], "fair", _owner(p["who"], owner))
+            for p in told["plays"]
+        ]
     missed = told["onboarding"]["missed"]
     at = known.as_of.date().isoformat()
     items += [item(f"{step['says']}: {step['act']}", at, "bad", _owner("csm", owner)) for step in missed]
@@ -151,10 +152,9 @@ def _milestones(known: Known, kind: str, owner: str | None) -> dict[str, Any]:
         else:
             items.append(item("the renewal talks are late: start them now", _in(at, 0), "bad", owner, "late"))
         items.append(item("renewal", _in(at, until), who=owner))
-    if kind == "save" and known.answer["play"] is not None:
-        items.append(
-            item("the first play is run", known.answer["play"]["due"], who=_owner(known.answer["play"]["who"], owner))
-        )
+    if kind == "save":
+        plays = known.answer["plays"]
+        items += [item("the first play is run", play["due"], who=_owner(play["who"], owner)) for play in plays[:1]]
     if not known.values.get("outcomes.goals_set_364d"):
         items.append(item("agree on goals and how they are measured", _in(at, REVIEW_AFTER_DAYS), who=owner))
     touch = known.answer["touch"]

@@ -84,7 +84,8 @@ def list_predictions(store: TheStore, asked: Annotated[StreamAsked, Query()]) ->
 def replay_prediction(
     store: TheStore, prediction_id: Annotated[str, Path(max_length=80, pattern="^prd_[0-9a-zA-Z]+$")]
 ) -> Response:
-    """The same answer, however models and rubrics have changed since."""
+    """The same answer, however models and rubrics have changed since. What was answered from signals in a body is not
+    kept: nobody has asked for that."""
     with store.look() as connection:
         return JSONResponse(reading.replay(connection, prediction_id))
 

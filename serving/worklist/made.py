@@ -13,7 +13,7 @@ capacity.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -117,7 +117,7 @@ def _items(assessment: Assessment, seen: Seen, rows: Ints, rate: float | None) -
                 "health_score": _number(seen.score[row]),
                 "health_band": str(assessment.health.band.iloc[row]),
                 "why": signs or whys.get(row),
-                "play": None if play is None else asdict(play) | {"due": play.due.isoformat()},
+                "play": None if play is None else play.as_dict(),
                 "because": seen.because[row],
                 "late": bool(seen.late[row]),
             }

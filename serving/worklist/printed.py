@@ -54,7 +54,7 @@ def worklist_frame(told: Mapping[str, Any]) -> pd.DataFrame:
     """The accounts to work as a flat table, one row each, the play in columns of its own."""
     rows = []
     for item in told["accounts"]:
-        play = item["play"] or dict.fromkeys(("cause", "severity", "act", "who", "due"))
+        play = item["play"] or dict.fromkeys(("name", "severity", "act", "who", "due"))
         rows.append({k: v for k, v in item.items() if k != "play"} | {f"play_{k}": v for k, v in play.items()})
     return pd.DataFrame(rows)
 

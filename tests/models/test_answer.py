@@ -33,7 +33,7 @@ def test_the_shape(assessment: Assessment) -> None:
     told = _answer(assessment, data_through=datetime(2026, 1, 4, tzinfo=UTC))
     assert list(told) == [
         "prediction_id", "account_id", "as_of", "data_through", "scored_at", "horizon_days", "churn", "expansion",
-        "health", "segment", "touch", "alerts", "early_warnings", "onboarding", "play", "reasons", "warnings", "model",
+        "health", "segment", "touch", "alerts", "early_warnings", "onboarding", "plays", "reasons", "warnings", "model",
     ]  # fmt: skip
     assert (told["account_id"], told["as_of"], told["data_through"]) == ("a0007", "2026-01-05", "2026-01-04")
     assert (told["scored_at"], told["horizon_days"]) == ("2026-01-06T09:30:00Z", 90)

@@ -19,7 +19,7 @@ def test_a_flat_answer_says_what_the_nested_one_says(client: TestClient, account
     nested, told = (client.get(AT.format(account), params=view).json() for view in ({}, FLAT))
     FlatPrediction.model_validate(told)
     low, high = nested["churn"]["interval"] or [None, None]
-    play, reasons = nested["play"] or {}, [reason["text"] for reason in nested["reasons"]]
+    play, reasons = next(iter(nested["plays"]), {}), [reason["text"] for reason in nested["reasons"]]
     expected = {
         "account_id": account,
         "as_of": nested["as_of"],

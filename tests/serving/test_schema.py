@@ -63,7 +63,7 @@ def admin(client: TestClient) -> str:
 
 def holds(client: TestClient, admin: str, case: schemathesis.Case) -> None:
     """Send one request and hold its answer against all checks."""
-    request = case.as_transport_kwargs(base_url=str(client.base_url), headers={"X-API-Key": admin})
+    request = case.as_transport_kwargs(base_url=str(client.base_url), headers={"X-API-Key": admin, "Authorization": f"Bearer {admin}"})
     # The client warns of how requests are told to it otherwise.
     request.pop("cookies")
     if isinstance(request.get("data"), bytes):
