@@ -16,7 +16,7 @@ from serving.background import Background
 from serving.calibration import tell_untold
 from serving.door import Door
 from serving.edge import Edge
-from serving.idempotency import Idempotency
+from serving.idempotency import Idempotency, Repeated, repeat
 from serving.job_worker import JobWorker
 from serving.keeper import Keeper
 from serving.keys import list_keys
@@ -83,6 +83,7 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
     app.state.workers = Workers(limits.workers, limits.waiting)
     app.include_router(routes.router)
     problems.install(app)
+    app.add_exception_handler(Repeated, repeat)
     app.state.metrics = Metrics(keeper)
     # The last one added is the first to see a request.
     app.add_middleware(Idempotency, store=store, settings=limits)
