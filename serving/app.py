@@ -95,12 +95,12 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
 
 
 def any_key(store: Store) -> bool:
-    """Whether anybody is let in; also told where the store cannot be asked."""
+    """Whether anybody is let in; true also where the store cannot be asked."""
     try:
         with store.look() as connection:
             return any(key.revoked_at is None for key in list_keys(connection))
     except RenewcastError:
-        # What is wrong with the store is told at /readyz and by every request that needs it.
+        # That it cannot is told at /readyz, and by every request that needs it.
         return True
 
 

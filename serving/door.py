@@ -81,9 +81,6 @@ class Door:
             return
         try:
             caller = await self._caller(scope)
-            allowance = self._rates.take(caller.id)
-            if not allowance.allowed:
-                raise TooMany(allowance.limit, allowance.wait)
         except RenewcastError as error:
             if isinstance(error, Unauthorized) and scope["method"] == "GET" and wants_page(Headers(scope=scope)):
                 await ask_to_sign_in(scope)(scope, receive, send)
@@ -91,12 +88,17 @@ class Door:
             await renewcast_problem(Request(scope), error)(scope, receive, send)
             return
         scope.setdefault("state", {})["caller"] = caller
+        allowance = self._rates.take(caller.id)
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(allowance.headers)
             await send(message)
 
+        if not allowance.allowed:
+            refused = renewcast_problem(Request(scope), TooMany(allowance.limit, allowance.wait))
+            await refused(scope, receive, told)
+            return
         await self._app(scope, receive, told)
 
     async def _caller(self, scope: Asgi) -> Caller:
@@ -130,9 +132,9 @@ class Door:
 _Find = Callable[[Connection, str], Key | None]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Believed:
-    """A key that the store has vouched for, when (monotonic seconds), and what `Store.version` was then."""
+    """A key that the store has vouched for, when it last did (monotonic seconds), and what `Store.version` was then."""
 
     key: Key
     since: float
@@ -154,6 +156,8 @@ class _Known:
         believed = self._believed.get((find_key, digest(shown)))
         if believed is None or believed.version is None or believed.version != self._store.version():
             return None
+        # A store in which nothing has changed vouches for what it said.
+        believed.since = time.monotonic()
         return believed.key
 
     def key(self, shown: str) -> Key | None:

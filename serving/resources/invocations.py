@@ -26,7 +26,7 @@ def ping(keeper: TheKeeper) -> schemas.Alive:
 
 
 @router.get("/version", summary="The version of Renewcast", operation_id="version", response_class=PlainTextResponse)
-def version(request: Request) -> str:
+async def version(request: Request) -> str:
     """As text, where a scoring server of MLflow's answers its own version."""
     told: str = request.app.version
     return told

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from sqlalchemy import select
 from features.errors import BadRequest
 from models.home import Home
 from serving.app import create_app
+from serving.door import BELIEVED_SECONDS
 from serving.keys import create_key, find_key, list_keys, revoke_key
 from serving.rates import Rates
 from serving.settings import ServiceSettings
@@ -128,6 +131,8 @@ def test_a_caller_may_make_so_many_requests_a_minute(own_home: Home) -> None:
         assert [each.status_code for each in told] == [200, 200, 200, 429]
         assert [each.headers.get("ratelimit-remaining") for each in told[:3]] == ["2", "1", "0"]
         assert 0 < int(told[3].headers["retry-after"]) <= 20
+        assert [told[3].headers[f"ratelimit-{name}"] for name in ("limit", "remaining")] == ["3", "0"]
+        assert int(told[3].headers["ratelimit-reset"]) > 0
         assert told[3].json()["retry_after"] == int(told[3].headers["retry-after"])
         assert client.get(PATH, headers=_bearer(other)).status_code == 200
 
@@ -158,6 +163,22 @@ def test_while_the_store_is_down_only_keys_seen_lately_are_believed(guarded: Tes
     ):
         assert (told.status_code, told.json()["code"]) == (503, "store_unavailable")
         assert int(told.headers["retry-after"]) > 0
+
+
+def test_a_key_that_was_found_unchanged_is_believed_from_then_on(guarded: TestClient, body_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was looked up long ago, and every request since has seen that nothing has changed in the store."""
+    _, secret = _key(guarded, "predict")
+    now = time.monotonic()
+    ask = {"url": "/v1/predictions", "json": body_of("a05"), "headers": _bearer(secret)}
+    assert guarded.get(PATH, headers=_bearer(secret)).status_code == 200
+    monkeypatch.setattr("serving.door.time", SimpleNamespace(monotonic=lambda: now + BELIEVED_SECONDS))
+    assert guarded.get(PATH, headers=_bearer(secret)).status_code == 200
+    monkeypatch.setattr("serving.door.time", SimpleNamespace(monotonic=lambda: now + 1.9 * BELIEVED_SECONDS))
+    store: Store = guarded.app.state.store  # type: ignore[attr-defined]
+    monkeypatch.setattr(store, "_engine", Store("postgresql://u@127.0.0.1:1/d")._engine)
+    assert guarded.post(**ask).status_code == 200
+    monkeypatch.setattr("serving.door.time", SimpleNamespace(monotonic=lambda: now + 2.1 * BELIEVED_SECONDS))
+    assert guarded.post(**ask).status_code == 503
 
 
 def test_the_store_gives_no_key_away(tmp_path: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -22,12 +23,19 @@ def fresh_database(address: str) -> str:
     return address.replace("/postgres?", f"/{name}?")
 
 
+@pytest.fixture
+def postgres_address(postgres: Any) -> str:
+    """Of an empty database."""
+    return fresh_database(postgres.get_uri())
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of an empty store."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.sqlite'}"
-    return fresh_database(request.getfixturevalue("postgres").get_uri())
+    told: str = request.getfixturevalue("postgres_address")
+    return told
 
 
 @pytest.fixture

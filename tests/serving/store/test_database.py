@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -163,4 +166,52 @@ def test_a_version_changes_with_every_change_and_with_nothing_else(tmp_path: Pat
     assert store.version() != second
     file.unlink()
     assert store.version() is None
+    store.close()
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that takes a connection and never says a word, as behind a network that drops packets."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"postgresql://u@127.0.0.1:{listening.getsockname()[1]}/d"
+
+
+def test_a_server_that_says_nothing_is_waited_for_by_one_at_a_time(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.store.database.PATIENCE", 2)
+    store = Store(silent)
+    assert store.trouble is None
+
+    def asked(_: int) -> float:
+        started = time.monotonic()
+        with pytest.raises(StoreDown), store.look():
+            pass
+        return time.monotonic() - started
+
+    assert asked(0) < 10
+    assert store.trouble == "the store cannot be reached"
+    with ThreadPoolExecutor(8) as pool:
+        waited = sorted(pool.map(asked, range(8)))
+    assert waited[6] < 1 < waited[7], "one has asked the server, the others nobody"
+
+
+def test_a_store_that_is_back_is_found_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = store._engine
+    monkeypatch.setattr(store, "_engine", Store("postgresql://u@127.0.0.1:1/d")._engine)
+    with pytest.raises(StoreDown), store.look():
+        pass
+    assert store.trouble is not None
+    monkeypatch.setattr(store, "_engine", there)
+    with store.begin() as connection:
+        assert connection.execute(select(records)).all() == []
+    assert store.trouble is None
+
+
+def test_postgresql_bounds_every_wait(postgres_address: str) -> None:
+    """And keeps what the address itself asks for."""
+    store = Store(postgres_address + "&options=-c%20application_name%3Drenewcast")
+    with store.look() as connection:
+        told = {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in ("statement_timeout", "lock_timeout", "application_name")}
+        assert told == {"statement_timeout": "1min", "lock_timeout": "5s", "application_name": "renewcast"}
+        asked = connection.connection.dbapi_connection.info.get_parameters()  # type: ignore[union-attr]
+        assert {"connect_timeout", "tcp_user_timeout", "keepalives_idle"} <= set(asked)
     store.close()
