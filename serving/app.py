@@ -17,7 +17,7 @@ from serving.calibration import tell_untold
 from serving.described import Described
 from serving.door import Door
 from serving.edge import Edge
-from serving.idempotency import Idempotency
+from serving.idempotency import Idempotency, Repeated, repeat
 from serving.job_worker import JobWorker
 from serving.keeper import Keeper
 from serving.keys import list_keys
@@ -84,6 +84,7 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
     app.state.workers = Workers(limits.workers, limits.waiting)
     app.include_router(routes.router)
     problems.install(app)
+    app.add_exception_handler(Repeated, repeat)
     app.state.metrics = Metrics(keeper)
     # The last one added is the first to see a request.
     app.add_middleware(Idempotency, store=store, settings=limits)
@@ -95,12 +96,12 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
 
 
 def any_key(store: Store) -> bool:
-    """Whether anybody is let in; also told where the store cannot be asked."""
+    """Whether anybody is let in; true also where the store cannot be asked."""
     try:
         with store.look() as connection:
             return any(key.revoked_at is None for key in list_keys(connection))
     except RenewcastError:
-        # What is wrong with the store is told by every request that needs it.
+        # That it cannot is told at /readyz, and by every request that needs it.
         return True
 
 

@@ -89,10 +89,11 @@ NO_PARAMETER = "A parameter cannot be used."
 NO_ACCOUNT = "No such account in the snapshot, or no snapshot at this date."
 NOT_READY = "Not ready; Retry-After says when to try again."
 
-#: What may be wrong with any body, by status.
+#: What may be wrong with any request that has a body, by status.
 OF_A_BODY = {
     "s400": "The body is not JSON.",
     "s408": "The body did not arrive in time.",
+    "s409": "The first request of the Idempotency-Key is still being worked on; Retry-After says when to try again.",
     "s413": "The body is too large.",
     "s415": "The body is not declared as JSON.",
 }

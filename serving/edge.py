@@ -85,9 +85,6 @@ class _Passage:
             if not limit.expired():
                 raise
             await self._answer(self._too_slow())
-        except HTTPException as error:
-            # Of the body, read by what stands before the application, which tells such errors itself.
-            await self._answer(http_problem(self._headers, error.status_code, error.headers))
 
     def _too_slow(self) -> Response:
         if not self._body_complete:

@@ -47,8 +47,8 @@ class Fault:
 
     Parameters
     ----------
-    pointer : where: a JSON pointer (RFC 6901) into the body, or /query/NAME or /path/NAME. It holds names of the
-        contract and places in lists, never a name that the caller made up.
+    pointer : where: a JSON pointer (RFC 6901) into the body, or /query/NAME, /path/NAME or /header/NAME. It holds
+        names of the contract and places in lists, never a name that the caller made up.
     code : for programs, stable.
     detail : for people.
     """
@@ -130,6 +130,7 @@ NAMES = frozenset(
     {
         *("account_id", "as_of", "signals", "history_from", "view", "prefix", "items", "target", "params"),
         *("author", "reviewer", "owner", "effective", "reject", "why", "review_id"),
+        "Idempotency-Key",
         *("dataframe_split", "dataframe_records", "instances", "inputs", "columns", "data"),
         *TABLES,
         *(name for table in TABLES.values() for name in table.names),

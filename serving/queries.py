@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from serving.rows import TEXT_LIMIT
+from serving.rows import Text
 
 #: So many accounts are listed at most.
 MOST = 1000
 
 Quarter = Annotated[str, Field(pattern=r"^[0-9]{4}Q[1-4]$", description="A quarter of the calendar, UTC.")]
-Csm = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT)]
+Csm = Annotated[Text, Field(min_length=1)]
 NO_SNAPSHOT = "No snapshot at this date."

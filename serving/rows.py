@@ -15,6 +15,8 @@ from features.errors import BadRequest
 
 #: Longer texts are not taken.
 TEXT_LIMIT = 1024
+#: PostgreSQL takes no NUL within a text.
+NO_NUL = r"^[^\x00]*$"
 #: Instants outside are taken for mistakes.
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 #: The largest whole number that every JSON reader keeps whole (RFC 8259, 6).
@@ -46,17 +48,8 @@ def _without_point(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
-# PostgreSQL keeps no text with a NUL in it.
-Id = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=TEXT_LIMIT,
-        pattern=r"^[^\x00]*$",
-        description="The account's id, as in the signals.",
-    ),
-]
+Text = Annotated[str, Field(max_length=TEXT_LIMIT, pattern=NO_NUL)]
+Id = Annotated[Text, Field(min_length=1, description="The account's id, as in the signals.")]
 Instant = Annotated[
     datetime,
     BeforeValidator(_instant),

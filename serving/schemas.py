@@ -317,7 +317,8 @@ class Ready(Answer):
 
 
 class FaultShown(Answer):
-    """One thing wrong in the request; ``pointer`` is a JSON pointer into the body, or /query/NAME or /path/NAME."""
+    """One thing wrong in the request; ``pointer`` is a JSON pointer into the body, or /query/NAME, /path/NAME or
+    /header/NAME."""
 
     pointer: str = Field(examples=["/signals/usage/3/minutes"])
     code: str

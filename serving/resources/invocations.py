@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from serving import schemas
 from serving.asked import JSON_ONLY, NOT_READY, OF_A_BODY, TheKeeper, TheSettings, TheWorkers, problems_of
 from serving.door import needs
+from serving.idempotency import ONCE
 from serving.invocations import Invocation, Invoke, Invoked, WhichTarget, bundle_for
 
 router = APIRouter(tags=["mlflow"])
@@ -25,7 +26,7 @@ def ping(keeper: TheKeeper) -> schemas.Alive:
 
 
 @router.get("/version", summary="The version of Renewcast", operation_id="version", response_class=PlainTextResponse)
-def version(request: Request) -> str:
+async def version(request: Request) -> str:
     """As text, where a scoring server of MLflow's answers its own version."""
     told: str = request.app.version
     return told
@@ -36,7 +37,7 @@ def version(request: Request) -> str:
     summary="Probabilities for rows of features",
     operation_id="invocations",
     response_model=Invoked,
-    dependencies=[JSON_ONLY, needs("predict")],
+    dependencies=[JSON_ONLY, needs("predict"), ONCE],
     responses=problems_of(
         **OF_A_BODY,
         s422="The rows cannot be used; errors say where.",

@@ -12,7 +12,7 @@ from models.answer import instant_words
 from serving.asked import JSON_ONLY, OF_A_BODY, TheHome, TheStore, problems_of
 from serving.door import Caller, caller_of, needs
 from serving.errors import Unknown
-from serving.idempotency import name_of
+from serving.idempotency import ONCE, name_of
 from serving.job_worker import folder_of
 from serving.rows import AsOf
 from serving.shapes import Answer, Asked
@@ -50,7 +50,7 @@ class JobTold(Answer):
     summary="Have a whole portfolio written to a file",
     operation_id="createJob",
     response_model=JobTold,
-    dependencies=[JSON_ONLY, needs("write")],
+    dependencies=[JSON_ONLY, needs("write"), ONCE],
     responses=problems_of(**OF_A_BODY, s422="The body cannot be used; errors say where.", s503=NO_STORE),
 )
 def create_job(

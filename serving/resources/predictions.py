@@ -26,6 +26,7 @@ from serving.asked import (
     read,
 )
 from serving.flat import FlatPrediction, View
+from serving.idempotency import ONCE
 from serving.keeper import Keeper
 from serving.many import ITEMS_LIMIT, Many, ManyAsked, ManyTold
 from serving.rows import Id
@@ -55,7 +56,7 @@ async def get_prediction(
     summary="One account's prediction, by id or from signals in the body",
     operation_id="createPrediction",
     response_model=SHOWN,
-    dependencies=[JSON_ONLY],
+    dependencies=[JSON_ONLY, ONCE],
     responses=problems_of(
         **OF_A_BODY,
         s404=NO_ACCOUNT,
@@ -90,7 +91,7 @@ async def create_prediction(
     operation_id="createPredictions",
     response_model=ManyTold,
     response_model_exclude_unset=True,
-    dependencies=[JSON_ONLY],
+    dependencies=[JSON_ONLY, ONCE],
     responses=problems_of(
         **OF_A_BODY,
         s422=f"The body as a whole cannot be used, such as one of more than {ITEMS_LIMIT} items.",

@@ -10,7 +10,7 @@ from models.answer import instant_words
 from models.targets import TARGETS
 from serving import openapi30, schemas
 from serving.accept import JSON
-from serving.asked import TheKeeper, problems_of
+from serving.asked import TheKeeper, TheStore, problems_of
 
 router = APIRouter()
 
@@ -26,7 +26,7 @@ def openapi_30(request: Request) -> Response:
 
 @router.get("/livez", tags=["service"], summary="Whether the process runs", operation_id="livez")
 async def livez() -> schemas.Alive:
-    """Answers as long as the process does, ready or not, and whatever its threads wait for."""
+    """Answers as long as the process does, ready or not, also while every thread waits for something."""
     return schemas.Alive(status="alive")
 
 
@@ -37,16 +37,18 @@ async def livez() -> schemas.Alive:
     operation_id="readyz",
     responses=problems_of(s503="It answers nothing; the detail says why."),
 )
-def readyz(keeper: TheKeeper) -> schemas.Ready:
-    """``ready``; or ``degraded``: it answers, but something was refused or is missing, and the reasons say what."""
+def readyz(keeper: TheKeeper, store: TheStore) -> schemas.Ready:
+    """``ready``; or ``degraded``: it answers, but something was refused, is missing or cannot be reached, and the
+    reasons say what."""
     standing = keeper.standing()
+    reasons = [*standing.reasons, *([] if store.trouble is None else [store.trouble])]
     if not standing.answers or standing.champion is None:
         raise standing.not_ready()
     bundles = standing.champion.bundles
     latest = standing.latest
     return schemas.Ready(
-        status="degraded" if standing.reasons else "ready",
-        reasons=list(standing.reasons),
+        status="degraded" if reasons else "ready",
+        reasons=reasons,
         as_of=None if latest is None else instant_words(latest.as_of),
         accounts=0 if latest is None else len(latest.assessment.frame),
         models={target: bundles[target].manifest.version if target in bundles else None for target in TARGETS},

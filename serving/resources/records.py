@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from serving.asked import JSON_ONLY, OF_A_BODY, TheStore, problems_of
 from serving.door import Caller, caller_of
-from serving.idempotency import name_of
+from serving.idempotency import ONCE, name_of
 from serving.problems import Fault, InvalidBody
 from serving.rows import Id, Instant, Number, Text
 from serving.shapes import Answer, Asked
@@ -62,7 +62,7 @@ class Kept(Answer):
     summary="Record what was done about an account",
     operation_id="recordIntervention",
     response_model=Kept,
-    dependencies=[JSON_ONLY],
+    dependencies=[JSON_ONLY, ONCE],
     responses=problems_of(**_SAID),
 )
 def record_intervention(request: Request, store: TheStore, caller: TheCaller, told: Intervention) -> Response:
@@ -76,7 +76,7 @@ def record_intervention(request: Request, store: TheStore, caller: TheCaller, to
     summary="Record what became of an account",
     operation_id="recordOutcome",
     response_model=Kept,
-    dependencies=[JSON_ONLY],
+    dependencies=[JSON_ONLY, ONCE],
     responses=problems_of(**_SAID),
 )
 def record_outcome(request: Request, store: TheStore, caller: TheCaller, told: Outcome) -> Response:

@@ -13,6 +13,7 @@ from models.rubric_history import read_history
 from serving.asked import JSON_ONLY, NO_PARAMETER, OF_A_BODY, TheHome, TheStore, problems_of
 from serving.calibration import approve_here, data_of
 from serving.door import needs
+from serving.idempotency import ONCE
 from serving.rows import Text
 from serving.shapes import Answer, Asked
 
@@ -121,14 +122,17 @@ def get_review(home: TheHome, review_id: ReviewId) -> Response:
     summary="Sign a review off, or reject it",
     operation_id="approveReview",
     response_model=DecisionShown,
-    dependencies=[needs("admin"), JSON_ONLY],
+    dependencies=[needs("admin"), JSON_ONLY, ONCE],
     responses=problems_of(
-        **OF_A_BODY,
-        s403="The key has no scope admin.",
-        s404="There is no such review.",
-        s409="It was decided before, or data, rubric or model have changed since.",
-        s422="It cannot be signed so; the detail says why.",
-        s503=BROKEN,
+        **OF_A_BODY
+        | {
+            "s403": "The key has no scope admin.",
+            "s404": "There is no such review.",
+            "s409": "It was decided before; data, rubric or model have changed since; or the first request of the "
+            "Idempotency-Key is still being worked on.",
+            "s422": "It cannot be signed so; the detail says why.",
+            "s503": BROKEN,
+        }
     ),
 )
 def approve_review(home: TheHome, store: TheStore, review_id: ReviewId, asked: Approval) -> Response:

@@ -16,35 +16,25 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from features.errors import BadRequest, HomeError
+from features.errors import BadRequest, HomeError, RenewcastError
 from models.home import Home
 from serving.errors import StoreDown
 from serving.store.tables import LAYOUT, counters
 
-#: How long (seconds) a transaction waits for another's lock, or for a connection.
+#: How long (seconds) a transaction waits for another's lock, for a connection, and for a server that is silent.
 PATIENCE = 5
+#: How long (seconds) PostgreSQL works on one statement at most.
+STATEMENT_SECONDS = 60
 _SCRIPTS = Path(__file__).parent / "migrations"
 #: A number of ours among PostgreSQL's advisory locks: whoever changes the layout holds it.
 _MIGRATING = 7_032_026
 #: Another: whoever publishes a batch holds it.
 _PUBLISHING = 7_032_027
 _LOOKING = "renewcast_looking"
-#: How long (seconds) PostgreSQL may take for a statement, where it is not known to wait for another's work.
-STATEMENT = 60
-# A server that falls silent, as behind a network that drops what is sent, is found to be away: by what is not
-# acknowledged (milliseconds), and by keepalives where an answer is waited for.
-_WAITING = {
-    "connect_timeout": PATIENCE,
-    "options": f"-c lock_timeout={PATIENCE * 1000} -c statement_timeout={STATEMENT * 1000}",
-    "tcp_user_timeout": PATIENCE * 1000,
-    "keepalives_idle": PATIENCE,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-}
 
 
 class Store:
@@ -63,7 +53,8 @@ class Store:
     def __init__(self, address: str) -> None:
         self._engine = _engine(address)
         self._ready = False
-        self._opening, self._watching = threading.Lock(), threading.Lock()
+        self._trouble: str | None = None
+        self._opening, self._watching, self._trying = threading.Lock(), threading.Lock(), threading.Lock()
         self._watch: tuple[int, sqlite3.Connection] | None = None
 
     @classmethod
@@ -81,6 +72,11 @@ class Store:
         """``sqlite`` or ``postgresql``."""
         return str(self._engine.dialect.name)
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the store could not be reached when that was last tried, in words; None if it could."""
+        return self._trouble
+
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """A transaction: all of the block or, where it raises, nothing.
@@ -90,7 +86,7 @@ class Store:
         StoreDown : the store cannot be reached, or is busy for longer than `PATIENCE`.
         HomeError : its layout is newer than this program knows.
         """
-        with self._reached(), self._engine.begin() as connection:
+        with self._reached() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -101,22 +97,46 @@ class Store:
         ------
         StoreDown, HomeError : as `begin`.
         """
-        with self._reached(), self._engine.connect() as opened:
+        with self._reached() as opened:
             connection = opened.execution_options(**{_LOOKING: True})
             with connection.begin():
                 yield connection
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
+    def _reached(self) -> Iterator[Connection]:
         try:
-            self._open()
-            yield
+            with self._connect() as connection:
+                yield connection
         except DBAPIError as error:
             if not error.connection_invalidated and not _is_outage(error):
                 raise
             raise _down() from error
         except PoolTimeout as error:
             raise _down() from error
+
+    def _connect(self) -> Connection:
+        if self._trouble is None or self.kind == "sqlite":
+            return self._tried()
+        # Of a server that is out of reach, one at a time finds out whether it is back: a network that drops what is
+        # sent lets each wait, and all together would take every thread that answers requests.
+        if not self._trying.acquire(blocking=False):
+            raise _down()
+        try:
+            return self._tried()
+        finally:
+            self._trying.release()
+
+    def _tried(self) -> Connection:
+        try:
+            self._open()
+            connection = self._engine.connect()
+        except PoolTimeout:
+            raise
+        except (SQLAlchemyError, RenewcastError) as error:
+            self._trouble = (error if isinstance(error, RenewcastError) else _down()).found
+            raise
+        self._trouble = None
+        return connection
 
     def version(self) -> tuple[int, int] | None:
         """What changes whenever a transaction has changed the store, told without waiting for anyone; None where that
@@ -155,17 +175,21 @@ class Store:
     def _open(self) -> None:
         if self._ready:
             return
+        if not self._opening.acquire(timeout=2 * PATIENCE):
+            raise _down()
         # Whoever waited here finds nothing left to do.
-        with self._opening:
+        try:
             if self.kind == "sqlite" and self._engine.url.database:
                 _make_folder(Path(self._engine.url.database).parent)
             with self._engine.begin() as connection:
                 if self.kind == "postgresql":
-                    # A new layout may take its time.
-                    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+                    # A new layout may take as long as it does.
+                    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
                 _upgrade(connection)
             self._ready = True
+        finally:
+            self._opening.release()
 
 
 def next_number(connection: Connection, name: str, many: int = 1) -> int:
@@ -202,7 +226,7 @@ def _engine(address: str) -> Engine:
             return engine
         if url.get_backend_name() == "postgresql":
             driver = url.set(drivername="postgresql+psycopg")
-            return create_engine(driver, pool_pre_ping=True, pool_timeout=PATIENCE, connect_args=_WAITING)
+            return create_engine(driver, pool_pre_ping=True, pool_timeout=PATIENCE, connect_args=_bounds(url))
     except (ArgumentError, ImportError, SQLAlchemyError):
         # The reason is left out: it can repeat the address, which may hold a password.
         pass
@@ -211,6 +235,21 @@ def _engine(address: str) -> Engine:
         "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE",
         "mend the address; PostgreSQL needs the extra renewcast[postgres]",
     ) from None
+
+
+def _bounds(url: URL) -> dict[str, Any]:
+    """What keeps anybody from waiting for a PostgreSQL that answers nothing: neither a refusal nor a word more."""
+    given = url.query.get("options", ())
+    options = [given] if isinstance(given, str) else list(given)
+    options += [f"-c lock_timeout={PATIENCE * 1000}", f"-c statement_timeout={STATEMENT_SECONDS * 1000}"]
+    # A silent connection is asked for a sign of life after as long as one is waited for, three times within as long.
+    alive = {"keepalives": 1, "keepalives_idle": PATIENCE, "keepalives_interval": 2, "keepalives_count": 3}
+    return {
+        "connect_timeout": PATIENCE,
+        "tcp_user_timeout": PATIENCE * 1000,
+        **alive,
+        "options": " ".join(options),
+    }
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

@@ -29,6 +29,11 @@ PATIENCE = 15.0
 DEADLINE = 30.0
 #: More of an answer (bytes) is not read; it is of no interest.
 ANSWER_LIMIT = 64 * 2**10
+#: What networks translate IPv4 to (RFC 6052).
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+#: What `ipaddress` counts as global all the same: the private addresses of old (site-local, RFC 3879), examples (RFC
+#: 9637), and relays of 6to4 (RFC 7526).
+NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("fec0::/10", "3fff::/20", "192.88.99.0/24")))
 
 
 class Refused(Exception):
@@ -155,13 +160,12 @@ def is_public(address: str) -> bool:
     (link-local), multicast, nor an IPv6 form of any of these."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        # NAT64 (RFC 6052) hides an IPv4 address in the last 32 bits.
-        if inner is None and ip in ipaddress.ip_network("64:ff9b::/96"):
+        inner = ip.ipv4_mapped or ip.sixtofour
+        # NAT64 hides an IPv4 address in the last 32 bits.
+        if inner is None and ip in NAT64:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-        # Site-local addresses (RFC 3879) are no longer given out, and still routed in private networks.
-        if ip.is_site_local:
-            return False
+    if any(ip in network for network in NOT_PUBLIC if network.version == ip.version):
+        return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 from models.home import Home
@@ -51,7 +51,7 @@ def test_a_body_that_announces_too_much_is_not_read(small: TestClient) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def post(app: FastAPI, receive: Any, **more: str) -> list[Any]:
+def post(app: FastAPI, receive: Any, path: str = "/v1/predictions", **more: str) -> list[Any]:
     """The messages that the application answers to a body that comes in pieces; ``more`` are headers."""
     sent: list[Any] = []
 
@@ -61,7 +61,7 @@ def post(app: FastAPI, receive: Any, **more: str) -> list[Any]:
     told = {"content-type": "application/json", "transfer-encoding": "chunked", "host": "127.0.0.1", **more}
     headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in told.items()]
     scope = {
-        "type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/predictions", "raw_path": b"", "scheme": "http",
+        "type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": b"", "scheme": "http",
         "root_path": "", "query_string": b"", "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
     }  # fmt: skip
     asyncio.run(app(scope, receive, send))
@@ -120,7 +120,13 @@ def test_a_caller_who_has_gone_is_no_failure(tmp_path: Any, caplog: pytest.LogCa
         return {"type": "http.disconnect"}
 
     caplog.set_level(logging.INFO)
-    post(create_app(Home(tmp_path), LIMITS), gone, idempotency_key="k1")
+    app = create_app(Home(tmp_path), LIMITS)
+
+    @app.post("/v1/predictions/read")
+    async def read(request: Request) -> bytes:
+        return await request.body()
+
+    post(app, gone, "/v1/predictions/read")
     (line,) = (line for line in logged(caplog) if line["event"] == "request")
     assert (line["level"], line["status"]) == ("info", None)
 

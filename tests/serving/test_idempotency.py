@@ -17,10 +17,11 @@ from sqlalchemy import func, select
 from models.home import Home
 from serving.app import create_app
 from serving.errors import StoreDown
-from serving.idempotency import MARGIN, Idempotency
+from serving.idempotency import MARGIN
 from serving.keys import create_key
 from serving.settings import ServiceSettings
 from serving.store.database import Store
+from serving.store.marks import Marks
 from serving.store.tables import idempotency, jobs, records
 
 RECORD = {"account_id": "a05", "occurred_at": "2026-06-30", "play": "executive_change"}
@@ -44,6 +45,12 @@ def _count(client: TestClient) -> int:
     store: Store = client.app.state.store  # type: ignore[attr-defined]
     with store.begin() as connection:
         return connection.execute(select(func.count()).select_from(records)).scalar_one()
+
+
+def _marks(client: TestClient) -> int:
+    store: Store = client.app.state.store  # type: ignore[attr-defined]
+    with store.look() as connection:
+        return connection.execute(select(func.count()).select_from(idempotency)).scalar_one()
 
 
 def test_the_same_key_and_body_give_the_first_answer_again(asked: TestClient) -> None:
@@ -70,38 +77,6 @@ def test_a_mistake_is_answered_again_too(asked: TestClient) -> None:
     first, again = _post(asked, "k1", {"account_id": 7}), _post(asked, "k1", {"account_id": 7})
     assert (first.status_code, again.status_code) == (422, 422)
     assert first.content == again.content
-
-
-def test_a_request_that_was_cut_off_is_not_done_and_its_whole_still_can_be(asked: TestClient) -> None:
-    body = json.dumps(RECORD).encode()
-    # What came is a whole request by itself; more of it was to come.
-    arriving = iter([{"type": "http.request", "body": body, "more_body": True}, {"type": "http.disconnect"}])
-
-    async def receive() -> Any:
-        return next(arriving)
-
-    async def send(message: Any) -> None:
-        raise AssertionError(f"nobody is there, and is told {message}")
-
-    headers = {"host": "127.0.0.1", "content-type": "application/json", "idempotency-key": "k1"}
-    scope = {
-        "type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/interventions", "raw_path": b"", "scheme": "http",
-        "root_path": "", "query_string": b"", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-    }  # fmt: skip
-    asyncio.run(asked.app(scope, receive, send))
-    assert _count(asked) == 0
-    assert _post(asked, "k1", OTHER).status_code == 201
-    assert _count(asked) == 1
-
-
-def test_nothing_is_kept_for_whom_the_door_has_not_let_in(own_home: Home) -> None:
-    with TestClient(create_app(own_home, ServiceSettings()), client=("127.0.0.1", 1)) as client:
-        refused = [client.post(path, headers={"Idempotency-Key": "k1"}) for path in ("/livez", "/v1/interventions")]
-        assert [answer.status_code for answer in refused] == [405, 401]
-        store: Store = client.app.state.store  # type: ignore[attr-defined]
-        with store.begin() as connection:
-            assert connection.execute(select(func.count()).select_from(idempotency)).scalar_one() == 0
 
 
 def test_while_the_first_is_running_others_are_told_to_wait(asked: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +122,7 @@ def test_what_was_kept_but_could_not_be_told_is_kept_once(
     def down(*_: Any) -> None:
         raise StoreDown("the store cannot be reached")
 
-    monkeypatch.setattr(Idempotency, "_settle", down)
+    monkeypatch.setattr(Marks, "settle", down)
     told = asked.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k1"})
     assert (told.status_code, told.json()["code"]) == (503, "store_unavailable")
     assert int(told.headers["retry-after"]) > 0
@@ -182,7 +157,85 @@ def test_callers_have_keys_of_their_own(own_home: Home) -> None:
         assert refused.status_code == 401
 
 
-@pytest.mark.parametrize("key", ["x" * 256, "a\tb"])
+@pytest.mark.parametrize("key", ["x" * 256, "a\tb", ""])
 def test_a_key_that_cannot_be_used_is_refused(asked: TestClient, key: str) -> None:
-    assert _post(asked, key).status_code == 422
+    told = _post(asked, key)
+    assert told.status_code == 422
+    assert [fault["pointer"] for fault in told.json()["errors"]] == ["/header/Idempotency-Key"]
     assert _count(asked) == 0
+
+
+def test_a_request_that_was_cut_off_is_neither_done_nor_remembered(asked: TestClient) -> None:
+    """What came of the body may be sound by chance; the caller, who knows that it did not come whole, sends all."""
+    whole = json.dumps(RECORD).encode()
+    came = iter([{"type": "http.request", "body": whole, "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(came)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = {"content-type": "application/json", "host": "localhost", "transfer-encoding": "chunked", "idempotency-key": "k1"}
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/interventions", "raw_path": b"", "scheme": "http",
+        "root_path": "", "query_string": b"", "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
+    }  # fmt: skip
+    asyncio.run(asked.app(scope, receive, send))
+    assert _count(asked) == 0
+    assert _marks(asked) == 0
+    assert sent[0]["status"] == 400
+    assert _post(asked, "k1", OTHER).status_code == 201
+
+
+def test_a_body_that_turns_out_too_large_is_told_so(own_home: Home) -> None:
+    settings = ServiceSettings(open_locally=True, body_limit_bytes=2048)
+    with TestClient(create_app(own_home, settings), client=("127.0.0.1", 1)) as client:
+        told = client.post(
+            "/v1/interventions",
+            content=iter([b" " * 1500] * 2),
+            headers={"Idempotency-Key": "k1", "content-type": "application/json"},
+        )
+        assert (told.status_code, told.json()["code"]) == (413, "body_too_large")
+        assert told.headers["content-type"] == "application/problem+json"
+        assert _marks(client) == 0
+
+
+def test_nothing_is_kept_for_whoever_may_not_call(own_home: Home) -> None:
+    with TestClient(create_app(own_home, ServiceSettings(requests_a_minute=4)), client=("192.0.2.7", 1)) as client:
+        store: Store = client.app.state.store  # type: ignore[attr-defined]
+        with store.begin() as connection:
+            reader = create_key(connection, "a test", ["predict"])[1]
+        key = {"Idempotency-Key": "k1"}
+        for status, path, headers in (
+            (405, "/livez", {}),
+            (401, "/v1/interventions", {}),
+            (401, "/sign-in", {"content-type": "application/x-www-form-urlencoded"}),
+            (403, "/v1/interventions", {"X-API-Key": reader}),
+            (404, "/v1/nothing", {"X-API-Key": reader}),
+            (404, "/v1/predictions", {"X-API-Key": reader}),
+            (405, "/v1/portfolio", {"X-API-Key": reader}),
+            (429, "/v1/predictions", {"X-API-Key": reader}),
+        ):
+            body = {"account_id": "nobody"}
+            assert client.post(path, json=body, headers=key | headers).status_code == status, path
+        assert _marks(client) == 0
+
+
+def test_an_account_that_was_not_known_is_asked_for_anew(asked: TestClient) -> None:
+    """It may be known a moment later."""
+    ask = {"url": "/v1/predictions", "headers": {"Idempotency-Key": "k1"}}
+    assert asked.post(**ask, json={"account_id": "nobody"}).status_code == 404
+    told = asked.post(**ask, json={"account_id": "a05"})
+    assert told.status_code == 200
+    assert asked.post(**ask, json={"account_id": "a05"}).headers["idempotent-replayed"] == "true"
+
+
+def test_every_operation_with_a_body_takes_a_key(asked: TestClient) -> None:
+    for path, item in asked.get("/openapi.json").json()["paths"].items():
+        if "post" in item:
+            taken = {each["name"] for each in item["post"]["parameters"] if each["in"] == "header"}
+            assert taken == {"Idempotency-Key"}, path
+            assert "409" in item["post"]["responses"], path

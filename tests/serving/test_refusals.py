@@ -55,6 +55,9 @@ def refused(client: TestClient, caplog: pytest.LogCaptureFixture) -> Callable[..
         (422, "GET", f"/v1/accounts/a05/prediction?{MARKER}=1", "invalid_request", "/query"),
         (422, "GET", f"/v1/accounts/{MARKER * 200}/prediction", "invalid_request", "/path/account_id"),
         (422, "GET", "/v1/accounts//prediction", "invalid_request", "/path/account_id"),
+        (422, "GET", "/v1/accounts/a%00/prediction", "invalid_request", "/path/account_id"),
+        (422, "GET", "/v1/alerts?account_id=a%00", "invalid_request", "/query/account_id"),
+        (422, "GET", "/v1/renewals?csm=a%00", "invalid_request", "/query/csm"),
     ],
 )
 def test_addresses(
@@ -125,6 +128,7 @@ CONTENT: list[tuple[Change, str, str]] = [
     (lambda body: body.pop("account_id"), "/account_id", "missing"),
     (_set("account_id", 5), "/account_id", "string_type"),
     (_set("account_id", ""), "/account_id", "string_too_short"),
+    (_set("account_id", "a\0"), "/account_id", "string_pattern_mismatch"),
     (lambda body: body.pop("as_of"), "/as_of", "missing"),
     (_set("as_of", MARKER), "/as_of", "not_an_instant"),
     (_set("as_of", 20260701), "/as_of", "string_type"),
@@ -148,6 +152,7 @@ CONTENT: list[tuple[Change, str, str]] = [
     (_set(*USE, "minutes", MARKER), "/signals/usage/0/minutes", "float_type"),
     (_set(*USE, "minutes", [MARKER]), "/signals/usage/0/minutes", "float_type"),
     (_set(*USE, "minutes", True), "/signals/usage/0/minutes", "float_type"),
+    (_set(*USE, "user_id", "\0"), "/signals/usage/0/user_id", "string_pattern_mismatch"),
     (_set(*USE, "user_id", MARKER * 200), "/signals/usage/0/user_id", "string_too_long"),
     (_set(*USE, "occurred_at", MARKER), "/signals/usage/0/occurred_at", "not_an_instant"),
     (_set(*USE, "occurred_at", "1066-10-14"), "/signals/usage/0/occurred_at", "instant_out_of_range"),

@@ -123,7 +123,7 @@ def test_openapi_shows_every_operation_its_problems_and_the_contracts_rows(clien
     schemas = told["components"]["schemas"]
     assert "HTTPValidationError" not in schemas, "the framework's own error is never sent"
     post = told["paths"]["/v1/predictions"]["post"]
-    assert set(post["responses"]) == {"200", "400", "401", "403", "404", "408", "413", "415", "422", "429", "503"}
+    assert set(post["responses"]) == {"200", "400", "401", "403", "404", "408", "409", "413", "415", "422", "429", "503"}
     for status in ("404", "422"):
         assert set(post["responses"][status]["content"]) == {"application/json", "application/problem+json"}
     views = post["responses"]["200"]["content"]["application/json"]["schema"]["anyOf"]

@@ -15,13 +15,18 @@ from serving.store.database import Store
 _NUMBERS = count()
 
 
-@pytest.fixture
-def empty_postgresql(postgres: Any) -> str:
-    """The address of a new, empty database."""
-    name, server = f"store{next(_NUMBERS)}", str(postgres.get_uri())
-    with psycopg.connect(server, autocommit=True) as connection:
+def fresh_database(address: str) -> str:
+    """The address of a new, empty database on the server."""
+    name = f"store{next(_NUMBERS)}"
+    with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
-    return server.replace("/postgres?", f"/{name}?")
+    return address.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def postgres_address(postgres: Any) -> str:
+    """Of an empty database."""
+    return fresh_database(postgres.get_uri())
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -29,7 +34,8 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of an empty store."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.sqlite'}"
-    return str(request.getfixturevalue("empty_postgresql"))
+    told: str = request.getfixturevalue("postgres_address")
+    return told
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -21,8 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from features.errors import BadRequest, HomeError
 from models.home import Home
 from serving.errors import StoreDown
-from serving.store import database
-from serving.store.database import PATIENCE, Store, next_number, one_after_another
+from serving.store.database import Store, next_number, one_after_another
 from serving.store.tables import LAYOUT, METADATA, Instant, records
 
 
@@ -169,23 +169,51 @@ def test_a_version_changes_with_every_change_and_with_nothing_else(tmp_path: Pat
     store.close()
 
 
-def test_a_server_that_takes_a_connection_and_says_nothing_is_found_to_be_away() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        store = Store(f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d")
-        begun = time.monotonic()
-        with pytest.raises(StoreDown), store.begin():
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that takes a connection and never says a word, as behind a network that drops packets."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"postgresql://u@127.0.0.1:{listening.getsockname()[1]}/d"
+
+
+def test_a_server_that_says_nothing_is_waited_for_by_one_at_a_time(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.store.database.PATIENCE", 2)
+    store = Store(silent)
+    assert store.trouble is None
+
+    def asked(_: int) -> float:
+        started = time.monotonic()
+        with pytest.raises(StoreDown), store.look():
             pass
-        assert time.monotonic() - begun < 3 * PATIENCE
-        store.close()
+        return time.monotonic() - started
+
+    assert asked(0) < 10
+    assert store.trouble == "the store cannot be reached"
+    with ThreadPoolExecutor(8) as pool:
+        waited = sorted(pool.map(asked, range(8)))
+    assert waited[6] < 1 < waited[7], "one has asked the server, the others nobody"
 
 
-def test_a_statement_that_takes_too_long_is_an_outage(empty_postgresql: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = database._WAITING | {"options": "-c statement_timeout=200"}
-    monkeypatch.setattr(database, "_WAITING", options)
-    store = Store(empty_postgresql)
+def test_a_store_that_is_back_is_found_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = store._engine
+    monkeypatch.setattr(store, "_engine", Store("postgresql://u@127.0.0.1:1/d")._engine)
+    with pytest.raises(StoreDown), store.look():
+        pass
+    assert store.trouble is not None
+    monkeypatch.setattr(store, "_engine", there)
     with store.begin() as connection:
+        assert connection.execute(select(records)).all() == []
+    assert store.trouble is None
+
+
+def test_postgresql_bounds_every_wait(postgres_address: str) -> None:
+    """And keeps what the address itself asks for."""
+    store = Store(postgres_address + "&options=-c%20application_name%3Drenewcast")
+    with store.look() as connection:
+        told = {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in ("statement_timeout", "lock_timeout", "application_name")}
+        assert told == {"statement_timeout": "1min", "lock_timeout": "5s", "application_name": "renewcast"}
         one_after_another(connection)
-        assert connection.execute(text("SHOW statement_timeout")).scalar_one() == "200ms", "but for the wait itself"
-    with pytest.raises(StoreDown), store.begin() as connection:
-        connection.execute(text("SELECT pg_sleep(5)"))
+        assert connection.execute(text("SHOW statement_timeout")).scalar_one() == "1min", "but for that wait itself"
+        asked = connection.connection.dbapi_connection.info.get_parameters()  # type: ignore[union-attr]
+        assert {"connect_timeout", "tcp_user_timeout", "keepalives_idle"} <= set(asked)
     store.close()
