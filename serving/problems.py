@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -168,7 +167,7 @@ def problem_of(error: RenewcastError, home: Home, settings: ServiceSettings) -> 
     detail = ". ".join(told).replace(str(home.root), "RENEWCAST_HOME")
     faults = error.faults if isinstance(error, InvalidBody) else ()
     later = kind.status == 503 or isinstance(error, StillRunning)
-    wait = math.ceil(settings.retry_seconds) if later else None
+    wait = settings.retry_after if later else None
     if isinstance(error, TooMany):
         wait = error.wait
     return _body(kind, detail, faults, retry_after=wait)
@@ -188,9 +187,10 @@ def problem(
     *,
     headers_out: Mapping[str, str] | None = None,
     instance: str | None = None,
+    retry_after: int | None = None,
 ) -> Response:
     """A problem as a response. ``headers`` are the request's, ``headers_out`` go into the answer."""
-    return _response(headers, _body(kind, detail, faults, instance=instance), headers_out)
+    return _response(headers, _body(kind, detail, faults, retry_after=retry_after, instance=instance), headers_out)
 
 
 def _body(

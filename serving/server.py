@@ -68,7 +68,7 @@ def serve(listening: socket.socket, home: Home, supervisor: Connection | None = 
     first : whether it is this process that warns of a deployment without keys.
     """
     # Only here, since the process that looks after the workers does without.
-    from serving.imported import any_key, create_app
+    from serving.imported import any_key, bounded, create_app
 
     app = create_app(home)
     if first and not app.state.settings.open_locally and not any_key(app.state.store):
@@ -84,6 +84,8 @@ def serve(listening: socket.socket, home: Home, supervisor: Connection | None = 
 
     config = uvicorn.Config(
         app,
+        http=bounded(app.state.settings),
+        ws="none",
         access_log=False,
         log_config=None,
         server_header=False,
