@@ -12,7 +12,7 @@ import gc
 gc.disable()
 from serving import lean  # noqa: E402, F401 it is to come before all that it leaves out
 from serving.app import any_key, create_app  # noqa: E402
-from serving.connections import bounded  # noqa: E402
+from serving.protocol import bounded  # noqa: E402
 
 gc.freeze()
 gc.enable()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -121,7 +120,6 @@ STATUSES: Mapping[int, tuple[str, str]] = {
     408: ("body_too_slow", "The body did not arrive in time"),
     413: ("body_too_large", "The body is larger than the service takes"),
     415: ("unknown_media_type", "The body must be JSON, with Content-Type: application/json"),
-    431: ("head_too_large", "The request's head is larger than the service takes"),
     500: ("unexpected", "Something unexpected went wrong; the log holds the instance given here"),
 }
 
@@ -154,11 +152,6 @@ def http_problem(headers: Mapping[str, str], status: int, more: Mapping[str, str
     return problem(headers, Kind(status, code, title), title, headers_out=more)
 
 
-def busy_problem(found: str, settings: ServiceSettings) -> Response:
-    """The problem for a request that is not even looked at."""
-    return _response({}, _body(KINDS[Busy], found, retry_after=math.ceil(settings.retry_seconds)))
-
-
 def renewcast_problem(request: Request, error: RenewcastError) -> Response:
     """The problem for one of our own errors, as a response."""
     return _response(request.headers, problem_of(error, request.app.state.home, request.app.state.settings))
@@ -174,7 +167,7 @@ def problem_of(error: RenewcastError, home: Home, settings: ServiceSettings) -> 
     detail = ". ".join(told).replace(str(home.root), "RENEWCAST_HOME")
     faults = error.faults if isinstance(error, InvalidBody) else ()
     later = kind.status == 503 or isinstance(error, StillRunning)
-    wait = math.ceil(settings.retry_seconds) if later else None
+    wait = settings.retry_after if later else None
     if isinstance(error, TooMany):
         wait = error.wait
     return _body(kind, detail, faults, retry_after=wait)
@@ -194,9 +187,10 @@ def problem(
     *,
     headers_out: Mapping[str, str] | None = None,
     instance: str | None = None,
+    retry_after: int | None = None,
 ) -> Response:
     """A problem as a response. ``headers`` are the request's, ``headers_out`` go into the answer."""
-    return _response(headers, _body(kind, detail, faults, instance=instance), headers_out)
+    return _response(headers, _body(kind, detail, faults, retry_after=retry_after, instance=instance), headers_out)
 
 
 def _body(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Annotated
 
@@ -20,11 +21,12 @@ class ServiceSettings(BaseSettings):
 
     Parameters
     ----------
-    connections : how many may be open at once, in each process; beyond that the answer is 503 with Retry-After.
-    head_limit_bytes, head_seconds : a request's line and headers may be so large, and may take so long to arrive.
     body_limit_bytes : a larger request body is refused while it is being read.
     body_limit_rows : rows of signals in one body, over all tables.
     request_seconds : a request that takes longer is answered with 503 (or 408 while its body is still coming).
+    connections : how many may be open at once, in each process; beyond that the answer is 503 with Retry-After.
+    head_limit_bytes : a request whose line and headers are larger together is refused (431).
+    head_seconds : a connection on which they do not arrive within this time is closed (408, if they had begun to).
     workers : how many bodies with signals are worked on at once.
     waiting : how many more may wait for a worker; beyond that the answer is 503 with Retry-After.
     snapshots_in_memory : how many snapshots of other dates than the latest are kept assessed.
@@ -39,12 +41,12 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
 
-    connections: Annotated[int, Field(ge=1, le=100_000)] = 500
-    head_limit_bytes: Annotated[int, Field(ge=1024, le=2**20)] = 64 * 2**10
-    head_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
     body_limit_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 4 * 2**20
     body_limit_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
     request_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    connections: Annotated[int, Field(ge=1, le=100_000)] = 500
+    head_limit_bytes: Annotated[int, Field(ge=1024, le=2**20)] = 64 * 2**10
+    head_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     waiting: Annotated[int, Field(ge=0, le=1000)] = 16
     snapshots_in_memory: Annotated[int, Field(ge=1, le=100)] = 3
@@ -55,6 +57,11 @@ class ServiceSettings(BaseSettings):
     requests_a_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 6000
     webhooks_anywhere: bool = False
     idempotency_hours: Annotated[float, Field(gt=0, le=24 * 90)] = 24.0
+
+    @property
+    def retry_after(self) -> int:
+        """`retry_seconds` as the header has it: whole seconds."""
+        return math.ceil(self.retry_seconds)
 
     @property
     def store_address(self) -> str | None:

@@ -1,0 +1,157 @@
+"""HTTP/1.1 over one connection, bounded before there is a request that the application could look at: how many
+connections there are, how large a request's head is, and how long it takes to come.
+
+A caller who opens connections and says nothing, or a byte now and then, holds one of a bounded number, for a bounded
+time. How long a body may take is `serving.edge`'s to say, where it is read; what is left of a body that was answered
+unread is waited for here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import TimerHandle
+from http import HTTPStatus
+from typing import Any, cast
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serving.problems import Kind, problem
+from serving.settings import ServiceSettings
+
+#: So many connections above the bound are still told so; those beyond are closed without a word.
+TOLD = 100
+#: Seconds for what is left of a body after its answer.
+LEFT_SECONDS = 5.0
+CLOSE = {"Connection": "close"}
+
+NO_HTTP = Kind(400, "not_http", "What was sent is not HTTP/1.1")
+TOO_SLOW = Kind(408, "head_too_slow", "The request's line and headers did not arrive in time")
+TOO_LARGE = Kind(431, "head_too_large", "The request's line and headers are larger than the service takes")
+TOO_MANY = Kind(503, "too_many_connections", "More connections are open than the service takes")
+
+
+class Bounded(HttpToolsProtocol):
+    """One connection; see the module. ``limits`` is set by `bounded`."""
+
+    limits: ServiceSettings
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._deadline: TimerHandle | None = None
+        self._in_head, self._in_excess = True, False
+        # As they came, and as they were parsed: what comes at once may be of several requests.
+        self._head_bytes = self._parsed_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A caller has connected."""
+        super().connection_made(transport)
+        others = len(self.connections) - 1
+        self._in_excess = others >= self.limits.connections
+        if others >= self.limits.connections + TOLD:
+            transport.abort()
+        else:
+            self._wait(self.limits.head_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        self._wait(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """A part of a request has come, or several requests."""
+        if self._in_head and self._deadline is None:
+            self._wait(self.limits.head_seconds)
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > self.limits.head_limit_bytes and not self.transport.is_closing():
+            self._refuse(TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        self._parsed_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the address."""
+        super().on_url(url)
+        self._parsed_bytes += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        super().on_header(name, value)
+        self._parsed_bytes += len(name) + len(value) + 4
+
+    def on_headers_complete(self) -> None:
+        """The request can be worked on."""
+        self._wait(None)
+        self._in_head, self._head_bytes = False, 0
+        usual = self.app
+        if self._in_excess:
+            self.app = cast(Any, _refusing(TOO_MANY, self.limits))
+        elif self._parsed_bytes > self.limits.head_limit_bytes:
+            self.app = cast(Any, _refusing(TOO_LARGE, self.limits))
+        try:
+            super().on_headers_complete()
+        finally:
+            self.app = usual
+
+    def on_message_complete(self) -> None:
+        """All of its body is there."""
+        self._wait(None)
+        self._in_head = True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """It was answered."""
+        super().on_response_complete()
+        if not self._in_head:
+            self._wait(LEFT_SECONDS)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what cannot be read."""
+        self._refuse(NO_HTTP)
+
+    def _wait(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._too_late)
+
+    def _too_late(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            # What comes next is not read before the answers to what came before are sent.
+            self._wait(self.limits.head_seconds)
+        elif self._in_head and self._head_bytes:
+            self._refuse(TOO_SLOW)
+        else:
+            self.transport.close()
+
+    def _refuse(self, kind: Kind) -> None:
+        answer = _problem(Headers(), kind, self.limits)
+        lines = [f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}".encode()]
+        lines += [name + b": " + value for name, value in answer.raw_headers]
+        self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
+        self.transport.close()
+
+
+def bounded(settings: ServiceSettings) -> type[asyncio.Protocol]:
+    """The protocol with the limits of a deployment."""
+    return type("Bounded", (Bounded,), {"limits": settings})
+
+
+def _refusing(kind: Kind, limits: ServiceSettings) -> ASGIApp:
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        await _problem(Headers(scope=scope), kind, limits)(scope, receive, send)
+
+    return refuse
+
+
+def _problem(headers: Headers, kind: Kind, limits: ServiceSettings) -> Response:
+    later = limits.retry_after if kind.status == 503 else None
+    return problem(headers, kind, kind.title, headers_out=CLOSE, retry_after=later)
