@@ -16,7 +16,7 @@ from features.errors import BadRequest
 from models.champion import Champion
 from models.columns import number_column, text_column
 from models.explain import TOP
-from models.outlook import SCORED, Outlook, Texts, no_model, outlook
+from models.outlook import SCORED, STALE_INPUTS, Outlook, Texts, Withheld, no_model, outlook
 from models.peers import Peers
 from models.rubric import HealthScores
 from models.rules.history import History
@@ -187,6 +187,7 @@ def assess(
     feeds: Mapping[str, datetime | None] | None = None,
     jumped: Sequence[str] = (),
     catalogue: Mapping[str, Feature] | None = None,
+    withheld: Withheld | None = None,
 ) -> Assessment:
     """Judge every account of one snapshot.
 
@@ -203,6 +204,7 @@ def assess(
         of every table is over 60 days old, the status is stale_inputs: the silence is the feeds', not the accounts'.
     jumped : columns, as ``table.column``, whose unit seems to have changed (`features.health`): they are warned of.
     catalogue : the features; the deployment's if not given (`features.own.current.current_catalogue`).
+    withheld : as of `models.outlook.outlook`, where the caller knows why no number is to be told.
 
     Raises
     ------
@@ -221,14 +223,15 @@ def assess(
     compared = peers if peers is not None else Peers.of(frame, numbers)
     segments = segment_of(number_column(frame, ARR_FEATURE))
     ages = _ages(as_of, feeds or {})
-    silent = min(ages.values(), default=0) > SILENT_AFTER_DAYS
+    if min(ages.values(), default=0) > SILENT_AFTER_DAYS:
+        withheld = withheld or STALE_INPUTS
     outlooks: dict[Target, Outlook] = {}
     for target in TARGETS:
         bundle = champion.bundles.get(target)
         outlooks[target] = (
             no_model(target, len(frame))
             if bundle is None
-            else outlook(frame, bundle, compared, segments, peers is None, catalogue, silent)
+            else outlook(frame, bundle, compared, segments, peers is None, catalogue, withheld)
         )
     history = History(frame if past is None else pd.concat([past, frame], ignore_index=True))
     judged = judge(history, champion.rubric, peers, outlooks["churn"].points, champion.rubric_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,10 @@ from models.targets import Target
 if TYPE_CHECKING:
     from features.feature import Feature
 
-SCORED, INSUFFICIENT_HISTORY, STALE_INPUTS, NO_MODEL = "scored", "insufficient_history", "stale_inputs", "no_model"
+Withheld = Literal["stale_inputs", "out_of_scope"]
+SCORED, INSUFFICIENT_HISTORY, NO_MODEL = "scored", "insufficient_history", "no_model"
+STALE_INPUTS: Withheld = "stale_inputs"
+OUT_OF_SCOPE: Withheld = "out_of_scope"
 
 #: A customer for fewer days than this has not filled the shortest window, so that its numbers say nothing yet.
 MINIMUM_TENURE_DAYS = 7
@@ -37,13 +40,13 @@ Texts = npt.NDArray[np.object_]
 class Outlook:
     """One target for n accounts, every array of shape (n,).
 
-    ``status`` is scored, insufficient_history, stale_inputs or no_model. Where it is not scored the numbers are NaN and
-    the band None. ``probability``, ``low`` and ``high`` (80% interval) are 0 to 1; ``points`` whole risk points, 0 to
-    100; ``percentile`` the place in the portfolio, 0 to 100, higher for a higher probability, NaN where there is no
-    portfolio to compare with. ``by_horizon`` holds the probability within each horizon that the model knows, by its
-    days, never falling as they grow; ``involuntary`` the part of the probability that is an end by nonpayment, NaN
-    where the model does not tell them apart. ``missing`` names features that the table had no column for; ``unseen``
-    tells, per categorical feature, the rows whose value the model never saw.
+    ``status`` is scored, insufficient_history, stale_inputs, out_of_scope or no_model. Where it is not scored the
+    numbers are NaN and the band None. ``probability``, ``low`` and ``high`` (80% interval) are 0 to 1; ``points`` whole
+    risk points, 0 to 100; ``percentile`` the place in the portfolio, 0 to 100, higher for a higher probability, NaN
+    where there is no portfolio to compare with. ``by_horizon`` holds the probability within each horizon that the model
+    knows, by its days, never falling as they grow; ``involuntary`` the part of the probability that is an end by
+    nonpayment, NaN where the model does not tell them apart. ``missing`` names features that the table had no column
+    for; ``unseen`` tells, per categorical feature, the rows whose value the model never saw.
     """
 
     target: Target
@@ -89,7 +92,7 @@ def outlook(
     segments: Texts,
     is_portfolio: bool,
     catalogue: Mapping[str, Feature],
-    stale: bool = False,
+    withheld: Withheld | None = None,
 ) -> Outlook:
     """Score every account with one bundle.
 
@@ -98,8 +101,8 @@ def outlook(
     frame : one row per account, all of one as_of.
     peers, segments : for the reasons' comparison with comparable accounts.
     is_portfolio : whether the rows are a whole portfolio, within which a place has a meaning.
-    stale : whether the signals ended so long before as_of that their silence would be taken for the accounts' own; then
-        no number is told.
+    withheld : why no number is told of any account: the signals ended so long before as_of that their silence would be
+        taken for the accounts' own, or the accounts are not active at as_of. None where numbers are told.
 
     Raises
     ------
@@ -107,7 +110,7 @@ def outlook(
     """
     scorer = bundle.scorer
     encoded, old_enough = _encoded(frame, bundle), _old_enough(frame)
-    scored = old_enough & (not stale)
+    scored = old_enough & (withheld is None)
     raw = scorer.raw(encoded.matrix)
     p, low, high = (np.where(scored, values, np.nan) for values in scorer.calibrate(raw))
     points = whole_points(risk_score(p, bundle.manifest.base_rate))
@@ -115,7 +118,7 @@ def outlook(
     return Outlook(
         target,
         bundle,
-        np.where(scored, SCORED, np.where(old_enough, STALE_INPUTS, INSUFFICIENT_HISTORY)).astype(object),
+        np.where(old_enough, withheld or SCORED, INSUFFICIENT_HISTORY).astype(object),
         p,
         low,
         high,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 
 from features.check import check
@@ -22,6 +23,7 @@ from features.source import Source, from_tables
 from models.answer import answer
 from models.assess import assess
 from models.champion import Champion
+from models.outlook import OUT_OF_SCOPE
 from models.rules.history import WEEKS
 from serving.batch import horizon_of, now_and_past
 from serving.problems import Fault, InvalidBody, TooSlow
@@ -86,7 +88,7 @@ class FreshScore:
         Raises
         ------
         NotReady : there is nothing to score with.
-        InvalidBody : the signals break the contract, are too many, or the account is not active at ``as_of``.
+        InvalidBody : the signals break the contract, or are too many.
         TooSlow : `interrupt` was called.
         """
         champion = self._standing.scorer()
@@ -116,19 +118,16 @@ class FreshScore:
         rows = snapshot(signals, weeks, horizon_days=horizon, catalogue=catalogue, progress=self._go_on)
         frame, past = now_and_past(rows, self._as_of, champion)
         if frame.empty:
-            table, lacking = ("subscriptions", "subscription") if signals.contractual else ("orders", "recent order")
-            raise InvalidBody(
-                "the account is not active at as_of, so there is nothing to predict",
-                [Fault(f"/signals/{table}", "out_of_scope", f"there is no {lacking} at as_of")],
-                "an account that is a customer at as_of",
-                "send another as_of, or all of its rows",
+            unknown = rows.iloc[:0].reindex([0])
+            unknown = unknown.assign(account_id=self._asked.account_id, as_of=pd.Timestamp(self._as_of))
+            assessment = assess(unknown, champion, self._standing.peers, catalogue=catalogue, withheld=OUT_OF_SCOPE)
+        else:
+            assessment = assess(frame, champion, self._standing.peers, past=past, catalogue=catalogue)
+        told = answer(assessment, self._asked.account_id, scored_at=datetime.now(UTC), data_through=self._as_of)
+        if frame.empty:
+            told["warnings"].append(
+                {"code": "not_active", "table": "subscriptions" if signals.contractual else "orders"}
             )
-        told = answer(
-            assess(frame, champion, self._standing.peers, past=past, catalogue=catalogue),
-            self._asked.account_id,
-            scored_at=datetime.now(UTC),
-            data_through=self._as_of,
-        )
         told["warnings"] += self._warnings()
         return told
 

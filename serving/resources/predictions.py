@@ -60,7 +60,7 @@ async def get_prediction(
     responses=problems_of(
         **OF_A_BODY,
         s404=NO_ACCOUNT,
-        s422="The body cannot be used; errors say where. Code out_of_scope: the account is not active at as_of.",
+        s422="The body cannot be used; errors say where.",
         s503="Not ready, busy or too slow; Retry-After says when to try again.",
     ),
 )
@@ -73,7 +73,8 @@ async def create_prediction(
 ) -> Response:
     """By id, the same as the GET. With signals, they are checked, turned into features as of ``as_of`` and scored: the
     same signals give the same probability as in a scored portfolio, if ``history_from`` says that they reach as far
-    back as the portfolio's feeds do. An account that is not active at ``as_of`` has no prediction (422, out_of_scope).
+    back as the portfolio's feeds do. Of an account that is not active at ``as_of`` no number is told (status
+    out_of_scope).
     """
     if asked.signals is None:
         return await _by_id(keeper, asked.account_id, asked.as_of, view)

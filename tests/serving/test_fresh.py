@@ -10,11 +10,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from models.home import Home
+from models.targets import TARGETS
 from serving.app import create_app
 from serving.fresh import FreshScore
 from serving.keeper import Keeper
 from serving.problems import InvalidBody, TooSlow
-from serving.schemas import PredictionRequest
+from serving.schemas import Prediction, PredictionRequest
 from serving.settings import ServiceSettings
 
 Body = Callable[[str], dict[str, Any]]
@@ -115,3 +116,23 @@ def test_work_that_was_interrupted_ends(house: Any, body_of: Body) -> None:
     job.interrupt()
     with pytest.raises(TooSlow):
         job()
+
+
+@pytest.mark.parametrize("ended", ["2026-03-01", "2026-06-30"], ids=["a while ago", "just now"])
+def test_of_an_account_that_is_not_active_no_number_is_told(client: TestClient, body_of: Any, ended: str) -> None:
+    body = copy.deepcopy(body_of("a05"))
+    body["signals"]["subscriptions"][0] |= {"ended_at": ended, "end_reason": "cancelled"}
+    told = client.post("/v1/predictions", json=body).json()
+    Prediction.model_validate(told)
+    for target in TARGETS:
+        said = told[target]
+        assert said["status"] == "out_of_scope"
+        assert {said[name] for name in ("probability", "interval", "risk_score", "band", "percentile")} == {None}
+        assert all(each["probability"] is None for each in said["by_horizon"])
+    assert (told["health"]["score"], told["health"]["band"]) == (None, "insufficient_data")
+    assert (told["reasons"], told["plays"], told["alerts"], told["early_warnings"]) == ([], [], [], [])
+    assert {"code": "not_active", "table": "subscriptions"} in told["warnings"]
+    flat = client.post("/v1/predictions", params={"view": "flat"}, json=body).json()
+    assert (flat["churn_status"], flat["churn_probability"]) == ("out_of_scope", None)
+    (item,) = client.post("/v1/predictions:batch", json={"items": [body]}).json()["results"]
+    assert (item["status"], item["prediction"]["churn"]["status"]) == (200, "out_of_scope")

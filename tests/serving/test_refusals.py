@@ -141,7 +141,6 @@ CONTENT: list[tuple[Change, str, str]] = [
     (_set("signals", "accounts", []), "/signals/accounts", "too_short"),
     (_set("signals", "accounts", 0, "created_at", "2026-07-01"), "/signals/accounts/0/created_at", "not_before_as_of"),
     (lambda body: body["signals"].pop("subscriptions"), "/signals", "missing"),
-    (_set("signals", "subscriptions", 0, "ended_at", "2026-03-01"), "/signals/subscriptions", "out_of_scope"),
     (_set("signals", "subscriptions", 0, "arr", -5), "/signals/subscriptions/0/arr", "greater_than_equal"),
     (_set("signals", "subscriptions", 0, "arr", None), "/signals/subscriptions/0/arr", "float_type"),
     (_set("signals", "subscriptions", 0, "seats", 1.5), "/signals/subscriptions/0/seats", "int_type"),
