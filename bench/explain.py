@@ -3,7 +3,7 @@
 The contenders take turns; times are medians of the turns (least to most in brackets), ratios those of medians of one
 run. CPU time is that of all threads. LightGBM and SHAP explain fewer rows at a time: their cost does not depend on it.
 
-    python bench/explain.py [--turns 5] [--shapes 200x8d3 400x12 500x15d5 500x31] [--depths 3 4 5 6 8]
+    python bench/explain.py [--turns 5] [--rows 10000] [--shapes 200x8d3 400x12 500x15d5 500x31] [--depths 3 4 5 6 8]
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def told(seconds: npt.NDArray) -> str:
     return f"{middle:,.0f} ({low:,.0f} to {high:,.0f})"
 
 
-def compare(name: str, booster: lightgbm.Booster, turns: int) -> None:
-    text, (x, _) = booster.model_to_string(), rows_of(10_000, 1)
+def compare(name: str, booster: lightgbm.Booster, turns: int, rows: int) -> None:
+    text, (x, _) = booster.model_to_string(), rows_of(rows, 1)
     ours = TreeShap.of(text, COLUMNS)
     loads = np.array([taken(lambda: TreeShap.of(text, COLUMNS)) for _ in range(turns)])
     explainer = shap.TreeExplainer(booster)
@@ -98,11 +98,11 @@ def compare(name: str, booster: lightgbm.Booster, turns: int) -> None:
             "LightGBM, one row": (theirs(one, 1), 1, 10),
             "SHAP, one row": (of_shap(one), 1, 5),
             "ours, 1,000 rows": (lambda: ours.contributions(x[:1000]), 1000, 3),
-            "ours, 10,000 rows": (lambda: ours.contributions(x), 10_000, 1),
+            f"ours, {rows:,} rows": (lambda: ours.contributions(x), rows, 1),
             "LightGBM": (theirs(some, 1), THEIRS, 1),
             "LightGBM, two threads": (theirs(some, 2), THEIRS, 1),
             "SHAP": (of_shap(few), OF_SHAP, 1),
-            "LightGBM's prediction": (lambda: booster.predict(x, raw_score=True, num_threads=1), 10_000, 1),
+            "LightGBM's prediction": (lambda: booster.predict(x, raw_score=True, num_threads=1), rows, 1),
             "LightGBM's prediction, one row": (lambda: booster.predict(one, raw_score=True, num_threads=1), 1, 30),
         },
         turns,
@@ -110,7 +110,7 @@ def compare(name: str, booster: lightgbm.Booster, turns: int) -> None:
     print(f"\n{name}: tables {ours.bytes / 2**20:.1f} MiB, made in {told(loads[:, 0] / 1e3)} CPU ms; off by {off:.1e}")
     middle = {each: np.median(seconds, axis=0) for each, seconds in found.items()}
     for each, seconds in found.items():
-        against = middle["ours, one row" if each.endswith("one row") else "ours, 10,000 rows"]
+        against = middle["ours, one row" if each.endswith("one row") else f"ours, {rows:,} rows"]
         ratio, wall = middle[each] / against
         print(
             f"  {each:32} CPU {told(seconds[:, 0]):28} wall {told(seconds[:, 1]):28} microseconds a row;"
@@ -145,11 +145,12 @@ def main() -> None:
     shapes = {"200x8d3": (200, 8, 3), "400x12": (400, 12, -1), "500x15d5": (500, 15, 5), "500x31": (500, 31, -1)}
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--turns", type=int, default=5)
+    arguments.add_argument("--rows", type=int, default=10_000, help="of a batch")
     arguments.add_argument("--shapes", nargs="*", default=[*shapes], choices=shapes)
     arguments.add_argument("--depths", nargs="*", type=int, default=[3, 4, 5, 6, 8, -1])
     given = arguments.parse_args()
     for name in given.shapes:
-        compare(name, booster_of(*shapes[name]), given.turns)
+        compare(name, booster_of(*shapes[name]), given.turns, given.rows)
     by_depth(given.depths, given.turns)
 
 
