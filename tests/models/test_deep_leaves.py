@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 
+from models import deep_leaves
 from models.cells import Cells
 from models.deep_leaves import DeepLeaves
 from models.leaves import grouped, leaves_of
@@ -26,3 +28,24 @@ def test_without_leaves_nothing_is_added(model_text: str) -> None:
     told = np.zeros((len(cells.columns), 3))
     DeepLeaves([], cells).add(cells.places(np.zeros((3, 7))), told)
     assert (told == 0.0).all()
+
+
+@pytest.mark.parametrize(("marked", "most"), [(14, 62), (0, 62), (14, 0)])
+def test_many_rows_are_the_rows_one_by_one_to_the_last_bit(
+    marked: int, most: int, model_text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Patterns told apart by marks, by sorting, and too long to be held."""
+    monkeypatch.setattr(deep_leaves, "MARKED_BITS", marked)
+    monkeypatch.setattr(deep_leaves, "MOST_BITS", most)
+    trees = read_trees(model_text, 7)
+    cells = Cells.of(trees)
+    leaves = DeepLeaves([leaf for tree in trees for leaf in leaves_of(tree, cells)], cells)
+    rng = np.random.default_rng(1)
+    matrix = rng.normal(size=(2 * deep_leaves.FEW_ROWS, 7)) * 30
+    matrix[rng.random(matrix.shape) < 0.2] = np.nan
+    places = cells.places(matrix)
+    together, alone = np.ones(places.shape), np.ones(places.shape)
+    leaves.add(places, together)
+    for row in range(places.shape[1]):
+        leaves.add(places[:, row : row + 1], alone[:, row : row + 1])
+    np.testing.assert_array_equal(together, alone)
