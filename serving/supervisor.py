@@ -50,6 +50,7 @@ class _Place:
     heard: Connection | None = None
     started: float = 0.0
     alive: float | None = None
+    killed: bool = False
     short_lives: int = 0
     start_at: float = 0.0
 
@@ -116,9 +117,12 @@ class Supervisor:
                     self._start(place, now)
             elif not place.process.is_alive():
                 self._ended(place, now)
-            elif now - (place.alive or place.started) > (SILENT_SECONDS if place.alive else STARTING_SECONDS):
+            elif not place.killed and now - (place.alive or place.started) > (
+                SILENT_SECONDS if place.alive else STARTING_SECONDS
+            ):
                 tell("worker_silent", logging.ERROR, worker=place.process.pid)
                 place.process.kill()
+                place.killed = True
 
     def _listen_to(self, place: _Place, now: float) -> None:
         try:
@@ -137,7 +141,7 @@ class Supervisor:
         place.process = self._context.Process(target=self._work, args=given, name="worker")
         place.process.start()
         theirs.close()
-        place.started, place.alive, self._any_started = now, None, True
+        place.started, place.alive, place.killed, self._any_started = now, None, False, True
 
     def _ended(self, place: _Place, now: float) -> None:
         assert place.process is not None

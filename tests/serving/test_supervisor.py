@@ -25,7 +25,7 @@ from serving import logs, supervisor
 def gone(theirs):
     try:
         theirs.recv_bytes()
-    except EOFError:
+    except (EOFError, OSError):  # OSError: the other end went with something unread in it.
         os._exit(0)
 
 def work(listening, home, theirs, first):
@@ -133,8 +133,10 @@ def test_a_worker_that_hangs_is_ended_and_started_again(supervised: Callable[...
     first = running.workers(2)
     with pytest.raises((OSError, ValueError)):
         running.ask(b"hang")
-    silent = running.wait_for(lambda lines: [each["worker"] for each in lines if each["event"] == "worker_silent"])
+    running.wait_for(lambda lines: [each["worker"] for each in lines if each["event"] == "worker_ended"])
+    silent = [each["worker"] for each in running.lines() if each["event"] == "worker_silent"]
     assert set(silent) <= set(running.workers(3))
+    assert len(silent) == len(set(silent))
     assert first
 
 
