@@ -1,4 +1,4 @@
-"""What leaves with many conditions contribute, worked out for each row: their tables would be too large."""
+"""What leaves with many conditions contribute, worked out as rows come: their tables would be too large."""
 
 from __future__ import annotations
 

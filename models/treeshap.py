@@ -3,7 +3,7 @@
 A tree's leaves see of a row only which of their conditions it satisfies. Whatever neighbouring leaves can add is
 therefore tabulated once, for every kind of row that they tell apart (as Yang 2021, Fast TreeSHAP v2, does for each
 leaf); explaining a row is then to find its kind for each group of leaves and to add up. Leaves with so many conditions
-that their table would be large are computed for each row.
+that their table would be large are computed as rows come, once for rows that look the same to them.
 
 The result is exact, and for a row the same to the last bit whatever rows it comes with.
 """
@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 #: Leaves share a table as long as it is for at most so many kinds of rows; a few more columns, many fewer entries.
 KINDS = 256
-#: All tables together; the largest are left out beyond that, and their leaves computed for each row.
+#: All tables together; the largest are left out beyond that, and their leaves computed as rows come.
 TABLE_BYTES = 64 * 2**20
 #: So many factors of leaves without a table are worked out for each row; with more, LightGBM is quicker.
 MOST_FACTORS = 2**18
