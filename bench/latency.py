@@ -22,10 +22,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from peers.http_load import Load, Request, load, served
+from peers.http_load import Load, Request, load, served, starts
 
 AS_OF = "2026-09-30"
 CONNECTIONS = (1, 16)
+STARTS = 7
 HERE = Path(__file__).resolve().parent
 SETTINGS = {"RENEWCAST_OPEN_LOCALLY": "true", "RENEWCAST_REQUESTS_A_MINUTE": "1000000"}
 #: MLflow calls uvicorn by its name.
@@ -74,8 +75,10 @@ def beside(home: Path, work: Path, port: int, seconds: float, workers: list[int]
         # One worker needs no supervisor; so it is with the others.
         command = [sys.executable, "-m", "renewcast", "serve", "--port", str(port)]
         command += ["--workers", str(many)] if many > 1 else []
-        with served(command, port, "/readyz", work / "ours.log", RENEWCAST_HOME=str(home), **SETTINGS) as server:
-            print(f"ours, {many} worker(s): ready in {server.seconds:.2f} s, {server.megabytes():.0f} MB", flush=True)
+        where = (command, port, "/readyz", work / "ours.log")
+        ready = starts(*where, STARTS, RENEWCAST_HOME=str(home), **SETTINGS)
+        with served(*where, RENEWCAST_HOME=str(home), **SETTINGS) as server:
+            print(f"ours, {many} worker(s): ready in {ready}, {server.megabytes():.0f} MB", flush=True)
             first = load(port, by_id, 1, 600.0, once=True)
             print(f"  accounts asked for the first time, 1 connection: {first.words()}")
             told("  explained, both targets, health", port, by_id, seconds)
@@ -86,14 +89,17 @@ def beside(home: Path, work: Path, port: int, seconds: float, workers: list[int]
     rows = json.dumps({"dataframe_split": {"columns": names, "data": [[0.5] * len(names)]}}).encode()
     app = [sys.executable, "-m", "uvicorn", "peers.explained_app:app", "--app-dir", str(HERE), "--port", str(port)]
     app.append("--no-access-log")
+    ready = starts(app, port, "/ping", work / "app.log", STARTS, MODEL=model)
     with served(app, port, "/ping", work / "app.log", MODEL=model) as server:
-        print(f"FastAPI + shap: ready in {server.seconds:.2f} s, {server.megabytes():.0f} MB", flush=True)
+        print(f"FastAPI + shap: ready in {ready}, {server.megabytes():.0f} MB", flush=True)
         told("  explained, one target", port, [Request("/predict", row)], seconds)
     subprocess.run([sys.executable, str(HERE / "peers" / "mlflow_models.py"), model, str(work)], check=True)
     for name, what in (("plain", "probability, one target"), ("explained", "explained, one target")):
         serve = ["models", "serve", "-m", str(work / name), "-p", str(port), "--env-manager", "local"]
-        with served([sys.executable, "-m", "mlflow", *serve], port, "/ping", work / "mlflow.log", PATH=PATH) as server:
-            print(f"mlflow models serve: ready in {server.seconds:.2f} s, {server.megabytes():.0f} MB", flush=True)
+        mlflow = ([sys.executable, "-m", "mlflow", *serve], port, "/ping", work / "mlflow.log")
+        ready = starts(*mlflow, STARTS, PATH=PATH)
+        with served(*mlflow, PATH=PATH) as server:
+            print(f"mlflow models serve: ready in {ready}, {server.megabytes():.0f} MB", flush=True)
             told(f"  {what}", port, [Request("/invocations", rows)], seconds)
 
 

@@ -148,7 +148,7 @@ class Peers:
             raise ValueError(f"something is missing or of another kind ({type(error).__name__}: {error})") from error
         for group, held in spreads.items():
             for name, spread in held.items():
-                if len(spread.quantiles) != len(LEVELS) or np.any(np.diff(spread.quantiles) < 0):
+                if len(spread.quantiles) != len(LEVELS) or list(spread.quantiles) != sorted(spread.quantiles):
                     raise ValueError(f"the quantiles of {name} in group {group} are not {len(LEVELS)} rising numbers")
         return cls(accounts, spreads)
 

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from features.errors import RenewcastError
 from models.home import Home
-from serving import problems, routes
+from serving import problems
 from serving.background import Background
 from serving.calibration import tell_untold
 from serving.described import Described
@@ -23,6 +23,7 @@ from serving.keeper import Keeper
 from serving.keys import list_keys
 from serving.metrics import Measured, Metrics
 from serving.pages.headers import Sheltered
+from serving.routes import ROUTES
 from serving.settings import GRACE, ServiceSettings, current_settings
 from serving.store.database import Store
 from serving.warm import WARM_SECONDS, Warmer
@@ -76,13 +77,13 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
         version=_version(),
         description=DESCRIPTION,
         lifespan=lifespan,
+        routes=ROUTES,
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
     )
     app.state.home, app.state.settings, app.state.store, app.state.keeper = home, limits, store, keeper
     app.state.workers = Workers(limits.workers, limits.waiting)
-    app.include_router(routes.router)
     problems.install(app)
     app.add_exception_handler(Repeated, repeat)
     app.state.metrics = Metrics(keeper)

@@ -30,6 +30,9 @@ from serving.settings import ServiceSettings
 
 #: A file system tells times in steps: a stamp younger than this (seconds) may hide a second change in the same step.
 UNSETTLED = 2.0
+#: What explanations are looked up in is made so long (seconds) after a champion has come, so that a service that starts
+#: is ready before; a request that comes sooner and wants it makes it.
+PREPARE_AFTER = 0.3
 
 ChampionStamp = tuple[Stamp | None, Stamp | None]
 """Of the pointer to the bundles, and of the history of what reviews have decided of rubrics."""
@@ -166,7 +169,9 @@ class Keeper:
         self._look_again_at = time.monotonic() + wait
         self._standing, self._seen = new, seen
         if new.champion is not None and new.champion is not old.champion:
-            threading.Thread(target=_prepare, args=(new.champion,), name="explanations", daemon=True).start()
+            preparing = threading.Timer(PREPARE_AFTER, _prepare, args=(new.champion,))
+            preparing.daemon = True
+            preparing.start()
         _tell_changes(old, new)
 
     def _next(self, old: Standing, champion_stamp: ChampionStamp) -> Standing:

@@ -3,9 +3,6 @@ say."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
-from serving.door import needs
 from serving.pages import account, cohorts, model, packs, portfolio, reference, review, signing_in, static
 from serving.pages import renewals as renewals_page
 from serving.pages import worklist as worklist_page
@@ -22,15 +19,16 @@ from serving.resources import (
     worklist,
 )
 
-router = APIRouter()
-# Those that are asked for most come first, since routes are tried one after another.
-for _resource in (predictions, accounts, published, renewals, worklist):
-    router.include_router(_resource.router, dependencies=[needs("predict")])
-for _resource in (process, invocations, jobs, reviews):
-    # These say for each operation who may call it.
-    router.include_router(_resource.router)
-router.include_router(records.router, dependencies=[needs("write")])
-for _page in (static, signing_in, reference):
-    router.include_router(_page.router)
-for _page in (portfolio, cohorts, packs, account, model, renewals_page, worklist_page, review):
-    router.include_router(_page.router, dependencies=[needs("predict")])
+# Those that are asked for most come first, since routes are tried one after another. Each says who may call it; they
+# are taken as they are, for FastAPI would put each together a second time if their routers were included.
+ROUTES = [
+    route
+    for part in (
+        *(predictions, accounts, published, renewals, worklist),
+        *(process, invocations, jobs, reviews),
+        records,
+        *(static, signing_in, reference),
+        *(portfolio, cohorts, packs, account, model, renewals_page, worklist_page, review),
+    )
+    for route in part.router.routes
+]

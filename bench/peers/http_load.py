@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import threading
 import time
@@ -120,6 +121,15 @@ def served(command: Sequence[str], port: int, ready: str, log: Path, **environme
         until = time.perf_counter() + PATIENCE
         while _answers(f"http://127.0.0.1:{port}{ready}") and time.perf_counter() < until:
             time.sleep(0.1)
+
+
+def starts(command: Sequence[str], port: int, ready: str, log: Path, times: int, **environment: str) -> str:
+    """Seconds from start to ready, of a server started so many times: the median, least and most."""
+    found = []
+    for _ in range(times):
+        with served(command, port, ready, log, **environment) as server:
+            found.append(server.seconds)
+    return f"{statistics.median(found):.2f} s ({min(found):.2f} to {max(found):.2f} of {times})"
 
 
 @dataclass(frozen=True)

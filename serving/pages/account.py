@@ -15,6 +15,7 @@ from models.rules.warnings import RENEWAL
 from models.segments import ARR_FEATURE
 from models.words import value_words
 from serving.asked import TheKeeper, TheStore
+from serving.door import needs
 from serving.errors import StoreDown
 from serving.health import health_of
 from serving.packs.shapes import quarter_of
@@ -35,7 +36,7 @@ PEOPLE = ("name", "csm", "industry", "region", "renewal_at")
 #: The drawing of the score over the weeks: width and height of its field.
 FIELD = (600, 150)
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
 
 
 @router.get("/accounts/{account_id:path}")

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from models.segments import segment_names
 from serving.asked import TheKeeper
+from serving.door import needs
 from serving.forms import AtDateOrLatest
 from serving.measures.cohorts import cohorts_published
 from serving.pages.links import with_query
@@ -18,7 +19,7 @@ from serving.pages.seen import dates_of, people_of
 #: So many accounts are listed, and so many quarters before the rest is folded away.
 SHOWN, QUARTERS = 12, 12
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
 
 
 @router.get("/cohorts")

@@ -13,11 +13,12 @@ from models.answer import instant_words
 from serving.asked import TheHome, TheKeeper
 from serving.cards import KINDS, OF_KINDS, RIVALS, cards_of
 from serving.cards_text import METRICS, ordered, rivals_beside
+from serving.door import needs
 from serving.pages import charts
 from serving.pages.render import page, render
 from serving.pages.static import assets
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
 
 
 @router.get("/model")

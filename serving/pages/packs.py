@@ -10,6 +10,7 @@ from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from serving.asked import TheKeeper
+from serving.door import needs
 from serving.forms import nothing
 from serving.keeper import Standing
 from serving.packs.page import pictures, title_of
@@ -21,7 +22,7 @@ from serving.queries import Quarter
 from serving.rows import Id
 from serving.shapes import Asked
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
 
 
 class ReviewAsked(Asked):

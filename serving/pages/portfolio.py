@@ -10,6 +10,7 @@ from starlette.responses import Response
 from features.errors import UnknownSnapshot
 from models.answer import instant_words
 from serving.asked import TheKeeper
+from serving.door import needs
 from serving.measures.shapes import kept_measures
 from serving.pages.draw import lines, nice_top
 from serving.pages.links import with_query
@@ -38,7 +39,7 @@ ONLY = {
 }
 SPARK = (84, 24)
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
 
 
 @router.get("/")

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from models.renewals.period import DAYS, DEFAULT_DAYS
 from serving.asked import TheKeeper
+from serving.door import needs
 from serving.forms import AtDateOrLatest, nothing, whole
 from serving.pages.links import with_query
 from serving.pages.render import page
@@ -28,7 +29,7 @@ FIGURES = {
     "expanded_arr": ("Expanded", "good"),
 }
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
 
 
 class RenewalsPageAsked(AtDateOrLatest):

@@ -18,6 +18,7 @@ from models.reviews import PAGE, SIZE_LIMIT, Kept, list_reviews, one_review
 from models.rubric_history import read_history
 from models.scorer import ScorerError, read_bounded
 from serving.asked import TheHome
+from serving.door import needs
 from serving.pages.render import page, render
 from serving.pages.static import static
 from serving.resources.reviews import REVIEW_ID
@@ -27,7 +28,7 @@ ICON = re.compile(r'<link rel="icon"[^>]*>')
 PLACE = "<!--sign-off-->"
 TITLE = "Quarterly reviews"
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
 ReviewId = Annotated[str, Path(pattern=REVIEW_ID)]
 
 

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
 from serving.asked import TheKeeper, TheStore
+from serving.door import needs
 from serving.forms import AtDateOrLatest, nothing, whole
 from serving.pages.links import with_query
 from serving.pages.render import page
@@ -24,7 +25,7 @@ ORDERED = {
     "health": "by health score, the lowest first",
 }
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
 
 
 class WorklistPageAsked(AtDateOrLatest):

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from serving import schemas
 from serving.accept import JSON
 from serving.asked import NO_ACCOUNT, NO_PARAMETER, NOT_READY, TheKeeper, problems_of, read
+from serving.door import needs
 from serving.health import HealthTold, health_of
 from serving.measures.cohorts import PortfolioCohorts, cohorts_published
 from serving.measures.lifetime import LIMIT_YEARS
@@ -21,7 +22,7 @@ from serving.queries import MOST, NO_SNAPSHOT, Quarter
 from serving.rows import Id
 from serving.shapes import Asked
 
-router = APIRouter()
+router = APIRouter(dependencies=[needs("predict")])
 
 
 @router.get(

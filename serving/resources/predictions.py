@@ -25,6 +25,7 @@ from serving.asked import (
     problems_of,
     read,
 )
+from serving.door import needs
 from serving.flat import FlatPrediction, View
 from serving.idempotency import ONCE
 from serving.keeper import Keeper
@@ -34,7 +35,7 @@ from serving.rows import Id
 #: What a prediction looks like, by view.
 SHOWN: Any = schemas.Prediction | FlatPrediction
 
-router = APIRouter(tags=["predictions"])
+router = APIRouter(tags=["predictions"], dependencies=[needs("predict")])
 
 
 @router.get(

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from serving import schemas
 from serving.asked import NO_PARAMETER, TheStore, problems_of
+from serving.door import needs
 from serving.rows import Id, Instant
 from serving.shapes import Answer, Asked
 from serving.store import reading
@@ -17,7 +18,7 @@ from serving.store import reading
 #: So many predictions, or alerts, are given at once at most.
 PAGE = 1000
 
-router = APIRouter(tags=["published"])
+router = APIRouter(tags=["published"], dependencies=[needs("predict")])
 NO_STORE = "The store cannot be reached; Retry-After says when to try again."
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from serving.asked import JSON_ONLY, OF_A_BODY, TheStore, problems_of
-from serving.door import Caller, caller_of
+from serving.door import Caller, caller_of, needs
 from serving.idempotency import ONCE, name_of
 from serving.problems import Fault, InvalidBody
 from serving.rows import Id, Instant, Number, Text
@@ -18,7 +18,7 @@ from serving.shapes import Answer, Asked
 from serving.store import records
 from serving.store.database import Store
 
-router = APIRouter(tags=["records"])
+router = APIRouter(tags=["records"], dependencies=[needs("write")])
 _SAID = OF_A_BODY | {
     "s422": "The body cannot be used; errors say where.",
     "s503": "The store cannot be reached; Retry-After says when to try again.",

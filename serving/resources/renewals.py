@@ -11,11 +11,12 @@ from starlette.responses import JSONResponse, Response
 
 from serving import schemas
 from serving.asked import NOT_READY, TheKeeper, problems_of
+from serving.door import needs
 from serving.queries import MOST, NO_SNAPSHOT, Quarter
 from serving.renewals.published import renewals_published
 from serving.renewals.told import Renewals
 
-router = APIRouter(tags=["portfolio"])
+router = APIRouter(tags=["portfolio"], dependencies=[needs("predict")])
 
 
 class RenewalsAsked(schemas.AtDate):

@@ -10,11 +10,12 @@ from starlette.responses import JSONResponse, Response
 
 from serving import schemas
 from serving.asked import NOT_READY, TheKeeper, TheStore, problems_of
+from serving.door import needs
 from serving.queries import MOST, NO_SNAPSHOT, Csm
 from serving.worklist.published import worklist_published
 from serving.worklist.told import Worklist
 
-router = APIRouter(tags=["portfolio"])
+router = APIRouter(tags=["portfolio"], dependencies=[needs("predict")])
 
 
 class WorklistAsked(schemas.AtDate):

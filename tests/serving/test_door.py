@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sqlalchemy import select
@@ -14,9 +16,10 @@ from sqlalchemy import select
 from features.errors import BadRequest
 from models.home import Home
 from serving.app import create_app
-from serving.door import BELIEVED_SECONDS
+from serving.door import BELIEVED_SECONDS, OPEN, caller_of
 from serving.keys import create_key, find_key, list_keys, revoke_key
 from serving.rates import Rates
+from serving.routes import ROUTES
 from serving.settings import ServiceSettings
 from serving.store.database import Store
 from serving.store.tables import api_keys
@@ -211,3 +214,14 @@ def test_a_key_needs_a_name_and_scopes(tmp_path: Any, name: str, scopes: list[st
     with pytest.raises(BadRequest), store.begin() as connection:
         create_key(connection, name, scopes)
     store.close()
+
+
+def test_whatever_is_not_open_to_all_names_who_may_call_it() -> None:
+    def names_a_caller(dependant: Dependant) -> bool:
+        return dependant.call is caller_of or any(map(names_a_caller, dependant.dependencies))
+
+    routes = [route for route in ROUTES if isinstance(route, APIRoute)]
+    without = {route.path for route in routes if not names_a_caller(route.dependant)}
+    # Measures of the process for any key; files of the pages, which hold nothing of an account.
+    assert without - OPEN == {"/metrics", "/static/{name}"}
+    assert len(routes) == len(ROUTES)
