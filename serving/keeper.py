@@ -32,7 +32,7 @@ from serving.settings import ServiceSettings
 UNSETTLED = 2.0
 #: What explanations are looked up in is made so long (seconds) after a champion has come, so that a service that starts
 #: is ready before; a request that comes sooner and wants it makes it.
-PREPARE_AFTER = 0.3
+PREPARE_AFTER = 0.1
 
 ChampionStamp = tuple[Stamp | None, Stamp | None]
 """Of the pointer to the bundles, and of the history of what reviews have decided of rubrics."""
