@@ -1,6 +1,6 @@
 """The specs, read once; their reader and their renderer, which tests take as fixtures.
 
-Test folders are no packages here, so the two modules beside this one are loaded by their path.
+Test folders are no packages here, so the modules beside this one are loaded by their path.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ from types import ModuleType
 import pytest
 
 
-def _beside(name: str) -> ModuleType:
+def _beside(name: str, known_as: str) -> ModuleType:
     path = Path(__file__).resolve().parent / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"renewcast_spec_{name}", path)
+    spec = importlib.util.spec_from_file_location(known_as, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look their own module up by name.
-    sys.modules[spec.name] = module
+    sys.modules[known_as] = module
     spec.loader.exec_module(module)
     return module
 
 
-TABLES, RENDER, RULES, MEASURES = (_beside(name) for name in ("tables", "render", "rules", "measures"))
+_beside("fenced", "fenced")  # The others import it.
+TABLES, RENDER, RULES, MEASURES = (
+    _beside(name, f"renewcast_spec_{name}") for name in ("tables", "render", "rules", "measures")
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -33,10 +36,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
         cases = [case for topic in TABLES.read_topics() for case in topic.cases]
         # Strict: a case that has come to hold must lose its mark, and then guards like the others.
-        marks = [[pytest.mark.xfail(reason=c.not_yet, strict=True, raises=AssertionError)] if c.not_yet else [] for c in cases]
-        metafunc.parametrize(
-            "case", [pytest.param(c, id=c.id, marks=m) for c, m in zip(cases, marks, strict=True)]
-        )
+        marks = [
+            [pytest.mark.xfail(reason=c.not_yet, strict=True, raises=AssertionError)] if c.not_yet else []
+            for c in cases
+        ]
+        metafunc.parametrize("case", [pytest.param(c, id=c.id, marks=m) for c, m in zip(cases, marks, strict=True)])
     if "rule_case" in metafunc.fixturenames:
         found = [case for topic in RULES.read_topics() for case in topic.cases]
         metafunc.parametrize("rule_case", [pytest.param(case, id=case.id) for case in found])

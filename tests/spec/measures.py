@@ -1,16 +1,18 @@
 """Reading the specs of the portfolio's measures: the rows of a source, and then what is told of the whole of it.
 
-Whatever cannot be understood is refused. The rows are read as those of the other specs are (`tables.py`).
+The rows are read as those of the other specs are (`tables.py`).
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from fenced import Said, SpecError, Topic, Written, table_of, topic_of, topics_of
 
 from features.clock import parse_instant
 from features.kpi.measure import BY_CODE, MEASURES
@@ -35,25 +37,12 @@ one of 1200 that runs since its `created_at`.
 """
 
 
-class SpecError(Exception):
-    """A spec that cannot be understood: where, and why."""
-
-
 @dataclass(frozen=True)
-class Case:
+class Case(Said):
     """One thing said, the rows that show it, and what is expected."""
 
-    topic: str
-    title: str
-    prose: str
-    tables: tuple[Any, ...]
-    expected: Any
     source: dict[str, Any]
     options: dict[str, str]
-
-    @property
-    def id(self) -> str:
-        return f"{self.topic}-{re.sub(r'[^a-z0-9]+', '-', self.title.lower()).strip('-')}"
 
     def found(self) -> dict[tuple[str | None, str], dict[str, Any]]:
         """What is told, by group (None: the whole) and measure."""
@@ -75,45 +64,22 @@ class Case:
         return wrong
 
 
-@dataclass(frozen=True)
-class Topic:
-    """A file of cases."""
-
-    name: str
-    title: str
-    prose: str
-    cases: tuple[Case, ...]
-
-
 def read_topics(tables: ModuleType, folder: Path = HERE) -> tuple[Topic, ...]:
     """The topics, in the order of their files' names; ``tables`` is the module that reads the rows."""
-    topics = tuple(read_topic(tables, p.stem, p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*.md")))
-    if not topics:
-        raise SpecError(f"{folder} holds no spec")
-    return topics
+    return topics_of(folder, partial(_case, tables))
 
 
 def read_topic(tables: ModuleType, name: str, text: str) -> Topic:
-    """One file: ``# title``, prose, then for each case ``## title``, prose, the rows, options, and what is expected."""
-    before, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
-    if not before.startswith("# ") or not sections:
-        raise SpecError(f"{name}: a title and at least one case are needed")
-    title, _, prose = before.removeprefix("# ").partition("\n")
-    return Topic(name, title.strip(), prose.strip() + "\n", tuple(_case(tables, name, s) for s in sections))
+    """One file, whose cases show the rows, options, and what is expected."""
+    return topic_of(name, text, partial(_case, tables))
 
 
-def _case(tables: ModuleType, topic: str, section: str) -> Case:
-    title, _, body = section.partition("\n")
-    where, pieces = f"{topic}, {title!r}", re.split(r"^```(.*)\n", body, flags=re.MULTILINE)
-    if len(pieces) % 4 != 1 or any(p.strip() for p in (*pieces[3::4], *pieces[4::4])):
-        raise SpecError(f"{where}: a fence that is not closed, or text after the tables")
-    if not pieces[0].strip():
-        raise SpecError(f"{where}: no sentence that says what is shown")
-    named = [(pieces[i].strip(), pieces[i + 1]) for i in range(1, len(pieces), 4)]
-    if [name for name, _ in named][-2:] != [OPTIONS, EXPECTED]:
+def _case(tables: ModuleType, written: Written) -> Case:
+    where = written.where
+    if [name for name, _ in written.fences][-2:] != [OPTIONS, EXPECTED]:
         raise SpecError(f"{where}: every case ends with {OPTIONS} and {EXPECTED}")
-    rows = tuple(tables._table(where, name, text) for name, text in named[:-2])
-    options, expected = (_plain(tables, where, name, text) for name, text in named[-2:])
+    rows = tuple(tables.rows_of(where, name, text) for name, text in written.fences[:-2])
+    options, expected = (table_of(where, name, text) for name, text in written.fences[-2:])
     if set(options.columns) != {"as_of", "period"} or len(options.rows) != 1:
         raise SpecError(f"{where}: options are one as_of and one period")
     allowed = {"measure", *NUMBERS, *TEXTS}
@@ -125,19 +91,8 @@ def _case(tables: ModuleType, topic: str, section: str) -> Case:
         for name in NUMBERS:
             if row.get(name, NOTHING) not in (UNKNOWN, NOTHING):
                 Fraction(row[name])
-    shown = (*rows, options)
-    source = tables.Case(topic, title, "", rows, expected).source()
-    return Case(topic, title.strip(), pieces[0].strip(), shown, expected, source, options.dicts()[0])
-
-
-def _plain(tables: ModuleType, where: str, name: str, text: str) -> Any:
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) < 3 or not re.fullmatch(r"[-+ ]*-[-+ ]*", lines[1]):
-        raise SpecError(f"{where}: table {name!r} lacks its line of dashes, or rows")
-    columns, *rows = (tuple(cell.strip() for cell in line.split("|")) for line in (lines[0], *lines[2:]))
-    if any(len(row) != len(columns) or "" in row for row in rows):
-        raise SpecError(f"{where}: table {name!r} has a row of other columns, or an empty cell")
-    return tables.Table(name, columns, tuple(rows))
+    source = tables.Case(written.topic, written.title, "", rows, expected).source()
+    return Case(written.topic, written.title, written.prose, (*rows, options), expected, source, options.dicts()[0])
 
 
 def _same(got: Any, expected: str, name: str) -> bool:

@@ -1,17 +1,16 @@
 """Reading the specs of the rules: Markdown files whose fenced tables say what is known of accounts, and what follows.
 
-Whatever cannot be understood is refused. `HOW_TO_READ` says how a spec is written; it opens the page that shows them.
+`HOW_TO_READ` says how a spec is written; it opens the page that shows them.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from fenced import Said, SpecError, Topic, Written, table_of, topic_of, topics_of
 
 from models.rubric import load_rubric
 from models.rules.alerts import AlertsFile, alerts
@@ -37,35 +36,8 @@ Each case shows what is known of some accounts and then what the rules that ship
 """
 
 
-class SpecError(Exception):
-    """A spec that cannot be understood: where, and why."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as written."""
-
-    name: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def dicts(self) -> list[dict[str, str]]:
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing said, what goes in, and what is expected."""
-
-    topic: str
-    title: str
-    prose: str
-    tables: tuple[Table, ...]
-    expected: Table
-
-    @property
-    def id(self) -> str:
-        return f"{self.topic}-{re.sub(r'[^a-z0-9]+', '-', self.title.lower()).strip('-')}"
+class Case(Said):
+    """One thing said, what is known of accounts, and what follows."""
 
     def _given(self, name: str) -> list[dict[str, str]]:
         return next((table.dicts() for table in self.tables if table.name == name), [])
@@ -178,54 +150,22 @@ def _tell(name: str, judged: Judged, row: int) -> list[dict[str, Any]]:
     return [{"act": play.act, "who": play.who, "severity": play.severity, "due": play.due.isoformat()}]
 
 
-@dataclass(frozen=True)
-class Topic:
-    """A file of cases."""
-
-    name: str
-    title: str
-    prose: str
-    cases: tuple[Case, ...]
-
-
 def read_topics(folder: Path = HERE) -> tuple[Topic, ...]:
     """The topics, in the order of their files' names."""
-    topics = tuple(read_topic(p.stem, p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*.md")))
-    if not topics:
-        raise SpecError(f"{folder} holds no spec")
-    return topics
+    return topics_of(folder, _case)
 
 
 def read_topic(name: str, text: str) -> Topic:
-    """One file: ``# title``, prose, then for each case ``## title``, prose, and tables, the expected one last."""
-    before, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
-    if not before.startswith("# ") or not sections:
-        raise SpecError(f"{name}: a title and at least one case are needed")
-    title, _, prose = before.removeprefix("# ").partition("\n")
-    return Topic(name, title.strip(), prose.strip() + "\n", tuple(_case(name, section) for section in sections))
+    """One file, the last table of whose cases is what is expected."""
+    return topic_of(name, text, _case)
 
 
-def _case(topic: str, section: str) -> Case:
-    title, _, body = section.partition("\n")
-    pieces = re.split(r"^```(.*)\n", body, flags=re.MULTILINE)
-    if len(pieces) % 4 != 1 or any(piece.strip() for piece in pieces[3::4]) or any(p.strip() for p in pieces[4::4]):
-        raise SpecError(f"{topic}, {title!r}: a fence that is not closed, or text after the tables")
-    if not pieces[0].strip():
-        raise SpecError(f"{topic}, {title!r}: no sentence that says what is shown")
-    tables = [_table(topic, pieces[i].strip(), pieces[i + 1]) for i in range(1, len(pieces), 4)]
-    if not tables or tables[-1].name not in EXPECTED or any(t.name not in INPUTS for t in tables[:-1]):
-        raise SpecError(f"{topic}, {title!r}: tables of {INPUTS}, then one of {EXPECTED}")
-    return Case(topic, title.strip(), pieces[0].strip(), tuple(tables[:-1]), tables[-1])
-
-
-def _table(topic: str, name: str, text: str) -> Table:
-    lines = [line for line in text.splitlines() if line.strip()]
-    if name not in (*INPUTS, *EXPECTED) or len(lines) < 2 or not re.fullmatch(r"[-+ ]*-[-+ ]*", lines[1]):
-        raise SpecError(f"{topic}: table {name!r} is none that there is, or lacks its line of dashes")
-    columns, *rows = (tuple(cell.strip() for cell in line.split("|")) for line in (lines[0], *lines[2:]))
-    if any(len(row) != len(columns) or "" in row for row in rows):
-        raise SpecError(f"{topic}: table {name!r} has a row of other columns, or an empty cell")
-    return Table(name, columns, tuple(rows))
+def _case(written: Written) -> Case:
+    names = [name for name, _ in written.fences]
+    if not names or names[-1] not in EXPECTED or any(name not in INPUTS for name in names[:-1]):
+        raise SpecError(f"{written.where}: tables of {INPUTS}, then one of {EXPECTED}")
+    *tables, expected = (table_of(written.where, name, text) for name, text in written.fences)
+    return Case(written.topic, written.title, written.prose, tuple(tables), expected)
 
 
 def same(got: Any, expected: str) -> bool:

@@ -1,12 +1,10 @@
 """Reading the specs: Markdown files whose fenced ASCII tables say what goes in and what a snapshot then knows.
 
-Whatever cannot be understood is refused, so that no spec can pass by being overlooked. How a spec is written stands in
-`HOW_TO_READ`, which opens the page that shows them.
+How a spec is written stands in `HOW_TO_READ`, which opens the page that shows them.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
+from fenced import Said, SpecError, Table, Topic, Written, table_of, topic_of, topics_of
 
 from features.catalogue import CATALOGUE, KEYS
 from features.clock import Grid, parse_instant
@@ -47,36 +46,11 @@ Each case shows the rows of a source, by the names of the data contract's tables
 """
 
 
-class SpecError(Exception):
-    """A spec that cannot be understood: where, and why."""
-
-
 @dataclass(frozen=True)
-class Table:
-    """A table as written: its name (a contract table, `OPTIONS` or `EXPECTED`), its columns, and its cells as text."""
-
-    name: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def dicts(self) -> list[dict[str, str]]:
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-
-
-@dataclass(frozen=True)
-class Case:
+class Case(Said):
     """One thing said, the rows that show it, and what is expected; ``not_yet`` is why the engine fails it still."""
 
-    topic: str
-    title: str
-    prose: str
-    tables: tuple[Table, ...]
-    expected: Table
     not_yet: str = ""
-
-    @property
-    def id(self) -> str:
-        return f"{self.topic}-{re.sub(r'[^a-z0-9]+', '-', self.title.lower()).strip('-')}"
 
     @property
     def options(self) -> dict[str, str]:
@@ -108,90 +82,39 @@ class Case:
         return Grid(as_ofs[0], step.days, len(as_ofs))
 
 
-@dataclass(frozen=True)
-class Topic:
-    """A file of cases."""
-
-    name: str
-    title: str
-    prose: str
-    cases: tuple[Case, ...]
-
-
 def read_topics(folder: Path = HERE) -> tuple[Topic, ...]:
     """The topics of a folder, in the order of their file names."""
-    topics = tuple(read_topic(p.stem, p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*.md")))
-    if not topics:
-        raise SpecError(f"{folder} holds no spec")
-    return topics
+    return topics_of(folder, _case)
 
 
 def read_topic(name: str, text: str) -> Topic:
-    """One file: ``# title``, prose, then for each case ``## title``, prose, input tables and the expected snapshot."""
-    before, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
-    title, prose = _titled(name, before.removeprefix("# ") if before.startswith("# ") else "")
-    if "```" in prose:
-        raise SpecError(f"{name}: a table before the first case")
-    cases = tuple(_case(name, section) for section in sections)
-    if not cases:
-        raise SpecError(f"{name}: no case")
-    ids = [case.id for case in cases]
-    if twice := sorted({i for i in ids if ids.count(i) > 1}):
-        raise SpecError(f"{name}: two cases of one title: {', '.join(twice)}")
-    return Topic(name, title, prose, cases)
+    """One file, the tables of whose cases are rows of a source and the expected snapshot."""
+    return topic_of(name, text, _case)
 
 
-def _case(topic: str, section: str) -> Case:
-    title, body = _titled(topic, section)
-    where = f"{topic}, {title!r}"
-    pieces = re.split(r"^```(.*)\n", body, flags=re.MULTILINE)
-    # Text, then in turn the fence's name, what it holds, an empty closing fence and text again.
-    if len(pieces) % 4 != 1 or any(closing.strip() for closing in pieces[3::4]):
-        raise SpecError(f"{where}: a fence that is not closed")
-    prose, later = pieces[0].strip(), [p.strip() for p in pieces[4::4]]
-    if any(later):
-        raise SpecError(f"{where}: text between or after the tables; all prose stands before them")
-    prose, _, not_yet = (part.strip() for part in prose.partition("Not yet so:"))
+def _case(written: Written) -> Case:
+    where = written.where
+    prose, _, not_yet = (part.strip() for part in written.prose.partition("Not yet so:"))
     if not prose:
         raise SpecError(f"{where}: no sentence that says what is shown")
-    tables = [_table(where, pieces[i].strip(), pieces[i + 1]) for i in range(1, len(pieces), 4)]
+    tables = [rows_of(where, name, text) for name, text in written.fences]
     names = [t.name for t in tables]
     if names.count(EXPECTED) != 1 or names[-1] != EXPECTED:
         raise SpecError(f"{where}: every case ends with one table named {EXPECTED}")
     if len(set(names)) < len(names):
         raise SpecError(f"{where}: a table is given twice; it has {', '.join(names)}")
-    case = Case(topic, title, prose, tuple(tables[:-1]), tables[-1], " ".join(not_yet.split()))
+    case = Case(written.topic, written.title, prose, tuple(tables[:-1]), tables[-1], " ".join(not_yet.split()))
     _check_accounts(where, case)
     case.grid()
     return case
 
 
-def _titled(where: str, text: str) -> tuple[str, str]:
-    title, _, body = text.partition("\n")
-    if not title.strip():
-        raise SpecError(f"{where}: no title")
-    return title.strip(), body.strip() + "\n"
-
-
-def _table(where: str, name: str, text: str) -> Table:
-    where = f"{where}, table {name!r}"
+def rows_of(where: str, name: str, text: str) -> Table:
+    """A table of the contract, the options or the expectation, with columns that it may have."""
     if name not in (*TABLES, OPTIONS, EXPECTED):
-        raise SpecError(f"{where}: no such table; there are {', '.join((*TABLES, OPTIONS, EXPECTED))}")
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) < 2 or not re.fullmatch(r"[-+ ]*-[-+ ]*", lines[1]):
-        raise SpecError(f"{where}: needs a line of columns, and a line of dashes under it")
-    columns, *rows = (tuple(cell.strip() for cell in line.split("|")) for line in (lines[0], *lines[2:]))
-    if lines[1].count("+") + 1 != len(columns):
-        raise SpecError(f"{where}: the line of dashes has other columns than the one above it")
-    for number, row in enumerate(rows, 1):
-        if len(row) != len(columns):
-            raise SpecError(f"{where}: row {number} has {len(row)} cells for {len(columns)} columns")
-        if "" in row:
-            raise SpecError(f"{where}: row {number} has an empty cell; null is written {NULL}")
-    table = Table(name, columns, tuple(rows))
-    if len(set(columns)) < len(columns):
-        raise SpecError(f"{where}: a column is given twice")
-    _check_columns(where, table)
+        raise SpecError(f"{where}, table {name!r}: no such table; there are {', '.join((*TABLES, OPTIONS, EXPECTED))}")
+    table = table_of(where, name, text)
+    _check_columns(f"{where}, table {name!r}", table)
     return table
 
 
