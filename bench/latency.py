@@ -22,7 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from peers.http_load import Load, Request, load, served, starts
+from peers.http_load import Load, Request, load, started
 
 AS_OF = "2026-09-30"
 CONNECTIONS = (1, 16)
@@ -75,10 +75,9 @@ def beside(home: Path, work: Path, port: int, seconds: float, workers: list[int]
         # One worker needs no supervisor; so it is with the others.
         command = [sys.executable, "-m", "renewcast", "serve", "--port", str(port)]
         command += ["--workers", str(many)] if many > 1 else []
-        where = (command, port, "/readyz", work / "ours.log")
-        ready = starts(*where, STARTS, RENEWCAST_HOME=str(home), **SETTINGS)
-        with served(*where, RENEWCAST_HOME=str(home), **SETTINGS) as server:
-            print(f"ours, {many} worker(s): ready in {ready}, {server.megabytes():.0f} MB", flush=True)
+        settings = {"RENEWCAST_HOME": str(home), **SETTINGS}
+        name = f"ours, {many} worker(s)"
+        with started(name, STARTS, command, port, "/readyz", work / "ours.log", **settings) as server:
             first = load(port, by_id, 1, 600.0, once=True)
             print(f"  accounts asked for the first time, 1 connection: {first.words()}")
             told("  explained, both targets, health", port, by_id, seconds)
@@ -89,17 +88,13 @@ def beside(home: Path, work: Path, port: int, seconds: float, workers: list[int]
     rows = json.dumps({"dataframe_split": {"columns": names, "data": [[0.5] * len(names)]}}).encode()
     app = [sys.executable, "-m", "uvicorn", "peers.explained_app:app", "--app-dir", str(HERE), "--port", str(port)]
     app.append("--no-access-log")
-    ready = starts(app, port, "/ping", work / "app.log", STARTS, MODEL=model)
-    with served(app, port, "/ping", work / "app.log", MODEL=model) as server:
-        print(f"FastAPI + shap: ready in {ready}, {server.megabytes():.0f} MB", flush=True)
+    with started("FastAPI + shap", STARTS, app, port, "/ping", work / "app.log", MODEL=model):
         told("  explained, one target", port, [Request("/predict", row)], seconds)
     subprocess.run([sys.executable, str(HERE / "peers" / "mlflow_models.py"), model, str(work)], check=True)
     for name, what in (("plain", "probability, one target"), ("explained", "explained, one target")):
-        serve = ["models", "serve", "-m", str(work / name), "-p", str(port), "--env-manager", "local"]
-        mlflow = ([sys.executable, "-m", "mlflow", *serve], port, "/ping", work / "mlflow.log")
-        ready = starts(*mlflow, STARTS, PATH=PATH)
-        with served(*mlflow, PATH=PATH) as server:
-            print(f"mlflow models serve: ready in {ready}, {server.megabytes():.0f} MB", flush=True)
+        serve = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(work / name), "-p", str(port)]
+        serve += ["--env-manager", "local"]
+        with started("mlflow models serve", STARTS, serve, port, "/ping", work / "mlflow.log", PATH=PATH):
             told(f"  {what}", port, [Request("/invocations", rows)], seconds)
 
 

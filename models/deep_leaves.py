@@ -67,8 +67,7 @@ class DeepLeaves:
         for row in range(places.shape[1]):
             satisfied = np.ones(self._shape, dtype=bool)
             satisfied.reshape(-1)[self._where] = self._satisfied[self._at + places[self._columns, row]]
-            product = np.where(satisfied, self._whole[1], self._whole[0]).prod(axis=1)
-            each = (np.where(satisfied, self._own[1], self._own[0]) * product[:, None]).sum(axis=0)
+            each = _contributed(satisfied, self._whole, self._own)
             answer[:, row] += np.bincount(self._columns, each.reshape(-1)[self._where], self._width)
 
     def _many(self, places: Integers) -> Floats:
@@ -87,10 +86,14 @@ class DeepLeaves:
         """What a leaf's m conditions contribute by pattern, condition i being satisfied where bit i is set; (m, n)."""
         most = len(self._bits[leaf])
         satisfied = (patterns >> np.arange(most)[:, None]) & 1 == 1
-        whole, own = (each[:, :, :most, leaf, None] for each in (self._whole, self._own))
-        product = np.where(satisfied, whole[1], whole[0]).prod(axis=1)
-        found: Floats = (np.where(satisfied, own[1], own[0]) * product[:, None]).sum(axis=0)
-        return found
+        return _contributed(satisfied, self._whole[:, :, :most, leaf, None], self._own[:, :, :most, leaf, None])
+
+
+def _contributed(satisfied: npt.NDArray[np.bool_], whole: Floats, own: Floats) -> Floats:
+    """What conditions contribute, each satisfied or not: (m, n), of factors (2, k, m, n or 1) at k points."""
+    product = np.where(satisfied, whole[1], whole[0]).prod(axis=1)
+    found: Floats = (np.where(satisfied, own[1], own[0]) * product[:, None]).sum(axis=0)
+    return found
 
 
 def _distinct(patterns: Integers, bits: int) -> tuple[Integers, Integers]:

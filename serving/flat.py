@@ -60,11 +60,7 @@ def _target(target: str) -> tuple[FlatField, ...]:
         return FlatField(f"{target}_{name}", kind, says, _at(f"{target}.{path or name}"))
 
     return (
-        field(
-            "status",
-            "text",
-            "scored, or why there is no number (insufficient_history, stale_inputs, …).",
-        ),
+        field("status", "text", "scored, or why there is no number (insufficient_history, stale_inputs, …)."),
         field("probability", "number", "Within horizon_days, 0 to 1."),
         field("interval_low", "number", "Where the 80% interval of the probability begins.", "interval.0"),
         field("interval_high", "number", "Where it ends.", "interval.1"),

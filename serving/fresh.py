@@ -117,18 +117,19 @@ class FreshScore:
         weeks = Grid(self._as_of - timedelta(weeks=WEEKS - 1), WEEK_DAYS, WEEKS)
         rows = snapshot(signals, weeks, horizon_days=horizon, catalogue=catalogue, progress=self._go_on)
         frame, past = now_and_past(rows, self._as_of, champion)
+        warnings = self._warnings()
         if frame.empty:
             unknown = rows.iloc[:0].reindex([0])
             unknown = unknown.assign(account_id=self._asked.account_id, as_of=pd.Timestamp(self._as_of))
             assessment = assess(unknown, champion, self._standing.peers, catalogue=catalogue, withheld=OUT_OF_SCOPE)
+            warnings = [
+                {"code": "not_active", "table": "subscriptions" if signals.contractual else "orders"},
+                *warnings,
+            ]
         else:
             assessment = assess(frame, champion, self._standing.peers, past=past, catalogue=catalogue)
         told = answer(assessment, self._asked.account_id, scored_at=datetime.now(UTC), data_through=self._as_of)
-        if frame.empty:
-            told["warnings"].append(
-                {"code": "not_active", "table": "subscriptions" if signals.contractual else "orders"}
-            )
-        told["warnings"] += self._warnings()
+        told["warnings"] += warnings
         return told
 
     def _refuse_unusable(self) -> None:

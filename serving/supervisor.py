@@ -54,6 +54,11 @@ class _Place:
     short_lives: int = 0
     start_at: float = 0.0
 
+    def is_silent(self, now: float) -> bool:
+        """Whether it has not told for too long that it lives, and nothing was done about it yet."""
+        limit = SILENT_SECONDS if self.alive else STARTING_SECONDS
+        return not self.killed and now - (self.alive or self.started) > limit
+
 
 class Supervisor:
     """Keeps workers on a socket.
@@ -117,9 +122,7 @@ class Supervisor:
                     self._start(place, now)
             elif not place.process.is_alive():
                 self._ended(place, now)
-            elif not place.killed and now - (place.alive or place.started) > (
-                SILENT_SECONDS if place.alive else STARTING_SECONDS
-            ):
+            elif place.is_silent(now):
                 tell("worker_silent", logging.ERROR, worker=place.process.pid)
                 place.process.kill()
                 place.killed = True

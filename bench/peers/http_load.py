@@ -123,13 +123,19 @@ def served(command: Sequence[str], port: int, ready: str, log: Path, **environme
             time.sleep(0.1)
 
 
-def starts(command: Sequence[str], port: int, ready: str, log: Path, times: int, **environment: str) -> str:
-    """Seconds from start to ready, of a server started so many times: the median, least and most."""
+@contextmanager
+def started(
+    what: str, times: int, command: Sequence[str], port: int, ready: str, log: Path, **environment: str
+) -> Iterator[Served]:
+    """A server that has been started so many times: the last of them, once it is printed how long they took."""
     found = []
-    for _ in range(times):
+    for left in reversed(range(times)):
         with served(command, port, ready, log, **environment) as server:
             found.append(server.seconds)
-    return f"{statistics.median(found):.2f} s ({min(found):.2f} to {max(found):.2f} of {times})"
+            if not left:
+                seconds = f"{statistics.median(found):.2f} s ({min(found):.2f} to {max(found):.2f} of {times})"
+                print(f"{what}: ready in {seconds}, {server.megabytes():.0f} MB", flush=True)
+                yield server
 
 
 @dataclass(frozen=True)

@@ -93,17 +93,17 @@ def topic_of(name: str, text: str, understood: Callable[[Written], Said]) -> Top
 
 def _written(topic: str, section: str) -> Written:
     title, body = _titled(topic, section)
-    where = f"{topic}, {title!r}"
-    pieces = re.split(r"^```(.*)\n", body, flags=re.MULTILINE)
     # Text, then in turn the fence's name, what it holds, an empty closing fence and text again.
+    pieces = re.split(r"^```(.*)\n", body, flags=re.MULTILINE)
+    names = (name.strip() for name in pieces[1::4])
+    written = Written(topic, title, pieces[0].strip(), tuple(zip(names, pieces[2::4], strict=False)))
     if len(pieces) % 4 != 1 or any(closing.strip() for closing in pieces[3::4]):
-        raise SpecError(f"{where}: a fence that is not closed")
+        raise SpecError(f"{written.where}: a fence that is not closed")
     if any(piece.strip() for piece in pieces[4::4]):
-        raise SpecError(f"{where}: text between or after the tables; all prose stands before them")
-    if not pieces[0].strip():
-        raise SpecError(f"{where}: no sentence that says what is shown")
-    fences = tuple((pieces[i].strip(), pieces[i + 1]) for i in range(1, len(pieces), 4))
-    return Written(topic, title, pieces[0].strip(), fences)
+        raise SpecError(f"{written.where}: text between or after the tables; all prose stands before them")
+    if not written.prose:
+        raise SpecError(f"{written.where}: no sentence that says what is shown")
+    return written
 
 
 def _titled(where: str, text: str) -> tuple[str, str]:
