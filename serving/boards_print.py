@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from features.utils.formatting import money, percent, signed
 from models.answer import instant_words
 from models.assess import Assessment
 from models.words import value_words
@@ -121,8 +122,11 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
             "model_better": "better than the health score",
         }
         beside = words.get(assessment.agreement[row], "the health score says nothing")
+        assert seen.bundle is not None
+        days = seen.bundle.manifest.horizon_days
         console.print(
-            f"model    {seen.probability[row]:.1%} churn within the horizon, {seen.band[row]}: {beside}", markup=False
+            f"model    {percent(seen.probability[row])} churn within {days} days, {seen.band[row]}: {beside}",
+            markup=False,
         )
 
 
@@ -136,13 +140,12 @@ def _cell(name: str, value: Any) -> Text:
     if value is None or pd.isna(value):
         return Text("")
     if name in _MONEY:
-        return Text(f"{value:,.0f}")
+        return Text(money(value))
     if name in _SHARES:
-        form = {"coverage": ".0%", "gap": "+.1%"}.get(name, ".1%")
-        return Text(f"{value:{form}}")
+        return Text(f"{signed(100 * value)}%" if name == "gap" else percent(value, 0 if name == "coverage" else 1))
     if isinstance(value, bool):
         return Text("yes" if value else "no", style="green" if value else "dim")
     if isinstance(value, float):
-        return Text(f"{value:+.1f}" if name == "change_7d" else f"{value:g}")
+        return Text(signed(value) if name == "change_7d" else f"{value:g}")
     text = str(value).replace("_", " ") if name in _CODES else str(value)
     return Text(text, style=STYLES.get(text, ""))

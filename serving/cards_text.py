@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from features.utils.formatting import UNKNOWN, day, number, percent
 from serving.cards import KINDS, OF_KINDS, RIVALS
-from serving.pages.words import UNKNOWN, day, number, percent
 
 #: The metrics that are shown beside the rivals', and their headings.
 METRICS = {

@@ -9,10 +9,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from features.utils import formatting
 from serving.pages import words
 from serving.pages.links import account_href, json_href, pack_href, with_query
 from serving.pages.sections import SECTIONS
 from serving.pages.static import static
+
+FORMATS = (
+    "money", "short_money", "percent", "number", "signed", "in_unit", "shown_as", "whole_days", "days_ahead", "day",
+    "short_day", "minute", "plain",
+)  # fmt: skip
+"""The functions of `features.utils.formatting` that templates use as filters."""
 
 
 @lru_cache(maxsize=1)
@@ -28,9 +35,8 @@ def environment() -> Environment:
     )
     made.globals |= {call.__name__: call for call in (static, account_href, json_href, pack_href, with_query)}
     made.globals["sections"] = SECTIONS
-    numbers = (words.money, words.short_money, words.percent, words.number, words.signed, words.shown_as)
-    texts = (words.day, words.short_day, words.minute, words.plain, words.prose, words.prose_inline, words.breakable)
-    made.filters |= {show.__name__: show for show in (*numbers, *texts)}
+    made.filters |= {name: getattr(formatting, name) for name in FORMATS}
+    made.filters |= {show.__name__: show for show in (words.prose, words.prose_inline, words.breakable)}
     return made
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from features.utils import formatting
 from training.review.decision import WORDS
 from training.review.document import Review
 from training.review.page import words
@@ -22,8 +23,8 @@ def render(review: Review) -> str:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
-        "percent": words.percent,
-        "money": words.money,
+        "percent": formatting.percent,
+        "money": formatting.short_money,
         "number": words.number,
         "share": words.share,
         "points": words.points,

@@ -7,33 +7,16 @@ from typing import Any
 
 from markupsafe import Markup
 
-DASH = "–"
+from features.utils.formatting import UNKNOWN, percent
+from features.utils.formatting import number as with_digits
+
 BANDS = {"red": "Red", "yellow": "Yellow", "green": "Green", "insufficient_data": "No score", "not there": "Not there"}
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """A share as per cent; a dash for none."""
-    return DASH if value is None else f"{100 * value:.{digits}f}%"
-
-
-def money(value: float | None) -> str:
-    """An amount a year, short: 1.2M, 340k, 900."""
-    if value is None:
-        return DASH
-    for size, sign in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            told = value / size
-            return f"{told:.0f}{sign}" if abs(told) >= 100 else f"{told:.1f}{sign}"
-    return f"{value:.0f}"
 
 
 def number(value: float | None, digits: int = 1) -> str:
     """A plain number with so many digits, trailing zeros dropped."""
-    if value is None:
-        return DASH
-    told = f"{value:,.{digits}f}"
-    told = told.removeprefix("-") if float(told.replace(",", "")) == 0 else told
-    return told.rstrip("0").rstrip(".") if "." in told else told
+    shown = with_digits(value, digits)
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
 
 def share(figure: Mapping[str, Any]) -> str:
@@ -49,7 +32,7 @@ def points(figure: Mapping[str, Any], digits: int = 2) -> str:
 def cell(figure: Mapping[str, Any], digits: int | None = None) -> Markup:
     """A figure in a table, its interval below it: a number with so many digits, or a share if None."""
     if figure.get("value") is None:
-        return Markup(DASH)
+        return Markup(UNKNOWN)
 
     def told(value: float) -> str:
         return percent(value) if digits is None else number(value, digits)
@@ -61,7 +44,7 @@ def cell(figure: Mapping[str, Any], digits: int | None = None) -> Markup:
 
 def _with_interval(figure: Mapping[str, Any], told: Any) -> str:
     if figure.get("value") is None:
-        return DASH
+        return UNKNOWN
     if figure.get("low") is None:
         return str(told(figure["value"]))
     return f"{told(figure['value'])} ({told(figure['low'])} to {told(figure['high'])})"

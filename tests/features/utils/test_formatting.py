@@ -1,0 +1,64 @@
+"""Numbers, days and dates as people read them: one way everywhere, and nothing that reads as what it is not."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.utils.formatting import (
+    UNKNOWN,
+    days_ahead,
+    in_unit,
+    money,
+    number,
+    percent,
+    short_money,
+    signed,
+    whole_days,
+)
+
+FORMATS = (money, short_money, percent, number, signed, days_ahead)
+
+
+@pytest.mark.parametrize("unknown", [None, math.nan])
+def test_what_is_not_known_is_a_dash(unknown: float | None) -> None:
+    assert {show(unknown) for show in FORMATS} == {UNKNOWN}
+    assert {in_unit(unknown, unit) for unit in ("share", "currency", "accounts", "days", "points", "of 5")} == {UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (0.1234, "share", "12.3%"), (1.1, "share", "110.0%"), (1_204_000.4, "currency", "1,204,000"), (12, "accounts", "12"),
+        (17.4, "days", "17 days"), (41, "points", "41.0"), (4.256, "of 5", "4.26"), (-0.0001, "share", "0.0%"), (-0.2, "currency", "0"),
+    ],
+)  # fmt: skip
+def test_a_value_is_shown_by_its_unit(value: float, unit: str, shown: str) -> None:
+    assert in_unit(value, unit) == shown
+
+
+@pytest.mark.parametrize(
+    ("days", "shown"),
+    [(0.0, "today"), (0.99, "today"), (1.0, "in 1 day"), (1.5, "in 1 day"), (89.9, "in 89 days"), (-0.01, "1 day past"), (-1.0, "1 day past"), (-1.5, "2 days past")],
+)
+def test_days_to_a_date_are_those_that_are_complete(days: float, shown: str) -> None:
+    assert days_ahead(days) == shown
+
+
+@given(st.integers(-4000, 4000), st.floats(0, 86_399))
+def test_from_a_midnight_days_are_those_of_the_calendar(days: int, seconds: float) -> None:
+    midnight = datetime(2026, 7, 1, tzinfo=UTC)
+    then = midnight + timedelta(days=days, seconds=seconds)
+    assert whole_days((then - midnight) / timedelta(days=1)) == (then.date() - midnight.date()).days
+
+
+@given(st.floats(-1e12, 1e12))
+def test_no_format_shows_a_negative_zero(value: float) -> None:
+    for show in (money, short_money, percent, number):
+        assert re.fullmatch(r"-0(\.0+)?[%BMk]?", show(value)) is None
+    assert (signed(value)[0] in "+±") == (value >= 0 or round(value, 1) == 0)
