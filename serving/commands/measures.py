@@ -15,7 +15,11 @@ app = typer.Typer()
 
 JsonFile = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON to a file.")]
 PeriodName = Annotated[
-    str, typer.Option(metavar="PERIOD", help="month, quarter, year or a number of days such as 90d, up to --as-of.")
+    str,
+    typer.Option(
+        metavar="PERIOD",
+        help="year (the trailing twelve months), quarter, month or days such as 90d, up to --as-of.",
+    ),
 ]
 
 
@@ -23,15 +27,15 @@ PeriodName = Annotated[
 def portfolio(
     signals: Signals,
     as_of: AsOf,
-    period: PeriodName = "quarter",
+    period: PeriodName = "year",
     rubric: RubricName = None,
     out: JsonFile = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
     """The portfolio's measures: retention, churn, health, satisfaction, adoption, renewals, advocates; each with its
-    numerator and denominator, last value and target, also by segment, CSM and region. serving/MEASURES.md defines
-    them."""
+    numerator and denominator, last value and target, also by segment, CSM and region. Retention is that of the trailing
+    twelve months, next to the last quarter. serving/MEASURES.md defines them."""
     from features.clock import parse_instant
     from features.kpi.period import period_ending
     from models.home import current_home

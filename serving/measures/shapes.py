@@ -16,6 +16,8 @@ Count = Annotated[int, Field(ge=0)]
 Kept = Literal["quarter", "year"]
 KEPT: tuple[Kept, ...] = ("quarter", "year")
 """The periods of which every scoring keeps the measures."""
+DEFAULT: Kept = "year"
+"""Retention is that of the trailing twelve months unless another period is asked for; the quarter stands next to it."""
 
 
 class Span(Answer):
@@ -54,6 +56,9 @@ class MeasureTold(Value):
     better: Literal["higher", "lower"] | None
     over: Literal["period", "month", "year", "instant"]
     last: Value = Field(description="Of the period before.")
+    quarter: Value | None = Field(
+        description="Of the last three months, where the period is a year and the measure is over the period."
+    )
     target: Target | None
     met: bool | None
 

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-MINUS = "−"
+from features.utils.formatting import in_unit, money, percent, signed
+
 BOUNDS = {"above": "> ", "at_least": "≥ ", "below": "< "}
 IN_SEGMENTS = (
     "nrr",
@@ -23,6 +24,7 @@ IN_SEGMENTS = (
     "adoption",
 )
 """The measures shown by segment."""
+SPANS = {"year": "the trailing twelve months", "quarter": "the quarter", "month": "the month"}
 ADVOCATES = 10
 """So many are shown."""
 WIDE = 120
@@ -33,7 +35,8 @@ def print_measures(told: Mapping[str, Any], console: Console) -> None:
     """Print what `serving.measures.told.measures_told` tells: all measures, some by segment, and the first
     advocates."""
     period = told["period"]
-    title = f"portfolio as of {told['as_of']}: the {period['name']} from {period['start']}, and a period ago"
+    span = SPANS.get(period["name"], period["name"])
+    title = f"portfolio as of {told['as_of']}: {span} from {period['start']}, and the same a period earlier"
     parts = console.width >= WIDE
     console.print(_whole(told, title, parts))
     for m in () if parts else told["measures"]:
@@ -47,17 +50,6 @@ def print_measures(told: Mapping[str, Any], console: Console) -> None:
         console.print(Text("there are no contracts: ARR is what was ordered in a year", style="dim"))
 
 
-def shown(value: float | None, unit: str) -> str:
-    """A value in its unit, as a person reads it; an en dash where it is unknown."""
-    if value is None:
-        return "–"
-    if unit == "share":
-        return f"{value:.1%}"
-    if unit == "currency" or unit == "accounts":
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if unit != "days" else f"{value:.0f} days"
-
-
 def change(told: Mapping[str, Any]) -> tuple[str, str]:
     """How far a measure has moved in a period (points of a percentage for shares), and its style: green where it is
     better, red where worse."""
@@ -68,7 +60,7 @@ def change(told: Mapping[str, Any]) -> tuple[str, str]:
     digits = 0 if told["unit"] in ("currency", "accounts", "days") else 1
     if round(by, digits) == 0:
         return "=", "dim"
-    text = f"{'+' if by > 0 else MINUS}{abs(by):,.{digits}f}"
+    text = signed(by, digits)
     if told["better"] is None:
         return text, ""
     return text, "green" if (by > 0) == (told["better"] == "higher") else "red"
@@ -79,28 +71,31 @@ def target(told: Mapping[str, Any]) -> str:
     aim = told["target"]
     if aim is None:
         return ""
-    better = "" if aim["better"] is None else f" (better {shown(aim['better'], told['unit'])})"
-    return BOUNDS[aim["bound"]] + shown(aim["value"], told["unit"]) + better
+    better = "" if aim["better"] is None else f" (better {in_unit(aim['better'], told['unit'])})"
+    return BOUNDS[aim["bound"]] + in_unit(aim["value"], told["unit"]) + better
 
 
 def _whole(told: Mapping[str, Any], title: str, parts: bool) -> Table:
     table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
     table.add_column("measure", no_wrap=True)
-    for heading in ("value", "last", "change", "target"):
+    quarter = any(m["quarter"] is not None for m in told["measures"])
+    for heading in ("value", *(("quarter",) if quarter else ()), "last", "change", "target"):
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("numerator", "denominator", "left out") if parts else ():
         table.add_column(heading, justify="right")
     for m in told["measures"]:
+        recent = [in_unit(m["quarter"]["value"], m["unit"]) if m["quarter"] else ""] if quarter else []
         style = {True: "green", False: "red", None: ""}[m["met"]]
         if m["unknown"] is not None:
             why = (Text(f"unknown: {m['unknown']}", style="dim"),) if parts else ()
-            table.add_row(m["title"], "–", shown(m["last"]["value"], m["unit"]), "", target(m), *why)
+            table.add_row(m["title"], "–", *recent, in_unit(m["last"]["value"], m["unit"]), "", target(m), *why)
             continue
         moved, moved_style = change(m)
         table.add_row(
             m["title"],
-            Text(shown(m["value"], m["unit"]), style=style),
-            shown(m["last"]["value"], m["unit"]),
+            Text(in_unit(m["value"], m["unit"]), style=style),
+            *recent,
+            in_unit(m["last"]["value"], m["unit"]),
             Text(moved, style=moved_style),
             target(m),
             *(_made_of(m) if parts else ()),
@@ -109,8 +104,8 @@ def _whole(told: Mapping[str, Any], title: str, parts: bool) -> Table:
 
 
 def _made_of(m: Mapping[str, Any]) -> tuple[str, str, str]:
-    below = "" if m["denominator"] is None else f"{m['denominator']:,.0f}"
-    return f"{m['numerator']:,.0f}", below, f"{m['left_out']:,}" if m["left_out"] else ""
+    below = "" if m["denominator"] is None else money(m["denominator"])
+    return money(m["numerator"]), below, f"{m['left_out']:,}" if m["left_out"] else ""
 
 
 def _segments(told: Mapping[str, Any]) -> Table:
@@ -121,7 +116,7 @@ def _segments(told: Mapping[str, Any]) -> Table:
         table.add_column(code.replace("_", " "), justify="right")
     for group in told["by"]["segment"]:
         values = {m["measure"]: m["value"] for m in group["measures"]}
-        cells = (shown(values[code], units[code]["unit"]) for code in IN_SEGMENTS)
+        cells = (in_unit(values[code], units[code]["unit"]) for code in IN_SEGMENTS)
         table.add_row(group["group"] or "not known", *cells)
     return table
 
@@ -140,19 +135,18 @@ def print_cohorts(told: Mapping[str, Any], console: Console) -> None:
     console.print(table)
     for age in kept["whole"]["ages"]:
         if age["low"] is not None:
-            span = f"{age['low']:.1%} to {age['high']:.1%}"
-            console.print(
-                f"all after {age['months']} months: {age['logos']:.1%} of accounts, {kept['level']:.0%}: {span}"
-            )
+            span = f"{percent(age['low'])} to {percent(age['high'])}"
+            stayed = f"{percent(age['logos'])} of accounts, {percent(kept['level'], 0)} interval {span}"
+            console.print(f"all after {age['months']} months: {stayed}")
     console.print(Text(f"assumed: {kept['assumption']}", style="dim"))
-    title = f"lifetime within {life['limit_years']:g} years, and its value at a margin of {life['margin']:.0%}"
+    title = f"lifetime within {life['limit_years']:g} years, and its value at a margin of {percent(life['margin'], 0)}"
     table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
     table.add_column("segment")
     for heading in ("accounts", "mean years", "value"):
         table.add_column(heading, justify="right")
     for name, group in (*life["by_segment"].items(), ("all", life["whole"])):
         years = "–" if group["lifetime_years"] is None else f"{group['lifetime_years']:.1f}"
-        table.add_row(name, f"{group['accounts']:,}", years, shown(group["value"], "currency"))
+        table.add_row(name, f"{group['accounts']:,}", years, in_unit(group["value"], "currency"))
     console.print(table)
     left = f"; of {life['unknown']:,} accounts it is not known" if life["unknown"] else ""
     console.print(Text(f"assumed: {life['assumption']}{left}", style="dim"))
@@ -161,4 +155,4 @@ def print_cohorts(told: Mapping[str, Any], console: Console) -> None:
 def _kept(age: Mapping[str, Any]) -> str:
     if age["logos"] is None:
         return "–"
-    return f"{age['logos']:.0%}" + ("" if age["arr"] is None else f" ({age['arr']:.0%})")
+    return percent(age["logos"], 0) + ("" if age["arr"] is None else f" ({percent(age['arr'], 0)})")

@@ -15,7 +15,7 @@ from features.clock import DAY, Grid, show
 from features.feature import Feature
 from features.kpi.measure import MEASURES, Measure
 from features.kpi.parts import FEATURES, churn_parts, instant_parts, period_parts
-from features.kpi.period import Period
+from features.kpi.period import Period, period_ending
 from features.ledger import people
 from features.own.current import current_catalogue
 from features.progress import Progress, silent
@@ -53,9 +53,10 @@ def measures_told(
     Returns
     -------
     dict for JSON of as_of, period and last_period (name, start, end), contractual, rubric, targets_version, measures (a
-    record each: measure, title, unit, better, over, value, numerator, denominator, left_out, unknown, last, target,
-    met), by (for each of `DIVISIONS` the groups, with the same measures in short) and advocates. A value that is not
-    known is None and ``unknown`` says why. ``left_out`` counts the accounts of which it is not known.
+    record each: measure, title, unit, better, over, value, numerator, denominator, left_out, unknown, last, quarter,
+    target, met), by (for each of `DIVISIONS` the groups, with the same measures in short) and advocates. A value that
+    is not known is None and ``unknown`` says why. ``left_out`` counts the accounts of which it is not known.
+    ``quarter`` is the value over the last three months of a year, for measures over the period; None for all others.
     """
     at, frames = period.end, {} if frames is None else frames
     progress(0.0, "looking at the accounts at both ends of the period")
@@ -70,6 +71,7 @@ def measures_told(
     missing = {m.code: why for m in MEASURES if (why := _missing(signals, m)) is not None}
     sums, sums_last = _sums(now, []), _sums(last, [])
     frame = frames[at]
+    recent = _recent(signals, period, active_days, frame)
     return {
         "as_of": show(at),
         "period": _span(period),
@@ -79,7 +81,11 @@ def measures_told(
         "rubric_version": rubric.version,
         "targets_version": measures_file().version,
         "measures": [
-            _told(m, _value(m, sums, missing), _value(m, sums_last, missing), targets.get(m.code)) for m in MEASURES
+            {
+                **_told(m, _value(m, sums, missing), _value(m, sums_last, missing), targets.get(m.code)),
+                "quarter": None if recent is None or m.over != "period" else _value(m, recent, missing),
+            }
+            for m in MEASURES
         ],
         "by": {division: _groups(division, now, last, missing) for division in DIVISIONS},
         "advocates": [] if frame.empty else advocates(frame, rubric.score(frame), everyone),
@@ -127,6 +133,17 @@ def _parts(
     if not frame.empty:
         found.append(health_parts(frame, rubric.score(frame)))
     return pd.concat([each for each in found if len(each)] or found[:1], ignore_index=True)
+
+
+def _recent(signals: Signals, period: Period, active_days: int, frame: pd.DataFrame) -> dict[Any, Any] | None:
+    """The sums of the last quarter of a year; None for other periods."""
+    if period.name != "year":
+        return None
+    quarter = period_ending(period.end, "quarter")
+    found = [period_parts(signals, quarter, period.end, active_days)]
+    found.append(instant_parts(signals, frame, quarter, active_days))
+    parts = pd.concat([each for each in found if len(each)] or found[:1], ignore_index=True)
+    return _sums(parts.assign(left_out=parts["numerator"].isna().astype(np.int64)), [])
 
 
 def _divided(parts: pd.DataFrame, everyone: pd.DataFrame) -> pd.DataFrame:

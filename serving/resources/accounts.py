@@ -15,7 +15,7 @@ from serving.door import needs
 from serving.health import HealthTold, health_of
 from serving.measures.cohorts import PortfolioCohorts, cohorts_published
 from serving.measures.lifetime import LIMIT_YEARS
-from serving.measures.shapes import Kept, PortfolioMeasures, kept_measures
+from serving.measures.shapes import DEFAULT, Kept, PortfolioMeasures, kept_measures
 from serving.packs.shapes import Plan, Review, published_plan, published_review
 from serving.portfolio import Portfolio
 from serving.queries import MOST, NO_SNAPSHOT, Quarter
@@ -129,7 +129,9 @@ async def get_plan(
 class MeasuresAsked(schemas.AtDate):
     """Which measures."""
 
-    period: Kept = Field("quarter", description="The span that ends at the snapshot's date.")
+    period: Kept = Field(
+        DEFAULT, description="The span that ends at the snapshot's date; a year is the trailing twelve months."
+    )
 
 
 @router.get(

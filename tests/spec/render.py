@@ -52,6 +52,8 @@ not edited by hand.
 - Each is a sum over accounts, or the quotient of two. Unknown is null, with the reason, and never zero.
 - Things are known as everywhere: rows that happened and arrived before `as_of`; the end of a subscription from that end
   on. The period before is told as it is known at `as_of`, too.
+- Unless another period is asked for, it is the trailing twelve months, and the value of the last quarter stands next to
+  it. A target is shown for the length of the period that it is compared with.
 - The last value is that of a period ago: of the period before, of the month or year that ended where the period starts,
   or of that instant.
 - *ARR at the start* is that of the accounts active at the start, just before the instant. An account *churned* where its

@@ -72,10 +72,15 @@ def _latest_nps(client: TestClient) -> dict[str, float]:
 
 
 def test_a_year_is_kept_beside_the_quarter(told: dict[str, Any], client: TestClient) -> None:
-    year = client.get("/v1/portfolio/measures?period=year").json()
-    assert (told["period"]["start"], year["period"]["start"], year["as_of"]) == ("2026-04-01", "2025-07-01", "2026-07-01")
-    targets = [{m["measure"]: m for m in answer["measures"]}["nrr"]["target"]["value"] for answer in (told, year)]
-    assert targets == [pytest.approx(1.1**0.25), 1.1]
+    quarter = client.get("/v1/portfolio/measures?period=quarter").json()
+    starts = (told["period"]["start"], quarter["period"]["start"], quarter["as_of"])
+    assert starts == ("2025-07-01", "2026-04-01", "2026-07-01"), "twelve months unless something else is asked for"
+    year, three = ({m["measure"]: m for m in answer["measures"]} for answer in (told, quarter))
+    assert [each["nrr"]["target"]["value"] for each in (year, three)] == [1.1, pytest.approx(1.1**0.25)]
+    for code, m in year.items():
+        assert three[code]["quarter"] is None
+        wanted = {name: three[code][name] for name in m["last"]} if m["over"] == "period" else None
+        assert m["quarter"] == wanted, "the quarter next to the year is that of the quarter's own answer"
     assert client.get("/v1/portfolio/measures?period=week").status_code == 422
 
 
