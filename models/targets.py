@@ -7,6 +7,9 @@ from typing import Literal
 Target = Literal["churn", "expansion"]
 TARGETS: tuple[Target, ...] = ("churn", "expansion")
 
+#: How far ahead both targets look, in days, where no model says otherwise.
+DEFAULT_HORIZON_DAYS = 90
+
 #: Which way is good for the target's risk score, as every answer says.
 HIGHER_IS: dict[Target, str] = {"churn": "worse", "expansion": "better"}
 

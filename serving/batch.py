@@ -29,7 +29,7 @@ from models.home import Home
 from models.outlook import SCORED, risk_points
 from models.rules.history import WEEKS
 from models.rules.judged import RISK, looked_back_on
-from models.targets import TARGETS, Target
+from models.targets import DEFAULT_HORIZON_DAYS, TARGETS, Target
 from serving.companion import ACCOUNTS, accounts_document, write_companion
 from serving.measures.kept import keep_measures
 from serving.published import Snapshots
@@ -38,9 +38,6 @@ from serving.scored import Scored, earlier_of
 from serving.store.batches import PublishedBatch, publish_batch
 from serving.store.database import Store
 from serving.worklist.known import INTERVENTIONS, interventions_document
-
-#: What "active" means for a business without contracts, and no champion to say it: an order within so many days.
-DEFAULT_HORIZON_DAYS = 90
 
 #: Spreadsheets take text that begins so for a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

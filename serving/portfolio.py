@@ -39,7 +39,9 @@ class Group(Answer):
     mean_churn_probability: Share | None
     churn_unknown: Count = Field(description="Accounts without a probability, which mean and sums leave out.")
     expected_churned_accounts: Amount | None = Field(description="The sum of the probabilities, for horizon_days.")
-    expected_churned_arr: Amount | None = Field(description="The sum of probability times ARR, for horizon_days.")
+    expected_churned_arr: Amount | None = Field(
+        description="ARR at risk: the sum of churn probability within horizon_days times ARR."
+    )
     expected_churned_arr_unknown: Count = Field(description="Accounts that lack either, which that sum leaves out.")
 
 

@@ -11,7 +11,7 @@ from features.errors import UnknownSnapshot
 from models.answer import instant_words
 from serving.asked import TheKeeper
 from serving.door import needs
-from serving.measures.shapes import kept_measures
+from serving.measures.shapes import DEFAULT, kept_measures
 from serving.pages.draw import lines, nice_top
 from serving.pages.links import with_query
 from serving.pages.render import page
@@ -28,7 +28,7 @@ HEADINGS: dict[Order, str] = {
     "health": "Health",
     "change": "Week",
     "risk": "Churn risk",
-    "loss": "Expected loss",
+    "loss": "ARR at risk",
     "renewal": "Renewal",
 }
 ONLY = {
@@ -73,9 +73,9 @@ def get_portfolio_page(request: Request, keeper: TheKeeper, asked: Annotated[Ros
 
 
 def _measures(scored: Scored) -> dict[str, Any] | None:
-    """Those of the quarter; None where none were kept with the snapshot."""
+    """Those of the trailing twelve months; None where none were kept with the snapshot."""
     try:
-        return kept_measures(scored, "quarter")
+        return kept_measures(scored, DEFAULT)
     except UnknownSnapshot:
         return None
 

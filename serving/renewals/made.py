@@ -82,8 +82,25 @@ def renewals_of(assessment: Assessment, period: Period, known: Known) -> dict[st
         "more_accounts": 0,
         "past_renewals": habits.whole.renewals,
         "shared_error": leaving.mean,
+        "bridge": _bridge(due, arr, churn),
         "backtest": None if known.past is None else _backtest(known.past),
         "notes": _notes(due, arr, known, churn, growth),
+    }
+
+
+def _bridge(due: InPeriod, arr: Floats, churn: Outlook) -> dict[str, Any] | None:
+    """From the portfolio's ARR at risk, within the model's horizon, to what this forecast expects to lose."""
+    if churn.bundle is None:
+        return None
+    now, lost = np.nan_to_num(churn.probability * arr), np.nan_to_num(due.leaves * arr)
+    return {
+        "horizon_days": churn.bundle.manifest.horizon_days,
+        "arr_at_risk": float(now.sum()),
+        "not_due": float(now[~due.due & ~due.overdue].sum()),
+        "overdue": float(now[due.overdue].sum()),
+        "not_forecast": float(now[due.due & ~due.told].sum()),
+        "until_renewal": float((lost - now)[due.told].sum()),
+        "expected_lost_arr": float(lost[due.told].sum()),
     }
 
 

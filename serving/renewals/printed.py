@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from features.utils.formatting import money, number, percent, signed
 from models.renewals.past import PastForecasts
 
 SHOWN = 15
@@ -25,7 +26,7 @@ def print_renewals(told: Mapping[str, Any], console: Console) -> None:
     whole = told["whole"]
     head = f"renewals of {told['period']} ({told['start']} to {told['end']}) as of {told['as_of']}"
     console.print(Text(head, style="bold"))
-    console.print(f"{whole['accounts']:,} accounts with {whole['arr']:,.0f} ARR are due; with 80% intervals:")
+    console.print(f"{whole['accounts']:,} accounts with {money(whole['arr'])} ARR are due; with 80% intervals:")
     table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
     table.add_column()
     table.add_column(justify="right")
@@ -41,6 +42,7 @@ def print_renewals(told: Mapping[str, Any], console: Console) -> None:
             console.print(_division(told[division], heading))
     if told["accounts"]:
         console.print(_accounts(told["accounts"]))
+    _print_bridge(told["bridge"], console)
     _print_past(told["backtest"], console)
     for note in told["notes"]:
         console.print(f"note: {note}", style="dim", markup=False)
@@ -74,8 +76,8 @@ def print_backtest(found: PastForecasts, console: Console) -> None:
 
 def _form(name: str) -> Any:
     if name in _SHARES:
-        return lambda value: f"{value:.1%}"
-    return (lambda value: f"{value:,.1f}") if name == "renewed_accounts" else (lambda value: f"{value:,.0f}")
+        return percent
+    return (lambda value: number(value, 1)) if name == "renewed_accounts" else money
 
 
 def _division(parts: Sequence[Mapping[str, Any]], name: str) -> Table:
@@ -89,37 +91,45 @@ def _division(parts: Sequence[Mapping[str, Any]], name: str) -> Table:
         table.add_row(
             Text(part[name] or "(none)"),
             f"{part['accounts']:,}",
-            f"{part['arr']:,.0f}",
-            "" if renewed is None else f"{renewed['expected']:,.0f}",
-            "" if renewed is None else f"{renewed['interval'][0]:,.0f} to {renewed['interval'][1]:,.0f}",
-            "" if grr is None else f"{grr['expected']:.1%}",
-            "" if nrr is None else f"{nrr['expected']:.1%}",
+            money(part["arr"]),
+            "" if renewed is None else money(renewed["expected"]),
+            "" if renewed is None else f"{money(renewed['interval'][0])} to {money(renewed['interval'][1])}",
+            "" if grr is None else percent(grr["expected"]),
+            "" if nrr is None else percent(nrr["expected"]),
             f"{part['overdue_accounts']:,}" if part["overdue_accounts"] else "",
         )
     return table
 
 
 def _accounts(rows: Sequence[Mapping[str, Any]]) -> Table:
-    title = Text(f"the largest expected losses ({min(SHOWN, len(rows))} of {len(rows):,}; --out FILE writes them all)")
+    shown = f"{min(SHOWN, len(rows))} of {len(rows):,}; --out FILE writes them all"
+    title = Text(f"largest expected lost ARR by the renewal ({shown})")
     table = Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left")
-    for heading in ("account", "CSM", "ARR", "renews", "leaves", "expected loss", "expands", "health"):
+    for heading in ("account", "CSM", "ARR", "renews", "churn by then", "lost ARR", "expansion by then", "health"):
         table.add_column(heading, justify="left" if heading in ("account", "CSM", "renews", "health") else "right")
     for row in rows[:SHOWN]:
         table.add_row(
             Text(row["account_id"]),
             Text(row["csm"] or ""),
-            "" if row["arr"] is None else f"{row['arr']:,.0f}",
+            money(row["arr"]),
             row["renewal_at"] + (" overdue" if row["overdue"] else ""),
-            _share(row["churn_probability"]),
-            "" if row["expected_lost_arr"] is None else f"{row['expected_lost_arr']:,.0f}",
-            _share(row["expansion_probability"]),
+            percent(row["churn_probability"]),
+            money(row["expected_lost_arr"]),
+            percent(row["expansion_probability"]),
             row["health_band"],
         )
     return table
 
 
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
+def _print_bridge(bridge: Mapping[str, Any] | None, console: Console) -> None:
+    """How the portfolio's ARR at risk leads to the expected lost ARR."""
+    if bridge is None:
+        return
+    outside = {"not_due": "not due in the period", "overdue": "overdue", "not_forecast": "not forecast"}
+    less = "".join(f", less {money(bridge[name])} {said}" for name, said in outside.items() if round(bridge[name]))
+    whole = f"ARR at risk within {bridge['horizon_days']} days, whole portfolio: {money(bridge['arr_at_risk'])}"
+    until = f"{signed(bridge['until_renewal'], 0)} for looking until the renewal"
+    console.print(f"{whole}{less}, {until}: {money(bridge['expected_lost_arr'])} lost ARR")
 
 
 def _print_past(past: Mapping[str, Any] | None, console: Console) -> None:

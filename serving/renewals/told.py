@@ -66,6 +66,21 @@ class DueAccount(Answer):
     expected_lost_arr: Amount | None
 
 
+class LossBridge(Answer):
+    """From the portfolio's ARR at risk to the forecast's lost ARR: ``arr_at_risk`` less ``not_due``, ``overdue`` and
+    ``not_forecast``, plus ``until_renewal``."""
+
+    horizon_days: Count
+    arr_at_risk: Amount = Field(description="Churn probability within horizon_days times ARR, of the whole portfolio.")
+    not_due: Amount = Field(description="Of this, accounts that are not due in the period.")
+    overdue: Amount = Field(description="Of this, accounts past their renewal without a signature.")
+    not_forecast: Amount = Field(description="Of this, accounts that are due, but left out of the forecast.")
+    until_renewal: float = Field(
+        description="For those that are due: what looking until the renewal and its grace adds to horizon_days."
+    )
+    expected_lost_arr: Amount
+
+
 class FigureCoverage(Answer):
     """In how many past quarters the 80% interval of a figure held what happened."""
 
@@ -121,5 +136,6 @@ class Renewals(Answer):
     shared_error: Amount = Field(
         description="The share of the probabilities' intervals that all accounts are taken to have in common."
     )
+    bridge: LossBridge | None = Field(description="Null: there is no model of churn.")
     backtest: RenewalsBacktest | None = Field(description="Null: `renewcast renewals --backtest` was not run.")
     notes: list[str]

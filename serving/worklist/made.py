@@ -1,9 +1,9 @@
 """Whom to work this week: the accounts whose ARR is most worth a play, what to do and by when, and what it is worth.
 
-The order is that of the expected ARR saved: the probability to leave while a renewal talk would last (its first day,
-see ``segments.toml``, sets the horizon), times the ARR, times the save rate. The save rate is measured where accounts
-were held out at random, or assumed where somebody says so; it is the same for all accounts, so that without one the
-order is that of the ARR at risk.
+The order is that of the expected ARR saved: the ARR at risk (the churn probability within the model's horizon, as on
+every page, times the ARR) times the save rate. The save rate is measured where accounts were held out at random, or
+assumed where somebody says so; it is the same for all accounts, so that without one the order is that of the ARR at
+risk.
 
 A play that should have begun earlier before the renewal is ``late``: it is listed and due at once. Where the renewal
 is nearer than the play takes at all (``within_days`` in ``plays.toml``), it is too late, and the account takes no
@@ -23,7 +23,7 @@ from models.answer import instant_words
 from models.assess import Assessment
 from models.columns import joined
 from models.interventions import Intervention, Rate, Report, report, under_way
-from serving.worklist.view import Ints, Seen, poor
+from serving.worklist.view import Bools, Ints, Seen, poor
 
 #: So many of those that are too late are named.
 TOO_LATE_SHOWN = 100
@@ -90,11 +90,24 @@ def worklist_of(
         "under_way": int((rows & worked).sum()),
         "held_out": int((rows & held).sum()),
         "reached_arr_at_risk": reached,
+        "bridge": _bridge(seen, rows, held, worked, late, listed),
         "saved_arr": {name: _times(value, rate["value"]) for name, value in reached.items()},
         "save_rate": rate,
         "interventions": _report_told(told),
         "notes": _notes(assessment, team, seen, candidates, known),
     }
+
+
+def _bridge(seen: Seen, rows: Bools, held: Bools, worked: Bools, late: Ints, listed: Ints) -> dict[str, Any] | None:
+    """From the portfolio's ARR at risk to that of this list: what each step leaves out."""
+    if not np.isfinite(seen.value).any():
+        return None
+    value, kept = np.nan_to_num(seen.value), rows & ~held & ~worked
+    outside = {"other_csms": ~rows, "under_way": rows & worked, "held_out": rows & held}
+    parts: dict[str, float] = {name: float(value[mask].sum()) for name, mask in outside.items()}
+    parts["too_late"], parts["listed"] = float(value[late].sum()), float(value[listed].sum())
+    parts["not_listed"] = float(value[kept].sum()) - parts["too_late"] - parts["listed"]
+    return {"portfolio": float(value.sum()), **parts, "not_listed": max(parts["not_listed"], 0.0)}
 
 
 def _items(assessment: Assessment, seen: Seen, rows: Ints, rate: float | None) -> list[dict[str, Any]]:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from features.utils.formatting import money, percent, signed
+
 
 def print_worklist(told: Mapping[str, Any], console: Console) -> None:
     """Print whom to work, what it reaches, who is too late, and what interventions have come to."""
@@ -17,8 +19,9 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
     head = f"worklist{whose} as of {told['as_of']}: {len(told['accounts'])} of {told['capacity']} places"
     console.print(Text(head, style="bold"))
     table = Table(box=None, padding=(0, 1, 0, 0))
-    for heading in ("", "account", "CSM", "ARR", "leaves", "at risk", "renews", "act by", "who", "what"):
-        right = heading in ("", "ARR", "leaves", "at risk")
+    churn = f"churn {told['horizon_days']}d"
+    for heading in ("", "account", "CSM", "ARR", churn, "ARR at risk", "renews", "act by", "who", "what"):
+        right = heading in ("", "ARR", churn, "ARR at risk")
         width = {"what": 24, "CSM": 8}.get(heading)
         table.add_column(heading, justify="right" if right else "left", no_wrap=width is None, min_width=width)
     for item in told["accounts"]:
@@ -27,9 +30,9 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
             str(item["rank"]),
             Text(item["account_id"]),
             Text(item["csm"] or ""),
-            _money(item["arr"]),
-            "" if item["churn_probability"] is None else f"{item['churn_probability']:.1%}",
-            _money(item["arr_at_risk"]),
+            money(item["arr"]),
+            percent(item["churn_probability"]),
+            money(item["arr_at_risk"]),
             item["renewal_at"] or "",
             "" if play is None else play["due"] + (" late" if item["late"] else ""),
             "" if play is None else play["who"],
@@ -37,6 +40,7 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
         )
     console.print(table)
     _print_reached(told, console)
+    _print_bridge(told, console)
     if told["too_late_accounts"]:
         names = ", ".join(each["account_id"] for each in told["too_late"][:10])
         console.print(f"too late, the renewal is nearer than the play takes: {told['too_late_accounts']:,} ({names})")
@@ -48,6 +52,24 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
     console.print(told["save_rate"]["words"], markup=False)
     for note in told["notes"]:
         console.print(f"note: {note}", style="dim", markup=False)
+
+
+def _print_bridge(told: Mapping[str, Any], console: Console) -> None:
+    """The portfolio's ARR at risk, and where the rest of it is."""
+    bridge = told["bridge"]
+    if bridge is None:
+        return
+    parts = {
+        "listed": "on this list",
+        "not_listed": "not listed",
+        "under_way": "under way",
+        "held_out": "held out",
+        "too_late": "too late",
+        "other_csms": "other CSMs",
+    }
+    words = ", ".join(f"{money(bridge[name])} {said}" for name, said in parts.items() if round(bridge[name]))
+    whole = f"ARR at risk within {told['horizon_days']} days, whole portfolio: {money(bridge['portfolio'])}"
+    console.print(f"{whole} ({words})")
 
 
 def worklist_frame(told: Mapping[str, Any]) -> pd.DataFrame:
@@ -64,17 +86,14 @@ def _print_reached(told: Mapping[str, Any], console: Console) -> None:
     if reached["everyone"] is None:
         return
     console.print(
-        f"ARR at risk reached: {reached['worklist']:,.0f} of {reached['everyone']:,.0f}; by health score alone "
-        f"{reached['by_health_score']:,.0f}, at random {reached['at_random']:,.0f}"
+        f"ARR at risk reached: {money(reached['worklist'])} of {money(reached['everyone'])}; by health score alone "
+        f"{money(reached['by_health_score'])}, at random {money(reached['at_random'])}"
     )
     saved = told["saved_arr"]
     if saved["worklist"] is not None:
         more = saved["worklist"] - saved["by_health_score"]
         console.print(
-            f"expected to be saved: {saved['worklist']:,.0f} at a save rate of {told['save_rate']['value']:.0%} "
-            f"({told['save_rate']['source']}), {more:+,.0f} against working by health score alone"
+            f"expected to be saved: {money(saved['worklist'])} at a save rate of "
+            f"{percent(told['save_rate']['value'], 0)} ({told['save_rate']['source']}), {signed(more, 0)} against "
+            "working by health score alone"
         )
-
-
-def _money(value: float | None) -> str:
-    return "" if value is None else f"{value:,.0f}"

@@ -25,7 +25,7 @@ class WorkItem(Answer):
     renewal_at: str | None
     days_to_renewal: int | None = Field(description="Below 0: past its renewal, unsigned.")
     churn_probability: Share | None = Field(description="Within horizon_days.")
-    arr_at_risk: Amount | None = Field(description="Probability times ARR.")
+    arr_at_risk: Amount | None = Field(description="The churn probability within horizon_days times ARR.")
     expected_saved_arr: Amount | None = Field(description="That times the save rate; null where none is known.")
     health_score: Points | None
     health_band: str
@@ -54,6 +54,18 @@ class Reached(Answer):
     by_health_score: Amount | None = Field(description="The lowest score first.")
     at_random: Amount | None = Field(description="On average.")
     everyone: Amount | None = Field(description="With a capacity for all.")
+
+
+class RiskBridge(Answer):
+    """From the portfolio's ARR at risk to that of the list. The parts add up to the portfolio."""
+
+    portfolio: Amount = Field(description="As GET /v1/portfolio has it: expected_churned_arr.")
+    other_csms: Amount = Field(description="Accounts of other CSMs, where one CSM's list is asked for.")
+    under_way: Amount = Field(description="In an intervention already.")
+    held_out: Amount = Field(description="Held out at random.")
+    too_late: Amount = Field(description="Their renewal is nearer than a play takes.")
+    not_listed: Amount = Field(description="Beyond the capacity, or without a reason to act.")
+    listed: Amount
 
 
 class SaveRate(Answer):
@@ -100,7 +112,7 @@ class Worklist(Answer):
     as_of: str
     capacity: Count
     csm: str | None = Field(description="Of this CSM only; null: everybody's.")
-    horizon_days: Count
+    horizon_days: Count = Field(description="The model's horizon, as on every page.")
     ordered_by: Literal["expected_saved_arr", "arr_at_risk", "health"]
     accounts: list[WorkItem]
     more_accounts: Count = Field(description="How many more could be worked.")
@@ -109,6 +121,7 @@ class Worklist(Answer):
     under_way: Count = Field(description="In an intervention already, so not listed.")
     held_out: Count = Field(description="Held out at random, so left alone.")
     reached_arr_at_risk: Reached
+    bridge: RiskBridge | None = Field(description="Null: no ARR at risk is known.")
     saved_arr: Reached = Field(description="The same times the save rate.")
     save_rate: SaveRate
     interventions: InterventionsTold

@@ -12,12 +12,11 @@ import numpy.typing as npt
 from features.errors import BadRequest
 from models.assess import Assessment
 from models.columns import number_column
-from models.outlook import Outlook
-from models.renewals.hazard import probability_by
 from models.rules.plays import Play, PlaysFile, Severity, play_for
 from models.rules.reading import read_rules
 from models.scorer import RENEWAL_FEATURE
-from models.segments import ARR_FEATURE, segments_file
+from models.segments import ARR_FEATURE
+from models.targets import DEFAULT_HORIZON_DAYS
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -28,8 +27,8 @@ People = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Seen:
-    """Each of n accounts: its probability within ``days``, the ARR at risk (NaN unknown), days to the renewal, the
-    health score, the play with what called for it, and whether it is late or too late."""
+    """Each of n accounts: its churn probability within ``days``, the ARR at risk (NaN unknown), days to the renewal,
+    the health score, the play with what called for it, and whether it is late or too late."""
 
     days: int
     probability: Floats
@@ -54,7 +53,8 @@ class Seen:
         """
         churn = assessment.outlooks["churn"]
         arr, until = (number_column(assessment.frame, name) for name in (ARR_FEATURE, RENEWAL_FEATURE))
-        days, probability = _chance(churn, until)
+        days = DEFAULT_HORIZON_DAYS if churn.bundle is None else churn.bundle.manifest.horizon_days
+        probability = churn.probability
         rules = read_rules("plays", PlaysFile)
         plays, because = _plays(assessment, until, probability, rules)
         tiers = {tier.severity: tier for tier in rules.tiers}
@@ -97,17 +97,6 @@ class Seen:
 def poor(score: Floats) -> Floats:
     """Health scores by which the poorest come first and those without one last."""
     return np.where(np.isnan(score), np.inf, score)
-
-
-def _chance(churn: Outlook, until: Floats) -> tuple[int, Floats]:
-    """The horizon, and the probability to leave within it: from when renewal talks start, or the model's own where it
-    does not look so far."""
-    talks = segments_file().renewal_talks_days
-    horizons = churn.by_horizon
-    if not horizons or max(horizons) < talks:
-        return (talks if churn.bundle is None else churn.bundle.manifest.horizon_days), churn.probability
-    ahead = np.where(until >= 0, until, np.nan)
-    return talks, probability_by(horizons, np.full(len(until), float(talks)), ahead)
 
 
 def _plays(

@@ -165,3 +165,9 @@ def test_without_a_model_nothing_is_forecast_and_nothing_is_zero(own_home: Home)
     assert told["whole"]["accounts"] == told["whole"]["not_forecast_accounts"] == 39
     assert told["whole"]["renewed_arr"] is None
     assert told["whole"]["nrr"] is None
+
+
+def test_the_page_says_until_when_its_probabilities_look(client: TestClient) -> None:
+    page = client.get("/renewals?period=120", headers={"Accept": "text/html"}).text
+    for heading in ("Churn by renewal", "Expansion by renewal", "Lost ARR by renewal"):
+        assert f">{heading}</th>" in page

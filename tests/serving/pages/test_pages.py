@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from fastapi.testclient import TestClient
 
-from serving.pages import portfolio, words
+from features.utils import formatting as words
+from serving.pages import portfolio
 from serving.pages.links import account_href
 
 HOSTILE = {
@@ -58,7 +59,7 @@ def test_the_portfolio_page_says_what_the_json_says(paged: TestClient) -> None:
     whole = told["whole"]
     assert f"Accounts {whole['accounts']}" in shown
     assert f"Mean health {words.number(whole['mean_health'], 1)}" in shown
-    assert f"Expected churned ARR {words.short_money(whole['expected_churned_arr'])}" in shown
+    assert f"ARR at risk {words.short_money(whole['expected_churned_arr'])}" in shown
     for each in told["by_health_band"][:3]:
         figures = (each["accounts"], words.short_money(each["arr"]), words.percent(each["mean_churn_probability"]))
         assert f"{each['band']} {' '.join(map(str, figures))}" in shown
@@ -212,13 +213,13 @@ def test_what_the_reference_gives_as_an_example_is_taken(paged: TestClient) -> N
             assert answer.status_code in taken, (path, body, answer.text)
 
 
-def test_the_measures_of_the_quarter_stand_on_the_portfolio_page_if_they_were_kept(
+def test_the_measures_of_twelve_months_stand_on_the_portfolio_page_if_they_were_kept(
     paged: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "Measures of the quarter" not in paged.get("/").text
-    target = {"bound": "above", "value": 1.024, "better": None, "per": "year"}
+    assert "Measures of the twelve months" not in paged.get("/").text
+    target = {"bound": "above", "value": 1.1, "better": None, "per": "year"}
     told = [
-        {"title": "Net revenue <retention>", "unit": "share", "value": 1.079, "last": {"value": None}, "target": target, "met": True, "unknown": None},
+        {"title": "Net revenue <retention>", "unit": "share", "value": 1.079, "last": {"value": None}, "quarter": {"value": 1.013}, "target": target, "met": True, "unknown": None},
         {"title": "NPS", "unit": "points", "value": None, "last": {"value": 41.0}, "target": None, "met": None, "unknown": "nobody was asked"},
     ]
     monkeypatch.setattr(portfolio, "kept_measures", lambda *_: {"as_of": "2026-07-08", "measures": told})
@@ -226,5 +227,5 @@ def test_the_measures_of_the_quarter_stand_on_the_portfolio_page_if_they_were_ke
         [cell.strip() for cell in re.sub(r"<[^>]+>", "|", row).split("|") if cell.strip()]
         for row in re.findall(r"<tr>(.*?)</tr>", paged.get("/").text, re.DOTALL)
     ]
-    assert ["Net revenue &lt;retention&gt;", "107.9%", "–", "over 102.4%", "yes"] in rows
-    assert ["NPS", "–", "41", "–", "nobody was asked"] in rows
+    assert ["Net revenue &lt;retention&gt;", "107.9%", "101.3%", "–", "over 110.0%", "yes"] in rows
+    assert ["NPS", "–", "41.0", "–", "nobody was asked"] in rows
