@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from features.utils.formatting import in_unit, money, percent, signed
+from features.utils.formatting import MINUS, in_unit, money, percent, short_money, signed
 
 BOUNDS = {"above": "> ", "at_least": "≥ ", "below": "< "}
 IN_SEGMENTS = (
@@ -60,47 +60,55 @@ def change(told: Mapping[str, Any]) -> tuple[str, str]:
     digits = 0 if told["unit"] in ("currency", "accounts", "days") else 1
     if round(by, digits) == 0:
         return "=", "dim"
-    text = signed(by, digits)
+    text = f"{'+' if by > 0 else MINUS}{short_money(abs(by))}" if told["unit"] == "currency" else signed(by, digits)
     if told["better"] is None:
         return text, ""
     return text, "green" if (by > 0) == (told["better"] == "higher") else "red"
 
 
-def target(told: Mapping[str, Any]) -> str:
-    """The target in words; nothing without one."""
+def target(told: Mapping[str, Any], whole: bool = True) -> str:
+    """The target in words; nothing without one. ``whole``: with what is aimed at beyond it."""
     aim = told["target"]
     if aim is None:
         return ""
-    better = "" if aim["better"] is None else f" (better {in_unit(aim['better'], told['unit'])})"
+    better = "" if aim["better"] is None or not whole else f" (better {in_unit(aim['better'], told['unit'])})"
     return BOUNDS[aim["bound"]] + in_unit(aim["value"], told["unit"]) + better
 
 
 def _whole(told: Mapping[str, Any], title: str, parts: bool) -> Table:
-    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
-    table.add_column("measure", no_wrap=True)
     quarter = any(m["quarter"] is not None for m in told["measures"])
-    for heading in ("value", *(("quarter",) if quarter else ()), "last", "change", "target"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("numerator", "denominator", "left out") if parts else ():
-        table.add_column(heading, justify="right")
+    headings = ["measure", "value", *(["quarter"] if quarter else []), "last", "change", "target"]
+    headings += ["numerator", "denominator", "left out"] if parts else []
+    rows: list[list[Text]] = []
     for m in told["measures"]:
-        recent = [in_unit(m["quarter"]["value"], m["unit"]) if m["quarter"] else ""] if quarter else []
-        style = {True: "green", False: "red", None: ""}[m["met"]]
-        if m["unknown"] is not None:
-            why = (Text(f"unknown: {m['unknown']}", style="dim"),) if parts else ()
-            table.add_row(m["title"], "–", *recent, in_unit(m["last"]["value"], m["unit"]), "", target(m), *why)
-            continue
-        moved, moved_style = change(m)
-        table.add_row(
-            m["title"],
-            Text(in_unit(m["value"], m["unit"]), style=style),
-            *recent,
-            in_unit(m["last"]["value"], m["unit"]),
-            Text(moved, style=moved_style),
-            target(m),
-            *(_made_of(m) if parts else ()),
+        known, (moved, moved_style) = m["unknown"] is None, change(m)
+        rows.append(
+            [
+                Text(m["title"]),
+                Text(_cell(m, m), style={True: "green", False: "red", None: ""}[m["met"]]),
+                *([Text(_cell(m, m["quarter"]) if m["quarter"] else "")] if quarter else []),
+                Text(_cell(m, m["last"])),
+                Text(moved, style=moved_style),
+                Text(target(m, parts)),
+                *(map(Text, _made_of(m)) if parts and known else ()),
+                *([Text(f"unknown: {m['unknown']}", style="dim")] if parts and not known else ()),
+            ]
         )
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    for place, heading in enumerate(headings):
+        # In a narrow terminal names are cut before numbers are.
+        numbers = [
+            len(row[place]) for row in rows if 0 < place < len(row) and not row[place].plain.startswith("unknown")
+        ]
+        width = max([len(heading), *numbers]) if place else None
+        table.add_column(heading, justify="right" if place else "left", no_wrap=0 < place < 6, min_width=width)
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def _cell(m: Mapping[str, Any], value: Mapping[str, Any]) -> str:
+    return short_money(value["value"]) if m["unit"] == "currency" else in_unit(value["value"], m["unit"])
 
 
 def _made_of(m: Mapping[str, Any]) -> tuple[str, str, str]:
