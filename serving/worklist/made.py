@@ -5,9 +5,10 @@ see ``segments.toml``, sets the horizon), times the ARR, times the save rate. Th
 were held out at random, or assumed where somebody says so; it is the same for all accounts, so that without one the
 order is that of the ARR at risk.
 
-A play that should have begun earlier before the renewal is ``late``: it is listed and due at once. Where the renewal
-is nearer than the play takes at all (``within_days`` in ``plays.toml``), it is too late, and the account takes no
-capacity.
+Only accounts with a play are listed (``plays.toml`` says what is a reason to act). Those that may be lost come first;
+renewal talks with accounts that nothing is wrong with come after them. A play is ``overdue`` where it was due before
+and has not been done. Where the renewal is nearer than the play takes at all (``within_days`` in ``plays.toml``), it is
+too late, and the account takes no capacity. What is under way, done or held out is off the list at once.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ import numpy as np
 from models.answer import instant_words
 from models.assess import Assessment
 from models.columns import joined
-from models.interventions import Intervention, Rate, Report, report, under_way
+from models.interventions import Intervention, Rate, Report, report, standing_at
+from models.rules.playbook import counting
 from serving.worklist.view import Ints, Seen, poor
 
 #: So many of those that are too late are named.
 TOO_LATE_SHOWN = 100
+NOTHING_WRONG = "the renewal is near; nothing else calls for action"
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,13 @@ def worklist_of(
     seen = Seen.of(assessment, team.people) if seen is None else seen
     rows = seen.of_csm(csm)
     interventions = list(team.interventions or ())
-    busy = under_way(interventions, assessment.as_of.to_pydatetime())
-    held = np.array([busy.get(account) is True for account in assessment.account_ids], dtype=bool)
-    worked = np.array([busy.get(account) is False for account in assessment.account_ids], dtype=bool)
-    free = rows & ~held & ~worked
-    candidates = np.flatnonzero(free & ~seen.too_late)
+    standing = standing_at(interventions, assessment.as_of.to_pydatetime())
+    states = np.array([standing.get(account, "") for account in assessment.account_ids], dtype=object)
+    free = rows & (states == "") & seen.called_for
+    candidates = np.flatnonzero(free & ~seen.too_late & ~seen.talks)
     order = seen.order(candidates)
-    listed = order[:capacity]
+    talks = seen.order(np.flatnonzero(free & ~seen.too_late & seen.talks))
+    listed = np.concatenate([order, talks])[:capacity]
     told = report(interventions)
     rate = _save_rate(told, save_rate)
     reached = _reached(seen, candidates, order, capacity)
@@ -84,11 +87,12 @@ def worklist_of(
         "accounts": [
             {"rank": place + 1} | item for place, item in enumerate(_items(assessment, seen, listed, rate["value"]))
         ],
-        "more_accounts": len(order) - len(listed),
+        "more_accounts": len(order) + len(talks) - len(listed),
         "too_late": [_too_late(assessment, seen, int(row)) for row in late[:TOO_LATE_SHOWN]],
         "too_late_accounts": len(late),
-        "under_way": int((rows & worked).sum()),
-        "held_out": int((rows & held).sum()),
+        "under_way": int((rows & (states == "under_way")).sum()),
+        "done": int((rows & (states == "done")).sum()),
+        "held_out": int((rows & (states == "held_out")).sum()),
         "reached_arr_at_risk": reached,
         "saved_arr": {name: _times(value, rate["value"]) for name, value in reached.items()},
         "save_rate": rate,
@@ -107,7 +111,8 @@ def _items(assessment: Assessment, seen: Seen, rows: Ints, rate: float | None) -
     found = []
     for row in rows.tolist():
         play = seen.plays[row]
-        signs = joined(s.says for s in assessment.judged.warnings[row] if s.standing == "risk")
+        signs = joined(s.says for s in counting(assessment.judged.warnings[row]))
+        missed = joined(step.says for step in assessment.judged.onboarding[row].missed)
         found.append(
             _who(assessment, seen, row)
             | {
@@ -116,10 +121,10 @@ def _items(assessment: Assessment, seen: Seen, rows: Ints, rate: float | None) -
                 "expected_saved_arr": _times(_number(seen.value[row]), rate),
                 "health_score": _number(seen.score[row]),
                 "health_band": str(assessment.health.band.iloc[row]),
-                "why": signs or whys.get(row),
+                "why": NOTHING_WRONG if seen.talks[row] else signs or missed or whys.get(row),
                 "play": None if play is None else play.as_dict(),
                 "because": seen.because[row],
-                "late": bool(seen.late[row]),
+                "overdue": bool(seen.overdue[row]),
             }
         )
     return found

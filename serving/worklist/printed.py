@@ -31,7 +31,7 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
             "" if item["churn_probability"] is None else f"{item['churn_probability']:.1%}",
             _money(item["arr_at_risk"]),
             item["renewal_at"] or "",
-            "" if play is None else play["due"] + (" late" if item["late"] else ""),
+            "" if play is None else play["due"] + (" overdue" if item["overdue"] else ""),
             "" if play is None else play["who"],
             Text("" if play is None else play["act"]),
         )
@@ -41,7 +41,8 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
         names = ", ".join(each["account_id"] for each in told["too_late"][:10])
         console.print(f"too late, the renewal is nearer than the play takes: {told['too_late_accounts']:,} ({names})")
     console.print(
-        f"{told['under_way']:,} accounts are in an intervention, {told['held_out']:,} are held out: not listed"
+        f"not listed: {told['under_way']:,} accounts in an intervention, {told['done']:,} done since, "
+        f"{told['held_out']:,} held out"
     )
     done = told["interventions"]
     console.print(f"interventions so far: {done['saved']:,} saved, {done['lost']:,} lost, {done['open']:,} open")
