@@ -107,7 +107,7 @@ class Expansion:
     @property
     def open(self) -> Flags:
         """Whether an expansion may be proposed as far as the gate goes: every item met, and none unknown."""
-        return np.all([states == MET for states in self.gate.values()], axis=0)
+        return np.asarray(np.all([states == MET for states in self.gate.values()], axis=0), dtype=bool)
 
     def to_find_out(self, row: int) -> tuple[str, ...]:
         """The items of one account's gate that are not known."""

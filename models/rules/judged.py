@@ -183,13 +183,15 @@ def judge(
     files = {"alerts": told, "warnings": signs, "onboarding": first_days, "expansion": more, "plays": what}
     begun, readiness = onboarding(now, first_days), expansion(now, latest.band, compared, segments, more)
     facts = Facts(
-        latest.band.to_numpy(dtype=object),
-        latest.score.to_numpy(dtype=np.float64),
-        _weakest(latest),
-        *(number_column(now, name) for name in (RENEWAL, TERM, ARR_FEATURE)),
-        warnings,
-        begun,
-        readiness.open,
+        health_band=latest.band.to_numpy(dtype=object),
+        health_score=np.asarray(latest.score, dtype=np.float64),
+        weakest=_weakest(latest),
+        days_to_renewal=number_column(now, RENEWAL),
+        term_days=number_column(now, TERM),
+        arr=number_column(now, ARR_FEATURE),
+        warnings=warnings,
+        onboarding=begun,
+        gate_met=readiness.open,
     )
     book = playbook(
         list(history.accounts),
