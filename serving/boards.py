@@ -16,7 +16,7 @@ from models.rules.conditions import TRUE
 from models.rules.expansion import MET, UNKNOWN
 from models.rules.judged import Judged
 from models.rules.playbook import counting, pressing
-from models.rules.plays import EXECUTIVES, SEVERITIES, PlaysFile
+from models.rules.plays import AUTOMATED, EXECUTIVES, SEVERITIES, PlaysFile
 from models.rules.reading import read_rules
 from models.rules.warnings import RENEWAL
 from models.segments import ARR_FEATURE
@@ -216,7 +216,7 @@ def plays_summary(assessment: Assessment, standing: Mapping[str, Standing] | Non
     some = np.array([p is not None for p in plays], dtype=bool)
     save = np.array([p is not None and p.kind == "save" for p in plays], dtype=bool)
     executive = np.array([p is not None and p.who == EXECUTIVES for p in plays], dtype=bool)
-    automated = np.array([p is not None and p.who == "automated" for p in plays], dtype=bool)
+    automated = np.array([p is not None and p.who == AUTOMATED for p in plays], dtype=bool)
     late = np.array([p is not None and p.overdue for p in plays], dtype=bool)
     by_then = np.array([p is not None and p.due <= assessment.as_of.date() for p in plays], dtype=bool)
     rows = {

@@ -149,9 +149,7 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
         why = ", ".join(code.replace("_", " ") for code in play.because)
         console.print(f"play     {play.act} ({play.who}, by {play.due.isoformat()}{late}; {why})", markup=False)
     if (against := judged.playbook.withdrawn[row]) is not None:
-        console.print(
-            f"expansion is not proposed, although the gate and the model allow it: {against}", markup=False
-        )
+        console.print(f"expansion is not proposed, although the gate and the model allow it: {against}", markup=False)
     seen = assessment.outlooks["churn"]
     if not pd.isna(seen.probability[row]):
         words = {

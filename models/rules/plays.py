@@ -34,7 +34,7 @@ Cause = Literal[
 ]
 #: What names a play: the cause, or for the two kinds that no cause of risk calls for, the kind.
 Name = Cause | Literal["onboarding", "renewal"]
-EXECUTIVES, CSM = "executives", "csm"
+EXECUTIVES, CSM, AUTOMATED = "executives", "csm", "automated"
 Days = Annotated[int, Field(ge=0, le=3650)]
 Ahead = Annotated[int, Field(ge=1, le=3650)]
 

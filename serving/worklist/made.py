@@ -5,7 +5,8 @@ see ``segments.toml``, sets the horizon), times the ARR, times the save rate. Th
 were held out at random, or assumed where somebody says so; it is the same for all accounts, so that without one the
 order is that of the ARR at risk.
 
-Only accounts with a play are listed (``plays.toml`` says what is a reason to act). Those that may be lost come first;
+Only accounts with a play for people are listed (``plays.toml`` says what is a reason to act); automated plays are
+counted, for they take no capacity. Those that may be lost come first;
 renewal talks with accounts that nothing is wrong with come after them. A play is ``overdue`` where it was due before
 and has not been done. Where the renewal is nearer than the play takes at all (``within_days`` in ``plays.toml``), it is
 too late, and the account takes no capacity. What is under way, done or held out is off the list at once.
@@ -67,7 +68,8 @@ def worklist_of(
     interventions = list(team.interventions or ())
     standing = standing_at(interventions, assessment.as_of.to_pydatetime())
     states = np.array([standing.get(account, "") for account in assessment.account_ids], dtype=object)
-    free = rows & (states == "") & seen.called_for
+    called = rows & (states == "") & seen.called_for
+    free = called & ~seen.automated
     candidates = np.flatnonzero(free & ~seen.too_late & ~seen.talks)
     order = seen.order(candidates)
     talks = seen.order(np.flatnonzero(free & ~seen.too_late & seen.talks))
@@ -90,6 +92,7 @@ def worklist_of(
         "more_accounts": len(order) + len(talks) - len(listed),
         "too_late": [_too_late(assessment, seen, int(row)) for row in late[:TOO_LATE_SHOWN]],
         "too_late_accounts": len(late),
+        "automated": int((called & seen.automated).sum()),
         "under_way": int((rows & (states == "under_way")).sum()),
         "done": int((rows & (states == "done")).sum()),
         "held_out": int((rows & (states == "held_out")).sum()),

@@ -41,8 +41,8 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
         names = ", ".join(each["account_id"] for each in told["too_late"][:10])
         console.print(f"too late, the renewal is nearer than the play takes: {told['too_late_accounts']:,} ({names})")
     console.print(
-        f"not listed: {told['under_way']:,} accounts in an intervention, {told['done']:,} done since, "
-        f"{told['held_out']:,} held out"
+        f"not listed: {told['automated']:,} accounts with automated plays, {told['under_way']:,} in an intervention, "
+        f"{told['done']:,} done since, {told['held_out']:,} held out"
     )
     done = told["interventions"]
     console.print(f"interventions so far: {done['saved']:,} saved, {done['lost']:,} lost, {done['open']:,} open")

@@ -109,6 +109,7 @@ class Worklist(Answer):
     more_accounts: Count = Field(description="How many more could be worked.")
     too_late: list[TooLate] = Field(description="The largest ARR at risk first.")
     too_late_accounts: Count
+    automated: Count = Field(description="With a play that runs by itself, so not listed.")
     under_way: Count = Field(description="In an intervention already, so not listed.")
     done: Count = Field(description="Worked since as_of, so not listed until the next publication.")
     held_out: Count = Field(description="Held out at random, so left alone.")

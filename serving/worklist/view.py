@@ -15,7 +15,7 @@ from models.columns import number_column
 from models.outlook import Outlook
 from models.renewals.hazard import probability_by
 from models.rules.playbook import counting
-from models.rules.plays import Play, PlaysFile
+from models.rules.plays import AUTOMATED, Play, PlaysFile
 from models.rules.reading import read_rules
 from models.scorer import RENEWAL_FEATURE
 from models.segments import ARR_FEATURE, segments_file
@@ -92,6 +92,11 @@ class Seen:
     def called_for(self) -> Bools:
         """The rows with a play."""
         return np.array([play is not None for play in self.plays], dtype=bool)
+
+    @property
+    def automated(self) -> Bools:
+        """The rows whose play runs by itself, and takes no capacity."""
+        return np.array([play is not None and play.who == AUTOMATED for play in self.plays], dtype=bool)
 
     @property
     def talks(self) -> Bools:
