@@ -203,10 +203,10 @@ def plays_summary(assessment: Assessment, standing: Mapping[str, Standing] | Non
     Returns
     -------
     dict for JSON: accounts; with_play, by_people (all but automated), executive, low_churn, low_churn_save,
-    low_churn_executive, healthy_save (low churn and green health), proposed_save (proposed for expansion), each as
-    ``{"accounts", "share"}`` of all accounts; due_at_publication (plays due by then: none is, the first time that a
-    play is published) and overdue (due before and not done); executive_capacity; kinds and who (accounts by each); and
-    expansion: proposed and withdrawn.
+    low_churn_executive, healthy_save (low churn, green health, and no high or immediate warning that counts),
+    proposed_save (proposed for expansion), overdue_at_publication (published for the first time and due by then; there
+    is none) and overdue (published and due before, and not done), each as ``{"accounts", "share"}`` of all accounts;
+    executive_capacity; kinds, who and off_the_list (accounts by each); and expansion: proposed and withdrawn.
     """
     judged, off = assessment.judged, standing or {}
     n = len(assessment.account_ids)
@@ -218,7 +218,7 @@ def plays_summary(assessment: Assessment, standing: Mapping[str, Standing] | Non
     executive = np.array([p is not None and p.who == EXECUTIVES for p in plays], dtype=bool)
     automated = np.array([p is not None and p.who == AUTOMATED for p in plays], dtype=bool)
     late = np.array([p is not None and p.overdue for p in plays], dtype=bool)
-    by_then = np.array([p is not None and p.due <= assessment.as_of.date() for p in plays], dtype=bool)
+    by_then = np.array([p is not None and not p.again and p.due <= assessment.as_of.date() for p in plays], dtype=bool)
     rows = {
         "with_play": some,
         "by_people": some & ~automated,
@@ -228,7 +228,7 @@ def plays_summary(assessment: Assessment, standing: Mapping[str, Standing] | Non
         "low_churn_executive": executive & low,
         "healthy_save": save & low & green & np.array([not pressing(each) for each in judged.warnings], dtype=bool),
         "proposed_save": save & assessment.ready,
-        "due_at_publication": by_then & ~late,
+        "overdue_at_publication": by_then,
         "overdue": late,
     }
     capacity = read_rules("plays", PlaysFile).executives.capacity(n)

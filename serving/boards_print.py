@@ -90,7 +90,7 @@ SUMMARY = {
     "low_churn_executive": "with an executive play at low churn risk",
     "healthy_save": "with a save play without a reason (low risk, green, no high warning)",
     "proposed_save": "with a save play although an expansion is proposed",
-    "due_at_publication": "due on the day of publication",
+    "overdue_at_publication": "overdue on the day of their first publication",
     "overdue": "overdue: due before, and not done",
 }
 

@@ -155,8 +155,8 @@ class Expansion(Outlook):
     """The expansion target, its gate, and its own reasons."""
 
     ready: bool = Field(
-        description="Whether it is proposed: every item of the gate met, band high, and neither a high or immediate "
-        "warning that counts nor a high churn band."
+        description="Whether it is proposed: every item of the gate met, band high, and neither an immediate warning "
+        "that counts nor a high churn band."
     )
     gate: list[GateItem]
     find_out: list[str] = Field(description="Items of the gate that are not known: what to find out.")

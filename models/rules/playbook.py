@@ -2,8 +2,8 @@
 
 Each account gets a save play only where something says that it may be lost: the model's churn band (medium or high),
 its health (yellow or red), or a high or immediate warning that counts. An account with every item of the expansion's
-gate met and the model's band high is proposed for expansion and gets no save play; a high or immediate warning that
-counts, or a high churn band, withdraws the proposal. All of it is in ``plays.toml``.
+gate met and the model's band high is proposed for expansion and gets no save play; an immediate warning that counts, or
+a high churn band, withdraws the proposal and gives the play. All of it is in ``plays.toml``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from models.rules.onboarding import Onboarding
 from models.rules.plays import (
+    AUTOMATED,
     EXECUTIVES,
     PRESSING,
     SEVERITIES,
@@ -178,9 +179,9 @@ def pressing(signs: Sequence[EarlyWarning]) -> list[EarlyWarning]:
 
 def _against_expansion(facts: Facts, view: ModelView, row: int) -> str | None:
     """Why nothing is proposed to an account of which the gate and the model would allow it; None: it is."""
-    signs = pressing(facts.warnings[row])
-    if signs:
-        return signs[0].says
+    immediate = [sign for sign in counting(facts.warnings[row]) if sign.severity == "immediate"]
+    if immediate:
+        return immediate[0].says
     return "the churn risk is high" if view.churn_band[row] == "high" else None
 
 
@@ -285,9 +286,12 @@ def _allot(every: Sequence[list[Play]], facts: Facts, view: ModelView, rules: Pl
 
 
 def _as_first_due(play: Play, given: Circumstances, account: str) -> Play:
-    """With the day on which it was due when it was first published, where it was published before."""
+    """With the day on which it was due when it was first published, where it was published before. What runs by itself
+    is never late."""
     due = given.called.get(account, {}).get(play.cause)
-    return play if due is None or due >= play.due else play.first_due(due, given.as_of)
+    if due is None or due >= play.due or play.who == AUTOMATED:
+        return play
+    return play.first_due(due, given.as_of)
 
 
 def _known(value: float) -> float | None:

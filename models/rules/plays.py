@@ -132,7 +132,7 @@ class Play:
 
     ``kind`` is save, billing, onboarding or renewal; ``because`` the codes of the reasons to act
     (`models.rules.playbook`); ``overdue`` whether it was due before the day on which it is published again, and has not
-    been done since.
+    been done since; ``again`` whether it was published before at all.
     """
 
     cause: Name
@@ -143,6 +143,7 @@ class Play:
     kind: Kind = "save"
     because: tuple[str, ...] = ()
     overdue: bool = False
+    again: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON. It is named after what calls for it, as an intervention names the play that was run."""
@@ -159,7 +160,7 @@ class Play:
 
     def first_due(self, due: date, as_of: datetime) -> Play:
         """The same play where it was published before, to be done by ``due``, and has not been done since."""
-        return replace(self, due=due, overdue=due < as_of.date())
+        return replace(self, due=due, overdue=due < as_of.date(), again=True)
 
 
 def play_for(

@@ -201,7 +201,7 @@ def expansion(known: Known) -> dict[str, Any]:
     signs = [item(sign["says"], tag="sign") for sign in told["signals"]]
     proposed = f"{told['type'] or 'more'} may be proposed" if told["ready"] else "nothing is proposed"
     if told["withdrawn"] is not None:
-        proposed += f": withdrawn, because of this: {told['withdrawn']}"
+        proposed += f", for this: {told['withdrawn']}"
     figures = [fact("proposal", proposed), fact("points of readiness", told["points"])]
     if told["probability"] is not None:
         figures.append(fact("probability of expansion", told["probability"], "share"))
