@@ -7,6 +7,7 @@ the day on which it is published for the first time.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
+import renewcast
 from features.signals import Signals, open_signals
 from models.home import Home
 from serving.app import create_app
@@ -37,6 +40,13 @@ def published(home: Home, champions: Any, signals: Signals, as_of: datetime, sto
         champions.promote(home, "1")
     score(signals, as_of, home.root / "rows.csv", home, store=store)
     return score_published(Snapshots(home), load_champion(home), as_of)
+
+
+def _standing(home: Home | Path, scored: Scored) -> set[tuple[str, str]]:
+    from serving.worklist.published import lists_of
+
+    at = home if isinstance(home, Home) else Home(home / "home")
+    return set(lists_of(scored).standing(Store.of(at.ensure(), None)).items())
 
 
 @pytest.fixture(
@@ -71,6 +81,24 @@ def test_the_shares_stay_within_their_bounds(scored: Scored) -> None:
     assert told["low_churn_save"]["accounts"] <= told["low_churn"]["accounts"] <= told["with_play"]["accounts"] <= n
     assert sum(told["kinds"].values()) == sum(told["who"].values()) == told["with_play"]["accounts"]
     assert told["by_people"]["accounts"] + told["who"].get("automated", 0) == told["with_play"]["accounts"]
+
+
+def test_the_command_prints_the_shares(simulated: tuple[Path, Signals], scored: Scored, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`renewcast risks --summary`, as JSON and in words, says what the service would answer from."""
+    place, _ = simulated
+    monkeypatch.setenv("RENEWCAST_HOME", str(place / "home"))
+    asked = ["risks", str(place / "signals"), "--as-of", "2026-09-30", "--summary"]
+    done = CliRunner().invoke(renewcast.app, [*asked, "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    expected = plays_summary(scored.assessment, dict(_standing(place, scored)))
+    assert told == {"as_of": "2026-09-30", **json.loads(json.dumps(expected))}
+    words = CliRunner().invoke(renewcast.app, asked).stdout
+    for name in ("with_play", "executive", "low_churn", "overdue_at_publication"):
+        assert f"{told[name]['share']:.1%}" in words
+    refused = CliRunner().invoke(renewcast.app, [*asked, "--out", str(place / "x.csv")])
+    assert refused.exit_code != 0
+    assert not (place / "x.csv").exists()
 
 
 def test_every_door_has_the_same_plays(scored: Scored) -> None:
@@ -147,12 +175,6 @@ def test_overdue_is_only_what_was_due_before_and_not_done(twice: tuple[Home, Sco
     assert overdue > 0
     assert plays_summary(before.assessment)["overdue"]["accounts"] == 0
     assert plays_summary(after.assessment)["overdue_at_publication"]["accounts"] == 0
-
-
-def _standing(home: Home, scored: Scored) -> set[tuple[str, str]]:
-    from serving.worklist.published import lists_of
-
-    return set(lists_of(scored).standing(Store.of(home.ensure(), None)).items())
 
 
 def test_what_is_begun_or_done_after_publication_is_off_the_list_at_once_everywhere(
