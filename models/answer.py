@@ -114,6 +114,8 @@ def _answer(
             **_parts(why["expansion"]),
             "ready": bool(assessment.ready[row]),
             "gate": gate,
+            "find_out": list(assessment.judged.expansion.to_find_out(row)),
+            "withdrawn": assessment.judged.playbook.withdrawn[row],
             "type": assessment.judged.expansion.type[row],
             **_readiness(assessment.judged.expansion, row),
             "reasons": _reasons(why["expansion"]),
@@ -257,14 +259,13 @@ def _history(judged: Judged, row: int) -> list[dict[str, Any]]:
 
 
 def _rules(judged: Judged, row: int) -> dict[str, Any]:
-    play = judged.plays[row]
     return {
         "segment": judged.segments[row],
         "touch": judged.touch[row],
         "alerts": [{**vars(a), **_instants(since=a.since, by=a.by), "key": a.key} for a in judged.alerts[row]],
         "early_warnings": [{**_listed(asdict(w)), **_instants(since=w.since)} for w in judged.warnings[row]],
         "onboarding": _listed(asdict(judged.onboarding[row])),
-        "plays": [] if play is None else [play.as_dict()],
+        "plays": [play.as_dict() for play in judged.plays_of(row)],
     }
 
 

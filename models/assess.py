@@ -21,6 +21,7 @@ from models.peers import Peers
 from models.rubric import HealthScores
 from models.rules.history import History
 from models.rules.judged import Judged, judge
+from models.rules.playbook import Called, ModelView
 from models.segments import ARR_FEATURE, segment_of
 from models.targets import TARGETS, Target
 
@@ -85,8 +86,9 @@ class Assessment:
 
     @cached_property
     def ready(self) -> npt.NDArray[np.bool_]:
-        """Whether expansion may be proposed: the rules' gate open, and the model's band high. Shape (n,)."""
-        return self.judged.expansion.ready(self.outlooks["expansion"].band)
+        """Whether an expansion is proposed: every item of the gate met, the model's band high, and nothing that
+        withdraws it (`models.rules.playbook`). Shape (n,)."""
+        return self.judged.playbook.proposed
 
     @cached_property
     def agreement(self) -> Texts:
@@ -188,6 +190,8 @@ def assess(
     jumped: Sequence[str] = (),
     catalogue: Mapping[str, Feature] | None = None,
     withheld: Withheld | None = None,
+    executives_from: float | None = None,
+    called: Called | None = None,
 ) -> Assessment:
     """Judge every account of one snapshot.
 
@@ -205,6 +209,9 @@ def assess(
     jumped : columns, as ``table.column``, whose unit seems to have changed (`features.health`): they are warned of.
     catalogue : the features; the deployment's if not given (`features.own.current.current_catalogue`).
     withheld : as of `models.outlook.outlook`, where the caller knows why no number is to be told.
+    executives_from : for accounts that come alone: the ARR at risk from which executives act, as the portfolio's own
+        assessment has it (``judged.playbook.executives_from``). Without it the CSM acts.
+    called : plays that were published before and have not been done, and when they were first due.
 
     Raises
     ------
@@ -234,7 +241,14 @@ def assess(
             else outlook(frame, bundle, compared, segments, peers is None, catalogue, withheld)
         )
     history = History(frame if past is None else pd.concat([past, frame], ignore_index=True))
-    judged = judge(history, champion.rubric, peers, outlooks["churn"].points, champion.rubric_at)
+    churn = outlooks["churn"]
+    view = ModelView(
+        churn.band,
+        outlooks["expansion"].band,
+        churn.probability * number_column(frame, ARR_FEATURE),
+        None if churn.explanation is None else churn.explanation.by_dimension,
+    )
+    judged = judge(history, champion.rubric, peers, churn.points, champion.rubric_at, view, executives_from, called)
     stale = {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}
     return Assessment(champion, frame, as_of, outlooks, judged, stale, tuple(jumped))
 

@@ -22,6 +22,9 @@ LEAST_ACCOUNTS, LEAST_LOST = 20, 5
 CONFIDENCE = 0.95
 
 Result = Literal["saved", "lost"]
+Standing = Literal["held_out", "under_way", "done"]
+#: Of several interventions of one account the first of these counts.
+_STANDINGS: tuple[Standing, ...] = ("held_out", "under_way", "done")
 
 
 @dataclass(frozen=True)
@@ -111,13 +114,19 @@ def with_outcomes(
     return found
 
 
-def under_way(given: Iterable[Intervention], as_of: datetime) -> Mapping[str, bool]:
-    """The accounts that are in an intervention at ``as_of``, and whether they are held out."""
-    found: dict[str, bool] = {}
+def standing_at(given: Iterable[Intervention], as_of: datetime) -> Mapping[str, Standing]:
+    """How accounts stand whose plays, published at ``as_of``, are off the list.
+
+    ``held_out``: left alone on purpose; ``under_way``: in an intervention that has not ended; ``done``: in one that has
+    ended since. All that is ``given`` counts, what began after ``as_of`` as well: what was recorded a minute ago takes
+    a play off the list at once. Without an end an intervention is under way for `RUNNING_DAYS`.
+    """
+    found: dict[str, Standing] = {}
     for one in given:
-        recent = one.occurred_at < as_of <= one.occurred_at + timedelta(days=RUNNING_DAYS)
-        if recent and (one.closed_at is None or one.closed_at >= as_of):
-            found[one.account_id] = one.held_out or found.get(one.account_id, False)
+        if one.occurred_at + timedelta(days=RUNNING_DAYS) < as_of or (one.closed_at and one.closed_at < as_of):
+            continue
+        how: Standing = "held_out" if one.held_out else "under_way" if one.closed_at is None else "done"
+        found[one.account_id] = min(how, found.get(one.account_id, how), key=_STANDINGS.index)
     return found
 
 

@@ -26,6 +26,7 @@ from models.assess import Assessment, assess
 from models.champion import Champion, load_champion, read_pointer
 from models.frames import suffix_of, write_frame
 from models.home import Home
+from models.interventions import Intervention
 from models.outlook import SCORED, risk_points
 from models.rules.history import WEEKS
 from models.rules.judged import RISK, looked_back_on
@@ -37,7 +38,8 @@ from serving.renewals.known import RENEWALS, renewals_document
 from serving.scored import Scored, earlier_of
 from serving.store.batches import PublishedBatch, publish_batch
 from serving.store.database import Store
-from serving.worklist.known import INTERVENTIONS, interventions_document
+from serving.worklist.first_due import PLAYS, called_before, last_published, plays_document
+from serving.worklist.known import INTERVENTIONS, interventions_document, interventions_of, recorded_before
 
 #: Spreadsheets take text that begins so for a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -114,8 +116,9 @@ def score(
     progress(0.0, "loading the champion")
     catalogue = current_catalogue()
     champion = load_champion(home, catalogue)
+    told = [] if store is None else recorded_before(store, as_of)
     assessment, feeds, past = look(
-        signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped
+        signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped, told
     )
     frame, rows, rubric = assessment.frame, assessment.rows(), assessment.champion.rubric
     snapshots, data_through = Snapshots(home, catalogue), _complete_until(signals, as_of, feeds)
@@ -125,6 +128,7 @@ def score(
     if signals.contractual:
         write_companion(snapshots, as_of, RENEWALS, renewals_document(signals, as_of))
     write_companion(snapshots, as_of, INTERVENTIONS, interventions_document(signals, as_of))
+    write_companion(snapshots, as_of, PLAYS, plays_document(assessment))
     if store is not None:
         progress(0.85, "adding up the portfolio's measures")
         keep_measures(signals, snapshots, as_of, frame, rubric, horizon_days)
@@ -161,13 +165,20 @@ def look(
     champion: Champion,
     progress: Progress = silent,
     jumped: Sequence[str] = (),
+    recorded: Sequence[Intervention] = (),
 ) -> tuple[Assessment, dict[str, datetime | None], pd.DataFrame]:
     """Assess the portfolio at ``as_of`` with a quarter of history: the assessment, the newest event known of each feed,
     and the rows of the weeks before.
 
+    Parameters
+    ----------
+    recorded : interventions that callers recorded, beside those of the signals: a play that was published before and
+        has not been done since keeps the day on which it was first due.
+
     Raises
     ------
     BadRequest : no account is active.
+    HomeError : what was kept of the publication before is broken.
     RulesError : a file of rules is broken.
     """
     catalogue = current_catalogue()
@@ -183,7 +194,11 @@ def look(
     feeds = newest_known(signals, as_of)
     progress(0.85, "scoring")
     frame, past = now_and_past(rows, as_of, champion)
-    return assess(frame, champion, past=past, feeds=feeds, jumped=jumped, catalogue=catalogue), feeds, past
+    snapshots = Snapshots(home, catalogue)
+    known = [*interventions_of(signals, as_of), *recorded] if last_published(snapshots, as_of) else []
+    called = called_before(snapshots, as_of, known)
+    found = assess(frame, champion, past=past, feeds=feeds, jumped=jumped, catalogue=catalogue, called=called)
+    return found, feeds, past
 
 
 def now_and_past(rows: pd.DataFrame, as_of: datetime, champion: Champion) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,13 @@ import pandas as pd
 
 from models.assess import Assessment
 from models.columns import joined, number_column, text_column
+from models.interventions import Standing
 from models.rules.conditions import TRUE
 from models.rules.expansion import MET, UNKNOWN
 from models.rules.judged import Judged
-from models.rules.plays import SEVERITIES
+from models.rules.playbook import counting, pressing
+from models.rules.plays import AUTOMATED, EXECUTIVES, SEVERITIES, PlaysFile
+from models.rules.reading import read_rules
 from models.rules.warnings import RENEWAL
 from models.segments import ARR_FEATURE
 
@@ -79,16 +83,22 @@ def disagreements_board(assessment: Assessment) -> pd.DataFrame:
     return order.drop(columns="_gap").reset_index(drop=True)
 
 
-def risks_board(assessment: Assessment) -> pd.DataFrame:
+def risks_board(assessment: Assessment, standing: Mapping[str, Standing] | None = None) -> pd.DataFrame:
     """Who needs looking after: red first, then yellow, then who else has a warning that counts or a high model risk;
     within a band the most pressing warning first, then the larger contract.
 
+    Parameters
+    ----------
+    standing : accounts whose plays are off the list, and why (`models.interventions.standing_at`).
+
     account_id, segment, arr, health_band, health_score, churn_probability, churn_band, days_to_renewal, severity (of
     the most pressing warning that counts), why (what the warnings say, or the weakest dimension), warnings (their
-    codes), watch (codes of signs not confirmed yet), alerts (raised), play, by (who acts), due (ISO date).
+    codes), watch (codes of signs not confirmed yet), alerts (raised), play, kind (save, billing, onboarding, renewal),
+    by (who acts), due (ISO date), overdue (bool), work (held_out, under_way or done: then there is no play to run).
     """
+    off = standing or {}
     judged = assessment.judged
-    risk = [[w for w in each if w.standing == "risk"] for each in judged.warnings]
+    risk = [counting(each) for each in judged.warnings]
     frame = pd.DataFrame(
         {
             **_who(assessment),
@@ -102,10 +112,16 @@ def risks_board(assessment: Assessment) -> pd.DataFrame:
             "watch": judged.flat["watch"],
             "alerts": text_column(joined(a.says for a in each if a.raised) for each in judged.alerts),
             "play": judged.flat["play"],
+            "kind": judged.flat["play_kind"],
             "by": judged.flat["play_by"],
             "due": judged.flat["play_due"],
+            "overdue": [play is not None and play.overdue for play in judged.plays],
+            "work": text_column(off.get(account) for account in assessment.account_ids),
         }
     )
+    worked = frame["work"].notna()
+    frame.loc[worked, ["play", "kind", "by", "due"]] = None
+    frame["overdue"] &= ~worked
     pressing = frame["severity"].map({name: i for i, name in enumerate(SEVERITIES)}).fillna(len(SEVERITIES))
     order = frame.assign(
         _band=frame["health_band"].map(BANDS.index), _pressing=pressing, _arr=-frame["arr"].fillna(0.0)
@@ -120,10 +136,11 @@ def expansions_board(assessment: Assessment) -> pd.DataFrame:
     point nor a sign are left out.
 
     account_id, segment, arr, health_band, proposed (bool), points, type, expansion_probability, expansion_band, signs
-    (codes), why (what they say), a column per item of the gate ("met", "not_met", "unknown"), and what keeps it closed:
-    closed_by.
+    (codes), why (what they say), a column per item of the gate ("met", "not_met", "unknown"), closed_by (the items not
+    met), find_out (those that are not known), and withdrawn (why nothing is proposed although gate and band allow it).
     """
-    expansion = assessment.judged.expansion
+    judged = assessment.judged
+    expansion = judged.expansion
     rules = expansion.rules.signals
     places = range(len(assessment.frame))
     signs = [[r for r in rules if expansion.signals[r.code][row] == TRUE] for row in places]
@@ -141,6 +158,8 @@ def expansions_board(assessment: Assessment) -> pd.DataFrame:
             "why": text_column(joined(rule.says for rule in there) for there in signs),
             **{item: text_column(states) for item, states in expansion.gate.items()},
             "closed_by": text_column(map(joined, closed)),
+            "find_out": judged.flat["expansion_find_out"],
+            "withdrawn": judged.flat["expansion_withdrawn"],
         }
     )
     some = frame[(frame["points"] > 0) | frame["signs"].notna()]
@@ -172,6 +191,59 @@ def onboarding_board(assessment: Assessment) -> pd.DataFrame:
     order = under_way.assign(_missed=under_way["missed"].isna())
     order = order.sort_values(["_missed", "day", "account_id"], ascending=[True, False, True])
     return order.drop(columns="_missed").reset_index(drop=True)
+
+
+def plays_summary(assessment: Assessment, standing: Mapping[str, Standing] | None = None) -> dict[str, Any]:
+    """How many accounts get a play, and whether the plays obey the numbers.
+
+    Parameters
+    ----------
+    standing : accounts whose plays are off the list; these have none.
+
+    Returns
+    -------
+    dict for JSON: accounts; with_play, by_people (all but automated), executive, low_churn, low_churn_save,
+    low_churn_executive, healthy_save (low churn, green health, and no high or immediate warning that counts),
+    proposed_save (proposed for expansion), overdue_at_publication (published for the first time and due by then; there
+    is none) and overdue (published and due before, and not done), each as ``{"accounts", "share"}`` of all accounts;
+    executive_capacity; kinds, who and off_the_list (accounts by each); and expansion: proposed and withdrawn.
+    """
+    judged, off = assessment.judged, standing or {}
+    n = len(assessment.account_ids)
+    plays = [None if a in off else p for a, p in zip(assessment.account_ids, judged.plays, strict=True)]
+    low = assessment.outlooks["churn"].band == "low"
+    green = assessment.health.band.to_numpy(dtype=object) == "green"
+    some = np.array([p is not None for p in plays], dtype=bool)
+    save = np.array([p is not None and p.kind == "save" for p in plays], dtype=bool)
+    executive = np.array([p is not None and p.who == EXECUTIVES for p in plays], dtype=bool)
+    automated = np.array([p is not None and p.who == AUTOMATED for p in plays], dtype=bool)
+    late = np.array([p is not None and p.overdue for p in plays], dtype=bool)
+    by_then = np.array([p is not None and not p.again and p.due <= assessment.as_of.date() for p in plays], dtype=bool)
+    rows = {
+        "with_play": some,
+        "by_people": some & ~automated,
+        "executive": executive,
+        "low_churn": some & low,
+        "low_churn_save": save & low,
+        "low_churn_executive": executive & low,
+        "healthy_save": save & low & green & np.array([not pressing(each) for each in judged.warnings], dtype=bool),
+        "proposed_save": save & assessment.ready,
+        "overdue_at_publication": by_then,
+        "overdue": late,
+    }
+    capacity = read_rules("plays", PlaysFile).executives.capacity(n)
+    return {
+        "accounts": n,
+        **{name: {"accounts": int(each.sum()), "share": float(each.mean())} for name, each in rows.items()},
+        "executive_capacity": capacity,
+        "kinds": dict(sorted(Counter(p.kind for p in plays if p is not None).items())),
+        "who": dict(sorted(Counter(p.who for p in plays if p is not None).items())),
+        "expansion": {
+            "proposed": int(assessment.ready.sum()),
+            "withdrawn": sum(why is not None for why in judged.playbook.withdrawn),
+        },
+        "off_the_list": dict(sorted(Counter(off[a] for a in assessment.account_ids if a in off).items())),
+    }
 
 
 def _who(assessment: Assessment) -> dict[str, Any]:

@@ -37,11 +37,12 @@ DISAGREEMENTS = {
 RISKS = {
     "account_id": "account", "arr": "ARR", "health_score": "health", "health_band": "band",
     "churn_probability": "churn", "days_to_renewal": "renews", "due": "act by", "by": "who", "warnings": "why",
-    "play": "play",
+    "play": "play", "work": "work",
 }  # fmt: skip
 EXPANSIONS = {
     "account_id": "account", "arr": "ARR", "health_band": "band", "proposed": "proposed", "points": "points",
     "type": "type", "expansion_probability": "chance", "signs": "signs", "closed_by": "kept closed by",
+    "find_out": "to find out", "withdrawn": "withdrawn",
 }  # fmt: skip
 ONBOARDING = {
     "account_id": "account", "segment": "segment", "arr": "ARR", "day": "day", "missed": "missed", "act": "do",
@@ -54,8 +55,8 @@ VIEWS = {
 }
 """The views that are commands of their own, and what of each is shown."""
 _MONEY, _SHARES = {"arr"}, {"coverage", "churn_probability", "expansion_probability", "meant_churn", "gap"}
-_WIDE = {"warnings", "play", "signs", "alerts", "missed", "act", "closed_by"}
-_CODES = {"warnings", "signs", "closed_by", "weakest", "by"}
+_WIDE = {"warnings", "play", "signs", "alerts", "missed", "act", "closed_by", "find_out", "withdrawn"}
+_CODES = {"warnings", "signs", "closed_by", "find_out", "weakest", "by", "work"}
 
 
 def print_board(board: pd.DataFrame, columns: Mapping[str, str], title: str, console: Console) -> None:
@@ -79,6 +80,38 @@ def print_board(board: pd.DataFrame, columns: Mapping[str, str], title: str, con
         console.print("none")
     if len(board) > SHOWN:
         console.print(f"and {len(board) - SHOWN:,} more; --out FILE writes them all", style="dim")
+
+
+SUMMARY = {
+    "with_play": "with a play",
+    "by_people": "of these for people, not automated",
+    "executive": "with an executive play",
+    "low_churn": "with a play at low churn risk",
+    "low_churn_save": "with a save play at low churn risk",
+    "low_churn_executive": "with an executive play at low churn risk",
+    "healthy_save": "with a save play without a reason (low risk, green, no high warning)",
+    "proposed_save": "with a save play although an expansion is proposed",
+    "overdue_at_publication": "overdue on the day of their first publication",
+    "overdue": "overdue: due before, and not done",
+}
+
+
+def print_summary(told: Mapping[str, Any], console: Console) -> None:
+    """Print the shares of `plays_summary`."""
+    console.print(Text(f"plays as of {told['as_of']}: {told['accounts']:,} accounts", style="bold"))
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(justify="right")
+    table.add_column(justify="right")
+    table.add_column()
+    for name, words in SUMMARY.items():
+        words += f" (room for {told['executive_capacity']:,})" if name == "executive" else ""
+        table.add_row(f"{told[name]['accounts']:,}", f"{told[name]['share']:.1%}", words)
+    console.print(table)
+    for title, counts in (("kinds", told["kinds"]), ("who acts", told["who"]), ("off the list", told["off_the_list"])):
+        if counts:
+            console.print(f"{title}: " + ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items()))
+    grown = told["expansion"]
+    console.print(f"expansion: {grown['proposed']:,} proposed, {grown['withdrawn']:,} withdrawn")
 
 
 def print_account(assessment: Assessment, row: int, console: Console) -> None:
@@ -112,8 +145,12 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
         )
     for step in judged.onboarding[row].missed:
         console.print(f"missed   {step.says}: {step.act}", markup=False)
-    if (play := judged.plays[row]) is not None:
-        console.print(f"play     {play.act} ({play.who}, by {play.due.isoformat()})", markup=False)
+    for play in judged.plays_of(row):
+        late = ", overdue" if play.overdue else ""
+        why = ", ".join(code.replace("_", " ") for code in play.because)
+        console.print(f"play     {play.act} ({play.who}, by {play.due.isoformat()}{late}; {why})", markup=False)
+    if (against := judged.playbook.withdrawn[row]) is not None:
+        console.print(f"expansion is not proposed, although the gate and the model allow it: {against}", markup=False)
     seen = assessment.outlooks["churn"]
     if not pd.isna(seen.probability[row]):
         words = {

@@ -103,6 +103,15 @@ FIELDS: tuple[FlatField, ...] = (
     *_target("expansion"),
     FlatField("expansion_ready", "truth", "Whether an expansion may be proposed.", _at("expansion.ready")),
     FlatField("expansion_type", "text", "seats, tier, cross-sell or services.", _at("expansion.type")),
+    FlatField(
+        "expansion_withdrawn", "text", "Why it is not, although gate and band allow it.", _at("expansion.withdrawn")
+    ),
+    FlatField(
+        "expansion_find_out",
+        "text",
+        'Items of the gate that are not known, "; " between them.',
+        lambda told: joined(told["expansion"]["find_out"]),
+    ),
     FlatField("expansion_points", "whole", "Earned by signs of readiness.", _at("expansion.points")),
     _health("score", "number", "0 to 100."),
     _health("higher_is", "text", "better."),
@@ -118,7 +127,9 @@ FIELDS: tuple[FlatField, ...] = (
     *(field for place in range(1, REASONS + 1) for field in _reason(place)),
     _play("act", "What to do."),
     _play("who", "Who does it."),
+    _play("kind", "save, billing, onboarding or renewal."),
     _play("due", "The last day for it, ISO date."),
+    FlatField("play_overdue", "truth", "Whether it was due before as_of, and not done.", _at("plays.0.overdue")),
     _play("severity", "high, medium or low."),
     _play("name", "What calls for it."),
     FlatField("open_alerts", "whole", "How many alerts stand.", lambda told: len(told["alerts"])),

@@ -25,6 +25,7 @@ from models.assess import assess
 from models.champion import Champion
 from models.outlook import OUT_OF_SCOPE
 from models.rules.history import WEEKS
+from models.rules.plays import CSM
 from serving.batch import horizon_of, now_and_past
 from serving.problems import Fault, InvalidBody, TooSlow
 from serving.rows import Row, shown_names
@@ -51,7 +52,9 @@ class FreshScore:
 
     The body counts as complete up to its ``as_of``: a table that it holds is known, one that it does not hold is not.
     Feeds are not judged stale, since one account's silence says nothing of a feed. The account is compared with
-    the peers of what stands, and has no percentile, being no portfolio.
+    the peers of what stands, and has no percentile, being no portfolio. Executives act where its ARR at risk is at
+    least that of the last account of the latest snapshot that they have room for; without a snapshot the CSM acts, and
+    a warning says so.
 
     Parameters
     ----------
@@ -127,7 +130,14 @@ class FreshScore:
                 *warnings,
             ]
         else:
-            assessment = assess(frame, champion, self._standing.peers, past=past, catalogue=catalogue)
+            latest = self._standing.latest
+            least = None if latest is None else latest.assessment.judged.playbook.executives_from
+            assessment = assess(
+                frame, champion, self._standing.peers, past=past, catalogue=catalogue, executives_from=least
+            )
+            if latest is None and any(p.severity == "high" and p.who == CSM for p in assessment.judged.plays_of(0)):
+                # Executives have room for few accounts, and there is no portfolio to rank this one in.
+                warnings = [{"code": "executives_room_not_known"}, *warnings]
         told = answer(assessment, self._asked.account_id, scored_at=datetime.now(UTC), data_through=self._as_of)
         told["warnings"] += warnings
         return told

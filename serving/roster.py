@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -140,9 +140,9 @@ class Roster:
         ]
         return pd.Series(texts, dtype="str")
 
-    def find(self, asked: RosterAsked) -> Found:
-        """The accounts that are asked for. Those of which the order's value is not known come last, whatever the way;
-        equals stand in the order of their ids."""
+    def find(self, asked: RosterAsked, off: Collection[str] = ()) -> Found:
+        """The accounts that are asked for; those that are ``off`` the list have no play to run. Those of
+        which the order's value is not known come last, whatever the way; equals stand in the order of their ids."""
         keep = np.ones(len(self.frame), dtype=bool)
         for column, wanted in (
             ("health_band", asked.health),
@@ -154,6 +154,8 @@ class Roster:
                 keep &= (self.frame[column] == wanted).to_numpy(dtype=bool)
         if asked.only is not None:
             keep &= self.frame[asked.only].to_numpy(dtype=bool)
+            if asked.only == "play" and off:
+                keep &= ~self.frame["account_id"].isin(off).to_numpy(dtype=bool)
         if word := asked.q.strip().casefold():
             keep &= self._searched.str.contains(word, regex=False).to_numpy(dtype=bool)
         order = self._in_order(asked.order, asked.downwards)

@@ -154,8 +154,13 @@ class GateItem(Answer):
 class Expansion(Outlook):
     """The expansion target, its gate, and its own reasons."""
 
-    ready: bool = Field(description="Health green, band high, and no item of the gate not met.")
+    ready: bool = Field(
+        description="Whether it is proposed: every item of the gate met, band high, and neither an immediate warning "
+        "that counts nor a high churn band."
+    )
     gate: list[GateItem]
+    find_out: list[str] = Field(description="Items of the gate that are not known: what to find out.")
+    withdrawn: str | None = Field(description="Why it is not proposed although gate and band allow it.")
     type: Literal["seats", "tier", "cross-sell", "services"] | None = Field(
         description="The easiest that is pointed to."
     )
@@ -260,10 +265,20 @@ class Play(Answer):
     """What to do, who does it, and the last day for it."""
 
     name: str = Field(description="What calls for it.", examples=["executive_change"])
-    severity: Literal["high", "medium", "low"]
+    kind: Literal["save", "billing", "onboarding", "renewal"] = Field(
+        description="save: the account may be lost; billing: a payment failed; onboarding: a step was missed; renewal: "
+        "a talk with an account that nothing else is wrong with."
+    )
+    severity: Literal["high", "medium", "low"] = Field(description="How pressing it is.")
     act: str
-    who: str
-    due: str
+    who: str = Field(description="Who acts: automated, csm, billing or executives.")
+    due: str = Field(description="The last day for it, as it was when the play was first published.")
+    overdue: bool = Field(description="Whether it was due before as_of, and has not been done.")
+    because: list[str] = Field(
+        description="The reasons to act: churn_high, churn_medium, health_red, health_yellow, renewal_near, and codes "
+        "of warnings and of steps of onboarding.",
+        examples=[["churn_medium", "competitor"]],
+    )
 
 
 class Warned(BaseModel):
@@ -293,7 +308,7 @@ class Prediction(Answer):
     early_warnings: list[EarlyWarning]
     onboarding: Onboarding
     plays: list[Play] = Field(
-        description="What the most pressing warning calls for, or else the weakest dimension; empty for nothing."
+        description="What there is a reason to do, the main play first; empty without a reason to act."
     )
     reasons: list[Reason] = Field(description="Of the churn model, largest first.")
     warnings: list[Warned]

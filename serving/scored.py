@@ -20,6 +20,7 @@ from serving.logs import tell
 from serving.made import Made
 from serving.portfolio import portfolio_of
 from serving.published import Published, Snapshots, Stamp
+from serving.worklist.first_due import plays_published
 from serving.written import Written
 
 
@@ -89,7 +90,7 @@ def score_published(snapshots: Snapshots, champion: Champion, as_of: datetime) -
     stamp = snapshots.stamp(as_of)
     published = snapshots.at(as_of)
     return Scored(
-        _assessed(published, champion, snapshots.catalogue),
+        _assessed(published, champion, snapshots),
         as_of,
         published.facts.data_through,
         datetime.now(UTC),
@@ -99,10 +100,16 @@ def score_published(snapshots: Snapshots, champion: Champion, as_of: datetime) -
     )
 
 
-def _assessed(published: Published, champion: Champion, catalogue: Catalogue) -> Assessment:
+def _assessed(published: Published, champion: Champion, snapshots: Snapshots) -> Assessment:
     facts = published.facts
     return assess(
-        published.frame, champion, past=published.past, feeds=facts.feeds, jumped=facts.jumped, catalogue=catalogue
+        published.frame,
+        champion,
+        past=published.past,
+        feeds=facts.feeds,
+        jumped=facts.jumped,
+        catalogue=snapshots.catalogue,
+        called=plays_published(snapshots, facts.as_of),
     )
 
 
@@ -114,7 +121,7 @@ def earlier_of(snapshots: Snapshots, champion: Champion, as_of: datetime) -> Ass
         return None
     try:
         nearest = snapshots.at(min(near, key=lambda date: abs(date - wanted)))
-        return _assessed(nearest, champion, snapshots.catalogue)
+        return _assessed(nearest, champion, snapshots)
     except RenewcastError as error:
         # Only the change since then is unknown without it.
         tell("earlier_snapshot_refused", error=type(error).__name__)

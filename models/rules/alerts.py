@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -35,6 +35,7 @@ class _Drop(_Alert):
 
 class _Risk(_Alert):
     above: Annotated[float, Field(ge=0, lt=100)]
+    to_otherwise: str
     within_hours: Annotated[int, Field(gt=0)]
 
 
@@ -104,6 +105,18 @@ def alerts(
                 Alert(code, rule.says, rule.to, dates[at], at == len(dates) - 1, by, before, _plain(values[row, at]))
             )
     return tuple(tuple(each) for each in found)
+
+
+def addressed(
+    given: Sequence[Sequence[Alert]], by_executives: Sequence[bool], rules: AlertsFile
+) -> tuple[tuple[Alert, ...], ...]:
+    """The alerts of a churn risk addressed to whoever acts: to an executive only where executives run the account's
+    play, for there are few of them (``plays.toml``)."""
+    other = rules.churn_risk.to_otherwise
+    return tuple(
+        tuple(replace(alert, to=other) if alert.code == "churn_risk" and not theirs else alert for alert in each)
+        for each, theirs in zip(given, by_executives, strict=True)
+    )
 
 
 def _drops(dates: Sequence[datetime], score: Floats, rule: _Drop) -> Table:

@@ -1,7 +1,8 @@
 """Expansion by rules: signals, points, the gate before any proposal, and the type that would be easiest.
 
-Each item of the gate is met, not met or unknown, from what the snapshot holds. An unhappy account is never proposed for
-expansion, whatever the model says.
+Each item of the gate is met, not met or unknown, from what the snapshot holds. Only where every item is met a proposal
+may be made (`models.rules.playbook` decides); what is unknown has to be found out first. An unhappy account is never
+proposed for expansion, whatever the model says.
 """
 
 from __future__ import annotations
@@ -105,13 +106,12 @@ class Expansion:
 
     @property
     def open(self) -> Flags:
-        """Whether an expansion may be proposed as far as the rules go: health green and no item not met."""
-        closed = np.any([states == NOT_MET for states in self.gate.values()], axis=0)
-        return np.asarray((self.gate[HEALTH] == MET) & ~closed, dtype=bool)
+        """Whether an expansion may be proposed as far as the gate goes: every item met, and none unknown."""
+        return np.asarray(np.all([states == MET for states in self.gate.values()], axis=0), dtype=bool)
 
-    def ready(self, expansion_band: Texts) -> Flags:
-        """Whether one is proposed: the gate open, and the model's band high (None where it gave none)."""
-        return np.asarray(self.open & (expansion_band == "high"), dtype=bool)
+    def to_find_out(self, row: int) -> tuple[str, ...]:
+        """The items of one account's gate that are not known."""
+        return tuple(item for item, states in self.gate.items() if states[row] == UNKNOWN)
 
 
 def expansion(

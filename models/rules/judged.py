@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -15,17 +15,21 @@ from models.columns import joined, number_column, text_column
 from models.comparable import Comparable
 from models.peers import Peers
 from models.rubric import INSUFFICIENT, HealthScores, Rubric
-from models.rules.alerts import Alert, AlertsFile, alerts
+from models.rules.alerts import Alert, AlertsFile, addressed, alerts
 from models.rules.expansion import Expansion, ExpansionFile, expansion
 from models.rules.history import History, Table
 from models.rules.onboarding import Onboarding, OnboardingFile, onboarding
-from models.rules.plays import Play, PlaysFile, play_for
+from models.rules.playbook import Called, Circumstances, Facts, ModelView, Playbook, playbook
+from models.rules.plays import EXECUTIVES, Play, PlaysFile
 from models.rules.reading import read_rules
 from models.rules.warnings import RENEWAL, EarlyWarning, WarningsFile, early_warnings
 from models.segments import ARR_FEATURE, segments_file
 
+TERM = "contract.term_days"
 RISK = "churn_risk_score"
 """A column of the earlier rows of a history: the churn model's risk score then, 0 to 100, where it was worked out."""
+
+PLAY_COLUMNS = ("play", "play_kind", "play_by", "play_due", "play_because")
 
 Floats = npt.NDArray[np.float64]
 Texts = npt.NDArray[np.object_]
@@ -43,8 +47,9 @@ class Judged:
         dates can be compared, shape (n, d).
     told_score, told_band : the same by the version of the rubric that was in force at each date: what was told then.
     segments : the segment of each account, None unknown, shape (n,).
-    alerts, warnings, onboarding, plays : of each account; no play where nothing calls for one.
+    alerts, warnings, onboarding : of each account.
     expansion : readiness for more.
+    playbook : the play of each account, None without a reason to act, and what expansion is proposed.
     versions : the version of each file of rules.
     """
 
@@ -59,8 +64,18 @@ class Judged:
     warnings: tuple[tuple[EarlyWarning, ...], ...]
     onboarding: tuple[Onboarding, ...]
     expansion: Expansion
-    plays: tuple[Play | None, ...]
+    playbook: Playbook
     versions: Mapping[str, str]
+
+    @property
+    def plays(self) -> tuple[Play | None, ...]:
+        """The play of each account, None without a reason to act."""
+        return self.playbook.plays
+
+    def plays_of(self, row: int) -> tuple[Play, ...]:
+        """All plays of one account, the main one first."""
+        play = self.plays[row]
+        return () if play is None else (play, *self.playbook.further[row])
 
     @cached_property
     def change_7d(self) -> Floats:
@@ -80,19 +95,24 @@ class Judged:
     @cached_property
     def flat(self) -> pd.DataFrame:
         """A row per account for a CRM or a spreadsheet: segment, health_change_7d, alerts_raised, early_warnings (those
-        that count) and watch (codes, "; " between them), play, play_by (who acts), play_due (ISO date),
-        onboarding_missed (codes), expansion_type and expansion_points. Unknown and nothing are null."""
-        plays = [(None, None, None) if p is None else (p.act, p.who, p.due.isoformat()) for p in self.plays]
+        that count) and watch (codes, "; " between them), play, play_kind, play_by (who acts), play_due (ISO date),
+        play_because (codes), onboarding_missed (codes), expansion_type, expansion_withdrawn (why nothing is proposed
+        although the gate and the model allow it), expansion_find_out (items of the gate that are not known) and
+        expansion_points. Unknown and nothing are null."""
+        plays = [
+            (None,) * 5 if p is None else (p.act, p.kind, p.who, p.due.isoformat(), joined(p.because))
+            for p in self.plays
+        ]
         texts: dict[str, Iterable[str | None]] = {
             "segment": self.segments,
             "alerts_raised": [joined(a.code for a in each if a.raised) for each in self.alerts],
             "early_warnings": [joined(w.code for w in each if w.standing == "risk") for each in self.warnings],
             "watch": [joined(w.code for w in each if w.standing == "watch") for each in self.warnings],
-            "play": [act for act, _, _ in plays],
-            "play_by": [who for _, who, _ in plays],
-            "play_due": [due for _, _, due in plays],
+            **{name: [each[i] for each in plays] for i, name in enumerate(PLAY_COLUMNS)},
             "onboarding_missed": [joined(step.code for step in each.missed) for each in self.onboarding],
             "expansion_type": self.expansion.type,
+            "expansion_withdrawn": self.playbook.withdrawn,
+            "expansion_find_out": [joined(self.expansion.to_find_out(row)) for row in range(len(self.score))],
         }
         return pd.DataFrame(
             {
@@ -122,6 +142,9 @@ def judge(
     peers: Peers | None = None,
     risk: Floats | None = None,
     rubric_at: Callable[[datetime], Rubric] | None = None,
+    view: ModelView | None = None,
+    executives_from: float | None = None,
+    called: Called | None = None,
 ) -> Judged:
     """Judge every account of the last date by the rules in force.
 
@@ -133,6 +156,9 @@ def judge(
     risk : the churn model's risk score at the last date, 0 to 100, NaN where there is none, shape (n,).
     rubric_at : the version of the rubric in force at an earlier date; the same one throughout if not given. Alerts and
         changes compare dates by one version: that a company changes its weights is no change of an account.
+    view : what the models say at the last date; without it plays follow from the rules alone.
+    executives_from : for accounts that come alone (``peers``), as `models.rules.playbook.Circumstances` has it.
+    called : plays that were published before and have not been done: the day on which they were first due stands.
 
     Raises
     ------
@@ -155,6 +181,28 @@ def judge(
     compared = peers if peers is not None else Peers.of(now, more.gate.adoption)
     warnings = early_warnings(history, signs, peers)
     files = {"alerts": told, "warnings": signs, "onboarding": first_days, "expansion": more, "plays": what}
+    begun, readiness = onboarding(now, first_days), expansion(now, latest.band, compared, segments, more)
+    facts = Facts(
+        health_band=latest.band.to_numpy(dtype=object),
+        health_score=np.asarray(latest.score, dtype=np.float64),
+        weakest=_weakest(latest),
+        days_to_renewal=number_column(now, RENEWAL),
+        term_days=number_column(now, TERM),
+        arr=number_column(now, ARR_FEATURE),
+        warnings=warnings,
+        onboarding=begun,
+        gate_met=readiness.open,
+    )
+    book = playbook(
+        list(history.accounts),
+        facts,
+        ModelView.unknown(len(now)) if view is None else view,
+        what,
+        segments_file(),
+        Circumstances(history.as_of.to_pydatetime(), peers is not None, executives_from, called or {}),
+    )
+    raised = alerts([d.to_pydatetime() for d in history.dates], score, band, _risks(history, risk), told)
+    by_executives = [play is not None and play.who == EXECUTIVES for play in book.plays]
     return Judged(
         latest,
         history.dates,
@@ -163,11 +211,11 @@ def judge(
         told_score,
         told_band,
         segments,
-        alerts([d.to_pydatetime() for d in history.dates], score, band, _risks(history, risk), told),
+        addressed(raised, by_executives, told),
         warnings,
-        onboarding(now, first_days),
-        expansion(now, latest.band, compared, segments, more),
-        _plays(history, latest, warnings, what),
+        begun,
+        readiness,
+        book,
         {name: rules.version for name, rules in (files | {"segments": segments_file()}).items()},
     )
 
@@ -192,18 +240,3 @@ def _risks(history: History, risk: Floats | None) -> Floats:
     found = history.numbers(RISK)
     found[:, -1] = np.nan if risk is None else risk
     return found
-
-
-def _plays(
-    history: History, health: HealthScores, warnings: Sequence[Sequence[EarlyWarning]], rules: PlaysFile
-) -> tuple[Play | None, ...]:
-    """The play that the most pressing warning calls for, or else the band and the weakest dimension."""
-    days, as_of = number_column(history.now, RENEWAL), history.as_of.to_pydatetime()
-    found: list[Play | None] = []
-    for row, (signs, band, weak) in enumerate(zip(warnings, health.band, _weakest(health), strict=True)):
-        left = None if np.isnan(days[row]) else float(days[row])
-        sign = next((s for s in signs if s.standing == "risk"), None)
-        cause = sign.cause if sign else rules.cause_of.get(weak or "")
-        severity = sign.severity if sign else rules.severity_of_band.get(band)
-        found.append(play_for(cause, severity, as_of, left, rules) if severity and cause else None)
-    return tuple(found)

@@ -29,6 +29,7 @@ class UnusualRule(Part):
     deviations: Annotated[float, Field(gt=0)]
     severity: Severity
     cause: Cause
+    cause_of_increase: Cause
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def _out_of_the_ordinary(
                 "use_unusually_low" if fell else "use_unusually_high",
                 f"use in the last week is far {'below' if fell else 'above'} what is usual for the account",
                 rule.severity if fell else "early",
-                rule.cause,
+                rule.cause if fell else rule.cause_of_increase,
                 "risk" if fell and strange.before[row] else "watch",
                 (history.dates[-2] if strange.before[row] else history.as_of).to_pydatetime(),
                 bool(near[row]),

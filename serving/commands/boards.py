@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from features.terminal import AsJson, AsOf, Engine, OutFile, RubricName, Signals, hand_over, progress
-from serving.commands.at_hand import champion_at_hand, frame_file, portfolio_at_hand
+from serving.commands.at_hand import champion_at_hand, frame_file, portfolio_at_hand, store_at_hand
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,52 @@ def _view(name: str, words: str) -> None:
     app.command(name, help=words)(command)
 
 
-_view("risks", "Whom to look after: red and yellow first, why, which play, who acts, by when.")
+@app.command()
+def risks(
+    signals: Signals,
+    as_of: AsOf,
+    rubric: RubricName = None,
+    summary: Annotated[
+        bool,
+        typer.Option("--summary", help="Only the shares: accounts with a play, executive plays, plays at low risk."),
+    ] = False,
+    out: OutFile = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Whom to look after: red and yellow first, why, which play, who acts, by when. What is under way, done or held out
+    has no play to run."""
+    from features.clock import parse_instant
+    from features.errors import BadRequest
+    from models.answer import instant_words
+    from models.home import current_home
+    from models.interventions import standing_at
+    from serving.boards import plays_summary, risks_board
+    from serving.boards_print import RISKS, print_summary
+    from serving.published import Snapshots
+    from serving.worklist.known import interventions_of, next_published, recorded, recorded_before
+
+    if summary and out is not None:
+        raise BadRequest("--out beside --summary", "one of them", "use --json for the shares in a file")
+    if out is not None:
+        from models.frames import suffix_of
+
+        suffix_of(out)
+    instant, store = parse_instant(as_of), store_at_hand()
+    so_far = recorded_before(store, instant)
+    with progress("looking") as tell:
+        opened, found = portfolio_at_hand(signals, instant, engine, champion_at_hand(rubric), tell, so_far)
+        until = next_published(Snapshots(current_home()), instant)
+        with store.look() as connection:
+            known = recorded(connection, frozenset(found.account_ids), instant, until)
+        standing = standing_at([*interventions_of(opened, instant), *known], instant)
+    if summary:
+        told = {"as_of": instant_words(found.as_of), **plays_summary(found, standing)}
+        hand_over(as_json, lambda: told, lambda console: print_summary(told, console))
+    else:
+        _show(found, risks_board(found, standing), RISKS, "risks", out, as_json)
+
+
 _view(
     "expansions",
     "Who is ready for more: signs, points, and the gate item by item. Nobody whose health is not green is proposed.",

@@ -31,9 +31,11 @@ def worklist(
     against working by health score."""
     from features.clock import parse_instant
     from models.frames import suffix_of
+    from models.home import current_home
     from serving.batch import horizon_of
     from serving.companion import accounts_document
-    from serving.worklist.known import interventions_of, recorded
+    from serving.published import Snapshots
+    from serving.worklist.known import interventions_of, next_published, recorded, recorded_before
     from serving.worklist.made import Team, worklist_of
     from serving.worklist.printed import print_worklist, worklist_frame
 
@@ -41,10 +43,13 @@ def worklist(
         suffix_of(out)
     instant, champion = parse_instant(as_of), champion_at_hand()
     with progress("looking") as tell:
-        opened, found = portfolio_at_hand(signals, instant, engine, champion, part_of(tell, 0.0, 0.9))
+        store = store_at_hand()
+        so_far = recorded_before(store, instant)
+        opened, found = portfolio_at_hand(signals, instant, engine, champion, part_of(tell, 0.0, 0.9), so_far)
         people = accounts_document(opened, instant, horizon_of(champion))["accounts"]
-        with store_at_hand().look() as connection:
-            told = recorded(connection, frozenset(found.account_ids), instant)
+        until = next_published(Snapshots(current_home()), instant)
+        with store.look() as connection:
+            told = recorded(connection, frozenset(found.account_ids), instant, until)
         team = Team(people, [*interventions_of(opened, instant), *told])
         answer = worklist_of(found, capacity, team, csm, save_rate)
     file = frame_file(worklist_frame(answer))

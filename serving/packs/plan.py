@@ -24,8 +24,7 @@ REVIEW_AFTER_DAYS = 30
 def plan_told(known: Known) -> dict[str, Any]:
     """The plan as of ``known.as_of``.
 
-    An account is at risk where its health is red, the model's churn band is high, or an early warning of high or
-    immediate severity stands: then the plan is a save plan.
+    It is a save plan where the account has a save play: where there is a reason to act (`models.rules.playbook`).
 
     Returns
     -------
@@ -47,7 +46,7 @@ def plan_told(known: Known) -> dict[str, Any]:
     return {
         "document": "plan",
         "kind": kind,
-        "because": reasons or ["No sign of risk that calls for a save plan stands."],
+        "because": reasons or ["Nothing calls for a save plan."],
         "account_id": known.account_id,
         "name": (known.facts or {}).get("name"),
         "as_of": instant_words(known.as_of),
@@ -60,20 +59,26 @@ def plan_told(known: Known) -> dict[str, Any]:
 
 
 def at_risk(told: Mapping[str, Any]) -> list[str]:
-    """Why an account is at risk, a sentence each; empty where it is not.
+    """Why an account has a save play, a sentence each; empty where it has none.
 
     Parameters
     ----------
     told : its answer (`models.answer.answer`).
     """
-    reasons = []
-    if told["health"]["band"] == "red":
-        reasons.append(f"The health score is red: {told['health']['score']:g} of 100.")
-    if told["churn"]["band"] == "high":
-        reasons.append(f"The model's churn probability is high: {told['churn']['probability']:.0%}.")
-    pressing = [w for w in told["early_warnings"] if w["standing"] == "risk" and w["severity"] in PRESSING]
-    reasons += [f"{w['says'][:1].upper()}{w['says'][1:]}." for w in pressing]
-    return reasons
+    codes = [code for play in told["plays"] if play["kind"] == "save" for code in play["because"]]
+    signs = {sign["code"]: sign["says"] for sign in told["early_warnings"]}
+    sentences = []
+    for code in codes:
+        if code in signs:
+            sentences.append(f"{signs[code][:1].upper()}{signs[code][1:]}.")
+        elif code.startswith("health_"):
+            sentences.append(f"The health score is {told['health']['band']}: {told['health']['score']:g} of 100.")
+        elif code.startswith("churn_"):
+            probability, days = told["churn"]["probability"], told["horizon_days"]
+            sentences.append(
+                f"The model's churn risk is {told['churn']['band']}: {probability:.0%} within {days} days."
+            )
+    return sentences
 
 
 def _goals(known: Known) -> dict[str, Any]:
@@ -99,26 +104,35 @@ def _stakeholders(known: Known) -> dict[str, Any]:
 
 
 def _risks(known: Known, owner: str | None) -> dict[str, Any]:
-    """Each warning with its play, who runs it and by when; where none stands, what the weakest dimension calls for."""
+    """The account's plays, who runs each and by when; then the warnings, those that count with what the CSM can do
+    where the plays are about something else."""
     told, rules = known.answer, read_rules("plays", PlaysFile)
     renewal = known.values.get("contract.days_to_renewal")
     days = None if renewal is None else float(renewal)
-    items = []
+    plays = told["plays"]
+    items = [
+        item(
+            f"{p['name'].replace('_', ' ')}: {p['act']}",
+            p["due"],
+            "bad" if p["overdue"] or p["severity"] == "high" else "fair",
+            _owner(p["who"], owner),
+            "overdue" if p["overdue"] else "play",
+        )
+        for p in plays
+    ]
+    covered = {p["name"] for p in plays}
+    saving = any(p["kind"] == "save" for p in plays)
     for sign in told["early_warnings"]:
-        play = play_for(sign["cause"], sign["severity"], known.as_of, days, rules)
         state = "fair" if sign["standing"] == "watch" or sign["severity"] not in PRESSING else "bad"
-        text = f"{sign['says']}: {play.act}"
-        items.append(item(text, play.due.isoformat(), state, _owner(play.who, owner), sign["standing"]))
-    if not items:
-        items = [
-            item(f"{p['name'].replace('_', ' ')}: {p['act']}", p["due"], "fair", _owner(p["who"], owner))
-            for p in told["plays"]
-        ]
-    missed = told["onboarding"]["missed"]
-    at = known.as_of.date().isoformat()
-    items += [item(f"{step['says']}: {step['act']}", at, "bad", _owner("csm", owner)) for step in missed]
+        text, due, who = sign["says"], sign["since"], None
+        if saving and sign["standing"] == "risk" and sign["cause"] not in covered:
+            # Executives are few: what comes beside the account's play is the CSM's.
+            play = play_for(sign["cause"], "medium", known.as_of, days, rules)
+            text, due, who = f"{sign['says']}: {play.act}", play.due.isoformat(), _owner(play.who, owner)
+            covered.add(sign["cause"])
+        items.append(item(text, due, state, who, sign["standing"]))
     figures = [] if items else [fact("risks that call for a play", "none known")]
-    return section("risks", "Risks and plays", internal=True, figures=figures, items=sorted(items, key=_date))
+    return section("risks", "Risks and plays", internal=True, figures=figures, items=items)
 
 
 def _milestones(known: Known, kind: str, owner: str | None) -> dict[str, Any]:
@@ -153,7 +167,7 @@ def _milestones(known: Known, kind: str, owner: str | None) -> dict[str, Any]:
             items.append(item("the renewal talks are late: start them now", _in(at, 0), "bad", owner, "late"))
         items.append(item("renewal", _in(at, until), who=owner))
     if kind == "save":
-        plays = known.answer["plays"]
+        plays = [play for play in known.answer["plays"] if play["kind"] == "save"]
         items += [item("the first play is run", play["due"], who=_owner(play["who"], owner)) for play in plays[:1]]
     if not known.values.get("outcomes.goals_set_364d"):
         items.append(item("agree on goals and how they are measured", _in(at, REVIEW_AFTER_DAYS), who=owner))

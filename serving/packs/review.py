@@ -199,7 +199,13 @@ def expansion(known: Known) -> dict[str, Any]:
         state, tag = STATES[gate["state"]]
         items.append(item(GATE.get(gate["item"], gate["item"].replace("_", " ")), state=state, tag=tag))
     signs = [item(sign["says"], tag="sign") for sign in told["signals"]]
+    if told["ready"]:
+        # A warning that is not immediate lets the proposal stand, but comes before the talk about it.
+        high = [w for w in known.answer["early_warnings"] if (w["standing"], w["severity"]) == ("risk", "high")]
+        items = [item(f"to settle first: {w['says']}", w["since"], "bad") for w in high] + items
     proposed = f"{told['type'] or 'more'} may be proposed" if told["ready"] else "nothing is proposed"
+    if told["withdrawn"] is not None:
+        proposed += f", for this: {told['withdrawn']}"
     figures = [fact("proposal", proposed), fact("points of readiness", told["points"])]
     if told["probability"] is not None:
         figures.append(fact("probability of expansion", told["probability"], "share"))

@@ -23,7 +23,7 @@ from serving.pages.draw import lines, nice_top
 from serving.pages.links import with_query
 from serving.pages.one_account import AccountAsked, AccountInPath, account_named
 from serving.pages.render import page
-from serving.pages.seen import dates_of, people_of, signal_weeks_of
+from serving.pages.seen import dates_of, people_of, signal_weeks_of, work_of
 from serving.scored import Scored
 from serving.store.database import Store
 from serving.store.reading import records_of
@@ -63,6 +63,7 @@ def get_account_page(
         title=people["name"] or account,
         section="portfolio",
         told=told,
+        work=work_of(scored, store).get(account),
         health=health,
         people=people,
         arr=number_told(number_column(scored.assessment.frame, ARR_FEATURE)[row]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -9,13 +10,13 @@ from starlette.responses import Response
 
 from features.errors import UnknownSnapshot
 from models.answer import instant_words
-from serving.asked import TheKeeper
+from serving.asked import TheKeeper, TheStore
 from serving.door import needs
 from serving.measures.shapes import DEFAULT, kept_measures
 from serving.pages.draw import lines, nice_top
 from serving.pages.links import with_query
 from serving.pages.render import page
-from serving.pages.seen import dates_of, roster_of, trend_of, weekly_of
+from serving.pages.seen import dates_of, roster_of, trend_of, weekly_of, work_of
 from serving.roster import LARGEST_FIRST, SIZES, Found, Order, Roster, RosterAsked
 from serving.scored import Scored
 
@@ -43,12 +44,15 @@ router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
 
 
 @router.get("/")
-def get_portfolio_page(request: Request, keeper: TheKeeper, asked: Annotated[RosterAsked, Query()]) -> Response:
+def get_portfolio_page(
+    request: Request, keeper: TheKeeper, store: TheStore, asked: Annotated[RosterAsked, Query()]
+) -> Response:
     """The portfolio."""
     standing = keeper.standing()
     scored = standing.scored(asked.as_of)
     roster = roster_of(scored)
-    found = roster.find(asked)
+    work = work_of(scored, store)
+    found = roster.find(asked, work)
     return page(
         request,
         "portfolio.html",
@@ -60,7 +64,7 @@ def get_portfolio_page(request: Request, keeper: TheKeeper, asked: Annotated[Ros
         trend=trend_of(scored),
         asked=asked,
         found=found,
-        rows=_rows(scored, roster, found),
+        rows=_rows(scored, roster, found, work),
         risk_top=nice_top(float(roster.frame["high"].quantile(0.98) or 0.0)),
         roster=roster,
         headings=_headings(asked, roster),
@@ -127,13 +131,14 @@ def _headings(asked: RosterAsked, roster: Roster) -> list[dict[str, Any]]:
     return found
 
 
-def _rows(scored: Scored, roster: Roster, found: Found) -> list[dict[Any, Any]]:
+def _rows(scored: Scored, roster: Roster, found: Found, work: Mapping[str, str]) -> list[dict[Any, Any]]:
     judged = scored.assessment.judged
     shown = roster.frame.iloc[found.rows].astype(object)
     shown = shown.where(shown.notna(), None)
     rows = []
     for place, row in zip(found.rows, shown.to_dict("records"), strict=True):
-        play = judged.plays[place]
+        state = work.get(row["account_id"])
+        play = None if state else judged.plays[place]
         rows.append(
             {
                 **row,
@@ -141,6 +146,8 @@ def _rows(scored: Scored, roster: Roster, found: Found) -> list[dict[Any, Any]]:
                 "act": None if play is None else play.act,
                 "who": None if play is None else play.who,
                 "due": None if play is None else play.due,
+                "overdue": play is not None and play.overdue,
+                "work": state,
             }
         )
     return rows

@@ -18,7 +18,9 @@ from serving.pages import charts
 from serving.published import stamp_of
 from serving.roster import Roster
 from serving.scored import Scored
+from serving.store.database import Store
 from serving.weeks import Weeks, read_weeks
+from serving.worklist.published import lists_of
 
 #: So many dates can be chosen: two years of weeks.
 DATES = 104
@@ -43,6 +45,16 @@ def roster_of(scored: Scored) -> Roster:
     """The roster of a snapshot, made once for each version of its people."""
     path = companion_path(scored.snapshots, scored.as_of, ACCOUNTS)
     return scored.made.get(("roster", stamp_of(path)), lambda: Roster(scored.assessment, people_of(scored)))
+
+
+def work_of(scored: Scored, store: Store) -> Mapping[str, str]:
+    """The accounts whose plays are off the list, and why; empty where the store cannot be reached or what was kept is
+    broken, so that the page shows the plays as they were published."""
+    try:
+        return lists_of(scored).standing(store)
+    except RenewcastError as error:
+        tell("work_refused", **where_it_failed(error))
+        return {}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from models.renewals.habits import ArrLine, seconds_of
 from serving.companion import companion_path, read_companion
 from serving.earlier import SCORE_AGAIN
 from serving.published import Snapshots
+from serving.store.database import Store
 from serving.store.tables import records
 
 if TYPE_CHECKING:
@@ -109,20 +110,42 @@ def interventions_published(snapshots: Snapshots, as_of: datetime) -> list[Inter
         ) from None
 
 
-def recorded(connection: Connection, active: Mapping[str, Any] | frozenset[str], as_of: datetime) -> list[Intervention]:
-    """Those that callers recorded before ``as_of`` (the day itself included, so that what was begun this morning is
-    known), closed by the outcomes recorded.
+def recorded_before(store: Store, as_of: datetime) -> list[Intervention]:
+    """Those that callers recorded of what happened before ``as_of``.
+
+    Raises
+    ------
+    StoreDown : the store cannot be reached.
+    """
+    with store.look() as connection:
+        return recorded(connection, frozenset(), as_of, as_of)
+
+
+def next_published(snapshots: Snapshots, as_of: datetime) -> datetime | None:
+    """The date of the publication after ``as_of``; None where it is the latest."""
+    return min((each for each in snapshots.dates() if each > as_of), default=None)
+
+
+def recorded(
+    connection: Connection,
+    active: Mapping[str, Any] | frozenset[str],
+    as_of: datetime,
+    until: datetime | None = None,
+) -> list[Intervention]:
+    """Those that callers recorded, closed by the outcomes recorded.
 
     Parameters
     ----------
     active : the accounts that are customers at ``as_of``.
+    until : the next publication, at which what happens from then on counts; None: there is none, so that all that was
+        recorded up to now counts, and takes plays off the list at once.
     """
-    until = as_of + timedelta(days=1)
-    rows = connection.execute(
+    asked = (
         select(records.c.id, records.c.what, records.c.account_id, records.c.occurred_at, records.c.document)
-        .where(records.c.occurred_at < until, records.c.occurred_at >= as_of - timedelta(days=BACK_DAYS))
+        .where(records.c.occurred_at >= as_of - timedelta(days=BACK_DAYS))
         .order_by(records.c.occurred_at)
-    ).all()
+    )
+    rows = connection.execute(asked if until is None else asked.where(records.c.occurred_at < until)).all()
     given: list[Intervention] = []
     outcomes: list[tuple[str, datetime, Result, str | None]] = []
     for key, what, account, at, document in rows:

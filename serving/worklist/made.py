@@ -5,9 +5,11 @@ every page, times the ARR) times the save rate. The save rate is measured where 
 assumed where somebody says so; it is the same for all accounts, so that without one the order is that of the ARR at
 risk.
 
-A play that should have begun earlier before the renewal is ``late``: it is listed and due at once. Where the renewal
-is nearer than the play takes at all (``within_days`` in ``plays.toml``), it is too late, and the account takes no
-capacity.
+Only accounts with a play for people are listed (``plays.toml`` says what is a reason to act); automated plays are
+counted, for they take no capacity. Those that may be lost come first;
+renewal talks with accounts that nothing is wrong with come after them. A play is ``overdue`` where it was due before
+and has not been done. Where the renewal is nearer than the play takes at all (``within_days`` in ``plays.toml``), it is
+too late, and the account takes no capacity. What is under way, done or held out is off the list at once.
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ import numpy as np
 from models.answer import instant_words
 from models.assess import Assessment
 from models.columns import joined
-from models.interventions import Intervention, Rate, Report, report, under_way
-from serving.worklist.view import Bools, Ints, Seen, poor
+from models.interventions import Intervention, Rate, Report, report, standing_at
+from models.rules.playbook import counting
+from serving.worklist.view import Bools, Ints, Seen, Texts, poor
 
 #: So many of those that are too late are named.
 TOO_LATE_SHOWN = 100
+NOTHING_WRONG = "the renewal is near; nothing else calls for action"
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,14 @@ def worklist_of(
     seen = Seen.of(assessment, team.people) if seen is None else seen
     rows = seen.of_csm(csm)
     interventions = list(team.interventions or ())
-    busy = under_way(interventions, assessment.as_of.to_pydatetime())
-    held = np.array([busy.get(account) is True for account in assessment.account_ids], dtype=bool)
-    worked = np.array([busy.get(account) is False for account in assessment.account_ids], dtype=bool)
-    free = rows & ~held & ~worked
-    candidates = np.flatnonzero(free & ~seen.too_late)
+    standing = standing_at(interventions, assessment.as_of.to_pydatetime())
+    states = np.array([standing.get(account, "") for account in assessment.account_ids], dtype=object)
+    called = rows & (states == "") & seen.called_for
+    free = called & ~seen.automated
+    candidates = np.flatnonzero(free & ~seen.too_late & ~seen.talks)
     order = seen.order(candidates)
-    listed = order[:capacity]
+    talks = seen.order(np.flatnonzero(free & ~seen.too_late & seen.talks))
+    listed = np.concatenate([order, talks])[:capacity]
     told = report(interventions)
     rate = _save_rate(told, save_rate)
     reached = _reached(seen, candidates, order, capacity)
@@ -84,13 +89,15 @@ def worklist_of(
         "accounts": [
             {"rank": place + 1} | item for place, item in enumerate(_items(assessment, seen, listed, rate["value"]))
         ],
-        "more_accounts": len(order) - len(listed),
+        "more_accounts": len(order) + len(talks) - len(listed),
         "too_late": [_too_late(assessment, seen, int(row)) for row in late[:TOO_LATE_SHOWN]],
         "too_late_accounts": len(late),
-        "under_way": int((rows & worked).sum()),
-        "held_out": int((rows & held).sum()),
+        "automated": int((called & seen.automated).sum()),
+        "under_way": int((rows & (states == "under_way")).sum()),
+        "done": int((rows & (states == "done")).sum()),
+        "held_out": int((rows & (states == "held_out")).sum()),
         "reached_arr_at_risk": reached,
-        "bridge": _bridge(seen, rows, held, worked, late, listed),
+        "bridge": _bridge(seen, rows, states, listed),
         "saved_arr": {name: _times(value, rate["value"]) for name, value in reached.items()},
         "save_rate": rate,
         "interventions": _report_told(told),
@@ -98,16 +105,24 @@ def worklist_of(
     }
 
 
-def _bridge(seen: Seen, rows: Bools, held: Bools, worked: Bools, late: Ints, listed: Ints) -> dict[str, Any] | None:
-    """From the portfolio's ARR at risk to that of this list: what each step leaves out."""
+def _bridge(seen: Seen, rows: Bools, states: Texts, listed: Ints) -> dict[str, Any] | None:
+    """From the portfolio's ARR at risk to that of this list: every account is in exactly one part."""
     if not np.isfinite(seen.value).any():
         return None
-    value, kept = np.nan_to_num(seen.value), rows & ~held & ~worked
-    outside = {"other_csms": ~rows, "under_way": rows & worked, "held_out": rows & held}
-    parts: dict[str, float] = {name: float(value[mask].sum()) for name, mask in outside.items()}
-    parts["too_late"], parts["listed"] = float(value[late].sum()), float(value[listed].sum())
-    parts["not_listed"] = float(value[kept].sum()) - parts["too_late"] - parts["listed"]
-    return {"portfolio": float(value.sum()), **parts, "not_listed": max(parts["not_listed"], 0.0)}
+    value, free = np.nan_to_num(seen.value), rows & (states == "")
+    on_list = np.zeros(len(value), dtype=bool)
+    on_list[listed] = True
+    people = free & seen.called_for & ~seen.automated
+    parts = {
+        "other_csms": ~rows,
+        **{name: rows & (states == name) for name in ("under_way", "done", "held_out")},
+        "no_play": free & ~seen.called_for,
+        "automated": free & seen.called_for & seen.automated,
+        "too_late": people & seen.too_late,
+        "not_listed": people & ~seen.too_late & ~on_list,
+        "listed": on_list,
+    }
+    return {"portfolio": float(value.sum())} | {name: float(value[mask].sum()) for name, mask in parts.items()}
 
 
 def _items(assessment: Assessment, seen: Seen, rows: Ints, rate: float | None) -> list[dict[str, Any]]:
@@ -120,7 +135,8 @@ def _items(assessment: Assessment, seen: Seen, rows: Ints, rate: float | None) -
     found = []
     for row in rows.tolist():
         play = seen.plays[row]
-        signs = joined(s.says for s in assessment.judged.warnings[row] if s.standing == "risk")
+        signs = joined(s.says for s in counting(assessment.judged.warnings[row]))
+        missed = joined(step.says for step in assessment.judged.onboarding[row].missed)
         found.append(
             _who(assessment, seen, row)
             | {
@@ -129,10 +145,10 @@ def _items(assessment: Assessment, seen: Seen, rows: Ints, rate: float | None) -
                 "expected_saved_arr": _times(_number(seen.value[row]), rate),
                 "health_score": _number(seen.score[row]),
                 "health_band": str(assessment.health.band.iloc[row]),
-                "why": signs or whys.get(row),
+                "why": NOTHING_WRONG if seen.talks[row] else signs or missed or whys.get(row),
                 "play": None if play is None else play.as_dict(),
                 "because": seen.because[row],
-                "late": bool(seen.late[row]),
+                "overdue": bool(seen.overdue[row]),
             }
         )
     return found

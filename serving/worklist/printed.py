@@ -34,7 +34,7 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
             percent(item["churn_probability"]),
             money(item["arr_at_risk"]),
             item["renewal_at"] or "",
-            "" if play is None else play["due"] + (" late" if item["late"] else ""),
+            "" if play is None else play["due"] + (" overdue" if item["overdue"] else ""),
             "" if play is None else play["who"],
             Text("" if play is None else play["act"]),
         )
@@ -45,7 +45,8 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
         names = ", ".join(each["account_id"] for each in told["too_late"][:10])
         console.print(f"too late, the renewal is nearer than the play takes: {told['too_late_accounts']:,} ({names})")
     console.print(
-        f"{told['under_way']:,} accounts are in an intervention, {told['held_out']:,} are held out: not listed"
+        f"not listed: {told['automated']:,} accounts with automated plays, {told['under_way']:,} in an intervention, "
+        f"{told['done']:,} done since, {told['held_out']:,} held out"
     )
     done = told["interventions"]
     console.print(f"interventions so far: {done['saved']:,} saved, {done['lost']:,} lost, {done['open']:,} open")
@@ -64,6 +65,9 @@ def _print_bridge(told: Mapping[str, Any], console: Console) -> None:
         "not_listed": "not listed",
         "under_way": "under way",
         "held_out": "held out",
+        "done": "done",
+        "no_play": "without a reason to act",
+        "automated": "with an automated play",
         "too_late": "too late",
         "other_csms": "other CSMs",
     }

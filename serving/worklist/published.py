@@ -6,16 +6,17 @@ whichever process, so that it counts at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from models.interventions import Intervention
+from models.interventions import Intervention, Standing, standing_at
 from serving.companion import ACCOUNTS, companion_path, read_companion
 from serving.made import Made
 from serving.published import stamp_of
 from serving.scored import Scored
 from serving.store.database import Store
-from serving.worklist.known import INTERVENTIONS, interventions_published, recorded
+from serving.worklist.known import INTERVENTIONS, interventions_published, next_published, recorded
 from serving.worklist.made import Team, worklist_of
 from serving.worklist.view import Seen
 
@@ -42,21 +43,42 @@ class Lists:
 
     def of(self, store: Store, capacity: int, csm: str | None, save_rate: float | None) -> dict[str, Any]:
         """As `worklist_published`."""
-        # Asked before the store is read: what is recorded meanwhile makes the next answer anew.
-        version = store.version()
+        version, known = self._known(store)
         if version is None:
-            return self._work(self._told(store), capacity, csm, save_rate)
-        told = self._made.get(version, lambda: self._told(store))
-        return self._made.get((version, capacity, csm, save_rate), lambda: self._work(told, capacity, csm, save_rate))
+            return self._work(known, capacity, csm, save_rate)
+        key = (*version, capacity, csm, save_rate)
+        return self._made.get(key, lambda: self._work(known, capacity, csm, save_rate))
 
-    def _told(self, store: Store) -> Sequence[Intervention]:
+    def standing(self, store: Store) -> Mapping[str, Standing]:
+        """The accounts whose plays are off the list, and why: held out, under way or done.
+
+        Raises
+        ------
+        StoreDown : the store cannot be reached.
+        """
+        version, known = self._known(store)
+        as_of = self._scored.as_of
+        if version is None:
+            return standing_at(known or (), as_of)
+        return self._made.get(("standing", *version), lambda: standing_at(known or (), as_of))
+
+    def _known(self, store: Store) -> tuple[tuple[Any, ...] | None, Sequence[Intervention] | None]:
+        """What is known of interventions, and its version; None where the store cannot say whether it has changed."""
+        # Asked before the store is read: what is recorded meanwhile makes the next answer anew.
+        changed, until = store.version(), next_published(self._scored.snapshots, self._scored.as_of)
+        if changed is None:
+            return None, self._told(store, until)
+        version = (changed, until)
+        return version, self._made.get(version, lambda: self._told(store, until))
+
+    def _told(self, store: Store, until: datetime | None) -> Sequence[Intervention] | None:
         with store.look() as connection:
-            return recorded(connection, self._active, self._scored.as_of)
+            told = recorded(connection, self._active, self._scored.as_of, until)
+        return None if self._kept is None and not told else [*(self._kept or ()), *told]
 
     def _work(
-        self, told: Sequence[Intervention], capacity: int, csm: str | None, save_rate: float | None
+        self, known: Sequence[Intervention] | None, capacity: int, csm: str | None, save_rate: float | None
     ) -> dict[str, Any]:
-        known = None if self._kept is None and not told else [*(self._kept or ()), *told]
         team = Team(self._people, known)
         return worklist_of(self._scored.assessment, capacity, team, csm, save_rate, self._seen)
 

@@ -31,8 +31,10 @@ class WorkItem(Answer):
     health_band: str
     why: str | None = Field(description="The model's first reason, or what the warnings say.")
     play: Play | None = Field(description="What to do, who does it, and the last day for it.")
-    because: Literal["warning", "health", "model"] | None = Field(description="What called for the play.")
-    late: bool = Field(description="The play should have begun earlier before the renewal: it is due at once.")
+    because: Literal["warning", "health", "model", "onboarding", "renewal"] | None = Field(
+        description="What called for the play."
+    )
+    overdue: bool = Field(description="The play was due before as_of, and has not been done.")
 
 
 class TooLate(Answer):
@@ -48,7 +50,8 @@ class TooLate(Answer):
 
 
 class Reached(Answer):
-    """ARR at the same capacity, by different orders of the same accounts. Null: nothing is known."""
+    """ARR at the same capacity, by different orders of the same accounts, those with a renewal talk left out. Null:
+    nothing is known."""
 
     worklist: Amount | None
     by_health_score: Amount | None = Field(description="The lowest score first.")
@@ -62,9 +65,12 @@ class RiskBridge(Answer):
     portfolio: Amount = Field(description="As GET /v1/portfolio has it: expected_churned_arr.")
     other_csms: Amount = Field(description="Accounts of other CSMs, where one CSM's list is asked for.")
     under_way: Amount = Field(description="In an intervention already.")
+    done: Amount = Field(description="Worked already.")
     held_out: Amount = Field(description="Held out at random.")
+    no_play: Amount = Field(description="Without a reason to act.")
+    automated: Amount = Field(description="With an automated play.")
     too_late: Amount = Field(description="Their renewal is nearer than a play takes.")
-    not_listed: Amount = Field(description="Beyond the capacity, or without a reason to act.")
+    not_listed: Amount = Field(description="Beyond the capacity.")
     listed: Amount
 
 
@@ -114,11 +120,13 @@ class Worklist(Answer):
     csm: str | None = Field(description="Of this CSM only; null: everybody's.")
     horizon_days: Count = Field(description="The model's horizon, as on every page.")
     ordered_by: Literal["expected_saved_arr", "arr_at_risk", "health"]
-    accounts: list[WorkItem]
+    accounts: list[WorkItem] = Field(description="Renewal talks, with which nothing is at risk, come last.")
     more_accounts: Count = Field(description="How many more could be worked.")
     too_late: list[TooLate] = Field(description="The largest ARR at risk first.")
     too_late_accounts: Count
+    automated: Count = Field(description="With a play that runs by itself, so not listed.")
     under_way: Count = Field(description="In an intervention already, so not listed.")
+    done: Count = Field(description="Worked since as_of, so not listed until the next publication.")
     held_out: Count = Field(description="Held out at random, so left alone.")
     reached_arr_at_risk: Reached
     bridge: RiskBridge | None = Field(description="Null: no ARR at risk is known.")

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from features.errors import BadRequest
 from models.assess import Assessment
 from models.columns import number_column
-from models.rules.plays import Play, PlaysFile, Severity, play_for
+from models.rules.playbook import counting
+from models.rules.plays import AUTOMATED, Play, PlaysFile
 from models.rules.reading import read_rules
 from models.scorer import RENEWAL_FEATURE
 from models.segments import ARR_FEATURE
@@ -20,15 +21,17 @@ from models.targets import DEFAULT_HORIZON_DAYS
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Texts = npt.NDArray[np.object_]
 Ints = npt.NDArray[np.int64]
-Because = Literal["warning", "health", "model"]
+Because = Literal["warning", "health", "model", "onboarding", "renewal"]
 People = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Seen:
     """Each of n accounts: its churn probability within ``days``, the ARR at risk (NaN unknown), days to the renewal,
-    the health score, the play with what called for it, and whether it is late or too late."""
+    the health score, the play with what called for it, whether it was due before (``overdue``), and whether the renewal
+    is nearer than it takes (``too_late``)."""
 
     days: int
     probability: Floats
@@ -38,7 +41,7 @@ class Seen:
     score: Floats
     plays: Sequence[Play | None]
     because: Sequence[Because | None]
-    late: Bools
+    overdue: Bools
     too_late: Bools
     csm: npt.NDArray[np.object_]
     name: npt.NDArray[np.object_]
@@ -56,10 +59,9 @@ class Seen:
         days = DEFAULT_HORIZON_DAYS if churn.bundle is None else churn.bundle.manifest.horizon_days
         probability = churn.probability
         rules = read_rules("plays", PlaysFile)
-        plays, because = _plays(assessment, until, probability, rules)
-        tiers = {tier.severity: tier for tier in rules.tiers}
-        before = np.array([0 if p is None else tiers[p.severity].before_renewal_days for p in plays], dtype=np.float64)
-        within = np.array([0 if p is None else tiers[p.severity].within_days for p in plays], dtype=np.float64)
+        plays = assessment.judged.plays
+        takes = {tier.who: tier.within_days for tier in rules.tiers}
+        within = np.array([0 if p is None else takes.get(p.who, 0) for p in plays], dtype=np.float64)
         persons = [people.get(account, {}) for account in assessment.account_ids]
         return cls(
             days,
@@ -69,8 +71,8 @@ class Seen:
             until,
             np.asarray(assessment.health.score, dtype=np.float64),
             plays,
-            because,
-            until < before,
+            [_because(assessment, row) for row in range(len(plays))],
+            np.array([play is not None and play.overdue for play in plays], dtype=bool),
             (until >= 0) & (until < within),
             np.array([person.get("csm") for person in persons], dtype=object),
             np.array([person.get("name") for person in persons], dtype=object),
@@ -87,6 +89,21 @@ class Seen:
             )
         return found
 
+    @property
+    def called_for(self) -> Bools:
+        """The rows with a play."""
+        return np.array([play is not None for play in self.plays], dtype=bool)
+
+    @property
+    def automated(self) -> Bools:
+        """The rows whose play runs by itself, and takes no capacity."""
+        return np.array([play is not None and play.who == AUTOMATED for play in self.plays], dtype=bool)
+
+    @property
+    def talks(self) -> Bools:
+        """The rows with a renewal talk: nothing else is wrong with these accounts."""
+        return np.array([play is not None and play.kind == "renewal" for play in self.plays], dtype=bool)
+
     def order(self, rows: Ints) -> Ints:
         """Rows, the largest ARR at risk first; those of which nothing is known by health, the poorest first."""
         unknown = np.isnan(self.value[rows])
@@ -99,27 +116,13 @@ def poor(score: Floats) -> Floats:
     return np.where(np.isnan(score), np.inf, score)
 
 
-def _plays(
-    assessment: Assessment, until: Floats, probability: Floats, rules: PlaysFile
-) -> tuple[list[Play | None], list[Because | None]]:
-    """The rules' play; where they call for none, one for the dimension that raises the model's risk most."""
-    judged = assessment.judged
-    plays: list[Play | None] = list(judged.plays)
-    because: list[Because | None] = []
-    for row, play in enumerate(plays):
-        warned = any(sign.standing == "risk" for sign in judged.warnings[row])
-        because.append(None if play is None else "warning" if warned else "health")
-    churn = assessment.outlooks["churn"]
-    explanation = churn.explanation
-    silent = np.flatnonzero(np.array([play is None for play in plays], dtype=bool) & np.isfinite(probability))
-    if explanation is not None and len(silent):
-        as_of = assessment.as_of.to_pydatetime()
-        for row, pulls in zip(silent.tolist(), explanation.by_dimension(silent), strict=True):
-            causes = {name: pull for name, pull in pulls.items() if name in rules.cause_of}
-            if causes:
-                worst = max(causes, key=causes.__getitem__)
-                left = None if np.isnan(until[row]) else float(until[row])
-                severity: Severity = "medium" if churn.band[row] == "high" else "early"
-                plays[row] = play_for(rules.cause_of[worst], severity, as_of, left, rules)
-                because[row] = "model"
-    return plays, because
+def _because(assessment: Assessment, row: int) -> Because | None:
+    """What called for an account's play."""
+    play = assessment.judged.plays[row]
+    if play is None:
+        return None
+    if play.kind == "onboarding" or play.kind == "renewal":
+        return play.kind
+    if counting(assessment.judged.warnings[row]):
+        return "warning"
+    return "health" if any(code.startswith("health_") for code in play.because) else "model"

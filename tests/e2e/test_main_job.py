@@ -34,8 +34,9 @@ COLUMNS = [
     *(f"churn_{c}" for c in ("status", "probability", "low", "high", "risk_score", "band", *WITHIN, "involuntary")),
     *(f"expansion_{c}" for c in ("status", "probability", "low", "high", "risk_score", "band", *WITHIN)),
     "expansion_ready", "health_score", "health_band", "health_rubric",
-    "health_meant_churn", "health_change_7d", "segment", "alerts_raised", "early_warnings", "watch", "play", "play_by", "play_due",
-    "onboarding_missed", "expansion_type", "expansion_points",
+    "health_meant_churn", "health_change_7d", "segment", "alerts_raised", "early_warnings", "watch",
+    "play", "play_kind", "play_by", "play_due", "play_because", "onboarding_missed", "expansion_type",
+    "expansion_withdrawn", "expansion_find_out", "expansion_points",
     *(f"reason_{k}" for k in range(1, 6)),
     "churn_model_version", "expansion_model_version",
 ]  # fmt: skip

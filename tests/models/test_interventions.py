@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.interventions import Intervention, report, share, under_way, with_outcomes
+from models.interventions import Intervention, report, share, standing_at, with_outcomes
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -84,12 +84,17 @@ def test_outcomes_close_what_they_mean() -> None:
     assert with_outcomes(given, [("z", ago(1), "saved", None), ("a", ago(60), "saved", None), ("a", ago(1), "lost", "other")]) == given
 
 
-def test_who_is_in_one() -> None:
+def test_what_takes_a_play_off_the_list() -> None:
     given = [
         Intervention("open", ago(10), False),
-        Intervention("closed", ago(10), False, ago(2), "saved"),
+        Intervention("closed before", ago(10), False, ago(2), "saved"),
+        Intervention("closed since", ago(10), False, ago(-2), "saved"),
         Intervention("held", ago(10), True),
+        Intervention("held", ago(5), False),
         Intervention("old", ago(91), False),
-        Intervention("later", AS_OF, False),
+        Intervention("begun since", ago(-1), False),
+        Intervention("begun since", ago(10), False, ago(-1), "lost"),
     ]
-    assert under_way(given, AS_OF) == {"open": False, "held": True}
+    assert standing_at(given, AS_OF) == {
+        "open": "under_way", "closed since": "done", "held": "held_out", "begun since": "under_way",
+    }  # fmt: skip

@@ -18,7 +18,7 @@ FIVE = load_rubric()
 # 70), the highest breadth (90) and the lowest time per user (10).
 WHOLE = """
 signal                                 | value | grade  | points | weight | adds
-usage.stickiness_28d                   | 0.4   | yellow | 70     | 10     | 7.0
+usage.stickiness_7d                    | 0.4   | yellow | 70     | 10     | 7.0
 usage.features_used_28d                | 9     | green  | 90     | 10     | 9.0
 usage.minutes_per_user_28d             | 5     | red    | 10     | 10     | 1.0
 engagement.meetings_kept_share_182d    | 0.8   | green  | 100    | 10     | 10.0
@@ -41,7 +41,7 @@ relationship.contacts                  | 2     | yellow | 50     | 3      | 1.5
 # 75 of 100 and grow by 100/75. Stickiness takes all of usage's 40; goals 8 of 14 of outcomes' 26.667; and so on.
 PARTLY = """
 signal                                 | value | grade  | points | weight | adds
-usage.stickiness_28d                   | 0.4   | yellow | 70     | 40     | 28.0
+usage.stickiness_7d                    | 0.4   | yellow | 70     | 40     | 28.0
 support.csat_182d                      | 4.5   | green  | 100    | 20     | 20.0
 outcomes.goals_met_share_364d          | 0.5   | yellow | 50     | 15.238 | 7.619
 outcomes.roi_last                      | 0     | red    | 0      | 11.429 | 0.0
@@ -60,7 +60,7 @@ def _table(text: str) -> pd.DataFrame:
 def _portfolio(account: dict[str, float]) -> pd.DataFrame:
     """The account first, then four others that differ only in usage."""
     others = {
-        "usage.stickiness_28d": [0.1, 0.2, 0.3, 0.5],
+        "usage.stickiness_7d": [0.1, 0.2, 0.3, 0.5],
         "usage.features_used_28d": [1.0, 2.0, 3.0, 4.0],
         "usage.minutes_per_user_28d": [10.0, 20.0, 30.0, 40.0],
     }

@@ -28,8 +28,9 @@ COLUMNS = [
     "churn_status", "churn_probability", "churn_low", "churn_high", "churn_risk_score", "churn_band", "churn_involuntary",
     "expansion_status", "expansion_probability", "expansion_low", "expansion_high", "expansion_risk_score",
     "expansion_band", "expansion_ready", "health_score", "health_band", "health_rubric",
-    "health_meant_churn", "health_change_7d", "segment", "alerts_raised", "early_warnings", "watch", "play", "play_by", "play_due",
-    "onboarding_missed", "expansion_type", "expansion_points",
+    "health_meant_churn", "health_change_7d", "segment", "alerts_raised", "early_warnings", "watch",
+    "play", "play_kind", "play_by", "play_due", "play_because", "onboarding_missed", "expansion_type",
+    "expansion_withdrawn", "expansion_find_out", "expansion_points",
     "reason_1", "reason_2", "reason_3", "reason_4", "reason_5", "churn_model_version", "expansion_model_version",
 ]  # fmt: skip
 

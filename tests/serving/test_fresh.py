@@ -136,3 +136,26 @@ def test_of_an_account_that_is_not_active_no_number_is_told(client: TestClient, 
     assert (flat["churn_status"], flat["churn_probability"]) == ("out_of_scope", None)
     (item,) = client.post("/v1/predictions:batch", json={"items": [body]}).json()["results"]
     assert (item["status"], item["prediction"]["churn"]["status"]) == (200, "out_of_scope")
+
+
+def test_executives_act_as_the_published_portfolio_has_it_and_never_where_there_is_none(
+    client: TestClient, own_home: Home, body_of: Body
+) -> None:
+    """An account in a body cannot be ranked; its plays agree with the published ones, or say what is not known."""
+    listed = client.get("/v1/worklist", params={"capacity": 1000}).json()["accounts"]
+    theirs = [item["account_id"] for item in listed if item["play"]["who"] == "executives"]
+    others = [item["account_id"] for item in listed if item["play"]["who"] != "executives"]
+    assert theirs
+    chosen = [*theirs, *others[:3]]
+    published = {each: client.post("/v1/predictions", json={"account_id": each}).json() for each in chosen}
+    fresh = {each: client.post("/v1/predictions", json=body_of(each)).json() for each in published}
+    for account, told in fresh.items():
+        assert [p["who"] for p in told["plays"]] == [p["who"] for p in published[account]["plays"]], account
+    for file in own_home.snapshots.glob("*.parquet"):
+        file.unlink()
+    with TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as alone:
+        for account in fresh:
+            told = alone.post("/v1/predictions", json=body_of(account)).json()
+            assert all(p["who"] != "executives" for p in told["plays"])
+            handed = any(p["who"] == "csm" and p["severity"] == "high" for p in told["plays"])
+            assert ({"code": "executives_room_not_known"} in told["warnings"]) == handed

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,29 @@ import numpy as np
 import pandas as pd
 from fenced import Said, SpecError, Topic, Written, table_of, topic_of, topics_of
 
+from models.columns import number_column
 from models.rubric import load_rubric
 from models.rules.alerts import AlertsFile, alerts
 from models.rules.history import History
 from models.rules.judged import Judged, judge
+from models.rules.playbook import ModelView
 from models.rules.reading import read_rules
 
 HERE = Path(__file__).resolve().parent / "rules"
 ACCOUNT, AS_OF = "a", "2026-06-01"
 UNKNOWN, NOTHING = "?", "-"
-INPUTS = ("options", "features", "scores")
+INPUTS = ("options", "features", "scores", "models", "published")
+EVERYONE = "*"
 EXPECTED = ("health", "breakdown", "alerts", "warnings", "onboarding", "expansion", "play")
 
 HOW_TO_READ = f"""\
 Each case shows what is known of some accounts and then what the rules that ship make of it.
 
 - `features` holds values of features, a line each; an account is `{ACCOUNT}` and a date {AS_OF} unless said otherwise. A
-  feature that is not shown is unknown. `{UNKNOWN}` is unknown, `{NOTHING}` is nothing.
+  feature that is not shown is unknown. `{UNKNOWN}` is unknown, `{NOTHING}` is nothing. What account `{EVERYONE}` has, all of
+  the case have, unless their own line says otherwise.
+- `models` says what the models say: the bands of churn and expansion, and the churn probability. Without it there is no
+  model. `published` holds plays that were published before and have not been done, and when they were first due.
 - `scores` gives health scores, bands and risk scores by date directly.
 - The rubric is five-dimensions unless `options` names another.
 - Then follows one table of what is expected. All accounts shown are all there are, so that an account alone stands in
@@ -45,18 +52,40 @@ class Case(Said):
     def judged(self) -> tuple[list[str], Judged]:
         """The accounts, and what the rules say of them."""
         cells: dict[tuple[str, str], dict[str, float]] = {}
+        common: dict[str, float] = {}
         for row in self._given("features"):
-            key = row.get("as_of", AS_OF), row.get("account_id", ACCOUNT)
             value = np.nan if row["value"] == UNKNOWN else float(row["value"])
-            cells.setdefault(key, {})[row["feature"]] = value
+            if row.get("account_id", ACCOUNT) == EVERYONE:
+                common[row["feature"]] = value
+            else:
+                key = row.get("as_of", AS_OF), row.get("account_id", ACCOUNT)
+                cells.setdefault(key, {})[row["feature"]] = value
+        for row in self._given("models"):
+            cells.setdefault((AS_OF, row["account_id"]), {})
         rows = [
-            {"account_id": account, "as_of": pd.Timestamp(date, tz="UTC"), **values}
+            {"account_id": account, "as_of": pd.Timestamp(date, tz="UTC"), **common, **values}
             for (date, account), values in cells.items()
         ]
         history = History(pd.DataFrame(rows))
         options = next(iter(self._given("options")), {})
         rubric = load_rubric(options.get("rubric", "five-dimensions"))
-        return list(history.accounts), judge(history, rubric)
+        accounts = list(history.accounts)
+        called: dict[str, dict[str, date]] = {}
+        for row in self._given("published"):
+            called.setdefault(row["account_id"], {})[row["play"]] = date.fromisoformat(row["due"])
+        return accounts, judge(history, rubric, view=self._view(accounts, history), called=called)
+
+    def _view(self, accounts: list[str], history: History) -> ModelView:
+        """What the models say."""
+        told = {row["account_id"]: row for row in self._given("models")}
+
+        def column(name: str, unknown: Any) -> np.ndarray[Any, Any]:
+            values = [told.get(account, {}).get(name, UNKNOWN) for account in accounts]
+            return np.array([unknown if value in (UNKNOWN, NOTHING) else value for value in values], dtype=object)
+
+        probability = column("churn_probability", np.nan).astype(np.float64)
+        arr = number_column(history.now, "contract.arr")
+        return ModelView(column("churn", None), column("expansion", None), probability * arr)
 
     def found(self) -> list[dict[str, Any]]:
         """What the rules say, in the columns of the expectation, sorted as it is written."""
@@ -141,13 +170,29 @@ def _tell(name: str, judged: Judged, row: int) -> list[dict[str, Any]]:
                 "points": told.score[row],
                 "type": told.type[row] or NOTHING,
                 "may_be_proposed": "yes" if told.open[row] else "no",
+                "find_out": ", ".join(told.to_find_out(row)) or NOTHING,
                 **{item: states[row] for item, states in told.gate.items()},
             }
         ]
-    play = judged.plays[row]
-    if play is None:
-        return [{"act": NOTHING, "who": NOTHING, "severity": NOTHING, "due": NOTHING}]
-    return [{"act": play.act, "who": play.who, "severity": play.severity, "due": play.due.isoformat()}]
+    about = {
+        "proposed": "yes" if judged.playbook.proposed[row] else "no",
+        "withdrawn": judged.playbook.withdrawn[row] or NOTHING,
+    }
+    plays = [
+        {
+            "act": play.act,
+            "kind": play.kind,
+            "cause": play.cause,
+            "who": play.who,
+            "severity": play.severity,
+            "due": play.due.isoformat(),
+            "overdue": "yes" if play.overdue else "no",
+            "because": ", ".join(play.because),
+        }
+        for play in judged.plays_of(row)
+    ]
+    nothing = dict.fromkeys(("act", "kind", "cause", "who", "severity", "due", "overdue", "because"), NOTHING)
+    return [about | play for play in plays or [nothing]]
 
 
 def read_topics(folder: Path = HERE) -> tuple[Topic, ...]:

@@ -35,8 +35,8 @@ def _states(band: str = "green", change: dict[str, float] | None = None) -> tupl
     peers = Peers.of(frame, ["usage.seats_used_share", "usage.features_used_28d"])
     segments = np.full(20, "SMB", dtype=object)
     found = gate(frame, pd.Series([band] + ["green"] * 19), peers, segments)
-    ready = found.ready(np.full(20, "high", dtype=object))
-    return {item: states[0] for item, states in found.gate.items()}, bool(ready[0])
+    assert set(found.to_find_out(0)) == {item for item, states in found.gate.items() if states[0] == UNKNOWN}
+    return {item: states[0] for item, states in found.gate.items()}, bool(found.open[0])
 
 
 def test_all_met_is_ready() -> None:
@@ -72,10 +72,10 @@ def test_one_item_not_met_closes_the_gate(item: str, change: dict[str, float]) -
         ("use_case_for_more", {"usage.seats_used_share": np.nan}),
     ],
 )
-def test_an_unknown_item_is_told_and_does_not_close_it(item: str, change: dict[str, float]) -> None:
+def test_an_unknown_item_keeps_it_closed(item: str, change: dict[str, float]) -> None:
     states, ready = _states(change=change)
     assert states[item] == UNKNOWN
-    assert ready
+    assert not ready
 
 
 @pytest.mark.parametrize(("band", "state"), [("yellow", NOT_MET), ("red", NOT_MET), (INSUFFICIENT, UNKNOWN)])
@@ -83,13 +83,6 @@ def test_without_green_health_nothing_is_ever_proposed(band: str, state: str) ->
     states, ready = _states(band)
     assert states["health_green"] == state
     assert not ready
-
-
-@pytest.mark.parametrize("band", ["low", "medium", None])
-def test_the_model_must_say_high(band: str | None) -> None:
-    frame = pd.DataFrame([READY])
-    found = gate(frame, pd.Series(["green"]), Peers.of(frame, []), np.array([None], dtype=object))
-    assert not found.ready(np.array([band], dtype=object))[0]
 
 
 def test_adoption_falls_back_on_breadth_where_seats_are_unknown() -> None:
@@ -151,6 +144,4 @@ def test_no_account_below_green_is_ever_proposed(seed: int) -> None:
     band = pd.Series(rng.choice(["green", "yellow", "red", INSUFFICIENT], 500))
     segments = rng.choice(np.array(["SMB", "enterprise", None], dtype=object), 500)
     found = gate(frame, band, Peers.of(frame.assign(**{"contract.arr": 1.0}), RULES.gate.adoption), segments)
-    proposed = found.ready(rng.choice(np.array(["high", "high", "low", None], dtype=object), 500))
-    assert not proposed[(band != "green").to_numpy()].any()
     assert not found.open[(band != "green").to_numpy()].any()

@@ -20,7 +20,7 @@ from models.champion import load_champion
 from serving.packs.from_signals import known_from_signals, looked_at
 from serving.packs.known import Known
 from serving.packs.page import page, write_pack
-from serving.packs.plan import at_risk, plan_told
+from serving.packs.plan import plan_told
 from serving.packs.review import review_told
 from serving.packs.shapes import Review
 
@@ -95,7 +95,7 @@ def test_what_is_missing_is_named_and_not_invented(review: dict[str, Any]) -> No
 
 def test_a_plan_follows_from_the_risk(known: Known) -> None:
     told = plan_told(known)
-    assert (told["kind"] == "save") == bool(at_risk(known.answer))
+    assert (told["kind"] == "save") == any(play["kind"] == "save" for play in known.answer["plays"])
     assert told["owner"] == "ann"
     stakeholders = _part(told, "stakeholders")
     assert [each["text"] for each in stakeholders["items"]] == [f"{EVIL}: champion, since 2025-01-01", "P2 has left"]
@@ -109,38 +109,48 @@ def test_a_plan_follows_from_the_risk(known: Known) -> None:
         assert any(sign["says"][1:] in each["text"] for each in _part(told, "risks")["items"])
 
 
+def _play(kind: str, *because: str) -> dict[str, Any]:
+    told = {"name": "low_adoption", "kind": kind, "severity": "high", "act": "do it", "who": "csm", "due": "2026-07-04"}
+    return told | {"overdue": False, "because": list(because)}
+
+
 @pytest.mark.parametrize(
-    ("health", "churn", "standing", "severity", "kind"),
+    ("plays", "because"),
     [
-        ("green", "low", "watch", "high", "success"),
-        ("green", "low", "risk", "medium", "success"),
-        ("green", "low", "risk", "immediate", "save"),
-        ("red", "low", "watch", "medium", "save"),
-        ("yellow", "high", "watch", "medium", "save"),
+        ([], []),
+        ([_play("renewal", "renewal_near")], []),
+        ([_play("billing", "payment_failed")], []),
+        ([_play("save", "churn_high", "health_red", "competitor")], ["50%", "red", "A competitor"]),
+        ([_play("save", "churn_medium"), _play("billing", "payment_failed")], ["50%"]),
     ],
 )
-def test_what_calls_for_a_save_plan(known: Known, health: str, churn: str, standing: str, severity: str, kind: str) -> None:
-    told = {
-        "health": {"band": health, "score": 50.0},
-        "churn": {"band": churn, "probability": 0.5},
-        "early_warnings": [{"says": "so", "standing": standing, "severity": severity}],
+def test_a_save_plan_is_for_an_account_with_a_save_play(
+    known: Known, plays: list[dict[str, Any]], because: list[str]
+) -> None:
+    """A warning alone, or a high score by itself, decides nothing: the reasons to act do, as on every page."""
+    sign = {"code": "competitor", "says": "a competitor was named", "standing": "risk", "severity": "high"}
+    answer = known.answer | {
+        "health": known.answer["health"] | {"band": "red", "score": 20.0},
+        "churn": known.answer["churn"] | {"band": "high", "probability": 0.5},
+        "early_warnings": [sign | {"cause": "competitor_evaluation", "since": "2026-06-01"}],
+        "plays": plays,
     }
-    assert ("save" if at_risk(told) else "success") == kind
+    told = plan_told(Known(**{**known.__dict__, "answer": answer}))
+    assert told["kind"] == ("save" if because else "success")
+    if because:
+        assert len(told["because"]) == len(because)
+        assert all(words in sentence for words, sentence in zip(because, told["because"], strict=True))
+    risks = [each["text"] for each in _part(told, "risks")["items"]]
+    assert sum("do it" in text for text in risks) == len(plays)
 
 
 @pytest.mark.parametrize("ready", [True, False])
-def test_expansion_is_in_a_plan_only_where_the_gate_allows(known: Known, ready: bool) -> None:
-    sign = {"says": "so", "standing": "risk", "severity": "high", "cause": "low_adoption", "since": "2026-06-01"}
-    for warnings in ([], [sign]):
-        answer = known.answer | {
-            "expansion": known.answer["expansion"] | {"ready": ready},
-            "health": known.answer["health"] | {"band": "green"},
-            "churn": known.answer["churn"] | {"band": "low"},
-            "early_warnings": warnings,
-        }
+def test_expansion_is_in_a_plan_only_where_it_is_proposed(known: Known, ready: bool) -> None:
+    for plays in ([], [_play("save", "churn_medium")]):
+        answer = known.answer | {"expansion": known.answer["expansion"] | {"ready": ready}, "plays": plays}
         told = plan_told(Known(**{**known.__dict__, "answer": answer}))
         sections = [part["section"] for part in told["sections"]]
-        assert ("expansion" in sections) == (ready and not warnings)
+        assert ("expansion" in sections) == (ready and not plays)
 
 
 class _Page(HTMLParser):

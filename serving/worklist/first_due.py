@@ -1,0 +1,78 @@
+"""When plays were first due: kept with each published snapshot, so that a play that is called for again is not put off.
+
+A play keeps the day on which it was first due for as long as each publication calls for it and nothing was done about
+the account. Only so can it become overdue: at its first publication every play is due in the future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from features.errors import HomeError
+from models.assess import Assessment
+from models.interventions import Intervention, standing_at
+from models.rules.history import WEEKS
+from models.rules.playbook import Called
+from serving.companion import companion_path, read_companion
+from serving.earlier import SCORE_AGAIN
+from serving.published import Snapshots
+
+PLAYS = "plays"
+"""The companion that holds, by account and by the name of a play, the day on which it was first due."""
+BACK = timedelta(weeks=WEEKS)
+"""What was published longer ago is not looked at."""
+
+
+def plays_document(assessment: Assessment) -> dict[str, Any]:
+    """The companion `PLAYS` of an assessed portfolio."""
+    judged = assessment.judged
+    first = {
+        account: {play.cause: play.due.isoformat() for play in plays}
+        for row, account in enumerate(assessment.account_ids)
+        if (plays := judged.plays_of(row))
+    }
+    return {"first_due": first}
+
+
+def plays_published(snapshots: Snapshots, as_of: datetime) -> Called:
+    """When the plays of a published snapshot were first due; empty where nothing was kept.
+
+    Raises
+    ------
+    HomeError : what was kept is broken.
+    """
+    kept = read_companion(snapshots, as_of, PLAYS)
+    if kept is None:
+        return {}
+    try:
+        return {
+            account: {name: date.fromisoformat(due) for name, due in plays.items()}
+            for account, plays in kept["first_due"].items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):
+        path = companion_path(snapshots, as_of, PLAYS)
+        raise HomeError(f"{path} is not as written", "what `renewcast score` keeps of plays", SCORE_AGAIN) from None
+
+
+def last_published(snapshots: Snapshots, as_of: datetime) -> datetime | None:
+    """The date of the publication before ``as_of``; None without one in the quarter before."""
+    return max((each for each in snapshots.dates() if as_of - BACK <= each < as_of), default=None)
+
+
+def called_before(snapshots: Snapshots, as_of: datetime, interventions: Iterable[Intervention]) -> Called:
+    """The plays of the publication before ``as_of``, without those of accounts about which something has been done
+    since, or is being done.
+
+    Raises
+    ------
+    HomeError : what was kept is broken.
+    """
+    before = last_published(snapshots, as_of)
+    if before is None:
+        return {}
+    known = [one for one in interventions if one.occurred_at < as_of]
+    worked = {one.account_id for one in known if max(one.occurred_at, one.closed_at or one.occurred_at) >= before}
+    worked |= set(standing_at(known, as_of))
+    return {account: plays for account, plays in plays_published(snapshots, before).items() if account not in worked}

@@ -1,0 +1,189 @@
+"""Who gets which play, over thousands of accounts of any values: plays never contradict the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.rules.onboarding import Onboarding, Step
+from models.rules.playbook import Circumstances, Facts, ModelView, Playbook, counting, playbook, pressing
+from models.rules.plays import AUTOMATED, EXECUTIVES, Cause, PlaysFile, Severity
+from models.rules.reading import read_rules
+from models.rules.warnings import EarlyWarning, WarningsFile
+from models.segments import segments_file
+
+AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
+RULES = read_rules("plays", PlaysFile)
+SIGNS = read_rules("warnings", WarningsFile).warnings
+QUIET = Onboarding(400, False, (), (), None, None)
+MISSED = Onboarding(12, True, (Step("single_user", 10, "a single user by day 10", "invite campaign"),), (), None, None)
+
+
+def sign(code: str, standing: str = "risk") -> EarlyWarning:
+    rule = next(rule for rule in SIGNS if rule.code == code)
+    return EarlyWarning(code, rule.says, rule.severity, rule.cause, standing, AS_OF, False, ())  # type: ignore[arg-type]
+
+
+def portfolio(n: int, seed: int) -> tuple[list[str], Facts, ModelView]:
+    """Accounts of which anything may be so or unknown."""
+    rng = np.random.default_rng(seed)
+
+    def some(*values: object) -> np.ndarray:
+        return rng.choice(np.array(values, dtype=object), n)
+
+    warnings = [
+        sorted(
+            (
+                sign(SIGNS[i].code, rng.choice(["risk", "watch"]))
+                for i in rng.choice(len(SIGNS), rng.integers(0, 4), replace=False)
+            ),
+            key=lambda s: (s.standing == "watch", ["immediate", "high", "medium", "early"].index(s.severity)),
+        )
+        for _ in range(n)
+    ]
+    unknown = np.where(rng.random(n) < 0.1, np.nan, 1.0)
+    facts = Facts(
+        some("green", "green", "yellow", "red", "insufficient_data"),
+        rng.uniform(0, 100, n) * unknown,
+        some("usage", "support", "relationship", None),
+        rng.uniform(-20, 400, n) * unknown,
+        some(30.0, 365.0, np.nan).astype(float),
+        rng.lognormal(10, 1, n),
+        warnings,
+        [MISSED if rng.random() < 0.1 else QUIET for _ in range(n)],
+        rng.random(n) < 0.5,
+    )
+    view = ModelView(
+        some("low", "low", "medium", "high", None), some("high", "low", None), rng.lognormal(6, 1, n) * unknown
+    )
+    return [f"a{i:04d}" for i in range(n)], facts, view
+
+
+def decided(ids: list[str], facts: Facts, view: ModelView, **given: object) -> Playbook:
+    return playbook(ids, facts, view, RULES, segments_file(), Circumstances(AS_OF, **given))  # type: ignore[arg-type]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 300), st.integers(0, 2**32 - 1))
+def test_no_play_contradicts_the_numbers(n: int, seed: int) -> None:
+    ids, facts, view = portfolio(n, seed)
+    book = decided(ids, facts, view)
+    assert sum(p is not None and p.who == EXECUTIVES for p in book.plays) <= max(1, int(0.05 * n))
+    for row, play in enumerate(book.plays):
+        plays = () if play is None else (play, *book.further[row])
+        churn, health, signs = view.churn_band[row], facts.health_band[row], facts.warnings[row]
+        at_risk = churn in ("medium", "high") or health in ("yellow", "red") or pressing(signs)
+        for each in plays:
+            assert each.due > AS_OF.date()
+            assert not each.overdue
+            assert each.because
+        if any(p.kind == "save" for p in plays):
+            assert at_risk
+            assert not book.proposed[row]
+        if not book.proposed[row] and any(s.cause != "payment_failure" for s in pressing(signs)):
+            assert play is not None
+            assert play.kind == "save"
+        if book.proposed[row]:
+            assert (facts.gate_met[row], view.expansion_band[row]) == (True, "high")
+            assert all(s.severity != "immediate" for s in counting(signs))
+            assert churn != "high"
+            assert play is None or play.severity != "high"
+        if book.withdrawn[row] is not None:
+            assert facts.gate_met[row]
+            assert not book.proposed[row]
+        if play is not None and play.who == EXECUTIVES and churn == "low":
+            assert any(s.severity == "immediate" for s in counting(signs))
+        if any(s.cause == "payment_failure" for s in counting(signs)):
+            assert [p.who for p in plays if p.kind == "billing"] == ["billing"]
+        if any(p.kind == "renewal" for p in plays):
+            assert len(plays) == 1
+            assert 0 <= facts.days_to_renewal[row] <= 120
+
+
+def test_executives_take_the_most_arr_at_risk() -> None:
+    ids, facts, view = portfolio(400, 3)
+    book = decided(ids, facts, view)
+    taken = [row for row, p in enumerate(book.plays) if p is not None and p.who == EXECUTIVES]
+    asked = [row for row, p in enumerate(book.plays) if p is not None and p.kind == "save" and p.severity == "high"]
+    assert len(taken) == 20 < len(asked)
+    assert min(view.value[taken]) == pytest.approx(book.executives_from)
+    assert all(not view.value[row] > book.executives_from for row in set(asked) - set(taken))
+    for row in set(asked) - set(taken):
+        play = book.plays[row]
+        assert play is not None
+        assert play.who == "csm"
+        assert (play.due - AS_OF.date()).days <= 3, "what executives have no room for waits no week"
+
+
+def test_an_account_alone_gets_what_it_gets_in_its_portfolio() -> None:
+    """Executives act by the ARR at risk from which they do in the portfolio; where that is not known, the CSM does."""
+    ids, facts, view = portfolio(300, 5)
+    book = decided(ids, facts, view)
+    for row in range(0, 300, 7):
+        one = slice(row, row + 1)
+        own = replace(facts, **{name: values[one] for name, values in vars(facts).items()})
+        seen = ModelView(view.churn_band[one], view.expansion_band[one], view.value[one])
+        alone = decided(ids[one], own, seen, alone=True, executives_from=book.executives_from)
+        assert (alone.plays[0], alone.further[0], bool(alone.proposed[0])) == (
+            book.plays[row],
+            book.further[row],
+            bool(book.proposed[row]),
+        )
+        unknown = decided(ids[one], own, seen, alone=True)
+        assert unknown.plays[0] is None or unknown.plays[0].who != EXECUTIVES
+
+
+def test_a_play_keeps_its_first_due_date_until_it_is_another_play() -> None:
+    ids, facts, view = portfolio(200, 8)
+    first = decided(ids, facts, view)
+    long_ago = {a: {p.cause: date(2026, 5, 20)} for a, p in zip(ids, first.plays, strict=True) if p is not None}
+    again = decided(ids, facts, view, called=long_ago)
+    for before, now in zip(first.plays, again.plays, strict=True):
+        if now is None or now.who == AUTOMATED:
+            assert now == before, "what runs by itself is never late"
+        else:
+            assert (now.due, now.overdue, now.again) == (date(2026, 5, 20), True, True)
+    other = decided(ids, facts, view, called={a: {"something_else": date(2026, 5, 20)} for a in ids})
+    assert other.plays == first.plays
+
+
+#: Of each warning: what a CS leader would want done about it, in words of the play.
+MEANT = {
+    "usage_down": "check-in", "detractor": "call whoever answered", "escalations": "tickets", "use_falling": "check-in",
+    "qbr_missed": "check-in", "few_features": "training", "tickets_rising": "tickets", "no_shows_rising": "check-in",
+    "champion_lost": "introduction call", "competitor": "evaluation call", "new_decision_maker": "introduction call",
+    "payment_failed": "new card", "budget_review": "budget", "unsigned": "signature", "sponsor_left": "introduction call",
+    "onboarding_stalled": "training", "slow_replies": "check-in",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", [rule for rule in SIGNS if rule.code in MEANT], ids=lambda rule: rule.code)
+def test_the_play_fits_the_warning(rule: object) -> None:
+    words = next(p for p in RULES.plays if p.cause == rule.cause)  # type: ignore[attr-defined]
+    assert MEANT[rule.code] in words.medium  # type: ignore[attr-defined]
+
+
+def test_every_warning_that_ships_has_been_thought_of() -> None:
+    assert {rule.code for rule in SIGNS} - {"notice_given"} <= set(MEANT)
+
+
+def test_a_failed_payment_is_answered_by_billing_and_never_by_a_lower_price() -> None:
+    causes: dict[str, Cause] = {rule.code: rule.cause for rule in SIGNS}
+    severities: dict[str, Severity] = {rule.code: rule.severity for rule in SIGNS}
+    assert severities["payment_failed"] == "immediate"
+    words = next(p for p in RULES.plays if p.cause == causes["payment_failed"])
+    assert (words.kind, words.who) == ("billing", "billing")
+    assert not any("concession" in text or "terms" in text for text in (words.low, words.medium, words.high))
+
+
+def test_more_use_is_no_reason_to_win_the_account_back() -> None:
+    cause = read_rules("warnings", WarningsFile).unusual.cause_of_increase
+    assert RULES.kind_of(cause) == "note"
+    assert not any(
+        "re-engagement" in text for p in RULES.plays if p.cause == cause for text in (p.low, p.medium, p.high)
+    )
