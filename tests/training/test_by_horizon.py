@@ -90,7 +90,7 @@ def test_a_shorter_one_is_judged_on_the_test_and_a_longer_one_on_earlier_dates_t
 def test_too_short_a_history_is_said(prepared: Prepared, model: Blend) -> None:
     late = (prepared.frame["as_of"] >= _split(prepared).train[2]).to_numpy()
     dates: Any = SimpleNamespace(as_ofs=sorted(set(prepared.frame["as_of"][late].dt.to_pydatetime())))
-    found = by_horizon(_rows(replace(prepared, grid=dates)), _split(prepared), model, 0)[-1]
+    found = by_horizon(_rows(replace(prepared, grid=dates)), _split(prepared), model, 0.2, 0)[-1]
     assert not found.enough
     assert found.words.startswith("60 days: not judged (at the test dates its outcome is not known yet, and on what was known")
     assert np.isnan(found.roc_auc[0])
