@@ -249,9 +249,9 @@ class Scorer:
         longer one never has the lower probability.
 
         The probability is that of the calibrator. The interval holds two things that are not known: the calibrator
-        (the 10th to the 90th percentile of the same kind of calibrator fitted on resamples of accounts), and what the
-        signals leave unknown of one account (``spread``, a standard deviation in log-odds); their half widths add in
-        squares.
+        (the 10th to the 90th percentile of the same kind of calibrator fitted on resamples of accounts, with the level
+        moved as far as levels have moved in the history), and what the signals leave unknown of one account
+        (``spread``, a standard deviation in log-odds); their half widths add in squares.
         """
         z = np.ascontiguousarray(raw, dtype=np.float64)
         chunks = [self._calibrated(z[start : start + MANY_ROWS]) for start in range(0, max(len(z), 1), MANY_ROWS)]
