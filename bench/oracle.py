@@ -41,6 +41,7 @@ from training.contenders import (
 )
 from training.health_facts import rubrics_beside
 from training.prepare import Prepared, prepare
+from training.rows import Rows
 from training.simulation import simulate
 from training.train import train
 
@@ -83,7 +84,8 @@ def rivals(candidate: Candidate, prepared: Prepared, frame: pd.DataFrame, target
     slice_, known = prepared.frame[rows].reset_index(drop=True), y[rows]
     accounts = slice_["account_id"].to_numpy(dtype=object)
     shipped = candidate.shipped
-    expected = expected_rate(shipped.linear.raw(slice_), shipped.raw(slice_))
+    final, every = candidate.split.final(), Rows(prepared, target, {}, TrainConfig().horizon_days)
+    expected = expected_rate(shipped, every.designed(final.calibration[0]), every.of(final, "calibration"))
     raws = {
         "logistic regression": (shipped.linear.raw(slice_), shipped.linear.raw(frame)),
         "trees": (shipped.trees.raw(slice_), shipped.trees.raw(frame)),

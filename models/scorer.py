@@ -46,7 +46,8 @@ MANY_ROWS = 8192
 #: What the booster reads of the horizon it is asked about, after the features: its length in days; whether a longer
 #: term ends within it; the share of it that lies behind that renewal; how many short terms end within it. None of
 #: them falls as the horizon grows, and the model may only rise with them: so does the probability.
-HORIZON_COLUMNS = ("horizon.days", "horizon.renews", "horizon.after_renewal", "horizon.short_terms")
+HORIZON_LENGTH = "horizon.days"
+HORIZON_COLUMNS = (HORIZON_LENGTH, "horizon.renews", "horizon.after_renewal", "horizon.short_terms")
 RENEWAL_FEATURE = "contract.days_to_renewal"
 TERM_FEATURE = "contract.term_days"
 #: Terms of fewer days are monthly ones: they end too often for their end to be an occasion.
@@ -208,13 +209,16 @@ class Scorer:
 
     def contributions(self, matrix: Floats, raw: Floats | None = None) -> Floats:
         """What each feature adds to the log-odds of the main horizon: TreeSHAP (Lundberg et al. 2020, as LightGBM
-        defines it), and for the linear model its slope times the distance from the average.
+        defines it: path-dependent), and for the linear model its slope times the distance from the average training
+        row of the main horizon (interventional).
 
-        What the horizon's columns add is the renewal's doing, and counts as its feature's; without that feature, as the
-        base's.
+        The length of the horizon is the same for every account that is asked about, so it is no account's reason: what
+        it adds belongs to the base. The other columns of the horizon depend on when the account renews, and count as
+        the renewal date's; without that feature, as the base's.
 
-        ``matrix`` from `encode`, (n, features) -> (n, features + 1); the last column is the base. ``raw`` is what `raw`
-        says of it, (n,), where that is at hand.
+        ``matrix`` from `encode`, (n, features) -> (n, features + 1); the last column is the base. It differs between
+        accounts by no more than what the trees combine with the length of the horizon. ``raw`` is the answer of `raw`
+        for it, (n,), where it has been computed already.
 
         Raises
         ------
@@ -228,10 +232,13 @@ class Scorer:
         if self._start is not None:
             parts[:, :-1] += self._start.parts(given)
             parts[:, -1] += self._start.intercept
-        own = len(self.features)
-        of_horizon = parts[:, own:-1].sum(axis=1)
-        parts = np.hstack([parts[:, :own], parts[:, -1:]])
-        parts[:, self.features.index(RENEWAL_FEATURE) if RENEWAL_FEATURE in self.features else -1] += of_horizon
+        if self.horizons:
+            own = len(self.features)
+            constant = own + HORIZON_COLUMNS.index(HORIZON_LENGTH)
+            of_renewal = parts[:, own:-1].sum(axis=1) - parts[:, constant]
+            parts[:, -1] += parts[:, constant]
+            parts = np.hstack([parts[:, :own], parts[:, -1:]])
+            parts[:, self.features.index(RENEWAL_FEATURE) if RENEWAL_FEATURE in self.features else -1] += of_renewal
         off = float(np.abs(parts.sum(axis=1) - (self.raw(matrix) if raw is None else raw)).max(initial=0.0))
         if not off <= ADDS_UP_WITHIN:
             raise ScorerError(f"the contributions miss the raw score by {off:.3g}, more than {ADDS_UP_WITHIN:g}")
@@ -242,9 +249,9 @@ class Scorer:
         longer one never has the lower probability.
 
         The probability is that of the calibrator. The interval holds two things that are not known: the calibrator
-        (the 10th to the 90th percentile of the same kind of calibrator fitted on resamples of accounts), and what the
-        signals leave unknown of one account (``spread``, a standard deviation in log-odds); their half widths add in
-        squares.
+        (the 10th to the 90th percentile of the same kind of calibrator fitted on resamples of accounts, with the level
+        moved as far as levels have moved in the history), and what the signals leave unknown of one account
+        (``spread``, a standard deviation in log-odds); their half widths add in squares.
         """
         z = np.ascontiguousarray(raw, dtype=np.float64)
         chunks = [self._calibrated(z[start : start + MANY_ROWS]) for start in range(0, max(len(z), 1), MANY_ROWS)]
@@ -328,8 +335,9 @@ class _Start:
 
     ``numbers`` gives [slope, centre, fill, missing slope, missing centre] by feature: the slope acts on the signed
     logarithm less its centre, ``fill`` stands for an unknown one, and the missing slope acts on the mark of being
-    unknown. ``levels`` gives [slopes by code, centre] by category; an unknown level has slope 0. With the centres at
-    the training averages, ``intercept`` is what an average account has.
+    unknown. ``levels`` gives [slopes by code, centre] by category; an unknown level has slope 0. The centres are
+    weighted means over the training rows of the main horizon, so that ``intercept`` is what the average row has. (In
+    bundles of earlier releases they are means over all horizons, and 0 for categories: the sums hold there as well.)
     """
 
     def __init__(self, intercept: float, numbers: Floats, levels: list[tuple[int, Floats, float]]) -> None:

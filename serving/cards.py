@@ -87,6 +87,15 @@ def uses(target: Target, days: int) -> list[str]:
     ]
 
 
+#: How contributions are measured, for both forms of the card.
+MEASURED = (
+    "Contributions are in log-odds before calibration and add up exactly with the base. Those of the logistic "
+    "regression are measured from the average training snapshot of this horizon (interventional), those of the trees "
+    "along their own splits (path-dependent TreeSHAP). What the length of the horizon adds is part of the base; what "
+    "depends on whether the renewal is due within it counts as the renewal date's."
+)
+
+
 def limits(card: Card) -> list[str]:
     """What its figures do not say, from the figures themselves."""
     test, found = card.slices.get("test"), []
@@ -95,6 +104,11 @@ def limits(card: Card) -> list[str]:
         found.append(
             f"Judged on {test.accounts_with_outcome} accounts with the outcome among {test.accounts}, from {test.first}"
             f" to {test.last}{wide}. Other times may differ: `renewcast monitor` watches that."
+        )
+        found.append(
+            "The figures are of the judged model, fitted on the training slice. The model that answers has the same "
+            "settings, fitted again on outcomes known before the test and calibrated on the test dates; it was not "
+            "tested itself."
         )
     if untold := [piece.name for piece in card.by_segment if piece.roc_auc.value is None]:
         found.append(f"Too few outcomes to tell how well it does for {_listed(untold)}.")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from features.utils.formatting import UNKNOWN, day, number, percent
-from serving.cards import KINDS, OF_KINDS, RIVALS
+from serving.cards import KINDS, MEASURED, OF_KINDS, RIVALS
 
 #: The metrics that are shown beside the rivals', and their headings.
 METRICS = {
@@ -33,6 +33,13 @@ def figure_words(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
     if figure["low"] is None or figure["low"] == figure["high"]:
         return value
     return f"{value} ({number(figure['low'], 2)} to {number(figure['high'], 2)})"
+
+
+def _share_words(figure: Mapping[str, Any]) -> str:
+    """A share and its interval, in percent like the probabilities that it is compared with: 1.1% (0.0% to 4.0%)."""
+    if figure["low"] is None or figure["low"] == figure["high"]:
+        return percent(figure["value"])
+    return f"{percent(figure['value'])} ({percent(figure['low'])} to {percent(figure['high'])})"
 
 
 def _lines(told: Mapping[str, Any]) -> Iterable[str]:
@@ -113,7 +120,7 @@ def _figures(card: Mapping[str, Any]) -> Iterable[str]:
     yield "## Said and happened"
     yield ""
     bins = [
-        (percent(b["said"]), figure_words(b["happened"]), number(b["rows"]), number(b["outcomes"]))
+        (percent(b["said"]), _share_words(b["happened"]), number(b["rows"]), number(b["outcomes"]))
         for b in card["reliability"]
     ]
     yield from _table(("Said", "Happened", "Rows", "Outcomes"), bins)
@@ -149,6 +156,12 @@ def _figures(card: Mapping[str, Any]) -> Iterable[str]:
     yield ""
     moved = [(w["words"], w["dimension"], percent(w["share"])) for w in card["weights"]]
     yield from _table(("Feature", "Dimension", "Share"), moved)
+    yield ""
+    yield (
+        f"Shares of the sum of absolute contributions on the newest snapshot of the training. {card['trees']} trees of "
+        f"at most {card['leaves']} leaves have {percent(card['trees_share'], 0)} of the log-odds, a logistic "
+        f"regression the rest. {MEASURED}"
+    )
 
 
 def _pieces(pieces: Sequence[Mapping[str, Any]]) -> Iterable[str]:

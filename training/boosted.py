@@ -88,7 +88,11 @@ class Boosted:
     def raw(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
         """Log-odds of n snapshots at a horizon (the main one if None), shape (n,), not calibrated; what the trees add,
         where they did not start from nothing."""
-        return _raw(self.booster, self.encoding.matrix(frame, days), self.settings)
+        return self.raw_of(self.encoding.matrix(frame, days))
+
+    def raw_of(self, matrix: Floats) -> Floats:
+        """The same from an encoded matrix (n, columns)."""
+        return _raw(self.booster, matrix, self.settings)
 
     @property
     def text(self) -> str:

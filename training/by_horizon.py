@@ -42,13 +42,14 @@ class AtHorizon(Part):
         return f"{self.name}: {self.note}" if self.note else ""
 
 
-def by_horizon(rows: Rows, parts: Split, model: Blend, seed: int) -> tuple[AtHorizon, ...]:
+def by_horizon(rows: Rows, parts: Split, model: Blend, expected: float, seed: int) -> tuple[AtHorizon, ...]:
     """Judge ``model`` at every horizon that is answered for beside the main one, shortest first.
 
     Parameters
     ----------
     rows : labelled snapshots of one target.
     parts : the split by which the model was fitted and judged.
+    expected : the rate that training would expect of the calibration slice (`training.contenders.expected_rate`).
     seed : of the intervals.
     """
     found = []
@@ -59,7 +60,7 @@ def by_horizon(rows: Rows, parts: Split, model: Blend, seed: int) -> tuple[AtHor
         elif days > rows.main and _span_days(test) < MINIMUM_TEST_DAYS:
             found.append(_earlier(rows, parts, model, days, seed))
         else:
-            found.append(_measured(days, test, _probabilities(rows, parts, model, test, days), seed))
+            found.append(_measured(days, test, _probabilities(rows, parts, model, expected, test, days), seed))
     return tuple(found)
 
 
@@ -74,7 +75,8 @@ def _earlier(rows: Rows, parts: Split, model: Blend, days: int, seed: int) -> At
     before = counted.split
     if before.test[0] < parts.calibration[0]:
         return _unjudged(days, f"{unknown}, and earlier ones have had a say in the choice of the settings")
-    again = refit_blend(model, rows.designed(before.calibration[0]), prepared.catalogue, rows.target)
+    design = rows.designed(before.calibration[0])
+    again = refit_blend(model, design, prepared.catalogue, rows.target)
     if days not in again.encoding.horizons:
         return _unjudged(days, f"{unknown}, and by {show(before.calibration[0])} there was none of it to learn from")
     test = rows.of(before, "test", days)
@@ -82,14 +84,13 @@ def _earlier(rows: Rows, parts: Split, model: Blend, days: int, seed: int) -> At
         f"judged on {show(before.test[0])} to {show(before.test[-1])} by the same settings fitted on what was known "
         f"then; {unknown}"
     )
-    return _measured(days, test, _probabilities(rows, before, again, test, days), seed, on)
+    expected = expected_rate(again, design, rows.of(before, "calibration"))
+    return _measured(days, test, _probabilities(rows, before, again, expected, test, days), seed, on)
 
 
-def _probabilities(rows: Rows, parts: Split, model: Blend, test: Slice, days: int) -> Floats:
+def _probabilities(rows: Rows, parts: Split, model: Blend, expected: float, test: Slice, days: int) -> Floats:
     calibration = rows.of(parts, "calibration")
-    raw = model.raw(calibration.frame)
-    expected = expected_rate(model.linear.raw(calibration.frame), raw)
-    fitted = calibrate(raw, calibration.y, *calibration.keys, expected, resamples=0)
+    fitted = calibrate(model.raw(calibration.frame), calibration.y, *calibration.keys, expected, resamples=0)
     return calibrated(fitted, model.raw(test.frame, days))
 
 

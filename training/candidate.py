@@ -22,7 +22,7 @@ from training.blend import Blend, refit_blend
 from training.by_horizon import AtHorizon
 from training.calibrate import calibrate, halfway
 from training.config import TrainConfig
-from training.contenders import BLEND, expected_rate
+from training.contenders import BLEND, expected_rate, level_move
 from training.contest import contest
 from training.design import Design
 from training.gate import Gate, passed
@@ -169,7 +169,15 @@ def fit_candidate(
         tell(0.9 + 0.1 * share, f"{target}: are the reasons stable?")
 
     alike = stability(shipped, design, prepared.latest, catalogue, target, config.refits, config.seed, refitting)
-    raw = shipped.raw(latest.frame)
+    expected = expected_rate(shipped, design, latest)
+    calibrator = calibrate(
+        shipped.raw(latest.frame),
+        latest.y,
+        *latest.keys,
+        expected,
+        seed=config.seed,
+        move=level_move(shipped, rows, final, prepared.signals.data_through),
+    )
     tell(1.0, f"{target}: done")
     return Candidate(
         target,
@@ -178,8 +186,8 @@ def fit_candidate(
         gates(found.judgement, enough, leaks, against, feeds),
         enough,
         shipped,
-        calibrate(raw, latest.y, *latest.keys, seed=config.seed) | {"spread": spread(alike)},
-        halfway(expected_rate(raw), float(latest.y.mean())),
+        calibrator | {"spread": spread(alike)},
+        halfway(expected, float(latest.y.mean())),
         len(set(design.accounts[design.main & (design.y == 1)])),
         found.tested,
         found.by_horizon,

@@ -39,6 +39,8 @@ RIVALS = (BLEND, BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION, LIGHTGBM)
 BESIDE = (HEALTH_SCORE, LOGISTIC_REGRESSION)
 #: Features that are named; accounts of the newest snapshot that are explained to weigh them.
 NAMED, EXPLAINED = 20, 1000
+#: The chance of no outcome at all at the upper end of a 95% interval.
+NONE_HAPPENED = 0.025
 
 
 def card_of(
@@ -130,7 +132,11 @@ def reliability(tested: JudgedRows, seed: int = 0) -> list[card.Bin]:
         known = drawn[1] > 0
         shares = np.where(known, drawn[0] / np.where(known, drawn[1], 1.0), np.nan)
         outcomes = int(happened.sum())
-        figure = (outcomes / rows, *interval(shares))
+        low, high = interval(shares)
+        if not outcomes:
+            # No resample has an outcome either; that does not make it impossible (Clopper and Pearson 1934).
+            high = 1.0 - NONE_HAPPENED ** (1.0 / len({*tested.accounts[inside == 1]}))
+        figure = (outcomes / rows, low, high)
         said = float((inside * tested.p[BLEND]).sum() / rows)
         found.append(card.Bin(said=said, happened=_figure(figure), rows=rows, outcomes=outcomes))
     return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,12 @@ import scipy.special
 
 from models.targets import Target
 from training import logistic
+from training.blend import Blend
 from training.calibrate import calibrate, calibrated, halfway
 from training.design import Design
+from training.level import expected_of, moved, stretch
+from training.rows import Rows, Slice
+from training.split import Split
 from training.steps import Bools, Floats
 
 BASE_RATE = "base_rate"
@@ -29,6 +34,8 @@ BLEND = "blend"
 
 # Ten points of health are one step of log-odds before calibration; the calibrator finds the real step.
 _POINTS = 10.0
+# Label windows overlap, and every fourth date tells the rate of a quarter as well as all of them do.
+EVERY = 4
 
 
 def known_rate(train: Floats, calibration: Floats) -> float:
@@ -37,16 +44,51 @@ def known_rate(train: Floats, calibration: Floats) -> float:
     return halfway(float(train.mean()), float(calibration.mean()))
 
 
-def expected_rate(*raws: Floats) -> float:
-    """The rate that training would expect of the calibration slice, 0 to 1: the mean, in log-odds, of what its fitted
-    models expect there (each given by its raw log-odds on the slice).
+def expected_rate(model: Blend, design: Design, later: Slice) -> float:
+    """The rate that training would expect of a later slice, 0 to 1: the mean, in log-odds, of what the linear model and
+    the blend expect there. How extreme they are is of no matter (`training.level.expected_of`).
 
-    One expectation for all candidates. With one each, they would win and lose by luck with the season's level: on a
-    wholesaler's expansion the linear model beat the boosted one by 0.0055 of log loss (0.0013 to 0.0098) at the same
-    ranking; with a common one by 0.0005 (-0.0036 to 0.0049).
+    One rule for the judged model, the one that ships and the past forecasts, and one expectation for all candidates.
+    With one each, they would win and lose by luck with the season's level: on a wholesaler's expansion the linear model
+    beat the boosted one by 0.0055 of log loss (0.0013 to 0.0098) at the same ranking; with a common one by 0.0005
+    (-0.0036 to 0.0049).
+
+    Parameters
+    ----------
+    model : fitted on ``design``.
+    later : labelled rows whose label windows begin after those of the design have ended.
     """
-    expected = [np.clip(scipy.special.expit(raw).mean(), 1e-6, 1 - 1e-6) for raw in raws]
-    return float(scipy.special.expit(scipy.special.logit(expected).mean()))
+    rows = design.only(design.main)
+    rate = float(np.average(rows.y, weights=rows.weight))
+    straight, bent = model.linear.raw_of(rows.matrix), model.trees.raw_of(rows.matrix)
+    both = [
+        (model.linear.raw(later.frame), straight),
+        (model.raw(later.frame), (1.0 - model.share) * straight + model.share * bent),
+    ]
+    one, other = (expected_of(raw, later.y, later.accounts, trained, rate, rows.weight) for raw, trained in both)
+    return halfway(one, other)
+
+
+def level_move(model: Blend, rows: Rows, parts: Split, through: datetime) -> float:
+    """How far the level may move by the time of the answer, a standard deviation in log-odds (`training.level.moved`).
+
+    Parameters
+    ----------
+    model : fitted and calibrated by ``parts``.
+    rows : labelled snapshots of one target.
+    parts : the arrangement of the model that ships; nothing later than its calibration slice is read.
+    through : the instant up to which outcomes were known, at which the model begins to answer.
+    """
+    dates = [t for t in parts.labelled if t <= parts.calibration[-1]][::-EVERY]
+    frame, y = rows.prepared.frame, rows.prepared.labels[rows.target].to_numpy(dtype=np.float64)
+    some = frame["as_of"].isin(pd.DatetimeIndex(dates)).to_numpy(dtype=bool) & np.isfinite(y)
+    history, latest = frame[some].reset_index(drop=True), rows.of(parts, "calibration")
+    slope = stretch(model.raw(latest.frame), latest.y, latest.accounts)
+    middle = parts.calibration[0] + (parts.calibration[-1] - parts.calibration[0]) / 2
+    accounts = history["account_id"].to_numpy(dtype=object)
+    return moved(
+        slope * model.raw(history), y[some], accounts, history["as_of"], (through - middle) / timedelta(days=1)
+    )
 
 
 def base_rate(rate: float, rows: int) -> Floats:
@@ -65,8 +107,8 @@ def by_raw(
 ) -> Floats:
     """Calibrate raw log-odds on the calibration rows (`raw`, `y`, `accounts`, `as_of`) and apply that to `later`.
 
-    `expected_rate` sets the level (see the function of that name); without it, what `raw` itself expects: never right
-    for a score, which has no level of its own. `scaled` as in `calibrate`: not true of a score.
+    `expected_rate` sets the level (see the function of that name); without it, the slice does. `scaled` as in
+    `calibrate`: not true of a score.
     Rows without a raw value (NaN) form a group of their own, and get its rate; none there, the overall rate. Where the
     rows that have a value hold one class only (or there are none: a health score without data), every row gets the
     overall rate.

@@ -87,7 +87,7 @@ def contest(rows: Rows, parts: Split, config: TrainConfig, tell: Progress) -> Co
     tell(0.85, f"{target}: judging")
 
     linear, trees = model.linear, model.trees
-    expected = expected_rate(linear.raw(calibration.frame), model.raw(calibration.frame))
+    expected = expected_rate(model, design, calibration)
 
     def judged(raw: Callable[[Slice], Floats], scaled: bool = True) -> Floats:
         return by_raw(raw(calibration), calibration.y, *calibration.keys, raw(test), expected, scaled)
@@ -106,7 +106,7 @@ def contest(rows: Rows, parts: Split, config: TrainConfig, tell: Progress) -> Co
     segments = segment_of(test.frame[ARR_FEATURE])
     tested = JudgedRows(test.accounts, test.frame["as_of"], segments, test.y, arr, contenders, rate)
     tell(0.95, f"{target}: judging at other horizons")
-    return Contest(model, found, tested, test, by_horizon(rows, parts, model, config.seed))
+    return Contest(model, found, tested, test, by_horizon(rows, parts, model, expected, config.seed))
 
 
 def _by_health(name: str, target: Target, rows: Slice) -> Floats:

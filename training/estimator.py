@@ -114,7 +114,8 @@ class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.calibrator_ = None
         if held is not None:
             raw = held.raw(self.blend_.share)
-            self.calibrator_ = calibrate(raw, held.y, held.accounts, held.as_of, resamples=0, seed=seed)
+            level = float(happened.mean())
+            self.calibrator_ = calibrate(raw, held.y, held.accounts, held.as_of, level, resamples=0, seed=seed)
         return self
 
     def decision_function(self, X: Any) -> Floats:

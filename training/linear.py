@@ -41,6 +41,8 @@ class Linear:
     pipeline : preparation and regression, on an encoded matrix.
     strength : the ridge that was chosen among those ``tried`` (inverse strength -> mean log loss on held-out later
         rows).
+    average : the weighted mean of each prepared column over the training rows of the main horizon: what contributions
+        are measured from.
     held : the log-odds of the rows that the search held out, by fold in the order of `Design.folds`, each from a fit
         that has not seen their accounts.
     """
@@ -49,6 +51,7 @@ class Linear:
     pipeline: Pipeline
     strength: float
     tried: dict[float, float]
+    average: Floats
     held: tuple[Floats, ...] = ()
 
     def raw(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
@@ -61,26 +64,34 @@ class Linear:
 
     def plain(self, share: float = 1.0) -> dict[str, Any]:
         """The fitted model, times ``share``, as the scorer reads it (`models.scorer`, "start"): slopes on signed
-        logarithms, per column."""
+        logarithms, per column.
+
+        Every centre is the weighted mean over the training rows of the main horizon, those of categories as well: there
+        each feature's contribution is zero on average, and the intercept is what the average row has.
+        """
         prepared: ColumnTransformer = self.pipeline[0]
         regression: LogisticRegression = self.pipeline[-1]
         slopes = share * regression.coef_[0]
-        intercept = share * float(regression.intercept_[0])
+        intercept = share * float(regression.intercept_[0]) + float(slopes @ self.average)
         numbers: dict[str, list[float]] = {}
         levels: dict[str, list[Any]] = {}
         names = [name for name in self.encoding.columns if name not in self.encoding.levels]
         _, imputer, scaler, _ = (step for _, step in prepared.named_transformers_["numbers"].steps)
+        # Back from prepared columns (centered, of unit spread, some widened) to signed logarithms and marks.
+        widened = np.ones(len(scaler.scale_))
+        widened[: len(names)] = _looseness(names)
+        centres = scaler.mean_ + self.average[: len(widened)] / widened * scaler.scale_
         marked = _marks(prepared)
         for place, name in enumerate(names):
-            slope = float(slopes[place] * _looseness(names)[place] / scaler.scale_[place])
+            slope = float(slopes[place] * widened[place] / scaler.scale_[place])
             mark = marked.get(place)
             missing = 0.0 if mark is None else float(slopes[mark] / scaler.scale_[mark])
-            absent = 0.0 if mark is None else float(scaler.mean_[mark])
-            numbers[name] = [slope, float(scaler.mean_[place]), float(imputer.statistics_[place]), missing, absent]
+            absent = 0.0 if mark is None else float(centres[mark])
+            numbers[name] = [slope, float(centres[place]), float(imputer.statistics_[place]), missing, absent]
         for name, where in prepared.output_indices_.items():
             if name in self.encoding.levels:
                 own = slopes[where]
-                levels[name] = [own.tolist(), 0.0]
+                levels[name] = [own.tolist(), float(own @ self.average[where])]
         return {"intercept": intercept, "numbers": numbers, "levels": levels}
 
 
@@ -115,15 +126,16 @@ def fit_linear(
         if progress:
             progress(i + 1, len(STRENGTHS), min(tried.values()))
     best = min(STRENGTHS, key=lambda strength: tried[strength])
-    return Linear(design.reading, _fitted(design, best, features, target), best, tried, outside[best])
+    pipeline, average = _fitted(design, best, features, target)
+    return Linear(design.reading, pipeline, best, tried, average, outside[best])
 
 
 def refit_linear(
     chosen: Linear, design: Design, features: Mapping[str, Feature], target: Target | None = None
 ) -> Linear:
     """The same ridge on other (more) training rows; nothing is searched. Parameters are those of `fit_linear`."""
-    pipeline = _fitted(design, chosen.strength, features, target)
-    return Linear(design.reading, pipeline, chosen.strength, chosen.tried)
+    pipeline, average = _fitted(design, chosen.strength, features, target)
+    return Linear(design.reading, pipeline, chosen.strength, chosen.tried, average)
 
 
 class _Side(NamedTuple):
@@ -136,8 +148,10 @@ def _side(design: Design, rows: Bools) -> _Side:
     return _Side(design.matrix[rows], design.y[rows], design.weight[rows])
 
 
-def _fitted(design: Design, strength: float, features: Mapping[str, Feature], target: Target | None) -> Pipeline:
-    """Preparation and regression.
+def _fitted(
+    design: Design, strength: float, features: Mapping[str, Feature], target: Target | None
+) -> tuple[Pipeline, Floats]:
+    """Preparation and regression, and the weighted mean of what is prepared over the rows of the main horizon.
 
     A column whose slope contradicts the sign that it is held to only stands in for others that go along with it: it is
     taken out, and the rest fitted again, until none is left. (Lawson and Hanson 1974, chapter 23, go on to let them
@@ -151,6 +165,7 @@ def _fitted(design: Design, strength: float, features: Mapping[str, Feature], ta
     prepared = _preparation(reading)
     # A copy: what a column brings is put to zero in it, which has no slope.
     ready = np.array(prepared.fit_transform(design.matrix))
+    average = np.average(ready[design.main], axis=0, weights=design.weight[design.main])
     marks = _marks(prepared)
     while True:
         regression = _regression(strength).fit(ready, design.y, design.weight)
@@ -158,7 +173,7 @@ def _fitted(design: Design, strength: float, features: Mapping[str, Feature], ta
         slopes[numbers] = regression.coef_[0][: len(numbers)]
         wrong = (slopes * signs < 0) & ~out
         if not wrong.any():
-            return make_pipeline(prepared, regression)
+            return make_pipeline(prepared, regression), average
         out |= wrong
         places = np.flatnonzero(wrong[numbers])
         ready[:, [*places, *(marks[place] for place in places.tolist() if place in marks)]] = 0.0

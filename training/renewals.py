@@ -46,6 +46,7 @@ from models.targets import TARGETS, Target
 from training.blend import Blend, fit_blend, refit_blend
 from training.calibrate import calibrate
 from training.config import TrainConfig
+from training.contenders import expected_rate, level_move
 from training.prepare import Prepared, prepare
 from training.rows import Rows
 from training.spells import Spells
@@ -203,7 +204,8 @@ def refitted(
     else:
         model = fit_blend(design, catalogue, target, config.trials, config.seed, config.threads)
     latest = rows.of(parts, "calibration")
-    calibrator = calibrate(model.raw(latest.frame), latest.y, *latest.keys, seed=config.seed)
+    expected, move = expected_rate(model, design, latest), level_move(model, rows, parts, start)
+    calibrator = calibrate(model.raw(latest.frame), latest.y, *latest.keys, expected, seed=config.seed, move=move)
     # Only once all else went well.
     recipes.setdefault(target, model)
     numbers = [name for name, feature in catalogue.items() if feature.kind == "number"]

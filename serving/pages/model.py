@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from models.answer import instant_words
 from serving.asked import TheHome, TheKeeper
-from serving.cards import KINDS, OF_KINDS, RIVALS, cards_of
+from serving.cards import KINDS, MEASURED, OF_KINDS, RIVALS, cards_of
 from serving.cards_text import METRICS, ordered, rivals_beside
 from serving.door import needs
 from serving.pages import charts
@@ -61,4 +61,5 @@ def _shown(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "rivals_beside": rivals_beside,
         "kind_rivals": KINDS,
         "of_kinds": OF_KINDS,
+        "measured": MEASURED,
     }

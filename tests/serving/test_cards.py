@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.card import Apart, Card, Figure, Kinds, Piece, Rival, Sight, Slice
+from models.card import Apart, Bin, Card, Figure, Kinds, Piece, Rival, Sight, Slice
 from models.champion import Change, load_champion, read_pointer, write_pointer
 from models.home import Home
 from serving.cards import cards_of, limits
@@ -91,6 +91,19 @@ def test_a_card_tells_who_promoted_it_and_takes_no_ones_words_for_markup(own_hom
     assert "0.812 (0.70 to 0.90)" in text
     assert "of health score" not in page + text.lower(), "a card that tells nothing beside a segment has no column for it"
     assert "## Limits" in text
+
+
+def test_both_forms_say_how_contributions_are_measured_and_of_which_model_the_figures_are(own_home: Home) -> None:
+    """Trees and the linear part follow two conventions, and the model that answers is a refit of the judged one."""
+    cards = cards_of(own_home, load_champion(own_home))[:1]
+    seen = Bin(said=0.004, happened=Figure(value=0.011, low=0.0, high=0.04), rows=361, outcomes=4)
+    card = _card().model_copy(update={"reliability": [seen]})
+    cards[0] |= {"card": card.model_dump(mode="json"), "limits": limits(card)}
+    for text in (as_html(cards), markdown(cards)):
+        assert "path-dependent TreeSHAP" in text
+        assert "interventional" in text
+        assert "it was not tested itself" in text
+    assert "| 0.4% | 1.1% (0.0% to 4.0%) | 361 | 4 |" in markdown(cards)
 
 
 def test_segments_stand_beside_what_had_to_be_beaten_and_a_team_learns_its_lift(own_home: Home) -> None:

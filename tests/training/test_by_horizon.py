@@ -15,7 +15,7 @@ import pytest
 from features.feature import Feature
 from training.blend import Blend, fit_blend
 from training.by_horizon import AtHorizon, by_horizon
-from training.contenders import HEALTH_SCORE
+from training.contenders import HEALTH_SCORE, expected_rate
 from training.prepare import Prepared
 from training.rows import Rows
 from training.split import Split, split
@@ -59,7 +59,9 @@ def model(prepared: Prepared, small_catalogue: dict[str, Feature]) -> Blend:
 
 
 def _judged(prepared: Prepared, model: Blend) -> dict[str, AtHorizon]:
-    return {each.name: each for each in by_horizon(_rows(prepared), _split(prepared), model, 0)}
+    rows, parts = _rows(prepared), _split(prepared)
+    expected = expected_rate(model, rows.designed(parts.calibration[0]), rows.of(parts, "calibration"))
+    return {each.name: each for each in by_horizon(rows, parts, model, expected, 0)}
 
 
 def test_a_shorter_one_is_judged_on_the_test_and_a_longer_one_on_earlier_dates_that_nothing_has_seen(
@@ -88,7 +90,7 @@ def test_a_shorter_one_is_judged_on_the_test_and_a_longer_one_on_earlier_dates_t
 def test_too_short_a_history_is_said(prepared: Prepared, model: Blend) -> None:
     late = (prepared.frame["as_of"] >= _split(prepared).train[2]).to_numpy()
     dates: Any = SimpleNamespace(as_ofs=sorted(set(prepared.frame["as_of"][late].dt.to_pydatetime())))
-    found = by_horizon(_rows(replace(prepared, grid=dates)), _split(prepared), model, 0)[-1]
+    found = by_horizon(_rows(replace(prepared, grid=dates)), _split(prepared), model, 0.2, 0)[-1]
     assert not found.enough
     assert found.words.startswith("60 days: not judged (at the test dates its outcome is not known yet, and on what was known")
     assert np.isnan(found.roc_auc[0])

@@ -102,11 +102,22 @@ def test_the_level_lies_halfway_between_training_and_the_slice(shape: Callable[[
     assert expected < calibrated(found, raw).mean() < y.mean()
 
 
-def test_a_model_expects_its_own_mean() -> None:
-    """Raw log-odds that are right as they are stay as they are."""
+def test_log_odds_that_are_right_stay_as_they_are() -> None:
     raw, y, keys = sample()
     found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], resamples=20)
     assert calibrated(found, raw) == pytest.approx(scipy.special.expit(raw), abs=0.03)
+
+
+def test_resamples_hold_how_far_the_level_moves_by_the_time_of_the_answer() -> None:
+    """The middle 80% of the levels reach 1.28 standard deviations to either side, and the probability stays."""
+    raw, y, keys = sample()
+    still, moving = (
+        calibrate(raw, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=100, move=move) for move in (0.0, 0.6)
+    )
+    assert still["parameters"] == moving["parameters"]
+    level = scipy.special.logit(calibrated(moving, raw).mean())
+    found = [scipy.special.logit(calibrated({"kind": "sigmoid", "parameters": r}, raw).mean()) for r in moving["resamples"]]
+    assert np.quantile(found, [0.1, 0.9]) - level == pytest.approx(1.28 * 0.6 * np.array([-1, 1]), rel=0.2)
 
 
 def test_halfway_is_between_and_symmetric() -> None:

@@ -129,6 +129,24 @@ def test_the_scorer_adds_the_parts_up(portfolio: tuple[pd.DataFrame, dict[int, F
     assert parts.sum(axis=1) == pytest.approx(blend.raw(frame), abs=1e-6)
 
 
+def test_the_length_of_the_horizon_is_no_reason(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
+    """Accounts leave at any time, whatever their renewal: a longer horizon makes it likelier for all alike, which is no
+    reason of any of them."""
+    frame, known = portfolio
+    rng = np.random.default_rng(8)
+    when = rng.exponential(np.where(frame["usage.mood"] > 0, 120.0, 400.0))
+    labels = {h: np.where(np.isfinite(known[h]), when < h, np.nan).astype(np.float64) for h in HORIZONS}
+    design = designed(frame, labels, 90, 30, CATALOGUE)
+    found = blended(fit_linear(design, CATALOGUE, "churn"), fit_boosted(design, CATALOGUE, "churn", trials=1), design)
+    scorer = Scorer.from_texts(found.trees.text, found.encoding.schema | found.plain(), IDENTITY)
+    matrix = scorer.encode(frame).matrix
+    parts = scorer.contributions(matrix)
+    assert parts.sum(axis=1) == pytest.approx(scorer.raw(matrix), abs=1e-6)
+    assert abs(parts[:, scorer.features.index(RENEWAL_FEATURE)].mean()) < 0.03
+    # The base is what the average account has within that time; the other horizons have no part in it.
+    assert parts[:, -1] == pytest.approx(np.full(len(frame), scorer.raw(matrix).mean()), abs=0.1)
+
+
 @given(
     st.lists(
         st.tuples(st.one_of(st.none(), st.floats(-50, 800)), st.one_of(st.none(), st.floats(1, 1100))), min_size=1

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from features.errors import InsufficientData
 from features.feature import Feature
-from models.scorer import _Start
+from models.scorer import RENEWAL_FEATURE, _Start
 from training.design import Design, designed
 from training.linear import STRENGTHS, fit_linear, signed_log
 from training.steps import Floats
@@ -110,3 +110,28 @@ def test_its_plain_form_gives_the_scorer_the_same_log_odds(
     holes = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.2)
     matrix = found.encoding.matrix(holes)
     assert start.intercept + start.parts(matrix).sum(axis=1) == pytest.approx(found.raw_of(matrix), abs=1e-9)
+
+
+def test_each_contribution_is_zero_on_average(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+    """Over the training rows of the main horizon, by their weights, categories included; so the intercept is what the
+    average row has. Other horizons are trained on as well, and have no part in what is average at this one."""
+    frame, y = small_portfolio
+    catalogue = small_catalogue | {
+        RENEWAL_FEATURE: replace(small_catalogue["usage.bent"], name=RENEWAL_FEATURE),
+    }
+    rng = np.random.default_rng(1)
+    until = rng.integers(0, 365, len(frame)).astype(np.float64)
+    until[rng.random(len(frame)) < 0.2] = np.nan
+    due = {days: y * (np.nan_to_num(until, nan=50.0) < days) for days in (30, 90, 180)}
+    due[90][:500] = np.nan
+    design = designed(frame.assign(**{RENEWAL_FEATURE: until}), due, 90, 0, catalogue)
+    found = fit_linear(design, catalogue)
+    told = json.loads(json.dumps({"start": found.plain()}))
+    start = _Start.of(told, "start", found.encoding.columns, found.encoding.categories)
+    assert start is not None
+    main, weight = design.matrix[design.main], design.weight[design.main]
+    parts = start.parts(main)
+    assert start.intercept + parts.sum(axis=1) == pytest.approx(found.raw_of(main), abs=1e-9)
+    assert np.average(parts, axis=0, weights=weight) == pytest.approx(np.zeros(parts.shape[1]), abs=1e-9)
+    assert np.abs(parts).max(axis=0)[found.encoding.columns.index("contract.plan")] > 0.05
+    assert start.intercept == pytest.approx(np.average(found.raw_of(main), weights=weight), abs=1e-9)

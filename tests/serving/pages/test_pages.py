@@ -81,6 +81,26 @@ def test_an_account_page_says_what_the_json_says(paged: TestClient) -> None:
         assert f"{words.plain(item['state'])} {words.plain(item['item'])}" in shown
 
 
+def test_the_log_odds_of_an_account_add_up_as_they_are_shown(paged: TestClient) -> None:
+    """To the last digit: the base, each reason and all else make what the page says that they make."""
+
+    def figure(shown: str) -> float:
+        return float(shown.replace("−", "-").replace("±", "").replace(",", ""))
+
+    seen = 0
+    for account in (f"a{i:02}" for i in range(36)):
+        page = paged.get(f"/accounts/{account}").text.partition('<h2 id="why">')[2].partition("</section>")[0]
+        number = r"([−+±][\d.,]+)"
+        pattern = rf"calibration: {number} for the average account within 90 days, these, and {number} from all else make {number}\."
+        if (told := re.search(pattern, page)) is None:
+            continue
+        base, rest, whole = map(figure, told.groups())
+        reasons = [figure(each) for each in re.findall(rf'<span class="number">{number}</span><span class="text">', page)]
+        assert base + sum(reasons) + rest == pytest.approx(whole, abs=1e-9)
+        seen += bool(reasons)
+    assert seen >= 10
+
+
 @pytest.mark.parametrize(
     ("sort", "value"),
     [

@@ -1,0 +1,116 @@
+"""Does the interval hold the truth where the level moves? On simulated worlds of which the level is known.
+
+600 accounts, 130 weeks; log-odds of the right shape, calibrated on a quarter whose last label window ends as the data
+do, asked about the day after. "steady": the level stays; "double", "halve": it moves by log 2 once, somewhere after the
+middle of the calibration slice, never before; "walk": it moves by log 2 up or down every half-year. Each is answered
+without and with what the history tells of how far levels move.
+
+    python bench/level.py [--worlds 16]
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy.special
+
+from models.scorer import INTERVAL, NORMAL_80
+from training import level, logistic
+from training.calibrate import calibrate, calibrated
+from training.spread import UNSEEN
+from training.steps import Bools, Floats
+
+ACCOUNTS, WEEKS, GAP, SLICE, AHEAD, BASE = 600, 130, 17, 13, 13, -3.0
+WORLDS = ("steady", "double", "halve", "walk")
+
+
+class World(NamedTuple):
+    """Signals (weeks, accounts), customers' ids, outcomes within 13 weeks, and at the end signals and true chances."""
+
+    signal: Floats
+    ids: Floats
+    outcome: Bools
+    now: Floats
+    truth: Floats
+
+
+def path(kind: str, rng: np.random.Generator) -> Floats:
+    found = np.zeros(WEEKS + AHEAD)
+    if kind == "walk":
+        for week in range(26, len(found), 26):
+            found[week:] += np.log(2) * rng.choice([-1, 1])
+    elif kind != "steady":
+        found[rng.integers(WEEKS - GAP - SLICE // 2, WEEKS) :] += np.log(2) * (1 if kind == "double" else -1)
+    return found
+
+
+def world(kind: str, seed: int) -> World:
+    rng = np.random.default_rng(seed)
+    levels, usual, unseen = path(kind, rng), rng.normal(size=ACCOUNTS), rng.normal(0, UNSEEN, ACCOUNTS)
+    ids, signal, weeks, known, ended = np.arange(ACCOUNTS, dtype=np.float64), usual.copy(), [], [], []
+    now, left = signal, np.ones(ACCOUNTS)
+    for week, high in enumerate(levels):
+        signal = usual + 0.8 * (signal - usual) + rng.normal(0, 0.25, ACCOUNTS)
+        hazard = 1 - (1 - scipy.special.expit(BASE + high + signal + unseen)) ** (1 / AHEAD)
+        if week == WEEKS:
+            now, then = signal.copy(), unseen.copy()
+        if week >= WEEKS:
+            left *= (1 - scipy.special.expit(BASE + high + now + then)) ** (1 / AHEAD)
+        gone = rng.random(ACCOUNTS) < hazard
+        weeks.append(signal.copy())
+        known.append(ids.copy())
+        ended.append(gone)
+        usual[gone], unseen[gone] = rng.normal(size=gone.sum()), rng.normal(0, UNSEEN, gone.sum())
+        signal[gone], ids[gone] = usual[gone], ids.max() + 1 + np.arange(gone.sum())
+    counts = np.vstack([np.zeros(ACCOUNTS), np.cumsum(ended, axis=0)])
+    return World(np.array(weeks), np.array(known), counts[AHEAD:] > counts[:-AHEAD], now, 1 - left)
+
+
+def one(kind: str, seed: int) -> dict[str, float]:
+    made, last = world(kind, seed), WEEKS - GAP
+
+    def rows(first: int, end: int, every: int = 1) -> tuple[Floats, Floats, np.ndarray, pd.Series]:
+        weeks = np.arange(first, end, every)
+        dates = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(np.repeat(7 * weeks, ACCOUNTS), unit="D")
+        labels = made.outcome[weeks].ravel().astype(np.float64)
+        return made.signal[weeks].ravel(), labels, made.ids[weeks].ravel().astype(str), pd.Series(dates)
+
+    past, happened, _, _ = rows(0, last - SLICE - GAP)
+    design = np.column_stack([past, np.ones_like(past)])
+    slope, constant = logistic.fit(design, happened, np.ones((1, len(past))), np.zeros(2), np.zeros(2))[0]
+    signal, y, accounts, as_of = rows(last - SLICE, last)
+    raw, trained = slope * signal + constant, slope * past + constant
+    expected = level.expected_of(raw, y, accounts, trained, float(happened.mean()))
+    signals, outcomes, names, dates = rows(0, last, 2)
+    offset = level.stretch(raw, y, accounts) * (slope * signals + constant)
+    move = level.moved(offset, outcomes, names, dates, 7 * (GAP + SLICE / 2))
+    answer = {"move": move}
+    for name, by in (("without", 0.0), ("with", move)):
+        found = calibrate(raw, y, accounts, as_of, expected, seed=seed, move=by)
+        asked = slope * made.now + constant
+        every = [calibrated({"kind": found["kind"], "parameters": p}, asked) for p in found["resamples"]]
+        point = scipy.special.logit(calibrated(found, asked))
+        low, high = scipy.special.logit(np.quantile(every, INTERVAL, axis=0))
+        wide = NORMAL_80 * UNSEEN
+        lower = point - np.hypot(wide, np.maximum(point - low, 0))
+        upper = point + np.hypot(wide, np.maximum(high - point, 0))
+        true = scipy.special.logit(made.truth)
+        answer |= {f"truth inside, {name}": float(((lower <= true) & (true <= upper)).mean())}
+        answer |= {f"width, {name}": float((scipy.special.expit(upper) - scipy.special.expit(lower)).mean())}
+    return answer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--worlds", type=int, default=16)
+    given = parser.parse_args()
+    for kind in WORLDS:
+        found = pd.DataFrame([one(kind, seed) for seed in range(given.worlds)])
+        print(kind, found.mean().round(3).to_dict(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
