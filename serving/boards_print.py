@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from features.printable import printable_line
 from models.answer import instant_words
 from models.assess import Assessment
 from models.words import value_words
@@ -144,5 +145,5 @@ def _cell(name: str, value: Any) -> Text:
         return Text("yes" if value else "no", style="green" if value else "dim")
     if isinstance(value, float):
         return Text(f"{value:+.1f}" if name == "change_7d" else f"{value:g}")
-    text = str(value).replace("_", " ") if name in _CODES else str(value)
+    text = printable_line(str(value).replace("_", " ") if name in _CODES else str(value))
     return Text(text, style=STYLES.get(text, ""))
