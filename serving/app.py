@@ -15,6 +15,7 @@ from serving import problems
 from serving.background import Background
 from serving.calibration import tell_untold
 from serving.described import Described
+from serving.disk import Disk
 from serving.door import Door
 from serving.edge import Edge
 from serving.idempotency import Idempotency, Repeated, repeat
@@ -84,6 +85,7 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.home, app.state.settings, app.state.store, app.state.keeper = home, limits, store, keeper
+    app.state.disk = Disk(home)
     app.state.attempts = Attempts(limits.sign_ins_a_minute)
     app.state.workers = Workers(limits.workers, limits.waiting)
     problems.install(app)
