@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from features.errors import BadRequest, HomeError, RenewcastError
 from models.home import Home
 from serving.errors import StoreDown
+from serving.store.encryption import OPTION, VARIABLE, Cipher
 from serving.store.tables import LAYOUT, counters
 
 #: How long (seconds) a transaction waits for another's lock, for a connection, and for a server that is silent.
@@ -46,6 +47,7 @@ class Store:
     Parameters
     ----------
     address : of SQLAlchemy: ``sqlite:///path`` or ``postgresql://…``.
+    key_folder : where the key of secrets is; beside a SQLite file if not given. See `serving.store.encryption`.
 
     Nothing is opened before the first transaction, which also brings the layout up to date.
 
@@ -53,8 +55,11 @@ class Store:
     drops every lock that SQLite holds on it (sqlite.org/howtocorrupt.html, 2.2).
     """
 
-    def __init__(self, address: str | URL) -> None:
-        self._engine = _engine(address)
+    def __init__(self, address: str | URL, key_folder: Path | None = None) -> None:
+        engine = _engine(address)
+        file = engine.url.database if engine.dialect.name == "sqlite" else None
+        self.cipher = Cipher(key_folder or (Path(file).parent if file else None), os.environ.get(VARIABLE))
+        self._engine = engine.execution_options(**{OPTION: self.cipher})
         self._ready = False
         self._trouble: str | None = None
         self._fault: str | None = None
@@ -70,7 +75,7 @@ class Store:
         BadRequest : the address is none of a store that is supported.
         """
         # Not as text, in which a home's name could hold what means something in an address.
-        return cls(address or URL.create("sqlite", database=str(home.root.absolute() / "store.sqlite")))
+        return cls(address or URL.create("sqlite", database=str(home.root.absolute() / "store.sqlite")), home.root)
 
     @property
     def kind(self) -> str:
@@ -206,10 +211,19 @@ class Store:
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
                     # A new layout may take as long as it does.
                     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-                _upgrade(connection)
+                changed = _upgrade(connection)
+            if changed and self.kind == "sqlite":
+                self._clear_away()
             self._ready = True
         finally:
             self._opening.release()
+
+    def _clear_away(self) -> None:
+        """Leave nothing in the files of what an older layout held in clear."""
+        with suppress(DBAPIError), self._engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            raw.execute("VACUUM")  # type: ignore[union-attr]
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
 
     def _is_read_only(self) -> bool:
         return self.kind == "sqlite" and bool(path := self._engine.url.database) and is_read_only(Path(path))
@@ -407,9 +421,10 @@ def _make_folder(folder: Path) -> None:
         raise HomeError(f"cannot make the folder of the store ({error.strerror})", "a place to write to") from error
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection) -> bool:
+    """Bring the layout up to date; whether an older one was there."""
     if _layout(connection) == LAYOUT:
-        return
+        return False
     # Only here, since a store is hardly ever of an older layout, and Alembic takes a while to import.
     from alembic import command
     from alembic.config import Config
@@ -427,6 +442,7 @@ def _upgrade(connection: Connection) -> None:
             "use the newer program that has written it",
         )
     command.upgrade(config, "head")
+    return now is not None
 
 
 def _layout(connection: Connection) -> str | None:

@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeDecorator
 from serving.errors import StoreDown
 
 #: The revision of `migrations` that makes these tables.
-LAYOUT = "0003"
+LAYOUT = "0004"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

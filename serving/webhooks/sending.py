@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -51,7 +51,7 @@ class Delivery:
     id: str
     endpoint_id: str
     url: str
-    secret: str
+    secret: str = field(repr=False)
     event_id: str
     body: str
     attempts: int
