@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeDecorator
 from serving.errors import StoreDown
 
 #: The revision of `migrations` that makes these tables.
-LAYOUT = "0004"
+LAYOUT = "0005"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -168,6 +168,7 @@ jobs = Table(
     Column("rows_total", Integer),
     Column("file", String(200)),
     Column("reason", Text),
+    Column("notes", Text),
 )
 
 webhook_endpoints = Table(

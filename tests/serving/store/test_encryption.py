@@ -16,7 +16,7 @@ from sqlalchemy import select, text
 
 from serving.store.database import Store
 from serving.store.encryption import FILE, VARIABLE, Cipher, SecretKeyError
-from serving.store.tables import webhook_endpoints
+from serving.store.tables import LAYOUT, webhook_endpoints
 from serving.webhooks.courier import Courier
 from serving.webhooks.endpoints import add_endpoint, encrypt_again
 from serving.webhooks.outbox import Occurrence, tell
@@ -67,7 +67,7 @@ def test_secrets_of_an_older_store_are_encrypted_and_gone_from_its_files(address
     newer = Store(address, tmp_path)
     with newer.begin() as connection:
         rows = {row.id: row.secret for row in connection.execute(select(webhook_endpoints))}
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0004"
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == LAYOUT
     assert newer.cipher.decrypt(rows["whe_7"], "whe_7") == secret
     assert not any(value.startswith("whsec_") for value in rows.values())
     newer.close()
