@@ -247,8 +247,8 @@ def _unusable_ids(table: Table, rows: ibis.Table) -> Iterator[tuple[str, str, st
 
 def _breaks(table: Table, rows: ibis.Table) -> Iterator[tuple[str, str, str, ibis.Value]]:
     """Each way in which a row may be wrong: column, problem, what is right, and the boolean that marks it."""
-    for column, problem, expected, wrong in _unusable_ids(table, rows):
-        yield column, problem, expected, wrong.fill_null(False)
+    for name, problem, expected, unusable in _unusable_ids(table, rows):
+        yield name, problem, expected, unusable.fill_null(False)
     for column in table.columns:
         value, given = rows[column.name], f"_given_{column.name}"
         if given not in rows.columns:

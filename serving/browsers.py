@@ -45,7 +45,11 @@ def from_another_site(headers: Headers) -> bool:
     if (site := headers.get("sec-fetch-site")) is not None:
         return site not in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    try:
+        return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    except ValueError:
+        # No site at all.
+        return True
 
 
 def is_local_name(host: str) -> bool:

@@ -75,7 +75,8 @@ class Bounded(HttpToolsProtocol):
         if peer in _proxies(str(self.config.forwarded_allow_ips)):
             return 0
         self._customer = customer_of(peer)
-        return sum(each._customer == self._customer for each in self.connections if each is not self)  # type: ignore[attr-defined]
+        others = (each for each in self.connections if isinstance(each, Bounded) and each is not self)
+        return sum(each._customer == self._customer for each in others)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
@@ -190,9 +191,10 @@ def _authority(url: bytes) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def _proxies(addresses: str) -> Container[Any]:
+def _proxies(addresses: str) -> Container[str | None]:
     """Those whose word on where a request comes from is taken, as uvicorn reads FORWARDED_ALLOW_IPS."""
-    return ProxyHeadersMiddleware(cast(Any, None), addresses).trusted_hosts
+    trusted: Any = ProxyHeadersMiddleware(cast(Any, None), addresses).trusted_hosts
+    return cast("Container[str | None]", trusted)
 
 
 def _refusing(kind: Kind, limits: ServiceSettings) -> ASGIApp:

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -220,13 +220,15 @@ class Store:
 
     def _clear_away(self) -> None:
         """Leave nothing in the files of what an older layout held in clear."""
-        with suppress(DBAPIError), self._engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            raw.execute("VACUUM")  # type: ignore[union-attr]
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+        file = self._engine.url.database
+        # Where another process holds it, or there is no room, the next change of the pages overwrites what is left.
+        with suppress(sqlite3.Error), closing(sqlite3.connect(file or "", PATIENCE, isolation_level=None)) as raw:
+            raw.execute("VACUUM")
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _is_read_only(self) -> bool:
-        return self.kind == "sqlite" and bool(path := self._engine.url.database) and is_read_only(Path(path))
+        path = self._engine.url.database if self.kind == "sqlite" else None
+        return bool(path) and is_read_only(Path(path or ""))
 
     def _check_layout(self) -> None:
         """Of a file that cannot be written, and so not be brought up to date either."""

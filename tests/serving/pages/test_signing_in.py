@@ -152,6 +152,8 @@ def test_a_session_may_what_its_key_may(guarded: TestClient) -> None:
         ({"Sec-Fetch-Site": "cross-site"}, False),
         ({"Sec-Fetch-Site": "same-site"}, False),
         ({"Origin": "http://localhost"}, True),
+        ({"Origin": "http://["}, False),
+        ({"Origin": "null"}, False),
         ({"Origin": "http://elsewhere.test"}, False),
         ({"Origin": "null"}, False),
         ({}, True),
