@@ -76,7 +76,7 @@ def _printable_refusals() -> Iterator[None]:
         yield
     except typer.TyperException as error:
         if isinstance(message := getattr(error, "message", None), str):
-            error.message = printable_line(message)  # type: ignore[attr-defined]
+            error.message = printable_line(message)
         raise
 
 
