@@ -6,12 +6,16 @@ import csv
 import getpass
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from features.errors import BadRequest, InsufficientData, RenewcastError
+from features.printable import printable_line, printable_output
 from features.terminal import (
     INTERRUPTED,
     USER_MISTAKE,
@@ -51,7 +55,33 @@ DEMO_ACCOUNTS = 400
 DEMO_WEEKS = 130
 DEMO_AS_OF = "2026-09-30"
 
+
+class Commands(TyperGroup):
+    """The commands. What is wrong with an argument is printed with the argument's control characters escaped."""
+
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        """Parse what stands before the command's name."""
+        with _printable_refusals():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse the rest and run the command."""
+        with _printable_refusals():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _printable_refusals() -> Iterator[None]:
+    try:
+        yield
+    except typer.TyperException as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = printable_line(message)
+        raise
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Predict churn and expansion of customer accounts, say why, and keep the health score honest.",
     no_args_is_help=True,
     add_completion=False,
@@ -90,9 +120,8 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train on the past, judge on later data beside simple rivals, register, and promote what passes every gate."""
-    from rich.console import Console
-
     from features.clock import parse_instant
+    from features.console import Console
     from models.home import current_home
     from training.config import read_config
     from training.report import print_report
@@ -104,7 +133,7 @@ def train(
         report = run(signals, current_home(), settings, through, tell, engine)
     telling.promotions_told(report.promoted)
     # Figures stand out in a report of many of them.
-    hand_over(as_json, report.as_dict, lambda _: print_report(report, Console()))
+    hand_over(as_json, report.as_dict, lambda _: print_report(report, Console(highlight=True)))
 
 
 @champions.command()
@@ -213,8 +242,9 @@ def demo(
     stop: Annotated[bool, typer.Option("--stop", help="Stop the service that a demo left running.")] = False,
 ) -> None:
     """Simulate a portfolio, train, score it, leave the service running, and say what to open."""
-    from rich.console import Console
+    from rich.text import Text
 
+    from features.console import Console
     from models.home import current_home
 
     place = current_home().ensure().root / "demo"
@@ -228,10 +258,12 @@ def demo(
     url = left_running.start(place, port)
     with scores.open(encoding="utf-8", newline="") as file:
         worst = max(csv.DictReader(file), key=lambda row: float(row["churn_probability"] or 0))
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"\n[bold]{worst['account_id']}[/] is most at risk of leaving within 90 days, because:")
+    console = Console(soft_wrap=True)
+    console.print(
+        Text.assemble("\n", (worst["account_id"], "bold"), " is most at risk of leaving within 90 days, because:")
+    )
     for k in range(1, 4):
-        console.print(f"  - {worst[f'reason_{k}']}", markup=False)
+        console.print(f"  - {worst[f'reason_{k}']}")
     console.print(
         f"\nAsk     curl {url}/v1/accounts/{worst['account_id']}/prediction\n"
         f"Open    {url}  (the portfolio; {url}/docs for the API)\n"
@@ -255,21 +287,22 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))
     if sys.argv[1:2] and sys.argv[1] in FIT_NOTHING:
         from serving import lean  # noqa: F401 it is to come before all that it leaves out
-    try:
-        app()
-    except RenewcastError as error:
-        _fail(str(error), insufficient=isinstance(error, InsufficientData))
+    with printable_output():
+        try:
+            app()
+        except RenewcastError as error:
+            _fail(str(error), insufficient=isinstance(error, InsufficientData))
 
 
 def _fail(message: str, *, insufficient: bool = False) -> NoReturn:
-    from rich.console import Console
+    from features.console import Console
 
-    head, *rest = message.splitlines()
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    head, *rest = message.split("\n")
+    console = Console(stderr=True, soft_wrap=True)
     console.print("Not enough data:" if insufficient else "Error:", style="bold red", end=" ")
-    console.print(head, markup=False)
+    console.print(head)
     for line in rest:
-        console.print(line, markup=False)
+        console.print(line)
     sys.exit(USER_MISTAKE)
 
 

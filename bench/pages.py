@@ -79,7 +79,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         copy = enlarged(home, accounts, Path(place) / "home")
         app = create_app(copy, ServiceSettings(open_locally=True, requests_a_minute=1_000_000))
-        with TestClient(app, client=("127.0.0.1", 1)) as client:
+        with TestClient(app, base_url="http://localhost", client=("127.0.0.1", 1)) as client:
             held = app.state.keeper.standing().scored(None)
             account = held.assessment.account_ids[len(held.assessment.frame) // 2]
             print(f"{len(held.assessment.frame):,} accounts; milliseconds: first, median, worst of {TIMES}; bytes")

@@ -13,7 +13,7 @@ from typing import Any
 import ibis
 
 from features.conform import Schema, conformed, fits, given_schema, given_table
-from features.contract import TABLES, Table
+from features.contract import ID_LIMIT, TABLES, Table
 from features.engine import CUTOFF, errors, fetch, set_cutoff
 from features.errors import SignalsError
 from features.source import Source
@@ -236,8 +236,19 @@ def _beside_accounts(rows: ibis.Table, accounts: Schema, text: bool) -> ibis.Tab
     return rows.left_join(known, rows.account_id == known._known)
 
 
+def _unusable_ids(table: Table, rows: ibis.Table) -> Iterator[tuple[str, str, str, ibis.Value]]:
+    """Ids of accounts that no address can hold; the rows of other tables are of these accounts."""
+    if table.name == "accounts" and "_given_account_id" in rows.columns:
+        bound = f"at most {ID_LIMIT} characters"
+        yield "account_id", f"an id of over {ID_LIMIT} characters", bound, rows.account_id.length() > ID_LIMIT
+        hidden = rows.account_id.re_search(r"[\p{Cc}\p{Zl}\p{Zp}]")
+        yield "account_id", "an id with a line break or control character", "an id that an address can hold", hidden
+
+
 def _breaks(table: Table, rows: ibis.Table) -> Iterator[tuple[str, str, str, ibis.Value]]:
     """Each way in which a row may be wrong: column, problem, what is right, and the boolean that marks it."""
+    for name, problem, expected, unusable in _unusable_ids(table, rows):
+        yield name, problem, expected, unusable.fill_null(False)
     for column in table.columns:
         value, given = rows[column.name], f"_given_{column.name}"
         if given not in rows.columns:

@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+ID_LIMIT = 512
+"""An account's id has at most so many characters: it stands in addresses, which servers and proxies bound."""
+ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+"""No control character or line break stands in an account's id: no address, log line or CSV could hold it."""
 Kind = Literal["string", "instant", "float", "int", "bool"]
 
 

@@ -34,7 +34,6 @@ def markdown(catalogue: Catalogue) -> str:
 
 def tables(catalogue: Catalogue) -> list[Table]:
     """The dictionary as tables for a terminal, one for each table of the contract."""
-    from rich.markup import escape
     from rich.table import Table
 
     made = []
@@ -43,7 +42,7 @@ def tables(catalogue: Catalogue) -> list[Table]:
         for heading in HEADINGS:
             shown.add_column(heading, overflow="fold")
         for f in features:
-            shown.add_row(f.name, *map(escape, _told(f)))
+            shown.add_row(f.name, *_told(f))
         made.append(shown)
     return made
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from features.printable import printable_output
 from features.progress import Progress as Tell
 
 if TYPE_CHECKING:
@@ -47,12 +48,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 @contextlib.contextmanager
 def progress(start: str) -> Iterator[Tell]:
     """A bar on standard error, which leaves standard output to the answer."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    from features.console import Console
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    off = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=off) as bar, printable_output():
         task = bar.add_task(start, total=1.0)
 
         def tell(share: float, what: str) -> None:
@@ -87,9 +90,9 @@ def hand_over(
     elif as_json:
         print_json(told())
     else:
-        from rich.console import Console
+        from features.console import Console
 
-        show(Console(highlight=False))
+        show(Console())
 
 
 def document_file(content: object, what: str) -> Callable[[Path], str]:

@@ -33,6 +33,32 @@ def suffix_of(path: Path) -> str:
     return path.suffix
 
 
+#: Spreadsheets take text that begins so for a formula.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def formula_note(frame: pd.DataFrame, suffix: str) -> str | None:
+    """What to warn of where a file of ``frame`` is opened with a spreadsheet; None if there is nothing, or no CSV.
+
+    Names are written as they are: a changed id would no longer join with anything.
+    """
+    if suffix != ".csv":
+        return None
+    found = {}
+    for name in frame.columns:
+        if pd.api.types.is_object_dtype(frame[name]) or pd.api.types.is_string_dtype(frame[name]):
+            values = (v for v in frame[name] if isinstance(v, str))
+            if many := sum(v.startswith(FORMULA_STARTS) for v in values):
+                found[str(name)] = many
+    if not found:
+        return None
+    named = ", ".join(f"{name} ({many:,})" for name, many in found.items())
+    return (
+        f"values begin with a character that spreadsheets take for a formula: {named}; they are written as they are, "
+        "so import these columns as text"
+    )
+
+
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write ``frame`` to ``path`` as CSV, Parquet or NDJSON, by its ending.
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from features.console import Console
 from serving.keys import Key
 from serving.webhooks.endpoints import EVENTS, Endpoint
 
@@ -61,7 +61,7 @@ def _print(rows: list[dict[str, Any]], as_json: bool, nothing: str) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*("" if v is None else ", ".join(v) if isinstance(v, list) else str(v) for v in row.values()))
-    Console(highlight=False, soft_wrap=True).print(table)
+    Console(soft_wrap=True).print(table)
 
 
 def _words(at: datetime | None) -> str | None:

@@ -15,6 +15,7 @@ from serving import problems
 from serving.background import Background
 from serving.calibration import tell_untold
 from serving.described import Described
+from serving.disk import Disk
 from serving.door import Door
 from serving.edge import Edge
 from serving.idempotency import Idempotency, Repeated, repeat
@@ -23,6 +24,7 @@ from serving.keeper import Keeper
 from serving.keys import list_keys
 from serving.metrics import Measured, Metrics
 from serving.pages.headers import Sheltered
+from serving.rates import Attempts
 from serving.routes import ROUTES
 from serving.settings import GRACE, ServiceSettings, current_settings
 from serving.store.database import Store
@@ -83,6 +85,8 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.home, app.state.settings, app.state.store, app.state.keeper = home, limits, store, keeper
+    app.state.disk = Disk(home)
+    app.state.attempts = Attempts(limits.sign_ins_a_minute)
     app.state.workers = Workers(limits.workers, limits.waiting)
     problems.install(app)
     app.add_exception_handler(Repeated, repeat)

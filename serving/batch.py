@@ -24,7 +24,7 @@ from features.snapshot import snapshot
 from models.answer import instant_words
 from models.assess import Assessment, assess
 from models.champion import Champion, load_champion, read_pointer
-from models.frames import suffix_of, write_frame
+from models.frames import formula_note, suffix_of, write_frame
 from models.home import Home
 from models.interventions import Intervention
 from models.outlook import SCORED, risk_points
@@ -40,9 +40,6 @@ from serving.store.batches import PublishedBatch, publish_batch
 from serving.store.database import Store
 from serving.worklist.first_due import PLAYS, called_before, last_published, plays_document
 from serving.worklist.known import INTERVENTIONS, interventions_document, interventions_of, recorded_before
-
-#: Spreadsheets take text that begins so for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -153,8 +150,17 @@ def score(
     write_frame(rows.assign(as_of=instant_words(as_of)), out)
     progress(1.0, "scored")
     versions = {target: assessment.outlooks[target].version for target in TARGETS}
+    notes = [*signals.notes, *_notes(assessment)]
+    if (note := formula_note(rows, suffix)) is not None:
+        notes.append(note)
     return ScoreSummary(
-        len(rows), out, as_of, versions, published, batch, (*signals.notes, *_notes(assessment, suffix))
+        len(rows),
+        out,
+        as_of,
+        versions,
+        published,
+        batch,
+        tuple(notes),
     )
 
 
@@ -248,7 +254,7 @@ def _try_writing(out: Path) -> None:
     trial.unlink(missing_ok=True)
 
 
-def _notes(assessment: Assessment, suffix: str) -> list[str]:
+def _notes(assessment: Assessment) -> list[str]:
     notes = []
     for target in TARGETS:
         statuses = Counter(assessment.outlooks[target].status)
@@ -259,10 +265,4 @@ def _notes(assessment: Assessment, suffix: str) -> list[str]:
         notes.append("there is no champion yet, so only the health score is told; `renewcast train` makes one")
     notes += [f"the unit of {column} seems to have changed: mend the feed first" for column in assessment.jumped]
     notes += [f"the newest {table} row is {days} days old" for table, days in assessment.stale.items()]
-    formulas = sum(account.startswith(FORMULA_STARTS) for account in assessment.account_ids)
-    if formulas and suffix == ".csv":
-        notes.append(
-            f"{formulas:,} account ids begin with a character that spreadsheets take for a formula; they are written "
-            "as they are, so import that column as text"
-        )
     return notes

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from features.printable import printable_line
 from features.utils.formatting import money, percent, signed
 from models.answer import instant_words
 from models.assess import Assessment
@@ -184,5 +185,5 @@ def _cell(name: str, value: Any) -> Text:
         return Text("yes" if value else "no", style="green" if value else "dim")
     if isinstance(value, float):
         return Text(signed(value) if name == "change_7d" else f"{value:g}")
-    text = str(value).replace("_", " ") if name in _CODES else str(value)
+    text = printable_line(str(value).replace("_", " ") if name in _CODES else str(value))
     return Text(text, style=STYLES.get(text, ""))

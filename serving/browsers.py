@@ -12,6 +12,17 @@ from starlette.datastructures import Headers
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HTML = "text/html"
 _NAME = "renewcast_session"
+#: What only those add who pass requests on: RFC 7239, RFC 9110 (Via), RFC 8586 (CDN-Loop), and what products use.
+_FORWARDED = frozenset(
+    {"forwarded", "via", "cdn-loop", "client-ip", "proxy-connection", "max-forwards", "x-real-ip", "x-client-ip"}
+    | {"true-client-ip", "x-true-client-ip", "x-cluster-client-ip", "x-proxyuser-ip", "x-remote-ip", "x-remote-addr"}
+    | {"x-originating-ip", "x-host", "x-scheme", "x-url-scheme", "x-via", "front-end-https", "wl-proxy-client-ip"}
+)
+_FORWARDED_PREFIXES = (
+    *("x-forwarded", "x-original", "x-proxy", "x-envoy-", "x-amz-cf-", "x-amzn-", "x-azure-", "x-arr-", "x-appengine-"),
+    *("x-cloud-trace", "x-vercel-", "x-nf-", "x-varnish", "cf-", "fly-", "fastly-", "cloudfront-", "akamai-"),
+    *("tailscale-", "ngrok-", "x-goog-", "x-ms-", "x-akamai"),
+)
 
 
 def cookie_name(scheme: str) -> str:
@@ -34,17 +45,30 @@ def from_another_site(headers: Headers) -> bool:
     if (site := headers.get("sec-fetch-site")) is not None:
         return site not in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    try:
+        return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    except ValueError:
+        # No site at all.
+        return True
 
 
 def is_local_name(host: str) -> bool:
-    """Whether a Host header names this machine. A site that lets its own name lead to 127.0.0.1 (DNS rebinding) would
-    name itself; a name without a dot is nobody's on the net."""
-    name = urlsplit(f"//{host}").hostname or ""
+    """Whether a Host header names this machine: localhost (RFC 6761) or a loopback address. A site that lets its own
+    name lead to 127.0.0.1 (DNS rebinding) names itself."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
-        return "." not in name or name.endswith(".localhost")
+        return name == "localhost" or name.endswith(".localhost")
+
+
+def is_forwarded(headers: Headers) -> bool:
+    """Whether a proxy, a load balancer or a content network has passed the request on: any of the headers that they
+    add."""
+    return any(name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES) for name in headers)
 
 
 def wants_page(headers: Mapping[str, str]) -> bool:

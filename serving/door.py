@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Asgi
 
 from features.errors import RenewcastError
-from serving.browsers import SAFE_METHODS, from_another_site, is_local_name, session_token, wants_page
+from serving.browsers import SAFE_METHODS, from_another_site, is_forwarded, is_local_name, session_token, wants_page
 from serving.errors import Forbidden, StoreDown, TooMany, Unauthorized
 from serving.keys import Key, digest, find_key
 from serving.keys import Scope as Grant
@@ -196,8 +196,9 @@ def _shown(headers: Headers) -> str | None:
 
 
 def _from_here(scope: Asgi, headers: Headers) -> bool:
-    """Whether the caller sits on this machine. One that a proxy speaks for does not, whatever the proxy's address."""
-    if {"forwarded", "x-forwarded-for", "x-real-ip"} & set(headers) or not is_local_name(headers.get("host", "")):
+    """Whether the caller is on this machine. One for whom a proxy speaks is not, whatever the proxy's address; some
+    proxies show themselves only by the older HTTP that they speak."""
+    if is_forwarded(headers) or scope.get("http_version") == "1.0" or not is_local_name(headers.get("host", "")):
         return False
     try:
         return scope.get("client") is not None and ipaddress.ip_address(scope["client"][0]).is_loopback

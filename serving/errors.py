@@ -20,9 +20,9 @@ class Forbidden(RenewcastError):
 class TooMany(RenewcastError):
     """More requests than the caller may make; ``wait`` is in how many seconds the next one may come."""
 
-    def __init__(self, limit: int, wait: int) -> None:
+    def __init__(self, limit: int, wait: int, found: str = "more requests than a key may make in a minute") -> None:
         self.wait = wait
-        super().__init__("more requests than a key may make in a minute", f"at most {limit}", "wait")
+        super().__init__(found, f"at most {limit}", "wait")
 
 
 class StillRunning(RenewcastError):

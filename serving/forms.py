@@ -1,14 +1,55 @@
-"""How fields of forms are read: browsers send empty ones too, and numbers as text."""
+"""How forms and their fields are read: browsers send empty ones too, and numbers as text."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import parse_qs
 
+from fastapi import Request
 from pydantic import BeforeValidator
+from starlette.exceptions import HTTPException
 
+from features.errors import BadRequest
 from models.answer import instant_words
 from serving.rows import AsOf
 from serving.schemas import AtDate
+
+#: A larger form (bytes) is not read, nor one of more fields.
+FORM_LIMIT, FIELDS_LIMIT = 8192, 20
+FORM = "application/x-www-form-urlencoded"
+
+
+async def form_fields(request: Request) -> dict[str, str]:
+    """The fields of an HTML form, as browsers send it: percent-encoded UTF-8. Of several of one name, the first.
+
+    Raises
+    ------
+    BadRequest : it is of another kind or character set, cannot be decoded, or has too many fields.
+    HTTPException : 413, it is too large.
+    """
+    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.partition("=")[2].strip().strip('"').lower()
+    if kind.strip().lower() != FORM or charset not in ("", "utf-8", "utf8"):
+        raise BadRequest("the form is of another kind", f"{FORM} in UTF-8", "send it from the page")
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > FORM_LIMIT:
+            raise HTTPException(413)
+    try:
+        fields = parse_qs(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            encoding="utf-8",
+            errors="strict",
+            max_num_fields=FIELDS_LIMIT,
+            separator="&",
+        )
+    except ValueError:
+        raise BadRequest(
+            "the form cannot be read", f"percent-encoded UTF-8, at most {FIELDS_LIMIT} fields", "send it from the page"
+        ) from None
+    return {name: values[0] for name, values in fields.items()}
 
 
 def nothing(value: Any) -> Any:

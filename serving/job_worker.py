@@ -13,7 +13,7 @@ from pathlib import Path
 from features.clock import parse_instant
 from features.errors import RenewcastError
 from models.answer import instant_words
-from models.frames import write_frame
+from models.frames import formula_note, write_frame
 from models.home import Home
 from serving.errors import StoreDown
 from serving.keeper import Keeper
@@ -54,7 +54,7 @@ class JobWorker:
             return False
         try:
             with self._kept(job):
-                file, rows = self._done(job)
+                file, rows, notes = self._done(job)
         except StoreDown:
             raise
         except NotReady as error:
@@ -72,13 +72,13 @@ class JobWorker:
             self._fail(job, f"{type(error).__name__}; the log says where")
         else:
             with self._store.begin() as connection:
-                finished = jobs.finish(connection, job, file, rows)
+                finished = jobs.finish(connection, job, file, rows, notes)
             if not finished:
                 self._remove(file)
             tell("job" if finished else "job_taken_over", job=job.id, rows=rows)
         return True
 
-    def _done(self, job: Job) -> tuple[str, int]:
+    def _done(self, job: Job) -> tuple[str, int, str | None]:
         as_of = job.request.get("as_of")
         scored = self._keeper.standing().scored(None if as_of is None else parse_instant(as_of))
         total = len(scored.assessment.frame)
@@ -88,7 +88,7 @@ class JobWorker:
         # A worker that has lost its claim unawares writes over nobody's result.
         name = f"{job.id}-{job.attempt}.{job.request['format']}"
         write_frame(rows, folder_of(self._home) / name)
-        return name, len(rows)
+        return name, len(rows), formula_note(rows, f".{job.request['format']}")
 
     def _tell(self, job: Job, done: int, total: int) -> None:
         with self._store.begin() as connection:

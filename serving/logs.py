@@ -30,7 +30,7 @@ class JsonLines(logging.Formatter):
     """Time (UTC), level, logger, event and fields. Of an exception only what `where_it_failed` says."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line of JSON."""
+        """One line of JSON, all of it ASCII: nothing that a terminal would obey."""
         told: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -40,7 +40,7 @@ class JsonLines(logging.Formatter):
         told |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[1] is not None:
             told |= where_it_failed(record.exc_info[1])
-        return json.dumps(told, ensure_ascii=False, default=str)
+        return json.dumps(told, default=str)
 
 
 def log_to_stderr() -> None:

@@ -57,16 +57,65 @@ class Rates:
         self._lock = threading.Lock()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def look(self, caller: str) -> Allowance:
+        """What a caller has left, without counting a request."""
+        return self._take(caller, 0.0)
+
     def take(self, caller: str) -> Allowance:
         """Count one request."""
+        return self._take(caller, 1.0)
+
+    def give_back(self, caller: str) -> None:
+        """Count one request less."""
+        self._take(caller, -1.0)
+
+    def _take(self, caller: str, cost: float) -> Allowance:
         now, each = self._clock(), MINUTE / self._limit
         with self._lock:
             tokens, seen = self._buckets.pop(caller, (float(self._limit), now))
             tokens = min(float(self._limit), tokens + (now - seen) / each)
             allowed = tokens >= 1
-            tokens -= 1 if allowed else 0
+            tokens = min(float(self._limit), tokens - cost) if allowed or cost < 0 else tokens
             self._buckets[caller] = tokens, now
             while len(self._buckets) > CALLERS:
                 self._buckets.popitem(last=False)
         wait = 0 if allowed else max(1, math.ceil((1 - tokens) * each))
         return Allowance(allowed, self._limit, int(tokens), math.ceil((self._limit - tokens) * each), wait)
+
+
+class Attempts:
+    """Bounds how often keys are tried at the sign-in: from one address, and those that fail from all together.
+
+    Whoever has signed in from an address is not kept out by what fails elsewhere: the common bound does not hold there.
+
+    Parameters
+    ----------
+    limit : attempts a minute from one address that may fail; `TOGETHER` times as many may fail altogether.
+    clock : seconds, never falling.
+    """
+
+    TOGETHER = 60
+
+    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._each, self._failed = Rates(limit, clock), Rates(self.TOGETHER * limit, clock)
+        self._lock = threading.Lock()
+        self._welcome: OrderedDict[str, None] = OrderedDict()
+
+    def wait(self, address: str) -> int:
+        """Count an attempt from ``address``; seconds until it may be made, 0 for now."""
+        wait = self._each.take(address).wait
+        if wait or address in self._welcome:
+            return wait
+        return self._failed.look("").wait
+
+    def count(self, address: str, *, succeeded: bool) -> None:
+        """Say what came of an attempt."""
+        if not succeeded:
+            self._failed.take("")
+            return
+        self._each.give_back(address)
+        with self._lock:
+            self._welcome[address] = None
+            self._welcome.move_to_end(address)
+            while len(self._welcome) > CALLERS:
+                self._welcome.popitem(last=False)

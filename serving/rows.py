@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from features.clock import parse_instant
-from features.contract import TABLES, Column, Table
+from features.contract import ID_LIMIT, ID_PATTERN, TABLES, Column, Table
 from features.errors import BadRequest
 
 #: Longer texts are not taken.
@@ -49,7 +49,10 @@ def _without_point(value: Any) -> Any:
 
 
 Text = Annotated[str, Field(max_length=TEXT_LIMIT, pattern=NO_NUL)]
-Id = Annotated[Text, Field(min_length=1, description="The account's id, as in the signals.")]
+Id = Annotated[
+    str,
+    Field(min_length=1, max_length=ID_LIMIT, pattern=ID_PATTERN, description="The account's id, as in the signals."),
+]
 Instant = Annotated[
     datetime,
     BeforeValidator(_instant),
@@ -78,6 +81,8 @@ class Row(BaseModel):
 
 def _type_of(column: Column) -> Any:
     kind: Any = Literal[column.values] if column.values else _KINDS[column.kind]
+    if column.name == "account_id":
+        kind = Id
     low, high = column.minimum, column.maximum
     if low is not None:
         kind = Annotated[kind, Field(ge=low)]

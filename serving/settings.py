@@ -25,6 +25,9 @@ class ServiceSettings(BaseSettings):
     body_limit_rows : rows of signals in one body, over all tables.
     request_seconds : a request that takes longer is answered with 503 (or 408 while its body is still coming).
     connections : how many may be open at once, in each process; beyond that the answer is 503 with Retry-After.
+    connections_per_address : how many of these one address may open (of IPv6, one network of 64 bits); beyond that the
+        answer is 429. Proxies that FORWARDED_ALLOW_IPS names (this machine, unless set) speak for many and are
+        exempt.
     head_limit_bytes : a request whose line and headers are larger together is refused (431).
     head_seconds : a connection on which they do not arrive within this time is closed (408, if they had begun to).
     workers : how many bodies with signals are worked on at once.
@@ -34,6 +37,8 @@ class ServiceSettings(BaseSettings):
     store : the address of the operational store; without one it is a SQLite file in the home.
     open_locally : whether callers on this machine need no key (for all but what an admin's key is for).
     session_hours : how long somebody who signed in to the pages stays so.
+    sign_ins_a_minute : how many sign-ins from one address may fail, in each process; from all together, 60 times
+        as many.
     requests_a_minute : how many requests one key may make, in each process.
     webhooks_anywhere : whether webhooks may go to private addresses, and without TLS.
     idempotency_hours : how long the answer to an Idempotency-Key is kept.
@@ -45,6 +50,7 @@ class ServiceSettings(BaseSettings):
     body_limit_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
     request_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
     connections: Annotated[int, Field(ge=1, le=100_000)] = 500
+    connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 100
     head_limit_bytes: Annotated[int, Field(ge=1024, le=2**20)] = 64 * 2**10
     head_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
     workers: Annotated[int, Field(ge=1, le=64)] = 2
@@ -54,6 +60,7 @@ class ServiceSettings(BaseSettings):
     store: SecretStr | None = None
     open_locally: bool = False
     session_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 12.0
+    sign_ins_a_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     requests_a_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 6000
     webhooks_anywhere: bool = False
     idempotency_hours: Annotated[float, Field(gt=0, le=24 * 90)] = 24.0

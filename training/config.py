@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.errors import BadRequest
+from features.toml_text import TomlError, parse_toml, read_toml_text
 from models.rubric import DEFAULT_RUBRIC
 
 
@@ -73,8 +73,8 @@ def read_config(path: Path | None, **given: object) -> TrainConfig:
     values: dict[str, object] = {}
     if path is not None:
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            values = parse_toml(read_toml_text(path))
+        except (OSError, TomlError) as error:
             raise BadRequest(f"{path} cannot be read as TOML ({error})", "a file of training settings") from None
     values |= {name: value for name, value in given.items() if value is not None}
     try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from features.clock import show
 from training.matured import Matured
@@ -22,10 +23,11 @@ _CLOSE = (0, 1, 0, 0)
 def print_monitor(report: MonitorReport, console: Console) -> None:
     """Print it, the verdict last."""
     for target, watched in report.targets.items():
-        console.print(
-            f"[bold]{target}[/bold]: version {watched.version}, trained on what was known before "
-            f"{show(watched.trained_through)}; looked at through {show(report.data_through)}"
+        facts = (
+            f": version {watched.version}, trained on what was known before {show(watched.trained_through)}; "
+            f"looked at through {show(report.data_through)}"
         )
+        console.print(Text.assemble((target, "bold"), facts))
         _print_matured(watched.matured, console)
         _print_former(watched, console)
         drifted = watched.drifted
@@ -34,12 +36,12 @@ def print_monitor(report: MonitorReport, console: Console) -> None:
         more = f", and {len(far) - SHOWN} more" if len(far) > SHOWN else ""
         console.print(f"score PSI {drifted.score_psi:.2f}; features of another population: {moved or 'none'}{more}")
     for line in report.feeds:
-        console.print(f"[red]feed[/red]   {line}", highlight=False)
+        console.print(Text.assemble(("feed", "red"), f"   {line}"))
     for target, watched in report.targets.items():
         for note in watched.notes:
-            console.print(f"{target}  {note}", highlight=False)
+            console.print(Text(f"{target}  {note}"))
         for reason in watched.reasons:
-            console.print(f"[yellow]{target}[/yellow]  {reason}", highlight=False)
+            console.print(Text.assemble((target, "yellow"), f"  {reason}"))
     if report.feeds and any(w.reasons for w in report.targets.values()):
         console.print("mend the feeds first; what is trained on them would learn the fault")
     else:

@@ -82,11 +82,11 @@ def _why_not(report: TrainReport, target: Target) -> list[str]:
     return lines
 
 
-def _gate(gate: Gate) -> tuple[str, str, Text]:
+def _gate(gate: Gate) -> tuple[Text, str, Text]:
     if gate.passed:
-        return "[green]passed[/]", gate.name, Text(gate.words)
+        return Text("passed", style="green"), gate.name, Text(gate.words)
     words = by_how_much(asdict(gate)).partition(": ")[2]
-    return "[yellow]open[/]" if gate.undecided else "[red]failed[/]", gate.name, Text(words)
+    return Text("open", style="yellow") if gate.undecided else Text("failed", style="red"), gate.name, Text(words)
 
 
 def _standing(report: TrainReport, candidate: Candidate) -> tuple[str, str]:

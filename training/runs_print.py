@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from models.champion import Change
 from training.runs import Trained
@@ -25,7 +26,7 @@ def print_runs(found: Sequence[Trained], changes: Sequence[Change], console: Con
         for target, outcome in run.outcomes.items():
             figures = [f"{v:.3f}" if (v := outcome.figures.get(n)) is not None else "" for n in _SHOWN]
             gates = f"{len(outcome.failed)} failed" if outcome.failed else "all passed"
-            version = f"[bold]{outcome.version} *[/bold]" if outcome.champion else outcome.version
+            version = Text(f"{outcome.version} *", style="bold") if outcome.champion else Text(outcome.version)
             day = f"{run.began:%Y-%m-%d}"
             table.add_row(run.run_id[:8], day, run.data_through[:10], target, version, *figures, gates)
     if found:

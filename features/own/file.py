@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,13 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.errors import BadRequest
 from features.feature import Chance, Dimension, Direction
+from features.toml_text import TomlError, parse_toml, read_toml_text
 
 MeasureKind = Literal["count", "sum", "distinct", "newest", "oldest", "latest", "holding"]
 Days = Annotated[int, Field(ge=1, le=3650)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
-
-SIZE_LIMIT = 1 * 2**20
-"""A larger file (bytes) is no list of features."""
 
 
 class OwnFeature(BaseModel):
@@ -78,17 +75,12 @@ def read_own_file(path: Path) -> str:
         If there is none, or it is too large or no text.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(SIZE_LIMIT + 1)
-        text = content.decode()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        return read_toml_text(path)
+    except (OSError, TomlError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise BadRequest(
             f"the file of own features {path} cannot be read: {reason}", "a TOML file", "check RENEWCAST_FEATURES"
         ) from None
-    if len(content) > SIZE_LIMIT:
-        raise BadRequest(f"the file of own features {path} is larger than {SIZE_LIMIT:,} bytes", "a short TOML file")
-    return text
 
 
 def parse_own_file(text: str, file: str) -> tuple[OwnFeature, ...]:
@@ -100,8 +92,8 @@ def parse_own_file(text: str, file: str) -> tuple[OwnFeature, ...]:
         Names file, feature and key, and what would have been right.
     """
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = parse_toml(text)
+    except TomlError as error:
         raise BadRequest(f"{file} is not TOML: {error}", cure="mend the line that is named") from None
     try:
         return _OwnFile.model_validate(content).features

@@ -6,7 +6,6 @@ A deployment's own file takes the place of the shipped one of the same name: ``R
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from functools import lru_cache
@@ -16,10 +15,9 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from features.errors import RenewcastError
+from features.toml_text import TomlError, parse_toml, read_toml_text
 
 SHIPPED = Path(__file__).parent
-#: A larger file (bytes) holds no rules.
-SIZE_LIMIT = 1 * 2**20
 OWN = "RENEWCAST_RULES"
 
 
@@ -113,14 +111,10 @@ def read_text(path: Path, error: type[RulesError] = RulesError) -> str:
     RulesError : there is none, it cannot be read, or it is too large; of the class ``error``.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(SIZE_LIMIT + 1)
-        text = content.decode()
-    except (OSError, UnicodeDecodeError) as caught:
-        raise error(f"the rules {path} cannot be read: {caught}", "a TOML file in UTF-8") from caught
-    if len(content) > SIZE_LIMIT:
-        raise error(f"the rules {path} are larger than {SIZE_LIMIT:,} bytes", "a short TOML file")
-    return text
+        return read_toml_text(path)
+    except (OSError, TomlError) as caught:
+        reason = caught.strerror if isinstance(caught, OSError) else caught
+        raise error(f"the rules {path} cannot be read: {reason}", "a short TOML file in UTF-8") from caught
 
 
 def parse(text: str, file: str, kind: type[P], error: type[RulesError] = RulesError, tag_at: int | None = None) -> P:
@@ -137,8 +131,8 @@ def parse(text: str, file: str, kind: type[P], error: type[RulesError] = RulesEr
     RulesError : names file, key and cure.
     """
     try:
-        return kind.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as caught:
+        return kind.model_validate(parse_toml(text))
+    except TomlError as caught:
         raise error(f"{file} is not TOML: {caught}", cure="mend the line that is named") from caught
     except ValidationError as caught:
         first = caught.errors(include_url=False, include_input=False)[0]

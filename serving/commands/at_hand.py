@@ -98,9 +98,10 @@ def frame_file(frame: pd.DataFrame) -> Callable[[Path], str]:
     """
 
     def write(out: Path) -> str:
-        from models.frames import write_frame
+        from models.frames import formula_note, write_frame
 
         write_frame(frame, out)
-        return f"{len(frame):,} rows in {out}"
+        note = formula_note(frame, out.suffix)
+        return f"{len(frame):,} rows in {out}" + (f"\nnote: {note}" if note else "")
 
     return write

@@ -16,15 +16,14 @@ app = typer.Typer()
 @app.command()
 def reviews(as_json: AsJson = False) -> None:
     """List the reviews, what each came to and whether it was signed, and every sign-off and rollback."""
-    from rich.console import Console
-
+    from features.console import Console
     from models.home import current_home
     from models.reviews import list_reviews
     from models.rubric_history import read_history
     from serving.calibration_print import print_reviews
 
     home = current_home()
-    print_reviews(list_reviews(home), read_history(home), Console(highlight=False), as_json)
+    print_reviews(list_reviews(home), read_history(home), Console(), as_json)
 
 
 @app.command()

@@ -45,6 +45,6 @@ def _tell(send: Callable[[Store], int], otherwise: str) -> None:
     try:
         send(store_at_hand())
     except StoreDown as error:
-        from rich.console import Console
+        from features.console import Console
 
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"{error.found}: {otherwise}", markup=False)
+        Console(stderr=True, soft_wrap=True).print(f"{error.found}: {otherwise}")

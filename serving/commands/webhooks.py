@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -61,3 +62,18 @@ def remove_webhook(endpoint_id: EndpointId) -> None:
     with store_at_hand().begin() as connection:
         remove_endpoint(connection, endpoint_id)
     typer.echo(f"{endpoint_id} is removed")
+
+
+@app.command("rotate-key")
+def rotate_key() -> None:
+    """Encrypt the secrets of all endpoints with a new key. The secrets themselves stay as they are."""
+    from serving.store.encryption import VARIABLE
+    from serving.webhooks.endpoints import encrypt_again
+
+    store = store_at_hand()
+    if not os.environ.get(VARIABLE):
+        store.cipher.add_key()
+    with store.begin() as connection:
+        many = encrypt_again(connection)
+    store.cipher.forget_other_keys()
+    typer.echo(f"the secrets of {many} endpoints are encrypted with the new key")

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
+from serving.addresses import customer_of
 from serving.asked import TheSettings, TheStore
 from serving.browsers import cookie_name, from_another_site, session_token
-from serving.errors import Forbidden
+from serving.errors import Forbidden, TooMany
+from serving.forms import form_fields
 from serving.pages.links import own_path, with_query
 from serving.pages.render import page
+from serving.rates import Attempts
 from serving.sessions import end_session, open_session
 from serving.settings import ServiceSettings
 from serving.store.database import Store
 
 PATH = "/sign-in"
-#: A larger form (bytes) is no sign-in.
-FORM_LIMIT = 8192
 
 router = APIRouter(include_in_schema=False)
 
@@ -56,10 +55,15 @@ def get_sign_in(
 async def post_sign_in(request: Request, store: TheStore, settings: TheSettings) -> Response:
     """A session for a good key; the form again for one that is not."""
     _check_site(request)
-    form = await _form_of(request)
+    attempts: Attempts = request.app.state.attempts
+    customer = customer_of(request.client.host if request.client else None)
+    if wait := attempts.wait(customer):
+        raise TooMany(settings.sign_ins_a_minute, wait, "more sign-ins than may fail in a minute")
+    form = await form_fields(request)
     onward = own_path(form.get("next"))
     lasts = timedelta(hours=settings.session_hours)
     token = await run_in_threadpool(_open, store, form.get("key", "").strip(), lasts)
+    attempts.count(customer, succeeded=token is not None)
     if token is None:
         return _form(request, settings, onward, wrong=True)
     answer = RedirectResponse(onward, 303)
@@ -108,17 +112,6 @@ def _check_site(request: Request) -> None:
 def _open(store: Store, secret: str, lasts: timedelta) -> str | None:
     with store.begin() as connection:
         return open_session(connection, secret, lasts)
-
-
-async def _form_of(request: Request) -> dict[str, str]:
-    """The fields of an HTML form, as browsers send it (application/x-www-form-urlencoded)."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > FORM_LIMIT:
-            raise HTTPException(413)
-    fields = parse_qs(body.decode("utf-8", errors="replace"), keep_blank_values=True, max_num_fields=20)
-    return {name: values[0] for name, values in fields.items()}
 
 
 def _here(scope: Scope) -> str:

@@ -42,6 +42,7 @@ class JobTold(Answer):
     rows_total: int | None = Field(description="Null until it is known.")
     result: str | None = Field(description="Where the file is, once the job has finished; kept for 7 days.")
     reason: str | None = Field(description="Why the job failed.")
+    notes: str | None = Field(description="What there is to know of the result before it is used.")
 
 
 @router.post(
@@ -112,4 +113,5 @@ def _told(job: jobs.Job) -> dict[str, Any]:
         "rows_total": job.rows_total,
         "result": None if job.file is None else f"/v1/jobs/{job.id}/result",
         "reason": job.reason,
+        "notes": job.notes,
     }

@@ -11,6 +11,8 @@ from models.targets import TARGETS
 from serving import openapi30, schemas
 from serving.accept import JSON
 from serving.asked import TheKeeper, TheStore, problems_of
+from serving.disk import Disk
+from serving.problems import NotReady
 
 router = APIRouter()
 
@@ -35,11 +37,15 @@ async def livez() -> schemas.Alive:
     tags=["service"],
     summary="Whether the service answers, and from what",
     operation_id="readyz",
-    responses=problems_of(s503="It answers nothing; the detail says why."),
+    responses=problems_of(s503="It answers nothing, or can keep nothing; the detail says why."),
 )
-def readyz(keeper: TheKeeper, store: TheStore) -> schemas.Ready:
+def readyz(request: Request, keeper: TheKeeper, store: TheStore) -> schemas.Ready:
     """``ready``; or ``degraded``: it answers, but something was refused, is missing or cannot be reached, and the
-    reasons say what."""
+    reasons say what. 503 where nothing can be answered, or the home's disk is full or read-only: what was scored is
+    still answered then, and nothing is kept."""
+    disk: Disk = request.app.state.disk
+    if (trouble := disk.trouble()) is not None:
+        raise NotReady(trouble, "a disk with room that can be written", "free some space, or make it writable")
     standing = keeper.standing()
     reasons = [*standing.reasons, *([] if store.trouble is None else [store.trouble])]
     if not standing.answers or standing.champion is None:

@@ -1,5 +1,7 @@
 """The operational store: a SQLite file in the home, or PostgreSQL by address; brought to the newest layout on opening.
 
+A SQLite file that cannot be written (a read-only disk or folder) is opened to be read: what writes is refused then.
+
 SQLite runs in WAL mode with full synchronisation: what a transaction has committed survives the end of the process and
 of the machine's power. Each transaction that writes takes its lock at the start, so none fails halfway for another's.
 """
@@ -10,19 +12,21 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from features.errors import BadRequest, HomeError, RenewcastError
 from models.home import Home
 from serving.errors import StoreDown
+from serving.store.encryption import OPTION, VARIABLE, Cipher
 from serving.store.tables import LAYOUT, counters
 
 #: How long (seconds) a transaction waits for another's lock, for a connection, and for a server that is silent.
@@ -43,6 +47,7 @@ class Store:
     Parameters
     ----------
     address : of SQLAlchemy: ``sqlite:///path`` or ``postgresql://…``.
+    key_folder : where the key of secrets is; beside a SQLite file if not given. See `serving.store.encryption`.
 
     Nothing is opened before the first transaction, which also brings the layout up to date.
 
@@ -50,10 +55,14 @@ class Store:
     drops every lock that SQLite holds on it (sqlite.org/howtocorrupt.html, 2.2).
     """
 
-    def __init__(self, address: str) -> None:
-        self._engine = _engine(address)
+    def __init__(self, address: str | URL, key_folder: Path | None = None) -> None:
+        engine = _engine(address)
+        file = engine.url.database if engine.dialect.name == "sqlite" else None
+        self.cipher = Cipher(key_folder or (Path(file).parent if file else None), os.environ.get(VARIABLE))
+        self._engine = engine.execution_options(**{OPTION: self.cipher})
         self._ready = False
         self._trouble: str | None = None
+        self._fault: str | None = None
         self._opening, self._watching, self._trying = threading.Lock(), threading.Lock(), threading.Lock()
         self._watch: tuple[int, sqlite3.Connection] | None = None
 
@@ -65,7 +74,8 @@ class Store:
         ------
         BadRequest : the address is none of a store that is supported.
         """
-        return cls(address or f"sqlite:///{home.root.absolute() / 'store.sqlite'}")
+        # Not as text, in which a home's name could hold what means something in an address.
+        return cls(address or URL.create("sqlite", database=str(home.root.absolute() / "store.sqlite")), home.root)
 
     @property
     def kind(self) -> str:
@@ -74,8 +84,8 @@ class Store:
 
     @property
     def trouble(self) -> str | None:
-        """Why the store could not be reached when that was last tried, in words; None if it could."""
-        return self._trouble
+        """Why the store could not be reached or used when that was last tried, in words; None if it could."""
+        return self._trouble or self._fault
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -107,10 +117,20 @@ class Store:
         try:
             with self._connect() as connection:
                 yield connection
+            self._fault = None
+        except StoreDown as error:
+            # What was read is none of ours.
+            self._fault = error.found
+            raise
         except DBAPIError as error:
-            if not error.connection_invalidated and not _is_outage(error):
+            down = reason_of(error)
+            if down is None:
                 raise
-            raise _down() from error
+            self._fault = down.found
+            if self.kind == "sqlite" and down.found != _BUSY[0]:
+                # What is opened next looks anew at whether the file can be written.
+                self._engine.dispose()
+            raise down from error
         except PoolTimeout as error:
             raise _down() from error
 
@@ -133,7 +153,8 @@ class Store:
         except PoolTimeout:
             raise
         except (SQLAlchemyError, RenewcastError) as error:
-            self._trouble = (error if isinstance(error, RenewcastError) else _down()).found
+            down = reason_of(error) if isinstance(error, DBAPIError) else error
+            self._trouble = (down if isinstance(down, RenewcastError) else _down()).found
             raise
         self._trouble = None
         return connection
@@ -181,15 +202,46 @@ class Store:
         try:
             if self.kind == "sqlite" and self._engine.url.database:
                 _make_folder(Path(self._engine.url.database).parent)
+            if self._is_read_only():
+                self._check_layout()
+                self._ready = True
+                return
             with self._engine.begin() as connection:
                 if self.kind == "postgresql":
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
                     # A new layout may take as long as it does.
                     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-                _upgrade(connection)
+                changed = _upgrade(connection)
+            if changed and self.kind == "sqlite":
+                self._clear_away()
             self._ready = True
         finally:
             self._opening.release()
+
+    def _clear_away(self) -> None:
+        """Leave nothing in the files of what an older layout held in clear."""
+        file = self._engine.url.database
+        # Where another process holds it, or there is no room, the next change of the pages overwrites what is left.
+        with suppress(sqlite3.Error), closing(sqlite3.connect(file or "", PATIENCE, isolation_level=None)) as raw:
+            raw.execute("VACUUM")
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _is_read_only(self) -> bool:
+        path = self._engine.url.database if self.kind == "sqlite" else None
+        return bool(path) and is_read_only(Path(path or ""))
+
+    def _check_layout(self) -> None:
+        """Of a file that cannot be written, and so not be brought up to date either."""
+        with self._engine.connect() as opened:
+            connection = opened.execution_options(**{_LOOKING: True})
+            with connection.begin():
+                now = _layout(connection)
+        if now != LAYOUT:
+            raise StoreDown(
+                f"the store's layout is {now or 'none'} and the file cannot be written",
+                f"{LAYOUT}, or a file that can be written and so be brought up to date",
+                "make the store's file and folder writable once",
+            )
 
 
 def next_number(connection: Connection, name: str, many: int = 1) -> int:
@@ -216,11 +268,12 @@ def one_after_another(connection: Connection) -> None:
             connection.exec_driver_sql(f"SET LOCAL {limit} TO DEFAULT")
 
 
-def _engine(address: str) -> Engine:
+def _engine(address: str | URL) -> Engine:
     try:
         url = make_url(address)
         if url.get_backend_name() == "sqlite":
             engine = create_engine(url, connect_args={"timeout": PATIENCE}, pool_timeout=PATIENCE)
+            event.listen(engine, "do_connect", _open_read_only)
             event.listen(engine, "connect", _set_up_sqlite)
             event.listen(engine, "begin", _lock_sqlite)
             return engine
@@ -252,9 +305,29 @@ def _bounds(url: URL) -> dict[str, Any]:
     }
 
 
+def is_read_only(file: Path) -> bool:
+    """Whether a SQLite file is there and cannot be written, or nothing beside it, which SQLite has to."""
+    return file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
+
+
+def _open_read_only(_dialect: Any, _record: Any, given: list[Any], _more: dict[str, Any]) -> sqlite3.Connection | None:
+    """A connection to a file that cannot be written; None for any other, which is opened as usual."""
+    file = Path(given[0]) if given and given[0] not in ("", ":memory:") else None
+    if file is None or not is_read_only(file):
+        return None
+    # Without its log, nobody has the file open to write, and nobody can: no locks are needed, nor possible.
+    alone = "" if Path(f"{file}-wal").exists() else "&immutable=1"
+    address = f"file:{quote(str(file.absolute()))}?mode=ro{alone}"
+    connection = sqlite3.connect(address, timeout=PATIENCE, uri=True, check_same_thread=False)
+    connection.execute("PRAGMA query_only=ON")
+    return connection
+
+
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     # pysqlite would begin transactions by itself, later than asked for.
     connection.isolation_level = None
+    if connection.execute("PRAGMA query_only").fetchone()[0]:
+        return
     _write_ahead(connection)
     for setting in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {setting}")
@@ -278,17 +351,69 @@ def _lock_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if looking else "BEGIN IMMEDIATE")
 
 
+_DOWN = "the store cannot be reached", "a store that answers", "try again later"
+_BUSY = "the store is busy", "no other process that holds it for seconds", "try again later"
+_DAMAGED = (
+    "the store is damaged",
+    "a file as Renewcast has written it",
+    "put a backup in its place; or move the file away, which loses keys, records and webhooks",
+)
+_OTHER = (
+    "the store is another program's, or lacks parts of its layout",
+    f"a database of layout {LAYOUT} that Renewcast has made",
+    "put a backup in its place, or give it a database of its own",
+)
+
+
 def _down() -> StoreDown:
-    return StoreDown("the store cannot be reached", "a store that answers", "try again later")
+    return StoreDown(*_DOWN)
 
 
-def _is_outage(error: DBAPIError) -> bool:
-    """Whether the database could not be reached or used, rather than that a statement was wrong."""
-    name = type(error).__name__
-    if name == "OperationalError":
-        return True
-    # psycopg tells a lock that was waited for too long, and a server that is going down, in classes of their own.
-    return type(error.orig).__name__ in {"LockNotAvailable", "AdminShutdown", "CannotConnectNow", "QueryCanceled"}
+#: What SQLite's result codes (sqlite.org/rescode.html) mean to whoever runs the service: found, expected, cure.
+_SQLITE: Mapping[int, tuple[str, str, str]] = {
+    sqlite3.SQLITE_BUSY: _BUSY,
+    sqlite3.SQLITE_LOCKED: _BUSY,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_READONLY: (
+        "the store cannot be written",
+        "a file and a folder that may be written",
+        "check permissions, and whether the disk is read-only",
+    ),
+    sqlite3.SQLITE_FULL: ("the disk of the store is full", "room to write", "free some space"),
+    sqlite3.SQLITE_IOERR: ("the disk of the store fails, or is full", "a sound disk with room", "check the disk"),
+    sqlite3.SQLITE_CANTOPEN: (
+        "the store's file cannot be opened",
+        "a file and a folder that may be read and written",
+        "check permissions, and whether the disk is read-only",
+    ),
+    sqlite3.SQLITE_ERROR: _OTHER,
+}
+#: psycopg's classes (SQLSTATE) for the same.
+_POSTGRES: Mapping[str, tuple[str, str, str] | None] = {
+    **dict.fromkeys(("LockNotAvailable", "AdminShutdown", "CannotConnectNow", "QueryCanceled", "CrashShutdown")),
+    "ReadOnlySqlTransaction": ("the store cannot be written", "a server that takes writes", "use the primary server"),
+    "DiskFull": ("the disk of the store is full", "room to write", "free some space"),
+    **dict.fromkeys(("UndefinedTable", "UndefinedColumn", "DuplicateTable", "DataCorrupted", "IndexCorrupted"), _OTHER),
+    "InsufficientPrivilege": ("the store's user may not do this", "a user that owns the tables", "grant it the rights"),
+}
+
+
+def reason_of(error: DBAPIError) -> StoreDown | None:
+    """Why the database could not be reached or used, for whoever runs the service; None where a statement was wrong.
+
+    The database's own words are left out, since they can repeat addresses and values.
+    """
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        told = _SQLITE.get(code & 0xFF)
+        if told is not None and isinstance(error, DatabaseError):
+            return StoreDown(*told)
+    name = type(error.orig).__name__
+    if name in _POSTGRES:
+        return StoreDown(*(_POSTGRES[name] or _DOWN))
+    outage = error.connection_invalidated or type(error).__name__ == "OperationalError"
+    return _down() if outage else None
 
 
 def _make_folder(folder: Path) -> None:
@@ -298,9 +423,10 @@ def _make_folder(folder: Path) -> None:
         raise HomeError(f"cannot make the folder of the store ({error.strerror})", "a place to write to") from error
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection) -> bool:
+    """Bring the layout up to date; whether an older one was there."""
     if _layout(connection) == LAYOUT:
-        return
+        return False
     # Only here, since a store is hardly ever of an older layout, and Alembic takes a while to import.
     from alembic import command
     from alembic.config import Config
@@ -318,6 +444,7 @@ def _upgrade(connection: Connection) -> None:
             "use the newer program that has written it",
         )
     command.upgrade(config, "head")
+    return now is not None
 
 
 def _layout(connection: Connection) -> str | None:

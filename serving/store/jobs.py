@@ -40,6 +40,7 @@ class Job:
     rows_done, rows_total : how far it is; None while that is not known.
     file : the name of its result, in the folder of results.
     reason : why it failed.
+    notes : what there is to know of its result.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Job:
     rows_total: int | None
     file: str | None
     reason: str | None
+    notes: str | None = None
 
 
 def accept(connection: Connection, request: Mapping[str, Any], by: str, name: str | None = None) -> Job:
@@ -128,10 +130,13 @@ def give_back(connection: Connection, job: Job) -> None:
     _tell(connection, job, state="queued", running_until=None, attempts=job.attempt - 1)
 
 
-def finish(connection: Connection, job: Job, file: str, rows: int) -> bool:
-    """It is done, and its result lies in ``file``; whether it still was the worker's own to finish."""
+def finish(connection: Connection, job: Job, file: str, rows: int, notes: str | None = None) -> bool:
+    """It is done, and its result lies in ``file``; whether it still was the worker's own to finish.
+
+    ``notes`` are what there is to know of the result, without values of accounts.
+    """
     now = datetime.now(UTC)
-    told = {"finished_at": now, "rows_done": rows, "rows_total": rows, "file": file}
+    told = {"finished_at": now, "rows_done": rows, "rows_total": rows, "file": file, "notes": notes}
     return _tell(connection, job, state="finished", running_until=None, **told)
 
 
@@ -166,4 +171,5 @@ def _job(row: Row[Any]) -> Job:
         row.rows_total,
         row.file,
         row.reason,
+        row.notes,
     )

@@ -26,8 +26,10 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+from serving.errors import StoreDown
+
 #: The revision of `migrations` that makes these tables.
-LAYOUT = "0003"
+LAYOUT = "0005"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,7 +45,12 @@ class Instant(TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Database to Python."""
-        return None if value is None else _EPOCH + timedelta(microseconds=int(value))
+        try:
+            return None if value is None else _EPOCH + timedelta(microseconds=int(value))
+        except (ValueError, TypeError, OverflowError):
+            raise StoreDown(
+                "the store is damaged: an instant is none", "a file as Renewcast has written it", "use a backup"
+            ) from None
 
 
 METADATA = MetaData(
@@ -161,6 +168,7 @@ jobs = Table(
     Column("rows_total", Integer),
     Column("file", String(200)),
     Column("reason", Text),
+    Column("notes", Text),
 )
 
 webhook_endpoints = Table(

@@ -14,6 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from sqlalchemy import select
 
 from serving.logs import tell
 from serving.store.database import Store
+from serving.store.encryption import SecretKeyError
 from serving.store.tables import webhook_deliveries, webhook_endpoints
 from serving.webhooks.endpoints import disable_endpoint
 from serving.webhooks.sending import Delivery, Refused, send
@@ -128,9 +130,12 @@ class Courier:
         status: int | None = None
         reason = ""
         try:
-            status = self._sending(delivery, self._clock(), self._anywhere)
+            secret = self._store.cipher.decrypt(delivery.secret, delivery.endpoint_id)
+            status = self._sending(replace(delivery, secret=secret), self._clock(), self._anywhere)
         except Refused as error:
             reason = str(error)
+        except SecretKeyError as error:
+            reason = error.found
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = type(error).__name__
         self._note(delivery, status, reason)

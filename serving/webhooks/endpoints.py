@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection, Row, delete, func, select
 
 from features.errors import BadRequest
+from serving.store.encryption import cipher_of
 from serving.store.tables import webhook_deliveries, webhook_endpoints
 
 Event = Literal[
@@ -65,6 +66,7 @@ def add_endpoint(
     Raises
     ------
     BadRequest : the address cannot be used, or an event is unknown.
+    SecretKeyError : there is no key to encrypt the secret with.
     """
     _check(url, anywhere)
     if unknown := sorted(set(events) - set(EVENTS)):
@@ -74,10 +76,29 @@ def add_endpoint(
     endpoint = Endpoint(f"whe_{secrets.token_hex(6)}", url, wanted, datetime.now(UTC))
     connection.execute(
         webhook_endpoints.insert().values(
-            id=endpoint.id, url=url, secret=secret, events=",".join(wanted), created_at=endpoint.created_at
+            id=endpoint.id,
+            url=url,
+            secret=cipher_of(connection).encrypt(secret, endpoint.id),
+            events=",".join(wanted),
+            created_at=endpoint.created_at,
         )
     )
     return endpoint, secret
+
+
+def encrypt_again(connection: Connection) -> int:
+    """Encrypt every endpoint's secret with the first key; how many.
+
+    Raises
+    ------
+    SecretKeyError : a key is missing.
+    """
+    cipher = cipher_of(connection)
+    rows = connection.execute(select(webhook_endpoints.c.id, webhook_endpoints.c.secret)).all()
+    for row in rows:
+        secret = cipher.encrypt(cipher.decrypt(row.secret, row.id), row.id)
+        connection.execute(webhook_endpoints.update().where(webhook_endpoints.c.id == row.id).values(secret=secret))
+    return len(rows)
 
 
 def list_endpoints(connection: Connection) -> list[Endpoint]:

@@ -8,14 +8,13 @@ could answer differently the second time (DNS rebinding).
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -23,17 +22,14 @@ from urllib.parse import urlsplit
 
 from standardwebhooks import Webhook
 
+from serving.addresses import is_public
+
 #: Seconds for each step of a delivery.
 PATIENCE = 15.0
 #: Seconds for a whole delivery, once the name is looked up.
 DEADLINE = 30.0
 #: More of an answer (bytes) is not read; it is of no interest.
 ANSWER_LIMIT = 64 * 2**10
-#: What networks translate IPv4 to (RFC 6052).
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
-#: What `ipaddress` counts as global all the same: the private addresses of old (site-local, RFC 3879), examples (RFC
-#: 9637), and relays of 6to4 (RFC 7526).
-NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("fec0::/10", "3fff::/20", "192.88.99.0/24")))
 
 
 class Refused(Exception):
@@ -55,7 +51,7 @@ class Delivery:
     id: str
     endpoint_id: str
     url: str
-    secret: str
+    secret: str = field(repr=False)
     event_id: str
     body: str
     attempts: int
@@ -153,19 +149,3 @@ def _connect(found: Iterable[tuple[Any, ...]], patience: float, until: float, an
             connecting.close()
             failed = error
     raise failed or OSError("the name has no address")
-
-
-def is_public(address: str) -> bool:
-    """Whether an address is one of the open internet: not this machine, a private network, a cloud's metadata service
-    (link-local), multicast, nor an IPv6 form of any of these."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        # NAT64 hides an IPv4 address in the last 32 bits.
-        if inner is None and ip in NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    if any(ip in network for network in NOT_PUBLIC if network.version == ip.version):
-        return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from features.catalogue import Catalogue
+from features.toml_text import SIZE_LIMIT
 from models.rubric import Rubric, load_rubric, rubric_from_text
 from models.rubric_file import RubricError
-from models.rules.reading import SIZE_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_rubric_of_ones_own_is_read_from_its_path(rubric: Rubric, catalogue: C
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "No such file"), (b"\xff", "utf-8"), (b"#" * (SIZE_LIMIT + 1), "larger than")]
+    ("content", "message"), [(None, "No such file"), (b"\xff", "UTF-8"), (b"#" * (SIZE_LIMIT + 1), "larger than")]
 )
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content is not None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from serving.measures.kept import keep_measures
 from serving.published import Snapshots
 from serving.settings import ServiceSettings
 
+# The name that a browser on this machine uses; Starlette's own, testserver, is not this machine's.
+TestClient.__init__ = partialmethod(TestClient.__init__, base_url="http://localhost")  # type: ignore[assignment]
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 EARLIER = datetime(2026, 6, 1, tzinfo=UTC)
 HISTORY_FROM = "2024-01-01"

@@ -141,7 +141,7 @@ def test_stale_feeds_and_ids_that_a_spreadsheet_would_run_are_noted_and_nothing_
     }
     renamed["outcomes"] = [row for row in renamed["outcomes"] if row["occurred_at"] < "2025"]
     summary = score(make_signals(renamed, "2026-07-01"), house.summary.as_of, tmp_path / "rows.csv", own_home)
-    assert any("2 account ids begin with" in note for note in summary.notes)
+    assert any("formula: account_id (2)" in note for note in summary.notes)
     assert any("the newest outcomes row is 912 days old" in note for note in summary.notes)
     with summary.out.open(newline="") as file:
         assert set(ids.values()) < {row["account_id"] for row in csv.DictReader(file)}

@@ -124,6 +124,33 @@ def test_a_key_is_looked_up_again_only_when_something_has_changed(guarded: TestC
     assert guarded.get(PATH, headers=_bearer(secret)).status_code == 401
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Via", "Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP", "Client-IP", "X-Cluster-Client-IP"),
+        *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Forwarded", "X-Original-URL"),
+        *("CF-Connecting-IP", "CF-Ray", "CF-IPCountry", "CDN-Loop", "Fly-Client-IP", "Fastly-Client-IP", "X-Azure-ClientIP"),
+        *("X-Envoy-External-Address", "X-Amzn-Trace-Id", "X-Vercel-Forwarded-For", "Tailscale-User-Login", "X-ARR-ClientCert"),
+    ],
+)
+def test_who_comes_by_a_proxy_is_not_on_this_machine(client: TestClient, name: str) -> None:
+    assert client.get(PATH).status_code == 200
+    for value in ("127.0.0.1", "", "localhost"):
+        assert client.get(PATH, headers={name: value}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *((h, 200) for h in ("localhost", "LOCALHOST:8000", "127.0.0.1", "127.0.0.1:8000", "[::1]:8000", "app.localhost")),
+        *((h, 401) for h in ("evil.example", "localhost.evil.example", "intranet", "192.0.2.1", "", "127.0.0.1.nip.io")),
+        *((h, 401) for h in ("[::1", "0.0.0.0", "localhost@evil.example", "evil.example:80")),
+    ],
+)
+def test_only_names_of_this_machine_are_believed(client: TestClient, host: str, status: int) -> None:
+    assert client.get(PATH, headers={"Host": host}).status_code == status
+
+
 def test_this_machine_needs_no_key_only_if_the_operator_says_so(own_home: Home) -> None:
     apps = {allowed: create_app(own_home, ServiceSettings(open_locally=allowed)) for allowed in (False, True)}
     for allowed, client, headers, status in (

@@ -33,7 +33,7 @@ def snapshot(
     from features.own.current import current_catalogue
     from features.signals import open_signals
     from features.snapshot import snapshot as build
-    from models.frames import suffix_of, write_frame
+    from models.frames import formula_note, suffix_of, write_frame
     from models.home import current_home
 
     suffix_of(out)
@@ -53,6 +53,8 @@ def snapshot(
         )
     write_frame(frame, out)
     typer.echo(f"{len(frame):,} rows of {frame['account_id'].nunique():,} accounts at {grid.n} dates in {out}")
+    if note := formula_note(frame, out.suffix):
+        typer.echo(f"note: {note}")
 
 
 @app.command("features")

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 
 from serving.app import create_app
 from serving.keys import create_key, revoke_key
+from serving.rates import Attempts, Rates
 from serving.settings import ServiceSettings
 from serving.store.database import Store
 from serving.store.tables import sessions
@@ -35,7 +36,7 @@ def opened(house: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tes
 def guarded(opened: TestClient) -> TestClient:
     """As a browser that was never here."""
     opened.cookies.clear()
-    opened.base_url = "http://testserver"
+    opened.base_url = "http://localhost"
     return opened
 
 
@@ -150,7 +151,8 @@ def test_a_session_may_what_its_key_may(guarded: TestClient) -> None:
         ({"Sec-Fetch-Site": "none"}, True),
         ({"Sec-Fetch-Site": "cross-site"}, False),
         ({"Sec-Fetch-Site": "same-site"}, False),
-        ({"Origin": "http://testserver"}, True),
+        ({"Origin": "http://localhost"}, True),
+        ({"Origin": "http://["}, False),
         ({"Origin": "http://elsewhere.test"}, False),
         ({"Origin": "null"}, False),
         ({}, True),
@@ -188,8 +190,54 @@ def test_on_this_machine_another_sites_form_does_nothing(client: TestClient) -> 
     assert client.post("/v1/interventions", json=body, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
 
 
-def test_a_form_that_is_no_form_is_refused(guarded: TestClient) -> None:
-    assert guarded.post("/sign-in", content=b"\xff\xfe=%zz", headers={"Content-Type": "x"}).status_code == 401
-    assert guarded.post("/sign-in", content=b"key=" + b"x" * 10_000).status_code == 413
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "status"),
+    [
+        (FORM, b"key=" + b"x" * 10_000, 413),
+        (FORM, b"&".join(b"a%d=b" % i for i in range(21)), 422),
+        (FORM, b"&" * 5000, 422),
+        (FORM, b"key=%ff%fe", 422),
+        (FORM, b"key=\xc3\x28", 422),
+        (FORM, b"\x00\x01%zz", 401),
+        (FORM, b"", 401),
+        (FORM, b"key=" + b"%F0%9F%98%80" * 60, 401),
+        (FORM + "; charset=utf-16", b"k\0e\0y\0", 422),
+        (FORM + "; charset", b"key=x", 401),
+        ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data; name=key\r\n\r\nx", 422),
+        ("multipart/form-data", b"--", 422),
+        ("application/json", b'{"key": "x"}', 422),
+        ("", b"key=x", 422),
+    ],
+)
+def test_a_form_that_is_none_has_one_answer(guarded: TestClient, kind: str, content: bytes, status: int) -> None:
+    guarded.app.state.attempts = Attempts(100)  # type: ignore[attr-defined]
+    answer = guarded.post("/sign-in", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == status
+    assert "session" not in answer.headers.get("set-cookie", "")
+
+
+def test_sign_ins_that_fail_are_bounded_by_address_and_others_are_not_kept_out(guarded: TestClient) -> None:
+    app, (_, secret) = guarded.app, _key(guarded)
+    app.state.attempts = Attempts(3)  # type: ignore[attr-defined]
+    other = TestClient(app, client=("192.0.2.99", 1), headers=BROWSER, follow_redirects=False)
+    for _ in range(5):
+        assert _sign_in(guarded, secret).status_code == 303, "those that succeed are not counted"
+    answers = [_sign_in(guarded, "rc_wrong" + "x" * i) for i in range(4)]
+    assert [each.status_code for each in answers] == [401, 401, 401, 429]
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 20
+    assert _sign_in(guarded, secret).status_code == 429, "nothing is said of the key"
+    assert _sign_in(other, secret).status_code == 303
+    # Many addresses together: those who signed in before are let in all the same.
+    app.state.attempts._failed = Rates(1)  # type: ignore[attr-defined]
+    stranger = TestClient(app, client=("192.0.2.50", 1), headers=BROWSER, follow_redirects=False)
+    assert [_sign_in(stranger, "rc_wrong").status_code for _ in range(2)] == [401, 429]
+    assert _sign_in(other, secret).status_code == 303
+    app.state.attempts = Attempts(100)  # type: ignore[attr-defined]
+
+
+def test_what_else_is_no_session(guarded: TestClient) -> None:
     assert guarded.get("/sign-in", headers={"Cookie": 'renewcast_session="'}).status_code == 200
     assert guarded.get(PAGE, headers={"Cookie": "renewcast_session=" + "x" * 3000}).status_code == 303

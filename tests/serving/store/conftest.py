@@ -39,7 +39,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(address: str) -> Iterator[Store]:
-    opened = Store(address)
+def store(address: str, tmp_path: Path) -> Iterator[Store]:
+    opened = Store(address, tmp_path)
     yield opened
     opened.close()

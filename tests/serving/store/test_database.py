@@ -136,12 +136,13 @@ def test_a_store_that_cannot_be_reached_says_so(tmp_path: Path) -> None:
 
 
 def test_the_home_has_a_store_of_its_own(tmp_path: Path) -> None:
-    store = Store.of(Home(tmp_path / "new"))
-    with store.begin() as connection:
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
-    store.close()
-    assert (tmp_path / "new" / "store.sqlite").is_file()
+    for name in ("new", "50%20 #&?x=1"):
+        store = Store.of(Home(tmp_path / name))
+        with store.begin() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        store.close()
+        assert (tmp_path / name / "store.sqlite").is_file()
 
 
 def test_a_version_changes_with_every_change_and_with_nothing_else(tmp_path: Path) -> None:

@@ -18,13 +18,14 @@ from sqlalchemy import select
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from features.errors import BadRequest
+from serving.addresses import is_public
 from serving.background import Background
 from serving.store.database import Store
 from serving.store.tables import webhook_deliveries, webhook_endpoints
 from serving.webhooks.courier import CLAIMED, JITTER, TO_ONE, WAITS, Courier
 from serving.webhooks.endpoints import EVENTS, add_endpoint, enable_endpoint, list_endpoints, remove_endpoint
 from serving.webhooks.outbox import Occurrence, tell
-from serving.webhooks.sending import Delivery, Refused, is_public, send
+from serving.webhooks.sending import Delivery, Refused, send
 
 NOW = datetime(2026, 7, 1, 9, tzinfo=UTC)
 

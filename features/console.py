@@ -1,0 +1,52 @@
+"""The console on which commands print tables and styled text.
+
+Names of accounts, people, plans and files come from outside. They are printed as they are: without Rich's markup
+(``[red]``), without emoji codes, and with control, bidirectional and zero-width characters shown as escapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import IO, Any
+
+import rich.console
+from rich.console import ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from features.printable import printable
+
+
+class Console(rich.console.Console):
+    """Rich's console, with text taken literally. Styles are given as `rich.text.Text` or as ``style=``.
+
+    Parameters
+    ----------
+    **settings : as `rich.console.Console` takes them. Markup, emoji codes and highlighting are off unless given.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"markup": False, "emoji": False, "highlight": False} | settings)
+
+    @property
+    def file(self) -> IO[str]:
+        """Where it writes: the stream itself, past all that escape what is written to it or keep it above a bar."""
+        file = super().file
+        while (inner := getattr(file, "rich_proxied_file", None)) is not None:
+            file = inner
+        return file
+
+    @file.setter
+    def file(self, file: IO[str]) -> None:
+        self._file = file
+
+    def render_str(self, text: str, **settings: Any) -> Text:
+        """A string as text, escaped before its width is measured."""
+        return super().render_str(printable(text), **settings)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of anything that can be printed, whatever its text was made of."""
+        for segment in super().render(renderable, options):
+            text = segment.text
+            shown = text if segment.control else printable(text)
+            yield segment if shown is text else Segment(shown, segment.style)

@@ -1,0 +1,23 @@
+"""Jobs keep what there is to know of their result."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """To the newer layout."""
+    with op.batch_alter_table("jobs", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("notes", sa.Text(), nullable=True))
+
+
+def downgrade() -> None:
+    """Back to the older layout."""
+    with op.batch_alter_table("jobs", schema=None) as batch_op:
+        batch_op.drop_column("notes")
