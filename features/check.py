@@ -16,7 +16,7 @@ from features.conform import Schema, conformed, fits, given_schema, given_table
 from features.contract import TABLES, Table
 from features.engine import CUTOFF, errors, fetch, set_cutoff
 from features.errors import SignalsError
-from features.source import Source
+from features.sources.base import Source
 
 LARGEST = 1e12
 """No amount, quantity or number of seats is larger; sums of so many would not be exact any more."""

@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.datatypes as dt
 
 from features.contract import Column, Table
-from features.source import Source
+from features.sources.base import Source
 
 _IBIS_TYPES = {"string": "string", "instant": "timestamp", "float": "float64", "int": "int64", "bool": "boolean"}
 

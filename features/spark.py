@@ -10,10 +10,10 @@ import logging
 import math
 import os
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import ibis
 import ibis.expr.datatypes as dt
 import pyarrow as pa
@@ -30,6 +30,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType, TimestampType
 
 from features.errors import SignalsError
+from features.sources.base import contract_names
+from features.sources.csv_format import read_header
 
 ERRORS: tuple[type[Exception], ...] = (PySparkException, Py4JError)
 """What Spark raises; its messages may quote rows and are never passed on."""
@@ -45,6 +47,8 @@ _READING = {
     # Spark knows no nanoseconds; they are read as numbers and made instants in `_instants`.
     "spark.sql.legacy.parquet.nanosAsLong": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # A partition's value is text, as on DuckDB, and parsed as such.
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
 }
 _STARTING = {
     "spark.ui.enabled": "false",
@@ -171,35 +175,51 @@ def connect(master: str) -> Spark:
     return connection
 
 
-def read_files(connection: Spark, files: Sequence[Path], base: Path, view: str) -> ibis.Table:
-    """Read Parquet or CSV files of one table; below ``base``, Hive-style partitions become columns.
+def read_files(connection: Spark, files: Sequence[Path], base: Path, view: str, table: str) -> ibis.Table:
+    """Read Parquet or CSV files of the contract's ``table``; below ``base``, Hive-style partitions become columns of
+    text. Columns of the contract get its spelling.
 
     Raises
     ------
-    One of `ERRORS`, OSError, or duckdb.Error
+    SignalsError
+        If a CSV file is empty, not UTF-8, or has no readable header, or a column is there twice.
+    One of `ERRORS`, or OSError
         If they cannot be read.
     """
     # As a list: Spark passes over what lies in a folder whose name is no partition.
     paths = [f"file:{file.absolute()}" for file in files]
-    reader = connection._session.read.option("basePath", f"file:{base.absolute()}")
-    if files[0].suffix == ".csv":
-        frame = reader.csv(
-            paths, header=True, mode="FAILFAST", multiLine=True, enforceSchema=False, **_dialect(files[0])
-        )
+    if files[0].suffix.lower() != ".parquet":
+        frame = _csv(connection, files, base)
     else:
-        frame = _instants(reader.option("mergeSchema", "true").parquet(*paths), files[0])
+        reader = connection._session.read.option("basePath", f"file:{base.absolute()}").option("mergeSchema", "true")
+        frame = _instants(reader.parquet(*paths), files[0])
+    names = contract_names(frame.columns, table, str(base))
+    frame = frame.select(*(frame[f"`{column}`"].alias(proper) for column, proper in names.items()))
     frame.createOrReplaceTempView(view)
     return connection.table(view)
 
 
-def _dialect(file: Path) -> dict[str, str]:
-    """How a CSV file is written, found as on DuckDB: the delimiter, the quote and the escape within quotes."""
-    with duckdb.connect() as sniffer:
-        found = sniffer.execute(
-            "SELECT Delimiter, Quote, Escape FROM sniff_csv(?, all_varchar = true, header = true)", [str(file)]
-        ).fetchone()
-    delimiter, quote, escape = ("" if v is None or v in ("\0", "(empty)") else str(v) for v in found or (",", '"', '"'))
-    return {"sep": delimiter or ",", "quote": quote or '"', "escape": escape or quote or '"'}
+def _csv(connection: Spark, files: Sequence[Path], base: Path) -> DataFrame:
+    """CSV as RFC 4180 has it, in UTF-8, every column text; the delimiter is that of each file's header."""
+    by_delimiter: dict[str, list[Path]] = {}
+    for file in files:
+        by_delimiter.setdefault(read_header(file).delimiter, []).append(file)
+    frames = [
+        connection._session.read.option("basePath", f"file:{base.absolute()}").csv(
+            [f"file:{file.absolute()}" for file in some],
+            sep=delimiter,
+            header=True,
+            mode="FAILFAST",
+            multiLine=True,
+            enforceSchema=False,
+            inferSchema=False,
+            quote='"',
+            escape='"',
+            encoding="UTF-8",
+        )
+        for delimiter, some in by_delimiter.items()
+    ]
+    return reduce(lambda first, second: first.unionByName(second, allowMissingColumns=True), frames)
 
 
 def _instants(frame: DataFrame, file: Path) -> DataFrame:
