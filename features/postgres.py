@@ -159,7 +159,9 @@ class _Target:
         if not self.catalog:
             self.connection.create_table(self.name, schema=schema, temp=True)
             return
-        self.connection.raw_sql(f'CREATE SCHEMA IF NOT EXISTS {self.catalog}."{self.schema.replace(chr(34), chr(34) * 2)}"')
+        self.connection.raw_sql(
+            f'CREATE SCHEMA IF NOT EXISTS {self.catalog}."{self.schema.replace(chr(34), chr(34) * 2)}"'
+        )
         self.connection.create_table(self.name, schema=schema, database=(self.catalog, self.schema))
 
     def append(self, rows: pa.Table) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 from collections.abc import Sequence
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from pyspark.sql.types import StructType, TimestampType
 
 from features.errors import SignalsError
 from features.sources.base import contract_names
-from features.sources.csv_format import read_header
+from features.sources.csv_format import count_rows, read_header
 
 ERRORS: tuple[type[Exception], ...] = (PySparkException, Py4JError)
 """What Spark raises; its messages may quote rows and are never passed on."""
@@ -94,6 +94,12 @@ class _Compiler(PySparkCompiler):  # type: ignore[misc]
     def visit_Hash(self, op: Any, *, arg: Any) -> Any:
         """Never negative."""
         return sge.BitwiseAnd(this=self.f.xxhash64(arg), expression=sge.convert(2**63 - 1))
+
+    def visit_RegexReplace(self, op: Any, *, arg: Any, pattern: Any, replacement: Any) -> Any:
+        """Java writes a group as $1."""
+        if isinstance(replacement, sge.Literal):
+            replacement = sge.convert(re.sub(r"\\+([0-9])", r"$\1", replacement.this))
+        return self.f.regexp_replace(arg, pattern, replacement)
 
     def visit_Cast(self, op: Any, *, arg: Any, to: dt.DataType) -> Any:
         """Spark knows no unsigned numbers."""
@@ -200,7 +206,11 @@ def read_files(connection: Spark, files: Sequence[Path], base: Path, view: str, 
 
 
 def _csv(connection: Spark, files: Sequence[Path], base: Path) -> DataFrame:
-    """CSV as RFC 4180 has it, in UTF-8, every column text; the delimiter is that of each file's header."""
+    """CSV as RFC 4180 has it, in UTF-8, every column text; the delimiter is that of each file's header.
+
+    Spark would take bytes that are not UTF-8 for some character, and rows for others: it is held to the same count.
+    """
+    rows = sum(map(count_rows, files))
     by_delimiter: dict[str, list[Path]] = {}
     for file in files:
         by_delimiter.setdefault(read_header(file).delimiter, []).append(file)
@@ -219,7 +229,16 @@ def _csv(connection: Spark, files: Sequence[Path], base: Path) -> DataFrame:
         )
         for delimiter, some in by_delimiter.items()
     ]
-    return reduce(lambda first, second: first.unionByName(second, allowMissingColumns=True), frames)
+    united: DataFrame = frames[0]
+    for frame in frames[1:]:
+        united = united.unionByName(frame, allowMissingColumns=True)
+    if (found := united.count()) != rows:
+        raise SignalsError(
+            f"{base}: Spark reads {found} rows where the files have {rows}",
+            'CSV as RFC 4180 has it: values with quotation marks quoted, and each of them doubled ("")',
+            "export the table to Parquet, or leave out --engine, which names the row",
+        )
+    return united
 
 
 def _instants(frame: DataFrame, file: Path) -> DataFrame:

@@ -201,7 +201,9 @@ def contract_names(columns: Iterable[str], table: str, place: str) -> dict[str, 
         If two columns are the same column of the contract.
     """
     contract = TABLES[table].names if table in TABLES else ()
-    names = {column: lower if (lower := column.strip().lower()) in contract else column for column in columns}
+    names = {
+        column: lower if (lower := column.strip(" \t\r\n\ufeff").lower()) in contract else column for column in columns
+    }
     spellings: defaultdict[str, list[str]] = defaultdict(list)
     for column, name in names.items():
         spellings[name].append(column)
@@ -233,7 +235,7 @@ def refuse_unknown(names: Iterable[str], origin: str) -> None:
 
 
 def creation(kind: str, name: str, schema: str = "") -> str:
-    """The beginning of a statement that makes a ``kind`` (``TABLE``, ``VIEW``): a temporary one, or one in ``schema``."""
+    """The beginning of a statement that makes a ``TABLE`` or ``VIEW``: a temporary one, or one in ``schema``."""
     return f"CREATE OR REPLACE {'' if schema else 'TEMP '}{kind} {placed(name, schema)}"
 
 

@@ -17,10 +17,10 @@ import gzip
 import io
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 import duckdb
 import numpy as np
@@ -98,7 +98,9 @@ def read_header(file: Path) -> Header:
         names = next(csv.reader(io.StringIO(decoded, newline=""), delimiter=delimiter, strict=True))
     except (csv.Error, StopIteration):
         raise SignalsError(
-            f"{file}: the header cannot be read", "the columns' names, those with quotation marks quoted", "export it again"
+            f"{file}: the header cannot be read",
+            "the columns' names, those with quotation marks quoted",
+            "export it again",
         ) from None
     return Header(delimiter, tuple(names), len(blank))
 
@@ -136,6 +138,28 @@ def lay_csv(
         own |= {names[united[key.strip().lower()]]: quoted(value) for key, value in keys.items()}
         into = f"{placed(name, schema)} ({', '.join(map(identifier, own))})"
         _append(connection, f"INSERT INTO {into} SELECT {', '.join(own.values())}", file, headers[file])
+
+
+def count_rows(file: Path) -> int:
+    """The data rows of a CSV file, counted as `lay_csv` counts them, for an engine that reads it by itself.
+
+    Raises
+    ------
+    SignalsError
+        If the file is not UTF-8.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with _opened(file) as stream:
+            counted = _Counted(stream)
+            while chunk := counted.read(BLOCK):
+                decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise _other_encoding(file, f"row {_undecodable_row(file)}") from None
+    except _FAILURES:
+        raise _unreadable(file) from None
+    return max(counted.rows - 1, 0)
 
 
 def _column(place: int) -> str:
@@ -261,7 +285,7 @@ class _Counted(io.RawIOBase):
 
 def _opened(file: Path) -> IO[bytes]:
     if file.suffix.lower() == ".gz":
-        return gzip.open(file, "rb")
+        return cast("IO[bytes]", gzip.open(file, "rb"))
     return file.open("rb")
 
 
@@ -294,7 +318,7 @@ def _records(file: Path, header: Header) -> Iterator[tuple[int, list[str]]]:
     """The data rows, slowly, from 1; raises UnicodeDecodeError and csv.Error where they cannot be read."""
     limit = csv.field_size_limit(2**31 - 1)
     try:
-        with _opened(file) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as lines:  # type: ignore[type-var]
+        with _opened(file) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as lines:
             place = -1
             for record in csv.reader(lines, delimiter=header.delimiter, strict=True):
                 if record:
@@ -306,9 +330,20 @@ def _records(file: Path, header: Header) -> Iterator[tuple[int, list[str]]]:
 
 
 def _explanation(file: Path, header: Header) -> SignalsError:
-    """What is wrong with a file that could not be read; its rows are counted from 1, below the header."""
-    wide, lengths, last = len(header.names), [], 0
-    more = 0
+    """What is wrong with a file that could not be read."""
+    return _fault(file, header) or _unreadable(file)
+
+
+def first_fault(files: Iterable[Path]) -> SignalsError | None:
+    """What is wrong with the first of ``files`` that is no sound CSV, for an engine that does not say."""
+    faults = (_fault(file, read_header(file)) for file in files)
+    return next((fault for fault in faults if fault), None)
+
+
+def _fault(file: Path, header: Header) -> SignalsError | None:
+    """What is wrong with a file, if it shows; its rows are counted from 1, below the header."""
+    wide, last, more = len(header.names), 0, 0
+    lengths: list[str] = []
     try:
         for place, record in _records(file, header):
             last = place
@@ -317,7 +352,7 @@ def _explanation(file: Path, header: Header) -> SignalsError:
                 if len(lengths) < FIRST_ROWS:
                     lengths.append(f"row {place} has {_values(len(record))}")
     except UnicodeDecodeError:
-        return _other_encoding(file, f"row {_undecodable_row(file, header)}")
+        return _other_encoding(file, f"row {_undecodable_row(file)}")
     except csv.Error as error:
         if lengths:
             return _ragged(file, lengths, more, wide)
@@ -341,7 +376,7 @@ def _explanation(file: Path, header: Header) -> SignalsError:
             'CSV as RFC 4180 has it: a value with quotation marks is quoted, and each of them doubled ("")',
             "export it again",
         )
-    return _unreadable(file)
+    return None
 
 
 def _values(n: int) -> str:
@@ -357,7 +392,7 @@ def _ragged(file: Path, lengths: list[str], n: int, wide: int) -> SignalsError:
     )
 
 
-def _undecodable_row(file: Path, header: Header) -> int:
+def _undecodable_row(file: Path) -> int:
     """The first row with bytes that are not UTF-8."""
     with _opened(file) as stream:
         content = stream.read()
@@ -379,7 +414,7 @@ def _row_with_stray_quote(file: Path, header: Header) -> int:
             taken.append(line)
             yield line
 
-    with _opened(file) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:  # type: ignore[type-var]
+    with _opened(file) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
         place = -1
         for record in csv.reader(lines(text), delimiter=header.delimiter):
             place += bool(record)
@@ -399,14 +434,13 @@ def _refuse_other_marks(file: Path, start: bytes) -> None:
 
 
 def _other_encoding(file: Path, place: str, encoding: str = "Latin-1 (Windows-1252)") -> SignalsError:
-    likely = "is" if encoding.startswith("UTF") else "is probably"
+    likely, code = ("is", encoding) if encoding.startswith("UTF") else ("is probably", "CP1252")
     return SignalsError(
         f"{file}: {place} is not UTF-8; the file {likely} {encoding}",
         "a CSV file in UTF-8",
-        f"save it as UTF-8 (in Excel: CSV UTF-8), or convert it: iconv -f {encoding.partition(' ')[0].upper()} -t UTF-8",
+        f"save it as UTF-8 (in Excel: CSV UTF-8), or convert it: iconv -f {code} -t UTF-8",
     )
 
 
 def _unreadable(file: Path) -> SignalsError:
     return SignalsError(f"{file} cannot be read as CSV", "a sound CSV file", "export it again")
-

@@ -172,7 +172,9 @@ def _copy_sqlite(
 ) -> list[TableName]:
     """SQLite's columns are typed row by row, so its values are copied as text and parsed like those of a CSV file."""
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as lite:
-        listed = lite.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+        listed = lite.execute(
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        )
         found = list(choose([TableName("", name) for (name,) in listed.fetchall()]))
         for table in found:
             _copy_sqlite_table(connection, lite, table)

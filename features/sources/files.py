@@ -29,7 +29,9 @@ from features.sources.base import (
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
-FORMATS = {".parquet": "Parquet"} | dict.fromkeys(csv_format.ENDINGS, "CSV") | dict.fromkeys(json_format.ENDINGS, "JSON")
+FORMATS = (
+    {".parquet": "Parquet"} | dict.fromkeys(csv_format.ENDINGS, "CSV") | dict.fromkeys(json_format.ENDINGS, "JSON")
+)
 """The format by the ending of a file's name; CSV and JSON may be compressed (``.gz``)."""
 EXPECTED = "Parquet, CSV (.csv, .tsv) or JSON (.json, .ndjson) files; CSV and JSON also as .gz"
 GLOB = "*?["
@@ -89,7 +91,8 @@ def open_folder(folder: Path, spark: str = "", files: Iterable[Path] | None = No
 
 def _whereabouts(tables: Iterable[DataFiles]) -> tuple[list[Path], list[Path]]:
     """The single files, and the folders of files, that go on being read."""
-    files, folders = [], []
+    files: list[Path] = []
+    folders: list[Path] = []
     for data in tables:
         if len(data.paths) == 1:
             files += data.paths
@@ -121,7 +124,7 @@ def _entries(folder: Path, found: list[Path]) -> tuple[dict[str, Path], list[str
 
 
 def hidden(name: str) -> bool:
-    """Whether a file or folder is passed over: its name begins with a dot or an underscore, but is no Hive-style key."""
+    """Whether a file or folder is passed over: its name begins with a dot or underscore, and is no Hive-style key."""
     return name.startswith((".", "_")) and "=" not in name
 
 
@@ -133,6 +136,8 @@ def data_files(path: Path) -> DataFiles:
     SignalsError
         If its format is unknown, or it holds no data files or files of several formats.
     """
+    # The confined engine compares paths as they are written.
+    path = path.parent.resolve() / path.name
     if not path.is_dir():
         return _of_one_format([path], path, path.parent)
     below = (file for file in path.rglob("*") if not any(map(hidden, file.relative_to(path).parts)) and file.is_file())
@@ -147,8 +152,9 @@ def matching_files(pattern: Path) -> DataFiles:
     SignalsError
         If it names none, or files of several formats.
     """
-    found = matches(pattern)
-    return _of_one_format([file for file in found if file.is_file()], pattern, fixed_part(pattern))
+    base = fixed_part(pattern).resolve()
+    found = matches(base / pattern.relative_to(fixed_part(pattern)))
+    return _of_one_format([file for file in found if file.is_file()], pattern, base)
 
 
 def matches(pattern: Path) -> list[Path]:
@@ -156,7 +162,9 @@ def matches(pattern: Path) -> list[Path]:
     base = fixed_part(pattern)
     if not base.is_dir():
         return []
-    return sorted(p for p in base.glob(str(pattern.relative_to(base))) if not any(map(hidden, p.relative_to(base).parts)))
+    return sorted(
+        p for p in base.glob(str(pattern.relative_to(base))) if not any(map(hidden, p.relative_to(base).parts))
+    )
 
 
 def fixed_part(pattern: Path) -> Path:
@@ -174,9 +182,7 @@ def _of_one_format(files: list[Path], place: Path, base: Path) -> DataFiles:
     return DataFiles(kinds.pop(), tuple(files), base)
 
 
-def lay_files(
-    connection: Backend, name: str, data: DataFiles, table: str = "", schema: str = ""
-) -> ibis.Table:
+def lay_files(connection: Backend, name: str, data: DataFiles, table: str = "", schema: str = "") -> ibis.Table:
     """Make ``data`` readable as ``name``: Parquet where it lies, CSV and JSON copied.
 
     Parameters
@@ -259,4 +265,5 @@ def _read_with_spark(connection: Any, name: str, data: DataFiles) -> ibis.Table:
     try:
         return spark.read_files(connection, data.paths, data.base, f"given_{name}", name)
     except (*spark.ERRORS, duckdb.Error, pa.ArrowInvalid, OSError):
-        raise _unsound(data) from None
+        fault = csv_format.first_fault(data.paths) if data.format == "CSV" else None
+        raise (fault or _unsound(data)) from None

@@ -6,6 +6,7 @@ A mapping is data, not a program. Each query is exactly one SELECT and is parsed
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,8 +33,10 @@ from features.sources.select_statement import QueryError, Reference, Select, par
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
-LIMIT = 2**20
+LIMIT = 2**18
 """Bytes of a mapping file, at most."""
+_DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:"[^"\n]*+"|'[^'\n]*+'|[\w-]++)[ \t]*+\.[ \t]*+){32}""")
+# Python's parser takes time with the square of a key's parts; neither a mapping nor SQL has names of so many.
 KEYS = {"tables", "files", "database", "about"}
 _FILES_SCHEMA = "memory.files"
 _FORM = '[tables] with table = "SELECT …" and [files] with name = "path" (or database = "duckdb:///file")'
@@ -76,7 +79,10 @@ def _read(path: Path) -> Mapping[str, Any]:
             content = stream.read(LIMIT + 1)
         if len(content) > LIMIT:
             raise SignalsError(f"{path} is larger than {LIMIT} bytes", "a mapping file", "check the path")
-        mapping = tomllib.loads(content.decode())
+        text = content.decode()
+        if _DEEP_KEY.search(text):
+            raise RecursionError
+        mapping = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         where = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "not UTF-8"
         raise SignalsError(f"{path} is not TOML ({where})", "a mapping file with [files] and [tables]") from None
@@ -179,8 +185,8 @@ def _qualified(path: Path, name: str, select: Select, files: Mapping[str, Any], 
             names = [*files, *map(str, sorted(tables, key=str))]
             some = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
             raise SignalsError(
-                f"{path}: the query of tables.{name} does not run: it reads {reference}, which is neither under [files] "
-                "nor in the database",
+                f"{path}: the query of tables.{name} does not run: it reads {reference}, "
+                "which is neither under [files] nor in the database",
                 f"one of {some}" if names else "a name under [files], or a table of database",
                 'name the file under [files] (name = "path"), or check the spelling',
             )
@@ -188,7 +194,11 @@ def _qualified(path: Path, name: str, select: Select, files: Mapping[str, Any], 
             return ""
         return f"{CATALOG}." if reference.schema else f"{CATALOG}.main."
 
-    return select.qualified(prefix)
+    text = select.qualified(prefix)
+    # What runs is parsed once more: every name in it is one of the two catalogs'.
+    if any((r.catalog or r.schema).lower() not in (CATALOG, "memory") for r in _parsed(path, name, text).references):
+        raise SignalsError(f"{path}: the query of tables.{name} names a table in a way that cannot be resolved", _FORM)
+    return text
 
 
 def _lay_query(connection: Backend, path: Path, name: str, text: str) -> ibis.Table:

@@ -21,8 +21,21 @@ LIMIT = 100_000
 TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "json_each", "json_tree", "repeat", "repeat_row"})
 """What a query may call in place of a table; none of them reads anything."""
 FORBIDDEN = frozenset(
-    "current_setting getenv getvariable nextval currval setseed write_log json_execute_serialized_sql query query_table "
-    "which_secret current_query add_parquet_key".split()
+    [
+        "current_setting",
+        "getenv",
+        "getvariable",
+        "nextval",
+        "currval",
+        "setseed",
+        "write_log",
+        "json_execute_serialized_sql",
+        "query",
+        "query_table",
+        "which_secret",
+        "current_query",
+        "add_parquet_key",
+    ]
 )
 """Functions that look at, or change, something else than the rows."""
 _RELATIONS = {
@@ -187,7 +200,9 @@ class _Scan:
             raise QueryError(f"it reads from something that a mapping does not allow ({tree.get('type')})")
 
     def _base_table(self, tree: dict[str, Any], common: frozenset[str]) -> None:
-        reference = Reference(tree["catalog_name"], tree["schema_name"], tree["table_name"], int(tree["query_location"]))
+        reference = Reference(
+            tree["catalog_name"], tree["schema_name"], tree["table_name"], int(tree["query_location"])
+        )
         if str(reference).lower() in common:
             return
         if reference.place >= _UNPLACED:
