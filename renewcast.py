@@ -87,7 +87,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    epilog="SIGNALS is a folder of Parquet or CSV files, a database address (duckdb:///FILE, sqlite:///FILE, "
+    epilog="SIGNALS is a folder of Parquet, CSV or JSON files, a database address (duckdb:///FILE, sqlite:///FILE, "
     "postgresql://USER:PASSWORD@HOST/DATABASE) or a TOML mapping file. "
     "Everything that is written lives under RENEWCAST_HOME (default: .renewcast).",
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import reduce
@@ -12,11 +13,22 @@ from typing import Any
 
 import ibis
 
-from features.conform import Schema, conformed, fits, given_schema, given_table
-from features.contract import ID_LIMIT, TABLES, Table
-from features.engine import CUTOFF, errors, fetch, set_cutoff
+from features.conform import (
+    END_YEAR,
+    FIRST_YEAR,
+    Schema,
+    conformed,
+    fits,
+    given_schema,
+    given_table,
+    out_of_range,
+    written_as,
+)
+from features.contract import ID_LIMIT, TABLES, Column, Table
+from features.engine import CUTOFF, embedded, errors, fetch, set_cutoff
 from features.errors import SignalsError
-from features.source import Source
+from features.sources.base import Source
+from features.sources.engine_errors import reason
 
 LARGEST = 1e12
 """No amount, quantity or number of seats is larger; sums of so many would not be exact any more."""
@@ -108,14 +120,16 @@ def check(
         findings += shape
         extra = [c for c in given.columns if c not in table.names]
         if extra:
-            notes.append(f"{name}: columns not in the contract are ignored: {', '.join(extra)}")
+            notes.append(f"{name}: columns not in the contract are ignored: {printable_names(extra, given, table)}")
         try:
             rows[name] = count_given(source, name)
             if not shape:
                 with source.narrowed(name, (only or {}).get(name)) as some:
                     findings += _values(source, table) if some else []
-        except errors(source.connection):
-            findings.append(Finding(name, "", "the rows cannot be read", "a sound table"))
+                    notes += _unknown_instants(source, table) if some else []
+        except errors(source.connection) as error:
+            why = f" ({reason(error)})" if embedded(source.connection) else ""
+            findings.append(Finding(name, "", f"the rows cannot be read{why}", "a sound table"))
     if rows.get("accounts") == 0:
         findings.append(Finding("accounts", "", "no row", "at least one account"))
     return CheckReport(source.origin, tuple(findings), tuple(notes), rows)
@@ -148,7 +162,7 @@ def _shape(table: Table, given: ibis.Table, text: bool) -> list[Finding]:
     for column in table.columns:
         if column.name not in schema:
             if column.required:
-                has = ", ".join(given.columns) or "none"
+                has = printable_names(given.columns, given, table)
                 findings.append(
                     Finding(table.name, column.name, "the column is missing", f"{column.kind}; the table has {has}")
                 )
@@ -219,10 +233,51 @@ def _rows(
     rows = given.select(
         *(["_row"] if numbered else []),
         **conformed(given, table, text),
-        **{f"_given_{c.name}": _is_given(given[c.name]) for c in present},
+        **{f"_given_{c.name}": _is_known(given, c, text) for c in present},
     )
     rows = rows.cross_join(CUTOFF)
     return rows.filter(rows[table.at].isnull() | rows.cutoff.isnull() | (rows[table.at] < rows.cutoff)).drop("cutoff")
+
+
+def _is_known(given: ibis.Table, column: Column, text: bool) -> Any:
+    """Whether a value is given; an optional instant out of range is not."""
+    value = _is_given(given[column.name])
+    return value & ~out_of_range(given, column, text) if column.kind == "instant" and not column.required else value
+
+
+def _unknown_instants(source: Source, table: Table) -> list[str]:
+    """A note for each optional instant column with values out of range: how many read as unknown."""
+    schema, text = given_schema(source, table.name), table.name in source.text
+    columns = [c for c in table.columns if c.kind == "instant" and not c.required and c.name in dict(schema)]
+    if not columns:
+        return []
+    (counts,) = fetch(source.connection, _unknown_counts, table, schema, text)
+    return [
+        f"{table.name}.{c.name}: {counts[c.name]} {'row' if counts[c.name] == 1 else 'rows'} before {FIRST_YEAR} or "
+        f"from {END_YEAR} on read as unknown"
+        for c in columns
+        if counts[c.name]
+    ]
+
+
+def _unknown_counts(table: Table, schema: Schema, text: bool) -> ibis.Table:
+    given = given_table(table.name, schema)
+    columns = [c for c in table.columns if c.kind == "instant" and not c.required and c.name in dict(schema)]
+    return given.aggregate(**{c.name: out_of_range(given, c, text).sum().fill_null(0) for c in columns})
+
+
+def printable_names(names: Iterable[str], given: ibis.Table, table: Table) -> str:
+    """Those of ``names`` that may be shown. A header read from a row of data is values: unless a required column of
+    the contract is among the columns, only their number is told; and never what is no plain name."""
+    names = list(names)
+    if not names:
+        return "no column"
+    if not set(table.required) & set(given.columns):
+        number = f"{len(names)} column" + ("" if len(names) == 1 else "s")
+        return f"{number}, none of them one of {', '.join(table.required)}: does the first row hold the names?"
+    shown = [name for name in names if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_ .-]{0,63}", name)]
+    rest = len(names) - len(shown)
+    return ", ".join([*shown, *([f"{rest} with other names"] if rest else [])])
 
 
 def _is_given(value: Any) -> Any:
@@ -254,9 +309,13 @@ def _breaks(table: Table, rows: ibis.Table) -> Iterator[tuple[str, str, str, ibi
         if given not in rows.columns:
             continue
         if column.kind != "string":
-            yield column.name, "a value that cannot be read", column.kind, rows[given] & value.isnull()
+            yield column.name, "a value that cannot be read", written_as(column), rows[given] & value.isnull()
         if column.required:
             yield column.name, "an empty value", f"a {column.kind}", ~rows[given]
+        if column.required and column.kind == "instant":
+            far = (value < ibis.timestamp(f"{FIRST_YEAR}-01-01")) | (value >= ibis.timestamp(f"{END_YEAR}-01-01"))
+            outside = f"an instant out of range, before {FIRST_YEAR} or from {END_YEAR} on"
+            yield column.name, outside, f"an instant from {FIRST_YEAR} to {END_YEAR - 1}", far.fill_null(False)
         if column.values:
             listed = "one of " + ", ".join(column.values)
             yield column.name, "a value outside the list", listed, value.notnull() & value.notin(column.values)

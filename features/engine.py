@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from features.conform import contract_schema
 from features.contract import TABLES, known_column
-from features.source import lay_arrow
+from features.sources.base import lay_arrow
 from features.texts import kept_text
 
 Backend: TypeAlias = Any

@@ -20,6 +20,7 @@ from features.conform import arrived, conformed
 from features.contract import TABLES
 from features.engine import Backend, lay
 from features.rollup import HASH
+from features.sources.base import base_of, lay_parquet
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -68,7 +69,7 @@ class Feed:
     def of_files(self, files: Sequence[Path], ending: str) -> str:
         """`rows` of these files, whatever their instants."""
         raw = f"given_{self.name}_{ending}"
-        given = self.connection.read_parquet([str(file) for file in files], table_name=raw, union_by_name=True)
+        given = lay_parquet(self.connection, raw, files, base_of(self.files), self.name)
         view = f"{self.view}_{ending}"
         rows = _known(given.select(**conformed(given, TABLES[self.name], text=False)))
         self.connection.create_view(view, rows, overwrite=True)

@@ -6,7 +6,9 @@ Everything is read in one read-only transaction, so the tables are of one instan
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import ibis
@@ -14,6 +16,8 @@ import pyarrow as pa
 
 from features.contract import TABLES
 from features.errors import SignalsError
+
+_Copied = TypeVar("_Copied")
 
 SCHEMES = ("postgresql", "postgres")
 FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
@@ -65,14 +69,64 @@ def _unreadable() -> SignalsError:
 
 def read_postgres(address: str, connection: Any) -> dict[str, ibis.Table]:
     """Copy the tables and views of the contract from the database at ``address`` into ``connection``, an embedded
-    DuckDB, as ``given_{name}``; the columns that the contract does not have stay where they are.
+    DuckDB, as ``given_{name}``; the columns that the contract does not have stay where they are. Names are compared
+    without regard to case.
 
     Raises
     ------
     SignalsError
         If the driver is missing, the server cannot be reached, refuses, or has no such database or schema, or a table
-        cannot be read.
+        cannot be read, or is there twice.
     """
+
+    def copy(server: Any, source: Any, schema: str, told: str) -> dict[str, ibis.Table]:
+        copied = {}
+        for name, held in _names(server, schema, told).items():
+            table = source.table(held, database=schema)
+            contract = _contract_columns(table, name, f"{told}: {schema}.{held}")
+            wanted = table.select(**{proper: _plain(table[c]) for c, proper in contract.items()})
+            _copy(source, wanted, f"{schema}.{held}", _Target(connection, f"given_{name}"), told)
+            copied[name] = connection.table(f"given_{name}")
+        return copied
+
+    return _reading(address, copy)
+
+
+def copy_tables(address: str, connection: Any, names: Iterable[tuple[str, str]], catalog: str) -> list[tuple[str, str]]:
+    """Copy the tables ``names`` (schema, or empty for the default one, and table) with all their columns into
+    ``catalog`` of ``connection``, an embedded DuckDB. Names that the database does not have are left out.
+
+    Returns
+    -------
+    list of (schema, table)
+        What was copied, as the database spells it; the schema is empty for the default one.
+
+    Raises
+    ------
+    SignalsError
+        As `read_postgres`.
+    """
+
+    def copy(server: Any, source: Any, default: str, told: str) -> list[tuple[str, str]]:
+        copied = []
+        for schema, name in names:
+            for held_schema, held in server.execute(
+                "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                "WHERE lower(n.nspname) = lower(%s) AND lower(c.relname) = lower(%s) AND c.relkind = ANY(%s)",
+                (schema or default, name, list(_KINDS)),
+            ).fetchall():
+                table = source.table(held, database=held_schema)
+                wanted = table.select(**{c: _plain(table[c]) for c in table.columns})
+                into = _Target(connection, held, catalog, held_schema if schema else "main")
+                _copy(source, wanted, f"{held_schema}.{held}", into, told)
+                copied.append((held_schema if schema else "", held))
+        return copied
+
+    return _reading(address, copy)
+
+
+def _reading(address: str, copy: Callable[[Any, Any, str, str], _Copied]) -> _Copied:
+    """What ``copy(server, Ibis backend, schema, masked address)`` yields in one read-only transaction."""
     told = masked(address)
     try:
         import psycopg
@@ -85,13 +139,50 @@ def read_postgres(address: str, connection: Any) -> dict[str, ibis.Table]:
         with server:
             source = ibis.postgres.from_connection(server)
             with server.transaction():
-                schema = _found_schema(server, schema, told)
-                names = _names(server, schema)
-                return {name: _copy(source, schema, name, connection, told) for name in names}
+                return copy(server, source, _found_schema(server, schema, told), told)
     except psycopg.Error:
         raise SignalsError(
             f"the connection to {told} was lost or refused while it was read", "a server that goes on answering"
         ) from None
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where a table is copied to: a temporary table, or one in a catalog and schema of the embedded engine."""
+
+    connection: Any
+    name: str
+    catalog: str = ""
+    schema: str = ""
+
+    def create(self, schema: ibis.Schema) -> None:
+        if not self.catalog:
+            self.connection.create_table(self.name, schema=schema, temp=True)
+            return
+        self.connection.raw_sql(
+            f'CREATE SCHEMA IF NOT EXISTS {self.catalog}."{self.schema.replace(chr(34), chr(34) * 2)}"'
+        )
+        self.connection.create_table(self.name, schema=schema, database=(self.catalog, self.schema))
+
+    def append(self, rows: pa.Table) -> None:
+        self.connection.insert(self.name, rows, database=(self.catalog, self.schema) if self.catalog else None)
+
+
+def _contract_columns(table: ibis.Table, name: str, place: str) -> dict[str, str]:
+    """The contract's column for each column of ``table`` that is one but for case."""
+    found: dict[str, str] = {}
+    for column in table.columns:
+        proper = column.strip().lower()
+        if proper in TABLES[name].names:
+            if proper in found.values():
+                first = next(c for c, p in found.items() if p == proper)
+                raise SignalsError(
+                    f"{place} holds the column {proper} more than once: {first}, {column}",
+                    "one column of each name; upper and lower case do not tell columns apart",
+                    "read a view that renames or leaves out one of them",
+                )
+            found[column] = proper
+    return found
 
 
 def _connected(psycopg: Any, address: str, told: str) -> tuple[Any, str]:
@@ -138,43 +229,49 @@ def _found_schema(server: Any, schema: str, told: str) -> str:
     return schema
 
 
-def _names(server: Any, schema: str) -> list[str]:
+def _names(server: Any, schema: str, told: str) -> dict[str, str]:
+    """The contract's tables that are in ``schema``, in the contract's order, each with its name there."""
     rows = server.execute(
         "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = %s AND c.relname = ANY(%s) AND c.relkind = ANY(%s)",
+        "WHERE n.nspname = %s AND lower(c.relname) = ANY(%s) AND c.relkind = ANY(%s) ORDER BY 1",
         (schema, list(TABLES), list(_KINDS)),
     )
-    held = {name for (name,) in rows}
-    return [name for name in TABLES if name in held]
+    held: dict[str, str] = {}
+    for (name,) in rows:
+        if other := held.get(name.lower()):
+            raise SignalsError(
+                f"{told}: {schema} holds the table {name.lower()} more than once: {other}, {name}",
+                "one table of each name; upper and lower case do not tell names apart",
+                "rename one of them, or name another ?schema=",
+            )
+        held[name.lower()] = name
+    return {name: held[name] for name in TABLES if name in held}
 
 
-def _copy(source: Any, schema: str, name: str, connection: Any, told: str) -> ibis.Table:
+def _copy(source: Any, wanted: ibis.Table, place: str, into: _Target, told: str) -> None:
     """Copy one table, some rows at a time: neither side ever holds all of them."""
     import psycopg
 
-    table = source.table(name, database=schema)
-    wanted = table.select(**{c: _plain(table[c]) for c in table.columns if c in TABLES[name].names})
-    into, rows_as = f"given_{name}", wanted.schema().as_struct().to_pyarrow()
-    connection.create_table(into, schema=wanted.schema(), temp=True)
+    rows_as = wanted.schema().as_struct().to_pyarrow()
+    into.create(wanted.schema())
     try:
-        with source.con.cursor(name=into, binary=True) as cursor:
+        with source.con.cursor(name="renewcast_rows", binary=True) as cursor:
             cursor.execute(source.compile(wanted))
             while rows := cursor.fetchmany(ROWS_AT_ONCE):
                 batch = pa.RecordBatch.from_struct_array(pa.array(rows, type=rows_as))
-                connection.insert(into, pa.Table.from_batches([batch]))
+                into.append(pa.Table.from_batches([batch]))
     except psycopg.errors.InsufficientPrivilege:
         raise SignalsError(
-            f"{told}: the user may not read {schema}.{name}",
+            f"{told}: the user may not read {place}",
             "the right to SELECT from it",
             "grant it, or rename the table",
         ) from None
     except (psycopg.Error, pa.ArrowInvalid):
         # What could not be read is in their messages.
         raise SignalsError(
-            f"{told}: the rows of {schema}.{name} cannot be read",
+            f"{told}: the rows of {place} cannot be read",
             "values that a file could hold: dates of the years 1 to 9999, none of them infinity",
         ) from None
-    return connection.table(into)
 
 
 def _plain(column: ibis.Value) -> ibis.Value:
@@ -183,4 +280,4 @@ def _plain(column: ibis.Value) -> ibis.Value:
     kind = column.type()
     if kind.is_decimal():
         return column.cast("int64" if kind.scale == 0 else "float64")
-    return column.cast("string") if kind.is_uuid() or kind.is_unknown() else column
+    return column.cast("string") if kind.is_uuid() or kind.is_unknown() or kind.is_json() else column

@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import ibis
 import ibis.expr.datatypes as dt
 import pyarrow as pa
@@ -30,6 +30,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType, TimestampType
 
 from features.errors import SignalsError
+from features.sources.base import contract_names
+from features.sources.csv_format import count_rows, read_header
 
 ERRORS: tuple[type[Exception], ...] = (PySparkException, Py4JError)
 """What Spark raises; its messages may quote rows and are never passed on."""
@@ -45,6 +47,8 @@ _READING = {
     # Spark knows no nanoseconds; they are read as numbers and made instants in `_instants`.
     "spark.sql.legacy.parquet.nanosAsLong": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # A partition's value is text, as on DuckDB, and parsed as such.
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
 }
 _STARTING = {
     "spark.ui.enabled": "false",
@@ -90,6 +94,12 @@ class _Compiler(PySparkCompiler):  # type: ignore[misc]
     def visit_Hash(self, op: Any, *, arg: Any) -> Any:
         """Never negative."""
         return sge.BitwiseAnd(this=self.f.xxhash64(arg), expression=sge.convert(2**63 - 1))
+
+    def visit_RegexReplace(self, op: Any, *, arg: Any, pattern: Any, replacement: Any) -> Any:
+        """Java writes a group as $1."""
+        if isinstance(replacement, sge.Literal):
+            replacement = sge.convert(re.sub(r"\\+([0-9])", r"$\1", replacement.this))
+        return self.f.regexp_replace(arg, pattern, replacement)
 
     def visit_Cast(self, op: Any, *, arg: Any, to: dt.DataType) -> Any:
         """Spark knows no unsigned numbers."""
@@ -171,35 +181,64 @@ def connect(master: str) -> Spark:
     return connection
 
 
-def read_files(connection: Spark, files: Sequence[Path], base: Path, view: str) -> ibis.Table:
-    """Read Parquet or CSV files of one table; below ``base``, Hive-style partitions become columns.
+def read_files(connection: Spark, files: Sequence[Path], base: Path, view: str, table: str) -> ibis.Table:
+    """Read Parquet or CSV files of the contract's ``table``; below ``base``, Hive-style partitions become columns of
+    text. Columns of the contract get its spelling.
 
     Raises
     ------
-    One of `ERRORS`, OSError, or duckdb.Error
+    SignalsError
+        If a CSV file is empty, not UTF-8, or has no readable header, or a column is there twice.
+    One of `ERRORS`, or OSError
         If they cannot be read.
     """
     # As a list: Spark passes over what lies in a folder whose name is no partition.
     paths = [f"file:{file.absolute()}" for file in files]
-    reader = connection._session.read.option("basePath", f"file:{base.absolute()}")
-    if files[0].suffix == ".csv":
-        frame = reader.csv(
-            paths, header=True, mode="FAILFAST", multiLine=True, enforceSchema=False, **_dialect(files[0])
-        )
+    if files[0].suffix.lower() != ".parquet":
+        frame = _csv(connection, files, base)
     else:
-        frame = _instants(reader.option("mergeSchema", "true").parquet(*paths), files[0])
+        reader = connection._session.read.option("basePath", f"file:{base.absolute()}").option("mergeSchema", "true")
+        frame = _instants(reader.parquet(*paths), files[0])
+    names = contract_names(frame.columns, table, str(base))
+    frame = frame.select(*(frame[f"`{column}`"].alias(proper) for column, proper in names.items()))
     frame.createOrReplaceTempView(view)
     return connection.table(view)
 
 
-def _dialect(file: Path) -> dict[str, str]:
-    """How a CSV file is written, found as on DuckDB: the delimiter, the quote and the escape within quotes."""
-    with duckdb.connect() as sniffer:
-        found = sniffer.execute(
-            "SELECT Delimiter, Quote, Escape FROM sniff_csv(?, all_varchar = true, header = true)", [str(file)]
-        ).fetchone()
-    delimiter, quote, escape = ("" if v is None or v in ("\0", "(empty)") else str(v) for v in found or (",", '"', '"'))
-    return {"sep": delimiter or ",", "quote": quote or '"', "escape": escape or quote or '"'}
+def _csv(connection: Spark, files: Sequence[Path], base: Path) -> DataFrame:
+    """CSV as RFC 4180 has it, in UTF-8, every column text; the delimiter is that of each file's header.
+
+    Spark would take bytes that are not UTF-8 for some character, and rows for others: it is held to the same count.
+    """
+    rows = sum(map(count_rows, files))
+    by_delimiter: dict[str, list[Path]] = {}
+    for file in files:
+        by_delimiter.setdefault(read_header(file).delimiter, []).append(file)
+    frames = [
+        connection._session.read.option("basePath", f"file:{base.absolute()}").csv(
+            [f"file:{file.absolute()}" for file in some],
+            sep=delimiter,
+            header=True,
+            mode="FAILFAST",
+            multiLine=True,
+            enforceSchema=False,
+            inferSchema=False,
+            quote='"',
+            escape='"',
+            encoding="UTF-8",
+        )
+        for delimiter, some in by_delimiter.items()
+    ]
+    united: DataFrame = frames[0]
+    for frame in frames[1:]:
+        united = united.unionByName(frame, allowMissingColumns=True)
+    if (found := united.count()) != rows:
+        raise SignalsError(
+            f"{base}: Spark reads {found} rows where the files have {rows}",
+            'CSV as RFC 4180 has it: values with quotation marks quoted, and each of them doubled ("")',
+            "export the table to Parquet, or leave out --engine, which names the row",
+        )
+    return united
 
 
 def _instants(frame: DataFrame, file: Path) -> DataFrame:

@@ -19,7 +19,7 @@ from features.errors import SignalsError
 from features.own.current import current_catalogue
 from features.signals import read_signals
 from features.snapshot import snapshot
-from features.source import Source, from_tables
+from features.sources.base import Source, from_tables
 from models.answer import answer
 from models.assess import assess
 from models.champion import Champion

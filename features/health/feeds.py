@@ -25,7 +25,7 @@ from features.health.jumps import Jump, unit_jumps, volume_falls
 from features.health.levels import Floats
 from features.health.rhythm import Days, patience_days, silences
 from features.health.scan import measured, optional, per_day, totals
-from features.source import Source
+from features.sources.base import Source
 
 # Accounts come when they are won and plays are run when a team chooses to: no rhythm is owed.
 NO_RHYTHM = ("accounts", "interventions")

@@ -13,7 +13,7 @@ from features.check import CheckReport, check
 from features.clock import micros
 from features.contract import TABLES
 from features.kept.lots import Lot, lots_of
-from features.source import Source
+from features.sources.base import Source
 
 
 def check_new(source: Source, until: datetime | None, names: Sequence[str], folder: Path) -> CheckReport:

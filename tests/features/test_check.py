@@ -66,12 +66,12 @@ def test_only_the_first_positions_are_listed(to_arrow: Any) -> None:
 def test_a_missing_table_or_column_or_a_wrong_type(to_arrow: Any) -> None:
     source = from_tables({"accounts": to_arrow("accounts", ACCOUNTS)}, "a test")
     assert any("subscriptions: the table is missing" in str(f) for f in check(source).findings)
-    wrong = pa.table({"account_id": ["a"], "occurred_at": ["yesterday"], "minutes": ["long"]})
+    wrong = pa.table({"account_id": ["a"], "occurred_at": [1.5], "minutes": [True]})
     bare = pa.table({"account_id": ["a"]})
     tables = {"accounts": to_arrow("accounts", ACCOUNTS), "usage": wrong, "subscriptions": bare}
     findings = [str(f) for f in check(from_tables(tables, "a test")).findings]
-    assert any("usage.occurred_at: the type is string; expected instant" in f for f in findings)
-    assert any("usage.minutes: the type is string; expected float" in f for f in findings)
+    assert any("usage.occurred_at: the type is float64; expected instant" in f for f in findings)
+    assert any("usage.minutes: the type is boolean; expected float" in f for f in findings)
     assert any("subscriptions.arr: the column is missing; expected float; the table has account_id" in f for f in findings)
 
 

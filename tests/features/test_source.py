@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
@@ -146,3 +147,63 @@ def test_nothing_at_or_after_data_through_is_read(folder: Path) -> None:
     signals = open_signals(folder, parse_instant("2025-05-02"))
     assert signals.rows["support"] == 1
     assert signals.data_through == parse_instant("2025-05-02")
+
+
+def test_keys_of_folders_above_the_source_are_no_columns(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "region=emea" / "signals"
+    (place / "subscriptions" / "plan=pro").mkdir(parents=True)
+    pq.write_table(pq.read_table(folder / "accounts.parquet"), place / "accounts.parquet")
+    pq.write_table(pq.read_table(folder / "subscriptions.parquet"), place / "subscriptions/plan=pro/0.parquet")
+    for door in ("accounts.parquet", "accounts.csv"):
+        if door.endswith("csv"):
+            (place / "accounts.parquet").unlink()
+            (place / door).write_text("account_id,created_at,region\na,2025-01-01,north\n")
+        source = open_source(place)
+        assert source.tables["accounts"].to_pyarrow().to_pylist()[0]["region"] == "north"
+        assert source.tables["subscriptions"].to_pyarrow().to_pylist()[0]["plan"] == "pro"
+        assert "region" not in source.tables["subscriptions"].columns
+
+
+def test_files_of_other_programs_are_passed_over(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "support" / "_delta_log").mkdir(parents=True)
+    pq.write_table(pq.read_table(folder / "support.parquet"), tmp_path / "support" / "1.parquet")
+    (tmp_path / "support" / "._1.parquet").write_bytes(b"\0\5\26\7")
+    (tmp_path / "support" / "_delta_log" / "0.json").write_text("{}")
+    (tmp_path / "._accounts.parquet").write_bytes(b"\0\5\26\7")
+    assert open_source(tmp_path).tables["support"].count().to_pyarrow().as_py() == 2
+
+
+@pytest.mark.parametrize("columns", [("account_id", "ACCOUNT_ID"), ("Created_At", "created_at")])
+def test_two_columns_of_one_name_are_refused(columns: tuple[str, str], tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=list(columns))
+    pq.write_table(table, tmp_path / "accounts.parquet")
+    with pytest.raises(SignalsError, match=f"more than once: {columns[0]}, {columns[1]}"):
+        open_source(tmp_path)
+
+
+def test_two_tables_of_one_name_are_refused(tmp_path: Path) -> None:
+    for name in ("accounts.csv", "Accounts.CSV"):
+        (tmp_path / name).write_text("account_id,created_at\na,2025-01-01\n")
+    with pytest.raises(SignalsError, match=r"accounts more than once: Accounts\.CSV and accounts\.csv"):
+        open_source(tmp_path)
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/signals", "gs://bucket/x", "https://example.org/accounts.csv", "abfss://x@y/z"])
+def test_addresses_beyond_this_machine_are_refused_with_a_cure(address: str) -> None:
+    with pytest.raises(SignalsError, match=r"not on this machine[^$]*copy the files to this machine"):
+        open_source(address)
+
+
+@pytest.mark.parametrize("door", [_csv, _mapping, _partitioned], ids=lambda d: d.__name__.strip("_"))
+def test_relative_paths_and_links(
+    door: Any, folder: Path, expected: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "with space and 'quote'"
+    place.mkdir()
+    name = Path(door(folder, place)).relative_to(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / name)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for address in [f"../{name}", *(["../link"] if door is not _mapping else [])]:
+        signals = open_signals(address)
+        pd.testing.assert_frame_equal(snapshot(signals, Grid.single(AS_OF)), expected, check_exact=True)

@@ -1,0 +1,231 @@
+"""The SQL of a mapping file: one SELECT, taken apart before anything runs.
+
+DuckDB's own parser does the work, so that what is looked at is what would run. A query may name files and tables of the
+mapping and nothing else; every such name is qualified before it is handed on, so that no other thing can stand in for
+it. What the parser lets through, the confined engine stops (see `features.sources.base.confine`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from features.sources.engine_errors import reason
+
+LIMIT = 100_000
+"""Characters of one query, at most."""
+TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "json_each", "json_tree", "repeat", "repeat_row"})
+"""What a query may call in place of a table; none of them reads anything."""
+FORBIDDEN = frozenset(
+    [
+        "current_setting",
+        "getenv",
+        "getvariable",
+        "nextval",
+        "currval",
+        "setseed",
+        "write_log",
+        "json_execute_serialized_sql",
+        "query",
+        "query_table",
+        "which_secret",
+        "current_query",
+        "add_parquet_key",
+    ]
+)
+"""Functions that look at, or change, something else than the rows."""
+_RELATIONS = {
+    "BASE_TABLE",
+    "SUBQUERY",
+    "JOIN",
+    "TABLE_FUNCTION",
+    "EMPTY",
+    "EXPRESSION_LIST",
+    "COLUMN_DATA",
+    "PIVOT",
+    "CTE",
+}
+_UNPLACED = 2**63
+_ONE_SELECT = "one SELECT over the named files and tables"
+
+
+class QueryError(Exception):
+    """A query that is not allowed, or does not parse: what was found, what was expected, the cure."""
+
+    def __init__(self, found: str, expected: str = _ONE_SELECT, cure: str = "") -> None:
+        self.found, self.expected, self.cure = found, expected, cure
+        super().__init__(found)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A table that a query names.
+
+    Parameters
+    ----------
+    catalog, schema, name : as written; empty where not given.
+    place : where the name begins in the query's text (bytes of UTF-8).
+    """
+
+    catalog: str
+    schema: str
+    name: str
+    place: int
+
+    def __str__(self) -> str:
+        return ".".join(part for part in (self.catalog, self.schema, self.name) if part)
+
+
+@dataclass(frozen=True)
+class Select:
+    """One SELECT statement.
+
+    Parameters
+    ----------
+    text : the statement, without what stands behind it.
+    references : the tables that it names, its own (WITH) apart.
+    """
+
+    text: str
+    references: tuple[Reference, ...]
+
+    def qualified(self, prefix: Callable[[Reference], str]) -> str:
+        """The text with ``prefix`` (such as ``given.``) before each name of a table."""
+        encoded = self.text.encode()
+        for reference in sorted(self.references, key=lambda r: r.place, reverse=True):
+            encoded = encoded[: reference.place] + prefix(reference).encode() + encoded[reference.place :]
+        return encoded.decode()
+
+
+def parse_select(query: str) -> Select:
+    """Take ``query`` apart.
+
+    Raises
+    ------
+    QueryError
+        If it is not exactly one SELECT, or names a function that a mapping may not call.
+    """
+    if len(query) > LIMIT:
+        raise QueryError(f"it has {len(query)} characters", f"at most {LIMIT}")
+    with duckdb.connect() as parser:
+        try:
+            statements = parser.extract_statements(query)
+        except duckdb.Error as error:
+            raise QueryError(f"it does not parse ({reason(error)})") from None
+        kinds = [statement.type.name for statement in statements]
+        if kinds != ["SELECT"]:
+            raise QueryError(f"it is {_named(kinds)}", cure=_cure(kinds))
+        tree = _tree(parser, query)
+    scan = _Scan()
+    try:
+        scan.node(tree)
+    except RecursionError:
+        raise QueryError("it is nested too deeply", "a simpler SELECT") from None
+    return Select(_alone(query), tuple(scan.references))
+
+
+def _named(kinds: list[str]) -> str:
+    if not kinds:
+        return "empty"
+    if len(kinds) == 1:
+        return f"of the kind {kinds[0]}"
+    return f"{len(kinds)} statements ({', '.join(kinds)})"
+
+
+def _cure(kinds: list[str]) -> str:
+    if kinds[:1] == ["CREATE"] and kinds[-1] == "SELECT":
+        return "name the values of a PIVOT (… IN (…)) and put it into a subquery"
+    return "leave out the rest; a mapping reads, it changes nothing"
+
+
+def _tree(parser: duckdb.DuckDBPyConnection, query: str) -> Any:
+    try:
+        row = parser.execute("SELECT json_serialize_sql(CAST(? AS VARCHAR))", [query]).fetchone()
+        tree = json.loads(row[0]) if row else {"error": True}
+    except duckdb.Error as error:
+        raise QueryError(f"it does not parse ({reason(error)})") from None
+    except RecursionError:
+        raise QueryError("it is nested too deeply", "a simpler SELECT") from None
+    if tree["error"]:
+        raise QueryError("it is no plain SELECT")
+    return tree["statements"]
+
+
+class _Scan:
+    """What a parsed statement names, but for its own tables (WITH) where they are in scope."""
+
+    def __init__(self) -> None:
+        self.references: list[Reference] = []
+
+    def node(self, tree: Any, common: frozenset[str] = frozenset()) -> None:
+        """Look at ``tree`` and everything in it; ``common``: the names of WITH that it sees."""
+        if isinstance(tree, list):
+            for each in tree:
+                self.node(each, common)
+        elif isinstance(tree, dict):
+            for pair in tree["cte_map"]["map"] if isinstance(tree.get("cte_map"), dict) else ():
+                name = str(pair["key"]).lower()
+                recursive = pair["value"]["query"]["node"]["type"] == "RECURSIVE_CTE_NODE"
+                self.node(pair["value"], common | {name} if recursive else common)
+                common |= {name}
+            self._look(tree, common)
+            for key, each in tree.items():
+                if key != "cte_map":
+                    self.node(each, common)
+
+    def _look(self, tree: dict[str, Any], common: frozenset[str]) -> None:
+        kind = tree.get("type")
+        if "from_table" in tree:
+            self._relation(tree["from_table"])
+        if kind == "JOIN":
+            self._relation(tree["left"])
+            self._relation(tree["right"])
+        if kind == "BASE_TABLE":
+            self._base_table(tree, common)
+        if kind == "SHOW_REF":
+            raise QueryError("it describes a table (DESCRIBE, SHOW or SUMMARIZE)")
+        if kind == "VALUE_PARAMETER":
+            raise QueryError("it has a parameter (? or $)")
+        if tree.get("class") == "FUNCTION":
+            self._function(str(tree["function_name"]).lower())
+        if kind == "TABLE_FUNCTION":
+            self._table_function(str(tree["function"].get("function_name", "")).lower())
+
+    def _relation(self, tree: Any) -> None:
+        if isinstance(tree, dict) and tree.get("type") not in _RELATIONS:
+            raise QueryError(f"it reads from something that a mapping does not allow ({tree.get('type')})")
+
+    def _base_table(self, tree: dict[str, Any], common: frozenset[str]) -> None:
+        reference = Reference(
+            tree["catalog_name"], tree["schema_name"], tree["table_name"], int(tree["query_location"])
+        )
+        if str(reference).lower() in common:
+            return
+        if reference.place >= _UNPLACED:
+            raise QueryError("it names a table in a way that a mapping does not allow")
+        self.references.append(reference)
+
+    def _function(self, name: str) -> None:
+        if name in FORBIDDEN or name.startswith(("pragma_", "duckdb_")):
+            raise QueryError(f"it calls {name}, which a mapping may not")
+
+    def _table_function(self, name: str) -> None:
+        if name in TABLE_FUNCTIONS:
+            return
+        cure = ""
+        if name.startswith(("read_", "parquet_")) or name in ("glob", "sniff_csv"):
+            cure = 'name the file under [files] (name = "path", from the folder of the mapping) and SELECT … FROM name'
+        raise QueryError(f"it calls {name or 'a function'} in place of a table", _ONE_SELECT, cure)
+
+
+def _alone(query: str) -> str:
+    """The query without a semicolon behind it, and without comments behind that."""
+    tokens = duckdb.tokenize(query)
+    text = query.encode()
+    # Positions are of bytes. What stands behind the last semicolon is comments and blanks: there is one statement.
+    ends = [place for place, kind in tokens if kind == duckdb.token_type.operator and text[place : place + 1] == b";"]
+    return (text[: ends[0]] if ends else text).decode()
