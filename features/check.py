@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -12,14 +12,28 @@ from typing import Any
 
 import ibis
 
+from features.clock import show
+from features.completeness import completeness
 from features.conform import Schema, conformed, fits, given_schema, given_table
-from features.contract import TABLES, Table
+from features.contiguity import contiguous_count
+from features.contract import EVENT_TABLES, TABLES, Table
 from features.engine import CUTOFF, errors, fetch, set_cutoff
 from features.errors import SignalsError
+from features.identity import (
+    arrival_of,
+    at_one_instant,
+    extras_of,
+    has_identity,
+    of_several_accounts,
+    overlaps,
+    repeated_ids,
+)
 from features.source import Source
 
 LARGEST = 1e12
 """No amount, quantity or number of seats is larger; sums of so many would not be exact any more."""
+Mark = Callable[[bool, str, Schema, bool, str], ibis.Table]
+"""Builds the rows of a table with ``_mark``; see `_marked`."""
 FIRST_ROWS = 5
 """How many row positions a finding names."""
 ORPHANS = -1
@@ -112,7 +126,12 @@ class CheckReport:
 
 
 def check(
-    source: Source, until: datetime | None = None, only: Mapping[str, Sequence[Path]] | None = None
+    source: Source,
+    until: datetime | None = None,
+    only: Mapping[str, Sequence[Path]] | None = None,
+    *,
+    look: bool = True,
+    now: datetime | None = None,
 ) -> CheckReport:
     """Check every table that ``source`` holds against the contract.
 
@@ -121,6 +140,8 @@ def check(
     source : the tables as given.
     until : rows at or after this instant are not looked at.
     only : of these tables, the rows of these files alone are looked at.
+    look : whether to look for findings too, which costs some more scans.
+    now : the clock, by default the present.
 
     Returns
     -------
@@ -141,7 +162,8 @@ def check(
         violations += shape
         extra = [c for c in given.columns if c not in table.names]
         if extra:
-            notes.append(f"{name}: columns not in the contract are ignored: {', '.join(extra)}")
+            use = "only tell rows apart" if table.event else "are ignored"
+            notes.append(f"{name}: columns not in the contract {use}: {', '.join(extra)}")
         try:
             rows[name] = count_given(source, name)
             if not shape:
@@ -151,7 +173,123 @@ def check(
             violations.append(Violation(name, "", "the rows cannot be read", "a sound table"))
     if rows.get("accounts") == 0:
         violations.append(Violation("accounts", "", "no row", "at least one account"))
-    return CheckReport(source.origin, tuple(violations), tuple(notes), rows)
+    found = tuple(_findings(source, until, now)) if look and not violations else ()
+    return CheckReport(source.origin, tuple(violations), tuple(notes), rows, found)
+
+
+def _findings(source: Source, until: datetime | None, now: datetime | None) -> Iterator[Finding]:
+    """What breaks no rule and should be looked at; the shapes of the tables keep the contract."""
+    end = until or completeness(source, now).through
+    if end is not None:
+        yield from _beyond(source, end, until is None, now)
+    for name in EVENT_TABLES:
+        if name in source.tables and has_identity(TABLES[name], given_schema(source, name)):
+            yield from _ids(source, TABLES[name])
+    if "subscriptions" in source.tables:
+        yield from _contracts(source)
+
+
+def _beyond(source: Source, end: datetime, inclusive: bool, now: datetime | None) -> Iterator[Finding]:
+    """Rows after the end of the data."""
+    clock = now or datetime.now(UTC)
+    set_cutoff(source.connection, end + timedelta(microseconds=1) if inclusive else end)
+    for name, table in TABLES.items():
+        later = sorted({c.known_from for c in table.columns if c.known_from}) if table.event else []
+        for column in (table.at, *later) if name in source.tables else ():
+            rows, positions, oldest = _marked(source, _is_beyond, name, column)
+            if rows:
+                future = oldest is not None and oldest.replace(tzinfo=UTC) > clock
+                when = "dated in the future" if future else f"dated after the end of the data, {show(end)}"
+                first = "it is" if rows == 1 else "they are"
+                then = f"{first} passed over" if column == table.at else f"{first} read as unknown"
+                yield Finding(name, column, rows, f"{when}: {then}", "correct the dates, if they are wrong", positions)
+
+
+def _ids(source: Source, table: Table) -> Iterator[Finding]:
+    """Ids that do not tell which row counts."""
+    about = given_schema(source, table.name), table.name in source.text
+    (counts,) = fetch(source.connection, repeated_ids, table.name, *about)
+    if counts["n"] == counts["ids"]:
+        return
+    rows, positions, _ = _marked(source, _is_at_one_instant, table.name, "")
+    if rows:
+        what = "differ from another version of their event that arrived at the same instant"
+        cure = "give each version the loaded_at at which it arrived; until then the one that says more holds"
+        yield Finding(table.name, table.identity, rows, what, cure, positions)
+    rows, positions, _ = _marked(source, _is_of_several_accounts, table.name, "")
+    if rows:
+        what = "share their id with rows of another account: each id is one event, of the account that arrived last"
+        cure = "if ids are unique within an account only, put the account before them"
+        yield Finding(table.name, table.identity, rows, what, cure, positions)
+
+
+def _contracts(source: Source) -> Iterator[Finding]:
+    about = given_schema(source, "subscriptions"), "subscriptions" in source.text
+    if "subscription_id" not in dict(about[0]):
+        rows, positions, _ = _marked(source, _is_repeated, "subscriptions", "")
+        if rows:
+            what = "equal another row in every column: each counts as a subscription"
+            cure = "leave out rows that were exported twice, or add a subscription_id"
+            yield Finding("subscriptions", None, rows, what, cure, positions)
+    (counts,) = fetch(source.connection, contiguous_count, *about)
+    if counts["n"]:
+        what = "lie a second or a day before the next period's start: the two periods are read as contiguous"
+        yield Finding("subscriptions", "ended_at", int(counts["n"]), what)
+
+
+def _marked(source: Source, mark: Mark, name: str, column: str) -> tuple[int, tuple[int, ...], datetime | None]:
+    """How many rows of table ``name`` a mark is on, the first positions of them, and the oldest value of ``column``."""
+    about = (mark, name, given_schema(source, name), name in source.text, column)
+    (counts,) = fetch(source.connection, _mark_count, *about)
+    if not counts["n"]:
+        return 0, (), None
+    first = fetch(source.connection, _mark_positions, *about)
+    return int(counts["n"]), tuple(int(row["_row"]) for row in first), counts["oldest"]
+
+
+def _mark_count(mark: Mark, name: str, schema: Schema, text: bool, column: str) -> ibis.Table:
+    rows = mark(False, name, schema, text, column)
+    oldest = rows[column].min(where=rows._mark) if column else ibis.null("timestamp")
+    return rows.aggregate(n=rows._mark.sum(), oldest=oldest)
+
+
+def _mark_positions(mark: Mark, name: str, schema: Schema, text: bool, column: str) -> ibis.Table:
+    rows = mark(True, name, schema, text, column)
+    return rows.filter(rows._mark).order_by("_row").limit(FIRST_ROWS).select("_row")
+
+
+def _numbered(numbered: bool, name: str, schema: Schema, text: bool) -> ibis.Table:
+    """The conformed rows, with ``_row`` from 1 where asked for, and ``_arrival`` of events."""
+    given, table = given_table(name, schema), TABLES[name]
+    columns = conformed(given, table, text)
+    if numbered:
+        columns = {"_row": ibis.row_number() + 1} | columns
+    rows = given.select(**columns)
+    return rows.mutate(_arrival=arrival_of(rows)) if table.event else rows
+
+
+def _is_beyond(numbered: bool, name: str, schema: Schema, text: bool, column: str) -> ibis.Table:
+    rows = _numbered(numbered, name, schema, text).cross_join(CUTOFF)
+    return rows.mutate(_mark=(rows[column] >= rows.cutoff).fill_null(False))
+
+
+def _is_at_one_instant(numbered: bool, name: str, schema: Schema, text: bool, _column: str) -> ibis.Table:
+    rows = _numbered(numbered, name, schema, text)
+    return rows.mutate(_mark=at_one_instant(rows, TABLES[name]))
+
+
+def _is_of_several_accounts(numbered: bool, name: str, schema: Schema, text: bool, _column: str) -> ibis.Table:
+    rows = _numbered(numbered, name, schema, text)
+    return rows.mutate(_mark=of_several_accounts(rows, TABLES[name]))
+
+
+def _is_repeated(numbered: bool, name: str, schema: Schema, text: bool, _column: str) -> ibis.Table:
+    given = given_table(name, schema)
+    rows = given.select(**extras_of(given, tuple(c for c, _ in schema)))
+    if numbered:
+        rows = rows.mutate(_row=ibis.row_number() + 1)
+    alike = ibis.window(group_by=[c for c in rows.columns if c != "_row"])
+    return rows.mutate(_mark=rows.count().over(alike) > 1)
 
 
 def count_given(source: Source, name: str) -> int:
@@ -257,7 +395,14 @@ def _rows(
         **{f"_given_{c.name}": _is_given(given[c.name]) for c in present},
     )
     rows = rows.cross_join(CUTOFF)
+    if _has_periods(table, schema):
+        rows = overlaps(rows)
     return rows.filter(rows[table.at].isnull() | rows.cutoff.isnull() | (rows[table.at] < rows.cutoff)).drop("cutoff")
+
+
+def _has_periods(table: Table, schema: Schema) -> bool:
+    """Whether rows are periods of what their identity names."""
+    return not table.event and table.identity in dict(schema)
 
 
 def _is_given(value: Any) -> Any:
@@ -300,6 +445,9 @@ def _breaks(table: Table, rows: ibis.Table) -> Iterator[tuple[str, str, str, ibi
     for kind, name, low, high in table.ranges:
         wrong = ((rows.kind == kind) & ~rows[name].between(low, high)).fill_null(False)
         yield name, f"a value of kind {kind} outside its range", f"{low:g} to {high:g}", wrong
+    if "_overlaps" in rows.columns:
+        words = "periods of one subscription that overlap", "periods of one id that follow one another"
+        yield table.identity, *words, rows._overlaps
     if table.unique is not None:
         distinct = rows.select(*table.names).distinct()
         clash = distinct.group_by(table.unique).aggregate(n=lambda t: t.count()).filter(lambda t: t.n > 1)

@@ -51,7 +51,8 @@ def _line(console: Console, head: str, style: str, text: str) -> None:
 
 
 def _feeds(report: CheckReport, feeds: Feeds) -> Table:
-    end = f", data through {feeds.end:%Y-%m-%d %H:%M}" if feeds.end else ""
+    by = f" (the newest row of {feeds.decided_by})" if feeds.decided_by else ""
+    end = f", data through {feeds.end:%Y-%m-%d %H:%M}{by}" if feeds.end else ""
     table = _table(f"{report.origin}{end}")
     table.add_column("table", no_wrap=True)
     table.add_column("rows", justify="right", no_wrap=True)

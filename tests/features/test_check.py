@@ -42,6 +42,21 @@ BREAKS: list[tuple[str, list[dict[str, Any]], str]] = [
         "subscriptions.ended_at: an end before the start (started_at)",
     ),
     ("subscriptions", [{"account_id": "a", "started_at": "2025-02-01", "arr": -1.0}], "subscriptions.arr: a value below 0"),
+    (
+        "subscriptions",
+        [
+            {"account_id": "a", "subscription_id": s, "started_at": start, "ended_at": end, "arr": 1.0}
+            for s, start, end in (
+                ("SECRET", "2025-01-01", "2025-06-01"),
+                ("other", "2025-01-01", None),
+                ("SECRET", "2025-05-31", None),
+                ("SECRET", "2024-01-01", "2025-01-01"),
+                ("other", "2024-01-01", "2024-12-31"),
+                (None, "2024-01-01", None),
+            )
+        ],
+        "subscriptions.subscription_id: periods of one subscription that overlap in 2 rows (rows 1, 3)",
+    ),
     ("accounts", [*ACCOUNTS, {"account_id": "a", "created_at": "2025-03-01"}], "rows that differ under one key in 2 rows"),
     ("accounts", [], "accounts: no row"),
 ]
