@@ -12,9 +12,9 @@ import ibis
 import pyarrow as pa
 
 from features.clock import micros, show
-from features.contract import TABLES, known_column
+from features.contract import IDENTITIES, TABLES, known_column
 from features.engine import collect, contract_table, lay
-from features.rollup import epoch_us
+from features.rollup import epoch_us, known_before_us
 from features.signals import Signals
 
 ASKED = ibis.table({"asked": "string", "start": "int64", "end": "int64"}, name="account_asked")
@@ -51,7 +51,7 @@ def _rows(name: str) -> ibis.Table:
     contract = TABLES[name]
     rows = contract_table(name).cross_join(ASKED)
     at = epoch_us(rows[contract.at])
-    known = (at < rows.end) & ((epoch_us(rows.known_at) < rows.end) if contract.event else ibis.literal(True))
+    known = (at < rows.end) & (known_before_us(rows, rows.end) if contract.event else ibis.literal(True))
     rows = rows.filter((rows.account_id == rows.asked) & (at >= rows.start) & known)
     told: dict[str, Any] = {c.name: rows[c.name] for c in contract.columns if c.name not in ("account_id", "loaded_at")}
     for column in contract.columns:
@@ -59,8 +59,11 @@ def _rows(name: str) -> ibis.Table:
             learnt = rows[known_column(column)] if known_column(column) in rows.columns else rows[column.known_from]
             told[column.name] = ibis.ifelse(epoch_us(learnt) < rows.end, rows[column.name], None)
     columns = [c for c in told if c != contract.at]
+    rows = rows.select(**told)
     # Large feeds may hold an event several times.
-    return rows.select(**told).distinct().order_by([ibis.desc(contract.at), *columns]).limit(LIMIT)
+    rows = rows.distinct() if contract.event else rows
+    shown = [c for c in told if c not in IDENTITIES]
+    return rows.order_by([ibis.desc(contract.at), *columns]).limit(LIMIT).select(*shown)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

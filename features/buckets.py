@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 from features.clock import DAY_SECONDS, Grid, seconds
 from features.engine import collect
 from features.feed import Feed, Hashes
-from features.grouped import Crowded, Numbers, grouped
+from features.grouped import Bools, Crowded, Numbers, grouped
 from features.kept.lots import Lot, lots_of
 from features.kept.state import Crowd, Kept
 from features.measures import ActiveDays, Count, Distinct, Sum
-from features.repeats import among, first_of_each
+from features.repeats import among, first_of_each, repeated_hashes
 from features.rollup import (
     HASH,
     Gathering,
@@ -30,6 +30,8 @@ from features.rollup import (
     Starts,
     States,
     groupings,
+    measured,
+    measured_rows,
     passes,
     rolled_up,
     row_by_row,
@@ -44,14 +46,20 @@ ROWS_TO_BEGIN = 500_000
 """Rows of a feed that are looked at for its beginning before all are."""
 
 Tables = tuple[pa.Table, ...]
+NO_HASHES: Hashes = np.zeros(0, dtype=np.uint64)
 
 
 @dataclass(frozen=True)
 class Rolled:
-    """The buckets of one table: ``tables[i]`` is what ``passes[i]`` yielded, in no order and perhaps in pieces."""
+    """The buckets of one table: ``tables[i]`` is what ``passes[i]`` yielded, in no order and perhaps in pieces.
+
+    ``versions`` holds all rows, one by one (`features.rollup.measured_rows`), of the accounts of which an event has
+    several versions: their buckets hold the newest versions only. None where there are no such accounts.
+    """
 
     passes: tuple[Pass, ...]
     tables: Tables
+    versions: pa.Table | None = None
 
     @property
     def starts(self) -> tuple[Starts, pa.Table]:
@@ -70,8 +78,10 @@ def roll(signals: Signals, name: str, needs: Iterable[Need], grid: Grid, kept: P
     """
     feed = signals.feeds.get(name)
     if feed is None:
-        found = passes(name, needs, grid.every_days)
-        return Rolled(found, tuple(collect(signals.connection, rolled_up, what) for what in found))
+        found, needs = passes(name, needs, grid.every_days), tuple(needs)
+        tables = tuple(collect(signals.connection, rolled_up, what) for what in found)
+        rows = collect(signals.connection, measured_rows, measured(needs)) if name in signals.versioned else None
+        return Rolled(found, tables, rows)
     # What is kept knows no cut-off: a snapshot looks at what was known by its date anyway.
     if kept is not None and feed.files and grid.last <= feed.cutoff:
         return _from_kept(feed, frozenset(needs), grid, kept)
@@ -134,38 +144,76 @@ def _grouped(
     past = feed.of_files(older, "old") if older else ""
     before = feed.hashes(past) if past else None
     again: list[Hashes] = []
-    waiting: deque[Future[tuple[list[pa.Table], Hashes | None]]] = deque()
+    alike: list[Hashes] = []
+    waiting: deque[Future[Part]] = deque()
 
     def take() -> None:
-        tables, met = waiting.popleft().result()
-        for pieces, table in zip(into.values(), tables, strict=True):
-            pieces.append(table)
-        if met is not None:
-            again.append(met)
+        part = waiting.popleft().result()
+        _add(into, part.tables)
+        again.append(part.again)
+        alike.append(part.alike)
 
     with ThreadPoolExecutor(AHEAD) as pool:
         for part, _ in feed.parts(view, ROWS_AT_ONCE):
             rows = collect(feed.connection, row_by_row, found, part)
-            waiting.append(pool.submit(_part, rows, found, grid, numbers, before))
+            waiting.append(pool.submit(_part, rows, found, grid, numbers, before, bool(feed.extras)))
             if len(waiting) > AHEAD:
                 take()
         while waiting:
             take()
-    if again:
-        _put_right(feed, into, view, past, np.concatenate(again), grid, numbers)
+    _put_right(feed, into, view, past, np.concatenate([NO_HASHES, *again]), grid, numbers)
+    _add_alike(feed, into, view, np.concatenate([NO_HASHES, *alike]), grid, numbers)
     return into
 
 
+@dataclass(frozen=True)
+class Part:
+    """The buckets of a part of a feed's rows, and the hashes of those that are left out of them.
+
+    Parameters
+    ----------
+    tables : the buckets, one table for each grouping.
+    again : rows that older files may hold already.
+    alike : rows that agree in all columns of the contract, while others may tell them apart.
+    """
+
+    tables: list[pa.Table]
+    again: Hashes
+    alike: Hashes
+
+
 def _part(
-    rows: pa.Table, found: Sequence[Grouping], grid: Grid, numbers: Numbers, before: Hashes | None
-) -> tuple[list[pa.Table], Hashes | None]:
-    """The buckets of rows at hand, each event once, but for those that were there ``before``: the hashes of these."""
-    keep, met = first_of_each(rows), None
+    rows: pa.Table, found: Sequence[Grouping], grid: Grid, numbers: Numbers, before: Hashes | None, extras: bool
+) -> Part:
+    """The buckets of rows at hand, each event once."""
+    hashes: Hashes = rows[HASH].to_numpy()
+    met, alike = NO_HASHES, NO_HASHES
+    keep: Bools | None = None
+    if not extras:
+        keep = first_of_each(rows)
+    elif len(repeated := repeated_hashes(hashes)):
+        keep = ~among(hashes, repeated)
+        alike = np.unique(repeated)
     if before is not None and len(before):
-        hashes: Hashes = rows[HASH].to_numpy()
         old = among(hashes, before)
         keep, met = ~old if keep is None else keep & ~old, hashes[old]
-    return grouped(rows, found, seconds(grid.first), numbers, keep), met
+        if len(alike) and len(met):
+            alike = alike[~among(alike, met)]
+    return Part(grouped(rows, found, seconds(grid.first), numbers, keep), met, alike)
+
+
+def _add(into: dict[Grouping, list[pa.Table]], tables: Sequence[pa.Table]) -> None:
+    for pieces, table in zip(into.values(), tables, strict=True):
+        pieces.append(table)
+
+
+def _add_alike(
+    feed: Feed, into: dict[Grouping, list[pa.Table]], view: str, alike: Hashes, grid: Grid, numbers: Numbers
+) -> None:
+    """Add the rows of ``view`` that columns outside the contract tell apart, each event once."""
+    if len(alike):
+        rows = collect(feed.connection, row_by_row, tuple(into), feed.once([feed.of_hashes(view, alike, "alike")]))
+        _add(into, grouped(rows, tuple(into), seconds(grid.first), numbers))
 
 
 def _put_right(
@@ -190,8 +238,7 @@ def _put_right(
             into[what].append(_negated(what, table))
     everything = feed.once([earlier, feed.of_hashes(view, again, "again")])
     rows = collect(feed.connection, row_by_row, found, everything)
-    for pieces, table in zip(into.values(), grouped(rows, found, seconds(grid.first), numbers), strict=True):
-        pieces.append(table)
+    _add(into, grouped(rows, found, seconds(grid.first), numbers))
 
 
 def _started(feed: Feed, what: Starts, view: str, grid: Grid) -> list[pa.Table]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 
 import ibis
 
+from features.clock import show
+from features.completeness import completeness
 from features.conform import (
     END_YEAR,
     FIRST_YEAR,
@@ -24,14 +26,26 @@ from features.conform import (
     out_of_range,
     written_as,
 )
-from features.contract import ID_LIMIT, TABLES, Column, Table
+from features.contiguity import contiguous_count
+from features.contract import EVENT_TABLES, ID_LIMIT, TABLES, Column, Table
 from features.engine import CUTOFF, embedded, errors, fetch, set_cutoff
 from features.errors import SignalsError
+from features.identity import (
+    arrival_of,
+    at_one_instant,
+    extras_of,
+    has_identity,
+    of_several_accounts,
+    overlaps,
+    repeated_ids,
+)
 from features.sources.base import Source
 from features.sources.engine_errors import reason
 
 LARGEST = 1e12
 """No amount, quantity or number of seats is larger; sums of so many would not be exact any more."""
+Mark = Callable[[bool, str, Schema, bool, str], ibis.Table]
+"""Builds the rows of a table with ``_mark``; see `_marked`."""
 FIRST_ROWS = 5
 """How many row positions a finding names."""
 ORPHANS = -1
@@ -39,7 +53,7 @@ ORPHANS = -1
 
 
 @dataclass(frozen=True)
-class Finding:
+class Violation:
     """One break of the contract: table, column, how many rows, the first positions (from 1), and what would be
     right."""
 
@@ -52,36 +66,69 @@ class Finding:
 
     def __str__(self) -> str:
         place = f"{self.table}.{self.column}" if self.column else self.table
-        where = ""
-        if self.rows:
-            more = ", …" if self.rows > len(self.positions) else ""
-            noun = "row" if self.rows == 1 else "rows"
-            where = f" in {self.rows} {noun} ({noun} {', '.join(map(str, self.positions))}{more})"
+        where = f" in {_places(self.rows, self.positions)}" if self.rows else ""
         return f"{place}: {self.problem}{where}; expected {self.expected}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something in the data that breaks no rule and should be looked at before its numbers are trusted.
+
+    Parameters
+    ----------
+    table : contract table.
+    column : its column; None where the rows as a whole are meant.
+    rows : how many rows; 0 where they cannot be counted.
+    what : what was found, in words that follow the rows.
+    cure : what to do about it; empty where there is nothing to do.
+    positions : the first row positions, from 1.
+    """
+
+    table: str
+    column: str | None
+    rows: int
+    what: str
+    cure: str = ""
+    positions: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        place = f"{self.table}.{self.column}" if self.column else self.table
+        where = f"{_places(self.rows, self.positions)} " if self.rows else ""
+        return f"{place}: {where}{self.what}" + (f"; {self.cure}" if self.cure else "")
+
+
+def _places(rows: int, positions: tuple[int, ...]) -> str:
+    noun = "row" if rows == 1 else "rows"
+    if not positions:
+        return f"{rows:,} {noun}"
+    more = ", …" if rows > len(positions) else ""
+    return f"{rows} {noun} ({noun} {', '.join(map(str, positions))}{more})"
 
 
 @dataclass(frozen=True)
 class CheckReport:
     """What a check found.
 
-    ``findings`` are errors, ``notes`` are not; ``rows`` counts the rows of each table as given.
+    ``errors`` break the contract; ``findings`` do not, and should be looked at; ``notes`` are good to know. ``rows``
+    counts the rows of each table as given.
     """
 
     origin: str
-    findings: tuple[Finding, ...]
+    errors: tuple[Violation, ...]
     notes: tuple[str, ...]
     rows: dict[str, int] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether the source keeps the contract."""
-        return not self.findings
+        return not self.errors
 
     def raise_if_broken(self) -> None:
-        """Raise a SignalsError that names every finding, if there is any."""
-        if self.findings:
+        """Raise a SignalsError that names every error, if there is any."""
+        if self.errors:
             raise SignalsError(
-                f"{self.origin} breaks the data contract:\n" + "\n".join(f"  {f}" for f in self.findings),
+                f"{self.origin} breaks the data contract:\n" + "\n".join(f"  {error}" for error in self.errors),
                 cure="mend the source (or its mapping) at the places named",
             )
 
@@ -91,7 +138,12 @@ class CheckReport:
 
 
 def check(
-    source: Source, until: datetime | None = None, only: Mapping[str, Sequence[Path]] | None = None
+    source: Source,
+    until: datetime | None = None,
+    only: Mapping[str, Sequence[Path]] | None = None,
+    *,
+    look: bool = True,
+    now: datetime | None = None,
 ) -> CheckReport:
     """Check every table that ``source`` holds against the contract.
 
@@ -100,15 +152,17 @@ def check(
     source : the tables as given.
     until : rows at or after this instant are not looked at.
     only : of these tables, the rows of these files alone are looked at.
+    look : whether to look for findings too, which costs some more scans.
+    now : the clock, by default the present.
 
     Returns
     -------
     CheckReport
-        With no findings if the source may be used. Values never appear in it, only row positions: from 1, in the order
+        Without errors if the source may be used. Values never appear in it, only row positions: from 1, in the order
         in which the table is read. Spark reads a file's parts in no fixed order, so that there the positions in large
         files, or in several, may be others.
     """
-    findings = _missing_tables(source)
+    violations = _missing_tables(source)
     notes = list(source.notes)
     rows: dict[str, int] = {}
     set_cutoff(source.connection, until)
@@ -117,22 +171,140 @@ def check(
             continue
         table, given = TABLES[name], source.tables[name]
         shape = _shape(table, given, name in source.text)
-        findings += shape
+        violations += shape
         extra = [c for c in given.columns if c not in table.names]
         if extra:
-            notes.append(f"{name}: columns not in the contract are ignored: {printable_names(extra, given, table)}")
+            use = "only tell rows apart" if table.event else "are ignored"
+            notes.append(f"{name}: columns not in the contract {use}: {printable_names(extra, given, table)}")
         try:
             rows[name] = count_given(source, name)
             if not shape:
                 with source.narrowed(name, (only or {}).get(name)) as some:
-                    findings += _values(source, table) if some else []
-                    notes += _unknown_instants(source, table) if some else []
+                    violations += _values(source, table) if some else []
         except errors(source.connection) as error:
             why = f" ({reason(error)})" if embedded(source.connection) else ""
-            findings.append(Finding(name, "", f"the rows cannot be read{why}", "a sound table"))
+            violations.append(Violation(name, "", f"the rows cannot be read{why}", "a sound table"))
     if rows.get("accounts") == 0:
-        findings.append(Finding("accounts", "", "no row", "at least one account"))
-    return CheckReport(source.origin, tuple(findings), tuple(notes), rows)
+        violations.append(Violation("accounts", "", "no row", "at least one account"))
+    found = tuple(_findings(source, until, now)) if look and not violations else ()
+    return CheckReport(source.origin, tuple(violations), tuple(notes), rows, found)
+
+
+def _findings(source: Source, until: datetime | None, now: datetime | None) -> Iterator[Finding]:
+    """What breaks no rule and should be looked at; the shapes of the tables keep the contract."""
+    end = until or completeness(source, now).through
+    if end is not None:
+        yield from _beyond(source, end, until is None, now)
+    for name in source.tables:
+        yield from _unknown_instants(source, TABLES[name])
+    for name in EVENT_TABLES:
+        if name in source.tables and has_identity(TABLES[name], given_schema(source, name)):
+            yield from _ids(source, TABLES[name])
+    if "subscriptions" in source.tables:
+        yield from _contracts(source)
+
+
+def _beyond(source: Source, end: datetime, inclusive: bool, now: datetime | None) -> Iterator[Finding]:
+    """Rows after the end of the data."""
+    clock = now or datetime.now(UTC)
+    set_cutoff(source.connection, end + timedelta(microseconds=1) if inclusive else end)
+    for name, table in TABLES.items():
+        later = sorted({c.known_from for c in table.columns if c.known_from}) if table.event else []
+        for column in (table.at, *later) if name in source.tables else ():
+            rows, positions, oldest = _marked(source, _is_beyond, name, column)
+            if rows:
+                future = oldest is not None and oldest.replace(tzinfo=UTC) > clock
+                when = "dated in the future" if future else f"dated after the end of the data, {show(end)}"
+                first = "it is" if rows == 1 else "they are"
+                then = f"{first} passed over" if column == table.at else f"{first} read as unknown"
+                yield Finding(name, column, rows, f"{when}: {then}", "correct the dates, if they are wrong", positions)
+
+
+def _ids(source: Source, table: Table) -> Iterator[Finding]:
+    """Ids that do not tell which row counts."""
+    about = given_schema(source, table.name), table.name in source.text
+    (counts,) = fetch(source.connection, repeated_ids, table.name, *about)
+    if counts["n"] == counts["ids"]:
+        return
+    rows, positions, _ = _marked(source, _is_at_one_instant, table.name, "")
+    if rows:
+        what = "differ from another version of their event that arrived at the same instant"
+        cure = "give each version the loaded_at at which it arrived; until then the one that says more holds"
+        yield Finding(table.name, table.identity, rows, what, cure, positions)
+    rows, positions, _ = _marked(source, _is_of_several_accounts, table.name, "")
+    if rows:
+        what = "share their id with rows of another account: each id is one event, of the account that arrived last"
+        cure = "if ids are unique within an account only, put the account before them"
+        yield Finding(table.name, table.identity, rows, what, cure, positions)
+
+
+def _contracts(source: Source) -> Iterator[Finding]:
+    about = given_schema(source, "subscriptions"), "subscriptions" in source.text
+    if "subscription_id" not in dict(about[0]):
+        rows, positions, _ = _marked(source, _is_repeated, "subscriptions", "")
+        if rows:
+            what = "equal another row in every column: each counts as a subscription"
+            cure = "leave out rows that were exported twice, or add a subscription_id"
+            yield Finding("subscriptions", None, rows, what, cure, positions)
+    (counts,) = fetch(source.connection, contiguous_count, *about)
+    if counts["n"]:
+        what = "lie a second or a day before the next period's start: the two periods are read as contiguous"
+        yield Finding("subscriptions", "ended_at", int(counts["n"]), what)
+
+
+def _marked(source: Source, mark: Mark, name: str, column: str) -> tuple[int, tuple[int, ...], datetime | None]:
+    """How many rows of table ``name`` a mark is on, the first positions of them, and the oldest value of ``column``."""
+    about = (mark, name, given_schema(source, name), name in source.text, column)
+    (counts,) = fetch(source.connection, _mark_count, *about)
+    if not counts["n"]:
+        return 0, (), None
+    first = fetch(source.connection, _mark_positions, *about)
+    return int(counts["n"]), tuple(int(row["_row"]) for row in first), counts["oldest"]
+
+
+def _mark_count(mark: Mark, name: str, schema: Schema, text: bool, column: str) -> ibis.Table:
+    rows = mark(False, name, schema, text, column)
+    oldest = rows[column].min(where=rows._mark) if column else ibis.null("timestamp")
+    return rows.aggregate(n=rows._mark.sum(), oldest=oldest)
+
+
+def _mark_positions(mark: Mark, name: str, schema: Schema, text: bool, column: str) -> ibis.Table:
+    rows = mark(True, name, schema, text, column)
+    return rows.filter(rows._mark).order_by("_row").limit(FIRST_ROWS).select("_row")
+
+
+def _numbered(numbered: bool, name: str, schema: Schema, text: bool) -> ibis.Table:
+    """The conformed rows, with ``_row`` from 1 where asked for, and ``_arrival`` of events."""
+    given, table = given_table(name, schema), TABLES[name]
+    columns = conformed(given, table, text)
+    if numbered:
+        columns = {"_row": ibis.row_number() + 1} | columns
+    rows = given.select(**columns)
+    return rows.mutate(_arrival=arrival_of(rows)) if table.event else rows
+
+
+def _is_beyond(numbered: bool, name: str, schema: Schema, text: bool, column: str) -> ibis.Table:
+    rows = _numbered(numbered, name, schema, text).cross_join(CUTOFF)
+    return rows.mutate(_mark=(rows[column] >= rows.cutoff).fill_null(False))
+
+
+def _is_at_one_instant(numbered: bool, name: str, schema: Schema, text: bool, _column: str) -> ibis.Table:
+    rows = _numbered(numbered, name, schema, text)
+    return rows.mutate(_mark=at_one_instant(rows, TABLES[name]))
+
+
+def _is_of_several_accounts(numbered: bool, name: str, schema: Schema, text: bool, _column: str) -> ibis.Table:
+    rows = _numbered(numbered, name, schema, text)
+    return rows.mutate(_mark=of_several_accounts(rows, TABLES[name]))
+
+
+def _is_repeated(numbered: bool, name: str, schema: Schema, text: bool, _column: str) -> ibis.Table:
+    given = given_table(name, schema)
+    rows = given.select(**extras_of(given, tuple(c for c, _ in schema)))
+    if numbered:
+        rows = rows.mutate(_row=ibis.row_number() + 1)
+    alike = ibis.window(group_by=[c for c in rows.columns if c != "_row"])
+    return rows.mutate(_mark=rows.count().over(alike) > 1)
 
 
 def count_given(source: Source, name: str) -> int:
@@ -145,33 +317,35 @@ def _row_count(name: str, schema: Schema) -> ibis.Table:
     return given_table(name, schema).aggregate(n=lambda t: t.count())
 
 
-def _missing_tables(source: Source) -> list[Finding]:
-    findings = []
+def _missing_tables(source: Source) -> list[Violation]:
+    violations = []
     if "accounts" not in source.tables:
-        findings.append(Finding("accounts", "", "the table is missing", "a table of accounts: account_id, created_at"))
-    if not {"subscriptions", "orders"} & set(source.tables):
-        findings.append(
-            Finding("subscriptions", "", "the table is missing", "subscriptions (or orders, without contracts)")
+        violations.append(
+            Violation("accounts", "", "the table is missing", "a table of accounts: account_id, created_at")
         )
-    return findings
+    if not {"subscriptions", "orders"} & set(source.tables):
+        violations.append(
+            Violation("subscriptions", "", "the table is missing", "subscriptions (or orders, without contracts)")
+        )
+    return violations
 
 
-def _shape(table: Table, given: ibis.Table, text: bool) -> list[Finding]:
-    findings = []
+def _shape(table: Table, given: ibis.Table, text: bool) -> list[Violation]:
+    violations = []
     schema = given.schema()
     for column in table.columns:
         if column.name not in schema:
             if column.required:
                 has = printable_names(given.columns, given, table)
-                findings.append(
-                    Finding(table.name, column.name, "the column is missing", f"{column.kind}; the table has {has}")
+                violations.append(
+                    Violation(table.name, column.name, "the column is missing", f"{column.kind}; the table has {has}")
                 )
         elif not text and not fits(schema[column.name], column):
-            findings.append(Finding(table.name, column.name, f"the type is {schema[column.name]}", column.kind))
-    return findings
+            violations.append(Violation(table.name, column.name, f"the type is {schema[column.name]}", column.kind))
+    return violations
 
 
-def _values(source: Source, table: Table) -> list[Finding]:
+def _values(source: Source, table: Table) -> list[Violation]:
     """See in one scan whether anything is wrong; only then count every kind of break, and look up the positions of
     those that occurred."""
     accounts = given_schema(source, "accounts") if "accounts" in source.tables else None
@@ -187,11 +361,11 @@ def _values(source: Source, table: Table) -> list[Finding]:
         found = [(i, *breaks[i][:3], n) for i, n in enumerate(wrong) if n]
     if n := int(seen["orphans"] or 0):
         found.append((ORPHANS, "account_id", "an account that accounts does not have", "an account_id of accounts", n))
-    findings = []
+    violations = []
     for which, column, problem, expected, n in found:
         first = fetch(source.connection, _break_positions, which, *about)
-        findings.append(Finding(table.name, column, problem, expected, n, tuple(int(r["_row"]) for r in first)))
-    return findings
+        violations.append(Violation(table.name, column, problem, expected, n, tuple(int(r["_row"]) for r in first)))
+    return violations
 
 
 def _sweep(table: Table, *about: Any) -> ibis.Table:
@@ -236,6 +410,8 @@ def _rows(
         **{f"_given_{c.name}": _is_known(given, c, text) for c in present},
     )
     rows = rows.cross_join(CUTOFF)
+    if _has_periods(table, schema):
+        rows = overlaps(rows)
     return rows.filter(rows[table.at].isnull() | rows.cutoff.isnull() | (rows[table.at] < rows.cutoff)).drop("cutoff")
 
 
@@ -245,19 +421,17 @@ def _is_known(given: ibis.Table, column: Column, text: bool) -> Any:
     return value & ~out_of_range(given, column, text) if column.kind == "instant" and not column.required else value
 
 
-def _unknown_instants(source: Source, table: Table) -> list[str]:
-    """A note for each optional instant column with values out of range: how many read as unknown."""
+def _unknown_instants(source: Source, table: Table) -> Iterator[Finding]:
+    """Optional instant columns with values out of range: how many read as unknown."""
     schema, text = given_schema(source, table.name), table.name in source.text
     columns = [c for c in table.columns if c.kind == "instant" and not c.required and c.name in dict(schema)]
     if not columns:
-        return []
+        return
     (counts,) = fetch(source.connection, _unknown_counts, table, schema, text)
-    return [
-        f"{table.name}.{c.name}: {counts[c.name]} {'row' if counts[c.name] == 1 else 'rows'} before {FIRST_YEAR} or "
-        f"from {END_YEAR} on read as unknown"
-        for c in columns
-        if counts[c.name]
-    ]
+    for column in columns:
+        if rows := int(counts[column.name]):
+            what = f"lie before {FIRST_YEAR} or from {END_YEAR} on: they are read as unknown"
+            yield Finding(table.name, column.name, rows, what, "leave them empty where there is no date")
 
 
 def _unknown_counts(table: Table, schema: Schema, text: bool) -> ibis.Table:
@@ -278,6 +452,11 @@ def printable_names(names: Iterable[str], given: ibis.Table, table: Table) -> st
     shown = [name for name in names if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_ .-]{0,63}", name)]
     rest = len(names) - len(shown)
     return ", ".join([*shown, *([f"{rest} with other names"] if rest else [])])
+
+
+def _has_periods(table: Table, schema: Schema) -> bool:
+    """Whether rows are periods of what their identity names."""
+    return not table.event and table.identity in dict(schema)
 
 
 def _is_given(value: Any) -> Any:
@@ -335,6 +514,9 @@ def _breaks(table: Table, rows: ibis.Table) -> Iterator[tuple[str, str, str, ibi
     for kind, name, low, high in table.ranges:
         wrong = ((rows.kind == kind) & ~rows[name].between(low, high)).fill_null(False)
         yield name, f"a value of kind {kind} outside its range", f"{low:g} to {high:g}", wrong
+    if "_overlaps" in rows.columns:
+        words = "periods of one subscription that overlap", "periods of one id that follow one another"
+        yield table.identity, *words, rows._overlaps
     if table.unique is not None:
         distinct = rows.select(*table.names).distinct()
         clash = distinct.group_by(table.unique).aggregate(n=lambda t: t.count()).filter(lambda t: t.n > 1)

@@ -45,7 +45,9 @@ class Table:
     ``at`` is the instant that places a row in time; ``event`` marks tables of things that happened, where exact
     duplicates (a re-sent batch) count once and ``loaded_at`` tells when a row arrived. ``intervals`` are (start, end)
     pairs of which the end may not come before the start; ``ranges`` are (kind, column, minimum, maximum): bounds that
-    hold for the rows of that kind; ``unique`` names a column without repeats.
+    hold for the rows of that kind; ``unique`` names a column without repeats. ``identity`` names the column that
+    identifies what a row is about: rows of one event are its versions (`features.identity`), and periods of one
+    subscription follow one another.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Table:
     intervals: tuple[tuple[str, str], ...] = ()
     unique: str | None = None
     ranges: tuple[tuple[str, str, float, float], ...] = ()
+    identity: str = ""
 
     def __getitem__(self, name: str) -> Column:
         return next(c for c in self.columns if c.name == name)
@@ -75,10 +78,12 @@ def _event(
     *columns: Column,
     intervals: tuple[tuple[str, str], ...] = (),
     ranges: tuple[tuple[str, str, float, float], ...] = (),
+    identity: str = "event_id",
 ) -> Table:
-    """A table of events: the account, when it happened, what is particular to it, and when it arrived."""
+    """A table of events: the account, when it happened, what is particular to it, its id, and when it arrived."""
     key = (Column("account_id", "string", True), Column("occurred_at", "instant", True))
-    return Table(name, (*key, *columns, Column("loaded_at", "instant")), intervals=intervals, ranges=ranges)
+    arrival = (Column("event_id", "string"), Column("loaded_at", "instant"))
+    return Table(name, (*key, *columns, *arrival), intervals=intervals, ranges=ranges, identity=identity)
 
 
 _TABLES = (
@@ -114,10 +119,12 @@ _TABLES = (
                 values=("renewed", "upgraded", "downgraded", "cancelled", "nonpayment"),
                 known_from="ended_at",
             ),
+            Column("subscription_id", "string"),
         ),
         at="started_at",
         event=False,
         intervals=(("started_at", "ended_at"), ("started_at", "renewal_at")),
+        identity="subscription_id",
     ),
     _event(
         "orders",
@@ -154,6 +161,8 @@ _TABLES = (
         Column("sentiment", "float", minimum=-1, maximum=1),
         Column("topic", "string"),
         intervals=(("occurred_at", "resolved_at"),),
+        # Rows of one ticket are its versions; an event_id would name the version, and decides nothing.
+        identity="ticket_id",
     ),
     _event(
         "outcomes",
@@ -191,8 +200,10 @@ _TABLES = (
             Column("held_out", "bool"),
             Column("closed_at", "instant", known_from="closed_at"),
             Column("result", "string", values=("saved", "lost"), known_from="closed_at"),
+            Column("event_id", "string"),
         ),
         intervals=(("occurred_at", "closed_at"),),
+        identity="event_id",
     ),
 )
 
@@ -201,6 +212,9 @@ def known_column(column: Column) -> str:
     """Where an event table as read tells when a column that is filled in later was learnt."""
     return f"{column.name.removesuffix('_at')}_known_at"
 
+
+IDENTITIES = ("event_id", "subscription_id")
+"""Columns that only tell rows apart and say nothing of the account."""
 
 TABLES: dict[str, Table] = {table.name: table for table in _TABLES}
 """Every table of the contract by name."""

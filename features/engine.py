@@ -27,8 +27,9 @@ Backend: TypeAlias = Any
 
 GRID = ibis.table({"first_s": "int64", "step_s": "int64", "dates": "int64"}, name="snapshot_grid")
 """One row: the grid's first instant (seconds since 1970), its step (seconds) and its number of dates."""
-CUTOFF = ibis.table({"cutoff": "timestamp"}, name="signals_cutoff")
-"""One row: the instant at and after which nothing is read; null for no such instant."""
+CUTOFF = ibis.table({"cutoff": "timestamp", "arrival_cutoff": "timestamp"}, name="signals_cutoff")
+"""One row: the instant at and after which nothing that happens is read, and that for what arrives; null for no such
+instant."""
 
 
 def contract_table(name: str, view: str = "") -> ibis.Table:
@@ -36,10 +37,26 @@ def contract_table(name: str, view: str = "") -> ibis.Table:
     schema = dict(contract_schema(TABLES[name]))
     arrives = schema.pop("loaded_at", None) is not None
     if TABLES[name].event:
-        schema["known_at"] = "timestamp"
+        schema |= {"known_at": "timestamp", "until_at": "timestamp"}
     if arrives:
         schema |= {known_column(c): "timestamp" for c in TABLES[name].columns if c.known_from is not None}
     return ibis.table(schema, name=view or f"signals_{name}")
+
+
+def known_before(rows: Any, instant: Any) -> Any:
+    """Whether a row of an event table was known before ``instant``, and no later version of it was.
+
+    Parameters
+    ----------
+    rows : an event table of `features.signals.Signals`.
+    instant : a timestamp without a zone, in UTC.
+    """
+    return (rows.known_at < instant) & (rows.until_at.isnull() | (rows.until_at >= instant))
+
+
+def newest_versions(rows: Any) -> Any:
+    """The rows of an event table that no later version replaces."""
+    return rows.filter(rows.until_at.isnull())
 
 
 @lru_cache(maxsize=512)
@@ -96,7 +113,8 @@ def lay(connection: Backend, name: str, table: pa.Table) -> None:
         connection.lay(name, table)
 
 
-def set_cutoff(connection: Backend, cutoff: datetime | None) -> None:
-    """Lay down `CUTOFF`."""
-    instant = None if cutoff is None else cutoff.astimezone(UTC).replace(tzinfo=None)
-    lay(connection, "signals_cutoff", pa.table({"cutoff": pa.array([instant], pa.timestamp("us"))}))
+def set_cutoff(connection: Backend, cutoff: datetime | None, arrival: datetime | None = None) -> None:
+    """Lay down `CUTOFF`; without ``arrival``, ``cutoff`` holds for what arrives, too."""
+    instants = {"cutoff": cutoff, "arrival_cutoff": arrival or cutoff}
+    plain = {n: None if t is None else t.astimezone(UTC).replace(tzinfo=None) for n, t in instants.items()}
+    lay(connection, "signals_cutoff", pa.table({n: pa.array([t], pa.timestamp("us")) for n, t in plain.items()}))

@@ -19,6 +19,7 @@ import pyarrow as pa
 from features.conform import arrived, conformed
 from features.contract import TABLES
 from features.engine import Backend, lay
+from features.identity import EXTRA
 from features.rollup import HASH
 from features.sources.base import base_of, lay_parquet
 
@@ -33,15 +34,20 @@ class Feed:
     ----------
     connection : the in-process DuckDB.
     name : contract table.
-    cutoff : the view holds nothing at, or loaded at, this instant or later.
+    cutoff : the view holds nothing that happened at this instant or later,
+    arrival : nor anything that was loaded at this one or later.
     files : the Parquet files that it lies in, if it lies in any.
+    extras : the given columns outside the contract. They too tell events apart, and are read only of rows that agree in
+        all other columns.
     extents : rows, first and last instant of its views, as far as looked up.
     """
 
     connection: Backend
     name: str
     cutoff: datetime
+    arrival: datetime
     files: tuple[Path, ...] = ()
+    extras: tuple[str, ...] = ()
     extents: dict[str, tuple[int, datetime, datetime]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -61,9 +67,12 @@ class Feed:
 
     def lay_view(self, given: ibis.Table, text: bool) -> None:
         """Create the views over the table as given."""
-        rows = _known(given.select(**conformed(given, TABLES[self.name], text)))
-        limit = ibis.literal(self.cutoff.astimezone(UTC).replace(tzinfo=None))
-        self.connection.create_view(self.view, rows.filter(rows.known_at < limit), overwrite=True)
+        rows = _known(given.select(**conformed(given, TABLES[self.name], text), **self._extras_of(given)))
+        happened, known = (
+            ibis.literal(t.astimezone(UTC).replace(tzinfo=None)) for t in (self.cutoff, max(self.cutoff, self.arrival))
+        )
+        rows = rows.filter((rows.occurred_at < happened) & (rows.known_at < known))
+        self.connection.create_view(self.view, rows, overwrite=True)
         self._lay_rows(self.rows, self.view)
 
     def of_files(self, files: Sequence[Path], ending: str) -> str:
@@ -71,7 +80,7 @@ class Feed:
         raw = f"given_{self.name}_{ending}"
         given = lay_parquet(self.connection, raw, files, base_of(self.files), self.name)
         view = f"{self.view}_{ending}"
-        rows = _known(given.select(**conformed(given, TABLES[self.name], text=False)))
+        rows = _known(given.select(**conformed(given, TABLES[self.name], text=False), **self._extras_of(given)))
         self.connection.create_view(view, rows, overwrite=True)
         self._lay_rows(f"{view}_rows", view)
         return f"{view}_rows"
@@ -82,9 +91,16 @@ class Feed:
             f'CREATE OR REPLACE VIEW "{name}" AS SELECT *, hash({self._same}) AS "{HASH}" FROM "{view}"'
         )
 
+    def _extras_of(self, given: ibis.Table) -> dict[str, ibis.Value]:
+        """As texts, since files may differ in their types; null where a file lacks a column."""
+        return {
+            f"{EXTRA}{i}": given[name].cast("string") if name in given.columns else ibis.null("string")
+            for i, name in enumerate(self.extras)
+        }
+
     @property
     def _same(self) -> str:
-        """What makes an event: everything but when it arrived."""
+        """What makes an event: every column of the contract but when it arrived."""
         return ", ".join(f'"{c}"' for c in TABLES[self.name].names if c != "loaded_at")
 
     def parts(self, view: str, rows: int) -> Iterator[tuple[str, datetime | None]]:
@@ -130,16 +146,16 @@ class Feed:
 
     def once(self, tables: Sequence[str]) -> str:
         """A table of the events in ``tables``, each once, known since it first was."""
-        columns = f'{self._same}, "{HASH}"'
+        columns = ", ".join([self._same, *(f'"{EXTRA}{i}"' for i in range(len(self.extras))), f'"{HASH}"'])
         rows = " UNION ALL ".join(f'SELECT {columns}, known_at FROM "{table}"' for table in tables)
         name = f"{self.view}_once"
         self.connection.con.execute(
             f'CREATE OR REPLACE TEMP TABLE "{name}" AS '
-            f"SELECT {columns}, min(known_at) AS known_at FROM ({rows}) GROUP BY {columns}"
+            f"SELECT {columns}, min(known_at) AS known_at, NULL::TIMESTAMP AS until_at FROM ({rows}) GROUP BY {columns}"
         )
         return name
 
 
 def _known(table: ibis.Table) -> ibis.Table:
-    """A conformed event table with ``known_at`` in place of ``loaded_at``."""
-    return table.mutate(known_at=arrived(table)).drop("loaded_at")
+    """A conformed event table with ``known_at`` in place of ``loaded_at``; no row is a version of another."""
+    return table.mutate(known_at=arrived(table), until_at=ibis.null("timestamp")).drop("loaded_at")

@@ -53,9 +53,11 @@ def _sums(signals: Signals, name: str) -> list[str]:
     """Rows, and two sums of their hashes."""
     same = ", ".join(f'"{c}"' for c in sorted(signals.tables[name].columns) if c != "known_at")
     known = "min(known_at)" if TABLES[name].event else "NULL::TIMESTAMP"
-    rows = f'SELECT hash({same}) AS said, {known} AS known FROM "signals_{name}" GROUP BY said'
+    # A table that was copied holds each event once, so that rows which read the same are several.
+    times = "1" if name in signals.feeds else "count(*)"
+    rows = f'SELECT hash({same}) AS said, {known} AS known, {times} AS times FROM "signals_{name}" GROUP BY said'
     found = signals.connection.con.execute(
-        "SELECT count(*), coalesce(sum(hash(said, known)::HUGEINT), 0), "
-        f"coalesce(sum(hash(known, said, '{SALT}')::HUGEINT), 0) FROM ({rows})"
+        "SELECT coalesce(sum(times), 0), coalesce(sum(times * hash(said, known)::HUGEINT), 0), "
+        f"coalesce(sum(times * hash(known, said, '{SALT}')::HUGEINT), 0) FROM ({rows})"
     ).fetchone()
     return [str(value) for value in found]

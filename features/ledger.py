@@ -6,7 +6,8 @@ active. Churn, its kind and the grace are those of the outcomes that are predict
 last running subscription if none starts within the grace.
 
 Without ``subscriptions`` the same is read from ``orders``: active is who ordered, for a positive amount, within
-``active_days``; ARR is the amount of the last 365 days; seats, renewals and reasons are not known.
+``active_days``; ARR is the amount of the last 365 days, and zero where returns outweigh it; seats, renewals and
+reasons are not known.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from features.errors import BadRequest
 from features.families.orders import CALENDAR_YEAR
 from features.measures import FIXED_POINT
 from features.moves import DAY, SPAN, contract_moves, order_moves, told, told_of_orders
-from features.rollup import epoch_us, fixed
+from features.rollup import epoch_us, fixed, known_before_us
 from features.signals import Signals
 
 GRACE_DAYS = 30
@@ -37,7 +38,7 @@ INSTANTS = ("created_at", "since", "renewal_at")
 FACTS = ("account_id", *PEOPLE, "created_at", "since", "arr", "seats", "plan", "renewal_at", "subscriptions")
 MOVEMENTS = (
     "account_id", "active_start", "active_end", "arr_start", "arr_end", "churned", "contracted", "expanded",
-    "in_grace", "new", "returned", "renewed_late", "left_at", "kind", "reason", "pending", "growth",
+    "in_grace", "new", "returned", "renewed_late", "net_start", "left_at", "kind", "reason", "pending", "growth",
 )  # fmt: skip
 
 
@@ -116,7 +117,9 @@ def movements(
     - ``new``: of accounts that had never had a contract before ``start``; ``returned``: of those that had left before
       (also within the period); ``renewed_late``: of those whose gap lies over ``start``.
 
-    Then ``left_at`` (datetime64[us, UTC]): the end of the last subscription, where the account left or is pending;
+    Then ``net_start`` (float64): ``arr_start``, but without contracts below zero where returns outweigh the orders of
+    the year before the start; ``left_at`` (datetime64[us, UTC]): the end of the last subscription, where the account
+    left or is pending;
     ``kind``: voluntary or involuntary (nonpayment) where it is lost; ``reason``: the ``end_reason`` recorded,
     nonpayment before others where several subscriptions ended together, None if none was; ``pending`` bool;
     ``growth``: of an account that expanded, cross_sell (more subscriptions), else tier (other plans), else seats, else
@@ -190,12 +193,12 @@ def _contract_facts() -> ibis.Table:
 def _order_facts() -> ibis.Table:
     rows = contract_table("orders").cross_join(SPAN)
     rows = rows.mutate(at=epoch_us(rows.occurred_at), fixed=fixed(rows.amount))
-    rows = rows.filter((rows.at < rows.end) & (epoch_us(rows.known_at) < rows.known))
+    rows = rows.filter((rows.at < rows.end) & known_before_us(rows, rows.known))
     bought = rows.amount > 0
     recent = rows.at >= rows.end - CALENDAR_YEAR * DAY
     found = rows.group_by("account_id").aggregate(
         since=ibis.ifelse(bought, rows.at, ibis.null("int64")).min(),
-        arr=ibis.ifelse(recent, rows.fixed, 0).sum().cast("int64"),
+        arr=ibis.greatest(ibis.ifelse(recent, rows.fixed, 0).sum().cast("int64"), 0),
         lately=(bought & (rows.at >= rows.end - rows.grace)).any(),
     )
     found = found.filter(found.lately).mutate(

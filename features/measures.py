@@ -189,7 +189,7 @@ class Term:
     """A number per account and ``as_of``, computed from measures: what it needs, and how it is built from their
     columns.
 
-    Division by zero, and anything computed from an unknown, is unknown.
+    A quotient whose denominator is not above zero, and anything computed from an unknown, is unknown.
     """
 
     needs: frozenset[tuple[Measure, int]]
@@ -211,7 +211,7 @@ class Term:
 
     def __truediv__(self, other: Term | float) -> Term:
         if isinstance(other, Term):
-            return self._with(other, lambda a, b: a / np.where(b == 0.0, np.nan, b))
+            return self._with(other, lambda a, b: a / np.where(b > 0.0, b, np.nan))
         return self._with(other, lambda a, b: a / b)
 
     def __lt__(self, other: Term | float) -> Term:

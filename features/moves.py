@@ -17,7 +17,7 @@ from features.clock import DAY_SECONDS
 from features.engine import contract_table
 from features.families.orders import CALENDAR_YEAR
 from features.measures import FIXED_POINT
-from features.rollup import epoch_us, fixed
+from features.rollup import epoch_us, fixed, known_before_us
 
 DAY = DAY_SECONDS * 1_000_000
 NEVER = 2**62
@@ -88,6 +88,7 @@ def told(found: pd.DataFrame, start: int, end: int, known: int, grace: int) -> p
         "new": np.where(new, after, 0),
         "returned": np.where(came & ~new & ~late, after, 0),
         "renewed_late": np.where(late, after, 0),
+        "net_start": before,
     }
     unpaid = found["unpaid"].fillna(0).to_numpy(dtype=np.int64) > 0
     texts = {
@@ -102,7 +103,7 @@ def order_moves() -> ibis.Table:
     """The same from orders, of the accounts that were active at one of the ends or ordered between them."""
     rows = contract_table("orders").cross_join(SPAN)
     rows = rows.mutate(at=epoch_us(rows.occurred_at), fixed=fixed(rows.amount), bought=rows.amount > 0)
-    rows = rows.filter((rows.at < rows.end) & (epoch_us(rows.known_at) < rows.known))
+    rows = rows.filter((rows.at < rows.end) & known_before_us(rows, rows.known))
 
     def year(at: Any) -> Any:
         return _only((rows.at < at) & (rows.at >= at - CALENDAR_YEAR * DAY), rows.fixed, 0).sum().cast("int64")
@@ -125,8 +126,9 @@ def order_moves() -> ibis.Table:
 def told_of_orders(found: pd.DataFrame, start: int, active: int) -> pd.DataFrame:
     """The movements of `order_moves`, in the ledger's columns; money in units of currency."""
     on_start, on_end = (found[n].to_numpy(dtype=bool) for n in ("on_start", "on_end"))
-    before = np.where(on_start, found["arr_start"].to_numpy(dtype=np.int64), 0)
-    after = np.where(on_end, found["arr_end"].to_numpy(dtype=np.int64), 0)
+    net = np.where(on_start, found["arr_start"].to_numpy(dtype=np.int64), 0)
+    before = np.maximum(net, 0)
+    after = np.where(on_end, np.maximum(found["arr_end"].to_numpy(dtype=np.int64), 0), 0)
     lost, stays, came = on_start & ~on_end, on_start & on_end, on_end & ~on_start
     new = came & (found["first"].to_numpy(dtype=np.int64) >= start)
     nothing = np.zeros(len(found), dtype=np.int64)
@@ -140,6 +142,7 @@ def told_of_orders(found: pd.DataFrame, start: int, active: int) -> pd.DataFrame
         "new": np.where(new, after, 0),
         "returned": np.where(came & ~new, after, 0),
         "renewed_late": nothing,
+        "net_start": net,
     }
     none = np.full(len(found), None, dtype=object)
     texts = {"kind": _where(lost, "voluntary"), "reason": none, "growth": none}

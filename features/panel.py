@@ -88,7 +88,10 @@ def by_orders(everyone: Board, rolled: Columns, horizon_days: int) -> tuple[Boar
     cells: Ints = (account * everyone.grid.n + pos)[order]
     unknown = np.full(len(cells), np.nan)
     columns: dict[str, Values] = {
-        "arr": orders.AMOUNT.read(rolled[column_name(orders.AMOUNT, orders.CALENDAR_YEAR)])[bought][order],
+        # As `orders.ARR` has it: returns of earlier purchases make no negative ARR.
+        "arr": np.maximum(
+            orders.AMOUNT.read(rolled[column_name(orders.AMOUNT, orders.CALENDAR_YEAR)])[bought][order], 0.0
+        ),
         "renewal_s": unknown,
         "term_start_s": unknown,
         "plan": np.full(len(cells), None, dtype=object),

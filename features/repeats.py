@@ -15,6 +15,13 @@ SIEVE_BITS = 24
 Bools = npt.NDArray[np.bool_]
 
 
+def repeated_hashes(hashes: Hashes) -> Hashes:
+    """Those of ``hashes`` that stand there more than once."""
+    ordered = np.sort(hashes)
+    repeated: Hashes = ordered[1:][ordered[1:] == ordered[:-1]]
+    return repeated
+
+
 def first_of_each(rows: pa.Table) -> Bools | None:
     """Which rows are the first known of their event, shape (n,); None for all of them.
 
@@ -22,8 +29,7 @@ def first_of_each(rows: pa.Table) -> Bools | None:
     hand but that of their arrival.
     """
     hashes: Hashes = rows[HASH].to_numpy()
-    ordered = np.sort(hashes)
-    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    twice = repeated_hashes(hashes)
     if not len(twice):
         return None
     suspects = np.flatnonzero(among(hashes, twice))

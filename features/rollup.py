@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from features.clock import DAY_SECONDS
 from features.contract import TABLES
-from features.engine import GRID, contract_table
+from features.engine import GRID, contract_table, newest_versions
 from features.measures import (
     FIXED_POINT,
     ActiveDays,
@@ -54,6 +54,11 @@ LAG_BITS = 20
 @ibis.udf.scalar.builtin(signature=((dt.timestamp,), dt.int64))  # type: ignore[untyped-decorator]
 def epoch_us(instant: Any) -> Any:
     """Microseconds since 1970."""
+
+
+def known_before_us(rows: Rows, us: Any) -> Any:
+    """`features.engine.known_before` an instant in microseconds since 1970."""
+    return (epoch_us(rows.known_at) < us) & (rows.until_at.isnull() | (epoch_us(rows.until_at) >= us))
 
 
 @ibis.udf.scalar.builtin(name="hash", signature=((dt.string,), dt.uint64))  # type: ignore[untyped-decorator]
@@ -201,6 +206,69 @@ def row_by_row(found: tuple[Grouping, ...], view: str) -> Rows:
     )
 
 
+def measured(needs: Iterable[Need]) -> tuple[Measure, ...]:
+    """The measures that ``needs`` ask for, as they stand on the day itself, in order."""
+    return tuple(sorted({m.back(0) for m, _ in needs}, key=lambda m: (type(m).__name__, m.name)))
+
+
+def measured_rows(measures: tuple[Measure, ...]) -> Rows:
+    """What ``measures``, of one table, look at of each row of the accounts of which an event has several versions, for
+    `features.running.versions` to count.
+
+    Columns: account_id; `us_column` of each instant and of ``until_at``; and for each measure `value_column`: whether
+    the row counts (bool), its amount (int64), or its key (text), null where the row does not count; of Holding also
+    `part_column` and `holds_column`.
+    """
+    table = measures[0].table
+    rows = contract_table(table)
+    affected = rows.filter(rows.until_at.notnull()).select("account_id").distinct()
+    rows = rows.semi_join(affected, "account_id").cross_join(GRID)
+    rows = rows.select(*rows.columns)
+    instants: dict[str, None] = {"until_at": None}
+    columns: dict[str, Any] = {}
+    for measure in measures:
+        instants |= dict.fromkeys((measure.at, measure.known))
+        if isinstance(measure, Standing):
+            instants[measure.end] = None
+        columns |= _measured(measure, rows)
+    return rows.select("account_id", **{us_column(c): epoch_us(rows[c]) for c in instants}, **columns)
+
+
+def value_column(measure: Measure) -> str:
+    """The column of `measured_rows` that holds what ``measure`` looks at."""
+    return f"_value_{measure.name}"
+
+
+def part_column(measure: Holding) -> str:
+    """The column of `measured_rows` that holds the value of the column ``by`` of ``measure``."""
+    return f"_part_{measure.name}"
+
+
+def holds_column(measure: Holding) -> str:
+    """The column of `measured_rows` that says whether ``measure`` holds."""
+    return f"_holds_{measure.name}"
+
+
+def _measured(measure: Measure, rows: Rows) -> dict[str, Any]:
+    source = measure.of if isinstance(measure, ActiveDays) and measure.of is not None else measure
+    counts = source.where(rows).fill_null(False)
+    if isinstance(source, Distinct):
+        value = source.key(rows).cast("string")
+    elif isinstance(source, Holding):
+        value = _joined_key(source, rows)
+    elif isinstance(source, Standing):
+        value = ibis.coalesce(fixed(source.value(rows)), 0)
+    elif isinstance(source, Sum | Latest):
+        value = fixed(source.value(rows))
+    else:
+        return {value_column(measure): counts}
+    columns = {value_column(measure): ibis.ifelse(counts, value, None)}
+    if isinstance(source, Holding):
+        columns[part_column(source)] = rows[source.by].cast("string") if source.by else ibis.literal("")
+        columns[holds_column(source)] = ibis.ifelse(source.holds(rows), 1, 0).cast("int64")
+    return columns
+
+
 def us_column(column: str) -> str:
     """The column of `row_by_row` that holds an instant column."""
     return f"_us_{column}"
@@ -223,8 +291,9 @@ def _told(measure: Measure, rows: Rows, many: bool) -> Any:
 
 
 def dated(name: str, view: str = "") -> Rows:
-    """The contract table beside the grid's one row."""
-    return contract_table(name, view).cross_join(GRID)
+    """The contract table beside the grid's one row; of each event the newest version."""
+    rows = contract_table(name, view)
+    return (newest_versions(rows) if TABLES[name].event else rows).cross_join(GRID)
 
 
 def instant_seconds(instant: Any) -> Any:
@@ -276,7 +345,8 @@ def fixed(value: Any) -> Any:
 
 def _started(what: Starts, view: str) -> Rows:
     at = TABLES[what.table].at
-    rows = dated(what.table, view)
+    # Every version was a row of the feed when it came.
+    rows = contract_table(what.table, view).cross_join(GRID)
     rows = rows.select(
         kb=bucket(rows["known_at" if TABLES[what.table].event else at], rows, what.width),
         at_s=rows[at],
@@ -350,9 +420,7 @@ def _states(name: str, measure: Latest | Holding, width: int, view: str) -> Rows
     rows = dated(name, view)
     rows = rows.filter(measure.where(rows) & rows[measure.known].notnull())
     if isinstance(measure, Holding):
-        # One text for the whole key: lengths first, so that no two keys can look alike.
-        parts = [rows[c].cast("string") for c in measure.key]
-        key = {"key": ibis.literal("").join([p.length().cast("string") + ":" + p for p in parts])}
+        key = {"key": _joined_key(measure, rows)}
         key |= {"part": rows[measure.by].cast("string")} if measure.by else {}
         amount = ibis.ifelse(measure.holds(rows), 1, 0).cast("int64")
     else:
@@ -367,6 +435,12 @@ def _states(name: str, measure: Latest | Holding, width: int, view: str) -> Rows
     rows = rows.filter(rows.amount.notnull())
     # Rows of one instant are read together, and the cautious reading wins: the lower value, gone rather than there.
     return rows.group_by(["account_id", *key, "kb", "at_us"]).aggregate(amount=rows.amount.min())
+
+
+def _joined_key(measure: Holding, rows: Rows) -> Any:
+    """One text for the whole key: lengths first, so that no two keys can look alike."""
+    parts = [rows[c].cast("string") for c in measure.key]
+    return ibis.literal("").join([p.length().cast("string") + ":" + p for p in parts])
 
 
 def _standing(name: str, measure: Standing, width: int, view: str) -> Rows:

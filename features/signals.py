@@ -6,16 +6,18 @@ import contextlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import ibis
 
 from features.check import CheckReport, check, count_given
-from features.conform import Schema, arrived, conformed, given_schema, given_table
-from features.contract import EVENT_TABLES, TABLES, Column, Table, known_column
+from features.completeness import completeness
+from features.conform import Schema, conformed, given_schema, given_table
+from features.contiguity import contiguous
+from features.contract import EVENT_TABLES, TABLES, Table
 from features.engine import CUTOFF, Backend, contract_table, embedded, fetch, set_cutoff, store
 from features.errors import SignalsError
 from features.feed import Feed
+from features.identity import arrival_of, events, extra_columns, extras_of, has_identity, repeated_ids
 from features.kept.checks import check_new
 from features.progress import Progress, silent
 from features.source import DUCKDB, Source, open_source
@@ -36,13 +38,15 @@ class Signals:
     connection : the engine that holds them: the in-process DuckDB, or another that Ibis speaks to.
     tables : Ibis table by contract name (``signals_{name}`` on the connection), in the contract's columns; instants are
         timestamps without a zone, in UTC. Event tables have ``known_at`` (when a row had both happened and arrived) in
-        place of ``loaded_at``.
-    data_through : the instant up to which the source is complete: given, or else the newest event in it.
+        place of ``loaded_at``, and ``until_at``, when a later version of the event replaced it (null: none did).
+    data_through : the instant up to which the source is complete: given, or else as `features.completeness` has it.
     origin : the source's address.
     notes : what was passed over.
     history_from : the instant from which every feed is complete, where the caller knows it; otherwise each feed is
         taken to be complete from its first row on.
     feeds : the event tables that were not copied, because they are large; these alone may hold an event several times.
+    versioned : the event tables of which later versions replace some rows: those have an ``until_at``
+        (`features.identity`).
     """
 
     connection: Backend
@@ -52,6 +56,7 @@ class Signals:
     notes: tuple[str, ...] = ()
     history_from: datetime | None = None
     feeds: dict[str, Feed] = field(default_factory=dict)
+    versioned: frozenset[str] = frozenset()
 
     def has(self, name: str) -> bool:
         """Whether the source holds table ``name``."""
@@ -110,31 +115,40 @@ def read_signals(
     copied_up_to: int = COPIED_UP_TO,
     kept: Path | None = None,
     sound: bool = False,
+    now: datetime | None = None,
 ) -> Signals:
     """Check and normalise an open source. See `open_signals`; event tables of more than ``copied_up_to`` rows are read
-    where they lie. A source that is ``sound`` is known to keep the contract: it is not checked, and copied whole."""
+    where they lie. A source that is ``sound`` comes from signals that were read before: it is not checked, and copied
+    whole. ``now`` is the clock, by default the present."""
     progress(0.0, "checking the signals")
     may_stay = FEEDS if embedded(source.connection) else ()
     in_files = [n for n in may_stay if n in source.files and count_given(source, n) > copied_up_to] if kept else []
     if sound:
         report = CheckReport(source.origin, (), tuple(source.notes))
     else:
-        report = check_new(source, data_through, in_files, kept) if kept and in_files else check(source, data_through)
+        report = (
+            check_new(source, data_through, in_files, kept)
+            if kept and in_files
+            else check(source, data_through, look=False)
+        )
     report.raise_if_broken()
-    large = [name for name in may_stay if report.rows.get(name, 0) > copied_up_to]
-    newest = data_through or newest_instant(source)
-    # Without a cut-off the newest event itself belongs to the data; with one, nothing at or after it does.
+    large = [name for name in may_stay if report.rows.get(name, 0) > copied_up_to and _each_row_once(source, name)]
+    newest = data_through or newest_instant(source, now)
+    # Without a cut-off the newest event itself belongs to the data, and all that has arrived by now; with one, nothing
+    # at or after it does.
     cutoff = newest if data_through else newest + timedelta(microseconds=1)
-    set_cutoff(source.connection, cutoff)
-    tables, feeds = {}, {}
+    arrival = cutoff if data_through else max(cutoff, now or datetime.now(UTC))
+    set_cutoff(source.connection, cutoff, arrival)
+    tables, feeds, versioned = {}, {}, set()
     for i, name in enumerate(source.tables):
         progress(0.3 + 0.7 * i / len(source.tables), f"reading {name}")
-        about = (name, given_schema(source, name), name in source.text)
+        schema, text = given_schema(source, name), name in source.text
         if name in large:
-            feeds[name] = Feed(source.connection, name, cutoff, source.files.get(name, ()))
-            feeds[name].lay_view(given_table(name, about[1]), about[2])
-        else:
-            store(source.connection, f"signals_{name}", _normalised, *about)
+            extras = extra_columns(TABLES[name], schema)
+            feeds[name] = Feed(source.connection, name, cutoff, arrival, source.files.get(name, ()), extras)
+            feeds[name].lay_view(given_table(name, schema), text)
+        elif _copied(source.connection, name, schema, text, sound):
+            versioned.add(name)
         tables[name] = source.connection.table(f"signals_{name}")
     progress(1.0, "signals read")
     (begun,) = fetch(source.connection, _accounts_before)
@@ -144,7 +158,39 @@ def read_signals(
             "at least one account",
             "choose a later date",
         )
-    return Signals(source.connection, tables, newest, source.origin, report.notes, history_from, feeds)
+    return Signals(
+        source.connection, tables, newest, source.origin, report.notes, history_from, feeds, frozenset(versioned)
+    )
+
+
+def _copied(connection: Backend, name: str, schema: Schema, text: bool, as_given: bool) -> bool:
+    """Copy a table, each event once; whether some of its rows are replaced by later versions."""
+    contract = TABLES[name]
+    store(connection, f"signals_{name}", _normalised, name, schema, text, (), as_given)
+    if not contract.event:
+        return False
+    extras = extra_columns(contract, schema)
+    # Columns outside the contract are looked at only where rows agree in all others.
+    if extras and not contract[contract.identity].required:
+        (found,) = fetch(connection, _sizes, name, schema, text)
+        if found["once"] < found["n"]:
+            store(connection, f"signals_{name}", _normalised, name, schema, text, extras, as_given)
+    if not has_identity(contract, schema):
+        return False
+    (found,) = fetch(connection, _replaced, name)
+    return bool(found["n"])
+
+
+def _each_row_once(source: Source, name: str) -> bool:
+    """Whether no row of event table ``name`` can be a later version of another one.
+
+    Versions are told apart by a look at the whole table, so a table that has any is copied.
+    """
+    schema = given_schema(source, name)
+    if not has_identity(TABLES[name], schema):
+        return True
+    (found,) = fetch(source.connection, repeated_ids, name, schema, name in source.text)
+    return bool(found["n"] == found["ids"])
 
 
 def _count(table: ibis.Table) -> int:
@@ -157,48 +203,42 @@ def _accounts_before() -> ibis.Table:
     return accounts.filter(accounts.created_at < accounts.cutoff).aggregate(n=lambda t: t.count())
 
 
-def newest_instant(source: Source) -> datetime:
-    """The instant of the newest event; without any, of the newest subscription's or account's start.
+def newest_instant(source: Source, now: datetime | None = None) -> datetime:
+    """The instant up to which ``source`` is complete by its own rows: see `features.completeness`.
 
     Raises
     ------
     SignalsError
-        If no row has a date.
+        If no row has a date that lies before ``now``, by default the present.
     """
-    for names in (EVENT_TABLES, ("subscriptions", "accounts")):
-        found = []
-        for name in set(names) & set(source.tables):
-            (row,) = fetch(source.connection, _latest_instant, name, given_schema(source, name), name in source.text)
-            found.append(row["newest"])
-        if known := [f for f in found if f is not None]:
-            newest: datetime = max(known)
-            return newest.replace(tzinfo=UTC)
-    raise SignalsError("the source has no row with a date", "at least one event, subscription or account")
+    newest = completeness(source, now).through
+    if newest is None:
+        raise SignalsError(
+            "the source has no row with a date that has passed", "at least one event, subscription or account"
+        )
+    return newest
 
 
-def _latest_instant(name: str, schema: Schema, text: bool) -> ibis.Table:
-    given = given_table(name, schema)
-    contract = TABLES[name]
-    rows = given.select(**conformed(given, contract, text))
-    # What a row tells of later (a resolution) happened too; the end of a subscription may be a plan.
-    later = {c.known_from for c in contract.columns if c.known_from} if contract.event else set()
-    return rows.aggregate(newest=ibis.greatest(*[rows[c].max() for c in (contract.at, *sorted(later))]))
-
-
-def _normalised(name: str, schema: Schema, text: bool) -> ibis.Table:
-    """Typed, cut off, and each event once."""
+def _normalised(name: str, schema: Schema, text: bool, extras: tuple[str, ...], as_given: bool) -> ibis.Table:
+    """Typed, cut off, and each event once; ``as_given``: inclusive ends have been read already."""
     given, contract = given_table(name, schema), TABLES[name]
-    return _once(_until(given.select(**conformed(given, contract, text)), contract), contract)
+    rows = given.select(**conformed(given, contract, text), **extras_of(given, extras))
+    if not contract.event:
+        if name == "subscriptions":
+            rows = _until(rows if as_given else contiguous(rows), contract)
+            return rows
+        # What an account is bears no date: it is the same before its record began.
+        return rows.distinct()
+    # What a row says of later is cut off last: a version that happens after the cut-off still replaces an earlier one.
+    kept = rows.cross_join(CUTOFF)
+    kept = kept.filter(arrival_of(kept) < kept.arrival_cutoff).select(*rows.columns)
+    return events(kept, contract, has_identity(contract, schema))
 
 
 def _until(table: ibis.Table, contract: Table) -> ibis.Table:
-    """Drop rows at, or loaded at, the cut-off or later; forget what became known only then."""
+    """Drop rows at the cut-off or later; forget what became known only then."""
     table = table.cross_join(CUTOFF)
-    if contract.name != "accounts":
-        # What an account is bears no date: it is the same before its record began.
-        table = table.filter(table[contract.at] < table.cutoff)
-    if "loaded_at" in contract.names:
-        table = table.filter(table.loaded_at.isnull() | (table.loaded_at < table.cutoff))
+    table = table.filter(table[contract.at] < table.cutoff)
     later = {
         c.name: ibis.ifelse(table[c.known_from] < table.cutoff, table[c.name], None)
         for c in contract.columns
@@ -207,47 +247,16 @@ def _until(table: ibis.Table, contract: Table) -> ibis.Table:
     return table.mutate(**later).select(*contract.names)
 
 
-def _once(table: ibis.Table, contract: Table) -> ibis.Table:
-    """Each event once, known since its first row: a batch may be sent again, and so may a row whose later columns have
-    been filled in meanwhile. Rows are the same that agree in all that was known from the start.
-
-    What is filled in later holds as it was first learnt, from when it was learnt: ``{column}_known_at``. Subscriptions
-    and interventions do not tell when they arrived; of theirs, the row holds that has not ended, or ended last.
-    """
-    if "loaded_at" in contract.names:
-        table = table.mutate(known_at=arrived(table))
-    elif contract.event:
-        table = table.mutate(known_at=table[contract.at])
-    same = [c.name for c in contract.columns if c.known_from is None and c.name != "loaded_at"]
-    into = {"known_at": lambda t: t.known_at.min()} if contract.event else {}
-    for column in contract.columns:
-        if column.known_from is not None:
-            table, more = _filled_in(table, column, same, "loaded_at" in contract.names)
-            into |= more
-    if not into:
-        return table.select(*same).distinct()
-    names = [c for c in contract_table(contract.name).columns if c in same or c in into]
-    return table.group_by(same).aggregate(**into).select(*names)
+def _replaced(name: str) -> ibis.Table:
+    """How many rows of event table ``name`` a later version replaces: n."""
+    rows = contract_table(name)
+    return rows.aggregate(n=rows.until_at.count())
 
 
-def _filled_in(table: ibis.Table, column: Column, same: list[str], arrives: bool) -> tuple[ibis.Table, dict[str, Any]]:
-    """The aggregates that yield a later column, over the table with a column that marks the row that holds."""
-    value, instant, mark = table[column.name], table[column.known_from or ""], f"_{column.name}"
-    group = ibis.window(group_by=same)
-    if not arrives:
-        last = instant.max().over(group)
-        running = instant.isnull().any().over(group)
-        table = table.mutate(**{mark: ~running & (instant == last)})
-        return table, {column.name: lambda t: t[column.name].min(where=t[mark])}
-    learnt = ibis.ifelse(value.notnull(), ibis.greatest(instant, table.known_at), None)
-    table = table.mutate(**{f"{mark}_learnt": learnt})
-    table = table.mutate(**{mark: _learnt_first(table[f"{mark}_learnt"], group)})
-    return table, {
-        column.name: lambda t: t[column.name].min(where=t[mark]),
-        known_column(column): lambda t: t[f"{mark}_learnt"].min(),
-    }
-
-
-def _learnt_first(learnt: Any, group: Any) -> Any:
-    """Whether a row is of those from which a value was learnt first."""
-    return (learnt == learnt.min().over(group)).fill_null(False)
+def _sizes(name: str, schema: Schema, text: bool) -> ibis.Table:
+    """How many events there are (``once``), and how many rows as given before the cut-off (``n``)."""
+    given, contract = given_table(name, schema), TABLES[name]
+    rows = given.select(**conformed(given, contract, text)).cross_join(CUTOFF)
+    read = (rows[contract.at] < rows.cutoff) & (arrival_of(rows) < rows.arrival_cutoff)
+    n = rows.aggregate(n=read.sum())
+    return n.cross_join(contract_table(name).aggregate(once=lambda t: t.count()))

@@ -21,6 +21,7 @@ from features.progress import Progress, silent
 from features.rollup import Need, Pass, Starts
 from features.running.board import Block, Board, Ints, Values
 from features.running.columns import columns_of, feed_starts
+from features.running.versions import with_versions
 from features.signals import Signals
 
 SIDE_BY_SIDE = 500_000
@@ -120,7 +121,7 @@ def _rolled_columns(rolled: Rolled, needs: frozenset[Need], board: Board) -> dic
             for block, part in zip(blocks, parts, strict=True):
                 for name, values in part.items():
                     columns.setdefault(name, np.empty(len(board.cells), dtype=values.dtype))[block.cells] = values
-    return columns
+    return columns if rolled.versions is None else with_versions(columns, rolled.versions, needs, board)
 
 
 def _block_columns(

@@ -16,6 +16,7 @@ import pandas as pd
 from features.atomic import UNFINISHED, write_file
 from features.clock import WEEK_DAYS, Grid
 from features.contract import EVENT_TABLES
+from features.engine import known_before
 from features.errors import BadRequest
 from features.own.current import current_catalogue
 from features.progress import Progress, silent
@@ -233,7 +234,7 @@ def newest_known(signals: Signals, as_of: datetime) -> dict[str, datetime | None
     for name in EVENT_TABLES:
         if signals.has(name) and name != "interventions":
             table = signals.tables[name]
-            found = table.filter(table.known_at < ibis.literal(instant)).occurred_at.max().to_pyarrow().as_py()
+            found = table.filter(known_before(table, ibis.literal(instant))).occurred_at.max().to_pyarrow().as_py()
             newest[name] = None if found is None else found.replace(tzinfo=UTC)
     return newest
 

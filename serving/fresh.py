@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from features.check import check
 from features.clock import WEEK_DAYS, Grid
-from features.contract import TABLES, Column
+from features.contract import IDENTITIES, TABLES, Column
 from features.errors import SignalsError
 from features.own.current import current_catalogue
 from features.signals import read_signals
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from serving.schemas import PredictionRequest
 
 ORIGIN = "the body"
+OTHER_FIELDS = "fields outside the contract"
+"""The column that holds the fields of a row which the contract does not have."""
 
 _ARROW = {
     "string": pa.string(),
@@ -172,7 +175,7 @@ class FreshScore:
                 "breaks_contract",
                 f"{found.problem}; expected {found.expected}",
             )
-            for found in check(source, self._as_of).findings
+            for found in check(source, self._as_of).errors
             for place in found.positions
         ]
         return InvalidBody("the signals break the data contract", faults, error.expected)
@@ -197,8 +200,15 @@ def _too_slow() -> TooSlow:
 
 
 def _arrow(name: str, rows: Sequence[Row], account_id: str) -> pa.Table:
-    """The rows in all of the contract's columns, whatever was sent, so that one preparation serves every body."""
-    return pa.table({column.name: _column(column, rows, account_id) for column in TABLES[name].columns})
+    """The rows in all of the contract's columns, whatever was sent, so that one preparation serves every body; ids that
+    only tell rows apart just where one was sent, for they take further steps."""
+    columns = [c for c in TABLES[name].columns if c.name not in IDENTITIES or any(getattr(r, c.name) for r in rows)]
+    table = pa.table({column.name: _column(column, rows, account_id) for column in columns})
+    if TABLES[name].event and any(row.ignored for row in rows):
+        # Rows that differ in a field of their own are different events.
+        others = [json.dumps(row.model_extra or {}, sort_keys=True, default=str) for row in rows]
+        table = table.append_column(OTHER_FIELDS, pa.array(others, pa.string()))
+    return table
 
 
 def _column(column: Column, rows: Sequence[Row], account_id: str) -> pa.Array:

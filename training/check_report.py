@@ -25,8 +25,10 @@ def print_check(report: CheckReport, feeds: Feeds, enough: Enough | None, verdic
     if feeds.absent:
         console.print(Text(f"not in the source, so unknown: {', '.join(feeds.absent)}", style="dim"))
     console.print()
+    for error in report.errors:
+        _line(console, "error", "red", str(error))
     for finding in report.findings:
-        _line(console, "error", "red", str(finding))
+        _line(console, "look", "yellow", str(finding))
     for trouble in feeds.troubles():
         _line(console, "look", "yellow", trouble)
     for note in (*report.notes, *feeds.notes()):
@@ -49,7 +51,8 @@ def _line(console: Console, head: str, style: str, text: str) -> None:
 
 
 def _feeds(report: CheckReport, feeds: Feeds) -> Table:
-    end = f", data through {feeds.end:%Y-%m-%d %H:%M}" if feeds.end else ""
+    by = f" (the newest row of {feeds.decided_by})" if feeds.decided_by else ""
+    end = f", data through {feeds.end:%Y-%m-%d %H:%M}{by}" if feeds.end else ""
     table = _table(f"{report.origin}{end}")
     table.add_column("table", no_wrap=True)
     table.add_column("rows", justify="right", no_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from features.clock import Grid
 from features.own.current import current_catalogue
@@ -38,10 +39,15 @@ class Enough:
     kept: Mapping[str, int]
 
 
-def how_much(source: Source, config: TrainConfig | None = None, progress: Progress = silent) -> Enough:
+def how_much(
+    source: Source,
+    config: TrainConfig | None = None,
+    progress: Progress = silent,
+    data_through: datetime | None = None,
+) -> Enough:
     """Count what ``source`` holds for training, at the horizon of ``config`` and at those of `HORIZONS`.
 
-    The source's connection is closed thereby.
+    Nothing at or after ``data_through`` is read. The source's connection is closed thereby.
 
     Raises
     ------
@@ -49,7 +55,7 @@ def how_much(source: Source, config: TrainConfig | None = None, progress: Progre
         If the source breaks the contract, or has no row with a date.
     """
     settings = config or TrainConfig()
-    signals = read_signals(source, progress=part_of(progress, 0.0, 0.3))
+    signals = read_signals(source, data_through, progress=part_of(progress, 0.0, 0.3))
     try:
         found: dict[int, Horizon] = {}
         facts: dict[Target, Sufficiency] = {}

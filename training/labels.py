@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from features.engine import newest_versions
 from features.errors import BadRequest
 from features.signals import Signals
 from training.growth import growth_kind
@@ -152,7 +153,7 @@ def _subscriptions(signals: Signals) -> pd.DataFrame:
 
 def _orders(signals: Signals) -> pd.DataFrame:
     """Orders per account and instant: account_id, time, parts (net amount), bought (orders of positive amount)."""
-    table = signals.tables["orders"]
+    table = newest_versions(signals.tables["orders"])
     parts = (table.amount * PARTS).round().cast("int64")
     bought = (table.amount > 0).cast("int64")
     groups = table.group_by("account_id", "occurred_at")
@@ -207,8 +208,9 @@ def _label_orders(rows: pd.DataFrame, asked: _Asked) -> pd.DataFrame:
     # Returns can outweigh purchases; after that, any net purchase is growth.
     spent = np.maximum(within(amount, earlier, asked.as_of), 0)
     grown = _grown(within(amount, asked.as_of, asked.end), spent, ORDER_GROWTH)
-    base = arr.before(asked.codes, asked.as_of)
-    shrunk = _shrunk(arr.extremes(asked.codes, asked.as_of, asked.end).lowest, base)
+    # Where returns outweigh the orders of a year, there is no ARR, and not less.
+    base = np.maximum(arr.before(asked.codes, asked.as_of), 0)
+    shrunk = _shrunk(np.maximum(arr.extremes(asked.codes, asked.as_of, asked.end).lowest, 0), base)
 
     known = active & (asked.end <= asked.through)
     churn = _label(stopped, known)

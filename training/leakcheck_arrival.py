@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from features.clock import DAY_SECONDS
 from features.contract import EVENT_TABLES
-from features.engine import lay
+from features.engine import lay, newest_versions
 from features.signals import Signals
 from training.leakcheck_report import Finding
 
@@ -84,7 +84,7 @@ def arrivals(
     found = []
     for name in EVENT_TABLES:
         if signals.has(name):
-            table = signals.tables[name]
+            table = newest_versions(signals.tables[name])
             if name in signals.feeds and accounts is not None:
                 table = table.filter(table.account_id.isin(list(accounts)))
             found.append(_of(name, _counted(table, signals.connection.table(CHURNED), horizon_days)))

@@ -36,11 +36,16 @@ def made_up(contract: Table, like: pa.Table, at: Ints, rng: np.random.Generator)
         elif begins is not None:
             lasting = as_instants(at + rng.integers(0, LONGEST, len(at)))
             columns[column.name] = _some(lasting, rng)
-        elif column.kind == "instant" or column.name == "account_id":
+        elif column.kind == "instant" or column.name == "account_id" or column.name == _of_periods(contract):
             columns[column.name] = pa.nulls(len(at), schema.field(column.name).type)
         else:
             columns[column.name] = any_values(contract, column, like, len(at), rng)
     return pa.table({n: columns[n].cast(schema.field(n).type) for n in schema.names}, schema)
+
+
+def _of_periods(contract: Table) -> str:
+    """The column whose values name something that has one period at a time: rows that are made up have none."""
+    return "" if contract.event else contract.identity
 
 
 def any_values(contract: Table, column: Column, like: pa.Table, many: int, rng: np.random.Generator) -> pa.Array:

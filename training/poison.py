@@ -23,6 +23,8 @@ NEW_ROWS = 1_000
 """Rows that are added to each table, dated at or after the date; and as many dated before it that arrive after it."""
 LONGEST_DELAY = 400 * DAY_US
 """How far before the date the rows are dated that arrive late."""
+NEVER = 2**60
+"""Microseconds beyond every instant."""
 AHEAD = 200 * DAY_US
 """How far after the date rows are added."""
 
@@ -65,18 +67,34 @@ def dropped(tables: Mapping[str, pa.Table], as_of: datetime) -> Tables:
 
 
 def repeated(tables: Mapping[str, pa.Table], seed: int = 0) -> Tables:
-    """The tables with their rows shuffled and a third of them sent again; where rows arrive, later than the first
-    time."""
+    """The tables with their rows shuffled and a third of the events (and accounts) sent again; where rows arrive, later
+    than the first time, but before the next version of what they are about: sent again after it, they would replace
+    it. Of subscriptions each row is one of its own."""
     found = {}
     for name, table in tables.items():
         rng = np.random.default_rng([seed, crc32(name.encode())])
-        again = table.take(rng.permutation(len(table))[: -(-len(table) // 3)])
+        many = 0 if name == "subscriptions" else -(-len(table) // 3)
+        again = table.take(rng.permutation(len(table))[:many])
         if "loaded_at" in table.column_names:
-            later = known_us(TABLES[name], again) + rng.integers(0, 30 * DAY_US, len(again))
-            again = with_column(again, "loaded_at", as_instants(later))
+            contract = TABLES[name]
+            known = known_us(contract, again)
+            later = known + rng.integers(0, 30 * DAY_US, len(again))
+            later = np.minimum(later, _next_version_us(contract, table, again))
+            again = with_column(again, "loaded_at", as_instants(np.maximum(later, known)))
         both = pa.concat_tables([table, again])
         found[name] = both.take(rng.permutation(len(both)))
     return found
+
+
+def _next_version_us(contract: Table, table: pa.Table, some: pa.Table) -> Ints:
+    """Just before the next version of each of ``some`` rows of ``table`` arrives; far ahead where there is none."""
+    arrivals: dict[Any, list[int]] = {}
+    for identity, at in zip(table[contract.identity].to_pylist(), known_us(contract, table).tolist(), strict=True):
+        if identity is not None:
+            arrivals.setdefault(identity, []).append(at)
+    own = zip(some[contract.identity].to_pylist(), known_us(contract, some).tolist(), strict=True)
+    following = [min((t for t in arrivals.get(identity, ()) if t > at), default=NEVER) for identity, at in own]
+    return np.array(following, dtype=np.int64) - 1
 
 
 def known_us(contract: Table, table: pa.Table) -> Ints:

@@ -30,8 +30,9 @@ PRODUCTS = Distinct("orders", "products", column="product", where=_bought, key=l
 LAST = Newest("orders", "last", where=_bought)
 FIRST = Oldest("orders", "first", where=_bought)
 
-ARR = AMOUNT.seen(CALENDAR_YEAR)
-"""An account without a contract is read as recurring by what it ordered in the last 365 days."""
+ARR = AMOUNT.seen(CALENDAR_YEAR).at_least(0.0)
+"""An account without a contract is read as recurring by what it ordered in the last 365 days; where it returned more,
+its ARR is zero."""
 
 _last = LAST.days_since()
 _observed = FIRST.days_since().at_most(float(CALENDAR_YEAR))

@@ -33,7 +33,7 @@ class FeedHealth:
     day_late, week_late : share of the rows that arrived more than a day, or a week, after they happened; None where no
         row says when it arrived.
     worst_days : the longest such delay; None likewise.
-    to_come : rows that arrived only after the end of the data.
+    to_come : rows that had not arrived by the end of the data where that was given, else by the clock.
     repeated_share : share of the rows that repeat another one, and do not count; None if it was not looked for.
     columns : its optional columns.
     silences : pauses between rows that its rhythm does not allow.

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from features.clock import DAY_SECONDS
+from features.completeness import Completeness, decided, lay_clock
 from features.conform import fits, given_schema
-from features.contract import EVENT_TABLES, TABLES, Table
+from features.contract import TABLES, Table
 from features.engine import errors, fetch, set_cutoff
 from features.health.column import column_health
 from features.health.feed import FeedHealth
@@ -37,8 +38,8 @@ class Feeds:
 
     Parameters
     ----------
-    end : the end of the data: given, or else the newest event (subscription or account, if there is none); None without
-        any row.
+    end : the end of the data: given, or else as `features.completeness` has it; None without any row.
+    decided_by : the table whose newest row that is; None where the end was given.
     tables : by name, in the contract's order.
     unread : tables whose rows could not be judged because their shape breaks the contract.
     absent : tables of the contract that the source does not have.
@@ -48,11 +49,13 @@ class Feeds:
     tables: dict[str, FeedHealth]
     unread: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    decided_by: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The facts as plain JSON values."""
         return {
             "end": None if self.end is None else self.end.isoformat(),
+            "decided_by": self.decided_by,
             "tables": {name: feed.as_dict() for name, feed in self.tables.items()},
             "unread": list(self.unread),
             "absent": list(self.absent),
@@ -82,7 +85,7 @@ class Feeds:
         return replace(self, tables={n: _with_kept(f, kept.get(n)) for n, f in self.tables.items()})
 
 
-def feed_health(source: Source, until: datetime | None = None) -> Feeds:
+def feed_health(source: Source, until: datetime | None = None, now: datetime | None = None) -> Feeds:
     """Judge every table of ``source`` as a feed.
 
     Parameters
@@ -90,25 +93,32 @@ def feed_health(source: Source, until: datetime | None = None) -> Feeds:
     source : the tables as given. Those whose shape breaks the contract (`features.check.check` names them) are passed
         over.
     until : the end of the data: rows at or after this instant are not looked at.
+    now : the clock, by default the present; without ``until``, what is dated after it is to come.
     """
     connection = source.connection
     about = {n: (n, given_schema(source, n), n in source.text) for n in TABLES if n in source.tables}
     sums: dict[str, dict[str, Any]] = {}
     found: dict[str, FeedHealth] = {}
-    set_cutoff(connection, until)
+    if until:
+        set_cutoff(connection, until)
+    else:
+        lay_clock(source, now)
     for name, table in about.items():
         if _readable(source, TABLES[name]):
             with contextlib.suppress(*errors(connection)):
                 (sums[name],) = fetch(connection, totals, *table)
-    end = until or _end(sums)
-    # The newest row itself belongs to the data.
-    set_cutoff(connection, until or (end and end + timedelta(microseconds=1)))
+    reach = Completeness(until, None, {}) if until else decided(source, {n: sums[n]["newest"] for n in sums})
+    end = reach.through
+    # As where signals are read: the newest row itself belongs to the data, and so does what has arrived by now.
+    cutoff = until or (end and end + timedelta(microseconds=1))
+    set_cutoff(connection, cutoff, until or (cutoff and max(cutoff, now or datetime.now(UTC))))
     accounts = sums["accounts"]["accounts"] if "accounts" in sums else None
     for name, facts in sums.items():
         with contextlib.suppress(*errors(connection)):
             days = pd.DataFrame(fetch(connection, per_day, *about[name]))
             found[name] = _health(source, TABLES[name], facts, days, end, accounts)
-    return Feeds(end, found, tuple(n for n in about if n not in found), tuple(n for n in TABLES if n not in about))
+    unread, absent = tuple(n for n in about if n not in found), tuple(n for n in TABLES if n not in about)
+    return Feeds(end, found, unread, absent, reach.decided_by)
 
 
 def _readable(source: Source, table: Table) -> bool:
@@ -116,15 +126,6 @@ def _readable(source: Source, table: Table) -> bool:
     if any(c.required and c.name not in schema for c in table.columns):
         return False
     return table.name in source.text or all(fits(schema[c.name], c) for c in table.columns if c.name in schema)
-
-
-def _end(sums: Mapping[str, Mapping[str, Any]]) -> datetime | None:
-    """The newest event; without any, the newest subscription's or account's start."""
-    for names in (EVENT_TABLES, ("subscriptions", "accounts")):
-        known = [sums[n]["newest"] for n in names if n in sums and sums[n]["newest"] is not None]
-        if known:
-            return max(known).replace(tzinfo=UTC)  # type: ignore[no-any-return]
-    return None
 
 
 def _health(
@@ -139,6 +140,9 @@ def _health(
     daily = kinds.drop(columns="of_kind").groupby("day", as_index=False).sum()
     days = _days(daily)
     first, last = (None if sums[k] is None else sums[k].replace(tzinfo=UTC) for k in ("first", "last"))
+    if last and end and last > end:
+        # Rows to come do not say how far a feed reaches.
+        last = min(end, sums["newest"].replace(tzinfo=UTC)) if sums["newest"] else None
     silent = max((end - last) / timedelta(days=1), 0.0) if end and last else 0.0
     judged = table.name not in NO_RHYTHM
     given = source.tables[table.name].columns

@@ -9,8 +9,9 @@ from __future__ import annotations
 import ibis
 
 from features.clock import DAY_SECONDS, WEEK_DAYS
+from features.completeness import newest_instant
 from features.conform import Schema, conformed, given_table
-from features.contract import TABLES, Column, Table
+from features.contract import IDENTITIES, TABLES, Column, Table
 from features.engine import CUTOFF
 
 # A number beyond is a break of the contract, and infinity would drown a sum.
@@ -19,8 +20,9 @@ LARGEST = 1e12
 
 def optional(table: Table) -> tuple[Column, ...]:
     """The columns that may be missing. Not ``loaded_at``, which is missing where a row arrived as it happened, nor an
-    end, which is missing until it comes."""
-    return tuple(c for c in table.columns if not c.required and c.name != "loaded_at" and c.known_from != c.name)
+    end, which is missing until it comes, nor an id that only tells rows apart."""
+    told_apart = ("loaded_at", *IDENTITIES)
+    return tuple(c for c in table.columns if not c.required and c.name not in told_apart and c.known_from != c.name)
 
 
 def measured(table: Table) -> tuple[Column, ...]:
@@ -34,17 +36,16 @@ def by_kind(table: Table) -> bool:
 
 
 def totals(name: str, schema: Schema, text: bool) -> ibis.Table:
-    """One row: the ``first`` and ``last`` instant, ``newest`` (what rows tell of later included), ``accounts`` with any
-    row; of the rows with ``loaded_at``: ``known_lag`` how many, ``day_late`` and ``week_late`` how many arrived later
-    than that, ``worst_s`` the longest delay in seconds."""
+    """One row: the ``first`` and ``last`` instant, ``newest`` (`features.completeness.newest_instant`), ``accounts``
+    with any row; of the rows with ``loaded_at``: ``known_lag`` how many, ``day_late`` and ``week_late`` how many
+    arrived later than that, ``worst_s`` the longest delay in seconds."""
     table = TABLES[name]
     rows = _rows(table, schema, text)
     at = rows[table.at]
-    later = {c.known_from for c in table.columns if c.known_from} if table.event else set()
     facts = {
         "first": at.min(),
         "last": at.max(),
-        "newest": ibis.greatest(*[rows[c].max() for c in (table.at, *sorted(later))]),
+        "newest": newest_instant(table, rows, "loaded_at" in dict(schema)),
         "accounts": rows.account_id.nunique(),
     }
     if "loaded_at" in table.names and "loaded_at" in dict(schema):
@@ -55,13 +56,14 @@ def totals(name: str, schema: Schema, text: bool) -> ibis.Table:
             "week_late": (late > WEEK_DAYS * DAY_SECONDS).sum(),
             "worst_s": late.max(),
         }
-    return rows.drop("cutoff").aggregate(**facts)
+    return rows.aggregate(**facts)
 
 
 def per_day(name: str, schema: Schema, text: bool) -> ibis.Table:
     """One row per ``day`` (days since 1970) and ``kind`` (of the contract; null where kinds are alike): ``rows``, and
-    of them ``to_come`` (loaded at the cut-off or later); for each optional column ``filled_*``, how many rows have it;
-    for each number ``values_*``, how many are above zero, and ``logs_*``, the sum of their natural logarithms."""
+    of them ``to_come`` (loaded at the arrivals' cut-off or later); for each optional column ``filled_*``, how many rows
+    have it; for each number ``values_*``, how many are above zero, and ``logs_*``, the sum of their natural
+    logarithms."""
     table, given = TABLES[name], dict(schema)
     rows = _rows(table, schema, text)
     rows = rows.filter(rows[table.at].notnull())
@@ -71,7 +73,7 @@ def per_day(name: str, schema: Schema, text: bool) -> ibis.Table:
         # A kind that the contract does not have is a customer's value: it is not kept apart, let alone named.
         of_kind=ibis.ifelse(rows.kind.isin(kinds), rows.kind, None) if kinds else ibis.null("string"),
     )
-    late = (rows.loaded_at >= rows.cutoff).sum() if "loaded_at" in table.names else ibis.literal(0)
+    late = (rows.loaded_at >= rows.arrival_cutoff).sum() if "loaded_at" in table.names else ibis.literal(0)
     sums: dict[str, ibis.Value] = {"rows": rows.count(), "to_come": late}
     for column in optional(table):
         if column.name in given:

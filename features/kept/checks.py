@@ -39,9 +39,9 @@ def check_new(source: Source, until: datetime | None, names: Sequence[str], fold
     sound = _read(notes)
     lots = {name: lots_of(source.files[name], folder) for name in names}
     new = {name: [lot for lot in lots[name] if lot.digest not in sound] for name in names}
-    report = check(source, until, {name: [lot.path for lot in new[name]] for name in names})
+    report = check(source, until, {name: [lot.path for lot in new[name]] for name in names}, look=False)
     if not report.ok:
-        return check(source, until)
+        return check(source, until, look=False)
     found = {lot.digest for name in names for lot in _seen_whole(new[name], until)}
     if found:
         write_file(notes, json.dumps({"contract": _contract(), "files": sorted(sound | found)}))

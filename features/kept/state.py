@@ -72,6 +72,7 @@ class Kept:
             "passes": [_shape(one, feed.part) for one in what],
             "rows": text_of(row_by_row, several, feed.part) if several else "",
             "phase": seconds(grid.first) % (WIDEST * DAY_SECONDS),
+            "extras": feed.extras,
             "files": sorted({str(file.parent.absolute()) for file in feed.files})[:1],
         }
         name = hashlib.sha256(json.dumps(shape).encode()).hexdigest()[:24]

@@ -24,7 +24,7 @@ from features.engine import collect, contract_table, lay
 from features.ledger import ACTIVE_DAYS, GRACE_DAYS
 from features.measures import FIXED_POINT
 from features.moves import DAY, NEVER, SPAN, stretches
-from features.rollup import epoch_us
+from features.rollup import epoch_us, known_before_us
 from features.signals import Signals
 
 MONTH_DAYS = 365.25 / 12
@@ -160,7 +160,7 @@ def _first_stretches() -> ibis.Table:
 def _orders() -> ibis.Table:
     rows = contract_table("orders").cross_join(SPAN)
     rows = rows.mutate(at=epoch_us(rows.occurred_at))
-    rows = rows.filter((rows.at < rows.end) & (epoch_us(rows.known_at) < rows.known) & (rows.amount > 0))
+    rows = rows.filter((rows.at < rows.end) & known_before_us(rows, rows.known) & (rows.amount > 0))
     return rows.select("account_id", "at").distinct()
 
 

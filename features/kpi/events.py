@@ -14,7 +14,7 @@ from features.families.engagement import MISSED
 from features.families.outcomes import DETRACTOR_UP_TO, PROMOTER_FROM
 from features.kpi.period import Period
 from features.measures import FIXED_POINT
-from features.rollup import epoch_us, fixed
+from features.rollup import epoch_us, fixed, known_before_us
 from features.signals import Signals
 
 HELD = ("attended", "completed")
@@ -67,7 +67,8 @@ def answers(signals: Signals, period: Period, known_at: datetime) -> pd.DataFram
 def _within(name: str, at: str = "occurred_at", known: str = "known_at") -> ibis.Table:
     rows = contract_table(name).cross_join(ASKED)
     happened = epoch_us(rows[at])
-    return rows.filter((happened >= rows.start) & (happened < rows.end) & (epoch_us(rows[known]) < rows.known))
+    rows = rows.filter((happened >= rows.start) & (happened < rows.end) & (epoch_us(rows[known]) < rows.known))
+    return rows.filter(known_before_us(rows, rows.known))
 
 
 def _outcomes() -> ibis.Table:

@@ -8,6 +8,8 @@ from typing import Literal
 Unit = Literal["share", "points", "days", "of 5", "accounts", "currency"]
 Over = Literal["period", "month", "year", "instant"]
 
+_START = "ARR at the start"
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -23,7 +25,7 @@ class Measure:
     numerator, denominator : what is summed over accounts. Its value is ``factor`` times their quotient; without a
         denominator it is the numerator.
     needs : groups of tables; of each group the source has to hold one.
-    nothing : why it is unknown where the denominator is zero.
+    nothing : why it is unknown where there is nothing to divide by.
     """
 
     code: str
@@ -37,8 +39,14 @@ class Measure:
     nothing: str = "no account was active at its start"
     factor: float = 1.0
 
+    @property
+    def not_above_zero(self) -> str:
+        """Why it is unknown where accounts are known, and what they add up to is no base to divide by."""
+        if self.denominator == _START:
+            return "the ARR at the start, returns taken off, is not above zero"
+        return self.nothing
 
-_START = "ARR at the start"
+
 _LOGOS = "accounts active at the start"
 _NOBODY = "no account was active"
 _NO_HEALTH = "no account has a health score"

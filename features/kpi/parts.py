@@ -22,12 +22,16 @@ FEATURES = (
 )  # fmt: skip
 """The features of a snapshot that measures at an instant rest on."""
 
-COLUMNS = ("measure", "account_id", "numerator", "denominator", "arr")
+COLUMNS = ("measure", "account_id", "numerator", "denominator", "net", "arr")
 """Of every frame of parts. ``arr`` decides the account's segment: that at the period's start (of accounts that came
-later, at its end), or at the instant. NaN in numerator or denominator: the account is left out, for it is not known."""
+later, at its end), or at the instant. NaN in numerator or denominator: the account is left out, for it is not known.
+``net`` is the denominator, but below zero where an account returned more than it ordered: where it does not add up to
+more than zero, there is nothing that the value could be a share of."""
 
 
-def part(measure: str, accounts: Any, numerator: Any, denominator: Any, arr: Any) -> pd.DataFrame:
+def part(
+    measure: str, accounts: Any, numerator: Any, denominator: Any, arr: Any, net: Any | None = None
+) -> pd.DataFrame:
     """The parts of one measure, a row for each account; where one of the two is unknown both are."""
     above, below = np.asarray(numerator, dtype=np.float64), np.broadcast_to(denominator, np.shape(numerator))
     unknown = np.isnan(above) | np.isnan(below)
@@ -37,6 +41,7 @@ def part(measure: str, accounts: Any, numerator: Any, denominator: Any, arr: Any
             "account_id": np.asarray(accounts, dtype=object),
             "numerator": np.where(unknown, np.nan, above),
             "denominator": np.where(unknown, np.nan, below),
+            "net": np.where(unknown, np.nan, below if net is None else np.asarray(net, dtype=np.float64)),
             "arr": np.asarray(arr, dtype=np.float64),
         }
     )
@@ -53,14 +58,15 @@ def period_parts(signals: Signals, period: Period, known_at: datetime, active_da
     there = moved[moved["active_start"]]
     accounts, start, sure = there["account_id"], there["arr_start"], ~there["pending"]
     lost = there["kind"].notna()
+    net = there["net_start"]
     kept = (start - there["churned"] - there["contracted"]).where(sure)
     later = moved["arr_end"].where(moved["active_end"])
     by = moved["arr_start"].where(moved["active_start"], later)
     found = [
-        part("nrr", accounts, kept + there["expanded"], start, start),
-        part("grr", accounts, kept, start, start),
+        part("nrr", accounts, kept + there["expanded"], start, start, net),
+        part("grr", accounts, kept, start, start, net),
         part("logo_retention", accounts, (~lost).astype(float).where(sure), 1.0, start),
-        part("expansion_rate", accounts, there["expanded"].where(sure), start, start),
+        part("expansion_rate", accounts, there["expanded"].where(sure), start, start, net),
         part(
             "expansion_revenue_share",
             moved["account_id"],
@@ -96,7 +102,7 @@ def churn_parts(
     lost = there["kind"].notna().astype(float).where(sure)
     found = [
         part(f"logo_churn_{span}", accounts, lost, 1.0, start),
-        part(f"arr_churn_{span}", accounts, there["churned"].where(sure), start, start),
+        part(f"arr_churn_{span}", accounts, there["churned"].where(sure), start, start, there["net_start"]),
     ]
     if span == "year":
         unpaid = there["churned"].where(there["kind"] == "involuntary", 0.0)

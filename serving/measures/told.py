@@ -152,29 +152,30 @@ def _divided(parts: pd.DataFrame, everyone: pd.DataFrame) -> pd.DataFrame:
     return told.assign(left_out=told["numerator"].isna().astype(np.int64))
 
 
-def _sums(parts: pd.DataFrame, by: list[str]) -> dict[Any, tuple[float, float, int, int]]:
-    """Numerator, denominator, accounts known and accounts left out, by measure and group."""
+def _sums(parts: pd.DataFrame, by: list[str]) -> dict[Any, tuple[float, float, float, int, int]]:
+    """Numerator, denominator, net denominator, accounts known and accounts left out, by measure and group."""
     groups = parts.groupby([*by, "measure"], dropna=False, sort=False)
     told = groups.agg(
         numerator=("numerator", "sum"),
         denominator=("denominator", "sum"),
+        net=("net", "sum"),
         known=("numerator", "count"),
         left_out=("left_out", "sum"),
     )
     return {
-        key: (float(n), float(d), int(k), int(out))
-        for key, n, d, k, out in zip(told.index, *(told[c] for c in told.columns), strict=True)
+        key: (float(n), float(d), float(net), int(k), int(out))
+        for key, n, d, net, k, out in zip(told.index, *(told[c] for c in told.columns), strict=True)
     }
 
 
 def _value(measure: Measure, sums: dict[Any, Any], missing: dict[str, str], *group: Any) -> dict[str, Any]:
     key = (*group, measure.code) if group else measure.code
-    above, below, known, left_out = sums.get(key, (0.0, 0.0, 0, 0))
+    above, below, net, known, left_out = sums.get(key, (0.0, 0.0, 0.0, 0, 0))
     why = missing.get(measure.code)
     if why is None and not known:
         why = "it is not known of any account" if left_out else measure.nothing
-    elif why is None and measure.denominator and below == 0:
-        why = measure.nothing
+    elif why is None and measure.denominator and not min(below, net) > 0:
+        why = measure.not_above_zero
     if why is not None:
         empty = {"value": None, "numerator": None, "denominator": None}
         return {**empty, "left_out": left_out, "unknown": why}

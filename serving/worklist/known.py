@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +35,13 @@ def interventions_of(signals: Signals, as_of: datetime) -> list[Intervention]:
     """Those in the signals that were known before ``as_of``, and whether each account stayed."""
     if not signals.has("interventions"):
         return []
+    # Only here: who reads what was published needs no query engine.
+    import ibis
+
+    from features.engine import known_before
+
     table = signals.tables["interventions"]
+    table = table.filter(known_before(table, ibis.literal(as_of.astimezone(UTC).replace(tzinfo=None))))
     given = table.select("account_id", "occurred_at", "held_out", "closed_at", "result").to_pyarrow().to_pandas()
     at = pd.to_datetime(given["occurred_at"], utc=True)
     given = given[((at < as_of) & (at >= as_of - timedelta(days=BACK_DAYS))).to_numpy()].reset_index(drop=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -83,24 +84,35 @@ def _events(rng: random.Random, name: str, ids: list[str]) -> list[dict[str, Any
     rows = []
     for i in range(ROWS.get(name, 150)):
         at = _moment(rng, 0, DAYS)
-        row = {c.name: _value(rng, c, at, i) for c in table.columns}
-        late = rng.choice([None, 0, 0, 0.01, 3, 45])
-        row |= {
-            "account_id": rng.choice(ids[:-1]),
-            "occurred_at": at,
-            "loaded_at": None if late is None else at + timedelta(days=late),
-        }
-        for kind, column, low, high in table.ranges:
-            if row["kind"] == kind:
-                row[column] = rng.choice([None, low, high, (low + high) / 2])
-        if row.get("resolved_at") is None:
-            row |= {c.name: None for c in table.columns if c.known_from == "resolved_at"}
+        row = _event(rng, name, at, i) | {"account_id": rng.choice(ids[:-1])}
         rows.append(row)
         if rng.random() < 0.08:
             # The same event in a batch that was sent again, at once or later.
             rows.append(dict(row, loaded_at=rng.choice([row["loaded_at"], at + timedelta(days=50)])))
+        if row.get(table.identity) and rng.random() < 0.2:
+            # A later version of the event says something else, perhaps of another account.
+            later = (row["loaded_at"] or at) + timedelta(days=rng.choice([1, 20, 90]))
+            whose = rng.choice([row["account_id"]] * 9 + ids[:-1])
+            version = _event(rng, name, at, i) | {"account_id": whose, table.identity: row[table.identity]}
+            rows.append(version | {"loaded_at": later})
     rng.shuffle(rows)
     return rows
+
+
+def _event(rng: random.Random, name: str, at: datetime, i: int) -> dict[str, Any]:
+    table = TABLES[name]
+    row = {c.name: _value(rng, c, at, i) for c in table.columns}
+    late = rng.choice([None, 0, 0, 0.01, 3, 45])
+    row |= {"occurred_at": at, "loaded_at": None if late is None else at + timedelta(days=late)}
+    for kind, column, low, high in table.ranges:
+        if row["kind"] == kind:
+            row[column] = rng.choice([None, low, high, (low + high) / 2])
+    if row.get("resolved_at") is None:
+        row |= {c.name: None for c in table.columns if c.known_from == "resolved_at"}
+    if name == "usage":
+        # A large feed without ids.
+        row["event_id"] = None
+    return row
 
 
 def _value(rng: random.Random, column: Any, at: datetime, i: int) -> Any:
@@ -116,7 +128,9 @@ def _value(rng: random.Random, column: Any, at: datetime, i: int) -> Any:
         case "int":
             return rng.randint(0, 9)
         case "string":
-            return f"t{i}" if column.name == "ticket_id" else rng.choice([*TEXTS, "c1", "c2", "c3"])
+            if column.name in ("ticket_id", "event_id"):
+                return f"t{i}"
+            return rng.choice([*TEXTS, "c1", "c2", "c3"])
     low = -50.0 if column.minimum is None else column.minimum
     high = 400.0 if column.maximum is None else column.maximum
     # A column that begins later is empty before.
@@ -155,8 +169,19 @@ def as_parquet(tables: Mapping[str, pa.Table], to: Path) -> str:
         for month in sorted(set(months.to_pylist())):
             part = to / name / f"month={month}"
             part.mkdir(parents=True)
-            _write_damaged(table.filter(pc.equal(months, month)), part / "0.parquet")
+            # Of rows that agree in all else, such columns would tell whether they are one event.
+            _write_damaged(_each_once(table.filter(pc.equal(months, month))), part / "0.parquet")
     return str(to)
+
+
+def _each_once(table: pa.Table) -> pa.Table:
+    """Each event's row that arrived first."""
+    frame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    known = frame["loaded_at"].fillna(frame["occurred_at"]).clip(lower=frame["occurred_at"])
+    order = known.sort_values(kind="stable").index
+    same = [c for c in table.column_names if c != "loaded_at"]
+    rows = frame.loc[order].drop_duplicates(same).index.sort_values()
+    return table.take(pa.array(rows.to_numpy()))
 
 
 def _write_damaged(table: pa.Table, file: Path) -> None:

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from features.signals import read_signals
+from features.source import from_tables
 from models.home import Home
 from models.targets import TARGETS
 from serving.app import create_app
-from serving.fresh import FreshScore
+from serving.fresh import FreshScore, _arrow
 from serving.keeper import Keeper
 from serving.problems import InvalidBody, TooSlow
+from serving.rows import ROWS
 from serving.schemas import Prediction, PredictionRequest
 from serving.settings import ServiceSettings
 
@@ -159,3 +162,15 @@ def test_executives_act_as_the_published_portfolio_has_it_and_never_where_there_
             assert all(p["who"] != "executives" for p in told["plays"])
             handed = any(p["who"] == "csm" and p["severity"] == "high" for p in told["plays"])
             assert ({"code": "executives_room_not_known"} in told["warnings"]) == handed
+
+
+def test_fields_outside_the_contract_tell_events_apart() -> None:
+    failed = {"occurred_at": "2026-06-10", "kind": "payment_failed", "amount": 100.0}
+    bodies = {
+        "accounts": [{"created_at": "2025-01-01"}],
+        "subscriptions": [{"started_at": "2025-01-01", "arr": 10.0}] * 2,
+        "billing": [failed | {"invoice_id": f"i{i}"} for i in (1, 2, 3, 3)],
+    }
+    rows = {name: [ROWS[name].model_validate(row) for row in some] for name, some in bodies.items()}
+    source = from_tables({name: _arrow(name, some, "a") for name, some in rows.items()}, "a test")
+    assert read_signals(source).rows == {"accounts": 1, "subscriptions": 2, "billing": 3}

@@ -30,8 +30,10 @@ SCHEMAS = {
             "end_reason": pa.string(),
         }
     ),
-    "orders": pa.schema({"account_id": pa.string(), "occurred_at": _INSTANT, "amount": pa.float64()}),
-    "usage": pa.schema({"account_id": pa.string(), "occurred_at": _INSTANT}),
+    "orders": pa.schema(
+        {"account_id": pa.string(), "occurred_at": _INSTANT, "amount": pa.float64(), "until_at": _INSTANT}
+    ),
+    "usage": pa.schema({"account_id": pa.string(), "occurred_at": _INSTANT, "until_at": _INSTANT}),
 }
 
 

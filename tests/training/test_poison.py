@@ -111,7 +111,7 @@ def test_what_was_open_takes_another_course(tables: Tables, name: str, end: str,
 
 def test_an_altered_source_keeps_the_contract(tables: Tables) -> None:
     for altered in (poisoned(tables, AS_OF), dropped(tables, AS_OF), repeated(tables)):
-        assert check(from_tables(altered, "a test")).findings == ()
+        assert check(from_tables(altered, "a test")).errors == ()
 
 
 def test_nothing_is_left_of_the_future_when_it_is_dropped(tables: Tables) -> None:
@@ -128,7 +128,9 @@ def test_nothing_is_left_of_the_future_when_it_is_dropped(tables: Tables) -> Non
 def test_a_third_is_sent_again_and_all_is_shuffled(tables: Tables) -> None:
     again = repeated(tables)
     for name, table in tables.items():
-        assert len(again[name]) == len(table) + -(-len(table) // 3)
+        # Two subscriptions that read the same are two.
+        more = 0 if name == "subscriptions" else -(-len(table) // 3)
+        assert len(again[name]) == len(table) + more
         assert again[name].slice(0, len(table)) != table
         columns = [c for c in table.column_names if c != "loaded_at"]
         rows = ({tuple(row.values()) for row in t.select(columns).to_pylist()} for t in (table, again[name]))

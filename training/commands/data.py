@@ -38,9 +38,12 @@ def simulate(
 
 
 @app.command()
-def check(signals: Signals, engine: Engine = "duckdb", as_json: AsJson = False) -> None:
+def check(
+    signals: Signals, data_through: DataThrough = None, engine: Engine = "duckdb", as_json: AsJson = False
+) -> None:
     """Hold signals against the data contract, and say whether there is enough of them to train on."""
     from features.check import check as hold
+    from features.clock import parse_instant
     from features.health.feeds import feed_health
     from features.source import open_source
     from training.check_report import print_check
@@ -48,15 +51,16 @@ def check(signals: Signals, engine: Engine = "duckdb", as_json: AsJson = False) 
     from training.enough import how_much
     from training.verdict import broken, verdict
 
+    through = parse_instant(data_through) if data_through else None
     with progress("checking") as tell:
         source = open_source(signals, engine)
-        report = hold(source)
+        report = hold(source, through)
         tell(0.2, "looking at the feeds")
-        feeds = feed_health(source)
+        feeds = feed_health(source, through)
         config = TrainConfig()
-        enough = how_much(source, config, part_of(tell, 0.4, 1.0)) if report.ok else None
+        enough = how_much(source, config, part_of(tell, 0.4, 1.0), through) if report.ok else None
     if enough is None:
-        said = broken(len(report.findings), config.horizon_days)
+        said = broken(len(report.errors), config.horizon_days)
     else:
         feeds = feeds.with_kept(enough.kept)
         said = verdict(enough, feeds)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from features.engine import newest_versions
 from models.assess import CHURN_ORDER, HEALTH_ORDER
 from models.bands import risk_band, risk_score, whole_points
 from models.columns import number_column
@@ -125,7 +126,7 @@ def _overrides(seen: Gathered) -> list[Disagreement]:
     """People who acted against the score: an intervention on an account that was green at the date before it."""
     if not seen.signals.has("interventions"):
         return []
-    table = seen.signals.tables["interventions"]
+    table = newest_versions(seen.signals.tables["interventions"])
     rows = table.select("account_id", "occurred_at", "held_out").to_pyarrow().to_pandas()
     at = pd.to_datetime(rows["occurred_at"], utc=True)
     quarter = seen.window.quarter

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from features.engine import newest_versions
 from training.labels import label
 from training.review.figure import Fact, Figure, Resampled, nothing
 from training.review.gather import Gathered
@@ -47,7 +48,7 @@ def treated(seen: Gathered) -> Treated:
     if not seen.signals.has("interventions"):
         return _none("no interventions are recorded in the signals")
     wanted = ("account_id", "occurred_at", "play", "held_out", "result")
-    rows = seen.signals.tables["interventions"].select(*wanted).to_pyarrow().to_pandas()
+    rows = newest_versions(seen.signals.tables["interventions"]).select(*wanted).to_pyarrow().to_pandas()
     rows = rows.assign(occurred_at=pd.to_datetime(rows["occurred_at"], utc=True), held_out=rows["held_out"].eq(True))
     quarter = seen.window.quarter
     inside = rows[(rows["occurred_at"] >= quarter.start) & (rows["occurred_at"] < quarter.end)]
