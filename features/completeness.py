@@ -24,7 +24,7 @@ import numpy as np
 from features.conform import Schema, conformed, given_schema, given_table
 from features.contract import EVENT_TABLES, TABLES, Table
 from features.engine import CUTOFF, collect, fetch, set_cutoff
-from features.source import Source
+from features.sources.base import Source
 
 SKEW_DAYS = 1
 """How long after its own ``loaded_at`` a row may be dated."""

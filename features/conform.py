@@ -63,7 +63,7 @@ Schema = tuple[tuple[str, dt.DataType], ...]
 
 
 def given_table(name: str, schema: Schema) -> ibis.Table:
-    """The unbound table ``name`` as given, as `features.source.Source` holds it."""
+    """The unbound table ``name`` as given, as `features.sources.base.Source` holds it."""
     return ibis.table(dict(schema), name=f"given_{name}")
 
 

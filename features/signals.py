@@ -20,7 +20,8 @@ from features.feed import Feed
 from features.identity import arrival_of, events, extra_columns, extras_of, has_identity, repeated_ids
 from features.kept.checks import check_new
 from features.progress import Progress, silent
-from features.source import DUCKDB, Source, open_source
+from features.sources.base import DUCKDB, Source
+from features.sources.open_source import open_source
 
 COPIED_UP_TO = 1_000_000
 """Event tables of more rows than this are read where they lie."""
@@ -89,7 +90,7 @@ def open_signals(
 
     Parameters
     ----------
-    address : folder, database address or mapping file (see `features.source.open_source`).
+    address : folder, database address or mapping file (see `features.sources.open_source.open_source`).
     data_through : nothing at or after this instant is read; by default the source counts as complete through its newest
     event.
     progress : told how far the reading is.

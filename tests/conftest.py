@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 from features.clock import parse_instant
 from features.contract import TABLES
 from features.signals import Signals, read_signals
-from features.source import from_tables
+from features.sources.base import from_tables
 
 ARROW = {"string": pa.string(), "instant": pa.timestamp("us"), "float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
 

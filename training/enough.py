@@ -11,7 +11,7 @@ from features.own.current import current_catalogue
 from features.progress import Progress, part_of, silent
 from features.signals import Signals, read_signals
 from features.snapshot import snapshot
-from features.source import Source
+from features.sources.base import Source
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
 from training.horizons import HORIZONS, Horizon, Labelled, at_horizon

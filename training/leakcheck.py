@@ -17,7 +17,8 @@ from features.clock import Grid, show
 from features.errors import InsufficientData
 from features.progress import Progress, part_of, silent
 from features.signals import Signals, read_signals
-from features.source import DUCKDB, Source, open_source
+from features.sources.base import DUCKDB, Source
+from features.sources.open_source import open_source
 from models.targets import TARGETS
 from training.config import TrainConfig
 from training.leakcheck_arrival import LATE_DAYS, arrivals

@@ -15,7 +15,7 @@ from features.clock import Grid, show
 from features.progress import Progress, silent
 from features.signals import Signals, read_signals
 from features.snapshot import snapshot
-from features.source import from_tables
+from features.sources.base import from_tables
 from training.config import TrainConfig
 from training.leakcheck_report import Check, Finding
 from training.leakcheck_sample import Tables

@@ -25,7 +25,8 @@ from features.own.current import current_catalogue
 from features.progress import Progress, part_of, silent
 from features.signals import Signals, read_signals
 from features.snapshot import snapshot
-from features.source import DUCKDB, open_source
+from features.sources.base import DUCKDB
+from features.sources.open_source import open_source
 from models.bundle import Bundle, load_bundle
 from models.champion import Pointed, Pointer, load_champion, read_pointer
 from models.home import Home

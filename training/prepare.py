@@ -16,7 +16,7 @@ from features.errors import InsufficientData
 from features.progress import Progress, part_of, silent
 from features.signals import Signals, open_signals
 from features.snapshot import snapshot
-from features.source import DUCKDB
+from features.sources.base import DUCKDB
 from training.config import TrainConfig
 from training.labels import label
 

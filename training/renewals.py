@@ -28,7 +28,7 @@ from features.own.current import current_catalogue
 from features.progress import Progress, part_of, silent
 from features.signals import Signals
 from features.snapshot import snapshot
-from features.source import DUCKDB
+from features.sources.base import DUCKDB
 from models.bundle import schema_of
 from models.champion import load_champion
 from models.columns import number_column

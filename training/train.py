@@ -18,7 +18,8 @@ from features.health.feeds import Feeds, feed_health
 from features.own.current import current_catalogue
 from features.progress import Progress, part_of, silent
 from features.signals import read_signals
-from features.source import DUCKDB, open_source
+from features.sources.base import DUCKDB
+from features.sources.open_source import open_source
 from models.bundle import Bundle
 from models.card import Card
 from models.home import Home

@@ -28,7 +28,7 @@ def score(
     from features.clock import parse_instant
     from features.health.feeds import feed_health
     from features.signals import read_signals
-    from features.source import open_source
+    from features.sources.open_source import open_source
     from models.frames import suffix_of
     from models.home import current_home
     from serving.batch import score as run

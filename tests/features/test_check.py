@@ -12,7 +12,8 @@ import pytest
 from features.check import check
 from features.errors import SignalsError
 from features.signals import read_signals
-from features.source import from_tables, open_source
+from features.sources.base import from_tables
+from features.sources.open_source import open_source
 
 ACCOUNTS = [{"account_id": a, "created_at": "2025-01-01"} for a in ("a", "b")]
 SUBSCRIPTIONS = [{"account_id": "a", "started_at": "2025-01-01", "arr": 10.0}]

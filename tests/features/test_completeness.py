@@ -16,7 +16,7 @@ from features.completeness import completeness
 from features.errors import SignalsError
 from features.health.feeds import feed_health
 from features.signals import read_signals
-from features.source import Source, from_tables
+from features.sources.base import Source, from_tables
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 ACCOUNTS = [{"account_id": a, "created_at": "2015-01-01"} for a in "ab"]

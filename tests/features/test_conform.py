@@ -21,7 +21,8 @@ import renewcast
 from features.check import check
 from features.errors import SignalsError
 from features.signals import open_signals, read_signals
-from features.source import from_tables, open_source
+from features.sources.base import from_tables
+from features.sources.open_source import open_source
 
 NOON = datetime(2026, 6, 20, 10)
 

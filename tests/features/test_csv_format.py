@@ -13,9 +13,9 @@ import pytest
 
 from features.check import check
 from features.errors import SignalsError
-from features.source import open_source
 from features.sources.base import connect
 from features.sources.csv_format import count_rows, lay_csv
+from features.sources.open_source import open_source
 
 PIECES = [
     '"',

@@ -28,7 +28,7 @@ from features.errors import BadRequest, SignalsError
 from features.health.feeds import feed_health
 from features.signals import open_signals, read_signals
 from features.snapshot import snapshot
-from features.source import open_source
+from features.sources.open_source import open_source
 from serving.batch import newest_known
 from training.config import TrainConfig
 from training.leakcheck_sample import sampled_tables

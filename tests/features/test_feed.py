@@ -23,7 +23,8 @@ from features.clock import Grid
 from features.errors import SignalsError
 from features.signals import read_signals
 from features.snapshot import snapshot
-from features.source import Source, open_source
+from features.sources.base import Source
+from features.sources.open_source import open_source
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 USAGE = Catalogue(tuple(f for f in CATALOGUE.values() if f.table in ("usage", "accounts") and f.name != "usage.seats_used_share"))

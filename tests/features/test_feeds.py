@@ -15,7 +15,8 @@ from features.check import check
 from features.health.feed import FeedHealth
 from features.health.feeds import Feeds, feed_health
 from features.signals import read_signals
-from features.source import from_tables, open_source
+from features.sources.base import from_tables
+from features.sources.open_source import open_source
 
 ACCOUNTS = [{"account_id": a, "created_at": "2024-01-01"} for a in "abcd"]
 SUBSCRIPTIONS = [{"account_id": a, "started_at": "2025-01-01", "arr": 10.0} for a in "abcd"]

@@ -23,7 +23,8 @@ from features.kpi.events import answers
 from features.kpi.period import period_ending
 from features.signals import Signals, read_signals
 from features.snapshot import snapshot
-from features.source import Source, from_tables, open_source
+from features.sources.base import Source, from_tables
+from features.sources.open_source import open_source
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 LONG_AGO = datetime(2010, 1, 1, tzinfo=UTC)

@@ -16,7 +16,7 @@ from features.errors import BadRequest
 from features.ledger import facts, movements
 from features.signals import Signals, read_signals
 from features.snapshot import snapshot
-from features.source import from_tables
+from features.sources.base import from_tables
 from training.labels import label
 
 Make = Callable[..., Signals]

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import renewcast
 from features.check import check
 from features.errors import SignalsError
-from features.source import open_source
+from features.sources.open_source import open_source
 
 SECRET = "the-secret"
 

@@ -13,7 +13,7 @@ import pytest
 from features import postgres as reading
 from features.check import check
 from features.errors import SignalsError
-from features.source import open_source
+from features.sources.open_source import open_source
 
 SECRET = "p@ss/w:rd"
 QUOTED = "p%40ss%2Fw%3Ard"

@@ -17,7 +17,7 @@ from features.clock import Grid, parse_instant
 from features.errors import SignalsError
 from features.signals import open_signals
 from features.snapshot import snapshot
-from features.source import open_source
+from features.sources.open_source import open_source
 
 ROWS: dict[str, list[dict[str, Any]]] = {
     "accounts": [{"account_id": "a", "created_at": "2025-01-01", "region": "north"}],

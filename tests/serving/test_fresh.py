@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from features.signals import read_signals
-from features.source import from_tables
+from features.sources.base import from_tables
 from models.home import Home
 from models.targets import TARGETS
 from serving.app import create_app

@@ -18,7 +18,7 @@ from features.clock import parse_instant
 from features.kpi.measure import BY_CODE, MEASURES
 from features.kpi.period import period_ending
 from features.signals import read_signals
-from features.source import from_tables
+from features.sources.base import from_tables
 from models.rubric import load_rubric
 from models.rules.measures import TargetOf, measures_file
 from serving.measures.told import measures_told

@@ -12,7 +12,7 @@ import pytest
 from features.clock import parse_instant
 from features.signals import read_signals
 from features.snapshot import snapshot
-from features.source import from_tables
+from features.sources.base import from_tables
 
 
 def _computed(tables: ModuleType, case: Any) -> pd.DataFrame:

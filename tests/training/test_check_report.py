@@ -10,7 +10,7 @@ from rich.console import Console
 
 from features.check import check
 from features.health.feeds import feed_health
-from features.source import from_tables
+from features.sources.base import from_tables
 from training.check_report import print_check
 from training.enough import how_much
 from training.verdict import broken, verdict

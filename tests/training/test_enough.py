@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from features.errors import SignalsError
-from features.source import from_tables, open_source
+from features.sources.base import from_tables
+from features.sources.open_source import open_source
 from training.config import TrainConfig
 from training.enough import how_much
 from training.horizons import HORIZONS

@@ -20,7 +20,7 @@ from features.feature import Feature
 from features.measures import Count, Latest, Sum, Term
 from features.signals import open_signals
 from features.snapshot import snapshot
-from features.source import Source, from_tables
+from features.sources.base import Source, from_tables
 from training.leakcheck import leakcheck
 from training.leakcheck_rebuild import WHO, differing
 from training.leakcheck_report import LeakReport

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from features.signals import Signals, read_signals
-from features.source import from_tables
+from features.sources.base import from_tables
 from training.leakcheck_arrival import LEAST_ROWS, Arrivals, arrivals
 
 CHURN, DAY = datetime(2026, 3, 1, tzinfo=UTC), timedelta(days=1)

@@ -46,7 +46,7 @@ def test_large_tables_are_thinned_and_duplicates_stay_together(make_arrow_signal
 @pytest.fixture
 def make_arrow_signals(to_arrow: Any) -> Any:
     from features.signals import read_signals
-    from features.source import from_tables
+    from features.sources.base import from_tables
 
     begun = datetime(2026, 1, 1, tzinfo=UTC)
     rows = [

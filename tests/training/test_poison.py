@@ -13,7 +13,7 @@ import pytest
 from features.check import check
 from features.contract import TABLES
 from features.signals import read_signals
-from features.source import from_tables
+from features.sources.base import from_tables
 from training.leakcheck_sample import Tables, sampled_tables
 from training.made_up import STRANGERS, micros
 from training.poison import dropped, known_us, poisoned, repeated

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from features.health.feeds import Feeds, feed_health
-from features.source import from_tables
+from features.sources.base import from_tables
 from training.sound_feeds import label_troubles
 
 BEGAN, DAY = datetime(2025, 1, 1, tzinfo=UTC), timedelta(days=1)

@@ -45,7 +45,7 @@ def check(
     from features.check import check as hold
     from features.clock import parse_instant
     from features.health.feeds import feed_health
-    from features.source import open_source
+    from features.sources.open_source import open_source
     from training.check_report import print_check
     from training.config import TrainConfig
     from training.enough import how_much

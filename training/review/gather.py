@@ -22,7 +22,7 @@ from features.own.current import current_catalogue
 from features.progress import Progress, silent
 from features.signals import Signals, newest_instant, read_signals
 from features.snapshot import snapshot
-from features.source import open_source
+from features.sources.open_source import open_source
 from models.bundle import Bundle
 from models.champion import Champion
 from models.columns import number_column

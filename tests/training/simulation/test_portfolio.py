@@ -10,7 +10,7 @@ import pytest
 
 from features.check import check
 from features.errors import BadRequest, HomeError
-from features.source import open_source
+from features.sources.open_source import open_source
 from training.simulation import SimulationSummary, simulate
 
 END = pd.Timestamp("2026-09-30", tz="UTC")
