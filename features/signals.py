@@ -19,6 +19,7 @@ from features.feed import Feed
 from features.kept.checks import check_new
 from features.progress import Progress, silent
 from features.source import DUCKDB, Source, open_source
+from features.terms import by_term
 
 COPIED_UP_TO = 1_000_000
 """Event tables of more rows than this are read where they lie."""
@@ -186,9 +187,10 @@ def _latest_instant(name: str, schema: Schema, text: bool) -> ibis.Table:
 
 
 def _normalised(name: str, schema: Schema, text: bool) -> ibis.Table:
-    """Typed, cut off, and each event once."""
+    """Typed, cut off, and each event once; subscriptions by term, where the source says when it began."""
     given, contract = given_table(name, schema), TABLES[name]
-    return _once(_until(given.select(**conformed(given, contract, text)), contract), contract)
+    rows = _once(_until(given.select(**conformed(given, contract, text)), contract), contract)
+    return by_term(rows) if name == "subscriptions" and "term_started_at" in given.columns else rows
 
 
 def _until(table: ibis.Table, contract: Table) -> ibis.Table:

@@ -14,6 +14,7 @@ from features.source import Source
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
 from training.horizons import HORIZONS, Horizon, Labelled, at_horizon
+from training.overwritten import without_overwritten
 from training.sufficiency import Sufficiency, sufficiency
 
 # The share of unknown values per table is taken from a snapshot so often: whole months tell as much, sooner.
@@ -79,5 +80,7 @@ def _facts(signals: Signals, asked: Labelled, horizon: Horizon, progress: Progre
         catalogue=catalogue,
         progress=part_of(progress, 0.5, 1.0),
     )
+    if signals.contractual:
+        frame = without_overwritten(frame, catalogue)
     as_ofs, days, grace = asked.grid.as_ofs, horizon.days, horizon.grace_days
     return {t: sufficiency(signals, frame, asked.labels, as_ofs, t, days, grace, catalogue) for t in TARGETS}
