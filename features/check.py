@@ -27,7 +27,7 @@ ORPHANS = -1
 
 
 @dataclass(frozen=True)
-class Finding:
+class Violation:
     """One break of the contract: table, column, how many rows, the first positions (from 1), and what would be
     right."""
 
@@ -40,36 +40,69 @@ class Finding:
 
     def __str__(self) -> str:
         place = f"{self.table}.{self.column}" if self.column else self.table
-        where = ""
-        if self.rows:
-            more = ", …" if self.rows > len(self.positions) else ""
-            noun = "row" if self.rows == 1 else "rows"
-            where = f" in {self.rows} {noun} ({noun} {', '.join(map(str, self.positions))}{more})"
+        where = f" in {_places(self.rows, self.positions)}" if self.rows else ""
         return f"{place}: {self.problem}{where}; expected {self.expected}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something in the data that breaks no rule and should be looked at before its numbers are trusted.
+
+    Parameters
+    ----------
+    table : contract table.
+    column : its column; None where the rows as a whole are meant.
+    rows : how many rows; 0 where they cannot be counted.
+    what : what was found, in words that follow the rows.
+    cure : what to do about it; empty where there is nothing to do.
+    positions : the first row positions, from 1.
+    """
+
+    table: str
+    column: str | None
+    rows: int
+    what: str
+    cure: str = ""
+    positions: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        place = f"{self.table}.{self.column}" if self.column else self.table
+        where = f"{_places(self.rows, self.positions)} " if self.rows else ""
+        return f"{place}: {where}{self.what}" + (f"; {self.cure}" if self.cure else "")
+
+
+def _places(rows: int, positions: tuple[int, ...]) -> str:
+    noun = "row" if rows == 1 else "rows"
+    if not positions:
+        return f"{rows:,} {noun}"
+    more = ", …" if rows > len(positions) else ""
+    return f"{rows} {noun} ({noun} {', '.join(map(str, positions))}{more})"
 
 
 @dataclass(frozen=True)
 class CheckReport:
     """What a check found.
 
-    ``findings`` are errors, ``notes`` are not; ``rows`` counts the rows of each table as given.
+    ``errors`` break the contract; ``findings`` do not, and should be looked at; ``notes`` are good to know. ``rows``
+    counts the rows of each table as given.
     """
 
     origin: str
-    findings: tuple[Finding, ...]
+    errors: tuple[Violation, ...]
     notes: tuple[str, ...]
     rows: dict[str, int] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether the source keeps the contract."""
-        return not self.findings
+        return not self.errors
 
     def raise_if_broken(self) -> None:
-        """Raise a SignalsError that names every finding, if there is any."""
-        if self.findings:
+        """Raise a SignalsError that names every error, if there is any."""
+        if self.errors:
             raise SignalsError(
-                f"{self.origin} breaks the data contract:\n" + "\n".join(f"  {f}" for f in self.findings),
+                f"{self.origin} breaks the data contract:\n" + "\n".join(f"  {error}" for error in self.errors),
                 cure="mend the source (or its mapping) at the places named",
             )
 
@@ -92,11 +125,11 @@ def check(
     Returns
     -------
     CheckReport
-        With no findings if the source may be used. Values never appear in it, only row positions: from 1, in the order
+        Without errors if the source may be used. Values never appear in it, only row positions: from 1, in the order
         in which the table is read. Spark reads a file's parts in no fixed order, so that there the positions in large
         files, or in several, may be others.
     """
-    findings = _missing_tables(source)
+    violations = _missing_tables(source)
     notes = list(source.notes)
     rows: dict[str, int] = {}
     set_cutoff(source.connection, until)
@@ -105,7 +138,7 @@ def check(
             continue
         table, given = TABLES[name], source.tables[name]
         shape = _shape(table, given, name in source.text)
-        findings += shape
+        violations += shape
         extra = [c for c in given.columns if c not in table.names]
         if extra:
             notes.append(f"{name}: columns not in the contract are ignored: {', '.join(extra)}")
@@ -113,12 +146,12 @@ def check(
             rows[name] = count_given(source, name)
             if not shape:
                 with source.narrowed(name, (only or {}).get(name)) as some:
-                    findings += _values(source, table) if some else []
+                    violations += _values(source, table) if some else []
         except errors(source.connection):
-            findings.append(Finding(name, "", "the rows cannot be read", "a sound table"))
+            violations.append(Violation(name, "", "the rows cannot be read", "a sound table"))
     if rows.get("accounts") == 0:
-        findings.append(Finding("accounts", "", "no row", "at least one account"))
-    return CheckReport(source.origin, tuple(findings), tuple(notes), rows)
+        violations.append(Violation("accounts", "", "no row", "at least one account"))
+    return CheckReport(source.origin, tuple(violations), tuple(notes), rows)
 
 
 def count_given(source: Source, name: str) -> int:
@@ -131,33 +164,35 @@ def _row_count(name: str, schema: Schema) -> ibis.Table:
     return given_table(name, schema).aggregate(n=lambda t: t.count())
 
 
-def _missing_tables(source: Source) -> list[Finding]:
-    findings = []
+def _missing_tables(source: Source) -> list[Violation]:
+    violations = []
     if "accounts" not in source.tables:
-        findings.append(Finding("accounts", "", "the table is missing", "a table of accounts: account_id, created_at"))
-    if not {"subscriptions", "orders"} & set(source.tables):
-        findings.append(
-            Finding("subscriptions", "", "the table is missing", "subscriptions (or orders, without contracts)")
+        violations.append(
+            Violation("accounts", "", "the table is missing", "a table of accounts: account_id, created_at")
         )
-    return findings
+    if not {"subscriptions", "orders"} & set(source.tables):
+        violations.append(
+            Violation("subscriptions", "", "the table is missing", "subscriptions (or orders, without contracts)")
+        )
+    return violations
 
 
-def _shape(table: Table, given: ibis.Table, text: bool) -> list[Finding]:
-    findings = []
+def _shape(table: Table, given: ibis.Table, text: bool) -> list[Violation]:
+    violations = []
     schema = given.schema()
     for column in table.columns:
         if column.name not in schema:
             if column.required:
                 has = ", ".join(given.columns) or "none"
-                findings.append(
-                    Finding(table.name, column.name, "the column is missing", f"{column.kind}; the table has {has}")
+                violations.append(
+                    Violation(table.name, column.name, "the column is missing", f"{column.kind}; the table has {has}")
                 )
         elif not text and not fits(schema[column.name], column):
-            findings.append(Finding(table.name, column.name, f"the type is {schema[column.name]}", column.kind))
-    return findings
+            violations.append(Violation(table.name, column.name, f"the type is {schema[column.name]}", column.kind))
+    return violations
 
 
-def _values(source: Source, table: Table) -> list[Finding]:
+def _values(source: Source, table: Table) -> list[Violation]:
     """See in one scan whether anything is wrong; only then count every kind of break, and look up the positions of
     those that occurred."""
     accounts = given_schema(source, "accounts") if "accounts" in source.tables else None
@@ -173,11 +208,11 @@ def _values(source: Source, table: Table) -> list[Finding]:
         found = [(i, *breaks[i][:3], n) for i, n in enumerate(wrong) if n]
     if n := int(seen["orphans"] or 0):
         found.append((ORPHANS, "account_id", "an account that accounts does not have", "an account_id of accounts", n))
-    findings = []
+    violations = []
     for which, column, problem, expected, n in found:
         first = fetch(source.connection, _break_positions, which, *about)
-        findings.append(Finding(table.name, column, problem, expected, n, tuple(int(r["_row"]) for r in first)))
-    return findings
+        violations.append(Violation(table.name, column, problem, expected, n, tuple(int(r["_row"]) for r in first)))
+    return violations
 
 
 def _sweep(table: Table, *about: Any) -> ibis.Table:

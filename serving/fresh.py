@@ -162,7 +162,7 @@ class FreshScore:
                 "breaks_contract",
                 f"{found.problem}; expected {found.expected}",
             )
-            for found in check(source, self._as_of).findings
+            for found in check(source, self._as_of).errors
             for place in found.positions
         ]
         return InvalidBody("the signals break the data contract", faults, error.expected)

@@ -25,8 +25,10 @@ def print_check(report: CheckReport, feeds: Feeds, enough: Enough | None, verdic
     if feeds.absent:
         console.print(Text(f"not in the source, so unknown: {', '.join(feeds.absent)}", style="dim"))
     console.print()
+    for error in report.errors:
+        _line(console, "error", "red", str(error))
     for finding in report.findings:
-        _line(console, "error", "red", str(finding))
+        _line(console, "look", "yellow", str(finding))
     for trouble in feeds.troubles():
         _line(console, "look", "yellow", trouble)
     for note in (*report.notes, *feeds.notes()):

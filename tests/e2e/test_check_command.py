@@ -42,7 +42,7 @@ def test_json_carries_everything(renewcast: Any, tiny: Path, tmp_path: Path) -> 
     told = json.loads(renewcast("check", tiny, "--json", home=tmp_path / "home").stdout)
     assert told["ok"] is True
     assert told["rows"]["usage"] == 504
-    assert {"findings", "notes", "origin", "sufficiency"} <= set(told)
+    assert {"errors", "findings", "notes", "origin", "sufficiency"} <= set(told)
     assert told["feeds"]["tables"]["usage"]["jumps"][0]["ratio"] == 60
     assert [h["days"] for h in told["horizons"]] == [30, 60, 90, 180]
     assert told["verdict"]["ready"] == []

@@ -20,7 +20,7 @@ SUBSCRIPTIONS = [{"account_id": "a", "started_at": "2025-01-01", "arr": 10.0}]
 
 def _check(to_arrow: Any, **tables: list[dict[str, Any]]) -> list[str]:
     given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
-    return [str(f) for f in check(from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")).findings]
+    return [str(f) for f in check(from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")).errors]
 
 
 def _use(**more: Any) -> dict[str, Any]:
@@ -65,11 +65,11 @@ def test_only_the_first_positions_are_listed(to_arrow: Any) -> None:
 
 def test_a_missing_table_or_column_or_a_wrong_type(to_arrow: Any) -> None:
     source = from_tables({"accounts": to_arrow("accounts", ACCOUNTS)}, "a test")
-    assert any("subscriptions: the table is missing" in str(f) for f in check(source).findings)
+    assert any("subscriptions: the table is missing" in str(f) for f in check(source).errors)
     wrong = pa.table({"account_id": ["a"], "occurred_at": ["yesterday"], "minutes": ["long"]})
     bare = pa.table({"account_id": ["a"]})
     tables = {"accounts": to_arrow("accounts", ACCOUNTS), "usage": wrong, "subscriptions": bare}
-    findings = [str(f) for f in check(from_tables(tables, "a test")).findings]
+    findings = [str(f) for f in check(from_tables(tables, "a test")).errors]
     assert any("usage.occurred_at: the type is string; expected instant" in f for f in findings)
     assert any("usage.minutes: the type is string; expected float" in f for f in findings)
     assert any("subscriptions.arr: the column is missing; expected float; the table has account_id" in f for f in findings)
@@ -80,7 +80,7 @@ def test_text_is_parsed_and_what_cannot_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "subscriptions.csv").write_text(
         "account_id,started_at,arr,seats\na,2025-01-01T00:00:00+02:00,10,1.5\na,SECRET,x,2\n"
     )
-    findings = [str(f) for f in check(open_source(tmp_path)).findings]
+    findings = [str(f) for f in check(open_source(tmp_path)).errors]
     assert any("subscriptions.started_at: a value that cannot be read in 1 row (row 2)" in f for f in findings)
     assert any("subscriptions.arr: a value that cannot be read in 1 row (row 2)" in f for f in findings)
     assert any("subscriptions.seats: a value that cannot be read in 1 row (row 1)" in f for f in findings)

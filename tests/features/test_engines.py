@@ -234,7 +234,7 @@ def test_spark_reads_files_that_differ_in_their_columns(spark: str, tmp_path: Pa
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_spark_finds_what_duckdb_finds(spark: str, broken: Path) -> None:
     found, wanted = check(open_source(broken, spark)), check(open_source(broken))
-    assert len(wanted.findings) > 15
+    assert len(wanted.errors) > 15
     assert found.as_dict() == wanted.as_dict()
 
 
@@ -244,7 +244,7 @@ def test_spark_says_what_it_cannot_read_without_its_content(spark: str, broken: 
     # So far down that it has no part in finding out how the file is written.
     rows = "a,2024-01-01,funding\n" * 30_000
     (broken / "company.csv").write_text(f"account_id,occurred_at,kind\n{rows}secret,2024\n")
-    findings = [f for f in check(open_source(broken, spark)).findings if f.table == "company"]
+    findings = [f for f in check(open_source(broken, spark)).errors if f.table == "company"]
     assert [f.problem for f in findings] == ["the rows cannot be read"]
     (broken / "billing.parquet").write_bytes(b"secret")
     with pytest.raises(SignalsError, match=r"billing\.parquet cannot be read as PARQUET") as caught:

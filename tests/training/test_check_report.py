@@ -26,7 +26,7 @@ def _printed(to_arrow: Any, width: int, **tables: list[dict[str, Any]]) -> str:
     source = from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
     report, feeds = check(source), feed_health(source)
     enough = how_much(source) if report.ok else None
-    said = verdict(enough, feeds) if enough else broken(len(report.findings), 90)
+    said = verdict(enough, feeds) if enough else broken(len(report.errors), 90)
     out = StringIO()
     print_check(report, feeds, enough, said, Console(file=out, width=width))
     return out.getvalue()

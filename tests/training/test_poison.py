@@ -111,7 +111,7 @@ def test_what_was_open_takes_another_course(tables: Tables, name: str, end: str,
 
 def test_an_altered_source_keeps_the_contract(tables: Tables) -> None:
     for altered in (poisoned(tables, AS_OF), dropped(tables, AS_OF), repeated(tables)):
-        assert check(from_tables(altered, "a test")).findings == ()
+        assert check(from_tables(altered, "a test")).errors == ()
 
 
 def test_nothing_is_left_of_the_future_when_it_is_dropped(tables: Tables) -> None:

@@ -56,7 +56,7 @@ def check(signals: Signals, engine: Engine = "duckdb", as_json: AsJson = False) 
         config = TrainConfig()
         enough = how_much(source, config, part_of(tell, 0.4, 1.0)) if report.ok else None
     if enough is None:
-        said = broken(len(report.findings), config.horizon_days)
+        said = broken(len(report.errors), config.horizon_days)
     else:
         feeds = feeds.with_kept(enough.kept)
         said = verdict(enough, feeds)

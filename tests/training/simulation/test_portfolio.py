@@ -31,7 +31,7 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(tmp_path: P
 
 def test_the_tables_keep_the_contract(written: SimulationSummary) -> None:
     report = check(open_source(written.folder))
-    assert not report.findings
+    assert not report.errors
     assert not report.notes
     assert set(report.rows) == {*EVENTS, "accounts", "subscriptions"}
 
