@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from features.check import Finding
 from features.clock import Grid
+from features.overwritten_contracts import contract_findings, leaking_contracts
 from features.own.current import current_catalogue
 from features.progress import Progress, part_of, silent
 from features.signals import Signals, read_signals
@@ -31,12 +33,16 @@ class Enough:
     horizons : what there is at each horizon, ascending.
     asked : the horizon asked for, one of them.
     kept : rows by table, each event taken once.
+    findings : what is lost or looks overwritten in the contracts.
+    overwritten : whether no model may be made from them therefore.
     """
 
     facts: Mapping[Target, Sufficiency]
     horizons: tuple[Horizon, ...]
     asked: Horizon
     kept: Mapping[str, int]
+    findings: tuple[Finding, ...] = ()
+    overwritten: bool = False
 
 
 def how_much(source: Source, config: TrainConfig | None = None, progress: Progress = silent) -> Enough:
@@ -65,7 +71,9 @@ def how_much(source: Source, config: TrainConfig | None = None, progress: Progre
         if asked is not None:
             facts = _facts(signals, asked, found[settings.horizon_days], progress)
         progress(1.0, "counted")
-        return Enough(facts, tuple(found.values()), found[settings.horizon_days], dict(signals.rows))
+        findings, leaks = tuple(contract_findings(signals)), bool(leaking_contracts(signals))
+        horizons = tuple(found.values())
+        return Enough(facts, horizons, found[settings.horizon_days], dict(signals.rows), findings, leaks)
     finally:
         signals.close()
 

@@ -32,7 +32,7 @@ def last_rows(subscriptions: pd.DataFrame, term_started: bool = False) -> pd.Dat
             ends.setdefault((row.account_id, row.ended_at), []).append(chain)
     last = rows.loc[[c[-1] for c in chains]].reset_index(drop=True)
     first = rows["started_at"].loc[[c[0] for c in chains]].reset_index(drop=True)
-    found = last.assign(started_at=first)
+    found = last.assign(started_at=first, seats=last["seats"].astype("Int64"))
     if term_started:
         began = []
         for chain in chains:
