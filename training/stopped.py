@@ -25,7 +25,7 @@ CURE: Mapping[Check, str] = {
     "separation": (
         "leave what feeds that feature out of the source (or of its mapping), unless it was known at the time"
     ),
-    "due dates": f"{EXPORT}; without either, leave renewal_at out of the source",
+    "due dates": EXPORT,
 }
 """What to do about a leak, by what has found it; of the others `REBUILT`."""
 AGAIN = "`renewcast leakcheck SIGNALS` shows whether it is gone"

@@ -109,7 +109,7 @@ def _accounts(rows: Sequence[Mapping[str, Any]]) -> Table:
             Text(row["account_id"]),
             Text(row["csm"] or ""),
             "" if row["arr"] is None else f"{row['arr']:,.0f}",
-            row["renewal_at"] + (" overdue" if row["overdue"] else ""),
+            row["renewal_at"] + (" overdue" if row["overdue"] else "") + (" notice given" if row["notice_at"] else ""),
             _share(row["churn_probability"]),
             "" if row["expected_lost_arr"] is None else f"{row['expected_lost_arr']:,.0f}",
             _share(row["expansion_probability"]),
