@@ -74,7 +74,8 @@ def _rows(signals: Signals) -> pd.DataFrame:
     rows = signals.tables["subscriptions"].select(*columns).to_pyarrow().to_pandas()
     for name in ("started_at", "ended_at", "renewal_at"):
         rows[name] = pd.to_datetime(rows[name]).astype("datetime64[us]")
-    return rows.sort_values(["account_id", "started_at"], kind="stable", ignore_index=True)
+    found: pd.DataFrame = rows.sort_values(["account_id", "started_at"], kind="stable", ignore_index=True)
+    return found
 
 
 def _lost(rows: pd.DataFrame) -> Finding | None:
@@ -147,9 +148,7 @@ def _level(rows: pd.DataFrame) -> Finding | None:
     after = rows[_continues(rows)]
     if len(after) < LEAST_RENEWALS:
         return None
-    several = rows.groupby("account_id").agg(
-        {"arr": "nunique", "seats": lambda s: s.nunique(dropna=True), "plan": lambda s: s.nunique(dropna=True)}
-    )
+    several = rows.groupby("account_id")[["arr", "seats", "plan"]].nunique()
     changed = (several["seats"] > 1) | (several["plan"] > 1)
     if (several["arr"] > 1).any() or changed.sum() < LEAST_ROWS:
         return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+INSTANTS = ("started_at", "ended_at", "renewal_at")
+
 
 def last_rows(subscriptions: pd.DataFrame, term_started: bool = False) -> pd.DataFrame:
     """One row per subscription: the terms of its last row, and the start of its first.
@@ -14,7 +16,8 @@ def last_rows(subscriptions: pd.DataFrame, term_started: bool = False) -> pd.Dat
         other without a gap are one subscription; of several side by side, those of the nearest ARR.
     term_started : with ``term_started_at``, the start of the current term: the first row of its renewal date.
     """
-    rows = subscriptions.sort_values(
+    plain = {name: pd.to_datetime(subscriptions[name], utc=True).dt.tz_convert(None) for name in INSTANTS}
+    rows = subscriptions.assign(**plain).sort_values(
         ["account_id", "started_at", "arr"], ascending=[True, True, False], ignore_index=True
     )
     chains: list[list[int]] = []
