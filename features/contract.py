@@ -113,6 +113,8 @@ _TABLES = (
             Column("plan", "string"),
             Column("usage_limit", "float", minimum=0),
             Column("renewal_at", "instant"),
+            Column("term_started_at", "instant"),
+            Column("notice_at", "instant", known_from="notice_at"),
             Column(
                 "end_reason",
                 "string",
@@ -123,7 +125,7 @@ _TABLES = (
         ),
         at="started_at",
         event=False,
-        intervals=(("started_at", "ended_at"), ("started_at", "renewal_at")),
+        intervals=(("started_at", "ended_at"), ("started_at", "renewal_at"), ("term_started_at", "renewal_at")),
         identity="subscription_id",
     ),
     _event(

@@ -13,6 +13,7 @@ reasons are not known.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import ibis
 import numpy as np
@@ -34,8 +35,19 @@ ACTIVE_DAYS = 90
 """Without contracts: an order within so many days makes an account active."""
 
 PEOPLE = ("name", "csm", "industry", "region", "employees")
-INSTANTS = ("created_at", "since", "renewal_at")
-FACTS = ("account_id", *PEOPLE, "created_at", "since", "arr", "seats", "plan", "renewal_at", "subscriptions")
+INSTANTS = ("created_at", "since", "renewal_at", "notice_at")
+FACTS = (
+    "account_id",
+    *PEOPLE,
+    "created_at",
+    "since",
+    "arr",
+    "seats",
+    "plan",
+    "renewal_at",
+    "notice_at",
+    "subscriptions",
+)
 MOVEMENTS = (
     "account_id", "active_start", "active_end", "arr_start", "arr_end", "churned", "contracted", "expanded",
     "in_grace", "new", "returned", "renewed_late", "net_start", "left_at", "kind", "reason", "pending", "growth",
@@ -59,12 +71,15 @@ def facts(signals: Signals, as_of: datetime, active_days: int = ACTIVE_DAYS) -> 
       them, for they bear no date; None and NaN where it does not say;
     - ``created_at``: customer since, as the source says; ``since``: the start of the first contract known, or the first
       order of positive amount (both datetime64[us, UTC]);
-    - ``arr`` float64, currency a year: the sum over the subscriptions that run;
+    - ``arr`` float64, currency a year: the sum over the subscriptions that run; NaN where the terms of one of them are
+      unknown (see `features.terms`), as are ``seats`` and ``plan`` then;
     - ``seats`` float64: their sum, NaN if none of them says how many; ``plan``: that of the largest subscription;
     - ``renewal_at``: the earliest end of a term among them, which may have passed unsigned; NaT if none has one;
+    - ``notice_at``: when notice was given of one of them, the latest if of several; NaT if of none;
     - ``subscriptions`` float64: how many run.
 
-    Without contracts ``seats``, ``renewal_at`` and ``subscriptions`` are NaN (NaT) and ``plan`` is None throughout.
+    Without contracts ``seats``, ``renewal_at``, ``notice_at`` and ``subscriptions`` are NaN (NaT) and ``plan`` is None
+    throughout.
     """
     at = micros(as_of)
     _lay(signals, at, at, at, 0 if signals.contractual else active_days * DAY)
@@ -106,7 +121,9 @@ def movements(
     One row per account that ran at some time of the period, sorted by account_id. ``active_start`` and ``active_end``
     say whether it was active at both ends; the following are float64, currency a year, and for each account
 
-    ``arr_start + expanded - contracted - churned - in_grace + new + returned + renewed_late = arr_end``:
+    ``arr_start + expanded - contracted - churned - in_grace + new + returned + renewed_late = arr_end``
+
+    (an amount that hangs on terms which are unknown, see `features.terms`, is NaN):
 
     - ``arr_start``, ``arr_end``: as `facts` has it, 0 where not active;
     - ``churned``: the ARR of the start, where the account left and did not come back within the grace;
@@ -176,18 +193,26 @@ def _contract_facts() -> ibis.Table:
     rows = rows.filter(rows.started < rows.end)
     runs = rows.ended.isnull() | (rows.ended >= rows.end)
     account = ibis.window(group_by="account_id")
-    rows = rows.mutate(runs=runs, since=rows.started.min().over(account)).filter(lambda t: t.runs)
+    noticed = epoch_us(rows.notice_at)
+    noticed = ibis.ifelse(noticed < rows.end, noticed, ibis.null("int64"))
+    rows = rows.mutate(runs=runs, noticed=noticed, since=rows.started.min().over(account)).filter(lambda t: t.runs)
     largest = rows.fixed == rows.fixed.max().over(account)
     rows = rows.mutate(named=ibis.ifelse(largest, rows.plan, ibis.null("string")))
     found = rows.group_by("account_id").aggregate(
         since=rows.since.min(),
-        arr=rows.fixed.sum().cast("int64"),
-        seats=rows.seats.cast("float64").sum().nullif(0.0),
-        plan=rows.named.max(),
+        arr=_whole(rows, rows.fixed.sum().cast("int64")),
+        seats=_whole(rows, rows.seats.cast("float64").sum().nullif(0.0)),
+        plan=_whole(rows, rows.named.max()),
+        notice_at=rows.noticed.max(),
         renewal_at=epoch_us(rows.renewal_at).min(),
         subscriptions=rows.count(),
     )
     return _with_people(found)
+
+
+def _whole(rows: ibis.Table, value: Any) -> Any:
+    """The value of a group of subscriptions; null where the terms of one of them are unknown."""
+    return ibis.ifelse(rows.fixed.isnull().any(), ibis.null(value.type()), value)
 
 
 def _order_facts() -> ibis.Table:
@@ -203,7 +228,7 @@ def _order_facts() -> ibis.Table:
     )
     found = found.filter(found.lately).mutate(
         seats=ibis.null("float64"), plan=ibis.null("string"), renewal_at=ibis.null("int64"),
-        subscriptions=ibis.null("float64"),
+        notice_at=ibis.null("int64"), subscriptions=ibis.null("float64"),
     )  # fmt: skip
     return _with_people(found.drop("lately"))
 

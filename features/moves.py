@@ -23,6 +23,8 @@ DAY = DAY_SECONDS * 1_000_000
 NEVER = 2**62
 """The end of what has not ended."""
 
+_AMOUNTS = (("arr_start", "unknown_start"), ("arr_end", "unknown_end"), ("held", "unknown_held"))
+
 SPAN = ibis.table({"start": "int64", "end": "int64", "known": "int64", "grace": "int64"}, name="ledger_span")
 """One row: the period [start, end), the instant before which things are known, and the grace (microseconds); without
 contracts ``grace`` is the span within which an order makes active."""
@@ -44,6 +46,7 @@ def contract_moves() -> ibis.Table:
     )
     begun = rows.started < rows.end
     ran = begun & (rows.ended >= rows.start)
+    unknown = rows.fixed.isnull()
     found = rows.group_by("account_id").aggregate(
         ran=ran.any(),
         first=rows.started.min(),
@@ -52,6 +55,9 @@ def contract_moves() -> ibis.Table:
         arr_start=_only(rows.at_start, rows.fixed, 0).sum().cast("int64"),
         arr_end=_only(rows.at_end, rows.fixed, 0).sum().cast("int64"),
         held=_only(rows.past == rows.last_past, rows.fixed, 0).sum().cast("int64"),
+        unknown_start=(rows.at_start & unknown).any(),
+        unknown_end=(rows.at_end & unknown).any(),
+        unknown_held=((rows.past == rows.last_past).fill_null(False) & unknown).any(),
         seats_start=_seats(rows, rows.at_start),
         seats_end=_seats(rows, rows.at_end),
         other_plan=(rows.balance != 0).any(),
@@ -66,7 +72,8 @@ def contract_moves() -> ibis.Table:
 def told(found: pd.DataFrame, start: int, end: int, known: int, grace: int) -> pd.DataFrame:
     """The movements of `contract_moves`, in the ledger's columns; money in units of currency."""
     on_start, on_end = found["on_start"].to_numpy() > 0, found["on_end"].to_numpy() > 0
-    before, after, held = (found[n].to_numpy(dtype=np.int64) for n in ("arr_start", "arr_end", "held"))
+    # Where the terms of a subscription are unknown, so is whatever is worked out from them: NaN.
+    before, after, held = (_amount(found, *n) for n in _AMOUNTS)
     stretch_end = found["stretch_end"].fillna(NEVER).to_numpy(dtype=np.int64)
     left = on_start & (stretch_end < end)
     # As for labels: a start at exactly the end of the grace would still undo it, and is known only after that instant.
@@ -176,6 +183,10 @@ def stretches() -> ibis.Table:
         unpaid=(last & (rows.why == "nonpayment").fill_null(False)).cast("int64").max().over(own),
         reason_told=_only(last, rows.why).min().over(own),
     )
+
+
+def _amount(found: pd.DataFrame, name: str, unknown: str) -> Any:
+    return found[name].astype(np.float64).where(~found[unknown].to_numpy(dtype=bool)).to_numpy()
 
 
 def _seats(rows: ibis.Table, runs: Any) -> Any:

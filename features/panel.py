@@ -19,6 +19,7 @@ from features.running.keys import begins
 from features.signals import Signals
 
 Values = np.ndarray[Any, np.dtype[Any]]
+_NUMBERS = ("arr", "renewal_s", "term_s", "change_s")
 
 
 def accounts_of(signals: Signals) -> pa.Table:
@@ -39,7 +40,9 @@ def by_contract(signals: Signals, everyone: Board) -> tuple[Board, dict[str, Val
     Returns
     -------
     Board and dict
-        The board of active cells in order of date and account, and their columns plan, arr, renewal_s, term_start_s.
+        The board of active cells in order of date and account, and their columns plan, arr, renewal_s, term_s and
+        change_s. Where the terms of a subscription that runs are unknown (see `features.terms`), so are arr, plan and
+        change_s.
     """
     table, account = everyone.rows_of(collect(signals.connection, _contracts))
     opens, closes = (np.asarray(table[name].to_numpy(), dtype=np.int64) for name in ("opens", "closes"))
@@ -57,21 +60,28 @@ def by_contract(signals: Signals, everyone: Board) -> tuple[Board, dict[str, Val
 def _terms(table: pa.Table, row: Ints, starts: Ints) -> dict[str, Values]:
     """What the subscriptions ``row``, those of a cell together from each of ``starts`` on, come to in each cell."""
     if not len(row):
-        return dict.fromkeys(("arr", "renewal_s", "term_start_s"), np.zeros(0)) | {"plan": np.zeros(0, dtype=object)}
+        return dict.fromkeys(_NUMBERS, np.zeros(0)) | {"plan": np.zeros(0, dtype=object)}
     cell = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(row))))
-    amount, renewal, started = (_numbers(table, name)[row] for name in ("fixed", "renewal_s", "started_s"))
+    columns = (_numbers(table, name)[row] for name in ("fixed", "renewal_s", "started_s", "term_start_s"))
+    amount, renewal, started, term_start = columns
     plans, plan = np.unique(_texts(table, "plan").astype(str), return_inverse=True)
     plan = np.where(table["plan"].is_valid().to_numpy(), plan, -1)[row]
-    # The next renewal is the earliest among the subscriptions running; the term is that subscription's.
+    arr = np.add.reduceat(amount, starts)
+    # The next renewal is the earliest among the subscriptions running; what changed last is that subscription.
     next_renewal = np.fmin.reduceat(renewal, starts)
     of_next = np.fmax.reduceat(np.where(renewal == next_renewal[cell], started, np.nan), starts)
+    change = np.where(np.isnan(of_next), np.fmax.reduceat(started, starts), of_next)
     largest = amount == np.fmax.reduceat(amount, starts)[cell]
     best = np.maximum.reduceat(np.where(largest, plan, -1), starts)
+    # The term is that of the main subscription: the largest one that has a term; of equals, the longest.
+    size = np.where(np.isnan(renewal), -1.0, np.nan_to_num(amount))
+    main = size == np.maximum.reduceat(size, starts)[cell]
     return {
-        "arr": np.add.reduceat(np.nan_to_num(amount), starts) / FIXED_POINT,
+        "arr": arr / FIXED_POINT,
         "renewal_s": next_renewal,
-        "term_start_s": np.where(np.isnan(of_next), np.fmax.reduceat(started, starts), of_next),
-        "plan": np.array([*plans, None], dtype=object)[best],
+        "term_s": np.fmax.reduceat(np.where(main, renewal - term_start, np.nan), starts),
+        "change_s": np.where(np.isnan(arr), np.nan, change),
+        "plan": np.array([*plans, None], dtype=object)[np.where(np.isnan(arr), -1, best)],
     }
 
 
@@ -93,7 +103,8 @@ def by_orders(everyone: Board, rolled: Columns, horizon_days: int) -> tuple[Boar
             orders.AMOUNT.read(rolled[column_name(orders.AMOUNT, orders.CALENDAR_YEAR)])[bought][order], 0.0
         ),
         "renewal_s": unknown,
-        "term_start_s": unknown,
+        "term_s": unknown,
+        "change_s": unknown,
         "plan": np.full(len(cells), None, dtype=object),
     }
     return Board(everyone.accounts, everyone.grid, cells), columns
@@ -114,7 +125,6 @@ def panel_columns(accounts: pa.Table, board: Board, contract: Columns) -> dict[s
     as_of = seconds(board.grid.first) + pos * (board.grid.every_days * DAY_SECONDS)
     own = accounts.take(pa.array(account))
     created = _numbers(own, "created_s")
-    renewal, term_start = contract["renewal_s"], contract["term_start_s"]
     return {
         "as_of_s": as_of.astype(np.float64),
         "created_s": created,
@@ -125,9 +135,9 @@ def panel_columns(accounts: pa.Table, board: Board, contract: Columns) -> dict[s
         "industry": _texts(own, "industry"),
         "region": _texts(own, "region"),
         "plan": contract["plan"],
-        "days_to_renewal": (renewal - as_of) / DAY_SECONDS,
-        "term_days": (renewal - term_start) / DAY_SECONDS,
-        "days_since_change": (as_of - term_start) / DAY_SECONDS,
+        "days_to_renewal": (contract["renewal_s"] - as_of) / DAY_SECONDS,
+        "term_days": contract["term_s"] / DAY_SECONDS,
+        "days_since_change": (as_of - contract["change_s"]) / DAY_SECONDS,
     }
 
 
@@ -141,12 +151,16 @@ def _texts(table: pa.Table, name: str) -> Values:
 
 def _contracts() -> ibis.Table:
     rows = contract_table("subscriptions").cross_join(GRID)
+    # A change of terms in mid-term keeps the renewal date: the term began with the first row of that date.
+    rows = rows.mutate(began=ibis.coalesce(rows.term_started_at, rows.started_at))
+    known = ibis.cumulative_window(group_by=["account_id", "renewal_at"], order_by=["started_at", "began"])
     return rows.select(
         "account_id",
         "plan",
         opens=_position(rows.started_at, rows),
         closes=ibis.coalesce(_position(rows.ended_at, rows), rows.dates),
         started_s=instant_seconds(rows.started_at),
+        term_start_s=instant_seconds(rows.began.min().over(known)),
         renewal_s=instant_seconds(rows.renewal_at),
         fixed=fixed(rows.arr),
     )

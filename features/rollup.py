@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.clock import DAY_SECONDS
-from features.contract import TABLES
+from features.contract import TABLES, known_column
 from features.engine import GRID, contract_table, newest_versions
 from features.measures import (
     FIXED_POINT,
@@ -344,15 +344,28 @@ def fixed(value: Any) -> Any:
 
 
 def _started(what: Starts, view: str) -> Rows:
-    at = TABLES[what.table].at
+    contract = TABLES[what.table]
     # Every version was a row of the feed when it came.
     rows = contract_table(what.table, view).cross_join(GRID)
-    rows = rows.select(
-        kb=bucket(rows["known_at" if TABLES[what.table].event else at], rows, what.width),
-        at_s=rows[at],
-        **{f"at_s_{c}": ibis.ifelse(rows[c].notnull(), rows[at], None) for c in what.columns},
+    later = [c for c in what.columns if contract[c].known_from is not None]
+    known, own = rows["known_at" if contract.event else contract.at], [c for c in what.columns if c not in later]
+    found = rows.select(
+        kb=bucket(known, rows, what.width),
+        at_s=rows[contract.at],
+        **{f"at_s_{c}": ibis.ifelse(rows[c].notnull(), rows[contract.at], None) for c in own},
+        **{f"at_s_{c}": ibis.null("timestamp") for c in later},
     )
-    firsts = rows.group_by("kb").aggregate(**{c: rows[c].min() for c in rows.columns if c != "kb"})
+    for column in later:
+        # What is filled in later began when it was first learned, not with the row.
+        learned = known_column(contract[column])
+        at = rows[learned if learned in rows.columns else contract[column].known_from]
+        empty = {f"at_s_{c}": ibis.null("timestamp") for c in what.columns if c != column}
+        told = rows.filter(rows[column].notnull() & at.notnull())
+        told = told.select(
+            kb=bucket(at, rows, what.width), at_s=ibis.null("timestamp"), **{f"at_s_{column}": at}, **empty
+        )
+        found = found.union(told.select(*found.columns))
+    firsts = found.group_by("kb").aggregate(**{c: found[c].min() for c in found.columns if c != "kb"})
     return firsts.select("kb", **{c: instant_seconds(firsts[c]) for c in firsts.columns if c != "kb"})
 
 
@@ -445,7 +458,7 @@ def _joined_key(measure: Holding, rows: Rows) -> Any:
 
 def _standing(name: str, measure: Standing, width: int, view: str) -> Rows:
     rows = dated(name, view)
-    rows = rows.filter(measure.where(rows))
+    rows = rows.filter(measure.where(rows) & rows[measure.at].notnull())
     return rows.select(
         "account_id",
         kb=bucket(rows[measure.at], rows, width),

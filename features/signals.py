@@ -22,6 +22,7 @@ from features.kept.checks import check_new
 from features.progress import Progress, silent
 from features.sources.base import DUCKDB, Source
 from features.sources.open_source import open_source
+from features.terms import by_term
 
 COPIED_UP_TO = 1_000_000
 """Event tables of more rows than this are read where they lie."""
@@ -227,7 +228,7 @@ def _normalised(name: str, schema: Schema, text: bool, extras: tuple[str, ...], 
     if not contract.event:
         if name == "subscriptions":
             rows = _until(rows if as_given else contiguous(rows), contract)
-            return rows
+            return by_term(rows) if "term_started_at" in given.columns else rows
         # What an account is bears no date: it is the same before its record began.
         return rows.distinct()
     # What a row says of later is cut off last: a version that happens after the cut-off still replaces an earlier one.

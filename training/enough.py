@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from features.check import Finding
 from features.clock import Grid
+from features.overwritten_contracts import contract_findings, leaking_contracts
 from features.own.current import current_catalogue
 from features.progress import Progress, part_of, silent
 from features.signals import Signals, read_signals
@@ -15,6 +17,7 @@ from features.sources.base import Source
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
 from training.horizons import HORIZONS, Horizon, Labelled, at_horizon
+from training.overwritten import without_overwritten
 from training.sufficiency import Sufficiency, sufficiency
 
 # The share of unknown values per table is taken from a snapshot so often: whole months tell as much, sooner.
@@ -31,12 +34,16 @@ class Enough:
     horizons : what there is at each horizon, ascending.
     asked : the horizon asked for, one of them.
     kept : rows by table, each event taken once.
+    findings : what is lost or looks overwritten in the contracts.
+    overwritten : whether no model may be made from them therefore.
     """
 
     facts: Mapping[Target, Sufficiency]
     horizons: tuple[Horizon, ...]
     asked: Horizon
     kept: Mapping[str, int]
+    findings: tuple[Finding, ...] = ()
+    overwritten: bool = False
 
 
 def how_much(
@@ -70,7 +77,9 @@ def how_much(
         if asked is not None:
             facts = _facts(signals, asked, found[settings.horizon_days], progress)
         progress(1.0, "counted")
-        return Enough(facts, tuple(found.values()), found[settings.horizon_days], dict(signals.rows))
+        findings, leaks = tuple(contract_findings(signals)), bool(leaking_contracts(signals))
+        horizons = tuple(found.values())
+        return Enough(facts, horizons, found[settings.horizon_days], dict(signals.rows), findings, leaks)
     finally:
         signals.close()
 
@@ -85,5 +94,7 @@ def _facts(signals: Signals, asked: Labelled, horizon: Horizon, progress: Progre
         catalogue=catalogue,
         progress=part_of(progress, 0.5, 1.0),
     )
+    if signals.contractual:
+        frame = without_overwritten(frame, catalogue)
     as_ofs, days, grace = asked.grid.as_ofs, horizon.days, horizon.grace_days
     return {t: sufficiency(signals, frame, asked.labels, as_ofs, t, days, grace, catalogue) for t in TARGETS}

@@ -16,6 +16,7 @@ from features.signals import Signals
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
 from training.labels import label
+from training.overwritten import growth_hidden, overwritten_rows
 from training.prepare import labelled_grid
 from training.sufficiency import count_outcomes
 
@@ -104,8 +105,10 @@ def _labelled(signals: Signals, config: TrainConfig) -> Labelled:
     as_ofs = pd.DatetimeIndex(grid.as_ofs).as_unit("us")
     pairs = pd.DataFrame({"account_id": np.tile(accounts, grid.n), "as_of": as_ofs.repeat(len(accounts))})
     labels = label(signals, pairs, config.horizon_days, grace)
-    # Only active accounts have an ARR, and only they have snapshots.
-    labels = labels[labels["arr"].notna()].reset_index(drop=True)
+    # Only active accounts have snapshots.
+    labels = labels[labels["active"]].reset_index(drop=True)
+    if signals.contractual:
+        labels = growth_hidden(labels, overwritten_rows(labels["as_of"], labels["arr"]))
     if labels.empty:
         raise InsufficientData(["accounts: none is active at any date with a known outcome"])
     return Labelled(grid, labels)

@@ -53,9 +53,11 @@ def label(signals: Signals, keys: pd.DataFrame, horizon_days: int = 90, grace_da
     - ``expansion``, ``contraction`` float, NaN censored (``as_of + H`` after ``data_through``);
     - ``expansion_kind``: "cross_sell" (more subscriptions run than at ``as_of``), else "tier" (another plan), else
       "seats" (more seats), as it stood when the growth was first reached; None otherwise, so for a mere rise in price;
-    - ``arr`` float: at ``as_of``, in currency a year.
+    - ``arr`` float: at ``as_of``, in currency a year;
+    - ``active`` bool: at ``as_of``.
 
-    Accounts that are not active at ``as_of`` have no labels: NaN and None throughout.
+    Accounts that are not active at ``as_of`` have no labels: NaN and None throughout. Where the terms of a subscription
+    are unknown at ``as_of`` or in the window (see `features.terms`), so are ``arr``, ``expansion`` and ``contraction``.
 
     Raises
     ------
@@ -131,7 +133,8 @@ class _Asked:
 
 
 def _subscriptions(signals: Signals) -> pd.DataFrame:
-    """Every subscription that ran for a while: account_id, start, end, parts (ARR), seats, plan, unpaid."""
+    """Every subscription that ran for a while: account_id, start, end, parts (ARR; 0 and ``unknown`` 1 where its
+    terms are unknown), seats, plan, unpaid."""
     table = signals.tables["subscriptions"]
     columns = table.select("account_id", "started_at", "ended_at", "arr", "seats", "plan", "end_reason")
     columns = columns.to_pyarrow().to_pandas()
@@ -142,7 +145,8 @@ def _subscriptions(signals: Signals) -> pd.DataFrame:
             "account_id": columns["account_id"],
             "start": start,
             "end": np.where(ended, _micros(columns["ended_at"].where(ended, columns["started_at"])), NEVER),
-            "parts": whole(columns["arr"]),
+            "parts": whole(columns["arr"].fillna(0.0)),
+            "unknown": columns["arr"].isna().astype(np.int64),
             "seats": columns["seats"].astype(np.float64),
             "plan": columns["plan"],
             "unpaid": (columns["end_reason"] == "nonpayment").to_numpy(dtype=bool),
@@ -162,12 +166,16 @@ def _orders(signals: Signals) -> pd.DataFrame:
 
 
 def _label_contracts(rows: pd.DataFrame, asked: _Asked, grace: int) -> pd.DataFrame:
-    codes, start, end, parts = (rows[c].to_numpy(dtype=np.int64) for c in ("code", "start", "end", "parts"))
+    columns = ("code", "start", "end", "parts", "unknown")
+    codes, start, end, parts, lost = (rows[c].to_numpy(dtype=np.int64) for c in columns)
     both, times = np.concatenate([codes, codes]), np.concatenate([start, end])
     arr = Steps(both, times, np.concatenate([parts, -parts]))
     running = Steps(both, times, np.repeat(np.array([1, -1]), len(rows)))
+    unknown = Steps(both, times, np.concatenate([lost, -lost]))
     active = running.before(asked.codes, asked.as_of) > 0
     base = arr.before(asked.codes, asked.as_of)
+    unknown_base = unknown.before(asked.codes, asked.as_of) > 0
+    unknown_later = unknown.extremes(asked.codes, asked.as_of, asked.end).highest > 0
 
     # While nothing runs, within the grace, there is no ARR to compare: a late renewal has not shrunk.
     reached = arr.extremes(asked.codes, asked.as_of, asked.end, only=running.values > 0)
@@ -178,7 +186,7 @@ def _label_contracts(rows: pd.DataFrame, asked: _Asked, grace: int) -> pd.DataFr
     ends = last < asked.end
     undecided = ends & (last + grace >= asked.through)
 
-    known = active & (asked.end <= asked.through)
+    known = active & (asked.end <= asked.through) & ~unknown_base & ~unknown_later
     churn = _label(ends, active & (asked.end + grace <= asked.through))
     expansion = _label(grown, known)
     contraction = _label(shrunk & ~ends, known & ~(shrunk & undecided))
@@ -189,7 +197,8 @@ def _label_contracts(rows: pd.DataFrame, asked: _Asked, grace: int) -> pd.DataFr
     kinds[grew] = growth_kind(rows, asked.codes[grew], asked.as_of[grew], when)
     kind = _named(churn == 1, "voluntary")
     kind[(churn == 1) & unpaid] = "involuntary"
-    return _columns(churn, kind, expansion, kinds, contraction, np.where(active, money(base), np.nan))
+    arr_then = np.where(active & ~unknown_base, money(base), np.nan)
+    return _columns(churn, kind, expansion, kinds, contraction, arr_then, active)
 
 
 def _label_orders(rows: pd.DataFrame, asked: _Asked) -> pd.DataFrame:
@@ -216,7 +225,9 @@ def _label_orders(rows: pd.DataFrame, asked: _Asked) -> pd.DataFrame:
     churn = _label(stopped, known)
     kind, kinds = _named(churn == 1, "voluntary"), _named(grown, None)
     contraction = _label(shrunk & ~stopped, known)
-    return _columns(churn, kind, _label(grown, known), kinds, contraction, np.where(active, money(base), np.nan))
+    return _columns(
+        churn, kind, _label(grown, known), kinds, contraction, np.where(active, money(base), np.nan), active
+    )
 
 
 def _first_reached(arr: Steps, low: Ints, high: Ints, base: Ints) -> Ints:
@@ -250,12 +261,19 @@ def _named(which: Bools, kind: str | None) -> Objects:
 
 
 def _columns(
-    churn: Floats, churn_kind: Objects, expansion: Floats, expansion_kind: Objects, contraction: Floats, arr: Floats
+    churn: Floats,
+    churn_kind: Objects,
+    expansion: Floats,
+    expansion_kind: Objects,
+    contraction: Floats,
+    arr: Floats,
+    active: Bools,
 ) -> pd.DataFrame:
     kinds = {"churn_kind": churn_kind, "expansion_kind": expansion_kind}
     named = {name: pd.Series(kind, dtype=object) for name, kind in kinds.items()}
     columns = {"churn": churn, "expansion": expansion, "contraction": contraction, "arr": arr} | named
-    return pd.DataFrame(columns)[["churn", "churn_kind", "expansion", "expansion_kind", "contraction", "arr"]]
+    names = ["churn", "churn_kind", "expansion", "expansion_kind", "contraction", "arr", "active"]
+    return pd.DataFrame(columns | {"active": active})[names]
 
 
 def _micros(times: pd.Series[pd.Timestamp]) -> Ints:

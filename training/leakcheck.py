@@ -2,19 +2,22 @@
 
 A few accounts are rebuilt from altered sources and compared bit by bit (`training.poison`,
 `training.leakcheck_rebuild`); the labelled snapshots of all accounts are searched for features that tell the outcome
-alone (`training.separation`); and it is looked at how rows arrive (`training.leakcheck_arrival`).
+alone (`training.separation`); it is looked at how rows arrive (`training.leakcheck_arrival`), and whether renewals
+come due as they do today (`training.leakcheck_due`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from features.catalogue import CATALOGUE, Catalogue
 from features.clock import Grid, show
 from features.errors import InsufficientData
+from features.overwritten_contracts import leaking_contracts
 from features.progress import Progress, part_of, silent
 from features.signals import Signals, read_signals
 from features.sources.base import DUCKDB, Source
@@ -22,8 +25,9 @@ from features.sources.open_source import open_source
 from models.targets import TARGETS
 from training.config import TrainConfig
 from training.leakcheck_arrival import LATE_DAYS, arrivals
+from training.leakcheck_due import due_dates
 from training.leakcheck_rebuild import CHANGES, rebuilt_findings
-from training.leakcheck_report import Check, LeakReport, Looked
+from training.leakcheck_report import Check, Finding, LeakReport, Looked
 from training.leakcheck_sample import sampled_accounts, sampled_tables, spread_dates
 from training.prepare import Prepared, prepared_of
 from training.separation import EVERY_DAYS, separation
@@ -33,6 +37,7 @@ WHAT: Mapping[Check, str] = {
     "future dropped": "everything at or after a date is dropped",
     "rows repeated": "rows are shuffled and sent again",
     "separation": "no feature tells the outcome alone",
+    "due dates": "as many accounts come due at earlier dates as at the end",
     "arrival": "rows dated before a churn that come after it",
 }
 """What each check does, in words."""
@@ -112,8 +117,17 @@ def _check(
             missing, where = found.lacking, f"{found.rows:,} snapshots, {found.accounts_with:,} accounts with {target}"
             findings += found.findings
         checks.append(Looked("separation", WHAT["separation"], where, target, missing))
-    progress(0.95, "how rows arrive")
+    progress(0.92, "when renewals come due")
     grace = config.grace_days if signals.contractual else 0
+    if signals.contractual:
+        due, overwritten = due_dates(signals, config.horizon_days, grace, config.seed), leaking_contracts(signals)
+        findings += [due.finding(config.horizon_days)] if due.differs else []
+        findings += [
+            Finding("due dates", f"{each.table}.{each.column}", str(replace(each, cure=""))) for each in overwritten
+        ]
+        looked = f"{due.dates} dates beside the end of the data"
+        checks.append(Looked("due dates", WHAT["due dates"], looked, None, "" if overwritten else due.lacking))
+    progress(0.95, "how rows arrive")
     ways = arrivals(signals, config.horizon_days, grace, accounts) if signals.contractual else []
     findings += [way.finding(config.horizon_days) for way in ways if way.backdated]
     late = sum(way.late_share > 0 for way in ways)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from features.clock import show
 from models.targets import Target
 
-Check = Literal["future added", "future dropped", "rows repeated", "separation", "arrival"]
+Check = Literal["future added", "future dropped", "rows repeated", "separation", "arrival", "due dates"]
 Severity = Literal["failure", "note"]
 
 NAMED = 5
@@ -24,7 +24,7 @@ class Finding:
     Parameters
     ----------
     check : that found it.
-    subject : the feature, or the table, that it is about.
+    subject : the feature, table or column that it is about.
     words : a sentence for people, which begins with the subject and holds no customer's value.
     severity : a ``failure`` forbids promotion, a ``note`` does not.
     target : the target that it concerns; None for every one.
@@ -112,7 +112,9 @@ class LeakReport:
 
     def leaks(self, target: Target) -> list[str] | None:
         """The leaks that concern ``target``, a line each; None where a check of it could not be run."""
-        if any(c.lacking for c in self.checks if c.check != "arrival" and c.target in (None, target)):
+        if any(
+            c.lacking for c in self.checks if c.check not in ("arrival", "due dates") and c.target in (None, target)
+        ):
             return None
         return self.found(target)
 

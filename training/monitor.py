@@ -35,6 +35,7 @@ from training.drift import ANOTHER, by_chance, psi
 from training.labels import label
 from training.matured import Held, by_horizon
 from training.new_outcomes import new_outcomes
+from training.overwritten import without_overwritten
 from training.reigns import LOOK_BACK, Reign, by_champion, reigns
 from training.steps import Bools, Floats
 from training.watched import Drifted, Former, MonitorReport, Watched
@@ -142,9 +143,9 @@ class _Past:
         """All snapshots, n rows."""
         key = self._key(horizon_days)
         if key not in self._frames:
-            self._frames[key] = snapshot(
-                self._signals, self._grid, horizon_days=horizon_days, catalogue=self._catalogue
-            )
+            frame = snapshot(self._signals, self._grid, horizon_days=horizon_days, catalogue=self._catalogue)
+            contracts = self._signals.contractual
+            self._frames[key] = without_overwritten(frame, self._catalogue) if contracts else frame
         return self._frames[key]
 
     def labels(self, horizon_days: int, days: int, grace_days: int) -> pd.DataFrame:

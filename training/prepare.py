@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from features.catalogue import CATALOGUE, Catalogue
@@ -19,6 +21,7 @@ from features.snapshot import snapshot
 from features.sources.base import DUCKDB
 from training.config import TrainConfig
 from training.labels import label
+from training.overwritten import growth_hidden, overwritten_rows, terms_hidden
 
 COARSEST_DAYS = 91
 """The widest step of the grid that a large portfolio is given."""
@@ -37,6 +40,8 @@ class Prepared:
     grace_days : G in force: none for order businesses.
     catalogue : the features of the snapshots.
     beside : the labels at further horizons, by days, n rows in the same order.
+    without_terms : the dates at which the source has overwritten terms of contracts: nothing is known of them there
+        (see `training.overwritten`).
     """
 
     signals: Signals
@@ -46,6 +51,7 @@ class Prepared:
     grace_days: int
     catalogue: Catalogue
     beside: Mapping[int, pd.DataFrame] = field(default_factory=dict)
+    without_terms: tuple[datetime, ...] = ()
 
     @property
     def latest(self) -> pd.DataFrame:
@@ -100,8 +106,17 @@ def prepared_of(
     labels = label(signals, keys, config.horizon_days, grace)
     further = sorted(set(config.horizons) - {config.horizon_days}) if signals.contractual else []
     beside = {days: label(signals, keys, days, grace) for days in further}
+    lost = np.zeros(len(frame), dtype=np.bool_)
+    if signals.contractual:
+        lost = overwritten_rows(labels["as_of"], labels["arr"])
+        frame, labels = terms_hidden(frame, lost, catalogue), growth_hidden(labels, lost)
+        beside = {days: growth_hidden(each, lost) for days, each in beside.items()}
     progress(1.0, "labelled")
-    return Prepared(signals, grid, frame, labels, grace, catalogue, beside)
+    return Prepared(signals, grid, frame, labels, grace, catalogue, beside, _without_terms(frame, lost))
+
+
+def _without_terms(frame: pd.DataFrame, lost: npt.NDArray[np.bool_]) -> tuple[datetime, ...]:
+    return tuple(at.to_pydatetime() for at in pd.DatetimeIndex(frame["as_of"][lost].unique()))
 
 
 def labelled_grid(signals: Signals, config: TrainConfig) -> tuple[Grid, int]:

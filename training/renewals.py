@@ -47,6 +47,7 @@ from training.blend import Blend, fit_blend, refit_blend
 from training.calibrate import calibrate
 from training.config import TrainConfig
 from training.contenders import expected_rate, level_move
+from training.overwritten import overwritten_rows
 from training.prepare import Prepared, prepare
 from training.rows import Rows
 from training.spells import Spells
@@ -228,6 +229,10 @@ def _quarter(
     start, grace, signals = period.start, prepared.grace_days, prepared.signals
     frame = snapshot(signals, Grid.single(start), catalogue=prepared.catalogue)
     arr, until = (number_column(frame, name) for name in (ARR_FEATURE, RENEWAL_FEATURE))
+    if overwritten_rows(frame["as_of"], arr).any():
+        raise InsufficientData(
+            [f"the terms of contracts as they were on {show(start)}: the source has overwritten them since"]
+        )
     said = {target: _said(scorer, frame) for target, scorer in scorers.items()}
     due = in_period(start, period, until, arr, said["churn"], said.get("expansion"), grace)
     if not due.told.any():
@@ -287,7 +292,7 @@ class Book:
         end = np.where(rows["ended_at"].notna(), _micros(rows["ended_at"].fillna(rows["started_at"])), NEVER)
         ran = end > start
         codes = codes.astype(np.int64)[ran]
-        start, end, parts = start[ran], end[ran], whole(rows["arr"])[ran]
+        start, end, parts = start[ran], end[ran], whole(rows["arr"].fillna(0.0))[ran]
         unpaid = (rows["end_reason"] == "nonpayment").to_numpy(dtype=bool)[ran]
         both = np.concatenate([codes, codes])
         arr = Steps(both, np.concatenate([start, end]), np.concatenate([parts, -parts]))

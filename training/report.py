@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 
 from rich.console import Console, Group
@@ -110,7 +111,7 @@ def _more(report: TrainReport, candidate: Candidate) -> list[str]:
     work = {w.candidate: w for w in report.worked(candidate.target)}
     ours, health, nothing = (work.get(name) for name in (BLEND, HEALTH_SCORE, "random"))
     lines = []
-    if ours and nothing:
+    if ours and nothing and math.isfinite(ours.caught_arr[0]):
         beside = f", {health.caught_arr[0]:.0%} by health score" if health else ""
         lines.append(
             f"a team that looks after {ours.capacity} accounts sees {ours.caught_arr[0]:.0%} "

@@ -1,29 +1,33 @@
 """A leak stops a training before anything is fitted, and what was found is kept in a run that counts as failed.
 
-A snapshot that changes with what comes later stops both targets: the pipeline itself looks ahead. A feature that tells
-one target's outcome alone stops that target.
+A snapshot that changes with what comes later stops both targets: the pipeline itself looks ahead; and so do contracts
+that the source overwrites. A feature that tells one target's outcome alone stops that target.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from features.clock import show
 from features.errors import RenewcastError
+from features.overwritten_contracts import EXPORT
 from models.home import Home
 from models.targets import Target
 from training import tracking
 from training.config import TrainConfig
-from training.leakcheck_report import NAMED, LeakReport
+from training.leakcheck_report import NAMED, Check, LeakReport
 
 STOPPED = "renewcast.stopped"
 """The tag of a run that ended before anything was fitted; it says by what."""
-CURE = {
-    True: "mend the feature, which looks past its as_of, or let the source say when its rows arrived (loaded_at)",
-    False: "leave what feeds that feature out of the source (or of its mapping), unless it was known at the time",
+REBUILT = "mend the feature, which looks past its as_of, or let the source say when its rows arrived (loaded_at)"
+CURE: Mapping[Check, str] = {
+    "separation": (
+        "leave what feeds that feature out of the source (or of its mapping), unless it was known at the time"
+    ),
+    "due dates": EXPORT,
 }
-"""What to do about a leak, by whether a rebuild has found it."""
+"""What to do about a leak, by what has found it; of the others `REBUILT`."""
 AGAIN = "`renewcast leakcheck SIGNALS` shows whether it is gone"
 
 
@@ -39,7 +43,7 @@ def without_leaks(targets: Sequence[Target], leaks: LeakReport) -> list[Target]:
 def cure(leaks: LeakReport, target: Target | None = None) -> str:
     """What to do about the leaks, of one target or all."""
     found = [f for f in leaks.failures if target is None or f.target in (None, target)]
-    ways = dict.fromkeys(CURE[finding.target is None] for finding in found)
+    ways = dict.fromkeys(CURE.get(finding.check, REBUILT) for finding in found)
     return "; ".join([*ways, AGAIN])
 
 

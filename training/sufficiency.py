@@ -172,7 +172,7 @@ def count_outcomes(
     except InsufficientData as short:
         missing += short.missing
     known = labels[labels[target].notna()]
-    active = labels["account_id"][labels["arr"].notna()].nunique()
+    active = labels["account_id"][labels["active"]].nunique()
     if active < MINIMUM_ACCOUNTS:
         missing.append(f"{MINIMUM_ACCOUNTS - active} more accounts ({active} active ones, at least {MINIMUM_ACCOUNTS})")
     slices = {name: _facts(labels, target, parts, name) for name in MINIMUM_OUTCOMES} if parts else {}

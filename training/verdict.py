@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from features.health.feeds import Feeds
+from features.overwritten_contracts import EXPORT
 from models.targets import TARGETS, Target
 from training.enough import Enough
 from training.sufficiency import MINIMUM_ACCOUNTS
@@ -57,6 +58,10 @@ def broken(findings: int, horizon_days: int) -> Verdict:
 def verdict(enough: Enough, feeds: Feeds) -> Verdict:
     """The verdict on a source that keeps the data contract."""
     asked = enough.asked
+    if enough.overwritten:
+        summary = "not fit to train on: contracts look overwritten, so every earlier date tells who will leave"
+        lacking = ("the terms of contracts as they were",)
+        return Verdict((), asked.days, summary, dict.fromkeys(TARGETS, lacking), (EXPORT, *_mend(feeds)))
     ready = asked.ready
     missing = {t: there.missing for t, there in asked.targets.items() if there.missing}
     if not missing:

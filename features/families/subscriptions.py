@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from features.feature import Family, Feature
-from features.measures import TENURE, Count, Oldest, Standing, from_column
+from features.measures import TENURE, Count, Measure, Newest, Oldest, Standing, Term, from_column
 from features.windows import HALF_YEAR, YEAR
 
 _feature = Family("subscriptions", "commercial", "contract")
 _account = Family("accounts", "commercial", "contract")
 _START: dict[str, Any] = {"at": "started_at", "known": "started_at"}
 _END: dict[str, Any] = {"at": "ended_at", "known": "ended_at"}
+_NOTICE: dict[str, Any] = {"at": "notice_at", "known": "notice_at"}
 
 ARR = Standing("subscriptions", "arr", **_START, value=lambda t: t.arr)
 SEATS = Standing("subscriptions", "seats", **_START, value=lambda t: t.seats)
@@ -21,8 +23,26 @@ STARTED = Oldest("subscriptions", "started", **_START)
 UPGRADES = Count("subscriptions", "upgrades", **_END, where=lambda t: (t.end_reason == "upgraded").fill_null(False))
 DOWNGRADES = Count("subscriptions", "downgrades", **_END, where=lambda t: (t.end_reason == "downgraded").fill_null(False))
 RENEWALS = Count("subscriptions", "renewals", **_END, where=lambda t: (t.end_reason == "renewed").fill_null(False))
+NOTICES = Standing("subscriptions", "notices", **_NOTICE, column="notice_at")
+LAST_NOTICE = Newest("subscriptions", "last_notice", **_NOTICE)
+UNKNOWN = Standing("subscriptions", "unknown", **_START, where=lambda t: t.arr.isnull())
+"""Subscriptions that run on terms which their source has overwritten since (see `features.terms`)."""
+OVERWRITTEN = Count("subscriptions", "overwritten", **_START, where=lambda t: t.arr.isnull())
 
-_seats = SEATS.ever().where(SEATS.ever())
+
+def _none(measure: Measure) -> Term:
+    """Above 0 where there is nothing of ``measure``."""
+    return measure.ever() * -1.0 + 1.0
+
+
+def _known(measure: Standing) -> Term:
+    """The sum over the subscriptions that run; unknown where the terms of one of them are."""
+    return measure.ever().where(_none(UNKNOWN.back(measure.ago)))
+
+
+LICENSED, INCLUDED = _known(SEATS), _known(USAGE_LIMIT)
+"""Seats, and the usage that the plans include, of what runs."""
+_arr, _seats = _known(ARR), LICENSED.where(LICENSED)
 _to_renewal = from_column("days_to_renewal")
 
 FEATURES: tuple[Feature, ...] = (
@@ -31,18 +51,18 @@ FEATURES: tuple[Feature, ...] = (
     _feature("days_since_start", STARTED.days_since(), "tenure", "days", "days since the first contract began"),
     _feature("seats", _seats, "licensed seats", "seats", "licensed seats"),
     _feature(
-        "arr_per_seat", ARR.ever() / SEATS.ever(), "price per seat", "currency", "annual revenue per licensed seat"
+        "arr_per_seat", _arr / LICENSED, "price per seat", "currency", "annual revenue per licensed seat"
     ),
     _feature(
-        "arr_change_182d", ARR.ever() / ARR.back(HALF_YEAR).ever(), "growth of contract", "ratio",
+        "arr_change_182d", _arr / _known(ARR.back(HALF_YEAR)), "growth of contract", "ratio",
         "annual recurring revenue against half a year before", direction="lowers_risk",
     ),
     _feature(
-        "arr_change_364d", ARR.ever() / ARR.back(YEAR).ever(), "growth of contract", "ratio",
+        "arr_change_364d", _arr / _known(ARR.back(YEAR)), "growth of contract", "ratio",
         "annual recurring revenue against a year before", direction="lowers_risk",
     ),
     _feature(
-        "seats_change_182d", SEATS.ever() / SEATS.back(HALF_YEAR).ever(), "growth of contract", "ratio",
+        "seats_change_182d", LICENSED / _known(SEATS.back(HALF_YEAR)), "growth of contract", "ratio",
         "licensed seats against half a year before", direction="lowers_risk",
     ),
     _feature("days_to_renewal", _to_renewal, "renewal date", "days", "days until the contract's renewal"),
@@ -50,17 +70,48 @@ FEATURES: tuple[Feature, ...] = (
         "renewal_overdue", _to_renewal < 0.0, "renewal date", "yes or no", "renewal date passed without a signature",
         direction="raises_risk",
     ),
-    _feature("term_days", from_column("term_days"), "contract term", "days", "length of the contract's term in days"),
+    _feature(
+        "notice_given", NOTICES.ever().at_most(1.0), "notice", "yes or no", "notice given to end the contract",
+        direction="raises_risk",
+    ),
+    _feature(
+        "days_since_notice", LAST_NOTICE.days_since().where(NOTICES.ever()), "notice", "days",
+        "days since notice was given",
+    ),
+    _feature("term_days", from_column("term_days"), "contract term", "days", "length of the main contract's term"),
     _feature(
         "days_since_change", from_column("days_since_change"), "contract term", "days",
         "days since the terms last changed or were renewed",
     ),
     _feature("products", PRODUCTS.ever(), "products", "subscriptions", "subscriptions running", direction="lowers_risk"),
-    _feature("renewals", RENEWALS.ever(), "renewals", "renewals", "renewals so far", direction="lowers_risk"),
-    _feature("upgrades_364d", UPGRADES.over(YEAR), "growth of contract", "changes", "upgrades in the last 364 days"),
+    _feature("renewals", RENEWALS.ever().where(_none(OVERWRITTEN)), "renewals", "renewals", "renewals so far", direction="lowers_risk"),
     _feature(
-        "downgrades_364d", DOWNGRADES.over(YEAR), "growth of contract", "changes", "downgrades in the last 364 days",
-        direction="raises_risk",
+        "upgrades_364d", UPGRADES.over(YEAR).where(_none(OVERWRITTEN)), "growth of contract", "changes",
+        "upgrades in the last 364 days",
+    ),
+    _feature(
+        "downgrades_364d", DOWNGRADES.over(YEAR).where(_none(OVERWRITTEN)), "growth of contract", "changes",
+        "downgrades in the last 364 days", direction="raises_risk",
     ),
     _feature.category("plan", "plan", "plan", "plan"),
 )
+
+_NO_TERMS = frozenset({PRODUCTS, STARTED, NOTICES, LAST_NOTICE})
+_FROM_COLUMNS = frozenset(
+    f"contract.{name}" for name in ("arr", "days_to_renewal", "renewal_overdue", "term_days", "days_since_change", "plan")
+)
+
+
+def terms_read(catalogue: Mapping[str, Feature]) -> tuple[str, ...]:
+    """The features that read what holds for one term of a subscription (`features.terms.TERMS`), in order.
+
+    Parameters
+    ----------
+    catalogue : features by name; of those that a deployment added, whichever measure subscriptions count.
+    """
+    return tuple(name for name, feature in catalogue.items() if name in _FROM_COLUMNS or _reads_terms(feature))
+
+
+def _reads_terms(feature: Feature) -> bool:
+    measured = {measure.back(0) for measure, _ in feature.term.needs} if feature.term else set()
+    return any(measure.table == "subscriptions" and measure not in _NO_TERMS for measure in measured)

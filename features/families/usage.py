@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.families.subscriptions import SEATS, USAGE_LIMIT
+from features.families.subscriptions import INCLUDED, LICENSED
 from features.feature import Family, Feature
 from features.measures import TENURE, ActiveDays, Count, Distinct, Newest, Oldest, Rows, Sum, Term, against, trend
 from features.windows import FREQUENT, LIFE, MONTH, QUARTER, WEEK, YEAR
@@ -137,11 +137,11 @@ FEATURES: tuple[Feature, ...] = (
         direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "seats_used_share", USERS.over(MONTH) / SEATS.ever(), "seats used", "share",
+        "seats_used_share", USERS.over(MONTH) / LICENSED, "seats used", "share",
         "share of the licensed seats in use", direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "limit_used_share", QUANTITY.over(MONTH) * (30 / MONTH) / USAGE_LIMIT.ever(), "limit used", "share",
+        "limit_used_share", QUANTITY.over(MONTH) * (30 / MONTH) / INCLUDED, "limit used", "share",
         "share of the plan's included usage that is used", direction="lowers_risk", chance="raises_chance",
     ),
     _feature(

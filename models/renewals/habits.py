@@ -111,25 +111,27 @@ def habits_of(contracts: pd.DataFrame, as_of: datetime, grace_days: int) -> Habi
     Parameters
     ----------
     contracts : account_id, started_at, ended_at (null: runs), arr, renewal_at, as known before ``as_of``; instants in
-        UTC. Rows of later starts, and ends of later, are passed over.
+        UTC. Rows of later starts, and ends of later, are passed over, and so are renewals before or after which an ARR
+        is unknown (null).
     """
     now = int(as_of.timestamp())
     start, end = seconds_of(contracts["started_at"]), seconds_of(contracts["ended_at"])
     begun = start < now
     codes = pd.factorize(contracts["account_id"])[0].astype(np.int64)[begun]
     renewal = seconds_of(contracts["renewal_at"])[begun]
-    arr = np.nan_to_num(contracts["arr"].to_numpy(dtype=np.float64))[begun]
+    given = contracts["arr"].to_numpy(dtype=np.float64)[begun]
+    arr, unknown = np.nan_to_num(given), np.isnan(given).astype(np.float64)
     start, end = start[begun], np.where(end[begun] < now, end[begun], NEVER)
     settled = renewal + grace_days * _DAY
     counts = (settled <= now) & (renewal >= now - BACK_DAYS * _DAY) & (end >= renewal - NEAR_DAYS * _DAY)
     pairs = np.unique(np.column_stack([codes[counts], renewal[counts]]), axis=0)
     if not len(pairs):
         return Habits.none()
-    line = ArrLine(codes, start, end, arr)
+    line, lost = ArrLine(codes, start, end, arr), ArrLine(codes, start, end, unknown)
     account, due = pairs[:, 0], pairs[:, 1]
-    before = line.at(account, due - LEAD_DAYS * _DAY)
-    after = line.at(account, due + grace_days * _DAY)
-    kept = (before > 0) & (after > 0)
+    then, settled_at = due - LEAD_DAYS * _DAY, due + grace_days * _DAY
+    before, after = line.at(account, then), line.at(account, settled_at)
+    kept = (before > 0) & (after > 0) & (lost.at(account, then) + lost.at(account, settled_at) == 0)
     ratio, segment = after[kept] / before[kept], segment_of(before[kept])
     found = {WHOLE_PORTFOLIO: _habit(ratio)}
     for name in sorted({str(each) for each in segment}):

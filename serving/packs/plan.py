@@ -12,7 +12,7 @@ from models.rules.plays import PlaysFile, play_for
 from models.rules.reading import read_rules
 from models.segments import SegmentsFile, segments_file
 from serving.packs.known import Known
-from serving.packs.review import expansion, partnership, risk
+from serving.packs.review import expansion, notice_of, partnership, risk
 from serving.packs.sections import fact, gaps, item, known_figures, outcome_items, people_in_place, section
 
 PRESSING = ("immediate", "high")
@@ -144,6 +144,9 @@ def _milestones(known: Known, kind: str, owner: str | None) -> dict[str, Any]:
     )
     missing = []
     days = known.values.get("contract.days_to_renewal")
+    if (given := notice_of(known)) is not None:
+        text = f"notice was given on {given}: speak with whoever decides before the contract ends"
+        items.append(item(text, _in(at, 0), "bad", owner, "notice"))
     if days is None:
         missing.append("the renewal date")
     elif days < 0:

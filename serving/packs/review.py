@@ -87,6 +87,7 @@ def partnership(known: Known) -> dict[str, Any]:
     """Who the customer is, what runs, and who looks after it."""
     facts, moved, told = known.facts or {}, known.moved or {}, known.answer
     days = known.values.get("contract.days_to_renewal")
+    notice = notice_of(known)
     figures = [
         fact(
             "annual recurring revenue",
@@ -99,6 +100,7 @@ def partnership(known: Known) -> dict[str, Any]:
         fact("licensed seats", facts.get("seats", known.values.get("contract.seats"))),
         fact("next renewal", (facts.get("renewal_at") or None) and str(facts["renewal_at"])[:10]),
         None if days is None else fact("days to renewal", round(days)),
+        None if notice is None else fact("notice given", notice),
         fact("segment", told["segment"]),
         fact("looked after by", facts.get("csm")),
     ]
@@ -112,6 +114,12 @@ def partnership(known: Known) -> dict[str, Any]:
         items.append(item("the customer is new this quarter", state="good"))
     kept = [f for f in figures if f is not None and f["value"] is not None]
     return section("partnership", "Partnership", figures=kept, items=items, missing=missing)
+
+
+def notice_of(known: Known) -> str | None:
+    """The day on which the customer gave notice; None if not, or if it is not known."""
+    given = (known.facts or {}).get("notice_at")
+    return None if given is None else str(given)[:10]
 
 
 def _goals(known: Known) -> dict[str, Any]:

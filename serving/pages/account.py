@@ -32,7 +32,7 @@ from serving.weeks import Weeks
 #: So many records of an account are shown.
 RECORDS = 50
 #: What is shown of what the source says of an account.
-PEOPLE = ("name", "csm", "industry", "region", "renewal_at")
+PEOPLE = ("name", "csm", "industry", "region", "renewal_at", "notice_at")
 #: The drawing of the score over the weeks: width and height of its field.
 FIELD = (600, 150)
 

@@ -163,6 +163,7 @@ def _accounts(
                 "arr": amount,
                 "renewal_at": dates[row],
                 "overdue": bool(due.overdue[row]),
+                "notice_at": None if (given := _person(known, account, "notice_at")) is None else given[:10],
                 "health_band": str(bands[row]),
                 "churn_probability": leaves,
                 "expansion_probability": None if due.grows is None else _number(due.grows[row]),

@@ -112,7 +112,7 @@ def _accounts(rows: Sequence[Mapping[str, Any]]) -> Table:
             Text(row["account_id"]),
             Text(row["csm"] or ""),
             money(row["arr"]),
-            row["renewal_at"] + (" overdue" if row["overdue"] else ""),
+            row["renewal_at"] + (" overdue" if row["overdue"] else "") + (" notice given" if row["notice_at"] else ""),
             percent(row["churn_probability"]),
             money(row["expected_lost_arr"]),
             percent(row["expansion_probability"]),

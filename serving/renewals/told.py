@@ -60,6 +60,7 @@ class DueAccount(Answer):
     arr: Amount | None
     renewal_at: str
     overdue: bool
+    notice_at: str | None = Field(description="When the customer gave notice. Null: not, or not known.")
     health_band: str
     churn_probability: Share | None = Field(description="Of having left by the renewal and its grace.")
     expansion_probability: Share | None = Field(description="Of paying at least 5% more by then.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import ibis
@@ -114,3 +116,16 @@ def judged_rows() -> Callable[..., JudgedRows]:
         return JudgedRows(names, when, segment, y, np.where(big, 100.0, 1.0), p, 0.2)
 
     return made
+
+
+@pytest.fixture(scope="session")
+def last_rows() -> Callable[..., pd.DataFrame]:
+    """What a source makes of contracts that overwrites each renewal: `last_rows.last_rows`."""
+    path = Path(__file__).with_name("last_rows.py")
+    spec = importlib.util.spec_from_file_location("renewcast_last_rows", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: Callable[..., pd.DataFrame] = module.last_rows
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -63,6 +64,7 @@ def check(
         said = broken(len(report.errors), config.horizon_days)
     else:
         feeds = feeds.with_kept(enough.kept)
+        report = replace(report, findings=(*report.findings, *enough.findings))
         said = verdict(enough, feeds)
     facts = enough.facts if enough else {}
     told = {

@@ -31,6 +31,7 @@ from models.rules.warnings import RENEWAL
 from models.segments import ARR_FEATURE, segment_of
 from training.config import TrainConfig
 from training.labels import churns, label
+from training.overwritten import overwritten_rows, terms_hidden, without_overwritten
 from training.prepare import labelled_grid
 from training.review.quarter import Quarter, Window
 from training.steps import Bools, Floats, Objects
@@ -157,6 +158,9 @@ class Gathered:
             catalogue = _part_of(self.catalogue, bundle.scorer.features)
             horizon = self.window.horizon_days
             built = snapshot(self.signals, grid, horizon_days=horizon, catalogue=catalogue, kept=self.kept)
+            if self.signals.contractual:
+                lost = self.as_of[overwritten_rows(self.as_of, number_column(self.frame, ARR_FEATURE))].unique()
+                built = terms_hidden(built, built["as_of"].isin(lost).to_numpy(), catalogue)
             found = bundle.scorer.predict(built).probability
             keyed = built[["account_id", "as_of"]].assign(p=found)
             merged = wanted.reset_index().merge(keyed, on=["account_id", "as_of"], how="inner")
@@ -214,6 +218,8 @@ def gather(
         )
         if frame.empty:
             raise _too_little(quarter, ["active accounts: there is none"])
+        if signals.contractual:
+            frame = without_overwritten(frame, _part_of(catalogue, wanted))
         progress(0.65, "what became of them")
         labels = label(signals, frame[["account_id", "as_of"]], config.horizon_days, grace)
         seen = Gathered(
