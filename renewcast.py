@@ -18,6 +18,7 @@ from features.terminal import (
     AsJson,
     DataThrough,
     Engine,
+    PortfolioName,
     Signals,
     hand_over,
     progress,
@@ -25,6 +26,7 @@ from features.terminal import (
 from serving.commands import (
     boards,
     card,
+    home,
     keys,
     left_running,
     measures,
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
 FIT_NOTHING = frozenset(
     {"check", "snapshot", "features", "score", "health", "risks", "expansions", "onboarding", "worklist", "portfolio"}
-    | {"cohorts", "qbr", "plan", "reviews", "card", "keys", "webhooks"}
+    | {"cohorts", "qbr", "plan", "reviews", "card", "home", "keys", "webhooks"}
 )
 """Commands that need nothing of what fits models, and begin the sooner without it."""
 DEMO_ACCOUNTS = 400
@@ -87,6 +89,7 @@ def train(
     horizon: Annotated[int | None, typer.Option(help="Days ahead to predict (default: 90).")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings of the experiment, as TOML.")] = None,
     engine: Engine = "duckdb",
+    portfolio: PortfolioName = None,
     as_json: AsJson = False,
 ) -> None:
     """Train on the past, judge on later data beside simple rivals, register, and promote what passes every gate."""
@@ -101,7 +104,7 @@ def train(
     settings = read_config(config, horizon_days=horizon)
     through = parse_instant(data_through) if data_through else None
     with progress("training") as tell:
-        report = run(signals, current_home(), settings, through, tell, engine)
+        report = run(signals, current_home(), settings, through, tell, engine, portfolio)
     telling.promotions_told(report.promoted)
     # Figures stand out in a report of many of them.
     hand_over(as_json, report.as_dict, lambda _: print_report(report, Console()))
@@ -243,7 +246,7 @@ def demo(
 # As the help lists them.
 for commands in (
     data.app, snapshots.app, fitting, runs.app, champions, review.app, reviews.app, score.app, boards.app,
-    measures.app, packs.app, forecasts, worklist.app, card.app, serve.app, trials,
+    measures.app, packs.app, forecasts, worklist.app, card.app, home.app, serve.app, trials,
 ):  # fmt: skip
     app.add_typer(commands)
 app.add_typer(keys.app, name="keys")

@@ -41,6 +41,14 @@ RubricName = Annotated[
 OutFile = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="Write every row to a .csv, .parquet or .ndjson file.")
 ]
+PortfolioName = Annotated[
+    str | None,
+    typer.Option(
+        "--portfolio",
+        metavar="NAME",
+        help="Name of the portfolio that the home belongs to (default: that of SIGNALS); another one is refused.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 

@@ -53,6 +53,11 @@ class Home:
         return self.root / "champion.json"
 
     @property
+    def portfolio_file(self) -> Path:
+        """The identity of the portfolio that the home belongs to; see `models.home_portfolio`."""
+        return self.root / "portfolio.json"
+
+    @property
     def snapshots(self) -> Path:
         """The folder of kept snapshots."""
         return self.root / "snapshots"

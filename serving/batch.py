@@ -26,6 +26,7 @@ from models.assess import Assessment, assess
 from models.champion import Champion, load_champion, read_pointer
 from models.frames import suffix_of, write_frame
 from models.home import Home
+from models.home_portfolio import require_portfolio
 from models.outlook import SCORED, risk_points
 from models.rules.history import WEEKS
 from models.rules.judged import RISK, looked_back_on
@@ -85,6 +86,7 @@ def score(
     progress: Progress = silent,
     jumped: Sequence[str] = (),
     store: Store | None = None,
+    portfolio: str | None = None,
 ) -> ScoreSummary:
     """Score every account that is active at ``as_of`` with the champion.
 
@@ -100,6 +102,8 @@ def score(
     ``jumped`` names columns whose unit seems to have changed (`features.health.feeds.Feeds.jumped`); every answer from
     this snapshot says so.
 
+    The signals have to be of the home's ``portfolio``; in a home without an identity they become it.
+
     The snapshot is published to the home first (and before it the portfolio's measures, for a ``store`` only, since
     they take as long as all else), then what belongs into the ``store`` is kept there in one transaction (where one is
     given), then the file is written, so that a file means that all is done.
@@ -107,6 +111,7 @@ def score(
     Raises
     ------
     BadRequest : another ending, or no account is active.
+    AnotherPortfolio : the home belongs to another portfolio.
     BundleError : the champion is broken.
     HomeError : the home or ``out`` cannot be written.
     StoreDown : the store cannot be reached.
@@ -117,11 +122,13 @@ def score(
     progress(0.0, "loading the champion")
     catalogue = current_catalogue()
     champion = load_champion(home, catalogue)
+    require_portfolio(home, signals, portfolio)
     assessment, feeds, past = look(
         signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped
     )
     frame, rows, rubric = assessment.frame, assessment.rows(), assessment.champion.rubric
     snapshots, data_through = Snapshots(home, catalogue), _complete_until(signals, as_of, feeds)
+    require_portfolio(home, signals, portfolio, keep=True)
     # Before the snapshot: whoever sees it finds what belongs to it.
     horizon_days = horizon_of(champion)
     write_companion(snapshots, as_of, ACCOUNTS, accounts_document(signals, as_of, horizon_days))
