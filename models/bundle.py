@@ -20,6 +20,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -123,6 +124,11 @@ class Bundle:
     rubric: Rubric
     health: HealthFacts
     card: Card | None = None
+
+    @cached_property
+    def gains(self) -> Mapping[str, float]:
+        """The share of the model's gain by feature; see `models.scorer.Scorer.gain`."""
+        return self.scorer.gain(self.peers.log_spreads(self.scorer.features))
 
     @property
     def fingerprint(self) -> str:

@@ -31,6 +31,7 @@ from models.outlook import SCORED, risk_points
 from models.rules.history import WEEKS
 from models.rules.judged import RISK, looked_back_on
 from models.targets import TARGETS, Target
+from models.unknown_inputs import require_inputs
 from serving.companion import ACCOUNTS, accounts_document, write_companion
 from serving.measures.kept import keep_measures
 from serving.published import Snapshots
@@ -178,6 +179,7 @@ def look(
     Raises
     ------
     BadRequest : no account is active.
+    SignalsError : most of a model's gain lies in features that are unknown for every account.
     RulesError : a file of rules is broken.
     """
     catalogue = current_catalogue()
@@ -193,6 +195,8 @@ def look(
     feeds = newest_known(signals, as_of)
     progress(0.85, "scoring")
     frame, past = now_and_past(rows, as_of, champion)
+    if len(frame):
+        require_inputs(champion.bundles, frame, tuple(signals.tables), catalogue)
     return assess(frame, champion, past=past, feeds=feeds, jumped=jumped, catalogue=catalogue), feeds, past
 
 

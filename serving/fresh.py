@@ -18,7 +18,7 @@ from features.contract import TABLES, Column
 from features.errors import SignalsError
 from features.own.current import current_catalogue
 from features.signals import read_signals
-from features.snapshot import snapshot
+from features.snapshot import computable, snapshot
 from features.source import Source, from_tables
 from models.answer import answer
 from models.assess import assess
@@ -127,7 +127,21 @@ class FreshScore:
                 *warnings,
             ]
         else:
-            assessment = assess(frame, champion, self._standing.peers, past=past, catalogue=catalogue)
+            kinds = {b.manifest.portfolio.kind for b in champion.bundles.values() if b.manifest.portfolio}
+            foreign = bool(kinds) and ("contractual" if signals.contractual else "orders") not in kinds
+            lacking = {f.name for f in catalogue.values()} - {f.name for f in computable(signals, catalogue)}
+            assessment = assess(
+                frame,
+                champion,
+                self._standing.peers,
+                past=past,
+                catalogue=catalogue,
+                withheld=OUT_OF_SCOPE if foreign else None,
+                is_unknown=lacking.__contains__,
+            )
+            if foreign:
+                # Contracts and orders are judged by different models.
+                warnings = [{"code": "another_kind_of_business", "kind": sorted(kinds)[0]}, *warnings]
         told = answer(assessment, self._asked.account_id, scored_at=datetime.now(UTC), data_through=self._as_of)
         told["warnings"] += warnings
         return told
