@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import getpass
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from features.errors import BadRequest, InsufficientData, RenewcastError
+from features.interruption import exit_on_signals
+from features.proxies import bypass_proxies_locally
 from features.terminal import (
-    INTERRUPTED,
     USER_MISTAKE,
     AsJson,
     DataThrough,
@@ -76,9 +76,11 @@ Who = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decid
 @app.callback()
 def before() -> None:
     """What every command begins with."""
+    from features.private import keep_private
     from features.texts import keep_texts
     from models.home import current_home
 
+    keep_private(current_home().root)
     keep_texts(current_home().texts)
 
 
@@ -254,8 +256,10 @@ app.add_typer(webhooks.app, name="webhooks")
 
 
 def main() -> None:
-    """Run the command line: exit code 2 and one clear message for a user's mistake, 130 for an interrupt."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))
+    """Run the command line: exit code 2 and one clear message for a user's mistake, 143 for SIGTERM, 130 for
+    SIGINT."""
+    exit_on_signals()
+    bypass_proxies_locally()
     if sys.argv[1:2] and sys.argv[1] in FIT_NOTHING:
         from serving import lean  # noqa: F401 it is to come before all that it leaves out
     try:

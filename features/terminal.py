@@ -23,8 +23,6 @@ FAILED_CHECK = 1
 """Exit code of a check that was made and not passed."""
 USER_MISTAKE = 2
 """Exit code of what a person can mend."""
-INTERRUPTED = 130
-"""Exit code of what was told to stop."""
 
 Signals = Annotated[str, typer.Argument(metavar="SIGNALS", help="Folder, database address or TOML mapping file.")]
 AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="What was known before this instant (UTC).")]

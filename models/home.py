@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.atomic import write_file
 from features.errors import HomeError
+from features.private import make_tree_private
 from models.targets import Target
 
 DEFAULT_HOME = Path(".renewcast")
@@ -99,6 +100,7 @@ class Home:
 
     def ensure(self) -> Home:
         """Make the home if need be and try to write in it, so that a long run fails at its start and not at its end.
+        An existing home is taken away from group and others.
 
         Raises
         ------
@@ -109,6 +111,7 @@ class Home:
         trial = self.root / ".writable"
         write_file(trial, b"")
         trial.unlink(missing_ok=True)
+        make_tree_private(self.root)
         return self
 
 

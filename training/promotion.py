@@ -96,7 +96,7 @@ def rollback(home: Home, target: Target, who: str, why: str) -> Pointed:
 @contextmanager
 def _changing(home: Home) -> Iterator[Pointer | None]:
     """The pointer as it is, which nobody else changes meanwhile."""
-    with alone(home.root / LOCK):
+    with alone(home.ensure().root / LOCK):
         yield read_pointer(home)
 
 

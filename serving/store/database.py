@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from features.errors import BadRequest, HomeError, RenewcastError
+from features.private import make_folder
 from models.home import Home
 from serving.errors import StoreDown
 from serving.store.tables import LAYOUT, counters
@@ -293,7 +294,7 @@ def _is_outage(error: DBAPIError) -> bool:
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise HomeError(f"cannot make the folder of the store ({error.strerror})", "a place to write to") from error
 
