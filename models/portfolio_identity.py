@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -107,7 +107,7 @@ class PortfolioIdentity(BaseModel):
     same : statements that other ids are the same portfolio, oldest first.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ignored_types=(cached_property,))
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     format_version: Literal[1] = 1
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -124,7 +124,7 @@ class PortfolioIdentity(BaseModel):
     @model_validator(mode="after")
     def _readable(self) -> Self:
         hashes, _ = self.sampled
-        if (np.diff(hashes.astype(np.float64)) < 0).any():
+        if (hashes[1:] <= hashes[:-1]).any():
             raise ValueError("the sample is not in ascending order")
         return self
 
@@ -136,14 +136,10 @@ class PortfolioIdentity(BaseModel):
         return cls(id=secrets.token_hex(16), name=signals.name, kind=signals.kind, tables=tuple(sorted(signals.tables)),
                    key=key, **_sampled(hashes, months, HOME_SAMPLE, complete=True))  # fmt: skip
 
-    @cached_property
+    @property
     def sampled(self) -> tuple[Hashes, Months]:
         """The hashes in ascending order, and that of each account's id and month; 0 where the month is unknown."""
-        content = base64.b64decode(self.sample, validate=True)
-        rows, rest = divmod(len(content), 10)
-        if rest:
-            raise ValueError("the sample is cut off")
-        return np.frombuffer(content, "<u8", rows), np.frombuffer(content, "<u2", rows, 8 * rows)
+        return _read(self.sample)
 
     @property
     def origin(self) -> dict[str, str]:
@@ -191,6 +187,15 @@ class PortfolioIdentity(BaseModel):
         hashes, months = self.sampled
         smaller = _sampled(hashes, months, BUNDLE_SAMPLE, complete=self.complete)
         return type(self).model_validate(self.model_dump() | smaller | {"accounts": self.accounts, "same": ()})
+
+
+@lru_cache(maxsize=8)
+def _read(sample: str) -> tuple[Hashes, Months]:
+    content = base64.b64decode(sample, validate=True)
+    rows, rest = divmod(len(content), 10)
+    if rest:
+        raise ValueError("the sample is cut off")
+    return np.frombuffer(content, "<u8", rows), np.frombuffer(content, "<u2", rows, 8 * rows)
 
 
 def _sampled(hashes: Hashes, months: Months, most: int, *, complete: bool) -> dict[str, object]:
