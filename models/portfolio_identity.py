@@ -133,8 +133,9 @@ class PortfolioIdentity(BaseModel):
         """A new identity, from the signals that a home sees first."""
         key = secrets.token_hex(16)
         hashes, months = _hashed(key, signals)
-        return cls(id=secrets.token_hex(16), name=signals.name, kind=signals.kind, tables=tuple(sorted(signals.tables)),
-                   key=key, **_sampled(hashes, months, HOME_SAMPLE, complete=True))  # fmt: skip
+        known = {"id": secrets.token_hex(16), "name": signals.name, "kind": signals.kind, "key": key}
+        sample = _sampled(hashes, months, HOME_SAMPLE, complete=True)
+        return cls.model_validate(known | {"tables": tuple(sorted(signals.tables))} | sample)
 
     @property
     def sampled(self) -> tuple[Hashes, Months]:

@@ -253,8 +253,9 @@ def _refuse_unknown(bundle: Bundle, encoded: Encoded, pointer: str) -> None:
     ------
     InvalidBody : most of the model's gain lies in features that no row has a value of.
     """
-    unknown = dict(zip(bundle.scorer.features, np.isnan(encoded.matrix).all(axis=0).tolist(), strict=True))
-    lacking = unknown_inputs(bundle, unknown.__getitem__, current_catalogue())
+    nowhere: npt.NDArray[np.bool_] = np.all(np.isnan(encoded.matrix), axis=0)
+    unknown = {name for name, missing in zip(bundle.scorer.features, nowhere, strict=True) if missing}
+    lacking = unknown_inputs(bundle, unknown.__contains__, current_catalogue())
     if lacking.too_many:
         first = ", ".join(lacking.features[:NAMED])
         raise InvalidBody(
