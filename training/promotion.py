@@ -13,6 +13,7 @@ from typing import Literal
 
 from features.alone import alone
 from features.errors import BadRequest
+from features.private import make_tree_private
 from models.bundle import Bundle, load_bundle
 from models.champion import CHANGES, Change, Pointed, Pointer, point_to, read_pointer, write_pointer
 from models.home import Home
@@ -96,7 +97,8 @@ def rollback(home: Home, target: Target, who: str, why: str) -> Pointed:
 @contextmanager
 def _changing(home: Home) -> Iterator[Pointer | None]:
     """The pointer as it is, which nobody else changes meanwhile."""
-    with alone(home.ensure().root / LOCK):
+    make_tree_private(home.root)
+    with alone(home.root / LOCK):
         yield read_pointer(home)
 
 
