@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import getpass
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +14,15 @@ import typer
 from typer.core import TyperGroup
 
 from features.errors import BadRequest, InsufficientData, RenewcastError
+from features.interruption import exit_on_signals
 from features.printable import printable_line, printable_output
+from features.proxies import bypass_proxies_locally
 from features.terminal import (
-    INTERRUPTED,
     USER_MISTAKE,
     AsJson,
     DataThrough,
     Engine,
+    PortfolioName,
     Signals,
     hand_over,
     progress,
@@ -29,6 +30,7 @@ from features.terminal import (
 from serving.commands import (
     boards,
     card,
+    home,
     keys,
     left_running,
     measures,
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
 FIT_NOTHING = frozenset(
     {"check", "snapshot", "features", "score", "health", "risks", "expansions", "onboarding", "worklist", "portfolio"}
-    | {"cohorts", "qbr", "plan", "reviews", "card", "keys", "webhooks"}
+    | {"cohorts", "qbr", "plan", "reviews", "card", "home", "keys", "webhooks"}
 )
 """Commands that need nothing of what fits models, and begin the sooner without it."""
 DEMO_ACCOUNTS = 400
@@ -104,9 +106,11 @@ Who = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decid
 @app.callback()
 def before() -> None:
     """What every command begins with."""
+    from features.private import keep_private
     from features.texts import keep_texts
     from models.home import current_home
 
+    keep_private(current_home().root)
     keep_texts(current_home().texts)
 
 
@@ -117,6 +121,7 @@ def train(
     horizon: Annotated[int | None, typer.Option(help="Days ahead to predict (default: 90).")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings of the experiment, as TOML.")] = None,
     engine: Engine = "duckdb",
+    portfolio: PortfolioName = None,
     as_json: AsJson = False,
 ) -> None:
     """Train on the past, judge on later data beside simple rivals, register, and promote what passes every gate."""
@@ -130,7 +135,7 @@ def train(
     settings = read_config(config, horizon_days=horizon)
     through = parse_instant(data_through) if data_through else None
     with progress("training") as tell:
-        report = run(signals, current_home(), settings, through, tell, engine)
+        report = run(signals, current_home(), settings, through, tell, engine, portfolio)
     telling.promotions_told(report.promoted)
     # Figures stand out in a report of many of them.
     hand_over(as_json, report.as_dict, lambda _: print_report(report, Console(highlight=True)))
@@ -275,7 +280,7 @@ def demo(
 # As the help lists them.
 for commands in (
     data.app, snapshots.app, fitting, runs.app, champions, review.app, reviews.app, score.app, boards.app,
-    measures.app, packs.app, forecasts, worklist.app, card.app, serve.app, trials,
+    measures.app, packs.app, forecasts, worklist.app, card.app, home.app, serve.app, trials,
 ):  # fmt: skip
     app.add_typer(commands)
 app.add_typer(keys.app, name="keys")
@@ -283,8 +288,10 @@ app.add_typer(webhooks.app, name="webhooks")
 
 
 def main() -> None:
-    """Run the command line: exit code 2 and one clear message for a user's mistake, 130 for an interrupt."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))
+    """Run the command line: exit code 2 and one clear message for a user's mistake, 143 for SIGTERM, 130 for
+    SIGINT."""
+    exit_on_signals()
+    bypass_proxies_locally()
     if sys.argv[1:2] and sys.argv[1] in FIT_NOTHING:
         from serving import lean  # noqa: F401 it is to come before all that it leaves out
     with printable_output():

@@ -103,7 +103,7 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as place:
         signals, home = Path(place) / "signals", Home(Path(place) / "home")
         simulate(signals, accounts=accounts, weeks=weeks, seed=seed)
-        truth = pq.read_table(Path(place) / "truth.parquet").to_pandas()
+        truth = pq.read_table(Path(place) / "signals-truth.parquet").to_pandas()
         truth["as_of"] = pd.to_datetime(truth["as_of"], utc=True)
         through = parse_instant(THROUGH)
         start = time.perf_counter()

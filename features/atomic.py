@@ -10,11 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from features.errors import HomeError
+from features.private import make_folder, settle, settle_tree
 
 CURE = "free some space, or choose a place that may be written to (RENEWCAST_HOME, or the output path)"
 
 #: What is being written bears this ending, so that a listing can pass it over.
 UNFINISHED = ".unfinished"
+
+_under_way: set[Path] = set()
 
 
 def write_file(path: Path, content: str | bytes) -> None:
@@ -41,15 +44,18 @@ def new_file(path: Path) -> Iterator[Path]:
     """
     beside = path.with_name(f".{path.stem}-{uuid.uuid4().hex}{UNFINISHED}{path.suffix}")
     with _told_as_home_error(path):
+        _under_way.add(beside)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             yield beside
+            settle(beside)
             _to_disk(beside)
             os.replace(beside, path)
             _to_disk(path.parent)
         finally:
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
+            _under_way.discard(beside)
 
 
 @contextmanager
@@ -64,10 +70,12 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     beside = path.with_name(f".{path.name}-{uuid.uuid4().hex}{UNFINISHED}")
     with _told_as_home_error(path):
+        _under_way.add(beside)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             beside.mkdir()
             yield beside
+            settle_tree(beside)
             for inner in sorted(beside.rglob("*"), reverse=True):
                 _to_disk(inner)
             _to_disk(beside)
@@ -77,10 +85,24 @@ def new_folder(path: Path) -> Iterator[Path]:
             _to_disk(path.parent)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+            _under_way.discard(beside)
+
+
+def discard_unfinished() -> None:
+    """Remove what this process is writing, before it ends without leaving its blocks."""
+    for path in list(_under_way):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _to_disk(path: Path) -> None:
     """Ask the system to keep ``path`` (a file, or a folder's list of names) through a loss of power."""
+    if os.name == "nt":
+        # Windows opens no folder, and syncs only what is open for writing.
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

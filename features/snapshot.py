@@ -57,7 +57,7 @@ def snapshot(
         source lacks leaves all its features unknown.
     """
     _lay_grid(signals, grid)
-    features = _computable(signals, catalogue)
+    features = computable(signals, catalogue)
     needs = _needs_by_table(features)
     if not signals.contractual:
         needs["orders"] = needs.get("orders", frozenset()) | needed_of_orders(horizon_days)
@@ -90,7 +90,7 @@ def _lay_grid(signals: Signals, grid: Grid) -> None:
     lay(signals.connection, "snapshot_grid", pa.table(row))
 
 
-def _computable(signals: Signals, catalogue: Catalogue) -> tuple[Feature, ...]:
+def computable(signals: Signals, catalogue: Catalogue) -> tuple[Feature, ...]:
     """The features for which the source has every table."""
     return tuple(
         f

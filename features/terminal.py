@@ -24,8 +24,6 @@ FAILED_CHECK = 1
 """Exit code of a check that was made and not passed."""
 USER_MISTAKE = 2
 """Exit code of what a person can mend."""
-INTERRUPTED = 130
-"""Exit code of what was told to stop."""
 
 Signals = Annotated[str, typer.Argument(metavar="SIGNALS", help="Folder, database address or TOML mapping file.")]
 AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="What was known before this instant (UTC).")]
@@ -41,6 +39,14 @@ RubricName = Annotated[
 ]
 OutFile = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="Write every row to a .csv, .parquet or .ndjson file.")
+]
+PortfolioName = Annotated[
+    str | None,
+    typer.Option(
+        "--portfolio",
+        metavar="NAME",
+        help="Name of the portfolio that the home belongs to (default: that of SIGNALS); another one is refused.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 

@@ -298,6 +298,10 @@ def _warnings(assessment: Assessment, row: int) -> list[dict[str, Any]]:
     seen = assessment.outlooks.values()
     if missing := sorted({name for each in seen for name in each.missing}):
         found.append({"code": "features_missing", "features": missing})
+    found += [
+        {"code": "inputs_unknown", "target": target, "share": round(lacks.share, 4), "tables": list(lacks.tables)}
+        for target, lacks in assessment.unusable.items()
+    ]
     unseen = {name for each in seen for name, rows in each.unseen.items() if rows[row]}
     found += [{"code": "unknown_category", "feature": name} for name in sorted(unseen)]
     if assessment.health.band.iloc[row] == INSUFFICIENT:

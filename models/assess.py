@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from features.errors import BadRequest
 from models.champion import Champion
 from models.columns import number_column, text_column
 from models.explain import TOP
-from models.outlook import SCORED, STALE_INPUTS, Outlook, Texts, Withheld, no_model, outlook
+from models.outlook import OUT_OF_SCOPE, SCORED, STALE_INPUTS, Outlook, Texts, Withheld, no_model, outlook
 from models.peers import Peers
 from models.rubric import HealthScores
 from models.rules.history import History
@@ -24,6 +24,7 @@ from models.rules.judged import Judged, judge
 from models.rules.playbook import Called, ModelView
 from models.segments import ARR_FEATURE, segment_of
 from models.targets import TARGETS, Target
+from models.unknown_inputs import UnknownInputs, unknown_in, unknown_inputs
 
 if TYPE_CHECKING:
     from features.feature import Feature
@@ -54,6 +55,7 @@ class Assessment:
     judged : what the rules say: health and its history, alerts, warnings, onboarding, expansion, plays.
     stale : days since the newest event of each stale feed, by table.
     jumped : the columns (``table.column``) whose unit seems to have changed; what rests on them cannot be trusted.
+    unusable : what the models lack that are not used, because most of their gain lies in unknown features.
     """
 
     champion: Champion
@@ -63,6 +65,7 @@ class Assessment:
     judged: Judged
     stale: Mapping[str, int]
     jumped: tuple[str, ...] = ()
+    unusable: Mapping[Target, UnknownInputs] = field(default_factory=dict)
 
     @cached_property
     def account_ids(self) -> list[str]:
@@ -192,6 +195,7 @@ def assess(
     withheld: Withheld | None = None,
     executives_from: float | None = None,
     called: Called | None = None,
+    is_unknown: Callable[[str], bool] | None = None,
 ) -> Assessment:
     """Judge every account of one snapshot.
 
@@ -212,6 +216,8 @@ def assess(
     executives_from : for accounts that come alone: the ARR at risk from which executives act, as the portfolio's own
         assessment has it (``judged.playbook.executives_from``). Without it the CSM acts.
     called : plays that were published before and have not been done, and when they were first due.
+    is_unknown : whether a feature is unknown for every account; for a whole portfolio that is seen from the frame. A
+        model most of whose gain lies in such features is not used: its status is out_of_scope.
 
     Raises
     ------
@@ -232,13 +238,18 @@ def assess(
     ages = _ages(as_of, feeds or {})
     if min(ages.values(), default=0) > SILENT_AFTER_DAYS:
         withheld = withheld or STALE_INPUTS
+    if is_unknown is None and peers is None:
+        is_unknown = unknown_in(frame)
+    lacking = {t: unknown_inputs(b, is_unknown, catalogue) for t, b in champion.bundles.items()} if is_unknown else {}
+    unusable = {target: inputs for target, inputs in lacking.items() if inputs.too_many}
     outlooks: dict[Target, Outlook] = {}
     for target in TARGETS:
         bundle = champion.bundles.get(target)
+        why = withheld or (OUT_OF_SCOPE if target in unusable else None)
         outlooks[target] = (
             no_model(target, len(frame))
             if bundle is None
-            else outlook(frame, bundle, compared, segments, peers is None, catalogue, withheld)
+            else outlook(frame, bundle, compared, segments, peers is None, catalogue, why)
         )
     history = History(frame if past is None else pd.concat([past, frame], ignore_index=True))
     churn = outlooks["churn"]
@@ -250,7 +261,7 @@ def assess(
     )
     judged = judge(history, champion.rubric, peers, churn.points, champion.rubric_at, view, executives_from, called)
     stale = {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}
-    return Assessment(champion, frame, as_of, outlooks, judged, stale, tuple(jumped))
+    return Assessment(champion, frame, as_of, outlooks, judged, stale, tuple(jumped), unusable)
 
 
 def _check(frame: pd.DataFrame) -> None:

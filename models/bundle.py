@@ -20,6 +20,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -31,6 +32,7 @@ from features.errors import BundleError
 from models.card import Card
 from models.meaning import HealthFacts
 from models.peers import Peers
+from models.portfolio_identity import PortfolioIdentity
 from models.rubric import Rubric, rubric_from_text
 from models.rubric_file import RubricError
 from models.scorer import JSON_LIMIT, MODEL_LIMIT, Scorer, ScorerError, read_bounded, read_json
@@ -40,7 +42,9 @@ from models.treeshap import Explainer
 if TYPE_CHECKING:
     from features.feature import Feature
 
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
+READABLE_VERSIONS: Final = (3, FORMAT_VERSION)
+"""Bundles of version 3 are those of before there were portfolio identities."""
 MANIFEST = "manifest.json"
 FILES: dict[str, int] = {
     "model.txt": MODEL_LIMIT,
@@ -60,12 +64,13 @@ class Manifest(BaseModel):
 
     ``horizon_days`` and ``grace_days`` define the label; nothing at or after ``trained_through`` (UTC) was read;
     ``base_rate`` is what the average account has (0 to 1), the level that the probabilities are set to; ``metrics`` and
-    ``gates`` are those of the training run, by name; ``files`` the SHA-256 of each file, in hex.
+    ``gates`` are those of the training run, by name; ``files`` the SHA-256 of each file, in hex; ``portfolio`` is that
+    whose accounts it was trained on, None in bundles of format version 3.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    format_version: Literal[3] = FORMAT_VERSION
+    format_version: Literal[3, 4] = FORMAT_VERSION
     target: Target
     version: str
     horizon_days: Annotated[int, Field(gt=0)]
@@ -78,6 +83,7 @@ class Manifest(BaseModel):
     gates: dict[str, JsonValue]
     lightgbm_version: str
     files: dict[str, str]
+    portfolio: PortfolioIdentity | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,7 @@ class BundleParts:
     rubric: Rubric
     health: HealthFacts = field(default_factory=HealthFacts)
     card: Card | None = None
+    portfolio: PortfolioIdentity | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,11 @@ class Bundle:
     rubric: Rubric
     health: HealthFacts
     card: Card | None = None
+
+    @cached_property
+    def gains(self) -> Mapping[str, float]:
+        """The share of the model's gain by feature; see `models.scorer.Scorer.gain`."""
+        return self.scorer.gain(self.peers.log_spreads(self.scorer.features))
 
     @property
     def fingerprint(self) -> str:
@@ -185,6 +197,7 @@ def write_bundle(folder: Path, parts: BundleParts, catalogue: Mapping[str, Featu
         gates=dict(parts.gates),
         lightgbm_version=lightgbm.__version__,
         files={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+        portfolio=None if parts.portfolio is None else parts.portfolio.for_bundle(),
     )
     contents[MANIFEST] = _json(manifest.model_dump(mode="json"))
     with new_folder(folder) as beside:
@@ -271,10 +284,9 @@ def _check_names(folder: Path) -> None:
 def _read_manifest(folder: Path) -> Manifest:
     content = read_bounded(folder / MANIFEST, JSON_LIMIT)
     told = read_json(content, MANIFEST)
-    if told.get("format_version") != FORMAT_VERSION:
-        raise BundleError(
-            f"{folder / MANIFEST} has format version {told.get('format_version')!r}", str(FORMAT_VERSION), RETRAIN
-        )
+    if told.get("format_version") not in READABLE_VERSIONS:
+        readable = " or ".join(map(str, READABLE_VERSIONS))
+        raise BundleError(f"{folder / MANIFEST} has format version {told.get('format_version')!r}", readable, RETRAIN)
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:

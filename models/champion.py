@@ -17,6 +17,7 @@ from models.bundle import Bundle, load_bundle
 from models.home import Home
 from models.meaning import Meaning, RubricFacts
 from models.peers import Peers
+from models.portfolio_file import kept_identity, require_own
 from models.rubric import DEFAULT_RUBRIC, Rubric, load_rubric
 from models.rubric_history import RubricHistory, load_rubric_history
 from models.scorer import ScorerError, read_bounded, read_json
@@ -196,7 +197,8 @@ def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) ->
 
     Raises
     ------
-    BundleError : the pointer or a bundle is broken, or a bundle is not the version pointed to.
+    BundleError : the pointer or a bundle is broken, or a bundle is not the version pointed to, or of another portfolio
+        than the home's.
     HomeError, RubricError : the history of rubrics, or a version of one, is broken.
     """
     pointer = read_pointer(home)
@@ -204,11 +206,12 @@ def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) ->
     if pointer is None:
         return Champion({}, load_rubric(DEFAULT_RUBRIC, catalogue), history)
     bundles: dict[Target, Bundle] = {}
+    identity = kept_identity(home)
     for target in TARGETS:
         pointed = pointer.of(target)
         if pointed is None:
             continue
-        bundle = load_bundle(home.root / pointed.folder, target, catalogue)
+        bundle = require_own(identity, load_bundle(home.root / pointed.folder, target, catalogue))
         if bundle.manifest.version != pointed.version:
             raise BundleError(
                 f"{bundle.folder} holds version {bundle.manifest.version}",

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.atomic import write_file
 from features.errors import HomeError
+from features.private import make_tree_private
 from models.targets import Target
 
 DEFAULT_HOME = Path(".renewcast")
@@ -51,6 +52,11 @@ class Home:
     def champion_file(self) -> Path:
         """The pointer to the champion bundles; see `models.champion`."""
         return self.root / "champion.json"
+
+    @property
+    def portfolio_file(self) -> Path:
+        """The identity of the portfolio that the home belongs to; see `models.home_portfolio`."""
+        return self.root / "portfolio.json"
 
     @property
     def snapshots(self) -> Path:
@@ -94,6 +100,7 @@ class Home:
 
     def ensure(self) -> Home:
         """Make the home if need be and try to write in it, so that a long run fails at its start and not at its end.
+        An existing home is taken away from group and others.
 
         Raises
         ------
@@ -104,6 +111,7 @@ class Home:
         trial = self.root / ".writable"
         write_file(trial, b"")
         trial.unlink(missing_ok=True)
+        make_tree_private(self.root)
         return self
 
 

@@ -102,7 +102,8 @@ def outlook(
     peers, segments : for the reasons' comparison with comparable accounts.
     is_portfolio : whether the rows are a whole portfolio, within which a place has a meaning.
     withheld : why no number is told of any account: the signals ended so long before as_of that their silence would be
-        taken for the accounts' own, or the accounts are not active at as_of. None where numbers are told.
+        taken for the accounts' own, the accounts are not active at as_of, or most of the model rests on features that
+        are unknown for all of them. None where numbers are told.
 
     Raises
     ------

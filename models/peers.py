@@ -107,6 +107,13 @@ class Peers:
                 out[segments == segment] = spread.mean if what == "mean" else spread.median
         return out
 
+    def log_spreads(self, features: Iterable[str]) -> dict[str, float]:
+        """The standard deviation of the signed logarithm of each feature over the whole portfolio, from its quantiles;
+        0 for a feature of which nothing was known."""
+        found = self.spreads[WHOLE_PORTFOLIO]
+        quantiles = {name: np.asarray(found[name].quantiles) if name in found else np.zeros(1) for name in features}
+        return {name: float(np.std(np.sign(q) * np.log1p(np.abs(q)))) for name, q in quantiles.items()}
+
     def to_json(self) -> dict[str, Any]:
         """As plain data for ``schema.json``."""
         return {

@@ -276,6 +276,31 @@ class Scorer:
         given = self._at(matrix, None)
         return _logistic(self._involuntary.intercept + self._involuntary.parts(given).sum(axis=1))
 
+    def gain(self, spread: Mapping[str, float]) -> dict[str, float]:
+        """The share of the model's gain by feature; the shares sum to 1, or are all 0 for a model without any.
+
+        Of the trees it is the loss that their splits take away, as LightGBM counts it. A linear model splits nothing:
+        there it is the standard deviation of what a feature adds to the log-odds. Each part counts by its share of the
+        blend. What depends on the renewal through the horizon counts as the renewal's; the horizon's length is no
+        feature and counts for none.
+
+        ``spread`` holds the standard deviation of the signed logarithm by feature of numbers; 1 where it is not given.
+        """
+        own = len(self.features)
+        trees = np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
+        line = np.zeros(len(trees))
+        if self._start is not None:
+            line[:own] = self._start.strengths(np.array([spread.get(name, 1.0) for name in self.features]))
+        share = self._share if line.any() else 1.0
+        total = np.zeros(own)
+        for part, weight in ((trees, share), (line, 1.0 - share)):
+            if RENEWAL_FEATURE in self.features:
+                part[self.features.index(RENEWAL_FEATURE)] += part[own + 1 :].sum()
+            if (whole := part[:own].sum()) > 0:
+                total += weight * part[:own] / whole
+        whole = total.sum()
+        return dict(zip(self.features, (total / whole if whole > 0 else total).tolist(), strict=True))
+
     def predict(self, frame: Any) -> Calibrated:
         """`encode`, `raw` and `calibrate` in one go."""
         return self.calibrate(self.raw(self.encode(frame).matrix))
@@ -375,6 +400,15 @@ class _Start:
         for place, slopes, average in self._levels:
             codes = np.where(unknown[:, place], len(slopes) - 1, matrix[:, place]).astype(np.int64)
             answer[:, place] = slopes[codes] - average
+        return answer
+
+    def strengths(self, spread: Floats) -> Floats:
+        """The standard deviation of what each of m features adds, from that of its signed logarithm, (m,) -> (m,)."""
+        slope, _, _, missing, missing_centre = self._numbers[:, : len(spread)]
+        centre = np.clip(missing_centre, 0.0, 1.0)
+        answer: Floats = np.hypot(slope * spread, missing * np.sqrt(centre * (1.0 - centre)))
+        for place, slopes, _ in self._levels:
+            answer[place] = slopes.std()
         return answer
 
 

@@ -27,11 +27,13 @@ from models.assess import Assessment, assess
 from models.champion import Champion, load_champion, read_pointer
 from models.frames import formula_note, suffix_of, write_frame
 from models.home import Home
+from models.home_portfolio import require_portfolio
 from models.interventions import Intervention
 from models.outlook import SCORED, risk_points
 from models.rules.history import WEEKS
 from models.rules.judged import RISK, looked_back_on
 from models.targets import DEFAULT_HORIZON_DAYS, TARGETS, Target
+from models.unknown_inputs import require_inputs
 from serving.companion import ACCOUNTS, accounts_document, write_companion
 from serving.measures.kept import keep_measures
 from serving.published import Snapshots
@@ -82,6 +84,7 @@ def score(
     progress: Progress = silent,
     jumped: Sequence[str] = (),
     store: Store | None = None,
+    portfolio: str | None = None,
 ) -> ScoreSummary:
     """Score every account that is active at ``as_of`` with the champion.
 
@@ -97,6 +100,8 @@ def score(
     ``jumped`` names columns whose unit seems to have changed (`features.health.feeds.Feeds.jumped`); every answer from
     this snapshot says so.
 
+    The signals have to be of the home's ``portfolio``; in a home without an identity they become it.
+
     The snapshot is published to the home first (and before it the portfolio's measures, for a ``store`` only, since
     they take as long as all else), then what belongs into the ``store`` is kept there in one transaction (where one is
     given), then the file is written, so that a file means that all is done.
@@ -104,6 +109,7 @@ def score(
     Raises
     ------
     BadRequest : another ending, or no account is active.
+    AnotherPortfolio : the home belongs to another portfolio.
     BundleError : the champion is broken.
     HomeError : the home or ``out`` cannot be written.
     StoreDown : the store cannot be reached.
@@ -114,12 +120,14 @@ def score(
     progress(0.0, "loading the champion")
     catalogue = current_catalogue()
     champion = load_champion(home, catalogue)
+    require_portfolio(home, signals, portfolio)
     told = [] if store is None else recorded_before(store, as_of)
     assessment, feeds, past = look(
         signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped, told
     )
     frame, rows, rubric = assessment.frame, assessment.rows(), assessment.champion.rubric
     snapshots, data_through = Snapshots(home, catalogue), _complete_until(signals, as_of, feeds)
+    require_portfolio(home, signals, portfolio, keep=True)
     # Before the snapshot: whoever sees it finds what belongs to it.
     horizon_days = horizon_of(champion)
     write_companion(snapshots, as_of, ACCOUNTS, accounts_document(signals, as_of, horizon_days))
@@ -186,6 +194,7 @@ def look(
     ------
     BadRequest : no account is active.
     HomeError : what was kept of the publication before is broken.
+    SignalsError : most of a model's gain lies in features that are unknown for every account.
     RulesError : a file of rules is broken.
     """
     catalogue = current_catalogue()
@@ -201,6 +210,8 @@ def look(
     feeds = newest_known(signals, as_of)
     progress(0.85, "scoring")
     frame, past = now_and_past(rows, as_of, champion)
+    if len(frame):
+        require_inputs(champion.bundles, frame, tuple(signals.tables), catalogue)
     snapshots = Snapshots(home, catalogue)
     known = [*interventions_of(signals, as_of), *recorded] if last_published(snapshots, as_of) else []
     called = called_before(snapshots, as_of, known)

@@ -19,7 +19,7 @@ from features.contract import IDENTITIES, TABLES, Column
 from features.errors import SignalsError
 from features.own.current import current_catalogue
 from features.signals import read_signals
-from features.snapshot import snapshot
+from features.snapshot import computable, snapshot
 from features.sources.base import Source, from_tables
 from models.answer import answer
 from models.assess import assess
@@ -133,14 +133,27 @@ class FreshScore:
                 *warnings,
             ]
         else:
+            kinds = {b.manifest.portfolio.kind for b in champion.bundles.values() if b.manifest.portfolio}
+            foreign = bool(kinds) and ("contractual" if signals.contractual else "orders") not in kinds
+            lacking = {f.name for f in catalogue.values()} - {f.name for f in computable(signals, catalogue)}
             latest = self._standing.latest
             least = None if latest is None else latest.assessment.judged.playbook.executives_from
             assessment = assess(
-                frame, champion, self._standing.peers, past=past, catalogue=catalogue, executives_from=least
+                frame,
+                champion,
+                self._standing.peers,
+                past=past,
+                catalogue=catalogue,
+                withheld=OUT_OF_SCOPE if foreign else None,
+                executives_from=least,
+                is_unknown=lacking.__contains__,
             )
             if latest is None and any(p.severity == "high" and p.who == CSM for p in assessment.judged.plays_of(0)):
                 # Executives have room for few accounts, and there is no portfolio to rank this one in.
                 warnings = [{"code": "executives_room_not_known"}, *warnings]
+            if foreign:
+                # Contracts and orders are judged by different models.
+                warnings = [{"code": "another_kind_of_business", "kind": sorted(kinds)[0]}, *warnings]
         told = answer(assessment, self._asked.account_id, scored_at=datetime.now(UTC), data_through=self._as_of)
         told["warnings"] += warnings
         return told

@@ -16,10 +16,12 @@ from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from features.catalogue import KEYS
+from features.own.current import current_catalogue
 from models.answer import model_told
 from models.bundle import Bundle
 from models.scorer import Encoded, Floats, Scorer
 from models.targets import Target
+from models.unknown_inputs import NAMED, unknown_inputs
 from serving.keeper import Standing
 from serving.problems import Fault, InvalidBody, NotReady, TooSlow
 from serving.rows import shown_names
@@ -131,7 +133,8 @@ class Invoke:
         Raises
         ------
         NotReady : there is no model for the target.
-        InvalidBody : the rows are too many, of different lengths, hold no feature, or text where a number belongs.
+        InvalidBody : the rows are too many, of different lengths, hold no feature, or text where a number belongs, or
+            leave most of the model unknown.
         TooSlow : `interrupt` was called.
         """
         bundle = bundle_for(self._standing, self._chosen())
@@ -148,6 +151,8 @@ class Invoke:
                 [Fault(pointer, "no_feature", "columns should be named as `renewcast features` names them")],
             )
         encoded = _encoded(scorer, columns, rows, pointer)
+        if rows:
+            _refuse_unknown(bundle, encoded, pointer)
         return {
             "predictions": self._predictions(scorer, encoded.matrix),
             "model": model_told(bundle),
@@ -239,6 +244,26 @@ def _encoded(scorer: Scorer, columns: Mapping[str, list[Cell]], rows: int, point
         raise InvalidBody("columns of numbers hold text", faults)
     matrix[~np.isfinite(matrix)] = np.nan
     return Encoded(matrix, tuple(name for name in scorer.features if name not in columns), unseen)
+
+
+def _refuse_unknown(bundle: Bundle, encoded: Encoded, pointer: str) -> None:
+    """Refuse rows that leave most of the model unknown: its answer would be about other accounts.
+
+    Raises
+    ------
+    InvalidBody : most of the model's gain lies in features that no row has a value of.
+    """
+    nowhere: npt.NDArray[np.bool_] = np.all(np.isnan(encoded.matrix), axis=0)
+    unknown = {name for name, missing in zip(bundle.scorer.features, nowhere, strict=True) if missing}
+    lacking = unknown_inputs(bundle, unknown.__contains__, current_catalogue())
+    if lacking.too_many:
+        first = ", ".join(lacking.features[:NAMED])
+        raise InvalidBody(
+            f"{lacking.share:.0%} of the model's gain lies in features that are unknown in every row",
+            [Fault(pointer, "inputs_unknown", f"needs more of the model's features, above all {first}")],
+            "columns of the model's features with values",
+            "send the features as `renewcast snapshot` writes them",
+        )
 
 
 def _known(value: Cell) -> bool:

@@ -15,6 +15,7 @@ from models.bundle import Bundle, BundleParts, schema_of, write_bundle
 from models.card import Card
 from models.meaning import HealthFacts
 from models.peers import Peers
+from models.portfolio_identity import PortfolioIdentity
 from models.rubric import Rubric
 from models.targets import Target
 from training.against import Unreadable, against_champion
@@ -91,8 +92,9 @@ class Candidate:
         rubric: Rubric,
         health: HealthFacts,
         card: Card | None = None,
+        portfolio: PortfolioIdentity | None = None,
     ) -> Bundle:
-        """Write the bundle that ships, with its card."""
+        """Write the bundle that ships, with its card and the identity of the portfolio."""
         numbers = [name for name, feature in prepared.catalogue.items() if feature.kind == "number"]
         encoding = self.shipped.encoding
         kinds = None if self.involuntary is None else self.involuntary.plain()
@@ -119,6 +121,7 @@ class Candidate:
             rubric=rubric,
             health=health,
             card=card,
+            portfolio=portfolio,
         )
         return write_bundle(folder, parts, prepared.catalogue)
 

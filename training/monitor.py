@@ -30,6 +30,7 @@ from features.sources.open_source import open_source
 from models.bundle import Bundle, load_bundle
 from models.champion import Pointed, Pointer, load_champion, read_pointer
 from models.home import Home
+from models.home_portfolio import require_portfolio
 from models.targets import TARGETS, Target
 from training.drift import ANOTHER, by_chance, psi
 from training.labels import label
@@ -64,7 +65,7 @@ def monitor(
     BadRequest
         There is no champion, or the signals end before it was trained.
     SignalsError, BundleError
-        The source or the bundle of a present champion is broken.
+        The source or the bundle of a present champion is broken, or the source is of another portfolio.
     """
     catalogue = current_catalogue()
     bundles, pointer = load_champion(home, catalogue).bundles, read_pointer(home)
@@ -74,6 +75,7 @@ def monitor(
     feeds = feed_health(source, data_through)
     signals = read_signals(source, data_through, progress=part_of(progress, 0.0, 0.3))
     try:
+        require_portfolio(home, signals)
         targets: dict[Target, Watched] = {}
         for i, target in enumerate(t for t in TARGETS if t in bundles):
             progress(0.3 + 0.7 * i / len(bundles), f"looking at {target}")

@@ -13,9 +13,12 @@ from typing import Literal
 
 from features.alone import alone
 from features.errors import BadRequest
+from features.private import make_tree_private
 from models.bundle import Bundle, load_bundle
 from models.champion import CHANGES, Change, Pointed, Pointer, point_to, read_pointer, write_pointer
 from models.home import Home
+from models.home_portfolio import read_identity
+from models.portfolio_file import require_own
 from models.targets import Target
 from training.alias import follow
 from training.completion import completed
@@ -58,7 +61,7 @@ def promote_version(home: Home, target: Target, version: str, who: str, why: str
     BadRequest
         There is no such version, its run was broken off, or a gate was not passed: which, and by how much.
     BundleError
-        Its bundle is broken, or was made for other features.
+        Its bundle is broken, or was made for other features or another portfolio.
     """
     bundle = _bundle_of(home, target, version)
     if failed := refused([told for told in bundle.manifest.gates.values() if isinstance(told, dict)]):
@@ -85,7 +88,7 @@ def rollback(home: Home, target: Target, who: str, why: str) -> Pointed:
         earlier = pointer.before(target) if pointer else None
         if pointer is None or earlier is None:
             raise BadRequest(f"no champion for {target} came before the present one", "at least two promotions")
-        load_bundle(home.root / earlier.folder, target)
+        require_own(read_identity(home), load_bundle(home.root / earlier.folder, target))
         _write(home, pointer, {target: earlier}, "rolled_back", who, why, pointer.rubric)
     follow(home)
     return earlier
@@ -94,6 +97,7 @@ def rollback(home: Home, target: Target, who: str, why: str) -> Pointed:
 @contextmanager
 def _changing(home: Home) -> Iterator[Pointer | None]:
     """The pointer as it is, which nobody else changes meanwhile."""
+    make_tree_private(home.root)
     with alone(home.root / LOCK):
         yield read_pointer(home)
 
@@ -117,7 +121,8 @@ def _write(
 def _bundle_of(home: Home, target: Target, version: str) -> Bundle:
     folders = sorted(home.bundles.glob(f"{target}/{version}-*")) if version.isdigit() else []
     # Another registry began its numbers anew: the newest one is meant.
-    found = [load_bundle(folder, target) for folder in folders if completed(home, folder)]
+    identity = read_identity(home)
+    found = [require_own(identity, load_bundle(folder, target)) for folder in folders if completed(home, folder)]
     if not found:
         whole = [folder for folder in home.bundles.glob(f"{target}/*-*") if completed(home, folder)]
         there = sorted({f.name.split("-")[0] for f in whole}, key=lambda v: (len(v), v))

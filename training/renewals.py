@@ -33,6 +33,7 @@ from models.bundle import schema_of
 from models.champion import load_champion
 from models.columns import number_column
 from models.home import Home
+from models.home_portfolio import require_portfolio
 from models.peers import Peers
 from models.renewals.due import Said, in_period
 from models.renewals.forecast import forecast
@@ -75,6 +76,7 @@ def backtest(
     Raises
     ------
     BadRequest : the signals have no contracts.
+    AnotherPortfolio : the home belongs to another portfolio.
     InsufficientData : no quarter could be forecast; what is lacking is said.
     """
     home.ensure()
@@ -85,6 +87,7 @@ def backtest(
             raise BadRequest(
                 "signals without subscriptions have no renewals", "contracts with the end of their term (renewal_at)"
             )
+        require_portfolio(home, prepared.signals)
         champions = _champions(home, catalogue)
         found = past_forecasts(prepared, quarters, config, champions, part_of(progress, 0.3, 1.0))
     finally:

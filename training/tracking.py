@@ -19,6 +19,7 @@ from features.errors import HomeError
 from features.feature import Feature
 from models import scorer
 from models.home import Home
+from models.portfolio_file import kept_identity
 from models.targets import Target
 from training import __path__ as training_path
 from training import completion
@@ -66,6 +67,12 @@ class Run:
     def tags(self, values: Mapping[str, str]) -> None:
         """Tag the run."""
         self.mlflow.set_tags(dict(values))
+
+    def tag_version(self, target: Target, version: str, values: Mapping[str, str]) -> None:
+        """Tag a registered version."""
+        client = self.mlflow.MlflowClient()
+        for key, value in values.items():
+            client.set_model_version_tag(registered_name(target), version, key, value)
 
     def document(self, name: str, content: Mapping[str, Any] | str) -> None:
         """Log a JSON document, or a text."""
@@ -144,7 +151,8 @@ def _signature(features: Mapping[str, Feature], used: list[str]) -> Any:
 
 @contextlib.contextmanager
 def run(home: Home, name: str) -> Iterator[Run]:
-    """Open a run; it is tagged completed only if the block ends well, and marked failed or killed otherwise.
+    """Open a run, tagged with the home's portfolio; it is tagged completed only if the block ends well, and marked
+    failed or killed otherwise.
 
     Raises
     ------
@@ -152,7 +160,8 @@ def run(home: Home, name: str) -> Iterator[Run]:
         If the tracking store cannot be reached or written.
     """
     mlflow = connect(home)
-    with mlflow.start_run(run_name=name) as opened:
+    identity = kept_identity(home)
+    with mlflow.start_run(run_name=name, tags=identity.origin if identity else None) as opened:
         yield Run(home, mlflow, opened.info.run_id)
         mlflow.set_tag(COMPLETED, "true")
         completion.complete(home, opened.info.run_id)

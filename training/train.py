@@ -23,7 +23,10 @@ from features.sources.open_source import open_source
 from models.bundle import Bundle
 from models.card import Card
 from models.home import Home
+from models.home_portfolio import require_portfolio
 from models.meaning import HealthFacts
+from models.portfolio_file import require_own
+from models.portfolio_identity import PortfolioIdentity
 from models.rubric import Rubric, load_rubric
 from models.rubric_history import load_rubric_history
 from models.scorer import THREADS
@@ -57,6 +60,7 @@ def train(
     data_through: datetime | None = None,
     progress: Progress = silent,
     engine: str = DUCKDB,
+    portfolio: str | None = None,
 ) -> TrainReport:
     """Train both targets on the signals before ``data_through`` and promote what passes every gate.
 
@@ -70,11 +74,14 @@ def train(
     data_through : nothing at or after this instant is read; by default everything.
     progress : told how far the work is.
     engine : what reads the signals and rolls them up: ``duckdb``, ``spark`` or ``spark://HOST:PORT``.
+    portfolio : the name of the portfolio; by default that of the source. It has to be the home's, if the home has one.
 
     Raises
     ------
     SignalsError, HomeError
         If the source cannot be read, or the home not written.
+    AnotherPortfolio
+        If the home belongs to another portfolio: models of two are neither compared nor promoted over each other.
     InsufficientData
         If neither target has enough data; the message says what is lacking. Nothing is registered then.
     LeakFound
@@ -94,6 +101,10 @@ def train(
     # One thread for linear algebra: its sums would otherwise depend on how many there are, and two targets at a time
     # would stand in each other's way (a fifth to a quarter of the CPU time of a small training).
     with closing(signals), threadpool_limits(limits=1, user_api="blas"):
+        identity = require_portfolio(home, signals, portfolio)
+        for rival in rivals.values():
+            if isinstance(rival, Bundle):
+                require_own(identity, rival)
         feeds = feeds.with_kept(signals.rows)
         prepared = prepared_of(signals, config, part_of(progress, 0.12, 0.35), catalogue)
         faults = label_troubles(feeds, signals.contractual, prepared.grid.first)
@@ -129,7 +140,8 @@ def train(
         progress(0.9, "what the health scores have meant")
         meant = health_facts(prepared, scored, parts, config.seed)
         progress(0.92, "registering the models")
-        return _register(prepared, facts, feeds, leaks, candidates, home, config, rubric, meant, progress)
+        identity = require_portfolio(home, signals, portfolio, keep=True, trained=True)
+        return _register(prepared, facts, feeds, leaks, candidates, home, config, rubric, meant, identity, progress)
 
 
 def _facts(prepared: Prepared, target: Target, config: TrainConfig) -> Sufficiency:
@@ -155,6 +167,7 @@ def _register(
     config: TrainConfig,
     rubric: Rubric,
     health: HealthFacts,
+    identity: PortfolioIdentity,
     progress: Progress,
 ) -> TrainReport:
     seed = config.seed
@@ -167,7 +180,8 @@ def _register(
     versions: dict[Target, str] = {}
     folders: dict[Target, Path] = {}
     with tracking.run(home, f"train through {show(prepared.signals.data_through)}") as run:
-        run.params({**config.model_dump(), "data_through": show(prepared.signals.data_through)})
+        about = {"data_through": show(prepared.signals.data_through), "portfolio": identity.name}
+        run.params({**config.model_dump(), **about})
         run.document("config.json", config.model_dump())
         run.document("leakcheck.json", leaks.as_dict())
         run.document("health.json", health.model_dump(mode="json"))
@@ -182,11 +196,12 @@ def _register(
             ) -> Path:
                 # The registry's numbers start anew on another server; the run's id keeps the folders apart.
                 folder = home.bundle_folder(target, f"{version}-{run.run_id[:8]}")
-                bundles[target] = candidate.write(folder, version, prepared, config, rubric, health, card)
+                bundles[target] = candidate.write(folder, version, prepared, config, rubric, health, card, identity)
                 return folder
 
             used = list(candidate.shipped.encoding.features)
             versions[target], folders[target] = run.register(target, prepared.catalogue, used, write)
+            run.tag_version(target, versions[target], identity.origin)
             failed = [gate.name for gate in candidate.gates if not gate.passed]
             run.tags({tracking.version_tag(target): versions[target], tracking.failed_tag(target): ",".join(failed)})
             for row in candidate.judgement.rows:

@@ -55,12 +55,15 @@ def signals_at_hand(signals: str, until: datetime, engine: str, tell: Progress) 
     Raises
     ------
     BadRequest : there is no such engine.
-    SignalsError : they cannot be read, or break the contract.
+    SignalsError : they cannot be read, break the contract, or are of another portfolio than the home's.
     """
     from features.signals import open_signals
     from models.home import current_home
+    from models.home_portfolio import require_portfolio
 
-    return open_signals(signals, until, tell, engine, current_home().rollups)
+    opened = open_signals(signals, until, tell, engine, current_home().rollups)
+    require_portfolio(current_home(), opened)
+    return opened
 
 
 def portfolio_at_hand(

@@ -43,7 +43,10 @@ def start(place: Path, port: int) -> str:
             env=os.environ | {"RENEWCAST_OPEN_LOCALLY": "true"},
         )
     # Only here: every command imports this file.
-    from urllib.request import urlopen
+    from urllib.request import ProxyHandler, build_opener
+
+    # No proxy knows this machine's own addresses.
+    opener = build_opener(ProxyHandler({}))
 
     file = place / "serve.pid"
     file.write_text(str(process.pid), encoding="utf-8")
@@ -51,7 +54,7 @@ def start(place: Path, port: int) -> str:
         if process.poll() is not None:
             file.unlink()
             raise HomeError(f"the service stopped at once; {log} says why", "a free port", "choose another with --port")
-        with contextlib.suppress(OSError), urlopen(f"{url}/readyz", timeout=5) as answer:
+        with contextlib.suppress(OSError), opener.open(f"{url}/readyz", timeout=5) as answer:
             if answer.status == 200:
                 return url
         time.sleep(0.2)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from features.progress import part_of
-from features.terminal import AsOf, Engine, Signals, progress
+from features.terminal import AsOf, Engine, PortfolioName, Signals, progress
 from serving.commands.at_hand import store_at_hand
 
 app = typer.Typer()
@@ -23,6 +23,7 @@ def score(
         bool, typer.Option("--publish", help="Keep predictions and alerts in the store, and tell webhooks.")
     ] = False,
     engine: Engine = "duckdb",
+    portfolio: PortfolioName = None,
 ) -> None:
     """Score every active account as of a date: probabilities, bands, health and reasons, one flat row each."""
     from features.clock import parse_instant
@@ -40,5 +41,5 @@ def score(
         jumped = feed_health(source, instant).jumped
         opened = read_signals(source, instant, progress=part_of(tell, 0.1, 0.4), kept=home.rollups)
         store = store_at_hand() if publish else None
-        summary = run(opened, instant, out, home, part_of(tell, 0.4, 1.0), jumped, store)
+        summary = run(opened, instant, out, home, part_of(tell, 0.4, 1.0), jumped, store, portfolio)
     typer.echo(summary.words())

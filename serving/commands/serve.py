@@ -17,8 +17,10 @@ def serve(
 ) -> None:
     """Serve the latest scored snapshot and the champion over HTTP. A worker that ends is started again; limits of
     requests a minute hold for each worker."""
+    from features.private import make_tree_private
     from models.home import current_home
     from serving import lean  # noqa: F401 it is to come before all that it leaves out
     from serving.server import run
 
+    make_tree_private(current_home().root)
     run(host, port, current_home(), workers)

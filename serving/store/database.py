@@ -24,6 +24,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, SQLAlchemyE
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from features.errors import BadRequest, HomeError, RenewcastError
+from features.private import make_folder
 from models.home import Home
 from serving.errors import StoreDown
 from serving.store.encryption import OPTION, VARIABLE, Cipher
@@ -418,7 +419,7 @@ def reason_of(error: DBAPIError) -> StoreDown | None:
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise HomeError(f"cannot make the folder of the store ({error.strerror})", "a place to write to") from error
 

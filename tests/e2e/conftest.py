@@ -92,4 +92,4 @@ def world(renewcast: Command, tmp_path_factory: pytest.TempPathFactory) -> World
     (place / "quick.toml").write_text(QUICK)
     done = renewcast("train", signals, "--config", place / "quick.toml", "--json", home=home, fresh=True)
     renewcast("score", signals, "--as-of", SCORED_AT, "--out", scores, home=home, fresh=True)
-    return World(signals, place / "truth.parquet", home, json.loads(done.stdout), scores, OWN_FEATURES)
+    return World(signals, place / "signals-truth.parquet", home, json.loads(done.stdout), scores, OWN_FEATURES)

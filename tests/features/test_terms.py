@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from features.sources.base import from_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from features.kpi.cohorts import cohorts
 from features.ledger import facts, movements
 from features.signals import Signals, read_signals
 from features.snapshot import snapshot
+from features.sources.base import from_tables
 
 Rows = dict[str, list[dict[str, Any]]]
 

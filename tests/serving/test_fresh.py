@@ -82,10 +82,14 @@ def test_what_was_passed_over_and_what_nobody_vouches_for_is_named(
     assert {"code": "history_from_not_given"} in told
 
 
-def test_an_account_that_orders_without_a_contract(ask: Callable[..., Any]) -> None:
+def test_an_account_with_orders_is_not_scored_by_a_model_of_contracts(ask: Callable[..., Any]) -> None:
     orders = [{"occurred_at": f"2026-0{m}-11", "amount": 120.5, "product": "p"} for m in range(1, 7)]
     body = {"account_id": "n", "as_of": "2026-07-01", "signals": {"accounts": [{"created_at": "2025-01-01"}], "orders": orders}}
-    assert ask(body)["churn"]["status"] == "scored"
+    told = ask(body)
+    assert (told["churn"]["status"], told["churn"]["probability"]) == ("out_of_scope", None)
+    lacking = {warning["target"]: warning for warning in told["warnings"] if warning["code"] == "inputs_unknown"}
+    assert lacking["churn"]["share"] > 0.5
+    assert set(lacking["churn"]["tables"]) >= {"subscriptions", "usage"}
 
 
 def test_another_input_gives_another_id(

@@ -116,7 +116,7 @@ def test_the_target_is_chosen_in_the_query_or_in_params(client: TestClient, hous
 def test_unknown_columns_are_named_missing_ones_are_null_and_strange_categories_unknown(
     client: TestClient, scorer: Scorer, rows: pd.DataFrame
 ) -> None:
-    few = rows[["usage.events_28d", "contract.plan"]].assign(**{"contract.plan": "never seen"})
+    few = rows.drop(columns=["usage.events_28d"]).assign(**{"contract.plan": "never seen"})
     sent = few.assign(**{"account_id": "a05", "as_of": "2026-07-01", "own.thing": 1.0, "x" * 100: 1.0})
     told = ask(client, {"dataframe_split": bodies(sent)["dataframe_split"]})
     same(told, scorer, few)
@@ -173,10 +173,20 @@ def test_two_targets_in_one_call_are_a_mistake(client: TestClient) -> None:
     assert told["errors"][0]["pointer"] == "/params/target"
 
 
-def test_rows_are_bounded(house: Any) -> None:
+def test_rows_that_leave_most_of_the_model_unknown_are_refused(client: TestClient, rows: pd.DataFrame) -> None:
+    told = ask(client, {"instances": [{USE: 1}]}, status=422)
+    assert told["errors"][0]["code"] == "inputs_unknown"
+    assert "of the model's gain lies in features that are unknown in every row" in told["detail"]
+    # One row that knows them is enough: the others are accounts of the same portfolio.
+    known = rows.dropna().iloc[:1].to_dict("records")
+    assert len(ask(client, {"instances": [{USE: 1}, *known]})["predictions"]) == 2
+
+
+def test_rows_are_bounded(house: Any, rows: pd.DataFrame) -> None:
+    known = rows.dropna().iloc[0].to_dict()
     with TestClient(create_app(house.home, ServiceSettings(open_locally=True, body_limit_rows=2)), client=("127.0.0.1", 1)) as client:
-        assert len(ask(client, {"instances": [{USE: 1}] * 2})["predictions"]) == 2
-        told = ask(client, {"instances": [{USE: 1}] * 3}, status=422)
+        assert len(ask(client, {"instances": [known] * 2})["predictions"]) == 2
+        told = ask(client, {"instances": [known] * 3}, status=422)
     assert told["errors"] == [{"pointer": "/instances", "code": "too_many_rows", "detail": "at most 2 rows"}]
 
 

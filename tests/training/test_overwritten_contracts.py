@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from features.sources.base import from_tables
 
 from features.catalogue import CATALOGUE
 from features.errors import InsufficientData
 from features.overwritten_contracts import contract_findings, leaking_contracts
 from features.signals import Signals, read_signals
+from features.sources.base import from_tables
 from models.home import Home
 from training.config import TrainConfig
 from training.leakcheck_due import due_dates

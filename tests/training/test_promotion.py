@@ -25,7 +25,7 @@ class _Bundle:
 
     def __init__(self, folder: Path, version: str) -> None:
         self.folder = folder
-        self.manifest = type("Manifest", (), {"version": version})()
+        self.manifest = type("Manifest", (), {"version": version, "portfolio": None})()
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ promotion.follow = lambda home: None
 home = Home(Path(sys.argv[1]))
 for n in itertools.count(2):
     folder = home.bundle_folder("churn", str(n))
-    manifest = type("Manifest", (), {"version": str(n)})
+    manifest = type("Manifest", (), {"version": str(n), "portfolio": None})
     bundle = type("Bundle", (), {"folder": folder, "manifest": manifest})
     promotion.promote(home, {"churn": bundle}, "five-dimensions", "Ada", "x" * 2000)
     print(n, flush=True)
@@ -131,7 +131,7 @@ promotion.follow = lambda home: None
 home = Home(Path(sys.argv[1]))
 for n in range(10):
     folder = home.bundle_folder("churn", str(n))
-    manifest = type("Manifest", (), {"version": str(n)})
+    manifest = type("Manifest", (), {"version": str(n), "portfolio": None})
     bundle = type("Bundle", (), {"folder": folder, "manifest": manifest})
     promotion.promote(home, {"churn": bundle}, "five-dimensions", sys.argv[2], "the same home, at the same time")
 """

@@ -30,7 +30,8 @@ def simulate(
     weeks: Annotated[int, typer.Option(help="How many weeks of history.")] = 156,
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
 ) -> None:
-    """Make up a B2B SaaS portfolio in the contract's tables, with the true probabilities beside it (truth.parquet)."""
+    """Make up a B2B SaaS portfolio in the contract's tables, with the true probabilities beside it
+    (OUT-truth.parquet)."""
     from training.simulation import simulate as make
 
     with progress("simulating") as tell:

@@ -17,6 +17,7 @@ from features.errors import BadRequest, HomeError
 from features.progress import Progress, silent
 from models.champion import load_champion
 from models.home import Home
+from models.home_portfolio import require_portfolio
 from models.rubric_history import Hashes, sha256
 from training import tracking
 from training.config import TrainConfig
@@ -92,7 +93,7 @@ def hold(
     InsufficientData
         Nothing has matured in the quarter, or there is no history before it: what is lacking.
     SignalsError, BundleError, RulesError, HomeError
-        The source, a bundle, a rule or the home is broken, or cannot be written.
+        The source, a bundle, a rule or the home is broken, or cannot be written, or the source is of another portfolio.
     """
     if capacity < 1:
         raise BadRequest(f"a capacity of {capacity} accounts", "at least 1")
@@ -104,6 +105,7 @@ def hold(
         champion = champion.judged_by(rubric)
     seen = gather(address, quarter, champion, lambda done, what: progress(0.6 * done, what), home.rollups)
     try:
+        require_portfolio(home, seen.signals)
         progress(0.6, "weights and band limits")
         found = proposals(seen, capacity)
         progress(0.8, "the other sections")

@@ -84,12 +84,12 @@ def simulate(
     end: date = date(2026, 9, 30),
     progress: Callable[[float, str], None] | None = None,
 ) -> SimulationSummary:
-    """Write a B2B SaaS portfolio as a folder of Parquet tables, and ``truth.parquet`` beside it.
+    """Write a B2B SaaS portfolio as a folder of Parquet tables, and ``<folder>-truth.parquet`` beside it.
 
-    The tables keep the contract of ``signals.md``. ``truth.parquet`` holds ``account_id``, ``as_of``, ``churn`` and
+    The tables keep the contract of ``signals.md``. The file of the truth holds ``account_id``, ``as_of``, ``churn`` and
     ``expansion``: the true probabilities in ``[as_of, as_of + 90 days)`` for the accounts active at a few dates. The
-    same arguments write the same bytes. An earlier simulation in the same place is replaced, all at once; so is the
-    ``truth.parquet`` of another simulation beside it, for there is one of that name in a folder.
+    same arguments write the same bytes. An earlier simulation in the same place is replaced with its truth, all at
+    once; those beside it keep theirs.
 
     Parameters
     ----------

@@ -17,14 +17,15 @@ import pyarrow.parquet as pq
 from features.atomic import UNFINISHED, new_file, new_folder
 from features.errors import BadRequest, HomeError
 
-TRUTH = "truth.parquet"
+TRUTH = "-truth.parquet"
+"""Ending of the file of true probabilities, after the name of its folder."""
 MARK = b"renewcast.simulation"
 """Key in the metadata of every file: only a folder that bears it may be replaced."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a simulation goes: the folder of tables and, beside it, the file of true probabilities."""
+    """Where a simulation goes: the folder of tables and, beside it, its own file of true probabilities."""
 
     folder: Path
     truth: Path
@@ -35,17 +36,13 @@ class Target:
 
         Raises
         ------
-        BadRequest : ``out`` is a file, a folder that holds anything but an earlier simulation, or would hide its truth;
-            or a ``truth.parquet`` that is not a simulation's lies beside it.
+        BadRequest : ``out`` is a file, a folder that holds anything but an earlier simulation, or a file of the
+            truth's name that is not a simulation's lies beside it.
         HomeError : the place cannot be read.
         """
         folder = out.resolve()
-        target = cls(folder, folder.parent / TRUTH)
+        target = cls(folder, folder.parent / f"{folder.name}{TRUTH}")
         try:
-            if folder == target.truth:
-                raise BadRequest(
-                    f"a folder cannot be called {TRUTH}: the file of that name goes beside it", "another name for OUT"
-                )
             if folder.exists() and not folder.is_dir():
                 raise BadRequest(f"{out} is a file", "a folder that is new or empty", "give another name for OUT")
             if folder.is_dir() and any(folder.iterdir()) and not _is_simulation(folder):
@@ -56,7 +53,7 @@ class Target:
                 )
             if target.truth.exists() and not _is_marked(target.truth):
                 raise BadRequest(
-                    f"{out.parent / TRUTH} is there and was not written by `renewcast simulate`",
+                    f"{out.parent / target.truth.name} is there and was not written by `renewcast simulate`",
                     "a place for the true probabilities",
                     "move that file, or give an OUT in another folder",
                 )

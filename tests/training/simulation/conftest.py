@@ -29,8 +29,8 @@ def written(tmp_path_factory: pytest.TempPathFactory, shares: list[float]) -> Si
 
 @pytest.fixture(scope="session")
 def tables(written: SimulationSummary) -> dict[str, pd.DataFrame]:
-    files = [*Path(written.folder).iterdir(), written.truth]
-    return {file.stem: pd.read_parquet(file) for file in files}
+    found = {file.stem: pd.read_parquet(file) for file in Path(written.folder).iterdir()}
+    return found | {"truth": pd.read_parquet(written.truth)}
 
 
 @pytest.fixture(scope="session")

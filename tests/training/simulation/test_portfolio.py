@@ -45,7 +45,7 @@ def test_the_summary_counts_what_was_written(written: SimulationSummary, tables:
     assert written.rows == {name: len(table) for name, table in tables.items()}
     assert written.accounts == 80
     assert 0 < written.monthly_churn < 0.05
-    assert written.truth == written.folder.parent / "truth.parquet"
+    assert written.truth == written.folder.parent / "signals-truth.parquet"
 
 
 @pytest.mark.parametrize("name", EVENTS)

@@ -20,8 +20,16 @@ def test_an_earlier_simulation_is_replaced_whole(tmp_path: Path) -> None:
     simulate(tmp_path / "signals", seed=2, **SMALL)
     after = _tree(tmp_path)
     assert before.keys() == after.keys()
-    assert before["truth.parquet"] != after["truth.parquet"]
+    assert before["signals-truth.parquet"] != after["signals-truth.parquet"]
     assert before["signals/usage.parquet"] != after["signals/usage.parquet"]
+
+
+def test_simulations_side_by_side_keep_their_own_truth(tmp_path: Path) -> None:
+    first = simulate(tmp_path / "a", seed=1, **SMALL)
+    before = _tree(tmp_path)
+    second = simulate(tmp_path / "b", seed=2, **SMALL)
+    assert first.truth != second.truth
+    assert before.items() <= _tree(tmp_path).items()
 
 
 @pytest.mark.parametrize(("failure", "seen"), [(KeyboardInterrupt, KeyboardInterrupt), (OSError, HomeError)])
@@ -69,9 +77,9 @@ def test_what_is_not_a_simulation_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "accounts.parquet").write_text("mine")
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "truth.parquet").write_text("mine")
+    (tmp_path / "other" / "signals-truth.parquet").write_text("mine")
     before = _tree(tmp_path)
-    for out in ("a file", "folder", "other/signals", "other/truth.parquet", "new/truth.parquet"):
+    for out in ("a file", "folder", "other/signals", "other/signals-truth.parquet"):
         with pytest.raises(BadRequest):
             simulate(tmp_path / out, **SMALL)
     assert _tree(tmp_path) == before

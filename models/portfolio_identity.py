@@ -1,0 +1,229 @@
+"""Portfolio identity: which company's accounts a home, a bundle or a run is about.
+
+Account ids are never stored. Of each, a keyed hash of 64 bits and one of 16 bits of the id with the month of its
+``created_at`` are kept; the key is random and belongs to one home. Of a large portfolio only the accounts with the
+smallest hashes are kept: a uniform sample, from which the overlap of two sets of ids is estimated (bottom-k sketches,
+Broder 1997; Cohen and Kaplan 2007).
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Annotated, Literal, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+Kind = Literal["contractual", "orders"]
+Hashes = npt.NDArray[np.uint64]
+Months = npt.NDArray[np.uint16]
+
+#: Accounts kept in a home at most (10 bytes each, as text a third more): up to so many the comparison is exact.
+HOME_SAMPLE = 65_536
+#: Accounts kept in a bundle at most.
+BUNDLE_SAMPLE = 2_048
+#: Two sets of accounts are of one portfolio if at least this share of the smaller one is found in the other.
+LEAST_SHARED = 0.2
+#: Of the shared ids, at least this share has to have been created in the same month: short ids such as 1, 2, 3 are
+#: shared by companies that have nothing to do with each other.
+LEAST_SAME_MONTH = 0.5
+#: Fewer shared ids than this tell nothing about months.
+MONTHS_FROM = 10
+NAME_LIMIT = 100
+_UNKNOWN_MONTH = 0
+
+
+class SamePortfolio(BaseModel):
+    """A person's statement that signals with other account ids are the same portfolio."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    at: AwareDatetime
+    who: Annotated[str, Field(min_length=1, max_length=200)]
+    why: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+@dataclass(frozen=True)
+class SignalsPortfolio:
+    """What signals tell of the portfolio that they are about.
+
+    Parameters
+    ----------
+    name : from the address of the signals, or as given.
+    kind : contractual (a table of subscriptions) or orders.
+    tables : the tables present.
+    ids : the account ids.
+    created : when each was created (UTC), None where unknown.
+    """
+
+    name: str
+    kind: Kind
+    tables: tuple[str, ...]
+    ids: Sequence[str]
+    created: Sequence[datetime | None]
+
+
+class Overlap(NamedTuple):
+    """How two sets of accounts overlap.
+
+    ``shared`` is the share of the smaller set's ids that the other one holds, ``known`` the share of the signals' ids
+    that were known; None where a sample holds none of them. ``same_month`` is the share of the shared ids that were
+    created in the same month; None where there are too few.
+    """
+
+    shared: float | None
+    known: float | None
+    same_month: float | None
+
+    @property
+    def is_same(self) -> bool:
+        """Whether nothing speaks against one portfolio."""
+        if self.shared is not None and self.shared < LEAST_SHARED:
+            return False
+        return self.same_month is None or self.same_month >= LEAST_SAME_MONTH
+
+
+class PortfolioIdentity(BaseModel):
+    """The portfolio that a home, a bundle or a run belongs to.
+
+    Parameters
+    ----------
+    id : random; the same in a home and in all of its bundles.
+    name : for people.
+    kind : contractual or orders.
+    tables : the tables that its signals held.
+    accounts : how many account ids are known, an estimate where the sample does not hold all of them.
+    known_share : the share of the newest signals' ids that were known before; None at first.
+    key : of the hashes, hex.
+    sample : the hashes in ascending order (uint64, little endian), then the hashes of months (uint16), as base64.
+    complete : whether the sample holds every account.
+    same : statements that other ids are the same portfolio, oldest first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format_version: Literal[1] = 1
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
+    kind: Kind
+    tables: Annotated[tuple[str, ...], Field(strict=False)]
+    accounts: Annotated[int, Field(ge=0)]
+    known_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    sample: Annotated[str, Field(max_length=2 * 10 * HOME_SAMPLE)]
+    complete: bool
+    same: Annotated[tuple[SamePortfolio, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        hashes, _ = self.sampled
+        if (hashes[1:] <= hashes[:-1]).any():
+            raise ValueError("the sample is not in ascending order")
+        return self
+
+    @classmethod
+    def of(cls, signals: SignalsPortfolio) -> Self:
+        """A new identity, from the signals that a home sees first."""
+        key = secrets.token_hex(16)
+        hashes, months = _hashed(key, signals)
+        known = {"id": secrets.token_hex(16), "name": signals.name, "kind": signals.kind, "key": key}
+        sample = _sampled(hashes, months, HOME_SAMPLE, complete=True)
+        return cls.model_validate(known | {"tables": tuple(sorted(signals.tables))} | sample)
+
+    @property
+    def sampled(self) -> tuple[Hashes, Months]:
+        """The hashes in ascending order, and that of each account's id and month; 0 where the month is unknown."""
+        return _read(self.sample)
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """The tags of a run or a registered version: no hash is among them."""
+        tags = {"": self.id, ".name": self.name, ".kind": self.kind, ".tables": ",".join(self.tables)}
+        tags[".accounts"] = str(self.accounts)
+        if self.known_share is not None:
+            tags[".known_share"] = f"{self.known_share:.4f}"
+        return {f"renewcast.portfolio{end}": value for end, value in tags.items()}
+
+    def overlap(self, signals: SignalsPortfolio) -> Overlap:
+        """How the accounts of signals overlap with those known."""
+        known, months = self.sampled
+        found, found_months = _hashed(self.key, signals)
+        if not self.complete and len(known):
+            within = found <= known[-1]
+            found, found_months = found[within], found_months[within]
+        if not len(known) or not len(found):
+            return Overlap(None, None, None)
+        _, ours, theirs = np.intersect1d(known, found, assume_unique=True, return_indices=True)
+        dated = (months[ours] != _UNKNOWN_MONTH) & (found_months[theirs] != _UNKNOWN_MONTH)
+        agree = None
+        if dated.sum() >= MONTHS_FROM:
+            agree = float((months[ours] == found_months[theirs])[dated].mean())
+        return Overlap(len(ours) / min(len(known), len(found)), len(ours) / len(found), agree)
+
+    def with_signals(self, signals: SignalsPortfolio, *, trained: bool = False) -> Self:
+        """The identity with the accounts and tables of newer signals. Accounts that are gone stay known; tables that
+        are gone are forgotten by the next training."""
+        found, found_months = _hashed(self.key, signals)
+        known, months = self.sampled
+        if not self.complete and len(known):
+            within = found <= known[-1]
+            found, found_months = found[within], found_months[within]
+        # The newest month counts, and so it comes first.
+        hashes, first = np.unique(np.concatenate([found, known]), return_index=True)
+        merged = _sampled(hashes, np.concatenate([found_months, months])[first], HOME_SAMPLE, complete=self.complete)
+        tables = signals.tables if trained else {*self.tables, *signals.tables}
+        share = self.overlap(signals).known
+        changed = merged | {"tables": tuple(sorted(tables)), "known_share": share}
+        return type(self).model_validate(self.model_dump() | changed)
+
+    def for_bundle(self) -> Self:
+        """The identity as a bundle carries it: a smaller sample, no statements."""
+        hashes, months = self.sampled
+        smaller = _sampled(hashes, months, BUNDLE_SAMPLE, complete=self.complete)
+        return type(self).model_validate(self.model_dump() | smaller | {"accounts": self.accounts, "same": ()})
+
+
+@lru_cache(maxsize=8)
+def _read(sample: str) -> tuple[Hashes, Months]:
+    content = base64.b64decode(sample, validate=True)
+    rows, rest = divmod(len(content), 10)
+    if rest:
+        raise ValueError("the sample is cut off")
+    return np.frombuffer(content, "<u8", rows), np.frombuffer(content, "<u2", rows, 8 * rows)
+
+
+def _sampled(hashes: Hashes, months: Months, most: int, *, complete: bool) -> dict[str, object]:
+    """The fields that hold a sample of accounts; ``hashes`` ascend."""
+    kept = min(len(hashes), most)
+    content = hashes[:kept].astype("<u8").tobytes() + months[:kept].astype("<u2").tobytes()
+    complete = complete and kept == len(hashes)
+    # With k hashes up to t of 2**64 there are about (k - 1) 2**64 / t accounts.
+    accounts = kept if complete or kept < 2 else round((kept - 1) * 2.0**64 / float(hashes[kept - 1]))
+    return {"accounts": accounts, "sample": base64.b64encode(content).decode(), "complete": complete}
+
+
+def _hashed(key: str, signals: SignalsPortfolio) -> tuple[Hashes, Months]:
+    """The hash of each account in ascending order, and that of its id and month."""
+    secret = bytes.fromhex(key)
+    hashes = np.fromiter((_digest(secret, (account,), 8) for account in signals.ids), np.uint64, len(signals.ids))
+    months = np.fromiter(
+        (
+            _UNKNOWN_MONTH if at is None else max(_digest(secret, (account, f"{at.year}-{at.month}"), 2), 1)
+            for account, at in zip(signals.ids, signals.created, strict=True)
+        ),
+        np.uint16,
+        len(signals.ids),
+    )
+    unique, first = np.unique(hashes, return_index=True)
+    return unique, months[first]
+
+
+def _digest(key: bytes, parts: Iterable[str], size: int) -> int:
+    return int.from_bytes(blake2b("\0".join(parts).encode(), digest_size=size, key=key).digest(), "little")

@@ -1,0 +1,67 @@
+"""SIGTERM and SIGINT in the middle of a long command: one line, the exit code of the signal, nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")
+
+
+def stopped(arguments: list[str], home: Path, kind: signal.Signals, after: float) -> tuple[int, str]:
+    """Exit code and standard error of a command that is sent a signal ``after`` seconds of its work."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("RENEWCAST_", "MLFLOW_"))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "renewcast", *arguments], cwd=ROOT, text=True,
+        env=environment | {"RENEWCAST_HOME": str(home), "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    # Until it has taken over the signals, which is after its first imports.
+    mask, begun = 1 << (signal.SIGTERM - 1), time.monotonic()
+    while time.monotonic() < begun + 60 and not _caught(process.pid) & mask:
+        time.sleep(0.05)
+    time.sleep(after)
+    process.send_signal(kind)
+    _, errors = process.communicate(timeout=120)
+    return process.returncode, errors
+
+
+def _caught(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        time.sleep(5)
+        return -1
+    return next(int(line.split()[1], 16) for line in status.read_text().splitlines() if line.startswith("SigCgt"))
+
+
+@pytest.mark.parametrize(("kind", "after", "code"), [(signal.SIGTERM, 0.2, 143), (signal.SIGINT, 1.5, 130), (signal.SIGTERM, 3.0, 143)])
+def test_simulate(tmp_path: Path, kind: signal.Signals, after: float, code: int) -> None:
+    out = tmp_path / "out" / "signals"
+    told = stopped(["simulate", str(out), "--accounts", "3000", "--weeks", "150"], tmp_path / "home", kind, after)
+    assert told == (code, f"Stopped by {kind.name} before the end.\n")
+    assert not out.parent.exists() or list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(("command", "after"), [("score", 1.0), ("score", 2.5), ("train", 2.0), ("train", 6.0)])
+def test_score_and_train(world: Any, tmp_path: Path, command: str, after: float) -> None:
+    home, out = Path(shutil.copytree(world.home, tmp_path / "home")), tmp_path / "out"
+    out.mkdir()
+    before = (home / "champion.json").read_bytes()
+    more = ["--as-of", "2026-09-30", "--out", str(out / "scores.csv"), "--publish"] if command == "score" else []
+    code, errors = stopped([command, str(world.signals), *more], home, signal.SIGTERM, after)
+    # A machine that is quick enough may have come to the end before.
+    if code != 0:
+        assert (code, errors.splitlines()[-1]) == (143, "Stopped by SIGTERM before the end.")
+        assert list(out.iterdir()) == []
+    assert "Traceback" not in errors
+    assert (home / "champion.json").read_bytes() == before
+    assert [path for path in home.rglob("*unfinished*") if path.parent.name != "bundles"] == []
