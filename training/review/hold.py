@@ -17,7 +17,8 @@ from features.errors import BadRequest, HomeError
 from features.progress import Progress, silent
 from models.champion import load_champion
 from models.home import Home
-from models.rubric_history import Hashes, sha256
+from models.rubric_history import Hashes, read_history, sha256
+from models.signoff import earliest_effective
 from training import tracking
 from training.config import TrainConfig
 from training.review.by_band import by_band
@@ -62,8 +63,8 @@ class Held:
                 *lines,
                 f"Look at  {self.folder / PAGE}",
                 f"Figures  {self.folder / DOCUMENT}",
-                f"Sign     renewcast approve {self.review.id} --author A --reviewer B --owner C "
-                f"--effective {box.effective}",
+                f"Sign     renewcast approve {self.review.id} --owner NAME",
+                f"         Two people sign, each with a key of their own. In force from {box.effective} at the earliest.",
             ]
         )
 
@@ -128,7 +129,8 @@ def _review(seen: Gathered, found: Proposals, capacity: int, home: Home, address
     quarter = seen.window.quarter
     inputs = [SCHEMA_VERSION, quarter.name, rubric.name, hashes.model_dump(), capacity]
     short = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:8]
-    effective = quarter.end.date().isoformat()
+    reviewed_to = quarter.end.date()
+    effective = earliest_effective(home, read_history(home), rubric.name, reviewed_to, found.changes).day.isoformat()
     limits, meaning = rubric.rules.bands, None
     if found.proposed is not None:
         scores = found.proposed.score(seen.frame)
@@ -169,7 +171,7 @@ def _review(seen: Gathered, found: Proposals, capacity: int, home: Home, address
             proposed_bands=dict(found.bands.new) if found.changes else None,
             proposed_profiles=found.proposed.rules.profiles if found.proposed is not None else (),
             meaning=meaning,
-            earliest_effective=effective,
+            earliest_effective=reviewed_to.isoformat(),
         ),
     )
 

@@ -77,8 +77,8 @@ class Fits:
     lacking : why each is not judged, empty where it is.
     fitted, low, high : neither shrunk nor capped, and its interval.
     shrunk : drawn towards the weights in force; the target of a change.
-    candidate : a step towards ``shrunk`` within the cap, in whole points; ``range`` is where the resamples put it, before
-        rounding.
+    candidate : a step towards ``shrunk`` within the cap, in whole points; ``range`` is where the resamples put it,
+        before rounding.
     clear : 1 or -1 where the weight in force is clearly too low or too high.
     beside : each coefficient beside the others, per ten points.
     events : churns, those of overlapping rows counted once.

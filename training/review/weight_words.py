@@ -103,9 +103,7 @@ def moves(names: Sequence[str], old: Sequence[float] | Floats, new: Sequence[flo
 
     Numbers are shown in whole points unless they are given in finer ones; what stays is left out.
     """
-    pairs = [
-        (name, _number(one), _number(two), abs(two - one)) for name, one, two in zip(names, old, new, strict=True)
-    ]
+    pairs = [(name, _number(one), _number(two), abs(two - one)) for name, one, two in zip(names, old, new, strict=True)]
     changed = sorted((each for each in pairs if each[1] != each[2]), key=lambda each: -each[3])
     return ", ".join(f"{name} {one} → {two}" for name, one, two, _ in changed) or "no change"
 
