@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Literal, NamedTuple
@@ -416,7 +416,7 @@ def _others(pending: Sequence[Pending], one: Pending | None) -> tuple[Pending, .
     return tuple(each for each in pending if one is None or each.id != one.id)
 
 
-def _agrees(waiting: Pending, given: dict[str, object]) -> bool:
+def _agrees(waiting: Pending, given: Mapping[str, object]) -> bool:
     """Whether what was given, None for nothing, is what the first signature says."""
     return all(value is None or value == getattr(waiting, name) for name, value in given.items())
 

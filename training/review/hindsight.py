@@ -56,7 +56,8 @@ def _bands(seen: Gathered, band: Objects) -> Objects:
 def _scores(seen: Gathered, band: Objects) -> pd.DataFrame:
     as_of = pd.to_datetime(seen.as_of.to_numpy(), utc=True).as_unit("us")
     frame = pd.DataFrame({"account_id": seen.accounts, "as_of": as_of, "score": seen.score, "band": band})
-    return frame[np.isfinite(frame["score"])].sort_values("as_of")
+    known: pd.DataFrame = frame[np.isfinite(frame["score"])]
+    return known.sort_values("as_of")
 
 
 def _words(churned: int, bands: Objects, after: int | None, now: int, then: int | None) -> str:
