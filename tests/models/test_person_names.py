@@ -38,7 +38,7 @@ def test_what_differs_is_two(one: str, other: str) -> None:
 def test_case_spaces_and_what_has_no_width_never_make_a_second_person(name: str, change) -> None:  # type: ignore[no-untyped-def]
     if any(each.isalnum() for each in name):
         assert same_person(name, name)
-        assert same_person(change(name), name) or change is str.upper and not name.isascii()
+        assert same_person(change(name), name) or (change is str.upper and not name.isascii())
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 201, "a\x1bb", "a\u202eb", "a\nb\x00"])

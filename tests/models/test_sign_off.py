@@ -123,7 +123,7 @@ def test_a_first_signature_lapses_where_what_was_signed_has_changed(home: Home) 
     file = home.reviews / review / "review.json"
     told = json.loads(file.read_text())
 
-    def refused(says: str, data: str = DATA) -> None:
+    def refused(says: str, change: Any, data: str = DATA) -> None:
         begin(home, review)
         waiting = read_history(home).pending_of(review)
         assert waiting is not None
@@ -134,22 +134,17 @@ def test_a_first_signature_lapses_where_what_was_signed_has_changed(home: Home) 
             sign(home, review, GRACE, data_fingerprint=data)
         assert read_history(home).pending == (), "it has lapsed"
 
-    def change() -> None:
-        pass
-
-    refused("the data up to 2026-10-01 are others", "duckdb-1:other")
-
-    def change() -> None:  # type: ignore[no-redef]
+    def score() -> None:
         home.snapshots.mkdir(parents=True)
         (home.snapshots / "2026-10-21.parquet").write_bytes(b"")
 
-    refused("2026-10-01 has passed for this rubric: scores of 2026-10-21 were given already")
-
-    def change() -> None:  # type: ignore[no-redef]
+    def propose() -> None:
         more = told["sign_off"] | {"proposed_bands": {"green": 60.0, "yellow": 42.0, "red": 0.0}}
         file.write_text(json.dumps(told | {"sign_off": more}))
 
-    refused("the review proposes something else now")
+    refused("the data up to 2026-10-01 are others", lambda: None, "duckdb-1:other")
+    refused("2026-10-01 has passed for this rubric: scores of 2026-10-21 were given already", score)
+    refused("the review proposes something else now", propose)
 
 
 def test_data_that_could_not_be_read_do_not_end_a_first_signature(home: Home) -> None:
