@@ -161,7 +161,7 @@ def write_pointer(home: Home, pointer: Pointer) -> None:
     ------
     HomeError : the home cannot be written.
     """
-    told = pointer.model_dump(mode="json", exclude_none=True)
+    told = pointer.model_dump(mode="json")
     write_file(home.champion_file, json.dumps(told, indent=1, sort_keys=True) + "\n")
 
 

@@ -32,9 +32,9 @@ class BandRate(_Fact):
     band: str
     rows: Count
     accounts_with_churn: Count
-    rate: Share | None
-    low: Share | None
-    high: Share | None
+    rate: Share | None = None
+    low: Share | None = None
+    high: Share | None = None
 
 
 class Later(_Fact):
@@ -66,7 +66,7 @@ class Meaning(_Fact):
     first: str
     last: str
     bands: tuple[BandRate, ...]
-    later: Later | None
+    later: Later | None = None
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -96,8 +96,8 @@ class RubricFacts(_Fact):
     """What training found out about one rubric. Without enough churn, nothing."""
 
     version: str
-    meaning: Meaning | None
-    learned: LearnedWeights | None
+    meaning: Meaning | None = None
+    learned: LearnedWeights | None = None
 
 
 class HealthFacts(_Fact):

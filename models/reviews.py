@@ -15,7 +15,7 @@ from features.errors import BadRequest, HomeError
 from models.home import Home
 from models.meaning import Meaning
 from models.rubric_file import Profile
-from models.rubric_history import Decision, Hashes, HistoryFile, read_history
+from models.rubric_history import Decision, Hashes, HistoryFile, Pending, read_history
 from models.scorer import ScorerError, read_bounded
 
 PAGE, DOCUMENT = "index.html", "review.json"
@@ -80,16 +80,26 @@ class ReviewTold(_Part):
 
 @dataclass(frozen=True)
 class Kept:
-    """A review of the home, and what was decided of it (None: nothing yet)."""
+    """A review of the home, what was decided about it (None: nothing yet), and what waits for a second signature: its
+    sign-off, or, once it was approved, its rollback."""
 
     told: ReviewTold
     folder: Path
     decided: Decision | None
+    pending: Pending | None = None
+
+    @classmethod
+    def of(cls, told: ReviewTold, folder: Path, history: HistoryFile) -> Kept:
+        """A review with what the history knows about it."""
+        decided = history.of_review(told.id)
+        return cls(told, folder, decided, history.pending_of(told.id, rollback=decided is not None))
 
     @property
     def state(self) -> str:
-        """``open``, ``approved`` or ``rejected``."""
-        return "open" if self.decided is None else self.decided.what
+        """``open``, ``pending`` (signed by one person), ``approved`` or ``rejected``."""
+        if self.decided is not None:
+            return self.decided.what
+        return "open" if self.pending is None else "pending"
 
 
 class UnknownReview(BadRequest):
@@ -132,7 +142,7 @@ def list_reviews(home: Home, history: HistoryFile | None = None) -> list[Kept]:
             told = read_review(folder)
         except HomeError:
             continue
-        found.append(Kept(told, folder, decided.of_review(told.id)))
+        found.append(Kept.of(told, folder, decided))
     return sorted(found, key=lambda kept: (kept.told.quarter, kept.told.created_at), reverse=True)
 
 
@@ -149,10 +159,10 @@ def one_review(home: Home, named: str) -> Kept:
     decided = read_history(home)
     if Path(named).is_dir() and (Path(named) / DOCUMENT).is_file():
         told = read_review(Path(named))
-        return Kept(told, Path(named), decided.of_review(told.id))
+        return Kept.of(told, Path(named), decided)
     if _ID.match(named) and (home.reviews / named / DOCUMENT).is_file():
         told = read_review(home.reviews / named)
-        return Kept(told, home.reviews / named, decided.of_review(told.id))
+        return Kept.of(told, home.reviews / named, decided)
     names = sorted(f.name for f in home.reviews.iterdir()) if home.reviews.is_dir() else []
     near = [name for name in names if _ID.match(name) and name.startswith(named)] if named else []
     if len(near) == 1:

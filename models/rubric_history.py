@@ -1,21 +1,24 @@
 """Which version of a rubric is in force at an instant: the decisions of the quarterly reviews, oldest first.
 
-``RENEWCAST_HOME/rubrics/history.json`` holds every decision, rejected ones too, and is replaced whole;
-``rubrics/NAME/VERSION.toml`` holds each version that it speaks of, with the SHA-256 that the history tells.
+``RENEWCAST_HOME/rubrics/history.json`` holds every decision, rejected ones too, and the first signatures that wait for
+a second one. It is read and written here, by one schema, and replaced whole. ``rubrics/NAME/VERSION.toml`` holds each
+version that it names, with the SHA-256 that the history records.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from features.atomic import write_file
 from features.errors import HomeError
 from models.home import Home
 from models.meaning import Meaning
@@ -31,6 +34,7 @@ SIZE_LIMIT = 64 * 2**20
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 Name = Annotated[str, Field(pattern=NAME)]
 Person = Annotated[str, Field(min_length=1, max_length=200)]
+DecisionId = Annotated[str, Field(pattern=r"^cal_[0-9a-f]{16}$")]
 
 
 class Hashes(BaseModel):
@@ -52,32 +56,123 @@ class Written(BaseModel):
     sha256: str
 
 
-class Decision(BaseModel):
-    """One sign-off, or one rollback.
+class Signature(BaseModel):
+    """One person's signature, made with a key of that person.
 
-    ``id`` names it, and the webhook that tells of it. ``version`` is the new one; None where nothing changes, or
-    nothing
-    was approved. ``replaces`` is the one in force before. A rollback names the decision that it takes back. ``meaning``
-    is what the new version's scores would have meant, as reviewed.
+    Parameters
+    ----------
+    role : the author signs first, the reviewer second.
+    key, name : id and name of the API key that made it, as the store had them.
+    at : when, UTC.
+    previous : SHA-256 of the signature before: of the author's for the reviewer's; for the author's the last one of the
+        history, None if there was none.
+    sha256 : of what is signed together with all of the above; see `signature_hash`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: Annotated[str, Field(pattern=r"^cal_[0-9a-f]{16}$")]
+    role: Literal["author", "reviewer"]
+    key: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Person
     at: AwareDatetime
+    previous: str | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def signature_hash(
+    signed: Mapping[str, Any], role: str, key: str, name: str, at: datetime, previous: str | None
+) -> str:
+    """SHA-256, in hex, over what is signed, by whom, when, and the signature before.
+
+    Parameters
+    ----------
+    signed : plain data, as JSON can hold it. The rest as in `Signature`.
+    """
+    made = {"role": role, "key": key, "name": name, "at": at.astimezone(UTC).isoformat(), "previous": previous}
+    return sha256(json.dumps([signed, made], sort_keys=True, separators=(",", ":"), ensure_ascii=True))
+
+
+class Terms(BaseModel):
+    """What both people sign.
+
+    Parameters
+    ----------
+    what : approved, rejected, or rolled_back.
+    review, rubric : the review's id and the rubric's name.
+    owner : the CS owner. why : the reason, if one was given.
+    effective : the date from which on an approved version is in force.
+    takes_back : of a rollback: the decision that it takes back.
+    hashes : of what was reviewed.
+    proposal : SHA-256 of what the review proposes; None in files of older versions.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     what: Literal["approved", "rejected", "rolled_back"]
     review: str
     rubric: Name
-    author: Person
-    reviewer: Person
     owner: Person | None = None
     why: Annotated[str, Field(max_length=2000)] | None = None
     effective: date | None = None
-    version: Written | None = None
-    replaces: Written | None = None
     takes_back: str | None = None
     hashes: Hashes | None = None
+    proposal: str | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """These alone."""
+        return Terms(**{name: getattr(self, name) for name in Terms.model_fields})
+
+
+class Pending(Terms):
+    """Terms that one person has signed, and that wait for another person. ``id`` is that of the decision to come."""
+
+    id: DecisionId
+    signature: Signature
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        _check(self.signature, "author", self.terms.model_dump(mode="json"))
+        return self
+
+
+class Decision(Terms):
+    """One sign-off, or one rollback.
+
+    ``id`` names it, and the webhook about it. ``version`` is the new one; None where nothing changes, or nothing was
+    approved. ``replaces`` is the one in force before. ``meaning`` is what the new version's scores would have meant, as
+    reviewed. ``signatures`` are the author's and the reviewer's; none in files of older versions, which recorded names
+    only.
+    """
+
+    id: DecisionId
+    at: AwareDatetime
+    author: Person
+    reviewer: Person
+    version: Written | None = None
+    replaces: Written | None = None
     meaning: Meaning | None = None
+    signatures: tuple[Signature, ...] = ()
+
+    @property
+    def signed_by_reviewer(self) -> dict[str, Any]:
+        """What the reviewer's signature covers: the terms, and the version that comes of them."""
+        return signed_with_version(self.terms, self.version, self.replaces)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if not self.signatures:
+            return self
+        if len(self.signatures) != 2:
+            raise ValueError("a decision has two signatures")
+        first, second = self.signatures
+        _check(first, "author", self.terms.model_dump(mode="json"))
+        _check(second, "reviewer", self.signed_by_reviewer)
+        if second.previous != first.sha256 or second.key == first.key:
+            raise ValueError("the second signature is not another person's under the first")
+        if (first.name, second.name) != (self.author, self.reviewer):
+            raise ValueError("the signatures are not those of author and reviewer")
+        return self
 
     @property
     def begins(self) -> datetime:
@@ -99,13 +194,40 @@ class Decision(BaseModel):
         return f"{self.review} is approved: version {version} of {self.rubric} is in force from {since} on"
 
 
+def signed_with_version(terms: Terms, version: Written | None, replaces: Written | None) -> dict[str, Any]:
+    """What the second signature covers, as plain data."""
+    files = {name: None if each is None else each.model_dump() for name, each in (("new", version), ("old", replaces))}
+    return {"terms": terms.model_dump(mode="json"), "versions": files}
+
+
+def _check(made: Signature, role: str, signed: Mapping[str, Any]) -> None:
+    if made.role != role:
+        raise ValueError(f"the signature is not of the {role}")
+    if signature_hash(signed, made.role, made.key, made.name, made.at, made.previous) != made.sha256:
+        raise ValueError(f"what the {role} signed was changed since")
+
+
 class HistoryFile(BaseModel):
-    """``history.json``: every decision, oldest first."""
+    """``history.json``: every decision, oldest first, and the first signatures that wait for a second one.
+
+    Version 1 knew no signatures; it is read as well, and version 2 is written.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     decisions: tuple[Decision, ...] = ()
+    pending: tuple[Pending, ...] = ()
+
+    @property
+    def last_signature(self) -> str | None:
+        """The hash of the newest decision's last signature; None where no decision has one."""
+        return next((each.signatures[-1].sha256 for each in reversed(self.decisions) if each.signatures), None)
+
+    def pending_of(self, review: str, rollback: bool = False) -> Pending | None:
+        """What waits for a second signature about a review: its sign-off, or the rollback of it."""
+        found = [e for e in self.pending if e.review == review and (e.what == "rolled_back") == rollback]
+        return found[-1] if found else None
 
     def approvals(self, rubric: str) -> list[Decision]:
         """The approved new versions of a rubric that were not rolled back, oldest first."""
@@ -193,6 +315,20 @@ def read_history(home: Home) -> HistoryFile:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise HomeError(f"{file}: key {key}: {first['msg']}", "the history that sign-offs write", cure) from error
+
+
+def write_history(home: Home, history: HistoryFile) -> None:
+    """Replace the history.
+
+    Raises
+    ------
+    HomeError
+        The home cannot be written.
+    """
+    text = history.model_copy(update={"schema_version": 2}).model_dump_json(indent=1) + "\n"
+    # What cannot be read must never take the place of what can.
+    HistoryFile.model_validate_json(text)
+    write_file(home.rubric_history, text)
 
 
 def load_rubric_history(home: Home, catalogue: Mapping[str, Feature] | None = None) -> RubricHistory:

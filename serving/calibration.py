@@ -1,68 +1,102 @@
 """Sign-offs of reviews as the service and the command line do them: the data are looked at again, the decision is kept,
-and webhooks are told.
+and webhooks are sent.
 
 The history file is the truth and is written first. The webhook follows in a transaction of the store, under the
-decision's own id: should the process end in between, it is told when a service starts next, and telling it twice does
+decision's own id: should the process end in between, it is sent when a service starts next, and recording it twice does
 nothing.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from features.errors import RenewcastError
+from features.errors import BadRequest, RenewcastError
 from features.progress import Progress, part_of, silent
 from models.home import Home
 from models.reviews import one_review
-from models.rubric_history import Decision, read_history
-from models.signoff import approve, roll_back, two_people
+from models.rubric_history import Decision, Pending, read_history
+from models.signoff import Signed, Signer, check_sign, sign, sign_rollback
+from serving.keys import find_key
 from serving.store.database import Store
 from serving.webhooks.outbox import Occurrence, tell
 
-#: Decisions that are older are not told again at a start: whoever was to know has known.
+#: Decisions that are older are not sent again at a start.
 TOLD_AGAIN = timedelta(days=2)
 
 
-def approve_here(
+@dataclass(frozen=True)
+class Asking:
+    """What somebody wants to sign; see `models.signoff.sign`. What is None is as in the first signature."""
+
+    reject: bool = False
+    owner: str | None = None
+    effective: date | str | None = None
+    why: str | None = None
+    first: str | None = None
+
+
+def signer_of(store: Store, secret: str) -> Signer:
+    """Who signs with an API key.
+
+    Raises
+    ------
+    BadRequest
+        The key is not good, or has no scope admin.
+    """
+    with store.look() as connection:
+        key = find_key(connection, secret.strip())
+    cure = "`renewcast keys create NAME --scope admin` makes one for one person"
+    if key is None:
+        raise BadRequest("the API key is not good", "a key of this store that was not revoked", cure)
+    if not key.may("admin"):
+        raise BadRequest(f"the key of {key.name} may not sign", "a key with the scope admin", cure)
+    return Signer(key.id, key.name)
+
+
+def sign_here(
     home: Home,
     store: Store,
     review: str,
-    author: str,
-    reviewer: str,
-    owner: str,
-    effective: date | str,
-    reject: bool = False,
-    why: str | None = None,
+    signer: Signer,
+    asked: Asking,
     signals: str | None = None,
     progress: Progress = silent,
-) -> Decision:
-    """Sign a review off, and tell of it.
+) -> Signed:
+    """Sign a review off, as the first person or the second, and send webhooks about an approval.
 
     Parameters
     ----------
+    signer : who signs; the caller has checked the key.
     signals : where the reviewed signals are; as the review says if None. A password is never kept in a review: such an
         address has to be given.
-    The others are as in `models.signoff.approve`, and so is what is raised; also SignalsError where the signals cannot
-    be read.
+
+    Raises
+    ------
+    SignalsError
+        The signals cannot be read.
+    The others as `models.signoff.sign`.
     """
+    given = {"reject": asked.reject, "owner": asked.owner, "effective": asked.effective, "why": asked.why}
+    given |= {"first": asked.first}
     # Before the data are looked at, which can take a while.
-    two_people(author, reviewer)
-    told = None
-    if not reject:
+    check_sign(home, review, signer, **given)  # type: ignore[arg-type]
+    found = None
+    if not asked.reject:
         progress(0.1, "looking at the data again")
-        told = data_now(home, review, signals, progress)
-    decided = approve(home, review, author, reviewer, owner, effective, reject=reject, why=why, data_fingerprint=told)
-    _tell(store, [decided])
+        found = data_now(home, review, signals, progress)
+    signed = sign(home, review, signer, **given, data_fingerprint=found)  # type: ignore[arg-type]
+    _tell(store, [] if signed.decision is None else [signed.decision])
     progress(1.0, "signed")
-    return decided
+    return signed
 
 
-def roll_back_here(
-    home: Home, store: Store, rubric: str | None, author: str, reviewer: str, why: str | None = None
-) -> Decision:
-    """Take the newest approved version back, as `models.signoff.roll_back` does."""
-    return roll_back(home, rubric, author, reviewer, why)
+def sign_rollback_here(
+    home: Home, signer: Signer, asked: Asking, rubric: str | None = None, review: str | None = None
+) -> Signed:
+    """Sign that the newest approved version is taken back, as `models.signoff.sign_rollback` does."""
+    return sign_rollback(home, signer, rubric=rubric, review=review, why=asked.why, first=asked.first)
 
 
 def data_now(home: Home, review: str, address: str | None = None, progress: Progress = silent) -> str:
@@ -100,5 +134,20 @@ def _tell(store: Store, decisions: list[Decision]) -> None:
 
 
 def data_of(decision: Decision) -> dict[str, Any]:
-    """What a webhook, and a list, tells of a decision."""
+    """A decision in a webhook, or in a list."""
     return decision.model_dump(mode="json", exclude={"meaning"})
+
+
+def pending_data(pending: Pending) -> dict[str, Any]:
+    """Terms that wait for a second signature, in a list."""
+    return pending.model_dump(mode="json")
+
+
+def signed_data(signed: Signed) -> dict[str, Any]:
+    """What a signature has led to."""
+    decision, pending = signed.decision, signed.pending
+    return {
+        "state": "pending" if decision is None else decision.what,
+        "decision": None if decision is None else data_of(decision),
+        "pending": None if pending is None else pending_data(pending),
+    }

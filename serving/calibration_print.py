@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
 
 from models.reviews import Kept
 from models.rubric_history import HistoryFile
-from serving.calibration import data_of
+from serving.calibration import data_of, pending_data
 
 
 def print_reviews(found: Sequence[Kept], history: HistoryFile, console: Console, as_json: bool) -> None:
@@ -21,7 +22,11 @@ def print_reviews(found: Sequence[Kept], history: HistoryFile, console: Console,
             {"id": k.told.id, "state": k.state, "headline": k.told.decision.headline, "folder": str(k.folder)}
             for k in found
         ]
-        json.dump({"reviews": told, "decisions": [data_of(each) for each in history.decisions]}, sys.stdout, indent=1)
+        signed = {
+            "decisions": [data_of(each) for each in history.decisions],
+            "pending": [pending_data(each) for each in history.pending],
+        }
+        json.dump({"reviews": told, **signed}, sys.stdout, indent=1)
         sys.stdout.write("\n")
         return
     if not found and not history.decisions:
@@ -31,10 +36,23 @@ def print_reviews(found: Sequence[Kept], history: HistoryFile, console: Console,
     for kept in found:
         table.add_row(kept.told.id, kept.state, kept.told.decision.headline, kept.told.created_at.date().isoformat())
     console.print(table)
+    if history.pending:
+        waiting = Table(
+            "since", "what", "review", "in force from", "signed by", "why", title="one signature is missing"
+        )
+        for one in history.pending:
+            from_when = str(one.effective or "–")
+            who = one.signature.name
+            waiting.add_row(_day(one.signature.at), one.what, one.review, from_when, who, one.why or "")
+        console.print(waiting)
     decided = Table("when", "what", "review", "version", "in force from", "author, reviewer", "why", title="decisions")
     for each in history.decisions:
         version = each.version.version if each.version else "–"
         who, from_when = f"{each.author}, {each.reviewer}", str(each.effective) if each.what == "approved" else "–"
-        decided.add_row(each.at.date().isoformat(), each.what, each.review, version, from_when, who, each.why or "")
+        decided.add_row(_day(each.at), each.what, each.review, version, from_when, who, each.why or "")
     if history.decisions:
         console.print(decided)
+
+
+def _day(at: datetime) -> str:
+    return at.date().isoformat()

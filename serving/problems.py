@@ -29,7 +29,7 @@ from features.errors import (
 from models.home import Home
 from models.reviews import UnknownReview
 from models.rules.reading import RulesError
-from models.signoff import AlreadyDecided, ChangedSince
+from models.signoff import AlreadyDecided, ChangedSince, SamePerson
 from serving.accept import media_type
 from serving.browsers import wants_page
 from serving.errors import Forbidden, OtherBody, StillRunning, StoreDown, TooMany, Unauthorized, Unknown
@@ -93,6 +93,7 @@ KINDS: Mapping[type[RenewcastError], Kind] = {
     UnknownReview: Kind(404, "unknown_review", "There is no such review"),
     AlreadyDecided: Kind(409, "already_decided", "The review was decided before"),
     ChangedSince: Kind(409, "changed_since_review", "What was reviewed has changed since"),
+    SamePerson: Kind(409, "same_person", "Two different people have to sign"),
     BadRequest: Kind(422, "invalid_request", "The request cannot be used"),
     SignalsError: Kind(422, "invalid_signals", "The signals break the data contract"),
     InsufficientData: Kind(422, "insufficient_data", "There is too little data"),

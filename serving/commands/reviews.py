@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ app = typer.Typer()
 
 @app.command()
 def reviews(as_json: AsJson = False) -> None:
-    """List the reviews, what each came to and whether it was signed, and every sign-off and rollback."""
+    """List the reviews, what each came to and who has signed it, and every sign-off and rollback."""
     from features.console import Console
     from models.home import current_home
     from models.reviews import list_reviews
@@ -23,19 +24,23 @@ def reviews(as_json: AsJson = False) -> None:
     from serving.calibration_print import print_reviews
 
     home = current_home()
-    print_reviews(list_reviews(home), read_history(home), Console(), as_json)
+    history = read_history(home)
+    print_reviews(list_reviews(home, history), history, Console(), as_json)
 
 
 @app.command()
 def approve(
-    author: Annotated[str, typer.Option("--author", metavar="NAME", help="Who proposes it.")],
-    reviewer: Annotated[str, typer.Option("--reviewer", metavar="NAME", help="Who has looked at it: another person.")],
     review: Annotated[str | None, typer.Argument(metavar="REVIEW", help="As `renewcast reviews` lists it.")] = None,
-    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="The CS owner, who sees to it.")] = None,
-    effective: Annotated[
-        str | None, typer.Option("--effective", metavar="DATE", help="From this date on scores use it.")
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="NAME", help="The CS owner, who is responsible for it.")
     ] = None,
-    reject: Annotated[bool, typer.Option("--reject", help="Record that it was turned down; nothing changes.")] = False,
+    effective: Annotated[
+        str | None,
+        typer.Option("--effective", metavar="DATE", help="From this date on scores use it (default: the earliest)."),
+    ] = None,
+    reject: Annotated[
+        bool, typer.Option("--reject", help="Sign that it is turned down; nothing changes then.")
+    ] = False,
     back: Annotated[
         bool, typer.Option("--rollback", help="Take the newest approved version back; REVIEW is not needed.")
     ] = False,
@@ -45,24 +50,49 @@ def approve(
         str | None,
         typer.Option("--signals", metavar="SIGNALS", help="Where the reviewed signals are now, if they were moved."),
     ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            metavar="KEY",
+            envvar="RENEWCAST_KEY",
+            show_envvar=False,
+            help="Your own API key with the scope admin (or RENEWCAST_KEY; asked for on a terminal).",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sign a review off: what it proposes becomes a new version of the rubric, in force from a date on. Data, rubric
-    and model have to be those that were reviewed."""
+    """Sign a review off. Two people sign, each with a key of their own: the first signature is kept with its terms, and
+    the same command with another person's key completes it. What the review proposes is then a new version of the
+    rubric, in force from a date on. Data, rubric and model have to be those that were reviewed."""
     from models.home import current_home
-    from serving.calibration import approve_here, roll_back_here
+    from serving.calibration import Asking, sign_here, sign_rollback_here, signed_data, signer_of
 
+    if review is None and not back:
+        raise BadRequest(
+            "a sign-off without a review", "renewcast approve REVIEW --owner NAME", "name the review, or --rollback"
+        )
     home, store = current_home(), store_at_hand()
+    signer = signer_of(store, _key(key))
+    asked = Asking(reject, owner, effective, why)
     with progress("signing") as tell:
         if back:
-            decided = roll_back_here(home, store, rubric, author, reviewer, why)
+            signed = sign_rollback_here(home, signer, asked, rubric, review)
         else:
-            if review is None or owner is None or effective is None:
-                raise BadRequest(
-                    "a sign-off without review, owner or effective date",
-                    "renewcast approve REVIEW --author A --reviewer B --owner C --effective DATE",
-                    "give all of them, or --rollback",
-                )
-            decided = approve_here(home, store, review, author, reviewer, owner, effective, reject, why, signals, tell)
-    told = decided.model_dump(mode="json", exclude={"meaning"})
-    hand_over(as_json, lambda: told, lambda _: typer.echo(decided.words()))
+            assert review is not None
+            signed = sign_here(home, store, review, signer, asked, signals, tell)
+    hand_over(as_json, lambda: signed_data(signed), lambda _: typer.echo(signed.words()))
+
+
+def _key(given: str | None) -> str:
+    """The key that signs; asked for on a terminal, so that it stands neither in the history of a shell nor in the list
+    of processes."""
+    if given:
+        return given
+    if sys.stdin.isatty():
+        return str(typer.prompt("Your API key", hide_input=True, err=True))
+    raise BadRequest(
+        "a signature without an API key",
+        "your own key with the scope admin, in RENEWCAST_KEY or --key",
+        "`renewcast keys create NAME --scope admin` makes one for one person",
+    )

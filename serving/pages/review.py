@@ -12,19 +12,21 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse, Response
 
-from features.errors import HomeError
+from features.errors import HomeError, RenewcastError
 from models.home import Home
 from models.reviews import PAGE, SIZE_LIMIT, Kept, list_reviews, one_review
-from models.rubric_history import read_history
+from models.rubric_history import HistoryFile, read_history
 from models.scorer import ScorerError, read_bounded
+from models.signoff import DECISION_NOUNS, earliest_of, lapsed
 from serving.asked import TheHome
-from serving.door import needs
+from serving.door import LOCAL, needs
 from serving.pages.render import page, render
 from serving.pages.static import static
 from serving.resources.reviews import REVIEW_ID
 
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 ICON = re.compile(r'<link rel="icon"[^>]*>')
+EARLIEST = re.compile(r'(<dd id="earliest">)[0-9-]*')
 PLACE = "<!--sign-off-->"
 TITLE = "Quarterly reviews"
 
@@ -43,6 +45,8 @@ def get_reviews_page(request: Request, home: TheHome) -> Response:
         section="reviews",
         reviews=list_reviews(home, history),
         decisions=history.decisions[::-1],
+        pending=history.pending[::-1],
+        words=DECISION_NOUNS,
     )
 
 
@@ -54,13 +58,40 @@ def get_review_style(home: TheHome, review_id: ReviewId) -> Response:
 
 
 @router.get("/reviews/{review_id}")
-def get_review_page(home: TheHome, review_id: ReviewId) -> Response:
+def get_review_page(request: Request, home: TheHome, review_id: ReviewId) -> Response:
     """One review, and how to sign it or how it was signed."""
-    kept = one_review(home, review_id)
+    kept, history = one_review(home, review_id), read_history(home)
     style, icon = f'<link rel="stylesheet" href="/reviews/{review_id}/style.css">', static("icon.svg")
     text = ICON.sub(f'<link rel="icon" href="{icon}" type="image/svg+xml">', STYLE.sub(style, _text(home, kept), 1))
-    form = render("sign_off.html", kept=kept, decided=kept.decided)
+    # The file holds the date of the day on which it was written; the earliest moves on as dates are scored.
+    earliest = earliest_of(home, history, kept.told.sign_off)
+    text = EARLIEST.sub(rf"\g<1>{earliest.day}", text)
+    caller = getattr(request.state, "caller", None)
+    known = history.approvals(kept.told.sign_off.rubric)
+    form = render(
+        "sign_off.html",
+        kept=kept,
+        decided=kept.decided,
+        waiting=kept.pending,
+        lapsed=_lapsed(home, history, kept),
+        earliest=earliest,
+        can_roll_back=kept.decided is not None and bool(known) and known[-1].id == kept.decided.id,
+        # Whose key this browser is signed in with, if that may sign.
+        signer=caller if caller is not None and caller.in_session and caller.may("admin") else None,
+        local=caller is not None and caller.id == LOCAL.id,
+        words=DECISION_NOUNS,
+    )
     return HTMLResponse(text.replace(PLACE, form, 1))
+
+
+def _lapsed(home: Home, history: HistoryFile, kept: Kept) -> str:
+    """Why the first signature no longer counts; empty where it does, or there is none."""
+    if kept.pending is None:
+        return ""
+    try:
+        return lapsed(home, history, kept, kept.pending)
+    except RenewcastError as error:
+        return error.found
 
 
 def _text(home: Home, kept: Kept) -> str:

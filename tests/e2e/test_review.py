@@ -107,9 +107,26 @@ def _propose(folder: Path, home: Path) -> Path:
     first, second = list(weights)[:2]
     weights[first] += 5
     weights[second] -= 5
-    review["sign_off"] |= {"proposed_weights": weights, "proposed_bands": review["sign_off"]["bands"]}
+    # What a version has meant goes into the record of the decision, with all that is unknown about it.
+    meaning = review["score_reliability"]["meaning"]
+    assert meaning is not None
+    review["sign_off"] |= {"proposed_weights": weights, "proposed_bands": review["sign_off"]["bands"], "meaning": meaning | {"later": None}}
     file.write_text(json.dumps(review))
     return folder
+
+
+def _key(renewcast: Any, home: Path, name: str) -> str:
+    made = renewcast("keys", "create", name, "--scope", "admin", "--json", home=home)
+    return str(json.loads(made.stdout)["key"])
+
+
+def _everything_answers(world: Any, home: Path, renewcast: Any, tmp_path: Path, version: str) -> None:
+    """What a decision must not break: commands that read the history of rubrics."""
+    renewcast("health", world.signals, "--as-of", "2026-10-05", home=home)
+    renewcast("score", world.signals, "--as-of", "2026-10-05", "--out", tmp_path / "rows.csv", home=home)
+    told = renewcast("portfolio", world.signals, "--as-of", "2026-10-05", "--json", home=home)
+    assert json.loads(told.stdout)["rubric_version"] == version
+    renewcast("reviews", home=home)
 
 
 def test_from_its_date_on_scores_use_the_version_and_rollback_takes_it_back(
@@ -123,24 +140,50 @@ def test_from_its_date_on_scores_use_the_version_and_rollback_takes_it_back(
 
     board = renewcast("health", world.signals, "--as-of", "2026-09-29", "--json", home=place)
     account = json.loads(board.stdout)["accounts"][0]["account_id"]
-    people = ("--author", "author", "--reviewer", "reviewer")
-    sign = ("approve", folder.name, "--owner", "owner", "--effective", "2026-10-05")
-    assert "same person" in renewcast(*sign, "--author", "one", "--reviewer", "ONE", home=place, expect=2).stderr
-    assert "is in force from 2026-10-05" in renewcast(*sign, *people, home=place).stdout
+    ada, grace, alike = (_key(renewcast, place, name) for name in ("Ada Example", "Grace Example", "Аda Example"))
+    sign = ("approve", folder.name)
+    assert "without an API key" in renewcast(*sign, home=place, expect=2).stderr
+    assert "is not good" in renewcast(*sign, "--key", "rc_nonsense", home=place, expect=2).stderr
+    assert "One signature is missing" in renewcast(*sign, "--owner", "owner", "--effective", "2026-10-05", "--key", ada, home=place).stdout
+    for same in (ada, alike):
+        assert "same person" in renewcast(*sign, "--key", same, home=place, expect=2).stderr
+    assert version("2026-10-05") == "2026Q3", "one signature changes nothing"
+    assert "is in force from 2026-10-05" in renewcast(*sign, "--key", grace, home=place).stdout
     assert (version("2026-10-04"), version("2026-10-05")) == ("2026Q3", "2026Q4")
-    assert "was approved" in renewcast(*sign, *people, home=place, expect=2).stderr
+    _everything_answers(world, place, renewcast, tmp_path, "2026Q4")
+    assert "was approved" in renewcast(*sign, "--key", ada, home=place, expect=2).stderr
     listed = json.loads(renewcast("reviews", "--json", home=place).stdout)
     assert [each["state"] for each in listed["reviews"]] == ["approved"]
-    renewcast("approve", "--rollback", *people, "--why", "a mistake", home=place)
+    back = ("approve", "--rollback", "--why", "a mistake", "--key")
+    renewcast(*back, grace, home=place)
+    assert "same person" in renewcast(*back, grace, home=place, expect=2).stderr
+    assert "is in force again" in renewcast(*back, ada, home=place).stdout
     assert version("2026-10-05") == "2026Q3"
+    _everything_answers(world, place, renewcast, tmp_path, "2026Q3")
+    # The default date is one that is allowed, and the review can be signed again.
+    for key in (ada, grace):
+        renewcast(*sign, "--owner", "owner", "--key", key, home=place)
+
+
+@pytest.mark.parametrize("how", [("--owner", "owner"), ("--reject", "--why", "not now")], ids=["keep", "reject"])
+def test_what_changes_nothing_is_signed_twice_too(
+    world: Any, home: Path, folder: Path, told: dict[str, Any], renewcast: Any, tmp_path: Path, how: tuple[str, ...]
+) -> None:
+    place = tmp_path / "home"
+    shutil.copytree(home, place)
+    for name in ("Ada Example", "Grace Example"):
+        renewcast("approve", folder.name, *how, "--key", _key(renewcast, place, name), home=place)
+    (listed,) = json.loads(renewcast("reviews", "--json", home=place).stdout)["reviews"]
+    assert listed["state"] == ("rejected" if "--reject" in how else "approved")
+    if "--reject" in how or told["decision"]["weights"]["answer"] != "change":
+        _everything_answers(world, place, renewcast, tmp_path, "2026Q3")
 
 
 @pytest.fixture
-def service(home: Path, folder: Path, renewcast: Any, tmp_path: Path) -> Iterator[tuple[str, str, Path]]:
-    """A running service with an open review: its address, an admin's key, its home."""
-    place = tmp_path / "home"
-    shutil.copytree(home, place)
-    made = renewcast("keys", "create", "admin", "--scope", "admin", "--scope", "predict", "--json", home=place)
+def service(home: Path, folder: Path, renewcast: Any, tmp_path: Path) -> Iterator[tuple[str, tuple[str, str], Path]]:
+    """A running service with an open review that proposes a change: its address, two people's keys, its home."""
+    place = _propose(tmp_path / "home", home)
+    keys = tuple(_key(renewcast, place, name) for name in ("Ada Example", "Grace Example"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -160,19 +203,19 @@ def service(home: Path, folder: Path, renewcast: Any, tmp_path: Path) -> Iterato
             except OSError:
                 assert process.poll() is None, "the service has stopped"
                 time.sleep(0.2)
-        yield address, json.loads(made.stdout)["key"], place
+        yield address, (keys[0], keys[1]), place
     finally:
         process.terminate()
         process.wait(20)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_in_a_browser_figures_match_two_sign_one_is_refused_and_it_prints(
-    service: tuple[str, str, Path], told: dict[str, Any]
+def test_in_a_browser_figures_match_two_people_sign_and_take_back_and_it_prints(
+    service: tuple[str, tuple[str, str], Path], told: dict[str, Any]
 ) -> None:
     from playwright.sync_api import expect, sync_playwright
 
-    address, key, home = service
+    address, (ada, grace), home = service
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         page = browser.new_page(viewport={"width": 390, "height": 800})
@@ -191,20 +234,31 @@ def test_in_a_browser_figures_match_two_sign_one_is_refused_and_it_prints(
             expect(page.locator(f"[data-figure={each['kind']}]")).to_have_text(str(each["accounts"]))
         assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"), "it fits a phone"
         assert page.locator("h2").count() == 15
-        answer = page.locator("#sign-answer")
-        for name, value in (("author", "one"), ("reviewer", " One"), ("owner", "owner"), ("key", key)):
-            page.fill(f"[name={name}]", value)
-        page.click("button[value=approve]")
-        expect(answer).to_contain_text("same person", timeout=WAIT)
-        assert not (home / "rubrics" / "history.json").exists()
-        page.fill("[name=reviewer]", "another")
-        page.click("button[value=approve]")
-        expect(answer).to_have_text("Approved.", timeout=WAIT)
-        (decided,) = json.loads((home / "rubrics" / "history.json").read_text())["decisions"]
-        assert (decided["author"], decided["reviewer"], decided["what"]) == ("one", "another", "approved")
-        page.reload()
-        expect(page.locator("#decided")).to_contain_text("is approved")
-        assert page.locator("#sign-form").count() == 0
+        history = home / "rubrics" / "history.json"
+        page.fill("#first [name=owner]", "owner")
+        page.fill("#first [name=key]", ada)
+        page.click("#first button[value=approve]")
+        expect(page.locator("#waiting")).to_contain_text("Ada Example has signed the approval", timeout=WAIT)
+        page.fill("#second [name=key]", ada)
+        page.click("#second button")
+        expect(page.locator("#second output")).to_contain_text("same person", timeout=WAIT)
+        assert json.loads(history.read_text())["decisions"] == []
+        page.fill("#second [name=key]", grace)
+        page.click("#second button")
+        expect(page.locator("#decided")).to_contain_text("is approved", timeout=WAIT)
+        (decided,) = json.loads(history.read_text())["decisions"]
+        assert (decided["author"], decided["reviewer"], decided["what"]) == ("Ada Example", "Grace Example", "approved")
+        for path in ("/", "/reviews", "/worklist", "/model", "/readyz"):
+            assert page.request.get(f"{address}{path}").status == 200, path
+        page.get_by_text("Take this version back").click()
+        page.fill("#back [name=key]", grace)
+        page.click("#back button")
+        expect(page.locator("#waiting")).to_contain_text("Grace Example has signed the rollback", timeout=WAIT)
+        page.fill("#second [name=key]", ada)
+        page.click("#second button")
+        expect(page.locator("#first")).to_be_visible(timeout=WAIT)
+        assert [each["what"] for each in json.loads(history.read_text())["decisions"]] == ["approved", "rolled_back"]
+        assert page.request.get(f"{address}/readyz").status == 200
         printed = page.pdf(format="A4")
         assert printed.startswith(b"%PDF")
         assert len(printed) > 20_000

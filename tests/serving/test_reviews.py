@@ -19,7 +19,7 @@ from features.signals import Signals
 from models.home import Home
 from models.rubric import load_rubric
 from models.rubric_history import read_history, sha256
-from models.signoff import approve
+from models.signoff import Signer, sign
 from serving import calibration
 from serving.app import create_app
 from serving.batch import score
@@ -34,7 +34,8 @@ from serving.webhooks.endpoints import add_endpoint
 NAME = "2026Q2-five-dimensions-0000abcd"
 DATA = "duckdb-1:abc"
 WEIGHTS = {"usage": 35.0, "engagement": 20.0, "support": 15.0, "outcomes": 20.0, "relationship": 10.0}
-BODY = {"author": "author", "reviewer": "reviewer", "owner": "owner", "effective": "2026-07-02"}
+BODY = {"owner": "owner", "effective": "2026-07-02"}
+ADDRESS = f"/v1/reviews/{NAME}/approval"
 LATER = datetime(2026, 7, 8, tzinfo=UTC)
 
 
@@ -74,10 +75,26 @@ def client(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
         yield opened
 
 
+def key_of(home: Home, name: str, *scopes: str) -> dict[str, str]:
+    """The header of a new key."""
+    with Store.of(home).begin() as connection:
+        return {"X-API-Key": create_key(connection, name, scopes or ("admin",))[1]}
+
+
 @pytest.fixture
 def admin(home: Home) -> dict[str, str]:
-    with Store.of(home).begin() as connection:
-        return {"X-API-Key": create_key(connection, "admin", ["admin"])[1]}
+    return key_of(home, "Ada")
+
+
+@pytest.fixture
+def other(home: Home) -> dict[str, str]:
+    return key_of(home, "Grace")
+
+
+def approve(home: Home) -> None:
+    """Both signatures, without a service."""
+    for key, name in (("key_a", "Ada"), ("key_b", "Grace")):
+        sign(home, NAME, Signer(key, name), owner="owner", effective="2026-07-02", data_fingerprint=DATA)
 
 
 def test_the_list_the_document_and_the_pages(client: TestClient) -> None:
@@ -89,7 +106,9 @@ def test_the_list_the_document_and_the_pages(client: TestClient) -> None:
     assert "Change &lt;the weights&gt;." in board
     page = client.get(f"/reviews/{NAME}")
     assert "<style" not in page.text
-    assert 'id="sign-form"' in page.text
+    assert 'class="signature"' in page.text
+    assert "it does not know who you are" in page.text, "open on this machine, nobody is known"
+    assert 'value="2026-07-02"' in page.text, "the earliest date, after the scores of the first"
     assert "unsafe" not in page.headers["content-security-policy"]
     style = client.get(f"/reviews/{NAME}/style.css")
     assert (style.text, style.headers["content-type"]) == ("p{color:red}", "text/css; charset=utf-8")
@@ -98,22 +117,63 @@ def test_the_list_the_document_and_the_pages(client: TestClient) -> None:
 
 
 def test_only_an_admin_s_key_signs(client: TestClient, home: Home) -> None:
-    address = f"/v1/reviews/{NAME}/approval"
-    assert client.post(address, json=BODY).status_code == 403, "nobody on this machine without a key either"
-    with Store.of(home).begin() as connection:
-        _, secret = create_key(connection, "reader", ["predict", "write"])
-    assert client.post(address, json=BODY, headers={"X-API-Key": secret}).status_code == 403
+    for address, body in ((ADDRESS, BODY), (f"/v1/reviews/{NAME}/rollback", {})):
+        assert client.post(address, json=body).status_code == 403, "nobody on this machine without a key either"
+        assert client.post(address, json=body, headers=key_of(home, "reader", "predict", "write")).status_code == 403
+    assert read_history(home).decisions == read_history(home).pending == ()
+
+
+@pytest.mark.parametrize("name", ["Ada", "ＡＤＡ", "Аda", "a d a"])
+def test_one_person_with_two_keys_is_refused(client: TestClient, home: Home, admin: dict[str, str], name: str) -> None:
+    assert client.post(ADDRESS, json=BODY, headers=admin).json()["state"] == "pending"
+    for again in (admin, key_of(home, name)):
+        told = client.post(ADDRESS, json=BODY, headers=again)
+        assert (told.status_code, told.json()["code"]) == (409, "same_person")
+        assert "same person" in told.json()["detail"]
     assert read_history(home).decisions == ()
 
 
-def test_one_person_is_refused(client: TestClient, admin: dict[str, str]) -> None:
-    told = client.post(f"/v1/reviews/{NAME}/approval", json=BODY | {"reviewer": "AUTHOR"}, headers=admin)
+def test_a_body_says_no_names(client: TestClient, admin: dict[str, str]) -> None:
+    told = client.post(ADDRESS, json=BODY | {"author": "Ada", "reviewer": "Grace"}, headers=admin)
     assert told.status_code == 422
-    assert "same person" in told.json()["detail"]
+
+
+def test_a_session_signs_as_the_key_that_it_was_opened_with(home: Home, monkeypatch: pytest.MonkeyPatch, other: dict[str, str]) -> None:
+    monkeypatch.setattr(calibration, "data_now", lambda *_: DATA)
+    secret = key_of(home, "Ada")["X-API-Key"]
+    with TestClient(create_app(home, ServiceSettings()), client=("127.0.0.1", 1)) as client:
+        client.post("/sign-in", data={"key": secret, "next": "/"})
+        assert "You sign as <b>Ada</b>" in client.get(f"/reviews/{NAME}").text
+        assert client.post(ADDRESS, json={"owner": "owner"}).json()["pending"]["signature"]["name"] == "Ada"
+        assert client.post(ADDRESS, json={}).json()["code"] == "same_person"
+        page = client.get(f"/reviews/{NAME}").text
+        assert "who has signed first. The second signature takes another person&#39;s key" in page or "another person's key" in page
+        assert client.post(ADDRESS, json={}, headers=other).json()["state"] == "approved"
+        assert client.get(f"/v1/reviews/{NAME}").json()["decision"]["reviewer"] == "Grace"
+
+
+def test_what_waits_is_listed_and_shown_and_says_when_it_has_lapsed(
+    client: TestClient, home: Home, admin: dict[str, str], other: dict[str, str], publish: Callable[..., Path], frame: pd.DataFrame
+) -> None:
+    begun = client.post(ADDRESS, json={"owner": "owner"}, headers=admin).json()["pending"]
+    assert client.get("/v1/reviews").json()["pending"] == [begun]
+    told = client.get(f"/v1/reviews/{NAME}").json()
+    assert (told["state"], told["pending"], told["earliest_effective"]) == ("pending", begun, begun["effective"])
+    assert "Waiting for a second signature" in client.get("/reviews").text
+    assert f'data-first="{begun["signature"]["sha256"]}"' in client.get(f"/reviews/{NAME}").text
+    wrong = client.post(ADDRESS, json={"first_signature": "0" * 64}, headers=other)
+    assert (wrong.status_code, wrong.json()["code"]) == (409, "changed_since_review")
+    publish(home, frame, LATER)
+    page = client.get(f"/reviews/{NAME}").text
+    assert "This signature has lapsed: 2026-07-02 has passed for this rubric: scores of 2026-07-08 were given already" in page
+    assert 'value="2026-07-09"' in page, "what is prefilled is the earliest date of now"
+    late = client.post(ADDRESS, json={}, headers=other)
+    assert (late.status_code, late.json()["code"]) == (409, "changed_since_review")
+    assert client.get(f"/v1/reviews/{NAME}").json()["state"] == "open"
 
 
 def test_a_signature_is_told_once_and_scores_follow_without_a_restart(
-    client: TestClient, home: Home, admin: dict[str, str], publish: Callable[..., Path], frame: pd.DataFrame
+    client: TestClient, home: Home, admin: dict[str, str], other: dict[str, str], publish: Callable[..., Path], frame: pd.DataFrame
 ) -> None:
     store = Store.of(home)
     with store.begin() as connection:
@@ -121,11 +181,16 @@ def test_a_signature_is_told_once_and_scores_follow_without_a_restart(
     account = "a00"
     publish(home, frame, LATER)
     # Scores of the eighth were given by now, so the version begins later.
-    early = client.post(f"/v1/reviews/{NAME}/approval", json=BODY, headers=admin)
+    early = client.post(ADDRESS, json=BODY, headers=admin)
     assert "scores of 2026-07-08 were given already" in early.json()["detail"]
-    told = client.post(f"/v1/reviews/{NAME}/approval", json=BODY | {"effective": "2026-07-09"}, headers=admin)
-    assert told.status_code == 201, told.text
-    assert told.json()["version"]["version"] == "2026Q3.1"
+    first = client.post(ADDRESS, json=BODY | {"effective": "2026-07-09"}, headers=admin)
+    assert (first.status_code, first.json()["state"]) == (201, "pending"), first.text
+    with store.look() as connection:
+        assert connection.execute(webhook_deliveries.select()).all() == [], "nothing is approved yet"
+    second = client.post(ADDRESS, json={}, headers=other)
+    assert (second.status_code, second.json()["state"]) == (201, "approved"), second.text
+    told = second.json()["decision"]
+    assert told["version"]["version"] == "2026Q3.1"
     publish(home, frame, datetime(2026, 7, 15, tzinfo=UTC))
     versions = {
         day: client.get(f"/v1/accounts/{account}/health", params={"as_of": day}).json()["rubric_version"]
@@ -136,20 +201,20 @@ def test_a_signature_is_told_once_and_scores_follow_without_a_restart(
     calibration.tell_untold(home, store)
     with store.look() as connection:
         rows: list[Any] = connection.execute(webhook_deliveries.select()).all()
-    assert [(row.event, row.event_id) for row in rows] == [("calibration.approved", told.json()["id"])]
-    again = client.post(f"/v1/reviews/{NAME}/approval", json=BODY, headers=admin)
+    assert [(row.event, row.event_id) for row in rows] == [("calibration.approved", told["id"])]
+    again = client.post(ADDRESS, json=BODY, headers=admin)
     assert (again.status_code, again.json()["code"]) == (409, "already_decided")
     assert "retry_after" not in again.json()
 
 
 def test_what_changed_since_is_a_conflict(client: TestClient, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "data_now", lambda *_: "duckdb-1:other")
-    told = client.post(f"/v1/reviews/{NAME}/approval", json=BODY, headers=admin)
+    told = client.post(ADDRESS, json=BODY, headers=admin)
     assert (told.status_code, told.json()["code"]) == (409, "changed_since_review")
 
 
 def test_the_published_batch_adds_up_by_the_version_in_force(home: Home, signals: Signals, tmp_path: Path) -> None:
-    approve(home, NAME, author="author", reviewer="reviewer", owner="owner", effective="2026-07-02", data_fingerprint=DATA)
+    approve(home)
     score(signals, LATER, tmp_path / "rows.csv", home, store=Store.of(home))
     told = read_companion(Snapshots(home), LATER, MEASURES)
     assert told is not None
@@ -159,7 +224,7 @@ def test_the_published_batch_adds_up_by_the_version_in_force(home: Home, signals
 def test_the_measures_command_adds_up_by_the_version_in_force(
     home: Home, tables: Any, to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    approve(home, NAME, author="author", reviewer="reviewer", owner="owner", effective="2026-07-02", data_fingerprint=DATA)
+    approve(home)
     for name, rows in tables.items():
         pq.write_table(to_arrow(name, rows), tmp_path / f"{name}.parquet")
     monkeypatch.setattr("models.home.current_home", lambda: home)
@@ -174,3 +239,31 @@ def test_the_measures_command_adds_up_by_the_version_in_force(
     assert approved != "2026Q3"
     assert (version("2026-07-01"), version("2026-07-02")) == ("2026Q3", approved)
     assert version("2026-07-02", "--rubric", "five-dimensions") == approved
+
+
+@pytest.mark.parametrize("what", ["change", "keep", "reject", "rollback"])
+def test_after_every_decision_everything_still_answers(
+    client: TestClient, home: Home, admin: dict[str, str], other: dict[str, str], publish: Callable[..., Path], frame: pd.DataFrame, what: str
+) -> None:
+    if what == "keep":
+        file = home.reviews / NAME / "review.json"
+        told = json.loads(file.read_text())
+        told["sign_off"] |= {"proposed_weights": None, "proposed_bands": None}
+        file.write_text(json.dumps(told))
+    body = {"reject": True, "why": "not now"} if what == "reject" else {"owner": "owner"}
+    states = [client.post(ADDRESS, json=body, headers=key).json()["state"] for key in (admin, other)]
+    assert states == ["pending", "rejected" if what == "reject" else "approved"]
+    if what == "rollback":
+        back = f"/v1/reviews/{NAME}/rollback"
+        assert client.post(back, json={"why": "a mistake"}, headers=other).json()["state"] == "pending"
+        assert "Sign the rollback" in client.get(f"/reviews/{NAME}").text
+        assert client.post(back, json={}, headers=other).json()["code"] == "same_person"
+        assert client.post(back, json={}, headers=admin).json()["state"] == "rolled_back"
+    for path in ("/readyz", "/v1/reviews", f"/v1/reviews/{NAME}", "/reviews", f"/reviews/{NAME}", "/", "/worklist", "/accounts/a00", "/model"):
+        assert client.get(path).status_code == 200, path
+    publish(home, frame, LATER)
+    told = client.get("/v1/accounts/a00/health", params={"as_of": "2026-07-08"})
+    assert told.json()["rubric_version"] == ("2026Q3.1" if what == "change" else "2026Q3")
+    last = client.get("/v1/reviews").json()["decisions"][-1]
+    assert (last["author"], last["reviewer"]) == (("Grace", "Ada") if what == "rollback" else ("Ada", "Grace"))
+    assert len({each["key"] for each in last["signatures"]}) == 2

@@ -8,11 +8,12 @@ import numpy as np
 
 from models.rubric_file import Bands
 from training.bootstrap import AccountBootstrap, interval
-from training.review.judging import IN_FORCE, LEVEL, PROPOSED, Court, behind
+from training.review.judging import IN_FORCE, LEVEL, PROPOSED, TARGET, Court, behind
 from training.review.proposal import BandChurn, BandProposal, Behind, Decision, Estimate, Judged, LimitFinding, Queue
 from training.review.queue import queue
 from training.review.rows import ReviewRows, overlap_weights
 from training.review.three_steps import Counts
+from training.review.weight_words import confirmed, moves, not_confirmed
 from training.steps import Bools, Floats, Ints
 
 CAP = 5.0
@@ -41,9 +42,9 @@ def propose_bands(
 
     The limits looked for are those whose three bands tell churn best: the likeliest three churn rates, never rising
     with the band (a step function with two jumps, fitted by its likelihood). They are drawn towards those in force,
-    capped, and judged on the later rows by the churn rates that the earlier ones give each band. They move only if an
-    interval clears the limit in force, the later rows lose nothing by it, and the red queue does not grow beyond what
-    the team can look after.
+    and judged on the later rows by the churn rates that the earlier ones give each band. They move only if an interval
+    clears the limit in force, the whole interval of the change of log loss on the later rows lies below zero, and the
+    red queue does not grow beyond what the team can look after; and then by a step of at most the cap.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def propose_bands(
     weight = overlap_weights(past.accounts, past.as_of, past.horizon_days)
     events = float(weight @ past.churned)
     found = _fit(past, weight, old, cap, resamples, seed)
-    judged = _judged(past, weight, later, old, found.candidate, resamples, seed)
+    judged = _judged(past, weight, later, old, found, resamples, seed)
     queues = [queue(rows, float(limits[0]), capacity) for limits in (old, found.candidate)]
     decision, reasons = _decide(old, found, judged, enough, court, queues, cap)
     new = found.candidate if decision == "change" else old
@@ -67,6 +68,7 @@ def propose_bands(
             band="yellow" if i == 0 else "green",
             old=float(old[i]),
             fitted=Estimate(float(found.fitted[i]), float(found.low[i]), float(found.high[i])),
+            target=float(found.target[i]),
             candidate=float(found.candidate[i]),
             new=float(new[i]),
             clear=None if found.clear[i] == 0 else "up" if found.clear[i] > 0 else "down",
@@ -95,18 +97,20 @@ def propose_bands(
 
 @dataclass(frozen=True)
 class _Found:
-    """Limits, yellow then green: fitted, their 90% intervals, which way they clear, and the candidate."""
+    """Limits, yellow then green: fitted, their 90% intervals, which way they clear, the target (shrunk, not capped) and
+    the candidate (a capped step towards it)."""
 
     fitted: Floats
     low: Floats
     high: Floats
     clear: Ints
+    target: Floats
     candidate: Floats
 
 
 def _fit(past: ReviewRows, weight: Floats, old: Floats, cap: float, resamples: int, seed: int) -> _Found:
     blank = np.full(2, np.nan)
-    nothing = _Found(blank, blank, blank, np.zeros(2, np.int64), old)
+    nothing = _Found(blank, blank, blank, np.zeros(2, np.int64), old, old)
     if not 0 < past.churned.sum() < len(past):
         return nothing
     whole, drawn = Counts.of(past.score, past.churned, weight, AccountBootstrap(past.accounts, resamples, seed))
@@ -119,15 +123,22 @@ def _fit(past: ReviewRows, weight: Floats, old: Floats, cap: float, resamples: i
     clear = np.where(wide[:, 0] > old, 1, np.where(wide[:, 1] < old, -1, 0)).astype(np.int64)
     # What is clearly too low may only rise, what is clearly too high only fall; where neither is, both may move.
     free = not clear.any()
-    low = np.where(free | (clear < 0), old - cap, old)
-    high = np.where(free | (clear > 0), old + cap, old)
     prior = whole.with_prior(float(old[0]), float(old[1]), PRIOR_EVENTS)
-    # A limit that is no whole point stays where it is, or moves to one.
-    low, high = np.where(low < old, np.ceil(low), np.floor(old)), np.where(high > old, np.floor(high), np.floor(old))
-    # A band in force may be small; the way to a larger one must not be barred for that.
-    best = prior.best((low[0], low[1]), (high[0], high[1]), share=0.0)[0]
-    candidate = old if np.isnan(best).any() else np.where(best == np.floor(old), old, best)
-    return _Found(fitted, np.minimum(ends[:, 0], fitted), np.maximum(ends[:, 1], fitted), clear, candidate)
+
+    def best(reach: float, least: Floats, most: Floats) -> Floats:
+        """The likeliest limits that are at most so far from those in force."""
+        low = np.maximum(np.where(free | (clear < 0), old - reach, old), least)
+        high = np.minimum(np.where(free | (clear > 0), old + reach, old), most)
+        # A limit that is no whole point stays where it is, or moves to one.
+        low = np.where(low < old, np.ceil(low), np.floor(old))
+        high = np.where(high > old, np.floor(high), np.floor(old))
+        # A band in force may be small; the way to a larger one must not be barred for that.
+        likeliest = prior.best((low[0], low[1]), (high[0], high[1]), share=0.0)[0]
+        return old if np.isnan(likeliest).any() else np.where(likeliest == np.floor(old), old, likeliest)
+
+    target = best(100.0, np.zeros(2), np.full(2, 100.0))
+    candidate = best(cap, np.minimum(old, target), np.maximum(old, target))
+    return _Found(fitted, np.minimum(ends[:, 0], fitted), np.maximum(ends[:, 1], fitted), clear, target, candidate)
 
 
 def _band_of(score: Floats, limits: Floats) -> Ints:
@@ -136,7 +147,7 @@ def _band_of(score: Floats, limits: Floats) -> Ints:
 
 
 def _judged(
-    past: ReviewRows, weight: Floats, later: ReviewRows, old: Floats, new: Floats, resamples: int, seed: int
+    past: ReviewRows, weight: Floats, later: ReviewRows, old: Floats, found: _Found, resamples: int, seed: int
 ) -> tuple[Judged, ...]:
     if not 0 < later.churned.sum() < len(later) or not 0 < past.churned.sum() < len(past):
         return ()
@@ -150,8 +161,8 @@ def _judged(
         return rates[_band_of(later.score, limits)]
 
     ways = {IN_FORCE: chances(old)}
-    if (new != old).any():
-        ways[PROPOSED] = chances(new)
+    if (found.candidate != old).any():
+        ways[TARGET], ways[PROPOSED] = chances(found.target), chances(found.candidate)
     return Court(later.churned, later.accounts, resamples, seed).judge(ways)
 
 
@@ -178,21 +189,19 @@ def _decide(
         if reach > WIDE * cap:
             least = f"even the better-known limit is known to within {reach:.0f} points only"
             return "not_enough_evidence", (f"no interval clears its limit in force, and {least}",)
-        return "keep", ("no interval clears its limit in force, both minded together",)
+        return "keep", ("no interval clears its limit in force, both taken together",)
     clear = [
         f"{_NAMES[i + 1]} begins at {old[i]:g}, which is clearly too {'low' if found.clear[i] > 0 else 'high'}"
         f" (90% interval {found.low[i]:.0f} to {found.high[i]:.0f})"
         for i in (1, 0)
         if found.clear[i]
     ]
-    proposed = next((each for each in judged if each.name == PROPOSED), None)
-    if proposed is None:
+    target, step = (next((each for each in judged if each.name == name), None) for name in (TARGET, PROPOSED))
+    if target is None or step is None:
         return "keep", ("the move that shrinkage and cap leave is none", *clear)
-    worse = [
-        f"the {name} of the later rows would get worse, by {change.value:.2g} ({change.low:.2g} to {change.high:.2g})"
-        for name, change in (("Brier score", proposed.brier_change), ("log loss", proposed.log_loss_change))
-        if not change.value <= 0
-    ]
+    points_to = f"the evidence points to {moves(('yellow', 'green'), old, found.target)}"
+    failed = not_confirmed(target, step)
+    worse = [f"{points_to}, but {failed}"] if failed else []
     before, after = queues
     if after.over and after.typical > before.typical:
         worse.append(
@@ -201,11 +210,7 @@ def _decide(
         )
     if worse:
         return "keep", (*worse, *clear)
-    better = proposed.log_loss_change
-    return "change", (
-        *clear,
-        f"the later rows agree: their log loss changes by {better.value:.2g} ({better.low:.2g} to {better.high:.2g})",
-    )
+    return "change", (*clear, f"{points_to}; {confirmed(target)}")
 
 
 def _churn(past: ReviewRows, later: ReviewRows, limits: Floats, resamples: int, seed: int) -> tuple[BandChurn, ...]:

@@ -17,6 +17,7 @@ from training.review.definitions import Definitions
 from training.review.disagree import Disagreement
 from training.review.drifted import Drift
 from training.review.figure import Fact
+from training.review.hindsight import Hindsight
 from training.review.impact import Impact
 from training.review.lead_time import LeadTime
 from training.review.migration import Migration
@@ -63,6 +64,7 @@ class Review(Fact):
     churn_by_band: ByBand
     expansion_by_band: ByBand
     lead_time: LeadTime
+    hindsight: Hindsight
     migration: Migration
     score_reliability: ScoreReliability
     model_reliability: ModelReliability

@@ -18,7 +18,8 @@ from features.progress import Progress, silent
 from models.champion import load_champion
 from models.home import Home
 from models.home_portfolio import require_portfolio
-from models.rubric_history import Hashes, sha256
+from models.rubric_history import Hashes, read_history, sha256
+from models.signoff import earliest_effective
 from training import tracking
 from training.config import TrainConfig
 from training.review.by_band import by_band
@@ -30,6 +31,7 @@ from training.review.disagree import disagreements
 from training.review.document import SCHEMA_VERSION, Review, Reviewed
 from training.review.drifted import drift
 from training.review.gather import Gathered, gather
+from training.review.hindsight import hindsight
 from training.review.impact import impact
 from training.review.lead_time import lead_time
 from training.review.migration import migration
@@ -55,7 +57,13 @@ class Held:
     def words(self) -> str:
         """What a person wants to know first."""
         box = self.review.decision
-        lines = [box.headline]
+        lines = [
+            box.headline,
+            f"  {box.changes}",
+            f"  {box.hindsight}",
+            f"  {box.evidence}",
+            *(f"  {n}" for n in box.notes),
+        ]
         for name, decided in (("weights", box.weights), ("band limits", box.bands)):
             lines += [f"  {name}: {decided.words}", *(f"    {reason}" for reason in decided.reasons)]
         return "\n".join(
@@ -63,8 +71,8 @@ class Held:
                 *lines,
                 f"Look at  {self.folder / PAGE}",
                 f"Figures  {self.folder / DOCUMENT}",
-                f"Sign     renewcast approve {self.review.id} --author A --reviewer B --owner C "
-                f"--effective {box.effective}",
+                f"Sign     renewcast approve {self.review.id} --owner NAME",
+                f"         Two people sign, each with their own key; in force from {box.effective} at the earliest",
             ]
         )
 
@@ -130,7 +138,8 @@ def _review(seen: Gathered, found: Proposals, capacity: int, home: Home, address
     quarter = seen.window.quarter
     inputs = [SCHEMA_VERSION, quarter.name, rubric.name, hashes.model_dump(), capacity]
     short = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:8]
-    effective = quarter.end.date().isoformat()
+    looked_back, reviewed_to = hindsight(seen, found.proposed), quarter.end.date()
+    effective = earliest_effective(home, read_history(home), rubric.name, reviewed_to, found.changes).day.isoformat()
     limits, meaning = rubric.rules.bands, None
     if found.proposed is not None:
         scores = found.proposed.score(seen.frame)
@@ -139,12 +148,13 @@ def _review(seen: Gathered, found: Proposals, capacity: int, home: Home, address
         id=f"{quarter.name}-{rubric.name}-{short}",
         quarter=quarter.name,
         created_at=datetime.now(UTC),
-        decision=decision_box(found, effective),
+        decision=decision_box(found, effective, looked_back.words, _strength(seen)),
         definitions=definitions(seen),
         data_quality=quality(seen),
         churn_by_band=by_band(seen, "churn"),
         expansion_by_band=by_band(seen, "expansion"),
         lead_time=lead_time(seen),
+        hindsight=looked_back,
         migration=migration(seen),
         score_reliability=score_reliability(seen),
         model_reliability=model_reliability(seen, home),
@@ -171,9 +181,16 @@ def _review(seen: Gathered, found: Proposals, capacity: int, home: Home, address
             proposed_bands=dict(found.bands.new) if found.changes else None,
             proposed_profiles=found.proposed.rules.profiles if found.proposed is not None else (),
             meaning=meaning,
-            earliest_effective=effective,
+            earliest_effective=reviewed_to.isoformat(),
         ),
     )
+
+
+def _strength(seen: Gathered) -> dict[str, float]:
+    """How strongly each dimension goes with staying by itself, as training found; empty where it is not known."""
+    rubric, bundle = seen.champion.rubric, seen.champion.bundles.get("churn")
+    facts = None if bundle is None else bundle.health.of(rubric.name, rubric.version)
+    return {} if facts is None or facts.learned is None else {n: s[0] for n, s in facts.learned.strength.items()}
 
 
 def _kept_address(address: str | Path, seen: Gathered) -> str:

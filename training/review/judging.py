@@ -15,6 +15,8 @@ from training.review.proposal import Behind, Estimate, Judged
 from training.steps import Bools, Floats, Objects
 
 IN_FORCE, PROPOSED, EQUAL, MODEL = "in force", "proposed", "equal weights", "model"
+TARGET = "target"
+"""Where the evidence points to, shrunk but not capped: what a change is judged by."""
 LEVEL = 0.9
 """Of every interval of a proposal."""
 MINIMUM_CALIBRATED = 10

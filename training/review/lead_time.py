@@ -42,12 +42,17 @@ def settles(seen: Gathered) -> pd.Timedelta:
     return pd.Timedelta(days=seen.window.grace_days if seen.contractual else seen.window.horizon_days)
 
 
+def churns_of_quarter(seen: Gathered) -> pd.DataFrame:
+    """The churns that became certain in the quarter: account_id, churned_at (UTC), involuntary."""
+    window, churns = seen.window, seen.churned_at
+    certain = churns["churned_at"] + settles(seen)
+    mine = churns[(certain > window.quarter.start) & (certain <= window.data_through)]
+    return mine[["account_id", "churned_at", "involuntary"]].reset_index(drop=True)
+
+
 def lead_time(seen: Gathered) -> LeadTime:
     """Look back from each churn of the quarter."""
-    window, churns = seen.window, seen.churned_at
-    confirmed = churns["churned_at"] + pd.Timedelta(days=window.grace_days if seen.contractual else window.horizon_days)
-    mine = churns[(confirmed > window.quarter.start) & (confirmed <= window.data_through)]
-    mine = mine[["account_id", "churned_at", "involuntary"]].reset_index(drop=True)
+    mine = churns_of_quarter(seen)
     scores = pd.DataFrame(
         {"account_id": seen.accounts, "as_of": seen.as_of.to_numpy(), "score": seen.score, "band": seen.band}
     )
@@ -76,10 +81,16 @@ def lead_time(seen: Gathered) -> LeadTime:
     )
 
 
-def _before(churns: pd.DataFrame, scores: pd.DataFrame, days: int) -> Before:
-    """By the last score at or before the day that is so long before the churn, at most a week older."""
+def band_before(churns: pd.DataFrame, scores: pd.DataFrame, days: int) -> pd.DataFrame:
+    """Of each churn the last score at or before the day that is so long before it, at most a week older; those without
+    one are left out.
+
+    Parameters
+    ----------
+    churns : account_id, churned_at. scores : account_id, as_of, score, band; in the order of as_of.
+    """
     if churns.empty or scores.empty:
-        return Before(days=days, accounts=0, score=nothing(), red=nothing(), not_green=nothing())
+        return pd.DataFrame({"account_id": [], "score": [], "band": []})
     wanted = churns.assign(then=(churns["churned_at"] - pd.Timedelta(days=days)).dt.as_unit("us")).sort_values("then")
     found = pd.merge_asof(
         wanted.astype({"account_id": str}),
@@ -89,7 +100,11 @@ def _before(churns: pd.DataFrame, scores: pd.DataFrame, days: int) -> Before:
         by="account_id",
         tolerance=pd.Timedelta(days=WEEK_DAYS),
     )
-    known = found[found["score"].notna()]
+    return found[found["score"].notna()]
+
+
+def _before(churns: pd.DataFrame, scores: pd.DataFrame, days: int) -> Before:
+    known = band_before(churns, scores, days)
     if known.empty:
         return Before(days=days, accounts=0, score=nothing(), red=nothing(), not_green=nothing())
     resampled, ones = Resampled(known["account_id"].to_numpy(dtype=object)), np.ones(len(known))

@@ -33,7 +33,8 @@ class Judged:
 
     Parameters
     ----------
-    name : "in force", "proposed", "equal weights", "without <dimension>" or "model".
+    name : "in force", "target" (what the evidence points to, shrunk but not capped), "proposed" (the capped step),
+        "equal weights", "without <dimension>" or "model".
     brier, log_loss : mean loss, lower is better. auc : 0.5 is guessing, 1 perfect. With 90% intervals.
     brier_change, log_loss_change, auc_change : less those of the weights or limits in force on the same rows, paired.
         Below 0 is better for the losses, above 0 for the AUC.
@@ -62,7 +63,7 @@ class DimensionFinding:
     fitted : what the earlier rows alone point to: at least 0, neither shrunk nor capped. With a 90% interval that is
         meant to hold the true weight in nine reviews of ten. NaN where it cannot be judged.
     shrunk : the fitted weight drawn towards the one in force; what is aimed at over several quarters.
-    candidate : the weight that was judged: at most the cap from the old, rounded.
+    candidate : a step towards the shrunk weight: at most the cap from the old, in whole points.
     candidate_range : where 90% of the resamples put the candidate, before rounding.
     new : the weight that is proposed; the old one unless the decision is to change.
     clear : whether the interval clears the weight in force, all dimensions minded together, and which way.
@@ -153,7 +154,8 @@ class LimitFinding:
     band : "green" or "yellow"; red begins at 0.
     old : the score at which it begins now.
     fitted : what separates churn best on the earlier rows, neither shrunk nor capped, with a 90% interval.
-    candidate : the limit that was judged: shrunk, at most the cap from the old, a whole point.
+    target : what the evidence points to once shrunk towards the limit in force, not capped; a change is judged by it.
+    candidate : a step towards the target: at most the cap from the old, a whole point.
     new : the limit proposed; the old one unless the decision is to change.
     clear : whether the interval clears the limit in force, both limits minded together, and which way.
     """
@@ -161,6 +163,7 @@ class LimitFinding:
     band: Literal["green", "yellow"]
     old: float
     fitted: Estimate
+    target: float
     candidate: float
     new: float
     clear: Direction | None

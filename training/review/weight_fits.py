@@ -76,8 +76,9 @@ class Fits:
     ----------
     lacking : why each is not judged, empty where it is.
     fitted, low, high : neither shrunk nor capped, and its interval.
-    shrunk : drawn towards the weights in force.
-    candidate : within the cap, in whole steps; ``range`` is where the resamples put it, before rounding.
+    shrunk : drawn towards the weights in force; the target of a change.
+    candidate : a step towards ``shrunk`` within the cap, in whole points; ``range`` is where the resamples put it,
+        before rounding.
     clear : 1 or -1 where the weight in force is clearly too low or too high.
     beside : each coefficient beside the others, per ten points.
     events : churns, those of overlapping rows counted once.
@@ -135,7 +136,8 @@ def fits(past: Past, prior: float, cap: float, chance: float, resamples: int, se
     found = evidence(points, stayed, weight, past.accounts[used], drawn.coef_[0], own, resamples, seed)
     clear = np.zeros(k, dtype=np.int64)
     clear[at] = found.cleared(own, chance)
-    bounds = may_move(old, clear, cap)[at]
+    shrunk = placed(drawn.weights_ * whole / 100.0, old)
+    bounds = toward(old, shrunk, may_move(old, clear, cap))[at]
     candidate = fit(prior, bounds).weights_ * whole / 100.0
     moved = whole_steps(candidate - old[at], STEP, bounds[:, 0] - old[at], bounds[:, 1] - old[at])
     rate = float(weight @ stayed / weight.sum())
@@ -152,7 +154,7 @@ def fits(past: Past, prior: float, cap: float, chance: float, resamples: int, se
         placed(fitted, blank),
         placed(np.minimum(held[:, 0], fitted), blank),
         placed(np.maximum(held[:, 1], fitted), blank),
-        placed(drawn.weights_ * whole / 100.0, old),
+        shrunk,
         placed(old[at] + moved, old),
         np.column_stack([placed(ends[:, 0], old), placed(ends[:, 1], old)]),
         clear,
@@ -173,6 +175,25 @@ def may_move(old: Floats, clear: Ints, cap: float) -> Floats:
     rises = (clear > 0) | ((clear == 0) & (down | ~up) & ~(up & down))
     least = np.where(falls, np.maximum(old - cap, 0.0), old)
     return np.column_stack([least, np.where(rises, np.minimum(old + cap, 100.0), old)])
+
+
+def toward(old: Floats, target: Floats, bounds: Floats) -> Floats:
+    """Bounds that let a weight move towards its target only, and at most a fraction of a point past it.
+
+    Parameters
+    ----------
+    old, target : weights in points, shape (k,).
+    bounds : the least and the most of each weight, with ``old`` between them, shape (k, 2).
+
+    Returns
+    -------
+    The narrower bounds, shape (k, 2). They lie whole steps away from ``old``, so that a small move survives rounding.
+    """
+    way = target - old
+    # A target that is equal but for the last digits is no way to go.
+    least = old - STEP * np.ceil(np.maximum(-way, 0.0) / STEP - 1e-6)
+    most = old + STEP * np.ceil(np.maximum(way, 0.0) / STEP - 1e-6)
+    return np.column_stack([np.maximum(bounds[:, 0], least), np.minimum(bounds[:, 1], most)])
 
 
 def alone(past: Past, dimension: int, resamples: int, seed: int) -> Estimate:

@@ -8,11 +8,11 @@ import numpy as np
 
 from features.errors import BadRequest
 from models.rubric_file import WEIGHT_TOLERANCE
-from training.review.judging import EQUAL, IN_FORCE, LEVEL, MODEL, PROPOSED, Court, behind, by_model, by_score
+from training.review.judging import EQUAL, IN_FORCE, LEVEL, MODEL, PROPOSED, TARGET, Court, behind, by_model, by_score
 from training.review.proposal import DimensionFinding, Direction, Estimate, Judged, Sign, WeightProposal
 from training.review.rows import ReviewRows, thinned
 from training.review.spread import spread_score
-from training.review.weight_fits import Past, alone, fits
+from training.review.weight_fits import Fits, Past, alone, fits
 from training.review.weight_words import decide
 from training.review.weights import PRIOR_EVENTS_PER_DIMENSION
 from training.steps import Bools, Floats
@@ -38,10 +38,11 @@ def propose_weights(
 ) -> WeightProposal:
     """Propose weights, or to keep those in force.
 
-    They change only if the earlier rows clearly say that a weight is wrong (all dimensions minded together, a false
-    alarm in one of twenty quarters at most), and the weights that follow, shrunk and capped, lose no more on the later
-    rows than those in force, by Brier score and by log loss. A dimension that is not clearly wrong moves only as far as
-    the others need for a sum of 100.
+    They change only if two things hold. The earlier rows clearly say that a weight is wrong (all dimensions taken
+    together, a false alarm in one of twenty quarters at most). And the weights that the evidence points to, shrunk but
+    not capped, have a lower log loss on the later rows than those in force, with the whole interval of the change below
+    zero. What is proposed then is a step of at most the cap towards them; a dimension that is not clearly wrong moves
+    only as far as the others need for a sum of 100.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def propose_weights(
     prior = PRIOR_EVENTS_PER_DIMENSION * len(old) if prior_events is None else float(prior_events)
     past = Past.of(rows, earlier, old)
     found = fits(past, prior, cap, CHANCE / sets, resamples, seed)
-    judged = _judged(past, rows, earlier, later, found.candidate, resamples, seed)
+    judged = _judged(past, rows, earlier, later, found, resamples, seed)
     without = {each.name: each for each in judged}
     court = behind(rows.churned[later], rows.accounts[later])
     decision, reasons = decide(rows.dimensions, old, found, judged, past.behind, court, prior, cap)
@@ -129,7 +130,7 @@ def _checked(rows: ReviewRows, incumbent: Mapping[str, float]) -> Floats:
 
 
 def _judged(
-    past: Past, rows: ReviewRows, earlier: Bools, later: Bools, candidate: Floats, resamples: int, seed: int
+    past: Past, rows: ReviewRows, earlier: Bools, later: Bools, found: Fits, resamples: int, seed: int
 ) -> tuple[Judged, ...]:
     """All ways to score on the later rows; none where an outcome lacks on either side."""
     churned = rows.churned[later]
@@ -146,8 +147,9 @@ def _judged(
     k = len(past.old)
     every = np.ones(k, dtype=bool)
     ways = {IN_FORCE: chances(past.old, every)}
-    if (candidate != past.old).any():
-        ways[PROPOSED] = chances(candidate, every)
+    if (found.candidate != past.old).any():
+        ways[TARGET] = chances(found.shrunk, every)
+        ways[PROPOSED] = chances(found.candidate, every)
     ways[EQUAL] = chances(np.full(k, 100.0 / k), every)
     for j, name in enumerate(rows.dimensions):
         if k > 1 and not past.lacking(j):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.review.judging import PROPOSED
-from training.review.proposal import Behind, Decision, Judged
+from training.review.judging import LEVEL, PROPOSED, TARGET
+from training.review.proposal import Behind, Decision, Estimate, Judged
 from training.review.weight_fits import Fits
 from training.steps import Floats
 
@@ -52,24 +52,61 @@ def decide(
         if reach.min() > WIDE * cap:
             least = f"even the best-known weight is known to within {reach.min():.0f} points only"
             return "not_enough_evidence", (f"no interval clears its weight in force, and {least}",)
-        return "keep", ("no interval clears its weight in force, all dimensions minded together",)
+        return "keep", ("no interval clears its weight in force, all dimensions taken together",)
     clear = [
         f"{names[int(j)]}: the weight in force, {old[j]:g}, is clearly too {'low' if found.clear[j] > 0 else 'high'}"
         f" (90% interval {found.low[j]:.0f} to {found.high[j]:.0f})"
         for j in np.flatnonzero(found.clear)
     ]
-    proposed = next((each for each in judged if each.name == PROPOSED), None)
-    if proposed is None:
+    target, step = (next((each for each in judged if each.name == name), None) for name in (TARGET, PROPOSED))
+    if target is None or step is None:
         return "keep", ("the change that the cap and whole points leave is none", *clear)
-    worse = [
-        f"the {name} of the later rows would get worse, by {change.value:.2g} ({change.low:.2g} to {change.high:.2g})"
-        for name, change in (("Brier score", proposed.brier_change), ("log loss", proposed.log_loss_change))
-        if not change.value <= 0
-    ]
-    if worse:
-        return "keep", (*worse, *clear)
-    better = proposed.log_loss_change
-    return "change", (
-        *clear,
-        f"the later rows agree: their log loss changes by {better.value:.2g} ({better.low:.2g} to {better.high:.2g})",
-    )
+    points_to = f"the evidence points to {moves(names, old, found.shrunk)}"
+    if failed := not_confirmed(target, step):
+        return "keep", (f"{points_to}, but {failed}", *clear)
+    return "change", (*clear, f"{points_to}; {confirmed(target)}")
+
+
+def not_confirmed(target: Judged, step: Judged) -> str:
+    """Why the later rows do not confirm a change, in words; empty where they do.
+
+    Parameters
+    ----------
+    target : what the evidence points to, not capped: the whole interval of its change of log loss has to lie below 0.
+    step : what would be proposed: neither loss may rise.
+    """
+    change = target.log_loss_change
+    if not change.high < 0:
+        clear = "the later rows say the opposite" if change.low > 0 else "the later rows do not confirm it"
+        return f"{clear}: {log_loss_words(change)}"
+    for name, each in (("Brier score", step.brier_change), ("log loss", step.log_loss_change)):
+        if not each.value <= 0:
+            return f"with the step that the cap allows, the {name} of the later rows would rise by {each.value:.2g}"
+    return ""
+
+
+def confirmed(target: Judged) -> str:
+    """The sentence of a change that the later rows confirm."""
+    return f"the later rows confirm it: {log_loss_words(target.log_loss_change)}"
+
+
+def log_loss_words(change: Estimate) -> str:
+    """A change of log loss with its interval, and whether that includes zero."""
+    if not np.isfinite([change.value, change.low, change.high]).all():
+        return "the change of their log loss is not known"
+    words = f"their log loss changes by {change.value:.2g} ({LEVEL:.0%} interval {change.low:.2g} to {change.high:.2g})"
+    return f"{words}, which includes no change" if change.low <= 0 <= change.high else words
+
+
+def moves(names: Sequence[str], old: Sequence[float] | Floats, new: Sequence[float] | Floats) -> str:
+    """What changes, from what to what, the largest change first: "relationship 10 → 15, support 15 → 10".
+
+    Numbers are shown in whole points unless they are given in finer ones; what stays is left out.
+    """
+    pairs = [(name, _number(one), _number(two), abs(two - one)) for name, one, two in zip(names, old, new, strict=True)]
+    changed = sorted((each for each in pairs if each[1] != each[2]), key=lambda each: -each[3])
+    return ", ".join(f"{name} {one} → {two}" for name, one, two, _ in changed) or "no change"
+
+
+def _number(weight: float) -> str:
+    return f"{weight:.0f}" if abs(weight - round(weight, 1)) > 1e-9 else f"{weight:g}"

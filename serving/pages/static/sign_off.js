@@ -1,56 +1,71 @@
-// Signing a review: the form's answers go to the API with the admin key, which is kept nowhere.
+// Signing a review: what the form holds goes to the API, with the signer's key if one was typed; the key is kept nowhere.
 
-const form = document.getElementById("sign-form");
-const answer = document.getElementById("sign-answer");
 const PAUSE = 3000;
 const TRIES = 200;
 
-function say(words, tone) {
-  answer.textContent = words;
-  answer.className = tone;
-}
-
 function headers(key) {
-  return { "X-API-Key": key, Accept: "application/json" };
+  return { ...(key ? { "X-API-Key": key } : {}), Accept: "application/json" };
 }
 
-// The data are looked at again, which may take longer than one request is given: then the review is asked for its state.
-async function waitFor(address, key) {
+function signatures(review) {
+  return JSON.stringify([review.decision?.id ?? null, review.pending?.signature?.sha256 ?? null]);
+}
+
+async function reviewNow(address, key) {
+  const found = await fetch(address, { headers: headers(key) });
+  return found.ok ? signatures(await found.json()) : null;
+}
+
+// The data are read again, which may take longer than one request is given: then the review is asked until it was signed.
+async function waitFor(address, key, before) {
   for (let i = 0; i < TRIES; i += 1) {
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
-    const found = await fetch(address, { headers: headers(key) });
-    if (found.ok && (await found.json()).state !== "open") return true;
+    const now = await reviewNow(address, key);
+    if (now !== null && now !== before) return true;
   }
   return false;
 }
 
-form?.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const told = Object.fromEntries(new FormData(form));
-  const { key, ...body } = told;
-  delete body.decide;
-  if (!body.why) delete body.why;
-  body.reject = event.submitter?.value === "reject";
-  const address = `/v1/reviews/${encodeURIComponent(form.dataset.review)}`;
-  const buttons = form.querySelectorAll("button");
+function showAgain() {
+  window.location.hash = "sign-off";
+  window.location.reload();
+}
+
+async function sign(form, decide) {
+  const answer = form.querySelector("output");
+  const say = (words, tone) => { answer.textContent = words; answer.className = tone; };
+  const { key, ...body } = Object.fromEntries([...new FormData(form)].filter(([name, value]) => value && name !== "decide"));
+  if (form.dataset.address.endsWith("/approval")) body.reject = decide === "reject";
+  // A rejection changes nothing, so it has no date.
+  if (body.reject) delete body.effective;
+  if (form.dataset.first) body.first_signature = form.dataset.first;
+  const review = form.dataset.address.replace(/\/[a-z]+$/, "");
+  const buttons = document.querySelectorAll("form.signature button");
   buttons.forEach((button) => { button.disabled = true; });
-  say("Looking at data, rubric and model again …", "");
+  say("Checking data, rubric and model again …", "");
   try {
-    const found = await fetch(`${address}/approval`, {
+    const before = await reviewNow(review, key);
+    const found = await fetch(form.dataset.address, {
       method: "POST",
       headers: { ...headers(key), "Content-Type": "application/json" },
       body: JSON.stringify(body),
     });
     const said = await found.json();
-    if (found.status === 201 || (said.code === "too_slow" && (await waitFor(address, key)))) {
-      say(body.reject ? "Rejected. Nothing changes." : "Approved.", "good");
-      form.elements.key.value = "";
+    if (found.status === 201 || (said.code === "too_slow" && before !== null && (await waitFor(review, key, before)))) {
+      say("Signed.", "good");
+      form.reset();
+      showAgain();
       return;
     }
     const faults = (said.errors ?? []).map((fault) => `${fault.pointer.slice(1)}: ${fault.detail}`).join("; ");
     say(`Refused: ${said.detail ?? said.title}${faults ? ` (${faults})` : ""}`, "bad");
   } catch {
-    say("The service did not answer. Nothing may have been signed: load this page again before another try.", "bad");
+    say("The service did not answer. Load this page again before another try: it may have been signed.", "bad");
   }
   buttons.forEach((button) => { button.disabled = false; });
-});
+}
+
+document.querySelectorAll("form.signature").forEach((form) => form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  sign(form, event.submitter?.value);
+}));

@@ -17,7 +17,7 @@ from models.champion import Champion, load_champion
 from models.home import Home
 from models.rubric import Rubric, rubric_from_text
 from models.rubric_history import sha256
-from models.signoff import approve
+from models.signoff import Signer, sign
 from training.review import proposals as proposing
 from training.review.decision import decision_box
 from training.review.document import Reviewed
@@ -183,7 +183,8 @@ def signed(found: Proposals, old: Rubric, tmp_path: Path, monkeypatch: pytest.Mo
     }  # fmt: skip
     (home.reviews / name).mkdir(parents=True)
     (home.reviews / name / "review.json").write_text(json.dumps(told))
-    approve(home, name, "author", "reviewer", "owner", "2026-10-15", data_fingerprint="duckdb-1:abc")
+    sign(home, name, Signer("key_a", "author"), owner="owner", effective="2026-10-15", data_fingerprint="duckdb-1:abc")
+    sign(home, name, Signer("key_b", "reviewer"), data_fingerprint="duckdb-1:abc")
     champion = load_champion(home).judged_by("own")
     assert champion.rubric_at(datetime(2026, 10, 14, tzinfo=UTC)).text == old.text
     return champion.rubric_at(datetime(2026, 10, 15, tzinfo=UTC))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from training.review.by_band import by_band
 from training.review.by_segment import by_segment
 from training.review.figure import Resampled
+from training.review.hindsight import hindsight
 from training.review.lead_time import lead_time
 from training.review.migration import NOT_THERE, migration
 
@@ -101,6 +103,31 @@ def test_a_churn_outside_the_quarter_is_another_review_s(gathered: Gathered) -> 
     for day, counted in (("2026-06-01", 0), ("2026-06-02", 1), ("2026-09-01", 1), ("2026-09-02", 0)):
         gone = pd.DataFrame({"account_id": ["a"], "churned_at": pd.to_datetime([day], utc=True), "involuntary": [False]})
         assert lead_time(gathered(TABLE, churned_at=gone)).churned == counted
+
+
+class Other:
+    """A rubric that finds every account red."""
+
+    def score(self, frame: pd.DataFrame) -> Any:
+        return SimpleNamespace(band=pd.Series(["red"] * len(frame)))
+
+
+def test_hindsight_counts_the_churns_of_the_quarter_as_the_lead_time_does(gathered: Gathered) -> None:
+    rows = [("a", "2026-04-07", "red", 30.0, 1.0, 1.0), ("b", "2026-04-07", "green", 90.0, 1.0, 1.0), ("d", "2026-09-29", "green", 90.0, 1.0, NAN)]
+    at = pd.to_datetime(["2026-07-08", "2026-07-08", "2026-07-08", "2026-12-01"], utc=True)
+    gone = pd.DataFrame({"account_id": ["a", "b", "c", "d"], "churned_at": at, "involuntary": False})
+    seen = gathered(rows, churned_at=gone, frame=pd.DataFrame(index=range(3)))
+    told = hindsight(seen, None)
+    assert (told.churned, told.known, told.red, told.red_proposed) == (3, 2, 1, None)
+    assert told.churned == lead_time(seen).churned
+    assert told.words == "90 days before they left, 1 of the 3 accounts whose churn became certain in the quarter had been red (1 had no score then)."
+    changed = hindsight(seen, Other())  # type: ignore[arg-type]
+    assert changed.red_proposed == 2
+    assert "; with the changes 2 would have been. Red at the newest date: 0 accounts now, 1 then." in changed.words
+
+
+def test_hindsight_without_a_churn(gathered: Gathered) -> None:
+    assert hindsight(gathered(TABLE), None).words == "No churn became certain in the quarter."
 
 
 def test_moves_count_who_came_and_who_left(gathered: Gathered) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from features.errors import BadRequest
 from training.review.proposal import WeightProposal
-from training.review.weight_fits import may_move
+from training.review.weight_fits import may_move, toward
 from training.review.weight_proposal import propose_weights
 from training.review.worlds import World, world
 
@@ -35,6 +35,28 @@ def test_clearly_wrong_weights_change_towards_the_truth(wrong: World, proposed: 
     assert proposed.new["support"] > 15
 
 
+def test_a_change_is_a_step_towards_what_the_later_rows_confirm(proposed: WeightProposal) -> None:
+    """The target is judged, with its whole interval below zero; no weight moves away from it, or past it."""
+    target = next(j for j in proposed.judged if j.name == "target")
+    assert target.log_loss_change.high < 0
+    for d in proposed.dimensions:
+        assert (d.new - d.old) * (d.shrunk - d.old) >= 0
+        assert abs(d.new - d.old) < abs(d.shrunk - d.old) + 1
+
+
+@pytest.mark.parametrize("target", [[57.0, 26.5, 16.5], [48.4, 30.6, 16.0], [50.0, 30.0, 15.0], [50.0000001, 30.0, 15.0]])
+@pytest.mark.parametrize("clear", [[0, 0, 0], [1, 0, 0], [0, -1, 0], [1, -1, 0]])
+def test_bounds_lead_towards_the_target_in_whole_points(target: list[float], clear: list[int]) -> None:
+    old = np.array([50.0, 30.0, 15.0])
+    least, most = toward(old, np.array(target), may_move(old, np.array(clear), 5.0)).T
+    way = np.array(target) - old
+    assert (least <= old).all()
+    assert (most >= old).all()
+    assert (least[way >= -1e-6] == old[way >= -1e-6]).all()
+    assert (most[way <= 1e-6] == old[way <= 1e-6]).all()
+    assert (np.maximum(old - least, most - old) <= np.minimum(5.0, np.ceil(np.abs(way)))).all()
+
+
 def test_a_dimension_that_is_not_clear_only_makes_room(proposed: WeightProposal) -> None:
     ways = {d.clear for d in proposed.dimensions if d.clear}
     for d in proposed.dimensions:
@@ -52,7 +74,7 @@ def test_figures_are_in_order(proposed: WeightProposal) -> None:
         # Shrinkage lies between; a little beyond where dimensions go together.
         assert min(d.old, d.fitted.value) - 3 <= d.shrunk <= max(d.old, d.fitted.value) + 3
     names = [j.name for j in proposed.judged]
-    assert names == ["in force", "proposed", "equal weights", "model"]
+    assert names == ["in force", "target", "proposed", "equal weights", "model"]
     for j in proposed.judged:
         assert j.brier.low <= j.brier.value <= j.brier.high
     assert proposed.judged[-1].auc.value > proposed.judged[0].auc.value
