@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from features.errors import BadRequest, InsufficientData, RenewcastError
-from features.interruption import exit_on_signals
+from features.interruption import exit_on_signals, stopped_by
 from features.printable import printable_line, printable_output
 from features.proxies import bypass_proxies_locally
 from features.terminal import (
@@ -299,6 +299,11 @@ def main() -> None:
             app()
         except RenewcastError as error:
             _fail(str(error), insufficient=isinstance(error, InsufficientData))
+        except Exception:
+            # A library may report the stop as an error of its own; the one line has been printed.
+            if (code := stopped_by()) is None:
+                raise
+            sys.exit(code)
 
 
 def _fail(message: str, *, insufficient: bool = False) -> NoReturn:

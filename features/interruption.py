@@ -14,7 +14,7 @@ from features.atomic import discard_unfinished
 PATIENCE_SECONDS = 5.0
 """What is under way may take so long to end by itself."""
 
-_stopping = False
+_code: int | None = None
 
 
 def exit_on_signals() -> None:
@@ -28,12 +28,17 @@ def exit_on_signals() -> None:
         signal.signal(kind, _interrupt)
 
 
+def stopped_by() -> int | None:
+    """The exit code of the signal that is ending this process; None where none came."""
+    return _code
+
+
 def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
-    global _stopping
+    global _code
     code = 128 + number
-    if _stopping:
+    if _code is not None:
         _end(code)
-    _stopping = True
+    _code = code
     # As bytes: a write to sys.stderr may be under way.
     os.write(2, f"Stopped by {signal.Signals(number).name} before the end.\n".encode())
     # What other threads and callbacks fail with from now on is this stop, not an error of theirs.

@@ -21,6 +21,11 @@ SIGNALS_EXAMPLE: dict[str, Any] = {
         "subscriptions": [{"started_at": "2024-03-01", "arr": 24000, "seats": 40, "renewal_at": "2027-03-01"}],
         "usage": [{"occurred_at": "2026-09-28T09:12:00Z", "user_id": "u1", "feature": "reports", "minutes": 12.5}],
         "support": [],
+        "engagement": [],
+        "outcomes": [],
+        "relationship": [],
+        "billing": [],
+        "company": [],
     },
 }
 

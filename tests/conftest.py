@@ -15,10 +15,12 @@ import pyarrow as pa
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from features import private
 from features.clock import parse_instant
 from features.contract import TABLES
 from features.signals import Signals, read_signals
 from features.sources.base import from_tables
+from models.home import current_home
 
 ARROW = {"string": pa.string(), "instant": pa.timestamp("us"), "float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
 
@@ -35,6 +37,18 @@ def arrow(name: str, rows: list[dict[str, Any]]) -> pa.Table:
             values = [None if v is None else parse_instant(v).replace(tzinfo=None) for v in values]
         columns[column.name] = pa.array(values, ARROW[column.kind])
     return pa.table(columns)
+
+
+@pytest.fixture(autouse=True)
+def _process_as_it_was() -> Iterator[None]:
+    """Commands that run within this process leave neither the home that they read nor their strict umask to others."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    current_home.cache_clear()
+    yield
+    os.umask(umask)
+    private._user_umask = private._root = None
+    current_home.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,8 @@ def terms_hidden(frame: pd.DataFrame, rows: Bools, catalogue: Catalogue) -> pd.D
 def without_overwritten(frame: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     """Snapshots of contracts, all active accounts of each date among them, with the terms unknown wherever the source
     has overwritten them."""
+    if ARR_FEATURE not in frame:
+        return frame
     return terms_hidden(frame, overwritten_rows(frame["as_of"], frame[ARR_FEATURE]), catalogue)
 
 

@@ -82,9 +82,10 @@ def literal(done: Any) -> bool:
 
 
 @pytest.fixture(scope="module")
-def home(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(world: Any, renewcast: Any, hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     to = tmp_path_factory.mktemp("hostile") / "home"
     shutil.copytree(world.home, to)
+    renewcast("home", hostile, "--same-portfolio", "--why", "ids were renamed", "--by", "the tests", home=to)
     return to
 
 

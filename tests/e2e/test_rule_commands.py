@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ AT = "2026-09-30"
 
 @pytest.fixture(scope="module")
 def few(renewcast: Any, tmp_path_factory: pytest.TempPathFactory, world: Any) -> Path:
-    """A portfolio of sixty accounts, quickly looked at."""
+    """A portfolio of sixty accounts, quickly looked at, and next to it a home that takes it for its own."""
     place = tmp_path_factory.mktemp("few") / "signals"
     renewcast("simulate", place, "--accounts", "60", "--weeks", "40", "--seed", "4", home=world.home)
+    shutil.copytree(world.home, place.parent / "home")
+    same = ("--same-portfolio", "--why", "a smaller portfolio is quicker", "--by", "the tests")
+    renewcast("home", place, *same, home=place.parent / "home")
     return place
 
 
@@ -65,10 +69,10 @@ def test_one_account_adds_up_by_hand(world: Any, renewcast: Any, health: dict[st
 
 def test_another_rubric_can_be_asked_for(world: Any, renewcast: Any, few: Path) -> None:
     name = "adoption-engagement-business-relationship"
-    told = json.loads(renewcast("health", few, "--as-of", AT, "--rubric", name, "--json", home=world.home).stdout)
+    told = json.loads(renewcast("health", few, "--as-of", AT, "--rubric", name, "--json", home=few.parent / "home").stdout)
     assert told["rubric"] == name
     assert {"adoption_points", "business_points"} <= set(told["accounts"][0])
-    done = renewcast("health", few, "--as-of", AT, "--rubric", "astrology", home=world.home, expect=2)
+    done = renewcast("health", few, "--as-of", AT, "--rubric", "astrology", home=few.parent / "home", expect=2)
     assert "there is no rubric astrology" in done.stderr
 
 
@@ -76,7 +80,7 @@ def test_risks_expansions_and_onboarding_write_files(world: Any, renewcast: Any,
     boards = {}
     for command in ("risks", "expansions", "onboarding"):
         out = tmp_path / f"{command}.parquet"
-        renewcast(command, few, "--as-of", AT, "--out", out, home=world.home)
+        renewcast(command, few, "--as-of", AT, "--out", out, home=few.parent / "home")
         boards[command] = pd.read_parquet(out)
     bands = boards["risks"]["health_band"].tolist()
     assert bands == sorted(bands, key=["red", "yellow", "green", "insufficient_data"].index)
@@ -88,7 +92,7 @@ def test_risks_expansions_and_onboarding_write_files(world: Any, renewcast: Any,
 
 
 def test_an_account_that_is_not_there_is_a_users_mistake(world: Any, renewcast: Any, few: Path) -> None:
-    done = renewcast("health", few, "--as-of", AT, "--account", "nobody", home=world.home, expect=2)
+    done = renewcast("health", few, "--as-of", AT, "--account", "nobody", home=few.parent / "home", expect=2)
     assert "no such account" in done.stderr
 
 
@@ -101,25 +105,25 @@ def test_disagreements_are_explained(world: Any, renewcast: Any) -> None:
 
 
 def test_the_portfolios_measures_are_told_in_a_terminal_and_as_json(few: Path, renewcast: Any, world: Any, tmp_path: Path) -> None:
-    shown = renewcast("portfolio", few, "--as-of", AT, home=world.home).stdout
+    shown = renewcast("portfolio", few, "--as-of", AT, home=few.parent / "home").stdout
     assert "Net revenue retention" in shown
     out = tmp_path / "measures.json"
-    renewcast("portfolio", few, "--as-of", AT, "--period", "90d", "--out", out, home=world.home)
+    renewcast("portfolio", few, "--as-of", AT, "--period", "90d", "--out", out, home=few.parent / "home")
     told = json.loads(out.read_text(encoding="utf-8"))
     assert (told["as_of"], told["period"]["start"]) == (AT, "2026-07-02")
     assert {m["measure"] for m in told["measures"] if m["unknown"] is None} >= {"nrr", "grr", "mean_health", "nps", "csat"}
-    refused = renewcast("portfolio", few, "--as-of", AT, "--period", "week", home=world.home, expect=2)
+    refused = renewcast("portfolio", few, "--as-of", AT, "--period", "week", home=few.parent / "home", expect=2)
     assert "month, quarter, year" in refused.stderr
 
 
 def test_a_review_and_a_plan_are_written_as_a_page_and_json(few: Path, renewcast: Any, world: Any, tmp_path: Path) -> None:
-    account = json.loads(renewcast("health", few, "--as-of", AT, "--json", home=world.home).stdout)["accounts"][0]["account_id"]
-    renewcast("qbr", few, account, "--quarter", "2026Q3", "--out", tmp_path, home=world.home)
-    renewcast("plan", few, account, "--as-of", AT, "--out", tmp_path, home=world.home)
+    account = json.loads(renewcast("health", few, "--as-of", AT, "--json", home=few.parent / "home").stdout)["accounts"][0]["account_id"]
+    renewcast("qbr", few, account, "--quarter", "2026Q3", "--out", tmp_path, home=few.parent / "home")
+    renewcast("plan", few, account, "--as-of", AT, "--out", tmp_path, home=few.parent / "home")
     review = json.loads((tmp_path / f"{account}-qbr-2026Q3.json").read_text(encoding="utf-8"))
     assert (review["account_id"], review["complete"]) == (account, True)
     (page,) = tmp_path.glob(f"{account}-s*-plan-{AT}.html")
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
-    refused = renewcast("qbr", few, "nobody", "--quarter", "2026Q3", home=world.home, expect=2)
+    refused = renewcast("qbr", few, "nobody", "--quarter", "2026Q3", home=few.parent / "home", expect=2)
     assert "no such account is active" in refused.stderr
-    assert "2026Q3" in renewcast("qbr", few, account, "--quarter", "summer", home=world.home, expect=2).stderr
+    assert "2026Q3" in renewcast("qbr", few, account, "--quarter", "summer", home=few.parent / "home", expect=2).stderr

@@ -70,6 +70,11 @@ def _value(table: Table, column: Column, row: Row) -> st.SearchStrategy[Any]:
     elif column.kind == "string":
         values = _words
     elif column.kind == "instant":
+        if column.name == "term_started_at":
+            # A term begins with the subscription or later, and before its renewal.
+            renewal = row.get("renewal_at")
+            within = [row[table.at]] if renewal is None else [row[table.at], row[table.at] + (renewal - row[table.at]) / 2]
+            return st.none() | st.sampled_from(within)
         start = next((s for s, end in table.intervals if end == column.name), table.at)
         values = (_early_and_late if column.name == "loaded_at" else _delays).map(lambda delay: row[start] + delay)
     else:
@@ -86,7 +91,7 @@ def _value(table: Table, column: Column, row: Row) -> st.SearchStrategy[Any]:
 def _row(draw: Callable[..., Any], table: Table) -> Row:
     row = {table.at: draw(_instants)}
     # Instants first: the ends that follow them look back at them.
-    for column in sorted(table.columns, key=lambda c: c.kind != "instant"):
+    for column in sorted(table.columns, key=lambda c: (c.kind != "instant", c.name == "term_started_at")):
         if column.name != table.at:
             row[column.name] = draw(_value(table, column, row))
     return row

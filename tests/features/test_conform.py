@@ -124,14 +124,15 @@ def test_an_optional_instant_out_of_range_is_unknown_and_counted(typed: bool) ->
     }
     source = from_tables(tables, "a test")
     report = check(source)
-    assert report.ok, report.findings
-    assert "support.loaded_at: 4 rows before 1900 or from 2200 on read as unknown" in report.notes
+    assert report.ok, report.errors
+    (far,) = (f for f in report.findings if (f.table, f.column) == ("support", "loaded_at"))
+    assert (far.rows, far.what) == (4, "lie before 1900 or from 2200 on: they are read as unknown")
 
 
 def test_a_required_instant_out_of_range_is_an_error_by_row(tmp_path: Path) -> None:
     (tmp_path / "accounts.csv").write_text("account_id,created_at\na,2025-01-01\nb,9999-12-31\nc,0001-01-01\n")
     (tmp_path / "subscriptions.csv").write_text("account_id,started_at,arr\na,2025-01-01,1\n")
-    (finding,) = check(open_source(tmp_path)).findings
+    (finding,) = check(open_source(tmp_path)).errors
     assert (finding.column, finding.positions) == ("created_at", (2, 3))
     assert "out of range" in finding.problem
 

@@ -35,7 +35,7 @@ def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) ->
 
     def labels(days: int) -> pd.DataFrame:
         known = (frame["as_of"] + timedelta(days=days) <= through).to_numpy()
-        facts = frame[["account_id", "as_of"]].assign(arr=1.0)
+        facts = frame[["account_id", "as_of"]].assign(arr=1.0, active=True)
         return facts.assign(churn=np.where(known, happened, np.nan))
 
     signals: Any = SimpleNamespace(data_through=through)
