@@ -46,7 +46,7 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
         console.print(f"too late, the renewal is nearer than the play takes: {told['too_late_accounts']:,} ({names})")
     console.print(
         f"not listed: {told['automated']:,} accounts with automated plays, {told['under_way']:,} in an intervention, "
-        f"{told['done']:,} done since, {told['held_out']:,} held out"
+        f"{told['done']:,} done since, {told['snoozed']:,} snoozed, {told['held_out']:,} held out"
     )
     done = told["interventions"]
     console.print(f"interventions so far: {done['saved']:,} saved, {done['lost']:,} lost, {done['open']:,} open")
@@ -66,6 +66,7 @@ def _print_bridge(told: Mapping[str, Any], console: Console) -> None:
         "under_way": "under way",
         "held_out": "held out",
         "done": "done",
+        "snoozed": "snoozed",
         "no_play": "without a reason to act",
         "automated": "with an automated play",
         "too_late": "too late",
