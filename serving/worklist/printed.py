@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from features.console import Table, one_line
 from features.utils.formatting import money, percent, signed
 
 
@@ -17,7 +17,7 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
     """Print whom to work, what it reaches, who is too late, and what interventions have come to."""
     whose = f" of {told['csm']}" if told["csm"] else ""
     head = f"worklist{whose} as of {told['as_of']}: {len(told['accounts'])} of {told['capacity']} places"
-    console.print(Text(head, style="bold"))
+    console.print(one_line(Text(head, style="bold")))
     table = Table(box=None, padding=(0, 1, 0, 0))
     churn = f"churn {told['horizon_days']}d"
     for heading in ("", "account", "CSM", "ARR", churn, "ARR at risk", "renews", "act by", "who", "what"):
