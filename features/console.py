@@ -1,7 +1,8 @@
 """The console on which commands print tables and styled text.
 
 Names of accounts, people, plans and files come from outside. They are printed as they are: without Rich's markup
-(``[red]``), without emoji codes, and with control, bidirectional and zero-width characters shown as escapes.
+(``[red]``), without emoji codes, and with control, bidirectional and zero-width characters shown as escapes. What
+stands in a table stays within its row: a line feed or a tab there is shown as an escape too.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections.abc import Iterable
 from typing import IO, Any
 
 import rich.console
+import rich.table
 from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from features.printable import printable
+from features.printable import printable, printable_line
 
 
 class Console(rich.console.Console):
@@ -50,3 +52,39 @@ class Console(rich.console.Console):
             text = segment.text
             shown = text if segment.control else printable(text)
             yield segment if shown is text else Segment(shown, segment.style)
+
+
+class Table(rich.table.Table):
+    """Rich's table, the text of whose title, headings and cells is one line each; a long one is folded by its width.
+    A cell that is meant to hold several lines is a `rich.console.Group` of them.
+
+    Parameters
+    ----------
+    *headers, **settings : as `rich.table.Table` takes them.
+    """
+
+    def __init__(self, *headers: rich.table.Column | str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.title = one_line(self.title)
+        for header in headers:
+            if isinstance(header, str):
+                self.add_column(header)
+            else:
+                self.columns.append(header)
+
+    def add_column(self, header: RenderableType = "", *more: Any, **settings: Any) -> None:
+        """As Rich's."""
+        super().add_column(one_line(header), *more, **settings)
+
+    def add_row(self, *cells: RenderableType | None, **settings: Any) -> None:
+        """As Rich's."""
+        super().add_row(*map(one_line, cells), **settings)
+
+
+def one_line(cell: Any) -> Any:
+    """Text without line feeds and tabs, in one style if it had any; all else as it is."""
+    if isinstance(cell, str):
+        return printable_line(cell)
+    if isinstance(cell, Text) and (line := printable_line(cell.plain)) is not cell.plain:
+        return Text(line, cell.style, justify=cell.justify, overflow=cell.overflow, no_wrap=cell.no_wrap)
+    return cell

@@ -10,7 +10,7 @@ from features.contract import TABLES
 from features.feature import Feature
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from features.console import Table
 
 HEADINGS = ("feature", "what it says", "unit", "dimension", "with churn", "with expansion")
 _INTRODUCTION = """# Features
@@ -34,7 +34,7 @@ def markdown(catalogue: Catalogue) -> str:
 
 def tables(catalogue: Catalogue) -> list[Table]:
     """The dictionary as tables for a terminal, one for each table of the contract."""
-    from rich.table import Table
+    from features.console import Table
 
     made = []
     for name, features in by_table(catalogue):

@@ -8,9 +8,9 @@ hold independent accounts. Intervals are Wilson's (1927) for a share and Newcomb
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 #: After so many days it is seen whether the account has stayed.
@@ -22,9 +22,9 @@ LEAST_ACCOUNTS, LEAST_LOST = 20, 5
 CONFIDENCE = 0.95
 
 Result = Literal["saved", "lost"]
-Standing = Literal["held_out", "under_way", "done"]
+Standing = Literal["held_out", "under_way", "done", "snoozed"]
 #: Of several interventions of one account the first of these counts.
-_STANDINGS: tuple[Standing, ...] = ("held_out", "under_way", "done")
+_STANDINGS: tuple[Standing, ...] = ("held_out", "under_way", "done", "snoozed")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,15 @@ class Intervention:
     result: Result | None = None
     stayed: bool | None = None
     id: str | None = None
+
+
+@dataclass(frozen=True)
+class Snooze:
+    """That the plays of an account wait ``until`` a day (UTC), on which they are back; recorded at an instant."""
+
+    account_id: str
+    recorded_at: datetime
+    until: date
 
 
 @dataclass(frozen=True)
@@ -114,14 +123,23 @@ def with_outcomes(
     return found
 
 
-def standing_at(given: Iterable[Intervention], as_of: datetime) -> Mapping[str, Standing]:
+def snoozed_on(snoozes: Iterable[Snooze], day: date) -> Mapping[str, date]:
+    """The accounts that are snoozed on a day, and until when. Of several snoozes of an account the last one counts."""
+    last = {one.account_id: one.until for one in sorted(snoozes, key=lambda one: one.recorded_at)}
+    return {account: until for account, until in last.items() if until > day}
+
+
+def standing_at(
+    given: Iterable[Intervention], as_of: datetime, snoozed: Collection[str] = ()
+) -> Mapping[str, Standing]:
     """How accounts stand whose plays, published at ``as_of``, are off the list.
 
     ``held_out``: left alone on purpose; ``under_way``: in an intervention that has not ended; ``done``: in one that has
     ended since. All that is ``given`` counts, what began after ``as_of`` as well: what was recorded a minute ago takes
-    a play off the list at once. Without an end an intervention is under way for `RUNNING_DAYS`.
+    a play off the list at once. Without an end an intervention is under way for `RUNNING_DAYS`. ``snoozed``: put off
+    by somebody, and none of these.
     """
-    found: dict[str, Standing] = {}
+    found: dict[str, Standing] = dict.fromkeys(snoozed, "snoozed")
     for one in given:
         if one.occurred_at + timedelta(days=RUNNING_DAYS) < as_of or (one.closed_at and one.closed_at < as_of):
             continue

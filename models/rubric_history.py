@@ -258,11 +258,12 @@ class RubricHistory:
         Parameters
         ----------
         rubric : as shipped, as a deployment's own file has it, or as a bundle carries it. Where its version is none
-        that
-            the history knows, somebody has written a new one by hand since: it holds as it is.
+            that the history knows, or the history knows another rubric by that name, somebody has written a new one by
+            hand since: it holds as it is.
         as_of : from its effective date on (a UTC midnight, that instant included) a version is in force.
         """
-        if (rubric.name, rubric.version) not in self.rubrics:
+        known_as = self.rubrics.get((rubric.name, rubric.version))
+        if known_as is None or known_as.rules != rubric.rules:
             return rubric
         known = self.file.approvals(rubric.name)
         began = [each for each in known if each.begins <= as_of]
@@ -272,6 +273,9 @@ class RubricHistory:
 
     def meaning(self, rubric: Rubric) -> Meaning | None:
         """What a version's scores have meant, as it was reviewed; None for another one."""
+        known_as = self.rubrics.get((rubric.name, rubric.version))
+        if known_as is None or known_as.rules != rubric.rules:
+            return None
         found = [
             each.meaning
             for each in self.file.decisions

@@ -521,6 +521,13 @@ def _written(home: Home, history: HistoryFile, kept: Kept, terms: Terms, old: Ru
     version = _next_version(home, history, told.rubric, day, old.version)
     note = f"Version {version}, in force from {day} on, by the review {kept.told.id}; before it: version {old.version}."
     text = revised(old.text, version, told.proposed_weights, told.proposed_bands, note, told.proposed_profiles)
+    spoken_of = [w for each in history.decisions if each.rubric == told.rubric for w in (each.version, each.replaces)]
+    if any(w is not None and w.version == old.version and w.sha256 != sha256(old.text) for w in spoken_of):
+        raise BadRequest(
+            f"the home keeps another text as version {old.version} of {told.rubric}",
+            "a version of its own for each text",
+            "give the rubric that is in use a new version",
+        )
     for name, content in ((old.version, old.text), (version, text)):
         write_file(version_file(home, told.rubric, name), content)
     return Written(version=version, sha256=sha256(text)), Written(version=old.version, sha256=sha256(old.text))

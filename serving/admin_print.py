@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any
 
 import typer
-from rich.table import Table
 
-from features.console import Console
+from features.console import Console, Table
 from serving.keys import Key
 from serving.webhooks.endpoints import EVENTS, Endpoint
 

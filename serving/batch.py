@@ -28,10 +28,10 @@ from models.champion import Champion, load_champion, read_pointer
 from models.frames import formula_note, suffix_of, write_frame
 from models.home import Home
 from models.home_portfolio import require_portfolio
-from models.interventions import Intervention
 from models.outlook import SCORED, risk_points
 from models.rules.history import WEEKS
 from models.rules.judged import RISK, looked_back_on
+from models.rules.playbook import Called
 from models.targets import DEFAULT_HORIZON_DAYS, TARGETS, Target
 from models.unknown_inputs import require_inputs
 from serving.companion import ACCOUNTS, accounts_document, write_companion
@@ -90,8 +90,8 @@ def score(
 
     Writes one flat row per account to ``out`` (.csv, .parquet or .ndjson), sorted by account_id: account_id, as_of (ISO
     date, or instant if not a midnight), and what `models.assess.Assessment.rows` says. Null is empty in CSV. The same
-    signals, in any order and with rows repeated, and the same champion give the same bytes. Without a champion the rows
-    hold the health score and status no_model. The features are those that ship and those of the file that
+    signals, in any order and with events repeated, and the same champion give the same bytes. Without a champion the
+    rows hold the health score and status no_model. The features are those that ship and those of the file that
     RENEWCAST_FEATURES names.
 
     Account ids are written as they are, also where a spreadsheet would take one for a formula: a changed id would no
@@ -121,9 +121,8 @@ def score(
     catalogue = current_catalogue()
     champion = load_champion(home, catalogue)
     require_portfolio(home, signals, portfolio)
-    told = [] if store is None else recorded_before(store, as_of)
     assessment, feeds, past = look(
-        signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped, told
+        signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped, store
     )
     frame, rows, rubric = assessment.frame, assessment.rows(), assessment.champion.rubric
     snapshots, data_through = Snapshots(home, catalogue), _complete_until(signals, as_of, feeds)
@@ -180,20 +179,22 @@ def look(
     champion: Champion,
     progress: Progress = silent,
     jumped: Sequence[str] = (),
-    recorded: Sequence[Intervention] = (),
+    store: Store | None = None,
 ) -> tuple[Assessment, dict[str, datetime | None], pd.DataFrame]:
     """Assess the portfolio at ``as_of`` with a quarter of history: the assessment, the newest event known of each feed,
     and the rows of the weeks before.
 
     Parameters
     ----------
-    recorded : interventions that callers recorded, beside those of the signals: a play that was published before and
-        has not been done since keeps the day on which it was first due.
+    store : where callers have recorded what was done, which counts like the interventions of the signals: a play that
+        was published before and has not been done since keeps the day on which it was first due. The home's own store
+        if not given.
 
     Raises
     ------
     BadRequest : no account is active.
     HomeError : what was kept of the publication before is broken.
+    StoreDown : a publication came before, and the store cannot be reached.
     SignalsError : most of a model's gain lies in features that are unknown for every account.
     RulesError : a file of rules is broken.
     """
@@ -213,8 +214,10 @@ def look(
     if len(frame):
         require_inputs(champion.bundles, frame, tuple(signals.tables), catalogue)
     snapshots = Snapshots(home, catalogue)
-    known = [*interventions_of(signals, as_of), *recorded] if last_published(snapshots, as_of) else []
-    called = called_before(snapshots, as_of, known)
+    called: Called = {}
+    if last_published(snapshots, as_of) is not None:
+        recorded = recorded_before(home, as_of, store)
+        called = called_before(snapshots, as_of, interventions_of(signals, as_of), recorded)
     found = assess(frame, champion, past=past, feeds=feeds, jumped=jumped, catalogue=catalogue, called=called)
     return found, feeds, past
 

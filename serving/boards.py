@@ -94,7 +94,8 @@ def risks_board(assessment: Assessment, standing: Mapping[str, Standing] | None 
     account_id, segment, arr, health_band, health_score, churn_probability, churn_band, days_to_renewal, severity (of
     the most pressing warning that counts), why (what the warnings say, or the weakest dimension), warnings (their
     codes), watch (codes of signs not confirmed yet), alerts (raised), play, kind (save, billing, onboarding, renewal),
-    by (who acts), due (ISO date), overdue (bool), work (held_out, under_way or done: then there is no play to run).
+    by (who acts), due (ISO date), overdue (bool), work (held_out, under_way, done or snoozed: then there is no play to
+    run).
     """
     off = standing or {}
     judged = assessment.judged

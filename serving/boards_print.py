@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from features.console import Table
 from features.printable import printable_line
 from features.utils.formatting import money, percent, signed
 from models.answer import instant_words
@@ -129,7 +129,7 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
         ("dimension", "left"), ("signal", "left"), ("value", "right"), ("grade", "left"), ("points", "right"),
         ("weight", "right"), ("adds", "right"),
     ):  # fmt: skip
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+        table.add_column(heading, justify=justify)
     for part in health.breakdown(row).to_dict("records"):
         known = part["grade"] is not None and not pd.isna(part["points"])
         shown = [f"{part['points']:.1f}", f"{part['weight']:.2f}", f"{part['adds']:.2f}"] if known else ["", "", ""]

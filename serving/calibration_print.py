@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import Console
-from rich.table import Table
 
+from features.console import Table
 from models.reviews import Kept
 from models.rubric_history import HistoryFile
 from serving.calibration import data_of, pending_data

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
@@ -23,6 +25,9 @@ EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 WHOLE_LIMIT = 2**53 - 1
 
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
 def _instant(text: Any) -> datetime:
     if not isinstance(text, str):
         raise PydanticCustomError("string_type", "Input should be a valid string")
@@ -35,6 +40,16 @@ def _instant(text: Any) -> datetime:
     if not EARLIEST <= instant < LATEST:
         raise PydanticCustomError("instant_out_of_range", "Input should be between the years 1900 and 2199")
     return instant
+
+
+def _day(text: Any) -> date:
+    if not isinstance(text, str):
+        raise PydanticCustomError("string_type", "Input should be a valid string")
+    # The standard library takes weeks and dates without hyphens too.
+    if _DAY.fullmatch(text):
+        with suppress(ValueError):
+            return date.fromisoformat(text)
+    raise PydanticCustomError("not_a_date", "Input should be an ISO 8601 date such as 2026-09-30")
 
 
 def _whole_second(instant: datetime) -> datetime:
@@ -57,6 +72,11 @@ Instant = Annotated[
     datetime,
     BeforeValidator(_instant),
     WithJsonSchema({"type": "string", "description": "ISO 8601 date or date-time; without a zone, UTC."}),
+]
+Day = Annotated[
+    date,
+    BeforeValidator(_day),
+    WithJsonSchema({"type": "string", "format": "date", "description": "ISO 8601 date, in UTC."}),
 ]
 AsOf = Annotated[Instant, AfterValidator(_whole_second)]
 Number = Annotated[float, Field(allow_inf_nan=False)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rich.console import Console, Group
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from features.check import CheckReport
+from features.console import Table
 from features.health.feed import FeedHealth
 from features.health.feeds import Feeds
 from models.targets import TARGETS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
+from features.console import Table
 from training.leakcheck_report import Finding, LeakReport, Looked
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, Group
 from rich.text import Text
 
 from features.clock import show
+from features.console import Table
 from training.matured import Matured
 from training.watched import MonitorReport, Watched
 
@@ -73,7 +73,7 @@ def _print_former(watched: Watched, console: Console) -> None:
     console.print(table)
 
 
-def _cells(seen: Matured) -> list[str]:
+def _cells(seen: Matured) -> list[str | Group]:
     return [
         f"{seen.happened:,} of {seen.accounts:,}",
         f"{seen.expected:.1%}",
@@ -84,6 +84,6 @@ def _cells(seen: Matured) -> list[str]:
     ]
 
 
-def _with_interval(figure: tuple[float, float, float]) -> str:
+def _with_interval(figure: tuple[float, float, float]) -> str | Group:
     value, low, high = figure
-    return "" if value != value else f"{value:.2f}\n({low:.2f}, {high:.2f})"
+    return "" if value != value else Group(f"{value:.2f}", f"({low:.2f}, {high:.2f})")

@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 from rich.console import Console, Group
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from features.clock import show
+from features.console import Table
 from models.targets import Target
 from training.candidate import Candidate
 from training.contenders import BASE_RATE, BLEND, HEALTH_SCORE
@@ -138,9 +138,9 @@ def _table(candidate: Candidate) -> Table:
     return table
 
 
-def _figure(metric: Metric) -> str:
+def _figure(metric: Metric) -> str | Group:
     if metric.value != metric.value:
         return "-"
     if metric.low != metric.low or metric.low == metric.high:
         return f"{metric.value:.3f}"
-    return f"{metric.value:.3f}\n{metric.low:.2f}–{metric.high:.2f}"
+    return Group(f"{metric.value:.3f}", f"{metric.low:.2f}–{metric.high:.2f}")

@@ -192,6 +192,7 @@ def judge(
         warnings=warnings,
         onboarding=begun,
         gate_met=readiness.open,
+        segments=segments,
     )
     book = playbook(
         list(history.accounts),

@@ -3,7 +3,8 @@
 Each account gets a save play only where something says that it may be lost: the model's churn band (medium or high),
 its health (yellow or red), or a high or immediate warning that counts. An account with every item of the expansion's
 gate met and the model's band high is proposed for expansion and gets no save play; an immediate warning that counts, or
-a high churn band, withdraws the proposal and gives the play. All of it is in ``plays.toml``.
+a high churn band, withdraws the proposal and gives the play. Accounts of a segment that is looked after digitally only
+get plays that run by themselves, unless an immediate warning counts. All of it is in ``plays.toml``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from models.rules.plays import (
     Play,
     PlaysFile,
     Severity,
+    Tier,
     due_within,
     handed_to_csm,
     play_for,
@@ -70,8 +72,8 @@ class ModelView:
 @dataclass(frozen=True)
 class Facts:
     """What the rules know of n accounts, in one order: health band and score (NaN unknown), the weakest dimension
-    (None unknown), days to the renewal and of the term, ARR (NaN unknown), warnings, onboarding, and whether every item
-    of the expansion's gate is met."""
+    (None unknown), days to the renewal and of the term, ARR (NaN unknown), warnings, onboarding, whether every item of
+    the expansion's gate is met, and the segment (None unknown)."""
 
     health_band: Texts
     health_score: Floats
@@ -82,6 +84,7 @@ class Facts:
     warnings: Sequence[Sequence[EarlyWarning]]
     onboarding: Sequence[Onboarding]
     gate_met: Flags
+    segments: Texts | None = None
 
 
 @dataclass(frozen=True)
@@ -146,14 +149,15 @@ def playbook(
     leading = _leading(facts, view, reasons, rules)
     every: list[list[Play]] = []
     for row in rows:
-        left = _known(facts.days_to_renewal[row])
+        left, most = _known(facts.days_to_renewal[row]), _most(facts, row, rules)
         found = []
         if reasons[row]:
             cause = _cause(facts, row, leading.get(row), rules)
-            found.append(play_for(cause, _severity(facts, view, row, rules), given.as_of, left, rules, reasons[row]))
+            severity = _severity(facts, view, row, rules)
+            found.append(play_for(cause, severity, given.as_of, left, rules, reasons[row], most))
         found += _billing(facts, row, given.as_of, left, rules)
-        found += _first_days(facts, row, given.as_of, rules)
-        every.append(found or _renewal(facts, row, given.as_of, rules, segments))
+        found += _first_days(facts, row, given.as_of, rules, most)
+        every.append(found or _renewal(facts, row, given.as_of, rules, segments, most))
     threshold = _allot(every, facts, view, rules, given)
     every = [
         [_as_first_due(play, given, account) for play in each] for each, account in zip(every, account_ids, strict=True)
@@ -175,6 +179,15 @@ def counting(signs: Sequence[EarlyWarning]) -> list[EarlyWarning]:
 def pressing(signs: Sequence[EarlyWarning]) -> list[EarlyWarning]:
     """Those that are a reason to act by themselves: high or immediate, and counting."""
     return [sign for sign in counting(signs) if sign.severity in PRESSING]
+
+
+def _most(facts: Facts, row: int, rules: PlaysFile) -> Tier:
+    """How severe a play for an account is at most."""
+    segment = None if facts.segments is None else facts.segments[row]
+    if segment not in rules.severity_of_segment:
+        return "high"
+    immediate = any(sign.severity == "immediate" for sign in counting(facts.warnings[row]))
+    return "high" if immediate else rules.severity_of_segment[segment]
 
 
 def _against_expansion(facts: Facts, view: ModelView, row: int) -> str | None:
@@ -241,9 +254,13 @@ def _billing(facts: Facts, row: int, as_of: datetime, left: float | None, rules:
     return [play_for(s.cause, s.severity, as_of, left, rules, tuple(each.code for each in signs)) for s in signs[:1]]
 
 
-def _first_days(facts: Facts, row: int, as_of: datetime, rules: PlaysFile) -> list[Play]:
+def _first_days(facts: Facts, row: int, as_of: datetime, rules: PlaysFile, most: Tier) -> list[Play]:
     """For the last step of onboarding that was missed."""
     missed = facts.onboarding[row].missed
+    if missed and most == "low":
+        because = tuple(step.code for step in missed)
+        due = due_within(rules.onboarding.within_days, 0, as_of, None)
+        return [Play("onboarding", "low", rules.onboarding.automated, AUTOMATED, due, "onboarding", because)]
     due = due_within(rules.onboarding.within_days, 0, as_of, None)
     because = tuple(step.code for step in missed)
     return [
@@ -251,7 +268,9 @@ def _first_days(facts: Facts, row: int, as_of: datetime, rules: PlaysFile) -> li
     ]
 
 
-def _renewal(facts: Facts, row: int, as_of: datetime, rules: PlaysFile, segments: SegmentsFile) -> list[Play]:
+def _renewal(
+    facts: Facts, row: int, as_of: datetime, rules: PlaysFile, segments: SegmentsFile, most: Tier
+) -> list[Play]:
     """A talk where the renewal is in its window; for accounts with which nothing else is wrong."""
     left, term = facts.days_to_renewal[row], facts.term_days[row]
     # Unknown does not compare, so that an unknown term hides no renewal.
@@ -259,6 +278,8 @@ def _renewal(facts: Facts, row: int, as_of: datetime, rules: PlaysFile, segments
         return []
     rule = rules.renewal
     due = due_within(rule.within_days, rule.before_renewal_days, as_of, float(left))
+    if most == "low":
+        return [Play("renewal", "low", rule.automated, AUTOMATED, due, "renewal", (RENEWAL_NEAR,))]
     return [Play("renewal", "medium", rule.act, rule.who, due, "renewal", (RENEWAL_NEAR,))]
 
 

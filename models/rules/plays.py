@@ -16,6 +16,8 @@ SEVERITIES: tuple[Severity, ...] = ("immediate", "high", "medium", "early")
 #: They precede a loss by themselves: one that counts is a reason to act whatever the scores say.
 PRESSING: tuple[Severity, ...] = ("immediate", "high")
 Tier = Literal["high", "medium", "low"]
+#: The most severe first.
+TIERS: tuple[Tier, ...] = ("high", "medium", "low")
 Kind = Literal["save", "billing", "onboarding", "renewal"]
 Cause = Literal[
     "low_engagement",
@@ -73,15 +75,21 @@ class ExecutivesRule(Part):
 
 
 class _RenewalRule(Part):
+    """A talk by ``who``; ``automated`` is what is done instead where nobody of ours acts."""
+
     act: str
     who: str
     within_days: Ahead
     before_renewal_days: Days
+    automated: str = "renewal notice by mail"
 
 
 class _OnboardingRule(Part):
+    """Who sees to a step that was missed; ``automated`` is what is done instead where nobody of ours acts."""
+
     who: str
     within_days: Ahead
+    automated: str = "onboarding mail for the step that was missed"
 
 
 class PlaysFile(Rules):
@@ -89,7 +97,8 @@ class PlaysFile(Rules):
 
     ``cause_of`` says, for a dimension of a health score, what its weakness points to; ``cause_otherwise`` stands where
     no warning and no dimension says why. ``severity_of_band`` and ``severity_of_risk`` say how pressing a health band
-    and a churn band are, ``milder`` how pressing a play is where the churn band is low.
+    and a churn band are, ``milder`` how pressing a play is where the churn band is low. ``severity_of_segment`` is how
+    severe a play for an account of a segment is at most, unless an immediate warning counts.
     """
 
     severity_of: dict[Severity, Tier]
@@ -98,6 +107,7 @@ class PlaysFile(Rules):
     severity_of_band: dict[Literal["green", "yellow", "red"], Severity]
     severity_of_risk: dict[Literal["low", "medium", "high"], Severity]
     milder: dict[Severity, Severity]
+    severity_of_segment: dict[str, Tier] = Field(default_factory=dict)
     executives: ExecutivesRule
     renewal: _RenewalRule
     onboarding: _OnboardingRule
@@ -170,6 +180,7 @@ def play_for(
     days_to_renewal: float | None,
     rules: PlaysFile,
     because: tuple[str, ...] = (),
+    most: Tier = "high",
 ) -> Play:
     """The play for a cause of kind save or billing.
 
@@ -178,8 +189,10 @@ def play_for(
     as_of : the day on which it is called for, UTC. The play is due the day after at the earliest.
     days_to_renewal : from ``as_of``; None unknown, below 0 a date that has passed.
     because : the codes of the reasons to act.
+    most : the play is this severe at most.
     """
-    tier = next(t for t in rules.tiers if t.severity == rules.severity_of[severity])
+    reached = max(rules.severity_of[severity], most, key=TIERS.index)
+    tier = next(t for t in rules.tiers if t.severity == reached)
     words = next(p for p in rules.plays if p.cause == cause)
     due = due_within(tier.within_days, tier.before_renewal_days, as_of, days_to_renewal)
     act = {"high": words.high, "medium": words.medium, "low": words.low}[tier.severity]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from features.signals import Signals as Opened
     from models.assess import Assessment
     from models.champion import Champion
-    from models.interventions import Intervention
     from serving.store.database import Store
 
 
@@ -72,11 +71,8 @@ def portfolio_at_hand(
     engine: str,
     champion: Champion,
     tell: Progress,
-    recorded: Sequence[Intervention] = (),
 ) -> tuple[Opened, Assessment]:
     """The signals, and the portfolio at ``as_of`` as the rules (and the champion, if there is one) see it.
-
-    ``recorded`` are interventions that callers recorded before ``as_of`` (`serving.batch.look`).
 
     Raises
     ------
@@ -88,7 +84,7 @@ def portfolio_at_hand(
     from serving.batch import look
 
     opened = signals_at_hand(signals, as_of, engine, part_of(tell, 0.0, 0.4))
-    found, _, _ = look(opened, as_of, current_home(), champion, part_of(tell, 0.4, 1.0), recorded=recorded)
+    found, _, _ = look(opened, as_of, current_home(), champion, part_of(tell, 0.4, 1.0))
     return opened, found
 
 

@@ -90,17 +90,16 @@ def risks(
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """Whom to look after: red and yellow first, why, which play, who acts, by when. What is under way, done or held out
-    has no play to run."""
+    """Whom to look after: red and yellow first, why, which play, who acts, by when. What is under way, done, snoozed
+    or held out has no play to run."""
     from features.clock import parse_instant
     from features.errors import BadRequest
     from models.answer import instant_words
     from models.home import current_home
-    from models.interventions import standing_at
     from serving.boards import plays_summary, risks_board
     from serving.boards_print import RISKS, print_summary
     from serving.published import Snapshots
-    from serving.worklist.known import interventions_of, next_published, recorded, recorded_before
+    from serving.worklist.known import interventions_of, recorded_now
 
     if summary and out is not None:
         raise BadRequest("--out beside --summary", "one of them", "use --json for the shares in a file")
@@ -109,13 +108,10 @@ def risks(
 
         suffix_of(out)
     instant, store = parse_instant(as_of), store_at_hand()
-    so_far = recorded_before(store, instant)
     with progress("looking") as tell:
-        opened, found = portfolio_at_hand(signals, instant, engine, champion_at_hand(rubric), tell, so_far)
-        until = next_published(Snapshots(current_home()), instant)
-        with store.look() as connection:
-            known = recorded(connection, frozenset(found.account_ids), instant, until)
-        standing = standing_at([*interventions_of(opened, instant), *known], instant)
+        opened, found = portfolio_at_hand(signals, instant, engine, champion_at_hand(rubric), tell)
+        known = recorded_now(store, Snapshots(current_home()), frozenset(found.account_ids), instant)
+        standing = known.standing(interventions_of(opened, instant), instant)
     if summary:
         told = {"as_of": instant_words(found.as_of), **plays_summary(found, standing)}
         hand_over(as_json, lambda: told, lambda console: print_summary(told, console))

@@ -35,7 +35,7 @@ def worklist(
     from serving.batch import horizon_of
     from serving.companion import accounts_document
     from serving.published import Snapshots
-    from serving.worklist.known import interventions_of, next_published, recorded, recorded_before
+    from serving.worklist.known import interventions_of, recorded_now
     from serving.worklist.made import Team, worklist_of
     from serving.worklist.printed import print_worklist, worklist_frame
 
@@ -44,13 +44,10 @@ def worklist(
     instant, champion = parse_instant(as_of), champion_at_hand()
     with progress("looking") as tell:
         store = store_at_hand()
-        so_far = recorded_before(store, instant)
-        opened, found = portfolio_at_hand(signals, instant, engine, champion, part_of(tell, 0.0, 0.9), so_far)
+        opened, found = portfolio_at_hand(signals, instant, engine, champion, part_of(tell, 0.0, 0.9))
         people = accounts_document(opened, instant, horizon_of(champion))["accounts"]
-        until = next_published(Snapshots(current_home()), instant)
-        with store.look() as connection:
-            told = recorded(connection, frozenset(found.account_ids), instant, until)
-        team = Team(people, [*interventions_of(opened, instant), *told])
+        told = recorded_now(store, Snapshots(current_home()), frozenset(found.account_ids), instant)
+        team = Team(people, [*interventions_of(opened, instant), *told.interventions], told.snoozed)
         answer = worklist_of(found, capacity, team, csm, save_rate)
     file = frame_file(worklist_frame(answer))
     hand_over(as_json, lambda: answer, lambda console: print_worklist(answer, console), out, file)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from features.console import Table
 from features.utils.formatting import MINUS, in_unit, money, percent, short_money, signed
 
 BOUNDS = {"above": "> ", "at_least": "≥ ", "below": "< "}

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from features.console import one_line
 from serving.packs.page import title_of
 
 STYLES = {"good": "green", "fair": "yellow", "bad": "red", "": ""}
@@ -16,24 +17,26 @@ STYLES = {"good": "green", "fair": "yellow", "bad": "red", "": ""}
 def print_pack(told: Mapping[str, Any], console: Console) -> None:
     """Print the document, section by section."""
     name = f"{told['name']} ({told['account_id']})" if told["name"] else told["account_id"]
-    console.print(Text(f"{title_of(told)}: {name}, as of {told['as_of']}", style="bold"))
+    console.print(one_line(Text(f"{title_of(told)}: {name}, as of {told['as_of']}", style="bold")))
     for line in told.get("because", []):
-        console.print(Text(line))
+        console.print(one_line(Text(line)))
     for part in told["sections"]:
-        console.print(Text(f"\n{part['title']}" + (" (internal)" if part["internal"] else ""), style="bold"))
+        console.print()
+        console.print(Text(part["title"] + (" (internal)" if part["internal"] else ""), style="bold"))
         for figure in part["figures"]:
             then = (
                 f" ({figure['then_words']} at the start)" if figure["then_words"] not in (None, figure["words"]) else ""
             )
-            console.print(Text(f"  {figure['label']}: {figure['words']}{then}"))
+            console.print(one_line(Text(f"  {figure['label']}: {figure['words']}{then}")))
         for each in part["items"]:
             tag = (f"{each['tag']}: ", STYLES[each["state"]]) if each["tag"] else ""
             who = f" ({each['who']})" if each["who"] else ""
-            console.print(Text.assemble("  - ", f"{each['date']} " if each["date"] else "", tag, each["text"], who))
+            said = Text.assemble("  - ", f"{each['date']} " if each["date"] else "", tag, each["text"], who)
+            console.print(one_line(said))
         if part["missing"]:
-            console.print(Text("  not known: " + "; ".join(part["missing"]), style="dim"))
+            console.print(one_line(Text("  not known: " + "; ".join(part["missing"]), style="dim")))
     for heading, lines in (("Open questions", told["questions"]), ("What this cannot tell", told["gaps"])):
         if lines:
             console.print(Text(f"\n{heading}", style="bold"))
             for line in lines:
-                console.print(Text(f"  - {line}"))
+                console.print(one_line(Text(f"  - {line}")))

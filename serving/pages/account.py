@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from starlette.responses import Response
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
 
+from features.errors import BadRequest
 from models.answer import instant_words, number_told, row_of
 from models.columns import number_column
 from models.rules.warnings import RENEWAL
 from models.segments import ARR_FEATURE
 from models.words import value_words
 from serving.asked import TheKeeper, TheStore
-from serving.door import needs
+from serving.door import Caller, caller_of, needs
 from serving.errors import StoreDown
+from serving.forms import form_fields, whole
 from serving.health import health_of
 from serving.packs.shapes import quarter_of
 from serving.pages.draw import lines, nice_top
-from serving.pages.links import with_query
+from serving.pages.links import account_href, with_query
 from serving.pages.one_account import AccountAsked, AccountInPath, account_named
 from serving.pages.render import page
-from serving.pages.seen import dates_of, people_of, signal_weeks_of, work_of
+from serving.pages.seen import dates_of, people_of, signal_weeks_of, snoozed_until, work_of
+from serving.resources.records import Snooze, snooze
 from serving.scored import Scored
 from serving.store.database import Store
 from serving.store.reading import records_of
@@ -31,6 +35,8 @@ from serving.weeks import Weeks
 
 #: So many records of an account are shown.
 RECORDS = 50
+#: For so many days the page offers to put plays off.
+SNOOZES = (7, 14, 30)
 #: What is shown of what the source says of an account.
 PEOPLE = ("name", "csm", "industry", "region", "renewal_at", "notice_at")
 #: The drawing of the score over the weeks: width and height of its field.
@@ -54,7 +60,7 @@ def get_account_page(
     weeks = signal_weeks_of(scored)
     told, health = scored.answer(account), health_of(scored, account)
     people = dict.fromkeys(PEOPLE) | dict(people_of(scored).get(account, {}))
-    records = _records(store, account)
+    records, work = _records(store, account), work_of(scored, store).get(account)
     horizons = [point["probability"] or 0.0 for t in ("churn", "expansion") for point in told[t]["by_horizon"]]
     intervals = [told[t]["interval"][1] for t in ("churn", "expansion") if told[t]["interval"]]
     return page(
@@ -63,7 +69,9 @@ def get_account_page(
         title=people["name"] or account,
         section="portfolio",
         told=told,
-        work=work_of(scored, store).get(account),
+        work=work,
+        until=snoozed_until(scored, store, account) if work == "snoozed" else None,
+        snooze_days=SNOOZES if asked.as_of is None and may_write(request) else (),
         health=health,
         people=people,
         arr=number_told(number_column(scored.assessment.frame, ARR_FEATURE)[row]),
@@ -81,6 +89,32 @@ def get_account_page(
         quarter=quarter_of(scored.as_of),
         query=with_query("", {"as_of": asked.when}),
     )
+
+
+@router.post("/accounts/{account_id:path}", dependencies=[needs("write")])
+async def post_snooze(
+    request: Request,
+    keeper: TheKeeper,
+    store: TheStore,
+    caller: Annotated[Caller, Depends(caller_of)],
+    account_id: AccountInPath,
+    asked: Annotated[AccountAsked, Query()],
+) -> Response:
+    """Put the account's plays off for the days that its form names."""
+    account, form = account_named(account_id, asked.id), await form_fields(request)
+    if (days := whole(form.get("days"))) not in SNOOZES:
+        known = ", ".join(map(str, SNOOZES))
+        raise BadRequest("the form names no number of days that it offers", known, "send it from the page")
+    until = (datetime.now(UTC) + timedelta(days=days)).date()
+    told = Snooze.model_validate({"until": until.isoformat(), "play": form.get("play") or None})
+    await run_in_threadpool(snooze, keeper, store, caller, account, told)
+    return RedirectResponse(account_href(account), 303)
+
+
+def may_write(request: Request) -> bool:
+    """Whether the caller may record what was done."""
+    caller = getattr(request.state, "caller", None)
+    return caller is not None and bool(caller.may("write"))
 
 
 def _records(store: Store, account: str) -> list[dict[str, Any]] | None:
@@ -198,6 +232,8 @@ def _timeline(told: dict[str, Any], health: dict[str, Any], records: list[dict[s
     for record in records:
         at: datetime = record["occurred_at"]
         words = record.get("play") or record.get("result") or record["what"]
+        if until := record.get("until"):
+            words = f"snoozed until {until}"
         found.append(
             {
                 "at": instant_words(at),

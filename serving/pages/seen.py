@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,15 @@ def work_of(scored: Scored, store: Store) -> Mapping[str, str]:
         return {}
 
 
+def snoozed_until(scored: Scored, store: Store, account_id: str) -> date | None:
+    """Until when an account is snoozed; None where it is not, or that cannot be said, as `work_of`."""
+    try:
+        return lists_of(scored).snoozed(store).get(account_id)
+    except RenewcastError as error:
+        tell("work_refused", **where_it_failed(error))
+        return None
+
+
 @dataclass(frozen=True)
 class Dates:
     """The dates of which a page can be shown: ``all`` of them, the latest first, in the words of addresses; ``shown``,
@@ -97,10 +107,10 @@ def weeks_of(scored: Scored) -> list[dict[str, Any]]:
     None without any score), and how many were green, yellow and red."""
     judged = scored.assessment.judged
     found = []
-    for place, date in enumerate(judged.dates):
+    for place, week in enumerate(judged.dates):
         scores, bands = judged.score[:, place], judged.band[:, place]
         known = scores[~np.isnan(scores)]
         mean = float(known.mean()) if len(known) else float("nan")
         counts = {band: int((bands == band).sum()) for band in ("green", "yellow", "red")}
-        found.append({"date": instant_words(date.to_pydatetime()), "mean": number_told(mean), **counts})
+        found.append({"date": instant_words(week.to_pydatetime()), "mean": number_told(mean), **counts})
     return found

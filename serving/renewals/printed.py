@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from features.console import Table
 from features.utils.formatting import money, number, percent, signed
 from models.renewals.past import PastForecasts
 

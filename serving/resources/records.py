@@ -1,19 +1,23 @@
-"""What people did about an account, and what became of it."""
+"""What people did about an account, what became of it, and until when its plays are put off."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from serving.asked import JSON_ONLY, OF_A_BODY, TheStore, problems_of
+from features.errors import UnknownSnapshot
+from models.answer import row_of
+from serving.asked import JSON_ONLY, NO_ACCOUNT, OF_A_BODY, TheKeeper, TheStore, problems_of
 from serving.door import Caller, caller_of, needs
 from serving.idempotency import ONCE, name_of
+from serving.keeper import Keeper
 from serving.problems import Fault, InvalidBody
-from serving.rows import Id, Instant, Number, Text
+from serving.rows import Day, Id, Instant, Number, Text
 from serving.shapes import Answer, Asked
 from serving.store import records
 from serving.store.database import Store
@@ -49,6 +53,18 @@ class Outcome(_Recorded):
     arr: Number | None = Field(None, ge=0, description="That was saved, lost or won, a year, in the source's currency.")
 
 
+#: A play can be put off for so many days at most: after a quarter an account is another one.
+SNOOZE_DAYS = 90
+
+
+class Snooze(Asked):
+    """That the plays of an account wait until a day."""
+
+    until: Day = Field(description=f"The day on which they are back; after today, at most {SNOOZE_DAYS} days ahead.")
+    play: Text | None = Field(None, description="The play that is put off.", examples=["executive_change"])
+    note: Text | None = None
+
+
 class Kept(Answer):
     """That it was kept."""
 
@@ -71,6 +87,28 @@ def record_intervention(request: Request, store: TheStore, caller: TheCaller, to
 
 
 @router.post(
+    "/v1/accounts/{account_id:path}/snoozes",
+    status_code=201,
+    summary="Put an account's plays off until a day",
+    operation_id="snoozePlays",
+    response_model=Kept,
+    dependencies=[JSON_ONLY, ONCE],
+    responses=problems_of(**_SAID | {"s404": NO_ACCOUNT}),
+)
+def snooze_plays(
+    request: Request,
+    keeper: TheKeeper,
+    store: TheStore,
+    caller: TheCaller,
+    account_id: Annotated[Id, Path()],
+    told: Snooze,
+) -> Response:
+    """They are off the worklist and the pages at once, and back on the day. Another snooze of the account replaces it.
+    With an Idempotency-Key, once however often it is sent."""
+    return _answer(snooze(keeper, store, caller, account_id, told, name_of(request)))
+
+
+@router.post(
     "/v1/outcomes",
     status_code=201,
     summary="Record what became of an account",
@@ -89,7 +127,39 @@ def _kept(request: Request, store: Store, caller: Caller, what: records.What, to
     rest = told.model_dump(mode="json", exclude={"account_id", "occurred_at"}, exclude_none=True)
     with store.begin() as connection:
         kept = records.keep(connection, what, told.account_id, told.occurred_at, rest, caller.id, name_of(request))
+    return _answer(kept)
+
+
+def snooze(
+    keeper: Keeper, store: Store, caller: Caller, account_id: str, told: Snooze, name: str | None = None
+) -> records.Record:
+    """Keep that an account's plays are put off; one of the same ``name`` once.
+
+    Raises
+    ------
+    UnknownAccount : the latest snapshot does not hold it.
+    InvalidBody : ``until`` is today or before, or too far ahead.
+    StoreDown : the store cannot be reached.
+    """
+    _refuse_day(told.until)
+    with suppress(UnknownSnapshot):
+        row_of(keeper.standing().scored(None).assessment, account_id)
+    rest = told.model_dump(mode="json", exclude_none=True)
+    with store.begin() as connection:
+        return records.keep(connection, "snooze", account_id, datetime.now(UTC), rest, caller.id, name)
+
+
+def _answer(kept: records.Record) -> JSONResponse:
     return JSONResponse({"id": kept.id, "recorded_at": kept.recorded_at.isoformat().replace("+00:00", "Z")}, 201)
+
+
+def _refuse_day(until: date) -> None:
+    today = datetime.now(UTC).date()
+    last = today + timedelta(days=SNOOZE_DAYS)
+    if not today < until <= last:
+        expected = f"a day after {today.isoformat()} (today, UTC) and up to {last.isoformat()}"
+        code = "not_in_the_future" if until <= today else "too_far_ahead"
+        raise InvalidBody("the plays cannot be put off until that day", [Fault("/until", code, expected)], expected)
 
 
 def _refuse_future(at: datetime) -> None:

@@ -45,8 +45,8 @@ class WorklistAsked(schemas.AtDate):
     ),
 )
 def get_worklist(keeper: TheKeeper, store: TheStore, asked: Annotated[WorklistAsked, Query()]) -> Response:
-    """The accounts whose ARR at risk is most worth a play, what to do, by whom and by when; who is too late or in an
-    intervention already; what that reaches beside working by health score or at random; and what interventions have
-    come to, those recorded at /v1/interventions and /v1/outcomes included."""
+    """The accounts whose ARR at risk is most worth a play, what to do, by whom and by when; who is too late, snoozed or
+    in an intervention already; what that reaches beside working by health score or at random; and what interventions
+    have come to, those recorded at /v1/interventions and /v1/outcomes included."""
     scored = keeper.standing().scored(asked.as_of)
     return JSONResponse(worklist_published(scored, store, asked.capacity, asked.csm, asked.save_rate))

@@ -76,7 +76,12 @@ class Store:
         BadRequest : the address is none of a store that is supported.
         """
         # Not as text, in which a home's name could hold what means something in an address.
-        return cls(address or URL.create("sqlite", database=str(home.root.absolute() / "store.sqlite")), home.root)
+        return cls(address or URL.create("sqlite", database=str(cls.file_of(home))), home.root)
+
+    @staticmethod
+    def file_of(home: Home) -> Path:
+        """The home's own SQLite file, whether it is there or not."""
+        return home.root.absolute() / "store.sqlite"
 
     @property
     def kind(self) -> str:

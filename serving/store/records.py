@@ -1,4 +1,4 @@
-"""What people did and what became of it: interventions and outcomes, kept as they were told, never changed."""
+"""What people did and what became of it: interventions, outcomes and snoozes, kept as they were told, never changed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 
 from serving.store.tables import records
 
-What = Literal["intervention", "outcome"]
+What = Literal["intervention", "outcome", "snooze"]
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,19 @@ the account. Only so can it become overdue: at its first publication every play 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from features.errors import HomeError
 from models.assess import Assessment
-from models.interventions import Intervention, standing_at
+from models.interventions import Intervention
 from models.rules.history import WEEKS
 from models.rules.playbook import Called
 from serving.companion import companion_path, read_companion
 from serving.earlier import SCORE_AGAIN
 from serving.published import Snapshots
+from serving.worklist.known import Recorded
 
 PLAYS = "plays"
 """The companion that holds, by account and by the name of a play, the day on which it was first due."""
@@ -61,9 +62,16 @@ def last_published(snapshots: Snapshots, as_of: datetime) -> datetime | None:
     return max((each for each in snapshots.dates() if as_of - BACK <= each < as_of), default=None)
 
 
-def called_before(snapshots: Snapshots, as_of: datetime, interventions: Iterable[Intervention]) -> Called:
+def called_before(
+    snapshots: Snapshots, as_of: datetime, interventions: Sequence[Intervention], recorded: Recorded
+) -> Called:
     """The plays of the publication before ``as_of``, without those of accounts about which something has been done
-    since, or is being done.
+    since, or is being done, or whose plays were snoozed since then: these are due anew when they are back.
+
+    Parameters
+    ----------
+    interventions : those of the signals.
+    recorded : what callers recorded before ``as_of``.
 
     Raises
     ------
@@ -72,7 +80,8 @@ def called_before(snapshots: Snapshots, as_of: datetime, interventions: Iterable
     before = last_published(snapshots, as_of)
     if before is None:
         return {}
-    known = [one for one in interventions if one.occurred_at < as_of]
+    known = [one for one in (*interventions, *recorded.interventions) if one.occurred_at < as_of]
     worked = {one.account_id for one in known if max(one.occurred_at, one.closed_at or one.occurred_at) >= before}
-    worked |= set(standing_at(known, as_of))
+    worked |= set(recorded.standing(interventions, as_of))
+    worked |= {one.account_id for one in recorded.snoozes if one.until > before.date()}
     return {account: plays for account, plays in plays_published(snapshots, before).items() if account not in worked}

@@ -1,10 +1,11 @@
-"""The interventions that are known: those of the signals, kept beside a snapshot, and those recorded by callers."""
+"""What is known of interventions: those of the signals, kept beside a snapshot, and what callers have recorded."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +13,22 @@ import pandas as pd
 from sqlalchemy import Connection, select
 
 from features.errors import HomeError
-from models.interventions import AFTER_DAYS, Intervention, Result, with_outcomes
+from models.home import Home
+from models.interventions import (
+    AFTER_DAYS,
+    Intervention,
+    Result,
+    Snooze,
+    Standing,
+    snoozed_on,
+    standing_at,
+    with_outcomes,
+)
 from models.renewals.habits import ArrLine, seconds_of
 from serving.companion import companion_path, read_companion
 from serving.earlier import SCORE_AGAIN
 from serving.published import Snapshots
+from serving.settings import current_settings
 from serving.store.database import Store
 from serving.store.tables import records
 
@@ -29,6 +41,26 @@ BACK_DAYS = 730
 """How far back interventions tell of what they do now."""
 _CLOSING: Mapping[str, Result] = {"saved": "saved", "lost": "lost"}
 _ROW = ("account_id", "occurred_at", "held_out", "closed_at", "result", "stayed")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What callers have recorded of a portfolio: interventions, closed by the outcomes, and snoozes, as they stand on
+    the ``day`` (UTC)."""
+
+    day: date
+    interventions: Sequence[Intervention] = ()
+    snoozes: Sequence[Snooze] = ()
+
+    @property
+    def snoozed(self) -> Mapping[str, date]:
+        """The accounts that are snoozed on the day, and until when."""
+        return snoozed_on(self.snoozes, self.day)
+
+    def standing(self, others: Sequence[Intervention], as_of: datetime) -> Mapping[str, Standing]:
+        """How accounts stand whose plays, published at ``as_of``, are off the list; ``others`` are interventions that
+        the signals hold."""
+        return standing_at([*others, *self.interventions], as_of, self.snoozed)
 
 
 def interventions_of(signals: Signals, as_of: datetime) -> list[Intervention]:
@@ -116,15 +148,36 @@ def interventions_published(snapshots: Snapshots, as_of: datetime) -> list[Inter
         ) from None
 
 
-def recorded_before(store: Store, as_of: datetime) -> list[Intervention]:
-    """Those that callers recorded of what happened before ``as_of``.
+def recorded_before(home: Home, as_of: datetime, store: Store | None = None) -> Recorded:
+    """What callers recorded of what happened before ``as_of``; in the home's store where none is given.
+
+    Raises
+    ------
+    StoreDown : the store cannot be reached.
+    BadRequest : the address is none of a store that is supported.
+    """
+    address = current_settings().store_address
+    if store is None and address is None and not Store.file_of(home).exists():
+        # To look at a portfolio makes no store.
+        return Recorded(as_of.date())
+    with (store or Store.of(home, address)).look() as connection:
+        return recorded(connection, frozenset(), as_of, as_of)
+
+
+def recorded_now(store: Store, snapshots: Snapshots, active: Collection[str], as_of: datetime) -> Recorded:
+    """What callers recorded up to the publication after ``as_of``; up to now where there is none.
+
+    Parameters
+    ----------
+    active : the accounts that are customers at ``as_of``.
 
     Raises
     ------
     StoreDown : the store cannot be reached.
     """
+    until = next_published(snapshots, as_of)
     with store.look() as connection:
-        return recorded(connection, frozenset(), as_of, as_of)
+        return recorded(connection, active, as_of, until)
 
 
 def next_published(snapshots: Snapshots, as_of: datetime) -> datetime | None:
@@ -132,13 +185,19 @@ def next_published(snapshots: Snapshots, as_of: datetime) -> datetime | None:
     return min((each for each in snapshots.dates() if each > as_of), default=None)
 
 
+def day_of(as_of: datetime, until: datetime | None) -> date:
+    """The day (UTC) on which it is looked how accounts stand: that of ``as_of``, or today where nothing was published
+    since (``until`` is None)."""
+    return as_of.date() if until is not None else max(as_of, datetime.now(UTC)).date()
+
+
 def recorded(
     connection: Connection,
-    active: Mapping[str, Any] | frozenset[str],
+    active: Collection[str],
     as_of: datetime,
     until: datetime | None = None,
-) -> list[Intervention]:
-    """Those that callers recorded, closed by the outcomes recorded.
+) -> Recorded:
+    """What callers recorded.
 
     Parameters
     ----------
@@ -149,17 +208,20 @@ def recorded(
     asked = (
         select(records.c.id, records.c.what, records.c.account_id, records.c.occurred_at, records.c.document)
         .where(records.c.occurred_at >= as_of - timedelta(days=BACK_DAYS))
-        .order_by(records.c.occurred_at)
+        .order_by(records.c.occurred_at, records.c.recorded_at)
     )
     rows = connection.execute(asked if until is None else asked.where(records.c.occurred_at < until)).all()
     given: list[Intervention] = []
     outcomes: list[tuple[str, datetime, Result, str | None]] = []
+    snoozes: list[Snooze] = []
     for key, what, account, at, document in rows:
         told = json.loads(document)
         if what == "intervention":
             matured = at + timedelta(days=AFTER_DAYS) <= as_of
             held_out = bool(told.get("held_out", False))
             given.append(Intervention(account, at, held_out, None, None, account in active if matured else None, key))
+        elif what == "snooze":
+            snoozes.append(Snooze(account, at, date.fromisoformat(told["until"])))
         elif (result := _CLOSING.get(told.get("result", ""))) is not None:
             outcomes.append((account, at, result, told.get("intervention_id")))
-    return with_outcomes(given, outcomes)
+    return Recorded(day_of(as_of, until), with_outcomes(given, outcomes), snoozes)

@@ -9,12 +9,12 @@ Only accounts with a play for people are listed (``plays.toml`` says what is a r
 counted, for they take no capacity. Those that may be lost come first;
 renewal talks with accounts that nothing is wrong with come after them. A play is ``overdue`` where it was due before
 and has not been done. Where the renewal is nearer than the play takes at all (``within_days`` in ``plays.toml``), it is
-too late, and the account takes no capacity. What is under way, done or held out is off the list at once.
+too late, and the account takes no capacity. What is under way, done, snoozed or held out is off the list at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -35,11 +35,12 @@ NOTHING_WRONG = "the renewal is near; nothing else calls for action"
 
 @dataclass(frozen=True)
 class Team:
-    """What is known beside the assessment: ``people`` (name and csm of each account by its id), and the
-    ``interventions``; None where nobody has looked."""
+    """What is known beside the assessment: ``people`` (name and csm of each account by its id), the ``interventions``
+    (None where nobody has looked), and the accounts that are ``snoozed``."""
 
     people: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     interventions: Sequence[Intervention] | None = None
+    snoozed: Collection[str] = ()
 
 
 def worklist_of(
@@ -66,7 +67,7 @@ def worklist_of(
     seen = Seen.of(assessment, team.people) if seen is None else seen
     rows = seen.of_csm(csm)
     interventions = list(team.interventions or ())
-    standing = standing_at(interventions, assessment.as_of.to_pydatetime())
+    standing = standing_at(interventions, assessment.as_of.to_pydatetime(), team.snoozed)
     states = np.array([standing.get(account, "") for account in assessment.account_ids], dtype=object)
     called = rows & (states == "") & seen.called_for
     free = called & ~seen.automated
@@ -95,6 +96,7 @@ def worklist_of(
         "automated": int((called & seen.automated).sum()),
         "under_way": int((rows & (states == "under_way")).sum()),
         "done": int((rows & (states == "done")).sum()),
+        "snoozed": int((rows & (states == "snoozed")).sum()),
         "held_out": int((rows & (states == "held_out")).sum()),
         "reached_arr_at_risk": reached,
         "bridge": _bridge(seen, rows, states, listed),
@@ -115,7 +117,7 @@ def _bridge(seen: Seen, rows: Bools, states: Texts, listed: Ints) -> dict[str, A
     people = free & seen.called_for & ~seen.automated
     parts = {
         "other_csms": ~rows,
-        **{name: rows & (states == name) for name in ("under_way", "done", "held_out")},
+        **{name: rows & (states == name) for name in ("under_way", "done", "snoozed", "held_out")},
         "no_play": free & ~seen.called_for,
         "automated": free & seen.called_for & seen.automated,
         "too_late": people & seen.too_late,

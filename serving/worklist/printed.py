@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from features.console import Table, one_line
 from features.utils.formatting import money, percent, signed
 
 
@@ -17,7 +17,7 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
     """Print whom to work, what it reaches, who is too late, and what interventions have come to."""
     whose = f" of {told['csm']}" if told["csm"] else ""
     head = f"worklist{whose} as of {told['as_of']}: {len(told['accounts'])} of {told['capacity']} places"
-    console.print(Text(head, style="bold"))
+    console.print(one_line(Text(head, style="bold")))
     table = Table(box=None, padding=(0, 1, 0, 0))
     churn = f"churn {told['horizon_days']}d"
     for heading in ("", "account", "CSM", "ARR", churn, "ARR at risk", "renews", "act by", "who", "what"):
@@ -46,7 +46,7 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
         console.print(f"too late, the renewal is nearer than the play takes: {told['too_late_accounts']:,} ({names})")
     console.print(
         f"not listed: {told['automated']:,} accounts with automated plays, {told['under_way']:,} in an intervention, "
-        f"{told['done']:,} done since, {told['held_out']:,} held out"
+        f"{told['done']:,} done since, {told['snoozed']:,} snoozed, {told['held_out']:,} held out"
     )
     done = told["interventions"]
     console.print(f"interventions so far: {done['saved']:,} saved, {done['lost']:,} lost, {done['open']:,} open")
@@ -66,6 +66,7 @@ def _print_bridge(told: Mapping[str, Any], console: Console) -> None:
         "under_way": "under way",
         "held_out": "held out",
         "done": "done",
+        "snoozed": "snoozed",
         "no_play": "without a reason to act",
         "automated": "with an automated play",
         "too_late": "too late",

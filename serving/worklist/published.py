@@ -7,16 +7,16 @@ whichever process, so that it counts at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from models.interventions import Intervention, Standing, standing_at
+from models.interventions import Intervention, Standing
 from serving.companion import ACCOUNTS, companion_path, read_companion
 from serving.made import Made
 from serving.published import stamp_of
 from serving.scored import Scored
 from serving.store.database import Store
-from serving.worklist.known import INTERVENTIONS, interventions_published, next_published, recorded
+from serving.worklist.known import INTERVENTIONS, Recorded, day_of, interventions_published, next_published, recorded
 from serving.worklist.made import Team, worklist_of
 from serving.worklist.view import Seen
 
@@ -57,29 +57,38 @@ class Lists:
         StoreDown : the store cannot be reached.
         """
         version, known = self._known(store)
-        as_of = self._scored.as_of
+        as_of, kept = self._scored.as_of, self._kept or ()
         if version is None:
-            return standing_at(known or (), as_of)
-        return self._made.get(("standing", *version), lambda: standing_at(known or (), as_of))
+            return known.standing(kept, as_of)
+        return self._made.get(("standing", *version), lambda: known.standing(kept, as_of))
 
-    def _known(self, store: Store) -> tuple[tuple[Any, ...] | None, Sequence[Intervention] | None]:
-        """What is known of interventions, and its version; None where the store cannot say whether it has changed."""
+    def snoozed(self, store: Store) -> Mapping[str, date]:
+        """The accounts that are snoozed, and until when.
+
+        Raises
+        ------
+        StoreDown : the store cannot be reached.
+        """
+        return self._known(store)[1].snoozed
+
+    def _known(self, store: Store) -> tuple[tuple[Any, ...] | None, Recorded]:
+        """What was recorded, and its version; None where the store cannot say whether it has changed."""
         # Asked before the store is read: what is recorded meanwhile makes the next answer anew.
         changed, until = store.version(), next_published(self._scored.snapshots, self._scored.as_of)
         if changed is None:
             return None, self._told(store, until)
-        version = (changed, until)
+        # A snooze ends with its day, although nothing changes in the store.
+        version = (changed, until, day_of(self._scored.as_of, until))
         return version, self._made.get(version, lambda: self._told(store, until))
 
-    def _told(self, store: Store, until: datetime | None) -> Sequence[Intervention] | None:
+    def _told(self, store: Store, until: datetime | None) -> Recorded:
         with store.look() as connection:
-            told = recorded(connection, self._active, self._scored.as_of, until)
-        return None if self._kept is None and not told else [*(self._kept or ()), *told]
+            return recorded(connection, self._active, self._scored.as_of, until)
 
-    def _work(
-        self, known: Sequence[Intervention] | None, capacity: int, csm: str | None, save_rate: float | None
-    ) -> dict[str, Any]:
-        team = Team(self._people, known)
+    def _work(self, known: Recorded, capacity: int, csm: str | None, save_rate: float | None) -> dict[str, Any]:
+        nothing = self._kept is None and not known.interventions
+        interventions: Sequence[Intervention] | None = None if nothing else [*(self._kept or ()), *known.interventions]
+        team = Team(self._people, interventions, known.snoozed)
         return worklist_of(self._scored.assessment, capacity, team, csm, save_rate, self._seen)
 
 

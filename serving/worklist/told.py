@@ -66,6 +66,7 @@ class RiskBridge(Answer):
     other_csms: Amount = Field(description="Accounts of other CSMs, where one CSM's list is asked for.")
     under_way: Amount = Field(description="In an intervention already.")
     done: Amount = Field(description="Worked already.")
+    snoozed: Amount = Field(description="Put off by somebody, until a day.")
     held_out: Amount = Field(description="Held out at random.")
     no_play: Amount = Field(description="Without a reason to act.")
     automated: Amount = Field(description="With an automated play.")
@@ -127,6 +128,7 @@ class Worklist(Answer):
     automated: Count = Field(description="With a play that runs by itself, so not listed.")
     under_way: Count = Field(description="In an intervention already, so not listed.")
     done: Count = Field(description="Worked since as_of, so not listed until the next publication.")
+    snoozed: Count = Field(description="Put off until a day by POST /v1/accounts/{account_id}/snoozes.")
     held_out: Count = Field(description="Held out at random, so left alone.")
     reached_arr_at_risk: Reached
     bridge: RiskBridge | None = Field(description="Null: no ARR at risk is known.")

@@ -1,6 +1,7 @@
 """A rubric's versions: from which date each is in force, signing off, taking back."""
 
 import json
+import re
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +41,7 @@ def write_review(home: Home, name: str = "2026Q3-five-dimensions-0000abcd", **mo
         "decision": {"headline": "Change.", "weights": decided, "bands": decided, "effective": "2026-10-01"},
         "sign_off": {
             "rubric": "five-dimensions",
-            "version": "2026Q3",
+            "version": load_rubric().version,
             "model": None,
             "signals": "signals",
             "data_through": "2026-10-01T00:00:00+00:00",
@@ -102,7 +103,7 @@ def test_scores_use_the_version_of_their_date(home: Home, portfolio: pd.DataFram
         frame = portfolio.assign(as_of=pd.Timestamp(date, tz="UTC"))
         found = assess(frame, champion)
         told[date] = found.champion.rubric.version, found.health.score
-    assert [version for version, _ in told.values()] == ["2026Q3", "2026Q4"]
+    assert [version for version, _ in told.values()] == [load_rubric().version, "2026Q4"]
     old = assess(portfolio.assign(as_of=pd.Timestamp("2026-10-08", tz="UTC")), Champion({}, load_rubric()))
     pd.testing.assert_series_equal(told["2026-10-08"][1], old.health.score)
 
@@ -111,7 +112,7 @@ def test_taken_back_the_version_before_holds_again(home: Home) -> None:
     sign(home, write_review(home))
     back = roll_back(home, "a mistake")
     assert back.takes_back == read_history(home).decisions[0].id
-    assert load_champion(home).rubric_at(at("2027-01-01")).version == "2026Q3"
+    assert load_champion(home).rubric_at(at("2027-01-01")).version == load_rubric().version
     # Its name is spent: another approval of the quarter gets a number.
     again = sign(home, write_review(home, "2026Q3-five-dimensions-0000ffff"))
     assert again.version is not None
@@ -155,7 +156,7 @@ def test_a_review_is_decided_once(home: Home) -> None:
     review = write_review(home)
     rejected = sign(home, review, reject=True, data_fingerprint=None, why="not now")
     assert rejected.version is None
-    assert load_champion(home).rubric_at(at("2027-01-01")).version == "2026Q3"
+    assert load_champion(home).rubric_at(at("2027-01-01")).version == load_rubric().version
     with pytest.raises(AlreadyDecided, match="rejected"):
         sign(home, review)
     assert [kept.state for kept in list_reviews(home)] == ["rejected"]
@@ -164,7 +165,7 @@ def test_a_review_is_decided_once(home: Home) -> None:
 def test_a_review_that_keeps_all_is_approved_without_a_new_version(home: Home) -> None:
     decided = sign(home, write_review(home, proposed_weights=None, proposed_bands=None))
     assert decided.version is None
-    assert load_champion(home).rubric_at(at("2027-01-01")).version == "2026Q3"
+    assert load_champion(home).rubric_at(at("2027-01-01")).version == load_rubric().version
 
 
 @pytest.mark.parametrize("effective", ["2026-09-30", "soon", "2026-10-15T00:00:00", ""])
@@ -221,10 +222,29 @@ def test_a_broken_history_is_named(home: Home, text: str) -> None:
 def test_a_rubric_written_by_hand_since_holds_as_it_is(home: Home) -> None:
     sign(home, write_review(home))
     history = load_rubric_history(home)
-    text = load_rubric().text.replace('version = "2026Q3"', 'version = "by hand"')
+    text = load_rubric().text.replace(f'version = "{load_rubric().version}"', 'version = "by hand"')
     from models.rubric import rubric_from_text
 
     assert history.at(rubric_from_text(text, "x"), at("2027-01-01")).version == "by hand"
+
+
+def test_another_rubric_by_the_name_of_an_approved_version_is_not_taken_for_it(home: Home) -> None:
+    sign(home, write_review(home))
+    history = load_rubric_history(home)
+    text = load_rubric().text
+    from models.rubric import rubric_from_text
+
+    other = text.replace(f'version = "{load_rubric().version}"', 'version = "2026Q4"').replace("green = 70", "green = 71")
+    found = history.at(rubric_from_text(other, "x"), at("2027-01-01"))
+    assert (found.version, found.rules.bands.green) == ("2026Q4", 71)
+    assert history.meaning(found) is None
+    # A note in the file makes no other version of it.
+    assert history.at(rubric_from_text("# a note\n" + text, "x"), at("2027-01-01")).rules.dimensions[0].weight == WEIGHTS["usage"]
+
+
+def test_no_sign_off_takes_the_name_of_the_version_that_ships(home: Home) -> None:
+    """It may have been approved in a home before that version was shipped."""
+    assert not re.fullmatch(r"[0-9]{4}Q[1-4](\.[1-9][0-9]*)?", load_rubric().version)
 
 
 @pytest.mark.parametrize("name", ["five-dimensions", "product-relationship-outcomes", "adoption-engagement-business-relationship"])

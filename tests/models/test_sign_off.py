@@ -16,6 +16,7 @@ from models.champion import load_champion
 from models.home import Home
 from models.meaning import SCORES, BandRate, Meaning, RubricFacts
 from models.reviews import list_reviews, one_review
+from models.rubric import load_rubric
 from models.rubric_history import (
     Decision,
     Hashes,
@@ -62,7 +63,7 @@ def test_one_signature_decides_nothing_and_the_second_completes_it(home: Home) -
     review = write_review(home)
     pending = begin(home, review, why="as shown")
     assert [each.state for each in list_reviews(home)] == ["pending"]
-    assert load_champion(home).rubric_at(datetime(2027, 1, 1, tzinfo=UTC)).version == "2026Q3"
+    assert load_champion(home).rubric_at(datetime(2027, 1, 1, tzinfo=UTC)).version == load_rubric().version
     decision = sign(home, review, GRACE, data_fingerprint=DATA, first=pending.signature.sha256).decision
     assert decision is not None
     assert (decision.id, decision.author, decision.reviewer, decision.owner, decision.why) == (pending.id, "Ada", "Grace", "owner", "as shown")

@@ -18,15 +18,20 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 import renewcast
+from features.kpi.period import period_ending
 from features.signals import Signals, open_signals
-from models.home import Home
+from models.answer import answers
+from models.champion import load_champion
+from models.home import Home, current_home
 from serving.app import create_app
-from serving.batch import score
+from serving.batch import look, score
 from serving.boards import plays_summary, risks_board
+from serving.packs.from_signals import known_from_signals
 from serving.published import Snapshots
 from serving.scored import Scored, score_published
 from serving.settings import ServiceSettings
 from serving.store.database import Store
+from serving.store.tables import records
 from training.simulation.portfolio import simulate
 
 AS_OF = datetime(2026, 9, 30, tzinfo=UTC)
@@ -34,8 +39,6 @@ WEEK = timedelta(days=7)
 
 
 def published(home: Home, champions: Any, signals: Signals, as_of: datetime, store: Store | None = None) -> Scored:
-    from models.champion import load_champion
-
     if not home.champion_file.is_file():
         champions.promote(home, "1")
     score(signals, as_of, home.root / "rows.csv", home, store=store)
@@ -87,6 +90,7 @@ def test_the_command_prints_the_shares(simulated: tuple[Path, Signals], scored: 
     """`renewcast risks --summary`, as JSON and in words, says what the service would answer from."""
     place, _ = simulated
     monkeypatch.setenv("RENEWCAST_HOME", str(place / "home"))
+    current_home.cache_clear()
     asked = ["risks", str(place / "signals"), "--as-of", "2026-09-30", "--summary"]
     done = CliRunner().invoke(renewcast.app, [*asked, "--json"])
     assert done.exit_code == 0, done.output
@@ -125,7 +129,7 @@ def test_every_door_has_the_same_plays(scored: Scored) -> None:
         assert told["expansion"]["ready"] <= all(each["kind"] != "save" for each in told["plays"])
         automated = main is not None and main["who"] == "automated"
         assert not (automated and account in names)
-        if not listed["under_way"] + listed["held_out"] + listed["done"]:
+        if not listed["under_way"] + listed["held_out"] + listed["done"] + listed["snoozed"]:
             assert (account in names) == (main is not None and not automated and account not in late)
     first_talk = next((i for i, item in enumerate(listed["accounts"]) if item["play"]["kind"] == "renewal"), None)
     if first_talk is not None:
@@ -207,3 +211,29 @@ def test_what_is_begun_or_done_after_publication_is_off_the_list_at_once_everywh
     summary = plays_summary(after.assessment, told)
     assert summary["off_the_list"]["done"] >= 1
     assert np.isclose(summary["with_play"]["share"], summary["with_play"]["accounts"] / summary["accounts"])
+
+
+def test_every_door_carries_the_same_due_dates_over(twice: tuple[Home, Scored, Scored], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The publication, `health`, `plan` and the lists: what callers recorded in the store is done for all of them."""
+    home, _, after = twice
+    signals = open_signals(str(home.root.parent / "signals"), AS_OF)
+    monkeypatch.setenv("RENEWCAST_HOME", str(home.root))
+    current_home.cache_clear()
+    champion = load_champion(home)
+    expected = {told["account_id"]: told["plays"] for told in after.answers()}
+    assert any(play["overdue"] for plays in expected.values() for play in plays)
+    found, _, _ = look(signals, AS_OF, home, champion)
+    assert {told["account_id"]: told["plays"] for told in answers(found, scored_at=AS_OF, data_through=AS_OF)} == expected
+    with Store.of(home).look() as connection:
+        begun = connection.execute(records.select().order_by(records.c.recorded_at)).all()[0]
+    told = known_from_signals(signals, begun.account_id, period_ending(AS_OF, "year"), AS_OF, home, champion).answer
+    assert told["plays"] == expected[begun.account_id]
+    assert not any(play["overdue"] for play in told["plays"])
+    asked = ["health", str(home.root.parent / "signals"), "--as-of", "2026-09-30", "--account", begun.account_id, "--json"]
+    done = CliRunner().invoke(renewcast.app, asked)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["plays"] == expected[begun.account_id]
+    # Published without --publish, the same.
+    score(signals, AS_OF, home.root / "again.csv", home)
+    again = score_published(Snapshots(home), champion, AS_OF)
+    assert {told["account_id"]: told["plays"] for told in again.answers()} == expected

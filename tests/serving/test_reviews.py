@@ -51,7 +51,7 @@ def home(own_home: Home) -> Home:
         "schema_version": 1, "id": NAME, "quarter": "2026Q2", "created_at": "2026-07-01T08:00:00Z",
         "decision": {"headline": "Change <the weights>.", "weights": decided, "bands": decided, "effective": "2026-07-02"},
         "sign_off": {
-            "rubric": "five-dimensions", "version": "2026Q3", "model": "1", "signals": "signals",
+            "rubric": "five-dimensions", "version": load_rubric().version, "model": "1", "signals": "signals",
             "data_through": "2026-07-01T00:00:00+00:00",
             "hashes": {"data": DATA, "rubric": sha256(load_rubric().text), "model": bundle.fingerprint},
             "proposed_weights": WEIGHTS, "proposed_bands": {"green": 70.0, "yellow": 40.0, "red": 0.0},
@@ -190,13 +190,13 @@ def test_a_signature_is_told_once_and_scores_follow_without_a_restart(
     second = client.post(ADDRESS, json={}, headers=other)
     assert (second.status_code, second.json()["state"]) == (201, "approved"), second.text
     told = second.json()["decision"]
-    assert told["version"]["version"] == "2026Q3.1"
+    assert told["version"]["version"] == "2026Q3"
     publish(home, frame, datetime(2026, 7, 15, tzinfo=UTC))
     versions = {
         day: client.get(f"/v1/accounts/{account}/health", params={"as_of": day}).json()["rubric_version"]
         for day in ("2026-07-01", "2026-07-08", "2026-07-15")
     }
-    assert versions == {"2026-07-01": "2026Q3", "2026-07-08": "2026Q3", "2026-07-15": "2026Q3.1"}
+    assert versions == {"2026-07-01": load_rubric().version, "2026-07-08": load_rubric().version, "2026-07-15": "2026Q3"}
     # Told again, as a start after a crash does, it is still one delivery, under the decision's own id.
     calibration.tell_untold(home, store)
     with store.look() as connection:
@@ -236,8 +236,8 @@ def test_the_measures_command_adds_up_by_the_version_in_force(
         return str(json.loads(done.stdout)["rubric_version"])
 
     approved = read_history(home).decisions[-1].version.version
-    assert approved != "2026Q3"
-    assert (version("2026-07-01"), version("2026-07-02")) == ("2026Q3", approved)
+    assert approved != load_rubric().version
+    assert (version("2026-07-01"), version("2026-07-02")) == (load_rubric().version, approved)
     assert version("2026-07-02", "--rubric", "five-dimensions") == approved
 
 
@@ -263,7 +263,7 @@ def test_after_every_decision_everything_still_answers(
         assert client.get(path).status_code == 200, path
     publish(home, frame, LATER)
     told = client.get("/v1/accounts/a00/health", params={"as_of": "2026-07-08"})
-    assert told.json()["rubric_version"] == ("2026Q3.1" if what == "change" else "2026Q3")
+    assert told.json()["rubric_version"] == ("2026Q3" if what == "change" else load_rubric().version)
     last = client.get("/v1/reviews").json()["decisions"][-1]
     assert (last["author"], last["reviewer"]) == (("Grace", "Ada") if what == "rollback" else ("Ada", "Grace"))
     assert len({each["key"] for each in last["signatures"]}) == 2

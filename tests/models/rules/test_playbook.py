@@ -57,6 +57,7 @@ def portfolio(n: int, seed: int) -> tuple[list[str], Facts, ModelView]:
         warnings,
         [MISSED if rng.random() < 0.1 else QUIET for _ in range(n)],
         rng.random(n) < 0.5,
+        some("enterprise", "SMB", "self-serve", None),
     )
     view = ModelView(
         some("low", "low", "medium", "high", None), some("high", "low", None), rng.lognormal(6, 1, n) * unknown
@@ -100,6 +101,10 @@ def test_no_play_contradicts_the_numbers(n: int, seed: int) -> None:
             assert any(s.severity == "immediate" for s in counting(signs))
         if any(s.cause == "payment_failure" for s in counting(signs)):
             assert [p.who for p in plays if p.kind == "billing"] == ["billing"]
+        digital = facts.segments[row] == "self-serve" and all(s.severity != "immediate" for s in counting(signs))  # type: ignore[index]
+        if digital:
+            assert {p.who for p in plays} <= {AUTOMATED}, "nobody is there to act"
+            assert {p.severity for p in plays} <= {"low"}
         if any(p.kind == "renewal" for p in plays):
             assert len(plays) == 1
             assert 0 <= facts.days_to_renewal[row] <= 120
@@ -118,6 +123,22 @@ def test_executives_take_the_most_arr_at_risk() -> None:
         assert play is not None
         assert play.who == "csm"
         assert (play.due - AS_OF.date()).days <= 3, "what executives have no room for waits no week"
+
+
+def test_the_segment_limits_the_play_unless_an_immediate_warning_counts() -> None:
+    assert set(RULES.severity_of_segment) == {s.name for s in segments_file().segments if s.touch == "digital only"}
+    ids, facts, view = portfolio(400, 3)
+    everybody = {name: replace(facts, segments=np.full(400, name, dtype=object)) for name in ("SMB", "self-serve")}
+    pooled, digital = (decided(ids, each, view) for each in everybody.values())
+    urgent = [any(s.severity == "immediate" for s in counting(signs)) for signs in facts.warnings]
+    assert 0 < sum(urgent) < 400
+    for row, (one, other) in enumerate(zip(pooled.plays, digital.plays, strict=True)):
+        assert (one is None) == (other is None), "what calls for a play is the same"
+        if one is not None and other is not None and not urgent[row]:
+            assert (other.who, other.kind, other.because) == (AUTOMATED, one.kind, one.because)
+        elif one is not None and other is not None:
+            assert (other.severity, other.kind, other.because) == (one.severity, one.kind, one.because)
+            assert (other.who == AUTOMATED) == (one.who == AUTOMATED)
 
 
 def test_an_account_alone_gets_what_it_gets_in_its_portfolio() -> None:
