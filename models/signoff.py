@@ -54,6 +54,10 @@ class AlreadyDecided(BadRequest):
     """The review was signed or rejected before, or its proposal came too late."""
 
 
+class OtherTerms(ChangedSince):
+    """Another person has signed first, and in other terms."""
+
+
 class SamePerson(BadRequest):
     """Both signatures would be one person's."""
 
@@ -94,13 +98,21 @@ class Signed:
         assert self.pending is not None
         by = f"{DECISION_NOUNS[self.pending.what]} of {self.pending.review}: signed by {self.pending.signature.name}"
         since = f", in force from {self.pending.effective}" if self.pending.what == "approved" else ""
-        lines = [f"{by}{since}. One signature is missing: another person signs the same with a key of their own."]
+        lines = [
+            f"{by}{since}. One signature is missing. Another person signs with a key of their own: {self._command()}"
+        ]
         if self.instead_of is not None:
             lines.append(
                 f"It takes the place of the {DECISION_NOUNS[self.instead_of.what]} that"
                 f" {self.instead_of.signature.name} had signed, whose terms were others."
             )
         return "\n".join(lines)
+
+    def _command(self) -> str:
+        """What the second person runs."""
+        assert self.pending is not None
+        option = {"approved": "", "rejected": " --reject", "rolled_back": " --rollback"}[self.pending.what]
+        return f"RENEWCAST_KEY=… renewcast approve {self.pending.review}{option}"
 
 
 class Earliest(NamedTuple):
@@ -151,14 +163,15 @@ def sign(
     effective: date | str | None = None,
     why: str | None = None,
     first: str | None = None,
+    replace: bool = False,
     data_fingerprint: str | None = None,
 ) -> Signed:
     """Sign a review off, or its rejection: as the first person, or as the second where another person has signed the
     same before. What changes weights or limits then writes a new version of the rubric, which is in force from its
     effective date on; earlier scores stay as they were.
 
-    What is left out is as in the first signature. Terms that differ from those of the first signature are signed anew:
-    this signature is then the first one, and the other lapses.
+    What is left out is as in the first signature. Terms that differ from another person's first signature are refused,
+    unless the signer says that these replace it: this signature is then the first one, and the other lapses.
 
     Parameters
     ----------
@@ -169,6 +182,8 @@ def sign(
     effective : a plain date, not before `earliest_effective`; that by default.
     why : kept with it.
     first : SHA-256 of the first signature that the signer has seen; None does not ask for one.
+    replace : sign other terms than those that another person has signed first. A signer who names ``first`` has seen
+        that signature, and needs no ``replace``.
     data_fingerprint : of the signals as they are now, up to the review's ``data_through`` (`features.fingerprint`);
         needed to approve.
 
@@ -183,12 +198,14 @@ def sign(
     ChangedSince
         Data, rubric, model or the proposal are not those that were reviewed and signed first: which. A first signature
         then lapses.
+    OtherTerms
+        Another person has signed first, in other terms: which.
     AlreadyDecided
         It was decided before.
     """
     with alone(home.rubrics / ".lock"):
         history = read_history(home)
-        plan = _plan(home, history, review, signer, reject, owner, effective, why, first)
+        plan = _plan(home, history, review, signer, reject, owner, effective, why, first, replace)
         if plan.terms is None:
             in_force = _still_stands(home, history, plan.kept, plan.first, data_fingerprint)
             return _complete(home, history, plan.first, signer, plan.kept, in_force)
@@ -207,9 +224,10 @@ def check_sign(
     effective: date | str | None = None,
     why: str | None = None,
     first: str | None = None,
+    replace: bool = False,
 ) -> None:
     """Refuse what `sign` would refuse whatever the data say: before they are read, which can take a while."""
-    _plan(home, read_history(home), review, signer, reject, owner, effective, why, first)
+    _plan(home, read_history(home), review, signer, reject, owner, effective, why, first, replace)
 
 
 def sign_rollback(
@@ -286,6 +304,7 @@ def _plan(
     effective: date | str | None,
     why: str | None,
     first: str | None,
+    replace: bool,
 ) -> _Plan:
     tidy_name("key", signer.name)
     day = None if effective is None or reject else _plain_date(effective)
@@ -304,6 +323,8 @@ def _plan(
     if waiting is not None and waiting.what == what and _agrees(waiting, given):
         _refuse_same_person(waiting, signer)
         return _Plan(kept, waiting, None)
+    if waiting is not None and waiting.signature.key != signer.key and not replace and first is None:
+        raise _other_terms(waiting, what, given)
     if not reject:
         if owned is None:
             raise BadRequest(
@@ -419,6 +440,23 @@ def _others(pending: Sequence[Pending], one: Pending | None) -> tuple[Pending, .
 def _agrees(waiting: Pending, given: Mapping[str, object]) -> bool:
     """Whether what was given, None for nothing, is what the first signature says."""
     return all(value is None or value == getattr(waiting, name) for name, value in given.items())
+
+
+def _other_terms(waiting: Pending, what: str, given: Mapping[str, object]) -> OtherTerms:
+    """Which terms differ from those of the first signature."""
+    if waiting.what != what:
+        differs = f"the decision: {DECISION_NOUNS[waiting.what]}, not {DECISION_NOUNS[what]}"
+    else:
+        differs = "; ".join(
+            f"{name}: {getattr(waiting, name) or 'none'}, not {value}"
+            for name, value in given.items()
+            if value is not None and value != getattr(waiting, name)
+        )
+    return OtherTerms(
+        f"{waiting.signature.name} has signed first, in other terms ({differs})",
+        "the same terms, which may be left out",
+        "leave them out to sign the same, or add --replace to sign these instead; the first signature then lapses",
+    )
 
 
 def _check_shown(waiting: Pending | None, first: str | None) -> None:

@@ -35,6 +35,7 @@ class Asking:
     effective: date | str | None = None
     why: str | None = None
     first: str | None = None
+    replace: bool = False
 
 
 def signer_of(store: Store, secret: str) -> Signer:
@@ -79,7 +80,7 @@ def sign_here(
     The others as `models.signoff.sign`.
     """
     given = {"reject": asked.reject, "owner": asked.owner, "effective": asked.effective, "why": asked.why}
-    given |= {"first": asked.first}
+    given |= {"first": asked.first, "replace": asked.replace}
     # Before the data are looked at, which can take a while.
     check_sign(home, review, signer, **given)  # type: ignore[arg-type]
     found = None

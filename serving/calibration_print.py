@@ -12,6 +12,7 @@ from rich.console import Console
 from features.console import Table
 from models.reviews import Kept
 from models.rubric_history import HistoryFile
+from models.signoff import DECISION_NOUNS
 from serving.calibration import data_of, pending_data
 
 
@@ -38,12 +39,12 @@ def print_reviews(found: Sequence[Kept], history: HistoryFile, console: Console,
     console.print(table)
     if history.pending:
         waiting = Table(
-            "since", "what", "review", "in force from", "signed by", "why", title="one signature is missing"
+            "since", "signed 1 of 2", "review", "in force from", "signed by", "why", title="one signature is missing"
         )
         for one in history.pending:
             from_when = str(one.effective or "–")
             who = one.signature.name
-            waiting.add_row(_day(one.signature.at), one.what, one.review, from_when, who, one.why or "")
+            waiting.add_row(_day(one.signature.at), DECISION_NOUNS[one.what], one.review, from_when, who, one.why or "")
         console.print(waiting)
     decided = Table("when", "what", "review", "version", "in force from", "author, reviewer", "why", title="decisions")
     for each in history.decisions:

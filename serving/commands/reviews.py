@@ -45,6 +45,9 @@ def approve(
         bool, typer.Option("--rollback", help="Take the newest approved version back; REVIEW is not needed.")
     ] = False,
     rubric: Annotated[str | None, typer.Option("--rubric", metavar="NAME", help="With --rollback: of which.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Sign other terms than the first signature, which then lapses.")
+    ] = False,
     why: Annotated[str | None, typer.Option("--why", metavar="TEXT", help="The reason; it is kept.")] = None,
     signals: Annotated[
         str | None,
@@ -63,8 +66,8 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Sign a review off. Two people sign, each with a key of their own: the first signature is kept with its terms, and
-    the same command with another person's key completes it. What the review proposes is then a new version of the
-    rubric, in force from a date on. Data, rubric and model have to be those that were reviewed."""
+    `renewcast approve REVIEW` with another person's key completes it. What the review proposes is then a new version of
+    the rubric, in force from a date on. Data, rubric and model have to be those that were reviewed."""
     from models.home import current_home
     from serving.calibration import Asking, sign_here, sign_rollback_here, signed_data, signer_of
 
@@ -74,7 +77,7 @@ def approve(
         )
     home, store = current_home(), store_at_hand()
     signer = signer_of(store, _key(key))
-    asked = Asking(reject, owner, effective, why)
+    asked = Asking(reject, owner, effective, why, replace=replace)
     with progress("signing") as tell:
         if back:
             signed = sign_rollback_here(home, signer, asked, rubric, review)

@@ -35,6 +35,7 @@ from models.rubric_history import (
 from models.signoff import (
     AlreadyDecided,
     ChangedSince,
+    OtherTerms,
     SamePerson,
     Signer,
     earliest_of,
@@ -99,6 +100,12 @@ def test_other_terms_are_a_new_first_signature(home: Home, more: dict[str, Any])
     review = write_review(home)
     old = begin(home, review)
     given = {"owner": "owner", "data_fingerprint": DATA} | more
+    before = read_history(home)
+    name = "the decision" if "reject" in more else next(iter(more))
+    with pytest.raises(OtherTerms, match=f"Ada has signed first, in other terms \\({name}"):
+        sign(home, review, GRACE, **given)
+    assert read_history(home) == before, "nobody's signature is dropped unasked"
+    given["replace"] = True
     signed = sign(home, review, GRACE, **given)
     assert signed.decision is None
     assert signed.instead_of == old
@@ -114,7 +121,7 @@ def test_other_terms_are_a_new_first_signature(home: Home, more: dict[str, Any])
 def test_who_was_shown_another_first_signature_does_not_sign(home: Home) -> None:
     review = write_review(home)
     shown = begin(home, review).signature.sha256
-    begin(home, review, MARY, effective="2026-12-01")
+    begin(home, review, MARY, effective="2026-12-01", replace=True)
     with pytest.raises(ChangedSince, match="not the one that was shown"):
         sign(home, review, GRACE, data_fingerprint=DATA, first=shown)
 
