@@ -35,7 +35,7 @@ LEAST_SHARED = 0.2
 #: shared by companies that have nothing to do with each other.
 LEAST_SAME_MONTH = 0.5
 #: Fewer shared ids than this tell nothing about months.
-MONTHS_FROM = 10
+MONTHS_FROM = 3
 NAME_LIMIT = 100
 _UNKNOWN_MONTH = 0
 

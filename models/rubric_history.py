@@ -219,6 +219,21 @@ class HistoryFile(BaseModel):
     decisions: tuple[Decision, ...] = ()
     pending: tuple[Pending, ...] = ()
 
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        ids: set[str] = set()
+        signed: set[str | None] = {None}
+        for each in self.decisions:
+            if each.id in ids:
+                raise ValueError(f"the decision {each.id} stands there twice")
+            ids.add(each.id)
+            if each.signatures and each.signatures[0].previous not in signed:
+                raise ValueError(f"a decision before {each.id} is missing, or comes after it")
+            signed |= {made.sha256 for made in each.signatures}
+        if any(each.signature.previous not in signed for each in self.pending):
+            raise ValueError("a decision before the newest signature is missing")
+        return self
+
     @property
     def last_signature(self) -> str | None:
         """The hash of the newest decision's last signature; None where no decision has one."""

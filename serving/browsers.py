@@ -67,8 +67,9 @@ def is_local_name(host: str) -> bool:
 
 def is_forwarded(headers: Headers) -> bool:
     """Whether a proxy, a load balancer or a content network has passed the request on: any of the headers that they
-    add."""
-    return any(name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES) for name in headers)
+    add, also where an underscore stands for the hyphen."""
+    names = (name.replace("_", "-") for name in headers)
+    return any(name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES) for name in names)
 
 
 def wants_page(headers: Mapping[str, str]) -> bool:

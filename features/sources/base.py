@@ -198,8 +198,10 @@ def contract_names(columns: Iterable[str], table: str, place: str) -> dict[str, 
     Raises
     ------
     SignalsError
-        If two columns are the same column of the contract.
+        If two columns are the same column of the contract, or a name holds a null character.
     """
+    columns = list(columns)
+    refuse_null_names(columns, place)
     contract = TABLES[table].names if table in TABLES else ()
     names = {
         column: lower if (lower := column.strip(" \t\r\n\ufeff").lower()) in contract else column for column in columns
@@ -215,6 +217,23 @@ def contract_names(columns: Iterable[str], table: str, place: str) -> dict[str, 
                 "rename or leave out one of them",
             )
     return names
+
+
+def refuse_null_names(columns: Sequence[str], place: str) -> None:
+    """Refuse names that no engine can hold.
+
+    Raises
+    ------
+    SignalsError
+        If a name holds a null character; the message says which, and not the name.
+    """
+    for position, column in enumerate(columns, 1):
+        if "\0" in column:
+            raise SignalsError(
+                f"{place}: the name of column {position} holds a null character",
+                "names of printable characters",
+                "export it again",
+            )
 
 
 def refuse_unknown(names: Iterable[str], origin: str) -> None:

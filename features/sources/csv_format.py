@@ -18,7 +18,9 @@ import io
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -29,7 +31,15 @@ import pyarrow.csv as pa_csv
 
 from features.contract import TABLES
 from features.errors import SignalsError
-from features.sources.base import contract_names, creation, hive_values, identifier, placed, quoted
+from features.sources.base import (
+    contract_names,
+    creation,
+    hive_values,
+    identifier,
+    placed,
+    quoted,
+    refuse_null_names,
+)
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -49,6 +59,12 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
+_OTHER_FORMATS = {
+    b"PK\3\4": ("an Excel workbook or another archive", "save it as CSV UTF-8"),
+    b"\x1f\x8b": ("compressed once more than its name says", "name it .csv.gz, compressed once"),
+    b"PAR1": ("a Parquet file", "name it .parquet"),
+}
+"""What a file of another format begins with."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +162,7 @@ def count_rows(file: Path) -> int:
     Raises
     ------
     SignalsError
-        If the file is not UTF-8.
+        If the file is not UTF-8, or opens a quotation mark that is never closed.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
@@ -159,6 +175,8 @@ def count_rows(file: Path) -> int:
         raise _other_encoding(file, f"row {_undecodable_row(file)}") from None
     except _FAILURES:
         raise _unreadable(file) from None
+    if counted.within_quotes:
+        raise _explanation(file, read_header(file))
     return max(counted.rows - 1, 0)
 
 
@@ -169,11 +187,12 @@ def _column(place: int) -> str:
 
 def _columns(header: Header, table: str, file: Path) -> list[str]:
     """The header's names, each once: outside the contract, a repeated or missing name gets a number."""
+    refuse_null_names(header.names, str(file))
     contract = TABLES[table].names if table in TABLES else ()
     found: list[str] = []
     taken: Counter[str] = Counter()
     for place, written in enumerate(header.names, 1):
-        name = written if written.strip() else f"column{place}"
+        name = written if written.strip() else _named(f"column{place}", header.names)
         plain = name.strip().lower()
         taken[plain] += 1
         if taken[plain] > 1 and plain in contract:
@@ -183,8 +202,19 @@ def _columns(header: Header, table: str, file: Path) -> list[str]:
                 "one column of each name; upper and lower case do not tell columns apart",
                 "rename or leave out one of them",
             )
-        found.append(name if taken[plain] == 1 else f"{name}_{taken[plain] - 1}")
+        found.append(name if taken[plain] == 1 else _free(name, header.names, found))
     return found
+
+
+def _named(name: str, written: Iterable[str]) -> str:
+    """A name for a column without one, which no other column bears."""
+    return _free(name, written, ()) if name in {other.strip().lower() for other in written} else name
+
+
+def _free(name: str, written: Iterable[str], found: Iterable[str]) -> str:
+    """``name`` with the first number that makes it a name of its own."""
+    used = {other.strip().lower() for other in (*written, *found)}
+    return next(numbered for i in count(1) if (numbered := f"{name}_{i}").strip().lower() not in used)
 
 
 def _append(connection: Backend, insert: str, file: Path, header: Header) -> None:
@@ -192,7 +222,7 @@ def _append(connection: Backend, insert: str, file: Path, header: Header) -> Non
     types = {_column(i): pa.string() for i in range(len(header.names))}
     try:
         with _opened(file) as stream:
-            counted = _Counted(stream)
+            counted = _Counted(stream, header.delimiter)
             reader = pa_csv.open_csv(
                 pa.PythonFile(counted, mode="r"),
                 pa_csv.ReadOptions(
@@ -223,16 +253,27 @@ def _append(connection: Backend, insert: str, file: Path, header: Header) -> Non
         if _only_header(file, header):
             return
         raise _explanation(file, header) from None
-    if rows != counted.rows - 1:
+    if rows != counted.rows - 1 or counted.within_quotes or counted.text_after_quotes:
         raise _explanation(file, header)
 
 
 class _Counted(io.RawIOBase):
-    """A stream that counts the rows that pass by: line ends outside quotes, empty lines apart."""
+    """A stream that counts the rows that pass by: line ends outside quotes, empty lines apart.
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    Parameters
+    ----------
+    delimiter : given, quoted values with text behind their closing quotation mark are noticed, too.
+    """
+
+    def __init__(self, stream: IO[bytes], delimiter: str = "") -> None:
         super().__init__()
         self._stream = stream
+        self._around = np.frombuffer(f'\n"{delimiter}'.encode(), dtype=np.uint8)
+        self._looking = bool(delimiter)
+        self._before = ord("\n")
+        self._opened_well = False
+        self._just_closed = False
+        self.text_after_quotes = False
         self._ended = 0
         self._quoted = False
         self._begun = False
@@ -249,6 +290,11 @@ class _Counted(io.RawIOBase):
         if chunk:
             self._count(chunk)
         return chunk
+
+    @property
+    def within_quotes(self) -> bool:
+        """Whether a quotation mark is open: at the end of a file, one that is never closed."""
+        return self._quoted
 
     @property
     def rows(self) -> int:
@@ -268,19 +314,40 @@ class _Counted(io.RawIOBase):
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         characters = np.frombuffer(chunk, dtype=np.uint8)
         ends = np.flatnonzero(characters == ord("\n"))
+        if self._just_closed:
+            self._just_closed = False
+            self.text_after_quotes |= not bool(np.isin(characters[0], self._around))
         if b'"' in chunk:
             quotes = np.flatnonzero(characters == ord('"'))
+            self._look_around(characters, quotes)
             inside = (np.searchsorted(quotes, ends) + self._quoted) & 1
             ends = ends[inside == 0]
             self._quoted = bool((len(quotes) + self._quoted) & 1)
         elif self._quoted:
             ends = ends[:0]
+        self._before = int(characters[-1])
         if not len(ends):
             self._begun = True
             return
         empty = int((np.diff(ends) == 1).sum()) + (ends[0] == 0 and not self._begun)
         self._ended += len(ends) - int(empty)
         self._begun = bool(ends[-1] != len(chunk) - 1)
+
+    def _look_around(self, characters: np.ndarray, quotes: np.ndarray) -> None:
+        """Notice text between the mark that closes a quoted value and the delimiter or line end."""
+        if not self._looking:
+            return
+        before = np.concatenate(([self._before], characters))[quotes]
+        well = np.isin(before, self._around)
+        if self._quoted:
+            well = np.concatenate(([self._opened_well], well))
+            quotes = np.concatenate(([-1], quotes))
+        openers, closers = well[::2], quotes[1::2]
+        self._opened_well = bool(openers[-1])
+        closed_well = closers[openers[: len(closers)]]
+        self._just_closed = bool(len(closed_well) and closed_well[-1] == len(characters) - 1)
+        after = characters[closed_well[: len(closed_well) - self._just_closed] + 1]
+        self.text_after_quotes |= not bool(np.isin(after, self._around).all())
 
 
 def _opened(file: Path) -> IO[bytes]:
@@ -316,15 +383,25 @@ def _only_header(file: Path, header: Header) -> bool:
 
 def _records(file: Path, header: Header) -> Iterator[tuple[int, list[str]]]:
     """The data rows, slowly, from 1; raises UnicodeDecodeError and csv.Error where they cannot be read."""
+    with (
+        _any_length(),
+        _opened(file) as stream,
+        io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as lines,
+    ):
+        place = -1
+        for record in csv.reader(lines, delimiter=header.delimiter, strict=True):
+            if record:
+                place += 1
+                if place:
+                    yield place, record
+
+
+@contextmanager
+def _any_length() -> Iterator[None]:
+    """Within the block Python's reader takes values of any length."""
     limit = csv.field_size_limit(2**31 - 1)
     try:
-        with _opened(file) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as lines:
-            place = -1
-            for record in csv.reader(lines, delimiter=header.delimiter, strict=True):
-                if record:
-                    place += 1
-                    if place:
-                        yield place, record
+        yield
     finally:
         csv.field_size_limit(limit)
 
@@ -414,7 +491,11 @@ def _row_with_stray_quote(file: Path, header: Header) -> int:
             taken.append(line)
             yield line
 
-    with _opened(file) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+    with (
+        _any_length(),
+        _opened(file) as stream,
+        io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text,
+    ):
         place = -1
         for record in csv.reader(lines(text), delimiter=header.delimiter):
             place += bool(record)
@@ -425,10 +506,13 @@ def _row_with_stray_quote(file: Path, header: Header) -> int:
 
 
 def _refuse_other_marks(file: Path, start: bytes) -> None:
-    """Refuse UTF-16 and UTF-32, by their byte order marks or their zero bytes."""
+    """Refuse UTF-16, UTF-32 and other formats, by the bytes that they begin with."""
     for mark, encoding in _MARKS.items():
         if start.startswith(mark):
             raise _other_encoding(file, "the first row", encoding)
+    for mark, (kind, cure) in _OTHER_FORMATS.items():
+        if start.startswith(mark):
+            raise SignalsError(f"{file} is {kind}", "a CSV file", cure)
     if b"\0" in start[:4]:
         raise _other_encoding(file, "the first row", "UTF-16")
 

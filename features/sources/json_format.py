@@ -56,8 +56,10 @@ def _select(connection: Backend, file: Path, base: Path, typed: bool) -> str:
     keys = hive_values(file.relative_to(base).parent)
     hive = "".join(f", {quoted(value)} AS {identifier(key)}" for key, value in keys.items())
     common = f"{quoted(str(file))}, format = 'auto', maximum_object_size = {LARGEST_OBJECT}"
+    # Left to guess, DuckDB takes what is no object for the value of a single column.
+    objects = f"{common}, records = true, hive_partitioning = false"
     if typed:
-        return f"SELECT *{hive} FROM read_json({common}, hive_partitioning = false, sample_size = -1, {_NO_DATES})"
+        return f"SELECT *{hive} FROM read_json({objects}, sample_size = -1, {_NO_DATES})"
     found = connection.con.execute(
         "SELECT DISTINCT key FROM (SELECT unnest(json_keys(json)) AS key "
         f"FROM read_json_objects({common}, hive_partitioning = false)) ORDER BY key"
@@ -67,7 +69,7 @@ def _select(connection: Backend, file: Path, base: Path, typed: bool) -> str:
     shape = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in columns)
     if not columns:
         raise _unreadable(file)
-    return f"SELECT *{hive} FROM read_json({common}, hive_partitioning = false, columns = {{{shape}}})"
+    return f"SELECT *{hive} FROM read_json({objects}, columns = {{{shape}}})"
 
 
 def _refuse_clashes(columns: list[str], file: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from features.check import check
 from features.errors import SignalsError
+from features.sources import csv_format
 from features.sources.base import connect
 from features.sources.csv_format import count_rows, lay_csv
 from features.sources.open_source import open_source
@@ -174,6 +175,15 @@ def test_the_delimiter_is_that_of_the_header(delimiter: str, ending: str, folder
             "row 2 has 3 values, row 3 has 1 value where the header names 2",
         ),
         (b'account_id,created_at\na,2025-01-01\n"SECRET,2025-01-01\nb,2025-01-01\n', "row 2 opens a quotation mark"),
+        (b'account_id,name\na,x\nb,"SECRET\nc,y\n', "row 2 opens a quotation mark that is never closed"),
+        (b'account_id,name\na,"SECRET\nb,x\nc,"y\nd,z\n', "row 1 has text after a closing quotation mark"),
+        (b"account_id,created_at,SEC\0RET\na,2025-01-01,x\n", "the name of column 3 holds a null character"),
+        (b"PK\3\4SECRET", "is an Excel workbook"),
+        (b"\x1f\x8b\x08\0SECRET", "is compressed once more"),
+        (
+            b'account_id,name\na,"' + b"x" * 200_000 + b'"\nb,SEC"RET\n',
+            "row 2 has a quotation mark within",
+        ),
         (
             b'account_id,created_at\na,2025-01-01\nSEC"RET,2025-01-01\nb,2025-01-01\n',
             "row 2 has a quotation mark within",
@@ -242,3 +252,47 @@ def test_rows_are_counted_alike_without_being_read(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"a\n1\n\xe9\n")
     with pytest.raises(SignalsError, match="row 2 is not UTF-8"):
         count_rows(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        ("account_id,x,x,X,x_1", ["account_id", "x", "x_2", "X_3", "x_1"]),
+        ("account_id,x_1,x,x,y", ["account_id", "x_1", "x", "x_2", "y"]),
+        ("account_id,column3,,x,x", ["account_id", "column3", "column3_1", "x", "x_1"]),
+        ("account_id,,column2,,x", ["account_id", "column2_1", "column2", "column4", "x"]),
+    ],
+)
+def test_columns_of_one_name_are_all_kept(header: str, columns: list[str], folder: Path) -> None:
+    (folder / "accounts.csv").write_text(f"{header}\na,1,2,3,4\n")
+    rows = open_source(folder).tables["accounts"].to_pyarrow().to_pylist()
+    assert rows == [dict(zip(columns, "a1234", strict=True))]
+
+
+def test_marks_at_the_edges_of_what_is_read_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    texts = {
+        'k,v\na,"x"\nb,"y ""z"" \r\n,"\n"","\n': False,
+        'k,v\na,s"t"u\nb,""\n': False,
+        'k,v\na,"x"y\n': True,
+        'k,v\na,"x""y"z,\n': True,
+        'k,v\na,"x\nb,"y"\n': True,
+    }
+    for text, expected in texts.items():
+        for size in (1, 2, 3, 5, 100):
+            counted = csv_format._Counted(io.BytesIO(text.encode()), ",")
+            while counted.read(size):
+                pass
+            assert (counted.text_after_quotes, size) == (expected, size), text
+
+
+def test_objects_of_one_key_are_not_mixed_with_other_values(tmp_path: Path) -> None:
+    (tmp_path / "accounts.ndjson").write_text('{"account_id": "SECRET"}\n5\n')
+    with pytest.raises(SignalsError, match=r"accounts\.ndjson cannot be read as JSON") as caught:
+        open_source(tmp_path)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_an_open_quotation_mark_is_not_counted_over(tmp_path: Path) -> None:
+    (file := tmp_path / "a.csv").write_text('k,v\na,"x\nb,y\n')
+    with pytest.raises(SignalsError, match="row 1 opens a quotation mark that is never closed"):
+        count_rows(file)

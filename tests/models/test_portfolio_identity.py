@@ -71,6 +71,9 @@ def test_ids_that_companies_share_by_chance_are_told_apart_by_the_month_of_creat
     assert overlap.same_month is not None
     assert overlap.same_month < 0.1
     assert not overlap.is_same
+    # Neither is a handful of accounts, on either side.
+    assert not is_same(home, portfolio(numbers(1, 6), year=2011))
+    assert not is_same(PortfolioIdentity.of(portfolio(numbers(1, 6))), portfolio(numbers(1, 150), year=2011))
     # A few corrected dates are no other company.
     corrected = portfolio(numbers(1, 200))
     created = [at + timedelta(days=400 if k % 4 == 0 else 0) for k, at in enumerate(corrected.created) if at]

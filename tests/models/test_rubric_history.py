@@ -263,3 +263,14 @@ def test_a_review_is_found_by_its_beginning_and_others_are_listed(home: Home) ->
         one_review(home, "2025Q1")
     with pytest.raises(UnknownReview):
         one_review(home, "../../etc")
+
+
+def test_decisions_that_were_left_out_or_repeated_are_noticed(home: Home) -> None:
+    sign(home, write_review(home))
+    roll_back(home)
+    whole = json.loads(home.rubric_history.read_text())
+    first, second = whole["decisions"]
+    for decisions, says in (([first, first], "twice"), ([second], "missing"), ([second, first], "missing")):
+        home.rubric_history.write_text(json.dumps(whole | {"decisions": decisions}))
+        with pytest.raises(HomeError, match=rf"history\.json.*{says}"):
+            read_history(home)

@@ -278,7 +278,7 @@ def signature(role: Any, key: str, name: str, at: datetime, previous: str | None
 @st.composite
 def pendings(draw: Any) -> Pending:
     what = draw(terms())
-    made = signature("author", "key_1", draw(NAMES), draw(INSTANTS), draw(st.none() | NAMES), what.model_dump(mode="json"))
+    made = signature("author", "key_1", draw(NAMES), draw(INSTANTS), None, what.model_dump(mode="json"))
     return Pending(**what.model_dump(), id="cal_0123456789abcdef", signature=made)
 
 
@@ -293,13 +293,13 @@ def decisions(draw: Any) -> Decision:
         second = signature("reviewer", "key_2", reviewer, at, first.sha256, signed_with_version(what, version, replaces))
         signatures = (first, second)
     return Decision(
-        **what.model_dump(), id="cal_0123456789abcdef", at=at, author=author, reviewer=reviewer, version=version,
+        **what.model_dump(), id=draw(st.from_regex(r"cal_[0-9a-f]{16}", fullmatch=True)), at=at, author=author, reviewer=reviewer, version=version,
         replaces=replaces, meaning=draw(st.none() | MEANINGS), signatures=signatures,
     )  # fmt: skip
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(found=st.lists(decisions(), max_size=3), waiting=st.lists(pendings(), max_size=2))
+@given(found=st.lists(decisions(), max_size=3, unique_by=lambda each: each.id), waiting=st.lists(pendings(), max_size=2))
 def test_every_decision_is_read_as_it_was_written(home: Home, found: list[Decision], waiting: list[Pending]) -> None:
     history = HistoryFile(decisions=tuple(found), pending=tuple(waiting))
     write_history(home, history)

@@ -127,7 +127,7 @@ def test_a_key_is_looked_up_again_only_when_something_has_changed(guarded: TestC
 @pytest.mark.parametrize(
     "name",
     [
-        *("Via", "Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP", "Client-IP", "X-Cluster-Client-IP"),
+        *("Via", "X_Forwarded_For", "Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP", "Client-IP", "X-Cluster-Client-IP"),
         *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Forwarded", "X-Original-URL"),
         *("CF-Connecting-IP", "CF-Ray", "CF-IPCountry", "CDN-Loop", "Fly-Client-IP", "Fastly-Client-IP", "X-Azure-ClientIP"),
         *("X-Envoy-External-Address", "X-Amzn-Trace-Id", "X-Vercel-Forwarded-For", "Tailscale-User-Login", "X-ARR-ClientCert"),
