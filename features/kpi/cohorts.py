@@ -47,12 +47,12 @@ def cohorts(signals: Signals, as_of: datetime, active_days: int = ACTIVE_DAYS) -
 
     Returns
     -------
-    dict for JSON: as_of, contractual, ages (months), level (of the intervals), assumption, whole and
-    cohorts. Each has cohort
-    (``2025Q3``; None for the whole), accounts, lost, arr_start (None unknown), and ages: a record for each with months,
-    at_risk (accounts seen so long), logos, low, high (shares; None beyond what was seen) and arr (the ARR at that age
-    of the accounts that began so long ago, as a share of theirs at the start; None without any, and where the source
-    has overwritten the terms of more than a few of them, see `features.terms`).
+    dict for JSON: as_of, contractual, ages (months), level (of the intervals), assumption, arr_unknown (why the ARR of
+    accounts is not known; None where it is of all), whole and cohorts. Each has cohort (``2025Q3``; None for the
+    whole), accounts, lost, arr_start (None unknown), and ages: a record for each with months, at_risk (accounts seen so
+    long), logos, low, high (shares; None beyond what was seen) and arr (the ARR at that age of the accounts that began
+    so long ago, as a share of theirs at the start; None without any, and where the source has overwritten the terms of
+    more than a few of them, see `features.terms`).
     """
     table = _lives(signals, as_of, active_days)
     quarter = pd.to_datetime(table["began"], unit="us", utc=True).dt.tz_localize(None).dt.to_period("Q").astype(str)
@@ -63,6 +63,7 @@ def cohorts(signals: Signals, as_of: datetime, active_days: int = ACTIVE_DAYS) -
         "ages": list(AGES),
         "level": LEVEL,
         "assumption": ASSUMPTION,
+        "arr_unknown": _arr_unknown(table) if signals.contractual else None,
         "whole": _cohort(None, table, micros(as_of)),
         "cohorts": [_cohort(str(name), own, micros(as_of)) for name, own in groups],
     }
@@ -123,6 +124,15 @@ def _cohort(name: str | None, lives: pd.DataFrame, now: int) -> dict[str, Any]:
             }
         )
     return {"cohort": name, "accounts": len(lives), "lost": int(lost.sum()), "arr_start": _told(whole), "ages": told}
+
+
+def _arr_unknown(lives: pd.DataFrame) -> str | None:
+    unknown = int(lives["arr_start"].isna().sum())
+    if not unknown:
+        return None
+    return (
+        f"the terms of {unknown:,} of {len(lives):,} accounts are not known at their start: the source overwrites them"
+    )
 
 
 def _arr_kept(start: Floats, later: Floats) -> float:

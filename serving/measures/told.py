@@ -169,8 +169,8 @@ def _sums(parts: pd.DataFrame, by: list[str]) -> dict[Any, tuple[float, float, f
         overwritten=("overwritten", "sum"),
     )
     return {
-        key: (float(n), float(d), float(net), *map(int, counts))
-        for key, n, d, net, *counts in zip(told.index, *(told[c] for c in told.columns), strict=True)
+        key: (float(n), float(d), float(net), int(k), int(out), int(many), int(gone))
+        for key, n, d, net, k, out, many, gone in zip(told.index, *(told[c] for c in told.columns), strict=True)
     }
 
 

@@ -166,7 +166,10 @@ def test_cohorts_do_not_take_unknown_terms_for_nothing(
     unknown: int, whole: int, start: float | None, shares: list[float | None]
 ) -> None:
     signals = of(_portfolio(unknown, whole))
-    (cohort,) = cohorts(signals, AS_OF)["cohorts"]
+    told = cohorts(signals, AS_OF)
+    (cohort,) = told["cohorts"]
+    why = f"the terms of {unknown} of {unknown + whole} accounts are not known at their start: the source overwrites them"
+    assert told["arr_unknown"] == (why if unknown else None)
     assert cohort["accounts"] == unknown + whole
     assert cohort["arr_start"] == start
     assert [age["arr"] for age in cohort["ages"]] == pytest.approx(shares)
