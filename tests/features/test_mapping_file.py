@@ -205,7 +205,7 @@ def test_tables_of_postgresql(place: Path, postgres: Any) -> None:
     address = postgres.get_uri()
     try:
         source = open_source(_mapping(place, query, database=address))
-        assert check(source).findings[0].problem == "an account that accounts does not have"
+        assert check(source).errors[0].problem == "an account that accounts does not have"
         assert source.tables["accounts"].to_pyarrow().to_pylist()[0]["name"] == "x"
     finally:
         with psycopg.connect(address, autocommit=True) as server:
@@ -232,7 +232,7 @@ def test_the_engines_reason_is_given(query: str, said: str, place: Path) -> None
 def test_rows_that_a_query_cannot_convert_are_explained_without_values(place: Path) -> None:
     (place / "a.csv").write_text("id,since\nto BIGINT SECRET to INT32,2025-01-01\n")
     report = check(open_source(_mapping(place, "SELECT CAST(id AS INTEGER) AS account_id, since AS created_at FROM a")))
-    said = "\n".join(map(str, report.findings))
+    said = "\n".join(map(str, report.errors))
     assert "accounts: the rows cannot be read (Conversion Error: a string cannot be converted to INT32" in said
     assert "SECRET" not in said
 
