@@ -124,7 +124,7 @@ def test_an_optional_instant_out_of_range_is_unknown_and_counted(typed: bool) ->
     }
     source = from_tables(tables, "a test")
     report = check(source)
-    assert report.ok, report.findings
+    assert report.ok, report.errors
     assert "support.loaded_at: 4 rows before 1900 or from 2200 on read as unknown" in report.notes
 
 
