@@ -1,5 +1,7 @@
-"""Reading a PostgreSQL database: the contract's columns of its tables, copied into the embedded engine.
+"""Reading a PostgreSQL database: its tables, copied into the embedded engine.
 
+Of events and subscriptions every column is copied, for rows that differ in any of them are different (see
+`features.identity`); of other tables just the contract's. What the user may not read of a table is left out.
 Everything is read in one read-only transaction, so the tables are of one instant. A password is in no message.
 """
 
@@ -12,6 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import ibis
+import ibis.expr.datatypes as dt
 import pyarrow as pa
 
 from features.contract import TABLES
@@ -20,6 +23,7 @@ from features.errors import SignalsError
 _Copied = TypeVar("_Copied")
 
 SCHEMES = ("postgresql", "postgres")
+SUBSCRIPTIONS = "subscriptions"
 FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 ROWS_AT_ONCE = 100_000
 """Rows of a table that are in flight at a time."""
@@ -69,8 +73,8 @@ def _unreadable() -> SignalsError:
 
 def read_postgres(address: str, connection: Any) -> dict[str, ibis.Table]:
     """Copy the tables and views of the contract from the database at ``address`` into ``connection``, an embedded
-    DuckDB, as ``given_{name}``; the columns that the contract does not have stay where they are. Names are compared
-    without regard to case.
+    DuckDB, as ``given_{name}``. Names are compared without regard to case. Columns outside the contract come as text,
+    which every type can be; those of tables whose rows they do not tell apart stay where they are.
 
     Raises
     ------
@@ -84,7 +88,11 @@ def read_postgres(address: str, connection: Any) -> dict[str, ibis.Table]:
         for name, held in _names(server, schema, told).items():
             table = source.table(held, database=schema)
             contract = _contract_columns(table, name, f"{told}: {schema}.{held}")
-            wanted = table.select(**{proper: _plain(table[c]) for c, proper in contract.items()})
+            columns = {proper: _plain(table[c]) for c, proper in contract.items()}
+            if TABLES[name].event or name == SUBSCRIPTIONS:
+                others = [c for c in _readable(server, schema, held) if c in table.columns and c not in contract]
+                columns |= {each: table[c].cast("string") for c, each in _distinct(others, columns).items()}
+            wanted = table.select(**columns)
             _copy(source, wanted, f"{schema}.{held}", _Target(connection, f"given_{name}"), told)
             copied[name] = connection.table(f"given_{name}")
         return copied
@@ -185,6 +193,30 @@ def _contract_columns(table: ibis.Table, name: str, place: str) -> dict[str, str
     return found
 
 
+def _readable(server: Any, schema: str, held: str) -> list[str]:
+    """The columns of a table that the user may read."""
+    rows = server.execute(
+        "SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s "
+        "AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(c.oid, a.attnum, 'SELECT') ORDER BY a.attnum",
+        (schema, held),
+    )
+    return [name for (name,) in rows]
+
+
+def _distinct(columns: list[str], taken: Iterable[str]) -> dict[str, str]:
+    """A name for each of ``columns`` that differs from all others in more than upper and lower case."""
+    seen, names = {name.lower() for name in taken}, {}
+    for column in columns:
+        name, number = column, 1
+        while name.lower() in seen:
+            number += 1
+            name = f"{column} {number}"
+        seen.add(name.lower())
+        names[column] = name
+    return names
+
+
 def _connected(psycopg: Any, address: str, told: str) -> tuple[Any, str]:
     """A connection that only reads, all at one instant; and the schema that the address names, if it does."""
     parts = urlsplit(address)
@@ -275,9 +307,17 @@ def _copy(source: Any, wanted: ibis.Table, place: str, into: _Target, told: str)
 
 
 def _plain(column: ibis.Value) -> ibis.Value:
-    """The column in a type that a file could hold: numerics as floats, or whole numbers; UUIDs and enumerations as
-    text."""
+    """The column in a type that a file could hold: numerics as floats, or whole numbers; what the engine has no equal
+    for (UUIDs, enumerations, addresses, shapes, ranges) as text."""
     kind = column.type()
     if kind.is_decimal():
         return column.cast("int64" if kind.scale == 0 else "float64")
-    return column.cast("string") if kind.is_uuid() or kind.is_unknown() or kind.is_json() else column
+    return column if _held(kind) else column.cast("string")
+
+
+def _held(kind: dt.DataType) -> bool:
+    """Whether values of this type are the same in the embedded engine."""
+    if kind.is_array():
+        return _held(kind.value_type)
+    plain = (dt.Boolean, dt.Integer, dt.Floating, dt.String, dt.Timestamp, dt.Date, dt.Time, dt.Interval, dt.Binary)
+    return isinstance(kind, plain) and not kind.is_json()

@@ -15,6 +15,10 @@ from features.engine import CUTOFF
 TERMS = ("arr", "seats", "plan", "usage_limit", "renewal_at")
 """The columns of a subscription that hold for one term."""
 
+TOLERATED_SHARE = 0.01
+"""So many of the accounts may have unknown terms. Where it is more, those whose terms are known are mostly those that
+left, and nothing that rests on terms can be told from them."""
+
 
 def by_term(rows: ibis.Table) -> ibis.Table:
     """Split the rows whose current term began after the subscription did.

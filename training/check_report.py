@@ -97,14 +97,18 @@ def _horizons(enough: Enough) -> Table:
         last = f"{horizon.last:%Y-%m-%d}" if horizon.last else "none"
         accounts = max(there.accounts for there in horizon.targets.values())
         cells = [
-            cell for t in TARGETS for cell in (f"{horizon.targets[t].with_outcome:,}", _enough(horizon.targets[t]))
+            cell
+            for t in TARGETS
+            for cell in (f"{horizon.targets[t].with_outcome:,}", _enough(horizon.targets[t], enough.overwritten))
         ]
         style = "bold" if horizon is enough.asked else ""
         table.add_row(f"{horizon.days} days", last, f"{accounts:,}", *cells, style=style)
     return table
 
 
-def _enough(there: Available) -> Text:
+def _enough(there: Available, overwritten: bool) -> Text:
+    if overwritten:
+        return Text("overwritten", style="red")
     if not there.missing:
         return Text("yes", style="green")
     return Text("too few" if there.long_enough else "too short", style="red")

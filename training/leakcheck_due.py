@@ -21,8 +21,8 @@ import pandas as pd
 
 from features.clock import midnight
 from features.signals import Signals
+from features.terms import TOLERATED_SHARE
 from training.leakcheck_report import Finding
-from training.overwritten import TOLERATED_SHARE
 
 ERROR_RATE = 0.01
 """At most so many of the sources without a leak are taken for one with; half of them on either side."""

@@ -16,10 +16,8 @@ import pandas as pd
 
 from features.catalogue import Catalogue
 from features.families.subscriptions import terms_read
+from features.terms import TOLERATED_SHARE
 from models.segments import ARR_FEATURE
-
-TOLERATED_SHARE = 0.01
-"""So many of a date's accounts may have unknown terms; their being unknown tells little."""
 
 Bools = npt.NDArray[np.bool_]
 

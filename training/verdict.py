@@ -64,13 +64,23 @@ def verdict(enough: Enough, feeds: Feeds) -> Verdict:
         return Verdict((), asked.days, summary, dict.fromkeys(TARGETS, lacking), (EXPORT, *_mend(feeds)))
     ready = asked.ready
     missing = {t: there.missing for t, there in asked.targets.items() if there.missing}
+    lost = [each.cure for each in enough.findings if each.column == "term_started_at"]
+    # Of lost terms no outcome is known, however many accounts are loaded.
+    unknowable = [t for t in missing if lost and t != "churn" and not asked.targets[t].accounts]
+    missing |= dict.fromkeys(unknowable, ("the terms of contracts before the current one: the source overwrites them",))
     if not missing:
         summary = f"ready to train on {_and(TARGETS)} at {asked.days} days"
     elif ready:
         summary = f"ready to train on {_and(ready)} at {asked.days} days, not enough for {_and(tuple(missing))}"
     else:
         summary = f"not enough to train on {' or '.join(TARGETS)} at {asked.days} days"
-    todo = [*_mend(feeds), *_other_horizons(enough), *_more(enough)]
+    export = lost[:1] if unknowable else []
+    todo = [
+        *_mend(feeds),
+        *_other_horizons(enough),
+        *export,
+        *_more(enough, [t for t in missing if t not in unknowable]),
+    ]
     return Verdict(ready, asked.days, summary, missing, tuple(todo))
 
 
@@ -111,10 +121,10 @@ def _other_horizons(enough: Enough) -> list[str]:
     return lines
 
 
-def _more(enough: Enough) -> list[str]:
-    """Which data would fill what is lacking."""
-    there = enough.asked.targets.values()
-    if not any(t.missing for t in there):
+def _more(enough: Enough, targets: list[Target]) -> list[str]:
+    """Which data would fill what these targets lack."""
+    there = [enough.asked.targets[target] for target in targets]
+    if not there:
         return []
     lines = []
     if not all(t.long_enough for t in there):

@@ -26,6 +26,7 @@ from features.measures import FIXED_POINT
 from features.moves import DAY, NEVER, SPAN, stretches
 from features.rollup import epoch_us, known_before_us
 from features.signals import Signals
+from features.terms import TOLERATED_SHARE
 
 MONTH_DAYS = 365.25 / 12
 AGES = (3, 6, 12, 24, 36)
@@ -46,11 +47,12 @@ def cohorts(signals: Signals, as_of: datetime, active_days: int = ACTIVE_DAYS) -
 
     Returns
     -------
-    dict for JSON: as_of, contractual, ages (months), level (of the intervals), assumption, whole and
-    cohorts. Each has cohort
-    (``2025Q3``; None for the whole), accounts, lost, arr_start (None unknown), and ages: a record for each with months,
-    at_risk (accounts seen so long), logos, low, high (shares; None beyond what was seen) and arr (the ARR at that age
-    of the accounts that began so long ago, as a share of theirs at the start; None without any).
+    dict for JSON: as_of, contractual, ages (months), level (of the intervals), assumption, arr_unknown (why the ARR of
+    accounts is not known; None where it is of all), whole and cohorts. Each has cohort (``2025Q3``; None for the
+    whole), accounts, lost, arr_start (None unknown), and ages: a record for each with months, at_risk (accounts seen so
+    long), logos, low, high (shares; None beyond what was seen) and arr (the ARR at that age of the accounts that began
+    so long ago, as a share of theirs at the start; None without any, and where the source has overwritten the terms of
+    more than a few of them, see `features.terms`).
     """
     table = _lives(signals, as_of, active_days)
     quarter = pd.to_datetime(table["began"], unit="us", utc=True).dt.tz_localize(None).dt.to_period("Q").astype(str)
@@ -61,6 +63,7 @@ def cohorts(signals: Signals, as_of: datetime, active_days: int = ACTIVE_DAYS) -
         "ages": list(AGES),
         "level": LEVEL,
         "assumption": ASSUMPTION,
+        "arr_unknown": _arr_unknown(table) if signals.contractual else None,
         "whole": _cohort(None, table, micros(as_of)),
         "cohorts": [_cohort(str(name), own, micros(as_of)) for name, own in groups],
     }
@@ -109,8 +112,7 @@ def _cohort(name: str | None, lives: pd.DataFrame, now: int) -> dict[str, Any]:
     for i, months in enumerate(AGES):
         # Whoever ended within the grace is not known to have left or stayed.
         old = (now - lives["began"].to_numpy(dtype=np.float64) >= at[i] * DAY) & (lost | (days >= at[i]))
-        base = start[old].sum()
-        arr = lives[f"arr_{months}"].to_numpy(dtype=np.float64)[old].sum() / base if base > 0 else np.nan
+        arr = _arr_kept(start[old], lives[f"arr_{months}"].to_numpy(dtype=np.float64)[old])
         told.append(
             {
                 "months": months,
@@ -122,6 +124,25 @@ def _cohort(name: str | None, lives: pd.DataFrame, now: int) -> dict[str, Any]:
             }
         )
     return {"cohort": name, "accounts": len(lives), "lost": int(lost.sum()), "arr_start": _told(whole), "ages": told}
+
+
+def _arr_unknown(lives: pd.DataFrame) -> str | None:
+    unknown = int(lives["arr_start"].isna().sum())
+    if not unknown:
+        return None
+    return (
+        f"the terms of {unknown:,} of {len(lives):,} accounts are not known at their start: the source overwrites them"
+    )
+
+
+def _arr_kept(start: Floats, later: Floats) -> float:
+    """The share of the ARR at the start that is there at an age; NaN where there was none, or where the source has
+    overwritten the terms of more than a few of the accounts. The few are left out of both sums."""
+    known = ~(np.isnan(start) | np.isnan(later))
+    base = start[known].sum()
+    if (~known).sum() > TOLERATED_SHARE * len(known) or not base > 0:
+        return np.nan
+    return float(later[known].sum() / base)
 
 
 def _told(value: float) -> float | None:
@@ -145,7 +166,10 @@ def _lives(signals: Signals, as_of: datetime, active_days: int) -> pd.DataFrame:
     for name, age in (("arr_start", 0.0), *((f"arr_{months}", months * MONTH_DAYS) for months in AGES)):
         at = rows["stretch"] + int(age * DAY)
         runs = (rows["started"] <= at) & (rows["ended"] > at)
-        lives[name] = (rows["fixed"].where(runs, 0) / FIXED_POINT).groupby(rows["account_id"]).sum()
+        amounts = (rows["fixed"].where(runs, 0) / FIXED_POINT).astype(np.float64)
+        # Plain sums would take unknown terms for nothing.
+        unknown = amounts.isna().groupby(rows["account_id"]).any()
+        lives[name] = amounts.groupby(rows["account_id"]).sum().mask(unknown)
     found: pd.DataFrame = lives.reset_index()
     return found
 

@@ -9,6 +9,8 @@ Unit = Literal["share", "points", "days", "of 5", "accounts", "currency"]
 Over = Literal["period", "month", "year", "instant"]
 
 _START = "ARR at the start"
+AT_START, IN_PERIOD, AT_INSTANT = "at the start", "in the period", "at that date"
+"""When the terms of contracts have to be known (`Measure.terms`)."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Measure:
         denominator it is the numerator.
     needs : groups of tables; of each group the source has to hold one.
     nothing : why it is unknown where there is nothing to divide by.
+    terms : when the terms of contracts that it rests on hold, in words; empty where it rests on none. Where a source
+        has overwritten the terms of more than a few accounts, it is unknown (see `features.terms`).
     """
 
     code: str
@@ -38,6 +42,7 @@ class Measure:
     needs: tuple[tuple[str, ...], ...] = ()
     nothing: str = "no account was active at its start"
     factor: float = 1.0
+    terms: str = ""
 
     @property
     def not_above_zero(self) -> str:
@@ -60,6 +65,7 @@ MEASURES: tuple[Measure, ...] = (
         "period",
         "ARR at the start, less churned and contracted, plus expanded ARR",
         _START,
+        terms=AT_START,
     ),
     Measure(
         "grr",
@@ -69,6 +75,7 @@ MEASURES: tuple[Measure, ...] = (
         "period",
         "ARR at the start, less churned and contracted ARR",
         _START,
+        terms=AT_START,
     ),
     Measure(
         "logo_retention", "Logo retention", "share", "higher", "period", "of these, those that did not churn", _LOGOS
@@ -85,8 +92,10 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "logo_churn_year", "Churn of accounts, a year", "share", "lower", "year", "of these, those that churned", _LOGOS
     ),
-    Measure("arr_churn_month", "Churn of ARR, a month", "share", "lower", "month", "churned ARR", _START),
-    Measure("arr_churn_year", "Churn of ARR, a year", "share", "lower", "year", "churned ARR", _START),
+    Measure(
+        "arr_churn_month", "Churn of ARR, a month", "share", "lower", "month", "churned ARR", _START, terms=AT_START
+    ),
+    Measure("arr_churn_year", "Churn of ARR, a year", "share", "lower", "year", "churned ARR", _START, terms=AT_START),
     Measure(
         "involuntary_churn_year",
         "Involuntary share of churned ARR, a year",
@@ -97,8 +106,9 @@ MEASURES: tuple[Measure, ...] = (
         "churned ARR",
         (("subscriptions",),),
         "nobody churned",
+        terms=AT_START,
     ),
-    Measure("expansion_rate", "Expansion rate", "share", "higher", "period", "expanded ARR", _START),
+    Measure("expansion_rate", "Expansion rate", "share", "higher", "period", "expanded ARR", _START, terms=AT_START),
     Measure(
         "expansion_revenue_share",
         "Expansion's share of the ARR won",
@@ -109,6 +119,7 @@ MEASURES: tuple[Measure, ...] = (
         "expanded ARR, and ARR at the end of accounts that were new or returned",
         (),
         "no ARR was won",
+        terms=IN_PERIOD,
     ),
     Measure(
         "green_share",
@@ -175,6 +186,7 @@ MEASURES: tuple[Measure, ...] = (
         "licensed seats",
         (("usage",), ("subscriptions",)),
         "no seats are known",
+        terms=AT_INSTANT,
     ),
     Measure(
         "nps",
@@ -253,6 +265,7 @@ MEASURES: tuple[Measure, ...] = (
         "",
         (("subscriptions",),),
         _NOBODY,
+        terms=AT_INSTANT,
     ),
     Measure(
         "renewals_due_arr",
@@ -264,6 +277,7 @@ MEASURES: tuple[Measure, ...] = (
         "",
         (("subscriptions",),),
         _NOBODY,
+        terms=AT_INSTANT,
     ),
     Measure(
         "renewals_overdue",
@@ -275,6 +289,7 @@ MEASURES: tuple[Measure, ...] = (
         "",
         (("subscriptions",),),
         _NOBODY,
+        terms=AT_INSTANT,
     ),
     Measure(
         "advocates",

@@ -22,15 +22,24 @@ FEATURES = (
 )  # fmt: skip
 """The features of a snapshot that measures at an instant rest on."""
 
-COLUMNS = ("measure", "account_id", "numerator", "denominator", "net", "arr")
+COLUMNS = ("measure", "account_id", "numerator", "denominator", "net", "arr", "overwritten")
 """Of every frame of parts. ``arr`` decides the account's segment: that at the period's start (of accounts that came
 later, at its end), or at the instant. NaN in numerator or denominator: the account is left out, for it is not known.
 ``net`` is the denominator, but below zero where an account returned more than it ordered: where it does not add up to
-more than zero, there is nothing that the value could be a share of."""
+more than zero, there is nothing that the value could be a share of. ``overwritten``: the account's terms are unknown,
+for the source has written later ones over them (see `features.terms`); that they are known tells who left."""
+
+_AMOUNTS = ["arr_start", "arr_end", "churned", "contracted", "expanded", "in_grace", "new", "returned", "renewed_late"]
 
 
 def part(
-    measure: str, accounts: Any, numerator: Any, denominator: Any, arr: Any, net: Any | None = None
+    measure: str,
+    accounts: Any,
+    numerator: Any,
+    denominator: Any,
+    arr: Any,
+    net: Any | None = None,
+    overwritten: Any = False,
 ) -> pd.DataFrame:
     """The parts of one measure, a row for each account; where one of the two is unknown both are."""
     above, below = np.asarray(numerator, dtype=np.float64), np.broadcast_to(denominator, np.shape(numerator))
@@ -43,6 +52,7 @@ def part(
             "denominator": np.where(unknown, np.nan, below),
             "net": np.where(unknown, np.nan, below if net is None else np.asarray(net, dtype=np.float64)),
             "arr": np.asarray(arr, dtype=np.float64),
+            "overwritten": np.broadcast_to(np.asarray(overwritten, dtype=np.bool_), np.shape(numerator)),
         }
     )
 
@@ -55,34 +65,38 @@ def period_parts(signals: Signals, period: Period, known_at: datetime, active_da
     whatever rests on its having churned or not.
     """
     moved = movements(signals, period.start, period.end, known_at=known_at, active_days=active_days)
+    moved["overwritten"] = moved[_AMOUNTS].isna().any(axis=1)
     there = moved[moved["active_start"]]
-    accounts, start, sure = there["account_id"], there["arr_start"], ~there["pending"]
+    accounts, start, sure, gone = there["account_id"], there["arr_start"], ~there["pending"], there["overwritten"]
     lost = there["kind"].notna()
     net = there["net_start"]
     kept = (start - there["churned"] - there["contracted"]).where(sure)
     later = moved["arr_end"].where(moved["active_end"])
     by = moved["arr_start"].where(moved["active_start"], later)
     found = [
-        part("nrr", accounts, kept + there["expanded"], start, start, net),
-        part("grr", accounts, kept, start, start, net),
-        part("logo_retention", accounts, (~lost).astype(float).where(sure), 1.0, start),
-        part("expansion_rate", accounts, there["expanded"].where(sure), start, start, net),
+        part("nrr", accounts, kept + there["expanded"], start, start, net, gone),
+        part("grr", accounts, kept, start, start, net, gone),
+        part("logo_retention", accounts, (~lost).astype(float).where(sure), 1.0, start, overwritten=gone),
+        part("expansion_rate", accounts, there["expanded"].where(sure), start, start, net, gone),
         part(
             "expansion_revenue_share",
             moved["account_id"],
             moved["expanded"],
             moved["expanded"] + moved["new"] + moved["returned"],
             by,
+            overwritten=moved["overwritten"],
         ),
     ]
-    told = moved.assign(by=by)[["account_id", "by"]].merge(answers(signals, period, known_at), on="account_id")
-    ids, arr = told["account_id"], told["by"]
+    told = moved.assign(by=by)[["account_id", "by", "overwritten"]].merge(
+        answers(signals, period, known_at), on="account_id"
+    )
+    ids, arr, gone = told["account_id"], told["by"], told["overwritten"]
     rated, closed = told["qbr_held"] + told["qbr_missed"], told["saved"] + told["lost"]
     found += [
-        part("nps", ids, told["promoters"] - told["detractors"], told["nps_answers"], arr),
-        part("csat", ids, told["csat_sum"], told["csat_answers"], arr),
-        part("qbr_completion", ids, told["qbr_held"], rated, arr),
-        part("save_rate", ids, told["saved"], closed, arr),
+        part("nps", ids, told["promoters"] - told["detractors"], told["nps_answers"], arr, overwritten=gone),
+        part("csat", ids, told["csat_sum"], told["csat_answers"], arr, overwritten=gone),
+        part("qbr_completion", ids, told["qbr_held"], rated, arr, overwritten=gone),
+        part("save_rate", ids, told["saved"], closed, arr, overwritten=gone),
     ]
     return pd.concat(found, ignore_index=True)
 
@@ -99,14 +113,17 @@ def churn_parts(
     moved = movements(signals, period.start, period.end, known_at=known_at, active_days=active_days)
     there = moved[moved["active_start"]]
     accounts, start, sure = there["account_id"], there["arr_start"], ~there["pending"]
+    gone = there[_AMOUNTS].isna().any(axis=1)
     lost = there["kind"].notna().astype(float).where(sure)
+    churned = there["churned"].where(sure)
     found = [
-        part(f"logo_churn_{span}", accounts, lost, 1.0, start),
-        part(f"arr_churn_{span}", accounts, there["churned"].where(sure), start, start, there["net_start"]),
+        part(f"logo_churn_{span}", accounts, lost, 1.0, start, overwritten=gone),
+        part(f"arr_churn_{span}", accounts, churned, start, start, there["net_start"], gone),
     ]
     if span == "year":
         unpaid = there["churned"].where(there["kind"] == "involuntary", 0.0)
-        found.append(part("involuntary_churn_year", accounts, unpaid.where(sure), there["churned"], start))
+        unpaid = unpaid.where(sure)
+        found.append(part("involuntary_churn_year", accounts, unpaid, there["churned"], start, overwritten=gone))
     return pd.concat(found, ignore_index=True)
 
 
@@ -127,24 +144,27 @@ def instant_parts(
     span = (period.end - period.start).total_seconds() / 86_400
     reached = (took.notna() & (frame["contract.tenure_days"] - took <= span)).astype(float)
     known = took.notna() | without.notna()
-    return pd.concat(
+    gone = arr.isna() & signals.contractual
+    found: pd.DataFrame = pd.concat(
         [
-            part("adoption", ids, np.minimum(users, seats), seats, arr),
-            part("dau_wau", ids, daily, week, arr),
-            part("dau_mau", ids, frame["usage.user_days_28d"] / 28.0, users, arr),
-            part("time_to_first_value", ids, took.fillna(0.0) * reached, reached.where(known), arr),
+            part("adoption", ids, np.minimum(users, seats), seats, arr, overwritten=gone),
+            part("dau_wau", ids, daily, week, arr, overwritten=gone),
+            part("dau_mau", ids, frame["usage.user_days_28d"] / 28.0, users, arr, overwritten=gone),
+            part("time_to_first_value", ids, took.fillna(0.0) * reached, reached.where(known), arr, overwritten=gone),
             *_due(facts(signals, period.end, active_days), period.end),
         ],
         ignore_index=True,
     )
+    return found
 
 
 def _due(told: pd.DataFrame, at: datetime) -> list[pd.DataFrame]:
     days = (told["renewal_at"] - pd.Timestamp(at)) / pd.Timedelta(days=1)
     known, ids, arr = days.notna(), told["account_id"], told["arr"]
     due = ((days >= 0) & (days < DUE_DAYS)).astype(float).where(known)
+    gone = arr.isna()
     return [
-        part("renewals_due", ids, due, 1.0, arr),
-        part("renewals_due_arr", ids, due * arr, 1.0, arr),
-        part("renewals_overdue", ids, (days < 0).astype(float).where(known), 1.0, arr),
+        part("renewals_due", ids, due, 1.0, arr, overwritten=gone),
+        part("renewals_due_arr", ids, due * arr, 1.0, arr, overwritten=gone),
+        part("renewals_overdue", ids, (days < 0).astype(float).where(known), 1.0, arr, overwritten=gone),
     ]

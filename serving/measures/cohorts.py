@@ -44,6 +44,7 @@ class Retention(Answer):
     ages: list[Count] = Field(description="Months.")
     level: Share = Field(description="Of the intervals.")
     assumption: str
+    arr_unknown: str | None = Field(None, description="Why the ARR of accounts is not known; null where it is of all.")
     whole: Cohort
     cohorts: list[Cohort]
 

@@ -18,14 +18,16 @@ NPS = "outcomes.nps_last"
 NPS_AGE = "outcomes.nps_age_days"
 
 
-def health_parts(frame: pd.DataFrame, health: HealthScores) -> pd.DataFrame:
+def health_parts(frame: pd.DataFrame, health: HealthScores, contractual: bool) -> pd.DataFrame:
     """The parts (`features.kpi.parts.COLUMNS`) of the measures of health at the instant of a snapshot.
 
     Parameters
     ----------
     frame : the snapshot's rows, in the order of ``health``.
+    contractual : whether the source has subscriptions: then an ARR that is unknown is one that was overwritten.
     """
     ids, arr = frame["account_id"], number_column(frame, ARR_FEATURE)
+    gone = np.isnan(arr) & contractual
     band = health.band.to_numpy(dtype=object)
     scored = pd.Series(np.where(band == INSUFFICIENT, np.nan, 1.0), index=frame.index)
     nps = number_column(frame, NPS)
@@ -35,11 +37,11 @@ def health_parts(frame: pd.DataFrame, health: HealthScores) -> pd.DataFrame:
     return pd.concat(
         [
             *(
-                part(f"{name}_share", ids, np.where(band == name, 1.0, 0.0), scored, arr)
+                part(f"{name}_share", ids, np.where(band == name, 1.0, 0.0), scored, arr, overwritten=gone)
                 for name in ("green", "yellow", "red")
             ),
-            part("mean_health", ids, health.score.to_numpy(dtype=np.float64), scored, arr),
-            part("advocates", ids, np.where(yes, 1.0, np.where(no, 0.0, np.nan)), 1.0, arr),
+            part("mean_health", ids, health.score.to_numpy(dtype=np.float64), scored, arr, overwritten=gone),
+            part("advocates", ids, np.where(yes, 1.0, np.where(no, 0.0, np.nan)), 1.0, arr, overwritten=gone),
         ],
         ignore_index=True,
     )

@@ -146,6 +146,8 @@ def print_cohorts(told: Mapping[str, Any], console: Console) -> None:
             span = f"{percent(age['low'])} to {percent(age['high'])}"
             stayed = f"{percent(age['logos'])} of accounts, {percent(kept['level'], 0)} interval {span}"
             console.print(f"all after {age['months']} months: {stayed}")
+    if kept.get("arr_unknown"):
+        console.print(Text(f"ARR: {kept['arr_unknown']}", style="dim"))
     console.print(Text(f"assumed: {kept['assumption']}", style="dim"))
     title = f"lifetime within {life['limit_years']:g} years, and its value at a margin of {percent(life['margin'], 0)}"
     table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))

@@ -13,7 +13,7 @@ import pandas as pd
 from features.catalogue import Catalogue
 from features.clock import DAY, Grid, show
 from features.feature import Feature
-from features.kpi.measure import MEASURES, Measure
+from features.kpi.measure import AT_INSTANT, AT_START, MEASURES, Measure
 from features.kpi.parts import FEATURES, churn_parts, instant_parts, period_parts
 from features.kpi.period import Period, period_ending
 from features.ledger import people
@@ -21,6 +21,7 @@ from features.own.current import current_catalogue
 from features.progress import Progress, silent
 from features.signals import Signals
 from features.snapshot import snapshot
+from features.terms import TOLERATED_SHARE
 from models.rubric import Rubric
 from models.rules.measures import measures_file, met
 from models.segments import ARR_FEATURE, segment_names, segment_of
@@ -55,7 +56,9 @@ def measures_told(
     dict for JSON of as_of, period and last_period (name, start, end), contractual, rubric, targets_version, measures (a
     record each: measure, title, unit, better, over, value, numerator, denominator, left_out, unknown, last, quarter,
     target, met), by (for each of `DIVISIONS` the groups, with the same measures in short) and advocates. A value that
-    is not known is None and ``unknown`` says why. ``left_out`` counts the accounts of which it is not known.
+    is not known is None and ``unknown`` says why. ``left_out`` counts the accounts of which it is not known; where the
+    terms of more than a few are overwritten, whatever rests on terms is unknown, and every measure by segment, for an
+    account's ARR decides its segment.
     ``quarter`` is the value over the last three months of a year, for measures over the period; None for all others.
     """
     at, frames = period.end, {} if frames is None else frames
@@ -131,7 +134,7 @@ def _parts(
     found = [period_parts(signals, period, known_at, active_days), instant_parts(signals, frame, period, active_days)]
     found += [churn_parts(signals, period.end, span, known_at, active_days) for span in ("month", "year")]
     if not frame.empty:
-        found.append(health_parts(frame, rubric.score(frame)))
+        found.append(health_parts(frame, rubric.score(frame), signals.contractual))
     return pd.concat([each for each in found if len(each)] or found[:1], ignore_index=True)
 
 
@@ -152,8 +155,9 @@ def _divided(parts: pd.DataFrame, everyone: pd.DataFrame) -> pd.DataFrame:
     return told.assign(left_out=told["numerator"].isna().astype(np.int64))
 
 
-def _sums(parts: pd.DataFrame, by: list[str]) -> dict[Any, tuple[float, float, float, int, int]]:
-    """Numerator, denominator, net denominator, accounts known and accounts left out, by measure and group."""
+def _sums(parts: pd.DataFrame, by: list[str]) -> dict[Any, tuple[float, float, float, int, int, int, int]]:
+    """Numerator, denominator, net denominator; accounts known, left out, in all and of overwritten terms; by measure
+    and group."""
     groups = parts.groupby([*by, "measure"], dropna=False, sort=False)
     told = groups.agg(
         numerator=("numerator", "sum"),
@@ -161,17 +165,32 @@ def _sums(parts: pd.DataFrame, by: list[str]) -> dict[Any, tuple[float, float, f
         net=("net", "sum"),
         known=("numerator", "count"),
         left_out=("left_out", "sum"),
+        accounts=("account_id", "size"),
+        overwritten=("overwritten", "sum"),
     )
     return {
-        key: (float(n), float(d), float(net), int(k), int(out))
-        for key, n, d, net, k, out in zip(told.index, *(told[c] for c in told.columns), strict=True)
+        key: (float(n), float(d), float(net), int(k), int(out), int(many), int(gone))
+        for key, n, d, net, k, out, many, gone in zip(told.index, *(told[c] for c in told.columns), strict=True)
     }
+
+
+def _overwritten(measure: Measure, sums: dict[Any, Any], *group: Any, segments: bool = False) -> str | None:
+    """Why a measure is unknown where the terms that it rests on are overwritten for too many accounts; None where they
+    are not. ``segments``: it is told by segment, so that it rests on the ARR."""
+    if not (measure.terms or segments):
+        return None
+    key = (*group, measure.code) if group else measure.code
+    *_, accounts, overwritten = sums.get(key, (0, 0))
+    if not overwritten > TOLERATED_SHARE * accounts:
+        return None
+    when = measure.terms or (AT_INSTANT if measure.over == "instant" else AT_START)
+    return f"the terms of {overwritten:,} of {accounts:,} accounts are not known {when}: the source overwrites them"
 
 
 def _value(measure: Measure, sums: dict[Any, Any], missing: dict[str, str], *group: Any) -> dict[str, Any]:
     key = (*group, measure.code) if group else measure.code
-    above, below, net, known, left_out = sums.get(key, (0.0, 0.0, 0.0, 0, 0))
-    why = missing.get(measure.code)
+    above, below, net, known, left_out, *_ = sums.get(key, (0.0, 0.0, 0.0, 0, 0))
+    why = missing.get(measure.code) or _overwritten(measure, sums, *group)
     if why is None and not known:
         why = "it is not known of any account" if left_out else measure.nothing
     elif why is None and measure.denominator and not min(below, net) > 0:
@@ -204,15 +223,26 @@ def _groups(division: str, now: pd.DataFrame, last: pd.DataFrame, missing: dict[
     }
     sums, sums_last = (_sums(texts[id(p)], [division]) for p in (now, last))
     found = {key[0] for key in (*sums, *sums_last)}
-    order = list(segment_names()) if division == "segment" else sorted(found - {""})
+    segments = division == "segment"
+    order = list(segment_names()) if segments else sorted(found - {""})
+    lacking, lacking_last = missing, missing
+    if segments:
+        lacking, lacking_last = (missing | _not_by_segment(p) for p in (now, last))
     out = []
     for name in [*order, *([""] if "" in found else [])]:
         told = []
         for measure in MEASURES:
-            value = _value(measure, sums, missing, name)
-            told.append({"measure": measure.code, **value, "last": _value(measure, sums_last, missing, name)["value"]})
+            value = _value(measure, sums, lacking, name)
+            value_last = _value(measure, sums_last, lacking_last, name)
+            told.append({"measure": measure.code, **value, "last": value_last["value"]})
         out.append({"group": name or None, "measures": told})
     return out
+
+
+def _not_by_segment(parts: pd.DataFrame) -> dict[str, str]:
+    """The measures that cannot be told by segment, each with the reason."""
+    sums = _sums(parts, [])
+    return {m.code: why for m in MEASURES if (why := _overwritten(m, sums, segments=True)) is not None}
 
 
 def _missing(signals: Signals, measure: Measure) -> str | None:

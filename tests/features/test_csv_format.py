@@ -233,7 +233,7 @@ def test_a_header_without_rows_is_an_empty_table(folder: Path) -> None:
 def test_a_header_that_is_a_row_of_data_is_not_shown(folder: Path) -> None:
     (folder / "accounts.csv").write_text("Ann,SECRET,2025-01-01\nBo,x,2025-01-01\n")
     report = check(open_source(folder))
-    said = "\n".join([*map(str, report.errors), *report.notes])
+    said = "\n".join([*map(str, (*report.errors, *report.findings)), *report.notes])
     assert "accounts.account_id: the column is missing; expected string; the table has 3 columns" in said
     assert "SECRET" not in said
     assert "Ann" not in said

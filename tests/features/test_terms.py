@@ -138,6 +138,45 @@ def test_an_account_of_unknown_terms_is_active_and_its_money_is_unknown() -> Non
     signals.close()
 
 
+def _portfolio(overwritten: int, whole: int) -> Rows:
+    """Accounts that began on one day: so many renewed since in the row that they have, the others in one of their own;
+    the first of these left after five months."""
+    names = [f"a{i}" for i in range(overwritten + whole)]
+    rows = []
+    for i, name in enumerate(names):
+        row = {"account_id": name, "started_at": when("2024-03-01"), "arr": 100.0}
+        if i < overwritten:
+            row |= {"term_started_at": when("2027-03-01"), "arr": 1000.0}
+        elif i == overwritten:
+            row |= {"ended_at": when("2024-08-01"), "end_reason": "cancelled"}
+        rows.append(row)
+    return {"accounts": [{"account_id": n, "created_at": when("2024-01-01")} for n in names], "subscriptions": rows}
+
+
+@pytest.mark.parametrize(
+    ("unknown", "whole", "start", "shares"),
+    [
+        (2, 2, None, [None] * 5),
+        # One in a hundred and one is few enough: it is left out.
+        (1, 100, None, [1.0, 0.99, 0.99, 0.99, None]),
+        (0, 2, 200.0, [1.0, 0.5, 0.5, 0.5, None]),
+    ],
+)
+def test_cohorts_do_not_take_unknown_terms_for_nothing(
+    unknown: int, whole: int, start: float | None, shares: list[float | None]
+) -> None:
+    signals = of(_portfolio(unknown, whole))
+    told = cohorts(signals, AS_OF)
+    (cohort,) = told["cohorts"]
+    why = f"the terms of {unknown} of {unknown + whole} accounts are not known at their start: the source overwrites them"
+    assert told["arr_unknown"] == (why if unknown else None)
+    assert cohort["accounts"] == unknown + whole
+    assert cohort["arr_start"] == start
+    assert [age["arr"] for age in cohort["ages"]] == pytest.approx(shares)
+    assert cohort["ages"][2]["logos"] == pytest.approx(1 - 1 / (unknown + whole))
+    signals.close()
+
+
 def test_a_term_that_begins_after_the_end_of_the_data_is_not_known() -> None:
     signals = of(overwritten(), AS_OF)
     rows = signals.tables["subscriptions"].to_pyarrow().to_pylist()

@@ -51,13 +51,14 @@ class Case(Said):
         told = measures_told(signals, period_ending(as_of, self.options["period"]), load_rubric(), 90)
         whole = {(None, m["measure"]): m | {"last": m["last"]["value"]} for m in told["measures"]}
         groups = told["by"]["segment"]
-        return whole | {(group["group"], m["measure"]): m for group in groups for m in group["measures"]}
+        # The group of which it is not known has no name either.
+        return {(group["group"], m["measure"]): m for group in groups for m in group["measures"]} | whole
 
     def differences(self) -> list[str]:
         """What is told otherwise than expected, in words."""
         found, wrong = self.found(), []
         for row in self.expected.dicts():
-            told = found[row.get("group"), row["measure"]]
+            told = found[None if row.get("group", NOTHING) == NOTHING else row["group"], row["measure"]]
             for name in (*NUMBERS, "unknown"):
                 if name in row and not _same(told[name], row[name], name):
                     wrong.append(f"{row['measure']}: {name} is {told[name]}, expected {row[name]}")

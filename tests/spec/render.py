@@ -60,6 +60,9 @@ not edited by hand.
   last running subscription ended in the period and none began within 30 days. Until these are over nobody knows: the
   account is left out of numerator and denominator, and counted under `left_out`. Of the last month that would be nearly
   all who ended, so that the churn of a month is told of the month that ended 30 days before.
+- Where the source overwrites the terms of contracts (`term_started_at`), those of accounts that renewed since are
+  unknown, and those of accounts that left are not. Where they are unknown of more than 1% of the accounts, whatever
+  rests on terms is unknown as a whole, and so is every measure by segment.
 - An account that left and came back later than that has churned and *returned*; one that never had a contract before is
   *new*. Neither is in the retention of the period.
 - Growing and shrinking of one account within the period are set off against each other.

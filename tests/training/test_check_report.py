@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -40,6 +41,19 @@ def test_it_fits_and_ends_with_the_verdict(to_arrow: Any, width: int) -> None:
     assert "not enough to train on churn or expansion at 90 days" in text[text.index("verdict") :]
     assert text.index("90 days") < text.index("verdict")
     assert lines[-1].startswith("╰")
+
+
+def test_overwritten_contracts_are_enough_of_nothing(to_arrow: Any) -> None:
+    given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": USAGE}
+    source = from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
+    report, feeds = check(source), feed_health(source)
+    enough = replace(how_much(source), overwritten=True)
+    out = StringIO()
+    print_check(report, feeds, enough, verdict(enough, feeds), Console(file=out, width=80))
+    rows = [line for line in out.getvalue().splitlines() if " days  " in line]
+    assert len(rows) == len(enough.horizons)
+    assert all(row.count("overwritten") == 2 and "yes" not in row for row in rows)
+    assert "not fit to train on" in out.getvalue()
 
 
 def test_stale_feeds_and_missing_columns_are_in_the_table(to_arrow: Any) -> None:

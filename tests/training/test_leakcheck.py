@@ -103,7 +103,8 @@ def test_sound_signals_and_features_pass(plain: LeakReport) -> None:
     assert plain.leaks("churn") == []
     assert plain.accounts == ACCOUNTS
     assert len(plain.dates) >= 5
-    assert [c.lacking for c in plain.checks if c.target != "expansion"] == [""] * 5
+    lacking = {c.check: c.lacking for c in plain.checks if c.target != "expansion" and c.lacking}
+    assert set(lacking) == {"due dates"}, "thirty accounts are too few to compare when renewals come due"
     assert plain.words().startswith("no leak found")
 
 

@@ -145,6 +145,24 @@ def test_renewal_dates_that_only_active_accounts_have_are_found() -> None:
     signals.close()
 
 
+@pytest.mark.parametrize("days", [30, 365])
+def test_one_row_per_subscription_as_billing_systems_keep_it_is_found(days: int) -> None:
+    """Its current period ends within a month or a year; of those that were cancelled, with the end."""
+    rng, rows = np.random.default_rng(3), []
+    for i in range(150):
+        start = END - int(rng.integers(100, 1500)) * DAY
+        stop = END if i % 4 else start + int(rng.integers(60, (END - start) // DAY)) * DAY
+        period = start + ((stop - start) // DAY // days) * days * DAY
+        row = {"account_id": f"a{i}", "started_at": start, "arr": 1000.0 + i, "renewal_at": period + days * DAY}
+        rows.append(row | ({} if i % 4 else {"ended_at": stop}))
+    signals = made(rows)
+    (finding,) = leaking_contracts(signals)
+    assert finding.column == "renewal_at"
+    assert "neither churn nor expansion can be learned" in finding.what
+    assert "invoices or line items" in finding.cure
+    signals.close()
+
+
 def test_prices_that_never_changed_are_found() -> None:
     rows = [row | {"seats": 5 + i % 7} for i, row in enumerate(_whole("same day"))]
     signals = made(rows)
@@ -155,7 +173,8 @@ def test_prices_that_never_changed_are_found() -> None:
     signals.close()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+# MLflow asks SQLAlchemy for what it is about to remove.
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 def test_training_on_the_last_rows_stops_and_says_what_to_export(
     simulated: Path, tmp_path: Path, last_rows: LastRows
 ) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
+from features.check import Finding
 from features.health.feed import FeedHealth
 from features.health.feeds import Feeds
 from features.health.jumps import Jump
@@ -56,6 +57,19 @@ def test_what_to_do_follows_from_what_lacks() -> None:
     assert _said(SMALL, YES).todo[0].startswith("load the accounts that are not here yet")
     assert _said(FEW, YES).todo[0].startswith("load older data, and the accounts that have left")
     assert "health score" in _said(FEW, YES).todo[-1]
+
+
+def test_terms_that_are_lost_are_not_brought_back_by_more_accounts() -> None:
+    none = Available(0, 0, ("30 more accounts with expansion among the train dates (0, at least 30)",), True)
+    asked = Horizon(90, 30, END, END, {"churn": YES, "expansion": none})
+    lost = Finding("subscriptions", "term_started_at", 186, "began before their current term", "export the history")
+    said = verdict(Enough({}, (asked,), asked, {}, (lost,)), SOUND)
+    assert said.summary == "ready to train on churn at 90 days, not enough for expansion"
+    assert said.lacking() == ["expansion: the terms of contracts before the current one: the source overwrites them"]
+    assert said.todo == ("export the history",)
+    # Where some are known, what lacks is counted as ever.
+    some = replace(asked, targets={"churn": YES, "expansion": FEW})
+    assert "22 more accounts" in verdict(Enough({}, (some,), some, {}, (lost,)), SOUND).lacking()[0]
 
 
 def test_another_horizon_is_proposed_where_there_is_enough() -> None:
