@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Literal, NamedTuple
@@ -164,6 +164,7 @@ def sign(
     why: str | None = None,
     first: str | None = None,
     replace: bool = False,
+    is_good: Callable[[str], bool] | None = None,
     data_fingerprint: str | None = None,
 ) -> Signed:
     """Sign a review off, or its rejection: as the first person, or as the second where another person has signed the
@@ -184,6 +185,7 @@ def sign(
     first : SHA-256 of the first signature that the signer has seen; None does not ask for one.
     replace : sign other terms than those that another person has signed first. A signer who names ``first`` has seen
         that signature, and needs no ``replace``.
+    is_good : whether a key, by its id, still stands; a first signature whose key was revoked meanwhile lapses.
     data_fingerprint : of the signals as they are now, up to the review's ``data_through`` (`features.fingerprint`);
         needed to approve.
 
@@ -207,6 +209,7 @@ def sign(
         history = read_history(home)
         plan = _plan(home, history, review, signer, reject, owner, effective, why, first, replace)
         if plan.terms is None:
+            _refuse_revoked(home, history, plan.first, is_good)
             in_force = _still_stands(home, history, plan.kept, plan.first, data_fingerprint)
             return _complete(home, history, plan.first, signer, plan.kept, in_force)
         if plan.terms.effective is not None:
@@ -238,6 +241,7 @@ def sign_rollback(
     review: str | None = None,
     why: str | None = None,
     first: str | None = None,
+    is_good: Callable[[str], bool] | None = None,
 ) -> Signed:
     """Sign that the newest approved version of a rubric is taken back, as the first or the second person. The one
     before is then in force again for all dates. What was published under it stays on record as it was.
@@ -275,6 +279,7 @@ def sign_rollback(
         _check_shown(waiting, first)
         if waiting is not None and _agrees(waiting, {"why": reason}):
             _refuse_same_person(waiting, signer)
+            _refuse_revoked(home, history, waiting, is_good)
             return _complete(home, history, waiting, signer)
         terms = Terms(what="rolled_back", review=last.review, rubric=of, why=reason, takes_back=last.id)
         return _begin(home, history, terms, signer, waiting)
@@ -475,6 +480,18 @@ def _refuse_same_person(waiting: Pending, signer: Signer) -> None:
             "a second signature by another person",
             "let somebody else sign with a key of their own (`renewcast keys create NAME --scope admin`)",
         )
+
+
+def _refuse_revoked(home: Home, history: HistoryFile, waiting: Pending, is_good: Callable[[str], bool] | None) -> None:
+    """Forget a first signature whose key was revoked since."""
+    if is_good is None or is_good(waiting.signature.key):
+        return
+    write_history(home, history.model_copy(update={"pending": _others(history.pending, waiting)}))
+    raise ChangedSince(
+        f"the first signature, by {waiting.signature.name}, has lapsed: its key was revoked",
+        "a first signature with a key that stands",
+        "sign again as the first person",
+    )
 
 
 def _still_stands(home: Home, history: HistoryFile, kept: Kept, waiting: Pending, data: str | None) -> Rubric | None:

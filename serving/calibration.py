@@ -18,7 +18,7 @@ from models.home import Home
 from models.reviews import one_review
 from models.rubric_history import Decision, Pending, read_history
 from models.signoff import Signed, Signer, check_sign, sign, sign_rollback
-from serving.keys import find_key
+from serving.keys import find_key, list_keys
 from serving.store.database import Store
 from serving.webhooks.outbox import Occurrence, tell
 
@@ -87,17 +87,25 @@ def sign_here(
     if not asked.reject:
         progress(0.1, "looking at the data again")
         found = data_now(home, review, signals, progress)
-    signed = sign(home, review, signer, **given, data_fingerprint=found)  # type: ignore[arg-type]
+    is_good = _standing_keys(store).__contains__
+    signed = sign(home, review, signer, **given, is_good=is_good, data_fingerprint=found)  # type: ignore[arg-type]
     _tell(store, [] if signed.decision is None else [signed.decision])
     progress(1.0, "signed")
     return signed
 
 
 def sign_rollback_here(
-    home: Home, signer: Signer, asked: Asking, rubric: str | None = None, review: str | None = None
+    home: Home, store: Store, signer: Signer, asked: Asking, rubric: str | None = None, review: str | None = None
 ) -> Signed:
     """Sign that the newest approved version is taken back, as `models.signoff.sign_rollback` does."""
-    return sign_rollback(home, signer, rubric=rubric, review=review, why=asked.why, first=asked.first)
+    is_good = _standing_keys(store).__contains__
+    return sign_rollback(home, signer, rubric=rubric, review=review, why=asked.why, first=asked.first, is_good=is_good)
+
+
+def _standing_keys(store: Store) -> set[str]:
+    """The ids of the keys that were not revoked."""
+    with store.look() as connection:
+        return {key.id for key in list_keys(connection) if key.revoked_at is None}
 
 
 def data_now(home: Home, review: str, address: str | None = None, progress: Progress = silent) -> str:

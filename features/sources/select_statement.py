@@ -35,9 +35,28 @@ FORBIDDEN = frozenset(
         "which_secret",
         "current_query",
         "add_parquet_key",
+        "now",
+        "today",
+        "current_date",
+        "current_time",
+        "current_timestamp",
+        "current_localtime",
+        "current_localtimestamp",
+        "localtime",
+        "localtimestamp",
+        "get_current_time",
+        "get_current_timestamp",
+        "transaction_timestamp",
+        "random",
+        "uuid",
+        "uuidv4",
+        "uuidv7",
+        "gen_random_uuid",
+        "txid_current",
     ]
 )
-"""Functions that look at, or change, something else than the rows."""
+"""Functions that look at, or change, something else than the rows: with the clock or chance in a query, the same rows
+would give other features tomorrow."""
 _RELATIONS = {
     "BASE_TABLE",
     "SUBQUERY",
@@ -169,8 +188,9 @@ class _Scan:
         elif isinstance(tree, dict):
             for pair in tree["cte_map"]["map"] if isinstance(tree.get("cte_map"), dict) else ():
                 name = str(pair["key"]).lower()
-                recursive = pair["value"]["query"]["node"]["type"] == "RECURSIVE_CTE_NODE"
-                self.node(pair["value"], common | {name} if recursive else common)
+                if pair["value"]["query"]["node"]["type"] == "RECURSIVE_CTE_NODE":
+                    raise QueryError("it is recursive (WITH RECURSIVE), so that it may never end")
+                self.node(pair["value"], common)
                 common |= {name}
             self._look(tree, common)
             for key, each in tree.items():
@@ -191,7 +211,11 @@ class _Scan:
         if kind == "VALUE_PARAMETER":
             raise QueryError("it has a parameter (? or $)")
         if tree.get("class") == "FUNCTION":
-            self._function(str(tree["function_name"]).lower())
+            name = str(tree["function_name"]).lower()
+            # With one argument, age counts up to today.
+            self._function("now" if name == "age" and len(tree["children"]) == 1 else name)
+        if tree.get("class") == "COLUMN_REF" and len(tree["column_names"]) == 1:
+            self._column(str(tree["column_names"][0]).lower())
         if kind == "TABLE_FUNCTION":
             self._table_function(str(tree["function"].get("function_name", "")).lower())
 
@@ -212,6 +236,11 @@ class _Scan:
     def _function(self, name: str) -> None:
         if name in FORBIDDEN or name.startswith(("pragma_", "duckdb_")):
             raise QueryError(f"it calls {name}, which a mapping may not")
+
+    def _column(self, name: str) -> None:
+        # Unless there is a column of this name, the engine takes it for the clock.
+        if name in FORBIDDEN and name.startswith(("current_", "local")):
+            raise QueryError(f"it names {name}, which a mapping may not")
 
     def _table_function(self, name: str) -> None:
         if name in TABLE_FUNCTIONS:

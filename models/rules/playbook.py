@@ -154,7 +154,8 @@ def playbook(
         if reasons[row]:
             cause = _cause(facts, row, leading.get(row), rules)
             severity = _severity(facts, view, row, rules)
-            found.append(play_for(cause, severity, given.as_of, left, rules, reasons[row], most))
+            least = rules.least_severity_of_segment.get(_segment(facts, row) or "", "low")
+            found.append(play_for(cause, severity, given.as_of, left, rules, reasons[row], most, least))
         found += _billing(facts, row, given.as_of, left, rules)
         found += _first_days(facts, row, given.as_of, rules, most)
         every.append(found or _renewal(facts, row, given.as_of, rules, segments, most))
@@ -181,9 +182,13 @@ def pressing(signs: Sequence[EarlyWarning]) -> list[EarlyWarning]:
     return [sign for sign in counting(signs) if sign.severity in PRESSING]
 
 
+def _segment(facts: Facts, row: int) -> str | None:
+    return None if facts.segments is None else facts.segments[row]
+
+
 def _most(facts: Facts, row: int, rules: PlaysFile) -> Tier:
     """How severe a play for an account is at most."""
-    segment = None if facts.segments is None else facts.segments[row]
+    segment = _segment(facts, row)
     if segment not in rules.severity_of_segment:
         return "high"
     immediate = any(sign.severity == "immediate" for sign in counting(facts.warnings[row]))

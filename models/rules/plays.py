@@ -98,7 +98,8 @@ class PlaysFile(Rules):
     ``cause_of`` says, for a dimension of a health score, what its weakness points to; ``cause_otherwise`` stands where
     no warning and no dimension says why. ``severity_of_band`` and ``severity_of_risk`` say how pressing a health band
     and a churn band are, ``milder`` how pressing a play is where the churn band is low. ``severity_of_segment`` is how
-    severe a play for an account of a segment is at most, unless an immediate warning counts.
+    severe a play for an account of a segment is at most, unless an immediate warning counts;
+    ``least_severity_of_segment`` is how severe it is at least.
     """
 
     severity_of: dict[Severity, Tier]
@@ -108,6 +109,7 @@ class PlaysFile(Rules):
     severity_of_risk: dict[Literal["low", "medium", "high"], Severity]
     milder: dict[Severity, Severity]
     severity_of_segment: dict[str, Tier] = Field(default_factory=dict)
+    least_severity_of_segment: dict[str, Tier] = Field(default_factory=dict)
     executives: ExecutivesRule
     renewal: _RenewalRule
     onboarding: _OnboardingRule
@@ -181,6 +183,7 @@ def play_for(
     rules: PlaysFile,
     because: tuple[str, ...] = (),
     most: Tier = "high",
+    least: Tier = "low",
 ) -> Play:
     """The play for a cause of kind save or billing.
 
@@ -189,9 +192,9 @@ def play_for(
     as_of : the day on which it is called for, UTC. The play is due the day after at the earliest.
     days_to_renewal : from ``as_of``; None unknown, below 0 a date that has passed.
     because : the codes of the reasons to act.
-    most : the play is this severe at most.
+    most, least : the play is this severe at most and at least.
     """
-    reached = max(rules.severity_of[severity], most, key=TIERS.index)
+    reached = max(min(rules.severity_of[severity], least, key=TIERS.index), most, key=TIERS.index)
     tier = next(t for t in rules.tiers if t.severity == reached)
     words = next(p for p in rules.plays if p.cause == cause)
     due = due_within(tier.within_days, tier.before_renewal_days, as_of, days_to_renewal)

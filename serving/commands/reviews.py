@@ -80,7 +80,7 @@ def approve(
     asked = Asking(reject, owner, effective, why, replace=replace)
     with progress("signing") as tell:
         if back:
-            signed = sign_rollback_here(home, signer, asked, rubric, review)
+            signed = sign_rollback_here(home, store, signer, asked, rubric, review)
         else:
             assert review is not None
             signed = sign_here(home, store, review, signer, asked, signals, tell)

@@ -215,11 +215,13 @@ def approve_review(home: TheHome, store: TheStore, caller: TheSigner, review_id:
     dependencies=[needs("admin"), JSON_ONLY, ONCE],
     responses=problems_of(**_ANSWERS | {"s409": _NOT_NOW.format("")}),
 )
-def roll_back_review(home: TheHome, caller: TheSigner, review_id: ReviewId, asked: Rollback) -> Response:
+def roll_back_review(
+    home: TheHome, store: TheStore, caller: TheSigner, review_id: ReviewId, asked: Rollback
+) -> Response:
     """Two people sign, as for an approval. It has to be the rubric's newest approved version; the one before is then in
     force again for all dates."""
     given = Asking(why=asked.why, first=asked.first_signature)
-    signed = sign_rollback_here(home, Signer(caller.id, caller.name), given, review=review_id)
+    signed = sign_rollback_here(home, store, Signer(caller.id, caller.name), given, review=review_id)
     return JSONResponse(signed_data(signed), 201)
 
 

@@ -24,7 +24,7 @@ from serving import calibration
 from serving.app import create_app
 from serving.batch import score
 from serving.companion import MEASURES, read_companion
-from serving.keys import create_key
+from serving.keys import create_key, revoke_key
 from serving.published import Snapshots
 from serving.settings import ServiceSettings
 from serving.store.database import Store
@@ -131,6 +131,33 @@ def test_one_person_with_two_keys_is_refused(client: TestClient, home: Home, adm
         assert (told.status_code, told.json()["code"]) == (409, "same_person")
         assert "same person" in told.json()["detail"]
     assert read_history(home).decisions == ()
+
+
+@pytest.mark.parametrize("what", ["approval", "rollback"])
+def test_the_first_signature_of_a_revoked_key_lapses(
+    client: TestClient, home: Home, admin: dict[str, str], other: dict[str, str], what: str
+) -> None:
+    """A stolen key that was taken back signs nothing afterwards."""
+    address, body = f"/v1/reviews/{NAME}/{what}", BODY if what == "approval" else {}
+    if what == "rollback":
+        approve(home)
+    before = read_history(home).decisions
+    assert client.post(address, json=body, headers=admin).json()["state"] == "pending"
+    with Store.of(home).begin() as connection:
+        revoke_key(connection, read_history(home).pending[0].signature.key)
+    refused = client.post(address, json={}, headers=other)
+    assert (refused.status_code, refused.json()["code"]) == (409, "changed_since_review")
+    assert "its key was revoked" in refused.json()["detail"]
+    assert (read_history(home).decisions, read_history(home).pending) == (before, ())
+
+
+def test_other_terms_are_refused_and_named(client: TestClient, admin: dict[str, str], other: dict[str, str]) -> None:
+    first = client.post(ADDRESS, json=BODY, headers=admin).json()["pending"]["signature"]["sha256"]
+    told = client.post(ADDRESS, json=BODY | {"owner": "another"}, headers=other)
+    assert (told.status_code, told.json()["code"]) == (409, "changed_since_review")
+    assert "owner: owner, not another" in told.json()["detail"]
+    seen = BODY | {"owner": "another", "first_signature": first}
+    assert client.post(ADDRESS, json=seen, headers=other).json()["state"] == "pending", "who has seen it may replace it"
 
 
 def test_a_body_says_no_names(client: TestClient, admin: dict[str, str]) -> None:

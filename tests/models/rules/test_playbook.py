@@ -125,6 +125,19 @@ def test_executives_take_the_most_arr_at_risk() -> None:
         assert (play.due - AS_OF.date()).days <= 3, "what executives have no room for waits no week"
 
 
+def test_an_account_with_a_named_csm_is_never_left_to_automated_mail() -> None:
+    named = {s.name for s in segments_file().segments if s.touch.startswith("a named CSM")}
+    assert set(RULES.least_severity_of_segment) == named
+    ids, facts, view = portfolio(400, 5)
+    pooled, enterprise = (
+        decided(ids, replace(facts, segments=np.full(400, name, dtype=object)), view) for name in ("SMB", "enterprise")
+    )
+    assert any(play is not None and play.kind == "save" and play.who == AUTOMATED for play in pooled.plays)
+    for one, other in zip(pooled.plays, enterprise.plays, strict=True):
+        assert (one is None) == (other is None), "what calls for a play is the same"
+        assert other is None or other.who != AUTOMATED
+
+
 def test_the_segment_limits_the_play_unless_an_immediate_warning_counts() -> None:
     assert set(RULES.severity_of_segment) == {s.name for s in segments_file().segments if s.touch == "digital only"}
     ids, facts, view = portfolio(400, 3)
