@@ -24,7 +24,7 @@ def short_money(value: float | None) -> str:
         if abs(value) >= limit * 0.9995:
             scaled = value / limit
             digits = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
-            return f"{scaled:.{digits}f}{unit}"
+            return f"{_no_minus_zero(f'{scaled:.{digits}f}')}{unit}"
     return number(value)
 
 
@@ -47,6 +47,11 @@ def signed(value: float | None, digits: int = 1) -> str:
     if float(shown.replace(",", "")) == 0:
         return f"±{shown}"
     return f"{'+' if value > 0 else MINUS}{shown}"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: "1 account", "1,204 accounts"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def in_unit(value: float | None, unit: str) -> str:
@@ -80,7 +85,7 @@ def days_ahead(days: float | None) -> str:
         return UNKNOWN
     if whole == 0:
         return "today"
-    count = f"{abs(whole):,} day{'' if abs(whole) == 1 else 's'}"
+    count = counted(abs(whole), "day")
     return f"in {count}" if whole > 0 else f"{count} past"
 
 
@@ -120,4 +125,4 @@ def _unknown(value: float | None) -> bool:
 
 
 def _no_minus_zero(text: str) -> str:
-    return text.removeprefix("-") if text.strip("-0.,") == "" else text
+    return (text.removeprefix("-") if text.strip("-0.,") == "" else text).replace("-", MINUS)

@@ -16,8 +16,8 @@ from serving.pages.sections import SECTIONS
 from serving.pages.static import static
 
 FORMATS = (
-    "money", "short_money", "percent", "number", "signed", "in_unit", "shown_as", "whole_days", "days_ahead", "day",
-    "short_day", "minute", "plain",
+    "money", "short_money", "percent", "number", "signed", "in_unit", "shown_as", "counted", "whole_days", "days_ahead",
+    "day", "short_day", "minute", "plain",
 )  # fmt: skip
 """The functions of `features.utils.formatting` that templates use as filters."""
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.clock import show
+from features.utils.formatting import counted, money
 from models.answer import instant_words
 from models.assess import Assessment
 from models.columns import number_column
@@ -216,10 +217,12 @@ def _notes(due: InPeriod, arr: Floats, known: Known, churn: Outlook, growth: Out
     if known.habits is None or not known.habits.whole.renewals:
         notes.append("no past renewal is known: everything that stays is taken to stay as it is")
     if known.past is None:
-        notes.append("the interval was never held against past quarters; `renewcast renewals SIGNALS --backtest` does")
+        notes.append(
+            "the interval was never compared with past quarters; `renewcast renewals SIGNALS --backtest` does that"
+        )
     if overdue := int(due.overdue.sum()):
         notes.append(
-            f"{overdue:,} accounts ({_sum(arr[due.overdue]):,.0f} a year) are past their renewal without a signature"
+            f"{counted(overdue, 'account')} ({money(_sum(arr[due.overdue]))} a year) past their renewal date without a signature"
         )
     return notes
 

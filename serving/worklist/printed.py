@@ -12,6 +12,9 @@ from rich.text import Text
 from features.console import Table, one_line
 from features.utils.formatting import money, percent, signed
 
+WIDE = 110
+"""In narrower terminals what to do stands below the table, a line for each account."""
+
 
 def print_worklist(told: Mapping[str, Any], console: Console) -> None:
     """Print whom to work, what it reaches, who is too late, and what interventions have come to."""
@@ -20,12 +23,26 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
     console.print(one_line(Text(head, style="bold")))
     table = Table(box=None, padding=(0, 1, 0, 0))
     churn = f"churn {told['horizon_days']}d"
-    for heading in ("", "account", "CSM", "ARR", churn, "ARR at risk", "renews", "act by", "who", "what"):
+    wide = console.width >= WIDE
+    headings = (
+        "",
+        "account",
+        "CSM",
+        "ARR",
+        churn,
+        "ARR at risk",
+        "renews",
+        "act by",
+        "who",
+        *(["what"] if wide else []),
+    )
+    for heading in headings:
         right = heading in ("", "ARR", churn, "ARR at risk")
         width = {"what": 24, "CSM": 8}.get(heading)
         table.add_column(heading, justify="right" if right else "left", no_wrap=width is None, min_width=width)
     for item in told["accounts"]:
         play = item["play"]
+        act = "" if play is None else play["act"]
         table.add_row(
             str(item["rank"]),
             Text(item["account_id"]),
@@ -36,16 +53,20 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
             item["renewal_at"] or "",
             "" if play is None else play["due"] + (" overdue" if item["overdue"] else ""),
             "" if play is None else play["who"],
-            Text("" if play is None else play["act"]),
+            *([Text(act)] if wide else []),
         )
     console.print(table)
+    for item in () if wide else told["accounts"]:
+        if item["play"] is not None:
+            console.print(one_line(Text(f"{item['rank']:>3} {item['account_id']}: {item['play']['act']}")))
     _print_reached(told, console)
     _print_bridge(told, console)
     if told["too_late_accounts"]:
         names = ", ".join(each["account_id"] for each in told["too_late"][:10])
         console.print(f"too late, the renewal is nearer than the play takes: {told['too_late_accounts']:,} ({names})")
     console.print(
-        f"not listed: {told['automated']:,} accounts with automated plays, {told['under_way']:,} in an intervention, "
+        f"in no place of this list: {told['automated']:,} accounts with automated plays, "
+        f"{told['under_way']:,} in an intervention, "
         f"{told['done']:,} done since, {told['snoozed']:,} snoozed, {told['held_out']:,} held out"
     )
     done = told["interventions"]
@@ -62,7 +83,7 @@ def _print_bridge(told: Mapping[str, Any], console: Console) -> None:
         return
     parts = {
         "listed": "on this list",
-        "not_listed": "not listed",
+        "not_listed": "beyond the capacity",
         "under_way": "under way",
         "held_out": "held out",
         "done": "done",
@@ -91,8 +112,8 @@ def _print_reached(told: Mapping[str, Any], console: Console) -> None:
     if reached["everyone"] is None:
         return
     console.print(
-        f"ARR at risk reached: {money(reached['worklist'])} of {money(reached['everyone'])}; by health score alone "
-        f"{money(reached['by_health_score'])}, at random {money(reached['at_random'])}"
+        f"ARR at risk reached, renewal talks apart: {money(reached['worklist'])} of {money(reached['everyone'])}; "
+        f"by health score alone {money(reached['by_health_score'])}, at random {money(reached['at_random'])}"
     )
     saved = told["saved_arr"]
     if saved["worklist"] is not None:

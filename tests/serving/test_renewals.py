@@ -118,7 +118,7 @@ def test_what_cannot_be_asked_is_refused(client: TestClient, query: dict[str, An
 def test_without_habits_a_backtest_or_people_it_says_so(client: TestClient) -> None:
     told = ask(client)
     assert (told["past_renewals"], told["backtest"]) == (0, None)
-    assert len([note for note in told["notes"] if "past renewal" in note or "past quarters" in note]) == 2
+    assert len([note for note in told["notes"] if "no past renewal" in note or "past quarters" in note]) == 2
     assert told["whole"]["contracted_arr"]["expected"] == 0.0
 
 
