@@ -222,7 +222,7 @@ def _notes(due: InPeriod, arr: Floats, known: Known, churn: Outlook, growth: Out
         )
     if overdue := int(due.overdue.sum()):
         notes.append(
-            f"{counted(overdue, 'account')} ({money(_sum(arr[due.overdue]))} a year) past their renewal date without a signature"
+            f"{counted(overdue, 'account')} ({money(_sum(arr[due.overdue]))} a year) past their renewal date, unsigned"
         )
     return notes
 

@@ -24,18 +24,8 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
     table = Table(box=None, padding=(0, 1, 0, 0))
     churn = f"churn {told['horizon_days']}d"
     wide = console.width >= WIDE
-    headings = (
-        "",
-        "account",
-        "CSM",
-        "ARR",
-        churn,
-        "ARR at risk",
-        "renews",
-        "act by",
-        "who",
-        *(["what"] if wide else []),
-    )
+    headings = ("", "account", "CSM", "ARR", churn, "ARR at risk", "renews", "act by")
+    headings += ("who", "what") if wide else ()
     for heading in headings:
         right = heading in ("", "ARR", churn, "ARR at risk")
         width = {"what": 24, "CSM": 8}.get(heading)
@@ -52,13 +42,14 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
             money(item["arr_at_risk"]),
             item["renewal_at"] or "",
             "" if play is None else play["due"] + (" overdue" if item["overdue"] else ""),
-            "" if play is None else play["who"],
-            *([Text(act)] if wide else []),
+            *(["" if play is None else play["who"], Text(act)] if wide else []),
         )
     console.print(table)
     for item in () if wide else told["accounts"]:
         if item["play"] is not None:
-            console.print(one_line(Text(f"{item['rank']:>3} {item['account_id']}: {item['play']['act']}")))
+            console.print(
+                one_line(Text(f"{item['rank']:>3} {item['account_id']} ({item['play']['who']}): {item['play']['act']}"))
+            )
     _print_reached(told, console)
     _print_bridge(told, console)
     if told["too_late_accounts"]:

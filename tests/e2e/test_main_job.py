@@ -156,7 +156,9 @@ def test_scoring_again_shuffled_and_with_rows_sent_twice_gives_the_same_bytes(
     rng = np.random.default_rng(0)
     for file in world.signals.glob("*.parquet"):
         table = pq.read_table(file)
-        order = np.concatenate([np.arange(len(table)), rng.integers(0, len(table), len(table) // 20)])
+        # A subscription that is sent twice is two.
+        again = 0 if file.stem == "subscriptions" else len(table) // 20
+        order = np.concatenate([np.arange(len(table)), rng.integers(0, len(table), again)])
         pq.write_table(table.take(rng.permutation(order)), mixed / file.name)
     renewcast("score", mixed, "--as-of", SCORED_AT, "--out", tmp_path / "mixed.csv", home=world.home)
     assert (tmp_path / "mixed.csv").read_bytes() == world.scores.read_bytes()
