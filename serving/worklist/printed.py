@@ -24,7 +24,7 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
     table = Table(box=None, padding=(0, 1, 0, 0))
     churn = f"churn {told['horizon_days']}d"
     wide = console.width >= WIDE
-    headings = ("", "account", "CSM", "ARR", churn, "ARR at risk", "renews", "act by")
+    headings: tuple[str, ...] = ("", "account", "CSM", "ARR", churn, "ARR at risk", "renews", "act by")
     headings += ("who", "what") if wide else ()
     for heading in headings:
         right = heading in ("", "ARR", churn, "ARR at risk")
