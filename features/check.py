@@ -172,7 +172,7 @@ def check(
         table, given = TABLES[name], source.tables[name]
         shape = _shape(table, given, name in source.text)
         violations += shape
-        extra = [c for c in given.columns if c not in table.names]
+        extra = [c for c in given.columns if c not in (*table.names, *source.partitions.get(name, ()))]
         if extra:
             use = "only tell rows apart" if table.event else "are ignored"
             notes.append(f"{name}: columns not in the contract {use}: {printable_names(extra, given, table)}")

@@ -14,6 +14,7 @@ contract included.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import reduce
 from operator import and_
 from typing import Any
@@ -32,9 +33,9 @@ EXTRA = "_extra_"
 """How the names of columns outside the contract begin while rows are told apart."""
 
 
-def extra_columns(contract: Table, schema: Schema) -> tuple[str, ...]:
-    """The given columns that the contract does not have."""
-    return tuple(name for name, _ in schema if name not in contract.names)
+def extra_columns(contract: Table, schema: Schema, partitions: Collection[str] = ()) -> tuple[str, ...]:
+    """The given columns that the contract does not have, but for the keys of folders (``partitions``)."""
+    return tuple(name for name, _ in schema if name not in contract.names and name not in partitions)
 
 
 def extras_of(given: ibis.Table, names: tuple[str, ...]) -> dict[str, ibis.Value]:

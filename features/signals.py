@@ -146,10 +146,10 @@ def read_signals(
         progress(0.3 + 0.7 * i / len(source.tables), f"reading {name}")
         schema, text = given_schema(source, name), name in source.text
         if name in large:
-            extras = extra_columns(TABLES[name], schema)
+            extras = extra_columns(TABLES[name], schema, source.partitions.get(name, ()))
             feeds[name] = Feed(source.connection, name, cutoff, arrival, source.files.get(name, ()), extras)
             feeds[name].lay_view(given_table(name, schema), text)
-        elif _copied(source.connection, name, schema, text, sound):
+        elif _copied(source, name, schema, text, sound):
             versioned.add(name)
         tables[name] = source.connection.table(f"signals_{name}")
     progress(1.0, "signals read")
@@ -165,13 +165,13 @@ def read_signals(
     )
 
 
-def _copied(connection: Backend, name: str, schema: Schema, text: bool, as_given: bool) -> bool:
+def _copied(source: Source, name: str, schema: Schema, text: bool, as_given: bool) -> bool:
     """Copy a table, each event once; whether some of its rows are replaced by later versions."""
-    contract = TABLES[name]
+    contract, connection = TABLES[name], source.connection
     store(connection, f"signals_{name}", _normalised, name, schema, text, (), as_given)
     if not contract.event:
         return False
-    extras = extra_columns(contract, schema)
+    extras = extra_columns(contract, schema, source.partitions.get(name, ()))
     # Columns outside the contract are looked at only where rows agree in all others.
     if extras and not contract[contract.identity].required:
         (found,) = fetch(connection, _sizes, name, schema, text)

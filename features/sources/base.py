@@ -61,6 +61,8 @@ class Source:
         wherever a column is text and the contract wants something else (see `features.conform.conformed`).
     notes : what was passed over, in words.
     files : the Parquet files of a table of a folder; each value is a `TableFiles`.
+    partitions : the keys of Hive-style folders (``week=2026-01-05``) that a table's files lie in. They say where a row
+        lies and not what happened: a batch that is sent again lies in another folder.
     """
 
     connection: Any
@@ -69,6 +71,7 @@ class Source:
     text: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
     files: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    partitions: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @contextmanager
     def narrowed(self, name: str, files: Sequence[Path] | None) -> Iterator[bool]:

@@ -23,6 +23,7 @@ from features.sources.base import (
     confine,
     connect,
     contract_names,
+    hive_keys,
     lay_parquet,
 )
 
@@ -86,7 +87,8 @@ def open_folder(folder: Path, spark: str = "", files: Iterable[Path] | None = No
         connection = connect()
         tables = {name: lay_files(connection, f"given_{name}", data, name) for name, data in given.items()}
         confine(connection, *_whereabouts(given[name] for name in parquet))
-    return Source(connection, tables, str(folder), text, notes, parquet)
+    partitions = {name: tuple(hive_keys(data.paths, data.base)) for name, data in given.items()}
+    return Source(connection, tables, str(folder), text, notes, parquet, partitions)
 
 
 def _whereabouts(tables: Iterable[DataFiles]) -> tuple[list[Path], list[Path]]:

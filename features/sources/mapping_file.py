@@ -20,6 +20,7 @@ from features.sources.base import (
     confine,
     connect,
     contract_names,
+    hive_keys,
     identifier,
     refuse_unknown,
 )
@@ -65,7 +66,8 @@ def open_mapping(path: Path) -> Source:
     for name, select in selects.items():
         text = _qualified(path, name, select, files, tables)
         read[name] = _lay_query(connection, path, name, text)
-    return Source(connection, read, str(path))
+    keys = {key: None for data in files.values() for key in hive_keys(data.paths, data.base)}
+    return Source(connection, read, str(path), partitions=dict.fromkeys(read, tuple(keys)))
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
@@ -215,6 +216,28 @@ def test_rows_that_differ_outside_the_contract_are_events_of_their_own() -> None
     assert (counted["nps_answers"], counted["promoters"], counted["detractors"]) == (4, 3, 1)
     assert _now(signals, "billing.failed_28d")["b billing.failed_28d"] == 3
     assert {n: signals.rows[n] for n in ("outcomes", "billing")} == {"outcomes": 4, "billing": 3}
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize("copied_up_to", [0, 10**9])
+def test_a_batch_that_is_sent_again_lies_in_another_folder_and_counts_once(
+    to_arrow: Any, tmp_path: Path, kind: str, copied_up_to: int
+) -> None:
+    """The key of a folder says where a row lies, not what happened."""
+    pq.write_table(to_arrow("accounts", ACCOUNTS), tmp_path / "accounts.parquet")
+    pq.write_table(to_arrow("subscriptions", SUBSCRIPTIONS), tmp_path / "subscriptions.parquet")
+    rows = to_arrow("usage", [{"account_id": "a", "occurred_at": f"2026-06-{day:02}", "user_id": "u"} for day in range(1, 8)])
+    for week in ("2026-06-08", "2026-06-15"):
+        folder = tmp_path / "usage" / f"week={week}"
+        folder.mkdir(parents=True)
+        if kind == "parquet":
+            pq.write_table(rows, folder / "part.parquet")
+        else:
+            pacsv.write_csv(rows, folder / "part.csv")
+    source = open_source(tmp_path)
+    assert not any("week" in note for note in check(source).notes)
+    signals = read_signals(source, AS_OF, LONG_AGO, copied_up_to=copied_up_to)
+    assert _now(signals, "usage.events_28d")["a usage.events_28d"] == 5, "from 3 June on"
 
 
 def test_ids_of_several_accounts_are_named(to_arrow: Any) -> None:
