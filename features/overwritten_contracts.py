@@ -164,7 +164,10 @@ def _level(rows: pd.DataFrame) -> Finding | None:
 
 def _continues(rows: pd.DataFrame) -> Bools:
     """Which rows, sorted by account and start, start where an earlier one of their account ended."""
+    found = np.zeros(len(rows), dtype=np.bool_)
     ends = rows.loc[rows["ended_at"].notna(), ["account_id", "ended_at"]].sort_values("ended_at")
+    if ends.empty:
+        return found
     starts = rows[["account_id", "started_at"]].reset_index(names="row").sort_values("started_at")
     met = pd.merge_asof(
         starts,
@@ -174,7 +177,6 @@ def _continues(rows: pd.DataFrame) -> Bools:
         by="account_id",
         tolerance=pd.Timedelta(FOLLOWS_WITHIN),
     )
-    found = np.zeros(len(rows), dtype=np.bool_)
     found[met["row"].to_numpy()] = met["ended_at"].notna().to_numpy()
     return found
 

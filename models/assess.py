@@ -21,7 +21,7 @@ from models.peers import Peers
 from models.rubric import HealthScores
 from models.rules.history import History
 from models.rules.judged import Judged, judge
-from models.rules.playbook import Called, ModelView
+from models.rules.playbook import Called, Handed, ModelView
 from models.segments import ARR_FEATURE, segment_of
 from models.targets import TARGETS, Target
 from models.unknown_inputs import UnknownInputs, unknown_in, unknown_inputs
@@ -195,6 +195,7 @@ def assess(
     withheld: Withheld | None = None,
     executives_from: float | None = None,
     called: Called | None = None,
+    handed: Handed | None = None,
     is_unknown: Callable[[str], bool] | None = None,
 ) -> Assessment:
     """Judge every account of one snapshot.
@@ -216,6 +217,7 @@ def assess(
     executives_from : for accounts that come alone: the ARR at risk from which executives act, as the portfolio's own
         assessment has it (``judged.playbook.executives_from``). Without it the CSM acts.
     called : plays that were published before and have not been done, and when they were first due.
+    handed : plays that were handed to executives before, and when: they take room for a week.
     is_unknown : whether a feature is unknown for every account; for a whole portfolio that is seen from the frame. A
         model most of whose gain lies in such features is not used: its status is out_of_scope.
 
@@ -259,7 +261,9 @@ def assess(
         churn.probability * number_column(frame, ARR_FEATURE),
         None if churn.explanation is None else churn.explanation.by_dimension,
     )
-    judged = judge(history, champion.rubric, peers, churn.points, champion.rubric_at, view, executives_from, called)
+    judged = judge(
+        history, champion.rubric, peers, churn.points, champion.rubric_at, view, executives_from, called, handed
+    )
     stale = {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}
     return Assessment(champion, frame, as_of, outlooks, judged, stale, tuple(jumped), unusable)
 

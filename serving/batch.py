@@ -41,7 +41,7 @@ from serving.renewals.known import RENEWALS, renewals_document
 from serving.scored import Scored, earlier_of
 from serving.store.batches import PublishedBatch, publish_batch
 from serving.store.database import Store
-from serving.worklist.first_due import PLAYS, called_before, last_published, plays_document
+from serving.worklist.first_due import PLAYS, called_before, handed_before, last_published, plays_document
 from serving.worklist.known import INTERVENTIONS, interventions_document, interventions_of, recorded_before
 
 
@@ -218,7 +218,10 @@ def look(
     if last_published(snapshots, as_of) is not None:
         recorded = recorded_before(home, as_of, store)
         called = called_before(snapshots, as_of, interventions_of(signals, as_of), recorded)
-    found = assess(frame, champion, past=past, feeds=feeds, jumped=jumped, catalogue=catalogue, called=called)
+    handed = handed_before(snapshots, as_of)
+    found = assess(
+        frame, champion, past=past, feeds=feeds, jumped=jumped, catalogue=catalogue, called=called, handed=handed
+    )
     return found, feeds, past
 
 

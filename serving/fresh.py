@@ -137,7 +137,7 @@ class FreshScore:
             foreign = bool(kinds) and ("contractual" if signals.contractual else "orders") not in kinds
             lacking = {f.name for f in catalogue.values()} - {f.name for f in computable(signals, catalogue)}
             latest = self._standing.latest
-            least = None if latest is None else latest.assessment.judged.playbook.executives_from
+            book = None if latest is None else latest.assessment.judged.playbook
             assessment = assess(
                 frame,
                 champion,
@@ -145,7 +145,8 @@ class FreshScore:
                 past=past,
                 catalogue=catalogue,
                 withheld=OUT_OF_SCOPE if foreign else None,
-                executives_from=least,
+                executives_from=None if book is None else book.executives_from,
+                handed=None if book is None else book.handed,
                 is_unknown=lacking.__contains__,
             )
             if latest is None and any(p.severity == "high" and p.who == CSM for p in assessment.judged.plays_of(0)):

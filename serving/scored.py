@@ -20,7 +20,7 @@ from serving.logs import tell
 from serving.made import Made
 from serving.portfolio import portfolio_of
 from serving.published import Published, Snapshots, Stamp
-from serving.worklist.first_due import plays_published
+from serving.worklist.first_due import handed_published, plays_published
 from serving.written import Written
 
 
@@ -110,6 +110,7 @@ def _assessed(published: Published, champion: Champion, snapshots: Snapshots) ->
         jumped=facts.jumped,
         catalogue=snapshots.catalogue,
         called=plays_published(snapshots, facts.as_of),
+        handed=handed_published(snapshots, facts.as_of),
     )
 
 

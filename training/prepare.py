@@ -152,7 +152,10 @@ def _span(signals: Signals, config: TrainConfig, grace: int) -> tuple[datetime, 
     table, at = ("subscriptions", "started_at") if signals.contractual else ("orders", "occurred_at")
     begun = signals.tables[table][at].min().to_pyarrow().as_py()
     if begun is None:
-        raise InsufficientData([f"rows in {table}: there is none before {show(signals.data_through)}"])
+        raise InsufficientData(
+            [f"rows in {table}: there is none before {show(signals.data_through)}"],
+            f"fill {table}; `renewcast check` shows the facts",
+        )
     # Contracts are often known from long before most else was recorded; a snapshot of those times would be nearly
     # empty.
     feeds = [signals.tables[name].occurred_at.min() for name in EVENT_TABLES if signals.has(name)]

@@ -24,7 +24,7 @@ from features.health.column import column_health
 from features.health.feed import FeedHealth
 from features.health.jumps import Jump, unit_jumps, volume_falls
 from features.health.levels import Floats
-from features.health.rhythm import Days, patience_days, silences
+from features.health.rhythm import Days, has_rhythm, patience_days, silences
 from features.health.scan import measured, optional, per_day, totals
 from features.sources.base import Source
 
@@ -144,7 +144,8 @@ def _health(
         # Rows to come do not say how far a feed reaches.
         last = min(end, sums["newest"].replace(tzinfo=UTC)) if sums["newest"] else None
     silent = max((end - last) / timedelta(days=1), 0.0) if end and last else 0.0
-    judged = table.name not in NO_RHYTHM
+    # Contracts begin when they are won, and few of them show no rhythm; events are owed from their first day on.
+    judged = table.name not in NO_RHYTHM and (table.event or has_rhythm(days))
     given = source.tables[table.name].columns
     lags = float(sums.get("known_lag") or 0)
     return FeedHealth(

@@ -47,6 +47,16 @@ def day_of(number: int) -> date:
     return _FIRST + timedelta(days=int(number))
 
 
+def has_rhythm(days: Days) -> bool:
+    """Whether there are enough days with rows to judge a silence by.
+
+    Parameters
+    ----------
+    days : the days with rows, each once.
+    """
+    return len(days) > LEAST_PAUSES
+
+
 def patience_days(days: Days) -> float:
     """How many days of silence the feed's latest rhythm allows.
 

@@ -19,7 +19,7 @@ from models.rules.alerts import Alert, AlertsFile, addressed, alerts
 from models.rules.expansion import Expansion, ExpansionFile, expansion
 from models.rules.history import History, Table
 from models.rules.onboarding import Onboarding, OnboardingFile, onboarding
-from models.rules.playbook import Called, Circumstances, Facts, ModelView, Playbook, playbook
+from models.rules.playbook import Called, Circumstances, Facts, Handed, ModelView, Playbook, playbook
 from models.rules.plays import EXECUTIVES, Play, PlaysFile
 from models.rules.reading import read_rules
 from models.rules.warnings import RENEWAL, EarlyWarning, WarningsFile, early_warnings
@@ -145,6 +145,7 @@ def judge(
     view: ModelView | None = None,
     executives_from: float | None = None,
     called: Called | None = None,
+    handed: Handed | None = None,
 ) -> Judged:
     """Judge every account of the last date by the rules in force.
 
@@ -159,6 +160,7 @@ def judge(
     view : what the models say at the last date; without it plays follow from the rules alone.
     executives_from : for accounts that come alone (``peers``), as `models.rules.playbook.Circumstances` has it.
     called : plays that were published before and have not been done: the day on which they were first due stands.
+    handed : plays that were handed to executives before, as `models.rules.playbook.Circumstances` has it.
 
     Raises
     ------
@@ -200,7 +202,7 @@ def judge(
         ModelView.unknown(len(now)) if view is None else view,
         what,
         segments_file(),
-        Circumstances(history.as_of.to_pydatetime(), peers is not None, executives_from, called or {}),
+        Circumstances(history.as_of.to_pydatetime(), peers is not None, executives_from, called or {}, handed or {}),
     )
     raised = alerts([d.to_pydatetime() for d in history.dates], score, band, _risks(history, risk), told)
     by_executives = [play is not None and play.who == EXECUTIVES for play in book.plays]

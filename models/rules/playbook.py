@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,11 @@ RENEWAL_NEAR = "renewal_near"
 
 Called = Mapping[str, Mapping[str, date]]
 """By account and by the name of a play, the day on which it was first due: plays published before and not done."""
+
+Handed = Mapping[str, datetime]
+"""By account, the publication that handed its play to the executives."""
+WEEK = timedelta(days=7)
+"""The time that the executives' room is for, however often plays are published in it."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ class Playbook:
     withdrawn : why it is not, although the gate and the model would allow it; None otherwise.
     executives_from : the ARR at risk from which a play is the executives' where an account comes alone: 0 as long as
         they have room.
+    handed : the plays that were handed to the executives in the week that ends with this publication, its own with it.
     """
 
     plays: tuple[Play | None, ...]
@@ -106,6 +112,7 @@ class Playbook:
     proposed: Flags
     withdrawn: tuple[str | None, ...]
     executives_from: float
+    handed: Handed
 
 
 @dataclass(frozen=True)
@@ -119,12 +126,15 @@ class Circumstances:
     executives_from : for accounts that come alone, the ARR at risk from which executives act, as the portfolio beside
         them has it (`Playbook.executives_from`). None: not known, and the CSM acts.
     called : plays that were published before and have not been done.
+    handed : plays that were handed to the executives before, and when. For a week they take room, and stay theirs as
+        long as they are called for.
     """
 
     as_of: datetime
     alone: bool = False
     executives_from: float | None = None
     called: Called = field(default_factory=dict)
+    handed: Handed = field(default_factory=dict)
 
 
 def playbook(
@@ -159,7 +169,7 @@ def playbook(
         found += _billing(facts, row, given.as_of, left, rules)
         found += _first_days(facts, row, given.as_of, rules, most)
         every.append(found or _renewal(facts, row, given.as_of, rules, segments, most))
-    threshold = _allot(every, facts, view, rules, given)
+    threshold, handed = _allot(account_ids, every, facts, view, rules, given)
     every = [
         [_as_first_due(play, given, account) for play in each] for each, account in zip(every, account_ids, strict=True)
     ]
@@ -169,6 +179,7 @@ def playbook(
         np.asarray(proposed, dtype=bool),
         withdrawn,
         threshold,
+        handed,
     )
 
 
@@ -288,27 +299,42 @@ def _renewal(
     return [Play("renewal", "medium", rule.act, rule.who, due, "renewal", (RENEWAL_NEAR,))]
 
 
-def _allot(every: Sequence[list[Play]], facts: Facts, view: ModelView, rules: PlaysFile, given: Circumstances) -> float:
-    """Hand to the CSM, in place, what executives have no room for; the ARR at risk from which they act."""
+def _allot(
+    account_ids: Sequence[str],
+    every: Sequence[list[Play]],
+    facts: Facts,
+    view: ModelView,
+    rules: PlaysFile,
+    given: Circumstances,
+) -> tuple[float, Handed]:
+    """Hand to the CSM, in place, what executives have no room for; the ARR at risk from which they act, and what was
+    handed to them in this week."""
     asked = [row for row, plays in enumerate(every) if plays and plays[0].who == EXECUTIVES]
     if given.alone:
         least = np.inf if given.executives_from is None else given.executives_from
         # Unknown does not compare as more, so that it takes no room.
-        taken = {row for row in asked if least <= 0 or view.value[row] >= least}
+        taken = {row for row in asked if account_ids[row] in given.handed or least <= 0 or view.value[row] >= least}
+        handed: Handed = given.handed
     else:
-        room = rules.executives.capacity(len(every))
+        # Published daily, a week has the same room as published weekly.
+        before = {a: at for a, at in given.handed.items() if given.as_of - WEEK < at < given.as_of}
+        capacity = rules.executives.capacity(len(every))
+        room = max(capacity - len(before), 0)
         value, score, arr = (each[asked] for each in (view.value, facts.health_score, facts.arr))
         # The largest ARR at risk first; where it is not known, after these the poorest health, then the largest ARR.
         poor, worth = np.nan_to_num(score, nan=np.inf), np.nan_to_num(value)
         order = np.lexsort((-np.nan_to_num(arr), poor, -worth, np.isnan(value)))
-        ranked = [asked[i] for i in order.tolist()]
-        taken = set(ranked[:room])
+        ordered = [asked[i] for i in order.tolist()]
+        held = [row for row in ordered if account_ids[row] in before][:capacity]
+        ranked = [row for row in ordered if account_ids[row] not in before]
+        taken = {*held, *ranked[:room]}
+        handed = {**before, **{account_ids[row]: given.as_of for row in ranked[:room]}}
         last = view.value[ranked[room - 1]] if 0 < room <= len(ranked) else np.nan
         least = 0.0 if len(ranked) < room else np.inf if np.isnan(last) else float(last)
     for row in asked:
         if row not in taken:
             every[row][0] = handed_to_csm(every[row][0], given.as_of, _known(facts.days_to_renewal[row]), rules)
-    return float(least)
+    return float(least), handed
 
 
 def _as_first_due(play: Play, given: Circumstances, account: str) -> Play:

@@ -61,7 +61,7 @@ class _PlayRule(Part):
 
 
 class ExecutivesRule(Part):
-    """How many plays executives can take: a ``share`` of the accounts each time that plays are published (weekly), but
+    """How many plays executives can take: a ``share`` of the accounts a week, however often plays are published, but
     ``at_least`` so many. The CSM takes the rest within ``rest_within_days``."""
 
     share: Annotated[float, Field(ge=0, le=1)]

@@ -1,7 +1,8 @@
-"""When plays were first due: kept with each published snapshot, so that a play that is called for again is not put off.
+"""When plays were first due, and which the executives were handed: kept with each published snapshot.
 
 A play keeps the day on which it was first due for as long as each publication calls for it and nothing was done about
-the account. Only so can it become overdue: at its first publication every play is due in the future.
+the account, so that it is not put off. Only so can it become overdue: at its first publication every play is due in
+the future. What executives were handed takes their room for a week, so that daily publications hand them no more.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ from features.errors import HomeError
 from models.assess import Assessment
 from models.interventions import Intervention
 from models.rules.history import WEEKS
-from models.rules.playbook import Called
+from models.rules.playbook import Called, Handed
 from serving.companion import companion_path, read_companion
 from serving.earlier import SCORE_AGAIN
 from serving.published import Snapshots
 from serving.worklist.known import Recorded
 
 PLAYS = "plays"
-"""The companion that holds, by account and by the name of a play, the day on which it was first due."""
+"""The companion that holds, by account and by the name of a play, the day on which it was first due; and by account
+the instant of the publication that handed its play to the executives, in the week before."""
 BACK = timedelta(weeks=WEEKS)
 """What was published longer ago is not looked at."""
 
@@ -34,7 +36,8 @@ def plays_document(assessment: Assessment) -> dict[str, Any]:
         for row, account in enumerate(assessment.account_ids)
         if (plays := judged.plays_of(row))
     }
-    return {"first_due": first}
+    handed = {account: at.isoformat() for account, at in sorted(judged.playbook.handed.items())}
+    return {"first_due": first, "executives": handed}
 
 
 def plays_published(snapshots: Snapshots, as_of: datetime) -> Called:
@@ -53,8 +56,42 @@ def plays_published(snapshots: Snapshots, as_of: datetime) -> Called:
             for account, plays in kept["first_due"].items()
         }
     except (AttributeError, KeyError, TypeError, ValueError):
-        path = companion_path(snapshots, as_of, PLAYS)
-        raise HomeError(f"{path} is not as written", "what `renewcast score` keeps of plays", SCORE_AGAIN) from None
+        raise _broken(snapshots, as_of) from None
+
+
+def handed_published(snapshots: Snapshots, as_of: datetime) -> Handed:
+    """What executives were handed in the week that ended with a published snapshot; empty where nothing was kept.
+
+    Raises
+    ------
+    HomeError : what was kept is broken.
+    """
+    kept = read_companion(snapshots, as_of, PLAYS)
+    try:
+        # Earlier releases kept none.
+        told = {} if kept is None else kept.get("executives", {})
+        handed = {account: datetime.fromisoformat(at) for account, at in told.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise _broken(snapshots, as_of) from None
+    if any(at.tzinfo is None for at in handed.values()):
+        raise _broken(snapshots, as_of)
+    return handed
+
+
+def handed_before(snapshots: Snapshots, as_of: datetime) -> Handed:
+    """What executives were handed by the publication before ``as_of``, and in the week before that.
+
+    Raises
+    ------
+    HomeError : what was kept is broken.
+    """
+    before = last_published(snapshots, as_of)
+    return {} if before is None else handed_published(snapshots, before)
+
+
+def _broken(snapshots: Snapshots, as_of: datetime) -> HomeError:
+    path = companion_path(snapshots, as_of, PLAYS)
+    return HomeError(f"{path} is not as written", "what `renewcast score` keeps of plays", SCORE_AGAIN)
 
 
 def last_published(snapshots: Snapshots, as_of: datetime) -> datetime | None:

@@ -94,3 +94,38 @@ def test_a_broken_bundle_is_refused(renewcast: Any, world: Any, tmp_path: Path) 
     done = renewcast("score", world.signals, "--as-of", SCORED_AT, "--out", out, home=home, expect=2)
     assert "model.txt was changed" in done.stderr
     assert not out.exists()
+
+
+HEADERS_AND_ROWS = {
+    "accounts": ("account_id,created_at", ["a,2025-01-01", "b,2025-01-01"]),
+    "subscriptions": ("account_id,started_at,ended_at,arr,renewal_at", ["a,2025-01-01,,1200,2026-01-01", "b,2025-01-01,,1200,2026-01-01"]),
+    "usage": ("account_id,occurred_at,user_id", [f"a,2025-0{m}-01,u" for m in range(1, 7)]),
+    "support": ("account_id,occurred_at,ticket_id,severity", ["a,2025-05-01,t,low"]),
+    "outcomes": ("account_id,occurred_at,kind,value", ["a,2025-05-01,nps,9"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", ["folder", "mapping"])
+@pytest.mark.parametrize("empty", [*HEADERS_AND_ROWS, "all", "all but accounts"])
+def test_tables_with_a_header_only_end_in_one_message(renewcast: Any, tmp_path: Path, empty: str, shape: str) -> None:
+    folder, home, out = tmp_path / "signals", tmp_path / "home", tmp_path / "rows.csv"
+    folder.mkdir()
+    for name, (header, rows) in HEADERS_AND_ROWS.items():
+        bare = empty in (name, "all") or (empty == "all but accounts" and name != "accounts")
+        (folder / f"{name}.csv").write_text("\n".join([header, *([] if bare else rows)]) + "\n", encoding="utf-8")
+    source = folder
+    if shape == "mapping":
+        files = "".join(f'f_{name} = "signals/{name}.csv"\n' for name in HEADERS_AND_ROWS)
+        tables = "".join(f'{name} = "SELECT * FROM f_{name}"\n' for name in HEADERS_AND_ROWS)
+        source = tmp_path / "mapping.toml"
+        source.write_text(f"[files]\n{files}[tables]\n{tables}", encoding="utf-8")
+    broken, unusable = empty in ("accounts", "all"), empty in ("subscriptions", "all but accounts")
+    checked = renewcast("check", source, home=home, expect=2 if broken else 0)
+    if not broken and empty != "all but accounts":
+        assert f"{empty}: no row before the end of the data" in " ".join(checked.stdout.split())
+    trained = renewcast("train", source, home=home, expect=2)
+    scored = renewcast("score", source, "--as-of", "2025-06-02", "--out", out, home=home, expect=2 if broken or unusable else 0)
+    for done in (trained, scored):
+        if done.returncode:
+            assert done.stderr.count("Cure: ") == 1, done.stderr
+    assert out.exists() == (scored.returncode == 0)

@@ -168,3 +168,12 @@ def test_the_facts_are_plain_as_json(to_arrow: Any) -> None:
     assert usage["columns"]["minutes"] == {"given": True, "missing_share": 0, "filled_since": None, "dry_since": None}
     assert not usage["columns"]["user_id"]["given"]
     assert usage["stale"] is False
+
+
+@pytest.mark.parametrize(("starts", "judged"), [(1, False), (5, False), (6, True)])
+def test_few_contracts_show_no_rhythm(to_arrow: Any, starts: int, judged: bool) -> None:
+    begun = [{"account_id": "a", "started_at": f"2025-01-{1 + i:02d}", "arr": 1.0} for i in range(starts)] * 2
+    told = _feeds(to_arrow, subscriptions=begun, usage=_daily(range(400))).tables["subscriptions"]
+    assert told.silent_days > 300
+    assert (told.patience_days is not None, told.stale) == (judged, judged)
+    assert any("by its rhythm" in line for line in told.troubles()) == judged

@@ -12,14 +12,18 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import numpy as np
+import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 import renewcast
+from features.clock import Grid
 from features.kpi.period import period_ending
 from features.signals import Signals, open_signals
+from features.snapshot import snapshot
 from models.answer import answers
 from models.champion import load_champion
 from models.home import Home, current_home
@@ -70,7 +74,30 @@ def simulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="module")
 def scored(simulated: tuple[Path, Signals], champions: Any) -> Scored:
     place, signals = simulated
-    return published(Home(place / "home"), champions, signals, AS_OF)
+    frame = snapshot(signals, Grid.single(AS_OF))
+    own = type(champions)(champions.frame, {1: _risk_of_little_use(frame)})
+    return published(Home(place / "home"), own, signals, AS_OF)
+
+
+def _risk_of_little_use(frame: pd.DataFrame) -> str:
+    """A booster for a simulated portfolio, as the small company's would call all of it risky: the less used fifth of
+    the accounts has a churn rate of 40%, the others of 5%."""
+    names = champion_features()
+    matrix = frame[names].assign(**{"contract.plan": np.nan}).to_numpy(float)
+    matrix = np.repeat(matrix, 40, axis=0)
+    use = np.nan_to_num(matrix[:, 0])
+    label = np.random.default_rng(0).random(len(use)) < np.where(use <= np.quantile(use, 0.2), 0.4, 0.05)
+    data = lightgbm.Dataset(matrix, label, feature_name=names, categorical_feature=[len(names) - 1])
+    parameters = {"objective": "binary", "num_leaves": 5, "min_data_in_leaf": 20, "verbosity": -1, "num_threads": 1}
+    return str(lightgbm.train(parameters | {"seed": 1}, data, 30).model_to_string())
+
+
+def champion_features() -> list[str]:
+    """The inputs of the small company's champion, in order."""
+    return [
+        "usage.active_users_28d", "usage.events_28d", "usage.minutes_28d", "usage.events_trend_28d", "support.tickets_91d",
+        "outcomes.nps_last", "contract.arr", "contract.tenure_days", "contract.plan",
+    ]  # fmt: skip
 
 
 def test_the_shares_stay_within_their_bounds(scored: Scored) -> None:
@@ -81,9 +108,62 @@ def test_the_shares_stay_within_their_bounds(scored: Scored) -> None:
     assert told["executive"]["accounts"] <= told["executive_capacity"]
     for nothing in ("healthy_save", "proposed_save", "overdue_at_publication", "overdue"):
         assert told[nothing]["accounts"] == 0, nothing
-    assert told["low_churn_save"]["accounts"] <= told["low_churn"]["accounts"] <= told["with_play"]["accounts"] <= n
+    # Nobody has a play without a reason, and nobody with a reason is left out: the shares are those of the reasons.
+    why = [_reasons(scored, row) for row in range(n)]
+    low = [band == "low" for band in scored.assessment.outlooks["churn"].band]
+    calm = [a and not each["save"] for a, each in zip(low, why, strict=True)]
+    assert told["with_play"]["accounts"] == sum(any(each.values()) for each in why)
+    assert told["low_churn"]["accounts"] == sum(a and any(each.values()) for a, each in zip(low, why, strict=True))
+    assert told["low_churn_save"]["accounts"] == sum(a and each["save"] for a, each in zip(low, why, strict=True))
+    immediate = sum(a and each["immediate"] for a, each in zip(low, why, strict=True))
+    assert told["low_churn_executive"]["accounts"] <= min(immediate, told["executive_capacity"])
+    assert 0 < sum(calm) < n, "some at low risk have nothing wrong, or the bounds say nothing"
+    print({name: f"{told[name]['share']:.1%}" for name in ("with_play", "by_people", "executive", "low_churn", "low_churn_save")})
     assert sum(told["kinds"].values()) == sum(told["who"].values()) == told["with_play"]["accounts"]
     assert told["by_people"]["accounts"] + told["who"].get("automated", 0) == told["with_play"]["accounts"]
+
+
+def _reasons(scored: Scored, row: int) -> dict[str, bool]:
+    """By kind of play, whether the facts call for it: churn and health bands, what counts, steps missed, renewal."""
+    seen, judged = scored.assessment, scored.assessment.judged
+    churn, health = seen.outlooks["churn"].band[row], seen.health.band.iloc[row]
+    counts = [sign for sign in judged.warnings[row] if sign.standing == "risk"]
+    hard = [sign for sign in counts if sign.severity in ("immediate", "high")]
+    saved = [s for s in hard if s.cause not in ("payment_failure", "use_increase")]
+    at_risk = churn in ("medium", "high") or health in ("yellow", "red") or bool(saved)
+    found = {
+        "save": at_risk and not seen.ready[row],
+        "billing": any(s.cause == "payment_failure" for s in counts),
+        "onboarding": bool(judged.onboarding[row].missed),
+    }
+    left, term = (float(seen.frame[name].iloc[row]) for name in ("contract.days_to_renewal", "contract.term_days"))
+    # Contracts of a shorter term than talks take are always near a renewal.
+    near = 0 <= left <= 120 and not term < 120 and not any(found.values())
+    immediate = any(s.severity == "immediate" and s.cause != "payment_failure" for s in counts)
+    return {**found, "renewal": near, "immediate": immediate and found["save"]}
+
+
+def test_every_account_has_the_plays_that_its_numbers_call_for_and_no_other(scored: Scored) -> None:
+    seen, judged = scored.assessment, scored.assessment.judged
+    kinds = set()
+    for row, account in enumerate(seen.account_ids):
+        why, plays = _reasons(scored, row), judged.plays_of(row)
+        told = [play.kind for play in plays]
+        assert sorted(told) == sorted(kind for kind in ("save", "billing", "onboarding", "renewal") if why[kind]), account
+        kinds |= set(told)
+        churn, health = seen.outlooks["churn"].band[row], seen.health.band.iloc[row]
+        for play in plays:
+            assert play.because, account
+            stands = {f"churn_{churn}", f"health_{health}", "renewal_near"}
+            stands |= {s.code for s in judged.warnings[row] if s.standing == "risk"}
+            stands |= {step.code for step in judged.onboarding[row].missed}
+            assert set(play.because) <= stands, account
+            assert play.due > AS_OF.date()
+            if play.who == "executives":
+                assert play.kind == "save"
+                assert churn != "low" or why["immediate"], account
+    assert "save" in kinds
+    assert len(kinds) > 1
 
 
 def test_the_command_prints_the_shares(simulated: tuple[Path, Signals], scored: Scored, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 import renewcast
 from features.signals import Signals
 from models.home import Home
+from models.meaning import SCORES
 from models.rubric import load_rubric
 from models.rubric_history import read_history, sha256
 from models.signoff import Signer, sign
@@ -268,29 +270,156 @@ def test_the_measures_command_adds_up_by_the_version_in_force(
     assert version("2026-07-02", "--rubric", "five-dimensions") == approved
 
 
-@pytest.mark.parametrize("what", ["change", "keep", "reject", "rollback"])
-def test_after_every_decision_everything_still_answers(
-    client: TestClient, home: Home, admin: dict[str, str], other: dict[str, str], publish: Callable[..., Path], frame: pd.DataFrame, what: str
+@pytest.fixture
+def folder(tables: Any, to_arrow: Any, tmp_path: Path) -> Path:
+    """The signals as files, for the command line."""
+    place = tmp_path / "signals"
+    place.mkdir()
+    for name, rows in tables.items():
+        pq.write_table(to_arrow(name, rows), place / f"{name}.parquet")
+    return place
+
+
+@pytest.fixture
+def cli(home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Runs a command on the home: what it has printed."""
+    monkeypatch.setattr(calibration, "data_now", lambda *_: DATA)
+    monkeypatch.setenv("RENEWCAST_HOME", str(home.root))
+
+    def run(*asked: object) -> str:
+        done = CliRunner().invoke(renewcast.app, [*map(str, asked)])
+        assert done.exit_code == 0, (asked, done.output, done.exception)
+        return str(done.stdout)
+
+    return run
+
+
+def sign_by_cli(cli: Callable[..., str], keys: list[str], *more: str) -> str:
+    """What two people sign, one after the other: what the second was told."""
+    assert "One signature is missing" in cli("approve", *more, "--key", keys[0])
+    return cli("approve", *more[:1], *(("--reject",) if "--reject" in more else ()), "--key", keys[1])
+
+
+def press(client: TestClient, form: str, button: str, key: str, **typed: str) -> dict[str, Any]:
+    """Sign in, and press a button of a form on the review's page, as its script does: what stands in the fields is
+    posted to the form's address, from the page's own site."""
+    client.post("/sign-in", data={"key": key, "next": "/"})
+    found = re.search(rf'<form class="signature" id="{form}"([^>]*)>(.*?)</form>', client.get(f"/reviews/{NAME}").text, re.S)
+    assert found, f"the page has no form {form}"
+    data = dict(re.findall(r'data-(\w+)="([^"]*)"', found[1]))
+    assert re.search(rf'<button name="decide" value="{button}">', found[2])
+    fields = {}
+    for tag in re.findall(r"<input [^>]*>", found[2]):
+        name, value = (re.search(rf'{what}="([^"]*)"', tag) for what in ("name", "value"))
+        assert name
+        fields[name[1]] = value[1] if value else ""
+    assert set(typed) <= set(fields), "only what the form asks for is typed"
+    assert "key" not in fields, "who is signed in types no key"
+    body: dict[str, Any] = {name: value for name, value in (fields | typed).items() if value}
+    if data["address"].endswith("/approval"):
+        body["reject"] = button == "reject"
+    if body.get("reject"):
+        body.pop("effective", None)
+    if "first" in data:
+        body["first_signature"] = data["first"]
+    for foreign in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://evil.example"}):
+        assert client.post(data["address"], json=body, headers=foreign).status_code == 403, "another site signs nothing"
+    assert client.post(data["address"], data=body).status_code in (403, 415), "nor does a plain form"
+    told = client.post(data["address"], json=body, headers={"Sec-Fetch-Site": "same-origin"})
+    assert told.status_code == 201, told.text
+    return dict(told.json())
+
+
+def everything_answers(cli: Callable[..., str], home: Home, folder: Path, out: Path, version: str) -> None:
+    """Commands and pages that read the history of rubrics: what a decision must not break."""
+    at = ("--as-of", "2026-07-08")
+    listed = json.loads(cli("health", folder, *at, "--json"))
+    account = listed["accounts"][0]["account_id"]
+    assert json.loads(cli("health", folder, *at, "--account", account, "--json"))["health"]["rubric_version"] == version
+    cli("score", folder, *at, "--out", out)
+    assert out.stat().st_size > 1000
+    assert json.loads(cli("portfolio", folder, *at, "--json"))["rubric_version"] == version
+    assert NAME.partition("-")[0] in cli("reviews")
+    with TestClient(create_app(home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
+        for path in ("/readyz", "/", "/reviews", f"/reviews/{NAME}", "/worklist", "/renewals", "/model", f"/accounts/{account}"):
+            assert client.get(path).status_code == 200, path
+        told = client.get(f"/v1/accounts/{account}/health", params={"as_of": "2026-07-08"})
+        assert told.json()["rubric_version"] == version
+
+
+def keep_as_it_is(home: Home) -> None:
+    """Let the review propose no change."""
+    file = home.reviews / NAME / "review.json"
+    told = json.loads(file.read_text())
+    told["sign_off"] |= {"proposed_weights": None, "proposed_bands": None}
+    told["decision"]["weights"]["answer"] = told["decision"]["bands"]["answer"] = "keep"
+    file.write_text(json.dumps(told))
+
+
+@pytest.mark.parametrize("door", ["command", "page"])
+@pytest.mark.parametrize("what", ["change", "keep", "reject change", "reject keep", "rollback"])
+def test_after_every_decision_by_every_door_everything_still_answers(
+    cli: Callable[..., str], home: Home, folder: Path, tmp_path: Path, what: str, door: str
 ) -> None:
-    if what == "keep":
-        file = home.reviews / NAME / "review.json"
-        told = json.loads(file.read_text())
-        told["sign_off"] |= {"proposed_weights": None, "proposed_bands": None}
-        file.write_text(json.dumps(told))
-    body = {"reject": True, "why": "not now"} if what == "reject" else {"owner": "owner"}
-    states = [client.post(ADDRESS, json=body, headers=key).json()["state"] for key in (admin, other)]
-    assert states == ["pending", "rejected" if what == "reject" else "approved"]
-    if what == "rollback":
-        back = f"/v1/reviews/{NAME}/rollback"
-        assert client.post(back, json={"why": "a mistake"}, headers=other).json()["state"] == "pending"
-        assert "Sign the rollback" in client.get(f"/reviews/{NAME}").text
-        assert client.post(back, json={}, headers=other).json()["code"] == "same_person"
-        assert client.post(back, json={}, headers=admin).json()["state"] == "rolled_back"
-    for path in ("/readyz", "/v1/reviews", f"/v1/reviews/{NAME}", "/reviews", f"/reviews/{NAME}", "/", "/worklist", "/accounts/a00", "/model"):
-        assert client.get(path).status_code == 200, path
-    publish(home, frame, LATER)
-    told = client.get("/v1/accounts/a00/health", params={"as_of": "2026-07-08"})
-    assert told.json()["rubric_version"] == ("2026Q3" if what == "change" else load_rubric().version)
-    last = client.get("/v1/reviews").json()["decisions"][-1]
-    assert (last["author"], last["reviewer"]) == (("Grace", "Ada") if what == "rollback" else ("Ada", "Grace"))
-    assert len({each["key"] for each in last["signatures"]}) == 2
+    if "keep" in what:
+        keep_as_it_is(home)
+    ada, grace = (key_of(home, name)["X-API-Key"] for name in ("Ada", "Grace"))
+    rejects = what.startswith("reject")
+    if door == "command":
+        said = sign_by_cli(cli, [ada, grace], NAME, *(["--reject", "--why", "not now"] if rejects else ["--owner", "owner"]))
+        assert ("was rejected" if rejects else "is approved") in said
+        if what == "rollback":
+            assert "One signature is missing" in cli("approve", "--rollback", "--why", "a mistake", "--key", grace)
+            assert "is in force again" in cli("approve", "--rollback", "--key", ada)
+    else:
+        with TestClient(create_app(home, ServiceSettings()), client=("127.0.0.1", 1)) as client:
+            typed = {"why": "not now"} if rejects else {"owner": "owner"}
+            assert press(client, "first", "reject" if rejects else "approve", ada, **typed)["state"] == "pending"
+            done = press(client, "second", "reject" if rejects else "same", grace)
+            assert done["state"] == ("rejected" if rejects else "approved")
+            if what == "rollback":
+                assert press(client, "back", "same", grace, why="a mistake")["state"] == "pending"
+                assert press(client, "second", "same", ada)["state"] == "rolled_back"
+    last = read_history(home).decisions[-1]
+    assert last.what == ("rejected" if rejects else "rolled_back" if what == "rollback" else "approved")
+    assert (last.author, last.reviewer) == (("Grace", "Ada") if what == "rollback" else ("Ada", "Grace"))
+    assert len({each.key for each in last.signatures}) == 2
+    everything_answers(cli, home, folder, tmp_path / "rows.csv", "2026Q3" if what == "change" else load_rubric().version)
+    # What was taken back can be signed again, by the same door.
+    assert json.loads(cli("reviews", "--json"))["reviews"][0]["state"] == {
+        "rollback": "open"
+    }.get(what, "rejected" if rejects else "approved")
+
+
+def test_a_history_of_which_an_earlier_release_left_keys_out_is_read(
+    cli: Callable[..., str], home: Home, folder: Path, tmp_path: Path
+) -> None:
+    """Sign-offs once left every unknown out, `meaning.later` with them, and nothing could read the history again."""
+    file = home.reviews / NAME / "review.json"
+    review = json.loads(file.read_text())
+    even = [0.1] * len(SCORES)
+    meaning = {
+        "rate": even, "low": even, "high": even, "rows": 100, "accounts": 40, "accounts_with_churn": 10,
+        "first": "2026-01-01", "last": "2026-03-01", "bands": [], "later": None,
+    }  # fmt: skip
+    review["sign_off"]["meaning"] = meaning
+    file.write_text(json.dumps(review))
+    ada, grace = (key_of(home, name)["X-API-Key"] for name in ("Ada", "Grace"))
+    sign_by_cli(cli, [ada, grace], NAME, "--owner", "owner")
+    kept = json.loads(home.rubric_history.read_text())
+    assert "later" in kept["decisions"][0]["meaning"]
+
+    def without_unknowns(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: without_unknowns(v) for k, v in value.items() if v is not None}
+        return [without_unknowns(v) for v in value] if isinstance(value, list) else value
+
+    old = without_unknowns({"schema_version": 1, "decisions": kept["decisions"]})
+    del old["decisions"][0]["signatures"]
+    assert "later" not in old["decisions"][0]["meaning"]
+    home.rubric_history.write_text(json.dumps(old))
+    everything_answers(cli, home, folder, tmp_path / "rows.csv", "2026Q3")
+    # It can be taken back as well.
+    assert "One signature is missing" in cli("approve", "--rollback", "--why", "a mistake", "--key", grace)
+    assert "is in force again" in cli("approve", "--rollback", "--key", ada)
+    everything_answers(cli, home, folder, tmp_path / "rows.csv", load_rubric().version)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -221,3 +221,36 @@ def test_more_use_is_no_reason_to_win_the_account_back() -> None:
     assert not any(
         "re-engagement" in text for p in RULES.plays if p.cause == cause for text in (p.low, p.medium, p.high)
     )
+
+
+def test_daily_publications_hand_executives_no_more_a_week_than_weekly_ones() -> None:
+    """A portfolio in which the largest ARR at risk is another account's every day."""
+    ids, facts, _ = portfolio(400, 3)
+    rng = np.random.default_rng(1)
+    handed: dict[str, datetime] = {}
+    given_on: dict[datetime, set[str]] = {}
+    theirs: set[str] = set()
+    for day in range(21):
+        as_of = AS_OF + timedelta(days=day)
+        view = ModelView(np.full(400, "high", dtype=object), np.full(400, None, dtype=object), rng.lognormal(6, 1, 400))
+        circumstances = Circumstances(as_of, handed=handed)
+        book = playbook(ids, facts, view, RULES, segments_file(), circumstances)
+        again = playbook(ids, facts, view, RULES, segments_file(), replace(circumstances, handed=book.handed))
+        assert (again.plays, again.handed) == (book.plays, book.handed), "what is published is read back as it was"
+        now = {a for a, p in zip(ids, book.plays, strict=True) if p is not None and p.who == EXECUTIVES}
+        assert len(now) <= 20
+        given_on[as_of] = {a for a, at in book.handed.items() if at == as_of}
+        assert now <= set(book.handed)
+        assert theirs & set(book.handed) <= now, "what they were handed in this week stays theirs"
+        week = [given_on[at] for at in given_on if as_of - timedelta(days=7) < at]
+        assert sum(map(len, week)) <= 20
+        handed, theirs = dict(book.handed), now
+    assert [len(each) for each in given_on.values()] == [20, *[0] * 6] * 3
+    # Asked alone, an account gets what it has in the portfolio.
+    for row in range(0, 400, 9):
+        one = slice(row, row + 1)
+        own = replace(facts, **{name: values[one] for name, values in vars(facts).items()})
+        seen = ModelView(view.churn_band[one], view.expansion_band[one], view.value[one])
+        alone = Circumstances(as_of, alone=True, executives_from=book.executives_from, handed=book.handed)
+        (play,) = playbook(ids[one], own, seen, RULES, segments_file(), alone).plays
+        assert (play and play.who) == (book.plays[row] and book.plays[row].who)
