@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -86,6 +87,24 @@ def new_folder(path: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(beside, ignore_errors=True)
             _under_way.discard(beside)
+
+
+def make_passing_folder() -> Path:
+    """A new folder for temporary files that its owner alone may enter; it goes with the process, at the latest.
+
+    Raises
+    ------
+    OSError : it cannot be made.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="renewcast-")).resolve()
+    _under_way.add(folder)
+    return folder
+
+
+def remove_passing_folder(folder: Path) -> None:
+    """Remove what `make_passing_folder` made."""
+    shutil.rmtree(folder, ignore_errors=True)
+    _under_way.discard(folder)
 
 
 def discard_unfinished() -> None:

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 SCHEMES = ("duckdb", "sqlite")
-ADDRESSES = (*(f"{scheme}:///FILE" for scheme in SCHEMES), postgres.FORM)
+STORES = ("s3", "gs")
+ADDRESSES = (
+    *(f"{scheme}:///FILE" for scheme in SCHEMES),
+    postgres.FORM,
+    *(f"{scheme}://BUCKET/PREFIX" for scheme in STORES),
+)
 DUCKDB, SPARK = "duckdb", "spark"
 """The engines; Spark's may also be named by the address of its master, ``spark://HOST:PORT``."""
 _PATH, _HIVE_NULL = "renewcast_path", "__HIVE_DEFAULT_PARTITION__"

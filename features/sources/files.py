@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -54,7 +54,7 @@ class DataFiles:
     base: Path
 
 
-def format_of(file: Path) -> tuple[str, str] | None:
+def format_of(file: PurePath) -> tuple[str, str] | None:
     """A file's name without its endings, and its format; None if the format is unknown."""
     name = file.name
     compressed = name.lower().endswith(".gz")
@@ -110,9 +110,8 @@ def _entries(folder: Path, found: list[Path]) -> tuple[dict[str, Path], list[str
     for entry in found:
         if hidden(entry.name):
             continue
-        about = format_of(entry) if entry.is_file() else (entry.name, "")
-        name = about[0].strip().lower() if about else ""
-        if name not in TABLES:
+        name = contract_table(entry.name, folder=not entry.is_file())
+        if not name:
             notes.append(f"{entry.name} is no table of the contract and was passed over")
             continue
         if name in entries:
@@ -123,6 +122,13 @@ def _entries(folder: Path, found: list[Path]) -> tuple[dict[str, Path], list[str
             )
         entries[name] = entry
     return entries, notes
+
+
+def contract_table(name: str, *, folder: bool) -> str:
+    """The contract's table that a file or ``folder`` called ``name`` holds; empty if none."""
+    about = (name, "") if folder else format_of(PurePath(name))
+    table = about[0].strip().lower() if about else ""
+    return table if table in TABLES else ""
 
 
 def hidden(name: str) -> bool:

@@ -6,7 +6,7 @@ A mapping is data, not a program. Each query is exactly one SELECT and is parsed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import ibis
 from features import postgres
 from features.errors import SignalsError
 from features.sources.base import (
+    STORES,
     Source,
     confine,
     connect,
@@ -27,6 +28,7 @@ from features.sources.base import (
 from features.sources.databases import CATALOG, TableName, attach, database_file
 from features.sources.engine_errors import reason
 from features.sources.files import GLOB, DataFiles, data_files, lay_files, matching_files
+from features.sources.object_store import Copies, copies, stored_files
 from features.sources.select_statement import QueryError, Reference, Select, parse_select
 from features.toml_text import TomlError, parse_toml, read_toml_text
 
@@ -53,9 +55,17 @@ def open_mapping(path: Path) -> Source:
     database: str = mapping.get("database", "")
     refuse_unknown(queries, str(path))
     selects = {name: _parsed(path, name, query) for name, query in queries.items()}
-    files = {name: _data(path, name, file) for name, file in named.items()}
-    _refuse_same_names(path, files)
+    _refuse_same_names(path, named)
+    with copies() as made:
+        files = {name: _data(path, name, file, made) for name, file in named.items()}
+        return _opened(path, selects, files, database, made)
+
+
+def _opened(
+    path: Path, selects: Mapping[str, Select], files: Mapping[str, DataFiles], database: str, made: Copies
+) -> Source:
     connection = connect()
+    made.stay_with(connection)
     connection.raw_sql(f"CREATE SCHEMA {_FILES_SCHEMA}")
     for name, data in files.items():
         lay_files(connection, name, data, schema=_FILES_SCHEMA)
@@ -94,12 +104,17 @@ def _parsed(path: Path, name: str, query: str) -> Select:
         ) from None
 
 
-def _data(path: Path, name: str, file: str) -> DataFiles:
-    """The files that ``files.name`` names, from the folder of the mapping."""
+def _data(path: Path, name: str, file: str, made: Copies) -> DataFiles:
+    """The files that ``files.name`` names, from the mapping's folder, or as copies ``made`` of a store's objects."""
+    if file.partition("://")[0].lower() in STORES and "://" in file:
+        try:
+            return stored_files(file, made)
+        except SignalsError as error:
+            raise SignalsError(f"{path}: files.{name}: {error.found}", error.expected, error.cure) from None
     if "://" in file:
         raise SignalsError(
             f"{path}: files.{name} is an address of the kind {file.partition('://')[0]}",
-            "a file, a folder or a pattern on this machine",
+            "a file, a folder or a pattern on this machine, or " + " or ".join(f"{s}://BUCKET/KEY" for s in STORES),
             _STORE_CURE,
         )
     given = path.parent.resolve() / file
@@ -113,7 +128,7 @@ def _data(path: Path, name: str, file: str) -> DataFiles:
     raise SignalsError(f"{path}: files.{name} names {given}, which does not exist", "a file or folder of data")
 
 
-def _refuse_same_names(path: Path, files: Mapping[str, DataFiles]) -> None:
+def _refuse_same_names(path: Path, files: Iterable[str]) -> None:
     seen: dict[str, str] = {}
     for name in files:
         if other := seen.get(name.lower()):

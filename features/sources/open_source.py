@@ -7,16 +7,18 @@ from pathlib import Path
 from features import postgres
 from features.contract import TABLES
 from features.errors import SignalsError
-from features.sources.base import ADDRESSES, DUCKDB, Source
+from features.sources.base import ADDRESSES, DUCKDB, STORES, Source
 from features.sources.databases import open_database, open_postgres
 from features.sources.files import GLOB, fixed_part, matches, open_folder, open_with_spark
 from features.sources.mapping_file import open_mapping
+from features.sources.object_store import open_store
 
-STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "azure", "http", "https", "ftp", "hdfs", "r2")
+ELSEWHERE = ("s3a", "gcs", "az", "abfs", "abfss", "azure", "http", "https", "ftp", "hdfs", "r2")
+"""Addresses beyond this machine that are not read."""
 
 
 def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
-    """Open ``address``: a folder, a pattern of files, a database (one of `ADDRESSES`), or a TOML mapping file.
+    """Open ``address``: a folder, a pattern of files, a database or object store (see `ADDRESSES`), or a TOML mapping.
 
     Parameters
     ----------
@@ -29,7 +31,8 @@ def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
         If there is no such engine.
     SignalsError
         If there is nothing there, nothing readable, no table of the contract, or nothing that the engine can read.
-        Object stores and web addresses are refused: the engine that reads customers' data does not reach out.
+        Web addresses are refused. The engine that reads customers' data does not reach out: what an object store
+        holds is copied first.
     """
     text = str(address)
     scheme = text.partition("://")[0] if "://" in text else ""
@@ -38,9 +41,11 @@ def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
     elif scheme in postgres.SCHEMES:
         source = open_postgres(text)
     elif scheme.lower() in STORES:
+        source = open_store(text)
+    elif scheme.lower() in ELSEWHERE:
         raise SignalsError(
             f"an address of the kind {scheme}, which is not on this machine",
-            "a folder of Parquet, CSV or JSON files, a TOML mapping file, or a database address",
+            "a folder of Parquet, CSV or JSON files, a TOML mapping file, or one of " + ", ".join(ADDRESSES),
             "copy the files to this machine with the store's own client, and name the folder of the copies",
         )
     elif scheme:
@@ -54,7 +59,7 @@ def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
     else:
         raise SignalsError(
             f"no signals source at {text}",
-            "a folder of Parquet, CSV or JSON files, a TOML mapping file, or a database address: "
+            "a folder of Parquet, CSV or JSON files, a TOML mapping file, a database or an object store: "
             + " or ".join(ADDRESSES),
             "check the path",
         )

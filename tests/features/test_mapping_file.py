@@ -250,8 +250,8 @@ def test_rows_that_a_query_cannot_convert_are_explained_without_values(place: Pa
         ("x" * 2**17 + " = 1", "unknown keys"),
         ("# " + "x" * 2**20, "larger than"),
         (
-            '[files]\nx = "s3://bucket/x.parquet"\n[tables]\naccounts = "SELECT 1"',
-            r"files\.x is an address of the kind s3",
+            '[files]\nx = "https://host/x.parquet"\n[tables]\naccounts = "SELECT 1"',
+            r"files\.x is an address of the kind https",
         ),
         ('[files]\nx = "nothing-*.csv"\n[tables]\naccounts = "SELECT 1"', r"files\.x: .*holds no data files"),
         ('[files]\nx = "a.csv"\nX = "s.csv"\n[tables]\naccounts = "SELECT 1"', r"\[files\] has both x and X"),
