@@ -293,4 +293,4 @@ def test_in_a_browser_figures_match_two_people_sign_and_take_back_and_it_prints(
         assert len(printed) > 20_000
         browser.close()
     assert complaints == []
-    _everything_answers(world, home, renewcast, tmp_path, "2026Q3")
+    _everything_answers(world, home, renewcast, tmp_path, SHIPPED)
