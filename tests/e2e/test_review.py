@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from features.own.current import current_catalogue
 from models.home import Home
 from models.rubric import load_rubric
 from serving.app import create_app
@@ -149,11 +150,14 @@ def _everything_answers(world: Any, home: Path, renewcast: Any, tmp_path: Path, 
     with pytest.MonkeyPatch.context() as patch:
         # The home was trained with the company's own features.
         patch.setenv("RENEWCAST_FEATURES", str(world.own_features))
+        current_catalogue.cache_clear()
         app = create_app(Home(home), ServiceSettings(open_locally=True))
         with TestClient(app, base_url="http://localhost", client=("127.0.0.1", 1)) as client:
             pages = ("/", "/reviews", f"/reviews/{listed['id']}", "/worklist", "/renewals", "/model", f"/accounts/{account}")
             for path in (*pages, "/readyz"):
-                assert client.get(path).status_code == 200, path
+                answer = client.get(path)
+                assert answer.status_code == 200, (path, answer.text)
+    current_catalogue.cache_clear()
 
 
 def test_from_its_date_on_scores_use_the_version_and_rollback_takes_it_back(
