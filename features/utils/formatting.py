@@ -24,18 +24,18 @@ def short_money(value: float | None) -> str:
         if abs(value) >= limit * 0.9995:
             scaled = value / limit
             digits = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
-            return f"{_no_minus_zero(f'{scaled:.{digits}f}')}{unit}"
+            return f"{_with_true_minus(f'{scaled:.{digits}f}')}{unit}"
     return number(value)
 
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share (0 to 1) in percent: 12.5%."""
-    return UNKNOWN if _unknown(value) else f"{_no_minus_zero(f'{100 * (value or 0.0):.{digits}f}')}%"
+    return UNKNOWN if _unknown(value) else f"{_with_true_minus(f'{100 * (value or 0.0):.{digits}f}')}%"
 
 
 def number(value: float | None, digits: int = 0) -> str:
     """A number with commas and so many digits after the point; never a negative zero."""
-    return UNKNOWN if _unknown(value) else _no_minus_zero(f"{value:,.{digits}f}")
+    return UNKNOWN if _unknown(value) else _with_true_minus(f"{value:,.{digits}f}")
 
 
 def signed(value: float | None, digits: int = 1) -> str:
@@ -124,5 +124,6 @@ def _unknown(value: float | None) -> bool:
     return value is None or math.isnan(value)
 
 
-def _no_minus_zero(text: str) -> str:
+def _with_true_minus(text: str) -> str:
+    """Without the sign of a zero, and with a true minus for any other negative number."""
     return (text.removeprefix("-") if text.strip("-0.,") == "" else text).replace("-", MINUS)
