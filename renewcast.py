@@ -14,36 +14,27 @@ import typer
 from typer.core import TyperGroup
 
 from features.errors import BadRequest, InsufficientData, RenewcastError
-from features.interruption import exit_on_signals, stopped_by
-from features.printable import printable_line, printable_output
-from features.proxies import bypass_proxies_locally
-from features.terminal import (
-    USER_MISTAKE,
-    AsJson,
-    DataThrough,
-    Engine,
-    PortfolioName,
-    Signals,
-    hand_over,
-    progress,
-)
-from serving.commands import (
-    boards,
+from features.utils.cli import USER_MISTAKE, AsJson, DataThrough, Engine, PortfolioName, Signals, hand_over, progress
+from features.utils.interruption import exit_on_signals, stopped_by
+from features.utils.printable import printable_line, printable_output
+from features.utils.proxies import bypass_proxies_locally
+from serving.cli import (
+    account_reports,
     card,
+    demo_process,
     home,
     keys,
-    left_running,
-    measures,
-    packs,
+    kpi,
     reviews,
+    rule_tables,
     score,
     serve,
-    telling,
+    webhook_events,
     webhooks,
     worklist,
 )
-from serving.commands.renewals import forecast
-from training.commands import data, review, runs, snapshots
+from serving.cli.renewals import forecast
+from training.cli import data, review, runs, snapshots
 
 if TYPE_CHECKING:
     from models.targets import Target
@@ -106,8 +97,8 @@ Who = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decid
 @app.callback()
 def before() -> None:
     """What every command begins with."""
-    from features.private import keep_private
-    from features.texts import keep_texts
+    from features.sources.sql_cache import keep_texts
+    from features.utils.private_files import keep_private
     from models.home import current_home
 
     keep_private(current_home().root)
@@ -125,18 +116,18 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train on the past, judge on later data beside simple rivals, register, and promote what passes every gate."""
-    from features.clock import parse_instant
-    from features.console import Console
+    from features.utils.console import Console
+    from features.utils.dates import parse_instant
     from models.home import current_home
+    from training.cli.tables.train import print_report
     from training.config import read_config
-    from training.report import print_report
-    from training.train import train as run
+    from training.pipeline.train import train as run
 
     settings = read_config(config, horizon_days=horizon)
     through = parse_instant(data_through) if data_through else None
     with progress("training") as tell:
         report = run(signals, current_home(), settings, through, tell, engine, portfolio)
-    telling.promotions_told(report.promoted)
+    webhook_events.promotions_told(report.promoted)
     # Figures stand out in a report of many of them.
     hand_over(as_json, report.as_dict, lambda _: print_report(report, Console(highlight=True)))
 
@@ -151,10 +142,10 @@ def promote(
     """Make an earlier version the champion, if it passed every gate, or could only not be compared with the champion of
     its time. Serving takes it up by itself."""
     from models.home import current_home
-    from training.promotion import promote_version
+    from training.registry.promotion import promote_version
 
     bundle = promote_version(current_home(), _target(target), version, who or getpass.getuser(), why)
-    telling.promotions_told([_target(target)])
+    webhook_events.promotions_told([_target(target)])
     typer.echo(f"version {bundle.manifest.version} answers for {target}")
 
 
@@ -162,10 +153,10 @@ def promote(
 def rollback(target: TargetName, why: Why, who: Who = None) -> None:
     """Give the title back to the champion before."""
     from models.home import current_home
-    from training.promotion import rollback as back
+    from training.registry.promotion import rollback as back
 
     earlier = back(current_home(), _target(target), who or getpass.getuser(), why)
-    telling.promotions_told([_target(target)])
+    webhook_events.promotions_told([_target(target)])
     typer.echo(f"version {earlier.version} answers for {target} again")
 
 
@@ -178,18 +169,18 @@ def monitor(
 ) -> None:
     """Look at the champion after its training: predictions against what happened, drift, feeds, and whether to train
     again, of which webhooks are told. It changes no model."""
-    from features.clock import parse_instant
+    from features.utils.dates import parse_instant
     from models.home import current_home
-    from serving.webhooks.senders import Drift
-    from training.monitor import monitor as look
-    from training.monitor_print import print_monitor
+    from serving.webhooks.events import Drift
+    from training.cli.tables.monitor import print_monitor
+    from training.monitoring.monitor import monitor as look
 
     through = parse_instant(data_through) if data_through else None
     with progress("looking at the champion") as tell:
         report = look(signals, current_home(), through, tell, engine)
     if report.retrain:
         found = {target: watched for target, watched in report.targets.items() if watched.reasons}
-        telling.drift_told([Drift(t, w.version, report.data_through, w.reasons) for t, w in found.items()])
+        webhook_events.drift_told([Drift(t, w.version, report.data_through, w.reasons) for t, w in found.items()])
     hand_over(as_json, report.as_dict, lambda console: print_monitor(report, console))
 
 
@@ -224,7 +215,7 @@ def renewals(
 ) -> None:
     """The renewal forecast: who is due, what will be renewed, contracted, expanded and lost, with 80% intervals. With
     --backtest, past quarters beside what happened; their coverage is then told with every forecast."""
-    from features.clock import parse_instant
+    from features.utils.dates import parse_instant
     from models.home import current_home
 
     if not backtest:
@@ -232,8 +223,8 @@ def renewals(
             raise BadRequest("a forecast without a date", "--as-of DATE, or --backtest")
         forecast(signals, as_of, period, days, out, engine, as_json)
         return
-    from serving.renewals.printed import print_backtest
-    from training.renewals import backtest as look_back
+    from serving.cli.tables.renewals import print_backtest
+    from training.backtest.renewals import backtest as look_back
 
     through = parse_instant(as_of) if as_of else None
     with progress("looking back") as tell:
@@ -249,18 +240,18 @@ def demo(
     """Simulate a portfolio, train, score it, leave the service running, and say what to open."""
     from rich.text import Text
 
-    from features.console import Console
+    from features.utils.console import Console
     from models.home import current_home
 
     place = current_home().ensure().root / "demo"
-    left_running.stop(place)
+    demo_process.stop(place)
     if stop:
         return
     signals, scores = place / "signals", place / "scores.csv"
     data.simulate(signals, accounts=DEMO_ACCOUNTS, weeks=DEMO_WEEKS, seed=1)
     train(str(signals))
     score.score(str(signals), as_of=DEMO_AS_OF, out=scores, publish=True)
-    url = left_running.start(place, port)
+    url = demo_process.start(place, port)
     with scores.open(encoding="utf-8", newline="") as file:
         worst = max(csv.DictReader(file), key=lambda row: float(row["churn_probability"] or 0))
     console = Console(soft_wrap=True)
@@ -279,8 +270,8 @@ def demo(
 
 # As the help lists them.
 for commands in (
-    data.app, snapshots.app, fitting, runs.app, champions, review.app, reviews.app, score.app, boards.app,
-    measures.app, packs.app, forecasts, worklist.app, card.app, home.app, serve.app, trials,
+    data.app, snapshots.app, fitting, runs.app, champions, review.app, reviews.app, score.app, rule_tables.app,
+    kpi.app, account_reports.app, forecasts, worklist.app, card.app, home.app, serve.app, trials,
 ):  # fmt: skip
     app.add_typer(commands)
 app.add_typer(keys.app, name="keys")
@@ -293,7 +284,7 @@ def main() -> None:
     exit_on_signals()
     bypass_proxies_locally()
     if sys.argv[1:2] and sys.argv[1] in FIT_NOTHING:
-        from serving import lean  # noqa: F401 it is to come before all that it leaves out
+        from serving.server import slim_imports  # noqa: F401 it is to come before all that it leaves out
     with printable_output():
         try:
             app()
@@ -307,7 +298,7 @@ def main() -> None:
 
 
 def _fail(message: str, *, insufficient: bool = False) -> NoReturn:
-    from features.console import Console
+    from features.utils.console import Console
 
     head, *rest = message.split("\n")
     console = Console(stderr=True, soft_wrap=True)

@@ -18,20 +18,20 @@ import numpy as np
 import pandas as pd
 from oracle import THROUGH, at
 
-from features.clock import parse_instant
 from features.errors import InsufficientData
-from features.signals import open_signals
-from models.bundle import load_bundle
+from features.signals.signals import open_signals
+from features.utils.arrays import Floats
+from features.utils.dates import parse_instant
+from models.artifacts.bundle import load_bundle
 from models.home import Home
-from training import metrics
-from training.bootstrap import AccountBootstrap
 from training.config import TrainConfig
-from training.labels import label
-from training.metrics import Predictions
+from training.dataset.labels import label
+from training.evaluation.test_predictions import figure, ratio
+from training.pipeline.train import train
 from training.simulation import simulate
-from training.steps import Floats
-from training.tested import figure, ratio
-from training.train import train
+from training.statistics import metrics
+from training.statistics.account_bootstrap import AccountBootstrap
+from training.statistics.metrics import Predictions
 
 FIGURES = {
     "happened over expected": ratio,

@@ -17,7 +17,7 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
-from models.treeshap import TreeShap
+from models.explain.treeshap import TreeShap
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # SHAP's and matplotlib's own, on import.

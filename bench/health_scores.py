@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.catalogue import CATALOGUE
-from models.frames import write_frame
-from models.rubric import load_rubric, rubric_files
+from features.catalogue.catalogue import CATALOGUE
+from models.health.rubric import load_rubric, rubric_files
+from models.predictions.table_export import write_frame
+from models.rules.evaluate import judge
 from models.rules.history import History
-from models.rules.judged import judge
 
 
 def made_up(accounts: int, seed: int = 0) -> pd.DataFrame:

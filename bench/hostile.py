@@ -27,9 +27,9 @@ from typing import Any
 from service.hostility import Exchange, Hostility, ask
 from service.served import scratch_home, serving
 
-from serving.app import create_app
-from serving.keys import SCOPES, create_key
-from serving.schemas import Problem
+from serving.app.app import create_app
+from serving.http.api_keys import SCOPES, create_key
+from serving.schemas.predictions import Problem
 from serving.store.database import Store
 
 #: Who announces more than is sent is waited for, but not for long.

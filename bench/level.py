@@ -17,11 +17,12 @@ import numpy as np
 import pandas as pd
 import scipy.special
 
-from models.scorer import INTERVAL, NORMAL_80
-from training import level, logistic
-from training.calibrate import calibrate, calibrated
-from training.spread import UNSEEN
-from training.steps import Bools, Floats
+from features.utils.arrays import Bools, Floats
+from models.scorer.scorer import INTERVAL, NORMAL_80
+from training.estimators import level_shift
+from training.estimators.calibration import calibrate, calibrated
+from training.evaluation.interval_width import UNSEEN
+from training.statistics import newton_logistic
 
 ACCOUNTS, WEEKS, GAP, SLICE, AHEAD, BASE = 600, 130, 17, 13, 13, -3.0
 WORLDS = ("steady", "double", "halve", "walk")
@@ -80,13 +81,13 @@ def one(kind: str, seed: int) -> dict[str, float]:
 
     past, happened, _, _ = rows(0, last - SLICE - GAP)
     design = np.column_stack([past, np.ones_like(past)])
-    slope, constant = logistic.fit(design, happened, np.ones((1, len(past))), np.zeros(2), np.zeros(2))[0]
+    slope, constant = newton_logistic.fit(design, happened, np.ones((1, len(past))), np.zeros(2), np.zeros(2))[0]
     signal, y, accounts, as_of = rows(last - SLICE, last)
     raw, trained = slope * signal + constant, slope * past + constant
-    expected = level.expected_of(raw, y, accounts, trained, float(happened.mean()))
+    expected = level_shift.expected_of(raw, y, accounts, trained, float(happened.mean()))
     signals, outcomes, names, dates = rows(0, last, 2)
-    offset = level.stretch(raw, y, accounts) * (slope * signals + constant)
-    move = level.moved(offset, outcomes, names, dates, 7 * (GAP + SLICE / 2))
+    offset = level_shift.stretch(raw, y, accounts) * (slope * signals + constant)
+    move = level_shift.moved(offset, outcomes, names, dates, 7 * (GAP + SLICE / 2))
     answer = {"move": move}
     for name, by in (("without", 0.0), ("with", move)):
         found = calibrate(raw, y, accounts, as_of, expected, seed=seed, move=by)

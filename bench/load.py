@@ -31,12 +31,12 @@ from service.served import Served, scratch_home, serving
 from service.stores import Place, store_of
 from sqlalchemy import select
 
-from features.clock import parse_instant
-from models.answer import instant_words
+from features.utils.dates import parse_instant
 from models.home import Home
-from serving.errors import StoreDown
-from serving.keys import create_key
-from serving.store.batches import publish_batch
+from models.predictions.payload import instant_words
+from serving.common.errors import StoreDown
+from serving.http.api_keys import create_key
+from serving.scoring.publish_predictions import publish_batch
 from serving.store.database import Store
 from serving.store.tables import records, webhook_deliveries
 from serving.webhooks.endpoints import add_endpoint

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from models.home import Home
 from training.config import TrainConfig
+from training.pipeline.train import train
 from training.simulation import simulate
-from training.train import train
 
 SETTINGS = TrainConfig(every_days=14, trials=4, resamples=300, refits=0)
 LEAVES_A_YEAR, GROWS_A_YEAR = 0.25, 0.5

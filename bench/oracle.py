@@ -20,17 +20,18 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from features.clock import Grid, parse_instant
 from features.errors import InsufficientData
-from features.signals import open_signals
-from features.snapshot import snapshot
-from models.bundle import load_bundle
+from features.signals.signals import open_signals
+from features.snapshots.snapshot import snapshot
+from features.utils.dates import Grid, parse_instant
+from models.artifacts.bundle import load_bundle
+from models.health.rubric import load_rubric
 from models.home import Home
-from models.rubric import load_rubric
 from models.targets import Target
-from training.candidate import Candidate
 from training.config import TrainConfig
-from training.contenders import (
+from training.dataset.labelled_snapshots import Prepared, prepare
+from training.dataset.target_rows import Rows
+from training.evaluation.baselines import (
     BLEND,
     LIGHTGBM,
     LIGHTGBM_FROM_HEALTH,
@@ -39,11 +40,10 @@ from training.contenders import (
     expected_rate,
     health_raw,
 )
-from training.health_facts import rubrics_beside
-from training.prepare import Prepared, prepare
-from training.rows import Rows
+from training.evaluation.rubric_baselines import rubrics_beside
+from training.pipeline.candidate import Candidate
+from training.pipeline.train import train
 from training.simulation import simulate
-from training.train import train
 
 THROUGH = "2026-04-01"
 """Twenty-six weeks before the end: nothing at or after it is read in training."""

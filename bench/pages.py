@@ -16,12 +16,12 @@ import pandas as pd
 from fastapi.testclient import TestClient
 
 from models.home import Home
-from serving.app import create_app
-from serving.companion import ACCOUNTS, COHORTS, MEASURES, read_companion, write_companion
-from serving.published import Snapshots
-from serving.renewals.known import RENEWALS
-from serving.settings import ServiceSettings
-from serving.worklist.known import INTERVENTIONS
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
+from serving.renewals.inputs import RENEWALS
+from serving.snapshots.sidecars import ACCOUNTS, COHORTS, MEASURES, read_companion, write_companion
+from serving.snapshots.snapshot_files import Snapshots
+from serving.worklist.interventions import INTERVENTIONS
 
 TIMES = 15
 PATHS = (

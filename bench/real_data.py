@@ -22,18 +22,18 @@ import pandas as pd
 from peers.beside import forecasts
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from features.catalogue import CATALOGUE
-from features.clock import Grid, parse_instant
+from features.catalogue.catalogue import CATALOGUE
 from features.errors import SignalsError
-from features.signals import open_signals
-from features.snapshot import snapshot
-from models.bundle import load_bundle
+from features.signals.signals import open_signals
+from features.snapshots.snapshot import snapshot
+from features.utils.dates import Grid, parse_instant
+from models.artifacts.bundle import load_bundle
 from models.home import Home
 from models.targets import TARGETS
 from training.config import TrainConfig
-from training.labels import label
-from training.prepare import prepare
-from training.train import train
+from training.dataset.labelled_snapshots import prepare
+from training.dataset.labels import label
+from training.pipeline.train import train
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "notebooks" / "examples"
 DATES = {"online-retail": ("2011-06-11", "2011-09-10"), "crm-simulated": ("2023-07-01", "2023-10-03")}

@@ -1,7 +1,8 @@
 """Do the renewal forecast's 80% intervals hold what happens in 75 to 85% of quarters? On simulated portfolios.
 
 For each seed: simulate, forecast each of the newest quarters from its start by models fitted on what was known by then
-(`training.renewals`), and hold every figure against what happened. The shared error of a forecast is learnt from the
+(`training.backtest.renewals`), and hold every figure against what happened. The shared error of a forecast is learnt
+from the
 quarters of its own portfolio that had matured before it, as in use.
 
     python bench/renewals.py [--accounts 600] [--weeks 182] [--quarters 5] [--seeds 0 1 2 3]
@@ -18,10 +19,10 @@ import numpy as np
 import pandas as pd
 
 from features.errors import InsufficientData
-from models.renewals.past import FIGURES
+from models.renewals.past_forecasts import FIGURES
+from training.backtest.renewals import past_forecasts
 from training.config import TrainConfig
-from training.prepare import prepare
-from training.renewals import past_forecasts
+from training.dataset.labelled_snapshots import prepare
 from training.simulation import simulate
 
 QUICK = TrainConfig(every_days=28, trials=1, refits=0)

@@ -14,11 +14,11 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from models.rubric_file import Bands
-from training.bootstrap import AccountBootstrap
-from training.review.band_limits import propose_bands
-from training.review.three_steps import Counts
-from training.review.worlds import world
+from models.health.rubric_schema import Bands
+from training.review.recalibration.band_decision import propose_bands
+from training.review.recalibration.band_likelihood import Counts
+from training.review.recalibration.synthetic_histories import world
+from training.statistics.account_bootstrap import AccountBootstrap
 
 WEIGHTS = {"usage": 30.0, "engagement": 25.0, "support": 15.0, "outcomes": 20.0, "relationship": 10.0}
 EVERY_WEEKS = 13

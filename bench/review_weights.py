@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from training.review.weight_proposal import propose_weights
-from training.review.worlds import world
+from training.review.recalibration.synthetic_histories import world
+from training.review.recalibration.weight_decision import propose_weights
 
 IN_FORCE = {"usage": 30.0, "engagement": 25.0, "support": 15.0, "outcomes": 20.0, "relationship": 10.0}
 TRUE = {

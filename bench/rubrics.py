@@ -11,11 +11,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from models.bundle import load_bundle
+from models.artifacts.bundle import load_bundle
 from models.home import Home
 from training.config import TrainConfig
+from training.pipeline.train import train
 from training.simulation import simulate
-from training.train import train
 
 
 def told(name: str, address: str | Path) -> None:

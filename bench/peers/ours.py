@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 from child import Task, answer
 
-from features.catalogue import CATALOGUE, Catalogue
-from features.clock import Grid, parse_instant
-from features.signals import open_signals
-from features.snapshot import snapshot
-from features.texts import keep_texts
+from features.catalogue.catalogue import CATALOGUE, Catalogue
+from features.signals.signals import open_signals
+from features.snapshots.snapshot import snapshot
+from features.sources.sql_cache import keep_texts
+from features.utils.dates import Grid, parse_instant
 
 USAGE = Catalogue(tuple(f for f in CATALOGUE.values() if f.table == "usage"))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from features.feature import Family, Feature
-from features.measures import from_column
+from features.definitions.aggregations import from_column
+from features.definitions.feature import Family, Feature
 
 _feature = Family("accounts", "commercial", "account")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.feature import Family, Feature
-from features.measures import Count, Newest, Rows
-from features.windows import HALF_YEAR, OCCASIONAL, RARE, YEAR
+from features.definitions.aggregations import Count, Newest, Rows
+from features.definitions.feature import Family, Feature
+from features.definitions.windows import HALF_YEAR, OCCASIONAL, RARE, YEAR
 
 _feature = Family("billing", "commercial")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.feature import Chance, Direction, Family, Feature
-from features.measures import Count, Rows
-from features.windows import HALF_YEAR
+from features.definitions.aggregations import Count, Rows
+from features.definitions.feature import Chance, Direction, Family, Feature
+from features.definitions.windows import HALF_YEAR
 
 _feature = Family("company", "commercial")
 

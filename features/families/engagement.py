@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.feature import Family, Feature
-from features.measures import Count, Distinct, Newest, Rows, Sum, trend
-from features.windows import HALF_YEAR, LASTING, QUARTER, RARE, YEAR
+from features.definitions.aggregations import Count, Distinct, Newest, Rows, Sum, trend
+from features.definitions.feature import Family, Feature
+from features.definitions.windows import HALF_YEAR, LASTING, QUARTER, RARE, YEAR
 
 _feature = Family("engagement", "engagement")
 

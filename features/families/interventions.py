@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from features.feature import Family, Feature
-from features.measures import Count
-from features.windows import MONTH, QUARTER
+from features.definitions.aggregations import Count
+from features.definitions.feature import Family, Feature
+from features.definitions.windows import MONTH, QUARTER
 
 _feature = Family("interventions", "engagement")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from features.feature import Family, Feature
-from features.measures import MAX_RATIO, Count, Distinct, Newest, Oldest, Rows, Sum, Term, trend
-from features.windows import HALF_YEAR, LASTING, MONTH, QUARTER, YEAR
+from features.definitions.aggregations import MAX_RATIO, Count, Distinct, Newest, Oldest, Rows, Sum, Term, trend
+from features.definitions.feature import Family, Feature
+from features.definitions.windows import HALF_YEAR, LASTING, MONTH, QUARTER, YEAR
 
 _feature = Family("orders", "usage")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.feature import Family, Feature
-from features.measures import TENURE, Count, Latest, Newest, Oldest, Rows
-from features.windows import HALF_YEAR, LIFE, YEAR
+from features.definitions.aggregations import TENURE, Count, Latest, Newest, Oldest, Rows
+from features.definitions.feature import Family, Feature
+from features.definitions.windows import HALF_YEAR, LIFE, YEAR
 
 _feature = Family("outcomes", "outcomes")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.feature import Family, Feature
-from features.measures import Count, Holding, Rows
-from features.windows import HALF_YEAR, RARE
+from features.definitions.aggregations import Count, Holding, Rows
+from features.definitions.feature import Family, Feature
+from features.definitions.windows import HALF_YEAR, RARE
 
 _feature = Family("relationship", "relationship")
 

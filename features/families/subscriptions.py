@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from features.feature import Family, Feature
-from features.measures import TENURE, Count, Measure, Newest, Oldest, Standing, Term, from_column
-from features.windows import HALF_YEAR, YEAR
+from features.definitions.aggregations import TENURE, Count, Measure, Newest, Oldest, Standing, Term, from_column
+from features.definitions.feature import Family, Feature
+from features.definitions.windows import HALF_YEAR, YEAR
 
 _feature = Family("subscriptions", "commercial", "contract")
 _account = Family("accounts", "commercial", "contract")
@@ -26,7 +26,7 @@ RENEWALS = Count("subscriptions", "renewals", **_END, where=lambda t: (t.end_rea
 NOTICES = Standing("subscriptions", "notices", **_NOTICE, column="notice_at")
 LAST_NOTICE = Newest("subscriptions", "last_notice", **_NOTICE)
 UNKNOWN = Standing("subscriptions", "unknown", **_START, where=lambda t: t.arr.isnull())
-"""Subscriptions that run on terms which their source has overwritten since (see `features.terms`)."""
+"""Subscriptions that run on terms which their source has overwritten since (see `features.signals.contract_terms`)."""
 OVERWRITTEN = Count("subscriptions", "overwritten", **_START, where=lambda t: t.arr.isnull())
 
 
@@ -103,7 +103,8 @@ _FROM_COLUMNS = frozenset(
 
 
 def terms_read(catalogue: Mapping[str, Feature]) -> tuple[str, ...]:
-    """The features that read what holds for one term of a subscription (`features.terms.TERMS`), in order.
+    """The features that read what holds for one term of a subscription (`features.signals.contract_terms.TERMS`), in
+    order.
 
     Parameters
     ----------

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.feature import Family, Feature
-from features.measures import Count, Measure, Rows, Standing, Sum, Term, trend
-from features.windows import HALF_YEAR, LASTING, MONTH, OCCASIONAL, QUARTER
+from features.definitions.aggregations import Count, Measure, Rows, Standing, Sum, Term, trend
+from features.definitions.feature import Family, Feature
+from features.definitions.windows import HALF_YEAR, LASTING, MONTH, OCCASIONAL, QUARTER
 
 _feature = Family("support", "support")
 

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from features.definitions.aggregations import (
+    TENURE,
+    ActiveDays,
+    Count,
+    Distinct,
+    Newest,
+    Oldest,
+    Rows,
+    Sum,
+    Term,
+    against,
+    trend,
+)
+from features.definitions.feature import Family, Feature
+from features.definitions.windows import FREQUENT, LIFE, MONTH, QUARTER, WEEK, YEAR
 from features.families.subscriptions import INCLUDED, LICENSED
-from features.feature import Family, Feature
-from features.measures import TENURE, ActiveDays, Count, Distinct, Newest, Oldest, Rows, Sum, Term, against, trend
-from features.windows import FREQUENT, LIFE, MONTH, QUARTER, WEEK, YEAR
 
 _feature = Family("usage", "usage")
 

@@ -14,9 +14,9 @@ from urllib.parse import unquote
 import ibis
 import pyarrow as pa
 
-from features import postgres
-from features.contract import TABLES
+from features.contract.schema import TABLES
 from features.errors import SignalsError
+from features.sources import postgres
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -57,13 +57,14 @@ class Source:
 
     Parameters
     ----------
-    connection : the engine that everything is computed on, an in-process DuckDB or `features.spark.Spark`; its session
+    connection : the engine that everything is computed on, an in-process DuckDB or `features.sources.spark.Spark`; its
+    session
         reads values without a zone as UTC.
     tables : Ibis table by contract name (``given_{name}`` on the connection); only tables of the contract. Columns of
         the contract bear the contract's names, however the source writes them.
     origin : the address, for messages and records; never a password or a row.
     text : the tables all of whose values came as text (CSV, JSON, SQLite). Elsewhere text is parsed column by column:
-        wherever a column is text and the contract wants something else (see `features.conform.conformed`).
+        wherever a column is text and the contract wants something else (see `features.signals.casting.conformed`).
     notes : what was passed over, in words.
     files : the Parquet files of a table of a folder; each value is a `TableFiles`.
     partitions : the keys of Hive-style folders (``week=2026-01-05``) that a table's files lie in. They say where a row

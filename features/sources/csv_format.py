@@ -29,7 +29,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from features.contract import TABLES
+from features.contract.schema import TABLES
 from features.errors import SignalsError
 from features.sources.base import (
     contract_names,

@@ -14,9 +14,9 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from features import postgres
-from features.contract import TABLES
+from features.contract.schema import TABLES
 from features.errors import SignalsError
+from features.sources import postgres
 from features.sources.base import (
     ADDRESSES,
     SCHEMES,

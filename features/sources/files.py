@@ -12,7 +12,7 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.contract import TABLES
+from features.contract.schema import TABLES
 from features.errors import BadRequest, SignalsError
 from features.sources import csv_format, json_format
 from features.sources.base import (
@@ -254,9 +254,9 @@ def open_with_spark(address: str, engine: str) -> Source:
 
 
 def spark_module() -> Any:
-    """`features.spark`, which needs PySpark."""
+    """`features.sources.spark`, which needs PySpark."""
     try:
-        from features import spark
+        from features.sources import spark
     except ImportError:
         raise SignalsError("PySpark is not installed", "PySpark 4.0", "pip install 'renewcast[spark]'") from None
     return spark

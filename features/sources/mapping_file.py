@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import ibis
 
-from features import postgres
 from features.errors import SignalsError
+from features.sources import postgres
 from features.sources.base import (
     STORES,
     Source,
@@ -30,7 +30,7 @@ from features.sources.engine_errors import reason
 from features.sources.files import GLOB, DataFiles, data_files, lay_files, matching_files
 from features.sources.object_store import Copies, copies, stored_files
 from features.sources.select_statement import QueryError, Reference, Select, parse_select
-from features.toml_text import TomlError, parse_toml, read_toml_text
+from features.utils.toml_text import TomlError, parse_toml, read_toml_text
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend

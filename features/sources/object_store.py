@@ -23,7 +23,6 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 import pyarrow as pa
 
-from features.atomic import make_passing_folder, remove_passing_folder
 from features.errors import SignalsError
 from features.sources.base import Source
 from features.sources.files import (
@@ -37,6 +36,7 @@ from features.sources.files import (
     matching_files,
     open_folder,
 )
+from features.utils.atomic_files import make_passing_folder, remove_passing_folder
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from features import postgres
-from features.contract import TABLES
+from features.contract.schema import TABLES
 from features.errors import SignalsError
+from features.sources import postgres
 from features.sources.base import ADDRESSES, DUCKDB, STORES, Source
 from features.sources.databases import open_database, open_postgres
 from features.sources.files import GLOB, fixed_part, matches, open_folder, open_with_spark

@@ -2,7 +2,8 @@
 
 A pure function of probabilities, ARR and habits. The expected values are exact sums, so that groups add up to the
 whole. The intervals come from playing the period out many times: the common level of churn and of expansion is drawn
-(`models.renewals.level`), the rate of contraction from its Beta distribution, the sizes of changes from a resample of
+(`models.renewals.forecast_bias`), the rate of contraction from its Beta distribution, the sizes of changes from a
+resample of
 those that the portfolio has seen; then every account leaves, grows, shrinks or stays as it is.
 
 An account that leaves loses its whole ARR; one that stays grows with the probability to grow given that it stays, and
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.renewals.habits import Habits
-from models.renewals.level import Level, Moving
+from models.renewals.forecast_bias import Level, Moving
+from models.renewals.historical_rates import Habits
 
 Floats = npt.NDArray[np.float64]
 Texts = npt.NDArray[np.object_]
@@ -36,7 +37,8 @@ class Due:
 
     ``arr`` currency a year, 0 or more; ``leaves`` the probability of having left by the renewal and its grace,
     ``grows`` that of growing by then; ``leaves_spread`` and ``grows_spread`` the standard deviations of their
-    intervals in log-odds (`models.renewals.level.spread_of`); ``segment`` names or None. ``grows`` may be None: then
+    intervals in log-odds (`models.renewals.forecast_bias.spread_of`); ``segment`` names or None. ``grows`` may be
+    None: then
     the habits' rate of growth is taken.
     """
 

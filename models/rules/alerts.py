@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from models.peer_groups.rule_files import Part, Rules
 from models.rules.conditions import FALSE, TRUE, UNKNOWN
 from models.rules.history import Table, since
-from models.rules.reading import Part, Rules
 
 Code = Literal["score_drop", "green_to_yellow", "into_red", "churn_risk"]
 #: The most pressing first.

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field, model_validator
 
-from models.columns import number_column
-from models.rules.reading import Part
+from models.peer_groups.frame_columns import number_column
+from models.peer_groups.rule_files import Part
 
 TRUE, FALSE, UNKNOWN = np.int8(1), np.int8(0), np.int8(-1)
 States = npt.NDArray[np.int8]

@@ -16,11 +16,11 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field, model_validator
 
-from models.columns import number_column
-from models.peers import Peers
-from models.rubric import INSUFFICIENT
+from models.health.rubric import INSUFFICIENT
+from models.peer_groups.frame_columns import number_column
+from models.peer_groups.peers import Peers
+from models.peer_groups.rule_files import Part, Rules
 from models.rules.conditions import FALSE, TRUE, Conditions, States
-from models.rules.reading import Part, Rules
 
 MET, NOT_MET, UNKNOWN = "met", "not_met", "unknown"
 HEALTH, ADOPTION = "health_green", "adoption_above_segment"

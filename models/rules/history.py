@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.columns import number_column
+from models.peer_groups.frame_columns import number_column
 from models.rules.conditions import FALSE, TRUE, UNKNOWN, States
 
 WEEKS = 13

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from models.columns import number_column
+from models.peer_groups.frame_columns import number_column
+from models.peer_groups.rule_files import Rules
 from models.rules.conditions import TRUE, UNKNOWN, Conditions
-from models.rules.reading import Rules
 
 SINCE_START = "contract.days_since_start"
 TO_FIRST_VALUE = "outcomes.days_to_first_value"

@@ -16,6 +16,8 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from models.peer_groups.segments import SegmentsFile
+from models.rules.early_warnings import EarlyWarning
 from models.rules.onboarding import Onboarding
 from models.rules.plays import (
     AUTOMATED,
@@ -31,8 +33,6 @@ from models.rules.plays import (
     handed_to_csm,
     play_for,
 )
-from models.rules.warnings import EarlyWarning
-from models.segments import SegmentsFile
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.rules.reading import Part, Rules
+from models.peer_groups.rule_files import Part, Rules
 
 Severity = Literal["immediate", "high", "medium", "early"]
 #: The most pressing first.

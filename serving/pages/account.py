@@ -11,27 +11,27 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from features.errors import BadRequest
-from models.answer import instant_words, number_told, row_of
-from models.columns import number_column
-from models.rules.warnings import RENEWAL
-from models.segments import ARR_FEATURE
-from models.words import value_words
-from serving.asked import TheKeeper, TheStore
-from serving.door import Caller, caller_of, needs
-from serving.errors import StoreDown
-from serving.forms import form_fields, whole
-from serving.health import health_of
-from serving.packs.shapes import quarter_of
-from serving.pages.draw import lines, nice_top
-from serving.pages.links import account_href, with_query
-from serving.pages.one_account import AccountAsked, AccountInPath, account_named
-from serving.pages.render import page
-from serving.pages.seen import dates_of, people_of, signal_weeks_of, snoozed_until, work_of
-from serving.resources.records import Snooze, snooze
-from serving.scored import Scored
+from models.explain.reason_text import value_words
+from models.peer_groups.frame_columns import number_column
+from models.peer_groups.segments import ARR_FEATURE
+from models.predictions.payload import instant_words, number_told, row_of
+from models.rules.early_warnings import RENEWAL
+from serving.account_reports.schemas import quarter_of
+from serving.common.errors import StoreDown
+from serving.html.links import account_href, with_query
+from serving.html.sparklines import lines, nice_top
+from serving.html.templates import page
+from serving.http.authentication import Caller, caller_of, needs
+from serving.http.dependencies import TheKeeper, TheStore
+from serving.pages.account_params import AccountAsked, AccountInPath, account_named
+from serving.pages.snapshot_context import dates_of, people_of, signal_weeks_of, snoozed_until, work_of
+from serving.portfolio.account_health import health_of
+from serving.routers.interventions import Snooze, snooze
+from serving.schemas.form_fields import form_fields, whole
+from serving.snapshots.scored_snapshot import Scored
+from serving.snapshots.signal_history import Weeks
 from serving.store.database import Store
-from serving.store.reading import records_of
-from serving.weeks import Weeks
+from serving.store.published_predictions import records_of
 
 #: So many records of an account are shown.
 RECORDS = 50

@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from models.segments import segment_names
-from serving.asked import TheKeeper
-from serving.door import needs
-from serving.forms import AtDateOrLatest
-from serving.measures.cohorts import cohorts_published
-from serving.pages.links import with_query
-from serving.pages.render import page
-from serving.pages.seen import dates_of, people_of
+from models.peer_groups.segments import segment_names
+from serving.html.links import with_query
+from serving.html.templates import page
+from serving.http.authentication import needs
+from serving.http.dependencies import TheKeeper
+from serving.pages.snapshot_context import dates_of, people_of
+from serving.portfolio.cohorts import cohorts_published
+from serving.schemas.form_fields import AtDateOrLatest
 
 #: So many accounts are listed, and so many quarters before the rest is folded away.
 SHOWN, QUARTERS = 12, 12

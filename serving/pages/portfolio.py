@@ -9,16 +9,16 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from features.errors import UnknownSnapshot
-from models.answer import instant_words
-from serving.asked import TheKeeper, TheStore
-from serving.door import needs
-from serving.measures.shapes import DEFAULT, kept_measures
-from serving.pages.draw import lines, nice_top
-from serving.pages.links import with_query
-from serving.pages.render import page
-from serving.pages.seen import dates_of, roster_of, trend_of, weekly_of, work_of
-from serving.roster import LARGEST_FIRST, SIZES, Found, Order, Roster, RosterAsked
-from serving.scored import Scored
+from models.predictions.payload import instant_words
+from serving.html.links import with_query
+from serving.html.sparklines import lines, nice_top
+from serving.html.templates import page
+from serving.http.authentication import needs
+from serving.http.dependencies import TheKeeper, TheStore
+from serving.pages.snapshot_context import dates_of, roster_of, trend_of, weekly_of, work_of
+from serving.portfolio.account_list import LARGEST_FIRST, SIZES, Found, Order, Roster, RosterAsked
+from serving.portfolio.kpi_schemas import DEFAULT, kept_measures
+from serving.snapshots.scored_snapshot import Scored
 
 #: The columns that can be put in order, and their headings.
 HEADINGS: dict[Order, str] = {

@@ -9,14 +9,14 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
-from models.renewals.period import DAYS, DEFAULT_DAYS
-from serving.asked import TheKeeper
-from serving.door import needs
-from serving.forms import AtDateOrLatest, nothing, whole
-from serving.pages.links import with_query
-from serving.pages.render import page
-from serving.pages.seen import dates_of
-from serving.renewals.published import renewals_published
+from models.renewals.renewal_period import DAYS, DEFAULT_DAYS
+from serving.html.links import with_query
+from serving.html.templates import page
+from serving.http.authentication import needs
+from serving.http.dependencies import TheKeeper
+from serving.pages.snapshot_context import dates_of
+from serving.renewals.published_forecast import renewals_published
+from serving.schemas.form_fields import AtDateOrLatest, nothing, whole
 
 #: So many accounts are on one page.
 PAGE = 50

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
-from serving.asked import TheKeeper, TheStore
-from serving.door import needs
-from serving.forms import AtDateOrLatest, nothing, whole
-from serving.pages.links import with_query
-from serving.pages.render import page
-from serving.pages.seen import dates_of, roster_of
-from serving.worklist.published import worklist_published
+from serving.html.links import with_query
+from serving.html.templates import page
+from serving.http.authentication import needs
+from serving.http.dependencies import TheKeeper, TheStore
+from serving.pages.snapshot_context import dates_of, roster_of
+from serving.schemas.form_fields import AtDateOrLatest, nothing, whole
+from serving.worklist.published_worklist import worklist_published
 
 #: So many accounts can be put on the list.
 MOST = 100

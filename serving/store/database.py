@@ -11,35 +11,28 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, SQLAlchemyError
+from sqlalchemy import URL, Connection, select
+from sqlalchemy.exc import DatabaseError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from features.errors import BadRequest, HomeError, RenewcastError
-from features.private import make_folder
+from features.errors import HomeError, RenewcastError
+from features.utils.private_files import make_folder
 from models.home import Home
-from serving.errors import StoreDown
+from serving.common.errors import StoreDown
 from serving.store.encryption import OPTION, VARIABLE, Cipher
+from serving.store.engines import _LOOKING, PATIENCE, _engine, is_read_only
+from serving.store.layout import _layout, _upgrade
 from serving.store.tables import LAYOUT, counters
 
-#: How long (seconds) a transaction waits for another's lock, for a connection, and for a server that is silent.
-PATIENCE = 5
-#: How long (seconds) PostgreSQL works on one statement at most.
-STATEMENT_SECONDS = 60
-_SCRIPTS = Path(__file__).parent / "migrations"
 #: A number of ours among PostgreSQL's advisory locks: whoever changes the layout holds it.
 _MIGRATING = 7_032_026
 #: Another: whoever publishes a batch holds it.
 _PUBLISHING = 7_032_027
-_LOOKING = "renewcast_looking"
 
 
 class Store:
@@ -274,89 +267,6 @@ def one_after_another(connection: Connection) -> None:
             connection.exec_driver_sql(f"SET LOCAL {limit} TO DEFAULT")
 
 
-def _engine(address: str | URL) -> Engine:
-    try:
-        url = make_url(address)
-        if url.get_backend_name() == "sqlite":
-            engine = create_engine(url, connect_args={"timeout": PATIENCE}, pool_timeout=PATIENCE)
-            event.listen(engine, "do_connect", _open_read_only)
-            event.listen(engine, "connect", _set_up_sqlite)
-            event.listen(engine, "begin", _lock_sqlite)
-            return engine
-        if url.get_backend_name() == "postgresql":
-            driver = url.set(drivername="postgresql+psycopg")
-            return create_engine(driver, pool_pre_ping=True, pool_timeout=PATIENCE, connect_args=_bounds(url))
-    except (ArgumentError, ImportError, SQLAlchemyError):
-        # The reason is left out: it can repeat the address, which may hold a password.
-        pass
-    raise BadRequest(
-        "RENEWCAST_STORE is not the address of a store",
-        "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE",
-        "mend the address; PostgreSQL needs the extra renewcast[postgres]",
-    ) from None
-
-
-def _bounds(url: URL) -> dict[str, Any]:
-    """What keeps anybody from waiting for a PostgreSQL that answers nothing: neither a refusal nor a word more."""
-    given = url.query.get("options", ())
-    options = [given] if isinstance(given, str) else list(given)
-    options += [f"-c lock_timeout={PATIENCE * 1000}", f"-c statement_timeout={STATEMENT_SECONDS * 1000}"]
-    # A silent connection is asked for a sign of life after as long as one is waited for, three times within as long.
-    alive = {"keepalives": 1, "keepalives_idle": PATIENCE, "keepalives_interval": 2, "keepalives_count": 3}
-    return {
-        "connect_timeout": PATIENCE,
-        "tcp_user_timeout": PATIENCE * 1000,
-        **alive,
-        "options": " ".join(options),
-    }
-
-
-def is_read_only(file: Path) -> bool:
-    """Whether a SQLite file is there and cannot be written, or nothing beside it, which SQLite has to."""
-    return file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
-
-
-def _open_read_only(_dialect: Any, _record: Any, given: list[Any], _more: dict[str, Any]) -> sqlite3.Connection | None:
-    """A connection to a file that cannot be written; None for any other, which is opened as usual."""
-    file = Path(given[0]) if given and given[0] not in ("", ":memory:") else None
-    if file is None or not is_read_only(file):
-        return None
-    # Without its log, nobody has the file open to write, and nobody can: no locks are needed, nor possible.
-    alone = "" if Path(f"{file}-wal").exists() else "&immutable=1"
-    address = f"file:{quote(str(file.absolute()))}?mode=ro{alone}"
-    connection = sqlite3.connect(address, timeout=PATIENCE, uri=True, check_same_thread=False)
-    connection.execute("PRAGMA query_only=ON")
-    return connection
-
-
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    # pysqlite would begin transactions by itself, later than asked for.
-    connection.isolation_level = None
-    if connection.execute("PRAGMA query_only").fetchone()[0]:
-        return
-    _write_ahead(connection)
-    for setting in ("synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {setting}")
-
-
-def _write_ahead(connection: Any) -> None:
-    # SQLite does not wait by itself where several turn a new file to write-ahead at once; once it is, there is none.
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-
-
-def _lock_sqlite(connection: Connection) -> None:
-    looking = connection.get_execution_options().get(_LOOKING)
-    connection.exec_driver_sql("BEGIN" if looking else "BEGIN IMMEDIATE")
-
-
 _DOWN = "the store cannot be reached", "a store that answers", "try again later"
 _BUSY = "the store is busy", "no other process that holds it for seconds", "try again later"
 _DAMAGED = (
@@ -427,35 +337,3 @@ def _make_folder(folder: Path) -> None:
         make_folder(folder)
     except OSError as error:
         raise HomeError(f"cannot make the folder of the store ({error.strerror})", "a place to write to") from error
-
-
-def _upgrade(connection: Connection) -> bool:
-    """Bring the layout up to date; whether an older one was there."""
-    if _layout(connection) == LAYOUT:
-        return False
-    # Only here, since a store is hardly ever of an older layout, and Alembic takes a while to import.
-    from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    known = ScriptDirectory.from_config(config)
-    now = _layout(connection)
-    if now is not None and now not in {script.revision for script in known.walk_revisions()}:
-        raise HomeError(
-            f"the store's layout is {now}, which this program does not know",
-            f"{LAYOUT} or an earlier one",
-            "use the newer program that has written it",
-        )
-    command.upgrade(config, "head")
-    return now is not None
-
-
-def _layout(connection: Connection) -> str | None:
-    """The store's layout as Alembic notes it; None for an empty store."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return found

@@ -12,8 +12,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, func, or_, select
 
-from serving.errors import Unknown
-from serving.problems import Busy
+from serving.common.errors import Busy, Unknown
 from serving.store.tables import jobs
 
 State = Literal["queued", "running", "finished", "failed"]

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-from serving.errors import StoreDown
+from serving.common.errors import StoreDown
 
 #: The revision of `migrations` that makes these tables.
 LAYOUT = "0005"

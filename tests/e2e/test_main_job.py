@@ -19,12 +19,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from features.catalogue import CATALOGUE
-from features.clock import Grid, parse_instant
-from features.own.current import with_own
-from features.signals import open_signals
-from features.snapshot import snapshot
-from models.champion import load_champion
+from features.catalogue.catalogue import CATALOGUE
+from features.custom.settings import with_own
+from features.signals.signals import open_signals
+from features.snapshots.snapshot import snapshot
+from features.utils.dates import Grid, parse_instant
+from models.artifacts.champion import load_champion
 from models.home import Home
 
 SCORED_AT = "2026-09-30"

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from models.champion import load_champion
+from models.artifacts.champion import load_champion
 from models.home import Home
-from training import tracking
+from training.registry import mlflow_tracking
 
 PATIENCE = 180
 
@@ -72,9 +72,9 @@ def test_runs_versions_and_the_champion_on_a_server(server: str, world: Any, tmp
     told = json.loads(renewcast("runs", "--json"))
     assert [run["run_id"] for run in told["runs"]] == [report["run_id"]]
     home = Home(tmp_path / "home", server)
-    client = tracking.connect(home).MlflowClient()
+    client = mlflow_tracking.connect(home).MlflowClient()
     for target, bundle in load_champion(home).bundles.items():
-        alias = client.get_model_version_by_alias(tracking.registered_name(target), tracking.ALIAS)
+        alias = client.get_model_version_by_alias(mlflow_tracking.registered_name(target), mlflow_tracking.ALIAS)
         assert alias.version == bundle.manifest.version
         renewcast("promote", target, bundle.manifest.version, "--why", "the same again")
         renewcast("rollback", target, "--why", "and back")

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from features.own.current import current_catalogue
+from features.custom.settings import current_catalogue
+from models.health.rubric import load_rubric
 from models.home import Home
-from models.rubric import load_rubric
-from serving.app import create_app
-from serving.settings import ServiceSettings
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
 
 QUARTER = "2026Q3"
 SHIPPED = load_rubric().version

@@ -22,14 +22,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = "every_days = 28\ntrials = 1\nresamples = 50\nrefits = 0\nhorizons = [90]\n"
 LOOKS_AHEAD = """
-from features.catalogue import CATALOGUE, Catalogue
-from features.feature import Feature
-from features.measures import Count
-import training.train
+from features.catalogue.catalogue import CATALOGUE, Catalogue
+from features.definitions.feature import Feature
+from features.definitions.aggregations import Count
+import training.pipeline.train
 
 ended = Count("subscriptions", "ahead_ended", at="started_at", known="started_at", where=lambda t: t.ended_at.notnull())
 ahead = Feature("contract.ahead", "subscriptions", "contract", "contract.ahead", "number", "", None, None, "ends", term=ended.ever())
-training.train.current_catalogue = lambda: Catalogue((*CATALOGUE.values(), ahead))
+training.pipeline.train.current_catalogue = lambda: Catalogue((*CATALOGUE.values(), ahead))
 
 from renewcast import main
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from features.contract import EVENT_TABLES, TABLES
+from features.contract.schema import EVENT_TABLES, TABLES
 
 BEGIN, DAYS = datetime(2024, 6, 1), 600
 ACCOUNTS = 30

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.catalogue import Catalogue
-from features.feature import Feature
-from models.bundle import Bundle, BundleParts, schema_of, write_bundle
-from models.champion import Champion
-from models.peers import Peers
-from models.rubric import Rubric, rubric_from_text
+from features.catalogue.catalogue import Catalogue
+from features.definitions.feature import Feature
+from models.artifacts.bundle import Bundle, BundleParts, schema_of, write_bundle
+from models.artifacts.champion import Champion
+from models.health.rubric import Rubric, rubric_from_text
+from models.peer_groups.peers import Peers
 
 TREND = "usage.trend_28d"
 PLANS = ("basic", "pro", "team")

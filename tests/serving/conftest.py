@@ -18,21 +18,21 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from features.catalogue import CATALOGUE, Catalogue
-from features.clock import Grid
-from features.signals import Signals
-from features.snapshot import snapshot
-from models.bundle import BundleParts, schema_of, write_bundle
-from models.champion import Pointer, point_to, write_pointer
+from features.catalogue.catalogue import CATALOGUE, Catalogue
+from features.signals.signals import Signals
+from features.snapshots.snapshot import snapshot
+from features.utils.dates import Grid
+from models.artifacts.bundle import BundleParts, schema_of, write_bundle
+from models.artifacts.champion import Pointer, point_to, write_pointer
+from models.health.rubric import load_rubric
 from models.home import Home
-from models.peers import Peers
-from models.rubric import load_rubric
+from models.peer_groups.peers import Peers
 from models.targets import Target
-from serving.app import create_app
-from serving.batch import ScoreSummary, score
-from serving.measures.kept import keep_measures
-from serving.published import Snapshots
-from serving.settings import ServiceSettings
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
+from serving.portfolio.publish_kpis import keep_measures
+from serving.scoring.score_portfolio import ScoreSummary, score
+from serving.snapshots.snapshot_files import Snapshots
 
 # The name that a browser on this machine uses; Starlette's own, testserver, is not this machine's.
 TestClient.__init__ = partialmethod(TestClient.__init__, base_url="http://localhost")  # type: ignore[assignment]

@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from features.contract import TABLES
-from serving.schemas import Problem
+from features.contract.schema import TABLES
+from serving.schemas.predictions import Problem
 
 NAMES = ["account_id", "as_of", "signals", "history_from", *TABLES, "occurred_at", "started_at", "arr", "kind", "value"]
 scalars = st.one_of(

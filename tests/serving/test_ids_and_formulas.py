@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
-from models.frames import formula_note
 from models.home import Home
-from serving.app import create_app
-from serving.batch import score
-from serving.commands.at_hand import frame_file
-from serving.settings import ServiceSettings
+from models.predictions.table_export import formula_note
+from serving.app.app import create_app
+from serving.cli.context import frame_file
+from serving.common.settings import ServiceSettings
+from serving.scoring.score_portfolio import score
 
 BAD = ("a\nb", "a\x1b[2J", "a\x85", "a\u2028", "a\n", "", "x" * 513)
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from serving.logs import JsonLines
-from serving.schemas import Problem
+from serving.common.json_logs import JsonLines
+from serving.schemas.predictions import Problem
 
 MARKER = "Zq7-secret"
 Change = Callable[[dict[str, Any]], object]

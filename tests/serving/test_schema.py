@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
 
 from models.home import Home
-from serving.app import create_app
-from serving.keys import create_key
+from serving.app.app import create_app
+from serving.http.api_keys import create_key
 
 MODES = list(schemathesis.GenerationMode)
 CONFIG: dict[str, Any] = {

@@ -14,14 +14,14 @@ from typing import Any
 
 from fenced import Said, SpecError, Topic, Written, table_of, topic_of, topics_of
 
-from features.clock import parse_instant
-from features.kpi.measure import BY_CODE, MEASURES
-from features.kpi.period import period_ending
-from features.signals import read_signals
+from features.kpi.definitions import BY_CODE, MEASURES
+from features.signals.signals import read_signals
 from features.sources.base import from_tables
-from models.rubric import load_rubric
-from models.rules.measures import TargetOf, measures_file
-from serving.measures.told import measures_told
+from features.utils.dates import parse_instant
+from features.utils.periods import period_ending
+from models.health.rubric import load_rubric
+from models.rules.kpi_targets import TargetOf, measures_file
+from serving.portfolio.kpi_report import measures_told
 
 HERE = Path(__file__).resolve().parent / "measures"
 UNKNOWN, NOTHING = "?", "-"

@@ -43,7 +43,7 @@ MEASURES_OPENING = f"""\
 # The portfolio's measures
 
 Exactly what `renewcast portfolio` and `/v1/portfolio/measures` tell, and worked examples with their arithmetic. The
-definitions come from `features/kpi/measure.py`, the targets from `models/rules/measures.toml`; the tests hold every
+definitions come from `features/kpi/definitions.py`, the targets from `models/rules/measures.toml`; the tests hold every
 figure of the examples (`tests/spec/measures/*.md`) against what is computed. This page is made by `{REGENERATE}`; it is
 not edited by hand.
 
@@ -74,8 +74,8 @@ not edited by hand.
 
 ## Cohorts and lifetime
 
-`renewcast cohorts`, `/v1/portfolio/cohorts` and the page `/cohorts`; worked out by `features/kpi/cohorts.py` and
-`serving/measures/lifetime.py`, which name their assumptions.
+`renewcast cohorts`, `/v1/portfolio/cohorts` and the page `/cohorts`; worked out by `features/kpi/cohort_retention.py` and
+`serving/portfolio/lifetime_value.py`, which name their assumptions.
 
 - A cohort is the accounts whose first subscription began in one quarter. The share that stays 3, 6, 12, 24 and 36 months
   is Kaplan and Meier's estimate with its 80% log-log interval; an account that is still there counts for as long as it

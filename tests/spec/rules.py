@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 from fenced import Said, SpecError, Topic, Written, table_of, topic_of, topics_of
 
-from models.columns import number_column
-from models.rubric import load_rubric
+from models.health.rubric import load_rubric
+from models.peer_groups.frame_columns import number_column
+from models.peer_groups.rule_files import read_rules
 from models.rules.alerts import AlertsFile, alerts
+from models.rules.evaluate import Judged, judge
 from models.rules.history import History
-from models.rules.judged import Judged, judge
 from models.rules.playbook import ModelView
-from models.rules.reading import read_rules
 
 HERE = Path(__file__).resolve().parent / "rules"
 ACCOUNT, AS_OF = "a", "2026-06-01"

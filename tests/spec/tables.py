@@ -15,10 +15,10 @@ from pathlib import Path
 import pyarrow as pa
 from fenced import Said, SpecError, Table, Topic, Written, table_of, topic_of, topics_of
 
-from features.catalogue import CATALOGUE, KEYS
-from features.clock import Grid, parse_instant
-from features.contract import TABLES
+from features.catalogue.catalogue import CATALOGUE, KEYS
+from features.contract.schema import TABLES
 from features.errors import BadRequest
+from features.utils.dates import Grid, parse_instant
 
 HERE = Path(__file__).resolve().parent
 ACCOUNT, BEGINNING, END = "a", "2020-01-01", "2025-01-01"

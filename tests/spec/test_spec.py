@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features.clock import parse_instant
-from features.signals import read_signals
-from features.snapshot import snapshot
+from features.signals.signals import read_signals
+from features.snapshots.snapshot import snapshot
 from features.sources.base import from_tables
+from features.utils.dates import parse_instant
 
 
 def _computed(tables: ModuleType, case: Any) -> pd.DataFrame:

@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from features.feature import Feature
-from features.signals import Signals
-from training.tested import JudgedRows
+from features.definitions.feature import Feature
+from features.signals.signals import Signals
+from training.evaluation.test_predictions import JudgedRows
 
 _INSTANT = pa.timestamp("us")
 SCHEMAS = {

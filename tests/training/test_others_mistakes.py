@@ -15,13 +15,13 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from features.feature import Feature
+from features.definitions.feature import Feature
 from training.config import TrainConfig
-from training.contenders import BLEND, HEALTH_SCORE
-from training.contest import Contest, contest
-from training.prepare import Prepared
-from training.rows import Rows
-from training.split import Split, split
+from training.dataset.labelled_snapshots import Prepared
+from training.dataset.target_rows import Rows
+from training.dataset.time_split import Split, split
+from training.evaluation.baselines import BLEND, HEALTH_SCORE
+from training.evaluation.benchmark import Contest, contest
 
 # Each fits several times.
 pytestmark = pytest.mark.slow

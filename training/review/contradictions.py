@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from training.review.proposal import DimensionFinding
-from training.review.weight_sets import SetProposal
+from training.review.recalibration.profile_weights import SetProposal
+from training.review.recalibration.schemas import DimensionFinding
 
 
 def contradictions(sets: Sequence[SetProposal], strength: Mapping[str, float]) -> tuple[str, ...]:

@@ -6,24 +6,24 @@ from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, JsonValue
 
-from models.meaning import Meaning
-from models.rubric_file import Profile
-from models.rubric_history import Hashes
-from training.review.by_band import ByBand
-from training.review.by_segment import SegmentRow
-from training.review.challenge import Challenge
-from training.review.decision import DecisionBox
-from training.review.definitions import Definitions
-from training.review.disagree import Disagreement
-from training.review.drifted import Drift
+from models.health.rubric_schema import Profile
+from models.health.rubric_versions import Hashes
+from models.health.score_calibration import Meaning
 from training.review.figure import Fact
 from training.review.hindsight import Hindsight
-from training.review.impact import Impact
-from training.review.lead_time import LeadTime
-from training.review.migration import Migration
-from training.review.quality import Quality
-from training.review.reliability import ModelReliability, ScoreReliability
-from training.review.treated import Treated
+from training.review.sections.band_migration import Migration
+from training.review.sections.by_band import ByBand
+from training.review.sections.by_segment import SegmentRow
+from training.review.sections.challenger import Challenge
+from training.review.sections.data_quality import Quality
+from training.review.sections.decision import DecisionBox
+from training.review.sections.definitions import Definitions
+from training.review.sections.disagreements import Disagreement
+from training.review.sections.drift import Drift
+from training.review.sections.impact import Impact
+from training.review.sections.interventions import Treated
+from training.review.sections.lead_time import LeadTime
+from training.review.sections.reliability import ModelReliability, ScoreReliability
 
 SCHEMA_VERSION: Final = 1
 """Of ``review.json``: it changes when a key is renamed or taken away, never when one is added."""

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from training.bootstrap import AccountBootstrap, interval
-from training.steps import Bools, Floats, Objects
+from features.utils.arrays import Bools, Floats, Objects
+from training.statistics.account_bootstrap import AccountBootstrap, interval
 
 RESAMPLES = 300
 #: Accounts with the event, below which no interval and nothing that is derived is told.
@@ -101,7 +101,7 @@ class Resampled:
         return Figure.of(float(value), drawn, events)
 
     def of(self, metric: Callable[[Floats], Floats], events: int) -> Figure:
-        """A metric of row weights, as `training.metrics` has them."""
+        """A metric of row weights, as `training.statistics.metrics` has them."""
         value = float(metric(np.ones((1, len(self.accounts))))[0])
         return Figure.of(value, self.bootstrap.values(metric), events)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from models.rubric import Rubric
+from features.utils.arrays import Objects
+from models.health.rubric import Rubric
+from training.review.dataset import Gathered
 from training.review.figure import Fact
-from training.review.gather import Gathered
-from training.review.lead_time import band_before, churns_of_quarter
-from training.steps import Objects
+from training.review.sections.lead_time import band_before, churns_of_quarter
 
 DAYS = 90
 """So long before an account left."""

@@ -1,5 +1,5 @@
 """A simulated portfolio in the contract's tables, with the true probabilities against which a model can be held."""
 
-from training.simulation.portfolio import SimulationSummary, simulate
+from training.simulation.simulate import SimulationSummary, simulate
 
 __all__ = ["SimulationSummary", "simulate"]

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from training.simulation.days import Bools, Ints
+from training.simulation.calendar import Bools, Ints
 
 
 @dataclass(frozen=True)

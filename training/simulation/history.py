@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.simulation.contracts import Event, apply_event, draw_event, week_ahead
-from training.simulation.days import Ints
-from training.simulation.ledger import Ledger, Rows
-from training.simulation.moods import Happenings, live_a_week
-from training.simulation.segments import CONTRACT_HOUR
-from training.simulation.state import State, first_state
-from training.simulation.streams import stream
-from training.simulation.world import World, draw_world
+from training.simulation.account_traits import World, draw_world
+from training.simulation.calendar import Ints
+from training.simulation.contract_events import Event, apply_event, draw_event, week_ahead
+from training.simulation.latent_dynamics import Happenings, live_a_week
+from training.simulation.latent_state import State, first_state
+from training.simulation.market_segments import CONTRACT_HOUR
+from training.simulation.random_streams import stream
+from training.simulation.tables.subscriptions import Ledger, Rows
 
 STILL_HERE = 1 << 40
 """A day, and an hour, that never comes."""

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from models.renewals.forecast import Due, forecast
-from models.renewals.habits import Habit, Habits
-from models.renewals.level import CERTAIN, Level, level_of
-from models.renewals.past import FIGURES
+from models.renewals.forecast_bias import CERTAIN, Level, level_of
+from models.renewals.historical_rates import Habit, Habits
+from models.renewals.past_forecasts import FIGURES
 
 #: 20 renewals: a quarter grew by half, a fifth shrank to half, the others paid what they paid.
 HABITS = Habits(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from features.errors import BadRequest
-from models.renewals.period import Period, period_of, quarter, quarter_of
+from models.renewals.renewal_period import Period, period_of, quarter, quarter_of
 
 NOW = datetime(2026, 9, 30, tzinfo=UTC)
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.peers import Peers
-from models.rubric import INSUFFICIENT
+from models.health.rubric import INSUFFICIENT
+from models.peer_groups.peers import Peers
+from models.peer_groups.rule_files import read_rules
 from models.rules.expansion import MET, NOT_MET, UNKNOWN, Expansion, ExpansionFile, expansion
-from models.rules.reading import read_rules
 
 RULES = read_rules("expansion", ExpansionFile)
 ITEMS = ["health_green", "adoption_above_segment", "nps_8_or_more", "executive_relationship", "use_case_for_more", "budget_authority_known"]

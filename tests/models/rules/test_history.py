@@ -7,11 +7,11 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.peer_groups.rule_files import read_rules
 from models.rules.conditions import FALSE, TRUE, UNKNOWN
+from models.rules.early_warnings import WarningsFile
 from models.rules.history import History, confirmed, since
-from models.rules.reading import read_rules
-from models.rules.unusual import unusual
-from models.rules.warnings import WarningsFile
+from models.rules.usage_anomalies import unusual
 
 DATES = pd.date_range("2026-03-02", periods=13, freq="7D", tz="UTC")
 RULE = read_rules("warnings", WarningsFile).unusual

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.peer_groups.rule_files import read_rules
+from models.peer_groups.segments import segments_file
+from models.rules.early_warnings import EarlyWarning, WarningsFile
 from models.rules.onboarding import Onboarding, Step
 from models.rules.playbook import Circumstances, Facts, ModelView, Playbook, counting, playbook, pressing
 from models.rules.plays import AUTOMATED, EXECUTIVES, Cause, PlaysFile, Severity
-from models.rules.reading import read_rules
-from models.rules.warnings import EarlyWarning, WarningsFile
-from models.segments import segments_file
 
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
 RULES = read_rules("plays", PlaysFile)

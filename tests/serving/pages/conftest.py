@@ -18,10 +18,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from models.home import Home
-from serving.app import create_app
-from serving.companion import ACCOUNTS, write_companion
-from serving.published import Snapshots
-from serving.settings import ServiceSettings
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
+from serving.snapshots.sidecars import ACCOUNTS, write_companion
+from serving.snapshots.snapshot_files import Snapshots
 
 WEEK = datetime(2026, 7, 8, tzinfo=UTC)
 #: As browsers ask for a page.

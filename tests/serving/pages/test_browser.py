@@ -10,10 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from models.home import Home
-from serving.app import create_app
-from serving.keys import create_key, revoke_key
-from serving.pages.links import account_href, pack_href
-from serving.settings import ServiceSettings
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
+from serving.html.links import account_href, pack_href
+from serving.http.api_keys import create_key, revoke_key
 from serving.store.database import Store
 
 Visiting = Callable[..., Any]

@@ -11,8 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from features.utils import formatting as words
+from serving.html.links import account_href
 from serving.pages import portfolio
-from serving.pages.links import account_href
 
 HOSTILE = {
     "a/b c?d#e": "<script>document.title='taken'</script>",
@@ -220,7 +220,7 @@ def test_what_the_reference_gives_as_an_example_is_taken(paged: TestClient) -> N
     """Bodies only: an id that was made up is not known."""
     import json
 
-    from serving.pages.reference import body_example
+    from serving.pages.api_reference import body_example
 
     told = paged.get("/openapi.json").json()
     for path, operations in told["paths"].items():

@@ -17,10 +17,10 @@ from pydantic import SecretStr
 from sqlalchemy import select, text
 
 from features.errors import RenewcastError
-from serving.app import create_app
-from serving.errors import StoreDown
-from serving.keys import create_key
-from serving.settings import ServiceSettings
+from serving.app.app import create_app
+from serving.common.errors import StoreDown
+from serving.common.settings import ServiceSettings
+from serving.http.api_keys import create_key
 from serving.store import database
 from serving.store.database import Store
 from serving.store.tables import api_keys

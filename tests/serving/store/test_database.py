@@ -21,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 
 from features.errors import BadRequest, HomeError
 from models.home import Home
-from serving.errors import StoreDown
+from serving.common.errors import StoreDown
 from serving.store.database import Store, next_number, one_after_another
 from serving.store.tables import LAYOUT, METADATA, Instant, records
 
@@ -178,7 +178,7 @@ def silent() -> Iterator[str]:
 
 
 def test_a_server_that_says_nothing_is_waited_for_by_one_at_a_time(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.store.database.PATIENCE", 2)
+    monkeypatch.setattr("serving.store.engines.PATIENCE", 2)
     store = Store(silent)
     assert store.trouble is None
 

@@ -17,7 +17,7 @@ from sqlalchemy import select, text
 from serving.store.database import Store
 from serving.store.encryption import FILE, VARIABLE, Cipher, SecretKeyError
 from serving.store.tables import LAYOUT, webhook_endpoints
-from serving.webhooks.courier import Courier
+from serving.webhooks.delivery_worker import Courier
 from serving.webhooks.endpoints import add_endpoint, encrypt_again
 from serving.webhooks.outbox import Occurrence, tell
 

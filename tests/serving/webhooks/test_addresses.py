@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving.addresses import is_public
+from serving.common.ip_addresses import is_public
 
 FORMS = ("{}", "::ffff:{}", "64:ff9b::{}", "2002:{hex}::1")
 

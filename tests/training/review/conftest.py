@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.clock import parse_instant
-from training.review.quarter import Quarter, Window
-from training.review.worlds import World, world
+from features.utils.dates import parse_instant
+from training.review.recalibration.synthetic_histories import World, world
+from training.review.window import Quarter, Window
 
 IN_FORCE = {"usage": 30.0, "engagement": 25.0, "support": 15.0, "outcomes": 20.0, "relationship": 10.0}
 OTHER = {"usage": 10.0, "engagement": 15.0, "support": 40.0, "outcomes": 10.0, "relationship": 25.0}

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from training.review.contradictions import contradictions
-from training.review.decision import changes, decision_box
-from training.review.proposal import Estimate, WeightProposal
-from training.review.proposals import Proposals
-from training.review.weight_proposal import propose_weights
-from training.review.weight_sets import SetProposal
-from training.review.worlds import World
+from training.review.recalibration.profile_weights import SetProposal
+from training.review.recalibration.proposals import Proposals
+from training.review.recalibration.schemas import Estimate, WeightProposal
+from training.review.recalibration.synthetic_histories import World
+from training.review.recalibration.weight_decision import propose_weights
+from training.review.sections.decision import changes, decision_box
 
 IN_FORCE = {"usage": 30.0, "engagement": 25.0, "support": 15.0, "outcomes": 20.0, "relationship": 10.0}
 
@@ -74,7 +74,7 @@ def test_the_box_says_what_changes_from_what_to_what_and_the_evidence(proposed: 
 
 @pytest.fixture(scope="module")
 def bands_kept(few: World) -> object:
-    from models.rubric_file import Bands
-    from training.review.band_limits import propose_bands
+    from models.health.rubric_schema import Bands
+    from training.review.recalibration.band_decision import propose_bands
 
     return propose_bands(few.rows, Bands(green=70, yellow=40, red=0), capacity=5, resamples=20)

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.review.by_band import by_band
-from training.review.by_segment import by_segment
 from training.review.figure import Resampled
 from training.review.hindsight import hindsight
-from training.review.lead_time import lead_time
-from training.review.migration import NOT_THERE, migration
+from training.review.sections.band_migration import NOT_THERE, migration
+from training.review.sections.by_band import by_band
+from training.review.sections.by_segment import by_segment
+from training.review.sections.lead_time import lead_time
 
 NAN = float("nan")
 #  account, date, band, score, ARR, churned

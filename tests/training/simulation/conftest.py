@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from training.simulation import SimulationSummary, simulate
-from training.simulation.days import day_of
+from training.simulation.calendar import day_of
 from training.simulation.history import History, live
 
 END = date(2026, 9, 30)

@@ -9,16 +9,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from training.simulation.days import day_of
+from training.simulation.calendar import day_of
 from training.simulation.history import History, live
-from training.simulation.money import billing
-from training.simulation.people import relationship
-from training.simulation.progress import outcomes
-from training.simulation.streams import stream
-from training.simulation.surroundings import company, interventions
-from training.simulation.touches import engagement, support
-from training.simulation.truth import truth
-from training.simulation.use import usage
+from training.simulation.random_streams import stream
+from training.simulation.tables.billing import billing
+from training.simulation.tables.company import company, interventions
+from training.simulation.tables.contacts import relationship
+from training.simulation.tables.engagement import engagement, support
+from training.simulation.tables.outcomes import outcomes
+from training.simulation.tables.usage import usage
+from training.simulation.true_probabilities import truth
 
 WEEKS = 30
 

@@ -1,0 +1,101 @@
+"""The catalogue: every feature there is, in the order of a snapshot's columns."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from features.definitions.feature import Feature
+from features.definitions.windows import WINDOWS
+from features.errors import BadRequest
+from features.families import (
+    accounts,
+    billing,
+    company,
+    engagement,
+    interventions,
+    orders,
+    outcomes,
+    relationship,
+    subscriptions,
+    support,
+    usage,
+)
+
+KEYS = ("account_id", "as_of")
+"""A snapshot's key columns, ahead of the features."""
+
+
+class Catalogue(Mapping[str, Feature]):
+    """Features by name, in order.
+
+    Parameters
+    ----------
+    features : in the order of a snapshot's columns.
+    windows : the standard windows in days, over which a windowed measure is taken unless told otherwise.
+    own_text : the file that a deployment's own features were read from, as it was; empty without one.
+
+    Raises
+    ------
+    BadRequest
+        If two features share a name, or one names an ``own_past`` that does not exist.
+    """
+
+    def __init__(self, features: tuple[Feature, ...], windows: tuple[int, ...] = WINDOWS, own_text: str = "") -> None:
+        self.windows, self.own_text = windows, own_text
+        self._features = {f.name: f for f in features}
+        if len(self._features) != len(features):
+            names = [f.name for f in features]
+            raise BadRequest(f"features declared twice: {sorted({n for n in names if names.count(n) > 1})}")
+        for f in features:
+            if f.own_past is not None and f.own_past not in self._features:
+                raise BadRequest(f"{f.name} compares itself with {f.own_past}, which is not declared")
+
+    def __getitem__(self, name: str) -> Feature:
+        return self._features[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._features)
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    @property
+    def version(self) -> str:
+        """Twelve hex digits that change when a feature's name, kind, unit or meaning does."""
+        said = [(f.name, f.table, f.kind, f.unit, f.words, f.definition) for f in self._features.values()]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
+
+    def dictionary(self) -> list[dict[str, Any]]:
+        """The data dictionary: one plain record per feature."""
+        fields = (
+            "name",
+            "table",
+            "dimension",
+            "concept",
+            "kind",
+            "unit",
+            "direction",
+            "expansion_direction",
+            "monotone",
+            "words",
+        )
+        return [{f: getattr(feature, f) for f in fields} for feature in self._features.values()]
+
+
+CATALOGUE = Catalogue(
+    usage.FEATURES
+    + engagement.FEATURES
+    + support.FEATURES
+    + outcomes.FEATURES
+    + relationship.FEATURES
+    + subscriptions.FEATURES
+    + billing.FEATURES
+    + orders.FEATURES
+    + company.FEATURES
+    + accounts.FEATURES
+    + interventions.FEATURES
+)
+"""Every feature that ships."""

@@ -1,0 +1,1 @@
+"""Features that a company declares in a file of its own."""

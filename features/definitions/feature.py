@@ -1,0 +1,113 @@
+"""A feature: a named number or category of an account at an instant, with everything a reader needs to judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from features.definitions.aggregations import Measure, Term
+from features.definitions.windows import WINDOWS
+
+Dimension = Literal["usage", "engagement", "support", "outcomes", "relationship", "commercial"]
+Direction = Literal["raises_risk", "lowers_risk"] | None
+Chance = Literal["raises_chance", "lowers_chance"] | None
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of a snapshot.
+
+    Parameters
+    ----------
+    name : ``table.what_window``; unique.
+    table : the signals table that it comes from; without that table it is unknown.
+    dimension : one of the health score's five dimensions, or commercial.
+    concept : features of one concept (the same thing over several windows) are explained together.
+    kind : ``number`` (float64, NaN for unknown) or ``category`` (text, None for unknown).
+    unit : of the value: users, days, share (0 to 1), ratio (1 is unchanged), currency, …
+    direction : how a higher value goes with churn, where that is known.
+    expansion_direction : how a higher value goes with expansion, where that is known.
+    words : a noun phrase for people.
+    own_past : the ratio feature that compares this one with the account's own past.
+    monotone : whether the directions are beyond dispute, so that a model may be held to them.
+    term : how it is computed; None for a category, which is read from ``column``.
+    column : the panel's column of a category.
+    definition : what tells it from another feature of the same name and words; empty for those that ship.
+    """
+
+    name: str
+    table: str
+    dimension: Dimension
+    concept: str
+    kind: Literal["number", "category"]
+    unit: str
+    direction: Direction
+    expansion_direction: Chance
+    words: str
+    own_past: str | None = None
+    monotone: bool = False
+    term: Term | None = field(default=None, compare=False, repr=False)
+    column: str | None = None
+    definition: str = ""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the features of one table have in common; called to declare one. ``label`` begins their names."""
+
+    table: str
+    dimension: Dimension
+    label: str = ""
+
+    def __call__(
+        self,
+        name: str,
+        term: Term,
+        concept: str,
+        unit: str,
+        words: str,
+        *,
+        direction: Direction = None,
+        chance: Chance = None,
+        own_past: str | None = None,
+        monotone: bool = False,
+        dimension: Dimension | None = None,
+    ) -> Feature:
+        """Declare the number ``{label}.{name}``."""
+        return Feature(
+            self._name(name),
+            self.table,
+            dimension or self.dimension,
+            concept,
+            "number",
+            unit,
+            direction,
+            chance,
+            words,
+            self._name(own_past) if own_past else None,
+            monotone,
+            term,
+        )
+
+    def category(self, name: str, column: str, concept: str, words: str) -> Feature:
+        """Declare the category ``{label}.{name}``, read from a column of the panel."""
+        full = self._name(name)
+        return Feature(full, self.table, self.dimension, concept, "category", "", None, None, words, column=column)
+
+    def _name(self, name: str) -> str:
+        return f"{self.label or self.table}.{name}"
+
+    def over(
+        self,
+        name: str,
+        measure: Measure,
+        concept: str,
+        unit: str,
+        words: str,
+        *,
+        windows: Iterable[int] = WINDOWS,
+        **more: Any,
+    ) -> tuple[Feature, ...]:
+        """Declare ``measure`` over each of ``windows``: ``{w}`` in the name and the words stands for the days."""
+        return tuple(self(name.format(w=w), measure.over(w), concept, unit, words.format(w=w), **more) for w in windows)

@@ -1,0 +1,1 @@
+"""Feed health: silent feeds, level shifts, changed units and emptying columns."""

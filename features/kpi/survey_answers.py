@@ -1,0 +1,121 @@
+"""What accounts answered, which reviews they held and how interventions ended within a period."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import ibis
+import pandas as pd
+import pyarrow as pa
+
+from features.aggregation.bucket_arithmetic import fixed
+from features.aggregation.passes import known_before_us
+from features.definitions.aggregations import FIXED_POINT
+from features.families.engagement import MISSED
+from features.families.outcomes import DETRACTOR_UP_TO, PROMOTER_FROM
+from features.signals.signals import Signals
+from features.sources.engine import collect, contract_table, lay
+from features.sources.sql_functions import epoch_us
+from features.utils.dates import micros
+from features.utils.periods import Period
+
+HELD = ("attended", "completed")
+
+ASKED = ibis.table({"start": "int64", "end": "int64", "known": "int64"}, name="kpi_period")
+"""One row: the period [start, end) and the instant before which things are known (microseconds)."""
+
+COLUMNS = (
+    "nps_answers",
+    "promoters",
+    "detractors",
+    "csat_sum",
+    "csat_answers",
+    "qbr_held",
+    "qbr_missed",
+    "saved",
+    "lost",
+)
+
+
+def answers(signals: Signals, period: Period, known_at: datetime) -> pd.DataFrame:
+    """Per account, what happened in the period and was known before ``known_at``.
+
+    Returns
+    -------
+    One row per account that has any of it, sorted by account_id: account_id and `COLUMNS` (float64; 0 is none, NaN
+    where the source lacks the table). ``csat_sum`` and ``csat_answers`` are of surveys and of tickets whose rating
+    became known in the period.
+    """
+    row = {"start": [micros(period.start)], "end": [micros(period.end)], "known": [micros(known_at)]}
+    lay(signals.connection, "kpi_period", pa.table(row))
+    found = pd.DataFrame({"account_id": pd.Series(dtype="str")})
+    for name, build in _TABLES.items():
+        if signals.has(name):
+            found = found.merge(collect(signals.connection, build).to_pandas(), on="account_id", how="outer")
+    have = found.set_index("account_id")
+    whole = pd.DataFrame(index=have.index)
+    for name, columns in _GIVES.items():
+        for column in columns:
+            told = have[f"{name}_{column}"].astype(float).fillna(0.0) if signals.has(name) else float("nan")
+            whole[f"{name}_{column}"] = told
+    rated = [whole[f"{t}_csat_answers"] for t in ("outcomes", "support") if signals.has(t)]
+    points = [whole[f"{t}_csat_sum"] for t in ("outcomes", "support") if signals.has(t)]
+    whole["csat_answers"] = sum(rated) if rated else float("nan")
+    whole["csat_sum"] = sum(points) / FIXED_POINT if points else float("nan")
+    renamed = {f"{t}_{c}": c for t, columns in _GIVES.items() for c in columns if not c.startswith("csat")}
+    return whole.rename(columns=renamed)[list(COLUMNS)].reset_index().sort_values("account_id", ignore_index=True)
+
+
+def _within(name: str, at: str = "occurred_at", known: str = "known_at") -> ibis.Table:
+    rows = contract_table(name).cross_join(ASKED)
+    happened = epoch_us(rows[at])
+    rows = rows.filter((happened >= rows.start) & (happened < rows.end) & (epoch_us(rows[known]) < rows.known))
+    return rows.filter(known_before_us(rows, rows.known))
+
+
+def _outcomes() -> ibis.Table:
+    rows = _within("outcomes").filter(lambda t: t.value.notnull())
+    nps, csat = rows.kind == "nps", rows.kind == "csat"
+    return rows.group_by("account_id").aggregate(
+        outcomes_nps_answers=_count(nps),
+        outcomes_promoters=_count(nps & (rows.value >= PROMOTER_FROM)),
+        outcomes_detractors=_count(nps & (rows.value <= DETRACTOR_UP_TO)),
+        outcomes_csat_sum=ibis.ifelse(csat, fixed(rows.value), 0).sum().cast("int64"),
+        outcomes_csat_answers=_count(csat),
+    )
+
+
+def _support() -> ibis.Table:
+    rows = _within("support", "resolved_at", "csat_known_at").filter(lambda t: t.csat.notnull())
+    return rows.group_by("account_id").aggregate(
+        support_csat_sum=fixed(rows.csat).sum().cast("int64"), support_csat_answers=rows.count()
+    )
+
+
+def _engagement() -> ibis.Table:
+    rows = _within("engagement").filter(lambda t: t.kind == "qbr")
+    return rows.group_by("account_id").aggregate(
+        engagement_qbr_held=_count(rows.outcome.isin(HELD).fill_null(False)),
+        engagement_qbr_missed=_count(rows.outcome.isin(MISSED).fill_null(False)),
+    )
+
+
+def _interventions() -> ibis.Table:
+    rows = _within("interventions", "closed_at", "closed_at").filter(lambda t: ~t.held_out.fill_null(False))
+    return rows.group_by("account_id").aggregate(
+        interventions_saved=_count((rows.result == "saved").fill_null(False)),
+        interventions_lost=_count((rows.result == "lost").fill_null(False)),
+    )
+
+
+def _count(condition: ibis.Value) -> ibis.Value:
+    return condition.cast("int64").sum().cast("int64")
+
+
+_TABLES = {"outcomes": _outcomes, "support": _support, "engagement": _engagement, "interventions": _interventions}
+_GIVES = {
+    "outcomes": ("nps_answers", "promoters", "detractors", "csat_sum", "csat_answers"),
+    "support": ("csat_sum", "csat_answers"),
+    "engagement": ("qbr_held", "qbr_missed"),
+    "interventions": ("saved", "lost"),
+}

@@ -1,0 +1,1 @@
+"""Recurring revenue: ARR by account and date, and its movements."""

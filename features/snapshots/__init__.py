@@ -1,0 +1,1 @@
+"""Snapshots: all features of all accounts as of given dates."""

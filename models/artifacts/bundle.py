@@ -1,0 +1,327 @@
+"""A bundle: one trained model as a folder of plain data, checked as a whole before it answers anything.
+
+===================  ==============================================================================================
+``manifest.json``    what it is: format, target, version, horizon, cut-off, base rate, metrics, gates, and the SHA-256
+                     of every other file
+``model.txt``        the booster, as LightGBM writes it
+``calibrator.json``  the calibrator and its resamples, see `models.scorer.scorer`
+``schema.json``      the features in the booster's order, and how the training portfolio was spread
+(`models.peer_groups.peers`)
+``rubric.toml``      the rubric that the health score was made with
+``health.json``      what the rubrics' scores have meant, and learned weights, see `models.health.score_calibration`
+``card.json``        the model card, see `models.artifacts.model_card`; bundles of before there were cards lack it
+===================  ==============================================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import lightgbm
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from features.errors import BundleError
+from features.utils.atomic_files import new_folder
+from models.artifacts.model_card import Card
+from models.artifacts.portfolio_identity import PortfolioIdentity
+from models.explain.treeshap import Explainer
+from models.health.rubric import Rubric, rubric_from_text
+from models.health.rubric_schema import RubricError
+from models.health.score_calibration import HealthFacts
+from models.peer_groups.peers import Peers
+from models.scorer.base import ScorerError
+from models.scorer.scorer import Scorer
+from models.scorer.strict_files import JSON_LIMIT, MODEL_LIMIT, read_bounded, read_json
+from models.targets import Target
+
+if TYPE_CHECKING:
+    from features.definitions.feature import Feature
+
+FORMAT_VERSION: Final = 4
+READABLE_VERSIONS: Final = (3, FORMAT_VERSION)
+"""Bundles of version 3 are those of before there were portfolio identities."""
+MANIFEST = "manifest.json"
+FILES: dict[str, int] = {
+    "model.txt": MODEL_LIMIT,
+    "calibrator.json": JSON_LIMIT,
+    "schema.json": JSON_LIMIT,
+    "rubric.toml": 2**20,
+    "health.json": JSON_LIMIT,
+}
+CARD = "card.json"
+"""May be missing. It decides no answer, so it is no part of the fingerprint."""
+RETRAIN = "train again with this version of Renewcast, or promote another version"
+REPLACE = "restore the folder from where it was made, or promote another version"
+
+
+class Manifest(BaseModel):
+    """What a bundle says of itself.
+
+    ``horizon_days`` and ``grace_days`` define the label; nothing at or after ``trained_through`` (UTC) was read;
+    ``base_rate`` is what the average account has (0 to 1), the level that the probabilities are set to; ``metrics`` and
+    ``gates`` are those of the training run, by name; ``files`` the SHA-256 of each file, in hex; ``portfolio`` is that
+    whose accounts it was trained on, None in bundles of format version 3.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format_version: Literal[3, 4] = FORMAT_VERSION
+    target: Target
+    version: str
+    horizon_days: Annotated[int, Field(gt=0)]
+    grace_days: Annotated[int, Field(ge=0)]
+    trained_through: AwareDatetime
+    created_at: AwareDatetime
+    catalogue_version: str
+    base_rate: Annotated[float, Field(gt=0, lt=1)]
+    metrics: dict[str, JsonValue]
+    gates: dict[str, JsonValue]
+    lightgbm_version: str
+    files: dict[str, str]
+    portfolio: PortfolioIdentity | None = None
+
+
+@dataclass(frozen=True)
+class BundleParts:
+    """All that goes into a bundle; the meanings are those of `Manifest`.
+
+    ``model_text`` is ``booster.model_to_string()``; ``schema`` comes from `schema_of`; ``calibrator`` holds ``kind``
+    (sigmoid, beta or isotonic), ``parameters`` and ``resamples``.
+    """
+
+    target: Target
+    version: str
+    horizon_days: int
+    grace_days: int
+    trained_through: datetime
+    created_at: datetime
+    catalogue_version: str
+    base_rate: float
+    metrics: Mapping[str, Any]
+    gates: Mapping[str, Any]
+    model_text: str
+    calibrator: Mapping[str, Any]
+    schema: Mapping[str, Any]
+    rubric: Rubric
+    health: HealthFacts = field(default_factory=HealthFacts)
+    card: Card | None = None
+    portfolio: PortfolioIdentity | None = None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that has passed every check."""
+
+    folder: Path
+    manifest: Manifest
+    scorer: Scorer
+    peers: Peers
+    rubric: Rubric
+    health: HealthFacts
+    card: Card | None = None
+
+    @cached_property
+    def gains(self) -> Mapping[str, float]:
+        """The share of the model's gain by feature; see `models.scorer.scorer.Scorer.gain`."""
+        return self.scorer.gain(self.peers.log_spreads(self.scorer.features))
+
+    @property
+    def fingerprint(self) -> str:
+        """One hash for everything that decides an answer: target, version and the files' hashes."""
+        m = self.manifest
+        told = json.dumps([m.target, m.version, sorted((n, mark) for n, mark in m.files.items() if n != CARD)])
+        return hashlib.sha256(told.encode()).hexdigest()
+
+
+def schema_of(
+    features: Sequence[str],
+    categories: Mapping[str, Sequence[str]],
+    peers: Peers,
+    catalogue: Mapping[str, Feature],
+    more: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The content of ``schema.json``.
+
+    Parameters
+    ----------
+    features : the names in the order of the booster's columns.
+    categories : for each categorical one, its values; a value's code is its place in the list.
+    peers : the latest training portfolio (`Peers.of` over all numeric features of the catalogue).
+    catalogue : gives each feature's kind and unit, and of a company's own the definition.
+    more : what else the scorer reads: "start" (the linear model beside the trees), "trees_share" and "horizons".
+    """
+    entries: list[dict[str, Any]] = []
+    for name in features:
+        feature = catalogue[name]
+        entry: dict[str, Any] = {"name": name, "kind": feature.kind, "unit": feature.unit}
+        if feature.definition:
+            entry["definition"] = feature.definition
+        if name in categories:
+            entry["categories"] = list(categories[name])
+        entries.append(entry)
+    return {"features": entries, **(more or {}), "reference": peers.to_json()}
+
+
+def write_bundle(folder: Path, parts: BundleParts, catalogue: Mapping[str, Feature] | None = None) -> Bundle:
+    """Write a bundle, all of it or nothing, and only one that `load_bundle` accepts.
+
+    Raises
+    ------
+    BundleError : the parts do not fit each other or the catalogue.
+    HomeError : the folder exists already or cannot be written.
+    """
+    contents = {
+        "model.txt": parts.model_text.encode(),
+        "calibrator.json": _json(parts.calibrator),
+        "schema.json": _json(parts.schema),
+        "rubric.toml": parts.rubric.text.encode(),
+        "health.json": _json(parts.health.model_dump(mode="json")),
+    }
+    if parts.card is not None:
+        contents[CARD] = _json(parts.card.model_dump(mode="json"))
+    manifest = Manifest(
+        target=parts.target,
+        version=parts.version,
+        horizon_days=parts.horizon_days,
+        grace_days=parts.grace_days,
+        trained_through=parts.trained_through,
+        created_at=parts.created_at,
+        catalogue_version=parts.catalogue_version,
+        base_rate=parts.base_rate,
+        metrics=dict(parts.metrics),
+        gates=dict(parts.gates),
+        lightgbm_version=lightgbm.__version__,
+        files={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+        portfolio=None if parts.portfolio is None else parts.portfolio.for_bundle(),
+    )
+    contents[MANIFEST] = _json(manifest.model_dump(mode="json"))
+    with new_folder(folder) as beside:
+        for name, content in contents.items():
+            (beside / name).write_bytes(content)
+        load_bundle(beside, parts.target, catalogue)
+    return load_bundle(folder, parts.target, catalogue)
+
+
+def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[str, Feature] | None = None) -> Bundle:
+    """Read a bundle and check all of it.
+
+    Parameters
+    ----------
+    target : what it must predict, if that matters.
+    catalogue : the features that there are now; the deployment's if not given.
+
+    Raises
+    ------
+    BundleError : a file is missing, there is one too many, one was changed or cannot be read, the format is unknown,
+        the target is another, or its features are not those of the catalogue. The message names the file and what
+        differs.
+    """
+    if catalogue is None:
+        # Not at import: the catalogue brings the query engine with it.
+        from features.custom.settings import current_catalogue
+
+        catalogue = current_catalogue()
+    _check_names(folder)
+    try:
+        manifest = _read_manifest(folder)
+        if target is not None and manifest.target != target:
+            raise BundleError(
+                f"{folder / MANIFEST} is of a model for {manifest.target}", target, f"give one for {target}"
+            )
+        limits = FILES | ({CARD: JSON_LIMIT} if CARD in manifest.files or (folder / CARD).exists() else {})
+        contents = {name: read_bounded(folder / name, limit) for name, limit in limits.items()}
+        for name, content in contents.items():
+            if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
+                raise BundleError(
+                    f"{folder / name} was changed since it was written", f"its SHA-256 as in {MANIFEST}", REPLACE
+                )
+        schema = read_json(contents["schema.json"], "schema.json")
+        calibrator = read_json(contents["calibrator.json"], "calibrator.json")
+        scorer = Scorer.from_texts(contents["model.txt"].decode(), schema, calibrator, Explainer)
+    except (ScorerError, UnicodeDecodeError) as error:
+        raise BundleError(f"{folder}: {error}", "a bundle as `renewcast train` writes it", RETRAIN) from error
+    _check_catalogue(folder, schema, catalogue)
+    try:
+        peers = Peers.from_json(schema.get("reference"))
+    except ValueError as error:
+        raise BundleError(f"{folder / 'schema.json'}: reference: {error}", cure=RETRAIN) from error
+    try:
+        rubric = rubric_from_text(contents["rubric.toml"].decode(errors="replace"), "rubric.toml", catalogue)
+    except RubricError as error:
+        raise BundleError(f"{folder}: {error.found}", error.expected, error.cure) from error
+    try:
+        health = HealthFacts.from_json(contents["health.json"])
+    except ValueError as error:
+        raise BundleError(f"{folder / 'health.json'}: {error}", cure=RETRAIN) from error
+    try:
+        card = Card.from_json(contents[CARD]) if CARD in contents else None
+    except ValueError as error:
+        raise BundleError(f"{folder / CARD}: {error}", cure=REPLACE) from error
+    if facts := health.of(rubric.name, rubric.version):
+        rubric = replace(rubric, learned=facts.learned.weights if facts.learned else None)
+    return Bundle(folder, manifest, scorer, peers, rubric, health, card)
+
+
+def _check_names(folder: Path) -> None:
+    if not folder.is_dir():
+        raise BundleError(f"there is no bundle at {folder}", "a folder", "train and promote a model")
+    found = {entry.name: entry for entry in folder.iterdir()}
+    wanted = {MANIFEST, *FILES}
+    if missing := sorted(wanted - set(found)):
+        raise BundleError(f"{folder} lacks {', '.join(missing)}", f"the files {', '.join(sorted(wanted))}", REPLACE)
+    if extra := sorted(set(found) - wanted - {CARD}):
+        raise BundleError(f"{folder} also holds {', '.join(extra)}", f"only {', '.join(sorted(wanted))}", "remove it")
+    for name, entry in found.items():
+        if not stat.S_ISREG(entry.lstat().st_mode):
+            raise BundleError(f"{folder / name} is a link or a folder", "a plain file", REPLACE)
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    content = read_bounded(folder / MANIFEST, JSON_LIMIT)
+    told = read_json(content, MANIFEST)
+    if told.get("format_version") not in READABLE_VERSIONS:
+        readable = " or ".join(map(str, READABLE_VERSIONS))
+        raise BundleError(f"{folder / MANIFEST} has format version {told.get('format_version')!r}", readable, RETRAIN)
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{folder / MANIFEST}: key {key}: {first['msg']}", cure=REPLACE) from error
+    if set(manifest.files) - {CARD} != set(FILES):
+        raise BundleError(f"{folder / MANIFEST}: key files does not list {', '.join(FILES)}", cure=REPLACE)
+    return manifest
+
+
+def _check_catalogue(folder: Path, schema: Mapping[str, Any], catalogue: Mapping[str, Feature]) -> None:
+    differs = []
+    for entry in schema["features"]:
+        now = catalogue.get(entry["name"])
+        if now is None:
+            differs.append(f"{entry['name']} is not in the catalogue")
+        elif now.kind != entry["kind"]:
+            differs.append(f"{entry['name']} is a {entry['kind']} in the bundle and a {now.kind} in the catalogue")
+        elif now.unit != entry.get("unit"):
+            differs.append(
+                f"{entry['name']} is in {entry.get('unit')} in the bundle and in {now.unit} in the catalogue"
+            )
+        elif now.definition != entry.get("definition", ""):
+            differs.append(f"{entry['name']} was measured otherwise when the bundle was made")
+    if differs:
+        raise BundleError(
+            f"{folder / 'schema.json'} was made for another catalogue: {'; '.join(differs)}",
+            "features of the present catalogue (RENEWCAST_FEATURES included), of the same kind, unit and measure",
+            RETRAIN,
+        )
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()

@@ -1,0 +1,226 @@
+"""The champion: which bundles answer now. One small file points to them and is replaced in one step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from features.errors import BundleError, HomeError
+from features.utils.atomic_files import write_file
+from models.artifacts.bundle import Bundle, load_bundle
+from models.artifacts.identity_file import kept_identity, require_own
+from models.health.rubric import DEFAULT_RUBRIC, Rubric, load_rubric
+from models.health.rubric_versions import RubricHistory, load_rubric_history
+from models.health.score_calibration import Meaning, RubricFacts
+from models.home import Home
+from models.peer_groups.peers import Peers
+from models.scorer.base import ScorerError
+from models.scorer.strict_files import read_bounded, read_json
+from models.targets import TARGETS, Target
+
+if TYPE_CHECKING:
+    from features.definitions.feature import Feature
+
+#: A larger pointer file (bytes) is not one.
+SIZE_LIMIT = 4 * 2**20
+#: So many changes of champion are kept, the newest.
+CHANGES = 2000
+
+
+class Pointed(BaseModel):
+    """One target's champion: its version, and its folder relative to the home, with forward slashes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: str
+    folder: Annotated[str, Field(pattern=r"^bundles/[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$")]
+
+
+class Change(BaseModel):
+    """One change of champion: when, of what, by whom and why; ``rolled_back`` takes the last promotion back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    at: AwareDatetime
+    what: Literal["promoted", "rolled_back"]
+    target: Target
+    champion: Pointed
+    who: Annotated[str, Field(min_length=1, max_length=200)]
+    why: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class Pointer(BaseModel):
+    """``champion.json``: a target without an entry has no model. ``rubric`` names the health score in use; ``history``
+    tells every change of champion, oldest first. Being one file, champion and history cannot come apart."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    churn: Pointed | None = None
+    expansion: Pointed | None = None
+    promoted_at: AwareDatetime
+    rubric: str = DEFAULT_RUBRIC
+    history: tuple[Change, ...] = Field(default=(), strict=False)
+
+    def before(self, target: Target) -> Pointed | None:
+        """The champion that the present one took over from; None where there was none."""
+        line: list[Pointed] = []
+        for change in self.history:
+            if change.target == target and change.what == "promoted":
+                line.append(change.champion)
+            elif change.target == target and line:
+                line.pop()
+        return line[-2] if len(line) > 1 else None
+
+    def of(self, target: Target) -> Pointed | None:
+        """The entry of one target."""
+        return {"churn": self.churn, "expansion": self.expansion}[target]
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The bundles that answer, by target (one may be missing), and the rubric of the health score.
+
+    ``rubric`` is as the churn bundle carries it, or as it was named; reviews may have led to other versions since,
+    which ``history`` knows: `at` an instant, the version in force then is the rubric.
+    """
+
+    bundles: Mapping[Target, Bundle]
+    rubric: Rubric
+    history: RubricHistory = field(default_factory=RubricHistory)
+
+    @property
+    def peers(self) -> Peers | None:
+        """What an account that comes alone is compared with: the training portfolio of the churn model, or else of
+        the expansion model; None without any model."""
+        return next((self.bundles[target].peers for target in TARGETS if target in self.bundles), None)
+
+    def at(self, as_of: datetime) -> Champion:
+        """The same bundles beside the version of the rubric that is in force at ``as_of``."""
+        found = self.history.at(self.rubric, as_of)
+        return self if found.text == self.rubric.text else replace(self, rubric=self._with_learned(found))
+
+    def rubric_at(self, as_of: datetime) -> Rubric:
+        """The version of the rubric that is in force at ``as_of``."""
+        return self.at(as_of).rubric
+
+    def judged_by(self, rubric: str) -> Champion:
+        """The same bundles beside another rubric: one that ships or is the deployment's own, in the version in force,
+        or a file, just as it is.
+
+        Raises
+        ------
+        RubricError : there is none of that name, or it breaks the rules.
+        """
+        chosen = self._with_learned(load_rubric(rubric))
+        history = RubricHistory() if Path(rubric).suffix == ".toml" else self.history
+        return replace(self, rubric=chosen, history=history)
+
+    @property
+    def meaning(self) -> Meaning | None:
+        """What the scores of the rubric in use have meant in churn: as training found out; of a version that is
+        younger, as the review found out that led to it; None where neither could tell."""
+        facts = self._facts(self.rubric)
+        return facts.meaning if facts else self.history.meaning(self.rubric)
+
+    def _with_learned(self, rubric: Rubric) -> Rubric:
+        facts = self._facts(rubric) if rubric.rules.weights == "learned" else None
+        return replace(rubric, learned=facts.learned.weights if facts and facts.learned else None)
+
+    def _facts(self, rubric: Rubric) -> RubricFacts | None:
+        bundle = self.bundles.get("churn") or self.bundles.get("expansion")
+        return bundle.health.of(rubric.name, rubric.version) if bundle else None
+
+
+def point_to(home: Home, bundle: Bundle) -> Pointed:
+    """The entry for a bundle that lies in the home.
+
+    Raises
+    ------
+    HomeError : it lies elsewhere.
+    """
+    try:
+        folder = PurePosixPath(bundle.folder.absolute().relative_to(home.root))
+        return Pointed(version=bundle.manifest.version, folder=str(folder))
+    except (ValueError, ValidationError) as error:
+        raise HomeError(
+            f"the bundle {bundle.folder} is not one of the home",
+            f"a folder {home.bundles}/<target>/<version>",
+            "move it",
+        ) from error
+
+
+def write_pointer(home: Home, pointer: Pointer) -> None:
+    """Make these bundles the champion, in one step: a reader sees the old file or the new one.
+
+    Raises
+    ------
+    HomeError : the home cannot be written.
+    """
+    told = pointer.model_dump(mode="json")
+    write_file(home.champion_file, json.dumps(told, indent=1, sort_keys=True) + "\n")
+
+
+def read_pointer(home: Home) -> Pointer | None:
+    """Read ``champion.json``; None where nothing was promoted yet.
+
+    Raises
+    ------
+    BundleError : it is there but broken.
+    """
+    file = home.champion_file
+    if not file.exists():
+        return None
+    cure = "promote a model again"
+    try:
+        content = read_bounded(file, SIZE_LIMIT)
+        read_json(content, file.name)
+        return Pointer.model_validate_json(content)
+    except ScorerError as error:
+        raise BundleError(f"{file}: {error}", "the pointer that promotion writes", cure) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{file}: key {key}: {first['msg']}", "the pointer that promotion writes", cure) from error
+
+
+def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) -> Champion:
+    """Load what ``champion.json`` points to, and what reviews have decided of rubrics. Without the file there is no
+    model, only the default rubric.
+
+    The rubric is the one that a bundle carries under the pointer's name, so that an answer can be given again after
+    the shipped file was edited; without such a bundle, the shipped one.
+
+    Raises
+    ------
+    BundleError : the pointer or a bundle is broken, or a bundle is not the version pointed to, or of another portfolio
+        than the home's.
+    HomeError, RubricError : the history of rubrics, or a version of one, is broken.
+    """
+    pointer = read_pointer(home)
+    history = load_rubric_history(home, catalogue)
+    if pointer is None:
+        return Champion({}, load_rubric(DEFAULT_RUBRIC, catalogue), history)
+    bundles: dict[Target, Bundle] = {}
+    identity = kept_identity(home)
+    for target in TARGETS:
+        pointed = pointer.of(target)
+        if pointed is None:
+            continue
+        bundle = require_own(identity, load_bundle(home.root / pointed.folder, target, catalogue))
+        if bundle.manifest.version != pointed.version:
+            raise BundleError(
+                f"{bundle.folder} holds version {bundle.manifest.version}",
+                f"version {pointed.version}, as {home.champion_file} says",
+                "promote a model again",
+            )
+        bundles[target] = bundle
+    carried = next((bundle.rubric for bundle in bundles.values() if bundle.rubric.name == pointer.rubric), None)
+    if carried is not None:
+        return Champion(bundles, carried, history)
+    return Champion(bundles, load_rubric(pointer.rubric, catalogue), history).judged_by(pointer.rubric)

@@ -1,0 +1,69 @@
+"""The file of a home's portfolio identity, and whether a bundle is of that portfolio."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from features.errors import BundleError, HomeError
+from features.utils.atomic_files import write_file
+from models.artifacts.portfolio_identity import PortfolioIdentity
+from models.home import Home
+from models.scorer.base import ScorerError
+from models.scorer.strict_files import JSON_LIMIT, read_bounded, read_json
+
+if TYPE_CHECKING:
+    from models.artifacts.bundle import Bundle
+
+
+def kept_identity(home: Home) -> PortfolioIdentity | None:
+    """The identity that stands in the home's file; None without the file.
+
+    Raises
+    ------
+    HomeError : the file is broken.
+    """
+    file = home.portfolio_file
+    if not file.exists():
+        return None
+    cure = f"restore {file.name} from a backup, or choose a new home"
+    try:
+        content = read_bounded(file, JSON_LIMIT)
+        read_json(content, file.name)
+        return PortfolioIdentity.model_validate_json(content)
+    except ScorerError as error:
+        raise HomeError(f"{file}: {error}", "the identity as `renewcast train` writes it", cure) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise HomeError(f"{file}: key {key}: {first['msg']}", "an identity", cure) from None
+
+
+def keep_identity(home: Home, identity: PortfolioIdentity) -> None:
+    """Write the home's file.
+
+    Raises
+    ------
+    HomeError : the home cannot be written.
+    """
+    write_file(home.portfolio_file, identity.model_dump_json(indent=1) + "\n")
+
+
+def require_own(identity: PortfolioIdentity | None, bundle: Bundle) -> Bundle:
+    """The bundle, unless it was made for another portfolio than the home's. Bundles of before there were identities
+    tell nothing.
+
+    Raises
+    ------
+    BundleError : it is of another portfolio.
+    """
+    own = bundle.manifest.portfolio
+    if identity is not None and own is not None and own.id != identity.id:
+        raise BundleError(
+            f"{bundle.folder} was trained on another portfolio, {own.name} ({own.kind}), than this home's, "
+            f"{identity.name} ({identity.kind})",
+            "a bundle of this home's portfolio",
+            "promote a version that was trained here, or use the home that the bundle comes from (RENEWCAST_HOME)",
+        )
+    return bundle

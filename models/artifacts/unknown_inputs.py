@@ -1,0 +1,89 @@
+"""How much of a model rests on features that are unknown for every account, and when it is therefore not used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from features.errors import SignalsError
+from models.artifacts.bundle import Bundle
+from models.targets import Target
+
+if TYPE_CHECKING:
+    from features.definitions.feature import Feature
+
+MOST_UNKNOWN = 0.5
+"""A model of whose gain more than this share lies in unknown features is not used."""
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class UnknownInputs:
+    """The features of a model that are unknown for every account.
+
+    Parameters
+    ----------
+    share : of the model's gain, 0 to 1.
+    features : their names, the one with the largest gain first; those without any gain are left out.
+    tables : the tables that they come from, sorted.
+    """
+
+    share: float
+    features: tuple[str, ...]
+    tables: tuple[str, ...]
+
+    @property
+    def too_many(self) -> bool:
+        """Whether the model is not to be used."""
+        return self.share > MOST_UNKNOWN
+
+
+def unknown_inputs(
+    bundle: Bundle, is_unknown: Callable[[str], bool], catalogue: Mapping[str, Feature]
+) -> UnknownInputs:
+    """What a model lacks, where ``is_unknown`` tells of a feature whether it is unknown for every account."""
+    lacking = [(gain, name) for name, gain in bundle.gains.items() if gain > 0 and is_unknown(name)]
+    ranked = sorted(lacking, key=lambda each: (-each[0], each[1]))
+    names = tuple(name for _, name in ranked)
+    tables = sorted({catalogue[name].table for name in names if name in catalogue})
+    return UnknownInputs(min(sum(gain for gain, _ in ranked), 1.0), names, tuple(tables))
+
+
+def unknown_in(frame: pd.DataFrame) -> Callable[[str], bool]:
+    """Whether a feature is null in every row of a snapshot, or has no column there."""
+    return lambda name: name not in frame.columns or bool(frame[name].isna().all())
+
+
+def require_inputs(
+    bundles: Mapping[Target, Bundle], frame: pd.DataFrame, tables: Sequence[str], catalogue: Mapping[str, Feature]
+) -> None:
+    """Refuse to score a portfolio with a model whose gain lies mostly in features unknown for every account.
+
+    Parameters
+    ----------
+    frame : the portfolio's snapshot.
+    tables : those that the signals hold.
+
+    Raises
+    ------
+    SignalsError : which tables and features are missing.
+    """
+    for target, bundle in bundles.items():
+        lacking = unknown_inputs(bundle, unknown_in(frame), catalogue)
+        if lacking.too_many:
+            missing = [table for table in lacking.tables if table not in tables]
+            empty = [table for table in lacking.tables if table in tables]
+            parts = [f"tables missing: {', '.join(missing)}"] if missing else []
+            parts += [f"tables without usable rows or columns: {', '.join(empty)}"] if empty else []
+            first = ", ".join(lacking.features[:NAMED])
+            more = f" and {len(lacking.features) - NAMED:,} more" if len(lacking.features) > NAMED else ""
+            raise SignalsError(
+                f"{lacking.share:.0%} of the gain of the {target} model (version {bundle.manifest.version}) lies in "
+                f"features that are unknown for every account; {'; '.join(parts)}; features: {first}{more}",
+                f"at most {MOST_UNKNOWN:.0%}",
+                "add the missing tables, or train on signals like these: renewcast train SIGNALS (for another "
+                "portfolio in a new home: RENEWCAST_HOME=FOLDER)",
+            )

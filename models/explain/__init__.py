@@ -1,0 +1,1 @@
+"""Explanations: exact SHAP values of tree ensembles, and reasons in words."""

@@ -1,0 +1,1 @@
+"""The rule-based health score: rubrics, their versions, and the score's calibration."""

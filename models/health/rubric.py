@@ -1,0 +1,289 @@
+"""A rubric: weights set by hand turn signals into a health score that a person can add up.
+
+The rules are those of customer-success practice and live in TOML files under ``rubrics/``; this code only applies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.health.rubric_schema import (
+    PercentileSignal,
+    RubricError,
+    RubricFile,
+    ScaleSignal,
+    Signal,
+    Step,
+    StepsSignal,
+    parse_rubric,
+)
+from models.peer_groups.frame_columns import number_column
+from models.peer_groups.peers import Peers
+from models.peer_groups.percentiles import Comparable
+from models.peer_groups.rule_files import own_folder, read_text
+
+if TYPE_CHECKING:
+    from features.definitions.feature import Feature
+
+RUBRICS = Path(__file__).parents[1] / "rubrics"
+DEFAULT_RUBRIC = "five-dimensions"
+
+#: The band of an account with too little data for a score.
+INSUFFICIENT = "insufficient_data"
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rubric:
+    """A checked rubric.
+
+    ``text`` is its TOML, as a bundle keeps it; ``learned`` the weights of its dimensions, which sum to 100, where the
+    file leaves them to be learned and there is evidence.
+    """
+
+    rules: RubricFile
+    text: str
+    learned: Mapping[str, float] | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name, such as "five-dimensions"."""
+        return self.rules.name
+
+    @property
+    def version(self) -> str:
+        """Its version, such as "2026Q3"."""
+        return self.rules.version
+
+    @cached_property
+    def signals(self) -> tuple[tuple[str, Signal], ...]:
+        """Every signal with the name of its dimension, in the file's order."""
+        return tuple((dimension.name, signal) for dimension in self.rules.dimensions for signal in dimension.signals)
+
+    def weights(self, segment: str | None = None) -> Floats:
+        """The weight of each signal for accounts of a segment, shape (signals,), summing to 100."""
+        profile = next((p.weights for p in self.rules.profiles if segment in p.segments), None)
+        own = profile or self.learned or {}
+        return np.array(
+            [
+                own.get(dimension.name, dimension.weight)
+                * signal.weight
+                / sum(each.weight for each in dimension.signals)
+                for dimension in self.rules.dimensions
+                for signal in dimension.signals
+            ]
+        )
+
+    def score(self, frame: pd.DataFrame, peers: Peers | None = None) -> HealthScores:
+        """Score every row.
+
+        Parameters
+        ----------
+        frame : rows of accounts with ``as_of`` and the features; a feature that it lacks is unknown. Rows of one
+            ``as_of`` are taken for a whole portfolio and compared with each other, each ``as_of`` apart.
+        peers : what to compare with instead, for an account that comes alone.
+
+        Returns
+        -------
+        HealthScores, in the order of the frame's rows.
+        """
+        comparable = Comparable(frame, peers)
+        values = np.empty((len(frame), len(self.signals)))
+        points = np.empty_like(values)
+        for j, (_, signal) in enumerate(self.signals):
+            values[:, j] = x = number_column(frame, signal.feature)
+            if isinstance(signal, StepsSignal):
+                points[:, j] = _step_points(signal, x)
+            elif isinstance(signal, ScaleSignal):
+                points[:, j] = _tenths(100.0 * np.clip((x - signal.worst) / (signal.best - signal.worst), 0.0, 1.0))
+            else:
+                percentile = comparable.percentile(signal.feature)
+                place = percentile if signal.better == "higher" else 100.0 - percentile
+                points[:, j] = _tenths(place) if signal.green_above is None else place
+        base = np.tile(self.weights(), (len(frame), 1))
+        for segment in {name for profile in self.rules.profiles for name in profile.segments}:
+            base[comparable.segments == segment] = self.weights(segment)
+        return HealthScores(self, frame.index, values, points, base)
+
+
+@dataclass(frozen=True)
+class HealthScores:
+    """The scores of n accounts, in the order of the scored rows.
+
+    Parameters
+    ----------
+    values : each signal's value, in its own unit; NaN unknown. Shape (n, signals).
+    points : what it earned, 0 to 100; NaN without data. Shape (n, signals).
+    base : the weight of each signal if all had data; a row sums to 100. Shape (n, signals).
+    """
+
+    rubric: Rubric
+    index: pd.Index
+    values: Floats
+    points: Floats
+    base: Floats
+
+    def of(self, rows: slice) -> HealthScores:
+        """Those of some of the rows, numbered from 0."""
+        points = self.points[rows]
+        return HealthScores(self.rubric, pd.RangeIndex(len(points)), self.values[rows], points, self.base[rows])
+
+    @cached_property
+    def weights(self) -> Floats:
+        """The weight of each signal once that of signals without data has been spread, shape (n, signals).
+
+        Within a dimension in proportion, then from empty dimensions to the others in proportion. A row sums to 100, or
+        to 0 where nothing is known.
+        """
+        known = ~np.isnan(self.points)
+        out = np.where(known, self.base, 0.0)
+        in_play = np.zeros(len(out))
+        for _, columns in self._dimensions():
+            weight, there = self.base[:, columns].sum(axis=1), out[:, columns].sum(axis=1)
+            out[:, columns] *= np.divide(weight, there, out=np.zeros_like(there), where=there > 0)[:, None]
+            in_play += np.where(there > 0, weight, 0.0)
+        return out * np.divide(100.0, in_play, out=np.zeros_like(in_play), where=in_play > 0)[:, None]
+
+    @cached_property
+    def coverage(self) -> pd.Series[float]:
+        """The share of the rubric's weight that had data, 0 to 1."""
+        share = (~np.isnan(self.points) * self.base).sum(axis=1) / 100.0
+        return pd.Series(np.round(share, 6), index=self.index, name="coverage")
+
+    @cached_property
+    def score(self) -> pd.Series[float]:
+        """The score, 0 to 100, higher is better, to one decimal; NaN where the coverage is too small."""
+        total = np.zeros(len(self.points))
+        for j in range(self.points.shape[1]):
+            total += self.weights[:, j] * np.nan_to_num(self.points[:, j]) / 100.0
+        coverage = self.coverage.to_numpy()
+        enough = (coverage > 0) & (coverage >= self.rubric.rules.minimum_coverage)
+        return pd.Series(np.where(enough, np.round(total, 1), np.nan), index=self.index, name="score")
+
+    @cached_property
+    def band(self) -> pd.Series[str]:
+        """The band of the score as shown: green, yellow, red, or "insufficient_data"."""
+        bands, score = self.rubric.rules.bands, self.score.to_numpy()
+        names = np.full(len(score), INSUFFICIENT, dtype=object)
+        for name, begins in (("red", bands.red), ("yellow", bands.yellow), ("green", bands.green)):
+            names[score >= begins] = name
+        return pd.Series(names, index=self.index, name="band")
+
+    @cached_property
+    def dimensions(self) -> pd.DataFrame:
+        """The points of each dimension, 0 to 100, one of no weight too; NaN where none of its signals has data. Shape
+        (n, dimensions)."""
+        columns = {}
+        own = np.array([signal.weight for _, signal in self.rubric.signals])
+        for name, at in self._dimensions():
+            weight = np.where(np.isnan(self.points[:, at]), 0.0, own[at])
+            there = weight.sum(axis=1)
+            total = (weight * np.nan_to_num(self.points[:, at])).sum(axis=1)
+            columns[name] = np.divide(total, there, out=np.full_like(there, np.nan), where=there > 0)
+        return pd.DataFrame(columns, index=self.index)
+
+    def breakdown(self, row: int) -> pd.DataFrame:
+        """The sum of one account, a row per signal: dimension, signal, value, grade, points, weight (after spreading)
+        and adds (weight * points / 100); the column ``adds`` sums to the score. ``row`` is its place, from 0."""
+        points, weights = self.points[row], self.weights[row]
+        return pd.DataFrame(
+            {
+                "dimension": [dimension for dimension, _ in self.rubric.signals],
+                "signal": [signal.feature for _, signal in self.rubric.signals],
+                "value": self.values[row],
+                "grade": [
+                    _grade(signal, value, earned)
+                    for (_, signal), value, earned in zip(self.rubric.signals, self.values[row], points, strict=True)
+                ],
+                "points": points,
+                "weight": weights,
+                "adds": weights * np.nan_to_num(points) / 100.0,
+            }
+        )
+
+    def _dimensions(self) -> list[tuple[str, slice]]:
+        out, start = [], 0
+        for dimension in self.rubric.rules.dimensions:
+            out.append((dimension.name, slice(start, start + len(dimension.signals))))
+            start += len(dimension.signals)
+        return out
+
+
+def rubric_files() -> dict[str, Path]:
+    """The files of the rubrics that ship and of the deployment's own (``rubrics/`` in the folder that RENEWCAST_RULES
+    names; one of the same name takes the place of a shipped one), by name."""
+    own = own_folder()
+    folders = [RUBRICS, *([own / "rubrics"] if own is not None else [])]
+    return dict(sorted({file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}.items()))
+
+
+def load_rubric(name_or_path: str | Path = DEFAULT_RUBRIC, catalogue: Mapping[str, Feature] | None = None) -> Rubric:
+    """Read and check a rubric.
+
+    Parameters
+    ----------
+    name_or_path : the name of one that is shipped, or the path of a TOML file.
+    catalogue : the features that signals may name; the deployment's if not given.
+
+    Raises
+    ------
+    RubricError : no such rubric (the message lists those that there are), or the file breaks a rule (file, key, cure).
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        known = rubric_files()
+        if str(name_or_path) not in known:
+            raise RubricError(f"there is no rubric {name_or_path}", f"one of {', '.join(known)}, or a path to a .toml")
+        path = known[str(name_or_path)]
+    return rubric_from_text(read_text(path, RubricError), str(path.name), catalogue)
+
+
+def rubric_from_text(text: str, file: str, catalogue: Mapping[str, Feature] | None = None) -> Rubric:
+    """The same from TOML text; ``file`` names it in messages."""
+    if catalogue is None:
+        # Not at import: the catalogue brings the query engine with it.
+        from features.custom.settings import current_catalogue
+
+        catalogue = current_catalogue()
+    numbers = {name for name, feature in catalogue.items() if feature.kind == "number"}
+    return Rubric(parse_rubric(text, file, numbers), text)
+
+
+def _meets(signal: StepsSignal, step: Step, x: Floats) -> npt.NDArray[np.bool_]:
+    """Where the values meet the step's bound; a step without one takes every known value."""
+    if step.at_least is None and step.up_to is None:
+        return ~np.isnan(x)
+    return x >= np.float64(step.at_least or 0.0) if signal.better == "higher" else x <= np.float64(step.up_to or 0.0)
+
+
+def _step_points(signal: StepsSignal, x: Floats) -> Floats:
+    points = np.full(x.shape, np.nan)
+    for step in reversed(signal.steps):
+        points[_meets(signal, step, x)] = step.points
+    return points
+
+
+def _tenths(points: Floats) -> Floats:
+    """Points of whole grades of 0 to 10, halves upwards."""
+    return np.asarray(10.0 * np.floor(points / 10.0 + 0.5), dtype=np.float64)
+
+
+def _grade(signal: Signal, value: float, points: float) -> str | None:
+    if np.isnan(points):
+        return None
+    if isinstance(signal, ScaleSignal) or (isinstance(signal, PercentileSignal) and signal.green_above is None):
+        return f"{points / 10:.0f} of 10"
+    if isinstance(signal, PercentileSignal):
+        assert signal.green_above is not None
+        assert signal.yellow_from is not None
+        return "green" if points > signal.green_above else "yellow" if points >= signal.yellow_from else "red"
+    return next(step.grade for step in signal.steps if _meets(signal, step, np.array([value]))[0])

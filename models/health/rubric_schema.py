@@ -1,0 +1,223 @@
+"""A rubric's file: its shape, and the checks that a person who edits it relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from models.peer_groups.rule_files import Part, RulesError, parse
+from models.peer_groups.segments import segment_names
+
+GradeName = Literal["green", "yellow", "red"]
+Points = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+DimensionWeight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+#: The weights of the dimensions sum to 100 up to this.
+WEIGHT_TOLERANCE = 1e-6
+
+
+class RubricError(RulesError):
+    """A rubric file that cannot be read, or that breaks the rules of its format."""
+
+
+class Step(Part):
+    """Values at least ``from`` (higher is better) or at most ``up_to`` (lower is better) earn these points."""
+
+    grade: GradeName
+    points: Points
+    at_least: float | None = Field(default=None, alias="from", allow_inf_nan=False)
+    up_to: float | None = Field(default=None, allow_inf_nan=False)
+
+
+class _Signal(Part):
+    feature: str
+    weight: Weight
+    better: Literal["higher", "lower"]
+
+
+class PercentileSignal(_Signal):
+    """A feature graded by its place among comparable accounts: green above one percentile, yellow from another; without
+    these, 0 to 10 by the nearest tenth."""
+
+    grade: Literal["percentile"]
+    green_above: Points | None = None
+    yellow_from: Points | None = None
+
+
+class ScaleSignal(_Signal):
+    """A feature graded 0 (at ``worst`` or beyond) to 10 (at ``best`` or beyond) by the nearest tenth of the way."""
+
+    grade: Literal["scale"]
+    worst: Number
+    best: Number
+
+
+class StepsSignal(_Signal):
+    """A feature graded by its own value: the first step whose bound it meets, best first; the last has no bound."""
+
+    grade: Literal["steps"]
+    steps: Annotated[tuple[Step, ...], Field(strict=False, min_length=1)]
+
+
+Signal = PercentileSignal | StepsSignal | ScaleSignal
+
+
+class Dimension(Part):
+    """A dimension: its weight of 100 and its signals. With a weight of 0 it is told, and does not count."""
+
+    name: str
+    weight: DimensionWeight
+    signals: Annotated[tuple[Annotated[Signal, Field(discriminator="grade")], ...], Field(strict=False, min_length=1)]
+
+
+class Bands(Part):
+    """The score at which each band begins; it ends where the next higher one begins, green at 100."""
+
+    green: Points
+    yellow: Points
+    red: Points
+
+
+class Profile(Part):
+    """Other weights of the dimensions, for some segments."""
+
+    segments: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    weights: dict[str, DimensionWeight]
+
+
+class RubricFile(Part):
+    """All that a rubric's file says. Where ``weights`` is learned, those of the dimensions hold until there is evidence
+    of how strongly each goes with retention."""
+
+    name: str
+    version: str
+    weights: Literal["fixed", "learned"] = "fixed"
+    minimum_coverage: Annotated[float, Field(ge=0, le=1)]
+    profiles: Annotated[tuple[Profile, ...], Field(strict=False)] = ()
+    bands: Bands
+    dimensions: Annotated[tuple[Dimension, ...], Field(strict=False, min_length=1)]
+
+
+def parse_rubric(text: str, file: str, features: Collection[str]) -> RubricFile:
+    """Read and check a rubric.
+
+    Parameters
+    ----------
+    text : the TOML.
+    file : its name, for messages.
+    features : the numeric features of the catalogue, which signals may name.
+
+    Raises
+    ------
+    RubricError : names file, key and cure.
+    """
+    # pydantic puts the kind of a signal into its path, after dimensions.<n>.signals.<n>.
+    rubric = parse(text, file, RubricFile, RubricError, tag_at=4)
+    _check_weights(rubric, file)
+    bands = rubric.bands
+    if not (bands.green > bands.yellow > bands.red == 0):
+        raise RubricError(
+            f"{file}: key bands: they begin at {bands.green:g}, {bands.yellow:g} and {bands.red:g}",
+            "green above yellow above red, and red = 0, so that every score from 0 to 100 has a band",
+            "correct bands",
+        )
+    for d, dimension in enumerate(rubric.dimensions):
+        for s, signal in enumerate(dimension.signals):
+            _check_signal(signal, file, f"dimensions.{d}.signals.{s}", features)
+    _check_profiles(rubric, file)
+    return rubric
+
+
+def _check_profiles(rubric: RubricFile, file: str) -> None:
+    names, segments = {dimension.name for dimension in rubric.dimensions}, segment_names()
+    seen: set[str] = set()
+    for i, profile in enumerate(rubric.profiles):
+        key = f"profiles.{i}"
+        if unknown := sorted(set(profile.segments) - set(segments)):
+            raise RubricError(
+                f"{file}: key {key}.segments: there is no segment {', '.join(unknown)}",
+                f"some of {', '.join(segments)}",
+                f"correct {key}.segments",
+            )
+        if twice := sorted(seen & set(profile.segments)):
+            raise RubricError(
+                f"{file}: key {key}.segments: {', '.join(twice)} has a profile already",
+                "one each",
+                "remove one of them",
+            )
+        seen |= set(profile.segments)
+        total = sum(profile.weights.values())
+        if set(profile.weights) != names or abs(total - 100.0) > WEIGHT_TOLERANCE:
+            raise RubricError(
+                f"{file}: key {key}.weights: {', '.join(sorted(profile.weights))}, which sum to {total:g}",
+                f"a weight for each of {', '.join(sorted(names))}, with a sum of 100",
+                f"correct {key}.weights",
+            )
+    if rubric.profiles and rubric.weights == "learned":
+        raise RubricError(f"{file}: key profiles: the weights are learned", "one or the other", "remove the profiles")
+
+
+def _check_weights(rubric: RubricFile, file: str) -> None:
+    names = [dimension.name for dimension in rubric.dimensions]
+    signals = [signal.feature for dimension in rubric.dimensions for signal in dimension.signals]
+    for key, found in (("dimensions.name", names), ("dimensions.signals.feature", signals)):
+        if twice := sorted({name for name in found if found.count(name) > 1}):
+            raise RubricError(
+                f"{file}: key {key}: {', '.join(twice)} is there twice", "each once", "remove one of them"
+            )
+    total = sum(dimension.weight for dimension in rubric.dimensions)
+    if abs(total - 100.0) > WEIGHT_TOLERANCE:
+        raise RubricError(
+            f"{file}: key dimensions.weight: the weights sum to {total:g}", "a sum of 100", "change the weights"
+        )
+
+
+def _check_signal(signal: Signal, file: str, key: str, features: Collection[str]) -> None:
+    if signal.feature not in features:
+        raise RubricError(
+            f"{file}: key {key}.feature: the catalogue has no number called {signal.feature}",
+            "a numeric feature of the catalogue",
+            "use one of its names, or remove the signal",
+        )
+    if isinstance(signal, StepsSignal):
+        _check_steps(signal, file, f"{key}.steps")
+    elif isinstance(signal, ScaleSignal):
+        if signal.worst == signal.best or (signal.best > signal.worst) is not (signal.better == "higher"):
+            raise RubricError(
+                f"{file}: key {key}.best: {signal.better} is better, yet {signal.best:g} follows {signal.worst:g}",
+                "best on the better side of worst",
+                f"correct {key}",
+            )
+    elif (signal.green_above is None) is not (signal.yellow_from is None):
+        raise RubricError(
+            f"{file}: key {key}: one of green_above and yellow_from is there", "both or neither", f"correct {key}"
+        )
+    elif signal.green_above is not None and signal.green_above <= (signal.yellow_from or 0.0):
+        raise RubricError(
+            f"{file}: key {key}.green_above: not above yellow_from", "green_above over yellow_from", f"correct {key}"
+        )
+
+
+def _check_steps(signal: StepsSignal, file: str, key: str) -> None:
+    higher = signal.better == "higher"
+    bound, other = ("from", "up_to") if higher else ("up_to", "from")
+    bounds = [step.at_least if higher else step.up_to for step in signal.steps]
+    others = [step.up_to if higher else step.at_least for step in signal.steps]
+    if any(value is not None for value in others):
+        raise RubricError(f"{file}: key {key}: {signal.better} is better, yet {other} is used", cure=f"use {bound}")
+    if bounds[-1] is not None or any(value is None for value in bounds[:-1]):
+        raise RubricError(
+            f"{file}: key {key}: the wrong steps have a bound",
+            f"{bound} on every step but the last, which takes the rest",
+            f"correct {key}",
+        )
+    for one, two in pairwise(value for value in bounds if value is not None):
+        if (one <= two) if higher else (one >= two):
+            raise RubricError(f"{file}: key {key}: the bounds are out of order", "the best step first", f"sort {key}")
+    if any(one.points < two.points for one, two in pairwise(signal.steps)):
+        raise RubricError(f"{file}: key {key}: a better step earns fewer points", "never fewer", f"correct {key}")

@@ -1,0 +1,1 @@
+"""Peer groups: segments, comparable accounts and percentiles among them."""

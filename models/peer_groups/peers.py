@@ -1,0 +1,179 @@
+"""Peers: how each feature is spread over comparable accounts, so that one account alone can be compared.
+
+Kept as a few quantiles per feature, over the whole portfolio and per ARR segment: no account can be read back from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.peer_groups.frame_columns import number_column
+from models.peer_groups.segments import ARR_FEATURE, MINIMUM_COMPARABLE, WHOLE_PORTFOLIO, segment_names, segment_of
+
+#: The quantile levels kept: 0, 0.05, ... 1.
+LEVELS: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 21)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One feature over one group of accounts.
+
+    ``known`` accounts have a value; ``mean`` is theirs; ``quantiles`` are their values at LEVELS (never falling).
+    """
+
+    known: int
+    mean: float
+    quantiles: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The value that half of the accounts do not exceed, in the feature's unit."""
+        return self.quantiles[len(self.quantiles) // 2]
+
+    def percentile(self, value: float) -> float:
+        """Where ``value`` stands, 0 to 100: between two quantiles on the line that joins them, on a plateau of equal
+        quantiles in its middle, outside at 0 or 100. NaN for NaN."""
+        if np.isnan(value):
+            return float("nan")
+        quantiles = np.asarray(self.quantiles)
+        left = int(np.searchsorted(quantiles, value, side="left"))
+        right = int(np.searchsorted(quantiles, value, side="right"))
+        if left < right:
+            return float(100.0 * (LEVELS[left] + LEVELS[right - 1]) / 2.0)
+        return float(100.0 * np.interp(value, quantiles, LEVELS))
+
+
+@dataclass(frozen=True)
+class Peers:
+    """A portfolio at one as_of, as spreads per group and feature."""
+
+    accounts: Mapping[str, int]
+    spreads: Mapping[str, Mapping[str, Spread]]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, features: Iterable[str]) -> Self:
+        """Summarise a portfolio.
+
+        Parameters
+        ----------
+        frame : one row per account at one as_of, with ``contract.arr`` for the segments (without it there is only the
+            whole portfolio).
+        features : the numeric features to keep; those that the frame lacks, or has no value of, are left out.
+        """
+        segments = segment_of(number_column(frame, ARR_FEATURE))
+        wanted = [name for name in features if name in frame]
+        members = {WHOLE_PORTFOLIO: np.ones(len(frame), bool)} | {group: segments == group for group in segment_names()}
+        table = np.array([number_column(frame, name) for name in wanted]).reshape(len(wanted), len(frame))
+        table[~np.isfinite(table)] = np.nan
+        spreads = {group: dict(_spreads(wanted, table[:, rows])) for group, rows in members.items()}
+        return cls({group: int(members[group].sum()) for group in members}, spreads)
+
+    def spread(self, feature: str, segment: str | None) -> Spread | None:
+        """The feature's spread over comparable accounts: those of the segment where at least MINIMUM_COMPARABLE of
+        them have a value, else the whole portfolio; None where nobody has one."""
+        if segment is not None:
+            own = self.spreads.get(segment, {}).get(feature)
+            if own is not None and own.known >= MINIMUM_COMPARABLE:
+                return own
+        return self.spreads[WHOLE_PORTFOLIO].get(feature)
+
+    def percentile(self, feature: str, values: npt.ArrayLike, segments: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """The percentile of each account's value among comparable accounts, 0 to 100.
+
+        Parameters
+        ----------
+        feature : the name; without a spread every percentile is NaN.
+        values, segments : the accounts' values (NaN unknown) and segments (None unknown), shape (n,).
+        """
+        x = np.asarray(values, dtype=np.float64)
+        found = (self.spread(feature, segment) for segment in segments)
+        return np.array([np.nan if s is None else s.percentile(v) for s, v in zip(found, x, strict=True)], dtype=float)
+
+    def typical(
+        self, feature: str, segments: npt.NDArray[Any], what: Literal["mean", "median"]
+    ) -> npt.NDArray[np.float64]:
+        """The mean or the median of each account's comparable accounts, in the feature's unit, shape (n,); NaN where
+        nobody has a value. ``segments`` as in `percentile`."""
+        out = np.full(len(segments), np.nan)
+        for segment in (None, *(group for group in self.spreads if group != WHOLE_PORTFOLIO)):
+            spread = self.spread(feature, segment)
+            if spread is not None:
+                out[segments == segment] = spread.mean if what == "mean" else spread.median
+        return out
+
+    def log_spreads(self, features: Iterable[str]) -> dict[str, float]:
+        """The standard deviation of the signed logarithm of each feature over the whole portfolio, from its quantiles;
+        0 for a feature of which nothing was known."""
+        found = self.spreads[WHOLE_PORTFOLIO]
+        quantiles = {name: np.asarray(found[name].quantiles) if name in found else np.zeros(1) for name in features}
+        return {name: float(np.std(np.sign(q) * np.log1p(np.abs(q)))) for name, q in quantiles.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data for ``schema.json``."""
+        return {
+            "levels": [float(level) for level in LEVELS],
+            "groups": {
+                group: {
+                    "accounts": self.accounts[group],
+                    "features": {
+                        name: {"known": s.known, "mean": s.mean, "quantiles": list(s.quantiles)}
+                        for name, s in self.spreads[group].items()
+                    },
+                }
+                for group in self.spreads
+            },
+        }
+
+    @classmethod
+    def from_json(cls, stored: Any) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError : it has another shape; the message names the place.
+        """
+        try:
+            if not np.allclose(stored["levels"], LEVELS, rtol=0.0, atol=1e-12):
+                raise ValueError("other quantile levels")
+            groups = dict(stored["groups"])
+            _ = groups[WHOLE_PORTFOLIO]
+            spreads = {
+                group: {
+                    name: Spread(int(s["known"]), float(s["mean"]), tuple(float(q) for q in s["quantiles"]))
+                    for name, s in held["features"].items()
+                }
+                for group, held in groups.items()
+            }
+            accounts = {group: int(held["accounts"]) for group, held in groups.items()}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"something is missing or of another kind ({type(error).__name__}: {error})") from error
+        for group, held in spreads.items():
+            for name, spread in held.items():
+                if len(spread.quantiles) != len(LEVELS) or list(spread.quantiles) != sorted(spread.quantiles):
+                    raise ValueError(f"the quantiles of {name} in group {group} are not {len(LEVELS)} rising numbers")
+        return cls(accounts, spreads)
+
+
+def _spreads(names: Sequence[str], values: npt.NDArray[np.float64]) -> Iterator[tuple[str, Spread]]:
+    """Of each name's row of ``values``, NaN unknown; names without any value are left out."""
+    # Sorted, so that neither the mean nor anything else depends on the order of the accounts; NaN comes last.
+    values = np.sort(values, axis=1)
+    known = np.isfinite(values).sum(axis=1)
+    some = np.flatnonzero(known)
+    # All at once what `numpy.quantile` does for one row (its "linear" method).
+    place = LEVELS * (known[some, None] - 1)
+    below = place.astype(np.int64)
+    share = place - below
+    low = values[some[:, None], below]
+    high = values[some[:, None], np.minimum(below + 1, known[some, None] - 1)]
+    between = np.where(share < 0.5, low + (high - low) * share, high - (high - low) * (1 - share))
+    quantiles = np.maximum.accumulate(between, axis=1).tolist()
+    for row, found in zip(some.tolist(), quantiles, strict=True):
+        mean = float(values[row, : known[row]].mean())
+        yield names[row], Spread(int(known[row]), mean, tuple(found))

@@ -1,0 +1,109 @@
+"""Where an account stands among others: the mid-rank percentile, over a portfolio or within its groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.peer_groups.frame_columns import number_column
+from models.peer_groups.peers import Peers
+from models.peer_groups.segments import ARR_FEATURE, MINIMUM_COMPARABLE, segment_of
+
+
+def midrank(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Where each value stands among all: 100 * (number below + half of the equal ones) / number known.
+
+    Parameters
+    ----------
+    values : shape (n,); NaN is unknown and counts for nobody.
+
+    Returns
+    -------
+    float64, shape (n,), above 0 and below 100; NaN where the value is. Unchanged by the order of the rows, by a
+    change of unit, and by taking every row twice.
+    """
+    return midrank_within(values, np.zeros(np.shape(values), dtype=np.int64))[0]
+
+
+def midrank_within(
+    values: npt.ArrayLike, group: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """The same within groups.
+
+    Parameters
+    ----------
+    values : shape (n,); NaN is unknown and counts for nobody.
+    group : the group of each row, shape (n,); a row of group -1 belongs to none.
+
+    Returns
+    -------
+    (percentile, known), each of shape (n,): the mid-rank percentile (NaN where the value is unknown or there is no
+    group) and the number of known values in the row's group (0 where there is none).
+    """
+    x = pd.Series(np.asarray(values, dtype=np.float64)).where(group >= 0)
+    grouped = x.groupby(group)
+    known = grouped.transform("count").to_numpy(dtype=np.int64)
+    rank = grouped.rank(method="average").to_numpy(dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return 100.0 * (rank - 0.5) / known, known
+
+
+def percentile_among_comparable(
+    values: npt.ArrayLike, portfolio: npt.NDArray[np.int64], segment: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """The percentile among comparable accounts: those of the same portfolio (one as_of) and segment.
+
+    Where fewer than MINIMUM_COMPARABLE of them have a known value, or the segment is unknown (-1), the whole
+    portfolio is taken.
+
+    Parameters
+    ----------
+    values : shape (n,); NaN is unknown.
+    portfolio : a whole number per as_of, 0 or more, shape (n,).
+    segment : a whole number per segment, -1 where unknown, shape (n,).
+
+    Returns
+    -------
+    float64, shape (n,), above 0 and below 100; NaN where the value is unknown.
+    """
+    among_all, _ = midrank_within(values, portfolio)
+    cell = np.where(segment >= 0, portfolio * (int(segment.max(initial=-1)) + 1) + segment, -1)
+    among_segment, known = midrank_within(values, cell)
+    return np.where(known >= MINIMUM_COMPARABLE, among_segment, among_all)
+
+
+@dataclass(frozen=True)
+class Comparable:
+    """The accounts of some rows, and whom they are compared with.
+
+    Parameters
+    ----------
+    frame : rows of accounts with ``as_of`` and the features. Rows of one ``as_of`` are taken for a whole portfolio and
+        compared with each other, each ``as_of`` apart.
+    peers : what to compare with instead, for accounts that come alone.
+    """
+
+    frame: pd.DataFrame
+    peers: Peers | None = None
+
+    @cached_property
+    def segments(self) -> npt.NDArray[np.object_]:
+        """The segment of each row, None unknown, shape (n,)."""
+        return segment_of(number_column(self.frame, ARR_FEATURE))
+
+    @cached_property
+    def _places(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        codes, _ = pd.factorize(self.segments)
+        return pd.factorize(self.frame["as_of"])[0].astype(np.int64), codes.astype(np.int64)
+
+    def percentile(self, feature: str) -> npt.NDArray[np.float64]:
+        """The percentile of each row's value, 0 to 100, NaN unknown, shape (n,): see
+        `models.peer_groups.percentiles.percentile_among_comparable` and `models.peer_groups.peers.Peers.percentile`."""
+        x = number_column(self.frame, feature)
+        if self.peers is not None:
+            return self.peers.percentile(feature, x, self.segments)
+        return percentile_among_comparable(x, *self._places)

@@ -1,0 +1,1 @@
+"""Predictions: both targets, bands, intervals, reasons and rules of every account."""

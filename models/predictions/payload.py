@@ -1,0 +1,331 @@
+"""One account's answer: the JSON that every door gives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from features.errors import UnknownAccount
+from models.artifacts.bundle import Bundle
+from models.explain.reasons import Explained
+from models.health.rubric import INSUFFICIENT
+from models.predictions.assessment import Assessment
+from models.predictions.target_predictions import SCORED, Outlook
+from models.rules.conditions import TRUE
+from models.rules.evaluate import Judged
+from models.rules.expansion import Expansion
+from models.targets import HIGHER_IS, TARGETS, Target
+
+#: What "change in 30 days" is measured against: an assessment this many days earlier, give or take the tolerance,
+#: since snapshots are weekly.
+CHANGE_DAYS = 30
+CHANGE_TOLERANCE_DAYS = 3
+#: So many accounts are explained at once.
+TOGETHER = 4096
+
+
+def answer(
+    assessment: Assessment,
+    account_id: str,
+    *,
+    scored_at: datetime,
+    data_through: datetime | None = None,
+    earlier: Assessment | None = None,
+) -> dict[str, Any]:
+    """Everything that is said of one account, as plain data for JSON; null where nothing is known.
+
+    Parameters
+    ----------
+    scored_at : when the answer is given, UTC; it does not change the prediction's id.
+    data_through : the instant up to which the signals are complete, UTC.
+    earlier : the assessment of about 30 days before, for the change since; left null where the account was not
+        scored then, or by another version of the model, since the two would not be comparable.
+
+    Returns
+    -------
+    dict of prediction_id, account_id, as_of, data_through, scored_at, horizon_days, churn, expansion, health, what the
+    rules say (segment, touch, alerts, early_warnings, onboarding, plays), reasons (those of the churn model; expansion
+    has its own), warnings and model. ``explained`` holds the parts of the raw log-odds: base_log_odds + the reasons'
+    contribution_log_odds + rest_log_odds = raw_log_odds; or base_log_odds + the sum of by_dimension.
+
+    Raises
+    ------
+    UnknownAccount : the assessment does not hold the account.
+    ValueError : ``earlier`` is not of about 30 days before.
+    """
+    row = row_of(assessment, account_id)
+    why = {target: seen.explained([row])[0] for target, seen in assessment.outlooks.items()}
+    return _answer(assessment, row, why, scored_at, data_through, earlier)
+
+
+def answers(
+    assessment: Assessment,
+    *,
+    scored_at: datetime,
+    data_through: datetime | None = None,
+    earlier: Assessment | None = None,
+) -> Iterator[dict[str, Any]]:
+    """`answer` of every account, in their order; explained together, which is far quicker than one by one."""
+    every = range(len(assessment.frame))
+    for start in range(0, len(every), TOGETHER):
+        rows = every[start : start + TOGETHER]
+        why = {target: seen.explained(rows) for target, seen in assessment.outlooks.items()}
+        for i, row in enumerate(rows):
+            own = {target: of_these[i] for target, of_these in why.items()}
+            yield _answer(assessment, row, own, scored_at, data_through, earlier)
+
+
+def _answer(
+    assessment: Assessment,
+    row: int,
+    why: Mapping[Target, Explained | None],
+    scored_at: datetime,
+    data_through: datetime | None,
+    earlier: Assessment | None,
+) -> dict[str, Any]:
+    account_id = assessment.account_ids[row]
+    churn, expansion = assessment.outlooks["churn"], assessment.outlooks["expansion"]
+    change = {seen.target: _change(assessment, seen.target, row, earlier, account_id) for seen in (churn, expansion)}
+    horizon = next((o.bundle.manifest.horizon_days for o in (churn, expansion) if o.bundle is not None), None)
+    gate = [{"item": item, "state": states[row]} for item, states in assessment.judged.expansion.gate.items()]
+    return {
+        "prediction_id": prediction_id(assessment, row),
+        "account_id": account_id,
+        "as_of": instant_words(assessment.as_of),
+        "data_through": None if data_through is None else instant_words(data_through),
+        "scored_at": scored_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "horizon_days": horizon,
+        "churn": {
+            **_target(churn, row),
+            "involuntary": number_told(churn.involuntary[row]),
+            "change_30d": change["churn"],
+            **_parts(why["churn"]),
+        },
+        "expansion": {
+            **_target(expansion, row),
+            "change_30d": change["expansion"],
+            **_parts(why["expansion"]),
+            "ready": bool(assessment.ready[row]),
+            "gate": gate,
+            "find_out": list(assessment.judged.expansion.to_find_out(row)),
+            "withdrawn": assessment.judged.playbook.withdrawn[row],
+            "type": assessment.judged.expansion.type[row],
+            **_readiness(assessment.judged.expansion, row),
+            "reasons": _reasons(why["expansion"]),
+            "model": model_told(expansion.bundle),
+        },
+        "health": _health(assessment, row, why["churn"]),
+        **_rules(assessment.judged, row),
+        "reasons": _reasons(why["churn"]),
+        "warnings": _warnings(assessment, row),
+        "model": model_told(churn.bundle),
+    }
+
+
+def prediction_id(assessment: Assessment, row: int) -> str:
+    """``prd_`` and 24 hex digits of a SHA-256 over account, as_of, the account's features, the bundles and the rubric.
+
+    The same inputs give the same id; signals that arrived later, another model or another rubric give another.
+    """
+    features = [(name, _plain(column[row])) for name, column in assessment.cells]
+    bundles = assessment.champion.bundles
+    told = [
+        instant_words(assessment.as_of),
+        features,
+        [bundles[target].fingerprint for target in TARGETS if target in bundles],
+        assessment.champion.rubric.text,
+    ]
+    return "prd_" + hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
+
+
+def instant_words(instant: datetime) -> str:
+    """A date where the instant is a UTC midnight, else the full instant with Z."""
+    utc = instant.astimezone(UTC)
+    midnight = utc == utc.replace(hour=0, minute=0, second=0, microsecond=0)
+    return utc.date().isoformat() if midnight else utc.isoformat().replace("+00:00", "Z")
+
+
+def row_of(assessment: Assessment, account_id: str) -> int:
+    """The account's place in the assessment, from 0.
+
+    Raises
+    ------
+    UnknownAccount : the assessment does not hold it.
+    """
+    try:
+        return assessment.places[account_id]
+    except KeyError:
+        raise UnknownAccount(
+            f"no such account is active at {instant_words(assessment.as_of)}",
+            "an account of the snapshot",
+            "check the id, or choose another date",
+        ) from None
+
+
+def _target(seen: Outlook, row: int) -> dict[str, Any]:
+    scored = seen.status[row] == SCORED
+    place = number_told(seen.percentile[row])
+    points = number_told(seen.points[row])
+    return {
+        "status": seen.status[row],
+        "probability": number_told(seen.probability[row]),
+        "interval": [float(seen.low[row]), float(seen.high[row])] if scored else None,
+        "risk_score": None if points is None else int(points),
+        "higher_is": HIGHER_IS[seen.target],
+        "band": seen.band[row],
+        "percentile": None if place is None else math.floor(place + 0.5),
+        "by_horizon": [{"days": days, "probability": number_told(p[row])} for days, p in seen.by_horizon.items()],
+    }
+
+
+def _parts(why: Explained | None) -> dict[str, Any]:
+    if why is None:
+        return {"explained": None}
+    parts = {"base_log_odds": why.base, "rest_log_odds": why.rest, "raw_log_odds": why.raw}
+    return {"explained": {**parts, "by_dimension": dict(why.by_dimension)}}
+
+
+def _reasons(why: Explained | None) -> list[dict[str, Any]]:
+    return [] if why is None else [dict(vars(reason)) for reason in why.reasons]
+
+
+def _change(
+    assessment: Assessment, target: Target, row: int, earlier: Assessment | None, account_id: str
+) -> float | None:
+    if earlier is None:
+        return None
+    days = (assessment.as_of - earlier.as_of) / pd.Timedelta(days=1)
+    if abs(days - CHANGE_DAYS) > CHANGE_TOLERANCE_DAYS:
+        raise ValueError(f"the earlier assessment is {days:g} days older, not about {CHANGE_DAYS}")
+    now, then = assessment.outlooks[target], earlier.outlooks[target]
+    if now.version != then.version or account_id not in earlier.places:
+        return None
+    return number_told(now.probability[row] - then.probability[earlier.places[account_id]])
+
+
+def _health(assessment: Assessment, row: int, why: Explained | None) -> dict[str, Any]:
+    health, rubric = assessment.health, assessment.champion.rubric
+    dimensions = {
+        name: number_told(points)
+        for name, points in zip(health.dimensions, health.dimensions.to_numpy()[row], strict=True)
+    }
+    return {
+        "score": number_told(health.score.iloc[row]),
+        "higher_is": "better",
+        "band": health.band.iloc[row],
+        "rubric": rubric.name,
+        "rubric_version": rubric.version,
+        "agreement": assessment.agreement[row],
+        "coverage": float(health.coverage.iloc[row]),
+        "change_7d": number_told(assessment.judged.change_7d[row]),
+        "meant": _meant(assessment, row),
+        "explained_by": _explained_by(assessment, row, why),
+        "history": _history(assessment.judged, row),
+        "dimensions": {name: None if points is None else round(points, 1) for name, points in dimensions.items()},
+    }
+
+
+def _meant(assessment: Assessment, row: int) -> dict[str, Any] | None:
+    meaning, (rate, low, high) = assessment.champion.meaning, assessment.meant
+    if meaning is None or math.isnan(rate[row]):
+        return None
+    return {
+        "churn_rate": float(rate[row]),
+        "interval": [float(low[row]), float(high[row])],
+        "accounts_with_churn": meaning.accounts_with_churn,
+    }
+
+
+def _explained_by(assessment: Assessment, row: int, why: Explained | None) -> str | None:
+    if why is None or assessment.agreement[row] in (None, "agree"):
+        return None
+    return assessment.explained_by(row, why.by_dimension)
+
+
+def _history(judged: Judged, row: int) -> list[dict[str, Any]]:
+    """The score at each date at which the account was active, by the version of the rubric in force then."""
+    return [
+        {"as_of": instant_words(date.to_pydatetime()), "score": number_told(score), "band": band}
+        for date, score, band in zip(judged.dates, judged.told_score[row], judged.told_band[row], strict=True)
+        if band != INSUFFICIENT
+    ]
+
+
+def _rules(judged: Judged, row: int) -> dict[str, Any]:
+    return {
+        "segment": judged.segments[row],
+        "touch": judged.touch[row],
+        "alerts": [{**vars(a), **_instants(since=a.since, by=a.by), "key": a.key} for a in judged.alerts[row]],
+        "early_warnings": [{**_listed(asdict(w)), **_instants(since=w.since)} for w in judged.warnings[row]],
+        "onboarding": _listed(asdict(judged.onboarding[row])),
+        "plays": [play.as_dict() for play in judged.plays_of(row)],
+    }
+
+
+def _readiness(expansion: Expansion, row: int) -> dict[str, Any]:
+    rules = expansion.rules
+    return {
+        "points": int(expansion.score[row]),
+        "signals": [
+            {"code": rule.code, "says": rule.says}
+            for rule in rules.signals
+            if expansion.signals[rule.code][row] == TRUE
+        ],
+    }
+
+
+def _listed(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Tuples as lists, as JSON has it."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
+
+
+def _instants(**instants: datetime | None) -> dict[str, str | None]:
+    return {name: None if instant is None else instant_words(instant) for name, instant in instants.items()}
+
+
+def _warnings(assessment: Assessment, row: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"code": f"{table}_feed_stale", "days": days} for table, days in assessment.stale.items()
+    ]
+    found += [{"code": "unit_jumped", "column": column} for column in assessment.jumped]
+    seen = assessment.outlooks.values()
+    if missing := sorted({name for each in seen for name in each.missing}):
+        found.append({"code": "features_missing", "features": missing})
+    found += [
+        {"code": "inputs_unknown", "target": target, "share": round(lacks.share, 4), "tables": list(lacks.tables)}
+        for target, lacks in assessment.unusable.items()
+    ]
+    unseen = {name for each in seen for name, rows in each.unseen.items() if rows[row]}
+    found += [{"code": "unknown_category", "feature": name} for name in sorted(unseen)]
+    if assessment.health.band.iloc[row] == INSUFFICIENT:
+        found.append({"code": "health_insufficient_data", "coverage": float(assessment.health.coverage.iloc[row])})
+    return found
+
+
+def model_told(bundle: Bundle | None) -> dict[str, str | None] | None:
+    """How an answer names the model that it comes from; None without one."""
+    if bundle is None:
+        return None
+    return {"name": bundle.manifest.target, "version": bundle.manifest.version, "alias": "champion"}
+
+
+def number_told(value: float) -> float | None:
+    """A number as JSON has it: null where it is not known."""
+    return None if math.isnan(value) else float(value)
+
+
+def _plain(value: Any) -> str | None:
+    """A cell as text, the same for the same value whatever the column's type; None for every kind of null."""
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, str):
+        return value
+    number = float(value)
+    return None if math.isnan(number) else repr(number)

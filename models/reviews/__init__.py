@@ -1,0 +1,1 @@
+"""Quarterly reviews on file, and their sign-off."""

@@ -1,0 +1,77 @@
+"""Calibrators of a scorer: sigmoid, beta and isotonic, and their resamples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .base import MINIMUM_RESAMPLES, Floats, ScorerError, _logistic
+
+PARAMETERS = {"sigmoid": ("a", "b"), "beta": ("a", "b", "c"), "isotonic": ("x", "y")}
+
+
+_Calibrators = Callable[[Floats], Floats]
+"""Log-odds (n,) to the probabilities of k calibrators, (k, n)."""
+
+
+def _calibrators_of(stored: Mapping[str, Any]) -> tuple[_Calibrators, _Calibrators]:
+    """The calibrator alone, and together with its resamples, where it comes first."""
+    kind, resamples = stored.get("kind"), stored.get("resamples")
+    if kind not in PARAMETERS:
+        raise ScorerError(f"calibrator.json: its kind is none of {', '.join(PARAMETERS)}")
+    if not isinstance(resamples, list) or len(resamples) < MINIMUM_RESAMPLES:
+        raise ScorerError(f"calibrator.json: an interval needs at least {MINIMUM_RESAMPLES} resamples")
+    every = [_parameters(kind, given, where) for where, given in _named(stored.get("parameters"), resamples)]
+    return _made(kind, every[:1]), _made(kind, every)
+
+
+def _made(kind: str, every: Sequence[Mapping[str, Floats]]) -> _Calibrators:
+    if kind == "isotonic":
+        return _isotonic([(given["x"], given["y"]) for given in every])
+    columns = [np.array([given[name] for given in every])[:, None] for name in PARAMETERS[kind]]
+    return _sigmoid(*columns) if kind == "sigmoid" else _beta(*columns)
+
+
+def _named(parameters: Any, resamples: list[Any]) -> list[tuple[str, Any]]:
+    return [("parameters", parameters), *((f"resamples[{i}]", given) for i, given in enumerate(resamples))]
+
+
+def _parameters(kind: str, given: Any, where: str) -> dict[str, Floats]:
+    """The parameters as arrays, checked to make a calibrator that never falls as the log-odds rise."""
+    wanted = PARAMETERS[kind]
+    if not isinstance(given, dict) or set(given) != set(wanted):
+        raise ScorerError(f"calibrator.json: {where} of kind {kind} must hold {', '.join(wanted)} and nothing else")
+    if kind == "isotonic" and not all(isinstance(value, list) for value in given.values()):
+        raise ScorerError(f"calibrator.json: {where} of kind isotonic must hold lists")
+    listed = [v for name in wanted for v in (given[name] if kind == "isotonic" else [given[name]])]
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in listed):
+        raise ScorerError(f"calibrator.json: {where} holds something that is not a number")
+    found = {name: np.asarray(given[name], dtype=np.float64) for name in wanted}
+    if not all(np.isfinite(value).all() for value in found.values()):
+        raise ScorerError(f"calibrator.json: {where} holds a number that is not finite")
+    if kind == "isotonic":
+        x, y = found["x"], found["y"]
+        if x.shape != y.shape or x.size == 0:
+            raise ScorerError(f"calibrator.json: {where} needs x and y of one length")
+        if (np.diff(x) <= 0).any() or (np.diff(y) < 0).any() or y[0] < 0 or y[-1] > 1:
+            raise ScorerError(f"calibrator.json: {where} needs x rising and y never falling within 0 to 1")
+    elif any(found[name] < 0 for name in wanted[:-1]):
+        raise ScorerError(f"calibrator.json: {where} would turn the ranking round: {wanted[:-1]} must not be negative")
+    return found
+
+
+def _sigmoid(a: Floats, b: Floats) -> Callable[[Floats], Floats]:
+    """Platt 1999: 1 / (1 + exp(-(a z + b))) with z the log-odds and a >= 0."""
+    return lambda z: _logistic(a * z + b)
+
+
+def _beta(a: Floats, b: Floats, c: Floats) -> Callable[[Floats], Floats]:
+    """Kull, Silva Filho and Flach 2017: log-odds c + a log p - b log(1 - p), p the raw probability, a and b >= 0."""
+    return lambda z: _logistic(c - a * np.logaddexp(0.0, -z) + b * np.logaddexp(0.0, z))
+
+
+def _isotonic(points: Sequence[tuple[Floats, Floats]]) -> Callable[[Floats], Floats]:
+    """Zadrozny and Elkan 2002: linear between the points (x log-odds, y probability), level beyond the outermost."""
+    return lambda z: np.stack([np.interp(z, x, y) for x, y in points])

@@ -1,0 +1,1 @@
+"""Reports about one account: the business review and the success plan."""

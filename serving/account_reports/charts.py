@@ -1,0 +1,34 @@
+"""The pictures of a document, as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from features.utils.vega_svg import drawn
+
+WIDTH, HEIGHT = 640, 190
+
+
+def picture(described: Mapping[str, Any]) -> Markup:
+    """The picture that a section describes: ``kind`` (use or health), ``label``, ``points`` (a date and a value each).
+    Weeks of which nothing is known are gaps."""
+    field, title = ("users", "users") if described["kind"] == "use" else ("score", "of 100")
+    scale = {"domain": [0, 100]} if described["kind"] == "health" else {"zero": True, "nice": True}
+    day = {"format": "%-d %b", "tickCount": 6, "grid": False}
+    spec = {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "data": {"values": [{"date": p["date"], field: p[field]} for p in described["points"]]},
+        "encoding": {
+            "x": {"field": "date", "type": "temporal", "title": None, "axis": day},
+            "y": {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": {"tickCount": 5}},
+        },
+        "layer": [
+            {"mark": {"type": "line", "color": "var(--accent)", "strokeWidth": 2.5}},
+            {"mark": {"type": "circle", "color": "var(--accent)", "size": 40, "opacity": 1}},
+        ],
+    }
+    return drawn(spec, described["label"])

@@ -1,0 +1,83 @@
+"""What is known of one account, gathered from signals with all its rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from features.custom.settings import current_catalogue
+from features.errors import BadRequest, UnknownAccount
+from features.revenue.account_history import account_rows
+from features.revenue.arr import facts, movements
+from features.signals.signals import Signals
+from features.utils.dates import DAY, midnight, show
+from features.utils.periods import Period
+from features.utils.progress import Progress, silent
+from models.artifacts.champion import Champion
+from models.home import Home
+from models.predictions.payload import answer, row_of
+from models.predictions.table_export import plain_rows
+from serving.account_reports.account_facts import Known, cells_of
+from serving.scoring.score_portfolio import horizon_of, look
+
+
+def known_from_signals(
+    signals: Signals,
+    account_id: str,
+    period: Period,
+    as_of: datetime,
+    home: Home,
+    champion: Champion,
+    progress: Progress = silent,
+) -> Known:
+    """What the signals say, with all the account's rows of the period.
+
+    Raises
+    ------
+    UnknownAccount : it is not active at ``as_of``.
+    """
+    contract = _only(facts(signals, as_of, horizon_of(champion)), account_id)
+    if contract is None:
+        # Before the portfolio is looked at, which takes a while.
+        raise UnknownAccount(f"no such account is active at {show(as_of)}", "an account of the signals", "check the id")
+    assessment, _, past = look(signals, as_of, home, champion, progress)
+    told = answer(assessment, account_id, scored_at=datetime.now(UTC), data_through=min(signals.data_through, as_of))
+    own = past[past["account_id"] == account_id].sort_values("as_of")
+    now = assessment.frame.iloc[[row_of(assessment, account_id)]]
+    weeks = [cells_of(row) for frame in (own, now) for row in frame.to_dict("records")]
+    moved = movements(signals, period.start, as_of, active_days=horizon_of(champion)) if period.start < as_of else None
+    return Known(
+        account_id,
+        as_of,
+        min(signals.data_through, as_of),
+        told,
+        weeks[-1],
+        tuple(weeks),
+        contract,
+        None if moved is None else _only(moved, account_id),
+        account_rows(signals, account_id, period.start, as_of),
+        current_catalogue(),
+    )
+
+
+def looked_at(signals: Signals, period: Period) -> datetime:
+    """When a period is looked at: at its end, or, where the signals end before, at the midnight after their end.
+
+    Raises
+    ------
+    BadRequest : they end before the period begins.
+    """
+    if signals.data_through < period.start:
+        raise BadRequest(
+            f"the signals end at {show(signals.data_through)}, before the period begins",
+            f"signals of {show(period.start)} or later",
+            "choose an earlier period",
+        )
+    return min(period.end, midnight(signals.data_through) + DAY)
+
+
+def _only(frame: pd.DataFrame, account_id: str) -> dict[str, Any] | None:
+    own = frame[frame["account_id"] == account_id].reset_index(drop=True)
+    return plain_rows(own)[0] if len(own) else None

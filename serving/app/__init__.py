@@ -1,0 +1,1 @@
+"""The application: routes, OpenAPI description and cache warming."""

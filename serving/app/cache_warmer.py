@@ -1,0 +1,70 @@
+"""What the first person to look at a new snapshot would wait for, worked out beforehand, beside the requests.
+
+The engine that draws charts takes a second to start, and the weeks before a snapshot and its renewals take seconds to
+work out. One thing is done at a time; what fails here is left to the request that needs it, which says why.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from features.errors import RenewcastError
+from serving.common.json_logs import tell, where_it_failed
+from serving.pages.snapshot_context import roster_of, signal_weeks_of, trend_of
+from serving.portfolio.account_list import RosterAsked
+from serving.renewals.published_forecast import renewals_published
+from serving.snapshots.live_state import Keeper
+from serving.snapshots.scored_snapshot import Scored
+from serving.worklist.published_worklist import lists_of
+
+#: How often (seconds) a new snapshot is looked for; one that is replaced sooner is not worth the work.
+WARM_SECONDS = 1.0
+Step = Callable[[Scored], object]
+STEPS: Mapping[str, Step] = {
+    "portfolio": lambda scored: scored.portfolio,
+    "roster": lambda scored: roster_of(scored).find(RosterAsked(as_of=None)),
+    "trend": trend_of,
+    "weeks": signal_weeks_of,
+    "worklist": lists_of,
+    "renewals": renewals_published,
+}
+"""What the pages are slow without, the first page first."""
+
+
+class Warmer:
+    """Prepares the latest snapshot, once.
+
+    Parameters
+    ----------
+    steps : what is done, by its name in the log.
+    """
+
+    def __init__(self, keeper: Keeper, steps: Mapping[str, Step] = STEPS) -> None:
+        self._keeper = keeper
+        self._steps = steps
+        self._scored: Scored | None = None
+        self._left: list[str] = []
+
+    def work(self) -> bool:
+        """Take one step; whether there may be more at once. For `serving.common.background_thread.Background`."""
+        standing = self._keeper.at_hand()
+        latest = None if standing is None else standing.latest
+        if latest is None:
+            return False
+        if latest is not self._scored:
+            self._scored, self._left = latest, list(self._steps)
+            return False
+        if not self._left:
+            return False
+        name = self._left.pop(0)
+        try:
+            self._steps[name](latest)
+        except RenewcastError as error:
+            # Of some businesses a part cannot be told; whoever asks for it hears why.
+            tell("warm_left_out", step=name, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 the other steps may do better
+            tell("warm_failed", logging.WARNING, step=name, **where_it_failed(error))
+        if not self._left:
+            tell("warm", as_of=latest.as_of.isoformat())
+        return bool(self._left)

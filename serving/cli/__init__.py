@@ -1,0 +1,1 @@
+"""Commands that serve, score and report."""

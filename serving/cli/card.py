@@ -1,0 +1,48 @@
+"""`card`: the champions' model cards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from features.errors import BadRequest
+from features.utils.cli import AsJson, hand_over
+from serving.cli.context import champion_at_hand
+
+app = typer.Typer()
+
+
+@app.command()
+def card(
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write it to a .md, .html or .json file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The champions' model cards: what they are for, data, figures with intervals, limits, and who promoted them."""
+    from features.utils.atomic_files import write_file
+    from models.home import current_home
+    from serving.portfolio.model_card_markdown import markdown
+    from serving.portfolio.model_cards import cards_of
+
+    kinds = (".md", ".html", ".json")
+    if out is not None and out.suffix not in kinds:
+        raise BadRequest(f"a card cannot be written as {out.suffix or 'a file without an ending'}", ", ".join(kinds))
+    cards = cards_of(current_home(), champion_at_hand())
+    if not cards:
+        raise BadRequest("there is no champion to write a card of", "a promoted model", "train one: `renewcast train`")
+
+    def write(out: Path) -> str:
+        if out.suffix == ".html":
+            from serving.pages.model_card import as_html
+
+            text = as_html(cards)
+        else:
+            text = json.dumps(cards, indent=1) + "\n" if out.suffix == ".json" else markdown(cards)
+        write_file(out, text)
+        return f"{len(cards)} model cards in {out}"
+
+    hand_over(as_json, lambda: cards, lambda _: typer.echo(markdown(cards), nl=False), out, write)

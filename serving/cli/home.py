@@ -1,0 +1,66 @@
+"""`home`: the portfolio that the home belongs to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from features.errors import BadRequest
+from features.utils.cli import AsJson, Engine, hand_over, progress
+
+app = typer.Typer()
+
+
+@app.command("home")
+def show_home(
+    signals: Annotated[
+        str | None, typer.Argument(metavar="SIGNALS", help="Signals to compare with the home's portfolio.")
+    ] = None,
+    same: Annotated[
+        bool,
+        typer.Option("--same-portfolio", help="Record that SIGNALS are the home's portfolio under new account ids."),
+    ] = False,
+    why: Annotated[str | None, typer.Option("--why", metavar="TEXT", help="The reason; it is kept.")] = None,
+    who: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decides (default: the user).")] = None,
+    engine: Engine = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Show which portfolio the home belongs to: name, kind of business, tables, known accounts. With SIGNALS, check
+    that they are of this portfolio (exit code 2 if not)."""
+    from features.signals.signals import open_signals
+    from models.artifacts.home_portfolio import accept_ids, current_user, read_identity, require_portfolio
+    from models.home import current_home
+
+    home = current_home()
+    if same and (signals is None or not why):
+        raise BadRequest("a statement without signals or a reason", "SIGNALS --same-portfolio --why TEXT")
+    if signals is None:
+        identity = read_identity(home)
+    else:
+        with progress("reading") as tell:
+            opened = open_signals(signals, None, tell, engine, home.rollups)
+            try:
+                identity = (
+                    accept_ids(home, opened, current_user(who), why or "") if same else require_portfolio(home, opened)
+                )
+            finally:
+                opened.close()
+    if identity is None:
+        hand_over(
+            as_json,
+            lambda: {"home": str(home.root), "portfolio": None},
+            lambda console: console.print(f"{home.root} belongs to no portfolio yet", markup=False),
+        )
+        return
+    told = identity.model_dump(mode="json", exclude={"sample", "key", "format_version"})
+    lines = [
+        f"{home.root} belongs to {identity.name}: {identity.kind}, {identity.accounts:,} accounts known",
+        f"tables: {', '.join(identity.tables)}",
+        *(f"{each.at:%Y-%m-%d}: new ids are the same portfolio, says {each.who}: {each.why}" for each in identity.same),
+    ]
+    hand_over(
+        as_json,
+        lambda: {"home": str(home.root), "portfolio": told},
+        lambda console: console.print("\n".join(lines), markup=False),
+    )

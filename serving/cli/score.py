@@ -1,0 +1,45 @@
+"""`score`: a whole portfolio into one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from features.utils.cli import AsOf, Engine, PortfolioName, Signals, progress
+from features.utils.progress import part_of
+from serving.cli.context import store_at_hand
+
+app = typer.Typer()
+
+
+@app.command()
+def score(
+    signals: Signals,
+    as_of: AsOf,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file.")],
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Keep predictions and alerts in the store, and tell webhooks.")
+    ] = False,
+    engine: Engine = "duckdb",
+    portfolio: PortfolioName = None,
+) -> None:
+    """Score every active account as of a date: probabilities, bands, health and reasons, one flat row each."""
+    from features.feed_health.feed_health import feed_health
+    from features.signals.signals import read_signals
+    from features.sources.open_source import open_source
+    from features.utils.dates import parse_instant
+    from models.home import current_home
+    from models.predictions.table_export import suffix_of
+    from serving.scoring.score_portfolio import score as run
+
+    suffix_of(out)
+    instant, home = parse_instant(as_of), current_home()
+    with progress("scoring") as tell:
+        source = open_source(signals, engine)
+        jumped = feed_health(source, instant).jumped
+        opened = read_signals(source, instant, progress=part_of(tell, 0.1, 0.4), kept=home.rollups)
+        store = store_at_hand() if publish else None
+        summary = run(opened, instant, out, home, part_of(tell, 0.4, 1.0), jumped, store, portfolio)
+    typer.echo(summary.words())

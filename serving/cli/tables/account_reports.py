@@ -1,0 +1,42 @@
+"""A business review or a plan as a person reads it in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from features.utils.console import one_line
+from serving.account_reports.html import title_of
+
+STYLES = {"good": "green", "fair": "yellow", "bad": "red", "": ""}
+
+
+def print_pack(told: Mapping[str, Any], console: Console) -> None:
+    """Print the document, section by section."""
+    name = f"{told['name']} ({told['account_id']})" if told["name"] else told["account_id"]
+    console.print(one_line(Text(f"{title_of(told)}: {name}, as of {told['as_of']}", style="bold")))
+    for line in told.get("because", []):
+        console.print(one_line(Text(line)))
+    for part in told["sections"]:
+        console.print()
+        console.print(Text(part["title"] + (" (internal)" if part["internal"] else ""), style="bold"))
+        for figure in part["figures"]:
+            then = (
+                f" ({figure['then_words']} at the start)" if figure["then_words"] not in (None, figure["words"]) else ""
+            )
+            console.print(one_line(Text(f"  {figure['label']}: {figure['words']}{then}")))
+        for each in part["items"]:
+            tag = (f"{each['tag']}: ", STYLES[each["state"]]) if each["tag"] else ""
+            who = f" ({each['who']})" if each["who"] else ""
+            said = Text.assemble("  - ", f"{each['date']} " if each["date"] else "", tag, each["text"], who)
+            console.print(one_line(said))
+        if part["missing"]:
+            console.print(one_line(Text("  not known: " + "; ".join(part["missing"]), style="dim")))
+    for heading, lines in (("Open questions", told["questions"]), ("What this cannot tell", told["gaps"])):
+        if lines:
+            console.print(Text(f"\n{heading}", style="bold"))
+            for line in lines:
+                console.print(one_line(Text(f"  - {line}")))

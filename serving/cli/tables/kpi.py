@@ -1,0 +1,168 @@
+"""The portfolio's measures as tables that a person reads in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from features.utils.console import Table
+from features.utils.formatting import MINUS, in_unit, money, percent, short_money, signed
+
+BOUNDS = {"above": "> ", "at_least": "≥ ", "below": "< "}
+IN_SEGMENTS = (
+    "nrr",
+    "grr",
+    "logo_retention",
+    "arr_churn_year",
+    "green_share",
+    "mean_health",
+    "nps",
+    "csat",
+    "adoption",
+)
+"""The measures shown by segment."""
+SPANS = {"year": "the trailing twelve months", "quarter": "the quarter", "month": "the month"}
+ADVOCATES = 10
+"""So many are shown."""
+WIDE = 120
+"""Narrower terminals are not shown what a measure is made of."""
+
+
+def print_measures(told: Mapping[str, Any], console: Console) -> None:
+    """Print what `serving.portfolio.kpi_report.measures_told` tells: all measures, some by segment, and the first
+    advocates."""
+    period = told["period"]
+    span = SPANS.get(period["name"], period["name"])
+    title = f"portfolio as of {told['as_of']}: {span} from {period['start']}, and the same a period earlier"
+    parts = console.width >= WIDE
+    console.print(_whole(told, title, parts))
+    for m in () if parts else told["measures"]:
+        if m["unknown"] is not None:
+            console.print(Text(f"{m['title']}: unknown, {m['unknown']}", style="dim"))
+    console.print(_segments(told))
+    names = [f"{a['account_id']} (NPS {a['nps']:g}, health {a['health']:g})" for a in told["advocates"][:ADVOCATES]]
+    more = len(told["advocates"]) - len(names)
+    console.print(Text("advocates  " + (", ".join(names) or "none") + (f" and {more} more" if more else "")))
+    if not told["contractual"]:
+        console.print(Text("there are no contracts: ARR is what was ordered in a year", style="dim"))
+
+
+def change(told: Mapping[str, Any]) -> tuple[str, str]:
+    """How far a measure has moved in a period (points of a percentage for shares), and its style: green where it is
+    better, red where worse."""
+    value, last = told["value"], told["last"]["value"]
+    if value is None or last is None:
+        return "", ""
+    by = (value - last) * (100.0 if told["unit"] == "share" else 1.0)
+    digits = 0 if told["unit"] in ("currency", "accounts", "days") else 1
+    if round(by, digits) == 0:
+        return "=", "dim"
+    text = f"{'+' if by > 0 else MINUS}{short_money(abs(by))}" if told["unit"] == "currency" else signed(by, digits)
+    if told["better"] is None:
+        return text, ""
+    return text, "green" if (by > 0) == (told["better"] == "higher") else "red"
+
+
+def target(told: Mapping[str, Any], whole: bool = True) -> str:
+    """The target in words; nothing without one. ``whole``: with what is aimed at beyond it."""
+    aim = told["target"]
+    if aim is None:
+        return ""
+    better = "" if aim["better"] is None or not whole else f" (better {in_unit(aim['better'], told['unit'])})"
+    return BOUNDS[aim["bound"]] + in_unit(aim["value"], told["unit"]) + better
+
+
+def _whole(told: Mapping[str, Any], title: str, parts: bool) -> Table:
+    quarter = any(m["quarter"] is not None for m in told["measures"])
+    headings = ["measure", "value", *(["quarter"] if quarter else []), "last", "change", "target"]
+    headings += ["numerator", "denominator", "left out"] if parts else []
+    rows: list[list[Text]] = []
+    for m in told["measures"]:
+        known, (moved, moved_style) = m["unknown"] is None, change(m)
+        rows.append(
+            [
+                Text(m["title"]),
+                Text(_cell(m, m), style={True: "green", False: "red", None: ""}[m["met"]]),
+                *([Text(_cell(m, m["quarter"]) if m["quarter"] else "")] if quarter else []),
+                Text(_cell(m, m["last"])),
+                Text(moved, style=moved_style),
+                Text(target(m, parts)),
+                *(map(Text, _made_of(m)) if parts and known else ()),
+                *([Text(f"unknown: {m['unknown']}", style="dim")] if parts and not known else ()),
+            ]
+        )
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    for place, heading in enumerate(headings):
+        # In a narrow terminal names are cut before numbers are.
+        numbers = [
+            len(row[place]) for row in rows if 0 < place < len(row) and not row[place].plain.startswith("unknown")
+        ]
+        width = max([len(heading), *numbers]) if place else None
+        table.add_column(heading, justify="right" if place else "left", no_wrap=0 < place < 6, min_width=width)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _cell(m: Mapping[str, Any], value: Mapping[str, Any]) -> str:
+    return short_money(value["value"]) if m["unit"] == "currency" else in_unit(value["value"], m["unit"])
+
+
+def _made_of(m: Mapping[str, Any]) -> tuple[str, str, str]:
+    below = "" if m["denominator"] is None else money(m["denominator"])
+    return money(m["numerator"]), below, f"{m['left_out']:,}" if m["left_out"] else ""
+
+
+def _segments(told: Mapping[str, Any]) -> Table:
+    units = {m["measure"]: m for m in told["measures"]}
+    table = Table(title=Text("by segment"), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column("segment")
+    for code in IN_SEGMENTS:
+        table.add_column(code.replace("_", " "), justify="right")
+    for group in told["by"]["segment"]:
+        values = {m["measure"]: m["value"] for m in group["measures"]}
+        cells = (in_unit(values[code], units[code]["unit"]) for code in IN_SEGMENTS)
+        table.add_row(group["group"] or "not known", *cells)
+    return table
+
+
+def print_cohorts(told: Mapping[str, Any], console: Console) -> None:
+    """Print retention by cohort (accounts, and ARR beside it) and the lifetimes of the segments."""
+    kept, life = told["retention"], told["lifetime"]
+    title = f"accounts (and ARR) that stay, as of {kept['as_of']}, by the quarter of their start"
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column("start")
+    for heading in ("accounts", "lost", *(f"{months} months" for months in kept["ages"])):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for cohort in (*kept["cohorts"], kept["whole"]):
+        cells = (_kept(age) for age in cohort["ages"])
+        table.add_row(cohort["cohort"] or "all", f"{cohort['accounts']:,}", f"{cohort['lost']:,}", *cells)
+    console.print(table)
+    for age in kept["whole"]["ages"]:
+        if age["low"] is not None:
+            span = f"{percent(age['low'])} to {percent(age['high'])}"
+            stayed = f"{percent(age['logos'])} of accounts, {percent(kept['level'], 0)} interval {span}"
+            console.print(f"all after {age['months']} months: {stayed}")
+    if kept.get("arr_unknown"):
+        console.print(Text(f"ARR: {kept['arr_unknown']}", style="dim"))
+    console.print(Text(f"assumed: {kept['assumption']}", style="dim"))
+    title = f"lifetime within {life['limit_years']:g} years, and its value at a margin of {percent(life['margin'], 0)}"
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column("segment")
+    for heading in ("accounts", "mean years", "value"):
+        table.add_column(heading, justify="right")
+    for name, group in (*life["by_segment"].items(), ("all", life["whole"])):
+        years = "–" if group["lifetime_years"] is None else f"{group['lifetime_years']:.1f}"
+        table.add_row(name, f"{group['accounts']:,}", years, in_unit(group["value"], "currency"))
+    console.print(table)
+    left = f"; of {life['unknown']:,} accounts it is not known" if life["unknown"] else ""
+    console.print(Text(f"assumed: {life['assumption']}{left}", style="dim"))
+
+
+def _kept(age: Mapping[str, Any]) -> str:
+    if age["logos"] is None:
+        return "–"
+    return percent(age["logos"], 0) + ("" if age["arr"] is None else f" ({percent(age['arr'], 0)})")

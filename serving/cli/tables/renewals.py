@@ -1,0 +1,142 @@
+"""A renewal forecast as a person reads it in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from features.utils.console import Table
+from features.utils.formatting import counted, money, number, percent, signed
+from models.renewals.past_forecasts import PastForecasts
+
+SHOWN = 15
+"""Accounts that are shown; a file holds them all."""
+_SHARES = ("grr", "nrr")
+_FIGURES = {
+    "renewed_accounts": "accounts renewed", "renewed_arr": "renewed ARR", "lost_arr": "lost ARR",
+    "contracted_arr": "contracted ARR", "expanded_arr": "expanded ARR", "grr": "GRR", "nrr": "NRR",
+}  # fmt: skip
+
+
+def print_renewals(told: Mapping[str, Any], console: Console) -> None:
+    """Print a forecast: the whole, its parts, the accounts with the largest expected loss, and how past ones fared."""
+    whole = told["whole"]
+    head = f"renewals of {told['period']} ({told['start']} to {told['end']}) as of {told['as_of']}"
+    console.print(Text(head, style="bold"))
+    console.print(
+        f"{counted(whole['accounts'], 'account')} with {money(whole['arr'])} ARR are due; with 80% intervals:"
+    )
+    table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column()
+    for name, words in _FIGURES.items():
+        if (figure := whole[name]) is not None:
+            form = _form(name)
+            low, high = (form(each) for each in figure["interval"])
+            table.add_row(words, form(figure["expected"]), Text(f"{low} to {high}", style="dim"))
+    console.print(table)
+    for division, heading in (("by_segment", "segment"), ("by_csm", "csm")):
+        if told[division]:
+            console.print(_division(told[division], heading))
+    if told["accounts"]:
+        console.print(_accounts(told["accounts"]))
+    _print_bridge(told["bridge"], console)
+    _print_past(told["backtest"], console)
+    for note in told["notes"]:
+        console.print(f"note: {note}", style="dim", markup=False)
+
+
+def print_backtest(found: PastForecasts, console: Console) -> None:
+    """Print each past quarter beside what happened."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("quarter", "by", "due", "figure", "expected", "80% interval", "happened", ""):
+        table.add_column(heading, justify="left" if heading in ("quarter", "by", "figure", "") else "right")
+    for quarter in found.quarters:
+        for place, (name, figure) in enumerate(quarter.figures.items()):
+            form = _form(name)
+            first = (quarter.period, quarter.by, f"{quarter.accounts:,}") if place == 0 else ("", "", "")
+            table.add_row(
+                *first,
+                _FIGURES[name],
+                form(figure.expected),
+                f"{form(figure.low)} to {form(figure.high)}",
+                form(figure.happened),
+                "" if figure.inside else "outside",
+            )
+    console.print(table)
+    for name, words in _FIGURES.items():
+        inside, of = found.coverage(name)
+        if of:
+            console.print(f"{words}: inside in {inside} of {of}")
+    for period, why in found.skipped.items():
+        console.print(f"note: {period} could not be forecast: {why}", style="dim", markup=False)
+
+
+def _form(name: str) -> Any:
+    if name in _SHARES:
+        return percent
+    return (lambda value: number(value, 1)) if name == "renewed_accounts" else money
+
+
+def _division(parts: Sequence[Mapping[str, Any]], name: str) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for place, heading in enumerate((name, "due", "ARR due", "renewed ARR", "80% interval", "GRR", "NRR", "overdue")):
+        table.add_column(heading, justify="left" if not place else "right", no_wrap=True)
+    for part in parts:
+        if not part["accounts"] and not part["overdue_accounts"]:
+            continue
+        renewed, grr, nrr = part["renewed_arr"], part["grr"], part["nrr"]
+        table.add_row(
+            Text(part[name] or "(none)"),
+            f"{part['accounts']:,}",
+            money(part["arr"]),
+            "" if renewed is None else money(renewed["expected"]),
+            "" if renewed is None else f"{money(renewed['interval'][0])} to {money(renewed['interval'][1])}",
+            "" if grr is None else percent(grr["expected"]),
+            "" if nrr is None else percent(nrr["expected"]),
+            f"{part['overdue_accounts']:,}" if part["overdue_accounts"] else "",
+        )
+    return table
+
+
+def _accounts(rows: Sequence[Mapping[str, Any]]) -> Table:
+    shown = f"{min(SHOWN, len(rows))} of {len(rows):,}; --out FILE writes them all"
+    title = Text(f"largest expected lost ARR by the renewal ({shown})")
+    table = Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left")
+    for heading in ("account", "CSM", "ARR", "renews", "churn by then", "lost ARR", "expansion by then", "health"):
+        table.add_column(heading, justify="left" if heading in ("account", "CSM", "renews", "health") else "right")
+    for row in rows[:SHOWN]:
+        table.add_row(
+            Text(row["account_id"]),
+            Text(row["csm"] or ""),
+            money(row["arr"]),
+            row["renewal_at"] + (" overdue" if row["overdue"] else "") + (" notice given" if row["notice_at"] else ""),
+            percent(row["churn_probability"]),
+            money(row["expected_lost_arr"]),
+            percent(row["expansion_probability"]),
+            row["health_band"],
+        )
+    return table
+
+
+def _print_bridge(bridge: Mapping[str, Any] | None, console: Console) -> None:
+    """How the portfolio's ARR at risk leads to the expected lost ARR."""
+    if bridge is None:
+        return
+    outside = {"not_due": "not due in the period", "overdue": "overdue", "not_forecast": "not forecast"}
+    less = "".join(f", less {money(bridge[name])} {said}" for name, said in outside.items() if round(bridge[name]))
+    whole = f"ARR at risk within {bridge['horizon_days']} days, whole portfolio: {money(bridge['arr_at_risk'])}"
+    until = f"{signed(bridge['until_renewal'], 0)} for looking until the renewal"
+    console.print(f"{whole}{less}, {until}: {money(bridge['expected_lost_arr'])} lost ARR")
+
+
+def _print_past(past: Mapping[str, Any] | None, console: Console) -> None:
+    if past is None:
+        return
+    counted = [c for c in past["coverage"] if c["figure"] in ("renewed_arr", "grr", "nrr") and c["of"]]
+    words = ", ".join(f"{_FIGURES[c['figure']]} in {c['inside']} of {c['of']}" for c in counted)
+    console.print(f"past quarters, backtested on {past['made_at'][:10]}: inside the 80% interval was {words}")

@@ -1,0 +1,59 @@
+"""Reviews and sign-offs as the command line lists them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.console import Console
+
+from features.utils.console import Table
+from models.health.rubric_versions import HistoryFile
+from models.reviews.review_store import Kept
+from models.reviews.sign_off import DECISION_NOUNS
+from serving.review_sign_off import data_of, pending_data
+
+
+def print_reviews(found: Sequence[Kept], history: HistoryFile, console: Console, as_json: bool) -> None:
+    """The reviews, the newest first, and every decision."""
+    if as_json:
+        told = [
+            {"id": k.told.id, "state": k.state, "headline": k.told.decision.headline, "folder": str(k.folder)}
+            for k in found
+        ]
+        signed = {
+            "decisions": [data_of(each) for each in history.decisions],
+            "pending": [pending_data(each) for each in history.pending],
+        }
+        json.dump({"reviews": told, **signed}, sys.stdout, indent=1)
+        sys.stdout.write("\n")
+        return
+    if not found and not history.decisions:
+        console.print("no review was held yet: renewcast review SIGNALS --quarter 2026Q3")
+        return
+    table = Table("review", "state", "decision", "held")
+    for kept in found:
+        table.add_row(kept.told.id, kept.state, kept.told.decision.headline, kept.told.created_at.date().isoformat())
+    console.print(table)
+    if history.pending:
+        waiting = Table(
+            "since", "signed 1 of 2", "review", "in force from", "signed by", "why", title="one signature is missing"
+        )
+        for one in history.pending:
+            from_when = str(one.effective or "–")
+            who = one.signature.name
+            waiting.add_row(_day(one.signature.at), DECISION_NOUNS[one.what], one.review, from_when, who, one.why or "")
+        console.print(waiting)
+    decided = Table("when", "what", "review", "version", "in force from", "author, reviewer", "why", title="decisions")
+    for each in history.decisions:
+        version = each.version.version if each.version else "–"
+        who, from_when = f"{each.author}, {each.reviewer}", str(each.effective) if each.what == "approved" else "–"
+        decided.add_row(_day(each.at), each.what, each.review, version, from_when, who, each.why or "")
+    if history.decisions:
+        console.print(decided)
+
+
+def _day(at: datetime) -> str:
+    return at.date().isoformat()

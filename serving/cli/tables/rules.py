@@ -1,0 +1,189 @@
+"""The rules' views as tables that a person reads in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.text import Text
+
+from features.utils.console import Table
+from features.utils.formatting import money, percent, signed
+from features.utils.printable import printable_line
+from models.explain.reason_text import value_words
+from models.predictions.assessment import Assessment
+from models.predictions.payload import instant_words
+from serving.portfolio.rule_tables import expansions_board, onboarding_board, risks_board
+
+SHOWN = 40
+"""Rows of a table that are shown; a file holds them all."""
+WORDS = 14
+"""Columns of words are at least so wide."""
+STYLES = {"red": "red", "yellow": "yellow", "green": "green", "high": "red", "medium": "yellow", "low": "green"}
+SPARKS = "▁▂▃▄▅▆▇█"
+
+#: The columns shown of each view, and their headings.
+HEALTH = {
+    "account_id": "account", "segment": "segment", "arr": "ARR", "health_score": "health", "health_band": "band",
+    "change_7d": "7 days", "coverage": "data", "weakest": "weakest", "churn_probability": "churn",
+    "meant_churn": "has meant", "agreement": "model", "alerts": "alerts",
+}  # fmt: skip
+DISAGREEMENTS = {
+    "account_id": "account", "arr": "ARR", "health_score": "health", "health_band": "band",
+    "meant_churn": "has meant", "churn_probability": "model", "churn_band": "model's band", "gap": "gap",
+    "explained_by": "explained by",
+}  # fmt: skip
+RISKS = {
+    "account_id": "account", "arr": "ARR", "health_score": "health", "health_band": "band",
+    "churn_probability": "churn", "days_to_renewal": "renews", "due": "act by", "by": "who", "warnings": "why",
+    "play": "play", "work": "work",
+}  # fmt: skip
+EXPANSIONS = {
+    "account_id": "account", "arr": "ARR", "health_band": "band", "proposed": "proposed", "points": "points",
+    "type": "type", "expansion_probability": "chance", "signs": "signs", "closed_by": "kept closed by",
+    "find_out": "to find out", "withdrawn": "withdrawn",
+}  # fmt: skip
+ONBOARDING = {
+    "account_id": "account", "segment": "segment", "arr": "ARR", "day": "day", "missed": "missed", "act": "do",
+    "days_to_first_value": "first value", "late": "late",
+}  # fmt: skip
+VIEWS = {
+    "risks": (risks_board, RISKS),
+    "expansions": (expansions_board, EXPANSIONS),
+    "onboarding": (onboarding_board, ONBOARDING),
+}
+"""The views that are commands of their own, and what of each is shown."""
+_MONEY, _SHARES = {"arr"}, {"coverage", "churn_probability", "expansion_probability", "meant_churn", "gap"}
+_WIDE = {"warnings", "play", "signs", "alerts", "missed", "act", "closed_by", "find_out", "withdrawn"}
+_CODES = {"warnings", "signs", "closed_by", "find_out", "weakest", "by", "work"}
+
+
+def print_board(board: pd.DataFrame, columns: Mapping[str, str], title: str, console: Console) -> None:
+    """Print the first rows of a view, and how many more there are."""
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    rows = [{name: _cell(name, row[name]) for name in columns} for row in board.head(SHOWN).to_dict("records")]
+    # A column without anything in it would only take room from the others.
+    shown = [name for name in columns if any(row[name].plain for row in rows)]
+    for name in shown:
+        number = pd.api.types.is_numeric_dtype(board[name]) and not pd.api.types.is_bool_dtype(board[name])
+        width = max(len(columns[name]), *(len(row[name].plain) for row in rows))
+        table.add_column(
+            columns[name],
+            justify="right" if number else "left",
+            min_width=min(width, WORDS) if name in _WIDE else width,
+        )
+    for row in rows:
+        table.add_row(*(row[name] for name in shown))
+    console.print(table)
+    if not len(board):
+        console.print("none")
+    if len(board) > SHOWN:
+        console.print(f"and {len(board) - SHOWN:,} more; --out FILE writes them all", style="dim")
+
+
+SUMMARY = {
+    "with_play": "with a play",
+    "by_people": "of these for people, not automated",
+    "executive": "with an executive play",
+    "low_churn": "with a play at low churn risk",
+    "low_churn_save": "with a save play at low churn risk",
+    "low_churn_executive": "with an executive play at low churn risk",
+    "healthy_save": "with a save play without a reason (low risk, green, no high warning)",
+    "proposed_save": "with a save play although an expansion is proposed",
+    "overdue_at_publication": "overdue on the day of their first publication",
+    "overdue": "overdue: due before, and not done",
+}
+
+
+def print_summary(told: Mapping[str, Any], console: Console) -> None:
+    """Print the shares of `plays_summary`."""
+    console.print(Text(f"plays as of {told['as_of']}: {told['accounts']:,} accounts", style="bold"))
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(justify="right")
+    table.add_column(justify="right")
+    table.add_column()
+    for name, words in SUMMARY.items():
+        words += f" (room for {told['executive_capacity']:,})" if name == "executive" else ""
+        table.add_row(f"{told[name]['accounts']:,}", f"{told[name]['share']:.1%}", words)
+    console.print(table)
+    for title, counts in (("kinds", told["kinds"]), ("who acts", told["who"]), ("off the list", told["off_the_list"])):
+        if counts:
+            console.print(f"{title}: " + ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items()))
+    grown = told["expansion"]
+    console.print(f"expansion: {grown['proposed']:,} proposed, {grown['withdrawn']:,} withdrawn")
+
+
+def print_account(assessment: Assessment, row: int, console: Console) -> None:
+    """Print one account: the score as a sum, its history, and what follows from it."""
+    judged, health = assessment.judged, assessment.health
+    score, band = health.score.iloc[row], health.band.iloc[row]
+    told = "no score: too little data" if pd.isna(score) else f"{score:g} of 100"
+    console.print(Text(f"{assessment.account_ids[row]} as of {instant_words(assessment.as_of)}", style="bold"))
+    console.print(Text.assemble("health ", (f"{told}, {band}", STYLES.get(band, "")), f" by {health.rubric.name}"))
+    if len(judged.dates) > 1:
+        console.print(f"by week  {spark(judged.score[row])}  (oldest first)")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading, justify in (
+        ("dimension", "left"), ("signal", "left"), ("value", "right"), ("grade", "left"), ("points", "right"),
+        ("weight", "right"), ("adds", "right"),
+    ):  # fmt: skip
+        table.add_column(heading, justify=justify)
+    for part in health.breakdown(row).to_dict("records"):
+        known = part["grade"] is not None and not pd.isna(part["points"])
+        shown = [f"{part['points']:.1f}", f"{part['weight']:.2f}", f"{part['adds']:.2f}"] if known else ["", "", ""]
+        grade = Text(part["grade"], style=STYLES.get(part["grade"], "")) if known else Text("no data", style="dim")
+        value = "" if pd.isna(part["value"]) else value_words(part["value"], "")
+        table.add_row(part["dimension"], part["signal"], value, grade, *shown)
+    console.print(table)
+    for alert in judged.alerts[row]:
+        when = "now" if alert.raised else f"since {instant_words(alert.since)}"
+        console.print(f"alert    {alert.says} ({when}; {alert.to})", markup=False)
+    for sign in judged.warnings[row]:
+        console.print(
+            f"{sign.standing:8} {sign.says} ({sign.severity}, since {instant_words(sign.since)})", markup=False
+        )
+    for step in judged.onboarding[row].missed:
+        console.print(f"missed   {step.says}: {step.act}", markup=False)
+    for play in judged.plays_of(row):
+        late = ", overdue" if play.overdue else ""
+        why = ", ".join(code.replace("_", " ") for code in play.because)
+        console.print(f"play     {play.act} ({play.who}, by {play.due.isoformat()}{late}; {why})", markup=False)
+    if (against := judged.playbook.withdrawn[row]) is not None:
+        console.print(f"expansion is not proposed, although the gate and the model allow it: {against}", markup=False)
+    seen = assessment.outlooks["churn"]
+    if not pd.isna(seen.probability[row]):
+        words = {
+            "agree": "as the health score has it",
+            "model_worse": "worse than the health score",
+            "model_better": "better than the health score",
+        }
+        beside = words.get(assessment.agreement[row], "the health score says nothing")
+        assert seen.bundle is not None
+        days = seen.bundle.manifest.horizon_days
+        console.print(
+            f"model    {percent(seen.probability[row])} churn within {days} days, {seen.band[row]}: {beside}",
+            markup=False,
+        )
+
+
+def spark(scores: Any) -> str:
+    """Scores of 0 to 100 as a line of blocks; a blank where there is none."""
+    top = len(SPARKS) - 1
+    return "".join(" " if pd.isna(s) else SPARKS[min(int(s / 100.0 * (top + 1)), top)] for s in scores)
+
+
+def _cell(name: str, value: Any) -> Text:
+    if value is None or pd.isna(value):
+        return Text("")
+    if name in _MONEY:
+        return Text(money(value))
+    if name in _SHARES:
+        return Text(f"{signed(100 * value)}%" if name == "gap" else percent(value, 0 if name == "coverage" else 1))
+    if isinstance(value, bool):
+        return Text("yes" if value else "no", style="green" if value else "dim")
+    if isinstance(value, float):
+        return Text(signed(value) if name == "change_7d" else f"{value:g}")
+    text = printable_line(str(value).replace("_", " ") if name in _CODES else str(value))
+    return Text(text, style=STYLES.get(text, ""))

@@ -1,0 +1,116 @@
+"""A worklist as a person reads it in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.text import Text
+
+from features.utils.console import Table, one_line
+from features.utils.formatting import money, percent, signed
+
+WIDE = 110
+"""In narrower terminals what to do stands below the table, a line for each account."""
+
+
+def print_worklist(told: Mapping[str, Any], console: Console) -> None:
+    """Print whom to work, what it reaches, who is too late, and what interventions have come to."""
+    whose = f" of {told['csm']}" if told["csm"] else ""
+    head = f"worklist{whose} as of {told['as_of']}: {len(told['accounts'])} of {told['capacity']} places"
+    console.print(one_line(Text(head, style="bold")))
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    churn = f"churn {told['horizon_days']}d"
+    wide = console.width >= WIDE
+    headings: tuple[str, ...] = ("", "account", "CSM", "ARR", churn, "ARR at risk", "renews", "act by")
+    headings += ("who", "what") if wide else ()
+    for heading in headings:
+        right = heading in ("", "ARR", churn, "ARR at risk")
+        width = {"what": 24, "CSM": 8}.get(heading)
+        table.add_column(heading, justify="right" if right else "left", no_wrap=width is None, min_width=width)
+    for item in told["accounts"]:
+        play = item["play"]
+        act = "" if play is None else play["act"]
+        table.add_row(
+            str(item["rank"]),
+            Text(item["account_id"]),
+            Text(item["csm"] or ""),
+            money(item["arr"]),
+            percent(item["churn_probability"]),
+            money(item["arr_at_risk"]),
+            item["renewal_at"] or "",
+            "" if play is None else play["due"] + (" overdue" if item["overdue"] else ""),
+            *(["" if play is None else play["who"], Text(act)] if wide else []),
+        )
+    console.print(table)
+    for item in () if wide else told["accounts"]:
+        if item["play"] is not None:
+            console.print(
+                one_line(Text(f"{item['rank']:>3} {item['account_id']} ({item['play']['who']}): {item['play']['act']}"))
+            )
+    _print_reached(told, console)
+    _print_bridge(told, console)
+    if told["too_late_accounts"]:
+        names = ", ".join(each["account_id"] for each in told["too_late"][:10])
+        console.print(f"too late, the renewal is nearer than the play takes: {told['too_late_accounts']:,} ({names})")
+    console.print(
+        f"in no place of this list: {told['automated']:,} accounts with automated plays, "
+        f"{told['under_way']:,} in an intervention, "
+        f"{told['done']:,} done since, {told['snoozed']:,} snoozed, {told['held_out']:,} held out"
+    )
+    done = told["interventions"]
+    console.print(f"interventions so far: {done['saved']:,} saved, {done['lost']:,} lost, {done['open']:,} open")
+    console.print(told["save_rate"]["words"], markup=False)
+    for note in told["notes"]:
+        console.print(f"note: {note}", style="dim", markup=False)
+
+
+def _print_bridge(told: Mapping[str, Any], console: Console) -> None:
+    """The portfolio's ARR at risk, and where the rest of it is."""
+    bridge = told["bridge"]
+    if bridge is None:
+        return
+    parts = {
+        "listed": "on this list",
+        "not_listed": "beyond the capacity",
+        "under_way": "under way",
+        "held_out": "held out",
+        "done": "done",
+        "snoozed": "snoozed",
+        "no_play": "without a reason to act",
+        "automated": "with an automated play",
+        "too_late": "too late",
+        "other_csms": "other CSMs",
+    }
+    words = ", ".join(f"{money(bridge[name])} {said}" for name, said in parts.items() if round(bridge[name]))
+    whole = f"ARR at risk within {told['horizon_days']} days, whole portfolio: {money(bridge['portfolio'])}"
+    console.print(f"{whole} ({words})")
+
+
+def worklist_frame(told: Mapping[str, Any]) -> pd.DataFrame:
+    """The accounts to work as a flat table, one row each, the play in columns of its own."""
+    rows = []
+    for item in told["accounts"]:
+        play = item["play"] or dict.fromkeys(("name", "severity", "act", "who", "due"))
+        rows.append({k: v for k, v in item.items() if k != "play"} | {f"play_{k}": v for k, v in play.items()})
+    return pd.DataFrame(rows)
+
+
+def _print_reached(told: Mapping[str, Any], console: Console) -> None:
+    reached = told["reached_arr_at_risk"]
+    if reached["everyone"] is None:
+        return
+    console.print(
+        f"ARR at risk reached, renewal talks apart: {money(reached['worklist'])} of {money(reached['everyone'])}; "
+        f"by health score alone {money(reached['by_health_score'])}, at random {money(reached['at_random'])}"
+    )
+    saved = told["saved_arr"]
+    if saved["worklist"] is not None:
+        more = saved["worklist"] - saved["by_health_score"]
+        console.print(
+            f"expected to be saved: {money(saved['worklist'])} at a save rate of "
+            f"{percent(told['save_rate']['value'], 0)} ({told['save_rate']['source']}), {signed(more, 0)} against "
+            "working by health score alone"
+        )

@@ -1,0 +1,1 @@
+"""Helpers of the service that belong to no topic: settings, logs, threads, errors."""

@@ -1,0 +1,1 @@
+"""HTML: templates, static files, charts and links."""

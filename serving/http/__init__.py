@@ -1,0 +1,1 @@
+"""HTTP: authentication, limits, idempotency, problem details and metrics."""

@@ -1,0 +1,106 @@
+"""What handlers ask for: the parts of the application that answer, what they say, and how an operation's problems are
+told of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from models.home import Home
+from serving.common.content_negotiation import JSON, PROBLEM
+from serving.common.settings import ServiceSettings
+from serving.common.thread_pool import Workers
+from serving.schemas import predictions
+from serving.snapshots.live_state import Keeper
+from serving.snapshots.scored_snapshot import Scored
+from serving.store.database import Store
+
+
+async def _keeper(request: Request) -> Keeper:
+    keeper: Keeper = request.app.state.keeper
+    return keeper
+
+
+async def _settings(request: Request) -> ServiceSettings:
+    settings: ServiceSettings = request.app.state.settings
+    return settings
+
+
+async def _workers(request: Request) -> Workers:
+    workers: Workers = request.app.state.workers
+    return workers
+
+
+async def _home(request: Request) -> Home:
+    home: Home = request.app.state.home
+    return home
+
+
+async def _store(request: Request) -> Store:
+    store: Store = request.app.state.store
+    return store
+
+
+async def _json_only(request: Request) -> None:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        raise HTTPException(415)
+
+
+async def read(keeper: Keeper, as_of: datetime | None, *key: str, make: Callable[[Scored], dict[str, Any]]) -> bytes:
+    """What is said from a snapshot, as JSON: read where it was worked out before, else worked out beside the requests.
+
+    Parameters
+    ----------
+    as_of : of the snapshot; the latest if None.
+    key : names what is said.
+    make : says it, as plain data.
+
+    Raises
+    ------
+    NotReady, UnknownSnapshot, HomeError : as `serving.snapshots.live_state.Standing.scored`.
+    """
+    standing = keeper.at_hand()
+    scored = None if standing is None else standing.at_hand(as_of)
+    if scored is not None and (text := scored.written.at_hand(*key)) is not None:
+        return text
+
+    def work() -> bytes:
+        scored = keeper.standing().scored(as_of)
+        return scored.written.of(*key, make=lambda: make(scored))
+
+    return await run_in_threadpool(work)
+
+
+TheKeeper = Annotated[Keeper, Depends(_keeper)]
+TheHome = Annotated[Home, Depends(_home)]
+TheStore = Annotated[Store, Depends(_store)]
+TheSettings = Annotated[ServiceSettings, Depends(_settings)]
+TheWorkers = Annotated[Workers, Depends(_workers)]
+
+#: For operations that take a body.
+JSON_ONLY = Depends(_json_only)
+
+NO_PARAMETER = "A parameter cannot be used."
+NO_ACCOUNT = "No such account in the snapshot, or no snapshot at this date."
+NOT_READY = "Not ready; Retry-After says when to try again."
+
+#: What may be wrong with any request that has a body, by status.
+OF_A_BODY = {
+    "s400": "The body is not JSON.",
+    "s408": "The body did not arrive in time.",
+    "s409": "The first request of the Idempotency-Key is still being worked on; Retry-After says when to try again.",
+    "s413": "The body is too large.",
+    "s415": "The body is not declared as JSON.",
+}
+
+
+def problems_of(**said: str) -> dict[int | str, dict[str, Any]]:
+    """The errors that an operation may answer, for /openapi.json: status with an ``s`` before it, and when."""
+    # The model stands for application/json, which some callers accept alone.
+    told = {"model": predictions.Problem, "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    return {int(status.removeprefix("s")): {"description": when, **told} for status, when in sorted(said.items())}

@@ -1,0 +1,30 @@
+"""Sending a browser to the sign-in page, and back afterwards."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Scope
+
+from serving.html.links import own_path, with_query
+from serving.html.templates import page
+
+PATH = "/sign-in"
+
+
+def ask_to_sign_in(scope: Scope) -> Response:
+    """What a browser that nobody knows is answered where it wanted a page.
+
+    A link on another site comes without the cookie, since that is kept from other sites. Then the page asks for itself
+    once more, which is a request of our own and carries it.
+    """
+    request, here = Request(scope), _here(scope)
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        return page(request, "onward.html", title="One moment", here=here)
+    return RedirectResponse(with_query(PATH, {"next": None if here == "/" else here}), 303)
+
+
+def _here(scope: Scope) -> str:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    path, query = raw.partition(b"?")[0].decode("latin-1"), scope.get("query_string", b"").decode("latin-1")
+    return own_path(f"{path}?{query}" if query else path)

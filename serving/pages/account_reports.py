@@ -1,0 +1,72 @@
+"""One account's business review and its plan, as pages: the same as GET /v1/accounts/{id}/qbr and /plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BeforeValidator
+from starlette.responses import Response
+
+from serving.account_reports.html import pictures, title_of
+from serving.account_reports.schemas import published_plan, published_review, quarter_of, quarters_of
+from serving.html.links import json_href, with_query
+from serving.html.templates import page
+from serving.http.authentication import needs
+from serving.http.dependencies import TheKeeper
+from serving.pages.account_params import AccountAsked, AccountInPath, account_named
+from serving.schemas.base import Asked
+from serving.schemas.form_fields import nothing
+from serving.schemas.query_params import Quarter
+from serving.schemas.signal_rows import Id
+from serving.snapshots.live_state import Standing
+
+router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
+
+
+class ReviewAsked(Asked):
+    """Which account, where its id is not in the path, and which quarter; left out, that of the latest snapshot."""
+
+    id: Id | None = None
+    quarter: Annotated[Quarter | None, BeforeValidator(nothing)] = None
+
+
+@router.get("/accounts/{account_id:path}/qbr")
+def get_review_page(
+    request: Request, keeper: TheKeeper, account_id: AccountInPath, asked: Annotated[ReviewAsked, Query()]
+) -> Response:
+    """The review of a quarter."""
+    standing, account = keeper.standing(), account_named(account_id, asked.id)
+    quarter = asked.quarter or quarter_of(standing.scored(None).as_of)
+    told = published_review(standing, account, quarter)
+    return _page(request, standing, told, with_query(json_href(account, "qbr"), {"quarter": quarter}), "")
+
+
+@router.get("/accounts/{account_id:path}/plan")
+def get_plan_page(
+    request: Request, keeper: TheKeeper, account_id: AccountInPath, asked: Annotated[AccountAsked, Query()]
+) -> Response:
+    """The plan."""
+    standing, account = keeper.standing(), account_named(account_id, asked.id)
+    told = published_plan(standing.scored(asked.as_of), account)
+    query = with_query("", {"as_of": asked.when})
+    return _page(request, standing, told, json_href(account, "plan") + query, query)
+
+
+def _page(request: Request, standing: Standing, told: Mapping[str, Any], json: str, query: str) -> Response:
+    kind = title_of(told)
+    quarters = quarters_of(standing)
+    return page(
+        request,
+        "pack_page.html",
+        title=f"{kind}: {told['name'] or told['account_id']}",
+        section="portfolio",
+        told=told,
+        kind=kind,
+        drawn=pictures(told),
+        quarters=quarters if told["document"] == "qbr" else [],
+        quarter=quarters[0],
+        json=json,
+        query=query,
+    )

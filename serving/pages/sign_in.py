@@ -1,0 +1,100 @@
+"""How a browser gets in: a key is shown once, and the browser then holds a session in a cookie.
+
+The cookie is HttpOnly (no script reads it), SameSite=Strict (no other site's request carries it) and, over TLS, Secure
+under a ``__Host-`` name (RFC 6265bis). A form is taken from our own pages only.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from serving.common.browser_requests import cookie_name, from_another_site, session_token
+from serving.common.errors import Forbidden, TooMany
+from serving.common.ip_addresses import customer_of
+from serving.common.settings import ServiceSettings
+from serving.html.links import own_path
+from serving.html.templates import page
+from serving.http.dependencies import TheSettings, TheStore
+from serving.http.rate_limit import Attempts
+from serving.http.sessions import end_session, open_session
+from serving.http.sign_in_redirect import PATH
+from serving.schemas.form_fields import form_fields
+from serving.store.database import Store
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get(PATH)
+def get_sign_in(
+    request: Request, settings: TheSettings, next: Annotated[str | None, Query(max_length=4000)] = None
+) -> Response:
+    """The form."""
+    return _form(request, settings, own_path(next))
+
+
+@router.post(PATH)
+async def post_sign_in(request: Request, store: TheStore, settings: TheSettings) -> Response:
+    """A session for a good key; the form again for one that is not."""
+    _check_site(request)
+    attempts: Attempts = request.app.state.attempts
+    customer = customer_of(request.client.host if request.client else None)
+    if wait := attempts.wait(customer):
+        raise TooMany(settings.sign_ins_a_minute, wait, "more sign-ins than may fail in a minute")
+    form = await form_fields(request)
+    onward = own_path(form.get("next"))
+    lasts = timedelta(hours=settings.session_hours)
+    token = await run_in_threadpool(_open, store, form.get("key", "").strip(), lasts)
+    attempts.count(customer, succeeded=token is not None)
+    if token is None:
+        return _form(request, settings, onward, wrong=True)
+    answer = RedirectResponse(onward, 303)
+    scheme = request.url.scheme
+    seconds = int(lasts.total_seconds())
+    answer.set_cookie(
+        cookie_name(scheme), token, seconds, path="/", secure=scheme == "https", httponly=True, samesite="strict"
+    )
+    return answer
+
+
+@router.post("/sign-out")
+def post_sign_out(request: Request, store: TheStore) -> Response:
+    """Forget the session, here and in the browser."""
+    _check_site(request)
+    scheme = request.url.scheme
+    token = session_token(request.headers, scheme)
+    if token is not None:
+        with store.begin() as connection:
+            end_session(connection, token)
+    answer = RedirectResponse(PATH, 303)
+    answer.delete_cookie(cookie_name(scheme), path="/", secure=scheme == "https", httponly=True, samesite="strict")
+    return answer
+
+
+def _form(request: Request, settings: ServiceSettings, onward: str, wrong: bool = False) -> Response:
+    answer = page(
+        request,
+        "sign_in.html",
+        title="Sign in",
+        status=401 if wrong else 200,
+        next=onward,
+        hours=settings.session_hours,
+        wrong=wrong,
+    )
+    if wrong:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _check_site(request: Request) -> None:
+    if from_another_site(request.headers):
+        raise Forbidden("the form comes from another site", "one of this service's own pages")
+
+
+def _open(store: Store, secret: str, lasts: timedelta) -> str | None:
+    with store.begin() as connection:
+        return open_session(connection, secret, lasts)

@@ -1,0 +1,1 @@
+"""Portfolio views: account lists, rule tables, KPIs and model cards."""

@@ -1,0 +1,68 @@
+"""The measures that rest on the health score: bands, mean health, advocates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.families.outcomes import PROMOTER_FROM
+from features.kpi.components import part
+from models.health.rubric import INSUFFICIENT, HealthScores
+from models.peer_groups.frame_columns import number_column
+from models.peer_groups.segments import ARR_FEATURE, segment_of
+from models.predictions.table_export import plain_rows
+
+NPS = "outcomes.nps_last"
+NPS_AGE = "outcomes.nps_age_days"
+
+
+def health_parts(frame: pd.DataFrame, health: HealthScores, contractual: bool) -> pd.DataFrame:
+    """The parts (`features.kpi.components.COLUMNS`) of the measures of health at the instant of a snapshot.
+
+    Parameters
+    ----------
+    frame : the snapshot's rows, in the order of ``health``.
+    contractual : whether the source has subscriptions: then an ARR that is unknown is one that was overwritten.
+    """
+    ids, arr = frame["account_id"], number_column(frame, ARR_FEATURE)
+    gone = np.isnan(arr) & contractual
+    band = health.band.to_numpy(dtype=object)
+    scored = pd.Series(np.where(band == INSUFFICIENT, np.nan, 1.0), index=frame.index)
+    nps = number_column(frame, NPS)
+    # Who is not in green, or no promoter, is no advocate, whatever else is unknown.
+    no = np.isin(band, ["yellow", "red"]) | (nps < PROMOTER_FROM)
+    yes = (band == "green") & (nps >= PROMOTER_FROM)
+    return pd.concat(
+        [
+            *(
+                part(f"{name}_share", ids, np.where(band == name, 1.0, 0.0), scored, arr, overwritten=gone)
+                for name in ("green", "yellow", "red")
+            ),
+            part("mean_health", ids, health.score.to_numpy(dtype=np.float64), scored, arr, overwritten=gone),
+            part("advocates", ids, np.where(yes, 1.0, np.where(no, 0.0, np.nan)), 1.0, arr, overwritten=gone),
+        ],
+        ignore_index=True,
+    )
+
+
+def advocates(frame: pd.DataFrame, health: HealthScores, people: pd.DataFrame) -> list[dict[str, Any]]:
+    """The accounts in green whose latest NPS answer is 9 or 10, the largest ARR first: account_id, name, csm, segment,
+    arr, nps, nps_age_days, health."""
+    arr = number_column(frame, ARR_FEATURE)
+    told = pd.DataFrame(
+        {
+            "account_id": frame["account_id"].astype(object),
+            "segment": segment_of(arr),
+            "arr": arr,
+            "nps": number_column(frame, NPS),
+            "nps_age_days": np.floor(number_column(frame, NPS_AGE)),
+            "health": health.score.to_numpy(dtype=np.float64),
+        }
+    )
+    chosen = told[(health.band.to_numpy(dtype=object) == "green") & (told["nps"] >= PROMOTER_FROM).to_numpy()]
+    named = chosen.merge(people[["account_id", "name", "csm"]], on="account_id", how="left")
+    order = named.sort_values(["arr", "account_id"], ascending=[False, True], na_position="last")
+    columns = ["account_id", "name", "csm", "segment", "arr", "nps", "nps_age_days", "health"]
+    return plain_rows(order[columns].reset_index(drop=True))

@@ -1,0 +1,254 @@
+"""The portfolio's measures as one document: each with its parts, its last value and its target, as a whole and by
+segment, CSM and region."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.catalogue.catalogue import Catalogue
+from features.custom.settings import current_catalogue
+from features.definitions.feature import Feature
+from features.kpi.components import FEATURES, churn_parts, instant_parts, period_parts
+from features.kpi.definitions import AT_INSTANT, AT_START, MEASURES, Measure
+from features.revenue.arr import people
+from features.signals.contract_terms import TOLERATED_SHARE
+from features.signals.signals import Signals
+from features.snapshots.snapshot import snapshot
+from features.utils.dates import DAY, Grid, show
+from features.utils.periods import Period, period_ending
+from features.utils.progress import Progress, silent
+from models.health.rubric import Rubric
+from models.peer_groups.segments import ARR_FEATURE, segment_names, segment_of
+from models.rules.kpi_targets import measures_file, met
+from serving.portfolio.health_kpis import advocates, health_parts
+
+DIVISIONS = ("segment", "csm", "region")
+NO_DIVISION = "whole"
+
+
+def measures_told(
+    signals: Signals,
+    period: Period,
+    rubric: Rubric,
+    active_days: int,
+    progress: Progress = silent,
+    frames: dict[datetime, pd.DataFrame] | None = None,
+    kept: Path | None = None,
+) -> dict[str, Any]:
+    """Every measure of the period that ends at ``as_of``, as known at ``as_of``, beside those of the period before.
+
+    Parameters
+    ----------
+    signals : checked signals.
+    period : it ends at the instant before which things are known.
+    rubric : by which health is scored.
+    active_days : without contracts, an order within so many days makes an account active.
+    frames : snapshots with the features that `needed` names, by instant; those that lack are made, and kept here.
+    kept : where roll-ups of large feeds are kept, as for `features.snapshots.snapshot.snapshot`.
+
+    Returns
+    -------
+    dict for JSON of as_of, period and last_period (name, start, end), contractual, rubric, targets_version, measures (a
+    record each: measure, title, unit, better, over, value, numerator, denominator, left_out, unknown, last, quarter,
+    target, met), by (for each of `DIVISIONS` the groups, with the same measures in short) and advocates. A value that
+    is not known is None and ``unknown`` says why. ``left_out`` counts the accounts of which it is not known; where the
+    terms of more than a few are overwritten, whatever rests on terms is unknown, and every measure by segment, for an
+    account's ARR decides its segment.
+    ``quarter`` is the value over the last three months of a year, for measures over the period; None for all others.
+    """
+    at, frames = period.end, {} if frames is None else frames
+    progress(0.0, "looking at the accounts at both ends of the period")
+    _look(signals, period, rubric, active_days, frames, kept)
+    progress(0.6, "adding up what moved")
+    now = _parts(signals, period, at, rubric, active_days, frames)
+    progress(0.8, "adding up what moved in the period before")
+    last = _parts(signals, period.before(), at, rubric, active_days, frames)
+    everyone = people(signals)
+    now, last = _divided(now, everyone), _divided(last, everyone)
+    targets = {target.measure: target.over(period.years) for target in measures_file().targets}
+    missing = {m.code: why for m in MEASURES if (why := _missing(signals, m)) is not None}
+    sums, sums_last = _sums(now, []), _sums(last, [])
+    frame = frames[at]
+    recent = _recent(signals, period, active_days, frame)
+    return {
+        "as_of": show(at),
+        "period": _span(period),
+        "last_period": _span(period.before()),
+        "contractual": signals.contractual,
+        "rubric": rubric.name,
+        "rubric_version": rubric.version,
+        "targets_version": measures_file().version,
+        "measures": [
+            {
+                **_told(m, _value(m, sums, missing), _value(m, sums_last, missing), targets.get(m.code)),
+                "quarter": None if recent is None or m.over != "period" else _value(m, recent, missing),
+            }
+            for m in MEASURES
+        ],
+        "by": {division: _groups(division, now, last, missing) for division in DIVISIONS},
+        "advocates": [] if frame.empty else advocates(frame, rubric.score(frame), everyone),
+    }
+
+
+def needed(rubric: Rubric) -> Catalogue:
+    """The features that the measures rest on: a small part of the catalogue, for a snapshot that is quickly made."""
+    catalogue = current_catalogue()
+    wanted = {*FEATURES, ARR_FEATURE, *(signal.feature for _, signal in rubric.signals)}
+    chosen: dict[str, Feature] = {name: f for name, f in catalogue.items() if name in wanted}
+    while more := {f.own_past for f in chosen.values() if f.own_past is not None} - set(chosen):
+        chosen |= {name: catalogue[name] for name in more}
+    return Catalogue(tuple(f for name, f in catalogue.items() if name in chosen), catalogue.windows)
+
+
+def _look(
+    signals: Signals,
+    period: Period,
+    rubric: Rubric,
+    active_days: int,
+    frames: dict[datetime, pd.DataFrame],
+    kept: Path | None,
+) -> None:
+    """Make the snapshots at both ends, where they lack, at once."""
+    if lacking := [at for at in (period.start, period.end) if at not in frames]:
+        days = max((lacking[-1] - lacking[0]) // DAY, 1)
+        grid = Grid(lacking[0], days, len(lacking))
+        found = snapshot(signals, grid, horizon_days=active_days, catalogue=needed(rubric), kept=kept)
+        for at in lacking:
+            frames[at] = found[found["as_of"] == pd.Timestamp(at)].reset_index(drop=True)
+
+
+def _parts(
+    signals: Signals,
+    period: Period,
+    known_at: datetime,
+    rubric: Rubric,
+    active_days: int,
+    frames: dict[datetime, pd.DataFrame],
+) -> pd.DataFrame:
+    frame = frames[period.end]
+    found = [period_parts(signals, period, known_at, active_days), instant_parts(signals, frame, period, active_days)]
+    found += [churn_parts(signals, period.end, span, known_at, active_days) for span in ("month", "year")]
+    if not frame.empty:
+        found.append(health_parts(frame, rubric.score(frame), signals.contractual))
+    return pd.concat([each for each in found if len(each)] or found[:1], ignore_index=True)
+
+
+def _recent(signals: Signals, period: Period, active_days: int, frame: pd.DataFrame) -> dict[Any, Any] | None:
+    """The sums of the last quarter of a year; None for other periods."""
+    if period.name != "year":
+        return None
+    quarter = period_ending(period.end, "quarter")
+    found = [period_parts(signals, quarter, period.end, active_days)]
+    found.append(instant_parts(signals, frame, quarter, active_days))
+    parts = pd.concat([each for each in found if len(each)] or found[:1], ignore_index=True)
+    return _sums(parts.assign(left_out=parts["numerator"].isna().astype(np.int64)), [])
+
+
+def _divided(parts: pd.DataFrame, everyone: pd.DataFrame) -> pd.DataFrame:
+    told = parts.merge(everyone[["account_id", "csm", "region"]], on="account_id", how="left")
+    told["segment"] = segment_of(told["arr"].to_numpy(dtype=np.float64))
+    return told.assign(left_out=told["numerator"].isna().astype(np.int64))
+
+
+def _sums(parts: pd.DataFrame, by: list[str]) -> dict[Any, tuple[float, float, float, int, int, int, int]]:
+    """Numerator, denominator, net denominator; accounts known, left out, in all and of overwritten terms; by measure
+    and group."""
+    groups = parts.groupby([*by, "measure"], dropna=False, sort=False)
+    told = groups.agg(
+        numerator=("numerator", "sum"),
+        denominator=("denominator", "sum"),
+        net=("net", "sum"),
+        known=("numerator", "count"),
+        left_out=("left_out", "sum"),
+        accounts=("account_id", "size"),
+        overwritten=("overwritten", "sum"),
+    )
+    return {
+        key: (float(n), float(d), float(net), int(k), int(out), int(many), int(gone))
+        for key, n, d, net, k, out, many, gone in zip(told.index, *(told[c] for c in told.columns), strict=True)
+    }
+
+
+def _overwritten(measure: Measure, sums: dict[Any, Any], *group: Any, segments: bool = False) -> str | None:
+    """Why a measure is unknown where the terms that it rests on are overwritten for too many accounts; None where they
+    are not. ``segments``: it is told by segment, so that it rests on the ARR."""
+    if not (measure.terms or segments):
+        return None
+    key = (*group, measure.code) if group else measure.code
+    *_, accounts, overwritten = sums.get(key, (0, 0))
+    if not overwritten > TOLERATED_SHARE * accounts:
+        return None
+    when = measure.terms or (AT_INSTANT if measure.over == "instant" else AT_START)
+    return f"the terms of {overwritten:,} of {accounts:,} accounts are not known {when}: the source overwrites them"
+
+
+def _value(measure: Measure, sums: dict[Any, Any], missing: dict[str, str], *group: Any) -> dict[str, Any]:
+    key = (*group, measure.code) if group else measure.code
+    above, below, net, known, left_out, *_ = sums.get(key, (0.0, 0.0, 0.0, 0, 0))
+    why = missing.get(measure.code) or _overwritten(measure, sums, *group)
+    if why is None and not known:
+        why = "it is not known of any account" if left_out else measure.nothing
+    elif why is None and measure.denominator and not min(below, net) > 0:
+        why = measure.not_above_zero
+    if why is not None:
+        empty = {"value": None, "numerator": None, "denominator": None}
+        return {**empty, "left_out": left_out, "unknown": why}
+    value = measure.factor * above / below if measure.denominator else above
+    return {
+        "value": value,
+        "numerator": above,
+        "denominator": below if measure.denominator else None,
+        "left_out": left_out,
+        "unknown": None,
+    }
+
+
+def _told(measure: Measure, now: dict[str, Any], last: dict[str, Any], target: dict[str, Any] | None) -> dict[str, Any]:
+    about = {name: getattr(measure, name) for name in ("title", "unit", "better", "over")}
+    return {
+        "measure": measure.code, **about, **now, "last": last, "target": target, "met": met(target, now["value"]),
+    }  # fmt: skip
+
+
+def _groups(division: str, now: pd.DataFrame, last: pd.DataFrame, missing: dict[str, str]) -> list[dict[str, Any]]:
+    """The groups of a division, with every measure in short; the accounts of which it is not known stand last, as
+    None."""
+    texts = {
+        id(p): p.assign(**{division: p[division].astype(object).where(p[division].notna(), "")}) for p in (now, last)
+    }
+    sums, sums_last = (_sums(texts[id(p)], [division]) for p in (now, last))
+    found = {key[0] for key in (*sums, *sums_last)}
+    segments = division == "segment"
+    order = list(segment_names()) if segments else sorted(found - {""})
+    lacking, lacking_last = missing, missing
+    if segments:
+        lacking, lacking_last = (missing | _not_by_segment(p) for p in (now, last))
+    out = []
+    for name in [*order, *([""] if "" in found else [])]:
+        told = []
+        for measure in MEASURES:
+            value = _value(measure, sums, lacking, name)
+            value_last = _value(measure, sums_last, lacking_last, name)
+            told.append({"measure": measure.code, **value, "last": value_last["value"]})
+        out.append({"group": name or None, "measures": told})
+    return out
+
+
+def _not_by_segment(parts: pd.DataFrame) -> dict[str, str]:
+    """The measures that cannot be told by segment, each with the reason."""
+    sums = _sums(parts, [])
+    return {m.code: why for m in MEASURES if (why := _overwritten(m, sums, segments=True)) is not None}
+
+
+def _missing(signals: Signals, measure: Measure) -> str | None:
+    lacking = [group for group in measure.needs if not any(signals.has(name) for name in group)]
+    return f"the source has no {' or '.join(lacking[0])}" if lacking else None
+
+
+def _span(period: Period) -> dict[str, str]:
+    return {"name": period.name, "start": show(period.start), "end": show(period.end)}

@@ -1,0 +1,141 @@
+"""How long accounts may be expected to stay, and what they are worth by that, from the model's churn probabilities.
+
+The probability p of churning within H days is read as a hazard: the account survives ``t`` days with probability
+``(1 - p) ** (t / H)``. Where the model knows several horizons the hazard is constant between them; after the last it
+goes on as it was over the whole of it. That is an assumption, and nobody knows what comes in ten years: the lifetime is
+the expected time within a limit of years (the restricted mean), and the value is ARR times margin over it, with neither
+growth nor discount.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.errors import BadRequest
+from features.utils.periods import YEAR_DAYS
+from models.peer_groups.frame_columns import number_column
+from models.peer_groups.segments import ARR_FEATURE
+from models.predictions.assessment import Assessment
+from models.predictions.table_export import plain_rows
+
+ASSUMPTION = (
+    "the churn hazard of the model's horizon goes on as it is; ARR stays as it is; no discount; nothing after the limit"
+)
+LIMIT_YEARS = 5.0
+
+Floats = npt.NDArray[np.float64]
+
+
+def lifetime_days(probability: Mapping[int, Floats], limit_days: float) -> Floats:
+    """The expected days that an account stays within ``limit_days``.
+
+    Parameters
+    ----------
+    probability : of churning within so many days, by horizon; at least one, shape (n,) each, NaN unknown. Those of
+        longer horizons that are below those of shorter ones are raised to them.
+
+    Returns
+    -------
+    days, shape (n,); NaN where a probability is unknown.
+    """
+    horizons = sorted(probability)
+    survived = 1.0 - np.maximum.accumulate(np.stack([probability[h] for h in horizons]), axis=0)
+    # A probability of 1 would be a hazard without bound.
+    survived = np.clip(survived, 1e-12, 1.0)
+    days = np.zeros(survived.shape[1])
+    before, begin = np.ones(survived.shape[1]), 0.0
+    for horizon, after in zip(horizons, survived, strict=True):
+        hazard = -np.log(after / before) / (horizon - begin)
+        days = days + before * _mean(hazard, np.clip(limit_days - begin, 0.0, horizon - begin))
+        before, begin = after, float(horizon)
+    hazard = -np.log(before) / begin
+    return np.asarray(days + before * _mean(hazard, max(limit_days - begin, 0.0)))
+
+
+def _mean(hazard: Floats, days: float | Floats) -> Floats:
+    """The expected time within ``days`` under a constant hazard: (1 - exp(-hazard * days)) / hazard."""
+    some = np.where(hazard > 0, hazard, 1.0)
+    return np.where(hazard > 0, -np.expm1(-some * days) / some, days + np.zeros_like(hazard))
+
+
+def lifetimes(assessment: Assessment, margin: float = 1.0, limit_years: float = LIMIT_YEARS) -> dict[str, Any]:
+    """Expected lifetime and value of every account, and of the segments.
+
+    Parameters
+    ----------
+    margin : the gross margin, a share of ARR above 0 and at most 1.
+    limit_years : nothing after so many years counts.
+
+    Returns
+    -------
+    dict for JSON of assumption, margin, limit_years, unknown (accounts without a probability or ARR), whole and
+    by_segment (accounts, lifetime_years: the mean, value: the sum), and accounts: account_id, segment, arr,
+    lifetime_years, value, value_low and value_high (from the interval of the probability), the largest value first.
+
+    Raises
+    ------
+    BadRequest : the margin or the limit is none.
+    """
+    check_asked(margin, limit_years)
+    seen, days = assessment.outlooks["churn"], limit_years * YEAR_DAYS
+    arr = number_column(assessment.frame, ARR_FEATURE)
+    unknown = np.full(len(arr), np.nan)
+    if seen.bundle is None:
+        years, low, high = unknown, unknown, unknown
+    else:
+        horizon = seen.bundle.manifest.horizon_days
+        shorter = {h: p for h, p in seen.by_horizon.items() if h < horizon}
+        years = lifetime_days({**shorter, horizon: seen.probability}, days) / YEAR_DAYS
+        # The interval is that of the main horizon alone.
+        low, high = (lifetime_days({horizon: p}, days) / YEAR_DAYS for p in (seen.high, seen.low))
+    table = pd.DataFrame(
+        {
+            "account_id": assessment.account_ids,
+            "segment": assessment.judged.segments,
+            "arr": arr,
+            "lifetime_years": years,
+            "value": arr * margin * years,
+            "value_low": arr * margin * np.fmin(low, years),
+            "value_high": arr * margin * np.fmax(high, years),
+        }
+    )
+    known = table[table["value"].notna()]
+    order = known.sort_values(["value", "account_id"], ascending=[False, True], ignore_index=True)
+    segments = known.groupby("segment", sort=False)
+    return {
+        "assumption": ASSUMPTION,
+        "margin": margin,
+        "limit_years": limit_years,
+        "unknown": len(table) - len(known),
+        "whole": _group(known),
+        "by_segment": {str(name): _group(own) for name, own in segments},
+        "accounts": plain_rows(order),
+    }
+
+
+def check_asked(margin: float, limit_years: float) -> None:
+    """Refuse a margin or a limit that is none.
+
+    Raises
+    ------
+    BadRequest : it is none.
+    """
+    if not 0.0 < margin <= 1.0 or not 0.0 < limit_years <= 100.0:
+        raise BadRequest(
+            f"a margin of {margin:g} and a limit of {limit_years:g} years",
+            "a margin above 0 and at most 1, and a limit above 0 and at most 100 years",
+        )
+
+
+def _group(known: pd.DataFrame) -> dict[str, Any]:
+    some = len(known) > 0
+    return {
+        "accounts": len(known),
+        "lifetime_years": float(known["lifetime_years"].mean()) if some else None,
+        "value": float(known["value"].sum()) if some else None,
+    }

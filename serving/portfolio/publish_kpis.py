@@ -1,0 +1,40 @@
+"""The portfolio's measures, kept beside a published snapshot for pages and callers to read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from features.kpi.cohort_retention import cohorts
+from features.signals.signals import Signals
+from features.utils.periods import period_ending
+from models.health.rubric import Rubric
+from serving.portfolio.kpi_report import measures_told
+from serving.portfolio.kpi_schemas import KEPT
+from serving.snapshots.sidecars import COHORTS, MEASURES, write_companion
+from serving.snapshots.snapshot_files import Snapshots
+
+
+def keep_measures(
+    signals: Signals, snapshots: Snapshots, as_of: datetime, frame: pd.DataFrame, rubric: Rubric, active_days: int
+) -> None:
+    """Keep the measures of each period of `KEPT` that ends at ``as_of``, and the retention of its cohorts.
+
+    Parameters
+    ----------
+    frame : the snapshot at ``as_of``, all features.
+    rubric, active_days : as `serving.portfolio.kpi_report.measures_told` takes them.
+
+    Raises
+    ------
+    HomeError : the home cannot be written.
+    """
+    frames, rollups = {as_of: frame}, snapshots.home.rollups
+    told: dict[str, Any] = {
+        name: measures_told(signals, period_ending(as_of, name), rubric, active_days, frames=frames, kept=rollups)
+        for name in KEPT
+    }
+    write_companion(snapshots, as_of, MEASURES, told)
+    write_companion(snapshots, as_of, COHORTS, cohorts(signals, as_of, active_days))

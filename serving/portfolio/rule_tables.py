@@ -1,0 +1,271 @@
+"""The rules' views of a portfolio, as flat tables: health, risks, expansions, onboarding; and one account by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.peer_groups.frame_columns import joined, number_column, text_column
+from models.peer_groups.rule_files import read_rules
+from models.peer_groups.segments import ARR_FEATURE
+from models.predictions.assessment import Assessment
+from models.rules.conditions import TRUE
+from models.rules.early_warnings import RENEWAL
+from models.rules.evaluate import Judged
+from models.rules.expansion import MET, UNKNOWN
+from models.rules.intervention_effects import Standing
+from models.rules.playbook import counting, pressing
+from models.rules.plays import AUTOMATED, EXECUTIVES, SEVERITIES, PlaysFile
+
+#: The order in which bands are worked on.
+BANDS = ("red", "yellow", "green", "insufficient_data")
+
+
+def health_board(assessment: Assessment) -> pd.DataFrame:
+    """The health of every account, the lowest score first, accounts without a score last.
+
+    account_id, segment, arr (currency a year), health_score (0 to 100), health_band, change_7d (points), coverage
+    (share of the weight that had data), weakest (dimension), a column ``{dimension}_points`` each (0 to 100),
+    churn_probability, churn_band, meant_churn (the churn rate that has followed such a score), agreement of model and
+    health score, alerts (says, those raised), and by week what the score was: history (oldest first, "-" for none).
+    """
+    judged, health = assessment.judged, assessment.health
+    frame = pd.DataFrame(
+        {
+            **_who(assessment),
+            "health_score": health.score.to_numpy(),
+            "health_band": text_column(health.band),
+            "change_7d": judged.change_7d,
+            "coverage": health.coverage.to_numpy(),
+            "weakest": text_column(judged.weakest),
+            **{f"{name}_points": np.round(points.to_numpy(), 1) for name, points in health.dimensions.items()},
+            **_model(assessment),
+            "meant_churn": assessment.meant[0],
+            "agreement": text_column(assessment.agreement),
+            "alerts": text_column(joined(a.says for a in each if a.raised) for each in judged.alerts),
+            "history": text_column([_history(row) for row in judged.score]),
+        }
+    )
+    return frame.sort_values(["health_score", "account_id"], na_position="last", ignore_index=True)
+
+
+def disagreements_board(assessment: Assessment) -> pd.DataFrame:
+    """Where model and health score fall into different bands, the widest gap first.
+
+    account_id, segment, arr, health_score, health_band, meant_churn (with meant_low and meant_high, 80%),
+    churn_probability, churn_band, gap (probability less meant_churn), agreement (model_worse, model_better),
+    explained_by (the dimension that pulls the model furthest that way).
+    """
+    rows = np.flatnonzero(np.isin(assessment.agreement.astype(str), ["model_worse", "model_better"]))
+    rate, low, high = assessment.meant
+    frame = pd.DataFrame(
+        {
+            **_who(assessment),
+            "health_score": assessment.health.score.to_numpy(),
+            "health_band": text_column(assessment.health.band),
+            "meant_churn": rate,
+            "meant_low": low,
+            "meant_high": high,
+            **_model(assessment),
+            "gap": assessment.gap,
+            "agreement": text_column(assessment.agreement),
+        }
+    ).iloc[rows]
+    explanation = assessment.outlooks["churn"].explanation
+    pulls = explanation.by_dimension(rows) if explanation is not None else [{}] * len(rows)
+    told = [assessment.explained_by(int(row), each) for row, each in zip(rows, pulls, strict=True)]
+    frame = frame.assign(explained_by=text_column(told).to_numpy())
+    order = frame.assign(_gap=-frame["gap"].abs().fillna(0.0)).sort_values(["_gap", "account_id"])
+    return order.drop(columns="_gap").reset_index(drop=True)
+
+
+def risks_board(assessment: Assessment, standing: Mapping[str, Standing] | None = None) -> pd.DataFrame:
+    """Who needs looking after: red first, then yellow, then who else has a warning that counts or a high model risk;
+    within a band the most pressing warning first, then the larger contract.
+
+    Parameters
+    ----------
+    standing : accounts whose plays are off the list, and why (`models.rules.intervention_effects.standing_at`).
+
+    account_id, segment, arr, health_band, health_score, churn_probability, churn_band, days_to_renewal, severity (of
+    the most pressing warning that counts), why (what the warnings say, or the weakest dimension), warnings (their
+    codes), watch (codes of signs not confirmed yet), alerts (raised), play, kind (save, billing, onboarding, renewal),
+    by (who acts), due (ISO date), overdue (bool), work (held_out, under_way, done or snoozed: then there is no play to
+    run).
+    """
+    off = standing or {}
+    judged = assessment.judged
+    risk = [counting(each) for each in judged.warnings]
+    frame = pd.DataFrame(
+        {
+            **_who(assessment),
+            "health_band": text_column(assessment.health.band),
+            "health_score": assessment.health.score.to_numpy(),
+            **_model(assessment),
+            "days_to_renewal": np.floor(number_column(assessment.frame, RENEWAL)),
+            "severity": text_column([signs[0].severity if signs else None for signs in risk]),
+            "why": text_column(_why(judged, row, signs) for row, signs in enumerate(risk)),
+            "warnings": judged.flat["early_warnings"],
+            "watch": judged.flat["watch"],
+            "alerts": text_column(joined(a.says for a in each if a.raised) for each in judged.alerts),
+            "play": judged.flat["play"],
+            "kind": judged.flat["play_kind"],
+            "by": judged.flat["play_by"],
+            "due": judged.flat["play_due"],
+            "overdue": [play is not None and play.overdue for play in judged.plays],
+            "work": text_column(off.get(account) for account in assessment.account_ids),
+        }
+    )
+    worked = frame["work"].notna()
+    frame.loc[worked, ["play", "kind", "by", "due"]] = None
+    frame["overdue"] &= ~worked
+    pressing = frame["severity"].map({name: i for i, name in enumerate(SEVERITIES)}).fillna(len(SEVERITIES))
+    order = frame.assign(
+        _band=frame["health_band"].map(BANDS.index), _pressing=pressing, _arr=-frame["arr"].fillna(0.0)
+    )
+    worth = frame["health_band"].isin(["red", "yellow"]) | frame["severity"].notna() | (frame["churn_band"] == "high")
+    order = order[worth].sort_values(["_band", "_pressing", "_arr", "account_id"], ignore_index=True)
+    return order.drop(columns=["_band", "_pressing", "_arr"])
+
+
+def expansions_board(assessment: Assessment) -> pd.DataFrame:
+    """Who is ready for more: those proposed first, then by points, then the larger contract. Accounts with neither a
+    point nor a sign are left out.
+
+    account_id, segment, arr, health_band, proposed (bool), points, type, expansion_probability, expansion_band, signs
+    (codes), why (what they say), a column per item of the gate ("met", "not_met", "unknown"), closed_by (the items not
+    met), find_out (those that are not known), and withdrawn (why nothing is proposed although gate and band allow it).
+    """
+    judged = assessment.judged
+    expansion = judged.expansion
+    rules = expansion.rules.signals
+    places = range(len(assessment.frame))
+    signs = [[r for r in rules if expansion.signals[r.code][row] == TRUE] for row in places]
+    closed = [[item for item, states in expansion.gate.items() if states[row] not in (MET, UNKNOWN)] for row in places]
+    frame = pd.DataFrame(
+        {
+            **_who(assessment),
+            "health_band": text_column(assessment.health.band),
+            "proposed": assessment.ready,
+            "points": expansion.score,
+            "type": text_column(expansion.type),
+            "expansion_probability": assessment.outlooks["expansion"].probability,
+            "expansion_band": text_column(assessment.outlooks["expansion"].band),
+            "signs": text_column(joined(rule.code for rule in there) for there in signs),
+            "why": text_column(joined(rule.says for rule in there) for there in signs),
+            **{item: text_column(states) for item, states in expansion.gate.items()},
+            "closed_by": text_column(map(joined, closed)),
+            "find_out": judged.flat["expansion_find_out"],
+            "withdrawn": judged.flat["expansion_withdrawn"],
+        }
+    )
+    some = frame[(frame["points"] > 0) | frame["signs"].notna()]
+    order = some.assign(_arr=-some["arr"].fillna(0.0))
+    order = order.sort_values(["proposed", "points", "_arr", "account_id"], ascending=[False, False, True, True])
+    return order.drop(columns="_arr").reset_index(drop=True)
+
+
+def onboarding_board(assessment: Assessment) -> pd.DataFrame:
+    """Who is being onboarded: those who missed something first, the longest since first.
+
+    account_id, segment, arr, day (since the contract began), missed (what the steps say), act (for the last one
+    missed), cannot_tell (steps without data), days_to_first_value, late (whether first value takes longer than the
+    target).
+    """
+    told = assessment.judged.onboarding
+    frame = pd.DataFrame(
+        {
+            **_who(assessment),
+            "day": pd.array([o.day for o in told], dtype="Int64"),
+            "missed": text_column(joined(step.says for step in o.missed) for o in told),
+            "act": text_column([o.missed[-1].act if o.missed else None for o in told]),
+            "cannot_tell": text_column(joined(o.unknown) for o in told),
+            "days_to_first_value": pd.array([o.days_to_first_value for o in told], dtype="Int64"),
+            "late": pd.array([o.late for o in told], dtype="boolean"),
+        }
+    )
+    under_way = frame[np.array([o.under_way for o in told], dtype=bool)]
+    order = under_way.assign(_missed=under_way["missed"].isna())
+    order = order.sort_values(["_missed", "day", "account_id"], ascending=[True, False, True])
+    return order.drop(columns="_missed").reset_index(drop=True)
+
+
+def plays_summary(assessment: Assessment, standing: Mapping[str, Standing] | None = None) -> dict[str, Any]:
+    """How many accounts get a play, and whether the plays obey the numbers.
+
+    Parameters
+    ----------
+    standing : accounts whose plays are off the list; these have none.
+
+    Returns
+    -------
+    dict for JSON: accounts; with_play, by_people (all but automated), executive, low_churn, low_churn_save,
+    low_churn_executive, healthy_save (low churn, green health, and no high or immediate warning that counts),
+    proposed_save (proposed for expansion), overdue_at_publication (published for the first time and due by then; there
+    is none) and overdue (published and due before, and not done), each as ``{"accounts", "share"}`` of all accounts;
+    executive_capacity; kinds, who and off_the_list (accounts by each); and expansion: proposed and withdrawn.
+    """
+    judged, off = assessment.judged, standing or {}
+    n = len(assessment.account_ids)
+    plays = [None if a in off else p for a, p in zip(assessment.account_ids, judged.plays, strict=True)]
+    low = assessment.outlooks["churn"].band == "low"
+    green = assessment.health.band.to_numpy(dtype=object) == "green"
+    some = np.array([p is not None for p in plays], dtype=bool)
+    save = np.array([p is not None and p.kind == "save" for p in plays], dtype=bool)
+    executive = np.array([p is not None and p.who == EXECUTIVES for p in plays], dtype=bool)
+    automated = np.array([p is not None and p.who == AUTOMATED for p in plays], dtype=bool)
+    late = np.array([p is not None and p.overdue for p in plays], dtype=bool)
+    by_then = np.array([p is not None and not p.again and p.due <= assessment.as_of.date() for p in plays], dtype=bool)
+    rows = {
+        "with_play": some,
+        "by_people": some & ~automated,
+        "executive": executive,
+        "low_churn": some & low,
+        "low_churn_save": save & low,
+        "low_churn_executive": executive & low,
+        "healthy_save": save & low & green & np.array([not pressing(each) for each in judged.warnings], dtype=bool),
+        "proposed_save": save & assessment.ready,
+        "overdue_at_publication": by_then,
+        "overdue": late,
+    }
+    capacity = read_rules("plays", PlaysFile).executives.capacity(n)
+    return {
+        "accounts": n,
+        **{name: {"accounts": int(each.sum()), "share": float(each.mean())} for name, each in rows.items()},
+        "executive_capacity": capacity,
+        "kinds": dict(sorted(Counter(p.kind for p in plays if p is not None).items())),
+        "who": dict(sorted(Counter(p.who for p in plays if p is not None).items())),
+        "expansion": {
+            "proposed": int(assessment.ready.sum()),
+            "withdrawn": sum(why is not None for why in judged.playbook.withdrawn),
+        },
+        "off_the_list": dict(sorted(Counter(off[a] for a in assessment.account_ids if a in off).items())),
+    }
+
+
+def _who(assessment: Assessment) -> dict[str, Any]:
+    return {
+        "account_id": assessment.account_ids,
+        "segment": text_column(assessment.judged.segments),
+        "arr": number_column(assessment.frame, ARR_FEATURE),
+    }
+
+
+def _model(assessment: Assessment) -> dict[str, Any]:
+    seen = assessment.outlooks["churn"]
+    return {"churn_probability": seen.probability, "churn_band": text_column(seen.band)}
+
+
+def _why(judged: Judged, row: int, signs: Sequence[Any]) -> str | None:
+    if signs:
+        return joined(sign.says for sign in signs)
+    weak = judged.weakest[row]
+    return f"weak {weak}" if judged.band[row, -1] in ("red", "yellow") and weak else None
+
+
+def _history(scores: np.ndarray[Any, Any]) -> str:
+    return " ".join("-" if np.isnan(score) else f"{score:.0f}" for score in scores)

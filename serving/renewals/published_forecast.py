@@ -1,0 +1,38 @@
+"""The renewal forecast of a published snapshot, worked out once for each period."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models.renewals.past_forecasts import FILE
+from models.renewals.renewal_period import period_of
+from serving.renewals.forecast import narrowed, renewals_of
+from serving.renewals.inputs import RENEWALS, known_published
+from serving.snapshots.scored_snapshot import Scored
+from serving.snapshots.snapshot_files import stamp_of
+
+
+def renewals_published(
+    scored: Scored,
+    period: str | None = None,
+    days: int | None = None,
+    by: str | None = None,
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """What `serving.renewals.schemas.Renewals` says of a period: a quarter by name or the next so many days, 90 by
+    default; one division by name, or all; the first ``limit`` accounts, or all.
+
+    Raises
+    ------
+    BadRequest : the period cannot be, or the business has no contracts.
+    HomeError : what was kept beside the snapshot is broken.
+    """
+    asked = period_of(scored.as_of, period, days)
+    snapshots = scored.snapshots
+
+    def make() -> dict[str, Any]:
+        return renewals_of(scored.assessment, asked, known_published(snapshots, scored.as_of))
+
+    # A new backtest changes the answer.
+    told = scored.made.get((RENEWALS, asked, stamp_of(snapshots.home.root / FILE)), make)
+    return narrowed(told, by, limit)

@@ -1,0 +1,162 @@
+"""Sign-offs of reviews as the service and the command line do them: the data are looked at again, the decision is kept,
+and webhooks are sent.
+
+The history file is the truth and is written first. The webhook follows in a transaction of the store, under the
+decision's own id: should the process end in between, it is sent when a service starts next, and recording it twice does
+nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from features.errors import BadRequest, RenewcastError
+from features.utils.progress import Progress, part_of, silent
+from models.health.rubric_versions import Decision, Pending, read_history
+from models.home import Home
+from models.reviews.review_store import one_review
+from models.reviews.sign_off import Signed, Signer, check_sign, sign, sign_rollback
+from serving.http.api_keys import find_key, list_keys
+from serving.store.database import Store
+from serving.webhooks.outbox import Occurrence, tell
+
+#: Decisions that are older are not sent again at a start.
+TOLD_AGAIN = timedelta(days=2)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What somebody wants to sign; see `models.reviews.sign_off.sign`. What is None is as in the first signature."""
+
+    reject: bool = False
+    owner: str | None = None
+    effective: date | str | None = None
+    why: str | None = None
+    first: str | None = None
+    replace: bool = False
+
+
+def signer_of(store: Store, secret: str) -> Signer:
+    """Who signs with an API key.
+
+    Raises
+    ------
+    BadRequest
+        The key is not good, or has no scope admin.
+    """
+    with store.look() as connection:
+        key = find_key(connection, secret.strip())
+    cure = "`renewcast keys create NAME --scope admin` makes one for one person"
+    if key is None:
+        raise BadRequest("the API key is not good", "a key of this store that was not revoked", cure)
+    if not key.may("admin"):
+        raise BadRequest(f"the key of {key.name} may not sign", "a key with the scope admin", cure)
+    return Signer(key.id, key.name)
+
+
+def sign_here(
+    home: Home,
+    store: Store,
+    review: str,
+    signer: Signer,
+    asked: Asking,
+    signals: str | None = None,
+    progress: Progress = silent,
+) -> Signed:
+    """Sign a review off, as the first person or the second, and send webhooks about an approval.
+
+    Parameters
+    ----------
+    signer : who signs; the caller has checked the key.
+    signals : where the reviewed signals are; as the review says if None. A password is never kept in a review: such an
+        address has to be given.
+
+    Raises
+    ------
+    SignalsError
+        The signals cannot be read.
+    The others as `models.reviews.sign_off.sign`.
+    """
+    given = {"reject": asked.reject, "owner": asked.owner, "effective": asked.effective, "why": asked.why}
+    given |= {"first": asked.first, "replace": asked.replace}
+    # Before the data are looked at, which can take a while.
+    check_sign(home, review, signer, **given)  # type: ignore[arg-type]
+    found = None
+    if not asked.reject:
+        progress(0.1, "looking at the data again")
+        found = data_now(home, review, signals, progress)
+    is_good = _standing_keys(store).__contains__
+    signed = sign(home, review, signer, **given, is_good=is_good, data_fingerprint=found)  # type: ignore[arg-type]
+    _tell(store, [] if signed.decision is None else [signed.decision])
+    progress(1.0, "signed")
+    return signed
+
+
+def sign_rollback_here(
+    home: Home, store: Store, signer: Signer, asked: Asking, rubric: str | None = None, review: str | None = None
+) -> Signed:
+    """Sign that the newest approved version is taken back, as `models.reviews.sign_off.sign_rollback` does."""
+    is_good = _standing_keys(store).__contains__
+    return sign_rollback(home, signer, rubric=rubric, review=review, why=asked.why, first=asked.first, is_good=is_good)
+
+
+def _standing_keys(store: Store) -> set[str]:
+    """The ids of the keys that were not revoked."""
+    with store.look() as connection:
+        return {key.id for key in list_keys(connection) if key.revoked_at is None}
+
+
+def data_now(home: Home, review: str, address: str | None = None, progress: Progress = silent) -> str:
+    """The fingerprint of a review's signals as they are now, up to its ``data_through``."""
+    # Only here: who is told of decisions needs no query engine.
+    from features.signals.fingerprint import fingerprint
+    from features.signals.signals import open_signals
+
+    told = one_review(home, review).told.sign_off
+    opened = open_signals(address or told.signals, told.data_through, part_of(progress, 0.1, 0.7), kept=home.rollups)
+    try:
+        progress(0.75, "fingerprint of the data")
+        return fingerprint(opened)
+    finally:
+        opened.close()
+
+
+def tell_untold(home: Home, store: Store) -> None:
+    """Tell of the newest approvals, those of which a process that ended too early could not; what is wrong with the
+    home or the store is no reason not to start."""
+    try:
+        since = datetime.now(UTC) - TOLD_AGAIN
+        _tell(store, [each for each in read_history(home).decisions if each.at >= since])
+    except RenewcastError:
+        return
+
+
+def _tell(store: Store, decisions: list[Decision]) -> None:
+    approved = [each for each in decisions if each.what == "approved"]
+    if not approved:
+        return
+    with store.begin() as connection:
+        for each in approved:
+            tell(connection, [Occurrence("calibration.approved", each.id, data_of(each))], each.at, known_by=each.at)
+
+
+def data_of(decision: Decision) -> dict[str, Any]:
+    """A decision in a webhook, or in a list."""
+    return decision.model_dump(mode="json", exclude={"meaning"})
+
+
+def pending_data(pending: Pending) -> dict[str, Any]:
+    """Terms that wait for a second signature, in a list."""
+    return pending.model_dump(mode="json")
+
+
+def signed_data(signed: Signed) -> dict[str, Any]:
+    """What a signature has led to."""
+    decision, pending = signed.decision, signed.pending
+    return {
+        "state": "pending" if decision is None else decision.what,
+        "decision": None if decision is None else data_of(decision),
+        "pending": None if pending is None else pending_data(pending),
+    }

@@ -1,0 +1,170 @@
+"""What people did about an account, what became of it, and until when its plays are put off."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
+
+from features.errors import UnknownSnapshot
+from models.predictions.payload import row_of
+from serving.common.errors import Fault, InvalidBody
+from serving.http.authentication import Caller, caller_of, needs
+from serving.http.dependencies import JSON_ONLY, NO_ACCOUNT, OF_A_BODY, TheKeeper, TheStore, problems_of
+from serving.http.idempotency import ONCE, name_of
+from serving.schemas.base import Answer, Asked
+from serving.schemas.signal_rows import Day, Id, Instant, Number, Text
+from serving.snapshots.live_state import Keeper
+from serving.store import interventions
+from serving.store.database import Store
+
+router = APIRouter(tags=["records"], dependencies=[needs("write")])
+_SAID = OF_A_BODY | {
+    "s422": "The body cannot be used; errors say where.",
+    "s503": "The store cannot be reached; Retry-After says when to try again.",
+}
+TheCaller = Annotated[Caller, Depends(caller_of)]
+
+
+class _Recorded(Asked):
+    account_id: Id
+    occurred_at: Instant = Field(description="When it happened; not in the future.")
+    prediction_id: str | None = Field(None, max_length=80, description="The prediction that it followed from.")
+    note: Text | None = None
+
+
+class Intervention(_Recorded):
+    """Something that was done about an account."""
+
+    play: Text | None = Field(None, description="What was done.", examples=["executive_change"])
+    severity: Literal["low", "medium", "high"] | None = None
+    held_out: bool = Field(False, description="Nothing was done, on purpose, to tell what plays achieve.")
+
+
+class Outcome(_Recorded):
+    """What became of an account."""
+
+    result: Literal["saved", "lost", "expanded", "not_expanded"]
+    intervention_id: str | None = Field(None, max_length=80)
+    arr: Number | None = Field(None, ge=0, description="That was saved, lost or won, a year, in the source's currency.")
+
+
+#: A play can be put off for so many days at most: after a quarter an account is another one.
+SNOOZE_DAYS = 90
+
+
+class Snooze(Asked):
+    """That the plays of an account wait until a day."""
+
+    until: Day = Field(description=f"The day on which they are back; after today, at most {SNOOZE_DAYS} days ahead.")
+    play: Text | None = Field(None, description="The play that is put off.", examples=["executive_change"])
+    note: Text | None = None
+
+
+class Kept(Answer):
+    """That it was kept."""
+
+    id: str
+    recorded_at: str
+
+
+@router.post(
+    "/v1/interventions",
+    status_code=201,
+    summary="Record what was done about an account",
+    operation_id="recordIntervention",
+    response_model=Kept,
+    dependencies=[JSON_ONLY, ONCE],
+    responses=problems_of(**_SAID),
+)
+def record_intervention(request: Request, store: TheStore, caller: TheCaller, told: Intervention) -> Response:
+    """Kept as it was told. With an Idempotency-Key, once however often it is sent."""
+    return _kept(request, store, caller, "intervention", told)
+
+
+@router.post(
+    "/v1/accounts/{account_id:path}/snoozes",
+    status_code=201,
+    summary="Put an account's plays off until a day",
+    operation_id="snoozePlays",
+    response_model=Kept,
+    dependencies=[JSON_ONLY, ONCE],
+    responses=problems_of(**_SAID | {"s404": NO_ACCOUNT}),
+)
+def snooze_plays(
+    request: Request,
+    keeper: TheKeeper,
+    store: TheStore,
+    caller: TheCaller,
+    account_id: Annotated[Id, Path()],
+    told: Snooze,
+) -> Response:
+    """They are off the worklist and the pages at once, and back on the day. Another snooze of the account replaces it.
+    With an Idempotency-Key, once however often it is sent."""
+    return _answer(snooze(keeper, store, caller, account_id, told, name_of(request)))
+
+
+@router.post(
+    "/v1/outcomes",
+    status_code=201,
+    summary="Record what became of an account",
+    operation_id="recordOutcome",
+    response_model=Kept,
+    dependencies=[JSON_ONLY, ONCE],
+    responses=problems_of(**_SAID),
+)
+def record_outcome(request: Request, store: TheStore, caller: TheCaller, told: Outcome) -> Response:
+    """Kept as it was told. With an Idempotency-Key, once however often it is sent."""
+    return _kept(request, store, caller, "outcome", told)
+
+
+def _kept(request: Request, store: Store, caller: Caller, what: interventions.What, told: _Recorded) -> Response:
+    _refuse_future(told.occurred_at)
+    rest = told.model_dump(mode="json", exclude={"account_id", "occurred_at"}, exclude_none=True)
+    with store.begin() as connection:
+        kept = interventions.keep(
+            connection, what, told.account_id, told.occurred_at, rest, caller.id, name_of(request)
+        )
+    return _answer(kept)
+
+
+def snooze(
+    keeper: Keeper, store: Store, caller: Caller, account_id: str, told: Snooze, name: str | None = None
+) -> interventions.Record:
+    """Keep that an account's plays are put off; one of the same ``name`` once.
+
+    Raises
+    ------
+    UnknownAccount : the latest snapshot does not hold it.
+    InvalidBody : ``until`` is today or before, or too far ahead.
+    StoreDown : the store cannot be reached.
+    """
+    _refuse_day(told.until)
+    with suppress(UnknownSnapshot):
+        row_of(keeper.standing().scored(None).assessment, account_id)
+    rest = told.model_dump(mode="json", exclude_none=True)
+    with store.begin() as connection:
+        return interventions.keep(connection, "snooze", account_id, datetime.now(UTC), rest, caller.id, name)
+
+
+def _answer(kept: interventions.Record) -> JSONResponse:
+    return JSONResponse({"id": kept.id, "recorded_at": kept.recorded_at.isoformat().replace("+00:00", "Z")}, 201)
+
+
+def _refuse_day(until: date) -> None:
+    today = datetime.now(UTC).date()
+    last = today + timedelta(days=SNOOZE_DAYS)
+    if not today < until <= last:
+        expected = f"a day after {today.isoformat()} (today, UTC) and up to {last.isoformat()}"
+        code = "not_in_the_future" if until <= today else "too_far_ahead"
+        raise InvalidBody("the plays cannot be put off until that day", [Fault("/until", code, expected)], expected)
+
+
+def _refuse_future(at: datetime) -> None:
+    if at > datetime.now(UTC):
+        fault = Fault("/occurred_at", "in_the_future", "an instant that has passed")
+        raise InvalidBody("what is recorded has not happened yet", [fault], "an instant that has passed")

@@ -1,0 +1,117 @@
+"""A whole portfolio at once, worked on in the background."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import Field
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from models.predictions.payload import instant_words
+from serving.common.errors import Unknown
+from serving.http.authentication import Caller, caller_of, needs
+from serving.http.dependencies import JSON_ONLY, OF_A_BODY, TheHome, TheStore, problems_of
+from serving.http.idempotency import ONCE, name_of
+from serving.schemas.base import Answer, Asked
+from serving.schemas.signal_rows import AsOf
+from serving.scoring.job_worker import folder_of
+from serving.store import jobs
+
+router = APIRouter(tags=["jobs"])
+NO_STORE = "The store cannot be reached, or too many jobs wait; Retry-After says when to try again."
+JobId = Annotated[str, Path(max_length=40, pattern="^job_[0-9a-f]+$")]
+MEDIA = {"csv": "text/csv", "ndjson": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
+
+
+class JobAsked(Asked):
+    """Score a whole portfolio into a file."""
+
+    as_of: AsOf | None = Field(None, description="The date of a scored snapshot; left out, the latest.")
+    format: Literal["csv", "ndjson", "parquet"] = "csv"
+
+
+class JobTold(Answer):
+    """How far a job is."""
+
+    id: str
+    state: Literal["queued", "running", "finished", "failed"]
+    created_at: str
+    finished_at: str | None
+    rows_done: int
+    rows_total: int | None = Field(description="Null until it is known.")
+    result: str | None = Field(description="Where the file is, once the job has finished; kept for 7 days.")
+    reason: str | None = Field(description="Why the job failed.")
+    notes: str | None = Field(description="What there is to know of the result before it is used.")
+
+
+@router.post(
+    "/v1/jobs",
+    status_code=202,
+    summary="Have a whole portfolio written to a file",
+    operation_id="createJob",
+    response_model=JobTold,
+    dependencies=[JSON_ONLY, needs("write"), ONCE],
+    responses=problems_of(**OF_A_BODY, s422="The body cannot be used; errors say where.", s503=NO_STORE),
+)
+def create_job(
+    request: Request, store: TheStore, caller: Annotated[Caller, Depends(caller_of)], asked: JobAsked
+) -> Response:
+    """Accepted: it will be done, also if the service is stopped meanwhile. `Location` and `id` say where to ask."""
+    wanted = {"format": asked.format, "as_of": None if asked.as_of is None else asked.as_of.isoformat()}
+    with store.begin() as connection:
+        job = jobs.accept(connection, wanted, caller.id, name_of(request))
+    request.app.state.jobs.wake()
+    return JSONResponse(_told(job), 202, {"Location": f"/v1/jobs/{job.id}"})
+
+
+@router.get(
+    "/v1/jobs/{job_id}",
+    summary="How far a job is",
+    operation_id="getJob",
+    response_model=JobTold,
+    dependencies=[needs("predict")],
+    responses=problems_of(s404="There is no such job.", s422="The id is none.", s503=NO_STORE),
+)
+def get_job(store: TheStore, job_id: JobId) -> Response:
+    """Ask again every few seconds until `state` is finished or failed."""
+    with store.look() as connection:
+        return JSONResponse(_told(jobs.find(connection, job_id)))
+
+
+@router.get(
+    "/v1/jobs/{job_id}/result",
+    summary="What a job has written",
+    operation_id="getJobResult",
+    response_class=FileResponse,
+    dependencies=[needs("predict")],
+    responses={
+        200: {
+            "description": "The file.",
+            "content": {media: {"schema": {"type": "string"}} for media in MEDIA.values()},
+        },
+        **problems_of(s404="There is no such job, or no result (yet).", s422="The id is none.", s503=NO_STORE),
+    },
+)
+def get_job_result(home: TheHome, store: TheStore, job_id: JobId) -> Response:
+    """A row per account, as `renewcast score` writes it."""
+    with store.look() as connection:
+        job = jobs.find(connection, job_id)
+    file = None if job.file is None else folder_of(home) / job.file
+    if file is None or not file.is_file():
+        raise Unknown("the job has no result", "a job that has finished", "ask for the job's state")
+    return FileResponse(file, media_type=MEDIA[job.request["format"]], filename=job.file)
+
+
+def _told(job: jobs.Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "state": job.state,
+        "created_at": instant_words(job.created_at.replace(microsecond=0)),
+        "finished_at": None if job.finished_at is None else instant_words(job.finished_at.replace(microsecond=0)),
+        "rows_done": job.rows_done,
+        "rows_total": job.rows_total,
+        "result": None if job.file is None else f"/v1/jobs/{job.id}/result",
+        "reason": job.reason,
+        "notes": job.notes,
+    }

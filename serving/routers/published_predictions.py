@@ -1,0 +1,108 @@
+"""What was published by the weekly batch: a stream of predictions, one of them as it was given, and alerts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
+
+from serving.http.authentication import needs
+from serving.http.dependencies import NO_PARAMETER, TheStore, problems_of
+from serving.schemas import predictions
+from serving.schemas.base import Answer, Asked
+from serving.schemas.signal_rows import Id, Instant
+from serving.store import published_predictions
+
+#: So many predictions, or alerts, are given at once at most.
+PAGE = 1000
+
+router = APIRouter(tags=["published"], dependencies=[needs("predict")])
+NO_STORE = "The store cannot be reached; Retry-After says when to try again."
+
+
+class _Part(Asked):
+    limit: int = Field(100, ge=1, le=PAGE, strict=False, description="At most so many.")
+    cursor: str | None = Field(None, max_length=40, description="`next` of the page before.")
+
+
+class StreamAsked(_Part):
+    """Which part of the stream."""
+
+    updated_since: Instant | None = Field(
+        None, description="Only what was published at or after this instant; not looked at beside a cursor."
+    )
+
+
+class AlertsAsked(_Part):
+    """Which alerts."""
+
+    account_id: Id | None = Field(None, description="Of this account only.")
+
+
+class PredictionPage(Answer):
+    """Predictions in the order in which they were published."""
+
+    data: list[predictions.Prediction]
+    next: str = Field(description="The cursor to go on from; also, once everything was read, for what comes later.")
+
+
+class RaisedAlert(predictions.Alert):
+    """An alert of an account."""
+
+    account_id: str
+
+
+class AlertPage(Answer):
+    """Alerts in the order in which they were raised."""
+
+    data: list[RaisedAlert]
+    next: str
+
+
+@router.get(
+    "/v1/predictions",
+    summary="Published predictions, from where the caller left off",
+    operation_id="listPredictions",
+    response_model=PredictionPage,
+    responses=problems_of(s422=NO_PARAMETER, s503=NO_STORE),
+)
+def list_predictions(store: TheStore, asked: Annotated[StreamAsked, Query()]) -> Response:
+    """What `renewcast score --publish` has kept, oldest first. No row is passed over or told twice by a caller who goes
+    on from `next`."""
+    with store.look() as connection:
+        return _page(published_predictions.stream(connection, asked.cursor, asked.updated_since, asked.limit))
+
+
+@router.get(
+    "/v1/predictions/{prediction_id}",
+    summary="A published prediction as it was given",
+    operation_id="replayPrediction",
+    response_model=predictions.Prediction,
+    responses=problems_of(s404="Nothing of this id was published.", s422=NO_PARAMETER, s503=NO_STORE),
+)
+def replay_prediction(
+    store: TheStore, prediction_id: Annotated[str, Path(max_length=80, pattern="^prd_[0-9a-zA-Z]+$")]
+) -> Response:
+    """The same answer, however models and rubrics have changed since. What was answered from signals in a body is not
+    kept: nobody has asked for that."""
+    with store.look() as connection:
+        return JSONResponse(published_predictions.replay(connection, prediction_id))
+
+
+@router.get(
+    "/v1/alerts",
+    summary="Alerts that were raised, from where the caller left off",
+    operation_id="listAlerts",
+    response_model=AlertPage,
+    responses=problems_of(s422=NO_PARAMETER, s503=NO_STORE),
+)
+def list_alerts(store: TheStore, asked: Annotated[AlertsAsked, Query()]) -> Response:
+    """Each once, when it came about."""
+    with store.look() as connection:
+        return _page(published_predictions.stream_alerts(connection, asked.cursor, asked.limit, asked.account_id))
+
+
+def _page(page: published_predictions.Page) -> Response:
+    return JSONResponse({"data": page.data, "next": page.next})

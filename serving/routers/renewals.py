@@ -1,0 +1,58 @@
+"""What is due, and what is expected of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+from starlette.responses import JSONResponse, Response
+
+from serving.http.authentication import needs
+from serving.http.dependencies import NOT_READY, TheKeeper, problems_of
+from serving.renewals.published_forecast import renewals_published
+from serving.renewals.schemas import Renewals
+from serving.schemas import predictions
+from serving.schemas.query_params import MOST, NO_SNAPSHOT, Quarter
+
+router = APIRouter(tags=["portfolio"], dependencies=[needs("predict")])
+
+
+class RenewalsAsked(predictions.AtDate):
+    """Which period, and how it is divided."""
+
+    period: Quarter | None = Field(None, description="A quarter that is not over.", examples=["2026Q4"])
+    days: Literal[30, 60, 90, 120] | None = Field(None, description="The next so many days; left out, 90.")
+    by: Literal["segment", "csm"] | None = Field(None, description="One division only; left out, both.")
+    limit: int = Field(100, ge=0, le=MOST, strict=False, description="At most so many accounts are listed.")
+
+    @field_validator("days", mode="before")
+    @classmethod
+    def _whole(cls, days: object) -> object:
+        return int(days) if isinstance(days, str) and days.isascii() and days.isdigit() else days
+
+    @field_validator("days", mode="after")
+    @classmethod
+    def _one_of_both(cls, days: int | None, info: ValidationInfo) -> int | None:
+        if days is not None and info.data.get("period") is not None:
+            raise PydanticCustomError("period_and_days", "Input is of use without a period only")
+        return days
+
+
+@router.get(
+    "/v1/renewals",
+    summary="The renewal forecast of a period",
+    operation_id="getRenewals",
+    response_model=Renewals,
+    responses=problems_of(
+        s404=NO_SNAPSHOT,
+        s422="A parameter cannot be used, the quarter is over, or the business has no contracts.",
+        s503=NOT_READY,
+    ),
+)
+def get_renewals(keeper: TheKeeper, asked: Annotated[RenewalsAsked, Query()]) -> Response:
+    """Who is due, and the accounts and ARR expected to be renewed, contracted, expanded and lost, with 80% intervals:
+    as a whole, by segment and by CSM. Worked out once for each snapshot and period."""
+    scored = keeper.standing().scored(asked.as_of)
+    return JSONResponse(renewals_published(scored, asked.period, asked.days, asked.by, asked.limit))

@@ -1,0 +1,240 @@
+"""The quarterly reviews: what each came to, the whole document, and its sign-off."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
+
+from models.health.rubric_versions import read_history
+from models.reviews.review_store import Kept, document_of, list_reviews, one_review
+from models.reviews.sign_off import Signer, earliest_of
+from serving.http.authentication import Caller, caller_of, needs
+from serving.http.dependencies import JSON_ONLY, NO_PARAMETER, OF_A_BODY, TheHome, TheStore, problems_of
+from serving.http.idempotency import ONCE
+from serving.review_sign_off import Asking, data_of, pending_data, sign_here, sign_rollback_here, signed_data
+from serving.schemas.base import Answer, Asked
+from serving.schemas.query_params import REVIEW_ID
+from serving.schemas.signal_rows import Text
+
+BROKEN = "The reviews or the history of sign-offs cannot be used; the detail says why."
+
+router = APIRouter(tags=["reviews"])
+ReviewId = Annotated[str, Path(pattern=REVIEW_ID, description="As the list tells it.")]
+Name = Annotated[Text, Field(min_length=1, max_length=200)]
+
+
+class ReviewShown(Answer):
+    """One review at a glance."""
+
+    id: str
+    quarter: str
+    rubric: str
+    rubric_version: str
+    created_at: str
+    state: str = Field(description="open, pending (signed by one person), approved or rejected.")
+    headline: str = Field(description="What the evidence leads to.")
+    weights: str = Field(description="keep, change or not_enough_evidence.")
+    bands: str = Field(description="keep, change or not_enough_evidence.")
+
+
+class SignatureShown(Answer):
+    """One person's signature, made with a key of that person."""
+
+    role: str = Field(description="author, who signed first, or reviewer.")
+    key: str = Field(description="The id of the API key.")
+    name: str = Field(description="The name of the API key.")
+    at: str
+    previous: str | None = Field(description="The sha256 of the signature before.")
+    sha256: str = Field(description="Of what was signed, by whom, when, and of the signature before.")
+
+
+class PendingShown(Answer):
+    """What one person has signed, and what waits for another person's signature."""
+
+    id: str = Field(description="Of the decision to come.")
+    what: str = Field(description="approved, rejected or rolled_back.")
+    review: str
+    rubric: str
+    owner: str | None
+    why: str | None
+    effective: str | None
+    takes_back: str | None
+    hashes: dict[str, str | None] | None
+    proposal: str | None
+    signature: SignatureShown
+
+
+class DecisionShown(Answer):
+    """One sign-off, rejection or rollback."""
+
+    id: str
+    at: str
+    what: str
+    review: str
+    rubric: str
+    author: str
+    reviewer: str
+    owner: str | None
+    why: str | None
+    effective: str | None = Field(description="From this date on scores use the version.")
+    version: dict[str, str] | None = Field(description="The version that it puts in force, and its SHA-256.")
+    replaces: dict[str, str] | None
+    takes_back: str | None
+    hashes: dict[str, str | None] | None = Field(description="Of the data, the rubric and the model reviewed.")
+    proposal: str | None = Field(description="SHA-256 of what the review proposes.")
+    signatures: list[SignatureShown] = Field(description="The author's and the reviewer's; none in old records.")
+
+
+class ReviewList(Answer):
+    """The reviews, the newest first, and every decision, oldest first."""
+
+    data: list[ReviewShown]
+    decisions: list[DecisionShown]
+    pending: list[PendingShown] = Field(description="What waits for a second signature.")
+
+
+class ReviewDocument(Answer):
+    """The whole document as it was written, and what was decided of it."""
+
+    state: str = Field(description="open, pending (signed by one person), approved or rejected.")
+    decision: DecisionShown | None
+    pending: PendingShown | None = Field(description="What waits for a second signature: sign-off or rollback.")
+    earliest_effective: str = Field(description="The first date from which on it may be in force; the default.")
+    review: dict[str, Any] = Field(description="review.json; its schema_version says which keys it has.")
+
+
+class SignedShown(Answer):
+    """What a signature has led to: a decision, or terms that wait for another person's signature."""
+
+    state: str = Field(description="pending, approved, rejected or rolled_back.")
+    decision: DecisionShown | None
+    pending: PendingShown | None
+
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FIRST = "The sha256 of the first signature that the signer has seen; refused if there is another one by now."
+
+
+class Approval(Asked):
+    """What is signed: an approval, or a rejection. A second signature may leave out all that the first one says."""
+
+    owner: Name | None = Field(None, description="The CS owner, who is responsible for it; an approval needs one.")
+    effective: str | None = Field(
+        None,
+        max_length=10,
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        description="The date from which on it is in force (default: the earliest).",
+    )
+    reject: bool = Field(False, description="Sign that it is turned down; nothing changes then.")
+    why: str | None = Field(None, max_length=2000)
+    first_signature: Sha256 | None = Field(None, description=FIRST)
+
+
+class Rollback(Asked):
+    """That the version that a review has led to is taken back."""
+
+    why: str | None = Field(None, max_length=2000)
+    first_signature: Sha256 | None = Field(None, description=FIRST)
+
+
+TheSigner = Annotated[Caller, Depends(caller_of)]
+_ANSWERS = OF_A_BODY | {
+    "s403": "The key has no scope admin.",
+    "s404": "There is no such review.",
+    "s422": "It cannot be signed so; the detail says why.",
+    "s503": BROKEN,
+}
+_NOT_NOW = (
+    "It was decided before; the first signature is of the same person, or is not the one that was shown; {}or the "
+    "first request of the Idempotency-Key is still being worked on."
+)
+
+
+@router.get(
+    "/v1/reviews",
+    summary="The quarterly reviews and what was decided",
+    operation_id="listReviews",
+    response_model=ReviewList,
+    dependencies=[needs("predict")],
+    responses=problems_of(s503=BROKEN),
+)
+def get_reviews(home: TheHome) -> Response:
+    """Those that `renewcast review` keeps in the home."""
+    history = read_history(home)
+    told = {"data": [_shown(kept) for kept in list_reviews(home, history)]}
+    signed = {"decisions": [data_of(each) for each in history.decisions]}
+    return JSONResponse({**told, **signed, "pending": [pending_data(each) for each in history.pending]})
+
+
+@router.get(
+    "/v1/reviews/{review_id}",
+    summary="One review as it was written",
+    operation_id="getReview",
+    response_model=ReviewDocument,
+    dependencies=[needs("predict")],
+    responses=problems_of(s404="There is no such review.", s422=NO_PARAMETER, s503=BROKEN),
+)
+def get_review(home: TheHome, review_id: ReviewId) -> Response:
+    """All of its sections, and whether it was signed."""
+    kept = one_review(home, review_id)
+    signed = {
+        "state": kept.state,
+        "decision": None if kept.decided is None else data_of(kept.decided),
+        "pending": None if kept.pending is None else pending_data(kept.pending),
+    }
+    earliest = earliest_of(home, read_history(home), kept.told.sign_off).day.isoformat()
+    return JSONResponse({**signed, "earliest_effective": earliest, "review": document_of(kept)})
+
+
+@router.post(
+    "/v1/reviews/{review_id}/approval",
+    status_code=201,
+    summary="Sign a review off, or reject it",
+    operation_id="approveReview",
+    response_model=SignedShown,
+    dependencies=[needs("admin"), JSON_ONLY, ONCE],
+    responses=problems_of(**_ANSWERS | {"s409": _NOT_NOW.format("data, rubric or model have changed since; ")}),
+)
+def approve_review(home: TheHome, store: TheStore, caller: TheSigner, review_id: ReviewId, asked: Approval) -> Response:
+    """Two people sign, each with a key of their own: the first call is kept with its terms, the same call with another
+    person's key completes it. Other terms are signed anew. What the review proposes is then in force from the effective
+    date on."""
+    given = Asking(asked.reject, asked.owner, asked.effective, asked.why, asked.first_signature)
+    return JSONResponse(signed_data(sign_here(home, store, review_id, Signer(caller.id, caller.name), given)), 201)
+
+
+@router.post(
+    "/v1/reviews/{review_id}/rollback",
+    status_code=201,
+    summary="Take the version back that a review has led to",
+    operation_id="rollBackReview",
+    response_model=SignedShown,
+    dependencies=[needs("admin"), JSON_ONLY, ONCE],
+    responses=problems_of(**_ANSWERS | {"s409": _NOT_NOW.format("")}),
+)
+def roll_back_review(
+    home: TheHome, store: TheStore, caller: TheSigner, review_id: ReviewId, asked: Rollback
+) -> Response:
+    """Two people sign, as for an approval. It has to be the rubric's newest approved version; the one before is then in
+    force again for all dates."""
+    given = Asking(why=asked.why, first=asked.first_signature)
+    signed = sign_rollback_here(home, store, Signer(caller.id, caller.name), given, review=review_id)
+    return JSONResponse(signed_data(signed), 201)
+
+
+def _shown(kept: Kept) -> dict[str, Any]:
+    told = kept.told
+    return {
+        "id": told.id,
+        "quarter": told.quarter,
+        "rubric": told.sign_off.rubric,
+        "rubric_version": told.sign_off.version,
+        "created_at": told.created_at.isoformat().replace("+00:00", "Z"),
+        "state": kept.state,
+        "headline": told.decision.headline,
+        "weights": told.decision.weights.answer,
+        "bands": told.decision.bands.answer,
+    }

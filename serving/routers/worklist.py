@@ -1,0 +1,52 @@
+"""Whom to work, given what the team can do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
+
+from serving.http.authentication import needs
+from serving.http.dependencies import NOT_READY, TheKeeper, TheStore, problems_of
+from serving.schemas import predictions
+from serving.schemas.query_params import MOST, NO_SNAPSHOT, Csm
+from serving.worklist.published_worklist import worklist_published
+from serving.worklist.schemas import Worklist
+
+router = APIRouter(tags=["portfolio"], dependencies=[needs("predict")])
+
+
+class WorklistAsked(predictions.AtDate):
+    """How much can be done, and by whom."""
+
+    capacity: int = Field(20, ge=0, le=MOST, strict=False, description="Accounts that the team can work.")
+    csm: Csm | None = Field(None, description="This CSM's accounts only.")
+    save_rate: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        strict=False,
+        allow_inf_nan=False,
+        description="The share of those that would leave which a play is assumed to keep, until it can be measured.",
+    )
+
+
+@router.get(
+    "/v1/worklist",
+    summary="Whom to work this week",
+    operation_id="getWorklist",
+    response_model=Worklist,
+    responses=problems_of(
+        s404=NO_SNAPSHOT,
+        s422="A parameter cannot be used, or no account has this CSM.",
+        s503=NOT_READY,
+    ),
+)
+def get_worklist(keeper: TheKeeper, store: TheStore, asked: Annotated[WorklistAsked, Query()]) -> Response:
+    """The accounts whose ARR at risk is most worth a play, what to do, by whom and by when; who is too late, snoozed or
+    in an intervention already; what that reaches beside working by health score or at random; and what interventions
+    have come to, those recorded at /v1/interventions and /v1/outcomes included."""
+    scored = keeper.standing().scored(asked.as_of)
+    return JSONResponse(worklist_published(scored, store, asked.capacity, asked.csm, asked.save_rate))

@@ -1,0 +1,1 @@
+"""Pydantic models that several endpoints share."""

@@ -1,0 +1,17 @@
+"""What several operations and pages ask for in the same words."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from serving.schemas.signal_rows import Text
+
+#: So many accounts are listed at most.
+MOST = 1000
+
+Quarter = Annotated[str, Field(pattern=r"^[0-9]{4}Q[1-4]$", description="A quarter of the calendar, UTC.")]
+Csm = Annotated[Text, Field(min_length=1)]
+NO_SNAPSHOT = "No snapshot at this date."
+REVIEW_ID = r"^[0-9]{4}Q[1-4]-[A-Za-z0-9][A-Za-z0-9._-]{0,120}$"

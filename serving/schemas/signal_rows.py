@@ -1,0 +1,153 @@
+"""The rows of signals that a body may hold, made from the data contract, so that the two cannot drift apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic_core import PydanticCustomError
+
+from features.contract.schema import ID_LIMIT, ID_PATTERN, TABLES, Column, Table
+from features.errors import BadRequest
+from features.utils.dates import parse_instant
+
+#: Longer texts are not taken.
+TEXT_LIMIT = 1024
+#: PostgreSQL takes no NUL within a text.
+NO_NUL = r"^[^\x00]*$"
+#: Instants outside are taken for mistakes.
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+#: The largest whole number that every JSON reader keeps whole (RFC 8259, 6).
+WHOLE_LIMIT = 2**53 - 1
+
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _instant(text: Any) -> datetime:
+    if not isinstance(text, str):
+        raise PydanticCustomError("string_type", "Input should be a valid string")
+    try:
+        instant = parse_instant(text)
+    except BadRequest:
+        raise PydanticCustomError(
+            "not_an_instant", "Input should be an ISO 8601 date or instant such as 2026-09-30 or 2026-09-30T12:00:00Z"
+        ) from None
+    if not EARLIEST <= instant < LATEST:
+        raise PydanticCustomError("instant_out_of_range", "Input should be between the years 1900 and 2199")
+    return instant
+
+
+def _day(text: Any) -> date:
+    if not isinstance(text, str):
+        raise PydanticCustomError("string_type", "Input should be a valid string")
+    # The standard library takes weeks and dates without hyphens too.
+    if _DAY.fullmatch(text):
+        with suppress(ValueError):
+            return date.fromisoformat(text)
+    raise PydanticCustomError("not_a_date", "Input should be an ISO 8601 date such as 2026-09-30")
+
+
+def _whole_second(instant: datetime) -> datetime:
+    if instant.microsecond:
+        raise PydanticCustomError("fraction_of_a_second", "Input should be a whole second")
+    return instant
+
+
+def _without_point(value: Any) -> Any:
+    """JSON does not tell 5.0 from 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Text = Annotated[str, Field(max_length=TEXT_LIMIT, pattern=NO_NUL)]
+Id = Annotated[
+    str,
+    Field(min_length=1, max_length=ID_LIMIT, pattern=ID_PATTERN, description="The account's id, as in the signals."),
+]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_instant),
+    WithJsonSchema({"type": "string", "description": "ISO 8601 date or date-time; without a zone, UTC."}),
+]
+Day = Annotated[
+    date,
+    BeforeValidator(_day),
+    WithJsonSchema({"type": "string", "format": "date", "description": "ISO 8601 date, in UTC."}),
+]
+AsOf = Annotated[Instant, AfterValidator(_whole_second)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Whole = Annotated[int, BeforeValidator(_without_point), Field(ge=-WHOLE_LIMIT, le=WHOLE_LIMIT)]
+
+#: More names that a caller made up than this, and longer ones, are not repeated to it.
+NAMES_SHOWN, NAME_LIMIT = 20, 64
+
+_KINDS: dict[str, Any] = {"string": Text, "instant": Instant, "float": Number, "int": Whole, "bool": bool}
+
+
+class Row(BaseModel):
+    """One row of signals. Fields that the contract does not have are kept aside, to be named in a warning."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    @property
+    def ignored(self) -> set[str]:
+        """The names of the fields that the contract does not have."""
+        return set(self.model_extra or ())
+
+
+def _type_of(column: Column) -> Any:
+    kind: Any = Literal[column.values] if column.values else _KINDS[column.kind]
+    if column.name == "account_id":
+        kind = Id
+    low, high = column.minimum, column.maximum
+    if low is not None:
+        kind = Annotated[kind, Field(ge=low)]
+    return kind if high is None else Annotated[kind, Field(le=high)]
+
+
+def _row_of(table: Table) -> type[Row]:
+    fields: dict[str, Any] = {}
+    for column in table.columns:
+        # Every row of a body is of the body's account, so its id may be left out.
+        required = column.required and column.name != "account_id"
+        fields[column.name] = (_type_of(column), ...) if required else (_type_of(column) | None, None)
+    told = f"A row of the table {table.name} of the data contract."
+    made: type[Row] = create_model(f"{table.name.title()}Row", __base__=Row, __doc__=told, **fields)
+    return made
+
+
+ROWS: dict[str, type[Row]] = {name: _row_of(table) for name, table in TABLES.items()}
+"""The model of a row, by table."""
+
+
+def _list_of(row: type[Row]) -> Any:
+    return list[row]  # type: ignore[valid-type]
+
+
+def _tables() -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        name: (_list_of(row) | None, Field(None, description="Left out: not known. Empty: nothing happened."))
+        for name, row in ROWS.items()
+    }
+    one = Field(min_length=1, max_length=1, description="The account itself: one row, with created_at.")
+    fields["accounts"] = (_list_of(ROWS["accounts"]), one)
+    return create_model("Tables", __config__=ConfigDict(strict=True, extra="forbid", frozen=True), **fields)
+
+
+class SignalsOfAccount(_tables()):  # type: ignore[misc]
+    """One account's signals, in the tables of the data contract. `accounts` and one of `subscriptions` or `orders` are
+    needed; any other table that is left out is not known (never zero)."""
+
+    def rows(self, table: str) -> list[Row] | None:
+        """The rows of a table; None where it was left out."""
+        rows: list[Row] | None = getattr(self, table)
+        return rows
+
+
+def shown_names(names: Iterable[str]) -> list[str]:
+    """Those of a caller's own names that may be repeated to it."""
+    return [name for name in names if len(name) <= NAME_LIMIT][:NAMES_SHOWN]

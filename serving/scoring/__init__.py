@@ -1,0 +1,1 @@
+"""Scoring: the portfolio in batch, and accounts sent in a request."""

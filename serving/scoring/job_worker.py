@@ -1,0 +1,132 @@
+"""Works through the jobs: one thread a process. A job writes a whole portfolio's rows, as `renewcast score` would, from
+a scored snapshot into a file under ``jobs/`` in the home."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from features.errors import RenewcastError
+from features.utils.dates import parse_instant
+from models.home import Home
+from models.predictions.payload import instant_words
+from models.predictions.table_export import formula_note, write_frame
+from serving.common.errors import NotReady, StoreDown
+from serving.common.json_logs import tell, where_it_failed
+from serving.snapshots.live_state import Keeper
+from serving.store import jobs
+from serving.store.database import Store
+from serving.store.jobs import CLAIMED, Job
+
+#: So long a job waits for the service to be ready.
+PATIENCE = timedelta(hours=1)
+
+
+class JobWorker:
+    """Does jobs, one after another.
+
+    Parameters
+    ----------
+    home, keeper : where snapshots are, and what answers.
+    store : where the jobs are.
+    every : seconds after which a claim is kept anew.
+    """
+
+    def __init__(self, home: Home, keeper: Keeper, store: Store, every: float = CLAIMED.total_seconds() / 4) -> None:
+        self._home, self._keeper, self._store, self._every = home, keeper, store, every
+
+    def work(self) -> bool:
+        """Do the next job; whether there was one that could be done now.
+
+        Raises
+        ------
+        StoreDown : the store cannot be reached.
+        """
+        with self._store.begin() as connection:
+            job = jobs.claim(connection, datetime.now(UTC))
+        if job is None:
+            self._forget()
+            return False
+        try:
+            with self._kept(job):
+                file, rows, notes = self._done(job)
+        except StoreDown:
+            raise
+        except NotReady as error:
+            # Such as while a broken champion is being mended: for a while that says nothing of the job.
+            if datetime.now(UTC) - job.created_at > PATIENCE:
+                self._fail(job, error.found)
+                return True
+            with self._store.begin() as connection:
+                jobs.give_back(connection, job)
+            return False
+        except RenewcastError as error:
+            self._fail(job, error.found.replace(str(self._home.root), "RENEWCAST_HOME"))
+        except Exception as error:  # noqa: BLE001 a job may not end the worker
+            tell("job_failed", logging.ERROR, job=job.id, **where_it_failed(error))
+            self._fail(job, f"{type(error).__name__}; the log says where")
+        else:
+            with self._store.begin() as connection:
+                finished = jobs.finish(connection, job, file, rows, notes)
+            if not finished:
+                self._remove(file)
+            tell("job" if finished else "job_taken_over", job=job.id, rows=rows)
+        return True
+
+    def _done(self, job: Job) -> tuple[str, int, str | None]:
+        as_of = job.request.get("as_of")
+        scored = self._keeper.standing().scored(None if as_of is None else parse_instant(as_of))
+        total = len(scored.assessment.frame)
+        self._tell(job, 0, total)
+        rows = scored.assessment.rows().assign(as_of=instant_words(scored.as_of))
+        self._tell(job, total, total)
+        # A worker that has lost its claim unawares writes over nobody's result.
+        name = f"{job.id}-{job.attempt}.{job.request['format']}"
+        write_frame(rows, folder_of(self._home) / name)
+        return name, len(rows), formula_note(rows, f".{job.request['format']}")
+
+    def _tell(self, job: Job, done: int, total: int) -> None:
+        with self._store.begin() as connection:
+            jobs.progress(connection, job, done, total)
+
+    @contextmanager
+    def _kept(self, job: Job) -> Iterator[None]:
+        """Keep the claim while the block works, however long it takes."""
+        done = threading.Event()
+
+        def keep() -> None:
+            while not done.wait(self._every):
+                # Where the store is away for longer than the claim lasts, another may take the job up.
+                with suppress(StoreDown), self._store.begin() as connection:
+                    jobs.keep(connection, job, datetime.now(UTC))
+
+        keeping = threading.Thread(target=keep, name="job-claim", daemon=True)
+        keeping.start()
+        try:
+            yield
+        finally:
+            done.set()
+            keeping.join()
+
+    def _fail(self, job: Job, reason: str) -> None:
+        with self._store.begin() as connection:
+            jobs.fail(connection, job, reason)
+
+    def _forget(self) -> None:
+        with self._store.begin() as connection:
+            files = jobs.forget(connection, datetime.now(UTC))
+        for file in files:
+            self._remove(file)
+
+    def _remove(self, file: str) -> None:
+        with suppress(OSError):
+            (folder_of(self._home) / file).unlink(missing_ok=True)
+
+
+def folder_of(home: Home) -> Path:
+    """Where the results of jobs are."""
+    return home.root / "jobs"

@@ -1,0 +1,113 @@
+"""Predictions of several accounts in one request: each item has a status of its own, and none spoils another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, WithJsonSchema
+from starlette.concurrency import run_in_threadpool
+
+from features.errors import RenewcastError
+from models.home import Home
+from serving.common.errors import InvalidBody, TooSlow
+from serving.common.json_logs import tell, where_it_failed
+from serving.common.settings import ServiceSettings
+from serving.common.thread_pool import Workers
+from serving.http.problem_details import faults_of, problem_of, unexpected
+from serving.schemas import predictions
+from serving.schemas.base import Answer, Asked
+from serving.schemas.flat_view import FlatPrediction, View
+from serving.snapshots.live_state import Standing
+
+ITEMS_LIMIT = 200
+#: The share of a request's time after which what is left is told to be too slow, so that the rest is still answered.
+TIME_SHARE = 0.8
+
+
+#: A `schemas.PredictionRequest`, but looked at only when its turn comes: one that cannot be used has its own problem.
+_Item = Annotated[Any, WithJsonSchema({"$ref": "#/components/schemas/PredictionRequest"})]
+
+
+class ManyAsked(Asked):
+    """Several accounts, each by id or with its signals, as in a request for one."""
+
+    items: Annotated[list[_Item], Field(max_length=ITEMS_LIMIT)]
+
+
+class Result(Answer):
+    """What became of one item: with status 200 its prediction, else its problem."""
+
+    status: int = Field(description="As if it had been asked for alone.")
+    prediction: predictions.Prediction | FlatPrediction | None = None  # type: ignore[valid-type]
+    problem: predictions.Problem | None = None
+
+
+class ManyTold(Answer):
+    """The results, in the order of the items."""
+
+    results: list[Result]
+
+
+class Many:
+    """Works through the items of one request, all from what stood when it came.
+
+    Items with signals come one after the other, so that a request takes no more than one worker. Together they may
+    hold as many rows as one body may; an item that would exceed it is refused and the next one tried. Time is bounded
+    for all together: see `TIME_SHARE`.
+    """
+
+    def __init__(self, standing: Standing, workers: Workers, settings: ServiceSettings, home: Home, view: View) -> None:
+        self._standing, self._workers, self._settings, self._home = standing, workers, settings, home
+        self._view = view
+        self._rows_left = settings.body_limit_rows
+        self._end = asyncio.get_running_loop().time() + TIME_SHARE * settings.request_seconds
+
+    async def results(self, items: Sequence[Any]) -> list[dict[str, Any]]:
+        """The result of each item, as `Result` has it."""
+        return [await self._result(place, item) for place, item in enumerate(items)]
+
+    async def _result(self, place: int, item: Any) -> dict[str, Any]:
+        try:
+            asked = predictions.PredictionRequest.model_validate(item)
+            return {"status": 200, "prediction": self._view.of(await self._prediction(asked))}
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False, include_context=False)
+            faults = faults_of([{**each, "loc": ("body", *each["loc"])} for each in found])
+            told = self._told(InvalidBody(f"the item is wrong at {len(found)} places", faults), place)
+        except RenewcastError as error:
+            told = self._told(error, place)
+        except Exception as error:  # noqa: BLE001 whatever it is, the other items are answered
+            told = unexpected()
+            tell("item_failed", logging.ERROR, instance=told["instance"], **where_it_failed(error))
+        return {"status": told["status"], "problem": told}
+
+    async def _prediction(self, asked: predictions.PredictionRequest) -> dict[str, Any]:
+        if asyncio.get_running_loop().time() >= self._end:
+            raise _too_slow()
+        if asked.signals is None:
+            return await run_in_threadpool(lambda: self._standing.scored(asked.as_of).answer(asked.account_id))
+        # Only now, since a service that never sees signals needs no query engine for them.
+        from serving.scoring.score_payload import FreshScore
+
+        job = FreshScore(asked, self._standing, rows_limit=self._rows_left)
+        if job.rows <= self._rows_left:
+            self._rows_left -= job.rows
+        try:
+            async with asyncio.timeout_at(self._end):
+                return await self._workers.run(job, job)
+        except TimeoutError:
+            raise _too_slow() from None
+
+    def _told(self, error: RenewcastError, place: int) -> dict[str, Any]:
+        if isinstance(error, InvalidBody):
+            faults = [replace(fault, pointer=f"/items/{place}{fault.pointer}") for fault in error.faults]
+            error = InvalidBody(error.found, faults, error.expected, error.cure)
+        return problem_of(error, self._home, self._settings)
+
+
+def _too_slow() -> TooSlow:
+    return TooSlow("the items before took the time that one request has", cure="send it again, with fewer items")

@@ -1,0 +1,289 @@
+"""Scoring a whole portfolio into one flat file, and publishing the snapshot that it was scored from."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from features.contract.schema import EVENT_TABLES
+from features.custom.settings import current_catalogue
+from features.errors import BadRequest
+from features.signals.signals import Signals
+from features.snapshots.snapshot import snapshot
+from features.sources.engine import known_before
+from features.utils.atomic_files import UNFINISHED, write_file
+from features.utils.dates import WEEK_DAYS, Grid
+from features.utils.progress import Progress, silent
+from models.artifacts.champion import Champion, load_champion, read_pointer
+from models.artifacts.home_portfolio import require_portfolio
+from models.artifacts.unknown_inputs import require_inputs
+from models.home import Home
+from models.predictions.assessment import Assessment, assess
+from models.predictions.payload import instant_words
+from models.predictions.table_export import formula_note, suffix_of, write_frame
+from models.predictions.target_predictions import SCORED, risk_points
+from models.rules.evaluate import RISK, looked_back_on
+from models.rules.history import WEEKS
+from models.rules.playbook import Called
+from models.targets import DEFAULT_HORIZON_DAYS, TARGETS, Target
+from serving.portfolio.publish_kpis import keep_measures
+from serving.renewals.inputs import RENEWALS, renewals_document
+from serving.scoring.publish_predictions import PublishedBatch, publish_batch
+from serving.snapshots.published_plays import PLAYS, handed_before, last_published, plays_document
+from serving.snapshots.scored_snapshot import Scored, earlier_of
+from serving.snapshots.sidecars import ACCOUNTS, accounts_document, write_companion
+from serving.snapshots.snapshot_files import Snapshots
+from serving.store.database import Store
+from serving.worklist.first_due import called_before
+from serving.worklist.interventions import INTERVENTIONS, interventions_document, interventions_of, recorded_before
+
+
+@dataclass(frozen=True)
+class ScoreSummary:
+    """What a scoring did.
+
+    Parameters
+    ----------
+    rows : the accounts written.
+    out : the file.
+    as_of : the instant, UTC.
+    versions : the version of each target's model; None where there is none.
+    published : the snapshot that the service can now answer from.
+    batch : what was kept in the store; None where that was not asked for.
+    notes : what a person should know, a sentence each, without values of accounts.
+    """
+
+    rows: int
+    out: Path
+    as_of: datetime
+    versions: Mapping[Target, str | None]
+    published: Path
+    batch: PublishedBatch | None
+    notes: tuple[str, ...]
+
+    def words(self) -> str:
+        """The summary as a person reads it, a line each."""
+        models = ", ".join(f"{target} {version or 'without a model'}" for target, version in self.versions.items())
+        head = f"{self.rows:,} accounts as of {instant_words(self.as_of)} ({models}) in {self.out}"
+        kept = [self.batch.words()] if self.batch else []
+        return "\n".join([head, *kept, *(f"note: {note}" for note in self.notes)])
+
+
+def score(
+    signals: Signals,
+    as_of: datetime,
+    out: Path,
+    home: Home,
+    progress: Progress = silent,
+    jumped: Sequence[str] = (),
+    store: Store | None = None,
+    portfolio: str | None = None,
+) -> ScoreSummary:
+    """Score every account that is active at ``as_of`` with the champion.
+
+    Writes one flat row per account to ``out`` (.csv, .parquet or .ndjson), sorted by account_id: account_id, as_of (ISO
+    date, or instant if not a midnight), and what `models.predictions.assessment.Assessment.rows` says. Null is empty
+    in CSV. The same
+    signals, in any order and with events repeated, and the same champion give the same bytes. Without a champion the
+    rows hold the health score and status no_model. The features are those that ship and those of the file that
+    RENEWCAST_FEATURES names.
+
+    Account ids are written as they are, also where a spreadsheet would take one for a formula: a changed id would no
+    longer join with anything. A note says how many there are.
+
+    ``jumped`` names columns whose unit seems to have changed (`features.feed_health.feed_health.Feeds.jumped`); every
+    answer from
+    this snapshot says so.
+
+    The signals have to be of the home's ``portfolio``; in a home without an identity they become it.
+
+    The snapshot is published to the home first (and before it the portfolio's measures, for a ``store`` only, since
+    they take as long as all else), then what belongs into the ``store`` is kept there in one transaction (where one is
+    given), then the file is written, so that a file means that all is done.
+
+    Raises
+    ------
+    BadRequest : another ending, or no account is active.
+    AnotherPortfolio : the home belongs to another portfolio.
+    BundleError : the champion is broken.
+    HomeError : the home or ``out`` cannot be written.
+    StoreDown : the store cannot be reached.
+    """
+    suffix = suffix_of(out)
+    _try_writing(out)
+    home.ensure()
+    progress(0.0, "loading the champion")
+    catalogue = current_catalogue()
+    champion = load_champion(home, catalogue)
+    require_portfolio(home, signals, portfolio)
+    assessment, feeds, past = look(
+        signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped, store
+    )
+    frame, rows, rubric = assessment.frame, assessment.rows(), assessment.champion.rubric
+    snapshots, data_through = Snapshots(home, catalogue), _complete_until(signals, as_of, feeds)
+    require_portfolio(home, signals, portfolio, keep=True)
+    # Before the snapshot: whoever sees it finds what belongs to it.
+    horizon_days = horizon_of(champion)
+    write_companion(snapshots, as_of, ACCOUNTS, accounts_document(signals, as_of, horizon_days))
+    if signals.contractual:
+        write_companion(snapshots, as_of, RENEWALS, renewals_document(signals, as_of))
+    write_companion(snapshots, as_of, INTERVENTIONS, interventions_document(signals, as_of))
+    write_companion(snapshots, as_of, PLAYS, plays_document(assessment))
+    if store is not None:
+        progress(0.85, "adding up the portfolio's measures")
+        keep_measures(signals, snapshots, as_of, frame, rubric, horizon_days)
+    progress(0.9, "writing")
+    published = snapshots.publish(
+        frame,
+        origin=signals.origin,
+        data_through=data_through,
+        horizon_days=horizon_days,
+        feeds=feeds,
+        jumped=jumped,
+        past=past,
+        looked_back_on=looked_back_on(rubric),
+    )
+    batch = None
+    if store is not None:
+        earlier = earlier_of(snapshots, champion, as_of)
+        scored = Scored(assessment, as_of, data_through, datetime.now(UTC), earlier, None, snapshots)
+        pointer = read_pointer(home)
+        batch = publish_batch(store, list(scored.answers()), pointer.history if pointer else ())
+    # As text, so that the date is the same in every format.
+    write_frame(rows.assign(as_of=instant_words(as_of)), out)
+    progress(1.0, "scored")
+    versions = {target: assessment.outlooks[target].version for target in TARGETS}
+    notes = [*signals.notes, *_notes(assessment)]
+    if (note := formula_note(rows, suffix)) is not None:
+        notes.append(note)
+    return ScoreSummary(
+        len(rows),
+        out,
+        as_of,
+        versions,
+        published,
+        batch,
+        tuple(notes),
+    )
+
+
+def look(
+    signals: Signals,
+    as_of: datetime,
+    home: Home,
+    champion: Champion,
+    progress: Progress = silent,
+    jumped: Sequence[str] = (),
+    store: Store | None = None,
+) -> tuple[Assessment, dict[str, datetime | None], pd.DataFrame]:
+    """Assess the portfolio at ``as_of`` with a quarter of history: the assessment, the newest event known of each feed,
+    and the rows of the weeks before.
+
+    Parameters
+    ----------
+    store : where callers have recorded what was done, which counts like the interventions of the signals: a play that
+        was published before and has not been done since keeps the day on which it was first due. The home's own store
+        if not given.
+
+    Raises
+    ------
+    BadRequest : no account is active.
+    HomeError : what was kept of the publication before is broken.
+    StoreDown : a publication came before, and the store cannot be reached.
+    SignalsError : most of a model's gain lies in features that are unknown for every account.
+    RulesError : a file of rules is broken.
+    """
+    catalogue = current_catalogue()
+    progress(0.0, "taking the snapshot")
+    rows = snapshot(
+        signals,
+        Grid(as_of - timedelta(weeks=WEEKS - 1), WEEK_DAYS, WEEKS),
+        horizon_days=horizon_of(champion),
+        catalogue=catalogue,
+        kept=home.rollups,
+        progress=lambda done, what: progress(0.8 * done, what),
+    )
+    feeds = newest_known(signals, as_of)
+    progress(0.85, "scoring")
+    frame, past = now_and_past(rows, as_of, champion)
+    if len(frame):
+        require_inputs(champion.bundles, frame, tuple(signals.tables), catalogue)
+    snapshots = Snapshots(home, catalogue)
+    called: Called = {}
+    if last_published(snapshots, as_of) is not None:
+        recorded = recorded_before(home, as_of, store)
+        called = called_before(snapshots, as_of, interventions_of(signals, as_of), recorded)
+    handed = handed_before(snapshots, as_of)
+    found = assess(
+        frame, champion, past=past, feeds=feeds, jumped=jumped, catalogue=catalogue, called=called, handed=handed
+    )
+    return found, feeds, past
+
+
+def now_and_past(rows: pd.DataFrame, as_of: datetime, champion: Champion) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows at ``as_of``, and those of earlier dates with the risk that the model sees at each, so that an alert of
+    a risk that lasts goes on telling since when."""
+    dates = rows["as_of"]
+    now, past = rows[dates == pd.Timestamp(as_of)], rows[dates < pd.Timestamp(as_of)]
+    known = "churn" in champion.bundles and len(past) > 0
+    risk = risk_points(past, champion.bundles["churn"]) if known else np.full(len(past), np.nan)
+    return now.reset_index(drop=True), past.assign(**{RISK: risk}).reset_index(drop=True)
+
+
+def horizon_of(champion: Champion) -> int:
+    """The champion's horizon in days, by which an account without contracts is active."""
+    horizons = (champion.bundles[target].manifest.horizon_days for target in TARGETS if target in champion.bundles)
+    return next(horizons, DEFAULT_HORIZON_DAYS)
+
+
+def newest_known(signals: Signals, as_of: datetime) -> dict[str, datetime | None]:
+    """The newest event of each feed that was known before ``as_of``, UTC; None for a feed without any.
+
+    Interventions are left out: that nothing was done does not make a feed stale.
+    """
+    instant = as_of.astimezone(UTC).replace(tzinfo=None)
+    newest: dict[str, datetime | None] = {}
+    for name in EVENT_TABLES:
+        if signals.has(name) and name != "interventions":
+            table = signals.tables[name]
+            found = table.filter(known_before(table, ibis.literal(instant))).occurred_at.max().to_pyarrow().as_py()
+            newest[name] = None if found is None else found.replace(tzinfo=UTC)
+    return newest
+
+
+def _complete_until(signals: Signals, as_of: datetime, feeds: Mapping[str, datetime | None]) -> datetime:
+    """The newest event known at ``as_of``, so that signals which end long before it do not seem complete; what arrived
+    later does not change it. Without events, what the source says."""
+    known = [newest for newest in feeds.values() if newest is not None]
+    return min(signals.data_through, as_of, max(known, default=as_of))
+
+
+def _try_writing(out: Path) -> None:
+    """Fail before the work and not after it."""
+    if out.is_dir():
+        raise BadRequest(f"{out} is a folder", "a file", "name a file in it")
+    trial = out.with_name(f".{uuid.uuid4().hex}{UNFINISHED}")
+    write_file(trial, b"")
+    trial.unlink(missing_ok=True)
+
+
+def _notes(assessment: Assessment) -> list[str]:
+    notes = []
+    for target in TARGETS:
+        statuses = Counter(assessment.outlooks[target].status)
+        for status, accounts in sorted(statuses.items()):
+            if status != SCORED:
+                notes.append(f"{target}: {accounts:,} of {len(assessment.frame):,} accounts have status {status}")
+    if not assessment.champion.bundles:
+        notes.append("there is no champion yet, so only the health score is told; `renewcast train` makes one")
+    notes += [f"the unit of {column} seems to have changed: mend the feed first" for column in assessment.jumped]
+    notes += [f"the newest {table} row is {days} days old" for table, days in assessment.stale.items()]
+    return notes

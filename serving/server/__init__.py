@@ -1,0 +1,1 @@
+"""The server process: listening, workers and preloading."""

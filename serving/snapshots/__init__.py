@@ -1,0 +1,1 @@
+"""Published snapshots: files, caches and the live state that answers requests."""

@@ -1,0 +1,54 @@
+"""What rules look back on: rows of the weeks before a published snapshot, kept beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.catalogue.catalogue import KEYS
+from features.errors import HomeError
+from models.predictions.table_export import write_frame
+from models.rules.evaluate import RISK
+
+#: Larger files (bytes) are not read.
+FILE_LIMIT = 2 * 2**30
+SCORE_AGAIN = "score it again: renewcast score SIGNALS --as-of DATE --out FILE"
+
+
+def write_earlier(path: Path, past: pd.DataFrame, features: Sequence[str]) -> None:
+    """Keep ``features`` and `models.rules.evaluate.RISK` of earlier rows, whole or not at all.
+
+    Raises
+    ------
+    HomeError : the place cannot be written.
+    """
+    columns = dict.fromkeys((*KEYS, *features, RISK))
+    write_frame(pd.DataFrame({name: past.get(name, np.nan) for name in columns}), path)
+
+
+def read_earlier(path: Path, as_of: datetime) -> pd.DataFrame | None:
+    """The earlier rows at ``path``; None without any.
+
+    Raises
+    ------
+    HomeError : they cannot be read, or are not of dates before ``as_of``.
+    """
+    expected = "earlier rows of a portfolio"
+    try:
+        if path.stat().st_size > FILE_LIMIT:
+            raise HomeError(f"{path} is larger than {FILE_LIMIT:,} bytes", expected, SCORE_AGAIN)
+        frame: pd.DataFrame = pq.read_table(path).to_pandas()
+        sound = set(KEYS) <= set(frame.columns) and bool((frame[KEYS[1]] < pd.Timestamp(as_of)).all())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, pa.ArrowException) as error:
+        raise HomeError(f"{path} cannot be read ({type(error).__name__})", expected, SCORE_AGAIN) from None
+    if not sound:
+        raise HomeError(f"{path} does not hold rows of earlier dates", expected, SCORE_AGAIN)
+    return frame

@@ -1,0 +1,162 @@
+"""The portfolio at a glance: accounts, ARR, health and expected churn, as a whole and by band and segment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from models.health.rubric import INSUFFICIENT
+from models.peer_groups.frame_columns import number_column
+from models.peer_groups.segments import ARR_FEATURE, segment_names
+from models.predictions.assessment import Assessment
+from models.predictions.payload import model_told
+from models.predictions.risk_bands import BANDS
+from models.targets import TARGETS
+from serving.schemas.base import Answer, Points, Share, Status
+from serving.schemas.predictions import Model
+
+Amount = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+HEALTH_BANDS = ("green", "yellow", "red", INSUFFICIENT)
+
+
+class Group(Answer):
+    """Some accounts together. What is known of none of them is null, never zero; what is known of some is told of
+    these, beside how many are left out."""
+
+    accounts: Count
+    arr: Amount | None = Field(description="Summed, a year, in the currency of the signals.")
+    arr_unknown: Count = Field(description="Accounts whose ARR is not known, which the sum leaves out.")
+    mean_health: Points | None
+    health_unknown: Count = Field(description="Accounts without a score, which the mean leaves out.")
+    mean_churn_probability: Share | None
+    churn_unknown: Count = Field(description="Accounts without a probability, which mean and sums leave out.")
+    expected_churned_accounts: Amount | None = Field(description="The sum of the probabilities, for horizon_days.")
+    expected_churned_arr: Amount | None = Field(
+        description="ARR at risk: the sum of churn probability within horizon_days times ARR."
+    )
+    expected_churned_arr_unknown: Count = Field(description="Accounts that lack either, which that sum leaves out.")
+
+
+class OfHealthBand(Group):
+    """The accounts of one band of health."""
+
+    band: Literal["green", "yellow", "red", "insufficient_data"]
+
+
+class OfChurnBand(Group):
+    """The accounts of one band of the churn risk."""
+
+    band: Literal["low", "medium", "high"] | None = Field(description="Null: not scored.")
+
+
+class OfSegment(Group):
+    """The accounts of one segment."""
+
+    segment: str | None = Field(description="Null: the ARR is not known.")
+
+
+class Coverage(Answer):
+    """How much there was to say anything from."""
+
+    health: Share = Field(description="The mean share of the rubric's weight that had data.")
+    churn: dict[Status, Count] = Field(description="Accounts by status.")
+    expansion: dict[Status, Count]
+
+
+class Portfolio(Answer):
+    """The portfolio at one instant. The bands, and the segments, each hold every account once."""
+
+    as_of: str
+    data_through: str
+    scored_at: str
+    horizon_days: int | None
+    whole: Group
+    by_health_band: list[OfHealthBand]
+    by_churn_band: list[OfChurnBand]
+    by_segment: list[OfSegment]
+    expansion_ready: Count = Field(description="Accounts to which more may be proposed.")
+    base_rates: dict[str, Share | None] = Field(
+        description="By target: what the average account had when the model was trained; null without a model."
+    )
+    coverage: Coverage
+    rubric: str
+    rubric_version: str
+    models: dict[str, Model | None] = Field(description="By target; null without a model.")
+
+
+def portfolio_of(assessment: Assessment) -> dict[str, Any]:
+    """The numbers of `Portfolio`, all but those that tell when it was scored."""
+    health, seen = assessment.health, assessment.outlooks
+    bundles = {target: seen[target].bundle for target in TARGETS}
+    return {
+        "horizon_days": next((b.manifest.horizon_days for b in bundles.values() if b is not None), None),
+        "whole": _group(assessment, np.ones(len(assessment.frame), dtype=bool)),
+        "by_health_band": _by(assessment, "band", health.band.to_numpy(dtype=object), HEALTH_BANDS),
+        "by_churn_band": _by(assessment, "band", seen["churn"].band, (*reversed(BANDS), None)),
+        "by_segment": _by(assessment, "segment", assessment.judged.segments, (*segment_names(), None)),
+        "expansion_ready": int(assessment.ready.sum()),
+        "base_rates": {target: None if b is None else b.manifest.base_rate for target, b in bundles.items()},
+        "coverage": {
+            "health": float(health.coverage.mean()),
+            **{target: _counts(seen[target].status) for target in TARGETS},
+        },
+        "rubric": assessment.champion.rubric.name,
+        "rubric_version": assessment.champion.rubric.version,
+        "models": {target: model_told(bundle) for target, bundle in bundles.items()},
+    }
+
+
+def _by(
+    assessment: Assessment, name: str, values: npt.NDArray[np.object_], keys: Sequence[str | None]
+) -> list[dict[str, Any]]:
+    """A group for each key, empty ones too, so that a chart always has the same bars."""
+    return [{name: key, **_group(assessment, np.array([value == key for value in values]))} for key in keys]
+
+
+def _group(assessment: Assessment, rows: Mask) -> dict[str, Any]:
+    churn = assessment.outlooks["churn"]
+    arr = number_column(assessment.frame, ARR_FEATURE)[rows]
+    score: Floats = np.asarray(assessment.health.score, dtype=np.float64)[rows]
+    # Not a number where it is not scored.
+    p: Floats = churn.probability[rows]
+    at_stake: Floats = p * arr
+    return {
+        "accounts": int(rows.sum()),
+        "arr": _sum(arr),
+        "arr_unknown": _unknown(arr),
+        "mean_health": _mean(score),
+        "health_unknown": _unknown(score),
+        "mean_churn_probability": _mean(p),
+        "churn_unknown": _unknown(p),
+        "expected_churned_accounts": _sum(p),
+        "expected_churned_arr": _sum(at_stake),
+        "expected_churned_arr_unknown": _unknown(at_stake),
+    }
+
+
+def _sum(values: Floats) -> float | None:
+    """Zero for nobody, but None where nothing is known of anybody."""
+    known = values[~np.isnan(values)]
+    return None if len(values) and not len(known) else float(known.sum())
+
+
+def _mean(values: Floats) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _unknown(values: Floats) -> int:
+    return int(np.isnan(values).sum())
+
+
+def _counts(statuses: npt.NDArray[np.object_]) -> dict[str, int]:
+    names, counts = np.unique(statuses.astype(str), return_counts=True)
+    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}

@@ -1,0 +1,248 @@
+"""Published snapshots: the features that were scored, kept in the home so that the service can answer from them.
+
+One Parquet file per ``as_of`` under ``snapshots/``, with what is known of it as JSON in the file's own metadata: a file
+is replaced in one step, so rows and facts always belong together.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from features.catalogue.catalogue import KEYS, Catalogue
+from features.custom.settings import current_catalogue
+from features.errors import HomeError, UnknownSnapshot
+from features.utils.atomic_files import new_file
+from models.home import Home
+from models.predictions.payload import instant_words
+from serving.snapshots.lookback_rows import FILE_LIMIT, SCORE_AGAIN, read_earlier, write_earlier
+
+#: Files that unpack to more (bytes) are not read.
+UNPACKED_LIMIT = 8 * 2**30
+#: How many of the nearest dates an UnknownSnapshot names.
+NEAREST = 3
+
+FACTS = b"renewcast"
+_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{6})Z)?\.parquet")
+
+Stamp = tuple[int, int, int]
+"""What tells one version of a file from the next: inode, time of change (ns), size (bytes)."""
+
+
+class Facts(BaseModel):
+    """What is known of a snapshot as a whole.
+
+    ``origin`` is the address of the signals; ``data_through`` (UTC) the instant up to which they were complete, never
+    after ``as_of``; ``horizon_days`` what "active" meant for a business without contracts; ``feeds`` the newest event
+    known of each table at ``as_of``; ``jumped`` the columns (``table.column``) whose unit seems to have changed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    as_of: AwareDatetime
+    origin: str
+    data_through: AwareDatetime
+    horizon_days: Annotated[int, Field(gt=0)]
+    catalogue_version: str
+    feeds: dict[str, AwareDatetime | None]
+    jumped: tuple[str, ...] = Field(default=(), strict=False)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A snapshot as `features.snapshots.snapshot.snapshot` made it, for one ``as_of``, and what is known of it;
+    ``past`` are rows
+    of the weeks before, which the rules look back on (None without any)."""
+
+    facts: Facts
+    frame: pd.DataFrame
+    past: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """The published snapshots of one home, in the columns of ``catalogue``: the deployment's if not given."""
+
+    home: Home
+    catalogue: Catalogue = field(default_factory=current_catalogue)
+
+    def publish(
+        self,
+        frame: pd.DataFrame,
+        *,
+        origin: str,
+        data_through: datetime,
+        horizon_days: int,
+        feeds: Mapping[str, datetime | None],
+        jumped: Sequence[str] = (),
+        past: pd.DataFrame | None = None,
+        looked_back_on: Sequence[str] = (),
+    ) -> Path:
+        """Keep a snapshot of one ``as_of``, in place of an earlier one of that date, and of ``past`` the features
+        ``looked_back_on``. The same rows give the same bytes.
+
+        Raises
+        ------
+        HomeError : the home cannot be written.
+        """
+        as_of: datetime = frame[KEYS[1]].iloc[0].to_pydatetime()
+        facts = Facts(
+            as_of=as_of,
+            origin=origin,
+            data_through=data_through,
+            horizon_days=horizon_days,
+            catalogue_version=self.catalogue.version,
+            feeds=dict(sorted(feeds.items())),
+            jumped=tuple(jumped),
+        )
+        schema = self._schema().with_metadata({FACTS: facts.model_dump_json().encode()})
+        table = pa.table([_column(frame, field) for field in schema], schema=schema)
+        path = self.path(as_of)
+        if past is not None:
+            write_earlier(self._earlier(as_of), past, looked_back_on)
+        with new_file(path) as beside:
+            pq.write_table(table, beside, compression="zstd")
+        return path
+
+    def _earlier(self, as_of: datetime) -> Path:
+        path = self.path(as_of)
+        return path.parent / "earlier" / path.name
+
+    def path(self, as_of: datetime) -> Path:
+        """The file of the snapshot at ``as_of``."""
+        utc = as_of.astimezone(UTC)
+        midnight = utc == utc.replace(hour=0, minute=0, second=0, microsecond=0)
+        return self.home.snapshots / f"{utc:{'%Y-%m-%d' if midnight else '%Y-%m-%dT%H%M%SZ'}}.parquet"
+
+    def dates(self) -> list[datetime]:
+        """The dates that were scored, UTC, in order.
+
+        Raises
+        ------
+        HomeError : the folder cannot be read.
+        """
+        try:
+            names = [entry.name for entry in self.home.snapshots.iterdir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise HomeError(f"cannot read {self.home.snapshots}: {error.strerror}", "a folder of snapshots") from error
+        return sorted(date for date in map(_date_of, names) if date is not None)
+
+    def stamp(self, as_of: datetime) -> Stamp | None:
+        """Which version of the snapshot there is now; None without one."""
+        return stamp_of(self.path(as_of))
+
+    def latest(self) -> Published:
+        """The snapshot of the latest date.
+
+        Raises
+        ------
+        UnknownSnapshot : nothing was scored yet.
+        HomeError : it is broken, or of another catalogue.
+        """
+        dates = self.dates()
+        if not dates:
+            raise UnknownSnapshot("no snapshot was scored yet", "at least one", SCORE_AGAIN.replace("it again", "one"))
+        return self.at(dates[-1])
+
+    def at(self, as_of: datetime) -> Published:
+        """The snapshot at ``as_of``.
+
+        Raises
+        ------
+        UnknownSnapshot : that date was not scored; the nearest that were are named.
+        HomeError : it is broken, too large, or of another catalogue; the file and what differs are named.
+        """
+        path = self.path(as_of)
+        try:
+            with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size > FILE_LIMIT:
+                    raise _broken(path, f"it is larger than {FILE_LIMIT} bytes")
+                facts, table = self._read(path, pq.ParquetFile(file))
+        except FileNotFoundError:
+            raise self._unknown(as_of) from None
+        # The reasons are left out: they can repeat values.
+        except ValidationError as error:
+            raise _broken(path, f"its facts are not as written ({error.error_count()} differences)") from None
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise _broken(path, f"it cannot be read as Parquet ({type(error).__name__})") from None
+        frame = table.to_pandas()
+        for name, feature in self.catalogue.items():
+            if feature.kind == "category":
+                values = frame[name].astype(object)
+                frame[name] = values.where(values.notna(), None)
+        if facts.as_of != as_of or frame.empty or not (frame[KEYS[1]] == pd.Timestamp(as_of)).all():
+            raise _broken(path, "it is of another date than its name says, or empty")
+        return Published(facts, frame, read_earlier(self._earlier(as_of), as_of))
+
+    def _read(self, path: Path, parquet: pq.ParquetFile) -> tuple[Facts, pa.Table]:
+        groups = parquet.metadata
+        if sum(groups.row_group(i).total_byte_size for i in range(groups.num_row_groups)) > UNPACKED_LIMIT:
+            raise _broken(path, f"it unpacks to more than {UNPACKED_LIMIT} bytes")
+        told = (parquet.schema_arrow.metadata or {}).get(FACTS)
+        if told is None:
+            raise _broken(path, "it holds no facts of a snapshot")
+        facts = Facts.model_validate_json(told)
+        if facts.catalogue_version != self.catalogue.version:
+            raise HomeError(
+                f"{path} was made with version {facts.catalogue_version} of the features",
+                f"version {self.catalogue.version}",
+                SCORE_AGAIN,
+            )
+        if not parquet.schema_arrow.remove_metadata().equals(self._schema()):
+            raise _broken(path, "its columns are not those of the catalogue")
+        return facts, parquet.read()
+
+    def _schema(self) -> pa.Schema:
+        kinds = {"number": pa.float64(), "category": pa.string()}
+        keys = [(KEYS[0], pa.string()), (KEYS[1], pa.timestamp("us", tz="UTC"))]
+        return pa.schema([*keys, *((name, kinds[feature.kind]) for name, feature in self.catalogue.items())])
+
+    def _unknown(self, as_of: datetime) -> UnknownSnapshot:
+        nearest = sorted(self.dates(), key=lambda date: abs(date - as_of))[:NEAREST]
+        listed = ", ".join(instant_words(date) for date in sorted(nearest))
+        return UnknownSnapshot(
+            "no snapshot was scored at this date",
+            f"a date that was scored; the nearest: {listed}" if listed else "a date that was scored; there is none yet",
+            "choose another date, or " + SCORE_AGAIN,
+        )
+
+
+def _column(frame: pd.DataFrame, field: pa.Field) -> pa.Array:
+    if pa.types.is_timestamp(field.type):
+        return pa.array([instant.to_pydatetime() for instant in frame[field.name]], field.type)
+    return pa.array(frame[field.name].to_numpy(), field.type, from_pandas=True)
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Which version of a file or folder is there now; None without one, or where it cannot be looked at."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_ino, seen.st_mtime_ns, seen.st_size
+
+
+def _date_of(name: str) -> datetime | None:
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    try:
+        return datetime.strptime(f"{found[1]}{found[2] or '000000'}", "%Y-%m-%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _broken(path: Path, why: str) -> HomeError:
+    return HomeError(f"{path} is not a sound snapshot: {why}", "a snapshot as `renewcast score` keeps it", SCORE_AGAIN)

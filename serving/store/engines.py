@@ -1,0 +1,104 @@
+"""Database engines of the store: SQLite and PostgreSQL, with time limits on every wait."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from features.errors import BadRequest
+
+#: How long (seconds) a transaction waits for another's lock, for a connection, and for a server that is silent.
+PATIENCE = 5
+#: How long (seconds) PostgreSQL works on one statement at most.
+STATEMENT_SECONDS = 60
+_LOOKING = "renewcast_looking"
+
+
+def _engine(address: str | URL) -> Engine:
+    try:
+        url = make_url(address)
+        if url.get_backend_name() == "sqlite":
+            engine = create_engine(url, connect_args={"timeout": PATIENCE}, pool_timeout=PATIENCE)
+            event.listen(engine, "do_connect", _open_read_only)
+            event.listen(engine, "connect", _set_up_sqlite)
+            event.listen(engine, "begin", _lock_sqlite)
+            return engine
+        if url.get_backend_name() == "postgresql":
+            driver = url.set(drivername="postgresql+psycopg")
+            return create_engine(driver, pool_pre_ping=True, pool_timeout=PATIENCE, connect_args=_bounds(url))
+    except (ArgumentError, ImportError, SQLAlchemyError):
+        # The reason is left out: it can repeat the address, which may hold a password.
+        pass
+    raise BadRequest(
+        "RENEWCAST_STORE is not the address of a store",
+        "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE",
+        "mend the address; PostgreSQL needs the extra renewcast[postgres]",
+    ) from None
+
+
+def _bounds(url: URL) -> dict[str, Any]:
+    """What keeps anybody from waiting for a PostgreSQL that answers nothing: neither a refusal nor a word more."""
+    given = url.query.get("options", ())
+    options = [given] if isinstance(given, str) else list(given)
+    options += [f"-c lock_timeout={PATIENCE * 1000}", f"-c statement_timeout={STATEMENT_SECONDS * 1000}"]
+    # A silent connection is asked for a sign of life after as long as one is waited for, three times within as long.
+    alive = {"keepalives": 1, "keepalives_idle": PATIENCE, "keepalives_interval": 2, "keepalives_count": 3}
+    return {
+        "connect_timeout": PATIENCE,
+        "tcp_user_timeout": PATIENCE * 1000,
+        **alive,
+        "options": " ".join(options),
+    }
+
+
+def is_read_only(file: Path) -> bool:
+    """Whether a SQLite file is there and cannot be written, or nothing beside it, which SQLite has to."""
+    return file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
+
+
+def _open_read_only(_dialect: Any, _record: Any, given: list[Any], _more: dict[str, Any]) -> sqlite3.Connection | None:
+    """A connection to a file that cannot be written; None for any other, which is opened as usual."""
+    file = Path(given[0]) if given and given[0] not in ("", ":memory:") else None
+    if file is None or not is_read_only(file):
+        return None
+    # Without its log, nobody has the file open to write, and nobody can: no locks are needed, nor possible.
+    alone = "" if Path(f"{file}-wal").exists() else "&immutable=1"
+    address = f"file:{quote(str(file.absolute()))}?mode=ro{alone}"
+    connection = sqlite3.connect(address, timeout=PATIENCE, uri=True, check_same_thread=False)
+    connection.execute("PRAGMA query_only=ON")
+    return connection
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    # pysqlite would begin transactions by itself, later than asked for.
+    connection.isolation_level = None
+    if connection.execute("PRAGMA query_only").fetchone()[0]:
+        return
+    _write_ahead(connection)
+    for setting in ("synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _write_ahead(connection: Any) -> None:
+    # SQLite does not wait by itself where several turn a new file to write-ahead at once; once it is, there is none.
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
+def _lock_sqlite(connection: Connection) -> None:
+    looking = connection.get_execution_options().get(_LOOKING)
+    connection.exec_driver_sql("BEGIN" if looking else "BEGIN IMMEDIATE")

@@ -1,0 +1,227 @@
+"""What is known of interventions: those of the signals, kept beside a snapshot, and what callers have recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, select
+
+from features.errors import HomeError
+from models.home import Home
+from models.renewals.historical_rates import ArrLine, seconds_of
+from models.rules.intervention_effects import (
+    AFTER_DAYS,
+    Intervention,
+    Result,
+    Snooze,
+    Standing,
+    snoozed_on,
+    standing_at,
+    with_outcomes,
+)
+from serving.common.settings import current_settings
+from serving.snapshots.lookback_rows import SCORE_AGAIN
+from serving.snapshots.sidecars import companion_path, read_companion
+from serving.snapshots.snapshot_files import Snapshots
+from serving.store.database import Store
+from serving.store.tables import records
+
+if TYPE_CHECKING:
+    from features.signals.signals import Signals
+
+INTERVENTIONS = "interventions"
+"""The companion that holds the interventions of the signals."""
+BACK_DAYS = 730
+"""How far back interventions tell of what they do now."""
+_CLOSING: Mapping[str, Result] = {"saved": "saved", "lost": "lost"}
+_ROW = ("account_id", "occurred_at", "held_out", "closed_at", "result", "stayed")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What callers have recorded of a portfolio: interventions, closed by the outcomes, and snoozes, as they stand on
+    the ``day`` (UTC)."""
+
+    day: date
+    interventions: Sequence[Intervention] = ()
+    snoozes: Sequence[Snooze] = ()
+
+    @property
+    def snoozed(self) -> Mapping[str, date]:
+        """The accounts that are snoozed on the day, and until when."""
+        return snoozed_on(self.snoozes, self.day)
+
+    def standing(self, others: Sequence[Intervention], as_of: datetime) -> Mapping[str, Standing]:
+        """How accounts stand whose plays, published at ``as_of``, are off the list; ``others`` are interventions that
+        the signals hold."""
+        return standing_at([*others, *self.interventions], as_of, self.snoozed)
+
+
+def interventions_of(signals: Signals, as_of: datetime) -> list[Intervention]:
+    """Those in the signals that were known before ``as_of``, and whether each account stayed."""
+    if not signals.has("interventions"):
+        return []
+    # Only here: who reads what was published needs no query engine.
+    import ibis
+
+    from features.sources.engine import known_before
+
+    table = signals.tables["interventions"]
+    table = table.filter(known_before(table, ibis.literal(as_of.astimezone(UTC).replace(tzinfo=None))))
+    given = table.select("account_id", "occurred_at", "held_out", "closed_at", "result").to_pyarrow().to_pandas()
+    at = pd.to_datetime(given["occurred_at"], utc=True)
+    given = given[((at < as_of) & (at >= as_of - timedelta(days=BACK_DAYS))).to_numpy()].reset_index(drop=True)
+    stayed = _stayed(signals, given, as_of)
+    closed = pd.to_datetime(given["closed_at"], utc=True)
+    return [
+        Intervention(
+            str(row.account_id),
+            pd.Timestamp(row.occurred_at, tz="UTC").to_pydatetime(),
+            not pd.isna(row.held_out) and bool(row.held_out),
+            None if pd.isna(end) or end >= as_of else end.to_pydatetime(),
+            None if pd.isna(end) or end >= as_of else _CLOSING.get(str(row.result)),
+            seen,
+        )
+        for row, end, seen in zip(given.itertuples(index=False), closed, stayed, strict=True)
+    ]
+
+
+def _stayed(signals: Signals, given: pd.DataFrame, as_of: datetime) -> list[bool | None]:
+    if not signals.contractual or not len(given):
+        return [None] * len(given)
+    columns = ("account_id", "started_at", "ended_at", "arr")
+    rows = signals.tables["subscriptions"].select(*columns).to_pyarrow().to_pandas()
+    accounts = pd.Index(rows["account_id"].unique())
+    codes = accounts.get_indexer(pd.Index(rows["account_id"])).astype(np.int64)
+    # A subscription counts as one, so that one without a price is seen too.
+    line = ArrLine(codes, seconds_of(rows["started_at"]), seconds_of(rows["ended_at"]), np.ones(len(rows)))
+    seen = seconds_of(given["occurred_at"]) + AFTER_DAYS * 86_400
+    place = accounts.get_indexer(pd.Index(given["account_id"])).astype(np.int64)
+    running = line.at(np.maximum(place, 0), seen) > 0
+    known = (seen <= int(as_of.timestamp())) & (place >= 0)
+    return [bool(runs) if there else None for runs, there in zip(running, known, strict=True)]
+
+
+def interventions_document(signals: Signals, as_of: datetime) -> dict[str, Any]:
+    """The companion `INTERVENTIONS`: a list of rows."""
+    return {"columns": list(_ROW), "rows": [_plain(one) for one in interventions_of(signals, as_of)]}
+
+
+def _plain(one: Intervention) -> list[Any]:
+    closed = None if one.closed_at is None else one.closed_at.isoformat()
+    return [one.account_id, one.occurred_at.isoformat(), one.held_out, closed, one.result, one.stayed]
+
+
+def interventions_published(snapshots: Snapshots, as_of: datetime) -> list[Intervention] | None:
+    """What `score` kept of them; None where it kept nothing.
+
+    Raises
+    ------
+    HomeError : it is broken.
+    """
+    kept = read_companion(snapshots, as_of, INTERVENTIONS)
+    if kept is None:
+        return None
+    try:
+        return [
+            Intervention(
+                account,
+                datetime.fromisoformat(at),
+                bool(held_out),
+                None if closed is None else datetime.fromisoformat(closed),
+                result,
+                stayed,
+            )
+            for account, at, held_out, closed, result, stayed in kept["rows"]
+        ]
+    except (KeyError, TypeError, ValueError):
+        raise HomeError(
+            f"{companion_path(snapshots, as_of, INTERVENTIONS)} is not as written",
+            "what `renewcast score` keeps of interventions",
+            SCORE_AGAIN,
+        ) from None
+
+
+def recorded_before(home: Home, as_of: datetime, store: Store | None = None) -> Recorded:
+    """What callers recorded of what happened before ``as_of``; in the home's store where none is given.
+
+    Raises
+    ------
+    StoreDown : the store cannot be reached.
+    BadRequest : the address is none of a store that is supported.
+    """
+    address = current_settings().store_address
+    if store is None and address is None and not Store.file_of(home).exists():
+        # To look at a portfolio makes no store.
+        return Recorded(as_of.date())
+    with (store or Store.of(home, address)).look() as connection:
+        return recorded(connection, frozenset(), as_of, as_of)
+
+
+def recorded_now(store: Store, snapshots: Snapshots, active: Collection[str], as_of: datetime) -> Recorded:
+    """What callers recorded up to the publication after ``as_of``; up to now where there is none.
+
+    Parameters
+    ----------
+    active : the accounts that are customers at ``as_of``.
+
+    Raises
+    ------
+    StoreDown : the store cannot be reached.
+    """
+    until = next_published(snapshots, as_of)
+    with store.look() as connection:
+        return recorded(connection, active, as_of, until)
+
+
+def next_published(snapshots: Snapshots, as_of: datetime) -> datetime | None:
+    """The date of the publication after ``as_of``; None where it is the latest."""
+    return min((each for each in snapshots.dates() if each > as_of), default=None)
+
+
+def day_of(as_of: datetime, until: datetime | None) -> date:
+    """The day (UTC) on which it is looked how accounts stand: that of ``as_of``, or today where nothing was published
+    since (``until`` is None)."""
+    return as_of.date() if until is not None else max(as_of, datetime.now(UTC)).date()
+
+
+def recorded(
+    connection: Connection,
+    active: Collection[str],
+    as_of: datetime,
+    until: datetime | None = None,
+) -> Recorded:
+    """What callers recorded.
+
+    Parameters
+    ----------
+    active : the accounts that are customers at ``as_of``.
+    until : the next publication, at which what happens from then on counts; None: there is none, so that all that was
+        recorded up to now counts, and takes plays off the list at once.
+    """
+    asked = (
+        select(records.c.id, records.c.what, records.c.account_id, records.c.occurred_at, records.c.document)
+        .where(records.c.occurred_at >= as_of - timedelta(days=BACK_DAYS))
+        .order_by(records.c.occurred_at, records.c.recorded_at)
+    )
+    rows = connection.execute(asked if until is None else asked.where(records.c.occurred_at < until)).all()
+    given: list[Intervention] = []
+    outcomes: list[tuple[str, datetime, Result, str | None]] = []
+    snoozes: list[Snooze] = []
+    for key, what, account, at, document in rows:
+        told = json.loads(document)
+        if what == "intervention":
+            matured = at + timedelta(days=AFTER_DAYS) <= as_of
+            held_out = bool(told.get("held_out", False))
+            given.append(Intervention(account, at, held_out, None, None, account in active if matured else None, key))
+        elif what == "snooze":
+            snoozes.append(Snooze(account, at, date.fromisoformat(told["until"])))
+        elif (result := _CLOSING.get(told.get("result", ""))) is not None:
+            outcomes.append((account, at, result, told.get("intervention_id")))
+    return Recorded(day_of(as_of, until), with_outcomes(given, outcomes), snoozes)

@@ -1,0 +1,119 @@
+"""The worklist of a published snapshot, with the interventions that callers have recorded since.
+
+What follows from the snapshot is worked out once. What was recorded is read again whenever the store has changed, by
+whichever process, so that it counts at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from models.rules.intervention_effects import Intervention, Standing
+from serving.snapshots.compute_once_cache import Made
+from serving.snapshots.scored_snapshot import Scored
+from serving.snapshots.sidecars import ACCOUNTS, companion_path, read_companion
+from serving.snapshots.snapshot_files import stamp_of
+from serving.store.database import Store
+from serving.worklist.account_view import Seen
+from serving.worklist.interventions import (
+    INTERVENTIONS,
+    Recorded,
+    day_of,
+    interventions_published,
+    next_published,
+    recorded,
+)
+from serving.worklist.rank import Team, worklist_of
+
+#: So many lists of one snapshot are kept.
+LISTS = 16
+
+
+class Lists:
+    """The worklists of one snapshot. Safe to use from many threads.
+
+    Raises
+    ------
+    HomeError : what was kept beside the snapshot is broken.
+    """
+
+    def __init__(self, scored: Scored) -> None:
+        self._scored = scored
+        accounts = read_companion(scored.snapshots, scored.as_of, ACCOUNTS)
+        self._people = {} if accounts is None else accounts["accounts"]
+        self._kept = interventions_published(scored.snapshots, scored.as_of)
+        self._seen = Seen.of(scored.assessment, self._people)
+        self._active = frozenset(scored.assessment.account_ids)
+        self._made = Made(LISTS)
+
+    def of(self, store: Store, capacity: int, csm: str | None, save_rate: float | None) -> dict[str, Any]:
+        """As `worklist_published`."""
+        version, known = self._known(store)
+        if version is None:
+            return self._work(known, capacity, csm, save_rate)
+        key = (*version, capacity, csm, save_rate)
+        return self._made.get(key, lambda: self._work(known, capacity, csm, save_rate))
+
+    def standing(self, store: Store) -> Mapping[str, Standing]:
+        """The accounts whose plays are off the list, and why: held out, under way or done.
+
+        Raises
+        ------
+        StoreDown : the store cannot be reached.
+        """
+        version, known = self._known(store)
+        as_of, kept = self._scored.as_of, self._kept or ()
+        if version is None:
+            return known.standing(kept, as_of)
+        return self._made.get(("standing", *version), lambda: known.standing(kept, as_of))
+
+    def snoozed(self, store: Store) -> Mapping[str, date]:
+        """The accounts that are snoozed, and until when.
+
+        Raises
+        ------
+        StoreDown : the store cannot be reached.
+        """
+        return self._known(store)[1].snoozed
+
+    def _known(self, store: Store) -> tuple[tuple[Any, ...] | None, Recorded]:
+        """What was recorded, and its version; None where the store cannot say whether it has changed."""
+        # Asked before the store is read: what is recorded meanwhile makes the next answer anew.
+        changed, until = store.version(), next_published(self._scored.snapshots, self._scored.as_of)
+        if changed is None:
+            return None, self._told(store, until)
+        # A snooze ends with its day, although nothing changes in the store.
+        version = (changed, until, day_of(self._scored.as_of, until))
+        return version, self._made.get(version, lambda: self._told(store, until))
+
+    def _told(self, store: Store, until: datetime | None) -> Recorded:
+        with store.look() as connection:
+            return recorded(connection, self._active, self._scored.as_of, until)
+
+    def _work(self, known: Recorded, capacity: int, csm: str | None, save_rate: float | None) -> dict[str, Any]:
+        nothing = self._kept is None and not known.interventions
+        interventions: Sequence[Intervention] | None = None if nothing else [*(self._kept or ()), *known.interventions]
+        team = Team(self._people, interventions, known.snoozed)
+        return worklist_of(self._scored.assessment, capacity, team, csm, save_rate, self._seen)
+
+
+def lists_of(scored: Scored) -> Lists:
+    """The worklists of a snapshot, made once for each version of what was kept beside it."""
+    stamps = [stamp_of(companion_path(scored.snapshots, scored.as_of, name)) for name in (ACCOUNTS, INTERVENTIONS)]
+    return scored.made.get(("worklist", *stamps), lambda: Lists(scored))
+
+
+def worklist_published(
+    scored: Scored, store: Store, capacity: int, csm: str | None = None, save_rate: float | None = None
+) -> dict[str, Any]:
+    """What `serving.worklist.schemas.Worklist` says, what was recorded a moment ago included; not to be changed.
+
+    Raises
+    ------
+    BadRequest : no account has this CSM.
+    HomeError : what was kept beside the snapshot is broken.
+    StoreDown : the store cannot be reached.
+    """
+    return lists_of(scored).of(store, capacity, csm, save_rate)

@@ -1,0 +1,113 @@
+"""How far a source reaches, by its own rows: what is to come does not count, and no feed cuts another."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import renewcast
+from features.errors import SignalsError
+from features.feed_health.feed_health import feed_health
+from features.signals.data_through import completeness
+from features.signals.signals import read_signals
+from features.signals.validation import check
+from features.sources.base import Source, from_tables
+
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+ACCOUNTS = [{"account_id": a, "created_at": "2015-01-01"} for a in "ab"]
+SUBSCRIPTIONS = [{"account_id": a, "started_at": "2015-01-01", "arr": 1.0} for a in "ab"]
+
+Rows = list[dict[str, Any]]
+
+
+def _source(to_arrow: Any, **tables: Rows) -> Source:
+    given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
+    return from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
+
+
+def _at(*days: str, **more: Any) -> Rows:
+    return [{"account_id": "a", "occurred_at": day, **more} for day in days]
+
+
+def _ticket(**more: Any) -> dict[str, Any]:
+    return {"account_id": "a", "ticket_id": "t", "occurred_at": "2026-05-01", "severity": "low", **more}
+
+
+REACHES: list[tuple[dict[str, Rows], str, str]] = [
+    ({"usage": _at("2026-06-28"), "engagement": _at("2026-06-01", "2027-06-30", kind="meeting")}, "2026-06-28", "usage"),
+    ({"usage": _at("2026-06-28"), "support": [_ticket(resolved_at="9999-12-31")]}, "2026-06-28", "usage"),
+    ({"usage": _at("2026-06-01"), "support": [_ticket(resolved_at="2026-06-20")]}, "2026-06-20", "support"),
+    # Loaded in May, a row of June is planned; a day of difference is a clock, or a date without a time.
+    ({"usage": _at("2026-05-01"), "engagement": _at("2026-06-20", kind="meeting", loaded_at="2026-05-10")}, "2026-05-01", "usage"),
+    ({"usage": _at("2026-05-01T14:00", loaded_at="2026-05-01")}, "2026-05-01T14:00", "usage"),
+    # A feed that stopped does not cut contracts that go on, nor do contracts that were entered ahead prolong the data.
+    ({"usage": _at("2016-03-01"), "subscriptions": [*SUBSCRIPTIONS, *({"account_id": "b", "started_at": f"{y}-02-01", "arr": 1.0} for y in (2017, 2018, 2019))]}, "2019-02-01", "subscriptions"),
+    ({"usage": _at("2026-03-01"), "subscriptions": [*SUBSCRIPTIONS, {"account_id": "b", "started_at": "2026-05-01", "arr": 1.0}]}, "2026-03-01", "usage"),
+    ({"usage": _at("2016-03-01"), "billing": _at("2026-06-30", kind="invoice_paid")}, "2026-06-30", "billing"),
+    # Without an event, contracts tell: their starts, and the ends that have passed.
+    ({"subscriptions": [*SUBSCRIPTIONS, {"account_id": "b", "started_at": "2016-01-01", "ended_at": "2026-05-10", "arr": 1.0}, {"account_id": "b", "started_at": "2016-01-01", "ended_at": "2026-12-31", "arr": 1.0}]}, "2026-05-10", "subscriptions"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tables", "through", "by"), REACHES, ids=[f"{by} {t}" for _, t, by in REACHES])
+def test_how_far_the_data_reach(to_arrow: Any, tables: dict[str, Rows], through: str, by: str) -> None:
+    expected = datetime.fromisoformat(through).replace(tzinfo=UTC)
+    source = _source(to_arrow, **tables)
+    reach = completeness(source, NOW)
+    assert (reach.through, reach.decided_by) == (expected, by)
+    assert max(reach.ends.values()) <= NOW
+    feeds = feed_health(source, now=NOW)
+    assert (feeds.end, feeds.decided_by) == (expected, by)
+    assert all(feed.last is None or feed.last <= NOW for feed in feeds.tables.values())
+    assert read_signals(source, now=NOW).data_through == expected
+
+
+def test_rows_beyond_the_end_are_counted_and_named(to_arrow: Any) -> None:
+    source = _source(
+        to_arrow,
+        usage=_at("2026-06-01", "2026-06-28"),
+        engagement=_at("2027-06-30", "2026-06-01", "2027-07-30", kind="meeting"),
+        support=[_ticket(resolved_at="2030-01-01")],
+    )
+    found = {(f.table, f.column): f for f in check(source, now=NOW).findings}
+    assert set(found) == {("engagement", "occurred_at"), ("support", "resolved_at")}
+    meetings = found["engagement", "occurred_at"]
+    assert (meetings.rows, meetings.positions) == (2, (1, 3))
+    assert str(meetings).startswith("engagement.occurred_at: 2 rows (rows 1, 3) dated in the future")
+    (late,) = [f for f in check(source, datetime(2026, 6, 15, tzinfo=UTC), now=NOW).findings if f.table == "usage"]
+    assert (late.rows, late.positions) == (1, (2,))
+    assert "2026-06-15" in late.what
+
+
+def test_a_source_whose_rows_all_lie_ahead_is_refused(to_arrow: Any) -> None:
+    source = _source(to_arrow)
+    with pytest.raises(SignalsError, match="no row with a date that has passed"):
+        read_signals(source, now=datetime(2014, 1, 1, tzinfo=UTC))
+
+
+def test_the_check_command_tells_all_of_it(tmp_path: Path) -> None:
+    (tmp_path / "accounts.csv").write_text("account_id,created_at\na,2025-01-01\nb,2025-01-01\n")
+    (tmp_path / "subscriptions.csv").write_text(
+        "account_id,started_at,ended_at,arr\na,2025-01-01,2025-12-31,10\na,2026-01-01,,10\nb,2025-01-01,,5\nb,2025-01-01,,5\n"
+    )
+    (tmp_path / "usage.csv").write_text("account_id,occurred_at\na,2026-06-01\nb,2026-06-28\n")
+    (tmp_path / "engagement.csv").write_text("account_id,occurred_at,kind\na,2026-06-01,meeting\na,2190-06-30,meeting\n")
+    done = CliRunner().invoke(renewcast.app, ["check", str(tmp_path), "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["errors"] == []
+    assert told["feeds"]["end"].startswith("2026-06-28")
+    assert told["feeds"]["decided_by"] == "usage"
+    assert told["feeds"]["tables"]["engagement"]["last"].startswith("2026-06-01")
+    found = {(f["table"], f["column"]): f for f in told["findings"]}
+    assert found["engagement", "occurred_at"]["rows"] == 1
+    assert found["subscriptions", "ended_at"]["rows"] == 1
+    assert found["subscriptions", None]["positions"] == [3, 4]
+    seen = CliRunner().invoke(renewcast.app, ["check", str(tmp_path), "--data-through", "2026-06-15"]).stdout
+    assert "data through 2026-06-15" in " ".join(seen.split())
+    assert "look" in seen

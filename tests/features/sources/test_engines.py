@@ -1,0 +1,277 @@
+"""One definition, several engines: the same portfolio yields the same snapshots, bit by bit, wherever it lies and
+whatever computes them."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import duckdb
+import pandas as pd
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+import renewcast
+from features.contract.schema import TABLES
+from features.errors import BadRequest, SignalsError
+from features.feed_health.feed_health import feed_health
+from features.signals.casting import conformed, given_schema, given_table
+from features.signals.signals import open_signals, read_signals
+from features.signals.validation import check
+from features.snapshots.snapshot import snapshot
+from features.sources.engine import collect
+from features.sources.open_source import open_source
+from features.utils.dates import Grid
+from serving.scoring.score_portfolio import newest_known
+from training.config import TrainConfig
+from training.dataset.labelled_snapshots import prepare
+from training.leakage.account_sample import sampled_tables
+
+GRID = Grid(datetime(2025, 6, 2, tzinfo=UTC), 28, 8)
+# PySpark leaves it to the collector to close the socket by which results come.
+on_spark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
+
+
+BUSINESSES = ("contracts", "orders")
+
+
+@pytest.fixture(scope="module")
+def businesses(portfolios: ModuleType) -> dict[str, dict[str, pa.Table]]:
+    found = {b: portfolios.portfolio(contractual=b == "contracts") for b in BUSINESSES}
+    assert set(found["contracts"]) == set(TABLES) - {"orders"}
+    assert set(found["orders"]) == set(TABLES) - {"subscriptions"}
+    return found
+
+
+@pytest.fixture(scope="module")
+def folders(businesses: Any, portfolios: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Parquet, its usage by months and with many columns that nobody needs, damaged: to read one of them is to fail."""
+    return {b: portfolios.as_parquet(tables, tmp_path_factory.mktemp(b)) for b, tables in businesses.items()}
+
+
+@pytest.fixture(scope="module")
+def expected(folders: dict[str, str]) -> dict[str, pd.DataFrame]:
+    frames = {b: snapshot(open_signals(folder), GRID) for b, folder in folders.items()}
+    assert all(len(frame) > 100 and frame.notna().any().sum() > 140 for frame in frames.values())
+    return frames
+
+
+def _same(address: str, expected: pd.DataFrame, engine: str = "duckdb", **more: Any) -> None:
+    signals = read_signals(open_source(address, engine), **more)
+    try:
+        pd.testing.assert_frame_equal(snapshot(signals, GRID), expected, check_exact=True)
+    finally:
+        signals.close()
+
+
+def test_parquet_read_where_it_lies(folders: dict[str, str], expected: Any) -> None:
+    _same(folders["orders"], expected["orders"], copied_up_to=0)
+
+
+@pytest.mark.parametrize(
+    ("business", "door"), [(b, "as_csv") for b in BUSINESSES] + [("contracts", "as_duckdb"), ("contracts", "as_sqlite")]
+)
+def test_other_files(
+    business: str, door: str, businesses: Any, expected: Any, portfolios: ModuleType, tmp_path: Path
+) -> None:
+    _same(getattr(portfolios, door)(businesses[business], tmp_path), expected[business])
+
+
+@pytest.mark.parametrize(("business", "copied_up_to"), [("contracts", 0), ("orders", 10**9)])
+def test_postgresql(
+    business: str, copied_up_to: int, businesses: Any, expected: Any, portfolios: ModuleType, postgres: Any
+) -> None:
+    with psycopg.connect(postgres.get_uri(), autocommit=True, options="-c timezone=UTC") as server:
+        portfolios.as_postgres(businesses[business], server, business)
+    _same(f"{postgres.get_uri()}&schema={business}", expected[business], copied_up_to=copied_up_to)
+
+
+class TestSpark:
+    """One application, started by the first of these, serves them all."""
+
+    pytestmark = on_spark
+
+    def test_csv(self, spark: str, businesses: Any, expected: Any, portfolios: ModuleType, tmp_path: Path) -> None:
+        _same(portfolios.as_csv(businesses["contracts"], tmp_path), expected["contracts"], spark)
+
+    @pytest.mark.parametrize("business", BUSINESSES)
+    def test_what_is_trained_on_and_how_new_the_feeds_are(
+        self, business: str, spark: str, folders: dict[str, str]
+    ) -> None:
+        folder = folders[business]
+        config = TrainConfig(horizon_days=30)
+        embedded = prepare(folder, GRID.last, config)
+        prepared = prepare(folder, GRID.last, config, engine=spark)
+        pd.testing.assert_frame_equal(prepared.frame, embedded.frame, check_exact=True)
+        pd.testing.assert_frame_equal(prepared.labels, embedded.labels, check_exact=True)
+        day = prepared.frame["as_of"].iloc[-1]
+        assert newest_known(prepared.signals, day.to_pydatetime()) == newest_known(embedded.signals, day.to_pydatetime())
+        assert prepared.signals.rows == embedded.signals.rows
+        # A second session in the same application has tables of its own.
+        earlier = open_signals(folder, GRID.first, engine=spark)
+        assert earlier.rows["usage"] < prepared.signals.rows["usage"]
+        some = sampled_tables(prepared.signals, [f"a{i:03d}" for i in range(30)], rows=200)
+        assert 20 < len(some["usage"]) < prepared.signals.rows["usage"] / 2
+        assert {n: t.schema for n, t in some.items()} == {n: t.schema for n, t in sampled_tables(embedded.signals, []).items()}
+        earlier.close()
+        prepared.signals.close()
+
+    def test_the_check_command(self, spark: str, folders: dict[str, str]) -> None:
+        found, wanted = (_told(["check", folders["contracts"], "--json", "--engine", engine]) for engine in (spark, "duckdb"))
+        assert set(wanted["feeds"]["tables"]) == set(TABLES) - {"orders"}
+        assert found == wanted
+
+
+def _told(arguments: list[str]) -> Any:
+    done = CliRunner().invoke(renewcast.app, arguments)
+    assert done.exit_code == 0, done.output
+    return _rounded(json.loads(done.stdout))
+
+
+def _rounded(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {k: _rounded(v) for k, v in found.items()}
+    if isinstance(found, list | tuple):
+        return [_rounded(v) for v in found]
+    return round(found, 9) if isinstance(found, float) else found
+
+
+ODD = {
+    "occurred_at": (
+        "2024-01-01", "2024-1-5", "2024-01", "2024-01-01T10:00:00Z", "2024-01-01 10:00:00+02:00", "2024-01-01 10:00:00+02",
+        "2024-01-01 10:00", "2024-01-01 10", "2024-01-01 10:00:00.1234567", "2024-01-01T10:00:00.123456789+05:30",
+        " 2024-01-01 ", "2024-02-30", "01/02/2024", "2024/01/02", "epoch", "infinity", "20240101", "2024-01-01 24:00:00",
+        "2024-01-01 10:00:00 UTC", "2024-01-01 10:00:00 Europe/Berlin", "0001-01-01", "9999-12-31", "10000-01-01", "12:00",
+        "2024-01-01T10:00:00-08", "2024-01-01 1:00", "today", "2024-01-01 10:00:60", "1700000000", "1969-12-31 23:59:59.5",
+    ),
+    "csat": (
+        "1", "1.5", "1e3", "1d", "1.5f", "0x1p3", " 2 ", "inf", "Infinity", "-inf", "nan", "1_000", "1,000", "1.", ".5", "+3",
+        "1e400", "1e-400", "--1", "5L", "true", "0.1", "123456789.123456789", "",
+    ),
+    "escalated": ("true", "TRUE", "t", "f", "1", "0", "yes", "no", "y", "n", "on", "off", "2", " true ", "1.0", ""),
+    "topic": ("x", " x ", "NULL", "NA", 'a"b', '""', "a,b", "a\nb", "a\r\nb", "é", "\\", "\\N", "#c", "'q'", ""),
+}  # fmt: skip
+
+
+def _odd(to: Path) -> Path:
+    """A CSV table of texts that engines read with liberties of their own."""
+    longest = max(map(len, ODD.values()))
+    columns = {name: [*texts, *[None] * (longest - len(texts))] for name, texts in ODD.items()}
+    rows = pd.DataFrame(columns | {"ticket_id": [f"{i:02d}" for i in range(longest)]})
+    rows.to_csv(to / "support.csv", index=False)
+    return to
+
+
+def _parsed(address: Path, engine: str) -> pd.DataFrame:
+    source = open_source(address, engine)
+
+    def build() -> Any:
+        given = given_table("support", given_schema(source, "support"))
+        return given.select(**conformed(given, TABLES["support"], text=True)).order_by("ticket_id")
+
+    return collect(source.connection, build).to_pandas()[["ticket_id", *ODD]]
+
+
+def test_what_a_text_may_be_is_iso_8601_and_plain_numbers(tmp_path: Path) -> None:
+    parsed = _parsed(_odd(tmp_path), "duckdb")
+    read = {name: [t for t, v in zip(ODD[name], parsed[name], strict=False) if pd.notna(v)] for name in ODD}
+    assert "2024-01-01T10:00:00.123456789+05:30" in read["occurred_at"]
+    # A zone's name would be taken for that of the values below, too.
+    assert not {"epoch", "today", "2024/01/02", "2024-01-01 10:00:00 Europe/Berlin"} & set(read["occurred_at"])
+    assert not {"1d", "1_000", "0x1p3", "nan"} & set(read["csat"])
+    after = parsed["occurred_at"][ODD["occurred_at"].index("9999-12-31")]
+    assert after == datetime(9999, 12, 31)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_spark_reads_texts_as_duckdb_does(spark: str, tmp_path: Path) -> None:
+    place = _odd(tmp_path)
+    pd.testing.assert_frame_equal(_parsed(place, spark), _parsed(place, "duckdb"), check_exact=True)
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A source with every kind of break."""
+    (tmp_path / "accounts.csv").write_text(
+        "account_id,created_at,employees\na,2024-01-01,5\na,2024-01-01,6\n,2024-01-01,-1\nb,soon,1.5\nb,2024-01-01,inf\n"
+    )
+    (tmp_path / "subscriptions.csv").write_text(
+        "account_id,started_at,ended_at,arr\na,2024-01-01,2023-01-01,5\nzz,2024-01-01,,-5\na,2024-01-01,,\na,2024-01-01,,1e13\n"
+    )
+    ids = ["a", "b", "stranger"]
+    moments = pa.array([0, 1000, 2000], pa.timestamp("ns"))
+    minutes = [math.nan, -1.0, math.inf]
+    pq.write_table(pa.table({"account_id": ids, "occurred_at": moments, "minutes": minutes}), tmp_path / "usage.parquet")
+    pq.write_table(pa.table({"account_id": ids, "occurred_at": ["x", "y", "z"]}), tmp_path / "orders.parquet")
+    zoned = moments.cast(pa.timestamp("us", "Europe/Berlin"))
+    kinds = ["meeting", "nope", None]
+    pq.write_table(pa.table({"account_id": ids, "occurred_at": zoned, "kind": kinds}), tmp_path / "engagement.parquet")
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_spark_reads_files_that_differ_in_their_columns(spark: str, tmp_path: Path) -> None:
+    first = pa.table({"account_id": ["a"], "occurred_at": pa.array([datetime(2025, 1, 1)], pa.timestamp("us"))})
+    (tmp_path / "usage").mkdir()
+    for i, table in enumerate([first, first.append_column("minutes", pa.array([2.0]))]):
+        pq.write_table(table, tmp_path / "usage" / f"{i}.parquet")
+    for engine in ("duckdb", spark):
+        source = open_source(tmp_path, engine)
+        rows = collect(source.connection, given_table, "usage", given_schema(source, "usage"))
+        assert sorted(rows["minutes"].to_pylist(), key=str) == [2.0, None]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_spark_finds_what_duckdb_finds(spark: str, broken: Path) -> None:
+    found, wanted = check(open_source(broken, spark)), check(open_source(broken))
+    assert len(wanted.errors) > 15
+    assert found.as_dict() == wanted.as_dict()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_spark_says_what_it_cannot_read_without_its_content(spark: str, broken: Path, capfd: Any) -> None:
+    rows = "a,2024-01-01,funding\n" * 30_000
+    (broken / "company.csv").write_text(f"account_id,occurred_at,kind\n{rows}secret,2024\n")
+    with pytest.raises(SignalsError, match=r"company\.csv: row 30001 has 2 values where the header names 3") as caught:
+        open_source(broken, spark)
+    assert "secret" not in str(caught.value)
+    (broken / "company.csv").unlink()
+    (broken / "billing.parquet").write_bytes(b"secret")
+    with pytest.raises(SignalsError, match=r"billing\.parquet cannot be read as Parquet") as caught:
+        open_source(broken, spark)
+    assert "secret" not in str(caught.value)
+    assert "secret" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("address", ["duckdb:///x.duckdb", "postgresql://u:secret@h/d", "map.toml", "nowhere"])
+def test_spark_takes_folders_only(address: str) -> None:
+    with pytest.raises(SignalsError, match="a folder of Parquet or CSV files") as caught:
+        open_source(address, "spark")
+    assert "secret" not in str(caught.value)
+
+
+def test_an_engine_that_there_is_not(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="duckdb, spark or spark://HOST:PORT"):
+        open_source(tmp_path, "flink")
+
+
+@pytest.mark.parametrize("copied_up_to", [0, 10**9], ids=["read where it lies", "copied"])
+def test_columns_that_are_not_needed_are_not_read(folders: dict[str, str], expected: Any, copied_up_to: int) -> None:
+    with pytest.raises(duckdb.Error):
+        duckdb.sql(f"SELECT max(needless_07) FROM '{folders['contracts']}/usage/**/*.parquet'").fetchall()
+    source = open_source(folders["contracts"])
+    assert check(source).ok
+    assert len(feed_health(source).tables) == len(TABLES) - 1
+    signals = read_signals(source, copied_up_to=copied_up_to)
+    pd.testing.assert_frame_equal(snapshot(signals, GRID), expected["contracts"], check_exact=True)

@@ -1,0 +1,209 @@
+"""The same rows are the same signals, whichever door they come through; a bad door is told with its cure."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from features.errors import SignalsError
+from features.signals.signals import open_signals
+from features.snapshots.snapshot import snapshot
+from features.sources.open_source import open_source
+from features.utils.dates import Grid, parse_instant
+
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "accounts": [{"account_id": "a", "created_at": "2025-01-01", "region": "north"}],
+    "subscriptions": [{"account_id": "a", "started_at": "2025-01-01", "arr": 1200.5, "seats": 4, "renewal_at": "2026-01-01"}],
+    "support": [
+        {"account_id": "a", "ticket_id": "t1", "occurred_at": "2025-05-01T12:30:00", "severity": "high", "escalated": True},
+        {"account_id": "a", "ticket_id": "t2", "occurred_at": "2025-05-02", "severity": "low", "escalated": False},
+    ],
+}
+AS_OF = parse_instant("2025-06-01")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, to_arrow: Any) -> Path:
+    place = tmp_path_factory.mktemp("signals")
+    for name, rows in ROWS.items():
+        pq.write_table(to_arrow(name, rows), place / f"{name}.parquet")
+    return place
+
+
+@pytest.fixture(scope="module")
+def expected(folder: Path) -> pd.DataFrame:
+    frame = snapshot(open_signals(folder), Grid.single(AS_OF))
+    assert frame.loc[0, "contract.arr"] == 1200.5
+    assert frame.loc[0, "support.escalated_91d"] != frame.loc[0, "support.tickets_91d"]
+    return frame
+
+
+def _csv(folder: Path, to: Path) -> str:
+    for file in folder.glob("*.parquet"):
+        pa_csv.write_csv(pq.read_table(file), to / f"{file.stem}.csv")
+    return str(to)
+
+
+def _duckdb(folder: Path, to: Path) -> str:
+    with duckdb.connect(str(to / "w.duckdb")) as connection:
+        for file in folder.glob("*.parquet"):
+            connection.execute(f"CREATE VIEW raw_{file.stem} AS SELECT * FROM '{file}'")
+            connection.execute(f"CREATE TABLE {file.stem} AS SELECT * FROM raw_{file.stem}")
+    return f"duckdb:///{to / 'w.duckdb'}"
+
+
+def _sqlite(folder: Path, to: Path) -> str:
+    with sqlite3.connect(to / "w.db") as connection:
+        for file in folder.glob("*.parquet"):
+            frame = pq.read_table(file).to_pandas()
+            for column in frame.select_dtypes("datetime"):
+                frame[column] = frame[column].astype(str)
+            frame.to_sql(file.stem, connection, index=False)
+    connection.close()
+    return f"sqlite:///{to / 'w.db'}"
+
+
+def _mapping(folder: Path, to: Path) -> str:
+    files = "\n".join(f'raw_{f.stem} = "{f}"' for f in folder.glob("*.parquet"))
+    tables = "\n".join(f'{f.stem} = "SELECT * FROM raw_{f.stem}"' for f in folder.glob("*.parquet"))
+    (to / "map.toml").write_text(f"[files]\n{files}\n[tables]\n{tables}\n")
+    return str(to / "map.toml")
+
+
+def _partitioned(folder: Path, to: Path) -> str:
+    for file in folder.glob("*.parquet"):
+        table = pq.read_table(file)
+        for i in range(len(table)):
+            part = to / file.stem / f"part={i}"
+            part.mkdir(parents=True)
+            pq.write_table(table.slice(i, 1), part / "0.parquet")
+    return str(to)
+
+
+@pytest.mark.parametrize("door", [_csv, _duckdb, _sqlite, _mapping, _partitioned], ids=lambda d: d.__name__.strip("_"))
+def test_every_door_gives_the_same_snapshot(door: Any, folder: Path, expected: pd.DataFrame, tmp_path: Path) -> None:
+    signals = open_signals(door(folder, tmp_path))
+    pd.testing.assert_frame_equal(snapshot(signals, Grid.single(AS_OF)), expected, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("nowhere", "no signals source"),
+        ("mysql://host/db", r"database address of the kind mysql\nExpected: one of .*postgresql://USER:PASSWORD@HOST"),
+        ("duckdb:///nowhere.duckdb", "no database file"),
+    ],
+)
+def test_what_is_not_there_is_named(address: str, said: str) -> None:
+    with pytest.raises(SignalsError, match=said):
+        open_source(address)
+
+
+def test_a_folder_without_tables_says_which_there_could_be(tmp_path: Path) -> None:
+    (tmp_path / "customers.csv").write_text("id\n1\n")
+    with pytest.raises(SignalsError, match="accounts, subscriptions"):
+        open_source(tmp_path)
+
+
+def test_a_table_given_twice_is_refused(folder: Path, tmp_path: Path) -> None:
+    pq.write_table(pq.read_table(folder / "accounts.parquet"), tmp_path / "accounts.parquet")
+    (tmp_path / "accounts.csv").write_text("account_id,created_at\na,2025-01-01\n")
+    with pytest.raises(SignalsError, match="more than once"):
+        open_source(tmp_path)
+
+
+def test_a_broken_file_is_named_without_its_content(tmp_path: Path) -> None:
+    (tmp_path / "accounts.parquet").write_bytes(b"secret-customer")
+    with pytest.raises(SignalsError, match=r"accounts\.parquet cannot be read") as caught:
+        open_source(tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("= nonsense", "not TOML"),
+        ('[tables]\ncustomers = "SELECT 1"', "customers"),
+        ('[tables]\naccounts = "SELECT nothing FROM nowhere"', "tables.accounts does not run"),
+        ('[files]\nx = "missing.parquet"\n[tables]\naccounts = "SELECT 1"', "does not exist"),
+        ('[tablse]\naccounts = "SELECT 1"', "unknown keys tablse"),
+    ],
+)
+def test_a_mapping_that_cannot_work_says_where(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "map.toml").write_text(text)
+    with pytest.raises(SignalsError, match=said):
+        open_source(tmp_path / "map.toml")
+
+
+def test_nothing_at_or_after_data_through_is_read(folder: Path) -> None:
+    signals = open_signals(folder, parse_instant("2025-05-02"))
+    assert signals.rows["support"] == 1
+    assert signals.data_through == parse_instant("2025-05-02")
+
+
+def test_keys_of_folders_above_the_source_are_no_columns(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "region=emea" / "signals"
+    (place / "subscriptions" / "plan=pro").mkdir(parents=True)
+    pq.write_table(pq.read_table(folder / "accounts.parquet"), place / "accounts.parquet")
+    pq.write_table(pq.read_table(folder / "subscriptions.parquet"), place / "subscriptions/plan=pro/0.parquet")
+    for door in ("accounts.parquet", "accounts.csv"):
+        if door.endswith("csv"):
+            (place / "accounts.parquet").unlink()
+            (place / door).write_text("account_id,created_at,region\na,2025-01-01,north\n")
+        source = open_source(place)
+        assert source.tables["accounts"].to_pyarrow().to_pylist()[0]["region"] == "north"
+        assert source.tables["subscriptions"].to_pyarrow().to_pylist()[0]["plan"] == "pro"
+        assert "region" not in source.tables["subscriptions"].columns
+
+
+def test_files_of_other_programs_are_passed_over(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "support" / "_delta_log").mkdir(parents=True)
+    pq.write_table(pq.read_table(folder / "support.parquet"), tmp_path / "support" / "1.parquet")
+    (tmp_path / "support" / "._1.parquet").write_bytes(b"\0\5\26\7")
+    (tmp_path / "support" / "_delta_log" / "0.json").write_text("{}")
+    (tmp_path / "._accounts.parquet").write_bytes(b"\0\5\26\7")
+    assert open_source(tmp_path).tables["support"].count().to_pyarrow().as_py() == 2
+
+
+@pytest.mark.parametrize("columns", [("account_id", "ACCOUNT_ID"), ("Created_At", "created_at")])
+def test_two_columns_of_one_name_are_refused(columns: tuple[str, str], tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=list(columns))
+    pq.write_table(table, tmp_path / "accounts.parquet")
+    with pytest.raises(SignalsError, match=f"more than once: {columns[0]}, {columns[1]}"):
+        open_source(tmp_path)
+
+
+def test_two_tables_of_one_name_are_refused(tmp_path: Path) -> None:
+    for name in ("accounts.csv", "Accounts.CSV"):
+        (tmp_path / name).write_text("account_id,created_at\na,2025-01-01\n")
+    with pytest.raises(SignalsError, match=r"accounts more than once: Accounts\.CSV and accounts\.csv"):
+        open_source(tmp_path)
+
+
+@pytest.mark.parametrize("address", ["https://example.org/accounts.csv", "abfss://x@y/z"])
+def test_addresses_beyond_this_machine_are_refused_with_a_cure(address: str) -> None:
+    with pytest.raises(SignalsError, match=r"not on this machine[^$]*copy the files to this machine"):
+        open_source(address)
+
+
+@pytest.mark.parametrize("door", [_csv, _mapping, _partitioned], ids=lambda d: d.__name__.strip("_"))
+def test_relative_paths_and_links(
+    door: Any, folder: Path, expected: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "with space and 'quote'"
+    place.mkdir()
+    name = Path(door(folder, place)).relative_to(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / name)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for address in [f"../{name}", *(["../link"] if door is not _mapping else [])]:
+        signals = open_signals(address)
+        pd.testing.assert_frame_equal(snapshot(signals, Grid.single(AS_OF)), expected, check_exact=True)

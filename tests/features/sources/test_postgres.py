@@ -1,0 +1,153 @@
+"""A PostgreSQL database is read as a folder is; what is wrong with it or with its address is told without a password."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from features.errors import SignalsError
+from features.signals.validation import check
+from features.sources import postgres as reading
+from features.sources.open_source import open_source
+
+SECRET = "p@ss/w:rd"
+QUOTED = "p%40ss%2Fw%3Ard"
+
+
+@pytest.fixture(scope="module")
+def server(postgres: Any) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(postgres.get_uri(), autocommit=True) as connection:
+        connection.execute("SET TIME ZONE 'Asia/Tokyo'")
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def warehouse(server: psycopg.Connection[Any]) -> None:
+    """The contract's tables as warehouses have them: keys, enumerations, numerics, views; and a user who may read."""
+    server.execute("CREATE SCHEMA crm")
+    server.execute("CREATE SCHEMA empty")
+    server.execute("CREATE TYPE crm.size AS ENUM ('small', 'large')")
+    server.execute(
+        "CREATE TABLE crm.customers (id uuid PRIMARY KEY, since timestamptz, staff numeric(8, 0), size crm.size, secrets jsonb)"
+    )
+    server.execute(
+        "INSERT INTO crm.customers SELECT gen_random_uuid(), '2024-01-01 09:00+09', 12, 'large', '{}' FROM generate_series(1, 3)"
+    )
+    server.execute(
+        "CREATE VIEW crm.accounts AS "
+        "SELECT id AS account_id, since AS created_at, staff AS employees, size AS region, secrets FROM crm.customers"
+    )
+    server.execute(
+        "CREATE MATERIALIZED VIEW crm.subscriptions AS "
+        "SELECT id::text AS account_id, timestamp '2024-01-02 00:30' AS started_at, 1200.5::numeric AS arr, "
+        "date '2025-01-01' AS renewal_at, 3::smallint AS seats FROM crm.customers"
+    )
+    server.execute("CREATE TABLE crm.other (x int)")
+    server.execute(f"CREATE ROLE reader LOGIN PASSWORD '{SECRET}'")
+    server.execute("GRANT USAGE ON SCHEMA crm TO reader")
+    server.execute("GRANT SELECT ON crm.accounts, crm.subscriptions TO reader")
+
+
+@pytest.fixture(scope="module")
+def guarded(server: psycopg.Connection[Any], warehouse: None) -> None:
+    """From here on the server asks the reader for the password."""
+    (place,) = server.execute("SHOW hba_file").fetchone() or ("",)
+    file = Path(place)
+    file.write_text("local all reader scram-sha-256\n" + file.read_text())
+    server.execute("SELECT pg_reload_conf()")
+
+
+def _address(postgres: Any, user: str = "reader", password: str = QUOTED, database: str = "postgres", schema: str = "crm") -> str:
+    socket = postgres.get_uri().split("?")[1]
+    return f"postgresql://{user}:{password}@/{database}?{socket}&schema={schema}"
+
+
+def test_views_keys_numerics_and_zones(postgres: Any, guarded: None) -> None:
+    source = open_source(_address(postgres))
+    assert set(source.tables) == {"accounts", "subscriptions"}
+    assert check(source).ok
+    assert "secrets" not in source.tables["accounts"].columns
+    (account,) = source.tables["accounts"].limit(1).to_pyarrow().to_pylist()
+    assert account["created_at"] == datetime(2024, 1, 1, tzinfo=UTC)
+    assert (account["employees"], account["region"], len(account["account_id"])) == (12, "large", 36)
+    (subscription,) = source.tables["subscriptions"].limit(1).to_pyarrow().to_pylist()
+    assert subscription["started_at"] == datetime(2024, 1, 2, 0, 30)
+    assert (subscription["arr"], subscription["seats"]) == (1200.5, 3)
+
+
+def test_the_origin_holds_no_password(postgres: Any, guarded: None) -> None:
+    assert open_source(_address(postgres)).origin == "postgresql://reader:***@/postgres?schema=crm"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"password": "wrong-secret"}, "refuses the user or the password"),
+        ({"user": "nobody", "password": "wrong-secret"}, "refuses the user or the password"),
+        ({"database": "nowhere"}, "none of that name"),
+        ({"schema": "cmr"}, "there is no schema cmr\nExpected: one of "),
+        ({"schema": "empty"}, "no table of the data contract"),
+    ],
+    ids=str,
+)
+def test_what_the_server_refuses(postgres: Any, guarded: None, changed: dict[str, str], said: str) -> None:
+    with pytest.raises(SignalsError) as caught:
+        open_source(_address(postgres, **changed))
+    assert said in str(caught.value)
+    assert not any(word in str(caught.value) for word in (SECRET, QUOTED, "wrong-secret"))
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("postgresql://u:top-secret@127.0.0.1:1/d", "no PostgreSQL server answers at postgresql://u:***@127.0.0.1:1/d"),
+        ("postgres://u@127.0.0.1:1/d?password=top-secret", "no PostgreSQL server answers at postgres://u@127.0.0.1:1/d"),
+        ("postgresql://u:top-secret@nowhere.invalid/d", "no PostgreSQL server answers"),
+        ("postgresql://u:top/secret@host/d", "cannot be read"),
+        ("postgresql://u:top#secret@host/d", "cannot be read"),
+        ("postgresql://u:x@host:top-secret/d", "cannot be read"),
+        ("postgresql://u:%zztop-secret@host/d", "cannot be read"),
+        ("postgresql://u:x@host/d?top-secret=1", "cannot be read"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_not_repeated(address: str, said: str) -> None:
+    with pytest.raises(SignalsError) as caught:
+        open_source(address)
+    assert said in str(caught.value)
+    assert not any(word in str(caught.value) for word in ("top-", "secret"))
+
+
+def test_a_table_that_may_not_be_read(postgres: Any, server: Any, guarded: None) -> None:
+    server.execute("CREATE TABLE crm.company AS SELECT 'x' AS account_id, now() AS occurred_at, 'hiring' AS kind")
+    try:
+        with pytest.raises(SignalsError, match=r"the user may not read crm\.company"):
+            open_source(_address(postgres))
+    finally:
+        server.execute("DROP TABLE crm.company")
+
+
+def test_a_date_without_end_is_told(postgres: Any, server: Any, guarded: None) -> None:
+    server.execute("CREATE TABLE crm.company AS SELECT 'x' AS account_id, timestamp 'infinity' AS occurred_at, 'hiring' AS kind")
+    server.execute("GRANT SELECT ON crm.company TO reader")
+    try:
+        with pytest.raises(SignalsError, match=r"rows of crm\.company cannot be read"):
+            open_source(_address(postgres))
+    finally:
+        server.execute("DROP TABLE crm.company")
+
+
+def test_large_tables_come_in_parts(postgres: Any, guarded: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "ROWS_AT_ONCE", 2)
+    assert open_source(_address(postgres)).tables["accounts"].count().to_pyarrow().as_py() == 3
+
+
+def test_a_missing_driver_is_told_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
+    with pytest.raises(SignalsError) as caught:
+        open_source("postgresql://host/db")
+    assert caught.value.cure == "pip install 'renewcast[postgres]'"

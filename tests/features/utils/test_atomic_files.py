@@ -1,0 +1,78 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from features.errors import HomeError
+from features.utils.atomic_files import new_file, new_folder, write_file
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "a.json"
+    write_file(file, "one")
+    write_file(file, b"two")
+    assert file.read_text() == "two"
+    assert os.listdir(file.parent) == ["a.json"]
+
+
+def _fill_file(path: Path, then: BaseException) -> None:
+    with new_file(path) as beside:
+        assert beside.suffix == path.suffix
+        beside.write_text("half")
+        raise then
+
+
+def _fill_folder(path: Path, then: BaseException) -> None:
+    with new_folder(path) as beside:
+        (beside / "half").write_text("half")
+        raise then
+
+
+INTERRUPTIONS = [KeyboardInterrupt(), SystemExit(), ValueError()]
+
+
+@pytest.mark.parametrize("then", INTERRUPTIONS)
+def test_an_interrupted_file_leaves_the_old_one_and_nothing_else(tmp_path: Path, then: BaseException) -> None:
+    file = tmp_path / "a.csv"
+    write_file(file, "old")
+    with pytest.raises(type(then)):
+        _fill_file(file, then)
+    assert file.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.csv"]
+
+
+@pytest.mark.parametrize("then", INTERRUPTIONS)
+def test_an_interrupted_folder_leaves_nothing(tmp_path: Path, then: BaseException) -> None:
+    with pytest.raises(type(then)):
+        _fill_folder(tmp_path / "3", then)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_appears_only_once_it_is_full(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "3") as beside:
+        (beside / "a").write_text("1")
+        assert not (tmp_path / "3").exists()
+    assert (tmp_path / "3" / "a").read_text() == "1"
+    assert os.listdir(tmp_path) == ["3"]
+
+
+def test_a_folder_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "kept").write_text("kept")
+    with pytest.raises(HomeError, match="exists already"), new_folder(tmp_path / "3") as beside:
+        (beside / "a").write_text("1")
+    assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == ["3", "3/kept"]
+
+
+def test_a_place_that_cannot_be_written_is_told_with_a_cure(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(HomeError, match=r"cannot write.*\n.*\nCure: free some space"):
+        write_file(tmp_path / "file" / "a.json", "x")
+
+
+@pytest.mark.parametrize("fill", [_fill_file, _fill_folder])
+def test_a_full_disk_is_told_too_and_leaves_nothing(tmp_path: Path, fill: Callable[..., None]) -> None:
+    with pytest.raises(HomeError, match=r"cannot write .*a\.csv: No space left on device"):
+        fill(tmp_path / "a.csv", OSError(28, "No space left on device"))
+    assert os.listdir(tmp_path) == []

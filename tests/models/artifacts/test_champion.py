@@ -1,0 +1,95 @@
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from features.catalogue.catalogue import Catalogue
+from features.errors import BundleError, HomeError
+from models.artifacts.bundle import Bundle, BundleParts, write_bundle
+from models.artifacts.champion import Champion, Pointer, load_champion, point_to, read_pointer, write_pointer
+from models.health.rubric import Rubric
+from models.home import Home
+
+Parts = Callable[..., BundleParts]
+WHEN = datetime(2026, 1, 6, tzinfo=UTC)
+
+
+@pytest.fixture
+def home(tmp_path: Path, parts: Parts, catalogue: Catalogue) -> Home:
+    """A home with churn version 3 as its champion."""
+    home = Home(tmp_path / "home")
+    bundle = write_bundle(home.bundle_folder("churn", "3"), parts(), catalogue)
+    write_pointer(home, Pointer(churn=point_to(home, bundle), promoted_at=WHEN, rubric="small"))
+    return home
+
+
+def test_the_pointer_names_version_and_folder(home: Home) -> None:
+    pointer = read_pointer(home)
+    assert pointer is not None
+    assert pointer.churn is not None
+    assert (pointer.churn.version, pointer.churn.folder) == ("3", "bundles/churn/3")
+    assert pointer.expansion is None
+    assert pointer.promoted_at == WHEN
+
+
+def test_a_home_may_be_moved(home: Home, catalogue: Catalogue, tmp_path: Path) -> None:
+    shutil.move(home.root, tmp_path / "elsewhere")
+    champion = load_champion(Home(tmp_path / "elsewhere"), catalogue)
+    assert champion.bundles["churn"].manifest.version == "3"
+    assert "expansion" not in champion.bundles
+
+
+def test_the_rubric_and_the_peers_are_the_bundles_own(home: Home, catalogue: Catalogue) -> None:
+    champion = load_champion(home, catalogue)
+    assert champion.rubric.name == "small"
+    assert champion.peers == champion.bundles["churn"].peers
+
+
+def test_without_any_model_there_are_no_peers(rubric: Rubric) -> None:
+    assert Champion({}, rubric).peers is None
+
+
+def test_nothing_promoted_means_no_model_and_the_default_rubric(tmp_path: Path) -> None:
+    champion = load_champion(Home(tmp_path))
+    assert champion.bundles == {}
+    assert champion.rubric.name == "five-dimensions"
+
+
+def test_a_bundle_of_another_version_is_refused(home: Home, parts: Parts, catalogue: Catalogue) -> None:
+    shutil.rmtree(home.bundle_folder("churn", "3"))
+    write_bundle(home.bundle_folder("churn", "3"), parts(version="4"), catalogue)
+    with pytest.raises(BundleError, match="holds version 4\nExpected: version 3"):
+        load_champion(home, catalogue)
+
+
+def test_a_bundle_of_another_target_is_refused(home: Home, catalogue: Catalogue) -> None:
+    pointer = read_pointer(home)
+    assert pointer is not None
+    write_pointer(home, Pointer(expansion=pointer.churn, promoted_at=WHEN))
+    with pytest.raises(BundleError, match="for churn\nExpected: expansion"):
+        load_champion(home, catalogue)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"promoted_at": "yesterday"}',
+        '{"promoted_at": "2026-01-06T00:00:00Z", "more": 1}',
+        '{"promoted_at": "2026-01-06T00:00:00Z", "churn": {"version": "3", "folder": "/etc"}}',
+        '{"promoted_at": "2026-01-06T00:00:00Z", "churn": {"version": "3", "folder": "bundles/../../3"}}',
+    ],
+)
+def test_a_broken_pointer_is_named(home: Home, text: str) -> None:
+    home.champion_file.write_text(text)
+    with pytest.raises(BundleError, match=r"champion\.json"):
+        read_pointer(home)
+
+
+def test_only_bundles_of_the_home_can_be_pointed_to(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(HomeError, match="not one of the home"):
+        point_to(Home(tmp_path), bundle)

@@ -1,0 +1,74 @@
+"""The card travels with its bundle, unaltered, and decides no answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from features.errors import BundleError
+from models.artifacts.bundle import CARD, MANIFEST, Bundle, load_bundle, write_bundle
+from models.artifacts.model_card import Apart, Bin, Card, Figure, Piece, Rival, Slice
+
+FIGURE = Figure(value=0.8, low=0.7, high=0.9, good="higher")
+
+
+def card(**other: Any) -> Card:
+    usual: dict[str, Any] = {
+        "target": "churn", "horizon_days": 90, "grace_days": 30, "run_id": "r1", "catalogue_version": "c1",
+        "subject": "blend", "grade": "fair", "words": "ranks usefully",
+        "slices": {"test": Slice(first="2025-07-01", last="2025-09-01", dates=9, rows=900, accounts=100, accounts_with_outcome=20)},
+        "history_days": 800.0, "missing_share": {"orders": 1.0, "usage": 0.1}, "known_rate": 0.2, "window_rate": 0.25,
+        "rivals": [Rival(candidate="blend", metrics={"roc_auc": FIGURE}), Rival(candidate="base_rate", metrics={"roc_auc": Figure(value=0.5)})],
+        "apart": [Apart(against="logistic_regression", loss="log_loss", value=-0.001, low=-0.003, high=0.001)],
+        "calibrator": "sigmoid", "reliability": [Bin(said=0.1, happened=FIGURE, rows=90, outcomes=9)],
+        "by_segment": [Piece(name="SMB", rows=9, accounts=3, happened=1, rate=0.1, expected=0.1, ratio=Figure(value=None), roc_auc=Figure(value=None))],
+        "by_horizon": [], "features_read": 2, "weights": [], "dimensions": {"usage": 1.0}, "same_first": 0.8, "sight": [],
+        "trees": 12, "leaves": 5, "trees_share": 0.5, "notes": [],
+    }  # fmt: skip
+    return Card(**(usual | other))
+
+
+@pytest.fixture
+def carded(tmp_path: Path, parts: Any, catalogue: Any) -> Bundle:
+    return write_bundle(tmp_path / "3", parts(card=card()), catalogue)
+
+
+def test_a_card_is_read_as_it_was_written(carded: Bundle) -> None:
+    assert carded.card == card()
+    assert carded.card.figure("blend", "roc_auc") == FIGURE
+    assert carded.card.figure("blend", "none").value is None
+    assert carded.card.figure("nobody", "roc_auc").value is None
+
+
+def test_bundles_without_a_card_are_as_good_and_answer_under_the_same_name(bundle: Bundle, carded: Bundle) -> None:
+    assert bundle.card is None
+    assert CARD in carded.manifest.files
+    assert carded.fingerprint == bundle.fingerprint, "predictions keep their ids"
+
+
+def test_a_card_that_was_altered_lost_or_slipped_in_is_refused(carded: Bundle, tmp_path: Path, parts: Any, catalogue: Any) -> None:
+    file = carded.folder / CARD
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("fair", "good"), encoding="utf-8")
+    with pytest.raises(BundleError, match=r"card\.json was changed"):
+        load_bundle(carded.folder, catalogue=catalogue)
+    file.unlink()
+    with pytest.raises(BundleError, match=r"card\.json"):
+        load_bundle(carded.folder, catalogue=catalogue)
+    plain = write_bundle(tmp_path / "4", parts(), catalogue)
+    (plain.folder / CARD).write_text(text, encoding="utf-8")
+    assert CARD not in json.loads((plain.folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+    with pytest.raises(BundleError, match=r"card\.json was changed"):
+        load_bundle(plain.folder, catalogue=catalogue)
+
+
+def test_a_card_of_another_layout_is_told_by_its_place(carded: Bundle) -> None:
+    told = card().model_dump(mode="json") | {"known_rate": 2}
+    with pytest.raises(ValueError, match="key known_rate"):
+        Card.from_json(json.dumps(told).encode())
+    with pytest.raises(ValidationError):
+        card(trees_share=2.0)

@@ -1,0 +1,203 @@
+"""Which signals are of the home's portfolio: growing ones, shrinking ones and parts are, others are not."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.errors import BadRequest, BundleError, HomeError
+from models.artifacts import home_portfolio, portfolio_identity
+from models.artifacts.bundle import write_bundle
+from models.artifacts.champion import Pointer, load_champion, point_to, write_pointer
+from models.artifacts.home_portfolio import AnotherPortfolio, accept_ids, read_identity, require_portfolio
+from models.artifacts.identity_file import keep_identity
+from models.artifacts.portfolio_identity import PortfolioIdentity, SignalsPortfolio
+from models.home import Home
+
+TABLES = ("accounts", "subscriptions", "usage")
+
+
+def portfolio(ids: Sequence[str], name: str = "acme", kind: Any = "contractual", year: int = 2020, tables: tuple[str, ...] = TABLES) -> SignalsPortfolio:
+    """Accounts created a month apart, by their place among the ids; ids that are numbers by their number."""
+    created = [datetime(year, 1, 1) + timedelta(days=31 * (int(i) if i.isdigit() else k) % 2000) for k, i in enumerate(ids)]
+    return SignalsPortfolio(name, kind, tables, list(ids), created)
+
+
+def numbers(start: int, stop: int) -> list[str]:
+    return [str(i) for i in range(start, stop)]
+
+
+def is_same(known: PortfolioIdentity, found: SignalsPortfolio) -> bool:
+    return known.overlap(found).is_same
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    known=st.integers(1, 1500), gone=st.floats(0, 0.75), new=st.integers(0, 2500), most=st.sampled_from([512, 65_536])
+)
+def test_a_growing_portfolio_is_never_refused_and_others_always_are(known: int, gone: float, new: int, most: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(portfolio_identity, "HOME_SAMPLE", most)
+        home = PortfolioIdentity.of(portfolio(numbers(0, known)))
+        later = portfolio(numbers(int(known * gone), known + new))
+        assert is_same(home, later)
+        assert is_same(home.with_signals(later), portfolio(numbers(0, known)))
+        others = home.overlap(portfolio([f"x{i}" for i in range(max(new, 200))]))
+        assert not others.is_same or others.shared is None
+        assert len(home.sampled[0]) <= most
+
+
+def test_a_part_is_of_the_portfolio_and_does_not_shrink_what_is_known() -> None:
+    home = PortfolioIdentity.of(portfolio(numbers(0, 500)))
+    for part in (numbers(0, 3), numbers(100, 150)):
+        assert is_same(home, portfolio(part))
+        home = home.with_signals(portfolio(part))
+    assert home.accounts == 500
+    assert is_same(home, portfolio(numbers(400, 410)))
+
+
+def test_ids_that_companies_share_by_chance_are_told_apart_by_the_month_of_creation() -> None:
+    home = PortfolioIdentity.of(portfolio(numbers(1, 200)))
+    overlap = home.overlap(portfolio(numbers(1, 150), year=2011))
+    assert overlap.shared == 1.0
+    assert overlap.same_month is not None
+    assert overlap.same_month < 0.1
+    assert not overlap.is_same
+    # Neither is a handful of accounts, on either side.
+    assert not is_same(home, portfolio(numbers(1, 6), year=2011))
+    assert not is_same(PortfolioIdentity.of(portfolio(numbers(1, 6))), portfolio(numbers(1, 150), year=2011))
+    # A few corrected dates are no other company.
+    corrected = portfolio(numbers(1, 200))
+    created = [at + timedelta(days=400 if k % 4 == 0 else 0) for k, at in enumerate(corrected.created) if at]
+    assert is_same(home, dataclasses.replace(corrected, created=created))
+
+
+@pytest.mark.parametrize(("shared", "same"), [(0.15, False), (0.25, True)])
+def test_the_limit_is_a_fifth_of_the_smaller_set(shared: float, same: bool) -> None:
+    home = PortfolioIdentity.of(portfolio(numbers(0, 1000)))
+    assert is_same(home, portfolio([*numbers(0, int(200 * shared)), *(f"new{i}" for i in range(int(200 * (1 - shared))))])) is same
+
+
+def test_a_large_portfolio_is_sampled_and_no_id_stands_in_clear() -> None:
+    ids = [f"customer-{i}" for i in range(100_000)]
+    home = PortfolioIdentity.of(portfolio(ids))
+    text = home.model_dump_json()
+    assert "customer" not in text
+    assert len(text) < 1_000_000
+    assert not home.complete
+    assert home.accounts == pytest.approx(100_000, rel=0.02)
+    bundle = home.for_bundle()
+    assert len(bundle.model_dump_json()) < 40_000
+    for known in (home, bundle):
+        assert is_same(known, portfolio(ids[:60_000]))
+        assert is_same(known, portfolio(ids[40_000:] + [f"later-{i}" for i in range(30_000)]))
+        assert not is_same(known, portfolio([f"other-{i}" for i in range(5000)]))
+    assert PortfolioIdentity.model_validate_json(text) == home
+
+
+def test_two_homes_hash_the_same_ids_differently() -> None:
+    one, two = (PortfolioIdentity.of(portfolio(numbers(0, 50))) for _ in range(2))
+    assert one.sample != two.sample
+    assert one.id != two.id
+
+
+ACCOUNTS = [{"account_id": f"a{i}", "created_at": f"20{10 + i % 10}-0{1 + i % 9}-01"} for i in range(30)]
+RUNNING = [{"account_id": f"a{i}", "started_at": "2025-01-01", "arr": 1.0} for i in range(30)]
+ORDERS = [{"account_id": f"a{i}", "occurred_at": "2025-02-01", "amount": 1.0} for i in range(30)]
+USAGE = [{"account_id": "a1", "occurred_at": "2025-02-01"}]
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def test_a_home_takes_the_first_portfolio_and_refuses_others(home: Home, make_signals: Make, caplog: pytest.LogCaptureFixture) -> None:
+    own = make_signals({"accounts": ACCOUNTS, "subscriptions": RUNNING, "usage": USAGE})
+    assert require_portfolio(home, own).name == "a test"
+    assert read_identity(home) is None
+    first = require_portfolio(home, own, "acme", keep=True)
+    assert first.known_share is None or first.known_share == 1.0
+    assert (read_identity(home), first.tables) == (first, ("accounts", "subscriptions", "usage"))
+    # A table that is gone for a week is warned of; one that is new is not.
+    fewer = make_signals({"accounts": ACCOUNTS, "subscriptions": RUNNING})
+    assert require_portfolio(home, fewer, keep=True).id == first.id
+    assert "Tables missing that acme had before: usage" in caplog.text
+    caplog.clear()
+    require_portfolio(home, own)
+    assert not caplog.text
+    # Orders are another kind of business, though the accounts are the same.
+    with pytest.raises(AnotherPortfolio, match="orders without subscriptions") as refused:
+        require_portfolio(home, make_signals({"accounts": ACCOUNTS, "orders": ORDERS}), keep=True)
+    assert "RENEWCAST_HOME=FOLDER renewcast train SIGNALS" in str(refused.value)
+    assert "--same-portfolio" not in str(refused.value)
+    with pytest.raises(AnotherPortfolio, match="it is called"):
+        require_portfolio(home, own, "globex")
+    assert read_identity(home) == require_portfolio(home, own)
+
+
+def test_the_same_portfolio_under_new_ids_is_a_persons_statement(home: Home, make_signals: Make) -> None:
+    own = make_signals({"accounts": ACCOUNTS, "subscriptions": RUNNING})
+    renamed = make_signals({n: [r | {"account_id": f"crm-{r['account_id']}"} for r in rows] for n, rows in (("accounts", ACCOUNTS), ("subscriptions", RUNNING))})
+    with pytest.raises(BadRequest):
+        accept_ids(home, renamed, "Ada", "why")
+    first = require_portfolio(home, own, keep=True)
+    with pytest.raises(AnotherPortfolio, match="0% of the 30 account ids are known") as refused:
+        require_portfolio(home, renamed, keep=True)
+    assert "renewcast home SIGNALS --same-portfolio --why TEXT" in str(refused.value)
+    accepted = accept_ids(home, renamed, "Ada", "moved to another CRM")
+    assert (accepted.id, [(each.who, each.why) for each in accepted.same]) == (first.id, [("Ada", "moved to another CRM")])
+    assert require_portfolio(home, renamed, keep=True).same == accepted.same
+    with pytest.raises(AnotherPortfolio, match="orders"):
+        accept_ids(home, make_signals({"accounts": ACCOUNTS, "orders": ORDERS}), "Ada", "why")
+
+
+def test_a_bundle_of_another_portfolio_is_not_loaded_and_a_lost_file_is_made_up_for(
+    home: Home, parts: Make, make_signals: Make, catalogue: Any, rubric: Any
+) -> None:
+    own = make_signals({"accounts": ACCOUNTS, "subscriptions": RUNNING})
+    identity = require_portfolio(home, own, keep=True)
+    bundle = write_bundle(home.bundle_folder("churn", "1"), parts(portfolio=identity), catalogue)
+    write_pointer(home, Pointer(promoted_at=datetime(2026, 1, 1, tzinfo=UTC), churn=point_to(home, bundle), rubric=rubric.name))
+    assert load_champion(home, catalogue).bundles["churn"].manifest.portfolio == identity.for_bundle()
+    home.portfolio_file.unlink()
+    found = read_identity(home)
+    assert found is not None
+    assert found.id == identity.id
+    keep_identity(home, PortfolioIdentity.of(portfolio(numbers(0, 9), name="globex")))
+    with pytest.raises(BundleError, match=r"trained on another portfolio, a test .contractual., than this home's, globex"):
+        load_champion(home, catalogue)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"id": "x"}', "{" * 10_000])
+def test_a_broken_file_is_named(home: Home, content: str) -> None:
+    home.root.mkdir()
+    home.portfolio_file.write_text(content)
+    with pytest.raises(HomeError, match=r"portfolio\.json"):
+        read_identity(home)
+
+
+def test_a_sample_that_was_tampered_with_is_refused(home: Home) -> None:
+    home.root.mkdir()
+    told = json.loads(PortfolioIdentity.of(portfolio(numbers(0, 9))).model_dump_json())
+    for sample in ("!", told["sample"][:-4] + "AAA", told["sample"][::-1]):
+        home.portfolio_file.write_text(json.dumps(told | {"sample": sample}))
+        with pytest.raises(HomeError, match=r"portfolio\.json"):
+            read_identity(home)
+
+
+@pytest.mark.parametrize(
+    ("origin", "name"),
+    [("/data/acme", "acme"), ("/data/acme.toml", "acme"), ("postgresql://h/crm", "crm"), ("duckdb:///x/y.duckdb", "y"), ("/", "portfolio")],
+)
+def test_the_name_is_the_last_part_of_the_address(origin: str, name: str) -> None:
+    assert home_portfolio._name_of(origin) == name

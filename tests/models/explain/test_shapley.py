@@ -1,0 +1,65 @@
+from itertools import combinations
+from math import factorial, prod
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.explain.shapley import factors, leaf_tables
+
+SHARES = st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=6)
+
+
+def by_definition(satisfied: list[bool], shares: list[float], value: float, i: int) -> float:
+    """The average, over the orders in which columns join, of what column i adds."""
+    others = [j for j in range(len(shares)) if j != i]
+
+    def worth(known: tuple[int, ...]) -> float:
+        return value * prod(satisfied[j] if j in known else shares[j] for j in range(len(shares)))
+
+    return sum(
+        factorial(size) * factorial(len(others) - size) / factorial(len(shares)) * (worth((*known, i)) - worth(known))
+        for size in range(len(others) + 1)
+        for known in combinations(others, size)
+    )
+
+
+@settings(deadline=None)
+@given(SHARES, st.floats(-3, 3))
+def test_tables_hold_the_shapley_values(shares: list[float], value: float) -> None:
+    table = leaf_tables(np.array([shares]), np.array([value]))[0]
+    assert table.shape == (len(shares), 2 ** len(shares))
+    for pattern in range(2 ** len(shares)):
+        satisfied = [bool(pattern >> j & 1) for j in range(len(shares))]
+        expected = [by_definition(satisfied, shares, value, i) for i in range(len(shares))]
+        np.testing.assert_allclose(table[:, pattern], expected, rtol=0, atol=1e-12)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_contributions_add_up_to_the_leaf_less_what_is_expected_of_it(conditions: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shares, values = 1.0 - rng.random((3, conditions)), rng.normal(size=3)
+    table = leaf_tables(shares, values)
+    reached = np.zeros(2**conditions)
+    reached[-1] = 1.0
+    expected = values[:, None] * (reached - shares.prod(axis=1)[:, None])
+    np.testing.assert_allclose(table.sum(axis=1), expected, rtol=0, atol=1e-12)
+
+
+def test_one_condition_by_hand() -> None:
+    # A leaf of 2.0 that a quarter of the rows reach: they get 1.5 from it, the others lose 0.5.
+    assert leaf_tables(np.array([[0.25]]), np.array([2.0])).tolist() == [[[-0.5, 1.5]]]
+
+
+def test_a_condition_that_all_rows_satisfy_changes_nothing() -> None:
+    with_it = leaf_tables(np.array([[0.5, 1.0, 0.2]]), np.array([1.0]))[0]
+    without = leaf_tables(np.array([[0.5, 0.2]]), np.array([1.0]))[0]
+    np.testing.assert_allclose(with_it[[0, 2]][:, [2, 3, 6, 7]], without, atol=1e-15)
+    np.testing.assert_allclose(with_it[1, [2, 3, 6, 7]], 0.0, atol=1e-15)
+
+
+@pytest.mark.parametrize("conditions", [1, 2, 7, 40])
+def test_there_are_half_as_many_points_as_conditions(conditions: int) -> None:
+    assert factors(np.full((1, conditions), 0.5), np.ones(1)).whole.shape == (1, conditions, 2, (conditions + 1) // 2)

@@ -1,0 +1,187 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.catalogue.catalogue import Catalogue
+from features.errors import BadRequest
+from models.artifacts.champion import Champion
+from models.predictions.assessment import SILENT_AFTER_DAYS, Assessment, assess
+from models.predictions.payload import answer
+from models.predictions.target_predictions import MINIMUM_TENURE_DAYS, SCORED, STALE_INPUTS
+from models.targets import TARGETS
+
+COLUMNS = [
+    "account_id", "as_of",
+    "churn_status", "churn_probability", "churn_low", "churn_high", "churn_risk_score", "churn_band", "churn_involuntary",
+    "expansion_status", "expansion_probability", "expansion_low", "expansion_high", "expansion_risk_score",
+    "expansion_band", "expansion_ready", "health_score", "health_band", "health_rubric",
+    "health_meant_churn", "health_change_7d", "segment", "alerts_raised", "early_warnings", "watch",
+    "play", "play_kind", "play_by", "play_due", "play_because", "onboarding_missed", "expansion_type",
+    "expansion_withdrawn", "expansion_find_out", "expansion_points",
+    "reason_1", "reason_2", "reason_3", "reason_4", "reason_5", "churn_model_version", "expansion_model_version",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def assessment(portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue) -> Assessment:
+    return assess(portfolio, both, catalogue=catalogue)
+
+
+def test_one_flat_row_per_account(assessment: Assessment, portfolio: pd.DataFrame) -> None:
+    rows = assessment.rows()
+    assert list(rows.columns) == COLUMNS
+    assert rows["account_id"].tolist() == sorted(portfolio["account_id"])
+    assert rows["as_of"].dtype == portfolio["as_of"].dtype
+    assert rows["churn_status"].eq("scored").all()
+    assert (rows["churn_low"] <= rows["churn_probability"]).all()
+    assert (rows["churn_probability"] <= rows["churn_high"]).all()
+    assert rows["churn_risk_score"].between(0, 100).all()
+    assert set(rows["churn_band"]) <= {"low", "medium", "high"}
+    assert set(rows["churn_model_version"]) == {"3"}
+    assert set(rows["expansion_model_version"]) == {"5"}
+    assert set(rows["health_rubric"]) == {"small"}
+    assert rows["reason_1"].str.contains("; goes with a (?:higher|lower) churn risk").all()
+
+
+def test_shuffled_rows_give_the_same_table(
+    assessment: Assessment, portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue
+) -> None:
+    turned = assess(portfolio.sample(frac=1.0, random_state=5), both, catalogue=catalogue)
+    pd.testing.assert_frame_equal(assessment.rows(), turned.rows(), check_exact=True)
+
+
+def test_the_probability_is_the_scorers_own(assessment: Assessment, portfolio: pd.DataFrame, both: Champion) -> None:
+    told = both.bundles["churn"].scorer.predict(portfolio).probability
+    np.testing.assert_array_equal(assessment.outlooks["churn"].probability, told)
+
+
+def test_a_target_without_a_bundle_says_so_and_health_is_still_there(
+    portfolio: pd.DataFrame, champion: Champion, catalogue: Catalogue
+) -> None:
+    rows = assess(portfolio, champion, catalogue=catalogue).rows()
+    assert rows["expansion_status"].eq("no_model").all()
+    nothing = ["probability", "low", "high", "risk_score", "band", "model_version"]
+    assert rows[[f"expansion_{name}" for name in nothing]].isna().all().all()
+    assert not rows["expansion_ready"].any()
+    assert rows["health_score"].notna().any()
+    assert rows["churn_status"].eq("scored").all()
+
+
+def test_without_any_model_the_health_score_stands_alone(
+    portfolio: pd.DataFrame, champion: Champion, catalogue: Catalogue
+) -> None:
+    found = assess(portfolio, Champion({}, champion.rubric), catalogue=catalogue)
+    assert found.rows()["churn_status"].eq("no_model").all()
+    assert found.rows()["reason_1"].isna().all()
+    assert set(found.agreement) == {None}
+    assert found.rows()["health_score"].notna().any()
+
+
+def test_a_new_customer_is_not_scored(portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue) -> None:
+    tenure = [MINIMUM_TENURE_DAYS - 0.5, MINIMUM_TENURE_DAYS, np.nan]
+    frame = portfolio.iloc[:3].assign(**{"contract.tenure_days": tenure})
+    rows = assess(frame, both, catalogue=catalogue).rows()
+    assert rows["churn_status"].tolist() == ["insufficient_history", "scored", "scored"]
+    numbers = ["churn_probability", "churn_risk_score", "churn_band", "reason_1", "expansion_probability"]
+    assert rows.loc[0, numbers].isna().all()
+    assert rows.loc[1:, numbers].notna().all().all()
+    assert not rows.loc[0, "expansion_ready"]
+
+
+def test_places_are_within_the_portfolio(assessment: Assessment) -> None:
+    seen = assessment.outlooks["churn"]
+    assert seen.percentile[np.argmax(seen.probability)] > 99
+    assert seen.percentile.mean() == pytest.approx(50.0)
+
+
+def test_an_account_alone_has_no_place_but_peers(
+    portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue, assessment: Assessment
+) -> None:
+    alone = assess(portfolio.iloc[[7]], both, both.peers, catalogue=catalogue)
+    assert np.isnan(alone.outlooks["churn"].percentile[0])
+    assert alone.outlooks["churn"].probability[0] == assessment.outlooks["churn"].probability[7]
+    assert abs(alone.health.score[0] - assessment.health.score[7]) < 3.0
+    assert alone.rows()["reason_1"].equals(assessment.rows()["reason_1"].iloc[[7]].reset_index(drop=True))
+
+
+@pytest.mark.parametrize(
+    ("risk", "health", "agreement"),
+    [
+        ("low", "green", "agree"),
+        ("medium", "yellow", "agree"),
+        ("high", "yellow", "model_worse"),
+        ("medium", "green", "model_worse"),
+        ("low", "red", "model_better"),
+        ("high", "insufficient_data", None),
+        (None, "green", None),
+    ],
+)
+def test_model_and_health_score_are_laid_side_by_side(
+    assessment: Assessment, risk: str | None, health: str, agreement: str | None
+) -> None:
+    class Seen:
+        band = np.array([risk], dtype=object)
+
+    class Health:
+        band = pd.Series([health])
+
+    class Judged:
+        health = Health()
+
+    other: Any = Assessment(
+        assessment.champion, assessment.frame.iloc[:1], assessment.as_of, {"churn": Seen()},
+        Judged(), {},
+    )  # fmt: skip
+    assert other.agreement[0] == agreement
+
+
+def test_only_feeds_older_than_two_weeks_are_warned_of(
+    portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue
+) -> None:
+    feeds = {
+        "usage": datetime(2026, 1, 4, tzinfo=UTC),
+        "support": datetime(2025, 12, 20, tzinfo=UTC),
+        "billing": datetime(2025, 12, 22, tzinfo=UTC),
+        "outcomes": None,
+    }
+    assert assess(portfolio, both, feeds=feeds, catalogue=catalogue).stale == {"support": 16}
+
+
+def test_where_every_feed_has_long_been_silent_no_number_is_told(
+    portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue
+) -> None:
+    """Otherwise the silence of the feeds would be taken for that of the accounts."""
+    ended = datetime(2026, 1, 5, tzinfo=UTC) - timedelta(days=SILENT_AFTER_DAYS + 1)
+    silent = assess(portfolio, both, feeds={"usage": ended, "support": ended, "outcomes": None}, catalogue=catalogue)
+    one = assess(portfolio, both, feeds={"usage": ended, "support": ended + timedelta(days=2)}, catalogue=catalogue)
+    assert (silent.as_of, one.as_of) == (pd.Timestamp("2026-01-05", tz="UTC"),) * 2
+    for target in TARGETS:
+        seen, other = silent.outlooks[target], one.outlooks[target]
+        assert set(seen.status) == set(other.status) - {SCORED} | {STALE_INPUTS}
+        assert ((seen.status == STALE_INPUTS) == (other.status == SCORED)).all()
+        assert np.isnan([seen.probability, seen.low, seen.high, seen.points, seen.percentile]).all()
+        assert seen.explained(range(len(portfolio))) == [None] * len(portfolio)
+    assert answer(silent, silent.account_ids[0], scored_at=ended)["churn"]["status"] == STALE_INPUTS
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.iloc[:0], "no account is active"),
+        (lambda f: f.drop(columns="as_of"), "lacks as_of"),
+        (lambda f: pd.concat([f, f.iloc[:2]]), "2 rows repeat an account"),
+        (lambda f: pd.concat([f, f.assign(as_of=f["as_of"] + pd.Timedelta(days=7))]), "several dates"),
+        (lambda f: f.assign(as_of=pd.NaT), "several dates, or none"),
+        (lambda f: f.assign(as_of=f["as_of"].dt.tz_localize(None)), "as_of is not a column of instants with a zone"),
+        (lambda f: f.assign(**{"contract.arr": "secret"}), "contract.arr"),
+    ],
+)
+def test_a_table_that_is_not_a_snapshot_is_refused(
+    portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue, change: Any, message: str
+) -> None:
+    with pytest.raises(BadRequest, match=message) as caught:
+        assess(change(portfolio), both, catalogue=catalogue)
+    assert "secret" not in str(caught.value)

@@ -1,0 +1,80 @@
+"""Habits: what a portfolio's own renewals came to, by hand, and only what was known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.renewals.historical_rates import ArrLine, Habits, habits_of
+
+AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def contracts(*rows: tuple[str, str, str | None, float, str | None]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["account_id", "started_at", "ended_at", "arr", "renewal_at"])
+    return frame.assign(**{c: pd.to_datetime(frame[c], utc=True) for c in ("started_at", "ended_at", "renewal_at")})
+
+
+#        account  from          to            ARR     renews
+BOOK = contracts(
+    ("grew",   "2025-01-01", "2026-01-01", 100.0, "2026-01-01"),
+    ("grew",   "2026-01-01", None,         120.0, "2027-01-01"),
+    ("shrank", "2025-02-01", "2026-02-01", 200.0, "2026-02-01"),
+    ("shrank", "2026-02-01", None,         150.0, "2027-02-01"),
+    ("price",  "2025-03-01", "2026-03-01", 100.0, "2026-03-01"),
+    ("price",  "2026-03-01", None,         103.0, "2027-03-01"),
+    ("left",   "2025-03-01", "2026-03-01", 100.0, "2026-03-01"),
+    ("open",   "2025-04-01", None,         100.0, "2026-04-01"),
+    ("early",  "2025-04-01", "2025-09-01", 100.0, "2026-04-01"),
+    ("lately", "2025-06-15", "2026-06-15", 100.0, "2026-06-15"),
+    ("lately", "2026-06-15", None,         900.0, "2027-06-15"),
+)  # fmt: skip
+
+
+def test_a_tiny_book_by_hand() -> None:
+    whole = habits_of(BOOK, AS_OF, 30).whole
+    # Who left is no part of it, who went early never came to the renewal, and June's is not settled yet.
+    assert (whole.renewals, whole.grew, whole.shrank) == (4, 1, 1)
+    assert whole.grown == (1.2,)
+    assert whole.shrunk == (0.75,)
+    assert whole.level == (1.0, 1.03)
+
+
+def test_nothing_later_is_seen() -> None:
+    later = datetime(2026, 1, 20, tzinfo=UTC)
+    assert habits_of(BOOK, later, 30) == Habits.none(), "no grace was over"
+    until = BOOK["started_at"] < later
+    ended = BOOK["ended_at"].where(BOOK["ended_at"] < AS_OF.replace(month=2, day=5))
+    assert habits_of(BOOK, AS_OF.replace(month=2, day=5), 30) == habits_of(
+        BOOK[until].assign(ended_at=ended), AS_OF.replace(month=2, day=5), 30
+    )
+
+
+def test_a_segment_with_little_is_drawn_to_the_whole() -> None:
+    habits = habits_of(BOOK, AS_OF, 30)
+    a, b = habits.contraction("enterprise")
+    assert a / (a + b) == pytest.approx(1.5 / 5), "a segment without renewals has the portfolio's rate"
+    assert a + b == pytest.approx(4 + 1)
+    (a, b), whole = habits.contraction("self-serve"), 1.5 / 5
+    assert (a, b) == (pytest.approx(20 * whole + 1), pytest.approx(20 * (1 - whole) + 3)), "all of the book are small"
+    grown, shrunk, level = habits.sizes("self-serve")
+    assert grown.tolist() == [1.2]
+    assert shrunk.tolist() == [0.75]
+    assert level.tolist() == [1.0, 1.03]
+
+
+def test_no_past_changes_nothing() -> None:
+    none = Habits.none()
+    assert none.contraction("SMB") == (0.5, 0.5)
+    assert all(sizes.tolist() == [1.0] for sizes in none.sizes(None))
+    assert Habits.model_validate(none.model_dump(mode="json")) == none
+
+
+def test_the_line_reads_a_start_after_and_an_end_up_to_its_instant() -> None:
+    line = ArrLine(np.array([0, 0, 1]), np.array([10, 20, 5]), np.array([20, 2**34 - 1, 30]), np.array([1.0, 5.0, 7.0]))
+    times = np.array([10, 11, 20, 21, 40])
+    assert line.at(np.zeros(5, dtype=np.int64), times).tolist() == [0.0, 1.0, 1.0, 5.0, 5.0]
+    assert line.at(np.ones(3, dtype=np.int64), np.array([5, 30, 31])).tolist() == [0.0, 7.0, 0.0]

@@ -1,0 +1,56 @@
+"""Past forecasts come back as they were kept, count their hits, and teach the level."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from features.errors import HomeError
+from models.home import Home
+from models.renewals.forecast_bias import level_of
+from models.renewals.past_forecasts import FILE, PastFigure, PastForecasts, PastMiss, PastQuarter, levels
+
+AT = datetime(2026, 9, 30, tzinfo=UTC)
+
+
+def quarter(happened: float) -> PastQuarter:
+    figure = PastFigure(expected=100.0, low=90.0, high=110.0, happened=happened)
+    miss = PastMiss(expected=20.0, happened=happened / 5, variance=18.0, drawn=16.0)
+    return PastQuarter(
+        period="2026Q1", as_of=datetime(2026, 1, 1, tzinfo=UTC), by="refit", accounts=9, arr=100.0,
+        figures={"renewed_arr": figure}, leaving=miss, growing=miss,
+    )  # fmt: skip
+
+
+def past(*happened: float) -> PastForecasts:
+    return PastForecasts(made_at=AT, data_through=AT, quarters=tuple(map(quarter, happened)), skipped={"2025Q4": "why"})
+
+
+def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    assert PastForecasts.load(home) is None
+    told = past(100.0, 80.0)
+    told.save(home)
+    assert PastForecasts.load(home) == told
+
+
+def test_hits_are_counted_the_ends_of_an_interval_among_them() -> None:
+    told = past(90.0, 110.0, 110.5, 89.0)
+    assert told.coverage("renewed_arr") == (2, 4)
+    assert told.coverage("nrr") == (0, 0)
+
+
+def test_what_is_not_sound_is_refused(tmp_path: Path) -> None:
+    for text in ("{}", "[", '{"secret": 1}'):
+        (tmp_path / FILE).write_text(text)
+        with pytest.raises(HomeError, match="backtest") as caught:
+            PastForecasts.load(Home(tmp_path))
+        assert "secret" not in str(caught.value)
+
+
+def test_quarters_teach_the_level() -> None:
+    assert levels([])[0].spread == level_of([]).spread
+    off, right = levels([quarter(200.0), quarter(20.0)])[0], levels([quarter(100.0)] * 4)[0]
+    assert right.spread < level_of([]).spread < off.spread

@@ -1,0 +1,347 @@
+"""Two people sign: who may be the second, what both sign, when a first signature lapses, and what the record holds."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from tests.models.health.test_rubric_versions import DATA, write_review
+
+from features.errors import BadRequest, HomeError
+from models.artifacts.champion import load_champion
+from models.health.rubric import load_rubric
+from models.health.rubric_versions import (
+    Decision,
+    Hashes,
+    HistoryFile,
+    Pending,
+    Signature,
+    Terms,
+    Written,
+    load_rubric_history,
+    read_history,
+    sha256,
+    signature_hash,
+    signed_with_version,
+    write_history,
+)
+from models.health.score_calibration import SCORES, BandRate, Meaning, RubricFacts
+from models.home import Home
+from models.reviews.review_store import list_reviews, one_review
+from models.reviews.sign_off import (
+    AlreadyDecided,
+    ChangedSince,
+    OtherTerms,
+    SamePerson,
+    Signer,
+    earliest_of,
+    lapsed,
+    sign,
+    sign_rollback,
+)
+
+ADA, GRACE, MARY = Signer("key_1", "Ada"), Signer("key_2", "Grace"), Signer("key_3", "Mary")
+
+
+@pytest.fixture
+def home(tmp_path: Any) -> Home:
+    return Home(tmp_path / "home")
+
+
+def begin(home: Home, review: str, signer: Signer = ADA, **more: Any) -> Pending:
+    signed = sign(home, review, signer, **{"owner": "owner", "data_fingerprint": DATA} | more)
+    assert signed.decision is None
+    assert signed.pending is not None
+    return signed.pending
+
+
+def test_one_signature_decides_nothing_and_the_second_completes_it(home: Home) -> None:
+    review = write_review(home)
+    pending = begin(home, review, why="as shown")
+    assert [each.state for each in list_reviews(home)] == ["pending"]
+    assert load_champion(home).rubric_at(datetime(2027, 1, 1, tzinfo=UTC)).version == load_rubric().version
+    decision = sign(home, review, GRACE, data_fingerprint=DATA, first=pending.signature.sha256).decision
+    assert decision is not None
+    assert (decision.id, decision.author, decision.reviewer, decision.owner, decision.why) == (pending.id, "Ada", "Grace", "owner", "as shown")
+    assert [(each.role, each.key, each.name) for each in decision.signatures] == [("author", "key_1", "Ada"), ("reviewer", "key_2", "Grace")]
+    assert read_history(home).pending == ()
+    assert one_review(home, review).state == "approved"
+
+
+@pytest.mark.parametrize(
+    "other", [ADA, Signer("key_9", "Ada"), Signer("key_9", "ａｄａ"), Signer("key_9", "Аda"), Signer("key_9", "A da"), Signer("key_1", "Grace")]
+)
+@pytest.mark.parametrize("what", ["approve", "reject", "rollback"])
+def test_the_second_is_another_person(home: Home, other: Signer, what: str) -> None:
+    review = write_review(home)
+    if what == "rollback":
+        begin(home, review)
+        sign(home, review, GRACE, data_fingerprint=DATA)
+        assert sign_rollback(home, ADA).pending is not None
+        before = read_history(home)
+        with pytest.raises(SamePerson, match="the same person: Ada has signed first"):
+            sign_rollback(home, other)
+    else:
+        begin(home, review, reject=what == "reject")
+        before = read_history(home)
+        with pytest.raises(SamePerson, match="the same person: Ada has signed first"):
+            sign(home, review, other, reject=what == "reject", data_fingerprint=DATA)
+    assert read_history(home) == before
+
+
+@pytest.mark.parametrize("more", [{"effective": "2026-11-01"}, {"owner": "another"}, {"why": "other reasons"}, {"reject": True}])
+def test_other_terms_are_a_new_first_signature(home: Home, more: dict[str, Any]) -> None:
+    """Nothing is ever decided that two people have not signed in the same words."""
+    review = write_review(home)
+    old = begin(home, review)
+    given = {"owner": "owner", "data_fingerprint": DATA} | more
+    before = read_history(home)
+    name = "the decision" if "reject" in more else next(iter(more))
+    with pytest.raises(OtherTerms, match=f"Ada has signed first, in other terms \\({name}"):
+        sign(home, review, GRACE, **given)
+    assert read_history(home) == before, "nobody's signature is dropped unasked"
+    given["replace"] = True
+    signed = sign(home, review, GRACE, **given)
+    assert signed.decision is None
+    assert signed.instead_of == old
+    assert "Ada had signed" in signed.words()
+    assert len(read_history(home).pending) == 1
+    with pytest.raises(SamePerson):
+        sign(home, review, GRACE, **given)
+    decision = sign(home, review, ADA, reject=bool(more.get("reject")), data_fingerprint=DATA).decision
+    assert decision is not None
+    assert (decision.author, decision.reviewer) == ("Grace", "Ada")
+
+
+def test_who_was_shown_another_first_signature_does_not_sign(home: Home) -> None:
+    review = write_review(home)
+    shown = begin(home, review).signature.sha256
+    begin(home, review, MARY, effective="2026-12-01", replace=True)
+    with pytest.raises(ChangedSince, match="not the one that was shown"):
+        sign(home, review, GRACE, data_fingerprint=DATA, first=shown)
+
+
+def test_a_first_signature_lapses_where_what_was_signed_has_changed(home: Home) -> None:
+    review = write_review(home)
+    file = home.reviews / review / "review.json"
+    told = json.loads(file.read_text())
+
+    def refused(says: str, change: Any, data: str = DATA) -> None:
+        begin(home, review)
+        waiting = read_history(home).pending_of(review)
+        assert waiting is not None
+        change()
+        if data == DATA:
+            assert says in lapsed(home, read_history(home), one_review(home, review), waiting)
+        with pytest.raises(ChangedSince, match=says):
+            sign(home, review, GRACE, data_fingerprint=data)
+        assert read_history(home).pending == (), "it has lapsed"
+
+    def score() -> None:
+        home.snapshots.mkdir(parents=True)
+        (home.snapshots / "2026-10-21.parquet").write_bytes(b"")
+
+    def propose() -> None:
+        more = told["sign_off"] | {"proposed_bands": {"green": 60.0, "yellow": 42.0, "red": 0.0}}
+        file.write_text(json.dumps(told | {"sign_off": more}))
+
+    refused("the data up to 2026-10-01 are others", lambda: None, "duckdb-1:other")
+    refused("2026-10-01 has passed for this rubric: scores of 2026-10-21 were given already", score)
+    refused("the review proposes something else now", propose)
+
+
+def test_data_that_could_not_be_read_do_not_end_a_first_signature(home: Home) -> None:
+    review = write_review(home)
+    begin(home, review)
+    with pytest.raises(ChangedSince, match="could not be looked at"):
+        sign(home, review, GRACE)
+    assert sign(home, review, GRACE, data_fingerprint=DATA).decision is not None
+
+
+@pytest.mark.parametrize("scored", [None, "2026-09-30", "2026-10-21"])
+@pytest.mark.parametrize("changes", [True, False])
+@pytest.mark.parametrize("approved_before", [False, True])
+def test_the_default_date_is_the_earliest_that_is_allowed(home: Home, scored: str | None, changes: bool, approved_before: bool) -> None:
+    if approved_before:
+        earlier = write_review(home, "2026Q2-five-dimensions-0000aaaa")
+        begin(home, earlier, effective="2026-11-11")
+        sign(home, earlier, GRACE, data_fingerprint=DATA)
+    if scored:
+        home.snapshots.mkdir(parents=True)
+        (home.snapshots / f"{scored}.parquet").write_bytes(b"")
+    hashes = {"data": DATA, "rubric": sha256(load_champion(home).rubric_at(datetime(2026, 12, 1, tzinfo=UTC)).text), "model": None}
+    review = write_review(home, hashes=hashes, **({} if changes else {"proposed_weights": None, "proposed_bands": None}))
+    earliest = earliest_of(home, read_history(home), one_review(home, review).told.sign_off)
+    day_before = date.fromordinal(earliest.day.toordinal() - 1)
+    with pytest.raises(BadRequest, match="has passed"):
+        sign(home, review, ADA, owner="owner", effective=day_before, data_fingerprint=DATA)
+    assert begin(home, review).effective == earliest.day
+    decision = sign(home, review, GRACE, data_fingerprint=DATA).decision
+    assert decision is not None
+    assert decision.effective == earliest.day
+    if changes and scored == "2026-10-21" and not approved_before:
+        assert earliest.day == date(2026, 10, 22)
+
+
+def test_an_approval_needs_an_owner_and_a_rejection_neither_owner_nor_date(home: Home) -> None:
+    review = write_review(home)
+    with pytest.raises(BadRequest, match="without a CS owner"):
+        sign(home, review, ADA, data_fingerprint=DATA)
+    assert sign(home, review, ADA, reject=True, effective="2020-01-01").pending is not None
+    rejected = sign(home, review, GRACE, reject=True).decision
+    assert rejected is not None
+    assert (rejected.what, rejected.owner, rejected.effective) == ("rejected", None, None)
+    with pytest.raises(AlreadyDecided):
+        sign(home, review, MARY, reject=True)
+
+
+def test_a_rollback_is_of_the_newest_version_and_of_the_named_review(home: Home) -> None:
+    one, two = write_review(home), write_review(home, "2026Q3-five-dimensions-0000ffff", proposed_weights=None, proposed_bands=None)
+    with pytest.raises(BadRequest, match="no approved version"):
+        sign_rollback(home, ADA, review=one)
+    for each in (one, two):
+        # The second keeps everything, under the version that the first has made.
+        if each == two:
+            hashes = {"data": DATA, "rubric": sha256(load_champion(home).rubric_at(datetime(2026, 12, 1, tzinfo=UTC)).text), "model": None}
+            file = home.reviews / two / "review.json"
+            told = json.loads(file.read_text())
+            file.write_text(json.dumps(told | {"sign_off": told["sign_off"] | {"hashes": hashes}}))
+        begin(home, each)
+        assert sign(home, each, GRACE, data_fingerprint=DATA).decision is not None
+    with pytest.raises(BadRequest, match=f"is of the review {one}"):
+        sign_rollback(home, ADA, review=two)
+    first = sign_rollback(home, ADA, review=one, why="a mistake")
+    assert first.pending is not None
+    assert one_review(home, one).pending == first.pending
+    done = sign_rollback(home, GRACE, review=one, first=first.pending.signature.sha256).decision
+    assert done is not None
+    assert (done.takes_back, done.why) == (read_history(home).decisions[0].id, "a mistake")
+    assert one_review(home, one).state == "open"
+    # And once more, with the same review.
+    begin(home, one)
+    assert sign(home, one, GRACE, data_fingerprint=DATA).decision is not None
+
+
+@pytest.mark.parametrize("part", ["owner", "effective", "why", "version", "author", "at"])
+def test_what_was_signed_cannot_be_edited(home: Home, part: str) -> None:
+    review = write_review(home)
+    begin(home, review, why="as shown")
+    sign(home, review, GRACE, data_fingerprint=DATA)
+    told = json.loads(home.rubric_history.read_text())
+    decision = told["decisions"][0]
+    if part == "version":
+        decision["version"]["version"] = "2030Q1"
+    elif part == "at":
+        decision["signatures"][1]["at"] = "2020-01-01T00:00:00Z"
+    else:
+        decision[part] = "2026-12-24" if part == "effective" else "Mallory"
+    home.rubric_history.write_text(json.dumps(told))
+    with pytest.raises(HomeError, match=r"history\.json"):
+        read_history(home)
+
+
+# What is written is what is read.
+
+NAMES = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20)
+TEXTS = st.none() | st.text(st.characters(exclude_categories=["C"]), max_size=50)
+SHARES = st.floats(0, 1)
+WRITTEN = st.builds(Written, version=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,9}", fullmatch=True), sha256=st.text("0123456789abcdef", min_size=64, max_size=64))
+FALLING = st.lists(SHARES, min_size=1, max_size=4).map(lambda s: tuple(sorted(s * len(SCORES), reverse=True)[: len(SCORES)]))
+BAND_RATES = st.builds(BandRate, band=NAMES, rows=st.just(0), accounts_with_churn=st.just(0), rate=st.none() | SHARES, low=st.none(), high=st.none() | SHARES)
+MEANINGS = st.builds(
+    Meaning, rate=FALLING, low=FALLING, high=FALLING, rows=st.integers(0, 9), accounts=st.integers(0, 9),
+    accounts_with_churn=st.integers(0, 9), first=st.just("2026-01-01"), last=st.just("2026-02-01"), bands=st.lists(BAND_RATES, max_size=3).map(tuple), later=st.none(),
+)  # fmt: skip
+INSTANTS = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))
+HASHES = st.none() | st.builds(Hashes, data=NAMES, rubric=NAMES, model=st.none() | NAMES)
+
+
+@st.composite
+def terms(draw: Any) -> Terms:
+    return draw(
+        st.builds(
+            Terms, what=st.sampled_from(["approved", "rejected", "rolled_back"]), review=NAMES, rubric=st.just("five-dimensions"),
+            owner=st.none() | NAMES, why=TEXTS, effective=st.none() | st.dates(date(2020, 1, 1)), takes_back=st.none() | NAMES, hashes=HASHES, proposal=st.none() | NAMES,
+        )
+    )  # fmt: skip
+
+
+def signature(role: Any, key: str, name: str, at: datetime, previous: str | None, signed: Any) -> Signature:
+    return Signature(role=role, key=key, name=name, at=at, previous=previous, sha256=signature_hash(signed, role, key, name, at, previous))
+
+
+@st.composite
+def pendings(draw: Any) -> Pending:
+    what = draw(terms())
+    made = signature("author", "key_1", draw(NAMES), draw(INSTANTS), None, what.model_dump(mode="json"))
+    return Pending(**what.model_dump(), id="cal_0123456789abcdef", signature=made)
+
+
+@st.composite
+def decisions(draw: Any) -> Decision:
+    what, at = draw(terms()), draw(INSTANTS)
+    version, replaces = draw(st.none() | WRITTEN), draw(st.none() | WRITTEN)
+    author, reviewer = draw(NAMES), draw(NAMES)
+    signatures: tuple[Signature, ...] = ()
+    if draw(st.booleans()):
+        first = signature("author", "key_1", author, at, None, what.model_dump(mode="json"))
+        second = signature("reviewer", "key_2", reviewer, at, first.sha256, signed_with_version(what, version, replaces))
+        signatures = (first, second)
+    return Decision(
+        **what.model_dump(), id=draw(st.from_regex(r"cal_[0-9a-f]{16}", fullmatch=True)), at=at, author=author, reviewer=reviewer, version=version,
+        replaces=replaces, meaning=draw(st.none() | MEANINGS), signatures=signatures,
+    )  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(found=st.lists(decisions(), max_size=3, unique_by=lambda each: each.id), waiting=st.lists(pendings(), max_size=2))
+def test_every_decision_is_read_as_it_was_written(home: Home, found: list[Decision], waiting: list[Pending]) -> None:
+    history = HistoryFile(decisions=tuple(found), pending=tuple(waiting))
+    write_history(home, history)
+    assert read_history(home) == history
+
+
+@settings(max_examples=60, deadline=None)
+@given(MEANINGS)
+def test_what_a_score_has_meant_is_read_with_nulls_and_without(meaning: Meaning) -> None:
+    for exclude_none in (False, True):
+        assert Meaning.model_validate_json(meaning.model_dump_json(exclude_none=exclude_none)) == meaning
+    facts = RubricFacts(version="1", meaning=None, learned=None)
+    assert RubricFacts.model_validate_json(facts.model_dump_json(exclude_none=True)) == facts
+
+
+def test_a_home_that_an_older_version_broke_is_read_again(home: Home) -> None:
+    """Version 1 wrote the file without what is null, and then could not read it."""
+    curve = [0.5] * len(SCORES)
+    bands = [{"band": "red", "rows": 5, "accounts_with_churn": 0}]
+    meaning = {"rate": curve, "low": curve, "high": curve, "rows": 5, "accounts": 3, "accounts_with_churn": 1, "first": "2026-01-01", "last": "2026-02-01", "bands": bands}
+    decision = {
+        "id": "cal_0123456789abcdef", "at": "2026-07-02T08:00:00Z", "what": "rejected", "review": "2026Q2-x-1", "rubric": "five-dimensions",
+        "author": "author", "reviewer": "reviewer", "hashes": {"data": "d", "rubric": "r"}, "meaning": meaning,
+    }  # fmt: skip
+    home.rubrics.mkdir(parents=True)
+    home.rubric_history.write_text(json.dumps({"schema_version": 1, "decisions": [decision]}))
+    (found,) = load_rubric_history(home).file.decisions
+    assert found.meaning is not None
+    assert found.meaning.later is None
+    assert found.meaning.bands[0].rate is None
+    review = write_review(home)
+    begin(home, review)
+    assert sign(home, review, GRACE, data_fingerprint=DATA).decision is not None
+    assert [each.what for each in read_history(home).decisions] == ["rejected", "approved"]
+
+
+def test_nothing_is_written_that_could_not_be_read(home: Home) -> None:
+    review = write_review(home)
+    begin(home, review)
+    history = read_history(home)
+    (waiting,) = history.pending
+    broken = waiting.model_copy(update={"owner": "another"})
+    with pytest.raises(ValidationError):
+        write_history(home, history.model_copy(update={"pending": (broken,)}))
+    assert read_history(home) == history

@@ -1,0 +1,47 @@
+"""Targets: one bound each, scaled to the period, and nothing that cannot be meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models.peer_groups.rule_files import RulesError, parse
+from models.rules.kpi_targets import MeasuresFile, TargetOf, measures_file, met
+
+
+def test_a_years_target_of_a_quarter() -> None:
+    target = TargetOf(measure="nrr", above=1.1, per="year")
+    assert target.over(1.0)["value"] == 1.1
+    quarter = target.over(0.25)
+    assert quarter["value"] ** 4 == pytest.approx(1.1)
+    assert (met(quarter, 1.03), met(quarter, 1.02), met(quarter, None), met(None, 1.0)) == (True, False, None, None)
+
+
+@pytest.mark.parametrize(("bound", "at_the_bound"), [("above", False), ("at_least", True), ("below", False)])
+def test_bounds(bound: str, at_the_bound: bool) -> None:
+    assert met(TargetOf.model_validate({"measure": "nps", bound: 50}).over(1.0), 50.0) is at_the_bound
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('[[targets]]\nmeasure = "nrrr"\nabove = 1\n', "no measure of this name"),
+        ('[[targets]]\nmeasure = "nrr"\n', "exactly one"),
+        ('[[targets]]\nmeasure = "nrr"\nabove = 1\nbelow = 2\n', "exactly one"),
+        ('[[targets]]\nmeasure = "nps"\nabove = nan\n', "finite"),
+        ('[[targets]]\nmeasure = "mean_health"\nabove = 1\nper = "year"\n', "a year's"),
+        ('[[targets]]\nmeasure = "nps"\nabove = 1\n[[targets]]\nmeasure = "nps"\nabove = 2\n', "two targets"),
+        ('[[targets]]\nmeasure = "nps"\nabove = 1\nsoon = true\n', "Extra inputs"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(text: str, why: str) -> None:
+    with pytest.raises(RulesError, match=why):
+        parse(f'version = "1"\n{text}', "measures.toml", MeasuresFile)
+
+
+def test_a_deployments_own_file_takes_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {t.measure for t in measures_file().targets} >= {"nrr", "grr", "logo_retention", "nps", "csat", "adoption"}
+    (tmp_path / "measures.toml").write_text('version = "own"\n[[targets]]\nmeasure = "nps"\nat_least = 10\n')
+    monkeypatch.setenv("RENEWCAST_RULES", str(tmp_path))
+    assert [(t.measure, t.value) for t in measures_file().targets] == [("nps", 10.0)]

@@ -1,0 +1,64 @@
+"""A new snapshot is prepared once, beside the requests, and what fails is left out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from models.home import Home
+from serving.app import cache_warmer
+from serving.app.cache_warmer import STEPS, Warmer
+from serving.common.settings import ServiceSettings
+from serving.snapshots.live_state import Keeper
+
+
+def until_done(warmer: Warmer) -> int:
+    """How many steps it took."""
+    assert warmer.work() is False, "one look later, so that a snapshot that is replaced at once costs nothing"
+    steps = 1
+    while warmer.work():
+        steps += 1
+    return steps
+
+
+def test_each_snapshot_is_prepared_once_and_again_when_it_is_replaced(own_home: Home, publish: Any, frame: Any, house: Any) -> None:
+    keeper = Keeper(own_home, ServiceSettings(open_locally=True))
+    done: list[str] = []
+    warmer = Warmer(keeper, {name: lambda scored, name=name: done.append(f"{name} {scored.as_of:%m-%d}") for name in ("one", "two")})
+    assert warmer.work() is False, "nothing was taken up yet"
+    keeper.standing()
+    assert until_done(warmer) == 2
+    assert [warmer.work() for _ in range(3)] == [False] * 3
+    assert done == ["one 07-01", "two 07-01"]
+    publish(own_home, frame, datetime(2026, 7, 8, tzinfo=UTC))
+    keeper.standing()
+    until_done(warmer)
+    assert done[2:] == ["one 07-08", "two 07-08"]
+
+
+def test_what_fails_is_told_of_and_the_rest_is_done(
+    own_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, Any]] = []
+    monkeypatch.setattr(cache_warmer, "tell", lambda event, *_, **fields: told.append((event, fields.get("step"))))
+    keeper = Keeper(own_home, ServiceSettings(open_locally=True))
+    keeper.standing()
+    done: list[str] = []
+    until_done(Warmer(keeper, {"bad": lambda _: 1 / 0, "good": lambda _: done.append("good")}))
+    assert done == ["good"]
+    assert told == [("warm_failed", "bad"), ("warm", None)]
+
+
+def test_what_pages_show_is_at_hand_then(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = Keeper(own_home, ServiceSettings(open_locally=True))
+    scored = keeper.standing().latest
+    assert scored is not None
+    until_done(Warmer(keeper))
+    for make in ("serving.snapshots.signal_history.Weeks", "serving.renewals.published_forecast.renewals_of", "features.utils.vega_svg.drawn", "serving.worklist.account_view.Seen.of"):
+        monkeypatch.setattr(make, None)
+    for step in STEPS.values():
+        step(scored)
+
+

@@ -1,0 +1,90 @@
+"""A name from outside never makes a line of its own in what commands print, whatever line feeds and tabs it holds."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from features.utils.console import Console
+from models.artifacts.champion import load_champion
+from models.home import Home
+from serving.app.app import create_app
+from serving.cli.tables.account_reports import print_pack
+from serving.cli.tables.renewals import print_renewals
+from serving.cli.tables.rules import DISAGREEMENTS, HEALTH, RISKS, print_board
+from serving.cli.tables.worklist import print_worklist
+from serving.common.settings import ServiceSettings
+from serving.portfolio.rule_tables import disagreements_board, health_board, risks_board
+from serving.scoring.score_portfolio import look
+
+NAMES = {"name", "csm", "account_id", "segment", "value", "text", "who", "notes", "missing"}
+HOSTILE = st.text(st.sampled_from("ab \n\t\r\x0b\x0c\x85\u2028\u2029\x1b\u202e"), min_size=1, max_size=20).filter(str.strip)
+
+
+@pytest.fixture(scope="module")
+def told(house: Any, signals: Any) -> dict[str, Any]:
+    """What commands print, as their JSON has it."""
+    home: Home = house.home
+    found: dict[str, Any] = {}
+    with TestClient(create_app(home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
+        asked = {"worklist": "/v1/worklist", "renewals": "/v1/renewals", "plan": "/v1/accounts/a05/plan"}
+        for name, path in asked.items():
+            answer = client.get(path)
+            if answer.status_code == 200:
+                found[name] = answer.json()
+    assessed = look(signals, house.summary.as_of, home, load_champion(home))[0]
+    found |= {"health": health_board(assessed), "risks": risks_board(assessed), "disagreements": disagreements_board(assessed)}
+    return found
+
+
+PRINTERS = {
+    "worklist": print_worklist,
+    "renewals": print_renewals,
+    "plan": print_pack,
+    "health": lambda board, console: print_board(board, HEALTH, "health", console),
+    "risks": lambda board, console: print_board(board, RISKS, "risks", console),
+    "disagreements": lambda board, console: print_board(board, DISAGREEMENTS, "disagreements", console),
+}
+
+
+def named(told: Any, name: str) -> Any:
+    """The same with every name another."""
+    if isinstance(told, pd.DataFrame):
+        return told.assign(account_id=name)
+    if isinstance(told, list):
+        return [named(each, name) for each in told]
+    if isinstance(told, dict):
+        return {key: name if key in NAMES and isinstance(value, str) else named(value, name) for key, value in told.items()}
+    return told
+
+
+def lines(what: str, told: Any) -> list[str]:
+    out = io.StringIO()
+    PRINTERS[what](told, Console(file=out, width=100_000))
+    return out.getvalue().split("\n")
+
+
+@pytest.mark.parametrize("what", PRINTERS)
+@given(name=HOSTILE)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_name_makes_no_line_of_its_own(told: dict[str, Any], what: str, name: str) -> None:
+    if what not in told:
+        pytest.skip("nothing was kept for it")
+    shown, plain = lines(what, named(told[what], name)), lines(what, named(told[what], "plain"))
+    assert len(shown) == len(plain)
+    assert not any(c in line for line in shown for c in "\t\r\x0b\x0c\x85\u2028\u2029\x1b\u202e")
+
+
+def test_every_table_is_of_the_kind_that_keeps_its_rows() -> None:
+    root = Path(__file__).parents[3]
+    own = root / "features" / "console.py"
+    folders = ("features", "models", "serving", "training")
+    files = [root / "renewcast.py", *(file for folder in folders for file in (root / folder).rglob("*.py"))]
+    assert [file.name for file in files if file != own and "rich.table" in file.read_text(encoding="utf-8")] == []

@@ -1,0 +1,30 @@
+"""A problem is told in a media type that the caller takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from serving.common.content_negotiation import JSON, PROBLEM, media_type
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        (None, PROBLEM),
+        ("*/*", PROBLEM),
+        ("application/json", JSON),
+        ("application/json, text/plain", JSON),
+        ("application/json, text/plain, */*", PROBLEM),
+        ("application/json;q=0.5, application/problem+json", PROBLEM),
+        ("application/json, application/problem+json;q=0", JSON),
+        ("application/json, */*; q=0.000", JSON),
+        ("application/*", PROBLEM),
+        ("application/*;q=0, application/json", JSON),
+        ("APPLICATION/JSON", JSON),
+        ("text/html", PROBLEM),
+        ("", PROBLEM),
+        (";;,,q=", PROBLEM),
+    ],
+)
+def test_plain_json_only_where_that_is_all_the_caller_takes(accept: str | None, expected: str) -> None:
+    assert media_type(accept) == expected

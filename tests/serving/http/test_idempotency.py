@@ -1,0 +1,241 @@
+"""The same POST twice is done once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import func, select
+
+from models.home import Home
+from serving.app.app import create_app
+from serving.common.errors import StoreDown
+from serving.common.settings import ServiceSettings
+from serving.http.api_keys import create_key
+from serving.http.idempotency import MARGIN
+from serving.store.database import Store
+from serving.store.idempotency_marks import Marks
+from serving.store.tables import idempotency, jobs, records
+
+RECORD = {"account_id": "a05", "occurred_at": "2026-06-30", "play": "executive_change"}
+OUTCOME = {"account_id": "a05", "occurred_at": "2026-06-30", "result": "saved"}
+TABLE = {"interventions": records, "outcomes": records, "jobs": jobs}
+OTHER = RECORD | {"account_id": "a06"}
+
+
+@pytest.fixture
+def asked(own_home: Home) -> Iterator[TestClient]:
+    settings = ServiceSettings(open_locally=True, retry_seconds=0.05)
+    with TestClient(create_app(own_home, settings), client=("127.0.0.1", 1), raise_server_exceptions=False) as client:
+        yield client
+
+
+def _post(client: TestClient, key: str, body: Any = RECORD, **headers: str) -> Any:
+    return client.post("/v1/interventions", json=body, headers={"Idempotency-Key": key, **headers})
+
+
+def _count(client: TestClient) -> int:
+    store: Store = client.app.state.store  # type: ignore[attr-defined]
+    with store.begin() as connection:
+        return connection.execute(select(func.count()).select_from(records)).scalar_one()
+
+
+def _marks(client: TestClient) -> int:
+    store: Store = client.app.state.store  # type: ignore[attr-defined]
+    with store.look() as connection:
+        return connection.execute(select(func.count()).select_from(idempotency)).scalar_one()
+
+
+def test_the_same_key_and_body_give_the_first_answer_again(asked: TestClient) -> None:
+    first, again = _post(asked, "k1"), _post(asked, "k1")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.content == again.content
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert _count(asked) == 1
+    assert _post(asked, "k2").json() != first.json()
+    assert _count(asked) == 2
+
+
+def test_another_body_under_the_same_key_is_refused(asked: TestClient) -> None:
+    _post(asked, "k1")
+    told = _post(asked, "k1", OTHER)
+    assert (told.status_code, told.json()["code"]) == (422, "idempotency_key_reused")
+    elsewhere = asked.post("/v1/outcomes", json=RECORD, headers={"Idempotency-Key": "k1"})
+    assert elsewhere.status_code == 422
+    assert _count(asked) == 1
+
+
+def test_a_mistake_is_answered_again_too(asked: TestClient) -> None:
+    first, again = _post(asked, "k1", {"account_id": 7}), _post(asked, "k1", {"account_id": 7})
+    assert (first.status_code, again.status_code) == (422, 422)
+    assert first.content == again.content
+
+
+def test_while_the_first_is_running_others_are_told_to_wait(asked: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: Any, **__: Any) -> Any:
+        begun.set()
+        go_on.wait(10)
+        raise KeyError
+
+    monkeypatch.setattr("serving.routers.interventions._refuse_future", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(_post, asked, "k1")
+        assert begun.wait(10)
+        told = _post(asked, "k1")
+        go_on.set()
+        assert first.result().status_code == 500
+    assert (told.status_code, told.json()["code"]) == (409, "still_running")
+    assert int(told.headers["retry-after"]) > 0
+    # What failed for the service's own reasons may be tried again.
+    monkeypatch.undo()
+    assert _post(asked, "k1").status_code == 201
+    assert _count(asked) == 1
+
+
+def test_a_mark_that_a_killed_process_has_left_is_believed_for_a_while_only(asked: TestClient) -> None:
+    _post(asked, "k1")
+    store: Store = asked.app.state.store  # type: ignore[attr-defined]
+    with store.begin() as connection:
+        at = connection.execute(select(idempotency.c.created_at)).scalar_one()
+        connection.execute(idempotency.update().values(status=None, body=None, running_until=at + MARGIN + timedelta(seconds=60)))
+    assert _post(asked, "k1").status_code == 409
+    with store.begin() as connection:
+        connection.execute(idempotency.update().values(running_until=at))
+    assert _post(asked, "k1").status_code == 201
+    assert _count(asked) == 1, "what the killed process had kept is found again"
+
+
+@pytest.mark.parametrize(("path", "body"), [("interventions", RECORD), ("outcomes", OUTCOME), ("jobs", {})])
+def test_what_was_kept_but_could_not_be_told_is_kept_once(
+    asked: TestClient, monkeypatch: pytest.MonkeyPatch, path: str, body: Any
+) -> None:
+    def down(*_: Any) -> None:
+        raise StoreDown("the store cannot be reached")
+
+    monkeypatch.setattr(Marks, "settle", down)
+    told = asked.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k1"})
+    assert (told.status_code, told.json()["code"]) == (503, "store_unavailable")
+    assert int(told.headers["retry-after"]) > 0
+    monkeypatch.undo()
+    store: Store = asked.app.state.store  # type: ignore[attr-defined]
+    with store.begin() as connection:
+        kept = list(connection.execute(select(TABLE[path].c.id)).scalars())
+        connection.execute(idempotency.update().values(running_until=None))
+    assert len(kept) == 1
+    again = asked.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k1"})
+    assert again.json()["id"] == kept[0]
+    with store.look() as connection:
+        assert list(connection.execute(select(TABLE[path].c.id)).scalars()) == kept
+
+
+def test_many_at_once_are_done_once(asked: TestClient) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(lambda _: _post(asked, "k1").status_code, range(24)))
+    assert set(told) <= {201, 409}
+    assert 201 in told
+    assert _count(asked) == 1
+
+
+def test_callers_have_keys_of_their_own(own_home: Home) -> None:
+    with TestClient(create_app(own_home, ServiceSettings()), client=("192.0.2.7", 1)) as client:
+        store: Store = client.app.state.store  # type: ignore[attr-defined]
+        with store.begin() as connection:
+            secrets = [create_key(connection, "a test", ["write"])[1] for _ in range(2)]
+        told = [_post(client, "same", **{"X-API-Key": secret}) for secret in secrets]
+        assert told[0].json()["id"] != told[1].json()["id"]
+        refused = _post(client, "same", **{"X-API-Key": "rc_other"})
+        assert refused.status_code == 401
+
+
+@pytest.mark.parametrize("key", ["x" * 256, "a\tb", ""])
+def test_a_key_that_cannot_be_used_is_refused(asked: TestClient, key: str) -> None:
+    told = _post(asked, key)
+    assert told.status_code == 422
+    assert [fault["pointer"] for fault in told.json()["errors"]] == ["/header/Idempotency-Key"]
+    assert _count(asked) == 0
+
+
+def test_a_request_that_was_cut_off_is_neither_done_nor_remembered(asked: TestClient) -> None:
+    """What came of the body may be sound by chance; the caller, who knows that it did not come whole, sends all."""
+    whole = json.dumps(RECORD).encode()
+    came = iter([{"type": "http.request", "body": whole, "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(came)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = {"content-type": "application/json", "host": "localhost", "transfer-encoding": "chunked", "idempotency-key": "k1"}
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/interventions", "raw_path": b"", "scheme": "http",
+        "root_path": "", "query_string": b"", "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
+    }  # fmt: skip
+    asyncio.run(asked.app(scope, receive, send))
+    assert _count(asked) == 0
+    assert _marks(asked) == 0
+    assert sent[0]["status"] == 400
+    assert _post(asked, "k1", OTHER).status_code == 201
+
+
+def test_a_body_that_turns_out_too_large_is_told_so(own_home: Home) -> None:
+    settings = ServiceSettings(open_locally=True, body_limit_bytes=2048)
+    with TestClient(create_app(own_home, settings), client=("127.0.0.1", 1)) as client:
+        told = client.post(
+            "/v1/interventions",
+            content=iter([b" " * 1500] * 2),
+            headers={"Idempotency-Key": "k1", "content-type": "application/json"},
+        )
+        assert (told.status_code, told.json()["code"]) == (413, "body_too_large")
+        assert told.headers["content-type"] == "application/problem+json"
+        assert _marks(client) == 0
+
+
+def test_nothing_is_kept_for_whoever_may_not_call(own_home: Home) -> None:
+    with TestClient(create_app(own_home, ServiceSettings(requests_a_minute=4)), client=("192.0.2.7", 1)) as client:
+        store: Store = client.app.state.store  # type: ignore[attr-defined]
+        with store.begin() as connection:
+            reader = create_key(connection, "a test", ["predict"])[1]
+        key = {"Idempotency-Key": "k1"}
+        for status, path, headers in (
+            (405, "/livez", {}),
+            (401, "/v1/interventions", {}),
+            (401, "/sign-in", {"content-type": "application/x-www-form-urlencoded"}),
+            (403, "/v1/interventions", {"X-API-Key": reader}),
+            (404, "/v1/nothing", {"X-API-Key": reader}),
+            (404, "/v1/predictions", {"X-API-Key": reader}),
+            (405, "/v1/portfolio", {"X-API-Key": reader}),
+            (429, "/v1/predictions", {"X-API-Key": reader}),
+        ):
+            body = {"account_id": "nobody"}
+            assert client.post(path, json=body, headers=key | headers).status_code == status, path
+        assert _marks(client) == 0
+
+
+def test_an_account_that_was_not_known_is_asked_for_anew(asked: TestClient) -> None:
+    """It may be known a moment later."""
+    ask = {"url": "/v1/predictions", "headers": {"Idempotency-Key": "k1"}}
+    assert asked.post(**ask, json={"account_id": "nobody"}).status_code == 404
+    told = asked.post(**ask, json={"account_id": "a05"})
+    assert told.status_code == 200
+    assert asked.post(**ask, json={"account_id": "a05"}).headers["idempotent-replayed"] == "true"
+
+
+def test_every_operation_with_a_body_takes_a_key(asked: TestClient) -> None:
+    for path, item in asked.get("/openapi.json").json()["paths"].items():
+        if "post" in item:
+            taken = {each["name"] for each in item["post"]["parameters"] if each["in"] == "header"}
+            assert taken == {"Idempotency-Key"}, path
+            assert "409" in item["post"]["responses"], path

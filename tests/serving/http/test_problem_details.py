@@ -1,0 +1,38 @@
+"""Every error has its status, and its pointers hold only names of the contract."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import pytest
+
+from features import errors
+from features.errors import RenewcastError
+from serving.http.problem_details import KINDS, STATUSES, pointer_to
+
+
+def test_every_error_that_a_person_can_mend_has_a_status() -> None:
+    classes = {c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, RenewcastError)}
+    assert classes <= set(KINDS)
+    assert {kind.status for kind in KINDS.values()} <= set(HTTPStatus)
+
+
+def test_codes_tell_errors_apart() -> None:
+    codes = [kind.code for kind in KINDS.values()] + [code for code, _ in STATUSES.values()]
+    assert len(codes) == len(set(codes))
+
+
+@pytest.mark.parametrize(
+    ("place", "pointer"),
+    [
+        (("body",), ""),
+        (("body", "as_of"), "/as_of"),
+        (("body", "signals", "usage", 3, "minutes"), "/signals/usage/3/minutes"),
+        (("body", "signals", "a name of the caller's"), "/signals"),
+        (("query", "as_of"), "/query/as_of"),
+        (("query", "a name of the caller's"), "/query"),
+        (("path", "account_id"), "/path/account_id"),
+    ],
+)
+def test_pointers(place: tuple[str | int, ...], pointer: str) -> None:
+    assert pointer_to(place) == pointer

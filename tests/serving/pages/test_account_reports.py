@@ -1,0 +1,79 @@
+"""Business reviews and plans as pages: what the JSON says, under the policy of all pages."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from fastapi.testclient import TestClient
+
+from serving.account_reports.schemas import Plan
+from serving.html.links import pack_href
+from serving.http.security_headers import PAGE_POLICY
+
+EXACT = {"Accept": "application/json"}
+HOSTILE = ["a/b c?d#e", '"><img src=x onerror=alert(1)>', "..", "100% \\ ü", "a05"]
+
+
+def _text(page: str) -> str:
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
+
+
+@pytest.mark.parametrize("account", HOSTILE)
+@pytest.mark.parametrize("pack", ["qbr", "plan"])
+def test_a_page_says_what_the_json_says_and_runs_nothing(paged: TestClient, account: str, pack: str) -> None:
+    page = paged.get(pack_href(account, pack))
+    assert page.status_code == 200, _text(page.text)[:300]
+    assert page.headers["content-security-policy"] == PAGE_POLICY
+    assert not re.search(r"<style|\sstyle=|<[^>]+\son\w+=", re.sub(r'"[^"]*"', '""', page.text)), "the policy would refuse it"
+    assert "<img src=x" not in page.text
+    json = re.search(r'href="(/v1/accounts/[^"]+)">The same as JSON', page.text)
+    assert json is not None
+    if account == "..":
+        return
+    told = paged.get(html.unescape(json[1]), headers=EXACT).json()
+    assert told["account_id"] == account
+    shown = _text(page.text)
+    for part in told["sections"]:
+        assert part["title"] in shown
+        for figure in part["figures"]:
+            assert re.sub(r"\s+", " ", figure["words"]) in shown
+        for item in part["items"]:
+            assert re.sub(r"\s+", " ", item["text"]) in shown
+    for line in (*told["questions"], *told["gaps"]):
+        assert re.sub(r"\s+", " ", line[1:]) in shown
+
+
+def test_a_plan_is_answered_as_described_at_any_date(paged: TestClient) -> None:
+    told = paged.get("/v1/accounts/a05/plan", headers=EXACT).json()
+    Plan.model_validate(told)
+    assert told["as_of"] == "2026-07-08"
+    assert told["owner"] in ("csm-one", "<b>csm</b> two")
+    earlier = paged.get("/v1/accounts/a05/plan?as_of=2026-06-01", headers=EXACT).json()
+    assert earlier["as_of"] == "2026-06-01"
+    assert any("no single events" in gap for gap in told["gaps"])
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/accounts/nobody/plan", 404),
+        ("/accounts/nobody/qbr", 404),
+        ("/accounts//qbr", 422),
+        ("/accounts/a05/qbr?quarter=summer", 422),
+        ("/accounts/a05/qbr?quarter=2019Q1", 404),
+        ("/accounts/a05/plan?as_of=2001-01-01", 404),
+    ],
+)
+def test_what_there_is_not_is_told_as_a_page(paged: TestClient, path: str, status: int) -> None:
+    told = paged.get(path)
+    assert told.status_code == status
+    assert told.headers["content-type"].startswith("text/html")
+
+
+def test_the_account_leads_to_both_and_back(paged: TestClient) -> None:
+    page = paged.get("/accounts/a05").text
+    for pack, asked in (("qbr", {"quarter": "2026Q3"}), ("plan", None)):
+        assert f'href="{pack_href("a05", pack, asked)}"' in page
+        assert 'href="/accounts/a05"' in paged.get(pack_href("a05", pack)).text

@@ -1,0 +1,243 @@
+"""How a browser gets in, and how it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+from sqlalchemy import select, update
+
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
+from serving.http.api_keys import create_key, revoke_key
+from serving.http.rate_limit import Attempts, Rates
+from serving.store.database import Store
+from serving.store.tables import sessions
+
+ELSEWHERE = ("192.0.2.7", 5000)
+#: As browsers ask for a page.
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+PAGE = "/v1/portfolio"
+
+
+@pytest.fixture(scope="module")
+def opened(house: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    store = f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.sqlite'}"
+    settings = ServiceSettings(retry_seconds=0.05, store=SecretStr(store))
+    with TestClient(create_app(house.home, settings), client=ELSEWHERE, headers=BROWSER, follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def guarded(opened: TestClient) -> TestClient:
+    """As a browser that was never here."""
+    opened.cookies.clear()
+    opened.base_url = "http://localhost"
+    return opened
+
+
+def _store(client: TestClient) -> Store:
+    return client.app.state.store  # type: ignore[attr-defined,no-any-return]
+
+
+def _key(client: TestClient, *scopes: str) -> tuple[str, str]:
+    with _store(client).begin() as connection:
+        key, secret = create_key(connection, "the CS team", scopes or ("predict",))
+    return key.id, secret
+
+
+def _sign_in(client: TestClient, secret: str, **more: str) -> Any:
+    return client.post("/sign-in", data={"key": secret, **more})
+
+
+def test_who_is_not_known_is_led_to_the_form_and_from_there_back(guarded: TestClient) -> None:
+    asked = "/v1/accounts/a%2Fb%20c/prediction?as_of=2026-07-01&view=flat"
+    led = guarded.get(asked)
+    assert led.status_code == 303
+    form = guarded.get(led.headers["location"])
+    assert form.status_code == 200
+    assert 'value="/v1/accounts/a%2Fb%20c/prediction?as_of=2026-07-01&amp;view=flat"' in form.text
+    _, secret = _key(guarded)
+    assert _sign_in(guarded, secret, next=asked).headers["location"] == asked
+    assert guarded.get(PAGE).status_code == 200
+
+
+def test_a_program_is_told_of_the_key_as_before(guarded: TestClient) -> None:
+    told = guarded.get(PAGE, headers={"Accept": "*/*"})
+    assert (told.status_code, told.json()["code"]) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("wanted", ["https://elsewhere.test/", "//elsewhere.test", "/\\elsewhere.test", "javascript:1", "/\n/x", ""])
+def test_a_sign_in_leads_to_no_other_site(guarded: TestClient, wanted: str) -> None:
+    _, secret = _key(guarded)
+    assert _sign_in(guarded, secret, next=wanted).headers["location"] == "/"
+
+
+@pytest.mark.parametrize("wrong", ["", "rc_no", "x" * 5000])
+def test_a_key_that_is_not_good_opens_nothing_and_is_not_repeated(guarded: TestClient, wrong: str) -> None:
+    told = _sign_in(guarded, wrong)
+    assert told.status_code == 401
+    assert "set-cookie" not in told.headers
+    assert not wrong or wrong not in told.text
+    assert guarded.get(PAGE).status_code == 303
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_other_sites_and_plain_http(guarded: TestClient) -> None:
+    _, secret = _key(guarded)
+    plain = _sign_in(guarded, secret).headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=strict", "Path=/", "Max-Age=43200"} <= set(plain.split("; "))
+    assert secret not in plain
+    guarded.base_url = "https://testserver"
+    safe = _sign_in(guarded, secret).headers["set-cookie"]
+    assert safe.startswith("__Host-")
+    assert "Secure" in safe.split("; ")
+
+
+def test_the_store_holds_no_token(guarded: TestClient) -> None:
+    _, secret = _key(guarded)
+    _sign_in(guarded, secret)
+    token = guarded.cookies["renewcast_session"]
+    with _store(guarded).look() as connection:
+        assert token not in str(connection.execute(select(sessions)).all())
+
+
+def test_a_revoked_key_ends_its_sessions_at_once(guarded: TestClient) -> None:
+    name, secret = _key(guarded)
+    _sign_in(guarded, secret)
+    assert guarded.get(PAGE).status_code == 200
+    with _store(guarded).begin() as connection:
+        revoke_key(connection, name)
+    assert guarded.get(PAGE).status_code == 303
+
+
+def test_a_session_ends_when_its_time_has_come_and_is_forgotten(guarded: TestClient) -> None:
+    _, secret = _key(guarded)
+    _sign_in(guarded, secret)
+    with _store(guarded).begin() as connection:
+        connection.execute(update(sessions).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
+    assert guarded.get(PAGE).status_code == 303
+    _sign_in(guarded, secret)
+    with _store(guarded).look() as connection:
+        ends = connection.execute(select(sessions.c.expires_at)).scalars().all()
+    assert len(ends) == 1
+    assert timedelta(hours=11) < ends[0] - datetime.now(UTC) <= timedelta(hours=12)
+
+
+def test_who_signs_out_is_out_even_with_the_old_cookie(guarded: TestClient) -> None:
+    _, secret = _key(guarded)
+    _sign_in(guarded, secret)
+    token = guarded.cookies["renewcast_session"]
+    assert guarded.post("/sign-out").headers["location"] == "/sign-in"
+    assert "renewcast_session" not in guarded.cookies
+    assert guarded.get(PAGE, headers={"Cookie": f"renewcast_session={token}"}).status_code == 303
+
+
+def test_a_session_may_what_its_key_may(guarded: TestClient) -> None:
+    _, secret = _key(guarded, "write")
+    _sign_in(guarded, secret)
+    told = guarded.get(PAGE)
+    assert told.status_code == 403
+    assert "no scope predict" in told.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "taken"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Origin": "http://localhost"}, True),
+        ({"Origin": "http://["}, False),
+        ({"Origin": "http://elsewhere.test"}, False),
+        ({"Origin": "null"}, False),
+        ({}, True),
+    ],
+)  # fmt: skip
+def test_forms_of_other_sites_are_refused(guarded: TestClient, headers: dict[str, str], taken: bool) -> None:
+    _, secret = _key(guarded, "predict", "write")
+    assert (guarded.post("/sign-in", data={"key": secret}, headers=headers).status_code == 303) is taken
+    _sign_in(guarded, secret)
+    body = {"account_id": "a05", "occurred_at": "2026-06-30", "play": "executive_change"}
+    assert (guarded.post("/v1/interventions", json=body, headers=headers).status_code == 201) is taken
+    assert (guarded.post("/sign-out", headers=headers).status_code == 303) is taken
+
+
+def test_a_link_on_another_site_is_followed_once_more_from_here(guarded: TestClient) -> None:
+    """Such a request comes without the cookie; the second one carries it."""
+    onward = guarded.get("/v1/portfolio?as_of=2026-07-01", headers={"Sec-Fetch-Site": "cross-site"})
+    assert onward.status_code == 200
+    assert '<meta http-equiv="refresh" content="0">' in onward.text
+    assert 'href="/v1/portfolio?as_of=2026-07-01"' in onward.text
+    assert guarded.get("/v1/portfolio", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1:8000", 200), ("localhost", 200), ("[::1]:8000", 200), ("renewcast.localhost", 200), ("rebound.test:8000", 401), ("192.0.2.7", 401)],
+)  # fmt: skip
+def test_this_machine_is_open_under_its_own_name_only(client: TestClient, host: str, status: int) -> None:
+    """A site whose name leads to 127.0.0.1 is still another site."""
+    assert client.get(PAGE, headers={"Host": host}).status_code == status
+
+
+def test_on_this_machine_another_sites_form_does_nothing(client: TestClient) -> None:
+    body = {"account_id": "a05", "occurred_at": "2026-06-30", "play": "executive_change"}
+    assert client.post("/v1/interventions", json=body, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "status"),
+    [
+        (FORM, b"key=" + b"x" * 10_000, 413),
+        (FORM, b"&".join(b"a%d=b" % i for i in range(21)), 422),
+        (FORM, b"&" * 5000, 422),
+        (FORM, b"key=%ff%fe", 422),
+        (FORM, b"key=\xc3\x28", 422),
+        (FORM, b"\x00\x01%zz", 401),
+        (FORM, b"", 401),
+        (FORM, b"key=" + b"%F0%9F%98%80" * 60, 401),
+        (FORM + "; charset=utf-16", b"k\0e\0y\0", 422),
+        (FORM + "; charset", b"key=x", 401),
+        ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data; name=key\r\n\r\nx", 422),
+        ("multipart/form-data", b"--", 422),
+        ("application/json", b'{"key": "x"}', 422),
+        ("", b"key=x", 422),
+    ],
+)
+def test_a_form_that_is_none_has_one_answer(guarded: TestClient, kind: str, content: bytes, status: int) -> None:
+    guarded.app.state.attempts = Attempts(100)  # type: ignore[attr-defined]
+    answer = guarded.post("/sign-in", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == status
+    assert "session" not in answer.headers.get("set-cookie", "")
+
+
+def test_sign_ins_that_fail_are_bounded_by_address_and_others_are_not_kept_out(guarded: TestClient) -> None:
+    app, (_, secret) = guarded.app, _key(guarded)
+    app.state.attempts = Attempts(3)  # type: ignore[attr-defined]
+    other = TestClient(app, client=("192.0.2.99", 1), headers=BROWSER, follow_redirects=False)
+    for _ in range(5):
+        assert _sign_in(guarded, secret).status_code == 303, "those that succeed are not counted"
+    answers = [_sign_in(guarded, "rc_wrong" + "x" * i) for i in range(4)]
+    assert [each.status_code for each in answers] == [401, 401, 401, 429]
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 20
+    assert _sign_in(guarded, secret).status_code == 429, "nothing is said of the key"
+    assert _sign_in(other, secret).status_code == 303
+    # Many addresses together: those who signed in before are let in all the same.
+    app.state.attempts._failed = Rates(1)  # type: ignore[attr-defined]
+    stranger = TestClient(app, client=("192.0.2.50", 1), headers=BROWSER, follow_redirects=False)
+    assert [_sign_in(stranger, "rc_wrong").status_code for _ in range(2)] == [401, 429]
+    assert _sign_in(other, secret).status_code == 303
+    app.state.attempts = Attempts(100)  # type: ignore[attr-defined]
+
+
+def test_what_else_is_no_session(guarded: TestClient) -> None:
+    assert guarded.get("/sign-in", headers={"Cookie": 'renewcast_session="'}).status_code == 200
+    assert guarded.get(PAGE, headers={"Cookie": "renewcast_session=" + "x" * 3000}).status_code == 303

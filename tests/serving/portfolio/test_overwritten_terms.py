@@ -1,0 +1,64 @@
+"""What rests on terms that the source overwrites is unknown as a whole, and not told of those that happen to be known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from features.signals.signals import Signals
+from features.utils.periods import period_ending
+from models.health.rubric import load_rubric
+from serving.portfolio.kpi_report import measures_told
+
+PERIOD = period_ending(datetime(2024, 12, 1, tzinfo=UTC), "180d")
+
+
+def portfolio(make: Callable[..., Signals], overwritten: int) -> Signals:
+    """A hundred and one accounts: so many have renewed since, in the row that they have; of the others one left."""
+    names = [f"a{i}" for i in range(101)]
+    rows: list[dict[str, Any]] = []
+    for i, name in enumerate(names):
+        row = {"account_id": name, "started_at": "2024-03-01", "arr": 100.0}
+        if i < overwritten:
+            row |= {"term_started_at": "2025-03-01", "arr": 1000.0}
+        elif i == overwritten:
+            row |= {"ended_at": "2024-08-01", "end_reason": "cancelled"}
+        rows.append(row)
+    accounts = [{"account_id": name, "created_at": "2024-01-01", "csm": "c" if name < "a5" else "d"} for name in names]
+    return make({"accounts": accounts, "subscriptions": rows}, "2026-12-01")
+
+
+@pytest.mark.parametrize("overwritten", [0, 1])
+def test_a_few_are_left_out_and_counted(make_signals: Callable[..., Signals], overwritten: int) -> None:
+    signals = portfolio(make_signals, overwritten)
+    by = {m["measure"]: m for m in measures_told(signals, PERIOD, load_rubric(), 90)["measures"]}
+    whole = 100.0 * (101 - overwritten)
+    for code, kept in (("nrr", whole - 100.0), ("grr", whole - 100.0), ("expansion_rate", 0.0)):
+        told = [by[code][name] for name in ("numerator", "denominator", "left_out", "unknown")]
+        assert told == [kept, whole, overwritten, None]
+
+
+def test_more_make_it_unknown_with_the_reason(make_signals: Callable[..., Signals]) -> None:
+    signals = portfolio(make_signals, 2)
+    told = measures_told(signals, PERIOD, load_rubric(), 90)
+    by = {m["measure"]: m for m in told["measures"]}
+    why = "the terms of 2 of 101 accounts are not known at the start: the source overwrites them"
+    for code in ("nrr", "grr", "expansion_rate"):
+        assert (by[code]["value"], by[code]["unknown"], by[code]["left_out"]) == (None, why, 2)
+    assert (by["logo_retention"]["value"], by["logo_retention"]["unknown"]) == (100 / 101, None)
+    later = "the terms of 2 of 100 accounts are not known at that date: the source overwrites them"
+    assert by["renewals_due"]["unknown"] == later
+
+
+def test_groups_whose_terms_are_all_known_are_told_and_segments_are_not(make_signals: Callable[..., Signals]) -> None:
+    by = measures_told(portfolio(make_signals, 2), PERIOD, load_rubric(), 90)["by"]
+    csm = {g["group"]: {m["measure"]: m for m in g["measures"]} for g in by["csm"]}
+    assert csm["d"]["nrr"]["value"] == 1.0
+    assert csm["c"]["nrr"]["unknown"] == "the terms of 2 of 46 accounts are not known at the start: the source overwrites them"
+    for group in by["segment"]:
+        measures = {m["measure"]: m for m in group["measures"]}
+        assert measures["nrr"]["value"] is None
+        assert measures["logo_retention"]["unknown"].startswith("the terms of 2 of 101 accounts are not known")

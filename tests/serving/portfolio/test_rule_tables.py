@@ -1,0 +1,95 @@
+"""The rules' views: what is in them, in which order, and that nobody is lost."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from features.signals.signals import Signals
+from models.artifacts.champion import load_champion
+from models.predictions.assessment import Assessment
+from serving.cli.tables.rules import EXPANSIONS, HEALTH, ONBOARDING, RISKS, print_account, print_board, spark
+from serving.portfolio.rule_tables import (
+    disagreements_board,
+    expansions_board,
+    health_board,
+    onboarding_board,
+    risks_board,
+)
+from serving.scoring.score_portfolio import look
+
+AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def found(house: Any, signals: Signals) -> Assessment:
+    return look(signals, AS_OF, house.home, load_champion(house.home))[0]
+
+
+def test_everybody_has_a_place_and_the_lowest_score_comes_first(found: Assessment) -> None:
+    board = health_board(found)
+    assert sorted(board["account_id"]) == found.account_ids
+    known = board["health_score"].dropna()
+    assert known.is_monotonic_increasing
+    assert board["health_score"].iloc[len(known) :].isna().all()
+
+
+def test_red_comes_before_yellow_and_green_only_with_a_reason(found: Assessment) -> None:
+    board = risks_board(found)
+    order = [("red", "yellow", "green", "insufficient_data").index(band) for band in board["health_band"]]
+    assert order == sorted(order)
+    calm = board[~board["health_band"].isin(["red", "yellow"])]
+    assert (calm["severity"].notna() | (calm["churn_band"] == "high")).all()
+    called_for = board["play"].notna()
+    assert (pd.to_datetime(board.loc[called_for, "due"]) >= pd.Timestamp(2026, 7, 1)).all()
+
+
+def test_only_green_accounts_are_proposed_and_a_closed_gate_says_why(found: Assessment) -> None:
+    board = expansions_board(found)
+    assert (board.loc[board["proposed"], "health_band"] == "green").all()
+    shut = board["closed_by"].notna()
+    assert not board.loc[shut, "proposed"].any()
+
+
+def test_only_accounts_under_way_are_onboarded(found: Assessment) -> None:
+    board = onboarding_board(found)
+    assert "a38" in set(board["account_id"])
+    assert len(board) == sum(o.under_way for o in found.judged.onboarding)
+
+
+def test_disagreements_are_those_of_other_bands_the_widest_first(found: Assessment) -> None:
+    board = disagreements_board(found)
+    assert len(board) == sum(a in ("model_worse", "model_better") for a in found.agreement)
+    gaps = board["gap"].abs().fillna(0.0).to_numpy()
+    assert (np.diff(gaps) <= 0).all()
+
+
+def test_views_and_accounts_are_printed_within_eighty_columns(found: Assessment) -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    for board, columns in (
+        (health_board(found), HEALTH),
+        (risks_board(found), RISKS),
+        (expansions_board(found), EXPANSIONS),
+        (onboarding_board(found), ONBOARDING),
+    ):
+        print_board(board, columns, "a view", console)
+    print_account(found, 5, console)
+    text = console.export_text()
+    assert "a05 as of 2026-07-01" in text
+    assert "adds" in text
+
+
+def test_an_empty_view_says_so() -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_board(pd.DataFrame(columns=list(HEALTH)), HEALTH, "nobody", console)
+    assert "none" in console.export_text()
+
+
+def test_a_line_of_scores() -> None:
+    assert spark([0.0, 50.0, np.nan, 100.0]) == "▁▅ █"

@@ -1,0 +1,173 @@
+"""The renewal forecast from a published snapshot, held against every account's own answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from models.home import Home
+from models.renewals.past_forecasts import PastFigure, PastForecasts, PastMiss, PastQuarter
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
+from serving.renewals import published_forecast as door
+from serving.renewals.inputs import RENEWALS
+from serving.renewals.schemas import Renewals
+from serving.snapshots.sidecars import ACCOUNTS, companion_path
+from serving.snapshots.snapshot_files import Snapshots
+
+AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
+DUE = 40
+"""Days from AS_OF to the renewal of the accounts in the fixture that are due."""
+
+
+def ask(client: TestClient, **query: Any) -> dict[str, Any]:
+    answer = client.get("/v1/renewals", params=query)
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    Renewals.model_validate(told)
+    return told
+
+
+def at_home(home: Home) -> TestClient:
+    return TestClient(create_app(home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1))
+
+
+@pytest.fixture(scope="module")
+def due_home(house: Any, champions: Any, publish: Any, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with a snapshot in which ten accounts renew in 40 days, five in 100, and two are overdue."""
+    home = Home(tmp_path_factory.mktemp("due") / "home")
+    champions.promote(home, "1")
+    days = [float(DUE)] * 10 + [100.0] * 5 + [-3.0] * 2
+    until = days + [400.0] * (len(champions.frame) - len(days))
+    publish(home, champions.frame.assign(**{"contract.days_to_renewal": until}), AS_OF)
+    return home
+
+
+@pytest.fixture(scope="module")
+def client(due_home: Home) -> Iterator[TestClient]:
+    with at_home(due_home) as opened:
+        yield opened
+
+
+def test_who_is_due_and_who_is_named_apart(client: TestClient) -> None:
+    told = ask(client, days=60)
+    whole = told["whole"]
+    assert (whole["accounts"], whole["overdue_accounts"], whole["not_forecast_accounts"]) == (10, 2, 0)
+    assert whole["arr"] == pytest.approx(sum(a["arr"] for a in told["accounts"] if not a["overdue"]))
+    assert [a["overdue"] for a in told["accounts"]] == [False] * 10 + [True] * 2
+    assert {a["renewal_at"] for a in told["accounts"] if not a["overdue"]} == {"2026-08-10"}
+
+
+def test_the_expected_loss_is_the_sum_over_accounts(client: TestClient) -> None:
+    told = ask(client, days=60)
+    lost = sum(a["expected_lost_arr"] for a in told["accounts"] if not a["overdue"])
+    assert told["whole"]["lost_arr"]["expected"] == pytest.approx(lost)
+    for account in told["accounts"][:3]:
+        # This model knows 90 days only: by day 70 there is that much of its hazard and the renewal lies behind.
+        p = client.get(f"/v1/accounts/{account['account_id']}/prediction").json()["churn"]["probability"]
+        assert account["churn_probability"] == pytest.approx(1 - (1 - p) ** 1.0, rel=0.35)
+        assert account["churn_probability"] <= p + 1e-9
+
+
+@pytest.mark.parametrize("division", ["segment", "csm"])
+def test_the_parts_add_up_to_the_whole(client: TestClient, division: str) -> None:
+    told = ask(client, days=60, by=division)
+    parts, whole = told[f"by_{division}"], told["whole"]
+    assert told[f"by_{'csm' if division == 'segment' else 'segment'}"] is None
+    for name in ("accounts", "arr", "overdue_accounts", "overdue_arr", "not_forecast_accounts"):
+        assert sum(part[name] for part in parts) == pytest.approx(whole[name])
+    for name in ("renewed_arr", "lost_arr", "expanded_arr", "contracted_arr"):
+        known = [part[name]["expected"] for part in parts if part[name]]
+        assert sum(known) == pytest.approx(whole[name]["expected"])
+
+
+def test_what_the_model_cannot_reach_is_named_and_not_guessed(client: TestClient) -> None:
+    told = ask(client, days=120)
+    # 100 days lie beyond the 90 that the model knows.
+    assert (told["whole"]["accounts"], told["whole"]["not_forecast_accounts"]) == (15, 5)
+    assert any("not forecast" in note for note in told["notes"])
+    nothing = ask(client, period="2027Q4")
+    assert nothing["whole"]["accounts"] == 0
+    assert nothing["whole"]["grr"] is None
+
+
+def test_a_quarter_is_what_is_left_of_it(client: TestClient) -> None:
+    told = ask(client, period="2026Q3")
+    assert (told["start"], told["end"]) == ("2026-07-01", "2026-10-01")
+    assert told["whole"]["accounts"] == 10
+
+
+def test_the_list_is_cut_and_says_so(client: TestClient) -> None:
+    every, some = ask(client, days=60), ask(client, days=60, limit=4)
+    assert some["accounts"] == every["accounts"][:4]
+    assert some["more_accounts"] == 8
+    assert ask(client, days=60, limit=0)["accounts"] == []
+
+
+@pytest.mark.parametrize(
+    "query", [{"period": "2026Q2"}, {"period": "soon"}, {"days": 45}, {"days": "x"}, {"period": "2026Q4", "days": 30}, {"by": "mood"}]
+)
+def test_what_cannot_be_asked_is_refused(client: TestClient, query: dict[str, Any]) -> None:
+    assert client.get("/v1/renewals", params=query).status_code == 422
+
+
+def test_without_habits_a_backtest_or_people_it_says_so(client: TestClient) -> None:
+    told = ask(client)
+    assert (told["past_renewals"], told["backtest"]) == (0, None)
+    assert len([note for note in told["notes"] if "no past renewal" in note or "past quarters" in note]) == 2
+    assert told["whole"]["contracted_arr"]["expected"] == 0.0
+
+
+def test_it_is_worked_out_once_until_a_backtest_comes(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = []
+    made = door.renewals_of
+    monkeypatch.setattr(door, "renewals_of", lambda *given: times.append(1) or made(*given))
+    figure = PastFigure(expected=1.0, low=0.0, high=2.0, happened=3.0)
+    miss = PastMiss(expected=5.0, happened=12.0, variance=4.0, drawn=3.0)
+    quarter = PastQuarter(
+        period="2026Q1", as_of=datetime(2026, 1, 1, tzinfo=UTC), by="champion", accounts=3, arr=1.0,
+        figures={"renewed_arr": figure}, leaving=miss, growing=miss,
+    )  # fmt: skip
+    with at_home(own_home) as client:
+        first = [ask(client, period="2026Q4"), ask(client, period="2026Q4", by="csm")]
+        assert len(times) == 1
+        assert first[0]["accounts"] == first[1]["accounts"]
+        PastForecasts(made_at=AS_OF, data_through=AS_OF, quarters=(quarter,)).save(own_home)
+        told = ask(client, period="2026Q4")
+    assert len(times) == 2
+    assert told["backtest"]["coverage"][1] == {"figure": "renewed_arr", "inside": 0, "of": 1}
+    assert told["shared_error"] > first[0]["shared_error"]
+
+
+def test_what_score_kept_is_read(house: Any) -> None:
+    snapshots = Snapshots(house.home)
+    for name in (ACCOUNTS, RENEWALS, "interventions"):
+        assert companion_path(snapshots, AS_OF, name).is_file()
+
+
+def test_a_broken_companion_is_named(own_home: Home) -> None:
+    path = companion_path(Snapshots(own_home), AS_OF, RENEWALS)
+    path.write_text(path.read_text().replace('"segments"', '"parts"'))
+    with at_home(own_home) as client:
+        answer = client.get("/v1/renewals")
+    assert answer.status_code in (500, 503)
+    assert "traceback" not in answer.text.lower()
+
+
+def test_without_a_model_nothing_is_forecast_and_nothing_is_zero(own_home: Home) -> None:
+    own_home.champion_file.unlink()
+    with at_home(own_home) as client:
+        told = ask(client, period="2027Q1")
+    assert told["whole"]["accounts"] == told["whole"]["not_forecast_accounts"] == 39
+    assert told["whole"]["renewed_arr"] is None
+    assert told["whole"]["nrr"] is None
+
+
+def test_the_page_says_until_when_its_probabilities_look(client: TestClient) -> None:
+    page = client.get("/renewals?period=120", headers={"Accept": "text/html"}).text
+    for heading in ("Churn by renewal", "Expansion by renewal", "Lost ARR by renewal"):
+        assert f">{heading}</th>" in page

@@ -1,0 +1,178 @@
+"""A whole portfolio in the background: accepted is done, whatever happens to the process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from fastapi.testclient import TestClient
+
+from models.home import Home
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
+from serving.scoring import job_worker
+from serving.scoring.job_worker import JobWorker
+from serving.snapshots.live_state import Keeper
+from serving.store import jobs, tables
+from serving.store.database import Store
+
+SETTINGS = ServiceSettings(open_locally=True, retry_seconds=0.05)
+
+
+def _done(client: TestClient, place: str) -> dict[str, Any]:
+    for _ in range(200):
+        told: dict[str, Any] = client.get(place).json()
+        if told["state"] in ("finished", "failed"):
+            return told
+        time.sleep(0.05)
+    raise AssertionError(told)
+
+
+@pytest.fixture
+def store(own_home: Home) -> Any:
+    opened = Store.of(own_home)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
+def test_the_result_is_the_file_that_score_writes(own_home: Home, house: Any, tmp_path: Path, form: str) -> None:
+    with TestClient(create_app(own_home, SETTINGS), client=("127.0.0.1", 1)) as client:
+        accepted = client.post("/v1/jobs", json={"format": form})
+        assert accepted.status_code == 202
+        assert accepted.headers["location"] == f"/v1/jobs/{accepted.json()['id']}"
+        told = _done(client, accepted.headers["location"])
+        assert (told["state"], told["rows_done"], told["rows_total"]) == ("finished", 39, 39)
+        answer = client.get(told["result"])
+        file = tmp_path / f"x.{form}"
+        file.write_bytes(answer.content)
+        read = {"csv": pd.read_csv, "ndjson": lambda f: pd.read_json(f, lines=True), "parquet": pd.read_parquet}[form]
+        found, expected = read(file), pd.read_json(house.summary.out, lines=True)
+        assert found["account_id"].tolist() == expected["account_id"].tolist()
+        assert found["churn_probability"].to_numpy() == pytest.approx(expected["churn_probability"].to_numpy(), nan_ok=True)
+
+
+def test_what_cannot_be_done_says_why(own_home: Home) -> None:
+    with TestClient(create_app(own_home, SETTINGS), client=("127.0.0.1", 1)) as client:
+        told = _done(client, client.post("/v1/jobs", json={"as_of": "2020-01-01"}).headers["location"])
+        assert told["state"] == "failed"
+        assert "no snapshot was scored at this date" in told["reason"]
+        assert client.get(f"/v1/jobs/{told['id']}/result").status_code == 404
+        assert client.get("/v1/jobs/job_0123").status_code == 404
+        assert client.get("/v1/jobs/..%2Fstore.sqlite/result").status_code in (404, 422)
+
+
+def test_a_job_whose_worker_was_killed_is_done_by_another(own_home: Home, store: Store) -> None:
+    """A claim that nobody keeps up runs out; after several the job is given up."""
+    now = datetime.now(UTC)
+    with store.begin() as connection:
+        job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
+        assert jobs.claim(connection, now - 2 * jobs.CLAIMED) == replace(job, attempt=1, state="running")
+        assert jobs.find(connection, job.id).state == "running"
+    assert JobWorker(own_home, Keeper(own_home, SETTINGS), store).work()
+    with store.begin() as connection:
+        assert jobs.find(connection, job.id).state == "finished"
+
+
+def test_a_job_waits_while_the_service_is_not_ready(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = own_home.champion_file.read_bytes()
+    own_home.champion_file.write_text("{")
+    worker = JobWorker(own_home, Keeper(own_home, SETTINGS), store)
+    with store.begin() as connection:
+        job, late = (jobs.accept(connection, {"format": "csv", "as_of": None}, "a test") for _ in range(2))
+    for _ in range(2 * jobs.ATTEMPTS):
+        assert not worker.work()
+    with store.look() as connection:
+        assert jobs.find(connection, job.id).state == "queued"
+    own_home.champion_file.write_bytes(good)
+    time.sleep(2 * SETTINGS.retry_seconds)
+    assert worker.work()
+    own_home.champion_file.write_text("{")
+    monkeypatch.setattr(job_worker, "PATIENCE", timedelta(0))
+    assert JobWorker(own_home, Keeper(own_home, SETTINGS), store).work()
+    with store.look() as connection:
+        told = [jobs.find(connection, each.id) for each in (job, late)]
+    assert sorted(each.state for each in told) == ["failed", "finished"]
+
+
+def test_a_job_that_kills_its_workers_is_given_up(store: Store) -> None:
+    at = datetime.now(UTC) - timedelta(days=1)
+    with store.begin() as connection:
+        job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
+        for k in range(jobs.ATTEMPTS):
+            assert jobs.claim(connection, at + 2 * k * jobs.CLAIMED) is not None
+        assert jobs.claim(connection, at + 2 * jobs.ATTEMPTS * jobs.CLAIMED) is None
+        assert jobs.find(connection, job.id).state == "failed"
+
+
+def test_a_running_job_is_not_taken_from_its_worker(store: Store) -> None:
+    now = datetime.now(UTC)
+    with store.begin() as connection:
+        jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
+        assert jobs.claim(connection, now) is not None
+        assert jobs.claim(connection, now + jobs.CLAIMED / 2) is None
+
+
+def test_a_claim_is_kept_while_its_worker_works(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long that takes; meanwhile it is told how far it is."""
+    monkeypatch.setattr(jobs, "CLAIMED", timedelta(seconds=0.4))
+    seen: list[tuple[int, int | None, bool]] = []
+    worker = JobWorker(own_home, Keeper(own_home, SETTINGS), store, every=0.05)
+    written = job_worker.write_frame
+
+    def slowly(*given: Any) -> None:
+        time.sleep(1.2)
+        with store.begin() as connection:
+            told = jobs.find(connection, job.id)
+            seen.append((told.rows_done, told.rows_total, jobs.claim(connection, datetime.now(UTC)) is None))
+        written(*given)
+
+    monkeypatch.setattr(job_worker, "write_frame", slowly)
+    with store.begin() as connection:
+        job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
+    assert worker.work()
+    assert seen == [(39, 39, True)]
+
+
+def test_a_worker_that_has_lost_its_claim_changes_nothing(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store.begin() as connection:
+        job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
+    second, written = JobWorker(own_home, Keeper(own_home, SETTINGS), store), job_worker.write_frame
+
+    def taken_over(*given: Any) -> None:
+        monkeypatch.setattr(job_worker, "write_frame", written)
+        with store.begin() as connection:
+            connection.execute(tables.jobs.update().values(running_until=datetime.now(UTC)))
+        assert second.work()
+        written(*given)
+
+    monkeypatch.setattr(job_worker, "write_frame", taken_over)
+    assert JobWorker(own_home, Keeper(own_home, SETTINGS), store).work()
+    with store.look() as connection:
+        told = jobs.find(connection, job.id)
+    assert (told.state, told.attempt, told.file) == ("finished", 2, f"{job.id}-2.csv")
+    assert [file.name for file in job_worker.folder_of(own_home).iterdir()] == [told.file]
+
+
+def test_more_than_so_many_do_not_wait(store: Store, own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "WAITING", 0)
+    with TestClient(create_app(own_home, SETTINGS), client=("127.0.0.1", 1)) as client:
+        told = client.post("/v1/jobs", json={})
+        assert (told.status_code, told.json()["code"]) == (503, "busy")
+
+
+def test_what_is_old_is_forgotten_with_its_file(store: Store, own_home: Home) -> None:
+    worker = JobWorker(own_home, Keeper(own_home, SETTINGS), store)
+    with store.begin() as connection:
+        job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
+    assert worker.work()
+    (file,) = (own_home.root / "jobs").iterdir()
+    with store.begin() as connection:
+        assert jobs.forget(connection, datetime.now(UTC)) == []
+        assert jobs.forget(connection, datetime.now(UTC) + 2 * jobs.KEPT) == [file.name]
+    assert job.id in file.name

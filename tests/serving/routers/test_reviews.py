@@ -1,0 +1,425 @@
+"""The reviews over HTTP: who may see and sign them, and that scores follow without a restart."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+import renewcast
+from features.signals.signals import Signals
+from models.health.rubric import load_rubric
+from models.health.rubric_versions import read_history, sha256
+from models.health.score_calibration import SCORES
+from models.home import Home
+from models.reviews.sign_off import Signer, sign
+from serving import review_sign_off
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
+from serving.http.api_keys import create_key, revoke_key
+from serving.scoring.score_portfolio import score
+from serving.snapshots.sidecars import MEASURES, read_companion
+from serving.snapshots.snapshot_files import Snapshots
+from serving.store.database import Store
+from serving.store.tables import webhook_deliveries
+from serving.webhooks.endpoints import add_endpoint
+
+NAME = "2026Q2-five-dimensions-0000abcd"
+DATA = "duckdb-1:abc"
+WEIGHTS = {"usage": 35.0, "engagement": 20.0, "support": 15.0, "outcomes": 20.0, "relationship": 10.0}
+BODY = {"owner": "owner", "effective": "2026-07-02"}
+ADDRESS = f"/v1/reviews/{NAME}/approval"
+LATER = datetime(2026, 7, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def home(own_home: Home) -> Home:
+    champion = own_home.champion_file
+    from models.artifacts.champion import load_champion
+
+    bundle = load_champion(own_home).bundles["churn"]
+    assert champion.is_file()
+    decided = {"answer": "change", "words": "change", "reasons": ["so the evidence says"]}
+    told = {
+        "schema_version": 1, "id": NAME, "quarter": "2026Q2", "created_at": "2026-07-01T08:00:00Z",
+        "decision": {"headline": "Change <the weights>.", "weights": decided, "bands": decided, "effective": "2026-07-02"},
+        "sign_off": {
+            "rubric": "five-dimensions", "version": load_rubric().version, "model": "1", "signals": "signals",
+            "data_through": "2026-07-01T00:00:00+00:00",
+            "hashes": {"data": DATA, "rubric": sha256(load_rubric().text), "model": bundle.fingerprint},
+            "proposed_weights": WEIGHTS, "proposed_bands": {"green": 70.0, "yellow": 40.0, "red": 0.0},
+            "meaning": None, "earliest_effective": "2026-07-01",
+        },
+    }  # fmt: skip
+    folder = own_home.reviews / NAME
+    folder.mkdir(parents=True)
+    (folder / "review.json").write_text(json.dumps(told))
+    page = '<!doctype html><html lang="en"><head><title>a review</title><style>p{color:red}</style></head><body><!--sign-off--></body></html>'
+    (folder / "index.html").write_text(page)
+    return own_home
+
+
+@pytest.fixture
+def client(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    # What the data say is the fingerprint's test's business; reading them is the end-to-end test's.
+    monkeypatch.setattr(review_sign_off, "data_now", lambda *_: DATA)
+    settings = ServiceSettings(open_locally=True, retry_seconds=0.05)
+    with TestClient(create_app(home, settings), client=("127.0.0.1", 1)) as opened:
+        yield opened
+
+
+def key_of(home: Home, name: str, *scopes: str) -> dict[str, str]:
+    """The header of a new key."""
+    with Store.of(home).begin() as connection:
+        return {"X-API-Key": create_key(connection, name, scopes or ("admin",))[1]}
+
+
+@pytest.fixture
+def admin(home: Home) -> dict[str, str]:
+    return key_of(home, "Ada")
+
+
+@pytest.fixture
+def other(home: Home) -> dict[str, str]:
+    return key_of(home, "Grace")
+
+
+def approve(home: Home) -> None:
+    """Both signatures, without a service."""
+    for key, name in (("key_a", "Ada"), ("key_b", "Grace")):
+        sign(home, NAME, Signer(key, name), owner="owner", effective="2026-07-02", data_fingerprint=DATA)
+
+
+def test_the_list_the_document_and_the_pages(client: TestClient) -> None:
+    listed = client.get("/v1/reviews").json()
+    assert [(each["id"], each["state"]) for each in listed["data"]] == [(NAME, "open")]
+    told = client.get(f"/v1/reviews/{NAME}").json()
+    assert (told["state"], told["review"]["id"]) == ("open", NAME)
+    board = client.get("/reviews").text
+    assert "Change &lt;the weights&gt;." in board
+    page = client.get(f"/reviews/{NAME}")
+    assert "<style" not in page.text
+    assert 'class="signature"' in page.text
+    assert "it does not know who you are" in page.text, "open on this machine, nobody is known"
+    assert 'value="2026-07-02"' in page.text, "the earliest date, after the scores of the first"
+    assert "unsafe" not in page.headers["content-security-policy"]
+    style = client.get(f"/reviews/{NAME}/style.css")
+    assert (style.text, style.headers["content-type"]) == ("p{color:red}", "text/css; charset=utf-8")
+    assert client.get("/v1/reviews/2020Q1-none-00000000").status_code == 404
+    assert client.get("/v1/reviews/..%2f..%2fetc").status_code in (404, 422)
+
+
+def test_only_an_admin_s_key_signs(client: TestClient, home: Home) -> None:
+    for address, body in ((ADDRESS, BODY), (f"/v1/reviews/{NAME}/rollback", {})):
+        assert client.post(address, json=body).status_code == 403, "nobody on this machine without a key either"
+        assert client.post(address, json=body, headers=key_of(home, "reader", "predict", "write")).status_code == 403
+    assert read_history(home).decisions == read_history(home).pending == ()
+
+
+@pytest.mark.parametrize("name", ["Ada", "ＡＤＡ", "Аda", "a d a"])
+def test_one_person_with_two_keys_is_refused(client: TestClient, home: Home, admin: dict[str, str], name: str) -> None:
+    assert client.post(ADDRESS, json=BODY, headers=admin).json()["state"] == "pending"
+    for again in (admin, key_of(home, name)):
+        told = client.post(ADDRESS, json=BODY, headers=again)
+        assert (told.status_code, told.json()["code"]) == (409, "same_person")
+        assert "same person" in told.json()["detail"]
+    assert read_history(home).decisions == ()
+
+
+@pytest.mark.parametrize("what", ["approval", "rollback"])
+def test_the_first_signature_of_a_revoked_key_lapses(
+    client: TestClient, home: Home, admin: dict[str, str], other: dict[str, str], what: str
+) -> None:
+    """A stolen key that was taken back signs nothing afterwards."""
+    address, body = f"/v1/reviews/{NAME}/{what}", BODY if what == "approval" else {}
+    if what == "rollback":
+        approve(home)
+    before = read_history(home).decisions
+    assert client.post(address, json=body, headers=admin).json()["state"] == "pending"
+    with Store.of(home).begin() as connection:
+        revoke_key(connection, read_history(home).pending[0].signature.key)
+    refused = client.post(address, json={}, headers=other)
+    assert (refused.status_code, refused.json()["code"]) == (409, "changed_since_review")
+    assert "its key was revoked" in refused.json()["detail"]
+    assert (read_history(home).decisions, read_history(home).pending) == (before, ())
+
+
+def test_other_terms_are_refused_and_named(client: TestClient, admin: dict[str, str], other: dict[str, str]) -> None:
+    first = client.post(ADDRESS, json=BODY, headers=admin).json()["pending"]["signature"]["sha256"]
+    told = client.post(ADDRESS, json=BODY | {"owner": "another"}, headers=other)
+    assert (told.status_code, told.json()["code"]) == (409, "changed_since_review")
+    assert "owner: owner, not another" in told.json()["detail"]
+    seen = BODY | {"owner": "another", "first_signature": first}
+    assert client.post(ADDRESS, json=seen, headers=other).json()["state"] == "pending", "who has seen it may replace it"
+
+
+def test_a_body_says_no_names(client: TestClient, admin: dict[str, str]) -> None:
+    told = client.post(ADDRESS, json=BODY | {"author": "Ada", "reviewer": "Grace"}, headers=admin)
+    assert told.status_code == 422
+
+
+def test_a_session_signs_as_the_key_that_it_was_opened_with(home: Home, monkeypatch: pytest.MonkeyPatch, other: dict[str, str]) -> None:
+    monkeypatch.setattr(review_sign_off, "data_now", lambda *_: DATA)
+    secret = key_of(home, "Ada")["X-API-Key"]
+    with TestClient(create_app(home, ServiceSettings()), client=("127.0.0.1", 1)) as client:
+        client.post("/sign-in", data={"key": secret, "next": "/"})
+        assert "You sign as <b>Ada</b>" in client.get(f"/reviews/{NAME}").text
+        assert client.post(ADDRESS, json={"owner": "owner"}).json()["pending"]["signature"]["name"] == "Ada"
+        assert client.post(ADDRESS, json={}).json()["code"] == "same_person"
+        page = client.get(f"/reviews/{NAME}").text
+        assert "who has signed first. The second signature takes another person&#39;s key" in page or "another person's key" in page
+        assert client.post(ADDRESS, json={}, headers=other).json()["state"] == "approved"
+        assert client.get(f"/v1/reviews/{NAME}").json()["decision"]["reviewer"] == "Grace"
+
+
+def test_what_waits_is_listed_and_shown_and_says_when_it_has_lapsed(
+    client: TestClient, home: Home, admin: dict[str, str], other: dict[str, str], publish: Callable[..., Path], frame: pd.DataFrame
+) -> None:
+    begun = client.post(ADDRESS, json={"owner": "owner"}, headers=admin).json()["pending"]
+    assert client.get("/v1/reviews").json()["pending"] == [begun]
+    told = client.get(f"/v1/reviews/{NAME}").json()
+    assert (told["state"], told["pending"], told["earliest_effective"]) == ("pending", begun, begun["effective"])
+    assert "Waiting for a second signature" in client.get("/reviews").text
+    assert f'data-first="{begun["signature"]["sha256"]}"' in client.get(f"/reviews/{NAME}").text
+    wrong = client.post(ADDRESS, json={"first_signature": "0" * 64}, headers=other)
+    assert (wrong.status_code, wrong.json()["code"]) == (409, "changed_since_review")
+    publish(home, frame, LATER)
+    page = client.get(f"/reviews/{NAME}").text
+    assert "This signature has lapsed: 2026-07-02 has passed for this rubric: scores of 2026-07-08 were given already" in page
+    assert 'value="2026-07-09"' in page, "what is prefilled is the earliest date of now"
+    late = client.post(ADDRESS, json={}, headers=other)
+    assert (late.status_code, late.json()["code"]) == (409, "changed_since_review")
+    assert client.get(f"/v1/reviews/{NAME}").json()["state"] == "open"
+
+
+def test_a_signature_is_told_once_and_scores_follow_without_a_restart(
+    client: TestClient, home: Home, admin: dict[str, str], other: dict[str, str], publish: Callable[..., Path], frame: pd.DataFrame
+) -> None:
+    store = Store.of(home)
+    with store.begin() as connection:
+        add_endpoint(connection, "https://example.com/hook", ["calibration.approved"], True)
+    account = "a00"
+    publish(home, frame, LATER)
+    # Scores of the eighth were given by now, so the version begins later.
+    early = client.post(ADDRESS, json=BODY, headers=admin)
+    assert "scores of 2026-07-08 were given already" in early.json()["detail"]
+    first = client.post(ADDRESS, json=BODY | {"effective": "2026-07-09"}, headers=admin)
+    assert (first.status_code, first.json()["state"]) == (201, "pending"), first.text
+    with store.look() as connection:
+        assert connection.execute(webhook_deliveries.select()).all() == [], "nothing is approved yet"
+    second = client.post(ADDRESS, json={}, headers=other)
+    assert (second.status_code, second.json()["state"]) == (201, "approved"), second.text
+    told = second.json()["decision"]
+    assert told["version"]["version"] == "2026Q3"
+    publish(home, frame, datetime(2026, 7, 15, tzinfo=UTC))
+    versions = {
+        day: client.get(f"/v1/accounts/{account}/health", params={"as_of": day}).json()["rubric_version"]
+        for day in ("2026-07-01", "2026-07-08", "2026-07-15")
+    }
+    assert versions == {"2026-07-01": load_rubric().version, "2026-07-08": load_rubric().version, "2026-07-15": "2026Q3"}
+    # Told again, as a start after a crash does, it is still one delivery, under the decision's own id.
+    review_sign_off.tell_untold(home, store)
+    with store.look() as connection:
+        rows: list[Any] = connection.execute(webhook_deliveries.select()).all()
+    assert [(row.event, row.event_id) for row in rows] == [("calibration.approved", told["id"])]
+    again = client.post(ADDRESS, json=BODY, headers=admin)
+    assert (again.status_code, again.json()["code"]) == (409, "already_decided")
+    assert "retry_after" not in again.json()
+
+
+def test_what_changed_since_is_a_conflict(client: TestClient, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(review_sign_off, "data_now", lambda *_: "duckdb-1:other")
+    told = client.post(ADDRESS, json=BODY, headers=admin)
+    assert (told.status_code, told.json()["code"]) == (409, "changed_since_review")
+
+
+def test_the_published_batch_adds_up_by_the_version_in_force(home: Home, signals: Signals, tmp_path: Path) -> None:
+    approve(home)
+    score(signals, LATER, tmp_path / "rows.csv", home, store=Store.of(home))
+    told = read_companion(Snapshots(home), LATER, MEASURES)
+    assert told is not None
+    assert {each["rubric_version"] for each in told.values()} == {read_history(home).decisions[-1].version.version}
+
+
+def test_the_measures_command_adds_up_by_the_version_in_force(
+    home: Home, tables: Any, to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approve(home)
+    for name, rows in tables.items():
+        pq.write_table(to_arrow(name, rows), tmp_path / f"{name}.parquet")
+    monkeypatch.setattr("models.home.current_home", lambda: home)
+
+    def version(as_of: str, *more: str) -> str:
+        asked = ["portfolio", str(tmp_path), "--as-of", as_of, "--period", "month", "--json", *more]
+        done = CliRunner().invoke(renewcast.app, asked)
+        assert done.exit_code == 0, done.output
+        return str(json.loads(done.stdout)["rubric_version"])
+
+    approved = read_history(home).decisions[-1].version.version
+    assert approved != load_rubric().version
+    assert (version("2026-07-01"), version("2026-07-02")) == (load_rubric().version, approved)
+    assert version("2026-07-02", "--rubric", "five-dimensions") == approved
+
+
+@pytest.fixture
+def folder(tables: Any, to_arrow: Any, tmp_path: Path) -> Path:
+    """The signals as files, for the command line."""
+    place = tmp_path / "signals"
+    place.mkdir()
+    for name, rows in tables.items():
+        pq.write_table(to_arrow(name, rows), place / f"{name}.parquet")
+    return place
+
+
+@pytest.fixture
+def cli(home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Runs a command on the home: what it has printed."""
+    monkeypatch.setattr(review_sign_off, "data_now", lambda *_: DATA)
+    monkeypatch.setenv("RENEWCAST_HOME", str(home.root))
+
+    def run(*asked: object) -> str:
+        done = CliRunner().invoke(renewcast.app, [*map(str, asked)])
+        assert done.exit_code == 0, (asked, done.output, done.exception)
+        return str(done.stdout)
+
+    return run
+
+
+def sign_by_cli(cli: Callable[..., str], keys: list[str], *more: str) -> str:
+    """What two people sign, one after the other: what the second was told."""
+    assert "One signature is missing" in cli("approve", *more, "--key", keys[0])
+    return cli("approve", *more[:1], *(("--reject",) if "--reject" in more else ()), "--key", keys[1])
+
+
+def press(client: TestClient, form: str, button: str, key: str, **typed: str) -> dict[str, Any]:
+    """Sign in, and press a button of a form on the review's page, as its script does: what stands in the fields is
+    posted to the form's address, from the page's own site."""
+    client.post("/sign-in", data={"key": key, "next": "/"})
+    found = re.search(rf'<form class="signature" id="{form}"([^>]*)>(.*?)</form>', client.get(f"/reviews/{NAME}").text, re.S)
+    assert found, f"the page has no form {form}"
+    data = dict(re.findall(r'data-(\w+)="([^"]*)"', found[1]))
+    assert re.search(rf'<button name="decide" value="{button}">', found[2])
+    fields = {}
+    for tag in re.findall(r"<input [^>]*>", found[2]):
+        name, value = (re.search(rf'{what}="([^"]*)"', tag) for what in ("name", "value"))
+        assert name
+        fields[name[1]] = value[1] if value else ""
+    assert set(typed) <= set(fields), "only what the form asks for is typed"
+    assert "key" not in fields, "who is signed in types no key"
+    body: dict[str, Any] = {name: value for name, value in (fields | typed).items() if value}
+    if data["address"].endswith("/approval"):
+        body["reject"] = button == "reject"
+    if body.get("reject"):
+        body.pop("effective", None)
+    if "first" in data:
+        body["first_signature"] = data["first"]
+    for foreign in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://evil.example"}):
+        assert client.post(data["address"], json=body, headers=foreign).status_code == 403, "another site signs nothing"
+    assert client.post(data["address"], data=body).status_code in (403, 415), "nor does a plain form"
+    told = client.post(data["address"], json=body, headers={"Sec-Fetch-Site": "same-origin"})
+    assert told.status_code == 201, told.text
+    return dict(told.json())
+
+
+def everything_answers(cli: Callable[..., str], home: Home, folder: Path, out: Path, version: str) -> None:
+    """Commands and pages that read the history of rubrics: what a decision must not break."""
+    at = ("--as-of", "2026-07-08")
+    listed = json.loads(cli("health", folder, *at, "--json"))
+    account = listed["accounts"][0]["account_id"]
+    assert json.loads(cli("health", folder, *at, "--account", account, "--json"))["health"]["rubric_version"] == version
+    cli("score", folder, *at, "--out", out)
+    assert out.stat().st_size > 1000
+    assert json.loads(cli("portfolio", folder, *at, "--json"))["rubric_version"] == version
+    assert NAME.partition("-")[0] in cli("reviews")
+    with TestClient(create_app(home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
+        for path in ("/readyz", "/", "/reviews", f"/reviews/{NAME}", "/worklist", "/renewals", "/model", f"/accounts/{account}"):
+            assert client.get(path).status_code == 200, path
+        told = client.get(f"/v1/accounts/{account}/health", params={"as_of": "2026-07-08"})
+        assert told.json()["rubric_version"] == version
+
+
+def keep_as_it_is(home: Home) -> None:
+    """Let the review propose no change."""
+    file = home.reviews / NAME / "review.json"
+    told = json.loads(file.read_text())
+    told["sign_off"] |= {"proposed_weights": None, "proposed_bands": None}
+    told["decision"]["weights"]["answer"] = told["decision"]["bands"]["answer"] = "keep"
+    file.write_text(json.dumps(told))
+
+
+@pytest.mark.parametrize("door", ["command", "page"])
+@pytest.mark.parametrize("what", ["change", "keep", "reject change", "reject keep", "rollback"])
+def test_after_every_decision_by_every_door_everything_still_answers(
+    cli: Callable[..., str], home: Home, folder: Path, tmp_path: Path, what: str, door: str
+) -> None:
+    if "keep" in what:
+        keep_as_it_is(home)
+    ada, grace = (key_of(home, name)["X-API-Key"] for name in ("Ada", "Grace"))
+    rejects = what.startswith("reject")
+    if door == "command":
+        said = sign_by_cli(cli, [ada, grace], NAME, *(["--reject", "--why", "not now"] if rejects else ["--owner", "owner"]))
+        assert ("was rejected" if rejects else "is approved") in said
+        if what == "rollback":
+            assert "One signature is missing" in cli("approve", "--rollback", "--why", "a mistake", "--key", grace)
+            assert "is in force again" in cli("approve", "--rollback", "--key", ada)
+    else:
+        with TestClient(create_app(home, ServiceSettings()), client=("127.0.0.1", 1)) as client:
+            typed = {"why": "not now"} if rejects else {"owner": "owner"}
+            assert press(client, "first", "reject" if rejects else "approve", ada, **typed)["state"] == "pending"
+            done = press(client, "second", "reject" if rejects else "same", grace)
+            assert done["state"] == ("rejected" if rejects else "approved")
+            if what == "rollback":
+                assert press(client, "back", "same", grace, why="a mistake")["state"] == "pending"
+                assert press(client, "second", "same", ada)["state"] == "rolled_back"
+    last = read_history(home).decisions[-1]
+    assert last.what == ("rejected" if rejects else "rolled_back" if what == "rollback" else "approved")
+    assert (last.author, last.reviewer) == (("Grace", "Ada") if what == "rollback" else ("Ada", "Grace"))
+    assert len({each.key for each in last.signatures}) == 2
+    everything_answers(cli, home, folder, tmp_path / "rows.csv", "2026Q3" if what == "change" else load_rubric().version)
+    # What was taken back can be signed again, by the same door.
+    assert json.loads(cli("reviews", "--json"))["reviews"][0]["state"] == {
+        "rollback": "open"
+    }.get(what, "rejected" if rejects else "approved")
+
+
+def test_a_history_of_which_an_earlier_release_left_keys_out_is_read(
+    cli: Callable[..., str], home: Home, folder: Path, tmp_path: Path
+) -> None:
+    """Sign-offs once left every unknown out, `meaning.later` with them, and nothing could read the history again."""
+    file = home.reviews / NAME / "review.json"
+    review = json.loads(file.read_text())
+    even = [0.1] * len(SCORES)
+    meaning = {
+        "rate": even, "low": even, "high": even, "rows": 100, "accounts": 40, "accounts_with_churn": 10,
+        "first": "2026-01-01", "last": "2026-03-01", "bands": [], "later": None,
+    }  # fmt: skip
+    review["sign_off"]["meaning"] = meaning
+    file.write_text(json.dumps(review))
+    ada, grace = (key_of(home, name)["X-API-Key"] for name in ("Ada", "Grace"))
+    sign_by_cli(cli, [ada, grace], NAME, "--owner", "owner")
+    kept = json.loads(home.rubric_history.read_text())
+    assert "later" in kept["decisions"][0]["meaning"]
+
+    def without_unknowns(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: without_unknowns(v) for k, v in value.items() if v is not None}
+        return [without_unknowns(v) for v in value] if isinstance(value, list) else value
+
+    old = without_unknowns({"schema_version": 1, "decisions": kept["decisions"]})
+    del old["decisions"][0]["signatures"]
+    assert "later" not in old["decisions"][0]["meaning"]
+    home.rubric_history.write_text(json.dumps(old))
+    everything_answers(cli, home, folder, tmp_path / "rows.csv", "2026Q3")
+    # It can be taken back as well.
+    assert "One signature is missing" in cli("approve", "--rollback", "--why", "a mistake", "--key", grace)
+    assert "is in force again" in cli("approve", "--rollback", "--key", ada)
+    everything_answers(cli, home, folder, tmp_path / "rows.csv", load_rubric().version)

@@ -1,0 +1,146 @@
+"""Several accounts in one request: the order is kept, each has a status of its own, and none spoils another."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
+from serving.schemas.predictions import PredictionRequest
+from serving.scoring import score_payload
+from serving.scoring.score_many import ManyTold
+from serving.snapshots.scored_snapshot import Scored
+
+MANY = "/v1/predictions:batch"
+MARKER = "Zq7-secret"
+Body = Callable[[str], dict[str, Any]]
+
+
+def ask(client: TestClient, items: list[Any]) -> list[dict[str, Any]]:
+    """The results, held against their shape."""
+    answer = client.post(MANY, json={"items": items})
+    assert answer.status_code == 200, answer.text
+    ManyTold.model_validate(answer.json())
+    results: list[dict[str, Any]] = answer.json()["results"]
+    assert len(results) == len(items)
+    for result in results:
+        assert set(result) == {"status", "prediction" if result["status"] == 200 else "problem"}
+    return results
+
+
+def test_each_item_is_answered_as_if_it_came_alone_in_the_order_given(client: TestClient, body_of: Body) -> None:
+    items = [{"account_id": "a17"}, body_of("a05"), {"account_id": "a05", "as_of": "2026-06-01"}, {"account_id": "a17"}]
+    told = [result["prediction"] for result in ask(client, items)]
+    alone = [client.post("/v1/predictions", json=item).json() for item in items]
+    # When it was scored is the one thing that differs where signals were sent.
+    assert [each | {"scored_at": None} for each in told] == [each | {"scored_at": None} for each in alone]
+
+
+def test_what_is_wrong_with_an_item_is_told_at_its_place_and_spoils_no_other(client: TestClient, body_of: Body) -> None:
+    unsound = body_of("a05")
+    unsound["signals"]["usage"] = [{"occurred_at": MARKER}]
+    early = body_of("a05") | {"as_of": "2023-06-01", "history_from": "2023-01-01"}
+    left = body_of("a39")
+    items = [
+        {"account_id": "a05"}, {"account_id": MARKER}, {"account_id": ""}, MARKER, None, [], unsound,
+        {"account_id": "a05", "as_of": "2026-06-20"}, early, left, {"account_id": "a05", MARKER: 1}, {"account_id": "a17"},
+    ]  # fmt: skip
+    told = ask(client, items)
+    assert [(each["status"], each.get("problem", {}).get("code")) for each in told] == [
+        (200, None), (404, "unknown_account"), *[(422, "invalid_request")] * 5, (404, "unknown_snapshot"),
+        (422, "invalid_request"), (200, None), (422, "invalid_request"), (200, None),
+    ]  # fmt: skip
+    assert told[9]["prediction"]["churn"]["status"] == "out_of_scope"
+    pointers = [[fault["pointer"] for fault in each["problem"]["errors"]] for each in told if "problem" in each]
+    assert pointers == [
+        [], ["/items/2/account_id"], ["/items/3"], ["/items/4"], ["/items/5"],
+        ["/items/6/signals/usage/0/occurred_at"], [],
+        ["/items/8/signals/accounts/0/created_at"], ["/items/10"],
+    ]  # fmt: skip
+    assert MARKER not in json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "pointer"),
+    [
+        ("{", 400, None),
+        ("[]", 422, ""),
+        ("{}", 422, "/items"),
+        ('{"items": {}}', 422, "/items"),
+        ('{"items": [], "more": 1}', 422, ""),
+        (json.dumps({"items": [{"account_id": "a05"}] * 201}), 422, "/items"),
+    ],
+)
+def test_a_body_that_is_wrong_as_a_whole(client: TestClient, content: str, status: int, pointer: str | None) -> None:
+    answer = client.post(MANY, content=content, headers={"content-type": "application/json"})
+    assert answer.status_code == status
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ([] if pointer is None else [pointer])
+
+
+def test_two_hundred_items_are_taken_and_none_too(client: TestClient) -> None:
+    told = ask(client, [{"account_id": f"a{i % 38:02d}"} for i in range(200)])
+    assert [each["prediction"]["account_id"] for each in told] == [f"a{i % 38:02d}" for i in range(200)]
+    assert ask(client, []) == []
+
+
+def rows_of(body: dict[str, Any]) -> int:
+    return sum(map(len, body["signals"].values()))
+
+
+def test_rows_are_bounded_over_all_items_and_a_smaller_item_may_still_fit(house: Any, body_of: Body) -> None:
+    first, second = body_of("a05"), body_of("a17")
+    settings = ServiceSettings(open_locally=True, body_limit_rows=rows_of(first) + rows_of(second) - 1)
+    small = {**first, "signals": {name: first["signals"][name] for name in ("accounts", "subscriptions")}}
+    with TestClient(create_app(house.home, settings), client=("127.0.0.1", 1)) as client:
+        told = ask(client, [first, second, small])
+    assert [each["status"] for each in told] == [200, 422, 200]
+    assert told[1]["problem"]["errors"] == [
+        {"pointer": "/items/1/signals", "code": "too_many_rows", "detail": f"at most {rows_of(second) - 1} rows"}
+    ]
+
+
+def test_items_beyond_the_time_are_told_so_and_those_before_are_answered(
+    house: Any, body_of: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = []
+
+    def work(job: score_payload.FreshScore) -> dict[str, Any]:
+        while not job._interrupted.wait(0.01):
+            pass
+        stopped.append(job)
+        raise score_payload._too_slow()
+
+    monkeypatch.setattr(score_payload.FreshScore, "__call__", work)
+    with TestClient(create_app(house.home, ServiceSettings(open_locally=True, request_seconds=1.5, retry_seconds=0.05)), client=("127.0.0.1", 1)) as client:
+        began = time.monotonic()
+        told = ask(client, [{"account_id": "a05"}, body_of("a05"), {"account_id": "a17"}, "no item"])
+        assert time.monotonic() - began < 1.5
+    assert [each["status"] for each in told] == [200, 503, 503, 422]
+    assert told[1]["problem"]["code"] == "too_slow"
+    assert told[1]["problem"]["retry_after"] == 1
+    assert len(stopped) == 1
+
+
+def test_what_nobody_expected_of_one_item_is_its_own(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Scored.answer
+
+    def broken(scored: Scored, account_id: str) -> dict[str, Any]:
+        if account_id == "a17":
+            raise RuntimeError(f"could not convert '{MARKER}'")
+        return answer(scored, account_id)
+
+    monkeypatch.setattr(Scored, "answer", broken)
+    told = ask(client, [{"account_id": "a05"}, {"account_id": "a17"}, {"account_id": "a05"}])
+    assert [each["status"] for each in told] == [200, 500, 200]
+    assert MARKER not in json.dumps(told)
+
+
+def test_an_item_looks_like_the_request_for_one(client: TestClient) -> None:
+    shown = client.get("/openapi.json").json()["components"]["schemas"]["ManyAsked"]["properties"]["items"]
+    assert shown["items"] == {"$ref": f"#/components/schemas/{PredictionRequest.__name__}"}

@@ -1,0 +1,180 @@
+"""One account's signals in a body are read as the contract says, and what was passed over is named."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from features.signals.signals import read_signals
+from features.sources.base import from_tables
+from models.home import Home
+from models.targets import TARGETS
+from serving.app.app import create_app
+from serving.common.errors import InvalidBody, TooSlow
+from serving.common.settings import ServiceSettings
+from serving.schemas.predictions import Prediction, PredictionRequest
+from serving.schemas.signal_rows import ROWS
+from serving.scoring.score_payload import FreshScore, _arrow
+from serving.snapshots.live_state import Keeper
+
+Body = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def ask(client: TestClient) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def post(body: dict[str, Any]) -> dict[str, Any]:
+        answer = client.post("/v1/predictions", json=body)
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told | {"scored_at": None}
+
+    return post
+
+
+@pytest.fixture(scope="module")
+def plain(ask: Callable[..., Any], body_of: Body) -> dict[str, Any]:
+    """The answer for a05."""
+    return ask(body_of("a05"))
+
+
+@pytest.fixture
+def body(body_of: Body) -> dict[str, Any]:
+    """The body for a05, to be changed."""
+    return copy.deepcopy(body_of("a05"))
+
+
+def test_what_the_contract_passes_over_changes_nothing(
+    ask: Callable[..., Any], body: dict[str, Any], plain: dict[str, Any]
+) -> None:
+    tables = body["signals"]
+    # Rows in another order, sent twice, at or after as_of, and without the account's id.
+    tables["usage"] = tables["usage"][::-1] + tables["usage"][:4]
+    tables["usage"] += [{"occurred_at": "2026-07-01T00:00:00Z", "minutes": 5000}, {"occurred_at": "2026-08-01"}]
+    tables["subscriptions"][0] |= {"ended_at": "2026-07-15", "end_reason": "cancelled"}
+    for row in [*tables["accounts"], *tables["support"]]:
+        del row["account_id"]
+    assert ask(body) == plain
+
+
+def test_what_is_not_sent_is_not_known_and_what_is_empty_did_not_happen(
+    ask: Callable[..., Any], body: dict[str, Any]
+) -> None:
+    said = []
+    for usage in (None, []):
+        body["signals"]["usage"] = usage
+        said.append(" ".join(reason["text"] for reason in ask(body)["reasons"]))
+    assert "in the last 28 days: not known" in said[0]
+    assert "in the last 28 days: 0 " in said[1]
+
+
+def test_what_was_passed_over_and_what_nobody_vouches_for_is_named(
+    ask: Callable[..., Any], body: dict[str, Any], plain: dict[str, Any]
+) -> None:
+    assert plain["warnings"] == [{"code": "health_insufficient_data", "coverage": 0.45}]
+    body["signals"]["usage"][0] |= {"colour": "red", "x" * 100: 1}
+    del body["history_from"]
+    told = ask(body)["warnings"]
+    assert {"code": "ignored_fields", "table": "usage", "fields": ["colour"], "count": 2} in told
+    assert {"code": "history_from_not_given"} in told
+
+
+def test_an_account_with_orders_is_not_scored_by_a_model_of_contracts(ask: Callable[..., Any]) -> None:
+    orders = [{"occurred_at": f"2026-0{m}-11", "amount": 120.5, "product": "p"} for m in range(1, 7)]
+    body = {"account_id": "n", "as_of": "2026-07-01", "signals": {"accounts": [{"created_at": "2025-01-01"}], "orders": orders}}
+    told = ask(body)
+    assert (told["churn"]["status"], told["churn"]["probability"]) == ("out_of_scope", None)
+    lacking = {warning["target"]: warning for warning in told["warnings"] if warning["code"] == "inputs_unknown"}
+    assert lacking["churn"]["share"] > 0.5
+    assert set(lacking["churn"]["tables"]) >= {"subscriptions", "usage"}
+
+
+def test_another_input_gives_another_id(
+    ask: Callable[..., Any], body: dict[str, Any], plain: dict[str, Any]
+) -> None:
+    body["signals"]["usage"].append({"occurred_at": "2026-06-28", "user_id": "u1", "minutes": 3})
+    assert ask(body)["prediction_id"] != plain["prediction_id"]
+
+
+def _job(house: Any, body: dict[str, Any], rows_limit: int = 1000) -> FreshScore:
+    home: Home = house.home
+    return FreshScore(PredictionRequest.model_validate(body), Keeper(home, ServiceSettings()).standing(), rows_limit=rows_limit)
+
+
+def test_signals_that_take_too_long_are_given_up_and_the_service_goes_on(house: Any, body: dict[str, Any]) -> None:
+    with TestClient(create_app(house.home, ServiceSettings(open_locally=True, request_seconds=0.1)), client=("127.0.0.1", 1)) as client:
+        answer = client.post("/v1/predictions", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (503, "too_slow")
+        # On a busy machine even this may take longer than the tenth of a second that a request has here.
+        assert any(client.get("/livez").status_code == 200 for _ in range(50))
+
+
+def test_too_many_rows_are_refused(house: Any, body_of: Body) -> None:
+    with pytest.raises(InvalidBody, match="rows") as caught:
+        _job(house, body_of("a05"), rows_limit=3)()
+    assert caught.value.faults[0].pointer == "/signals"
+
+
+def test_work_that_was_interrupted_ends(house: Any, body_of: Body) -> None:
+    job = _job(house, body_of("a05"))
+    job.interrupt()
+    with pytest.raises(TooSlow):
+        job()
+
+
+@pytest.mark.parametrize("ended", ["2026-03-01", "2026-06-30"], ids=["a while ago", "just now"])
+def test_of_an_account_that_is_not_active_no_number_is_told(client: TestClient, body_of: Any, ended: str) -> None:
+    body = copy.deepcopy(body_of("a05"))
+    body["signals"]["subscriptions"][0] |= {"ended_at": ended, "end_reason": "cancelled"}
+    told = client.post("/v1/predictions", json=body).json()
+    Prediction.model_validate(told)
+    for target in TARGETS:
+        said = told[target]
+        assert said["status"] == "out_of_scope"
+        assert {said[name] for name in ("probability", "interval", "risk_score", "band", "percentile")} == {None}
+        assert all(each["probability"] is None for each in said["by_horizon"])
+    assert (told["health"]["score"], told["health"]["band"]) == (None, "insufficient_data")
+    assert (told["reasons"], told["plays"], told["alerts"], told["early_warnings"]) == ([], [], [], [])
+    assert {"code": "not_active", "table": "subscriptions"} in told["warnings"]
+    flat = client.post("/v1/predictions", params={"view": "flat"}, json=body).json()
+    assert (flat["churn_status"], flat["churn_probability"]) == ("out_of_scope", None)
+    (item,) = client.post("/v1/predictions:batch", json={"items": [body]}).json()["results"]
+    assert (item["status"], item["prediction"]["churn"]["status"]) == (200, "out_of_scope")
+
+
+def test_executives_act_as_the_published_portfolio_has_it_and_never_where_there_is_none(
+    client: TestClient, own_home: Home, body_of: Body
+) -> None:
+    """An account in a body cannot be ranked; its plays agree with the published ones, or say what is not known."""
+    listed = client.get("/v1/worklist", params={"capacity": 1000}).json()["accounts"]
+    theirs = [item["account_id"] for item in listed if item["play"]["who"] == "executives"]
+    others = [item["account_id"] for item in listed if item["play"]["who"] != "executives"]
+    assert theirs
+    chosen = [*theirs, *others[:3]]
+    published = {each: client.post("/v1/predictions", json={"account_id": each}).json() for each in chosen}
+    fresh = {each: client.post("/v1/predictions", json=body_of(each)).json() for each in published}
+    for account, told in fresh.items():
+        assert [p["who"] for p in told["plays"]] == [p["who"] for p in published[account]["plays"]], account
+    for file in own_home.snapshots.glob("*.parquet"):
+        file.unlink()
+    with TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as alone:
+        for account in fresh:
+            told = alone.post("/v1/predictions", json=body_of(account)).json()
+            assert all(p["who"] != "executives" for p in told["plays"])
+            handed = any(p["who"] == "csm" and p["severity"] == "high" for p in told["plays"])
+            assert ({"code": "executives_room_not_known"} in told["warnings"]) == handed
+
+
+def test_fields_outside_the_contract_tell_events_apart() -> None:
+    failed = {"occurred_at": "2026-06-10", "kind": "payment_failed", "amount": 100.0}
+    bodies = {
+        "accounts": [{"created_at": "2025-01-01"}],
+        "subscriptions": [{"started_at": "2025-01-01", "arr": 10.0}] * 2,
+        "billing": [failed | {"invoice_id": f"i{i}"} for i in (1, 2, 3, 3)],
+    }
+    rows = {name: [ROWS[name].model_validate(row) for row in some] for name, some in bodies.items()}
+    source = from_tables({name: _arrow(name, some, "a") for name, some in rows.items()}, "a test")
+    assert read_signals(source).rows == {"accounts": 1, "subscriptions": 2, "billing": 3}

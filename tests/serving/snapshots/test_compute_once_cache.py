@@ -1,0 +1,53 @@
+"""What was worked out is kept until there is too much of it."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from serving.snapshots.compute_once_cache import Made
+
+
+def test_a_thing_is_made_once_and_the_one_not_asked_for_longest_goes_first() -> None:
+    kept, made = Made(2), list[str]()
+
+    def ask(name: str) -> str:
+        return kept.get(name, lambda: (made.append(name), name)[1])
+
+    assert [ask(name) for name in "aab"] == list("aab")
+    assert made == ["a", "b"]
+    ask("a")
+    ask("c")
+    assert ask("a") == "a"
+    assert made == ["a", "b", "c"]
+    ask("b")
+    assert made == ["a", "b", "c", "b"]
+
+
+def test_what_cannot_be_made_is_tried_again() -> None:
+    kept = Made()
+    for _ in range(2):
+        try:
+            kept.get("x", lambda: 1 // 0)
+        except ZeroDivisionError:
+            continue
+    assert kept.get("x", lambda: 7) == 7
+
+
+def test_what_is_being_made_is_waited_for_and_made_once() -> None:
+    kept, begun, go_on, made = Made(), threading.Event(), threading.Event(), list[int]()
+
+    def make() -> int:
+        begun.set()
+        assert go_on.wait(10)
+        made.append(1)
+        return 7
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(kept.get, "x", make)
+        assert begun.wait(10)
+        second = pool.submit(kept.get, "x", make)
+        assert kept.get("y", lambda: 8) == 8, "nobody else waits"
+        go_on.set()
+        assert (first.result(10), second.result(10)) == (7, 7)
+    assert made == [1]

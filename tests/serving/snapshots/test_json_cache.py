@@ -1,0 +1,72 @@
+"""What was worked out once is read from then on, within a bound."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from models.predictions import payload as answers
+from serving.snapshots.json_cache import Written
+
+
+def test_what_was_made_once_is_read_from_then_on() -> None:
+    made: list[int] = []
+
+    def make() -> dict[str, int]:
+        made.append(1)
+        return {"n": len(made)}
+
+    texts = Written()
+    assert texts.at_hand("prediction", "a") is None
+    assert json.loads(texts.of("prediction", "a", make=make)) == {"n": 1}
+    assert json.loads(texts.of("prediction", "a", make=make)) == {"n": 1}
+    assert json.loads(texts.of("prediction", "b", make=make)) == {"n": 2}
+    assert texts.at_hand("prediction", "a") == b'{"n":1}'
+
+
+def test_what_cannot_be_made_is_not_kept() -> None:
+    texts = Written()
+    with pytest.raises(ZeroDivisionError):
+        texts.of("a", make=lambda: 1 / 0)
+    with pytest.raises(ValueError, match="JSON"):
+        texts.of("a", make=lambda: float("nan"))
+    assert texts.of("a", make=lambda: "é") == '"é"'.encode()
+
+
+def test_the_oldest_go_when_there_is_no_more_room() -> None:
+    texts = Written(limit=25)
+    for name in "abc":
+        texts.of(name, make=lambda name=name: name * 8)
+    assert [texts.at_hand(name) is not None for name in "abc"] == [False, True, True]
+    assert texts.of("long", make=lambda: "x" * 100) == b'"' + b"x" * 100 + b'"'
+    assert [texts.at_hand(name) for name in ("b", "c", "long")] == [None, None, None]
+
+
+def test_threads_that_ask_at_once_are_told_the_same_and_it_is_counted_once() -> None:
+    texts, begin = Written(limit=1000), Barrier(8)
+
+    def ask(_: int) -> bytes:
+        begin.wait()
+        return texts.of("a", make=lambda: "x" * 400)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(ask, range(8)))) == 1
+    texts.of("b", make=lambda: "y" * 400)
+    assert texts.at_hand("a") is not None
+
+
+def test_a_second_request_works_nothing_out(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [f"/v1/accounts/a07/{what}" for what in ("prediction", "prediction?view=flat", "health")] + ["/v1/portfolio"]
+    first = [client.get(path).json() for path in paths]
+
+    def fail(*_: Any) -> None:
+        raise AssertionError("worked out again")
+
+    monkeypatch.setattr(answers, "_answer", fail)
+    monkeypatch.setattr("serving.portfolio.account_health.health_of", fail)
+    assert [client.get(path).json() for path in paths] == first

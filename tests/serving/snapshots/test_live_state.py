@@ -1,0 +1,230 @@
+"""A new champion or snapshot is picked up without a restart; a broken one is refused while the old goes on."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import pytest
+from fastapi.testclient import TestClient
+
+from features.catalogue.catalogue import CATALOGUE, Catalogue
+from models.home import Home
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
+from serving.snapshots import live_state as keeper_module
+from serving.snapshots.live_state import Keeper
+from serving.snapshots.scored_snapshot import Shelf
+from serving.snapshots.snapshot_files import Snapshots
+
+AT = "/v1/accounts/a05/prediction"
+QUICK = ServiceSettings(open_locally=True, retry_seconds=0.05, snapshots_in_memory=1)
+JULY, JUNE = datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def served(own_home: Home) -> Iterator[TestClient]:
+    with TestClient(create_app(own_home, QUICK), client=("127.0.0.1", 1)) as client:
+        assert client.get("/readyz").json()["status"] == "ready"
+        yield client
+
+
+def test_a_new_champion_answers_the_next_request(served: TestClient, own_home: Home, champions: Any) -> None:
+    before = served.get(AT).json()
+    champions.promote(own_home, "2", seed=2)
+    after = served.get(AT).json()
+    assert (before["model"]["version"], after["model"]["version"]) == ("1", "2")
+    assert before["churn"]["probability"] != after["churn"]["probability"]
+    assert served.get(AT, params={"as_of": "2026-06-01"}).json()["model"]["version"] == "2"
+    champions.promote(own_home, "4")
+    assert served.get(AT).json()["churn"]["probability"] == before["churn"]["probability"]
+
+
+def test_no_request_fails_while_champions_are_exchanged(served: TestClient, own_home: Home, champions: Any) -> None:
+    def ask(_: int) -> tuple[int, str]:
+        answer = served.get(AT)
+        return answer.status_code, answer.json().get("model", {}).get("version")
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(ask, k) for k in range(40)]
+        champions.promote(own_home, "2", seed=2)
+        asked += [pool.submit(ask, k) for k in range(40)]
+        answers = [each.result() for each in asked]
+    assert {status for status, _ in answers} == {200}
+    assert {version for _, version in answers} <= {"1", "2"}
+    assert served.get(AT).json()["model"]["version"] == "2"
+
+
+def test_a_broken_champion_is_refused_until_it_is_mended(served: TestClient, own_home: Home, champions: Any) -> None:
+    before = served.get(AT).json()
+    champions.promote(own_home, "3", seed=2)
+    model = own_home.bundle_folder("churn", "3") / "model.txt"
+    sound = model.read_bytes()
+    model.write_bytes(sound + b" ")
+    assert served.get(AT).json() == before
+    told = served.get("/readyz")
+    assert told.status_code == 200
+    assert told.json()["status"] == "degraded"
+    (reason,) = told.json()["reasons"]
+    assert "the champion is refused: RENEWCAST_HOME/bundles/churn/3/model.txt was changed" in reason
+    assert str(own_home.root) not in reason, "where the home lies is not the caller's business"
+    model.write_bytes(sound)
+    time.sleep(2 * QUICK.retry_seconds)
+    assert served.get(AT).json()["model"]["version"] == "3"
+    assert served.get("/readyz").json()["status"] == "ready"
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"churn": {"version": "9", "folder": "../../etc"}}', "[]"])
+def test_a_broken_pointer_is_refused(served: TestClient, own_home: Home, content: str) -> None:
+    before = served.get(AT).json()
+    own_home.champion_file.write_text(content)
+    assert served.get(AT).json() == before
+    assert served.get("/readyz").json()["status"] == "degraded"
+
+
+def test_what_nobody_expected_of_a_bundle_does_not_fail_a_request(
+    served: TestClient, own_home: Home, champions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise MemoryError("secret-value")
+
+    monkeypatch.setattr(keeper_module, "load_champion", broken)
+    champions.promote(own_home, "2")
+    assert served.get(AT).status_code == 200
+    (reason,) = served.get("/readyz").json()["reasons"]
+    assert "MemoryError" in reason
+    assert "secret-value" not in reason
+
+
+def test_a_newer_snapshot_and_one_that_was_scored_again_are_picked_up(
+    served: TestClient, own_home: Home, publish: Any, frame: pd.DataFrame
+) -> None:
+    publish(own_home, frame, datetime(2026, 7, 8, tzinfo=UTC))
+    assert served.get(AT).json()["as_of"] == "2026-07-08"
+    before = served.get(AT).json()["churn"]["probability"]
+    publish(own_home, frame.assign(**{"outcomes.nps_last": 0.0}), datetime(2026, 7, 8, tzinfo=UTC))
+    assert served.get(AT).json()["churn"]["probability"] != before
+    then = served.get(AT, params={"as_of": "2026-06-01"}).json()["prediction_id"]
+    publish(own_home, frame, JUNE)
+    assert served.get(AT, params={"as_of": "2026-06-01"}).json()["prediction_id"] != then
+
+
+def test_a_snapshot_that_cannot_be_used_is_refused(served: TestClient, own_home: Home, publish: Any, frame: pd.DataFrame) -> None:
+    before = served.get(AT).json()
+    publish(own_home, frame, datetime(2026, 7, 8, tzinfo=UTC), Catalogue(tuple(CATALOGUE.values())[:-1]))
+    assert served.get(AT).json() == before
+    told = served.get("/readyz").json()
+    assert told["status"] == "degraded"
+    assert "version" in told["reasons"][0]
+    assert "renewcast score" in told["reasons"][0]
+    asked = served.get(AT, params={"as_of": "2026-07-08"})
+    assert asked.status_code == 503
+    assert asked.json()["code"] == "home_unavailable"
+    assert str(own_home.root) not in asked.text
+
+
+def test_with_a_broken_champion_from_the_start_nothing_is_answered_and_the_process_lives(
+    own_home: Home, body_of: Callable[[str], Any]
+) -> None:
+    (own_home.bundle_folder("churn", "1") / "manifest.json").write_text("{}")
+    with TestClient(create_app(own_home, QUICK), client=("127.0.0.1", 1)) as client:
+        assert client.get("/livez").status_code == 200
+        answers = [client.get(AT), client.get("/readyz"), client.post("/v1/predictions", json=body_of("a05"))]
+    for answer in answers:
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "not_ready"
+        assert "manifest.json" in answer.json()["detail"]
+        assert answer.headers["retry-after"] == "1"
+
+
+def test_without_a_champion_the_health_score_is_served(own_home: Home, body_of: Callable[[str], Any]) -> None:
+    own_home.champion_file.unlink()
+    with TestClient(create_app(own_home, QUICK), client=("127.0.0.1", 1)) as client:
+        told = client.get(AT).json()
+        fresh = client.post("/v1/predictions", json=body_of("a05")).json()
+        ready = client.get("/readyz").json()
+    for answer in (told, fresh):
+        assert answer["churn"]["status"] == answer["expansion"]["status"] == "no_model"
+        assert answer["churn"]["probability"] is None
+        assert answer["health"]["rubric"] == "five-dimensions"
+        assert answer["model"] is None
+    assert ready["status"] == "ready"
+    assert ready["models"] == {"churn": None, "expansion": None}
+
+
+def test_without_a_snapshot_only_signals_in_the_body_are_answered(
+    own_home: Home, body_of: Callable[[str], Any], client: TestClient
+) -> None:
+    shutil.rmtree(own_home.snapshots)
+    with TestClient(create_app(own_home, QUICK), client=("127.0.0.1", 1)) as bare:
+        asked = bare.get(AT)
+        fresh = bare.post("/v1/predictions", json=body_of("a05")).json()
+        ready = bare.get("/readyz").json()
+    assert asked.status_code == 503
+    assert "renewcast score" in asked.json()["detail"]
+    assert ready["status"] == "degraded"
+    assert ready["as_of"] is None
+    assert fresh["churn"]["probability"] == client.get(AT).json()["churn"]["probability"]
+
+
+def test_an_empty_home_answers_nothing_until_something_is_scored(
+    tmp_path: Any, house: Any, body_of: Callable[[str], Any], copy_home: Callable[[Home, Any], Home]
+) -> None:
+    home = Home(tmp_path / "new")
+    with TestClient(create_app(home, QUICK), client=("127.0.0.1", 1)) as client:
+        for answer in (client.get(AT), client.get("/readyz"), client.post("/v1/predictions", json=body_of("a05"))):
+            assert answer.status_code == 503
+        copy_home(house.home, home.root)
+        assert client.get(AT).json()["churn"]["status"] == "scored"
+
+
+def test_nothing_is_loaded_while_nothing_changes(
+    own_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Keeper(own_home, QUICK)
+    first = kept.standing()
+    monkeypatch.setattr(keeper_module, "load_champion", lambda *_: pytest.fail("loaded again"))
+    monkeypatch.setattr(keeper_module, "score_published", lambda *_: pytest.fail("scored again"))
+    kept._look_again_at = 0.0
+    again = kept.standing()
+    assert again.latest is first.latest
+    assert again.champion is first.champion
+
+
+def test_a_change_within_one_step_of_the_clock_is_found_a_little_later(
+    own_home: Home, champions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Keeper(own_home, QUICK)
+    monkeypatch.setattr(keeper_module, "UNSETTLED", 3600.0)
+    kept.standing()
+    assert kept._look_again_at < time.monotonic() + 3601
+    monkeypatch.setattr(keeper_module, "UNSETTLED", 0.0)
+    kept._look_again_at = 0.0
+    kept.standing()
+    assert kept._look_again_at == float("inf")
+
+
+def test_other_dates_are_kept_up_to_the_bound_and_assessed_once(own_home: Home, publish: Any, frame: pd.DataFrame) -> None:
+    standing = Keeper(own_home, QUICK).standing()
+    shelf = standing.shelf
+    assert isinstance(shelf, Shelf)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(shelf.get, [JUNE] * 4))
+    assert all(each is found[0] for each in found)
+    publish(own_home, frame, datetime(2026, 5, 1, tzinfo=UTC))
+    shelf.get(datetime(2026, 5, 1, tzinfo=UTC))
+    assert shelf.get(JUNE) is not found[0], "one place, which the other date took"
+
+
+def test_an_earlier_snapshot_that_is_broken_leaves_only_the_change_unknown(own_home: Home) -> None:
+    Snapshots(own_home).path(JUNE).write_text("broken")
+    with TestClient(create_app(own_home, QUICK), client=("127.0.0.1", 1)) as client:
+        told = client.get(AT).json()
+        assert told["churn"]["change_30d"] is None
+        assert told["churn"]["status"] == "scored"
+        assert client.get(AT, params={"as_of": "2026-06-01"}).status_code == 503

@@ -1,0 +1,203 @@
+"""Publishing a portfolio's answers: once, in one transaction, with what is new told once."""
+
+from __future__ import annotations
+
+import copy
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from features.errors import BadRequest
+from models.artifacts.champion import Change, Pointed
+from serving.common.errors import Unknown
+from serving.scoring.publish_predictions import PublishedBatch, publish_batch
+from serving.store.database import Store
+from serving.store.published_predictions import replay, stream, stream_alerts
+from serving.store.tables import webhook_deliveries
+from serving.webhooks.endpoints import EVENTS, add_endpoint
+
+Answers = list[dict[str, Any]]
+
+
+def _answers(as_of: str, of: str, version: str = "1") -> Answers:
+    """``of`` has an account a letter: the band of its churn and of its health, and whether the two agree."""
+    bands = {"l": "low", "m": "medium", "h": "high", "g": "green", "y": "yellow", "r": "red"}
+    told = []
+    for i, (churn, health, agree) in enumerate(of.split()):
+        told.append(
+            {
+                "prediction_id": f"prd_{as_of.replace('-', '')}{version}{i}{churn}{health}{'a' if agree == '=' else 'd'}",
+                "account_id": f"a{i}",
+                "as_of": as_of,
+                "churn": {"band": bands[churn]},
+                "expansion": {"model": None},
+                "health": {
+                    "band": bands[health],
+                    "agreement": "agree" if agree == "=" else "model_worse",
+                    "explained_by": None if agree == "=" else "usage",
+                },
+                "alerts": [{"key": f"into_red:{as_of}", "code": "into_red", "raised": True}] if health == "r" else [],
+                "model": {"name": "churn", "version": version, "alias": "champion"},
+            }
+        )
+    return told
+
+
+def _told(store: Store) -> list[tuple[str, dict[str, Any]]]:
+    with store.begin() as connection:
+        rows = connection.execute(select(webhook_deliveries).order_by(webhook_deliveries.c.event, webhook_deliveries.c.event_id))
+        return [(row.event, json.loads(row.body)["data"]) for row in rows]
+
+
+@pytest.fixture
+def listening(store: Store) -> Store:
+    with store.begin() as connection:
+        add_endpoint(connection, "https://example.com/hook", EVENTS)
+    return store
+
+
+def test_the_same_batch_twice_changes_nothing(listening: Store) -> None:
+    week = _answers("2026-07-01", "lg= hr=")
+    assert publish_batch(listening, week) == PublishedBatch(2, 1, 2)
+    before = _told(listening)
+    assert publish_batch(listening, week) == PublishedBatch(0, 0, 0)
+    assert publish_batch(listening, list(reversed(copy.deepcopy(week)))) == PublishedBatch(0, 0, 0)
+    assert _told(listening) == before
+
+
+def test_what_differs_from_the_date_before_is_told(listening: Store) -> None:
+    publish_batch(listening, _answers("2026-06-01", "lg= mg= hy= lg!"))
+    change = Change(
+        at=datetime.now(UTC), what="promoted", target="churn", champion=Pointed(version="2", folder="bundles/churn/2"), who="w", why="y"
+    )
+    earlier = change.model_copy(update={"at": datetime(2026, 1, 1, tzinfo=UTC)})
+    publish_batch(listening, _answers("2026-07-01", "lg= hg= hr= lg! my!", version="2"), [earlier, change])
+    told = [(event, data) for event, data in _told(listening) if data.get("as_of") != "2026-06-01"]
+    assert [(event, data.get("account_id"), data.get("of")) for event, data in told] == [
+        ("batch.completed", None, None),
+        ("health.alert", "a2", None),
+        ("model.promoted", None, None),
+        ("prediction.band_changed", "a1", "churn"),
+        ("prediction.band_changed", "a2", "health"),
+    ]
+    changed = next(data for event, data in told if data.get("of") == "health")
+    assert (changed["before"], changed["after"]) == ("yellow", "red")
+
+
+def test_a_disagreement_is_told_when_it_opens_and_not_while_it_lasts(listening: Store) -> None:
+    for as_of, of in (("2026-06-01", "lg="), ("2026-06-08", "lg!"), ("2026-06-15", "lg!"), ("2026-06-22", "lg="), ("2026-06-29", "lg!")):
+        publish_batch(listening, _answers(as_of, of))
+    opened = [data["as_of"] for event, data in _told(listening) if event == "health.disagreement_opened"]
+    assert opened == ["2026-06-08", "2026-06-29"]
+
+
+def _changed(store: Store) -> list[tuple[str, str, str, str]]:
+    told = [data for event, data in _told(store) if event == "prediction.band_changed"]
+    return sorted((data["as_of"], data["account_id"], data["before"], data["after"]) for data in told)
+
+
+def test_a_date_that_is_scored_again_is_held_against_what_was_said_of_it(listening: Store) -> None:
+    publish_batch(listening, _answers("2026-06-01", "lg= lg="))
+    publish_batch(listening, _answers("2026-06-08", "hg= lg="))
+    first = _changed(listening)
+    assert first == [("2026-06-08", "a0", "low", "high")]
+    publish_batch(listening, _answers("2026-06-08", "hg= mg=", version="2"))
+    assert _changed(listening) == [*first, ("2026-06-08", "a1", "low", "medium")], "what has not changed is not told again"
+    publish_batch(listening, _answers("2026-06-15", "hg= mg=", version="2"))
+    assert len(_changed(listening)) == 2
+
+
+def test_a_date_before_the_newest_tells_of_no_changes_and_is_not_taken_for_the_last(listening: Store) -> None:
+    publish_batch(listening, _answers("2026-06-15", "lg="))
+    publish_batch(listening, _answers("2026-06-01", "hr!"))
+    assert [event for event, _ in _told(listening)] == ["batch.completed", "batch.completed"]
+    publish_batch(listening, _answers("2026-06-22", "lg="))
+    assert _changed(listening) == []
+
+
+def test_a_batch_whose_place_was_taken_stands_anew(listening: Store) -> None:
+    """A champion was promoted, and rolled back: its answers are what whoever follows must hear last."""
+    old, new = _answers("2026-07-01", "lg= mg="), _answers("2026-07-01", "hg= mg=", version="2")
+    publish_batch(listening, old)
+    publish_batch(listening, new)
+    with listening.begin() as connection:
+        read = stream(connection, None, None, 10)
+    assert publish_batch(listening, old) == PublishedBatch(2, 0, 2)
+    assert publish_batch(listening, old) == PublishedBatch(0, 0, 0)
+    with listening.begin() as connection:
+        assert [each["prediction_id"] for each in stream(connection, read.next, None, 10).data] == [a["prediction_id"] for a in old]
+        whole = [each["prediction_id"] for each in stream(connection, None, None, 10).data]
+    assert whole == [a["prediction_id"] for a in (*new, *old)]
+    assert [(before, after) for _, _, before, after in _changed(listening)] == [("high", "low"), ("low", "high")]
+    publish_batch(listening, new)
+    assert [(before, after) for _, _, before, after in _changed(listening)] == [("high", "low"), ("low", "high"), ("low", "high")]
+    assert [event for event, _ in _told(listening)].count("batch.completed") == 4
+
+
+def test_the_same_batch_from_two_places_at_once_is_published_once(listening: Store) -> None:
+    week = _answers("2026-07-01", " ".join(["lg=", "hr!"] * 200))
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: publish_batch(listening, week), range(4)))
+    assert sorted(each.predictions for each in done) == [0, 0, 0, 400]
+
+
+def test_who_goes_on_from_next_reads_everything_once(store: Store) -> None:
+    publish_batch(store, _answers("2026-06-01", "lg= mg= hy= lg= lg="))
+    read: list[str] = []
+    cursor: str | None = None
+    for week in ("2026-06-08", "2026-06-15", None):
+        while True:
+            with store.begin() as connection:
+                page = stream(connection, cursor, None, 2)
+            cursor = page.next
+            read += [each["prediction_id"] for each in page.data]
+            if not page.data:
+                break
+        if week:
+            publish_batch(store, _answers(week, "lg= hg= hr="))
+    assert len(read) == len(set(read)) == 11
+    assert read[:5] == [a["prediction_id"] for a in _answers("2026-06-01", "lg= mg= hy= lg= lg=")]
+
+
+def test_an_answer_is_replayed_as_it_was(store: Store) -> None:
+    (week,) = _answers("2026-07-01", "hr!")
+    publish_batch(store, [week])
+    publish_batch(store, _answers("2026-07-01", "lg=", version="2"))
+    with store.begin() as connection:
+        assert replay(connection, week["prediction_id"]) == week
+        with pytest.raises(Unknown):
+            replay(connection, "prd_0")
+
+
+def test_alerts_are_kept_once_and_read_by_account(store: Store) -> None:
+    publish_batch(store, _answers("2026-07-01", "hr= hr= lg="))
+    publish_batch(store, _answers("2026-07-01", "hr! hr= lg=", version="2"))
+    with store.begin() as connection:
+        everything = stream_alerts(connection, None, 10)
+        assert [alert["account_id"] for alert in everything.data] == ["a0", "a1"]
+        assert len(stream_alerts(connection, None, 10, "a1").data) == 1
+        assert stream_alerts(connection, everything.next, 10).data == []
+
+
+@pytest.mark.parametrize("cursor", ["", "s", "x1", "s-1", "s1.5", "s" + "9" * 30])
+def test_a_cursor_from_elsewhere_is_refused(store: Store, cursor: str) -> None:
+    with pytest.raises(BadRequest), store.begin() as connection:
+        stream(connection, cursor, None, 1)
+
+
+def test_nothing_is_kept_of_a_batch_that_fails_halfway(listening: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("serving.scoring.publish_predictions.tell", fails)
+    with pytest.raises(KeyboardInterrupt):
+        publish_batch(listening, _answers("2026-07-01", "hr="))
+    monkeypatch.undo()
+    with listening.begin() as connection:
+        assert stream(connection, None, None, 10).data == []
+        assert stream_alerts(connection, None, 10).data == []
+    assert _told(listening) == []

@@ -1,0 +1,319 @@
+"""Plays over whole portfolios: the shares that `renewcast risks --summary` prints stay within their bounds.
+
+The bounds, of all accounts: executive plays at most 5%; no save play at low risk with green health and no high warning
+that counts; none beside a proposal to expand; no executive play at low risk but for what is immediate; nothing due by
+the day on which it is published for the first time.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+import renewcast
+from features.signals.signals import Signals, open_signals
+from features.snapshots.snapshot import snapshot
+from features.utils.dates import Grid
+from features.utils.periods import period_ending
+from models.artifacts.champion import load_champion
+from models.home import Home, current_home
+from models.predictions.payload import answers
+from serving.account_reports.facts_from_signals import known_from_signals
+from serving.app.app import create_app
+from serving.common.settings import ServiceSettings
+from serving.portfolio.rule_tables import plays_summary, risks_board
+from serving.scoring.score_portfolio import look, score
+from serving.snapshots.scored_snapshot import Scored, score_published
+from serving.snapshots.snapshot_files import Snapshots
+from serving.store.database import Store
+from serving.store.tables import records
+from training.simulation.simulate import simulate
+
+AS_OF = datetime(2026, 9, 30, tzinfo=UTC)
+WEEK = timedelta(days=7)
+
+
+def published(home: Home, champions: Any, signals: Signals, as_of: datetime, store: Store | None = None) -> Scored:
+    if not home.champion_file.is_file():
+        champions.promote(home, "1")
+    score(signals, as_of, home.root / "rows.csv", home, store=store)
+    return score_published(Snapshots(home), load_champion(home), as_of)
+
+
+def _standing(home: Home | Path, scored: Scored) -> set[tuple[str, str]]:
+    from serving.worklist.published_worklist import lists_of
+
+    at = home if isinstance(home, Home) else Home(home / "home")
+    return set(lists_of(scored).standing(Store.of(at.ensure(), None)).items())
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        {"accounts": 130, "weeks": 60, "seed": 1},
+        {"accounts": 90, "weeks": 40, "seed": 22},
+        {"accounts": 50, "weeks": 30, "seed": 333, "end": date(2026, 9, 30)},
+    ],
+    ids=lambda made: f"{made['accounts']} accounts",
+)
+def simulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Signals]:
+    place = tmp_path_factory.mktemp("simulated")
+    simulate(place / "signals", **request.param)
+    return place, open_signals(str(place / "signals"), AS_OF)
+
+
+@pytest.fixture(scope="module")
+def scored(simulated: tuple[Path, Signals], champions: Any) -> Scored:
+    place, signals = simulated
+    frame = snapshot(signals, Grid.single(AS_OF))
+    own = type(champions)(champions.frame, {1: _risk_of_little_use(frame)})
+    return published(Home(place / "home"), own, signals, AS_OF)
+
+
+def _risk_of_little_use(frame: pd.DataFrame) -> str:
+    """A booster for a simulated portfolio, as the small company's would call all of it risky: the less used fifth of
+    the accounts has a churn rate of 40%, the others of 5%."""
+    names = champion_features()
+    matrix = frame[names].assign(**{"contract.plan": np.nan}).to_numpy(float)
+    matrix = np.repeat(matrix, 40, axis=0)
+    use = np.nan_to_num(matrix[:, 0])
+    label = np.random.default_rng(0).random(len(use)) < np.where(use <= np.quantile(use, 0.2), 0.4, 0.05)
+    data = lightgbm.Dataset(matrix, label, feature_name=names, categorical_feature=[len(names) - 1])
+    parameters = {"objective": "binary", "num_leaves": 5, "min_data_in_leaf": 20, "verbosity": -1, "num_threads": 1}
+    return str(lightgbm.train(parameters | {"seed": 1}, data, 30).model_to_string())
+
+
+def champion_features() -> list[str]:
+    """The inputs of the small company's champion, in order."""
+    return [
+        "usage.active_users_28d", "usage.events_28d", "usage.minutes_28d", "usage.events_trend_28d", "support.tickets_91d",
+        "outcomes.nps_last", "contract.arr", "contract.tenure_days", "contract.plan",
+    ]  # fmt: skip
+
+
+def test_the_shares_stay_within_their_bounds(scored: Scored) -> None:
+    told = plays_summary(scored.assessment)
+    n = told["accounts"]
+    assert n > 20
+    assert told["executive_capacity"] == max(1, int(0.05 * n))
+    assert told["executive"]["accounts"] <= told["executive_capacity"]
+    for nothing in ("healthy_save", "proposed_save", "overdue_at_publication", "overdue"):
+        assert told[nothing]["accounts"] == 0, nothing
+    # Nobody has a play without a reason, and nobody with a reason is left out: the shares are those of the reasons.
+    why = [_reasons(scored, row) for row in range(n)]
+    low = [band == "low" for band in scored.assessment.outlooks["churn"].band]
+    calm = [a and not each["save"] for a, each in zip(low, why, strict=True)]
+    assert told["with_play"]["accounts"] == sum(any(each.values()) for each in why)
+    assert told["low_churn"]["accounts"] == sum(a and any(each.values()) for a, each in zip(low, why, strict=True))
+    assert told["low_churn_save"]["accounts"] == sum(a and each["save"] for a, each in zip(low, why, strict=True))
+    immediate = sum(a and each["immediate"] for a, each in zip(low, why, strict=True))
+    assert told["low_churn_executive"]["accounts"] <= min(immediate, told["executive_capacity"])
+    assert 0 < sum(calm) < n, "some at low risk have nothing wrong, or the bounds say nothing"
+    print({name: f"{told[name]['share']:.1%}" for name in ("with_play", "by_people", "executive", "low_churn", "low_churn_save")})
+    assert sum(told["kinds"].values()) == sum(told["who"].values()) == told["with_play"]["accounts"]
+    assert told["by_people"]["accounts"] + told["who"].get("automated", 0) == told["with_play"]["accounts"]
+
+
+def _reasons(scored: Scored, row: int) -> dict[str, bool]:
+    """By kind of play, whether the facts call for it: churn and health bands, what counts, steps missed, renewal."""
+    seen, judged = scored.assessment, scored.assessment.judged
+    churn, health = seen.outlooks["churn"].band[row], seen.health.band.iloc[row]
+    counts = [sign for sign in judged.warnings[row] if sign.standing == "risk"]
+    hard = [sign for sign in counts if sign.severity in ("immediate", "high")]
+    saved = [s for s in hard if s.cause not in ("payment_failure", "use_increase")]
+    at_risk = churn in ("medium", "high") or health in ("yellow", "red") or bool(saved)
+    found = {
+        "save": at_risk and not seen.ready[row],
+        "billing": any(s.cause == "payment_failure" for s in counts),
+        "onboarding": bool(judged.onboarding[row].missed),
+    }
+    left, term = (float(seen.frame[name].iloc[row]) for name in ("contract.days_to_renewal", "contract.term_days"))
+    # Contracts of a shorter term than talks take are always near a renewal.
+    near = 0 <= left <= 120 and not term < 120 and not any(found.values())
+    immediate = any(s.severity == "immediate" and s.cause != "payment_failure" for s in counts)
+    return {**found, "renewal": near, "immediate": immediate and found["save"]}
+
+
+def test_every_account_has_the_plays_that_its_numbers_call_for_and_no_other(scored: Scored) -> None:
+    seen, judged = scored.assessment, scored.assessment.judged
+    kinds = set()
+    for row, account in enumerate(seen.account_ids):
+        why, plays = _reasons(scored, row), judged.plays_of(row)
+        told = [play.kind for play in plays]
+        assert sorted(told) == sorted(kind for kind in ("save", "billing", "onboarding", "renewal") if why[kind]), account
+        kinds |= set(told)
+        churn, health = seen.outlooks["churn"].band[row], seen.health.band.iloc[row]
+        for play in plays:
+            assert play.because, account
+            stands = {f"churn_{churn}", f"health_{health}", "renewal_near"}
+            stands |= {s.code for s in judged.warnings[row] if s.standing == "risk"}
+            stands |= {step.code for step in judged.onboarding[row].missed}
+            assert set(play.because) <= stands, account
+            assert play.due > AS_OF.date()
+            if play.who == "executives":
+                assert play.kind == "save"
+                assert churn != "low" or why["immediate"], account
+    assert "save" in kinds
+    assert len(kinds) > 1
+
+
+def test_the_command_prints_the_shares(simulated: tuple[Path, Signals], scored: Scored, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`renewcast risks --summary`, as JSON and in words, says what the service would answer from."""
+    place, _ = simulated
+    monkeypatch.setenv("RENEWCAST_HOME", str(place / "home"))
+    current_home.cache_clear()
+    asked = ["risks", str(place / "signals"), "--as-of", "2026-09-30", "--summary"]
+    done = CliRunner().invoke(renewcast.app, [*asked, "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    expected = plays_summary(scored.assessment, dict(_standing(place, scored)))
+    assert told == {"as_of": "2026-09-30", **json.loads(json.dumps(expected))}
+    words = CliRunner().invoke(renewcast.app, asked).stdout
+    for name in ("with_play", "executive", "low_churn", "overdue_at_publication"):
+        assert f"{told[name]['share']:.1%}" in words
+    refused = CliRunner().invoke(renewcast.app, [*asked, "--out", str(place / "x.csv")])
+    assert refused.exit_code != 0
+    assert not (place / "x.csv").exists()
+
+
+def test_every_door_has_the_same_plays(scored: Scored) -> None:
+    """The answer, the flat row, the list of risks, and the worklist."""
+    seen = scored.assessment
+    answers = {told["account_id"]: told for told in scored.answers()}
+    rows = seen.rows().set_index("account_id")
+    risks = risks_board(seen).set_index("account_id")
+    with TestClient(
+        create_app(scored.snapshots.home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)
+    ) as client:
+        listed = client.get("/v1/worklist", params={"capacity": 1000}).json()
+    names = {item["account_id"]: item["play"] for item in listed["accounts"]}
+    late = {item["account_id"] for item in listed["too_late"]}
+    for account, told in answers.items():
+        main = told["plays"][0] if told["plays"] else None
+        act = None if main is None else main["act"]
+        assert (rows["play"][account] if isinstance(rows["play"][account], str) else None) == act
+        assert bool(rows["expansion_ready"][account]) == told["expansion"]["ready"]
+        if account in risks.index:
+            assert (risks["play"][account] if isinstance(risks["play"][account], str) else None) == act
+        if account in names:
+            assert names[account] == main
+        assert told["expansion"]["ready"] <= all(each["kind"] != "save" for each in told["plays"])
+        automated = main is not None and main["who"] == "automated"
+        assert not (automated and account in names)
+        if not listed["under_way"] + listed["held_out"] + listed["done"] + listed["snoozed"]:
+            assert (account in names) == (main is not None and not automated and account not in late)
+    first_talk = next((i for i, item in enumerate(listed["accounts"]) if item["play"]["kind"] == "renewal"), None)
+    if first_talk is not None:
+        assert all(item["play"]["kind"] == "renewal" for item in listed["accounts"][first_talk:])
+
+
+def test_an_alert_of_risk_names_who_acts(scored: Scored) -> None:
+    for told in scored.answers():
+        executives = any(play["who"] == "executives" for play in told["plays"])
+        for alert in told["alerts"]:
+            if alert["code"] == "churn_risk":
+                assert alert["to"] == ("executive" if executives else "csm")
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory, champions: Any) -> tuple[Home, Scored, Scored]:
+    """Published twice, two weeks apart; in between an intervention was begun on the account first on the list."""
+    place = tmp_path_factory.mktemp("twice")
+    simulate(place / "signals", accounts=60, weeks=40, seed=5)
+    signals = open_signals(str(place / "signals"), AS_OF)
+    home = Home(place / "home")
+    before = published(home, champions, signals, AS_OF - 2 * WEEK)
+    store = Store.of(home.ensure(), None)
+    with TestClient(create_app(home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
+        first = client.get("/v1/worklist").json()["accounts"][0]["account_id"]
+        begun = {"account_id": first, "occurred_at": (AS_OF - WEEK).isoformat(), "play": "check-in"}
+        assert client.post("/v1/interventions", json=begun).status_code == 201
+        assert first not in {item["account_id"] for item in client.get("/v1/worklist").json()["accounts"]}
+    return home, before, published(home, champions, signals, AS_OF, store)
+
+
+def test_overdue_is_only_what_was_due_before_and_not_done(twice: tuple[Home, Scored, Scored]) -> None:
+    home, before, after = twice
+    old = {told["account_id"]: {play["name"]: play for play in told["plays"]} for told in before.answers()}
+    overdue = 0
+    worked = {item for item, _ in _standing(home, after)}
+    for told in after.answers():
+        for play in told["plays"]:
+            then = old.get(told["account_id"], {}).get(play["name"])
+            assert play["overdue"] == (play["due"] < "2026-09-30")
+            overdue += play["overdue"]
+            if play["overdue"]:
+                assert then is not None
+                assert play["due"] == then["due"]
+                assert told["account_id"] not in worked
+            assert not (play["overdue"] and play["who"] == "automated")
+    assert overdue > 0
+    assert plays_summary(before.assessment)["overdue"]["accounts"] == 0
+    assert plays_summary(after.assessment)["overdue_at_publication"]["accounts"] == 0
+
+
+def test_what_is_begun_or_done_after_publication_is_off_the_list_at_once_everywhere(
+    twice: tuple[Home, Scored, Scored],
+) -> None:
+    home, _, after = twice
+    with TestClient(create_app(home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
+        first, second = (item["account_id"] for item in client.get("/v1/worklist").json()["accounts"][:2])
+        for account in (first, second):
+            assert "Under way" not in client.get(f"/accounts/{account}").text
+        asked = {"q": first, "only": "play"}
+        assert f"/accounts/{first}" in client.get("/", params=asked).text
+        later = (AS_OF + 2 * timedelta(days=1)).isoformat()
+        for account in (first, second):
+            kept = client.post("/v1/interventions", json={"account_id": account, "occurred_at": later, "play": "call"})
+            assert kept.status_code == 201
+        done = {"account_id": second, "occurred_at": later, "result": "saved", "intervention_id": kept.json()["id"]}
+        assert client.post("/v1/outcomes", json=done).status_code == 201
+        listed = client.get("/v1/worklist", params={"capacity": 1000}).json()
+        assert not {first, second} & {item["account_id"] for item in listed["accounts"]}
+        assert listed["done"] >= 1
+        assert ">Under way<" in client.get(f"/accounts/{first}").text
+        assert ">Done<" in client.get(f"/accounts/{second}").text
+        assert f"/accounts/{first}" not in client.get("/", params=asked).text
+    told = dict(_standing(home, after))
+    assert (told[first], told[second]) == ("under_way", "done")
+    board = risks_board(after.assessment, told).set_index("account_id")
+    assert board["work"].get(first, "under_way") == "under_way"
+    assert board["play"].reindex([first]).isna().all()
+    summary = plays_summary(after.assessment, told)
+    assert summary["off_the_list"]["done"] >= 1
+    assert np.isclose(summary["with_play"]["share"], summary["with_play"]["accounts"] / summary["accounts"])
+
+
+def test_every_door_carries_the_same_due_dates_over(twice: tuple[Home, Scored, Scored], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The publication, `health`, `plan` and the lists: what callers recorded in the store is done for all of them."""
+    home, _, after = twice
+    signals = open_signals(str(home.root.parent / "signals"), AS_OF)
+    monkeypatch.setenv("RENEWCAST_HOME", str(home.root))
+    current_home.cache_clear()
+    champion = load_champion(home)
+    expected = {told["account_id"]: told["plays"] for told in after.answers()}
+    assert any(play["overdue"] for plays in expected.values() for play in plays)
+    found, _, _ = look(signals, AS_OF, home, champion)
+    assert {told["account_id"]: told["plays"] for told in answers(found, scored_at=AS_OF, data_through=AS_OF)} == expected
+    with Store.of(home).look() as connection:
+        begun = connection.execute(records.select().order_by(records.c.recorded_at)).all()[0]
+    told = known_from_signals(signals, begun.account_id, period_ending(AS_OF, "year"), AS_OF, home, champion).answer
+    assert told["plays"] == expected[begun.account_id]
+    assert not any(play["overdue"] for play in told["plays"])
+    asked = ["health", str(home.root.parent / "signals"), "--as-of", "2026-09-30", "--account", begun.account_id, "--json"]
+    done = CliRunner().invoke(renewcast.app, asked)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["plays"] == expected[begun.account_id]
+    # Published without --publish, the same.
+    score(signals, AS_OF, home.root / "again.csv", home)
+    again = score_published(Snapshots(home), champion, AS_OF)
+    assert {told["account_id"]: told["plays"] for told in again.answers()} == expected

@@ -1,0 +1,72 @@
+"""A check fits a hundred columns and ends with its verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from features.feed_health.feed_health import feed_health
+from features.signals.validation import check
+from features.sources.base import from_tables
+from training.cli.tables.check import print_check
+from training.dataset.data_verdict import broken, verdict
+from training.dataset.sufficiency_check import how_much
+
+ACCOUNTS = [{"account_id": f"a{i}", "created_at": "2024-01-01"} for i in range(3)]
+SUBSCRIPTIONS = [{"account_id": f"a{i}", "started_at": "2024-01-01", "arr": 10.0} for i in range(3)]
+USAGE = [{"account_id": "a0", "occurred_at": f"2024-{m:02}-{d:02}", "minutes": 5.0} for m in range(1, 9) for d in range(1, 29)]
+EMAIL = [{"account_id": "a1", "occurred_at": f"2024-0{m}-01", "kind": "email", "outcome": "[bold]"} for m in (1, 2)]
+
+
+def _printed(to_arrow: Any, width: int, **tables: list[dict[str, Any]]) -> str:
+    given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
+    source = from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
+    report, feeds = check(source), feed_health(source)
+    enough = how_much(source) if report.ok else None
+    said = verdict(enough, feeds) if enough else broken(len(report.errors), 90)
+    out = StringIO()
+    print_check(report, feeds, enough, said, Console(file=out, width=width))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_it_fits_and_ends_with_the_verdict(to_arrow: Any, width: int) -> None:
+    text = _printed(to_arrow, width, usage=USAGE, relationship=[])
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    assert "not enough to train on churn or expansion at 90 days" in text[text.index("verdict") :]
+    assert text.index("90 days") < text.index("verdict")
+    assert lines[-1].startswith("╰")
+
+
+def test_overwritten_contracts_are_enough_of_nothing(to_arrow: Any) -> None:
+    given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": USAGE}
+    source = from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
+    report, feeds = check(source), feed_health(source)
+    enough = replace(how_much(source), overwritten=True)
+    out = StringIO()
+    print_check(report, feeds, enough, verdict(enough, feeds), Console(file=out, width=80))
+    rows = [line for line in out.getvalue().splitlines() if " days  " in line]
+    assert len(rows) == len(enough.horizons)
+    assert all(row.count("overwritten") == 2 and "yes" not in row for row in rows)
+    assert "not fit to train on" in out.getvalue()
+
+
+def test_stale_feeds_and_missing_columns_are_in_the_table(to_arrow: Any) -> None:
+    text = _printed(to_arrow, 140, usage=USAGE, billing=[{"account_id": "a0", "occurred_at": "2024-01-05", "kind": "invoice_paid"}])
+    row = next(line for line in text.splitlines() if line.startswith("billing"))
+    assert "stale" in row
+    assert "no amount" in row
+    assert "not in the source, so unknown: orders" in text
+
+
+def test_a_broken_source_shows_its_errors_and_no_horizon(to_arrow: Any) -> None:
+    text = _printed(to_arrow, 140, usage=USAGE, engagement=EMAIL)
+    assert "error  engagement.outcome: a value outside the list in 2 rows" in text
+    assert "last as_of" not in text
+    assert "[bold]" not in text
+    assert "not usable: the data contract is broken in one place" in text

@@ -1,0 +1,95 @@
+"""The table of a training run fits a terminal and says each figure with its interval."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+from rich.console import Console
+
+from training.cli.tables.train import COLUMNS, _gate, _more, _standing, _table, _why_not, print_report
+from training.evaluation.by_horizon import _unjudged
+from training.evaluation.comparison import Metric, Row
+from training.evaluation.promotion_gates import Gate
+from training.leakage.report import Finding, LeakReport
+
+
+def _row(candidate: str, value: float, low: float, high: float) -> Row:
+    return Row(candidate, tuple(Metric(name, value, low, high, "") for name in COLUMNS))
+
+
+def test_it_fits_eighty_columns() -> None:
+    nan = float("nan")
+    rows = [_row("base_rate", 0.5, 0.5, 0.5), _row("logistic_regression", 0.781, 0.75, 0.82), _row("lightgbm", -0.051, -0.13, 0.15), _row("health_score", nan, nan, nan)]
+    candidate: Any = SimpleNamespace(judgement=SimpleNamespace(rows=rows))
+    console = Console(file=io.StringIO(), width=76)
+    console.print(_table(candidate))
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    assert all(heading in text for heading in COLUMNS.values())
+    assert "0.781" in text
+    assert "0.75–0.82" in text
+    assert "-0.13–0.15" in text
+    assert "nan" not in text
+    assert max(map(len, text.splitlines())) <= 76
+
+
+def test_what_the_leak_check_and_the_feeds_showed_is_said() -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    note = Finding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
+    leaks = LeakReport("a test", at, "0" * 12, 200, (at,), (), (note,), (), 3.0)
+    feeds = SimpleNamespace(troubles=lambda: ["usage.minutes rose 60-fold in the week of 2026-01-05"])
+    report: Any = SimpleNamespace(facts={}, leaks=leaks, feeds=feeds)
+    console = Console(file=io.StringIO(), width=76)
+    print_report(report, console)
+    text = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    assert "leak check: no leak found: snapshots of 200 accounts at 1 date stay the same" in text
+    assert "note billing: 400 rows" in text
+    assert "feed usage.minutes rose 60-fold" in text
+    assert "`renewcast check` says how" in text
+
+
+def _candidate(*gates: Gate) -> Any:
+    return SimpleNamespace(target="churn", gates=gates)
+
+
+def test_a_failed_gate_says_by_how_much() -> None:
+    state, name, words = _gate(Gate("calibration_slope", False, 0.312, 0.6, "its probabilities are too extreme"))
+    assert ("failed" in state, name) == (True, "calibration_slope")
+    assert words.plain == "its probabilities are too extreme (0.312 against a limit of 0.6)"
+    assert _gate(Gate("no_leak", True, 0.0, 0.0, "no feature sees the future"))[2].plain == "no feature sees the future"
+
+
+def test_what_was_not_promoted_says_why_and_what_a_person_may_do() -> None:
+    report: Any = SimpleNamespace(versions={"churn": "4"}, promoted=())
+    slope = Gate("calibration_slope", False, 0.3, 0.6, "too extreme")
+    open_ = Gate("no_loss_to_champion", False, None, 0.0, "it could not be compared with the champion, version 3: no news")
+    failed, colour = _standing(report, _candidate(slope, open_))
+    assert "failed: calibration_slope" in failed
+    assert "renewcast promote" not in failed
+    assert colour == "red"
+    asked, colour = _standing(report, _candidate(open_))
+    assert "version 4 is registered; it could not be compared with the champion, version 3: no news" in asked
+    assert "`renewcast promote churn 4 --why TEXT` makes it the champion" in asked
+    assert colour == "yellow"
+    promoted: Any = SimpleNamespace(versions={"churn": "4"}, promoted=("churn",))
+    assert _standing(promoted, _candidate())[0] == "version 4 is the champion now"
+
+
+def test_a_target_that_a_leak_concerns_is_not_trained_and_says_the_cure() -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    leak = Finding("separation", "account.industry", "account.industry alone separates churn", "failure", "churn")
+    leaks = LeakReport("a test", at, "0" * 12, 200, (at,), (), (leak,), (), 3.0)
+    facts = {target: SimpleNamespace(missing=()) for target in ("churn", "expansion")}
+    report: Any = SimpleNamespace(facts=facts, leaks=leaks)
+    told = _why_not(report, "churn")
+    assert told[0] == "leak: account.industry alone separates churn"
+    assert "leave what feeds that feature out of the source" in told[1]
+    assert _why_not(report, "expansion") == []
+
+
+def test_a_horizon_that_was_not_judged_is_never_silent() -> None:
+    report: Any = SimpleNamespace(worked=lambda _target: ())
+    candidate: Any = SimpleNamespace(target="churn", stability=None, by_horizon=(_unjudged(180, "too short a history"),))
+    assert _more(report, candidate) == ["180 days: not judged (too short a history)"]

@@ -1,0 +1,184 @@
+"""Training rows: whose outcomes were known in time, how much each weighs, and several horizons from one model."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.definitions.feature import Feature
+from features.errors import InsufficientData
+from features.utils.arrays import Floats
+from models.scorer.base import RENEWAL_FEATURE, TERM_FEATURE
+from models.scorer.encoding import HORIZON_COLUMNS, horizon_columns
+from models.scorer.scorer import Scorer
+from training.dataset.design_matrix import designed
+from training.estimators.blend import Blend, blended
+from training.estimators.gradient_boosting import fit_boosted
+from training.estimators.logistic_regression import fit_linear
+from training.evaluation.reason_stability import stability
+
+IDENTITY = {"kind": "sigmoid", "parameters": {"a": 1.0, "b": 0.0}, "resamples": [{"a": 1.0, "b": 0.0}] * 10}
+FIRST = datetime(2024, 1, 1, tzinfo=UTC)
+WEEKS, ACCOUNTS = 60, 80
+HORIZONS = (30, 60, 90, 180)
+
+
+def _number(name: str) -> Feature:
+    return Feature(name, name.split(".")[0], "contract", name, "number", "days", words=name, direction=None, expansion_direction=None)
+
+
+CATALOGUE = {name: _number(name) for name in (RENEWAL_FEATURE, TERM_FEATURE, "usage.mood")}
+
+
+@pytest.fixture(scope="module")
+def portfolio() -> tuple[pd.DataFrame, dict[int, Floats]]:
+    """Yearly contracts that mostly end at their renewal, and the sooner the worse the mood."""
+    rng = np.random.default_rng(3)
+    mood = np.repeat(rng.normal(size=ACCOUNTS), WEEKS)
+    week = np.tile(np.arange(WEEKS), ACCOUNTS)
+    until = (np.repeat(rng.integers(0, 365, ACCOUNTS), WEEKS) - 7 * week) % 365
+    leaves = rng.random((ACCOUNTS, 1)).repeat(WEEKS, axis=1).ravel() < 1 / (1 + np.exp(-1.5 * mood))
+    # Late in the term, or after a while without it.
+    when = np.where(leaves, until + 1, 200)
+    frame = pd.DataFrame(
+        {
+            "account_id": np.repeat([f"a{i}" for i in range(ACCOUNTS)], WEEKS),
+            "as_of": pd.to_datetime([FIRST + timedelta(weeks=int(w)) for w in week], utc=True),
+            RENEWAL_FEATURE: until.astype(float),
+            TERM_FEATURE: 365.0,
+            "usage.mood": mood + 0.3 * rng.normal(size=len(mood)),
+        }
+    )
+    through = FIRST + timedelta(weeks=WEEKS)
+    known = {h: frame["as_of"] + timedelta(days=h + 30) <= through for h in HORIZONS}
+    return frame, {h: np.where(known[h], (when < h).astype(float), np.nan) for h in HORIZONS}
+
+
+def test_no_label_window_reaches_beyond_the_limit(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
+    frame, labels = portfolio
+    before = FIRST + timedelta(weeks=40)
+    design = designed(frame, labels, 90, 30, CATALOGUE, before)
+    horizon = design.matrix[:, design.reading.columns.index("horizon.days")]
+    ends = design.as_of + pd.to_timedelta(horizon + 30, unit="D")
+    assert ends.max() <= before
+    # The shorter the horizon, the newer its newest outcome.
+    newest = design.as_of.groupby(horizon).max()
+    assert newest.is_monotonic_decreasing
+    assert newest.index.tolist() == list(HORIZONS)
+
+
+def test_an_event_weighs_as_much_at_every_step_of_the_grid(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
+    frame, labels = portfolio
+    weekly = designed(frame, {90: labels[90]}, 90, 30, CATALOGUE)
+    rows = (((frame["as_of"] - pd.Timestamp(FIRST)).dt.days % 14) == 0).to_numpy()
+    coarse = designed(frame[rows].reset_index(drop=True), {90: labels[90][rows]}, 90, 30, CATALOGUE)
+    assert coarse.weight.sum() == pytest.approx(weekly.weight.sum(), rel=0.05)
+    assert weekly.thin().weight.sum() == pytest.approx(weekly.weight.sum(), rel=0.1)
+
+
+@pytest.mark.parametrize("always", [0.0, 1.0])
+def test_one_outcome_alone_is_refused_loudly(portfolio: tuple[pd.DataFrame, dict[int, Floats]], always: float) -> None:
+    """Labels cut at an account's last event look like this: silence is never seen, and nobody ever leaves."""
+    frame, labels = portfolio
+    with pytest.raises(InsufficientData, match="both outcomes among the training dates"):
+        designed(frame, labels | {90: np.full(len(frame), always)}, 90, 30, CATALOGUE)
+
+
+def test_nothing_of_later_rows_shapes_the_columns(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
+    frame, labels = portfolio
+    before = FIRST + timedelta(weeks=40)
+    later = (frame["as_of"] >= pd.Timestamp(before)).to_numpy()
+    strange = frame.assign(**{"usage.mood": frame["usage.mood"].where(~later, 1e9)})
+    one, other = (fit_linear(designed(f, labels, 90, 30, CATALOGUE, before), CATALOGUE).plain() for f in (frame, strange))
+    assert one == other
+
+
+@pytest.fixture(scope="module")
+def blend(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> Blend:
+    frame, labels = portfolio
+    design = designed(frame, labels, 90, 30, CATALOGUE)
+    return blended(fit_linear(design, CATALOGUE, "churn"), fit_boosted(design, CATALOGUE, "churn", trials=1), design)
+
+
+def test_a_longer_horizon_never_has_the_lower_probability(
+    portfolio: tuple[pd.DataFrame, dict[int, Floats]], blend: Blend
+) -> None:
+    frame, labels = portfolio
+    holes = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.1)
+    scorer = Scorer.from_texts(blend.trees.text, blend.encoding.schema | blend.plain(), IDENTITY)
+    told = np.array(list(scorer.by_horizon(scorer.encode(holes).matrix).values()))
+    assert told.shape == (len(HORIZONS), len(frame))
+    assert (np.diff(told, axis=0) >= -1e-12).all()
+    # And each is about right: the mean over rows whose outcome is known.
+    for days, p in zip(HORIZONS, np.array(list(scorer.by_horizon(scorer.encode(frame).matrix).values())), strict=True):
+        known = np.isfinite(labels[days])
+        assert p[known].mean() == pytest.approx(labels[days][known].mean(), abs=0.05)
+
+
+def test_the_scorer_adds_the_parts_up(portfolio: tuple[pd.DataFrame, dict[int, Floats]], blend: Blend) -> None:
+    frame, _ = portfolio
+    scorer = Scorer.from_texts(blend.trees.text, blend.encoding.schema | blend.plain(), IDENTITY)
+    matrix = scorer.encode(frame).matrix
+    for days in HORIZONS:
+        assert scorer.raw(matrix, days) == pytest.approx(blend.raw(frame, days), abs=1e-9)
+    parts = scorer.contributions(matrix)
+    assert parts.shape == (len(frame), len(scorer.features) + 1)
+    assert parts.sum(axis=1) == pytest.approx(blend.raw(frame), abs=1e-6)
+
+
+def test_the_length_of_the_horizon_is_no_reason(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
+    """Accounts leave at any time, whatever their renewal: a longer horizon makes it likelier for all alike, which is no
+    reason of any of them."""
+    frame, known = portfolio
+    rng = np.random.default_rng(8)
+    when = rng.exponential(np.where(frame["usage.mood"] > 0, 120.0, 400.0))
+    labels = {h: np.where(np.isfinite(known[h]), when < h, np.nan).astype(np.float64) for h in HORIZONS}
+    design = designed(frame, labels, 90, 30, CATALOGUE)
+    found = blended(fit_linear(design, CATALOGUE, "churn"), fit_boosted(design, CATALOGUE, "churn", trials=1), design)
+    scorer = Scorer.from_texts(found.trees.text, found.encoding.schema | found.plain(), IDENTITY)
+    matrix = scorer.encode(frame).matrix
+    parts = scorer.contributions(matrix)
+    assert parts.sum(axis=1) == pytest.approx(scorer.raw(matrix), abs=1e-6)
+    assert abs(parts[:, scorer.features.index(RENEWAL_FEATURE)].mean()) < 0.03
+    # The base is what the average account has within that time; the other horizons have no part in it.
+    assert parts[:, -1] == pytest.approx(np.full(len(frame), scorer.raw(matrix).mean()), abs=0.1)
+
+
+@given(
+    st.lists(
+        st.tuples(st.one_of(st.none(), st.floats(-50, 800)), st.one_of(st.none(), st.floats(1, 1100))), min_size=1
+    ),
+    st.integers(1, 400),
+    st.integers(0, 400),
+)
+def test_nothing_that_tells_horizons_apart_falls_as_they_grow(
+    terms: list[tuple[float | None, float | None]], days: int, more: int
+) -> None:
+    matrix = np.array(terms, dtype=np.float64)
+    short, long = (horizon_columns(matrix, (RENEWAL_FEATURE, TERM_FEATURE), d) for d in (days, days + more))
+    assert short.shape == (len(terms), len(HORIZON_COLUMNS))
+    assert (np.isnan(short) == np.isnan(long)).all()
+    assert not (long < short).any()
+
+
+def test_reasons_are_compared_between_trainings(
+    portfolio: tuple[pd.DataFrame, dict[int, Floats]], blend: Blend
+) -> None:
+    """With one feature that decides and another that says nothing, all trainings agree on the first reason."""
+    frame, labels = portfolio
+    design = designed(frame, labels, 90, 30, CATALOGUE)
+    latest = frame[frame["as_of"] == frame["as_of"].max()]
+    found = stability(blend, design, latest, CATALOGUE, "churn", 3)
+    assert found is not None
+    assert found == stability(blend, design, latest, CATALOGUE, "churn", 3)
+    assert found.accounts == ACCOUNTS
+    assert found.same_first > 0.6
+    assert 1 / 3 <= found.overlap <= 1
+    assert found.rank_correlation > 0.6
+    assert 0 < found.spread < 1
+    assert stability(blend, design, latest, CATALOGUE, "churn", 1) is None

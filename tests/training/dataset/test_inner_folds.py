@@ -1,0 +1,49 @@
+"""Inner folds share no account, judge on later dates, and do not depend on the order of the rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from features.utils.arrays import Floats
+from training.dataset.inner_folds import SEARCH_STEP_DAYS, later_folds, thinned
+
+Portfolio = tuple[pd.DataFrame, Floats]
+
+
+def test_no_account_on_both_sides_and_later_rows_held(small_portfolio: Portfolio) -> None:
+    frame, y = small_portfolio
+    accounts = frame["account_id"].to_numpy(dtype=object)
+    folds = later_folds(accounts, frame["as_of"], y)
+    assert len(folds) == 3
+    middle = frame["as_of"].sort_values().iloc[len(frame) // 2]
+    for fold in folds:
+        assert not set(accounts[fold.fit]) & set(accounts[fold.held])
+        assert frame["as_of"][fold.held].min() >= middle
+    held = np.sum([fold.held for fold in folds], axis=0)
+    assert held.tolist() == (frame["as_of"] >= middle).astype(int).tolist()
+
+
+def test_an_account_stays_in_its_fold(small_portfolio: Portfolio) -> None:
+    frame, y = small_portfolio
+    order = np.random.default_rng(0).permutation(len(frame))[:2_000]
+    part = frame.iloc[order].reset_index(drop=True)
+    whole = later_folds(frame["account_id"].to_numpy(dtype=object), frame["as_of"], y)
+    again = later_folds(part["account_id"].to_numpy(dtype=object), part["as_of"], y[order])
+    for before, after in zip(whole, again, strict=True):
+        assert set(part["account_id"][after.fit]) <= set(frame["account_id"][before.fit])
+
+
+def test_a_fold_of_one_class_is_left_out(small_portfolio: Portfolio) -> None:
+    frame, y = small_portfolio
+    assert later_folds(frame["account_id"].to_numpy(dtype=object), frame["as_of"], np.zeros_like(y)) == ()
+
+
+def test_thinning_keeps_the_newest_date_and_every_fourth_week() -> None:
+    weekly = pd.Series(pd.date_range("2024-01-01", periods=10, freq="7D", tz="UTC").repeat(2))
+    kept = weekly[thinned(weekly)].unique()
+    assert kept.max() == weekly.max()
+    assert set(np.diff(kept) / pd.Timedelta(days=1)) == {SEARCH_STEP_DAYS}
+    monthly = pd.Series(pd.date_range("2024-01-01", periods=10, freq="30D", tz="UTC"))
+    assert thinned(monthly).all()
+    assert thinned(monthly[:1]).all()

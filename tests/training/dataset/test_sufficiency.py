@@ -1,0 +1,123 @@
+"""Too little data is refused with all that is lacking; enough is told with the facts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.definitions.feature import Feature
+from features.errors import InsufficientData
+from features.signals.signals import Signals
+from training.dataset.labels import label
+from training.dataset.sufficiency import MINIMUM_ACCOUNTS, MINIMUM_OUTCOMES, Sufficiency, sufficiency
+
+FIRST = datetime(2023, 1, 2)
+Made = Callable[..., Signals]
+
+
+def facts(make: Made, catalogue: dict[str, Feature], accounts: int, days: int, churn_each: float) -> Sufficiency:
+    """Accounts from the first day on, of which a share of `churn_each` ends in each 90 days, snapshot every week."""
+    rng = np.random.default_rng(0)
+    through = FIRST + timedelta(days=days)
+    life = rng.exponential(90 / max(churn_each, 1e-9), accounts)
+    rows = [
+        {"account_id": f"a{i}", "started_at": FIRST, "arr": 1e3}
+        | ({"ended_at": FIRST + timedelta(days=int(n) + 1)} if n + 1 < days else {})
+        for i, n in enumerate(life)
+    ]
+    usage = [{"account_id": "a0", "occurred_at": through - timedelta(days=20)}]
+    signals = make(through, subscriptions=rows, usage=usage)
+    as_ofs = [FIRST.replace(tzinfo=UTC) + timedelta(days=d) for d in range(7, days, 7)]
+    pairs = [(f"a{i}", t) for t in as_ofs for i in range(accounts)]
+    keys = pd.DataFrame(pairs, columns=["account_id", "as_of"])
+    keys["as_of"] = keys["as_of"].dt.as_unit("us")
+    labels = label(signals, keys)
+    frame = keys.assign(**{name: (1e3 if name == "contract.arr" else np.nan) for name in catalogue})
+    return sufficiency(signals, frame, labels, as_ofs, "churn", catalogue=catalogue)
+
+
+def test_a_portfolio_like_a_real_one_is_enough(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
+    """600 accounts over two years, of which 5% leave in a quarter."""
+    found = facts(make_signals, small_catalogue, 600, 730, 0.05)
+    assert found.missing == ()
+    assert found.require() is found.split
+    assert found.accounts > 500
+    for name, part in found.slices.items():
+        assert part.accounts_with_outcome >= MINIMUM_OUTCOMES[name]
+        assert part.accounts_without_outcome > part.accounts_with_outcome
+        assert part.rows_with_outcome >= part.accounts_with_outcome
+        assert part.rows >= part.accounts
+    assert found.slices["train"].last < found.slices["calibration"].first < found.slices["test"].first
+
+
+def test_sixty_accounts_and_four_months_are_refused_for_all_reasons_at_once(
+    make_signals: Made, small_catalogue: dict[str, Feature]
+) -> None:
+    found = facts(make_signals, small_catalogue, 60, 122, 0)
+    with pytest.raises(InsufficientData) as refused:
+        found.require()
+    history, accounts = refused.value.missing
+    assert "more days of history" in history
+    assert f"{MINIMUM_ACCOUNTS - 60} more accounts (60 active ones" in accounts
+
+
+def test_too_few_outcomes_are_counted_per_slice(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
+    found = facts(make_signals, small_catalogue, 150, 730, 0.02)
+    lacking = [
+        f"{MINIMUM_OUTCOMES[name] - part.accounts_with_outcome} more accounts with churn among the {name} dates"
+        for name, part in found.slices.items()
+        if part.accounts_with_outcome < MINIMUM_OUTCOMES[name]
+    ]
+    assert lacking
+    assert [line.split(" (")[0] for line in found.missing] == lacking
+
+
+def test_one_class_only_is_named_in_every_slice(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
+    found = facts(make_signals, small_catalogue, 150, 730, 0)
+    assert len(found.missing) == 3
+    assert all("only one outcome occurs there" in line for line in found.missing)
+
+
+def test_censored_rows_are_counted_and_are_no_negatives(
+    make_signals: Made, small_catalogue: dict[str, Feature]
+) -> None:
+    """Rows of accounts that have left have no label; with those that have one they make up all rows of the slice."""
+    found = facts(make_signals, small_catalogue, 150, 730, 0.2)
+    for part in found.slices.values():
+        assert part.censored > 0
+        assert part.rows + part.censored == part.dates * 150
+
+
+def test_missing_families_and_stale_feeds_are_told(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
+    found = facts(make_signals, small_catalogue, 60, 122, 0.05)
+    assert found.missing_share == {"usage": 1.0, "contract": 0.5}
+    assert found.stale_days == {"usage": pytest.approx(20)}
+    assert found.notes == ("usage: the newest row is 20 days older than the end of the data",)
+    assert found.history_days == pytest.approx(115)
+
+
+def test_a_feed_is_stale_by_its_own_rhythm(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
+    """A month of silence is long for orders of every week, and nothing for one of every half year."""
+    for every, stale in ((7, True), (180, False)):
+        orders = [{"account_id": "a0", "occurred_at": FIRST + timedelta(days=d), "amount": 1.0} for d in range(0, 700, every)]
+        start = [{"account_id": "a0", "started_at": FIRST, "arr": 1.0}]
+        last = FIRST + timedelta(days=max(range(0, 700, every)) + 30)
+        signals = make_signals(last, subscriptions=start, orders=orders)
+        as_ofs = [FIRST.replace(tzinfo=UTC) + timedelta(days=d) for d in range(7, 400, 7)]
+        keys = pd.DataFrame({"account_id": "a0", "as_of": pd.DatetimeIndex(as_ofs).as_unit("us")})
+        frame = keys.assign(**dict.fromkeys(small_catalogue, np.nan))
+        found = sufficiency(signals, frame, label(signals, keys), as_ofs, "churn", catalogue=small_catalogue)
+        assert found.stale_days == {"orders": pytest.approx(30)}
+        assert bool(found.notes) == stale
+
+
+def test_the_facts_are_plain_as_json(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
+    found = facts(make_signals, small_catalogue, 600, 730, 0.05)
+    told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert told["slices"]["test"]["accounts_with_outcome"] == found.slices["test"].accounts_with_outcome
+    assert told["missing"] == []

@@ -1,0 +1,136 @@
+"""The split keeps train, calibration and test apart in time, whatever the history looks like."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from features.errors import BadRequest, InsufficientData
+from training.dataset.time_split import (
+    LONGEST_SLICE,
+    MINIMUM_CALIBRATION_DAYS,
+    MINIMUM_TEST_DAYS,
+    MINIMUM_TRAIN_DAYS,
+    Split,
+    purged,
+    row_weight,
+    split,
+    step_days,
+)
+
+FIRST = datetime(2023, 1, 2, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def weekly(weeks: int, every: int = 7) -> list[datetime]:
+    return [FIRST + i * every * DAY for i in range(weeks)]
+
+
+def spans(parts: Split) -> list[int]:
+    return [(part[-1] - part[0]).days for part in parts.slices().values()]
+
+
+@given(
+    days=st.integers(100, 2_500),
+    every=st.integers(1, 60),
+    horizon=st.integers(1, 180),
+    grace=st.integers(0, 60),
+)
+@example(days=450, every=57, horizon=1, grace=57)
+def test_slices_never_share_a_label_window(days: int, every: int, horizon: int, grace: int) -> None:
+    """Either the history is refused, with the days that are missing, or every promise of the split holds."""
+    as_ofs = weekly(days // every + 1, every)
+    through = FIRST + days * DAY
+    gap = (horizon + grace) * DAY
+    try:
+        parts = split(as_ofs, horizon, grace, through)
+    except InsufficientData as refused:
+        lacking = int(refused.missing[0].split()[0])
+        assert lacking > 0
+        # With that much more (and a step, to reach the grid again) it is accepted.
+        longer = days + lacking + every
+        split(weekly(longer // every + 1, every), horizon, grace, FIRST + longer * DAY)
+        return
+    assert parts.train[-1] + gap <= parts.calibration[0]
+    assert parts.calibration[-1] + gap <= parts.test[0]
+    assert parts.test[-1] + gap <= through
+    assert parts.test[-1] == max(t for t in as_ofs if t + gap <= through)
+    minimum = (MINIMUM_TRAIN_DAYS, MINIMUM_CALIBRATION_DAYS, MINIMUM_TEST_DAYS)
+    assert all(span >= least for span, least in zip(spans(parts), minimum, strict=True))
+    final = parts.final()
+    assert final.train[-1] + gap <= final.calibration[0] == parts.test[0]
+    assert set(parts.train) <= set(final.train)
+    assert not final.test
+
+
+def test_two_years_a_week() -> None:
+    """With H + G = 120 days: 728 days of snapshots leave about 368: 15% for each later slice."""
+    parts = split(weekly(105), 90, 30, FIRST + 728 * DAY)
+    train, calibration, test = spans(parts)
+    assert (parts.train[0], parts.test[-1]) == (FIRST, FIRST + 602 * DAY)
+    assert (train, calibration, test) == (238, 56, 56)
+    assert len(parts.final().train) > 1.4 * len(parts.train)
+
+
+def test_a_long_history_goes_to_training() -> None:
+    train, calibration, test = spans(split(weekly(400), 90, 30, FIRST + 2_800 * DAY))
+    assert train > 2_000
+    assert calibration == test <= LONGEST_SLICE.days + 6
+
+
+def test_as_ofs_may_come_in_any_order_and_twice() -> None:
+    through = FIRST + 728 * DAY
+    assert split(weekly(105)[::-1] * 2, 90, 30, through) == split(weekly(105), 90, 30, through)
+
+
+def test_four_months_are_refused() -> None:
+    with pytest.raises(InsufficientData, match=r"358 more days of history .* take 484 days") as refused:
+        split(weekly(18), 90, 30, FIRST + 126 * DAY)
+    assert refused.value.cure
+    with pytest.raises(InsufficientData):
+        split([], 90, 30, FIRST)
+
+
+def test_nonsense_is_refused() -> None:
+    with pytest.raises(BadRequest):
+        split(weekly(105), 0, 30, FIRST + 728 * DAY)
+
+
+def test_a_split_by_hand_that_leaks_is_impossible() -> None:
+    a, b, c = FIRST, FIRST + 119 * DAY, FIRST + 400 * DAY
+    with pytest.raises(ValueError, match="reach into"):
+        Split((a,), (b,), (c,), (a, b, c), 120)
+    with pytest.raises(ValueError, match="ascend"):
+        Split((c, a), (b,), (), (a, b, c), 1)
+    with pytest.raises(ValueError, match="without"):
+        Split((), (b,), (c,), (b, c), 1)
+
+
+def test_mask_finds_the_rows_of_a_slice() -> None:
+    parts = split(weekly(105), 90, 30, FIRST + 728 * DAY)
+    as_of = pd.Series(pd.DatetimeIndex(weekly(105) * 2).as_unit("us"))
+    masks = [parts.mask(name, as_of) for name in parts.slices()]
+    assert [int(m.sum()) for m in masks] == [2 * len(part) for part in parts.slices().values()]
+    assert not (masks[0] & masks[1]).any()
+    assert not (masks[1] & masks[2]).any()
+    assert as_of[masks[2]].min() == parts.test[0]
+
+
+def test_overlapping_rows_weigh_what_is_new_in_them() -> None:
+    assert row_weight(7, 90) == pytest.approx(7 / 90)
+    assert row_weight(90, 90) == row_weight(365, 90) == 1
+    assert step_days(weekly(5)) == 7
+    assert row_weight(step_days([FIRST]), 90) == 1
+
+
+def test_a_label_window_that_reaches_into_a_later_slice_stops_the_run() -> None:
+    """Asserted of the rows themselves, whatever made them."""
+    ends = pd.Series([FIRST, FIRST + 30 * DAY])
+    purged(ends, FIRST + 30 * DAY)
+    purged(ends[:0], FIRST)
+    with pytest.raises(ValueError, match="reach into the slice"):
+        purged(ends, FIRST + 30 * DAY - timedelta(seconds=1))

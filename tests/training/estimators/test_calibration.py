@@ -1,0 +1,175 @@
+"""Calibrators recover what made the labels, never turn a ranking round, and are read alike by the scorer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.special
+from sklearn.linear_model import LogisticRegression
+
+from features.errors import InsufficientData
+from features.utils.arrays import Floats
+from models.scorer.scorer import Scorer
+from training.estimators.calibration import Kind, _fit, calibrate, calibrated, halfway
+from training.statistics import newton_logistic
+
+ROWS = 8_000
+
+
+def sample(
+    log_odds_of: Callable[[Floats], Floats] = lambda z: z, rows: int = ROWS, accounts: int = 1_000
+) -> tuple[Floats, Floats, pd.DataFrame]:
+    """Raw log-odds, labels drawn from `log_odds_of(raw)`, and the accounts and dates of the rows."""
+    rng = np.random.default_rng(3)
+    raw = rng.normal(-2, 1.2, rows)
+    y = (rng.random(rows) < scipy.special.expit(log_odds_of(raw))).astype(float)
+    dates = pd.date_range("2024-01-01", periods=10, freq="7D", tz="UTC")
+    keys = pd.DataFrame(
+        {"account": [f"{i % accounts}" for i in range(rows)], "as_of": dates[rng.integers(0, 10, rows)]}
+    )
+    return raw, y, keys
+
+
+def test_a_sigmoid_finds_the_slope_and_the_level() -> None:
+    raw, y, keys = sample(lambda z: 0.6 * z + 0.5)
+    found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], expected_rate=y.mean())
+    assert found["kind"] == "sigmoid"
+    assert found["parameters"]["a"] == pytest.approx(0.6, abs=0.06)
+    assert found["parameters"]["b"] == pytest.approx(0.5, abs=0.1)
+    assert len(found["resamples"]) == 200
+    # The resamples' spread is that of the parameter: the truth lies within it.
+    slopes = [r["a"] for r in found["resamples"]]
+    assert np.quantile(slopes, 0.005) < 0.6 < np.quantile(slopes, 0.995)
+
+
+def test_beta_finds_its_three_parameters_and_is_chosen_where_it_is_true() -> None:
+    """Log-odds that bend: no sigmoid has this shape."""
+    raw, y, keys = sample(lambda z: 0.3 - 1.6 * np.logaddexp(0, -z - 2) + 0.3 * np.logaddexp(0, z + 2))
+    found = calibrate(raw + 2, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)
+    assert found["kind"] == "beta"
+    assert list(found["parameters"].values()) == pytest.approx([1.6, 0.3, 0.3], abs=0.15)
+
+
+def test_a_step_is_left_to_isotonic() -> None:
+    raw, y, keys = sample(lambda z: np.where(z > -2, -0.5, -4.0))
+    found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)
+    assert found["kind"] == "isotonic"
+    p = calibrated(found, np.array([-4.0, 0.0]))
+    assert p == pytest.approx([scipy.special.expit(-4.0), scipy.special.expit(-0.5)], abs=0.02)
+
+
+def test_a_step_seen_by_few_accounts_is_not() -> None:
+    raw, y, keys = sample(lambda z: np.where(z > -2, -0.5, -4.0), accounts=90)
+    assert calibrate(raw, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)["kind"] != "isotonic"
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "beta", "isotonic"])
+def test_calibration_keeps_the_rate_and_never_falls(kind: Kind) -> None:
+    raw, y, _ = sample(lambda z: 0.6 * z + 0.5)
+    (parameters,) = _fit(kind, raw, y, np.ones((1, len(y))))
+    p = calibrated({"kind": kind, "parameters": parameters}, np.sort(raw))
+    assert (np.diff(p) >= 0).all()
+    assert p.mean() == pytest.approx(y.mean(), abs=1e-4)
+
+
+def test_a_churn_seen_from_earlier_and_later_dates_does_not_choose_the_kind() -> None:
+    """Every account says the same on every date, and ends the same: what has learnt the accounts by heart on the
+    earlier dates would be right on the later ones."""
+    rng = np.random.default_rng(2)
+    raw = rng.normal(-1, 1.2, 600)
+    y = (rng.random(600) < scipy.special.expit(raw)).astype(float)
+    dates = pd.Series(np.repeat(pd.date_range("2024-01-01", periods=10, freq="7D", tz="UTC"), 600))
+    accounts = [f"{i}" for i in range(600)] * 10
+    found = calibrate(np.tile(raw, 10), np.tile(y, 10), accounts, dates, y.mean(), resamples=5)
+    assert found["kind"] == "sigmoid"
+
+
+@pytest.mark.parametrize("shape", [lambda z: z + 1, lambda z: np.where(z > -2, 0.5, -3.0)], ids=["sigmoid", "isotonic"])
+def test_the_level_lies_halfway_between_training_and_the_slice(shape: Callable[[Floats], Floats]) -> None:
+    """A season's rate does not last: the level moves half of the way, and the resamples cover all of it."""
+    raw, y, keys = sample(shape)
+    expected = 0.15
+    found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], expected, resamples=60)
+    assert calibrated(found, raw).mean() == pytest.approx(halfway(expected, y.mean()), abs=1e-3)
+    levels = [calibrated({"kind": found["kind"], "parameters": r}, raw).mean() for r in found["resamples"]]
+    assert min(levels) == pytest.approx(expected, abs=0.02)
+    assert max(levels) == pytest.approx(y.mean(), abs=0.02)
+    assert expected < calibrated(found, raw).mean() < y.mean()
+
+
+def test_log_odds_that_are_right_stay_as_they_are() -> None:
+    raw, y, keys = sample()
+    found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], resamples=20)
+    assert calibrated(found, raw) == pytest.approx(scipy.special.expit(raw), abs=0.03)
+
+
+def test_resamples_hold_how_far_the_level_moves_by_the_time_of_the_answer() -> None:
+    """The middle 80% of the levels reach 1.28 standard deviations to either side, and the probability stays."""
+    raw, y, keys = sample()
+    still, moving = (
+        calibrate(raw, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=100, move=move) for move in (0.0, 0.6)
+    )
+    assert still["parameters"] == moving["parameters"]
+    level = scipy.special.logit(calibrated(moving, raw).mean())
+    found = [scipy.special.logit(calibrated({"kind": "sigmoid", "parameters": r}, raw).mean()) for r in moving["resamples"]]
+    assert np.quantile(found, [0.1, 0.9]) - level == pytest.approx(1.28 * 0.6 * np.array([-1, 1]), rel=0.2)
+
+
+def test_halfway_is_between_and_symmetric() -> None:
+    assert halfway(0.2, 0.8) == pytest.approx(0.5)
+    assert halfway(0.1, 0.3) == halfway(0.3, 0.1)
+    assert halfway(0.07, 0.07) == pytest.approx(0.07)
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "beta"])
+def test_a_model_that_ranks_the_wrong_way_is_flattened_not_turned(kind: Kind) -> None:
+    raw, y, _ = sample(lambda z: -0.8 * z - 4)
+    (parameters,) = _fit(kind, raw, y, np.ones((1, len(y))))
+    p = calibrated({"kind": kind, "parameters": parameters}, raw)
+    assert parameters["a"] == 0
+    assert p == pytest.approx(np.full(ROWS, y.mean()), abs=1e-3)
+
+
+def test_weighted_fits_are_those_of_scikit_learn() -> None:
+    """Every set of weights in one go gives what one fit for each gives."""
+    raw, y, _ = sample(rows=3_000)
+    weights = np.random.default_rng(0).poisson(1.0, (5, len(y))).astype(float)
+    found = newton_logistic.fit(np.column_stack([raw, np.ones_like(raw)]), y, weights, np.zeros(2), np.zeros(2))
+    for parameters, w in zip(found, weights, strict=True):
+        one = LogisticRegression(C=np.inf, tol=1e-10).fit(raw[:, None], y, sample_weight=w)
+        assert parameters == pytest.approx([one.coef_[0, 0], one.intercept_[0]], abs=1e-5)
+
+
+def test_an_outcome_that_is_perfectly_ranked_stays_finite() -> None:
+    raw = np.linspace(-6, 2, 400)
+    y = (raw > 1).astype(float)
+    keys = pd.DataFrame({"account": [f"{i}" for i in range(400)], "as_of": pd.Timestamp("2024-01-01", tz="UTC")})
+    found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"])
+    assert all(np.isfinite(list(r.values())).all() for r in [found["parameters"], *found["resamples"]])
+
+
+def test_one_class_is_refused() -> None:
+    raw, _, keys = sample(rows=100)
+    for y in (np.zeros(100), np.ones(100)):
+        with pytest.raises(InsufficientData, match="both outcomes"):
+            calibrate(raw, y, keys["account"].tolist(), keys["as_of"])
+
+
+@pytest.mark.parametrize("shape", [lambda z: z, lambda z: np.where(z > -2, -0.5, -4.0)], ids=["sigmoid", "isotonic"])
+def test_the_scorer_reads_it_alike(shape: Callable[[Floats], Floats]) -> None:
+    """What is fitted here and stored as JSON gives the same probabilities when scored, with an interval around them."""
+    raw, y, keys = sample(shape)
+    stored = json.loads(json.dumps(calibrate(raw, y, keys["account"].tolist(), keys["as_of"], resamples=30)))
+    data = lightgbm.Dataset(raw[:500, None], y[:500], feature_name=["x"])
+    booster = lightgbm.train({"objective": "binary", "verbosity": -1, "num_threads": 1}, data, 2)
+    scorer = Scorer.from_texts(booster.model_to_string(), {"features": [{"name": "x", "kind": "number"}]}, stored)
+    answer = scorer.calibrate(raw)
+    assert answer.probability == pytest.approx(calibrated(stored, raw), abs=1e-12)
+    assert (answer.low <= answer.probability).all()
+    assert (answer.probability <= answer.high).all()
+    assert (answer.high - answer.low).mean() > 0

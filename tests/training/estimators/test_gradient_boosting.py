@@ -1,0 +1,188 @@
+"""The booster: the same on any number of threads, held to its directions, quick to stop, honest about one class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from features.definitions.feature import Feature
+from features.utils.arrays import Floats
+from models.scorer.scorer import THREADS, Scorer
+from training.dataset.design_matrix import Design, designed
+from training.estimators.gradient_boosting import Boosted, fit_boosted, from_start, refit_boosted
+
+Portfolio = tuple[pd.DataFrame, Floats]
+IDENTITY = {"kind": "sigmoid", "parameters": {"a": 1.0, "b": 0.0}, "resamples": [{"a": 1.0, "b": 0.0}] * 10}
+
+
+@pytest.fixture(autouse=True)
+def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.estimators.gradient_boosting.MOST_TREES", 30)
+
+
+def rows(portfolio: Portfolio, catalogue: dict[str, Feature]) -> Design:
+    frame, y = portfolio
+    return designed(frame, {90: y}, 90, 0, catalogue)
+
+
+def fit(portfolio: Portfolio, catalogue: dict[str, Feature], trials: int = 3, threads: int = 1) -> Boosted:
+    return fit_boosted(rows(portfolio, catalogue), catalogue, "churn", trials, threads=threads)
+
+
+def trees(found: Boosted) -> str:
+    """The model without the list of its parameters, which names the number of threads."""
+    return found.text.split("\nparameters:")[0]
+
+
+def test_the_number_of_threads_changes_nothing(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+    frame, _ = small_portfolio
+    one, again, two = (fit(small_portfolio, small_catalogue, trials=2, threads=n) for n in (1, 1, 2))
+    assert one.text == again.text
+    assert trees(one) == trees(two)
+    assert one.loss == two.loss
+    assert one.raw(frame).tolist() == two.raw(frame).tolist()
+
+
+def test_every_call_asks_lightgbm_for_the_same_number_of_threads(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps that number for the whole process, where the other target is trained at the same time."""
+    asked: list[int] = []
+    predict, construct = lightgbm.Booster.predict, lightgbm.Dataset.construct
+
+    def predicting(self: lightgbm.Booster, *given: Any, **settings: Any) -> Any:
+        asked.append(settings["num_threads"])
+        return predict(self, *given, **settings)
+
+    def constructing(self: lightgbm.Dataset) -> lightgbm.Dataset:
+        asked.append(self.params["num_threads"])
+        return construct(self)
+
+    monkeypatch.setattr(lightgbm.Booster, "predict", predicting)
+    monkeypatch.setattr(lightgbm.Dataset, "construct", constructing)
+    frame, _ = small_portfolio
+    found = fit(small_portfolio, small_catalogue)
+    refit_boosted(found, rows(small_portfolio, small_catalogue), small_catalogue, "churn").raw(frame)
+    from_start(found, rows(small_portfolio, small_catalogue), np.zeros(len(frame)))
+    scorer = Scorer.from_texts(found.text, found.encoding.schema, IDENTITY)
+    scorer.contributions(scorer.encode(frame).matrix)
+    assert len(asked) > 10
+    assert set(asked) == {THREADS}
+
+
+def test_it_ranks_rows_that_it_never_saw_and_refits_on_more(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
+) -> None:
+    frame, y = small_portfolio
+    early = (frame["as_of"] < frame["as_of"].quantile(0.7)).to_numpy(dtype=bool)
+    found = fit((frame[early].reset_index(drop=True), y[early]), small_catalogue)
+    assert roc_auc_score(y[~early], found.raw(frame[~early])) > 0.7
+    more = refit_boosted(found, rows(small_portfolio, small_catalogue), small_catalogue, "churn")
+    assert more.settings["trees"] == found.settings["trees"]
+    assert trees(more) != trees(found)
+
+
+def test_what_the_search_held_out_was_ranked_unseen(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
+) -> None:
+    design = rows(small_portfolio, small_catalogue)
+    found, thin = fit(small_portfolio, small_catalogue), design.thin()
+    held = [fold.held for fold in thin.folds()]
+    assert [len(part) for part in found.held] == [int(part.sum()) for part in held]
+    y = np.concatenate([thin.y[part] for part in held])
+    assert 0.65 < roc_auc_score(y, np.concatenate(found.held)) < 1.0
+
+
+def test_trees_that_start_from_a_perfect_answer_add_little(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
+) -> None:
+    design = rows(small_portfolio, small_catalogue)
+    found = fit(small_portfolio, small_catalogue)
+    known = np.where(design.y == 1, 6.0, -6.0)
+    added = from_start(found, design, known).raw(small_portfolio[0])
+    assert added.std() < 0.3 * found.raw(small_portfolio[0]).std()
+
+
+def test_risk_never_falls_along_a_feature_that_is_held_to_raise_it(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
+) -> None:
+    frame, _ = small_portfolio
+    path = frame.iloc[[7] * 60].assign(**{"usage.falling": np.linspace(-4, 4, 60)})
+    raw = fit(small_portfolio, small_catalogue).raw(path)
+    assert (np.diff(raw) >= -1e-12).all()
+    assert raw[-1] > raw[0]
+
+
+def test_more_trials_never_do_worse_on_what_was_held_out(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
+) -> None:
+    """The first trials are those of the shorter search."""
+    few, more = (fit(small_portfolio, small_catalogue, trials=n) for n in (2, 6))
+    assert more.loss <= few.loss
+
+
+def test_richer_trees_are_grown_where_they_are_clearly_better(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
+) -> None:
+    """Columns that matter only together need trees that split on both."""
+    frame, _ = small_portfolio
+    large = frame["contract.arr"] - frame["contract.arr"].median()
+    together = np.sign(frame["usage.bent"]) * np.sign(frame["usage.noise"]) * np.sign(large)
+    y = (np.random.default_rng(3).random(len(frame)) < np.where(together > 0, 0.9, 0.1)).astype(float)
+    by_chance = np.random.default_rng(4).permutation(y)
+    rich, modest = (fit((frame, of), small_catalogue, trials=1) for of in (y, by_chance))
+    assert rich.settings["num_leaves"] > modest.settings["num_leaves"]
+
+
+def test_progress_is_told_and_an_interrupt_ends_the_search(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
+) -> None:
+    told: list[tuple[int, int]] = []
+
+    def stop(done: int, of: int, best: float) -> None:
+        told.append((done, of))
+        assert best > 0
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_boosted(rows(small_portfolio, small_catalogue), small_catalogue, "churn", 5, progress=stop)
+    assert told == [(1, 5), (2, 5)]
+
+
+def test_the_scorer_gives_the_same_log_odds(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+    frame, _ = small_portfolio
+    found = fit(small_portfolio, small_catalogue)
+    scorer = Scorer.from_texts(found.text, found.encoding.schema, IDENTITY)
+    matrix = scorer.encode(frame).matrix
+    assert scorer.raw(matrix) == pytest.approx(found.raw(frame), abs=1e-9)
+    assert scorer.contributions(matrix).sum(axis=1) == pytest.approx(found.raw(frame), abs=1e-6)
+
+
+def test_from_a_start_the_search_keeps_each_leafs_diet_on_its_thinned_rows(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A leaf that needs so many independent outcomes needs fewer rows where each of them weighs more."""
+    frame, y = small_portfolio
+    weekly = frame.assign(as_of=frame["as_of"].min() + (frame["as_of"] - frame["as_of"].min()) / 4)
+    design = rows((weekly, y), small_catalogue)
+    judged = fit_boosted(design, small_catalogue, "churn", 1)
+    asked: list[int] = []
+    trained = lightgbm.train
+
+    def training(settings: Any, data: lightgbm.Dataset, *given: Any, **more: Any) -> Any:
+        asked.append(settings["min_data_in_leaf"])
+        return trained(settings, data, *given, **more)
+
+    monkeypatch.setattr(lightgbm, "train", training)
+    from_start(judged, design, np.zeros(len(design.y)))
+    *searched, needed = asked
+    by = design.weight.mean() / design.thin().weight.mean()
+    assert by < 0.5
+    assert needed == judged.settings["min_data_in_leaf"]
+    assert set(searched) == {round(needed * by)}

@@ -1,0 +1,138 @@
+"""The linear contender learns what is there, shrugs off scale and gaps, and is the same whenever it is fitted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from features.definitions.feature import Feature
+from features.errors import InsufficientData
+from features.utils.arrays import Floats
+from models.scorer.base import RENEWAL_FEATURE
+from models.scorer.linear_terms import _Start
+from training.dataset.design_matrix import Design, designed
+from training.estimators.logistic_regression import STRENGTHS, fit_linear, signed_log
+
+Portfolio = tuple[pd.DataFrame, Floats]
+
+
+def rows(frame: pd.DataFrame, y: Floats, catalogue: dict[str, Feature]) -> Design:
+    return designed(frame, {90: y}, 90, 0, catalogue)
+
+
+def test_it_ranks_rows_that_it_never_saw(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+    frame, y = small_portfolio
+    early = (frame["as_of"] < frame["as_of"].quantile(0.7)).to_numpy(dtype=bool)
+    found = fit_linear(rows(frame[early].reset_index(drop=True), y[early], small_catalogue), small_catalogue)
+    assert found.strength in STRENGTHS
+    assert found.strength == min(found.tried, key=lambda s: found.tried[s])
+    assert roc_auc_score(y[~early], found.raw(frame[~early])) > 0.7
+
+
+def test_the_order_of_rows_does_not_matter(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+    frame, y = small_portfolio
+    order = np.random.default_rng(0).permutation(len(frame))
+    once = fit_linear(rows(frame, y, small_catalogue), small_catalogue).raw(frame)
+    again = fit_linear(rows(frame.iloc[order].reset_index(drop=True), y[order], small_catalogue), small_catalogue).raw(frame)
+    assert again == pytest.approx(once, abs=1e-8)
+
+
+def test_what_was_never_seen_in_training_still_gets_an_answer(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
+) -> None:
+    frame, y = small_portfolio
+    found = fit_linear(rows(frame, y, small_catalogue), small_catalogue)
+    strange = frame.head(3).assign(
+        **{"usage.bent": np.nan, "contract.arr": [np.inf, -1e12, 1e12], "contract.plan": ["new", None, "rare"]}
+    )
+    assert np.isfinite(found.raw(strange)).all()
+
+
+def test_progress_is_told_and_can_end_it(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+    frame, y = small_portfolio
+    told: list[tuple[int, int]] = []
+
+    def stop(done: int, of: int, best: float) -> None:
+        told.append((done, of))
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_linear(rows(frame, y, small_catalogue), small_catalogue, progress=stop)
+    assert told == [(1, len(STRENGTHS)), (2, len(STRENGTHS))]
+
+
+def test_one_class_is_refused(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+    frame, y = small_portfolio
+    with pytest.raises(InsufficientData, match="both outcomes among the training dates"):
+        rows(frame, np.zeros_like(y), small_catalogue)
+
+
+def test_tails_are_drawn_in_evenly() -> None:
+    values = np.array([-1e6, -0.01, 0.0, 0.01, 1e6])
+    drawn = signed_log(values)
+    assert drawn == pytest.approx(-drawn[::-1])
+    assert (np.diff(drawn) > 0).all()
+    assert drawn[3] == pytest.approx(0.01, abs=1e-4)
+
+
+def test_no_slope_contradicts_a_direction_that_is_beyond_dispute(
+    small_portfolio: tuple[pd.DataFrame, Floats], small_catalogue: dict[str, Feature]
+) -> None:
+    frame, y = small_portfolio
+    numbers = [name for name, f in small_catalogue.items() if f.kind == "number"]
+    free = fit_linear(rows(frame, y, small_catalogue), small_catalogue).plain()["numbers"]
+    # Hold every feature to the opposite of what the data say: nothing may be left of it.
+    against: dict[str, Feature] = {
+        name: replace(f, monotone=True, direction="lowers_risk" if free[name][0] > 0 else "raises_risk")
+        if name in numbers
+        else f
+        for name, f in small_catalogue.items()
+    }
+    held = fit_linear(rows(frame, y, against), against, "churn").plain()["numbers"]
+    signs = {"raises_risk": 1, "lowers_risk": -1}
+    assert all(held[name][0] * signs[str(against[name].direction)] >= 0 for name in held)
+    assert any(held[name][0] == 0 for name in held)
+
+
+def test_its_plain_form_gives_the_scorer_the_same_log_odds(
+    small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
+) -> None:
+    frame, y = small_portfolio
+    found = fit_linear(rows(frame, y, small_catalogue), small_catalogue)
+    told = json.loads(json.dumps({"start": found.plain()}))
+    start = _Start.of(told, "start", found.encoding.features, found.encoding.categories)
+    assert start is not None
+    holes = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.2)
+    matrix = found.encoding.matrix(holes)
+    assert start.intercept + start.parts(matrix).sum(axis=1) == pytest.approx(found.raw_of(matrix), abs=1e-9)
+
+
+def test_each_contribution_is_zero_on_average(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+    """Over the training rows of the main horizon, by their weights, categories included; so the intercept is what the
+    average row has. Other horizons are trained on as well, and have no part in what is average at this one."""
+    frame, y = small_portfolio
+    catalogue = small_catalogue | {
+        RENEWAL_FEATURE: replace(small_catalogue["usage.bent"], name=RENEWAL_FEATURE),
+    }
+    rng = np.random.default_rng(1)
+    until = rng.integers(0, 365, len(frame)).astype(np.float64)
+    until[rng.random(len(frame)) < 0.2] = np.nan
+    due = {days: y * (np.nan_to_num(until, nan=50.0) < days) for days in (30, 90, 180)}
+    due[90][:500] = np.nan
+    design = designed(frame.assign(**{RENEWAL_FEATURE: until}), due, 90, 0, catalogue)
+    found = fit_linear(design, catalogue)
+    told = json.loads(json.dumps({"start": found.plain()}))
+    start = _Start.of(told, "start", found.encoding.columns, found.encoding.categories)
+    assert start is not None
+    main, weight = design.matrix[design.main], design.weight[design.main]
+    parts = start.parts(main)
+    assert start.intercept + parts.sum(axis=1) == pytest.approx(found.raw_of(main), abs=1e-9)
+    assert np.average(parts, axis=0, weights=weight) == pytest.approx(np.zeros(parts.shape[1]), abs=1e-9)
+    assert np.abs(parts).max(axis=0)[found.encoding.columns.index("contract.plan")] > 0.05
+    assert start.intercept == pytest.approx(np.average(found.raw_of(main), weights=weight), abs=1e-9)

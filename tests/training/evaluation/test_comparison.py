@@ -1,0 +1,118 @@
+"""A judgement is honest: intervals hold the value, pairs share their resamples, grades follow the evidence."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+
+import numpy as np
+import pytest
+import scipy.special
+
+from features.errors import InsufficientData
+from features.utils.arrays import Floats
+from training.evaluation.comparison import Judgement, judge
+
+ROWS = 2_000
+
+
+def candidates(strength: float = 1.5, seed: int = 0) -> tuple[Floats, dict[str, Floats], list[str]]:
+    """Labels, and predictions: the truth, a timid copy of it, noise, and the base rate."""
+    rng = np.random.default_rng(seed)
+    log_odds = rng.normal(-2, strength, ROWS)
+    y = (rng.random(ROWS) < scipy.special.expit(log_odds)).astype(float)
+    rate = y.mean()
+    noise = scipy.special.expit(scipy.special.logit(rate) + rng.normal(0, 0.3, ROWS))
+    found = {
+        "blend": scipy.special.expit(log_odds),
+        "logistic_regression": scipy.special.expit(log_odds * 0.99),
+        "health_score": noise,
+        "base_rate": np.full(ROWS, rate),
+    }
+    return y, found, [f"{i % 500}" for i in range(ROWS)]
+
+
+@lru_cache
+def judged(strength: float = 1.5, resamples: int = 60, **renamed: str) -> Judgement:
+    y, found, accounts = candidates(strength)
+    found = {name: found[renamed.get(name, name)] for name in found}
+    return judge(y, found, accounts, np.ones(ROWS), float(y.mean()), resamples=resamples)
+
+
+def test_intervals_hold_their_values() -> None:
+    judgement = judged()
+    for row in judgement.rows:
+        for metric in row.metrics:
+            if np.isfinite(metric.low):
+                # An error of absolute gaps grows under resampling, so its interval may lie above it.
+                assert metric.name == "calibration_error" or metric.low - 1e-3 <= metric.value <= metric.high + 1e-3
+
+
+def test_differences_are_those_of_the_losses_and_paired() -> None:
+    judgement = judged()
+    for loss in ("brier", "log_loss"):
+        found = judgement.difference("health_score", loss)
+        assert found is not None
+        apart = judgement["blend"][loss].value - judgement["health_score"][loss].value
+        assert found.value == pytest.approx(apart)
+        assert found.better
+    # The truth and its near copy: far closer to each other than either is known.
+    near = judgement.difference("logistic_regression")
+    own = judgement["blend"]["log_loss"]
+    assert near is not None
+    assert near.high - near.low < (own.high - own.low) / 10
+
+
+def test_a_candidate_against_itself_differs_by_nothing() -> None:
+    same = judged(logistic_regression="blend").difference("logistic_regression")
+    assert same is not None
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+    assert not same.better
+    assert not same.worse
+
+
+def test_the_worse_one_is_told_so() -> None:
+    found = judged(blend="health_score", health_score="blend").difference("health_score")
+    assert found is not None
+    assert found.worse
+
+
+@pytest.mark.parametrize(("strength", "grade"), [(0.0, "none"), (0.45, "weak"), (0.8, "fair"), (1.5, "good")])
+def test_grades_follow_the_ranking(strength: float, grade: str) -> None:
+    judgement = judged(strength)
+    assert judgement.grade == grade
+    assert judgement.words
+
+
+def test_a_good_ranking_with_wrong_probabilities_is_only_fair() -> None:
+    y, found, accounts = candidates()
+    timid = scipy.special.expit(-1.5 + 0.3 * scipy.special.logit(found["blend"]))
+    judgement = judge(y, {"blend": timid}, accounts, np.ones(ROWS), float(y.mean()), resamples=100)
+    assert judgement["blend"]["roc_auc"].value > 0.75
+    assert judgement.grade == "fair"
+
+
+def test_sizes_and_rates_are_told() -> None:
+    y, _, accounts = candidates()
+    judgement = judged()
+    with_outcome = {a for a, happened in zip(accounts, y, strict=True) if happened}
+    assert judgement.size == {
+        "rows": ROWS,
+        "accounts": 500,
+        "rows_with_outcome": int(y.sum()),
+        "accounts_with_outcome": len(with_outcome),
+    }
+    assert judgement.window_rate == y.mean()
+
+
+def test_the_same_twice_and_plain_as_json() -> None:
+    text = json.dumps(judged(resamples=20).as_dict(), allow_nan=False)
+    judged.cache_clear()
+    assert text == json.dumps(judged(resamples=20).as_dict(), allow_nan=False)
+    assert json.loads(text)["grade"] == "good"
+
+
+def test_one_class_is_refused() -> None:
+    y, found, accounts = candidates()
+    with pytest.raises(InsufficientData, match="both outcomes among the test dates"):
+        judge(np.zeros_like(y), found, accounts, np.ones(ROWS), 0.1)

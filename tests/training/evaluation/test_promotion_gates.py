@@ -1,0 +1,161 @@
+"""Every gate can be failed on its own, and a check that was not run is not passed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+import scipy.special
+
+from training.dataset.sufficiency import Sufficiency
+from training.evaluation.baselines import BASE_RATE, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
+from training.evaluation.champion_comparison import Against
+from training.evaluation.comparison import Judgement, judge
+from training.evaluation.promotion_gates import SLOPE_BOUNDS, Gate, by_how_much, passed, refused, undecided
+from training.evaluation.promotion_gates import gates as all_gates
+
+ROWS = 1_500
+ENOUGH = Sufficiency("churn", 900.0, 300, {}, {}, {}, (), (), None)
+
+
+@lru_cache
+def judgement(subject: str = "truth", rival: str = "noise") -> Judgement:
+    """The subject beside the base rate and twice the rival."""
+    rng = np.random.default_rng(0)
+    log_odds = rng.normal(-2, 1.5, ROWS)
+    y = (rng.random(ROWS) < scipy.special.expit(log_odds)).astype(float)
+    found = {
+        "truth": scipy.special.expit(log_odds),
+        "extreme": scipy.special.expit(2 * log_odds + 2),
+        "noise": scipy.special.expit(scipy.special.logit(y.mean()) + rng.normal(0, 0.1, ROWS)),
+        "average": np.full(ROWS, y.mean()),
+    }
+    candidates = {LIGHTGBM: found[subject], LOGISTIC_REGRESSION: found[rival], HEALTH_SCORE: found["noise"]}
+    candidates |= {BASE_RATE: found["average"]}
+    accounts = [f"{i % 300}" for i in range(ROWS)]
+    return judge(y, candidates, accounts, np.ones(ROWS), float(y.mean()), LIGHTGBM, resamples=60)
+
+
+def gates(
+    found: Judgement, enough: Sufficiency, leaks: Sequence[str] | None, against: Against | None = None
+) -> tuple[Gate, ...]:
+    """Of a training whose feeds are sound."""
+    return all_gates(found, enough, leaks, against, feeds=[])
+
+
+def failed(
+    found: Judgement, enough: Sufficiency = ENOUGH, leaks: list[str] | None = None, run: bool = True
+) -> list[str]:
+    return [gate.name for gate in gates(found, enough, (leaks or []) if run else None) if not gate.passed]
+
+
+def test_a_good_candidate_passes_all() -> None:
+    found = gates(judgement(), ENOUGH, [])
+    assert passed(found)
+    assert [gate.name for gate in found] == [
+        "no_leak",
+        "feeds_sound",
+        "enough_data",
+        "beats_base_rate",
+        "no_loss_to_logistic_regression",
+        "no_loss_to_health_score",
+        "calibration_slope",
+    ]
+    assert all(gate.words for gate in found)
+
+
+def test_no_gates_at_all_are_not_passed() -> None:
+    assert not passed(())
+
+
+def test_a_leak_is_named() -> None:
+    assert failed(judgement(), leaks=["usage.events_7d changes with the future"]) == ["no_leak"]
+    assert "usage.events_7d" in gates(judgement(), ENOUGH, ["usage.events_7d changes with the future"])[0].words
+
+
+def test_a_leak_check_that_was_not_run_protects_nobody() -> None:
+    assert failed(judgement(), run=False) == ["no_leak"]
+
+
+def test_too_little_data() -> None:
+    assert failed(judgement(), replace(ENOUGH, missing=("20 more accounts",))) == ["enough_data"]
+
+
+def test_no_better_than_the_average() -> None:
+    assert failed(judgement("noise")) == ["beats_base_rate", *failed(judgement("noise"))[1:]]
+    assert "beats_base_rate" in failed(judgement("average"))
+
+
+def test_a_loss_to_the_linear_model() -> None:
+    assert "no_loss_to_logistic_regression" in failed(judgement("noise", "truth"))
+    assert failed(judgement("truth", "truth")) == []
+
+
+@pytest.mark.parametrize(
+    ("apart", "loses"), [((0.01, 0.004, 0.02), True), ((0.01, -0.004, 0.02), False), ((-0.01, -0.02, -0.004), False)]
+)
+def test_a_champion_joins_the_rivals(apart: tuple[float, float, float], loses: bool) -> None:
+    told = {g.name: g for g in gates(judgement(), ENOUGH, [], Against("3", apart))}["no_loss_to_champion"]
+    assert told.passed is not loses
+    assert told.figure == apart[1]
+    assert "version 3" in told.words
+
+
+def test_what_could_not_be_compared_with_the_champion_is_left_to_a_person() -> None:
+    found = gates(judgement(), ENOUGH, [], Against("3", None, "it has seen them"))
+    (gate,) = (g for g in found if not g.passed)
+    assert (gate.name, gate.figure) == ("no_loss_to_champion", None)
+    assert gate.undecided
+    assert "version 3: it has seen them" in gate.words
+    assert not passed(found)
+    assert refused([asdict(g) for g in found]) == []
+
+
+def test_a_person_cannot_overrule_a_comparison_that_was_lost_nor_another_gate() -> None:
+    lost = [asdict(g) for g in gates(judgement(), ENOUGH, [], Against("3", (0.01, 0.004, 0.02)))]
+    assert [told["name"] for told in refused(lost)] == ["no_loss_to_champion"]
+    leaky = [asdict(g) for g in gates(judgement(), ENOUGH, None, Against("3", None, "it has seen them"))]
+    assert [told["name"] for told in refused(leaky)] == ["no_leak"]
+
+
+def test_a_champion_that_can_no_longer_be_read_is_no_rival_and_that_is_said() -> None:
+    told = {g.name: g for g in gates(judgement(), ENOUGH, [], Against("3", None, "version 3 is broken", unreadable=True))}
+    assert told["no_loss_to_champion"].passed
+    assert "version 3 is broken" in told["no_loss_to_champion"].words
+
+
+def test_a_feed_of_labels_that_is_not_sound_or_was_not_looked_at_holds_a_model_back() -> None:
+    stale = all_gates(judgement(), ENOUGH, [], None, ["subscriptions: nothing since 2026-01-01"])
+    assert [g.name for g in stale if not g.passed] == ["feeds_sound"]
+    assert "nothing since 2026-01-01" in stale[1].words
+    assert [g.name for g in all_gates(judgement(), ENOUGH, []) if not g.passed] == ["feeds_sound"]
+
+
+def test_a_gate_says_by_how_much_where_there_are_numbers() -> None:
+    told = {"name": "calibration_slope", "passed": False, "figure": 0.312, "limit": 0.6, "words": "too extreme"}
+    assert by_how_much(told) == "calibration slope: too extreme (0.312 against a limit of 0.6)"
+    assert by_how_much(told | {"figure": None}) == "calibration slope: too extreme"
+    assert not undecided(told | {"figure": None})
+
+
+def test_a_rival_that_was_not_judged_is_not_beaten() -> None:
+    found = judgement()
+    alone = replace(found, differences=tuple(d for d in found.differences if d.against == BASE_RATE))
+    assert failed(alone) == ["no_loss_to_logistic_regression", "no_loss_to_health_score"]
+    assert "beats_base_rate" in failed(replace(found, differences=()))
+
+
+def test_probabilities_that_spread_too_far() -> None:
+    assert "calibration_slope" in failed(judgement("extreme"))
+    slope = next(g for g in gates(judgement("extreme"), ENOUGH, []) if g.name == "calibration_slope")
+    assert slope.figure == pytest.approx(0.5, abs=0.1)
+    assert slope.limit == SLOPE_BOUNDS[0]
+
+
+def test_one_probability_for_all_has_no_slope() -> None:
+    slope = next(g for g in gates(judgement("average"), ENOUGH, []) if g.name == "calibration_slope")
+    assert not slope.passed
+    assert slope.figure is None

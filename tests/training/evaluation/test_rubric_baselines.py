@@ -1,0 +1,80 @@
+"""What is learned of health scores ends before the dates that judge it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+
+from features.definitions.feature import Feature
+from models.health.rubric import Rubric, rubric_from_text
+from training.dataset.labelled_snapshots import Prepared
+from training.dataset.time_split import Split, split
+from training.evaluation.rubric_baselines import health_facts, learned
+
+HORIZON = 30
+Portfolio = tuple[pd.DataFrame, npt.NDArray[np.float64]]
+
+
+@pytest.fixture
+def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> Prepared:
+    frame, happened = small_portfolio
+    nothing: Any = None
+    return Prepared(nothing, nothing, frame, pd.DataFrame({"churn": happened}), 0, cast("Any", small_catalogue))
+
+
+@pytest.fixture
+def parts(prepared: Prepared) -> Split:
+    dates = [cast("datetime", d) for d in prepared.frame["as_of"].dt.to_pydatetime()]
+    return split(dates, HORIZON, 0, max(dates) + timedelta(days=HORIZON))
+
+
+@pytest.fixture
+def rubric(small_catalogue: dict[str, Feature]) -> Rubric:
+    """Two dimensions whose weights are learned, one of which goes with churn."""
+    signals = "\n".join(
+        f'[[dimensions]]\nname = "{name}"\nweight = 50\n[[dimensions.signals]]\nfeature = "usage.{name}"\nweight = 1\n'
+        f'better = "lower"\ngrade = "scale"\nworst = 2\nbest = -2'
+        for name in ("falling", "noise")
+    )
+    head = 'name = "learns"\nversion = "1"\nweights = "learned"\nminimum_coverage = 0.5\n'
+    bands = "[bands]\ngreen = 60\nyellow = 40\nred = 0\n"
+    return rubric_from_text(head + bands + signals, "learns.toml", small_catalogue)
+
+
+def _turned(prepared: Prepared, rows: npt.NDArray[np.bool_]) -> Prepared:
+    labels = prepared.labels.copy()
+    labels.loc[rows, "churn"] = 1 - labels.loc[rows, "churn"]
+    return replace(prepared, labels=labels)
+
+
+def test_weights_are_learned_and_then_scored_by(prepared: Prepared, parts: Split, rubric: Rubric) -> None:
+    found = learned(prepared, [rubric], parts)["learns"]
+    assert found.weights is not None
+    assert found.weights.weights["falling"] > 80
+    assert found.scores.rubric.learned == found.weights.weights
+    assert not np.allclose(found.scores.score, rubric.score(prepared.frame).score, equal_nan=True)
+
+
+def test_no_label_window_of_the_weights_reaches_into_the_test(prepared: Prepared, parts: Split, rubric: Rubric) -> None:
+    """Outcomes of the test, and of the dates whose windows end within it, change nothing of what it judges."""
+    as_of = prepared.frame["as_of"]
+    known = (as_of + timedelta(days=HORIZON) <= parts.test[0]).to_numpy()
+    between = ~known & (as_of < parts.test[0]).to_numpy()
+    assert between.any()
+    first = learned(prepared, [rubric], parts)["learns"]
+    assert learned(_turned(prepared, ~known), [rubric], parts)["learns"].weights == first.weights
+    assert learned(_turned(prepared, known), [rubric], parts)["learns"].weights != first.weights
+    told, other = (
+        health_facts(one, learned(one, [rubric], parts), parts).rubrics["learns"].meaning
+        for one in (prepared, _turned(prepared, between))
+    )
+    assert told is not None
+    assert other is not None
+    assert told.later == other.later
+    assert told.rate != other.rate

@@ -1,0 +1,120 @@
+"""What a score has meant: a curve that never rises, wider where less is known, checked on later dates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.health.score_calibration import SCORES, Meaning
+from training.estimators.rubric_weights import learn_weights
+from training.evaluation.score_calibration import MINIMUM_CHURNED, fit_meaning
+
+
+def _world(accounts: int, weeks: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, pd.Series]:
+    """Scores, bands, churns (the chance falls from 60% at 0 to nothing at 100), accounts and dates."""
+    rng = np.random.default_rng(seed)
+    n = accounts * weeks
+    score = np.clip(np.repeat(rng.uniform(0, 100, accounts), weeks) + rng.normal(0, 3, n), 0, 100)
+    churned = (rng.random(n) < 0.6 * (1 - score / 100)).astype(float)
+    band = np.where(score >= 70, "green", np.where(score >= 40, "yellow", "red")).astype(object)
+    names = np.repeat([f"a{i}" for i in range(accounts)], weeks).astype(object)
+    dates = pd.Series(np.tile(pd.date_range("2026-01-05", periods=weeks, freq="7D", tz="UTC"), accounts))
+    return score, band, churned, names, dates
+
+
+def test_the_curve_is_that_of_the_world_and_never_rises() -> None:
+    found = fit_meaning(*_world(800))
+    assert found is not None
+    truth = 0.6 * (1 - SCORES / 100)
+    assert abs(np.array(found.rate) - truth)[10:90].max() < 0.08
+    rate, low, high = found.at([0, 35, 72, 100, np.nan])
+    assert (np.diff(rate[:4]) <= 0).all()
+    assert (low[:4] <= rate[:4]).all()
+    assert (rate[:4] <= high[:4]).all()
+    assert np.isnan(rate[4])
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    truth, held = 0.6 * (1 - SCORES / 100), []
+    for seed in range(12):
+        found = fit_meaning(*_world(150, seed=seed))
+        assert found is not None
+        held.append(((np.array(found.low) <= truth) & (truth <= np.array(found.high)))[10:90].mean())
+    assert 0.65 < np.mean(held) < 0.97
+
+
+def test_bands_are_rates_of_what_happened() -> None:
+    score, band, churned, names, dates = _world(300)
+    found = fit_meaning(score, band, churned, names, dates)
+    assert found is not None
+    for told in found.bands:
+        assert told.rate == pytest.approx(churned[band == told.band].mean())
+        assert told.low is not None
+        assert told.high is not None
+        assert told.low <= told.rate <= told.high
+    assert [told.band for told in found.bands] == ["green", "yellow", "red"]
+
+
+def test_it_is_held_against_later_dates() -> None:
+    score, band, churned, names, dates = _world(600)
+    later = (dates > dates.median()).to_numpy()
+    found = fit_meaning(score, band, churned, names, dates, (~later, later))
+    assert found is not None
+    assert found.later is not None
+    assert found.later.rows == later.sum()
+    assert found.later.calibration_error < 0.06
+    assert found.later.brier < found.later.brier_base_rate
+
+
+def test_rows_in_neither_mask_have_no_part_in_what_it_is_held_against() -> None:
+    """Dates whose label windows reach into the later ones belong to neither."""
+    score, band, churned, names, dates = _world(600)
+    day = dates.rank(method="dense").to_numpy()
+    before, between, after = day <= 4, day == 5, day > 5
+    turned = np.where(between, 1 - churned, churned)
+    found, other = (fit_meaning(score, band, y, names, dates, (before, after)) for y in (churned, turned))
+    assert found is not None
+    assert other is not None
+    assert found.later == other.later
+    assert found.rate != other.rate
+
+
+def test_too_few_churns_say_nothing() -> None:
+    score, band, churned, names, dates = _world(200)
+    churned[:] = 0
+    churned[: MINIMUM_CHURNED - 1] = 1
+    assert fit_meaning(score, band, churned, names, dates) is None
+
+
+def test_it_survives_json_and_a_rising_curve_is_refused() -> None:
+    found = fit_meaning(*_world(200))
+    assert found is not None
+    assert Meaning.model_validate_json(found.model_dump_json()) == found
+    with pytest.raises(ValueError, match="never rise"):
+        Meaning.model_validate(found.model_dump() | {"rate": found.rate[::-1]})
+
+
+def test_weights_follow_how_strongly_a_dimension_goes_with_staying() -> None:
+    rng = np.random.default_rng(1)
+    n = 4_000
+    points = pd.DataFrame(rng.uniform(0, 100, (n, 4)), columns=["strong", "weak", "noise", "empty"])
+    points["empty"] = np.nan
+    odds = -0.06 * (points["strong"] - 50) - 0.02 * (points["weak"] - 50) - 1.5
+    churned = (rng.random(n) < 1 / (1 + np.exp(-odds))).to_numpy(dtype=float)
+    found = learn_weights(points, churned, np.array([f"a{i}" for i in range(n)], dtype=object))
+    assert found is not None
+    assert sum(found.weights.values()) == pytest.approx(100)
+    assert found.weights["strong"] > 2 * found.weights["weak"] > 0
+    assert found.weights["noise"] == found.weights["empty"] == 0
+
+
+def test_without_evidence_nothing_is_learned() -> None:
+    rng = np.random.default_rng(2)
+    points = pd.DataFrame(rng.uniform(0, 100, (500, 2)), columns=["a", "b"])
+    names = np.array([f"a{i}" for i in range(500)], dtype=object)
+    few = np.zeros(500)
+    few[:10] = 1
+    assert learn_weights(points, few, names) is None
+    against = (points["a"].to_numpy() / 100 + rng.normal(0, 0.2, 500) > 0.6).astype(float)
+    assert learn_weights(points[["a"]], against, names) is None

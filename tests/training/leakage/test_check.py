@@ -1,0 +1,222 @@
+"""Leaks that are planted are found by name, and a pipeline without any passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from features.catalogue.catalogue import CATALOGUE, Catalogue
+from features.definitions.aggregations import Count, Latest, Sum, Term
+from features.definitions.feature import Feature
+from features.errors import SignalsError
+from features.signals.signals import open_signals
+from features.snapshots.snapshot import snapshot
+from features.sources.base import Source, from_tables
+from features.utils.dates import Grid
+from training.leakage.check import leakcheck
+from training.leakage.report import LeakReport
+from training.leakage.snapshot_rebuild import WHO, differing
+from training.simulation import simulate
+
+Rows = dict[str, list[dict[str, Any]]]
+
+BEGAN, DAY = datetime(2025, 1, 1, tzinfo=UTC), timedelta(days=1)
+ACCOUNTS, CHURNED, DAYS = 40, 14, 420
+SHIPPED = (
+    "usage.events_28d", "support.tickets_91d", "support.open_tickets", "billing.failed_91d", "billing.failed_182d",
+    "contract.arr", "contract.renewals", "account.industry",
+)  # fmt: skip
+FEW = Catalogue(tuple(replace(CATALOGUE[name], own_past=None) for name in SHIPPED))
+
+
+def feature(name: str, table: str, term: Term) -> Feature:
+    return Feature(name, table, "support", name, "number", "", None, None, name, term=term)
+
+
+def churn_of(i: int) -> datetime | None:
+    return BEGAN + (140 + 17 * i) * DAY if i < CHURNED else None
+
+
+def made() -> Rows:
+    """Forty accounts over fourteen months, of which fourteen churn, one after the other; nothing tells which."""
+    rows: Rows = {name: [] for name in ("accounts", "subscriptions", "usage", "support", "billing")}
+    for i in range(ACCOUNTS):
+        account, end = f"a{i:02}", churn_of(i)
+        rows["accounts"].append({"account_id": account, "created_at": BEGAN.isoformat(), "industry": ["x", "y"][i // 2 % 2]})
+        contract = {"account_id": account, "started_at": BEGAN.isoformat(), "arr": 100.0 + 7 * (i % 5)}
+        rows["subscriptions"].append(contract | ({"ended_at": end.isoformat(), "end_reason": "cancelled"} if end else {}))
+        for day in range(0, DAYS if end is None else (end - BEGAN).days, 4):
+            at = BEGAN + day * DAY + timedelta(hours=1 + i % 20)
+            rows["usage"].append({"account_id": account, "occurred_at": at.isoformat(), "user_id": f"u{day % 3}"})
+            if (day + i) % 5 == 0:
+                ticket = {"account_id": account, "ticket_id": f"{i}-{day}", "severity": "low", "occurred_at": at.isoformat()}
+                rows["support"].append(ticket | {"resolved_at": (at + (3 + day % 30) * DAY).isoformat(), "csat": 1.0 + day // 20 % 5})
+            if (day + i) % 7 == 0:
+                bill = {"account_id": account, "kind": ["payment_failed", "invoice_paid"][(day + i) // 7 % 2]}
+                rows["billing"].append(bill | {"occurred_at": at.isoformat(), "loaded_at": (at + DAY).isoformat()})
+    return rows
+
+
+@pytest.fixture
+def world() -> Rows:
+    return made()
+
+
+@pytest.fixture(scope="module")
+def source_of(to_arrow: Any) -> Callable[[Rows], Source]:
+    return lambda rows: from_tables({name: to_arrow(name, some) for name, some in rows.items()}, "a test")
+
+
+def backdated(*, loaded: bool) -> list[dict[str, Any]]:
+    """Payments that failed, entered a fortnight after each churn and dated before it."""
+    found = []
+    for i in range(CHURNED):
+        end = churn_of(i)
+        assert end is not None
+        for k in range(2, 90, 3):
+            row = {"account_id": f"a{i:02}", "kind": "payment_failed", "occurred_at": (end - k * DAY).isoformat()}
+            found.append(row | ({"loaded_at": (end + 14 * DAY).isoformat()} if loaded else {}))
+    return found
+
+
+@pytest.fixture(scope="module")
+def plain(source_of: Any) -> LeakReport:
+    """Of the world as it is."""
+    return leakcheck(source_of(made()), FEW)
+
+
+def subjects(report: LeakReport) -> set[str]:
+    return {finding.subject for finding in report.failures}
+
+
+def test_sound_signals_and_features_pass(plain: LeakReport) -> None:
+    assert plain.findings == ()
+    assert plain.ok
+    assert plain.leaks("churn") == []
+    assert plain.accounts == ACCOUNTS
+    assert len(plain.dates) >= 5
+    lacking = {c.check: c.lacking for c in plain.checks if c.target != "expansion" and c.lacking}
+    assert set(lacking) == {"due dates"}, "thirty accounts are too few to compare when renewals come due"
+    assert plain.words().startswith("no leak found")
+
+
+# The measures' names are nowhere else: expressions are kept for the process, by name.
+LEAKY = (
+    # A resolution is counted once the ticket is known.
+    feature("support.leaky_count", "support", Count("support", "leaky_resolved", at="resolved_at").over(91)),
+    # A value that is filled in later is read from the start.
+    feature("support.leaky_value", "support", Latest("support", "leaky_csat", value=lambda t: t.csat).ever()),
+    # A sum over all of an account's rows, without a bound.
+    feature(
+        "usage.leaky", "usage",
+        Sum("usage", "leaky_all", value=lambda t: t.count().over(ibis.window(group_by=t.account_id))).over(28),
+    ),
+    # An end is known from the beginning.
+    feature(
+        "contract.leaky", "subscriptions",
+        Count("subscriptions", "leaky_ended", at="started_at", known="started_at", where=lambda t: t.ended_at.notnull()).ever(),
+    ),
+)  # fmt: skip
+
+
+def test_features_without_their_window_bound_are_named_and_no_others(world: Rows, source_of: Any) -> None:
+    report = leakcheck(source_of(world), Catalogue((*FEW.values(), *LEAKY)))
+    names = {leaky.name for leaky in LEAKY}
+    assert subjects(report) == names
+    for check in ("future added", "future dropped"):
+        assert {f.subject for f in report.failures if f.check == check} == names
+    assert all(date in report.dates for f in report.failures for date in f.dates)
+    assert not report.ok
+    assert all(name in report.words() for name in names)
+    assert len(report.leaks("churn") or []) >= 2 * len(names)
+
+
+def test_a_status_that_is_filled_in_after_the_churn_is_named(world: Rows, source_of: Any) -> None:
+    for row, i in zip(world["accounts"], range(ACCOUNTS), strict=True):
+        row["industry"] = "SECRET" if i < CHURNED else row["industry"]
+    report = leakcheck(source_of(world), FEW)
+    assert subjects(report) == {"account.industry"}
+    assert report.failures[0].check == "separation"
+    assert report.leaks("churn") != []
+    assert report.leaks("expansion") is None
+    assert "SECRET" not in str(report.as_dict())
+
+
+def test_rows_dated_back_and_loaded_later_are_told_of_and_used_by_no_snapshot(world: Rows, source_of: Any) -> None:
+    world["billing"] += backdated(loaded=True)
+    report = leakcheck(source_of(world), FEW)
+    assert report.ok
+    (note,) = report.notes
+    assert (note.check, note.subject, note.severity) == ("arrival", "billing", "note")
+    assert "rows are dated in the 90 days before their account's churn and were loaded after it" in note.words
+    told = next(a for a in report.arrivals if a["table"] == "billing")
+    assert told["after"] >= CHURNED * 30 > 100 * told["expected"]
+
+
+def test_without_loaded_at_the_features_that_they_feed_are_named(world: Rows, source_of: Any) -> None:
+    world["billing"] = [{k: v for k, v in row.items() if k != "loaded_at"} for row in world["billing"]]
+    world["billing"] += backdated(loaded=False)
+    report = leakcheck(source_of(world), FEW)
+    assert {"billing.failed_91d"} <= subjects(report) <= {"billing.failed_91d", "billing.failed_182d"}
+    assert {f.target for f in report.failures} == {"churn"}
+
+
+def test_the_same_seed_gives_the_same_report(plain: LeakReport, world: Rows, source_of: Any) -> None:
+    for rows in world.values():
+        rows.reverse()
+    again = leakcheck(source_of(world), FEW)
+    assert again.as_dict() | {"seconds": 0.0} == plain.as_dict() | {"seconds": 0.0}
+
+
+def test_too_short_a_history_is_rebuilt_and_the_rest_not_looked_at(world: Rows, source_of: Any) -> None:
+    report = leakcheck(source_of(world), FEW, data_through=BEGAN + 60 * DAY)
+    assert report.ok
+    assert report.accounts == ACCOUNTS
+    looked = {(c.check, c.target): bool(c.lacking) for c in report.checks}
+    assert looked["separation", "churn"]
+    assert not looked["future added", None]
+    assert "not looked at: separation of churn" in report.words()
+    assert report.leaks("churn") is None
+
+
+def test_orders_are_looked_at_as_well(source_of: Any) -> None:
+    orders = [
+        {"account_id": f"a{i}", "occurred_at": (BEGAN + (d + i) * DAY).isoformat(), "amount": 10.0 + d % 7}
+        for i in range(25)
+        for d in range(0, 300 + 12 * i % 120, 9)
+    ]
+    accounts = [{"account_id": f"a{i}", "created_at": BEGAN.isoformat()} for i in range(25)]
+    report = leakcheck(source_of({"accounts": accounts, "orders": orders}), Catalogue(tuple(f for f in CATALOGUE.values() if f.table == "orders")))
+    assert [f for f in report.findings if f.check != "separation"] == []
+    assert next(c for c in report.checks if c.check == "arrival").lacking
+
+
+def test_a_broken_source_is_the_users_mistake(world: Rows, source_of: Any) -> None:
+    world["usage"].append({"account_id": "nobody", "occurred_at": "2025-03-01"})
+    with pytest.raises(SignalsError, match="account"):
+        leakcheck(source_of(world), FEW)
+
+
+def test_all_that_ships_passes_on_a_simulated_portfolio(tmp_path: Path) -> None:
+    simulate(tmp_path / "world", accounts=60, weeks=70, seed=2)
+    report = leakcheck(tmp_path / "world")
+    assert report.findings == ()
+    assert len(report.arrivals) >= 8
+
+
+def test_a_bit_is_a_difference_and_unknown_is_not(world: Rows, tmp_path: Path, to_arrow: Any) -> None:
+    for name, rows in world.items():
+        pq.write_table(to_arrow(name, rows), tmp_path / f"{name}.parquet")
+    frame = snapshot(open_signals(tmp_path), Grid.single(BEGAN + 200 * DAY), catalogue=FEW)
+    assert differing(frame, frame.copy()) == []
+    assert differing(frame, frame.assign(**{"usage.events_28d": frame["usage.events_28d"] + 1e-12})) == ["usage.events_28d"]
+    assert differing(frame, frame.assign(**{"contract.arr": float("nan")})) == ["contract.arr"]
+    assert differing(frame, pd.concat([frame, frame.assign(account_id="z")], ignore_index=True)) == [WHO]

@@ -1,0 +1,154 @@
+"""Poisoned sources hold the same past and another future, keep the contract, and come out the same for a seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from features.contract.schema import TABLES
+from features.signals.signals import read_signals
+from features.signals.validation import check
+from features.sources.base import from_tables
+from training.leakage.account_sample import Tables, sampled_tables
+from training.leakage.future_perturbation import dropped, known_us, poisoned, repeated
+from training.leakage.synthetic_rows import STRANGERS, micros
+
+AS_OF, DAY = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
+AT = micros(AS_OF)
+MADE = {
+    "usage": {"user_id": "u", "quantity": 2.0},
+    "engagement": {"kind": "meeting"},
+    "support": {"ticket_id": "t", "severity": "low"},
+    "outcomes": {"kind": "nps", "value": 7.0},
+    "relationship": {"contact_id": "c", "role": "admin", "event": "joined"},
+    "billing": {"kind": "invoice_paid", "amount": 5.0},
+    "company": {"kind": "hiring"},
+    "interventions": {"play": "call"},
+    "orders": {"amount": -3.0},
+}
+
+
+@pytest.fixture(scope="module")
+def tables(to_arrow: Any) -> Tables:
+    """Every table of the contract, with rows on both sides of the date, late ones and open ones."""
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+    for i in range(6):
+        account = f"a{i}"
+        rows["accounts"].append({"account_id": account, "created_at": "2025-01-01", "industry": "x", "employees": 9})
+        for day, end in ((-300, -20), (-200, 30), (-90, None), (40, 90)):
+            row = {"account_id": account, "started_at": _on(day + i), "arr": 100.0, "seats": 3}
+            rows["subscriptions"].append(row | ({"ended_at": _on(end + i), "end_reason": "cancelled"} if end else {}))
+        for name, values in MADE.items():
+            for day in range(-90 + i, 60, 9):
+                row = {"account_id": account, "occurred_at": _on(day)} | values
+                if name == "support":
+                    row |= {"ticket_id": f"{i} {day}"} | ({"resolved_at": _on(day + 20), "csat": 4.0} if day % 2 else {})
+                if "loaded_at" in TABLES[name].names and day % 4 == 0:
+                    row["loaded_at"] = _on(day + 12)
+                rows[name].append(row)
+    signals = read_signals(from_tables({n: to_arrow(n, r) for n, r in rows.items()}, "a test"))
+    return sampled_tables(signals, [f"a{i}" for i in range(6)])
+
+
+def _on(day: int) -> str:
+    return (AS_OF + day * DAY).isoformat()
+
+
+def _past(name: str, table: pa.Table) -> Counter[tuple[Any, ...]]:
+    """What was known before the date: each event with what had been filled in by then, once."""
+    contract = TABLES[name]
+    found: set[tuple[Any, ...]] = set()
+    for row, known in zip(table.to_pylist(), known_us(contract, table), strict=True):
+        if known < AT:
+            later = {c.name: c.known_from for c in contract.columns if c.known_from is not None}
+            ends = {end: row[end] is not None and row[end].replace(tzinfo=UTC) < AS_OF for end in later.values()}
+            found.add(tuple(v if c not in later or ends[later[c]] else None for c, v in row.items()))
+    return Counter(found)
+
+
+@pytest.mark.parametrize("name", [n for n in TABLES if n != "accounts"])
+def test_the_past_is_the_same_and_the_future_is_not(tables: Tables, name: str) -> None:
+    contract, other = TABLES[name], poisoned(tables, AS_OF)[name]
+    assert _past(name, other) == _past(name, tables[name]) == _past(name, dropped(tables, AS_OF)[name])
+    assert len(_past(name, other)) > 15
+    happened = _us(other, contract.at)
+    assert (happened >= AT).sum() > 500
+    assert (happened == AT).sum() > 20
+    assert {*STRANGERS} <= {*other["account_id"].to_pylist()}
+    future = {tuple(row.items()) for row, at in zip(tables[name].to_pylist(), _us(tables[name], contract.at), strict=True) if at >= AT}
+    assert future
+    assert not future <= {tuple(row.items()) for row in other.to_pylist()}
+
+
+@pytest.mark.parametrize("name", [n for n, t in TABLES.items() if "loaded_at" in t.names])
+def test_rows_are_dated_back_on_both_sides_of_the_feeds_beginning(tables: Tables, name: str) -> None:
+    other = poisoned(tables, AS_OF)[name]
+    at, loaded = _us(other, "occurred_at"), _us(other, "loaded_at")
+    late = (at < AT) & (loaded >= AT)
+    assert late.sum() > 500
+    assert (late & (loaded == AT)).sum() > 20
+    assert (late & (at < _us(tables[name], "occurred_at").min())).any()
+    assert (late & (at == AT - 1)).any()
+
+
+@pytest.mark.parametrize(("name", "end", "value"), [("subscriptions", "ended_at", "end_reason"), ("support", "resolved_at", "csat"), ("interventions", "closed_at", "result")])
+def test_what_was_open_takes_another_course(tables: Tables, name: str, end: str, value: str) -> None:
+    other = poisoned(tables, AS_OF)[name]
+    before = other.filter(pa.array(known_us(TABLES[name], other) < AT))
+    ends = _us(before, end)
+    assert (ends >= AT).any()
+    assert before.filter(pa.array(ends >= AT))[value].drop_null().length() > 0
+    assert before[end].null_count > 0
+    if name == "support":
+        learnt = other.filter(pa.array(known_us(TABLES[name], other) >= AT))
+        assert ((_us(learnt, end) < AT) & (_us(learnt, end) >= 0)).any()
+
+
+def test_an_altered_source_keeps_the_contract(tables: Tables) -> None:
+    for altered in (poisoned(tables, AS_OF), dropped(tables, AS_OF), repeated(tables)):
+        assert check(from_tables(altered, "a test")).errors == ()
+
+
+def test_nothing_is_left_of_the_future_when_it_is_dropped(tables: Tables) -> None:
+    cut = dropped(tables, AS_OF)
+    for name, table in cut.items():
+        assert len(table) > 0
+        for column in TABLES[name].columns:
+            if column.kind == "instant" and column.name != "renewal_at":
+                assert (_us(table, column.name) < AT).all()
+    assert cut["accounts"] == tables["accounts"]
+    assert len(cut["usage"]) < len(tables["usage"])
+
+
+def test_a_third_is_sent_again_and_all_is_shuffled(tables: Tables) -> None:
+    again = repeated(tables)
+    for name, table in tables.items():
+        # Two subscriptions that read the same are two.
+        more = 0 if name == "subscriptions" else -(-len(table) // 3)
+        assert len(again[name]) == len(table) + more
+        assert again[name].slice(0, len(table)) != table
+        columns = [c for c in table.column_names if c != "loaded_at"]
+        rows = ({tuple(row.values()) for row in t.select(columns).to_pylist()} for t in (table, again[name]))
+        assert next(rows) == next(rows)
+
+
+def test_a_seed_gives_the_same_rows_and_another_seed_others(tables: Tables) -> None:
+    one, same, other = (poisoned(tables, AS_OF, seed) for seed in (1, 1, 2))
+    assert one == same
+    assert all(one[name] != other[name] for name in tables if name != "accounts")
+
+
+def test_a_table_without_rows_is_poisoned_too(tables: Tables) -> None:
+    empty = tables | {"company": tables["company"].slice(0, 0)}
+    assert len(poisoned(empty, AS_OF)["company"]) > 1_000
+    assert len(dropped(empty, AS_OF)["company"]) == 0
+
+
+def _us(table: pa.Table, column: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Microseconds since 1970, -1 for none."""
+    return np.array([-1 if v is None else micros(v.replace(tzinfo=UTC)) for v in table[column].to_pylist()])

@@ -1,0 +1,75 @@
+"""Rows that come only once their account has churned are told of; a feed that is always late is not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from features.signals.signals import Signals, read_signals
+from features.sources.base import from_tables
+from training.leakage.late_arrivals import LEAST_ROWS, Arrivals, arrivals
+
+CHURN, DAY = datetime(2026, 3, 1, tzinfo=UTC), timedelta(days=1)
+
+
+@pytest.fixture
+def made(to_arrow: Any) -> Any:
+    def make(delay_of: Any, **more: Any) -> Signals:
+        """Ten accounts, of which a0 to a4 churned; a payment a day, with ``delay_of(account, day)`` days of delay."""
+        rows: dict[str, list[dict[str, Any]]] = {"accounts": [], "subscriptions": [], "billing": []}
+        for i in range(10):
+            rows["accounts"].append({"account_id": f"a{i}", "created_at": "2025-01-01"})
+            terms = {"account_id": f"a{i}", "started_at": "2025-01-01", "arr": 1.0}
+            rows["subscriptions"].append(terms | ({"ended_at": CHURN.isoformat()} if i < 5 else {}))
+            for day in range(-120, 0 if i < 5 else 60):
+                at = CHURN + day * DAY
+                row = {"account_id": f"a{i}", "occurred_at": at.isoformat(), "kind": "payment_failed"}
+                rows["billing"].append(row | {"loaded_at": (at + delay_of(i, day) * DAY).isoformat()})
+        return read_signals(from_tables({n: to_arrow(n, r) for n, r in rows.items()}, "a test"), **more)
+
+    return make
+
+
+def billing(signals: Signals, accounts: Any = None) -> Arrivals:
+    found = {a.table: a for a in arrivals(signals, 90, 30, accounts)}
+    assert found.keys() == {"billing"}
+    return found["billing"]
+
+
+def test_rows_that_come_as_they_happen(made: Any) -> None:
+    found = billing(made(lambda i, day: 0))
+    assert (found.rows, found.late_share, found.before, found.after) == (5 * 120 + 5 * 180, 0.0, 5 * 90, 0)
+    assert not found.backdated
+
+
+def test_a_feed_that_is_always_late_is_not_out_of_proportion(made: Any) -> None:
+    found = billing(made(lambda i, day: 14))
+    assert found.late_share == 1.0
+    assert found.after == 5 * 14
+    assert found.expected == pytest.approx(found.after, rel=0.1)
+    assert not found.backdated
+
+
+def test_rows_entered_after_the_churn_are(made: Any) -> None:
+    found = billing(made(lambda i, day: 10 - day if i < 5 and day >= -30 else 0))
+    assert found.after == 5 * 30 > LEAST_ROWS
+    assert found.expected == 0
+    assert found.backdated
+    assert found.finding(90).words.startswith("billing: 150 rows are dated in the 90 days before their account's churn")
+    assert found.finding(90).severity == "note"
+
+
+def test_a_few_of_them_are_no_pattern(made: Any) -> None:
+    assert not billing(made(lambda i, day: 10 - day if i < 5 and day >= -3 else 0)).backdated
+
+
+def test_a_churn_within_the_grace_is_none_yet(made: Any) -> None:
+    late = made(lambda i, day: 10 - day if i < 5 else 0, data_through=CHURN + 20 * DAY)
+    assert (billing(late).before, billing(late).after) == (0, 0)
+
+
+def test_of_large_tables_only_some_accounts_are_looked_at(made: Any) -> None:
+    assert billing(made(lambda i, day: 0, copied_up_to=10), ["a0", "a7"]).rows == 120 + 180
+    assert billing(made(lambda i, day: 0), ["a0", "a7"]).rows == 5 * 120 + 5 * 180

@@ -1,0 +1,74 @@
+"""A leak report says what was looked at, what was found and what was not looked at; it fits eighty columns."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from training.cli.tables.leakage import print_leaks
+from training.leakage.report import NAMED, Finding, LeakReport, Looked
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+CLEAN = LeakReport(
+    origin="signals",
+    data_through=AT,
+    catalogue_version="0" * 12,
+    accounts=200,
+    dates=(AT,) * 6,
+    checks=(
+        Looked("future added", "rows dated or loaded at or after a date are added and altered", "200 accounts, 6 dates"),
+        Looked("separation", "no feature tells the outcome alone", "900 snapshots", "churn"),
+        Looked("separation", "no feature tells the outcome alone", "900 snapshots", "expansion"),
+        Looked("arrival", "rows dated before a churn that come after it", "", None, "without contracts, a churn has no instant"),
+    ),
+    findings=(),
+    arrivals=(),
+    seconds=12.3,
+)
+LEAK = Finding("future added", "usage.events_28d", "usage.events_28d changes with the future", dates=(AT,))
+TELLING = Finding("separation", "account.industry", "account.industry alone separates churn", target="churn")
+NOTE = Finding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
+
+
+def test_a_leak_of_one_target_is_none_of_the_others() -> None:
+    report = replace(CLEAN, findings=(LEAK, TELLING, NOTE))
+    assert report.leaks("churn") == [LEAK.words, TELLING.words]
+    assert report.leaks("expansion") == [LEAK.words]
+    assert (report.ok, report.failures, report.notes) == (False, (LEAK, TELLING), (NOTE,))
+    assert report.words().startswith("2 leaks found: usage.events_28d, account.industry")
+
+
+def test_a_check_that_was_not_run_answers_for_nobody() -> None:
+    part = replace(CLEAN, checks=(*CLEAN.checks[:2], replace(CLEAN.checks[2], lacking="3 accounts")))
+    assert part.leaks("churn") == []
+    assert part.leaks("expansion") is None
+    assert part.words().endswith("not looked at: separation of expansion")
+    assert CLEAN.leaks("churn") == []
+
+
+def test_many_leaks_are_named_in_part() -> None:
+    many = replace(CLEAN, findings=tuple(replace(LEAK, subject=f"usage.{i}") for i in range(NAMED + 3)))
+    assert many.words().split(";")[0].endswith("usage.4 and 3 more")
+
+
+def test_it_is_plain_data() -> None:
+    told = json.loads(json.dumps(replace(CLEAN, findings=(LEAK, NOTE)).as_dict(), allow_nan=False))
+    assert told["ok"] is False
+    assert told["dates"] == ["2026-03-01"] * 6
+    assert told["findings"][0]["dates"] == ["2026-03-01"]
+    assert [check["looked_at"] for check in told["checks"]] == [True, True, True, False]
+
+
+def test_it_fits_eighty_columns_and_ends_with_the_verdict() -> None:
+    for report, verdict in ((CLEAN, "no leak found"), (replace(CLEAN, findings=(NOTE, LEAK, TELLING)), "2 leaks found")):
+        console = Console(file=io.StringIO(), width=80)
+        print_leaks(report, console)
+        text: str = console.file.getvalue()  # type: ignore[attr-defined]
+        assert max(map(len, text.splitlines())) <= 80
+        assert verdict in text[text.index("verdict") :]
+        assert "not looked at" in text
+    assert text.index("leak ") < text.index("note ")

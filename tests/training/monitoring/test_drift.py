@@ -1,0 +1,52 @@
+"""PSI: nothing where nothing changed, the textbook's sum where something did, and blind to order and scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.monitoring.drift import ANOTHER, by_chance, psi
+
+VALUES = st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=60)
+
+
+@given(VALUES)
+def test_the_same_values_are_no_drift(values: list[float | None]) -> None:
+    column = pd.Series(values, dtype="float64")
+    assert psi(column, column.sample(frac=1, random_state=0)) == pytest.approx(0.0, abs=1e-12)
+
+
+@given(VALUES, VALUES, st.floats(0.01, 100))
+def test_never_negative_and_the_unit_does_not_matter(
+    then: list[float | None], now: list[float | None], unit: float
+) -> None:
+    one, other = (pd.Series(v, dtype="float64") for v in (then, now))
+    assert psi(one, other) >= 0
+    # Powers of two scale without rounding, so that bins stay the same.
+    power = 2.0 ** round(np.log2(unit))
+    assert psi(one * power, other * power) == pytest.approx(psi(one, other))
+
+
+def test_the_textbooks_sum() -> None:
+    """Half the rows in each of two bins, then three quarters and a quarter."""
+    then, now = pd.Series(["a"] * 50 + ["b"] * 50), pd.Series(["a"] * 75 + ["b"] * 25)
+    assert psi(then, now) == pytest.approx(0.25 * np.log(0.75 / 0.5) - 0.25 * np.log(0.25 / 0.5))
+
+
+def test_a_change_of_unit_and_a_feed_that_fell_silent_are_seen() -> None:
+    then = pd.Series(np.random.default_rng(0).lognormal(size=500))
+    assert psi(then, then * 60) > ANOTHER
+    assert psi(then, then.mask(np.arange(500) % 2 == 0)) > ANOTHER
+
+
+def test_what_chance_does() -> None:
+    rng = np.random.default_rng(1)
+    found = [psi(pd.Series(rng.normal(size=300)), pd.Series(rng.normal(size=200))) for _ in range(200)]
+    assert np.mean(found) == pytest.approx(by_chance(300, 200), rel=0.2)
+
+
+def test_nothing_to_compare() -> None:
+    assert np.isnan(psi(pd.Series([], dtype="float64"), pd.Series([1.0])))

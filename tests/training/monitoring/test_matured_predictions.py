@@ -1,0 +1,77 @@
+"""Predictions beside what happened: what is clearly wrong is said with its figures, what chance explains is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.special
+
+from training.evaluation.promotion_gates import SLOPE_BOUNDS
+from training.monitoring.matured_predictions import Held, Matured, by_horizon, matured
+
+ROWS = 4_000
+
+
+def _matured(stretch: float, times: float = 1.0) -> Matured:
+    """Accounts whose log-odds are told ``stretch`` times as far from the middle as they are; the level is right unless
+    ``times`` says otherwise."""
+    rng = np.random.default_rng(3)
+    true = rng.normal(-1.5, 1.0, ROWS)
+    y = (rng.random(ROWS) < scipy.special.expit(true)).astype(np.float64)
+    told = stretch * true
+    # Shifted until as many are expected as there are, which is how a level is right while a spread is not.
+    shifts = np.linspace(-6, 6, 4_001)
+    levels = np.array([scipy.special.expit(told + shift).mean() for shift in shifts])
+    p = scipy.special.expit(told + shifts[np.abs(levels - y.mean()).argmin()])
+    return matured(90, np.minimum(p * times, 0.99), y, np.arange(ROWS).astype(str).astype(object))
+
+
+def test_right_probabilities_are_no_fault() -> None:
+    seen = _matured(1.0)
+    assert seen.faults() == []
+    assert seen.slope[0] == pytest.approx(1, abs=0.1)
+
+
+def test_far_too_extreme_at_the_right_level_is_a_fault_with_its_figures() -> None:
+    seen = _matured(2.5)
+    assert not seen.off
+    assert seen.ratio[0] == pytest.approx(1, abs=0.02)
+    assert seen.slope[2] < SLOPE_BOUNDS[0]
+    value, low, high = seen.slope
+    assert seen.faults() == [
+        "within 90 days the probabilities are too extreme: high ones are too high and low ones too low (calibration "
+        f"slope {value:.2f}, {low:.2f} to {high:.2f}; 1 is right)"
+    ]
+
+
+def test_too_timid_is_a_fault() -> None:
+    (fault,) = _matured(0.4).faults()
+    assert "too timid" in fault
+
+
+def test_a_slope_that_is_surely_not_one_but_good_is_no_fault() -> None:
+    seen = _matured(1 / 0.9)
+    assert 0.8 < seen.slope[0] < 1.25
+    assert seen.faults() == []
+
+
+def test_a_wrong_level_is_a_fault() -> None:
+    (fault,) = [one for one in _matured(1.0, 0.5).faults() if "times as often" in one]
+    assert "more than chance explains" in fault
+
+
+def test_champions_taken_together_are_their_rows() -> None:
+    rng = np.random.default_rng(0)
+    parts = []
+    for name, n in (("a", 300), ("b", 200)):
+        p = rng.uniform(0.1, 0.9, n)
+        accounts = np.array([f"{name}{i}" for i in range(n)], dtype=object)
+        parts.append(Held(p, (rng.random(n) < p).astype(np.float64), accounts))
+    together = by_horizon([{30: parts[0], 90: parts[0]}, {90: parts[1]}])
+    assert [(seen.days, seen.rows) for seen in together] == [(30, 300), (90, 500)]
+    assert together[1].happened == sum(int(part.y.sum()) for part in parts)
+
+
+def test_a_horizon_of_which_nothing_has_matured_is_left_out() -> None:
+    nothing = Held(np.array([]), np.array([]), np.array([], dtype=object))
+    assert by_horizon([{90: nothing}]) == ()

@@ -1,0 +1,93 @@
+"""From figures to words: why to train again, what is only noted, and what JSON holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from training.cli.tables.monitor import SHOWN, print_monitor
+from training.monitoring.matured_predictions import Matured
+from training.monitoring.report import Drifted, Former, MonitorReport, Watched
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+RIGHT = (1.0, 0.9, 1.1)
+SEEN = Matured(90, 1_000, 400, 60, 0.1, 0.1, RIGHT, (0.8, 0.75, 0.85), (0.08, 0.07, 0.09), RIGHT)
+QUIET = Drifted(0.05, {"usage.minutes": 0.1, "usage.gone": float("nan")}, 0.3)
+CALM = Watched("3", AT, 90, (SEEN,), 0.8, (), (SEEN,), QUIET, 0.1)
+
+
+def _report(watched: Watched, feeds: tuple[str, ...] = ()) -> MonitorReport:
+    return MonitorReport(AT, {"churn": watched}, feeds)
+
+
+def _printed(watched: Watched) -> str:
+    out = StringIO()
+    print_monitor(_report(watched), Console(file=out, width=80, highlight=False))
+    assert "…" not in out.getvalue(), "nothing is cut off in a terminal of eighty columns"
+    return " ".join(out.getvalue().split())
+
+
+def test_where_all_is_well_there_is_no_reason() -> None:
+    assert CALM.reasons == ()
+    assert not _report(CALM).retrain
+    assert "no reason to train again" in _printed(CALM)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"matured": (replace(SEEN, ratio=(1.5, 1.2, 1.9)),)}, "1.50 times as often as predicted (1.20 to 1.90)"),
+        ({"matured": (replace(SEEN, slope=(0.4, 0.3, 0.5)),)}, "too extreme: high ones are too high and low ones too low"),
+        ({"matured": (replace(SEEN, roc_auc=(0.6, 0.55, 0.65)),)}, "AUC 0.600 (up to 0.650), 0.800 when it was judged"),
+        ({"drifted": replace(QUIET, score_psi=0.5)}, "scores unlike the one trained on (PSI 0.50)"),
+        ({"new_outcomes": 0.3}, "30% more outcomes are known than at training"),
+    ],
+)
+def test_each_reason_is_said_with_its_figures(changed: dict[str, object], says: str) -> None:
+    watched = replace(CALM, **changed)  # type: ignore[arg-type]
+    (reason,) = watched.reasons
+    assert says in reason
+    assert _report(watched).retrain
+    assert not _report(watched, ("usage fell silent",)).retrain
+
+
+def test_what_earlier_champions_got_wrong_is_noted_and_no_reason() -> None:
+    wrong = replace(SEEN, ratio=(1.5, 1.2, 1.9))
+    watched = replace(CALM, matured=(), former=(Former("2", AT, AT, (wrong,)),), together=(wrong,))
+    assert watched.reasons == ()
+    (note,) = watched.notes
+    assert note.startswith("the champions so far, taken together: within 90 days it happened 1.50 times")
+    # The present champion's own predictions have matured by now, and they are right.
+    assert replace(watched, matured=(SEEN,)).notes == ()
+    printed = _printed(watched)
+    assert "no prediction has matured yet" in printed
+    assert "2 2026-03-01 2026-03-01 60 of 400 1.50 1.00 (1.20, 1.90) (0.90, 1.10)" in printed
+    assert note in printed
+
+
+def test_a_bundle_that_is_gone_is_said() -> None:
+    watched = replace(CALM, former=(Former("2", AT, AT, None),))
+    assert "not readable" in _printed(watched)
+    assert watched.as_dict()["former"][0]["matured"] is None
+
+
+def test_json_holds_every_feature_and_print_the_furthest() -> None:
+    psi = {f"usage.f{i}": 1 - i / 100 for i in range(40)}
+    watched = replace(CALM, drifted=Drifted(0.05, psi, 0.7))
+    told = json.loads(json.dumps(_report(watched).as_dict(), allow_nan=False))["targets"]["churn"]
+    assert (told["feature_psi"], told["score_psi"], told["psi_limit"]) == (psi, 0.05, 0.7)
+    printed = _printed(watched)
+    assert f"usage.f{SHOWN - 1} " in printed
+    assert f"usage.f{SHOWN} " not in printed
+    assert "and 18 more" in printed
+
+
+def test_what_cannot_be_told_is_null_in_json() -> None:
+    told = _report(CALM).as_dict()["targets"]["churn"]
+    assert told["feature_psi"] == {"usage.minutes": 0.1, "usage.gone": None}
+    assert (told["trained_through"], told["reasons"], told["notes"]) == ("2026-03-01", [], [])

@@ -1,0 +1,39 @@
+"""Which targets a leak stops, and what is to be done about it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from models.targets import TARGETS
+from training.leakage.report import Finding, LeakReport
+from training.pipeline.abort import cure, without_leaks
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+REBUILT = Finding("future dropped", "usage.leaky", "usage.leaky changes when everything at or after its date is taken away")
+TELLS = Finding("separation", "account.industry", "account.industry alone separates churn", target="churn")
+NOTE = Finding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
+
+
+def report(*findings: Finding) -> LeakReport:
+    return LeakReport("a test", AT, "0" * 12, 200, (AT,), (), findings, (), 3.0)
+
+
+def test_what_is_only_to_be_known_stops_nothing() -> None:
+    assert without_leaks(TARGETS, report(NOTE)) == list(TARGETS)
+
+
+def test_a_feature_that_tells_one_outcome_stops_that_target() -> None:
+    assert without_leaks(TARGETS, report(TELLS, NOTE)) == ["expansion"]
+    assert without_leaks(["churn"], report(TELLS)) == []
+
+
+def test_a_snapshot_that_changes_stops_both() -> None:
+    assert without_leaks(TARGETS, report(REBUILT)) == []
+
+
+def test_the_cure_fits_the_leak() -> None:
+    assert "looks past its as_of" in cure(report(REBUILT))
+    assert "out of the source" not in cure(report(REBUILT))
+    assert "out of the source" in cure(report(TELLS), "churn")
+    assert cure(report(REBUILT, REBUILT)).count("looks past its as_of") == 1
+    assert all("renewcast leakcheck" in cure(report(leak)) for leak in (REBUILT, TELLS))

@@ -1,0 +1,54 @@
+"""Targets are worked on at once, told of together, and stopped together."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from features.utils.progress import Progress, silent
+from models.targets import TARGETS, Target
+from training.pipeline.parallel_targets import side_by_side
+
+
+def test_at_once_they_meet() -> None:
+    meeting = threading.Barrier(2, timeout=30)
+
+    def work(target: Target, _tell: Progress) -> Target:
+        meeting.wait()
+        return target
+
+    assert side_by_side(TARGETS, work, silent, 2) == {target: target for target in TARGETS}
+
+
+def test_one_at_a_time_they_do_not_meet() -> None:
+    under_way: list[Target] = []
+
+    def work(target: Target, _tell: Progress) -> int:
+        under_way.append(target)
+        seen = len(under_way)
+        under_way.remove(target)
+        return seen
+
+    assert side_by_side(TARGETS, work, silent, 1) == dict.fromkeys(TARGETS, 1)
+
+
+def test_an_error_in_one_ends_the_other() -> None:
+    begun = threading.Event()
+
+    def work(target: Target, tell: Progress) -> None:
+        if target == "churn":
+            assert begun.wait(30)
+            raise ValueError("churn")
+        while True:
+            begun.set()
+            tell(0.5, "searching")
+
+    with pytest.raises(ValueError, match="churn"):
+        side_by_side(TARGETS, work, silent, 2)
+
+
+def test_progress_is_that_of_all_together() -> None:
+    told: list[float] = []
+    side_by_side(TARGETS, lambda _target, tell: tell(1.0, "done"), lambda share, _what: told.append(share), 1)
+    assert told == [0.5, 1.0]

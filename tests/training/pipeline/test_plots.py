@@ -1,0 +1,40 @@
+"""Pictures of a judged model can be drawn, and twice alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+
+import numpy as np
+
+from features.catalogue.catalogue import CATALOGUE
+from training.evaluation.baselines import BASE_RATE, BLEND
+from training.evaluation.capacity_value import worked
+from training.evaluation.test_predictions import JudgedRows
+from training.pipeline.plots import at_capacity, beeswarm, by_dimension, gain, reliability
+
+
+def test_pictures_can_be_drawn_twice_alike(judged_rows: Callable[..., JudgedRows]) -> None:
+    rng = np.random.default_rng(0)
+    y = judged_rows().y
+    p = np.clip(0.1 + 0.3 * y + 0.4 * rng.random(len(y)), 0, 1)
+    data = judged_rows(**{BASE_RATE: np.full(len(y), 0.2), "logistic_regression": p**1.2, BLEND: p})
+    names = tuple(list(CATALOGUE)[::9])
+    matrix = rng.normal(size=(60, len(names)))
+
+    def drawn() -> list[bytes]:
+        figures = [
+            reliability("churn", data),
+            gain("churn", data),
+            at_capacity("churn", worked(data, 10, 0.5, 0.0)),
+            beeswarm("churn", 0.1 * matrix, matrix, names, CATALOGUE),
+            by_dimension("churn", 0.1 * matrix, names, CATALOGUE),
+        ]
+        files = [BytesIO() for _ in figures]
+        for figure, file in zip(figures, files, strict=True):
+            figure.savefig(file, format="png")
+        return [file.getvalue() for file in files]
+
+    once = drawn()
+    assert all(len(picture) > 5_000 for picture in once)
+    assert once == drawn()

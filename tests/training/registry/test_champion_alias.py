@@ -1,0 +1,171 @@
+"""The registry's alias follows the champion; where it cannot, the champion has changed all the same, and what was left
+undone is made up for."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import renewcast
+from models.artifacts.champion import Pointed, Pointer, read_pointer, write_pointer
+from models.home import Home
+from training.registry import mlflow_tracking, promotion
+from training.registry.champion_alias import follow
+from training.registry.runs import runs
+
+NAME = mlflow_tracking.registered_name("churn")
+# MLflow asks SQLAlchemy for what it is about to remove.
+pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, tuple[str, ...]]:
+    """A home whose registry holds two versions for churn, and the runs that made them."""
+    home = Home(tmp_path_factory.mktemp("registered"))
+    made = []
+    for version in (1, 2):
+        with mlflow_tracking.run(home, f"training {version}") as run:
+            client = run.mlflow.MlflowClient()
+            if version == 1:
+                client.create_registered_model(NAME)
+            client.create_model_version(NAME, source=f"{home.artifacts.as_uri()}/model", run_id=run.run_id)
+            made.append(run.run_id)
+    return home, tuple(made)
+
+
+@pytest.fixture
+def home(registered: tuple[Home, tuple[str, ...]]) -> Iterator[Home]:
+    """The same, version 1 being champion and the alias there."""
+    home, made = registered
+    _point(home, "1", made[0])
+    assert follow(home)
+    yield home
+    (home.root / "champion.json").unlink()
+
+
+def _entry(version: str, run_id: str) -> Pointed:
+    return Pointed(version=version, folder=f"bundles/churn/{version}-{run_id[:8]}")
+
+
+def _point(home: Home, version: str, run_id: str) -> None:
+    write_pointer(home, Pointer(churn=_entry(version, run_id), promoted_at=datetime.now(UTC)))
+
+
+def _alias(home: Home) -> str:
+    client = mlflow_tracking.connect(home).MlflowClient()
+    return str(client.get_model_version_by_alias(NAME, mlflow_tracking.ALIAS).version)
+
+
+def _bundle(home: Home, version: str, run_id: str) -> Any:
+    manifest = type("Manifest", (), {"version": version})
+    return type("Bundle", (), {"folder": home.bundle_folder("churn", f"{version}-{run_id[:8]}"), "manifest": manifest})
+
+
+def _promote(home: Home, version: str, run_id: str) -> None:
+    promotion.promote(home, {"churn": _bundle(home, version, run_id)}, "five-dimensions", "Ada", "it is better")
+
+
+def _champion(home: Home) -> str:
+    pointer = read_pointer(home)
+    assert pointer is not None
+    assert pointer.churn is not None
+    return pointer.churn.version
+
+
+def test_it_follows_a_promotion(home: Home, registered: Any, caplog: pytest.LogCaptureFixture) -> None:
+    _promote(home, "2", registered[1][1])
+    assert (_champion(home), _alias(home), caplog.text) == ("2", "2", "")
+
+
+def test_a_kill_between_the_two_steps_heals_when_the_runs_are_listed(
+    home: Home, registered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_: Home) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(promotion, "follow", killed)
+        with pytest.raises(KeyboardInterrupt):
+            _promote(home, "2", registered[1][1])
+    assert (_champion(home), _alias(home)) == ("2", "1")
+    for _ in range(2):
+        assert [run.run_id for run in runs(home)] == list(reversed(registered[1]))
+        assert _alias(home) == "2"
+
+
+def test_a_registry_that_cannot_be_reached_is_a_warning(
+    home: Home, registered: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as taken:
+        # Bound, and nobody listens.
+        taken.bind(("127.0.0.1", 0))
+        away = Home(home.root, f"http://127.0.0.1:{taken.getsockname()[1]}")
+        _promote(away, "2", registered[1][1])
+    assert _champion(home) == "2"
+    assert "The champion is version 2 for churn; the alias" in caplog.text
+    assert "the MLflow store cannot be opened" in caplog.text
+    assert _alias(home) == "1"
+    assert follow(home)
+    assert _alias(home) == "2"
+
+
+def test_a_registry_that_fails_half_way_is_a_warning(
+    home: Home, registered: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> str:
+        raise ConnectionResetError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow_tracking, "mark_champion", lost)
+        _promote(home, "2", registered[1][1])
+    assert "did not do what it was asked (ConnectionResetError)" in caplog.text
+    assert (_champion(home), _alias(home)) == ("2", "1")
+
+
+@pytest.mark.parametrize(
+    ("version", "run_id", "says"),
+    [("7", "0" * 32, "this registry has no version 7"), ("2", "0" * 32, "version 2 of renewcast-churn in this registry is another model")],
+)
+def test_a_version_of_another_registry_is_a_warning_and_the_alias_stays(
+    home: Home, caplog: pytest.LogCaptureFixture, version: str, run_id: str, says: str
+) -> None:
+    _promote(home, version, run_id)
+    assert _champion(home) == version
+    assert says in caplog.text
+    assert _alias(home) == "1"
+
+
+def test_without_a_champion_no_registry_is_asked(tmp_path: Path) -> None:
+    assert follow(Home(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_succeeds_all_the_same_and_webhooks_are_told(
+    home: Home,
+    registered: Any,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[list[str]] = []
+    bundle = _bundle(home, "2", registered[1][1])
+    bundle.manifest.gates = {}
+
+    def lost(*_: object) -> str:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(mlflow_tracking, "mark_champion", lost)
+    monkeypatch.setattr(promotion, "_bundle_of", lambda *_: bundle)
+    monkeypatch.setattr("models.home.current_home", lambda: home)
+    monkeypatch.setattr(renewcast.webhook_events, "promotions_told", told.append)
+    bundle.rubric = type("Rubric", (), {"name": "five-dimensions"})
+    renewcast.promote("churn", "2", "it is better", "Ada")
+    assert capsys.readouterr().out == "version 2 answers for churn\n"
+    assert "the alias in the model registry could not follow" in caplog.text
+    assert told == [["churn"]]

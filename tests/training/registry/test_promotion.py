@@ -1,0 +1,175 @@
+"""Promotion replaces the pointer whole, keeps the other target's champion, loses no change, and moves the registry's
+alias."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features.errors import BadRequest
+from features.utils.atomic_files import UNFINISHED
+from models.artifacts.champion import Pointed, Pointer, read_pointer, write_pointer
+from models.home import Home
+from training.registry import promotion, run_completion
+
+
+class _Bundle:
+    """As much of a bundle as promotion looks at."""
+
+    def __init__(self, folder: Path, version: str) -> None:
+        self.folder = folder
+        self.manifest = type("Manifest", (), {"version": version, "portfolio": None})()
+
+
+@pytest.fixture
+def followed(monkeypatch: pytest.MonkeyPatch) -> list[Pointer | None]:
+    """The pointers that the alias has followed."""
+    seen: list[Pointer | None] = []
+    monkeypatch.setattr(promotion, "follow", lambda home: seen.append(read_pointer(home)))
+    return seen
+
+
+def _home(tmp_path: Path) -> Home:
+    home = Home(tmp_path)
+    pointer = Pointer.model_validate_json(
+        '{"churn": {"version": "1", "folder": "bundles/churn/1"}, "promoted_at": "2026-01-01T00:00:00Z"}'
+    )
+    write_pointer(home, pointer)
+    return home
+
+
+def test_the_other_target_keeps_its_champion(tmp_path: Path, followed: list[Pointer | None]) -> None:
+    home = _home(tmp_path)
+    bundle: Any = _Bundle(home.bundle_folder("expansion", "4-abc"), "4")
+    promotion.promote(home, {"expansion": bundle}, "five-dimensions", "Ada", "it is better")
+    pointer = read_pointer(home)
+    assert pointer is not None
+    assert pointer.churn == Pointed(version="1", folder="bundles/churn/1")
+    assert pointer.expansion == Pointed(version="4", folder="bundles/expansion/4-abc")
+    assert followed == [pointer]
+
+
+def test_nothing_to_promote_changes_nothing(tmp_path: Path, followed: list[Pointer | None]) -> None:
+    home = _home(tmp_path)
+    before = home.champion_file.read_bytes()
+    promotion.promote(home, {}, "five-dimensions", "Ada", "nothing")
+    assert home.champion_file.read_bytes() == before
+    assert followed == []
+
+
+def test_an_interrupt_while_writing_leaves_the_old_champion(
+    tmp_path: Path, followed: list[Pointer | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = _home(tmp_path)
+    before = home.champion_file.read_bytes()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("features.utils.atomic_files.os.replace", interrupted)
+    bundle: Any = _Bundle(home.bundle_folder("churn", "2"), "2")
+    with pytest.raises(KeyboardInterrupt):
+        promotion.promote(home, {"churn": bundle}, "five-dimensions", "Ada", "it is better")
+    assert home.champion_file.read_bytes() == before
+    assert followed == []
+
+
+PROMOTES_FOR_EVER = """
+import itertools, sys
+from pathlib import Path
+from models.home import Home
+from training.registry import promotion
+
+promotion.follow = lambda home: None
+home = Home(Path(sys.argv[1]))
+for n in itertools.count(2):
+    folder = home.bundle_folder("churn", str(n))
+    manifest = type("Manifest", (), {"version": str(n), "portfolio": None})
+    bundle = type("Bundle", (), {"folder": folder, "manifest": manifest})
+    promotion.promote(home, {"churn": bundle}, "five-dimensions", "Ada", "x" * 2000)
+    print(n, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signal that cannot be caught")
+def test_killed_at_any_instant_there_is_a_whole_champion(tmp_path: Path) -> None:
+    """The last promotion that was told of, or the one under way; its history ends with it; the next one goes on."""
+    home, dice = _home(tmp_path), random.Random(4)
+    for killed in range(1, 4):
+        command = [sys.executable, "-c", PROMOTES_FOR_EVER, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            told = [int(process.stdout.readline()) for _ in range(dice.randrange(2, 30))]
+            time.sleep(dice.uniform(0, 0.004))
+            process.send_signal(signal.SIGKILL)
+            told += [int(line) for line in process.stdout if line.endswith("\n")]
+        pointer = read_pointer(home)
+        assert pointer is not None
+        assert pointer.churn is not None
+        assert int(pointer.churn.version) - told[-1] in (0, 1)
+        assert pointer.history[-1].champion == pointer.churn
+        # What was being written is left beside it, under a name that no reader takes for it.
+        unfinished = [file for file in home.root.iterdir() if file.name not in (home.champion_file.name, promotion.LOCK)]
+        assert len(unfinished) <= killed
+        assert all(UNFINISHED in file.name for file in unfinished)
+
+
+PROMOTES_TEN_TIMES = """
+import sys
+from pathlib import Path
+from models.home import Home
+from training.registry import promotion
+
+promotion.follow = lambda home: None
+home = Home(Path(sys.argv[1]))
+for n in range(10):
+    folder = home.bundle_folder("churn", str(n))
+    manifest = type("Manifest", (), {"version": str(n), "portfolio": None})
+    bundle = type("Bundle", (), {"folder": folder, "manifest": manifest})
+    promotion.promote(home, {"churn": bundle}, "five-dimensions", sys.argv[2], "the same home, at the same time")
+"""
+
+
+def test_of_promotions_at_the_same_time_none_is_lost(tmp_path: Path) -> None:
+    home, people = _home(tmp_path), ["Ada", "Grace", "Mary"]
+    commands = [[sys.executable, "-c", PROMOTES_TEN_TIMES, str(tmp_path), who] for who in people]
+    processes = [subprocess.Popen(command) for command in commands]
+    assert [process.wait(120) for process in processes] == [0, 0, 0]
+    pointer = read_pointer(home)
+    assert pointer is not None
+    for who in people:
+        assert [change.champion.version for change in pointer.history if change.who == who] == [str(n) for n in range(10)]
+    assert pointer.churn == pointer.history[-1].champion
+
+
+def test_a_version_of_a_run_that_was_broken_off_is_refused(
+    tmp_path: Path, followed: list[Pointer | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = _home(tmp_path)
+    before = home.champion_file.read_bytes()
+    for version in ("3-0123abcd", "2-4567cdef"):
+        home.bundle_folder("churn", version).mkdir(parents=True)
+    run_completion.begin(home, "0123abcd" * 4)
+    with pytest.raises(BadRequest, match=r"version 3 for churn was broken off[\s\S]*Expected: one of 2\nCure: train again"):
+        promotion.promote_version(home, "churn", "3", "Ada", "a test")
+    assert (home.champion_file.read_bytes(), followed) == (before, [])
+
+    def loaded(folder: Path, _target: str) -> Any:
+        bundle: Any = _Bundle(folder, folder.name.partition("-")[0])
+        bundle.manifest.gates, bundle.manifest.created_at = {}, 0
+        return bundle
+
+    monkeypatch.setattr(promotion, "load_bundle", loaded)
+    run_completion.complete(home, "0123abcd" * 4)
+    assert promotion.promote_version(home, "churn", "3", "Ada", "a test").manifest.version == "3"
+    # Another registry gave the same number to a run that was broken off: the whole one is meant.
+    home.bundle_folder("churn", "3-89ab0000").mkdir()
+    run_completion.begin(home, "89ab0000" * 4)
+    assert promotion.promote_version(home, "churn", "3", "Ada", "a test").folder.name == "3-0123abcd"

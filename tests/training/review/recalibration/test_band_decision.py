@@ -1,0 +1,72 @@
+"""Band limits move where churn clearly jumps elsewhere, and where the team can bear it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.health.rubric_schema import Bands
+from training.review.labelled_rows import ReviewRows, later_rows
+from training.review.recalibration.band_decision import propose_bands
+from training.review.recalibration.synthetic_histories import World
+
+BANDS = Bands(green=70, yellow=40, red=0)
+
+
+@pytest.fixture(scope="module")
+def jumps(wrong: World) -> ReviewRows:
+    """Churn jumps at 52 and 70, whatever else is true of the world."""
+    rows = wrong.rows
+    rng = np.random.default_rng(0)
+    luck = rng.random(len(rows))
+    chance = np.where(rows.score < 52, 0.4, np.where(rows.score < 70, 0.06, 0.01))
+    churned = np.where(np.isnan(rows.churned) | np.isnan(rows.score), np.nan, luck < chance).astype(float)
+    return replace(rows, churned=churned, later=later_rows(rows.as_of, churned, rows.accounts, 120))
+
+
+def test_a_limit_moves_towards_the_jump_and_no_further_than_the_cap(jumps: ReviewRows) -> None:
+    found = propose_bands(jumps, BANDS, capacity=None, resamples=100)
+    assert found.decision == "change", found.reasons
+    green, yellow = found.limits
+    assert (yellow.new, yellow.clear) == (45.0, "up")
+    assert yellow.fitted.low <= 52 <= yellow.fitted.high
+    assert (green.new, green.clear) == (70.0, None)
+    assert found.new == {"green": 70.0, "yellow": 45.0, "red": 0.0}
+    json.dumps(found.as_dict(), allow_nan=False)
+
+
+def test_churn_falls_from_red_to_green_and_rows_add_up(jumps: ReviewRows) -> None:
+    found = propose_bands(jumps, BANDS, capacity=None, resamples=50)
+    for bands in (found.before, found.after):
+        assert [b.band for b in bands] == ["green", "yellow", "red"]
+        rates = [b.rate_earlier.value for b in bands]
+        assert rates == sorted(rates)
+        assert sum(b.earlier.rows for b in bands) == found.earlier.rows
+
+
+def test_a_queue_that_nobody_can_look_after_is_not_proposed(jumps: ReviewRows) -> None:
+    found = propose_bands(jumps, BANDS, capacity=1, resamples=50)
+    assert found.decision == "keep"
+    assert found.queue_after.typical > found.queue_before.typical
+    assert "queue" in found.reasons[0]
+
+
+def test_limits_where_churn_jumps_are_kept(jumps: ReviewRows) -> None:
+    found = propose_bands(jumps, Bands(green=70, yellow=52, red=0), capacity=None, resamples=50)
+    assert found.decision == "keep", found.reasons
+    assert found.candidate == {"green": 70.0, "yellow": 52.0, "red": 0.0}
+
+
+def test_with_forty_churns_there_is_not_enough_evidence(few: World) -> None:
+    found = propose_bands(few.rows, BANDS, capacity=5, resamples=50)
+    assert found.decision == "not_enough_evidence"
+    assert found.new == {"green": 70.0, "yellow": 40.0, "red": 0.0}
+
+
+def test_without_any_row_nothing_is_proposed(few: World) -> None:
+    found = propose_bands(few.rows.only(np.zeros(len(few.rows), dtype=bool)), BANDS, capacity=5, resamples=50)
+    assert found.decision == "not_enough_evidence"
+    json.dumps(found.as_dict(), allow_nan=False)

@@ -1,0 +1,35 @@
+"""A projection on the allowed slopes is allowed, and none allowed is nearer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from training.review.recalibration.cone_projection import project, within
+
+LOW, HIGH = np.array([0.1, 0.2, 0.0]), np.array([0.5, 0.6, 0.3])
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=50, deadline=None)
+def test_nothing_allowed_is_nearer(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    root = rng.normal(size=(3, 3))
+    information, goal = root @ root.T + 0.1 * np.eye(3), rng.normal(size=3)
+    found = project(goal, information, within(LOW, HIGH))
+    assert (within(LOW, HIGH) @ found >= -1e-8).all()
+    near = (found - goal) @ information @ (found - goal)
+    for _ in range(30):
+        share = LOW + rng.random(3) * (HIGH - LOW)
+        share /= share.sum()
+        if (share >= LOW).all() and (share <= HIGH).all():
+            other = share * rng.random() * 3
+            assert (other - goal) @ information @ (other - goal) >= near - 1e-9
+
+
+def test_what_is_allowed_stays() -> None:
+    inside = np.array([0.4, 0.4, 0.2])
+    assert project(inside, np.eye(3), within(LOW, HIGH)) == pytest.approx(inside)
+    assert project(np.zeros(3), np.eye(3), within(LOW, HIGH)).tolist() == [0, 0, 0]

@@ -1,0 +1,52 @@
+"""The red queue, counted by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from training.review.labelled_rows import ReviewRows
+from training.review.recalibration.red_queue import queue
+
+MONDAYS = pd.date_range("2026-01-05", periods=4, freq="7D", tz="UTC")
+#      a   b   c (joins late)
+TABLE = [
+    [30, 80, None],
+    [30, 80, None],
+    [80, 35, 20],
+    [30, 35, 20],
+]
+
+
+def rows() -> ReviewRows:
+    seen = [(name, day, score) for day, line in zip(MONDAYS, TABLE, strict=True) for name, score in zip("abc", line, strict=True) if score is not None]
+    account, day, score = zip(*seen, strict=True)
+    n = len(seen)
+    return ReviewRows(
+        points=pd.DataFrame({"usage": np.array(score, dtype=float)}),
+        score=np.array(score, dtype=float),
+        band=np.full(n, "red", dtype=object),
+        churned=np.full(n, np.nan),
+        accounts=np.array(account, dtype=object),
+        as_of=pd.Series(day),
+        later=np.zeros(n, dtype=bool),
+        horizon_days=90,
+        grace_days=30,
+    )
+
+
+def test_it_is_counted_by_date() -> None:
+    found = queue(rows(), 40, 1)
+    # Red: 1, 1, 2, 3; b enters on the third Monday, a again on the fourth; c was red when it came.
+    assert (found.typical, found.most, found.latest, found.entering) == (1.5, 3, 3, 0.5)
+    assert found.over
+
+
+def test_a_higher_limit_is_never_a_shorter_queue() -> None:
+    assert [queue(rows(), y, None).typical for y in (10, 25, 40, 90)] == sorted(queue(rows(), y, None).typical for y in (10, 25, 40, 90))
+    assert not queue(rows(), 90, None).over
+
+
+def test_without_scores_there_is_none() -> None:
+    found = queue(rows().only(np.zeros(10, dtype=bool)), 40, 5)
+    assert (found.typical, found.most, found.over) == (0.0, 0, False)

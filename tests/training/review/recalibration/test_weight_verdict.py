@@ -1,0 +1,77 @@
+"""The decision about the weights, as a table: what is clear, what later rows say, and what follows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training.review.recalibration.schemas import Behind, Estimate, Judged
+from training.review.recalibration.weight_estimates import Fits
+from training.review.recalibration.weight_verdict import decide, moves
+
+OLD = np.array([60.0, 40.0])
+NONE = Estimate(np.nan, np.nan, np.nan)
+PLENTY = Behind(10_000, 1_000, 200)
+
+
+def fits(clear: int, reach: float, moved: float) -> Fits:
+    fitted = np.array([50.0, 50.0])
+    change = np.array([moved, -moved])
+    return Fits(("", ""), fitted, fitted - reach, fitted + reach, fitted, OLD + change, np.zeros((2, 2)), np.array([clear, -clear]), (NONE, NONE), 200.0)
+
+
+def later(step: tuple[float, float], target: tuple[float, float]) -> list[Judged]:
+    """The step with its changes of Brier score and log loss; the target with the interval of its change of log loss."""
+    figure, nothing = Estimate(0.1, 0.0, 0.2), Estimate(0.0, 0.0, 0.0)
+    brier, log_loss = (Estimate(value, value - 1, value + 1) for value in step)
+    wide = Estimate(sum(target) / 2, *target)
+    return [
+        Judged("target", figure, figure, figure, nothing, wide, figure, PLENTY),
+        Judged("proposed", figure, figure, figure, brier, log_loss, figure, PLENTY),
+    ]
+
+
+GOOD, BETTER = (-0.1, -0.1), (-0.5, -0.1)
+
+
+@pytest.mark.parametrize(
+    ("clear", "reach", "moved", "step", "target", "earlier", "court", "decision", "word"),
+    [
+        (-1, 5, -5, GOOD, BETTER, 200, 100, "change", "clearly too high"),
+        # The interval of what the evidence points to decides, not the point estimate of either.
+        (-1, 5, -5, GOOD, (-0.5, 0.1), 200, 100, "keep", "the later rows do not confirm it"),
+        (-1, 5, -5, GOOD, (-0.5, 0.0), 200, 100, "keep", "which includes no change"),
+        (-1, 5, -5, GOOD, (0.1, 0.5), 200, 100, "keep", "the later rows say the opposite"),
+        (-1, 5, -5, (0.1, -0.1), BETTER, 200, 100, "keep", "the Brier score of the later rows would rise"),
+        (-1, 5, -5, (-0.1, 0.1), BETTER, 200, 100, "keep", "the log loss of the later rows would rise"),
+        (-1, 5, -5, GOOD, (np.nan, np.nan), 200, 100, "keep", "is not known"),
+        (-1, 5, 0, None, None, 200, 100, "keep", "none"),
+        (0, 5, -5, GOOD, BETTER, 200, 100, "keep", "no interval clears"),
+        (0, 11, -5, GOOD, BETTER, 200, 100, "not_enough_evidence", "within 11 points"),
+        (-1, 5, -5, GOOD, BETTER, 19, 100, "not_enough_evidence", "19 accounts churned in the earlier"),
+        (-1, 5, -5, GOOD, BETTER, 200, 19, "not_enough_evidence", "19 accounts churned in the later"),
+    ],
+)
+def test_a_table(clear, reach, moved, step, target, earlier, court, decision, word) -> None:  # type: ignore[no-untyped-def]
+    judged = [] if step is None else later(step, target)
+    told, reasons = decide(("usage", "support"), OLD, fits(clear, reach, moved), judged, PLENTY._replace(churned=earlier), PLENTY._replace(churned=court), 20.0, 5.0)
+    assert told == decision
+    assert word in reasons[0]
+
+
+def test_what_is_kept_says_where_the_evidence_points() -> None:
+    _, reasons = decide(("usage", "support"), OLD, fits(-1, 5, -5), later(GOOD, (-0.5, 0.1)), PLENTY, PLENTY, 20.0, 5.0)
+    assert reasons[0].startswith("the evidence points to usage 60 → 50, support 40 → 50, but the later rows do not confirm it")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ((15, 10, 75), (10, 15, 75), "support 15 → 10, relationship 10 → 15"),
+        ((15, 10, 75), (14, 12.5, 73.5), "relationship 10 → 12.5, usage 75 → 73.5, support 15 → 14"),
+        ((15, 10, 75), (15.0001, 10, 75), "no change"),
+        ((15, 10, 75), (7.61, 29.83, 62.56), "relationship 10 → 30, usage 75 → 63, support 15 → 8"),
+    ],
+)
+def test_moves_in_words(old: tuple[float, ...], new: tuple[float, ...], words: str) -> None:
+    assert moves(("support", "relationship", "usage"), old, new) == words

@@ -1,0 +1,78 @@
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.errors import BadRequest, InsufficientData
+from training.review.window import Quarter, Window
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("2026Q3", "2026-07-01", "2026-10-01"),
+        ("2024q1", "2024-01-01", "2024-04-01"),
+        (" 2025Q4 ", "2025-10-01", "2026-01-01"),
+    ],
+)
+def test_a_quarter_and_its_instants(text: str, start: str, end: str) -> None:
+    quarter = Quarter.parse(text)
+    assert (quarter.start, quarter.end) == (at(start), at(end))
+    assert Quarter.parse(quarter.name) == quarter == Quarter.of(quarter.start.date())
+
+
+@pytest.mark.parametrize("text", ["2026", "2026Q5", "Q3 2026", "2026Q0", "0001Q1", "9999Q4", ""])
+def test_what_names_no_quarter_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest, match="2026Q3"):
+        Quarter.parse(text)
+
+
+def test_what_matured_in_the_quarter() -> None:
+    #   H = 90 and G = 30: known 120 days after.  as_of + 120 days in (07-01, 10-01]
+    window = Window.of(Quarter.parse("2026Q3"), 90, 30, at("2026-12-01"))
+    dates = pd.Series(pd.to_datetime(["2026-03-03", "2026-03-04", "2026-06-03", "2026-06-04"], utc=True))
+    assert window.judged(dates).tolist() == [False, True, True, False]
+    assert window.before(dates).tolist() == [True, False, False, False]
+    assert window.cut_off == at("2026-06-03")
+    assert window.over
+
+
+def test_what_comes_after_the_quarter_changes_nothing() -> None:
+    quarter = Quarter.parse("2026Q3")
+    assert Window.of(quarter, 90, 30, at("2026-10-01")) == Window.of(quarter, 90, 30, at("2027-05-05"))
+
+
+def test_a_quarter_that_is_not_over_is_judged_as_far_as_it_is_known() -> None:
+    window = Window.of(Quarter.parse("2026Q3"), 90, 30, at("2026-08-01"))
+    assert window.cut_off == at("2026-08-01") - timedelta(days=120)
+    assert not window.over
+
+
+def test_nothing_has_matured_before_it_began() -> None:
+    with pytest.raises(InsufficientData, match=r"end on 2026-06-21, 10 days short of 2026-07-01") as error:
+        Window.of(Quarter.parse("2026Q3"), 90, 30, at("2026-06-21"))
+    assert "review 2026Q3" in error.value.found
+
+
+@given(
+    year=st.integers(2000, 2100),
+    number=st.integers(1, 4),
+    horizon=st.integers(7, 400),
+    grace=st.integers(0, 60),
+    days=st.integers(-300, 300),
+)
+def test_every_snapshot_is_judged_in_exactly_one_quarter(year: int, number: int, horizon: int, grace: int, days: int) -> None:
+    quarter = Quarter(year, number)
+    as_of = pd.Series([pd.Timestamp(quarter.start) + pd.Timedelta(days=days)])
+    known = Quarter.of((quarter.start + timedelta(days=days + horizon + grace - 1)).date())
+    later = datetime(2200, 1, 1, tzinfo=UTC)
+    for each in (known, known.next, quarter):
+        found = Window.of(each, horizon, grace, later).judged(as_of)[0]
+        instant = as_of[0].to_pydatetime() + timedelta(days=horizon + grace)
+        assert found == (each.start < instant <= each.end)

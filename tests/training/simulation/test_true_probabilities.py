@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from training.simulation.calendar import Bools
+from training.simulation.contract_events import apply_event, draw_event, week_ahead
+from training.simulation.history import History
+from training.simulation.latent_dynamics import live_a_week
+from training.simulation.random_streams import stream
+from training.simulation.tables.subscriptions import OPEN
+from training.simulation.true_probabilities import EXPANSION_FACTOR, HORIZON_DAYS, Truth, truth
+
+WEEKS_BACK = 18
+
+
+@pytest.fixture(scope="module")
+def told(history: History) -> Truth:
+    as_of = history.end - 7 * WEEKS_BACK
+    return truth(history.world, history.after[-WEEKS_BACK - 1], as_of, stream(1, "truth"), futures=100)
+
+
+def _realised(history: History) -> tuple[Bools, Bools]:
+    """Who churned and who expanded in the 90 days, of all accounts, from the rows."""
+    rows, n = history.subscriptions, len(history.world)
+    as_of = history.end - 7 * WEEKS_BACK
+    ended = np.where(rows.ended == OPEN, 1 << 40, rows.ended)
+
+    def arr(day: int) -> np.ndarray:
+        runs = (rows.started <= day) & (ended > day)
+        return np.bincount(rows.account[runs], rows.arr[runs], minlength=n)
+
+    most = np.max([arr(day) for day in range(as_of, as_of + HORIZON_DAYS)], axis=0)
+    left_on = history.left_on
+    return (left_on >= as_of) & (left_on < as_of + HORIZON_DAYS), most >= EXPANSION_FACTOR * arr(as_of - 1)
+
+
+def test_the_truth_is_told_of_exactly_the_running_accounts(history: History, told: Truth) -> None:
+    assert told.account.tolist() == np.flatnonzero(history.after[-WEEKS_BACK - 1].running).tolist()
+    for p in (told.churn, told.expansion):
+        assert ((p >= 0) & (p <= 1)).all()
+
+
+def test_what_came_to_pass_is_as_frequent_as_the_truth_says(history: History, told: Truth) -> None:
+    for p, happened in zip((told.churn, told.expansion), _realised(history), strict=True):
+        y = happened[told.account]
+        noise = np.sqrt((p * (1 - p)).sum())
+        assert abs(y.sum() - p.sum()) < 4 * noise
+        likely = p > np.quantile(p, 0.9)
+        assert abs(y[likely].sum() - p[likely].sum()) < 4 * np.sqrt((p * (1 - p))[likely].sum())
+
+
+def test_the_truth_tells_accounts_apart_without_being_certain(history: History, told: Truth) -> None:
+    for p, happened in zip((told.churn, told.expansion), _realised(history), strict=True):
+        y = happened[told.account]
+        base = y.mean()
+        assert ((p - y) ** 2).mean() < 0.95 * base * (1 - base)
+        assert 0.75 < roc_auc_score(y, p) < 0.97
+
+
+def test_the_error_of_the_truth_is_small_against_its_spread(told: Truth) -> None:
+    # A hundred futures here; a simulation lives four times as many.
+    assert told.churn_error.mean() < 0.1 * told.churn.std()
+    assert told.expansion_error.mean() < 0.1 * told.expansion.std()
+
+
+def test_averaging_probabilities_agrees_with_tossing_every_coin(history: History, told: Truth) -> None:
+    as_of, times = history.end - 7 * WEEKS_BACK, 60
+    rows = np.tile(told.account, times)
+    world, state = history.world.take(rows), history.after[-WEEKS_BACK - 1].take(rows)
+    rng = stream(2, "coins")
+    goal = EXPANSION_FACTOR * state.arr
+    churned, expanded = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
+    for day in range(as_of, as_of + HORIZON_DAYS, 7):
+        state, _, felt = live_a_week(world, state, day, rng)
+        week = week_ahead(world, state, felt, day, rng)
+        before = state
+        state = apply_event(world, state, week, draw_event(week, rng.random(len(rows))))
+        inside = week.day < as_of + HORIZON_DAYS
+        churned |= state.left & ~before.left & inside
+        expanded |= state.running & inside & (state.arr >= goal)
+    for tossed, p, error in (
+        (churned, told.churn, told.churn_error),
+        (expanded, told.expansion, told.expansion_error),
+    ):
+        shares = tossed.reshape(times, -1).mean(axis=0)
+        sigma = np.sqrt((shares * (1 - shares)).sum() / times + (error**2).sum())
+        assert abs(shares.sum() - p.sum()) < 4 * sigma
+        assert np.corrcoef(shares, p)[0, 1] > 0.9
+
+
+def test_leaving_is_likeliest_where_the_term_ends_within_the_horizon(history: History, told: Truth) -> None:
+    state = history.after[-WEEKS_BACK - 1]
+    days = (history.world.renewal_day(state.terms) - (history.end - 7 * WEEKS_BACK))[told.account]
+    yearly = (history.world.term > 1)[told.account]
+    assert told.churn[yearly & (days < 80)].mean() > 5 * told.churn[yearly & (days > 100)].mean()

@@ -1,0 +1,144 @@
+"""Metrics: identities, directions, and agreement with scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.special
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
+from sklearn.metrics import log_loss as sklearn_log_loss
+
+from features.utils.arrays import Floats
+from training.statistics import metrics
+from training.statistics.metrics import Predictions
+
+
+def data(rows: int = 4_000, slope: float = 1.0, level: float = 0.0, seed: int = 0) -> Predictions:
+    """Predictions that are right for slope 1 and level 0; else the truth is ``level + slope x`` the predicted log-odds."""
+    rng = np.random.default_rng(seed)
+    log_odds = rng.normal(-1.5, 1.2, rows)
+    y = (rng.random(rows) < scipy.special.expit(level + slope * log_odds)).astype(float)
+    return Predictions(y, scipy.special.expit(log_odds), rng.lognormal(9, 1, rows))
+
+
+def once(found: Predictions) -> Floats:
+    return np.ones((1, len(found.y)))
+
+
+outcomes = st.lists(
+    st.tuples(st.sampled_from([0.0, 1.0]), st.integers(1, 9), st.integers(0, 3)), min_size=2, max_size=40
+)
+
+
+@given(outcomes)
+def test_like_scikit_learn_with_ties_and_weights(rows: list[tuple[float, int, int]]) -> None:
+    y, p, w = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    found = Predictions(y, p / 10, np.ones_like(y))
+    both = 0 < (w * y).sum() < w.sum()
+    if not both:
+        assert np.isnan(metrics.roc_auc(found, w[None])[0])
+        return
+    assert metrics.roc_auc(found, w[None])[0] == pytest.approx(roc_auc_score(y, p, sample_weight=w))
+    assert metrics.pr_auc(found, w[None])[0] == pytest.approx(average_precision_score(y, p, sample_weight=w))
+    assert metrics.brier(found, w[None])[0] == pytest.approx(brier_score_loss(y, p / 10, sample_weight=w))
+    assert metrics.log_loss(found, w[None])[0] == pytest.approx(sklearn_log_loss(y, p / 10, sample_weight=w))
+
+
+def test_a_weight_of_two_is_the_row_twice() -> None:
+    found = data(300)
+    twice = np.random.default_rng(1).integers(0, 3, 300)
+    again = [np.repeat(column, twice) for column in (found.y, found.p, found.arr)]
+    copied = Predictions(*again)
+    for metric in (metrics.roc_auc, metrics.pr_auc, metrics.brier, metrics.calibration_slope, metrics.captured_arr):
+        assert metric(found, twice[None].astype(float)) == pytest.approx(metric(copied, once(copied)), abs=1e-6)
+
+
+def test_ranks_alone_decide_the_ranking_metrics() -> None:
+    found = data()
+    squashed = Predictions(found.y, found.p**3, found.arr)
+    for metric in (metrics.roc_auc, metrics.pr_auc, metrics.captured, metrics.captured_arr, metrics.lift):
+        assert metric(squashed, once(found)) == pytest.approx(metric(found, once(found)))
+
+
+def test_turning_the_ranking_round_turns_the_auc_round() -> None:
+    found = data()
+    turned = Predictions(found.y, 1 - found.p, found.arr)
+    assert metrics.roc_auc(turned, once(found))[0] == pytest.approx(1 - metrics.roc_auc(found, once(found))[0])
+
+
+def test_guessing_scores_like_guessing() -> None:
+    y = data().y
+    constant = Predictions(y, np.full(len(y), y.mean()), np.ones_like(y))
+    assert metrics.roc_auc(constant, once(constant))[0] == 0.5
+    assert metrics.pr_auc(constant, once(constant))[0] == pytest.approx(y.mean())
+    assert metrics.lift(constant, once(constant))[0] == pytest.approx([1, 1, 1])
+    assert metrics.brier(constant, once(constant))[0] == pytest.approx(y.mean() * (1 - y.mean()))
+    assert metrics.brier_skill(constant, once(constant), y.mean())[0] == pytest.approx(0)
+    assert metrics.brier_skill_in_hindsight(constant, once(constant))[0] == pytest.approx(0)
+    assert np.isnan(metrics.calibration_slope(constant, once(constant))[0])
+
+
+def test_perfect_predictions_score_perfectly() -> None:
+    y = data().y
+    perfect = Predictions(y, y, np.ones_like(y))
+    assert metrics.roc_auc(perfect, once(perfect))[0] == 1
+    assert metrics.pr_auc(perfect, once(perfect))[0] == pytest.approx(1)
+    assert metrics.brier_skill(perfect, once(perfect), 0.3)[0] == pytest.approx(1)
+
+
+def test_the_slope_tells_too_extreme_from_too_timid() -> None:
+    right, extreme, timid = (metrics.calibration_slope(d, once(d))[0] for d in (data(), data(slope=0.5), data(slope=2)))
+    assert right == pytest.approx(1, abs=0.1)
+    assert extreme == pytest.approx(0.5, abs=0.1)
+    assert timid == pytest.approx(2, abs=0.15)
+
+
+def test_the_intercept_tells_too_low_from_too_high() -> None:
+    right, low, high = (metrics.calibration_intercept(d, once(d))[0] for d in (data(), data(level=1), data(level=-1)))
+    assert right == pytest.approx(0, abs=0.15)
+    assert low == pytest.approx(1, abs=0.15)
+    assert high == pytest.approx(-1, abs=0.15)
+
+
+def test_miscalibration_costs() -> None:
+    right, wrong = data(), data(level=1)
+    assert metrics.calibration_error(right, once(right))[0] < 0.03 < metrics.calibration_error(wrong, once(wrong))[0]
+
+
+def test_captured_counts_outcomes_and_their_money() -> None:
+    """Of ten accounts two leave, ranked first and fifth: the top tenth has half of the leavers, and 90 of the 100."""
+    y = np.array([1, 0, 0, 0, 1, 0, 0, 0, 0, 0.0])
+    found = Predictions(y, np.linspace(0.9, 0.1, 10), np.array([90, 5, 5, 5, 10, 5, 5, 5, 5, 5.0]))
+    assert metrics.captured(found, once(found))[0] == pytest.approx([0.25, 0.5, 0.5])
+    assert metrics.captured_arr(found, once(found))[0] == pytest.approx([0.45, 0.9, 0.9])
+    assert metrics.lift(found, once(found))[0] == pytest.approx([5, 5, 2.5])
+
+
+def test_one_class_has_no_metrics_that_need_two() -> None:
+    found = Predictions(np.zeros(20), np.linspace(0.1, 0.5, 20), np.ones(20))
+    for metric in (metrics.roc_auc, metrics.pr_auc, metrics.calibration_slope, metrics.calibration_intercept):
+        assert np.isnan(metric(found, once(found))[0])
+    assert np.isnan(metrics.captured(found, once(found))).all()
+    assert np.isfinite(metrics.brier(found, once(found))[0])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("roc_auc", "pr_auc", "brier", "brier_skill", "brier_skill_in_hindsight", "log_loss", "lift", "captured"),
+        *("captured_arr", "calibration_error", "calibration_slope", "calibration_intercept"),
+    ],
+)
+def test_every_metric_says_what_a_good_value_is(name: str) -> None:
+    words = getattr(metrics, name).__doc__
+    assert any(word in words for word in ("good", "useful", "better", "perfect", "guessing"))
+
+
+def test_all_of_the_ranking_at_once_is_each_alone() -> None:
+    found = data(300)
+    found = Predictions(found.y, found.p.round(1), found.arr)
+    weights = np.random.default_rng(2).integers(0, 3, (4, 300)).astype(float)
+    for name, values in metrics.by_rank(found, weights).items():
+        assert values == pytest.approx(getattr(metrics, name)(found, weights)), name

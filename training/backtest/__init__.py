@@ -1,0 +1,1 @@
+"""Backtests: refitting at past dates and comparing with what happened."""

@@ -1,0 +1,45 @@
+"""Contracts as arrays: which were in force at an instant, and when they end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.signals.signals import Signals
+from training.dataset.step_functions import DAY, NEVER, Steps, whole
+from training.dataset.subscription_spells import Spells
+
+
+@dataclass(frozen=True)
+class Book:
+    """Every contract of a source, to look ahead in: the rows, and the running ARR and the spells of each account, its
+    number being its place in ``accounts``."""
+
+    contracts: pd.DataFrame
+    accounts: pd.Index[Any]
+    arr: Steps
+    spells: Spells
+
+    @classmethod
+    def of(cls, signals: Signals, grace_days: int) -> Book:
+        """Read them."""
+        columns = ("account_id", "started_at", "ended_at", "arr", "renewal_at", "end_reason")
+        rows = signals.tables["subscriptions"].select(*columns).to_pyarrow().to_pandas()
+        codes, accounts = pd.factorize(rows["account_id"])
+        start = _micros(rows["started_at"])
+        end = np.where(rows["ended_at"].notna(), _micros(rows["ended_at"].fillna(rows["started_at"])), NEVER)
+        ran = end > start
+        codes = codes.astype(np.int64)[ran]
+        start, end, parts = start[ran], end[ran], whole(rows["arr"].fillna(0.0))[ran]
+        unpaid = (rows["end_reason"] == "nonpayment").to_numpy(dtype=bool)[ran]
+        both = np.concatenate([codes, codes])
+        arr = Steps(both, np.concatenate([start, end]), np.concatenate([parts, -parts]))
+        return cls(rows, pd.Index(accounts), arr, Spells(codes, start, end, unpaid, grace_days * DAY))
+
+
+def _micros(times: pd.Series[pd.Timestamp]) -> npt.NDArray[np.int64]:
+    return np.asarray(pd.to_datetime(times, utc=True).dt.as_unit("us").astype("int64"), dtype=np.int64)

@@ -1,0 +1,52 @@
+"""What happened to accounts after a past date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from features.utils.arrays import Bools, Floats
+from models.renewals.historical_rates import GROWN
+from training.backtest.contracts import Book, _micros
+from training.dataset.step_functions import DAY, money
+
+
+@dataclass(frozen=True)
+class _Happened:
+    """What became of the accounts: who left and who grew, 0 or 1, and the sums by figure."""
+
+    left: Floats
+    grew: Floats
+    sums: dict[str, float]
+
+
+def _happened(
+    book: Book, frame: pd.DataFrame, start: datetime, until: Floats, arr: Floats, told: Bools, grace_days: int
+) -> _Happened:
+    """Read each account a grace after its renewal; where it then runs on a late renewal, a grace later."""
+    codes = book.accounts.get_indexer(pd.Index(frame["account_id"][told])).astype(np.int64)
+    begin = np.full(len(codes), _micros(pd.Series([start]))[0])
+    settled = begin + np.rint((until[told] + grace_days) * DAY).astype(np.int64)
+    ends, _ = book.spells.ends(codes, begin)
+    left = (ends < settled).astype(np.float64)
+    before = arr[told]
+    after = money(book.arr.before(codes, settled))
+    after = np.where(after > 0, after, money(book.arr.before(codes, settled + grace_days * DAY)))
+    after = np.where(left == 1, 0.0, np.where(after > 0, after, before))
+    stays, change = left == 0, after - before
+    due, lost = float(before.sum()), float(before[left == 1].sum())
+    contracted = float(np.maximum(-change[stays], 0.0).sum())
+    expanded = float(np.maximum(change[stays], 0.0).sum())
+    sums = {
+        "renewed_accounts": float(stays.sum()),
+        "renewed_arr": due - lost,
+        "lost_arr": lost,
+        "contracted_arr": contracted,
+        "expanded_arr": expanded,
+        "grr": (due - lost - contracted) / due if due else 1.0,
+        "nrr": (due - lost - contracted + expanded) / due if due else 1.0,
+    }
+    return _Happened(left, (stays & (after >= GROWN * before * (1 - 1e-9))).astype(np.float64), sums)

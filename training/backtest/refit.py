@@ -1,0 +1,84 @@
+"""Refitting models as of a past date."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import datetime
+
+from features.catalogue.catalogue import Catalogue
+from features.errors import BundleError, InsufficientData
+from models.artifacts.bundle import schema_of
+from models.artifacts.champion import load_champion
+from models.home import Home
+from models.peer_groups.peers import Peers
+from models.scorer.scorer import Scorer
+from models.targets import TARGETS, Target
+from training.config import TrainConfig
+from training.dataset.labelled_snapshots import Prepared
+from training.dataset.target_rows import Rows
+from training.dataset.time_split import split
+from training.estimators.blend import Blend, fit_blend, refit_blend
+from training.estimators.calibration import calibrate
+from training.evaluation.baselines import expected_rate, level_move
+from training.evaluation.interval_width import spread
+
+
+def _champions(home: Home, catalogue: Catalogue) -> dict[Target, tuple[Scorer, datetime]]:
+    try:
+        bundles = load_champion(home, catalogue).bundles
+    except BundleError:
+        return {}
+    return {target: (bundle.scorer, bundle.manifest.trained_through) for target, bundle in bundles.items()}
+
+
+def _models(
+    prepared: Prepared,
+    start: datetime,
+    config: TrainConfig,
+    champions: dict[Target, tuple[Scorer, datetime]],
+    recipes: dict[Target, Blend],
+) -> tuple[dict[Target, Scorer], str]:
+    """The champions, if they were trained before ``start``; else their recipe on what was known by then. Without
+    enough outcomes for expansion there is only the model of churn."""
+    if "churn" in champions and all(through <= start for _, through in champions.values()):
+        return {target: scorer for target, (scorer, _) in champions.items()}, "champion"
+    found = {"churn": refitted(prepared, "churn", start, config, recipes)}
+    with contextlib.suppress(InsufficientData):
+        found["expansion"] = refitted(prepared, "expansion", start, config, recipes)
+    return {target: found[target] for target in TARGETS if target in found}, "refit"
+
+
+def refitted(
+    prepared: Prepared, target: Target, start: datetime, config: TrainConfig, recipes: dict[Target, Blend]
+) -> Scorer:
+    """The recipe of the champions on what was known at ``start``: labels whose windows had ended by then.
+
+    Parameters
+    ----------
+    recipes : by target the model whose settings are taken over; a target's first one is searched for and put there.
+
+    Raises
+    ------
+    InsufficientData : the history before it is too short, or holds too few outcomes.
+    """
+    main, grace, catalogue = config.horizon_days, prepared.grace_days, prepared.catalogue
+    parts = split([at for at in prepared.grid.as_ofs if at < start], main, grace, start).final()
+    rows = Rows(prepared, target, {}, main)
+    design = rows.designed(parts.calibration[0])
+    if target in recipes:
+        model = refit_blend(recipes[target], design, catalogue, target)
+    else:
+        model = fit_blend(design, catalogue, target, config.trials, config.seed, config.threads)
+    latest = rows.of(parts, "calibration")
+    expected, move = expected_rate(model, design, latest), level_move(model, rows, parts, start)
+    calibrator = calibrate(model.raw(latest.frame), latest.y, *latest.keys, expected, seed=config.seed, move=move)
+    # Only once all else went well.
+    recipes.setdefault(target, model)
+    numbers = [name for name, feature in catalogue.items() if feature.kind == "number"]
+    encoding = model.encoding
+    schema = schema_of(
+        encoding.features, encoding.levels, Peers.of(latest.frame.head(1), numbers), catalogue, model.plain()
+    )
+    plain = json.loads(json.dumps([schema, calibrator | {"spread": spread(None)}]))
+    return Scorer.from_texts(model.trees.text, *plain)

@@ -1,0 +1,1 @@
+"""Commands that check, train, monitor and review."""

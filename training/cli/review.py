@@ -1,0 +1,38 @@
+"""`review`: the health score of a quarter, held against what happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from features.utils.cli import AsJson, RubricName, Signals, hand_over, progress
+
+app = typer.Typer()
+
+
+@app.command()
+def review(
+    signals: Signals,
+    quarter: Annotated[str, typer.Option("--quarter", metavar="QUARTER", help="Such as 2026Q3.")],
+    rubric: RubricName = None,
+    capacity: Annotated[
+        int | None, typer.Option(min=1, help="Red accounts that the team can look after at a date (default: 20).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder to write (default: reviews/ in the home).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold the health score of a quarter against what happened: a page and a document to decide on. It changes
+    nothing until it is approved."""
+    from models.home import current_home
+    from training.review.run import CAPACITY, hold
+    from training.review.window import Quarter
+
+    asked = Quarter.parse(quarter)
+    with progress(f"reviewing {asked.name}") as tell:
+        held = hold(signals, asked, current_home(), rubric, capacity or CAPACITY, out, tell)
+    told = {**held.review.plain(), "folder": str(held.folder), "run_id": held.run_id}
+    hand_over(as_json, lambda: told, lambda _: typer.echo(held.words()))

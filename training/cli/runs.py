@@ -1,0 +1,30 @@
+"""`runs`: what was trained, and who made it champion."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from features.utils.cli import AsJson, hand_over
+
+app = typer.Typer()
+
+
+@app.command()
+def runs(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many of the newest.")] = 20, as_json: AsJson = False
+) -> None:
+    """List the completed trainings, what each gave, and every change of champion with who and why."""
+    from models.home import current_home
+    from training.cli.tables.runs import print_runs
+    from training.registry.runs import changes
+    from training.registry.runs import runs as find
+
+    home = current_home()
+    found, changed = find(home, limit), changes(home)
+    told = {
+        "runs": [run.as_dict() for run in found],
+        "changes": [change.model_dump(mode="json") for change in changed],
+    }
+    hand_over(as_json, lambda: told, lambda console: print_runs(found, changed, console))

@@ -1,0 +1,80 @@
+"""Commands that tell what is known of accounts at a date: `snapshot`, `features`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from features.utils.cli import AsJson, AsOf, Engine, Signals, hand_over, progress
+from features.utils.progress import part_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer()
+
+
+@app.command()
+def snapshot(
+    signals: Signals,
+    as_of: AsOf,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .parquet, .csv or .ndjson file.")],
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="First date of a grid that ends at --as-of.")
+    ] = None,
+    every: Annotated[int, typer.Option("--every", metavar="DAYS", help="The grid's step.")] = 7,
+    horizon: Annotated[int, typer.Option(help="Without contracts: active means an order within so many days.")] = 90,
+    engine: Engine = "duckdb",
+) -> None:
+    """Write the features of every active account as of a date (or a grid of dates)."""
+    from features.custom.settings import current_catalogue
+    from features.signals.signals import open_signals
+    from features.snapshots.snapshot import snapshot as build
+    from features.utils.dates import Grid, parse_instant
+    from models.home import current_home
+    from models.predictions.table_export import formula_note, suffix_of, write_frame
+
+    suffix_of(out)
+    catalogue = current_catalogue()
+    last = parse_instant(as_of)
+    grid = Grid.ending(last, parse_instant(first), every) if first else Grid.single(last)
+    kept = current_home().rollups
+    with progress("reading") as tell:
+        opened = open_signals(signals, last, part_of(tell, 0.0, 0.5), engine, kept)
+        frame = build(
+            opened,
+            grid,
+            horizon_days=horizon,
+            catalogue=catalogue,
+            kept=kept,
+            progress=part_of(tell, 0.5, 1.0),
+        )
+    write_frame(frame, out)
+    typer.echo(f"{len(frame):,} rows of {frame['account_id'].nunique():,} accounts at {grid.n} dates in {out}")
+    if note := formula_note(frame, out.suffix):
+        typer.echo(f"note: {note}")
+
+
+@app.command("features")
+def list_features(
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the data dictionary as Markdown.")] = False,
+) -> None:
+    """List every feature: what it says, its unit, and how it goes with churn and expansion."""
+    from features.catalogue.data_dictionary import markdown, tables
+    from features.custom.settings import current_catalogue
+
+    catalogue = current_catalogue()
+    if as_markdown and not as_json:
+        typer.echo(markdown(catalogue), nl=False)
+        return
+
+    def show(console: Console) -> None:
+        for table in tables(catalogue):
+            console.print(table)
+        console.print(f"{len(catalogue)} features, version {catalogue.version}")
+
+    about = {"version": catalogue.version, "windows": catalogue.windows}
+    hand_over(as_json, lambda: about | {"features": catalogue.dictionary()}, show)

@@ -1,0 +1,146 @@
+"""A training run as a table that a person can judge."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.text import Text
+
+from features.utils.console import Table
+from features.utils.dates import show
+from models.targets import Target
+from training.cli.tables.leakage import print_findings
+from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE
+from training.evaluation.comparison import Metric
+from training.evaluation.promotion_gates import Gate, by_how_much, refused
+from training.pipeline.abort import cure
+from training.pipeline.candidate import Candidate
+from training.pipeline.report import TrainReport
+
+COLUMNS = {
+    "roc_auc": "ROC AUC",
+    "brier": "Brier",
+    "brier_skill": "skill",
+    "log_loss": "log loss",
+    "calibration_slope": "slope",
+    "lift_10": "lift 10%",
+}
+"""The metrics shown, and their headings; all of them are in the JSON."""
+
+
+def print_report(report: TrainReport, console: Console) -> None:
+    """Print what was trained, how it did beside its rivals, whether it is champion now, and what is wrong with the
+    feeds that it was trained on, or what else the leak check found."""
+    for target in report.facts:
+        candidate = report.candidates.get(target)
+        if candidate is None:
+            lines = Text("\n".join(_why_not(report, target)))
+            console.print(Panel(lines, title=f"{target}: not trained", border_style="yellow", title_align="left"))
+        else:
+            console.print(_panel(report, candidate))
+    troubles = report.feeds.troubles()
+    for line in troubles:
+        console.print(Text("feed", style="red").append(f"  {line}", style="default"))
+    if troubles:
+        console.print(Text("a model learns the faults of a feed: mend them first; `renewcast check` says how"))
+    style = "dim" if report.leaks.ok else "red"
+    console.print(Text(f"leak check: {report.leaks.words()}", style=style))
+    print_findings(report.leaks.notes, console)
+
+
+def _panel(report: TrainReport, candidate: Candidate) -> Panel:
+    target, judged = candidate.target, candidate.judgement
+    size = judged.size
+    dates = {name: f"{show(d[0])} to {show(d[-1])}" for name, d in candidate.split.slices().items() if d}
+    step = "" if report.every_days == report.config.every_days else f" every {report.every_days} days"
+    head = Text(
+        f"trained on snapshots{step} of {dates['train']}, calibrated on {dates['calibration']}, "
+        f"judged on {dates['test']}\n"
+        f"test: {size['rows']:,} snapshots of {size['accounts']:,} accounts, {size['accounts_with_outcome']:,} of them "
+        f"with {target}; rate {judged.window_rate:.1%} (before: {judged.known_rate:.1%})"
+    )
+    verdict = Text(f"{judged.grade}: {judged.words}", style="bold")
+    gates = Table.grid(padding=(0, 1))
+    for gate in candidate.gates:
+        gates.add_row(*_gate(gate))
+    more = Text("\n".join(_more(report, candidate)), style="dim")
+    standing, style = _standing(report, candidate)
+    foot = Text(f"{standing}\nbundle in {report.folders[target]}")
+    group = Group(head, Text(), _table(candidate), Text(), verdict, Text(), gates, Text(), more, Text(), foot)
+    return Panel(
+        group, title=f"{target} within {report.config.horizon_days} days", border_style=style, title_align="left"
+    )
+
+
+def _why_not(report: TrainReport, target: Target) -> list[str]:
+    """Why a target was not trained, a line each, and for a leak what to do about it."""
+    lines = [f"lacking: {line}" for line in report.facts[target].missing]
+    if leaks := report.leaks.found(target):
+        lines += [*(f"leak: {line}" for line in leaks), f"cure: {cure(report.leaks, target)}"]
+    return lines
+
+
+def _gate(gate: Gate) -> tuple[Text, str, Text]:
+    if gate.passed:
+        return Text("passed", style="green"), gate.name, Text(gate.words)
+    words = by_how_much(asdict(gate)).partition(": ")[2]
+    return Text("open", style="yellow") if gate.undecided else Text("failed", style="red"), gate.name, Text(words)
+
+
+def _standing(report: TrainReport, candidate: Candidate) -> tuple[str, str]:
+    """Whether the candidate is the champion now, and if not why, and the colour of it."""
+    target, version = candidate.target, report.versions[candidate.target]
+    if target in report.promoted:
+        return f"version {version} is the champion now", "green"
+    if failed := refused([asdict(gate) for gate in candidate.gates]):
+        names = ", ".join(str(told["name"]) for told in failed)
+        return f"version {version} is registered but not promoted; failed: {names}", "red"
+    reason = next(gate.words for gate in candidate.gates if gate.undecided)
+    return (
+        f"version {version} is registered; {reason}. `renewcast promote {target} {version} --why TEXT` makes it the "
+        "champion all the same",
+        "yellow",
+    )
+
+
+def _more(report: TrainReport, candidate: Candidate) -> list[str]:
+    """What a ranking is worth to the team, whether the reasons hold, and which horizons are not judged as the rest."""
+    work = {w.candidate: w for w in report.worked(candidate.target)}
+    ours, health, nothing = (work.get(name) for name in (BLEND, HEALTH_SCORE, "random"))
+    lines = []
+    if ours and nothing and math.isfinite(ours.caught_arr[0]):
+        beside = f", {health.caught_arr[0]:.0%} by health score" if health else ""
+        lines.append(
+            f"a team that looks after {ours.capacity} accounts sees {ours.caught_arr[0]:.0%} "
+            f"({ours.caught_arr[1]:.0%} to {ours.caught_arr[2]:.0%}) of the ARR to which it happens{beside}, "
+            f"{nothing.caught_arr[0]:.0%} at random"
+        )
+    if alike := candidate.stability:
+        lines.append(
+            f"trained on other draws of the accounts, {alike.same_first:.0%} of accounts keep their first reason and "
+            f"{alike.overlap:.0%} of the first three are shared"
+        )
+    return lines + [part.words for part in candidate.by_horizon if part.words]
+
+
+def _table(candidate: Candidate) -> Table:
+    """A candidate a line, with the 95% interval of each figure below it; narrow enough for 80 columns."""
+    table = Table(box=None, padding=(0, 0, 0, 1), pad_edge=False)
+    table.add_column("", max_width=10)
+    for heading in COLUMNS.values():
+        table.add_column(heading, justify="right")
+    for row in candidate.judgement.rows:
+        style = "bold" if row.candidate == BLEND else "dim" if row.candidate == BASE_RATE else ""
+        table.add_row(row.candidate.replace("_", " "), *(_figure(row[name]) for name in COLUMNS), style=style)
+    return table
+
+
+def _figure(metric: Metric) -> str | Group:
+    if metric.value != metric.value:
+        return "-"
+    if metric.low != metric.low or metric.low == metric.high:
+        return f"{metric.value:.3f}"
+    return Group(f"{metric.value:.3f}", f"{metric.low:.2f}–{metric.high:.2f}")

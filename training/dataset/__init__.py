@@ -1,0 +1,1 @@
+"""Datasets: labels, time splits and design matrices."""

@@ -1,0 +1,233 @@
+"""Is there enough to learn from? Facts first, then the limits; below them, nothing is trained and called a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.catalogue.catalogue import CATALOGUE, Catalogue
+from features.contract.schema import EVENT_TABLES
+from features.errors import InsufficientData
+from features.feed_health.feed_health import NO_RHYTHM
+from features.feed_health.silences import patience_days
+from features.signals.signals import Signals
+from models.targets import Target
+from training.dataset.time_split import Split, split
+
+# Below a hundred accounts a person knows each of them better than a model could.
+MINIMUM_ACCOUNTS = 100
+# Accounts with, and accounts without the outcome. Thirty give a regularised model one or two findings (ten to twenty
+# outcomes for each, Peduzzi et al. 1996). Ten let a calibrator place a level within a factor of two (1.96 / sqrt(10)
+# = 0.6 in log-odds), and a test tell an AUC of 0.75 from chance.
+MINIMUM_OUTCOMES = {"train": 30, "calibration": 10, "test": 10}
+
+
+@dataclass(frozen=True)
+class SliceFacts:
+    """What one slice of the history holds. Accounts are distinct; rows overlap."""
+
+    first: datetime
+    last: datetime
+    dates: int
+    rows: int
+    censored: int
+    accounts: int
+    rows_with_outcome: int
+    accounts_with_outcome: int
+    accounts_without_outcome: int
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The outcomes of one target that there are.
+
+    Parameters
+    ----------
+    accounts : distinct accounts with a label.
+    accounts_with_outcome : those of them to which it happened.
+    slices : facts by slice ("train", "calibration", "test"); empty if the history is too short to be split.
+    missing : what is lacking and by how much, a line each; empty is enough.
+    split : the split, None if the history is too short.
+    """
+
+    accounts: int
+    accounts_with_outcome: int
+    slices: dict[str, SliceFacts]
+    missing: tuple[str, ...]
+    split: Split | None
+
+
+@dataclass(frozen=True)
+class Sufficiency:
+    """The facts of one target, and what they lack.
+
+    Parameters
+    ----------
+    target : "churn" or "expansion".
+    history_days : days from the first snapshot date to the end of the data.
+    accounts : distinct accounts with a label.
+    slices : facts by slice ("train", "calibration", "test"); empty if the history is too short to be split.
+    missing_share : share of unknown values, 0 to 1, by signal table.
+    stale_days : days from the newest row of each event table to the end of the data.
+    missing : what is lacking and by how much, a line each; empty is enough.
+    notes : what does not forbid training, but should be known.
+    split : the split, None if the history is too short.
+    """
+
+    target: Target
+    history_days: float
+    accounts: int
+    slices: dict[str, SliceFacts]
+    missing_share: dict[str, float]
+    stale_days: dict[str, float]
+    missing: tuple[str, ...]
+    notes: tuple[str, ...]
+    split: Split | None
+
+    def require(self) -> Split:
+        """The split.
+
+        Raises
+        ------
+        InsufficientData
+            Anything is missing; the error lists all of it.
+        """
+        if self.missing or self.split is None:
+            cure = "add history or accounts; until then the health score is the answer"
+            raise InsufficientData(list(self.missing), cure)
+        return self.split
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, instants as ISO 8601 text; without the split itself."""
+        facts = {name: asdict(part) for name, part in self.slices.items()}
+        for part in facts.values():
+            part.update(first=part["first"].isoformat(), last=part["last"].isoformat())
+        own = {k: getattr(self, k) for k in ("target", "history_days", "accounts", "missing_share", "stale_days")}
+        return own | {"slices": facts, "missing": list(self.missing), "notes": list(self.notes)}
+
+
+def sufficiency(
+    signals: Signals,
+    frame: pd.DataFrame,
+    labels: pd.DataFrame,
+    as_ofs: Iterable[datetime],
+    target: Target,
+    horizon_days: int = 90,
+    grace_days: int = 30,
+    catalogue: Catalogue = CATALOGUE,
+) -> Sufficiency:
+    """Collect the facts for one target and hold them against the limits.
+
+    Parameters
+    ----------
+    signals : the source.
+    frame : the snapshot of all `as_ofs`: account_id, as_of and the catalogue's features.
+    labels : `training.dataset.labels.label` of the same rows, in the same order.
+    as_ofs : the grid's instants.
+    target, horizon_days, grace_days : what is to be predicted.
+    """
+    dates = sorted(as_ofs)
+    counted = count_outcomes(labels, dates, target, horizon_days, grace_days, signals.data_through)
+    silent = _silences(signals)
+    first = dates[0] if dates else signals.data_through
+    return Sufficiency(
+        target,
+        (signals.data_through - first).total_seconds() / 86_400,
+        counted.accounts,
+        counted.slices,
+        _missing_share(frame, catalogue),
+        {name: days for name, (days, _) in silent.items()},
+        counted.missing,
+        tuple(
+            f"{name}: the newest row is {days:.0f} days older than the end of the data"
+            for name, (days, allowed) in silent.items()
+            if days > allowed
+        ),
+        counted.split,
+    )
+
+
+def count_outcomes(
+    labels: pd.DataFrame,
+    as_ofs: Iterable[datetime],
+    target: Target,
+    horizon_days: int,
+    grace_days: int,
+    data_through: datetime,
+) -> Counted:
+    """Count the outcomes per slice, and what they lack; no feature is needed for it.
+
+    Parameters are those of `sufficiency`; `data_through` is the instant up to which the source is complete.
+    """
+    missing: list[str] = []
+    parts: Split | None = None
+    try:
+        parts = split(as_ofs, horizon_days, grace_days, data_through)
+    except InsufficientData as short:
+        missing += short.missing
+    known = labels[labels[target].notna()]
+    active = labels["account_id"][labels["active"]].nunique()
+    if active < MINIMUM_ACCOUNTS:
+        missing.append(f"{MINIMUM_ACCOUNTS - active} more accounts ({active} active ones, at least {MINIMUM_ACCOUNTS})")
+    slices = {name: _facts(labels, target, parts, name) for name in MINIMUM_OUTCOMES} if parts else {}
+    for name, facts in slices.items():
+        missing += _lacking(facts, target, name)
+    with_outcome = known["account_id"][known[target] == 1].nunique()
+    return Counted(known["account_id"].nunique(), with_outcome, slices, tuple(missing), parts)
+
+
+def _facts(labels: pd.DataFrame, target: Target, parts: Split, name: str) -> SliceFacts:
+    dates = parts.slices()[name]
+    rows = labels[parts.mask(name, labels["as_of"])]
+    known = rows[rows[target].notna()]
+    per_outcome = known.groupby(target)["account_id"].nunique()
+    return SliceFacts(
+        dates[0],
+        dates[-1],
+        len(dates),
+        len(known),
+        len(rows) - len(known),
+        known["account_id"].nunique(),
+        int((known[target] == 1).sum()),
+        int(per_outcome.get(1.0, 0)),
+        int(per_outcome.get(0.0, 0)),
+    )
+
+
+def _lacking(facts: SliceFacts, target: Target, name: str) -> list[str]:
+    """A line for each outcome of which the slice holds too few accounts."""
+    least = MINIMUM_OUTCOMES[name]
+    counts = {f"with {target}": facts.accounts_with_outcome, f"without {target}": facts.accounts_without_outcome}
+    return [
+        f"{least - n} more accounts {which} among the {name} dates ({n}, at least {least})"
+        + (": only one outcome occurs there" if n == 0 else "")
+        for which, n in counts.items()
+        if n < least
+    ]
+
+
+def _missing_share(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, float]:
+    unknown = frame[list(catalogue)].isna().mean()
+    tables = pd.Series({name: feature.table for name, feature in catalogue.items()})
+    share = unknown.groupby(tables, sort=False).mean()
+    return {str(table): float(np.nan_to_num(value, nan=1.0)) for table, value in share.items()}
+
+
+def _silences(signals: Signals) -> dict[str, tuple[float, float]]:
+    """Per event table with rows: the days from its newest row to the end of the data, and what its rhythm allows."""
+    found = {}
+    for name in EVENT_TABLES:
+        if signals.has(name):
+            at = signals.tables[name].occurred_at
+            rows = signals.tables[name].group_by(day=at.date()).aggregate(newest=at.max()).to_pyarrow().to_pandas()
+            if len(rows):
+                age = signals.data_through - rows["newest"].max().replace(tzinfo=signals.data_through.tzinfo)
+                days = np.sort(pd.to_datetime(rows["day"]).to_numpy().astype("datetime64[D]").astype(np.int64))
+                found[name] = age.total_seconds() / 86_400, math.inf if name in NO_RHYTHM else patience_days(days)
+    return found

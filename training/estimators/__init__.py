@@ -1,0 +1,1 @@
+"""Estimators: linear model, gradient boosting, blend and calibration."""

@@ -1,0 +1,63 @@
+"""Weights of a rubric's dimensions, learned: in proportion to how strongly each goes with retention."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.utils.arrays import Floats
+from models.health.score_calibration import LearnedWeights
+from training.statistics.account_bootstrap import AccountBootstrap, interval
+from training.statistics.metrics import Predictions, roc_auc
+
+MINIMUM_CHURNED = 30
+"""Accounts with a churn, fewer than which are no evidence."""
+RESAMPLES = 200
+LEVEL = 0.9
+
+
+def learn_weights(
+    points: pd.DataFrame, churned: Floats, accounts: npt.NDArray[np.object_], seed: int = 0
+) -> LearnedWeights | None:
+    """Learn the weights from labelled snapshots.
+
+    The strength of a dimension is Somers' D of its points against staying: the chance that of two snapshots, one of
+    which churned, the one that stayed has more points, less the chance of the contrary (Somers, 1962). A dimension of
+    which it is not clear that it goes with retention (the interval holds zero) weighs nothing.
+
+    Parameters
+    ----------
+    points : of each dimension, 0 to 100, NaN unknown, shape (n, dimensions).
+    churned : 0 or 1 within the horizon, shape (n,).
+    accounts : resampled whole.
+    seed : of the resamples.
+
+    Returns
+    -------
+    LearnedWeights, or None without evidence: too few churns, or no dimension that clearly goes with retention.
+    """
+    with_churn = len(np.unique(accounts[churned == 1]))
+    if with_churn < MINIMUM_CHURNED:
+        return None
+    strength: dict[str, tuple[float, float, float]] = {}
+    for name in points.columns:
+        x = points[name].to_numpy(dtype=np.float64)
+        known = ~np.isnan(x)
+        stayed = 1.0 - churned[known]
+        if not 0 < stayed.sum() < known.sum():
+            continue
+        data = Predictions(stayed, x[known] / 100.0, np.zeros(int(known.sum())))
+        metric = partial(roc_auc, data)
+        low, high = interval(2.0 * AccountBootstrap(accounts[known], RESAMPLES, seed).values(metric) - 1.0, LEVEL)
+        value = 2.0 * float(metric(np.ones((1, int(known.sum()))))[0]) - 1.0
+        if not np.isnan([value, low, high]).any():
+            strength[name] = (value, low, high)
+    counted = {name: max(value, 0.0) if low > 0.0 else 0.0 for name, (value, low, _) in strength.items()}
+    total = sum(counted.values())
+    if total <= 0.0:
+        return None
+    weights = {str(name): 100.0 * counted.get(name, 0.0) / total for name in points.columns}
+    return LearnedWeights(weights=weights, strength=strength, accounts_with_churn=with_churn)

@@ -1,0 +1,196 @@
+"""The recipe behind the champions as a scikit-learn classifier, for any table of accounts: a logistic regression and
+small trees, searched on held-out accounts, blended in log-odds, and calibrated on the rows that the search held out.
+
+A champion is calibrated on a later slice than it is fitted on (`training.pipeline.candidate`). This classifier takes
+whatever
+rows it is given, so that it can stand in a cross-validation or beside other classifiers; how its rows lie in time is
+for its user to see to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.special
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import (
+    _check_feature_names,
+    assert_all_finite,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+
+from features.definitions.feature import Direction, Feature
+from features.utils.arrays import Floats
+from training.dataset.design_matrix import designed
+from training.estimators.blend import fit_blend, held_out
+from training.estimators.calibration import calibrate, calibrated
+from training.estimators.gradient_boosting import TRIALS
+from training.statistics.metrics import log_odds
+
+KEYS = ("account_id", "as_of")
+_HORIZON = 90
+_ONE_DATE = pd.Timestamp(0, tz="UTC")
+
+
+class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Two classes, the second of them (in sorted order) being the outcome.
+
+    Parameters
+    ----------
+    trials : of the search for the trees' settings.
+    directions : columns that the log-odds may only rise with (1) or only fall with (-1).
+    random_state, threads : of the search and the fits; ``threads`` 0 means all, and changes no result.
+
+    Attributes
+    ----------
+    classes_ : the two labels, sorted.
+    feature_names_in_, n_features_in_ : the columns seen in `fit`, keys not among them.
+    blend_ : the fitted `training.estimators.blend.Blend`.
+    calibrator_ : of its log-odds, as `training.estimators.calibration.calibrate` makes it; None where nothing could be
+    held out.
+
+    Notes
+    -----
+    X is a DataFrame of n rows; numbers and booleans are read as numbers, everything else as categories, whose levels
+    count where 20 accounts bear them. NaN and None are unknown. The columns ``account_id`` and ``as_of`` (datetime,
+    UTC) are no features: rows of one account stay together in every fold, and the later half of the dates is what the
+    search judges by. Without them each row is an account of its own. An array serves as well; its columns are numbers.
+    """
+
+    def __init__(
+        self,
+        trials: int = TRIALS,
+        directions: Mapping[str, int] | None = None,
+        random_state: int = 0,
+        threads: int = 1,
+    ) -> None:
+        self.trials = trials
+        self.directions = directions
+        self.random_state = random_state
+        self.threads = threads
+
+    def fit(self, X: Any, y: npt.ArrayLike) -> Self:
+        """Search, fit, blend and calibrate on n rows and their labels (n,).
+
+        Raises
+        ------
+        ValueError
+            Not two classes, no rows, or a direction that is neither 1 nor -1 or of an unknown column.
+        """
+        frame, given = _frame(X), column_or_1d(y, warn=True)
+        assert_all_finite(given, input_name="y")
+        check_consistent_length(frame, given)
+        check_classification_targets(given)
+        self.classes_ = np.unique(given)
+        if len(self.classes_) > 2:
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is "
+                f"{type_of_target(given)}, of {len(self.classes_)} classes."
+            )
+        if len(self.classes_) < 2:
+            raise ValueError("labels of one class only: there is nothing to tell apart")
+        columns = _columns(X, frame)
+        towards = dict(self.directions or {})
+        if wrong := [name for name, sign in towards.items() if name not in columns or sign not in (-1, 1)]:
+            raise ValueError(f"directions of {', '.join(map(str, wrong))}: a column's name and 1 or -1 are expected")
+        self.n_features_in_ = len(columns)
+        self.__dict__.pop("feature_names_in_", None)
+        if isinstance(X, pd.DataFrame) and all(isinstance(name, str) for name in columns):
+            self.feature_names_in_ = np.array(columns, dtype=object)
+        self._columns = columns
+        self._features = {str(name): _feature(str(name), frame[name], towards.get(name, 0)) for name in columns}
+        happened = (given == self.classes_[1]).astype(np.float64)
+        design = designed(self._read(frame), {_HORIZON: happened}, _HORIZON, 0, self._features)
+        seed = self.random_state
+        self.blend_ = fit_blend(design, self._features, "churn", self.trials, seed, self.threads)
+        held = held_out(self.blend_.linear, self.blend_.trees, design)
+        self.calibrator_ = None
+        if held is not None:
+            raw = held.raw(self.blend_.share)
+            level = float(happened.mean())
+            self.calibrator_ = calibrate(raw, held.y, held.accounts, held.as_of, level, resamples=0, seed=seed)
+        return self
+
+    def decision_function(self, X: Any) -> Floats:
+        """Calibrated log-odds of the second class, (n,)."""
+        return log_odds(self.predict_proba(X)[:, 1])
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Calibrated probabilities, (n, 2), in the order of ``classes_``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError
+            Before `fit`; or of other columns than those seen there.
+        """
+        check_is_fitted(self)
+        frame = _frame(X)
+        columns = _columns(X, frame)
+        if isinstance(X, pd.DataFrame):
+            _check_feature_names(self, X.drop(columns=[key for key in KEYS if key in X]), reset=False)
+        if len(columns) != self.n_features_in_:
+            raise ValueError(
+                f"X has {len(columns)} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input"
+            )
+        raw = self.blend_.raw(self._read(frame))
+        p = scipy.special.expit(raw) if self.calibrator_ is None else calibrated(self.calibrator_, raw)
+        return np.column_stack([1 - p, p])
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """The likelier class of each row, (n,)."""
+        check_is_fitted(self)
+        likelier: npt.NDArray[Any] = self.classes_[(self.predict_proba(X)[:, 1] > 0.5).astype(np.int64)]
+        return likelier
+
+    def _read(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Keys and features as snapshots have them."""
+        read: dict[str, Any] = {
+            "account_id": frame["account_id"] if "account_id" in frame else np.arange(len(frame)).astype(str),
+            "as_of": frame["as_of"] if "as_of" in frame else pd.Series(_ONE_DATE, index=frame.index),
+        }
+        for (name, feature), column in zip(self._features.items(), self._columns, strict=True):
+            if feature.kind == "number":
+                read[name] = pd.to_numeric(frame[column], errors="coerce").astype(np.float64)
+            else:
+                read[name] = frame[column].astype(object).where(frame[column].notna(), None).map(_text)
+        return pd.DataFrame(read, index=frame.index).reset_index(drop=True)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags: Tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+def _frame(given: Any) -> pd.DataFrame:
+    if isinstance(given, pd.DataFrame):
+        if not len(given):
+            raise ValueError("Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required.")
+        return given
+    return pd.DataFrame(check_array(given, dtype="numeric", ensure_all_finite="allow-nan"))
+
+
+def _columns(given: Any, frame: pd.DataFrame) -> list[Any]:
+    return [name for name in frame.columns if name not in KEYS] if isinstance(given, pd.DataFrame) else list(frame)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _feature(name: str, column: pd.Series[Any], sign: int) -> Feature:
+    """What `training.dataset.encoding` and the search want to know of a column."""
+    kind: Literal["number", "category"] = "number" if pd.api.types.is_numeric_dtype(column) else "category"
+    towards: Direction = {1: "raises_risk", -1: "lowers_risk", 0: None}[sign]
+    return Feature(name, "table", "commercial", name, kind, "", towards, None, name, monotone=sign != 0)

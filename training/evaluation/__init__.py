@@ -1,0 +1,1 @@
+"""Evaluation: baselines, metrics by segment and horizon, and promotion gates."""

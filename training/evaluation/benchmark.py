@@ -1,0 +1,114 @@
+"""All contenders fitted on the same past, calibrated on the same later slice, and judged on the same test dates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from features.utils.arrays import Floats
+from features.utils.progress import Progress
+from models.peer_groups.segments import ARR_FEATURE, segment_of
+from models.targets import Target
+from training.config import TrainConfig
+from training.dataset.target_rows import Rows, Slice
+from training.dataset.time_split import Split
+from training.estimators.blend import Blend, fit_blend
+from training.estimators.gradient_boosting import from_start
+from training.evaluation.baselines import (
+    BASE_RATE,
+    BLEND,
+    HEALTH_SCORE,
+    LIGHTGBM,
+    LIGHTGBM_FROM_HEALTH,
+    LOGISTIC_REGRESSION,
+    base_rate,
+    by_raw,
+    expected_rate,
+    health_prior,
+    health_raw,
+    known_rate,
+)
+from training.evaluation.by_horizon import AtHorizon, by_horizon
+from training.evaluation.comparison import Judgement, judge
+from training.evaluation.test_predictions import JudgedRows
+
+
+@dataclass(frozen=True)
+class Contest:
+    """How it went.
+
+    Parameters
+    ----------
+    model : the blend that was judged.
+    judgement : of every contender on the test dates.
+    tested : the test rows and what each contender said of them.
+    test : the same rows as snapshots.
+    by_horizon : the blend at the horizons beside the main one (`training.evaluation.by_horizon`), those not judged
+    among them.
+    """
+
+    model: Blend
+    judgement: Judgement
+    tested: JudgedRows
+    test: Slice
+    by_horizon: tuple[AtHorizon, ...]
+
+
+def contest(rows: Rows, parts: Split, config: TrainConfig, tell: Progress) -> Contest:
+    """Fit, calibrate and judge the contenders.
+
+    Parameters
+    ----------
+    rows : labelled snapshots of one target, with the health scores that are contenders.
+    parts : the slices.
+    config : the settings.
+    tell : told the share done and what is being done.
+
+    Raises
+    ------
+    InsufficientData
+        If a slice holds one class only.
+    """
+    target, catalogue = rows.target, rows.prepared.catalogue
+    calibration, test = (rows.of(parts, name) for name in ("calibration", "test"))
+
+    def searching(done: int, of: int, _best: float) -> None:
+        tell(0.15 + 0.6 * done / of, f"{target}: searching settings, {done} of {of}")
+
+    tell(0.0, f"{target}: logistic regression")
+    design = rows.designed(parts.calibration[0])
+    model = fit_blend(design, catalogue, target, config.trials, config.seed, config.threads, searching)
+    tell(0.75, f"{target}: trees that start from the health score")
+    own = rows.health[HEALTH_SCORE]
+    prior = health_prior(own[design.place], design, target)
+    from_health = from_start(model.trees, design, prior.raw(own[design.place]))
+    tell(0.85, f"{target}: judging")
+
+    linear, trees = model.linear, model.trees
+    expected = expected_rate(model, design, calibration)
+
+    def judged(raw: Callable[[Slice], Floats], scaled: bool = True) -> Floats:
+        return by_raw(raw(calibration), calibration.y, *calibration.keys, raw(test), expected, scaled)
+
+    rate = known_rate(design.y[design.main], calibration.y)
+    contenders = {
+        BASE_RATE: base_rate(rate, len(test.y)),
+        **{name: judged(partial(_by_health, name, target), scaled=False) for name in rows.health},
+        LOGISTIC_REGRESSION: judged(lambda s: linear.raw(s.frame)),
+        LIGHTGBM: judged(lambda s: trees.raw(s.frame)),
+        LIGHTGBM_FROM_HEALTH: judged(lambda s: from_health.raw(s.frame) + prior.raw(s.health[HEALTH_SCORE])),
+        BLEND: judged(lambda s: model.raw(s.frame)),
+    }
+    arr = test.frame[ARR_FEATURE].fillna(0.0).to_numpy(dtype=np.float64)
+    found = judge(test.y, contenders, test.accounts, arr, rate, BLEND, config.resamples, config.seed)
+    segments = segment_of(test.frame[ARR_FEATURE])
+    tested = JudgedRows(test.accounts, test.frame["as_of"], segments, test.y, arr, contenders, rate)
+    tell(0.95, f"{target}: judging at other horizons")
+    return Contest(model, found, tested, test, by_horizon(rows, parts, model, expected, config.seed))
+
+
+def _by_health(name: str, target: Target, rows: Slice) -> Floats:
+    return health_raw(rows.health[name], target)

@@ -1,0 +1,245 @@
+"""A candidate judged beside the others on the same untouched dates, with intervals by account bootstrap.
+
+The facts are typed and plain; other code prints them, stores them or gates on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from features.errors import InsufficientData
+from features.utils.arrays import Floats
+from training.evaluation.baselines import BLEND
+from training.statistics import metrics
+from training.statistics.account_bootstrap import AccountBootstrap, interval
+from training.statistics.metrics import Predictions
+from training.statistics.newton_logistic import log_loss
+
+Grade = Literal["none", "weak", "fair", "good"]
+RESAMPLES = 500
+
+# A ranking is told as useful from here on. With 0.65 the riskiest tenth holds about two and a half times its share of
+# the outcomes, with 0.75 about four times.
+FAIR_AUC = 0.65
+GOOD_AUC = 0.75
+GOOD_SLOPE = (0.8, 1.25)
+
+GRADE_WORDS: dict[Grade, str] = {
+    "none": "does not clearly beat the bare average; do not act on it",
+    "weak": "beats the average, but ranks little better than chance; one hint among others",
+    "fair": "ranks usefully; good enough to decide whom to look at first",
+    "good": "ranks well and its probabilities can be taken at their word",
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure: its value, a 95% interval (NaN where it has none), and in words what a good value is."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    good: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """All metrics of one candidate."""
+
+    candidate: str
+    metrics: tuple[Metric, ...]
+
+    def __getitem__(self, name: str) -> Metric:
+        """The metric of that name; KeyError if there is none."""
+        return {m.name: m for m in self.metrics}[name]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean loss of `candidate` less that of `against`, on the same resamples. Below 0 the candidate is better."""
+
+    candidate: str
+    against: str
+    loss: Literal["brier", "log_loss"]
+    value: float
+    low: float
+    high: float
+
+    @property
+    def better(self) -> bool:
+        """Whether the candidate is significantly better: the whole interval lies below 0."""
+        return self.high < 0
+
+    @property
+    def worse(self) -> bool:
+        """Whether the candidate is significantly worse: the whole interval lies above 0."""
+        return self.low > 0
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the test dates say.
+
+    Parameters
+    ----------
+    subject : the candidate on trial.
+    rows : one per candidate, as given.
+    differences : the subject against every other candidate, by both losses.
+    size : test rows, accounts, rows with the outcome, accounts with it.
+    known_rate, window_rate : the outcome's rate before the test, and within it.
+    grade, words : the subject's grade, and what it means.
+    """
+
+    subject: str
+    rows: tuple[Row, ...]
+    differences: tuple[Difference, ...]
+    size: dict[str, int]
+    known_rate: float
+    window_rate: float
+    grade: Grade
+    words: str
+
+    def __getitem__(self, candidate: str) -> Row:
+        """The row of a candidate; KeyError if it was not judged."""
+        return {row.candidate: row for row in self.rows}[candidate]
+
+    def difference(self, against: str, loss: str = "log_loss") -> Difference | None:
+        """The subject against another candidate, None if that one was not judged."""
+        found = (d for d in self.differences if d.against == against and d.loss == loss)
+        return next(found, None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; figures that are not defined are None."""
+        return dict(plain(asdict(self)))
+
+
+_SINGLE: dict[str, tuple[Callable[..., Floats], str]] = {
+    "roc_auc": (metrics.roc_auc, "higher; 0.5 is guessing, 0.7 useful, 0.8 good"),
+    "pr_auc": (metrics.pr_auc, "higher; the base rate is guessing, twice that useful"),
+    "brier": (metrics.brier, "lower than the base rate's"),
+    "brier_skill": (metrics.brier_skill, "above 0; 0.05 is useful for rare outcomes"),
+    "brier_skill_in_hindsight": (metrics.brier_skill_in_hindsight, "above 0, a harder mark"),
+    "log_loss": (metrics.log_loss, "lower than the base rate's"),
+    "calibration_error": (metrics.calibration_error, "near 0; under a fifth of the base rate"),
+    "calibration_slope": (metrics.calibration_slope, "near 1; 0.8 to 1.25"),
+    "calibration_intercept": (metrics.calibration_intercept, "near 0; within 0.2"),
+}
+_BY_SHARE = {
+    "lift": "higher; 1 is guessing, 3 good",
+    "captured": "higher; its share of the rows is guessing",
+    "captured_arr": "higher; its share of the rows is guessing",
+}
+
+
+def judge(
+    y: npt.ArrayLike,
+    candidates: Mapping[str, npt.ArrayLike],
+    accounts: Sequence[str] | npt.NDArray[np.object_],
+    arr: npt.ArrayLike,
+    known_rate: float,
+    subject: str = BLEND,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Judgement:
+    """Judge every candidate on the same test rows.
+
+    Parameters
+    ----------
+    y : labels of the test rows, 0 or 1, shape (n,).
+    candidates : probabilities by candidate, shape (n,) each; at least the subject.
+    accounts : the account of each row; they are resampled whole.
+    arr : ARR at as_of, currency.
+    known_rate : the outcome's rate as it was known when training, 0 to 1.
+    subject : the candidate on trial.
+    resamples, seed : of the bootstrap; all candidates share its resamples, so differences are paired.
+
+    Raises
+    ------
+    InsufficientData
+        Only one of the two outcomes occurs.
+    """
+    happened = np.asarray(y, dtype=np.float64)
+    if not 0 < happened.sum() < len(happened):
+        raise InsufficientData(["both outcomes among the test dates: only one of them occurs there"])
+    money = np.asarray(arr, dtype=np.float64)
+    data = {name: Predictions(happened, np.asarray(p, dtype=np.float64), money) for name, p in candidates.items()}
+    bootstrap = AccountBootstrap(accounts, resamples, seed)
+    rows = tuple(Row(name, _measure(predictions, bootstrap, known_rate)) for name, predictions in data.items())
+    differences = tuple(
+        _difference(subject, other, loss, data, bootstrap)
+        for other in data
+        if other != subject
+        for loss in ("log_loss", "brier")
+    )
+    size = {
+        "rows": len(happened),
+        "accounts": bootstrap.accounts,
+        "rows_with_outcome": int(happened.sum()),
+        "accounts_with_outcome": len(np.unique(bootstrap.codes[happened == 1])),
+    }
+    average = Predictions(happened, np.full(len(happened), known_rate), money)
+    against_average = _difference(subject, "", "log_loss", data | {"": average}, bootstrap)
+    grade = _grade({row.candidate: row for row in rows}[subject], against_average)
+    return Judgement(subject, rows, differences, size, known_rate, float(happened.mean()), grade, GRADE_WORDS[grade])
+
+
+def _measure(data: Predictions, bootstrap: AccountBootstrap, known_rate: float) -> tuple[Metric, ...]:
+    goods = {name: good for name, (_, good) in _SINGLE.items()}
+    goods |= {f"{name}_{share * 100:.0f}": good for name, good in _BY_SHARE.items() for share in metrics.TOP_SHARES}
+
+    def measured(weights: Floats) -> Floats:
+        ranked = metrics.by_rank(data, weights)
+        alone = partial(metrics.brier_skill, known_rate=known_rate)
+        columns = [
+            ranked[name] if name in ranked else (alone if name == "brier_skill" else measure)(data, weights)
+            for name, (measure, _) in _SINGLE.items()
+        ]
+        return np.column_stack([*columns, *(ranked[name] for name in _BY_SHARE)])
+
+    point, resampled = measured(np.ones((1, len(data.y))))[0], bootstrap.values(measured)
+    return tuple(
+        Metric(name, float(point[i]), *interval(resampled[:, i]), good) for i, (name, good) in enumerate(goods.items())
+    )
+
+
+def _difference(
+    subject: str,
+    other: str,
+    loss: Literal["brier", "log_loss"],
+    data: Mapping[str, Predictions],
+    bootstrap: AccountBootstrap,
+) -> Difference:
+    def losses(of: Predictions) -> Floats:
+        return log_loss(of.log_odds, of.y) if loss == "log_loss" else (of.p - of.y) ** 2
+
+    apart = losses(data[subject]) - losses(data[other])
+    return Difference(subject, other, loss, float(apart.mean()), *interval(bootstrap.means(apart)))
+
+
+def _grade(row: Row, against_average: Difference) -> Grade:
+    """The grade of a row: first of all it must beat the known rate (by log loss, which sees more than Brier where the
+    outcome is rare), then the ranking counts, then the probabilities."""
+    auc, slope = row["roc_auc"], row["calibration_slope"]
+    if not (against_average.better and auc.low > 0.5):
+        return "none"
+    if auc.value < FAIR_AUC:
+        return "weak"
+    if auc.value < GOOD_AUC or not GOOD_SLOPE[0] <= slope.value <= GOOD_SLOPE[1]:
+        return "fair"
+    return "good"
+
+
+def plain(value: Any) -> Any:
+    """Plain data for JSON: figures that are not defined are None."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

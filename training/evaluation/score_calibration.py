@@ -1,0 +1,133 @@
+"""What each score of a rubric has meant in churn, fitted on what happened, and held against later dates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse
+from sklearn.isotonic import IsotonicRegression
+
+from features.utils.arrays import Floats
+from models.health.score_calibration import LEVEL, SCORES, BandRate, Later, Meaning
+from training.statistics.account_bootstrap import AccountBootstrap, interval
+
+MINIMUM_CHURNED = 20
+"""Accounts with a churn, fewer than which say nothing of a curve."""
+RESAMPLES = 200
+FIFTHS = 5
+BANDS = ("green", "yellow", "red")
+
+
+def fit_meaning(
+    score: Floats,
+    band: Sequence[str] | npt.NDArray[np.object_],
+    churned: Floats,
+    accounts: npt.NDArray[np.object_],
+    as_of: pd.Series[pd.Timestamp],
+    held: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None = None,
+    seed: int = 0,
+) -> Meaning | None:
+    """The curve of churn over health score (isotonic regression, never rising), with an interval by account bootstrap.
+
+    Parameters
+    ----------
+    score, band : of each labelled snapshot, NaN for no score, shape (n,).
+    churned : 0 or 1 within the horizon, shape (n,).
+    accounts, as_of : of each snapshot; accounts are resampled whole.
+    held : two masks of rows: a curve fitted on the first is held against the second. No label window of the first may
+        reach into the second.
+    seed : of the resamples.
+
+    Returns
+    -------
+    Meaning, or None where fewer than `MINIMUM_CHURNED` accounts with a score have churned.
+    """
+    known = ~np.isnan(score)
+    score, band, churned = score[known], np.asarray(band, dtype=object)[known], churned[known]
+    accounts, dates = accounts[known], as_of[known]
+    with_churn = len(np.unique(accounts[churned == 1]))
+    if with_churn < MINIMUM_CHURNED:
+        return None
+    bootstrap = AccountBootstrap(accounts, RESAMPLES, seed)
+    # Scores have one decimal: rows of one account and score are one entry of a table, however many weeks there are.
+    levels, at = np.unique(score, return_inverse=True)
+    shape = (bootstrap.accounts, len(levels))
+    rows, events = (
+        scipy.sparse.csr_array((of, (bootstrap.codes, at)), shape=shape) for of in (np.ones(len(score)), churned)
+    )
+    drawn = np.array(
+        [_curve(levels, *both) for both in zip(bootstrap.counts @ rows, bootstrap.counts @ events, strict=True)]
+    )
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    rate = _curve(levels, rows.sum(axis=0), events.sum(axis=0))
+    return Meaning(
+        rate=tuple(rate.tolist()),
+        # A percentile of resamples need not hold the estimate itself where that sits at a step.
+        low=tuple(np.minimum(low, rate).tolist()),
+        high=tuple(np.maximum(high, rate).tolist()),
+        rows=len(score),
+        accounts=bootstrap.accounts,
+        accounts_with_churn=with_churn,
+        first=dates.min().date().isoformat(),
+        last=dates.max().date().isoformat(),
+        bands=tuple(_band(name, band == name, churned, accounts, bootstrap) for name in BANDS),
+        later=None if held is None else _later(score, churned, accounts, *(rows[known] for rows in held)),
+    )
+
+
+def _curve(levels: Floats, rows: Floats, events: Floats) -> Floats:
+    """The rate at each of `SCORES`, from the rows and the churns among them at each level of the score."""
+    fitted = IsotonicRegression(y_min=0.0, y_max=1.0, increasing=False, out_of_bounds="clip")
+    drawn = rows > 0
+    fitted.fit(levels[drawn], events[drawn] / rows[drawn], sample_weight=rows[drawn])
+    return np.asarray(fitted.predict(SCORES), dtype=np.float64)
+
+
+def _band(
+    name: str,
+    mine: npt.NDArray[np.bool_],
+    churned: Floats,
+    accounts: npt.NDArray[np.object_],
+    bootstrap: AccountBootstrap,
+) -> BandRate:
+    if not mine.any():
+        return BandRate(band=name, rows=0, accounts_with_churn=0, rate=None, low=None, high=None)
+
+    rows, events = (np.bincount(bootstrap.codes, of, bootstrap.accounts) for of in (mine, mine * churned))
+    total, left = bootstrap.counts @ rows, bootstrap.counts @ events
+    low, high = interval(np.divide(left, total, out=np.full(len(total), np.nan), where=total > 0), LEVEL)
+    return BandRate(
+        band=name,
+        rows=int(mine.sum()),
+        accounts_with_churn=len(np.unique(accounts[mine & (churned == 1)])),
+        rate=float(churned[mine].mean()),
+        low=None if np.isnan(low) else low,
+        high=None if np.isnan(high) else high,
+    )
+
+
+def _later(
+    score: Floats,
+    churned: Floats,
+    accounts: npt.NDArray[np.object_],
+    before: npt.NDArray[np.bool_],
+    test: npt.NDArray[np.bool_],
+) -> Later | None:
+    if not test.any() or len(np.unique(accounts[before & (churned == 1)])) < MINIMUM_CHURNED:
+        return None
+    curve = _curve(score[before], np.ones(int(before.sum())), churned[before])
+    expected, happened = np.interp(score[test], SCORES, curve), churned[test]
+    parts = np.array_split(np.argsort(expected, kind="stable"), FIFTHS)
+    apart = [abs(expected[part].mean() - happened[part].mean()) * len(part) for part in parts if len(part)]
+    return Later(
+        rows=len(happened),
+        accounts_with_churn=len(np.unique(accounts[test & (churned == 1)])),
+        expected=float(expected.mean()),
+        happened=float(happened.mean()),
+        calibration_error=float(sum(apart) / len(happened)),
+        brier=float(((expected - happened) ** 2).mean()),
+        brier_base_rate=float(((churned[before].mean() - happened) ** 2).mean()),
+    )

@@ -1,0 +1,1 @@
+"""Leakage checks: late arrivals, rebuilt snapshots and perturbed futures."""

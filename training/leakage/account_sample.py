@@ -1,0 +1,92 @@
+"""The part of a portfolio that a leak check rebuilds: some accounts at a few dates. Its cost does not grow with the
+data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from zlib import crc32
+
+import ibis
+import pyarrow as pa
+
+from features.contract.schema import TABLES
+from features.signals.signals import Signals
+from features.sources.engine import collect, contract_table, fetch, lay
+from features.utils.dates import WEEK_DAYS, Grid, midnight
+
+ACCOUNTS = 200
+"""Accounts that are rebuilt at most."""
+ROWS = 10_000
+"""Rows of a table that are read at most, about: of larger ones, every so-manieth by a hash of account and instant.
+What is compared are rebuilds of the same rows, so that rows may be missing."""
+DATES = 6
+"""Dates that are rebuilt at most."""
+
+SAMPLED = ibis.table({"account_id": "string"}, name="leakcheck_accounts")
+"""The accounts whose rows are read."""
+
+Tables = dict[str, pa.Table]
+"""Rows by contract table, in the contract's columns and types; instants are microseconds without a zone, in UTC."""
+
+
+def sampled_accounts(
+    accounts: Collection[str], churned: Collection[str], seed: int, at_most: int = ACCOUNTS
+) -> list[str]:
+    """Up to ``at_most`` of ``accounts``, in order; the same for the same seed, whatever the order given.
+
+    Half of them are ``churned`` where there are so many: leaks are found where things have come to an end.
+    """
+
+    def drawn(account: str) -> tuple[int, str]:
+        return crc32(f"{seed}:{account}".encode()), account
+
+    ended = sorted(set(churned) & set(accounts), key=drawn)
+    others = sorted(set(accounts) - set(churned), key=drawn)
+    some = max(at_most // 2, at_most - len(others))
+    return sorted([*ended[:some], *others[: at_most - min(some, len(ended))]])
+
+
+def sampled_tables(signals: Signals, accounts: Sequence[str], rows: int = ROWS) -> Tables:
+    """The rows of ``accounts``, one filtered scan (and one count) per table.
+
+    ``loaded_at`` is the instant from which each row was known, in every event table.
+    """
+    lay(signals.connection, SAMPLED.get_name(), pa.table({"account_id": pa.array(accounts, pa.string())}))
+    found: Tables = {}
+    for name in signals.tables:
+        (size,) = fetch(signals.connection, _size, name)
+        step = 1 if name == "accounts" else max(-(-int(size["n"]) // rows), 1)
+        found[name] = collect(signals.connection, _every, name, step)
+    return found
+
+
+def _size(name: str) -> ibis.Table:
+    return _of_sampled(name).aggregate(n=lambda t: t.count())
+
+
+def _every(name: str, step: int) -> ibis.Table:
+    """Every ``step``-th row, about; rows of one account and instant together."""
+    some, contract = _of_sampled(name), TABLES[name]
+    if step > 1:
+        key = some.account_id.concat(some[contract.at].cast("string"))
+        some = some.filter(key.hash() % step == 0)
+    if contract.event:
+        some = some.rename(loaded_at="known_at")
+    return some.select(*contract.names)
+
+
+def _of_sampled(name: str) -> ibis.Table:
+    return contract_table(name).semi_join(SAMPLED, "account_id")
+
+
+def spread_dates(first: datetime, last: datetime, at_most: int = DATES) -> Grid:
+    """Up to ``at_most`` dates that end at the midnight at or before ``last`` and go back to about ``first``, whole
+    weeks apart."""
+    end = midnight(last)
+    span = max((end - first) // timedelta(days=1), 0)
+    weeks = span // ((at_most - 1) * WEEK_DAYS)
+    # Of the two steps that come near, the one whose dates reach further back.
+    steps = [step * WEEK_DAYS for step in (max(weeks, 1), weeks + 1)]
+    back, step = max((min(span // step, at_most - 1) * step, step) for step in steps)
+    return Grid(end - timedelta(days=back), step, back // step + 1)

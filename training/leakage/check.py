@@ -1,0 +1,169 @@
+"""Looking for leaks before a model is believed: a snapshot that changes with the future, a feature that knows too much.
+
+A few accounts are rebuilt from altered sources and compared bit by bit (`training.leakage.future_perturbation`,
+`training.leakage.snapshot_rebuild`); the labelled snapshots of all accounts are searched for features that tell the
+outcome
+alone (`training.leakage.target_leakage`); it is looked at how rows arrive (`training.leakage.late_arrivals`), and
+whether renewals
+come due as they do today (`training.leakage.due_renewals`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from features.catalogue.catalogue import CATALOGUE, Catalogue
+from features.errors import InsufficientData
+from features.signals.overwritten_contracts import leaking_contracts
+from features.signals.signals import Signals, read_signals
+from features.sources.base import DUCKDB, Source
+from features.sources.open_source import open_source
+from features.utils.dates import Grid, show
+from features.utils.progress import Progress, part_of, silent
+from models.targets import TARGETS
+from training.config import TrainConfig
+from training.dataset.labelled_snapshots import Prepared, prepared_of
+from training.leakage.account_sample import sampled_accounts, sampled_tables, spread_dates
+from training.leakage.due_renewals import due_dates
+from training.leakage.late_arrivals import LATE_DAYS, arrivals
+from training.leakage.report import Check, Finding, LeakReport, Looked
+from training.leakage.snapshot_rebuild import CHANGES, rebuilt_findings
+from training.leakage.target_leakage import EVERY_DAYS, separation
+
+WHAT: Mapping[Check, str] = {
+    "future added": "rows dated or loaded at or after a date are added and altered",
+    "future dropped": "everything at or after a date is dropped",
+    "rows repeated": "rows are shuffled and sent again",
+    "separation": "no feature tells the outcome alone",
+    "due dates": "as many accounts come due at earlier dates as at the end",
+    "arrival": "rows dated before a churn that come after it",
+}
+"""What each check does, in words."""
+
+
+def leakcheck(
+    address: str | Path | Source,
+    catalogue: Catalogue = CATALOGUE,
+    config: TrainConfig | None = None,
+    data_through: datetime | None = None,
+    progress: Progress = silent,
+    engine: str = DUCKDB,
+) -> LeakReport:
+    """Check a source's own data, with the features of ``catalogue``, for leaks.
+
+    Parameters
+    ----------
+    address : the signals source, or one that is open already (its connection is closed thereby).
+    catalogue : the features.
+    config : the settings of the training that is to come; the seed chooses accounts and rows.
+    data_through : nothing at or after this instant is read; by default everything.
+    progress : told how far the work is.
+    engine : what reads an address: ``duckdb``, ``spark`` or ``spark://HOST:PORT``. The rebuilds run on DuckDB.
+
+    Raises
+    ------
+    SignalsError
+        If the source cannot be read or breaks the contract.
+    """
+    settings, began = config or TrainConfig(), time.perf_counter()
+    source = address if isinstance(address, Source) else open_source(address, engine)
+    signals = read_signals(source, data_through, progress=part_of(progress, 0.0, 0.2))
+    try:
+        monthly = settings.model_copy(update={"every_days": EVERY_DAYS, "horizons": ()})
+        prepared, lacking = None, ""
+        try:
+            prepared = prepared_of(signals, monthly, part_of(progress, 0.2, 0.5), catalogue)
+        except InsufficientData as short:
+            lacking = "; ".join(short.missing)
+        return _check(signals, prepared, catalogue, settings, part_of(progress, 0.5, 1.0), lacking, began)
+    finally:
+        signals.close()
+
+
+def leakcheck_prepared(prepared: Prepared, config: TrainConfig, progress: Progress = silent) -> LeakReport:
+    """Check labelled snapshots, and the signals that they were built from, for leaks.
+
+    Parameters
+    ----------
+    prepared : as training will use it.
+    config : the settings of the training.
+    progress : told how far the work is.
+    """
+    return _check(prepared.signals, prepared, prepared.catalogue, config, progress, "", time.perf_counter())
+
+
+def _check(
+    signals: Signals,
+    prepared: Prepared | None,
+    catalogue: Catalogue,
+    config: TrainConfig,
+    progress: Progress,
+    lacking: str,
+    began: float,
+) -> LeakReport:
+    accounts, grid = _accounts(signals, prepared, config.seed), _dates(signals, prepared)
+    progress(0.0, "choosing accounts to rebuild")
+    tables = sampled_tables(signals, accounts)
+    at = f"{len(accounts):,} accounts, {grid.n} dates from {show(grid.first)} to {show(grid.last)}"
+    findings = rebuilt_findings(tables, grid, signals, catalogue, config, part_of(progress, 0.05, 0.8))
+    checks = [Looked(check, WHAT[check], at) for check in CHANGES]
+    progress(0.8, "looking for features that tell the outcome")
+    for target in TARGETS:
+        missing, where = lacking, ""
+        if prepared is not None:
+            found = separation(prepared.frame, prepared.labels[target], catalogue, target)
+            missing, where = found.lacking, f"{found.rows:,} snapshots, {found.accounts_with:,} accounts with {target}"
+            findings += found.findings
+        checks.append(Looked("separation", WHAT["separation"], where, target, missing))
+    progress(0.92, "when renewals come due")
+    grace = config.grace_days if signals.contractual else 0
+    if signals.contractual:
+        due, overwritten = due_dates(signals, config.horizon_days, grace, config.seed), leaking_contracts(signals)
+        findings += [due.finding(config.horizon_days)] if due.differs else []
+        findings += [
+            Finding("due dates", f"{each.table}.{each.column}", str(replace(each, cure=""))) for each in overwritten
+        ]
+        looked = f"{due.dates} dates beside the end of the data"
+        checks.append(Looked("due dates", WHAT["due dates"], looked, None, "" if overwritten else due.lacking))
+    progress(0.95, "how rows arrive")
+    ways = arrivals(signals, config.horizon_days, grace, accounts) if signals.contractual else []
+    findings += [way.finding(config.horizon_days) for way in ways if way.backdated]
+    late = sum(way.late_share > 0 for way in ways)
+    told = f"{len(ways)} tables, {late} of them with rows that arrive {LATE_DAYS} days late or more"
+    missing = "" if signals.contractual else "without contracts, a churn has no instant"
+    checks.append(Looked("arrival", WHAT["arrival"], told if ways else "", None, missing))
+    progress(1.0, "checked for leaks")
+    return LeakReport(
+        signals.origin,
+        signals.data_through,
+        catalogue.version,
+        len(accounts),
+        tuple(grid.as_ofs),
+        tuple(checks),
+        tuple(findings),
+        tuple(way.as_dict() for way in ways),
+        time.perf_counter() - began,
+    )
+
+
+def _accounts(signals: Signals, prepared: Prepared | None, seed: int) -> list[str]:
+    """The accounts to rebuild, those that have churned among them."""
+    if prepared is None:
+        known = signals.tables["accounts"].account_id.to_pyarrow().to_pylist()
+        return sampled_accounts(known, (), seed)
+    ids = prepared.frame["account_id"]
+    return sampled_accounts(ids.unique(), ids[(prepared.labels["churn"] == 1).to_numpy()].unique(), seed)
+
+
+def _dates(signals: Signals, prepared: Prepared | None) -> Grid:
+    """The dates to rebuild: from the first labelled one to the end of the data."""
+    if prepared is not None:
+        return spread_dates(prepared.grid.first, signals.data_through)
+    table, at = ("subscriptions", "started_at") if signals.contractual else ("orders", "occurred_at")
+    begun = signals.tables[table][at].min().to_pyarrow().as_py()
+    last = signals.data_through
+    return spread_dates(begun.replace(tzinfo=last.tzinfo) if begun else last, last)

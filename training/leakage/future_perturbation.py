@@ -1,0 +1,202 @@
+"""Altered sources: the same past with another future. No snapshot taken before that future may tell them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.contract.schema import TABLES, Table
+from training.leakage.account_sample import Tables
+from training.leakage.synthetic_rows import (
+    DAY_US,
+    STRANGERS,
+    Ints,
+    any_values,
+    as_instants,
+    instants_us,
+    made_up,
+    micros,
+    with_column,
+)
+
+Bools = npt.NDArray[np.bool_]
+
+NEW_ROWS = 1_000
+"""Rows that are added to each table, dated at or after the date; and as many dated before it that arrive after it."""
+LONGEST_DELAY = 400 * DAY_US
+"""How far before the date the rows are dated that arrive late."""
+NEVER = 2**60
+"""Microseconds beyond every instant."""
+AHEAD = 200 * DAY_US
+"""How far after the date rows are added."""
+
+
+def poisoned(tables: Mapping[str, pa.Table], as_of: datetime, seed: int = 0) -> Tables:
+    """The tables with another future: what was known before ``as_of`` is there as it was, and all else is not.
+
+    In every table, half of the later rows are gone and the others say something else; rows are added at ``as_of`` and
+    after it, of other values, users and kinds, and for accounts that did not exist; rows are added that are dated
+    before it, as far as before the feed began, but loaded at or after it; and what was open before it is filled in with
+    instants at or after it, or earlier ones that are learnt only then.
+
+    Parameters
+    ----------
+    tables : rows by contract table, in all of the contract's columns (see
+    `training.leakage.account_sample.sampled_tables`).
+    as_of : the date.
+    seed : the same seed gives the same rows.
+    """
+    at, found = micros(as_of), {}
+    for name, table in tables.items():
+        rng = np.random.default_rng([seed, at // DAY_US, crc32(name.encode())])
+        found[name] = _strangers(table, at) if name == "accounts" else _poisoned(TABLES[name], tables, at, rng)
+    return found
+
+
+def dropped(tables: Mapping[str, pa.Table], as_of: datetime) -> Tables:
+    """The tables without anything that happened, arrived or was filled in at or after ``as_of``; accounts are facts
+    without a history and stay."""
+    at, found = micros(as_of), {}
+    for name, table in tables.items():
+        contract = TABLES[name]
+        if name != "accounts":
+            table = table.filter(pa.array(known_us(contract, table) < at))
+            for end in _ends(contract):
+                forgotten = pa.array(~_before(table, end, at))
+                for column in (c for c in contract.columns if c.known_from == end):
+                    table = with_column(table, column.name, pc.if_else(forgotten, None, table[column.name]))
+        found[name] = table
+    return found
+
+
+def repeated(tables: Mapping[str, pa.Table], seed: int = 0) -> Tables:
+    """The tables with their rows shuffled and a third of the events (and accounts) sent again; where rows arrive, later
+    than the first time, but before the next version of what they are about: sent again after it, they would replace
+    it. Of subscriptions each row is one of its own."""
+    found = {}
+    for name, table in tables.items():
+        rng = np.random.default_rng([seed, crc32(name.encode())])
+        many = 0 if name == "subscriptions" else -(-len(table) // 3)
+        again = table.take(rng.permutation(len(table))[:many])
+        if "loaded_at" in table.column_names:
+            contract = TABLES[name]
+            known = known_us(contract, again)
+            later = known + rng.integers(0, 30 * DAY_US, len(again))
+            later = np.minimum(later, _next_version_us(contract, table, again))
+            again = with_column(again, "loaded_at", as_instants(np.maximum(later, known)))
+        both = pa.concat_tables([table, again])
+        found[name] = both.take(rng.permutation(len(both)))
+    return found
+
+
+def _next_version_us(contract: Table, table: pa.Table, some: pa.Table) -> Ints:
+    """Just before the next version of each of ``some`` rows of ``table`` arrives; far ahead where there is none."""
+    arrivals: dict[Any, list[int]] = {}
+    for identity, at in zip(table[contract.identity].to_pylist(), known_us(contract, table).tolist(), strict=True):
+        if identity is not None:
+            arrivals.setdefault(identity, []).append(at)
+    own = zip(some[contract.identity].to_pylist(), known_us(contract, some).tolist(), strict=True)
+    following = [min((t for t in arrivals.get(identity, ()) if t > at), default=NEVER) for identity, at in own]
+    return np.array(following, dtype=np.int64) - 1
+
+
+def known_us(contract: Table, table: pa.Table) -> Ints:
+    """When each row was known, in microseconds since 1970: when it had both happened and arrived; shape (n,)."""
+    at = instants_us(table[contract.at], 0)
+    return np.maximum(at, instants_us(table["loaded_at"], 0)) if "loaded_at" in contract.names else at
+
+
+def _poisoned(contract: Table, tables: Mapping[str, pa.Table], at: int, rng: np.random.Generator) -> pa.Table:
+    table = tables[contract.name]
+    later = known_us(contract, table) >= at
+    before, after = table.filter(pa.array(~later)), table.filter(pa.array(later))
+    after = after.filter(pa.array(rng.random(len(after)) < 0.5))
+    other = made_up(contract, table, instants_us(after[contract.at], at), rng)
+    parts = [_filled_in(contract, before, table, at, rng), with_column(other, "account_id", after["account_id"])]
+    parts += _sent_again(contract, before, table, at, rng)
+    accounts = tables["accounts"]["account_id"].to_numpy(zero_copy_only=False)
+    if "loaded_at" in contract.names:
+        parts[1] = with_column(parts[1], "loaded_at", after["loaded_at"])
+        # Most of them lately, where the windows are short, and some at the last moment.
+        back = np.exp(rng.uniform(np.log(DAY_US / 24), np.log(LONGEST_DELAY), NEW_ROWS)).astype(np.int64)
+        back = np.where(rng.random(NEW_ROWS) < 0.1, 1, back)
+        parts.append(_added(contract, table, at - back, accounts, at + _delays(NEW_ROWS, rng), rng))
+    ahead = at + _delays(NEW_ROWS, rng)
+    some = np.concatenate([accounts, np.array(STRANGERS, dtype=object)])
+    parts.append(_added(contract, table, ahead, some, ahead + _delays(NEW_ROWS, rng), rng))
+    whole = pa.concat_tables(parts)
+    return whole.take(rng.permutation(len(whole)))
+
+
+def _delays(many: int, rng: np.random.Generator) -> Ints:
+    """Up to `AHEAD`, a tenth of them nothing at all: the date itself is already too late."""
+    return np.where(rng.random(many) < 0.1, 0, rng.integers(0, AHEAD, many))
+
+
+def _added(
+    contract: Table, like: pa.Table, at: Ints, accounts: npt.NDArray[Any], loaded: Ints, rng: np.random.Generator
+) -> pa.Table:
+    whose = pa.array(rng.choice(accounts, len(at)), pa.string())
+    rows = with_column(made_up(contract, like, at, rng), "account_id", whose)
+    return with_column(rows, "loaded_at", as_instants(loaded)) if "loaded_at" in contract.names else rows
+
+
+def _strangers(accounts: pa.Table, at: int) -> pa.Table:
+    """The accounts, and a few that are created at the date or later."""
+    new = accounts.schema.empty_table().to_pandas().reindex(range(len(STRANGERS)))
+    new["account_id"] = list(STRANGERS)
+    new["created_at"] = pd.to_datetime(at + np.arange(len(STRANGERS)) * DAY_US, unit="us")
+    return pa.concat_tables([accounts, pa.Table.from_pandas(new, accounts.schema, preserve_index=False)])
+
+
+def _filled_in(contract: Table, before: pa.Table, like: pa.Table, at: int, rng: np.random.Generator) -> pa.Table:
+    """Rows known before the date, with another later course of what was still open then."""
+    for end in _ends(contract):
+        still_open = ~_before(before, end, at)
+        # Rows that are duplicates as long as they are open stay so, lest two events be made of one.
+        same = [c.name for c in contract.columns if c.known_from is None and c.name != "loaded_at"]
+        group = before.select(same).to_pandas().groupby(same, dropna=False, sort=False).ngroup().to_numpy(np.int64)
+        groups = int(group.max()) + 1 if len(group) else 0
+        # Half of what is open comes to an end soon after the date, half never does.
+        never = rng.random(groups) < 0.5
+        ends = pa.array(at + _delays(groups, rng) // 4, pa.timestamp("us"), mask=never).take(pa.array(group))
+        for column in (c for c in contract.columns if c.known_from == end):
+            values = ends
+            if column.name != end:
+                some = any_values(contract, column, like, groups, rng)
+                values = pc.if_else(pa.array(never), None, some).take(pa.array(group))
+            before = with_column(before, column.name, pc.if_else(pa.array(still_open), values, before[column.name]))
+    return before
+
+
+def _sent_again(contract: Table, before: pa.Table, like: pa.Table, at: int, rng: np.random.Generator) -> list[pa.Table]:
+    """Half of the rows still open at the date arrive once more after it, and now say that they ended before it."""
+    found = []
+    for end in _ends(contract) if "loaded_at" in contract.names else ():
+        rows = before.filter(pa.array(~_before(before, end, at) & (rng.random(len(before)) < 0.5)))
+        began = instants_us(rows[contract.at], 0)
+        rows = with_column(rows, "loaded_at", as_instants(at + _delays(len(rows), rng)))
+        for column in (c for c in contract.columns if c.known_from == end):
+            ended = as_instants(began + (rng.random(len(rows)) * (at - began)).astype(np.int64))
+            values = ended if column.name == end else any_values(contract, column, like, len(rows), rng)
+            rows = with_column(rows, column.name, values)
+        found.append(rows)
+    return found
+
+
+def _ends(contract: Table) -> list[str]:
+    """The instants from which something else of a row becomes known."""
+    return sorted({c.known_from for c in contract.columns if c.known_from is not None})
+
+
+def _before(table: pa.Table, column: str, at: int) -> Bools:
+    """Whether an instant is known and before ``at``; shape (n,)."""
+    return instants_us(table[column], at) < at

@@ -1,0 +1,1 @@
+"""Monitoring: drift and matured predictions."""

@@ -1,0 +1,218 @@
+"""After deployment: what was predicted against what happened, drift since training, feeds, and whether to retrain.
+
+Predictions are made anew on snapshots of past dates, built from the signals as they were known then; point in time they
+are what was served. The present champion's are of all dates after its training; those of the champions before it of the
+dates for which they answered, since with frequent training no champion lives to see its own predictions mature. Nothing
+promotes itself: monitoring ends in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.special
+
+from features.catalogue.catalogue import Catalogue
+from features.custom.settings import current_catalogue
+from features.errors import BadRequest
+from features.feed_health.feed_health import feed_health
+from features.signals.signals import Signals, read_signals
+from features.snapshots.snapshot import snapshot
+from features.sources.base import DUCKDB
+from features.sources.open_source import open_source
+from features.utils.arrays import Bools, Floats
+from features.utils.dates import Grid, midnight, show
+from features.utils.progress import Progress, part_of, silent
+from models.artifacts.bundle import Bundle, load_bundle
+from models.artifacts.champion import Pointed, Pointer, load_champion, read_pointer
+from models.artifacts.home_portfolio import require_portfolio
+from models.home import Home
+from models.targets import TARGETS, Target
+from training.dataset.labels import label
+from training.dataset.overwritten_terms import without_overwritten
+from training.monitoring.drift import ANOTHER, by_chance, psi
+from training.monitoring.matured_predictions import Held, by_horizon
+from training.monitoring.new_outcomes import new_outcomes
+from training.monitoring.report import Drifted, Former, MonitorReport, Watched
+from training.registry.champion_history import LOOK_BACK, Reign, by_champion, reigns
+
+EVERY_DAYS = 28
+#: Dates before training that stand for the portfolio trained on; the newest date stands for the present.
+REFERENCE_DATES = 3
+
+
+def monitor(
+    address: str | Path,
+    home: Home,
+    data_through: datetime | None = None,
+    progress: Progress = silent,
+    engine: str = DUCKDB,
+) -> MonitorReport:
+    """Look at the champions after their training.
+
+    Parameters
+    ----------
+    address : the signals source, by now.
+    data_through : nothing at or after this instant is read; None: everything.
+
+    Raises
+    ------
+    BadRequest
+        There is no champion, or the signals end before it was trained.
+    SignalsError, BundleError
+        The source or the bundle of a present champion is broken, or the source is of another portfolio.
+    """
+    catalogue = current_catalogue()
+    bundles, pointer = load_champion(home, catalogue).bundles, read_pointer(home)
+    if not bundles or pointer is None:
+        raise BadRequest("there is no champion to look at", "a promoted model", "train one: `renewcast train SIGNALS`")
+    source = open_source(address, engine)
+    feeds = feed_health(source, data_through)
+    signals = read_signals(source, data_through, progress=part_of(progress, 0.0, 0.3))
+    try:
+        require_portfolio(home, signals)
+        targets: dict[Target, Watched] = {}
+        for i, target in enumerate(t for t in TARGETS if t in bundles):
+            progress(0.3 + 0.7 * i / len(bundles), f"looking at {target}")
+            targets[target] = _watched(signals, bundles[target], pointer, home, catalogue)
+        progress(1.0, "looked")
+        return MonitorReport(signals.data_through, targets, tuple(feeds.troubles()))
+    finally:
+        signals.close()
+
+
+def _watched(signals: Signals, bundle: Bundle, pointer: Pointer, home: Home, catalogue: Catalogue) -> Watched:
+    told = bundle.manifest
+    trained, last = midnight(told.trained_through), midnight(signals.data_through)
+    if last < trained:
+        raise BadRequest(
+            f"the signals end on {show(last)}, before the champion for {told.target} was trained ({show(trained)})",
+            "newer signals",
+        )
+
+    def load(champion: Pointed) -> Bundle:
+        folder = home.root / champion.folder
+        return bundle if folder == bundle.folder else load_bundle(folder, told.target, catalogue)
+
+    line = reigns(pointer, told.target, last, load)
+    reference = trained - timedelta(days=EVERY_DAYS * REFERENCE_DATES)
+    earliest = max(min(reign.since for reign in line), last - LOOK_BACK)
+    past = _Past(signals, Grid.ending(last, min(reference, earliest), EVERY_DAYS), catalogue)
+    own = past.held(bundle, lambda as_of: as_of >= trained)
+    parts = by_champion(line)
+    served = past.held(bundle, _answered(parts.pop(line[-1].champion)))
+    former = {
+        one: past.held(reigned[0].bundle, _answered(reigned))
+        for one, reigned in parts.items()
+        if reigned[0].bundle is not None
+    }
+    auc = told.metrics.get("roc_auc")
+    return Watched(
+        told.version,
+        told.trained_through,
+        told.horizon_days,
+        by_horizon([own]),
+        float(auc) if isinstance(auc, float | int) else None,
+        tuple(
+            Former(
+                one.version,
+                reigned[0].since,
+                reigned[-1].until or last,
+                by_horizon([former[one]]) if one in former else None,
+            )
+            for one, reigned in parts.items()
+        ),
+        by_horizon([*former.values(), served]),
+        past.drifted(bundle, reference, trained),
+        new_outcomes(signals, told),
+    )
+
+
+class _Past:
+    """Snapshots of past dates, and what each model says of them."""
+
+    def __init__(self, signals: Signals, grid: Grid, catalogue: Catalogue) -> None:
+        self._signals, self._grid, self._catalogue = signals, grid, catalogue
+        self._frames: dict[int, pd.DataFrame] = {}
+        self._labels: dict[tuple[int, int, int], pd.DataFrame] = {}
+
+    def frame(self, horizon_days: int) -> pd.DataFrame:
+        """All snapshots, n rows."""
+        key = self._key(horizon_days)
+        if key not in self._frames:
+            frame = snapshot(self._signals, self._grid, horizon_days=horizon_days, catalogue=self._catalogue)
+            contracts = self._signals.contractual
+            self._frames[key] = without_overwritten(frame, self._catalogue) if contracts else frame
+        return self._frames[key]
+
+    def labels(self, horizon_days: int, days: int, grace_days: int) -> pd.DataFrame:
+        """What became of each of them within ``days``, n rows."""
+        key = self._key(horizon_days), days, grace_days
+        if key not in self._labels:
+            pairs = self.frame(horizon_days)[["account_id", "as_of"]]
+            self._labels[key] = label(self._signals, pairs, days, grace_days)
+        return self._labels[key]
+
+    def _key(self, horizon_days: int) -> int:
+        """Without contracts, who is active depends on the horizon."""
+        return 0 if self._signals.contractual else horizon_days
+
+    def held(self, bundle: Bundle, dates: Callable[[pd.Series[Any]], pd.Series[Any]]) -> dict[int, Held]:
+        """A model's predictions of the chosen dates whose outcome is known by now, by horizon."""
+        told = bundle.manifest
+        everything = self.frame(told.horizon_days)
+        rows: Bools = dates(everything["as_of"]).to_numpy(dtype=bool)
+        frame, found = everything[rows], {}
+        if frame.empty:
+            return {}
+        accounts = frame["account_id"].to_numpy(dtype=object)
+        for days, p in _probabilities(bundle, frame).items():
+            labels = self.labels(told.horizon_days, days, told.grace_days)
+            y = labels[told.target].to_numpy(dtype=np.float64)[rows]
+            known: Bools = np.isfinite(y)
+            found[days] = Held(p[known], y[known], accounts[known])
+        return found
+
+    def drifted(self, bundle: Bundle, reference: datetime, trained: datetime) -> Drifted:
+        """The newest date against those from ``reference`` to the training."""
+        scorer = bundle.scorer
+        frame = self.frame(bundle.manifest.horizon_days)
+        as_of = frame["as_of"]
+        then, now = frame[(as_of >= reference) & (as_of < trained)], frame[as_of == as_of.max()]
+        moved = {name: psi(then[name], now[name]) for name in scorer.features if name in frame}
+        # Furthest first; one that cannot be told comes last.
+        ordered = dict(sorted(moved.items(), key=lambda item: -np.nan_to_num(item[1], nan=-1.0)))
+        limit = ANOTHER + by_chance(len(then), len(now))
+        main = bundle.manifest.horizon_days
+        scores = [_log_odds(_probabilities(bundle, rows)[main]) if len(rows) else _NOTHING for rows in (then, now)]
+        return Drifted(psi(*scores), ordered, limit)
+
+
+def _answered(reigned: Sequence[Reign]) -> Callable[[pd.Series[Any]], pd.Series[Any]]:
+    """Which dates lie in one of the reigns."""
+
+    def within(as_of: pd.Series[Any]) -> pd.Series[Any]:
+        inside = [(as_of >= one.since) & (one.until is None or as_of < one.until) for one in reigned]
+        return pd.concat(inside, axis=1).any(axis=1)
+
+    return within
+
+
+_NOTHING: pd.Series[Any] = pd.Series([], dtype=np.float64)
+
+
+def _probabilities(bundle: Bundle, frame: pd.DataFrame) -> dict[int, Floats]:
+    """By horizon, shape (n,) each."""
+    scorer = bundle.scorer
+    matrix = scorer.encode(frame).matrix
+    main = scorer.calibrate(scorer.raw(matrix)).probability
+    return {bundle.manifest.horizon_days: main} | scorer.by_horizon(matrix)
+
+
+def _log_odds(p: Floats) -> pd.Series[Any]:
+    return pd.Series(scipy.special.logit(np.clip(p, 1e-9, 1 - 1e-9)))

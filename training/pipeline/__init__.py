@@ -1,0 +1,1 @@
+"""The training pipeline, from signals to registered candidates."""

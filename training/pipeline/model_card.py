@@ -1,0 +1,250 @@
+"""The model card, written when a model is trained, from the facts that its run keeps; see
+`models.artifacts.model_card`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from features.feed_health.feed_health import Feeds
+from features.utils.dates import show
+from models.artifacts import model_card
+from models.explain.treeshap import Explainer
+from models.scorer.scorer import Scorer
+from training.config import TrainConfig
+from training.dataset.labelled_snapshots import Prepared
+from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
+from training.evaluation.by_segment import Segment
+from training.evaluation.capacity_value import RANDOM, Worked
+from training.evaluation.comparison import Metric
+from training.evaluation.involuntary_churn import Involuntary
+from training.evaluation.test_predictions import RESAMPLES, UNKNOWN, Figure, JudgedRows, Part
+from training.leakage.report import LeakReport
+from training.pipeline.candidate import Candidate
+from training.statistics.account_bootstrap import AccountBootstrap, interval
+from training.statistics.metrics import BINS, Predictions
+
+#: The metrics that a card tells, of those that are judged.
+METRICS = (
+    "roc_auc", "pr_auc", "brier", "brier_skill", "log_loss", "calibration_slope", "calibration_intercept",
+    "calibration_error", "lift_10", "captured_10", "captured_20", "captured_arr_20",
+)  # fmt: skip
+#: Those that are told of how churn by nonpayment is told apart.
+OF_KINDS = ("roc_auc", "brier", "log_loss")
+RIVALS = (BLEND, BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION, LIGHTGBM)
+#: Whose ranking of a segment is told beside the model's; the run's report has all of them.
+BESIDE = (HEALTH_SCORE, LOGISTIC_REGRESSION)
+#: Features that are named; accounts of the newest snapshot that are explained to weigh them.
+NAMED, EXPLAINED = 20, 1000
+#: The chance of no outcome at all at the upper end of a 95% interval.
+NONE_HAPPENED = 0.025
+
+
+def card_of(
+    candidate: Candidate,
+    prepared: Prepared,
+    config: TrainConfig,
+    leaks: LeakReport,
+    feeds: Feeds,
+    segments: Sequence[Segment],
+    work: Sequence[Worked],
+    run_id: str,
+) -> model_card.Card:
+    """A candidate's card.
+
+    Parameters
+    ----------
+    leaks, feeds : what the leak check found, and the health of the feeds at the end of the data.
+    segments : the judgement by segment (`training.evaluation.by_segment.by_segment`).
+    work : what each ranking is worth (`training.evaluation.capacity_value.worked`).
+    run_id : of the run that it is registered with.
+    """
+    judged, encoding = candidate.judgement, candidate.shipped.encoding
+    weights, dimensions = _weights(candidate, prepared)
+    settings = candidate.shipped.trees.settings
+    return model_card.Card(
+        target=candidate.target,
+        horizon_days=config.horizon_days,
+        grace_days=prepared.grace_days,
+        run_id=run_id,
+        catalogue_version=prepared.catalogue.version,
+        subject=judged.subject,
+        grade=judged.grade,
+        words=judged.words,
+        slices=_slices(candidate),
+        history_days=float(candidate.enough.history_days),
+        missing_share={name: float(share) for name, share in candidate.enough.missing_share.items()},
+        known_rate=judged.known_rate,
+        window_rate=judged.window_rate,
+        rivals=[
+            model_card.Rival(
+                candidate=row.candidate, metrics={m.name: _metric(m) for m in row.metrics if m.name in METRICS}
+            )
+            for row in judged.rows
+            if row.candidate in RIVALS
+        ],
+        apart=[
+            model_card.Apart(against=d.against, loss=d.loss, value=d.value, low=d.low, high=d.high)
+            for d in judged.differences
+            if d.against in RIVALS
+        ],
+        calibrator=str(candidate.calibrator["kind"]),
+        reliability=reliability(candidate.tested, config.seed),
+        by_segment=[_piece(part, _beside(part)) for part in segments],
+        by_horizon=[_piece(part, {}, part.enough, part.note) for part in candidate.by_horizon],
+        features_read=len(encoding.features),
+        weights=weights,
+        dimensions=dimensions,
+        same_first=None if candidate.stability is None else candidate.stability.same_first,
+        sight=[
+            model_card.Sight(
+                candidate=w.candidate,
+                capacity=w.capacity,
+                caught=_figure(w.caught),
+                caught_arr=_figure(w.caught_arr),
+                lift=_figure(w.lift),
+            )
+            for w in work
+            if w.candidate in (*RIVALS, RANDOM)
+        ],
+        trees=int(settings.get("trees", 0)),
+        leaves=int(settings.get("num_leaves", 0)),
+        trees_share=float(candidate.shipped.share),
+        involuntary=None if candidate.involuntary is None else _kinds(candidate.involuntary),
+        notes=[finding.words for finding in leaks.notes if finding.target in (None, candidate.target)],
+        feeds=feeds.troubles(),
+    )
+
+
+def reliability(tested: JudgedRows, seed: int = 0) -> list[model_card.Bin]:
+    """What the judged model said against what happened, by tenths of the probabilities; accounts resampled."""
+    data = Predictions(tested.y, tested.p[BLEND], tested.arr)
+    bootstrap = AccountBootstrap(tested.accounts, RESAMPLES, seed)
+    found = []
+    for place in range(BINS):
+        inside = (data.bins == place).astype(np.float64)
+        if not (rows := int(inside.sum())):
+            continue
+        happened, there = inside * tested.y, inside
+        sums = [np.bincount(bootstrap.codes, values, bootstrap.accounts) for values in (happened, there)]
+        drawn = [bootstrap.counts @ values for values in sums]
+        known = drawn[1] > 0
+        shares = np.where(known, drawn[0] / np.where(known, drawn[1], 1.0), np.nan)
+        outcomes = int(happened.sum())
+        low, high = interval(shares)
+        if not outcomes:
+            # No resample has an outcome either; that does not make it impossible (Clopper and Pearson 1934).
+            high = 1.0 - NONE_HAPPENED ** (1.0 / len({*tested.accounts[inside == 1]}))
+        figure = (outcomes / rows, low, high)
+        said = float((inside * tested.p[BLEND]).sum() / rows)
+        found.append(model_card.Bin(said=said, happened=_figure(figure), rows=rows, outcomes=outcomes))
+    return found
+
+
+def _kinds(told: Involuntary) -> model_card.Kinds:
+    figures, judged = told.figures, told.judgement
+    return model_card.Kinds(
+        words=told.words,
+        known_share=told.known_share,
+        trained_on=dict(told.trained_on),
+        tested_on=dict(told.tested_on),
+        rate=None if figures is None else figures.rate,
+        expected=None if figures is None else figures.expected,
+        ratio=_figure(UNKNOWN if figures is None else figures.ratio),
+        rivals=[
+            model_card.Rival(candidate=row.candidate, metrics={name: _metric(row[name]) for name in OF_KINDS})
+            for row in (judged.rows if judged else ())
+        ],
+    )
+
+
+def _slices(candidate: Candidate) -> dict[str, model_card.Slice]:
+    return {
+        name: model_card.Slice(
+            first=_day(part.first),
+            last=_day(part.last),
+            dates=part.dates,
+            rows=part.rows,
+            accounts=part.accounts,
+            accounts_with_outcome=part.accounts_with_outcome,
+        )
+        for name, part in candidate.enough.slices.items()
+    }
+
+
+def _weights(candidate: Candidate, prepared: Prepared) -> tuple[list[model_card.Weight], dict[str, float]]:
+    """Which features, and which dimensions, move the predictions of the newest snapshot's accounts."""
+    encoding, catalogue = candidate.shipped.encoding, prepared.catalogue
+    entries: list[dict[str, Any]] = []
+    for name in encoding.features:
+        entry: dict[str, Any] = {"name": name, "kind": catalogue[name].kind, "unit": catalogue[name].unit}
+        if name in encoding.levels:
+            entry["categories"] = list(encoding.levels[name])
+        entries.append(entry)
+    schema = json.loads(json.dumps({"features": entries, **candidate.shipped.plain()}))
+    calibrator = json.loads(json.dumps(candidate.calibrator))
+    scorer = Scorer.from_texts(candidate.shipped.trees.text, schema, calibrator, Explainer)
+    latest = prepared.latest
+    rows = latest.sample(min(EXPLAINED, len(latest)), random_state=0)
+    moved = np.abs(scorer.contributions(scorer.encode(rows).matrix)[:, :-1]).mean(axis=0)
+    shares = moved / (moved.sum() or 1.0)
+    order = np.argsort(-shares, kind="stable")
+    weights = [
+        model_card.Weight(
+            feature=name,
+            words=catalogue[name].words,
+            dimension=catalogue[name].dimension,
+            share=min(float(shares[j]), 1.0),
+        )
+        for j in order[:NAMED]
+        if shares[j] > 0
+        for name in (scorer.features[j],)
+    ]
+    dimensions: dict[str, float] = {}
+    for j, name in enumerate(scorer.features):
+        dimension = catalogue[name].dimension
+        dimensions[dimension] = dimensions.get(dimension, 0.0) + float(shares[j])
+    return weights, {name: min(share, 1.0) for name, share in sorted(dimensions.items(), key=lambda each: -each[1])}
+
+
+def _metric(metric: Metric) -> model_card.Figure:
+    return _figure((metric.value, metric.low, metric.high), metric.good)
+
+
+def _beside(segment: Segment) -> dict[str, model_card.Figure]:
+    if segment.judgement is None:
+        return {}
+    return {row.candidate: _metric(row["roc_auc"]) for row in segment.judgement.rows if row.candidate in BESIDE}
+
+
+def _piece(part: Part, beside: dict[str, model_card.Figure], judged: bool = True, note: str = "") -> model_card.Piece:
+    return model_card.Piece(
+        name=part.name,
+        rows=part.rows,
+        accounts=part.accounts,
+        happened=part.happened,
+        rate=_number(part.rate),
+        expected=_number(part.expected),
+        ratio=_figure(part.ratio),
+        roc_auc=_figure(part.roc_auc),
+        beside=beside,
+        judged=judged,
+        note=note,
+    )
+
+
+def _figure(figure: Figure, good: str = "") -> model_card.Figure:
+    value, low, high = (_number(each) for each in figure)
+    return model_card.Figure(value=value, low=low, high=high, good=good)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _day(instant: datetime) -> str:
+    return show(instant)

@@ -1,0 +1,1 @@
+"""The MLflow registry: runs, versions, promotion and the champion's alias."""

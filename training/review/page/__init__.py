@@ -1,1 +1,0 @@
-"""The review as a page: one self-contained HTML file."""

@@ -1,0 +1,1 @@
+"""Proposals for new weights and band limits of a rubric."""

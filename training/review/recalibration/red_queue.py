@@ -1,0 +1,41 @@
+"""How many accounts are red at a date, under some limits, against what a team can look after."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from training.review.labelled_rows import ReviewRows
+from training.review.recalibration.schemas import Queue
+
+QUARTER = pd.Timedelta(days=91)
+
+
+def queue(rows: ReviewRows, yellow: float, capacity: int | None) -> Queue:
+    """The queue of the newest quarter of a year of dates, labelled or not.
+
+    Parameters
+    ----------
+    yellow : the score below which an account is red.
+    capacity : accounts that the team can look after at a date.
+    """
+    known = ~np.isnan(rows.score)
+    frame = pd.DataFrame({"account": rows.accounts, "at": rows.as_of, "red": rows.score < yellow})[known]
+    if frame.empty:
+        return Queue(0.0, 0, 0, 0.0, capacity, False)
+    frame = frame.drop_duplicates(["account", "at"]).sort_values(["account", "at"], kind="stable")
+    before = frame.groupby("account")["red"].shift(1)
+    frame["enters"] = frame["red"] & before.eq(False)
+    newest = frame[frame["at"] > frame["at"].max() - QUARTER]
+    by_date = newest.groupby("at").agg(red=("red", "sum"), enters=("enters", "sum"))
+    dates = np.sort(frame["at"].unique())
+    step = float(np.median(np.diff(dates) / np.timedelta64(7, "D"))) if len(dates) > 1 else 1.0
+    typical = float(by_date["red"].median())
+    return Queue(
+        typical=typical,
+        most=int(by_date["red"].max()),
+        latest=int(by_date["red"].iloc[-1]),
+        entering=float(by_date["enters"].mean()) / step,
+        capacity=capacity,
+        over=capacity is not None and typical > capacity,
+    )

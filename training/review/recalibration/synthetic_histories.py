@@ -1,0 +1,143 @@
+"""Simulated histories whose true weights are known, to hold the review's own method against.
+
+Each account has points in every dimension that wander around a level of its own. It leaves in a week with a chance that
+rises, in log-odds, with how far the weighted mean of its known points lies below that of all: these weights are the
+true ones, and no others predict better. All dimensions wander alike, so that the points of today tell those of the
+weeks to come in the same proportion, and the true weights are also those of churn within the horizon (for normal points
+the direction that a regression finds is right even where the link is not: Brillinger 1982; Li and Duan 1989).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.optimize
+
+from features.utils.arrays import Floats
+from training.review.labelled_rows import ReviewRows, later_rows
+
+SPREADS = (22.0, 16.0, 12.0, 19.0, 9.0)
+"""Standard deviations of the points, by dimension, over and over: a point is not worth the same in each."""
+MEAN = 62.0
+TOGETHER = 0.3
+"""Correlation between any two dimensions."""
+LASTING = 0.5
+"""The share of the variance that an account keeps for good; the rest fades by `FADING` a week."""
+FADING = 0.96
+GONE = 0.3
+"""The share of the accounts that leave within the history."""
+
+
+@dataclass(frozen=True)
+class World:
+    """A simulated history.
+
+    Parameters
+    ----------
+    rows : scored by the weights in force.
+    weights : the true ones, summing to 100.
+    slope : by how much the weekly log-odds of leaving fall with a point of the true score.
+    """
+
+    rows: ReviewRows
+    weights: dict[str, float]
+    slope: float
+
+
+def world(
+    weights: Mapping[str, float],
+    incumbent: Mapping[str, float],
+    churned: int,
+    seed: int,
+    *,
+    slope: float = 0.09,
+    weeks: int = 156,
+    every_weeks: int = 1,
+    unknown: float = 0.05,
+    horizon_days: int = 90,
+    grace_days: int = 30,
+) -> World:
+    """Simulate one.
+
+    Parameters
+    ----------
+    weights, incumbent : the true ones and those in force, of the same dimensions, each summing to 100.
+    churned : about how many accounts leave in the whole history.
+    slope : 0 for a world in which points mean nothing.
+    weeks, every_weeks : how long it is, and how often it is seen.
+    unknown : the share of the accounts of which a dimension is never known, for each dimension.
+    horizon_days, grace_days : of the labels.
+    """
+    names = list(weights)
+    rng = np.random.default_rng(seed)
+    n, k = round(churned / GONE), len(names)
+    points = _points(n, weeks, k, rng)
+    never = rng.random((n, k)) < unknown
+    never[never.all(axis=1), 0] = False
+    true = (points * ~never) @ (own := np.array([weights[name] for name in names])) / (~never @ own)
+    risk = np.exp(-slope * (true - true.mean()))
+    base = _base(risk)
+    gone = rng.random((weeks, n)) < -np.expm1(-base * risk)
+    left = np.where(gone.any(axis=0), gone.argmax(axis=0), weeks + horizon_days)
+    week, account = np.nonzero((np.arange(weeks)[:, None] <= left) & (np.arange(weeks)[:, None] % every_weeks == 0))
+    # It leaves within the week that follows the date.
+    happened = (left[account] * 7 < week * 7 + horizon_days).astype(np.float64)
+    churn = np.where(week * 7 + horizon_days + grace_days <= weeks * 7, happened, np.nan)
+    seen = np.where(never[account], np.nan, points[week, account])
+    score = score_of(seen, np.array([incumbent[name] for name in names]))
+    as_of = pd.Series(pd.Timestamp("2023-01-02", tz="UTC") + pd.to_timedelta(week * 7, unit="D"))
+    accounts = np.array([f"a{i:05d}" for i in range(n)], dtype=object)[account]
+    chance = -np.expm1(-base * risk[week, account] * horizon_days / 7)
+    rows = ReviewRows(
+        points=pd.DataFrame(seen, columns=names),
+        score=score,
+        band=_band(score),
+        churned=churn,
+        accounts=accounts,
+        as_of=as_of,
+        later=later_rows(as_of, churn, accounts, horizon_days + grace_days),
+        horizon_days=horizon_days,
+        grace_days=grace_days,
+        model=np.clip(chance, 0.0, 1.0),
+    )
+    return World(rows, {name: float(weights[name]) for name in names}, slope)
+
+
+def score_of(points: Floats, weights: Floats) -> Floats:
+    """The weighted mean of each row's known points (n, k), 0 to 100; NaN where under half of the weight is known."""
+    known = ~np.isnan(points)
+    there = known @ weights
+    total = np.nan_to_num(points) @ weights
+    found: Floats = np.divide(total, there, out=np.full(len(points), np.nan), where=there >= weights.sum() / 2)
+    return found
+
+
+def _points(n: int, weeks: int, k: int, rng: np.random.Generator) -> Floats:
+    mix = np.linalg.cholesky(np.full((k, k), TOGETHER) + (1 - TOGETHER) * np.eye(k)).T
+    spread = np.resize(np.array(SPREADS), k)
+    own = rng.normal(size=(n, k)) * np.sqrt(LASTING)
+    moving = rng.normal(size=(n, k))
+    found = np.empty((weeks, n, k))
+    for week in range(weeks):
+        found[week] = own + np.sqrt(1 - LASTING) * moving
+        moving = FADING * moving + np.sqrt(1 - FADING**2) * rng.normal(size=(n, k))
+    return np.asarray(np.clip(MEAN + (found @ mix) * spread, 0.0, 100.0), dtype=np.float64)
+
+
+def _base(risk: Floats) -> float:
+    """The weekly rate at which the share `GONE` of the accounts leaves."""
+
+    def apart(log_rate: float) -> float:
+        return float(-np.expm1(-np.exp(log_rate) * risk.sum(axis=0)).mean() - GONE)
+
+    return float(np.exp(scipy.optimize.brentq(apart, -20.0, 5.0)))
+
+
+def _band(score: Floats) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+    names = np.full(len(score), "insufficient_data", dtype=object)
+    for name, begins in (("red", 0.0), ("yellow", 40.0), ("green", 70.0)):
+        names[score >= begins] = name
+    return names

@@ -1,0 +1,130 @@
+"""What an account is for good: segment, size, terms, and the hidden traits around which its moods move.
+
+Money is in one currency a year, logarithms are natural, and hidden traits are in standard deviations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.simulation.calendar import Bools, Floats, Ints, due_within, month_and_dom, months_after
+from training.simulation.columns import Columns
+from training.simulation.market_segments import INDUSTRIES, PRICE, REGIONS, SEGMENTS, SMB, TERM_MONTHS
+
+ARRIVALS_A_YEAR = 0.25
+"""New accounts a year as a share of those present at the start: somewhat more than those that leave."""
+
+
+@dataclass(frozen=True)
+class World(Columns):
+    """The lasting traits of accounts, each an array of one entry per account.
+
+    Known to the company: ``segment``, ``industry``, ``region`` (indices), ``employees``, ``csm``, ``created`` (day of
+    the first contract) with ``born_month`` and ``born_dom``, ``term`` and ``billing`` (months), ``uplift`` (rise in
+    price at renewal, a share), and the ``first_*`` terms of the contract that runs when data or account begin.
+    Hidden: ``fit`` (how well the product suits), ``usual_share`` (log-odds of a seat being used), ``usual_breadth``,
+    ``usual_depth``, ``thrift`` (usual budget stress), ``ambition`` (usual appetite), ``fragility`` (log of the product
+    trouble it tends to meet), ``warmth`` (usual responsiveness, which says nothing about leaving), ``ramp_days``
+    (onboarding time constant).
+    """
+
+    created: Ints
+    born_month: Ints
+    born_dom: Ints
+    segment: Ints
+    industry: Ints
+    region: Ints
+    employees: Ints
+    csm: Ints
+    term: Ints
+    billing: Ints
+    uplift: Floats
+    first_terms: Ints
+    first_seats: Floats
+    first_price: Floats
+    first_plan: Ints
+    first_add_ons: Floats
+    fit: Floats
+    usual_share: Floats
+    usual_breadth: Floats
+    usual_depth: Floats
+    thrift: Floats
+    ambition: Floats
+    fragility: Floats
+    warmth: Floats
+    ramp_days: Floats
+    renewal_base: Floats
+
+    def renewal_day(self, terms: Ints) -> Ints:
+        """The day on which the contract ends after so many terms."""
+        return months_after(self.born_month, self.born_dom, terms * self.term)
+
+    def invoice_due(self, day: int) -> tuple[Bools, Ints]:
+        """Which accounts are invoiced in the week from ``day``, and the day of each invoice."""
+        return due_within(self.born_month, self.born_dom, self.billing, day, day + 6)
+
+
+def draw_world(accounts: int, weeks: int, start: int, rng: np.random.Generator) -> World:
+    """Accounts of a portfolio seen for ``weeks`` weeks from day ``start``: some are older, the rest arrive within."""
+    n = accounts
+    segment = rng.choice(len(SEGMENTS), n, p=[s.share for s in SEGMENTS])
+    low, median, high = (np.array([s.arr[i] for s in SEGMENTS])[segment] for i in range(3))
+    spread = np.array([s.arr_spread for s in SEGMENTS])[segment]
+    arr = np.clip(median * np.exp(spread * rng.standard_normal(n)), low, high)
+    plan = _pick(np.array([s.plans for s in SEGMENTS])[segment], rng)
+    price = np.round(PRICE[plan] * np.exp(0.15 * rng.standard_normal(n)), 2)
+    term = TERM_MONTHS[_pick(np.array([s.terms for s in SEGMENTS])[segment], rng)]
+    monthly = (term == 1) | ((segment <= SMB) & (rng.random(n) < 0.5))
+    add_on = rng.random((n, 2)) < 0.12 * (segment >= SMB)[:, None]
+    employees = np.array([s.employees for s in SEGMENTS])[segment] * np.exp(0.7 * rng.standard_normal(n))
+
+    old = np.arange(n) < round(n / (1 + ARRIVALS_A_YEAR * weeks / 52))
+    tenure = np.clip(rng.exponential(700, n), 21, 2500).astype(np.int64)
+    arrival = start + rng.integers(0, max(7 * weeks - 7, 1), n)
+    created = np.sort(np.where(old, start - tenure, arrival))
+    month, dom = month_and_dom(created)
+    fit = 0.9 * rng.standard_normal(n)
+    pool = np.array([s.accounts_per_csm for s in SEGMENTS])[segment]
+    return World(
+        created=created,
+        born_month=month,
+        born_dom=dom,
+        segment=segment.astype(np.int64),
+        industry=rng.integers(0, len(INDUSTRIES), n),
+        region=rng.choice(len(REGIONS), n, p=[0.4, 0.45, 0.15]),
+        employees=np.maximum(1, employees).astype(np.int64),
+        csm=1000 * segment + rng.integers(0, np.maximum(n // pool, 1)),
+        term=term,
+        billing=np.where(monthly, 1, 12),
+        uplift=np.where(term == 1, 0.0, rng.choice([0.0, 0.02, 0.03, 0.04], n)),
+        first_terms=_terms_signed(month, dom, term, start),
+        first_seats=np.maximum(1.0, np.round(arr / price)),
+        first_price=price,
+        first_plan=plan,
+        first_add_ons=np.round(add_on * arr[:, None] * rng.uniform(0.1, 0.3, (n, 2)), 2),
+        fit=fit,
+        usual_share=0.5 + 0.3 * fit + 0.5 * rng.standard_normal(n),
+        usual_breadth=-0.3 + 0.3 * plan + 0.45 * rng.standard_normal(n),
+        usual_depth=0.25 * rng.standard_normal(n),
+        thrift=0.5 * rng.standard_normal(n),
+        ambition=0.5 * rng.standard_normal(n),
+        fragility=0.4 * rng.standard_normal(n),
+        warmth=0.4 * rng.standard_normal(n),
+        ramp_days=np.clip(np.exp(2.9 - 0.3 * fit + 0.6 * rng.standard_normal(n)), 3, 120),
+        renewal_base=np.array([s.renewal_base for s in SEGMENTS])[segment],
+    )
+
+
+def _pick(shares: Floats, rng: np.random.Generator) -> Ints:
+    """One index per row, by that row's shares."""
+    below = np.cumsum(shares, axis=1)[:, :-1]
+    return np.asarray((rng.random(len(shares))[:, None] >= below).sum(axis=1), dtype=np.int64)
+
+
+def _terms_signed(month: Ints, dom: Ints, term: Ints, start: int) -> Ints:
+    """Terms signed so far when the simulation begins: the contract then running ends on or after day ``start``."""
+    start_month, _ = month_and_dom(np.array([start]))
+    terms = np.maximum((start_month[0] - month) // term, 1)
+    return np.asarray(terms + (months_after(month, dom, terms * term) < start), dtype=np.int64)

@@ -1,0 +1,92 @@
+"""The tables ``subscriptions`` and ``billing``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from training.simulation.calendar import Ints
+from training.simulation.history import History
+from training.simulation.market_segments import ADD_ONS, ALLOWANCE, CONTRACT_HOUR, PLANS, SELF_SERVE
+from training.simulation.random_streams import sigmoid
+from training.simulation.tables.event_rows import (
+    Arrival,
+    account_ids,
+    event_table,
+    instants,
+    numbers,
+    words,
+    working_second,
+)
+from training.simulation.tables.subscriptions import OPEN, REASONS
+
+KINDS = ("invoice_paid", "invoice_overdue", "payment_failed", "budget_review")
+PAID, OVERDUE, FAILED, REVIEW = range(len(KINDS))
+
+
+def subscriptions(history: History) -> pa.Table:
+    """The ledger as a table: add-ons have no seats and no limit of their own."""
+    rows = history.subscriptions
+    hour = CONTRACT_HOUR[history.world.region[rows.account]]
+    add_on = rows.product > 0
+    plan = np.where(add_on, len(PLANS) + rows.product - 1, rows.plan)
+    limit = np.where(add_on, np.nan, np.round(rows.seats * ALLOWANCE[rows.plan]))
+    return pa.table(
+        {
+            "account_id": words(account_ids(history), rows.account),
+            "started_at": instants((rows.started * 24 + hour) * 3600),
+            "ended_at": instants((rows.ended * 24 + hour) * 3600, rows.ended == OPEN),
+            "arr": numbers(rows.arr),
+            "seats": pa.array(rows.seats, mask=add_on),
+            "plan": words(PLANS + ADD_ONS, plan),
+            "usage_limit": numbers(limit),
+            "renewal_at": instants((rows.renewal * 24 + hour) * 3600),
+            "end_reason": words(REASONS, np.maximum(rows.reason, 0), rows.reason == OPEN),
+        }
+    )
+
+
+def billing(history: History) -> pa.Table:
+    """Invoices paid, late and failed, and reviews of the budget: the worse, the more the budget is strained."""
+    rng = history.rng("billing")
+    running = history.grid(lambda state: state.running)
+    strain = history.grid(lambda state: state.strain)
+    failing = history.grid(lambda state: state.failing)
+    invoiced = history.facts("invoiced") & running
+    failed = history.facts("payment_failed") & running
+    recovered = history.facts("recovered") & running
+    # The larger the customer, the later it pays, without anything being wrong.
+    slow = -3.6 + 0.35 * history.world.segment
+    overdue = invoiced & (failing == 0) & (rng.random(running.shape) < sigmoid(slow + 1.1 * strain))
+    unpaid = (failing == 3) & running
+    prompt = invoiced & (failing == 0) & ~overdue
+    days = np.where(invoiced, history.facts("invoice_day"), 0)
+    reviewed = rng.random(running.shape) < sigmoid(-4.6 + 1.3 * strain) * (history.world.segment > SELF_SERVE) * running
+    week_day = history.start + 7 * np.arange(history.weeks)[:, None]
+    lag = rng.integers(0, 7, running.shape)
+    late = rng.integers(12, 35, running.shape)
+    marks = (
+        (PAID, prompt, days + lag),
+        (OVERDUE, overdue, days + late),
+        (PAID, overdue, days + late + 5 + lag),
+        (OVERDUE, unpaid, week_day + lag),
+        (FAILED, failed, np.where(invoiced, days, week_day + lag)),
+        (PAID, recovered, week_day + lag),
+        (REVIEW, reviewed, week_day + lag),
+    )
+    amount = history.grid(lambda state: state.arr) * history.world.billing / 12
+    account, day, kind, owed = _gather(marks, amount)
+    columns = {"kind": words(KINDS, kind), "amount": numbers(np.where(kind == REVIEW, np.nan, np.round(owed, 2)))}
+    second = working_second(account, day, history, rng)
+    return event_table(history, rng, account, second, columns, Arrival(nightly=0.3, late=0.03, late_days=5))
+
+
+def _gather(
+    marks: tuple[tuple[int, np.ndarray, np.ndarray], ...], amount: np.ndarray
+) -> tuple[Ints, Ints, Ints, np.ndarray]:
+    """Account, day, kind and amount of the marked weeks; each mark has a kind, where it is, and its day."""
+    cells = [np.nonzero(mark) for _, mark, _ in marks]
+    account = np.concatenate([cell[1] for cell in cells])
+    day = np.concatenate([day[cell] for (_, _, day), cell in zip(marks, cells, strict=True)])
+    kind = np.concatenate([np.full(len(cell[0]), kind) for (kind, _, _), cell in zip(marks, cells, strict=True)])
+    return account, day, kind, np.concatenate([amount[cell] for cell in cells])

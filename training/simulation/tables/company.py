@@ -1,0 +1,63 @@
+"""The tables ``company`` (news of the account's company) and ``interventions`` (what customer success did)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from training.simulation.calendar import SECONDS_A_DAY
+from training.simulation.history import History
+from training.simulation.latent_dynamics import COMPANY_EVENTS, PLAYS
+from training.simulation.tables.event_rows import (
+    Arrival,
+    account_ids,
+    event_table,
+    instants,
+    while_customer,
+    words,
+    working_second,
+)
+
+SEEN_SHARE = 0.85
+"""Share of a company's news that is noticed at all."""
+SEVERITIES = ("low", "medium", "high")
+RESULTS = ("saved", "lost")
+PLAY_DAYS = 56
+"""Days after which an intervention is closed, unless the account leaves earlier."""
+
+
+def company(history: History) -> pa.Table:
+    """News, often noticed days later."""
+    rng = history.rng("company")
+    kinds = history.facts("company")
+    week, account = np.nonzero((kinds < len(COMPANY_EVENTS)) & (rng.random(kinds.shape) < SEEN_SHARE))
+    day = history.start + 7 * week + rng.integers(0, 7, len(week))
+    columns = {"kind": words(COMPANY_EVENTS, kinds[week, account])}
+    second = working_second(account, day, history, rng)
+    return event_table(history, rng, account, second, columns, Arrival(nightly=0.0, late=0.3, late_days=14))
+
+
+def interventions(history: History) -> pa.Table:
+    """Plays, a quarter of them held out at random: those got nothing, and are neither saved nor lost by it."""
+    rng = history.rng("interventions")
+    week, account = np.nonzero(history.facts("play") >= 0)
+    opened = working_second(account, history.start + 7 * week + rng.integers(0, 7, len(week)), history, rng)
+    known = while_customer(account, opened, history)
+    week, account, opened = week[known], account[known], opened[known]
+    order = np.argsort(opened, kind="stable")
+    week, account, opened = week[order], account[order], opened[order]
+    held_out = history.facts("held_out")[week, account]
+    left = history.last_hour[account] * 3600
+    closed = np.minimum(opened + PLAY_DAYS * SECONDS_A_DAY, left)
+    open_still = held_out | (closed >= history.end * SECONDS_A_DAY)
+    return pa.table(
+        {
+            "account_id": words(account_ids(history), account),
+            "occurred_at": instants(opened),
+            "play": words(PLAYS, history.facts("play")[week, account]),
+            "severity": words(SEVERITIES, history.facts("play_severity")[week, account]),
+            "held_out": pa.array(held_out),
+            "closed_at": instants(closed, open_still),
+            "result": words(RESULTS, (closed == left).astype(np.int64), open_still),
+        }
+    )

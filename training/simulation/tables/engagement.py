@@ -1,0 +1,125 @@
+"""The tables ``engagement`` and ``support``: what passes between us and the account."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from training.simulation.calendar import SECONDS_A_DAY, Bools, Floats, Ints
+from training.simulation.history import History
+from training.simulation.random_streams import sigmoid
+from training.simulation.tables.contacts import CHAIRS, contact_ids
+from training.simulation.tables.event_rows import Arrival, event_table, instants, numbers, words, working_second
+
+KINDS = ("meeting", "qbr", "email", "training", "webinar", "community", "survey")
+MEETING, QBR, EMAIL, TRAINING, WEBINAR, COMMUNITY, SURVEY = range(len(KINDS))
+OUTCOMES = ("attended", "no_show", "cancelled", "replied", "ignored", "posted", "completed")
+ATTENDED, NO_SHOW, CANCELLED, REPLIED, IGNORED, POSTED, COMPLETED = range(len(OUTCOMES))
+WEEKLY_RATE = np.array(
+    [
+        [0.0, 0.0, 0.25, 0.01, 0.04, 0.03, 0.03],
+        [0.08, 0.0, 0.4, 0.02, 0.04, 0.03, 0.03],
+        [0.2, 1 / 26, 0.45, 0.03, 0.05, 0.04, 0.04],
+        [0.35, 1 / 13, 0.6, 0.05, 0.06, 0.06, 0.05],
+    ]
+)
+"""Touches a week by segment and kind; a quarterly review is held every so often, not at random."""
+SEVERITIES = ("low", "normal", "high", "urgent")
+TOPICS = ("how_to", "bug", "billing", "access", "performance", "integration", "feature_request", "competitor")
+FEATURE_REQUEST, COMPETITOR = 6, 7
+
+
+def engagement(history: History) -> pa.Table:
+    """Touches: kept and answered where rapport is good, missed, ignored and answered late where it is not."""
+    rng = history.rng("engagement")
+    running = history.grid(lambda state: state.running)
+    shape = running.shape
+    rapport = history.grid(lambda state: state.rapport)
+    appetite = history.grid(lambda state: state.appetite)
+    lift = {COMMUNITY: 0.8 * rapport, TRAINING: 0.6 * appetite, WEBINAR: 0.5 * appetite}
+    parts = []
+    for kind in range(len(KINDS)):
+        rate = np.broadcast_to(WEEKLY_RATE[history.world.segment, kind], shape)
+        if kind == QBR:
+            every = np.maximum(np.round(1 / np.maximum(rate, 1e-9)), 1).astype(np.int64)
+            phase = rng.integers(0, 52, shape[1])
+            count = ((np.arange(shape[0])[:, None] + phase) % every == 0) & (rate > 0)
+        else:
+            count = rng.poisson(rate * np.exp(lift.get(kind, 0.15 * rapport)))
+        week, account = np.nonzero(count * running)
+        times = np.asarray(count)[week, account].astype(np.int64)
+        parts.append((np.repeat(week, times), np.repeat(account, times), np.full(times.sum(), kind)))
+    week, account, kinds = (np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True))
+    n = len(week)
+    warm = rapport[week, account] + history.world.warmth[account]
+    outcome = _outcome(kinds, warm, rng)
+    hours = np.exp(2.3 - 0.7 * warm + 0.7 * rng.standard_normal(n))
+    day = history.start + 7 * week + rng.integers(0, 7, n)
+    columns = {
+        "kind": words(KINDS, kinds),
+        "outcome": words(OUTCOMES, outcome),
+        "contact_id": contact_ids(history, account, rng.integers(0, CHAIRS, n)),
+        "response_hours": numbers(np.where(outcome == REPLIED, np.round(np.minimum(hours, 400), 2), np.nan)),
+    }
+    second = working_second(account, day, history, rng)
+    return event_table(history, rng, account, second, columns, Arrival(nightly=0.1, late=0.05, late_days=6))
+
+
+def _outcome(kind: Ints, warm: Floats, rng: np.random.Generator) -> Ints:
+    """What became of each touch, an index into ``OUTCOMES``."""
+    coin, other = rng.random((2, len(kind)))
+    kept = coin < sigmoid(1.3 + 1.1 * warm)
+    missed = np.where(other < 0.5, NO_SHOW, CANCELLED)
+    answered = coin < sigmoid(0.1 + 1.1 * warm)
+    outcome = np.where(kept, ATTENDED, missed)
+    outcome = np.where(kind == WEBINAR, np.where(kept, ATTENDED, NO_SHOW), outcome)
+    outcome = np.where(kind == EMAIL, np.where(answered, REPLIED, IGNORED), outcome)
+    outcome = np.where(kind == COMMUNITY, POSTED, outcome)
+    return np.asarray(np.where(kind == SURVEY, np.where(answered, COMPLETED, IGNORED), outcome), dtype=np.int64)
+
+
+def support(history: History) -> pa.Table:
+    """Tickets: more, worse and slower where the product gives trouble; unhappier where it is felt worth little."""
+    rng = history.rng("support")
+    running = history.grid(lambda state: state.running)
+    trouble = history.grid(lambda state: state.trouble)
+    value = history.grid(lambda state: state.value)
+    users = np.stack([s.active_users(history.world, history.start + 7 * t) for t, s in enumerate(history.during)])
+    # A trait of style, not of trouble: some accounts write a ticket for everything.
+    style = np.exp(0.5 * rng.standard_normal(running.shape[1]))
+    count = rng.poisson((0.04 + 0.025 * users**0.6) * np.exp(0.9 * np.minimum(trouble, 3.0)) * style * running)
+    week, account = np.nonzero(count)
+    times = count[week, account]
+    week, account = np.repeat(week, times), np.repeat(account, times)
+    n = len(week)
+    ill, worth = trouble[week, account], value[week, account]
+    severity = np.digitize(0.9 * np.minimum(ill, 3.0) + rng.logistic(0.0, 1.0, n), [-0.7, 1.9, 3.6])
+    escalated = rng.random(n) < sigmoid(-4.0 + 0.9 * np.minimum(ill, 3.0) + 0.7 * (severity >= 2))
+    hours = np.exp(2.6 + 0.35 * np.minimum(ill, 3.0) + 0.3 * (severity == 0) + 1.0 * rng.standard_normal(n))
+    opened = working_second(account, history.start + 7 * week + rng.integers(0, 7, n), history, rng)
+    resolved = opened + (np.maximum(hours, 0.2) * 3600).astype(np.int64)
+    unresolved = (resolved >= history.end * SECONDS_A_DAY) | (resolved >= history.last_hour[account] * 3600)
+    mood = 4.1 + 0.55 * worth - 0.55 * np.minimum(ill, 3.0) - 0.15 * np.log(hours / 12) + 0.7 * rng.standard_normal(n)
+    silent = unresolved | (rng.random(n) > 0.45)
+    sentiment = np.tanh(0.35 + 0.45 * worth - 0.4 * np.minimum(ill, 3.0) + 0.4 * rng.standard_normal(n))
+    columns = {
+        "ticket_id": pa.array([f"T{i + 1:07d}" for i in range(n)]),
+        "resolved_at": instants(resolved, unresolved),
+        "severity": words(SEVERITIES, severity),
+        "escalated": pa.array(escalated),
+        "csat": numbers(np.where(silent, np.nan, np.clip(np.round(mood), 1, 5))),
+        "sentiment": numbers(np.where(rng.random(n) < 0.25, np.nan, np.round(sentiment, 3))),
+        "topic": words(TOPICS, _topic(history, week, account, rng)),
+    }
+    return event_table(history, rng, account, opened, columns, Arrival(nightly=0.1, late=0.03, late_days=5))
+
+
+def _topic(history: History, week: Ints, account: Ints, rng: np.random.Generator) -> Ints:
+    """What each ticket is about; a rival that is being looked at is named now and then."""
+    n = len(week)
+    coin = rng.random((2, n))
+    rival: Bools = history.grid(lambda state: state.rival)[week, account]
+    appetite = history.grid(lambda state: state.appetite)[week, account]
+    topic = rng.integers(0, FEATURE_REQUEST, n)
+    topic = np.where(coin[0] < sigmoid(-2.3 + 0.9 * appetite), FEATURE_REQUEST, topic)
+    return np.asarray(np.where(coin[1] < np.where(rival, 0.35, 0.003), COMPETITOR, topic), dtype=np.int64)

@@ -1,0 +1,110 @@
+"""The rows of ``subscriptions``: one per product and period of unchanged terms, found by comparing states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from training.simulation.account_traits import World
+from training.simulation.calendar import Bools, Floats, Ints
+from training.simulation.columns import Columns
+from training.simulation.contract_events import Event, Week
+from training.simulation.latent_state import State
+
+RENEWED, UPGRADED, DOWNGRADED, CANCELLED, NONPAYMENT = range(5)
+REASONS = ("renewed", "upgraded", "downgraded", "cancelled", "nonpayment")
+OPEN = -1
+"""Stands for a day or a reason that has not come."""
+_REASON_OF = np.full(len(Event), RENEWED)
+_REASON_OF[[Event.CANCEL, Event.LAPSE]] = CANCELLED
+_REASON_OF[Event.NONPAYMENT] = NONPAYMENT
+_REASON_OF[[Event.SEATS, Event.TIER]] = UPGRADED
+_REASON_OF[[Event.FEWER_SEATS, Event.LOWER_TIER]] = DOWNGRADED
+
+
+@dataclass(frozen=True)
+class Rows(Columns):
+    """Rows of the ledger. ``product`` 0 is the seats, 1 and 2 the add-ons; ``ended`` and ``reason`` may be ``OPEN``."""
+
+    account: Ints
+    product: Ints
+    started: Ints
+    ended: Ints
+    arr: Floats
+    seats: Ints
+    plan: Ints
+    renewal: Ints
+    reason: Ints
+
+
+class Ledger:
+    """Keeps the running rows and writes each down when its terms change. An account has one event a week at most."""
+
+    def __init__(self, world: World, state: State) -> None:
+        """Begins with the contracts that run in ``state``, and the earlier terms of their accounts."""
+        self._world = world
+        self._began = np.full((len(world), 3), OPEN, dtype=np.int64)
+        self._chunks: list[Rows] = []
+        for back in range(int((world.first_terms * state.running).max(initial=0)) - 1, 0, -1):
+            past = np.flatnonzero(state.running & (world.first_terms > back))
+            terms = np.maximum(world.first_terms - back, 1)
+            ended = world.renewal_day(terms)
+            self._began[past, 0] = world.renewal_day(terms - 1)[past]
+            earlier = replace(state, terms=terms, price=state.price / (1.0 + world.uplift) ** back)
+            self._write(earlier, past, 0, ended[past], np.full(len(past), RENEWED))
+        self.open(state, world.renewal_day(world.first_terms - 1), state.running)
+
+    def open(self, state: State, day: Ints, who: Bools) -> None:
+        """Start the rows of all products of the chosen accounts, on their days."""
+        self._began[who] = np.where(self._owned(state)[who], day[who, None], OPEN)
+
+    def record(self, before: State, after: State, week: Week, kind: Ints) -> None:
+        """Close and open the rows that a week's contract events changed."""
+        had, has = self._owned(before), self._owned(after)
+        new_terms = (after.terms > before.terms) | ~after.running
+        resized = (after.seats != before.seats) | (after.plan != before.plan)
+        for product in range(3):
+            main = product == 0
+            ends = before.running & had[:, product] & (new_terms | (resized if main else ~has[:, product]))
+            starts = before.running & after.running & has[:, product] & (ends | ~had[:, product])
+            reason = _REASON_OF[kind]
+            if not main:
+                dropped = np.where(has[:, product], RENEWED, CANCELLED)
+                reason = np.where(after.running, dropped, reason)
+            rows = np.flatnonzero(ends)
+            self._write(before, rows, product, week.day[rows], reason[rows])
+            self._began[starts, product] = week.day[starts]
+        self.open(after, week.day, kind == Event.TAKE_UP)
+
+    def close(self, state: State) -> Rows:
+        """All rows, those still running with ``OPEN`` ends, ordered by account, start and product."""
+        for product in range(3):
+            rows = np.flatnonzero(self._began[:, product] != OPEN)
+            none = np.full(len(rows), OPEN, dtype=np.int64)
+            self._write(state, rows, product, none, none)
+        names = Rows.__dataclass_fields__
+        table = Rows(**{name: np.concatenate([getattr(chunk, name) for chunk in self._chunks]) for name in names})
+        return table.take(np.lexsort((table.product, table.started, table.account)))
+
+    @staticmethod
+    def _owned(state: State) -> Bools:
+        return np.column_stack([np.ones(len(state), dtype=bool), state.add_ons > 0])
+
+    def _write(self, state: State, rows: Ints, product: int, ended: Ints, reason: Ints) -> None:
+        """Write down rows that end, with the terms that held until then."""
+        arr = state.seats * state.price if product == 0 else state.add_ons[:, product - 1]
+        self._chunks.append(
+            Rows(
+                account=rows,
+                product=np.full(len(rows), product, dtype=np.int64),
+                started=self._began[rows, product],
+                ended=ended,
+                arr=np.round(arr[rows], 2),
+                seats=state.seats[rows].astype(np.int64),
+                plan=state.plan[rows],
+                renewal=self._world.renewal_day(state.terms)[rows],
+                reason=reason,
+            )
+        )
+        self._began[rows, product] = OPEN

@@ -1,0 +1,1 @@
+"""Statistics: metrics, bootstrap by account, logistic regression by Newton's method."""
