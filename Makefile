@@ -6,10 +6,10 @@ export PYTHONUTF8 := 1
 DEMO_PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test proof bench lint audit serve lock clean
+.PHONY: help setup demo demo-stop test proof bench lint audit docs docs-reference serve lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What runs, and beside it what only tests and development need.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -58,6 +58,13 @@ lint: $(TOOLS) ## style, types and layering
 audit: $(TOOLS) ## look the pinned requirements up among known vulnerabilities
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.txt -r requirements-test.txt
 
+docs: $(TOOLS) ## build the documentation site into site/, with warnings as errors
+	$(BIN)/python -m tools.reference --project
+	$(BIN)/zensical build --strict --clean
+
+docs-reference: $(TOOLS) ## generate docs/reference/generated from the code
+	$(BIN)/python -m tools.reference
+
 serve: setup ## serve the champion on http://127.0.0.1:8000
 	$(BIN)/renewcast serve
 
@@ -71,4 +78,4 @@ lock: $(TOOLS) ## pin and hash the requirements anew
 	$(LOCK) tests/serving/requirements-client.in --output-file tests/serving/requirements-client.txt
 
 clean: ## remove .venv and everything that Renewcast wrote here
-	rm -rf .venv $(RENEWCAST_HOME)
+	rm -rf .venv site docs/project $(RENEWCAST_HOME)

@@ -55,21 +55,64 @@ def test_the_command_line_begins_without_what_takes_long() -> None:
     assert set(get_command(renewcast.app).commands) > renewcast.FIT_NOTHING  # type: ignore[attr-defined]
 
 
-def test_the_readme_names_every_command() -> None:
+def _guides() -> str:
+    pages = [ROOT / "README.md", *(ROOT / "docs" / "how-to").glob("*.md"), *(ROOT / "docs" / "tutorial").glob("*.md")]
+    return re.sub(" +", " ", "\n".join(page.read_text(encoding="utf-8") for page in pages))
+
+
+def test_the_guides_name_every_command() -> None:
+    guides = _guides()
+    for name, command in get_command(renewcast.app).commands.items():  # type: ignore[attr-defined]
+        for words in [f"{name} {each}" for each in getattr(command, "commands", ())] or [name]:
+            assert f"renewcast {words}" in guides or f"make {words}" in guides, words
+
+
+def test_the_guides_name_no_command_that_does_not_exist() -> None:
+    commands = {*get_command(renewcast.app).commands, "--help"}  # type: ignore[attr-defined]
+    assert set(re.findall(r"^renewcast ([a-z-]+)", _guides(), re.MULTILINE)) <= commands
+    assert set(re.findall(r"`renewcast ([a-z-]+)", _guides())) <= commands
+
+
+def test_the_readme_is_short_and_shows_how_to_begin() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name in get_command(renewcast.app).commands:  # type: ignore[attr-defined]
-        assert f"renewcast {name}" in re.sub(" +", " ", readme) or f"make {name}" in readme, name
+    assert len(readme.split()) < 700, "it should be read in three minutes; details belong in docs/"
+    named = set(re.findall(r"renewcast +([a-z]+)", readme))
+    assert {"check", "leakcheck", "train", "score", "serve", "worklist", "monitor", "review"} <= named
+    assert {"make demo", "make test", "make lint"} <= {f"make {name}" for name in re.findall(r"make ([a-z]+)", readme)}
 
 
-def test_the_readme_gives_a_reason_for_every_dependency() -> None:
+def test_every_dependency_has_a_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = {**project["dependency-groups"], **project["project"]["optional-dependencies"]}
     declared = [*project["project"]["dependencies"], *(entry for group in groups.values() for entry in group)]
-    said = {"ibis-framework": "Ibis", "scikit-learn": "scikit-learn"}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").lower()
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").lower()
     for entry in declared:
         name = re.split(r"[<>=\[;]", entry)[0]
-        assert said.get(name, name).lower() in readme, name
+        assert re.search(rf"(?<![a-z0-9-]){re.escape(name)}(?![a-z0-9-])", page), name
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *(page for page in (ROOT / "docs").rglob("*.md") if "generated" not in page.parts)]
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
+
+
+def test_the_index_of_decisions_lists_every_record() -> None:
+    folder = ROOT / "docs" / "adr"
+    records = sorted(page.name for page in folder.glob("[0-9]*.md"))
+    assert re.findall(r"\]\(([0-9][^)]+)\)", (folder / "index.md").read_text(encoding="utf-8")) == records
+    for name in records:
+        text = (folder / name).read_text(encoding="utf-8")
+        assert text.startswith(f"# {int(name[:4])}. ")
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences", "Alternatives"]
+
+
+def test_contributing_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = {path.rstrip("./") for path in re.findall(r"(?:features|models|training|serving|tests)/[\w./-]+", text)}
+    assert len(paths) > 50
+    assert {path for path in paths if "NAME" not in path and not (ROOT / path).exists()} == set()
 
 
 def _pinned(name: str) -> dict[str, str]:

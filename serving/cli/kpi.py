@@ -35,7 +35,7 @@ def portfolio(
 ) -> None:
     """The portfolio's measures: retention, churn, health, satisfaction, adoption, renewals, advocates; each with its
     numerator and denominator, last value and target, also by segment, CSM and region. Retention is that of the trailing
-    twelve months, next to the last quarter. serving/MEASURES.md defines them."""
+    twelve months, next to the last quarter. docs/reference/generated/kpis.md defines them."""
     from features.utils.dates import parse_instant
     from features.utils.periods import period_ending
     from models.home import current_home

@@ -48,7 +48,7 @@ class Target(Answer):
 
 
 class MeasureTold(Value):
-    """One measure. serving/MEASURES.md says exactly what each is."""
+    """One measure. docs/reference/generated/kpis.md says exactly what each is."""
 
     measure: str = Field(examples=["nrr"])
     title: str

@@ -29,11 +29,11 @@ EXPECTED, OPTIONS = "measures", "options"
 NUMBERS, TEXTS = ("numerator", "denominator", "value", "last", "left_out"), ("group", "unknown")
 
 HOW_TO_READ = """\
-Each case shows the rows of a source, by the names of the data contract's tables, and then measures of the portfolio at
-`as_of`, over the `period` that ends there. `last` is the value over the period before. `?` is unknown, `-` is nothing;
-numbers may be written as fractions. `left_out` counts the accounts of which it is not known. What a table leaves out is
-as in `features/POINT_IN_TIME.md`: every feed is complete from 2020 on, and an account without a subscription shown has
-one of 1200 that runs since its `created_at`.
+Each case shows the rows of a source, by table of the [data contract](contract.md), and then KPIs at `as_of`, over the
+`period` that ends there. `last` is the value over the period before. `?` is unknown, `-` is nothing. Numbers may be
+written as fractions. `left_out` counts the accounts for which the KPI is unknown. Omitted columns are as in
+[What a snapshot knows](point-in-time.md): every feed is complete from 2020 on, and an account without a subscription
+shown has one of 1200 that has been running since its `created_at`.
 """
 
 
@@ -107,7 +107,7 @@ def _same(got: Any, expected: str, name: str) -> bool:
 def definitions() -> str:
     """Every measure as a table in Markdown, with its target."""
     targets = {target.measure: target for target in measures_file().targets}
-    lines = ["| measure | what | numerator | denominator | over | good | target |", "|---|---|---|---|---|---|---|"]
+    lines = ["| code | KPI | numerator | denominator | over | better | target |", "|---|---|---|---|---|---|---|"]
     over = {"period": "the period", "month": "the month that ended 30 days before", "year": "a year", "instant": "at its end"}
     for m in MEASURES:
         above = m.numerator if m.factor == 1.0 else f"{m.factor:g} times: {m.numerator}"

@@ -1,9 +1,10 @@
-"""The specs as one page for people. ``python tests/spec/render.py`` writes it anew."""
+"""The specs as pages for people, which ``make docs-reference`` writes into the documentation."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tools.reference.markdown import anchor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,77 +13,74 @@ if TYPE_CHECKING:
 else:
     Table = Topic = Any
 
-PAGE = Path(__file__).resolve().parents[2] / "features" / "POINT_IN_TIME.md"
-REGENERATE = "python tests/spec/render.py"
+REGENERATE = "make docs-reference"
 
 OPENING = f"""\
 # What a snapshot knows
 
-A snapshot says what was known of an account at an instant, its `as_of`, and nothing that came later. These tables are the
-specification of that: the tests read the same files (`tests/spec/*.md`) and compare every value with what is computed.
-This page is made from them by `{REGENERATE}`; it is not edited by hand.
+A snapshot shows what was known about an account at an instant, its `as_of`, and nothing that came later. The cases below
+specify this. The tests read the same files (`tests/spec/*.md`) and compare every value with what is computed.
+`{REGENERATE}` writes this page.
 
 ## How to read the tables
 """
 
 
-RULES_PAGE = Path(__file__).resolve().parents[2] / "models" / "RULES.md"
 RULES_OPENING = f"""\
 # What follows from the rules
 
-Worked examples of the health scores, alerts, early warnings, onboarding, expansion and plays that ship as files
-(`models/rubrics`, `models/rules`). The tests read the same tables (`tests/spec/rules/*.md`) and hold every figure against
-what is computed. This page is made from them by `{REGENERATE}`; it is not edited by hand.
+Worked examples of health scores, alerts, early warnings, onboarding, expansion and plays, with the shipped
+[rules](rules.md) and [rubrics](rubrics.md). The tests read the same files (`tests/spec/rules/*.md`) and compare every
+value with what is computed. `{REGENERATE}` writes this page.
 
 ## How to read the tables
 """
 
 
-MEASURES_PAGE = Path(__file__).resolve().parents[2] / "serving" / "MEASURES.md"
 MEASURES_OPENING = f"""\
-# The portfolio's measures
+# KPIs
 
-Exactly what `renewcast portfolio` and `/v1/portfolio/measures` tell, and worked examples with their arithmetic. The
-definitions come from `features/kpi/definitions.py`, the targets from `models/rules/measures.toml`; the tests hold every
-figure of the examples (`tests/spec/measures/*.md`) against what is computed. This page is made by `{REGENERATE}`; it is
-not edited by hand.
+The definition and target of every KPI that `renewcast portfolio` and `/v1/portfolio/measures` report, and worked examples.
+The tests read the same files (`tests/spec/measures/*.md`) and compare every value with what is computed. `{REGENERATE}`
+writes this page.
 
-## What they have in common
+## Rules for all KPIs
 
-- Each is a sum over accounts, or the quotient of two. Unknown is null, with the reason, and never zero.
-- Things are known as everywhere: rows that happened and arrived before `as_of`; the end of a subscription from that end
-  on. The period before is told as it is known at `as_of`, too.
-- Unless another period is asked for, it is the trailing twelve months, and the value of the last quarter stands next to
-  it. A target is shown for the length of the period that it is compared with.
-- The last value is that of a period ago: of the period before, of the month or year that ended where the period starts,
-  or of that instant.
-- *ARR at the start* is that of the accounts active at the start, just before the instant. An account *churned* where its
-  last running subscription ended in the period and none began within 30 days. Until these are over nobody knows: the
-  account is left out of numerator and denominator, and counted under `left_out`. Of the last month that would be nearly
-  all who ended, so that the churn of a month is told of the month that ended 30 days before.
-- Where the source overwrites the terms of contracts (`term_started_at`), those of accounts that renewed since are
-  unknown, and those of accounts that left are not. Where they are unknown of more than 1% of the accounts, whatever
-  rests on terms is unknown as a whole, and so is every measure by segment.
-- An account that left and came back later than that has churned and *returned*; one that never had a contract before is
-  *new*. Neither is in the retention of the period.
-- Growing and shrinking of one account within the period are set off against each other.
-- By segment: an account counts where its ARR was at the start (came it later, at the end); for measures at an instant,
-  where it is then. CSM and region are those that the source names today, for they bear no date.
-- A target of a year is taken to the power of the period's part of it: 1.10 a year is 1.024 a quarter.
-- Without contracts ARR is what was ordered in 365 days, and an account is lost that was active at the start and is not
-  at the end; renewals, seats and reasons are unknown.
+- A KPI is a sum over accounts, or a sum divided by another. An unknown value is null with the reason, never zero.
+- A KPI uses only what was known at `as_of`: rows that had happened and arrived before it. The end of a subscription is
+  known from that end on. The value of the period before also uses what is known at `as_of`.
+- The period is the last twelve months, unless another one is requested. The value of the last quarter is shown next to
+  it. Targets are converted to the length of the period that they are compared with.
+- `last` is the value one period earlier: of the period before, of the month or year that ended where the period starts,
+  or at that instant.
+- *ARR at the start* is the ARR of the accounts that were active just before the period starts.
+- An account *churned* if its last running subscription ended in the period and none began within 30 days. Until those
+  days are over, nobody can tell. Such an account is left out of numerator and denominator and counted in `left_out`. In
+  the latest month this would be most of the ended accounts, so monthly churn is that of the month that ended 30 days
+  before `as_of`.
+- An account that left and came back after more than 30 days has churned and then *returned*. An account that never had
+  a contract before is *new*. Neither counts in the retention of the period.
+- If one account both grew and shrank within the period, only the difference counts.
+- If the source overwrites a contract when it renews (see `term_started_at`), the earlier terms of accounts that renewed
+  since then are unknown, while those of accounts that left are known. If they are unknown for more than 1% of the
+  accounts, every KPI that depends on terms is unknown, and so is every KPI by segment.
+- An account counts in the segment of its ARR at the start, or at the end if it came later. For KPIs at an instant, it
+  counts in the segment that it is in then. CSM and region are the current ones, because the source gives no dates for
+  them.
+- A yearly target is raised to the power of the period's share of a year: 1.10 a year is 1.024 a quarter.
+- Without contracts, ARR is the amount ordered in 365 days, and an account is lost if it was active at the start and is
+  not at the end. Renewals, seats and reasons are unknown.
 
 ## Cohorts and lifetime
 
-`renewcast cohorts`, `/v1/portfolio/cohorts` and the page `/cohorts`; worked out by `features/kpi/cohort_retention.py` and
-`serving/portfolio/lifetime_value.py`, which name their assumptions.
+`renewcast cohorts`, `/v1/portfolio/cohorts` and the page `/cohorts` report these.
 
-- A cohort is the accounts whose first subscription began in one quarter. The share that stays 3, 6, 12, 24 and 36 months
-  is Kaplan and Meier's estimate with its 80% log-log interval; an account that is still there counts for as long as it
-  has been seen. The share of ARR is that of accounts that were seen for the whole time.
-- The lifetime is the expected time within five years (or as many as are asked for) by the model's churn hazard, which is
-  taken to go on after its last horizon as it was over the whole of it. The lifetime value is ARR times margin over that
-  time, with neither growth nor discount.
+- A cohort is all accounts whose first subscription began in one quarter. The share that stays 3, 6, 12, 24 and 36 months
+  is the Kaplan-Meier estimate with its 80% log-log interval. An account that is still a customer counts for as long as
+  it has been observed. The share of ARR covers only accounts that were observed for the whole time.
+- The lifetime is the expected time as a customer within five years, or another number of years on request. It follows the
+  model's churn hazard. After the model's last horizon, the average hazard up to that horizon continues.
+- The lifetime value is ARR times margin over that time, without growth and without discounting.
 
 ## Definitions
 
@@ -90,7 +88,7 @@ not edited by hand.
 
 
 def measures_page(topics: Iterable[Topic], how_to_read: str, definitions: str) -> str:
-    """The whole page of the measures as Markdown."""
+    """The whole page of the KPIs as Markdown."""
     return page(topics, how_to_read, MEASURES_OPENING + definitions + "\n## How to read the examples\n")
 
 
@@ -102,14 +100,9 @@ def rules_page(topics: Iterable[Topic], how_to_read: str) -> str:
 def page(topics: Iterable[Topic], how_to_read: str, opening: str = OPENING) -> str:
     """The whole page as Markdown."""
     topics = tuple(topics)
-    contents = "\n".join(f"- [{t.title}](#{_anchor(t.title)})" for t in topics)
+    contents = "\n".join(f"- [{t.title}](#{anchor(t.title)})" for t in topics)
     parts = [opening, how_to_read, "## Topics\n", contents + "\n", *(_topic(t) for t in topics)]
     return "\n".join(parts)
-
-
-def _anchor(title: str) -> str:
-    kept = "".join(c for c in title.lower() if c.isalnum() or c in " -_")
-    return kept.replace(" ", "-")
 
 
 def _topic(topic: Topic) -> str:
@@ -130,14 +123,3 @@ def _table(table: Table) -> str:
     head, *rows = ("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)
     rule = "|" + "|".join("-" * (w + 2) for w in widths) + "|"
     return "\n".join([head, rule, *rows]) + "\n"
-
-
-if __name__ == "__main__":
-    import measures
-    import rules
-    import tables
-
-    PAGE.write_text(page(tables.read_topics(), tables.HOW_TO_READ), encoding="utf-8")
-    RULES_PAGE.write_text(rules_page(rules.read_topics(), rules.HOW_TO_READ), encoding="utf-8")
-    told = measures_page(measures.read_topics(tables), measures.HOW_TO_READ, measures.definitions())
-    MEASURES_PAGE.write_text(told, encoding="utf-8")

@@ -29,17 +29,18 @@ EVERYONE = "*"
 EXPECTED = ("health", "breakdown", "alerts", "warnings", "onboarding", "expansion", "play")
 
 HOW_TO_READ = f"""\
-Each case shows what is known of some accounts and then what the rules that ship make of it.
+Each case shows what is known about some accounts, and then what the shipped rules make of it.
 
-- `features` holds values of features, a line each; an account is `{ACCOUNT}` and a date {AS_OF} unless said otherwise. A
-  feature that is not shown is unknown. `{UNKNOWN}` is unknown, `{NOTHING}` is nothing. What account `{EVERYONE}` has, all of
-  the case have, unless their own line says otherwise.
-- `models` says what the models say: the bands of churn and expansion, and the churn probability. Without it there is no
-  model. `published` holds plays that were published before and have not been done, and when they were first due.
+- `features` holds one value of a feature per line. The account is `{ACCOUNT}` and the date is {AS_OF} unless a column says
+  otherwise. A feature that is not shown is unknown. `{UNKNOWN}` is unknown, `{NOTHING}` is nothing. A value of account
+  `{EVERYONE}` holds for all accounts of the case that have no line of their own.
+- `models` holds what the models predict: the bands of churn and expansion, and the churn probability. A case without it has
+  no model.
+- `published` holds plays that were published earlier and are not done, and when they were first due.
 - `scores` gives health scores, bands and risk scores by date directly.
 - The rubric is five-dimensions unless `options` names another.
-- Then follows one table of what is expected. All accounts shown are all there are, so that an account alone stands in
-  the middle (the 50th percentile) of whatever it is compared by.
+- The last table is what is expected. There are no other accounts than those shown, so a single account is at the 50th
+  percentile of everything.
 """
 
 

@@ -1,4 +1,6 @@
-"""By what an account grew: further subscriptions, another plan, or more seats (signals.md, "Expansion").
+"""By what an account grew: further subscriptions, another plan, or more seats.
+
+See docs/reference/signals.md, "Outcomes to predict".
 
 Instants are microseconds since 1970 in UTC. A subscription counts at ``as_of`` if ``start < as_of <= end`` (what was
 known then), and at a later instant if ``start <= instant < end`` (what truly ran).

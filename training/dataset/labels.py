@@ -1,4 +1,6 @@
-"""What happened after each snapshot: churn, expansion and contraction, as signals.md ("Outcomes to predict") has it.
+"""What happened after each snapshot: churn, expansion and contraction.
+
+See docs/reference/signals.md, "Outcomes to predict".
 
 This is the only code that looks ahead. Two readings of an instant meet here and are kept apart:
 

@@ -1,7 +1,8 @@
 """The split of a history: train, then calibrate, then test, in the order of time and with nothing shared between them.
 
 A label looks at ``[as_of, as_of + H + G)``. Two slices are apart (purged) when every label window of the earlier one
-has ended by the first ``as_of`` of the later one (Lopez de Prado 2018, chapter 7; method.md, "Time and labels").
+has ended by the first ``as_of`` of the later one (Lopez de Prado 2018, chapter 7;
+docs/explanation/method.md, "Time split").
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Logistic regression: the contender that a boosted model must not lose to.
 
-On small tables a plain linear model often ties the trees (method.md), and its mistakes are easier to see.
+On small tables a plain linear model often ties the trees (docs/explanation/method.md), and its mistakes are
+easier to see.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which churns come about by nonpayment: a small logistic regression among the churned, and how well it tells.
 
 Voluntary and involuntary churn add up to churn, and are told apart by a share of it, so that one calibrated probability
-serves both (competing risks with a common total; method.md, "Models"). An account that fails to pay needs another play
-than one that wants to leave.
+serves both (competing risks with a common total; docs/explanation/method.md, "Involuntary churn"). An account that
+fails to pay needs another play than one that wants to leave.
 """
 
 from __future__ import annotations

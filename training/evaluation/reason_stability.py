@@ -1,8 +1,8 @@
 """Would another training give the same reasons? Refits on resampled accounts and with other seeds, compared.
 
 A reason that changes with the draw of accounts is no reason to act on. Concepts are compared, not columns, since
-columns of one concept stand in for each other (method.md, "Explaining"). The refits are on the thinned rows of a
-search: somewhat less stable than the model that ships.
+columns of one concept stand in for each other (docs/explanation/method.md, "Reasons"). The refits are on the thinned
+rows of a search: somewhat less stable than the model that ships.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class ReviewRows:
     """Snapshots of n (account, as_of), in any order, scored by one rubric.
 
     What a proposal is made of are the `earlier` rows, what it is judged on the `later` ones. Between them lies a purge:
-    no label window of an earlier row reaches to the first later date (method.md, "Time and labels").
+    no label window of an earlier row reaches to the first later date (docs/reference/review.md, "The decision rule").
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ ALLOWANCE = np.array([60.0, 75.0, 90.0, 110.0])
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment by ARR (the four of ``rules.md``) and what sets its accounts apart.
+    """A segment by ARR (the four of docs/reference/rules.md) and what sets its accounts apart.
 
     ``arr`` is (lowest, median, highest) in currency a year and ``arr_spread`` its log-spread; ``plans`` the shares of
     the four plans; ``terms`` the shares of 1, 12, 24 and 36 months; ``renewal_base`` the log-odds of leaving at the end

@@ -86,10 +86,10 @@ def simulate(
 ) -> SimulationSummary:
     """Write a B2B SaaS portfolio as a folder of Parquet tables, and ``<folder>-truth.parquet`` beside it.
 
-    The tables keep the contract of ``signals.md``. The file of the truth holds ``account_id``, ``as_of``, ``churn`` and
-    ``expansion``: the true probabilities in ``[as_of, as_of + 90 days)`` for the accounts active at a few dates. The
-    same arguments write the same bytes. An earlier simulation in the same place is replaced with its truth, all at
-    once; those beside it keep theirs.
+    The tables keep the contract of docs/reference/signals.md. The file of the truth holds ``account_id``, ``as_of``,
+    ``churn`` and ``expansion``: the true probabilities in ``[as_of, as_of + 90 days)`` for the accounts active at a few
+    dates. The same arguments write the same bytes. An earlier simulation in the same place is replaced with its truth,
+    all at once; those beside it keep theirs.
 
     Parameters
     ----------

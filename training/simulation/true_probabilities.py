@@ -48,8 +48,9 @@ def truth(
 ) -> Truth:
     """Probabilities in ``[as_of, as_of + 90 days)`` of the accounts that run in ``state``, the state at day ``as_of``.
 
-    Churn and expansion are as ``signals.md`` defines them: the end of the last running contract with none within 30
-    days (a lapse is always taken up earlier, so it does not count), and ARR at 1.05 times that at ``as_of`` or more.
+    Churn and expansion are as docs/reference/signals.md defines them: the end of the last running contract with none
+    within 30 days (a lapse is always taken up earlier, so it does not count), and ARR at 1.05 times that at
+    ``as_of`` or more.
     """
     account = np.flatnonzero(state.running)
     sums = np.zeros((4, len(account)))

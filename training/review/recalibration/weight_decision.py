@@ -29,7 +29,7 @@ from training.review.recalibration.weight_fit import PRIOR_EVENTS_PER_DIMENSION
 from training.review.recalibration.weight_verdict import decide
 
 CAP = 5.0
-"""The most that a weight changes in a quarter, in points (review.md, section 8)."""
+"""The most that a weight changes in a quarter, in points (docs/reference/review.md, "Weights")."""
 CHANCE = 0.05
 """Of a false alarm in any dimension, where all weights in force are right."""
 MOST_EARLIER, MOST_LATER = 200_000, 50_000

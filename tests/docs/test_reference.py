@@ -1,0 +1,158 @@
+"""The reference pages agree with the code: columns, limits, codes, defaults and rules."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features.contract.schema import TABLES, Column
+from models.peer_groups.rule_files import SHIPPED
+from serving.common.settings import ServiceSettings
+from serving.http.problem_details import KINDS, STATUSES
+from serving.webhooks.endpoints import EVENTS
+from training.config import TrainConfig
+from training.dataset.sufficiency import MINIMUM_ACCOUNTS, MINIMUM_OUTCOMES
+from training.evaluation.comparison import FAIR_AUC, GOOD_AUC, GOOD_SLOPE
+from training.evaluation.promotion_gates import SLOPE_BOUNDS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PACKAGES = ("features", "models", "training", "serving")
+TYPES = {"string": "text", "instant": "instant", "float": "number", "int": "whole number", "bool": "yes/no"}
+
+
+def _section(page: str, heading: str) -> str:
+    """What stands under a heading, up to the next one of its level or a higher one."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    level = len(heading) - len(heading.lstrip("#"))
+    found = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{level}}} |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"{page} has no {heading}"
+    return found[1]
+
+
+def _rows(section: str) -> list[list[str]]:
+    """The cells of the first table of a section, without its head."""
+    lines = f"\n{section}".split("\n|", 1)[1].split("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def _type(column: Column) -> str:
+    if column.values:
+        return ", ".join(f"`{value}`" for value in column.values)
+    if column.maximum is not None:
+        return f"{TYPES[column.kind]}, {column.minimum:g} to {column.maximum:g}"
+    return TYPES[column.kind] + (", 0 or more" if column.minimum == 0 else "")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_columns_of_a_table_are_those_of_the_contract(name: str) -> None:
+    rows = _rows(_section("reference/signals.md", f"### `{name}`"))
+    shown = [(column, kind, need) for column, kind, need, _ in rows]
+    assert shown == [(f"`{c.name}`", _type(c), "required" if c.required else "optional") for c in TABLES[name].columns]
+
+
+def test_columns_that_are_filled_in_later_are_named() -> None:
+    section = _section("reference/signals.md", "## Time")
+    later = {(f"{t.name}.{c.name}", c.known_from) for t in TABLES.values() for c in t.columns if c.known_from}
+    listed = _rows(section)
+    found = {(column, re.findall(r"`(\w+)`", known)[0]) for columns, known in listed for column in re.findall(r"`([\w.]+)`", columns)}
+    assert found == later
+
+
+def test_limits_have_the_defaults_of_the_settings() -> None:
+    fields = ServiceSettings.model_fields
+    rows = _rows(_section("reference/service.md", "## Request limits"))
+    assert {name.strip("`").lower(): float(default) for _, name, default, _ in rows}.items() <= {n: f.default for n, f in fields.items()}.items()
+
+
+def test_every_setting_is_on_the_page() -> None:
+    text = (DOCS / "reference/service.md").read_text(encoding="utf-8")
+    assert [name for name in ServiceSettings.model_fields if name.upper() not in text] == []
+
+
+def test_every_code_of_a_problem_stands_beside_its_status() -> None:
+    listed: dict[str, set[str]] = {}
+    for statuses, codes in _rows(_section("reference/service.md", "## Problem details")):
+        for status in statuses.split(", "):
+            listed.setdefault(status, set()).update(re.findall(r"`(\w+)`", codes))
+    known = [(kind.status, kind.code) for kind in KINDS.values()] + [(s, code) for s, (code, _) in STATUSES.items()]
+    assert [(status, code) for status, code in known if code not in listed.get(str(status), ())] == []
+
+
+def test_every_event_of_webhooks_is_listed() -> None:
+    assert [row[0].strip("`") for row in _rows(_section("reference/service.md", "## Webhooks"))] == list(EVENTS)
+
+
+def test_training_settings_have_their_defaults() -> None:
+    found: dict[str, str] = {}
+    for names, defaults, _ in _rows(_section("explanation/method.md", "## Settings")):
+        names = re.findall(r"`(\w+)`", names)
+        found |= {names[0]: defaults} if len(names) == 1 else dict(zip(names, defaults.split(", "), strict=True))
+    assert found == {name: _words(field.default) for name, field in TrainConfig.model_fields.items()}
+
+
+def _words(default: Any) -> str:
+    if isinstance(default, tuple):
+        return ", ".join(map(str, default))
+    return f"`{default}`" if isinstance(default, str) else f"{default:,g}" if default else "0"
+
+
+def test_gates_grades_and_limits_of_training_are_those_of_the_code() -> None:
+    gates, grades = (_section("explanation/method.md", h) for h in ("## Promotion gates", "## Evaluation"))
+    enough = _section("explanation/method.md", "### Enough data")
+    assert f"between {SLOPE_BOUNDS[0]} and {SLOPE_BOUNDS[1]}" in gates
+    assert f"AUC below {FAIR_AUC}" in grades
+    assert f"AUC below {GOOD_AUC}, or a calibration slope outside {GOOD_SLOPE[0]} to {GOOD_SLOPE[1]}" in grades
+    assert f"| active accounts | {MINIMUM_ACCOUNTS} |" in enough
+    assert f"training dates | {MINIMUM_OUTCOMES['train']} each |" in enough
+    assert f"test dates | {MINIMUM_OUTCOMES['test']} each |" in enough
+    assert MINIMUM_OUTCOMES["calibration"] == MINIMUM_OUTCOMES["test"]
+
+
+def _rules(name: str) -> dict[str, Any]:
+    return tomllib.loads((SHIPPED / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def test_early_warnings_have_severity_cause_and_noise_of_their_file() -> None:
+    rows = _rows(_section("reference/rules.md", "## Early warnings"))
+    shown = {re.findall(r"`(\w+)`", code)[0]: (severity, cause.replace(" ", "_"), noisy == "yes") for code, severity, cause, noisy in rows}
+    unusual = {"use_unusually_low", "use_unusually_high"}
+    assert {code: row for code, row in shown.items() if code not in unusual} == {
+        rule["code"]: (rule["severity"], rule["cause"], rule.get("noisy", False)) for rule in _rules("warnings")["warnings"]
+    }
+    assert unusual <= set(shown)
+
+
+def test_segments_are_those_of_their_file() -> None:
+    rows = _rows(_section("reference/rules.md", "## Segments"))
+    assert [(name.strip("`"), over, int(many.replace(",", "")), int(days.split()[0])) for name, over, _, many, days in rows] == [
+        (s["name"], f"{s['over']:,}" if "over" in s else "the rest", s["accounts_per_csm"], s["health_every_days"]) for s in _rules("segments")["segments"]
+    ]
+
+
+def test_plays_are_due_as_their_file_says() -> None:
+    rows = _rows(_section("reference/rules.md", "### Severity, cause and person"))
+    assert [(severity, int(within.split()[0]), int(before.split()[0])) for severity, _, within, before in rows] == [
+        (t["severity"], t["within_days"], t["before_renewal_days"]) for t in _rules("plays")["tiers"]
+    ]
+
+
+def test_steps_of_onboarding_are_those_of_their_file() -> None:
+    rows = _rows(_section("reference/rules.md", "## Onboarding"))
+    assert [(step.strip("`"), int(day), act) for step, day, _, act in rows] == [(s["code"], s["day"], s["act"]) for s in _rules("onboarding")["steps"]]
+
+
+def test_pages_and_sections_that_the_code_cites_exist() -> None:
+    cited = [
+        (file.relative_to(ROOT), page, section)
+        for package in PACKAGES
+        for file in sorted((ROOT / package).rglob("*.py"))
+        for page, section in re.findall(r'docs/((?:reference|explanation)/[\w-]+\.md)(?:,\s+"([^"]+)")?', file.read_text(encoding="utf-8"))
+    ]
+    assert cited
+    pages = {page: (DOCS / page).read_text(encoding="utf-8") if (DOCS / page).exists() else "" for _, page, _ in cited}
+    assert [each for each in cited if not re.search(rf"^#+ {re.escape(each[2])}", pages[each[1]], re.MULTILINE)] == []

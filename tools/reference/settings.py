@@ -1,0 +1,113 @@
+"""The environment variables that configure Renewcast, with default, bounds and meaning."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from features.custom.settings import OwnSettings
+from models.home import HomeSettings
+from models.peer_groups.rule_files import OWN as RULES_VARIABLE
+from serving.common.settings import PREFIX, ServiceSettings
+from serving.store.encryption import VARIABLE as SECRET_KEY_VARIABLE
+from tools.reference.markdown import code, page, table
+
+_INTRODUCTION = """\
+Renewcast reads its settings from environment variables. An empty variable counts as unset. A value that cannot be used
+ends the command with exit code 2 and a message that names the variable, never its value."""
+_WHERE = {
+    "RENEWCAST_HOME": "Folder for everything that Renewcast writes.",
+    "MLFLOW_TRACKING_URI": "MLflow tracking server for training runs. Unset: a SQLite file in the home.",
+    "RENEWCAST_FEATURES": "TOML file that declares custom features.",
+    RULES_VARIABLE: "Folder of TOML files that replace the shipped rules; its subfolder `rubrics` adds rubrics.",
+    SECRET_KEY_VARIABLE: "Key that encrypts the secrets of webhooks. Unset: the file `secret.key` in the home.",
+    "RENEWCAST_KEY": "Your own API key, for `renewcast approve`.",
+}
+_OTHERS = (
+    ("FORWARDED_ALLOW_IPS", "Addresses of the proxies in front of the service, as for uvicorn. Default: this machine."),
+    ("TMPDIR", "Folder for temporary copies from object stores."),
+    (
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, …",
+        "Credentials and region for `s3://` sources, as for the AWS command line.",
+    ),
+    ("GOOGLE_APPLICATION_CREDENTIALS", "Credentials for `gs://` sources."),
+)
+
+
+def settings_page() -> str:
+    """Every environment variable."""
+    return page(
+        "Settings",
+        _INTRODUCTION,
+        f"## Files and keys\n\n{table(('variable', 'default', 'meaning'), _where())}",
+        f"## The service\n\nLimits and options of `renewcast serve`.\n\n"
+        f"{table(('variable', 'type', 'default', 'bounds', 'meaning'), _service())}",
+        f"## Variables of other software\n\n{table(('variable', 'meaning'), [(code(n), m) for n, m in _OTHERS])}",
+    )
+
+
+def _where() -> list[tuple[str, str, str]]:
+    defaults: dict[str, str] = {}
+    for kind in (HomeSettings, OwnSettings):
+        for field in kind.model_fields.values():
+            defaults[str(field.validation_alias)] = "" if field.default is None else str(field.default)
+    if missing := sorted(set(defaults) - set(_WHERE)):
+        raise ValueError(f"the settings page says nothing about {', '.join(missing)}")
+    return [(code(name), code(defaults.get(name)), meaning) for name, meaning in _WHERE.items()]
+
+
+def _service() -> list[tuple[str, str, str, str, str]]:
+    described = parameter_texts(ServiceSettings)
+    return [
+        (
+            code(f"{PREFIX}{name.upper()}"),
+            _type(field.annotation),
+            code(str(field.default).lower() if isinstance(field.default, bool) else field.default),
+            _bounds(field),
+            _sentence(field.description or described[name]),
+        )
+        for name, field in ServiceSettings.model_fields.items()
+    ]
+
+
+def parameter_texts(kind: type[BaseModel]) -> dict[str, str]:
+    """What the docstring of a class says about each of its parameters."""
+    _, _, section = (inspect.getdoc(kind) or "").partition("Parameters\n----------\n")
+    texts: dict[str, str] = {}
+    name = ""
+    for line in section.splitlines():
+        if entry := re.match(r"(\w+) : (.*)", line):
+            name = entry[1]
+            texts[name] = entry[2]
+        elif line.startswith(" "):
+            texts[name] += f" {line.strip()}"
+        elif line.strip():
+            break
+    return texts
+
+
+def _type(annotation: Any) -> str:
+    if annotation is bool:
+        return "true or false"
+    if annotation is int:
+        return "whole number"
+    if annotation is float:
+        return "number"
+    return "secret text" if SecretStr in getattr(annotation, "__args__", ()) else "text"
+
+
+def _bounds(field: FieldInfo) -> str:
+    words = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
+    found = [
+        text.format(f"{bound:,}") for name, text in words.items() for m in field.metadata
+        if (bound := getattr(m, name, None)) is not None
+    ]  # fmt: skip
+    return ", ".join(found)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
