@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.models.health.test_rubric_versions import DATA, write_review
 
 from features.errors import BadRequest, HomeError
 from models.artifacts.champion import load_champion
@@ -44,6 +43,7 @@ from models.reviews.sign_off import (
     sign,
     sign_rollback,
 )
+from tests.models.health.test_rubric_versions import DATA, write_review
 
 ADA, GRACE, MARY = Signer("key_1", "Ada"), Signer("key_2", "Grace"), Signer("key_3", "Mary")
 
