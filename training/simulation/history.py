@@ -14,7 +14,7 @@ from training.simulation.latent_dynamics import Happenings, live_a_week
 from training.simulation.latent_state import State, first_state
 from training.simulation.market_segments import CONTRACT_HOUR
 from training.simulation.random_streams import stream
-from training.simulation.tables.subscriptions import Ledger, Rows
+from training.simulation.subscription_periods import Ledger, Rows
 
 STILL_HERE = 1 << 40
 """A day, and an hour, that never comes."""

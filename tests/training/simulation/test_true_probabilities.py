@@ -7,7 +7,7 @@ from training.simulation.contract_events import apply_event, draw_event, week_ah
 from training.simulation.history import History
 from training.simulation.latent_dynamics import live_a_week
 from training.simulation.random_streams import stream
-from training.simulation.tables.subscriptions import OPEN
+from training.simulation.subscription_periods import OPEN
 from training.simulation.true_probabilities import EXPANSION_FACTOR, HORIZON_DAYS, Truth, truth
 
 WEEKS_BACK = 18

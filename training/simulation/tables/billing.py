@@ -9,6 +9,7 @@ from training.simulation.calendar import Ints
 from training.simulation.history import History
 from training.simulation.market_segments import ADD_ONS, ALLOWANCE, CONTRACT_HOUR, PLANS, SELF_SERVE
 from training.simulation.random_streams import sigmoid
+from training.simulation.subscription_periods import OPEN, REASONS
 from training.simulation.tables.event_rows import (
     Arrival,
     account_ids,
@@ -18,7 +19,6 @@ from training.simulation.tables.event_rows import (
     words,
     working_second,
 )
-from training.simulation.tables.subscriptions import OPEN, REASONS
 
 KINDS = ("invoice_paid", "invoice_overdue", "payment_failed", "budget_review")
 PAID, OVERDUE, FAILED, REVIEW = range(len(KINDS))

@@ -2,7 +2,7 @@ import numpy as np
 
 from training.simulation.contract_events import GRACE_WEEKS, Event
 from training.simulation.history import History
-from training.simulation.tables.subscriptions import CANCELLED, NONPAYMENT, OPEN, REASONS, RENEWED
+from training.simulation.subscription_periods import CANCELLED, NONPAYMENT, OPEN, REASONS, RENEWED
 
 
 def test_the_rows_of_any_day_add_up_to_the_arr_of_the_state(history: History) -> None:
