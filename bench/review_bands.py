@@ -16,8 +16,8 @@ import pandas as pd
 
 from models.health.rubric_schema import Bands
 from training.review.recalibration.band_decision import propose_bands
-from training.review.recalibration.band_likelihood import Counts
-from training.review.recalibration.synthetic_histories import world
+from training.review.recalibration.band_likelihood import ScoreHistogram
+from training.review.recalibration.synthetic_histories import simulate_synthetic_history
 from training.statistics.account_bootstrap import AccountBootstrap
 
 WEIGHTS = {"usage": 30.0, "engagement": 25.0, "support": 15.0, "outcomes": 20.0, "relationship": 10.0}
@@ -27,9 +27,9 @@ APART = 10.0
 
 def endless() -> tuple[float, float]:
     """Where yellow and green begin in the likeliest bands of a very long history."""
-    rows = world(WEIGHTS, WEIGHTS, 20_000, 10_000, every_weeks=EVERY_WEEKS).rows
+    rows = simulate_synthetic_history(WEIGHTS, WEIGHTS, 20_000, 10_000, every_weeks=EVERY_WEEKS).rows
     rows = rows.only(rows.labelled)
-    whole, _ = Counts.of(rows.score, rows.churned, np.ones(len(rows)), AccountBootstrap(rows.accounts, 1, 0))
+    whole, _ = ScoreHistogram.of(rows.score, rows.churned, np.ones(len(rows)), AccountBootstrap(rows.accounts, 1, 0))
     yellow, green = whole.best()[0]
     return float(yellow), float(green)
 
@@ -44,7 +44,7 @@ def main() -> None:
     found = []
     for churned in given.churned:
         for seed in range(given.seeds):
-            rows = world(WEIGHTS, WEIGHTS, churned, seed, every_weeks=EVERY_WEEKS).rows
+            rows = simulate_synthetic_history(WEIGHTS, WEIGHTS, churned, seed, every_weeks=EVERY_WEEKS).rows
             for kind, off in (("right", 0.0), ("yellow too low", -APART), ("yellow too high", APART)):
                 limits = Bands(green=max(green, yellow + off + 1), yellow=yellow + off, red=0)
                 told = propose_bands(rows, limits, capacity=None, seed=seed)

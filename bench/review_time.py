@@ -33,7 +33,7 @@ GIB = 2**30
 def child(signals: Path, home: Path, quarter: str, profile: Path | None) -> None:
     """Hold one review, and print what it took as JSON."""
     from models.home import Home
-    from training.review.run import hold
+    from training.review.run import run_review
     from training.review.window import Quarter
 
     seconds: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
@@ -50,7 +50,7 @@ def child(signals: Path, home: Path, quarter: str, profile: Path | None) -> None
     year, number = quarter.split("Q")
     profiler = cProfile.Profile() if profile else contextlib.nullcontext()
     with profiler:
-        held = hold(signals, Quarter(int(year), int(number)), Home(home.absolute()), progress=tell)
+        held = run_review(signals, Quarter(int(year), int(number)), Home(home.absolute()), progress=tell)
     tell(1.0, "end")
     if isinstance(profiler, cProfile.Profile):
         profiler.dump_stats(str(profile))

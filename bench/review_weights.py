@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from training.review.recalibration.synthetic_histories import world
+from training.review.recalibration.synthetic_histories import simulate_synthetic_history
 from training.review.recalibration.weight_decision import propose_weights
 
 IN_FORCE = {"usage": 30.0, "engagement": 25.0, "support": 15.0, "outcomes": 20.0, "relationship": 10.0}
@@ -29,7 +29,7 @@ TRUE = {
 def one(kind: str, churned: int, seed: int, every_weeks: int) -> dict[str, float | str]:
     """One world, one row of the table."""
     true = TRUE[kind]
-    rows = world(true, IN_FORCE, churned, seed, every_weeks=every_weeks).rows
+    rows = simulate_synthetic_history(true, IN_FORCE, churned, seed, every_weeks=every_weeks).rows
     start = time.process_time()
     found = propose_weights(rows, IN_FORCE, seed=seed)
     took = time.process_time() - start

@@ -48,7 +48,7 @@ class Box(_Part):
 
 
 class ToSign(_Part):
-    """What would be signed; see `training.review.document.Reviewed`."""
+    """What would be signed; see `training.review.document.SignOffSection`."""
 
     rubric: str
     version: str

@@ -27,7 +27,7 @@ def simulate(
 
     with progress("simulating") as tell:
         summary = make(out, accounts=accounts, weeks=weeks, seed=seed, progress=tell)
-    typer.echo(summary.words())
+    typer.echo(summary.text())
 
 
 @app.command()

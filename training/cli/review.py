@@ -28,11 +28,11 @@ def review(
     """Hold the health score of a quarter against what happened: a page and a document to decide on. It changes
     nothing until it is approved."""
     from models.home import current_home
-    from training.review.run import CAPACITY, hold
+    from training.review.run import CAPACITY, run_review
     from training.review.window import Quarter
 
     asked = Quarter.parse(quarter)
     with progress(f"reviewing {asked.name}") as tell:
-        held = hold(signals, asked, current_home(), rubric, capacity or CAPACITY, out, tell)
+        held = run_review(signals, asked, current_home(), rubric, capacity or CAPACITY, out, tell)
     told = {**held.review.plain(), "folder": str(held.folder), "run_id": held.run_id}
-    hand_over(as_json, lambda: told, lambda _: typer.echo(held.words()))
+    hand_over(as_json, lambda: told, lambda _: typer.echo(held.text()))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from training.review.recalibration.profile_weights import SetProposal
+from training.review.recalibration.profile_weights import WeightSetProposal
 from training.review.recalibration.schemas import DimensionFinding
 
 
-def contradictions(sets: Sequence[SetProposal], strength: Mapping[str, float]) -> tuple[str, ...]:
+def contradictions(sets: Sequence[WeightSetProposal], strength: Mapping[str, float]) -> tuple[str, ...]:
     """A sentence for each dimension whose weight is to change against another finding of the same page.
 
     Parameters

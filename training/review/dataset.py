@@ -37,12 +37,12 @@ from training.dataset.overwritten_terms import overwritten_rows, terms_hidden, w
 from training.review.window import Quarter, Window
 
 #: Text of a band without a score, and the bands from bad to good.
-BANDS = ("red", "yellow", "green", "insufficient_data")
+BAND_NAMES = ("red", "yellow", "green", "insufficient_data")
 TENURE = "contract.tenure_days"
 
 
 @dataclass(frozen=True)
-class Gathered:
+class ReviewData:
     """n weekly snapshots and all that is known of them; every array is of shape (n,), in the order of ``frame``.
 
     Parameters
@@ -168,13 +168,13 @@ class Gathered:
         return np.where(self._old_enough, out, np.nan)
 
 
-def gather(
+def load_review_data(
     address: str | Path,
     quarter: Quarter,
     champion: Champion,
     progress: Progress = silent,
     kept: Path | None = None,
-) -> Gathered:
+) -> ReviewData:
     """Read the signals and work out all that a review needs.
 
     Parameters
@@ -222,7 +222,7 @@ def gather(
             frame = without_overwritten(frame, _part_of(catalogue, wanted))
         progress(0.65, "what became of them")
         labels = label(signals, frame[["account_id", "as_of"]], config.horizon_days, grace)
-        seen = Gathered(
+        seen = ReviewData(
             signals,
             feeds,
             window,

@@ -9,19 +9,19 @@ from pydantic import AwareDatetime, JsonValue
 from models.health.rubric_schema import Profile
 from models.health.rubric_versions import Hashes
 from models.health.score_calibration import Meaning
-from training.review.figure import Fact
+from training.review.figure import ReviewModel
 from training.review.hindsight import Hindsight
-from training.review.sections.band_migration import Migration
-from training.review.sections.by_band import ByBand
+from training.review.sections.band_migration import BandMigration
+from training.review.sections.by_band import OutcomeByBand
 from training.review.sections.by_segment import SegmentRow
-from training.review.sections.challenger import Challenge
-from training.review.sections.data_quality import Quality
+from training.review.sections.challenger import ChallengerComparison
+from training.review.sections.data_quality import DataQuality
 from training.review.sections.decision import DecisionBox
-from training.review.sections.definitions import Definitions
+from training.review.sections.definitions import ReviewDefinitions
 from training.review.sections.disagreements import Disagreement
-from training.review.sections.drift import Drift
+from training.review.sections.drift import DriftSection
 from training.review.sections.impact import Impact
-from training.review.sections.interventions import Treated
+from training.review.sections.interventions import InterventionOutcomes
 from training.review.sections.lead_time import LeadTime
 from training.review.sections.reliability import ModelReliability, ScoreReliability
 
@@ -29,7 +29,7 @@ SCHEMA_VERSION: Final = 1
 """Of ``review.json``: it changes when a key is renamed or taken away, never when one is added."""
 
 
-class Reviewed(Fact):
+class SignOffSection(ReviewModel):
     """What was reviewed and what would be signed: the rubric's name and version, its text as proposed (None where
     nothing changes), the weights and limits by name, the profiles, and what the
     proposed scores have meant."""
@@ -50,7 +50,7 @@ class Reviewed(Fact):
     earliest_effective: str
 
 
-class Review(Fact):
+class ReviewDocument(ReviewModel):
     """All fifteen sections, in their order. ``profile_proposals`` are as ``weight_proposal``, one for each profile of
     the rubric; where there are any, ``weight_proposal`` is of the accounts without one."""
 
@@ -59,25 +59,25 @@ class Review(Fact):
     quarter: str
     created_at: AwareDatetime
     decision: DecisionBox
-    definitions: Definitions
-    data_quality: Quality
-    churn_by_band: ByBand
-    expansion_by_band: ByBand
+    definitions: ReviewDefinitions
+    data_quality: DataQuality
+    churn_by_band: OutcomeByBand
+    expansion_by_band: OutcomeByBand
     lead_time: LeadTime
     hindsight: Hindsight
-    migration: Migration
+    migration: BandMigration
     score_reliability: ScoreReliability
     model_reliability: ModelReliability
     weight_proposal: dict[str, JsonValue]
     profile_proposals: tuple[dict[str, JsonValue], ...] = ()
     band_proposal: dict[str, JsonValue]
     impact: Impact
-    challenge: Challenge
+    challenge: ChallengerComparison
     segments: tuple[SegmentRow, ...]
-    drift: Drift
+    drift: DriftSection
     disagreements: tuple[Disagreement, ...]
-    interventions: Treated
-    sign_off: Reviewed
+    interventions: InterventionOutcomes
+    sign_off: SignOffSection
 
     def plain(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -17,17 +17,17 @@ from training.statistics.account_bootstrap import AccountBootstrap, interval
 
 RESAMPLES = 300
 #: Accounts with the event, below which no interval and nothing that is derived is told.
-LEAST = 5
+MINIMUM_EVENTS = 5
 SEED = 0
 
 
-class Fact(BaseModel):
+class ReviewModel(BaseModel):
     """A piece of the review: never changed, nothing but what is declared, no number that is not one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Figure(Fact):
+class ReviewFigure(ReviewModel):
     """One number. ``events`` are the accounts with the event behind it; ``low`` and ``high`` its interval, null where
     it has none."""
 
@@ -37,7 +37,7 @@ class Figure(Fact):
     events: int
 
     @classmethod
-    def of(cls, value: float, resampled: Floats, events: int) -> Figure:
+    def of(cls, value: float, resampled: Floats, events: int) -> ReviewFigure:
         """A value and what it comes to when accounts are resampled; NaN is null."""
         if not np.isfinite(value):
             return cls(value=None, events=events)
@@ -49,12 +49,12 @@ class Figure(Fact):
         )
 
 
-def nothing(events: int = 0) -> Figure:
+def undefined_figure(events: int = 0) -> ReviewFigure:
     """A figure that cannot be told."""
-    return Figure(value=None, events=events)
+    return ReviewFigure(value=None, events=events)
 
 
-class Resampled:
+class AccountResamples:
     """Rows of accounts, and figures of them whose intervals share their resamples, so that differences are paired.
 
     Parameters
@@ -70,40 +70,40 @@ class Resampled:
         """How many accounts have one of these rows."""
         return len(np.unique(self.bootstrap.codes[rows]))
 
-    def ratio(self, part: npt.ArrayLike, whole: npt.ArrayLike, events: int, least: int = 0) -> Figure:
+    def ratio(self, part: npt.ArrayLike, whole: npt.ArrayLike, events: int, least: int = 0) -> ReviewFigure:
         """The sum of ``part`` over that of ``whole``, row by row; null where the whole is nothing or fewer than
         ``least`` events stand behind it."""
         sums = [self._sums(values) for values in (part, whole)]
         if not sums[1].sum() or events < least:
-            return nothing(events)
-        return Figure.of(float(sums[0].sum() / sums[1].sum()), self._shares(*sums), events)
+            return undefined_figure(events)
+        return ReviewFigure.of(float(sums[0].sum() / sums[1].sum()), self._shares(*sums), events)
 
     def apart(
         self, one: tuple[npt.ArrayLike, npt.ArrayLike], two: tuple[npt.ArrayLike, npt.ArrayLike], events: int
-    ) -> Figure:
+    ) -> ReviewFigure:
         """The first ratio less the second, on the same resamples."""
         left, right = ([self._sums(values) for values in pair] for pair in (one, two))
         if not left[1].sum() or not right[1].sum():
-            return nothing(events)
+            return undefined_figure(events)
         value = left[0].sum() / left[1].sum() - right[0].sum() / right[1].sum()
-        return Figure.of(float(value), self._shares(*left) - self._shares(*right), events)
+        return ReviewFigure.of(float(value), self._shares(*left) - self._shares(*right), events)
 
     def times(
         self, one: tuple[npt.ArrayLike, npt.ArrayLike], two: tuple[npt.ArrayLike, npt.ArrayLike], events: int
-    ) -> Figure:
+    ) -> ReviewFigure:
         """The first ratio over the second, on the same resamples: a lift."""
         left, right = ([self._sums(values) for values in pair] for pair in (one, two))
         if not left[1].sum() or not right[0].sum():
-            return nothing(events)
+            return undefined_figure(events)
         value = (left[0].sum() / left[1].sum()) / (right[0].sum() / right[1].sum())
         bottom = self._shares(*right)
         drawn = np.divide(self._shares(*left), bottom, out=np.full(len(bottom), np.nan), where=bottom > 0)
-        return Figure.of(float(value), drawn, events)
+        return ReviewFigure.of(float(value), drawn, events)
 
-    def of(self, metric: Callable[[Floats], Floats], events: int) -> Figure:
+    def of(self, metric: Callable[[Floats], Floats], events: int) -> ReviewFigure:
         """A metric of row weights, as `training.statistics.metrics` has them."""
         value = float(metric(np.ones((1, len(self.accounts))))[0])
-        return Figure.of(value, self.bootstrap.values(metric), events)
+        return ReviewFigure.of(value, self.bootstrap.values(metric), events)
 
     def _sums(self, values: npt.ArrayLike) -> Floats:
         rows = np.asarray(values, dtype=np.float64)

@@ -33,7 +33,7 @@ class ReviewRows:
     churned : 1 where the account churned within the horizon, 0 where it did not, NaN censored, shape (n,).
     accounts : the account of each row, shape (n,).
     as_of : when the row was seen, UTC, shape (n,).
-    later : the rows of later dates, shape (n,); see `later_rows`.
+    later : the rows of later dates, shape (n,); see `later_rows_mask`.
     horizon_days, grace_days : H and G. A label window is ``[as_of, as_of + H + G)``.
     segment : of each row by ARR, None where unknown; all None if not given. Shape (n,).
     model : the champion's probability of churn, NaN where it has none, or none that is honest since it was trained on
@@ -153,7 +153,7 @@ class ReviewRows:
         )
 
 
-def later_rows(
+def later_rows_mask(
     as_of: pd.Series[pd.Timestamp], churned: Floats, accounts: Objects, window_days: int, share: float = LATER_SHARE
 ) -> Bools:
     """Which rows come later: those of the newest dates that hold about ``share`` of the accounts with a churn.
@@ -213,7 +213,7 @@ def overlap_weights(accounts: npt.ArrayLike, as_of: pd.Series[pd.Timestamp], hor
     return found
 
 
-def thinned(rows: ReviewRows, mask: Bools, most: int) -> Bools:
+def thin_dates(rows: ReviewRows, mask: Bools, most: int) -> Bools:
     """The rows of a mask (n,), or those of every second date of theirs, or third, and so on, if they are too many.
 
     Rows of one account a few weeks apart are nearly the same: fewer dates tell as much, sooner. The newest is kept.

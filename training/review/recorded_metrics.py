@@ -12,11 +12,11 @@ from models.artifacts.bundle import Bundle
 from models.home import Home
 from training.evaluation.baselines import BLEND
 from training.registry import mlflow_tracking
-from training.review.figure import Figure, nothing
+from training.review.figure import ReviewFigure, undefined_figure
 
 
 @dataclass(frozen=True)
-class RecordedFigures:
+class RecordedEvaluation:
     """The judgement of a run, as plain data."""
 
     judgement: Mapping[str, Any]
@@ -31,24 +31,26 @@ class RecordedFigures:
         """Accounts with the outcome there."""
         return int(self.judgement["size"]["accounts_with_outcome"])
 
-    def figure(self, name: str, candidate: str = BLEND) -> Figure:
+    def figure(self, name: str, candidate: str = BLEND) -> ReviewFigure:
         """One of a candidate's figures; null where it is not there."""
         for row in self.judgement["rows"]:
             for metric in row["metrics"] if row["candidate"] == candidate else ():
                 if metric["name"] == name:
-                    return Figure(value=metric["value"], low=metric["low"], high=metric["high"], events=self.events)
-        return nothing()
+                    return ReviewFigure(
+                        value=metric["value"], low=metric["low"], high=metric["high"], events=self.events
+                    )
+        return undefined_figure()
 
-    def differences(self, loss: str) -> dict[str, Figure]:
+    def differences(self, loss: str) -> dict[str, ReviewFigure]:
         """The mean loss of the model that shipped less that of each contender, paired; below 0 the model is better."""
         return {
-            each["against"]: Figure(value=each["value"], low=each["low"], high=each["high"], events=self.events)
+            each["against"]: ReviewFigure(value=each["value"], low=each["low"], high=each["high"], events=self.events)
             for each in self.judgement["differences"]
             if each["loss"] == loss
         }
 
 
-def recorded_figures(home: Home, bundle: Bundle) -> RecordedFigures | None:
+def load_recorded_evaluation(home: Home, bundle: Bundle) -> RecordedEvaluation | None:
     """The judgement recorded with a bundle's run; None where the run is not at hand."""
     _, _, run = bundle.folder.name.partition("-")
     if not run:
@@ -66,7 +68,7 @@ def recorded_figures(home: Home, bundle: Bundle) -> RecordedFigures | None:
         for one in found:
             if one.info.run_id.startswith(run):
                 text = mlflow.artifacts.load_text(f"{one.info.artifact_uri}/report.json")
-                return RecordedFigures(json.loads(text)["targets"][target]["judgement"])
+                return RecordedEvaluation(json.loads(text)["targets"][target]["judgement"])
     except (mlflow.exceptions.MlflowException, OSError, KeyError, ValueError):
         return None
     return None

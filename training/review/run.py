@@ -22,24 +22,24 @@ from models.home import Home
 from models.reviews.sign_off import earliest_effective
 from training.config import TrainConfig
 from training.registry import mlflow_tracking
-from training.review.dataset import Gathered, gather
-from training.review.document import SCHEMA_VERSION, Review, Reviewed
+from training.review.dataset import ReviewData, load_review_data
+from training.review.document import SCHEMA_VERSION, ReviewDocument, SignOffSection
 from training.review.hindsight import hindsight
 from training.review.html.render import render
-from training.review.recalibration.proposals import Proposals, proposals
-from training.review.sections.band_migration import migration
-from training.review.sections.by_band import by_band
-from training.review.sections.by_segment import by_segment
-from training.review.sections.challenger import challenge
-from training.review.sections.data_quality import quality, weights_in_force
+from training.review.recalibration.proposals import Proposals, propose_changes
+from training.review.sections.band_migration import band_migration
+from training.review.sections.by_band import outcome_by_band
+from training.review.sections.by_segment import segment_rows
+from training.review.sections.challenger import compare_challenger
+from training.review.sections.data_quality import data_quality, weights_in_force
 from training.review.sections.decision import decision_box
-from training.review.sections.definitions import definitions
-from training.review.sections.disagreements import disagreements
-from training.review.sections.drift import drift
-from training.review.sections.impact import impact
-from training.review.sections.interventions import treated
+from training.review.sections.definitions import review_definitions
+from training.review.sections.disagreements import find_disagreements
+from training.review.sections.drift import signal_drift
+from training.review.sections.impact import proposal_impact
+from training.review.sections.interventions import intervention_outcomes
 from training.review.sections.lead_time import lead_time
-from training.review.sections.reliability import meaning_of, model_reliability, score_reliability
+from training.review.sections.reliability import model_reliability, score_meaning, score_reliability
 from training.review.window import Quarter
 
 PAGE, DOCUMENT = "index.html", "review.json"
@@ -47,14 +47,14 @@ CAPACITY = TrainConfig().capacity
 
 
 @dataclass(frozen=True)
-class Held:
+class ReviewResult:
     """A review and where it lies."""
 
-    review: Review
+    review: ReviewDocument
     folder: Path
     run_id: str
 
-    def words(self) -> str:
+    def text(self) -> str:
         """What a person wants to know first."""
         box = self.review.decision
         lines = [
@@ -77,7 +77,7 @@ class Held:
         )
 
 
-def hold(
+def run_review(
     address: str | Path,
     quarter: Quarter,
     home: Home,
@@ -85,7 +85,7 @@ def hold(
     capacity: int = CAPACITY,
     out: Path | None = None,
     progress: Progress = silent,
-) -> Held:
+) -> ReviewResult:
     """Hold the review of a quarter.
 
     Parameters
@@ -111,11 +111,11 @@ def hold(
     champion = load_champion(home)
     if rubric is not None:
         champion = champion.judged_by(rubric)
-    seen = gather(address, quarter, champion, lambda done, what: progress(0.6 * done, what), home.rollups)
+    seen = load_review_data(address, quarter, champion, lambda done, what: progress(0.6 * done, what), home.rollups)
     try:
         require_portfolio(home, seen.signals)
         progress(0.6, "weights and band limits")
-        found = proposals(seen, capacity)
+        found = propose_changes(seen, capacity)
         progress(0.8, "the other sections")
         review = _review(seen, found, capacity, home, address)
         progress(0.9, "drawing the page")
@@ -127,10 +127,10 @@ def hold(
     told = json.dumps(review.plain(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     run_id = _write(home, review, folder, page, told)
     progress(1.0, "reviewed")
-    return Held(review, folder, run_id)
+    return ReviewResult(review, folder, run_id)
 
 
-def _review(seen: Gathered, found: Proposals, capacity: int, home: Home, address: str | Path) -> Review:
+def _review(seen: ReviewData, found: Proposals, capacity: int, home: Home, address: str | Path) -> ReviewDocument:
     rubric, bundle = seen.champion.rubric, seen.champion.bundles.get("churn")
     hashes = Hashes(
         data=seen.data_fingerprint, rubric=sha256(rubric.text), model=None if bundle is None else bundle.fingerprint
@@ -143,31 +143,31 @@ def _review(seen: Gathered, found: Proposals, capacity: int, home: Home, address
     limits, meaning = rubric.rules.bands, None
     if found.proposed is not None:
         scores = found.proposed.score(seen.frame)
-        meaning = meaning_of(seen, np.asarray(scores.score, dtype=np.float64), scores.band.to_numpy(dtype=object))
-    return Review(
+        meaning = score_meaning(seen, np.asarray(scores.score, dtype=np.float64), scores.band.to_numpy(dtype=object))
+    return ReviewDocument(
         id=f"{quarter.name}-{rubric.name}-{short}",
         quarter=quarter.name,
         created_at=datetime.now(UTC),
         decision=decision_box(found, effective, looked_back.words, _strength(seen)),
-        definitions=definitions(seen),
-        data_quality=quality(seen),
-        churn_by_band=by_band(seen, "churn"),
-        expansion_by_band=by_band(seen, "expansion"),
+        definitions=review_definitions(seen),
+        data_quality=data_quality(seen),
+        churn_by_band=outcome_by_band(seen, "churn"),
+        expansion_by_band=outcome_by_band(seen, "expansion"),
         lead_time=lead_time(seen),
         hindsight=looked_back,
-        migration=migration(seen),
+        migration=band_migration(seen),
         score_reliability=score_reliability(seen),
         model_reliability=model_reliability(seen, home),
         weight_proposal=found.sets[0].as_dict(),
         profile_proposals=tuple(each.as_dict() for each in found.sets[1:]),
         band_proposal=found.bands.as_dict(),
-        impact=impact(seen, found.proposed or found.candidate, capacity, found.changes),
-        challenge=challenge(seen, home),
-        segments=by_segment(seen),
-        drift=drift(seen),
-        disagreements=disagreements(seen),
-        interventions=treated(seen),
-        sign_off=Reviewed(
+        impact=proposal_impact(seen, found.proposed or found.candidate, capacity, found.changes),
+        challenge=compare_challenger(seen, home),
+        segments=segment_rows(seen),
+        drift=signal_drift(seen),
+        disagreements=find_disagreements(seen),
+        interventions=intervention_outcomes(seen),
+        sign_off=SignOffSection(
             rubric=rubric.name,
             version=rubric.version,
             model=None if bundle is None else bundle.manifest.version,
@@ -186,14 +186,14 @@ def _review(seen: Gathered, found: Proposals, capacity: int, home: Home, address
     )
 
 
-def _strength(seen: Gathered) -> dict[str, float]:
+def _strength(seen: ReviewData) -> dict[str, float]:
     """How strongly each dimension goes with staying by itself, as training found; empty where it is not known."""
     rubric, bundle = seen.champion.rubric, seen.champion.bundles.get("churn")
     facts = None if bundle is None else bundle.health.of(rubric.name, rubric.version)
     return {} if facts is None or facts.learned is None else {n: s[0] for n, s in facts.learned.strength.items()}
 
 
-def _kept_address(address: str | Path, seen: Gathered) -> str:
+def _kept_address(address: str | Path, seen: ReviewData) -> str:
     """The address as it can be opened again: absolute, where it is a path; without a password always."""
     return seen.signals.origin if "://" in str(address) else str(Path(address).absolute())
 
@@ -203,7 +203,7 @@ def _refuse_foreign(out: Path) -> None:
         raise HomeError(f"{out} holds something else than a review", "a folder that is new, or an earlier review's")
 
 
-def _write(home: Home, review: Review, folder: Path, page: str, told: str) -> str:
+def _write(home: Home, review: ReviewDocument, folder: Path, page: str, told: str) -> str:
     """Fill a folder beside, and put it in the place of an earlier one; then record both in MLflow."""
     aside = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}{UNFINISHED}")
     with mlflow_tracking.run(home, f"review {review.id}") as run:
@@ -224,7 +224,7 @@ def _write(home: Home, review: Review, folder: Path, page: str, told: str) -> st
         return run.run_id
 
 
-def _measures(review: Review) -> dict[str, float]:
+def _measures(review: ReviewDocument) -> dict[str, float]:
     figures = {"score_auc": review.score_reliability.auc, "churn_rate": review.churn_by_band.overall}
     told = {name: figure.value for name, figure in figures.items() if figure.value is not None}
     return told | {"accounts_with_churn": float(review.definitions.accounts_with_churn)}

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.simulation.calendar import Bools, Floats, Ints, due_within, month_and_dom, months_after
+from training.simulation.calendar import Bools, Floats, Ints, anniversaries_within, month_and_day, months_after
 from training.simulation.columns import Columns
 from training.simulation.market_segments import INDUSTRIES, PRICE, REGIONS, SEGMENTS, SMB, TERM_MONTHS
 
-ARRIVALS_A_YEAR = 0.25
+YEARLY_ARRIVAL_SHARE = 0.25
 """New accounts a year as a share of those present at the start: somewhat more than those that leave."""
 
 
 @dataclass(frozen=True)
-class World(Columns):
+class AccountTraits(Columns):
     """The lasting traits of accounts, each an array of one entry per account.
 
     Known to the company: ``segment``, ``industry``, ``region`` (indices), ``employees``, ``csm``, ``created`` (day of
@@ -63,31 +63,31 @@ class World(Columns):
 
     def invoice_due(self, day: int) -> tuple[Bools, Ints]:
         """Which accounts are invoiced in the week from ``day``, and the day of each invoice."""
-        return due_within(self.born_month, self.born_dom, self.billing, day, day + 6)
+        return anniversaries_within(self.born_month, self.born_dom, self.billing, day, day + 6)
 
 
-def draw_world(accounts: int, weeks: int, start: int, rng: np.random.Generator) -> World:
+def draw_account_traits(accounts: int, weeks: int, start: int, rng: np.random.Generator) -> AccountTraits:
     """Accounts of a portfolio seen for ``weeks`` weeks from day ``start``: some are older, the rest arrive within."""
     n = accounts
     segment = rng.choice(len(SEGMENTS), n, p=[s.share for s in SEGMENTS])
     low, median, high = (np.array([s.arr[i] for s in SEGMENTS])[segment] for i in range(3))
     spread = np.array([s.arr_spread for s in SEGMENTS])[segment]
     arr = np.clip(median * np.exp(spread * rng.standard_normal(n)), low, high)
-    plan = _pick(np.array([s.plans for s in SEGMENTS])[segment], rng)
+    plan = _draw_by_row(np.array([s.plans for s in SEGMENTS])[segment], rng)
     price = np.round(PRICE[plan] * np.exp(0.15 * rng.standard_normal(n)), 2)
-    term = TERM_MONTHS[_pick(np.array([s.terms for s in SEGMENTS])[segment], rng)]
+    term = TERM_MONTHS[_draw_by_row(np.array([s.terms for s in SEGMENTS])[segment], rng)]
     monthly = (term == 1) | ((segment <= SMB) & (rng.random(n) < 0.5))
     add_on = rng.random((n, 2)) < 0.12 * (segment >= SMB)[:, None]
     employees = np.array([s.employees for s in SEGMENTS])[segment] * np.exp(0.7 * rng.standard_normal(n))
 
-    old = np.arange(n) < round(n / (1 + ARRIVALS_A_YEAR * weeks / 52))
+    old = np.arange(n) < round(n / (1 + YEARLY_ARRIVAL_SHARE * weeks / 52))
     tenure = np.clip(rng.exponential(700, n), 21, 2500).astype(np.int64)
     arrival = start + rng.integers(0, max(7 * weeks - 7, 1), n)
     created = np.sort(np.where(old, start - tenure, arrival))
-    month, dom = month_and_dom(created)
+    month, dom = month_and_day(created)
     fit = 0.9 * rng.standard_normal(n)
     pool = np.array([s.accounts_per_csm for s in SEGMENTS])[segment]
-    return World(
+    return AccountTraits(
         created=created,
         born_month=month,
         born_dom=dom,
@@ -99,7 +99,7 @@ def draw_world(accounts: int, weeks: int, start: int, rng: np.random.Generator) 
         term=term,
         billing=np.where(monthly, 1, 12),
         uplift=np.where(term == 1, 0.0, rng.choice([0.0, 0.02, 0.03, 0.04], n)),
-        first_terms=_terms_signed(month, dom, term, start),
+        first_terms=_signed_terms(month, dom, term, start),
         first_seats=np.maximum(1.0, np.round(arr / price)),
         first_price=price,
         first_plan=plan,
@@ -117,14 +117,14 @@ def draw_world(accounts: int, weeks: int, start: int, rng: np.random.Generator) 
     )
 
 
-def _pick(shares: Floats, rng: np.random.Generator) -> Ints:
+def _draw_by_row(shares: Floats, rng: np.random.Generator) -> Ints:
     """One index per row, by that row's shares."""
     below = np.cumsum(shares, axis=1)[:, :-1]
     return np.asarray((rng.random(len(shares))[:, None] >= below).sum(axis=1), dtype=np.int64)
 
 
-def _terms_signed(month: Ints, dom: Ints, term: Ints, start: int) -> Ints:
+def _signed_terms(month: Ints, dom: Ints, term: Ints, start: int) -> Ints:
     """Terms signed so far when the simulation begins: the contract then running ends on or after day ``start``."""
-    start_month, _ = month_and_dom(np.array([start]))
+    start_month, _ = month_and_day(np.array([start]))
     terms = np.maximum((start_month[0] - month) // term, 1)
     return np.asarray(terms + (months_after(month, dom, terms * term) < start), dtype=np.int64)

@@ -21,12 +21,12 @@ FIRST_YEAR, LAST_YEAR = 2000, 2100
 _MONTH_START: Ints = np.arange("1950-01", "2151-01", dtype="datetime64[M]").astype("datetime64[D]").astype(np.int64)
 
 
-def day_of(when: date) -> int:
+def day_number(when: date) -> int:
     """The day of a calendar date."""
     return when.toordinal() - date(1970, 1, 1).toordinal()
 
 
-def month_and_dom(day: Ints) -> tuple[Ints, Ints]:
+def month_and_day(day: Ints) -> tuple[Ints, Ints]:
     """The month, and the day within it from 1, of days of any shape."""
     month = np.searchsorted(_MONTH_START, day, side="right").astype(np.int64) - 1
     return month, day - _MONTH_START[month] + 1
@@ -43,7 +43,7 @@ def months_after(month: Ints, dom: Ints, months: Ints) -> Ints:
     return np.asarray(start + np.minimum(dom, length) - 1, dtype=np.int64)
 
 
-def due_within(month: Ints, dom: Ints, every: Ints, first_day: int, last_day: int) -> tuple[Bools, Ints]:
+def anniversaries_within(month: Ints, dom: Ints, every: Ints, first_day: int, last_day: int) -> tuple[Bools, Ints]:
     """Which accounts have an anniversary in ``[first_day, last_day]``, and its day.
 
     ``every`` is the step in months; the date itself (anniversary 0) counts. The span is to be shorter than a month.

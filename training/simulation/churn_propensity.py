@@ -10,21 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.simulation.account_traits import World
+from training.simulation.account_traits import AccountTraits
 from training.simulation.calendar import Bools, Floats, Ints
-from training.simulation.latent_state import State
+from training.simulation.latent_state import LatentState
 from training.simulation.market_segments import MID_MARKET
 
 
 @dataclass(frozen=True)
-class Pressure:
+class ChurnPropensity:
     """Log-odds to leave against those of an account in average shape, and the part that weighs most (an index)."""
 
     total: Floats
     worst: Ints
 
 
-def pressure(world: World, state: State, day: int) -> Pressure:
+def churn_propensity(world: AccountTraits, state: LatentState, day: int) -> ChurnPropensity:
     """The pressure at day ``day``; its parts are use, engagement, support, worth, people, rival and money."""
     alone = ~state.champion
     short: Floats = np.maximum(state.strain, 0.0)
@@ -45,4 +45,4 @@ def pressure(world: World, state: State, day: int) -> Pressure:
         total = total + part
         worst = np.where(part > most, index, worst)
         most = np.maximum(most, part)
-    return Pressure(total, worst)
+    return ChurnPropensity(total, worst)

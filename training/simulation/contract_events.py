@@ -11,15 +11,15 @@ from enum import IntEnum
 
 import numpy as np
 
-from training.simulation.account_traits import World
+from training.simulation.account_traits import AccountTraits
 from training.simulation.calendar import Bools, Floats, Ints
-from training.simulation.churn_propensity import Pressure
-from training.simulation.latent_state import State
+from training.simulation.churn_propensity import ChurnPropensity
+from training.simulation.latent_state import LatentState
 from training.simulation.market_segments import PRICE, SELF_SERVE
 from training.simulation.random_streams import sigmoid
 
 
-class Event(IntEnum):
+class ContractEvent(IntEnum):
     """Events of a contract. The first two end it for good; the next three are expansions."""
 
     CANCEL = 0
@@ -44,7 +44,7 @@ LAPSE_DAYS = 25
 
 
 @dataclass(frozen=True)
-class Week:
+class ContractWeek:
     """The contract events open to each account in a week.
 
     ``odds`` (12, n): the probability of each event but NOTHING, summing to at most 1. ``day``: the day on which it
@@ -64,10 +64,12 @@ class Week:
     @property
     def churn(self) -> Floats:
         """The probability that the account churns this week."""
-        return np.asarray(self.odds[Event.CANCEL] + self.odds[Event.NONPAYMENT], dtype=np.float64)
+        return np.asarray(self.odds[ContractEvent.CANCEL] + self.odds[ContractEvent.NONPAYMENT], dtype=np.float64)
 
 
-def week_ahead(world: World, state: State, felt: Pressure, day: int, rng: np.random.Generator) -> Week:
+def contract_odds(
+    world: AccountTraits, state: LatentState, felt: ChurnPropensity, day: int, rng: np.random.Generator
+) -> ContractWeek:
     """Probabilities and amounts of the contract events in the week from ``day``."""
     n = len(state)
     renewal = world.renewal_day(state.terms)
@@ -75,28 +77,28 @@ def week_ahead(world: World, state: State, felt: Pressure, day: int, rng: np.ran
     due = open_ & ~state.unsigned & (renewal <= day + 6)
     waiting = open_ & state.unsigned
     yearly = world.term > 1
-    odds = np.zeros((len(Event) - 1, n))
+    odds = np.zeros((len(ContractEvent) - 1, n))
 
     leave_now = sigmoid(-8.4 + 0.9 * felt.total + 0.6 * (renewal - day < 60)) * yearly
     leave_due = sigmoid(world.renewal_base + np.where(yearly, 0.0, -2.1) + 1.1 * felt.total + 0.5 * ~state.champion)
     leave_waiting = np.minimum(0.6, 0.10 * np.exp(0.5 * felt.total))
     leave = np.where(due, leave_due, np.where(waiting, leave_waiting, leave_now)) * open_
     broke = np.where(open_ & (state.failing >= GRACE_WEEKS), 0.35, 0.0)
-    _growth(odds, world, state, day, due)
-    _shrinking(odds, world, state, felt, due & yearly)
-    odds[Event.UNSIGNED] = sigmoid(-2.3 + 0.5 * felt.total) * (due & yearly)
-    odds[Event.LAPSE] = 0.02 * (due & yearly)
+    _set_expansion_odds(odds, world, state, day, due)
+    _set_contraction_odds(odds, world, state, felt, due & yearly)
+    odds[ContractEvent.UNSIGNED] = sigmoid(-2.3 + 0.5 * felt.total) * (due & yearly)
+    odds[ContractEvent.LAPSE] = 0.02 * (due & yearly)
     total = odds.sum(axis=0)
     odds *= (open_ & ~waiting) / np.maximum(total, 1.0)
-    odds[Event.RENEW] += due * np.maximum(1.0 - total, 0.0)
-    odds[Event.RENEW] += 0.3 * waiting
+    odds[ContractEvent.RENEW] += due * np.maximum(1.0 - total, 0.0)
+    odds[ContractEvent.RENEW] += 0.3 * waiting
     odds *= (1.0 - leave) * (1.0 - broke)
-    odds[Event.CANCEL] = leave * (1.0 - broke)
-    odds[Event.NONPAYMENT] = broke
+    odds[ContractEvent.CANCEL] = leave * (1.0 - broke)
+    odds[ContractEvent.NONPAYMENT] = broke
     taken_up = (state.back_on > 0) & (state.back_on <= day + 6)
-    odds[Event.TAKE_UP] = taken_up
+    odds[ContractEvent.TAKE_UP] = taken_up
     when = np.where(due, renewal, day + rng.integers(0, 7, n))
-    return Week(
+    return ContractWeek(
         odds=odds,
         day=np.where(taken_up, state.back_on, when),
         due=due,
@@ -108,7 +110,7 @@ def week_ahead(world: World, state: State, felt: Pressure, day: int, rng: np.ran
     )
 
 
-def _growth(odds: Floats, world: World, state: State, day: int, due: Bools) -> None:
+def _set_expansion_odds(odds: Floats, world: AccountTraits, state: LatentState, day: int, due: Bools) -> None:
     """Chances to expand: room is short, there is appetite, and the account is content. The unhappy hardly ever do."""
     lean = (
         1.2 * state.appetite
@@ -123,47 +125,49 @@ def _growth(odds: Floats, world: World, state: State, day: int, due: Bools) -> N
     seats = sigmoid(-6.7 + lean + 1.1 * (state.share_log_odds(world) - 0.5) + occasion)
     tier = sigmoid(-8.6 + lean + 0.45 * (state.breadth(world) - 6.0) + occasion)
     cross = sigmoid(-8.0 + lean + 0.5 * state.progress + 0.3 * state.sponsor + occasion)
-    odds[Event.SEATS] = seats
-    odds[Event.TIER] = tier * (state.plan < len(PRICE) - 1)
-    odds[Event.CROSS_SELL] = cross * state.may_add * (world.segment > SELF_SERVE)
+    odds[ContractEvent.SEATS] = seats
+    odds[ContractEvent.TIER] = tier * (state.plan < len(PRICE) - 1)
+    odds[ContractEvent.CROSS_SELL] = cross * state.may_add * (world.segment > SELF_SERVE)
 
 
-def _shrinking(odds: Floats, world: World, state: State, felt: Pressure, due: Bools) -> None:
+def _set_contraction_odds(
+    odds: Floats, world: AccountTraits, state: LatentState, felt: ChurnPropensity, due: Bools
+) -> None:
     """Chances to renew for less: seats that stand empty, money that is short."""
     idle = -0.8 * (state.share_log_odds(world) - 0.5)
-    odds[Event.FEWER_SEATS] = sigmoid(-3.3 + idle + 0.4 * state.strain) * (due & (state.seats > 1))
-    odds[Event.LOWER_TIER] = sigmoid(-5.0 + 0.4 * felt.total + 0.4 * state.strain) * (due & (state.plan > 0))
-    odds[Event.DROP] = sigmoid(-2.6 + 0.5 * state.strain - 0.5 * state.value) * (due & (state.add_on_arr > 0))
+    odds[ContractEvent.FEWER_SEATS] = sigmoid(-3.3 + idle + 0.4 * state.strain) * (due & (state.seats > 1))
+    odds[ContractEvent.LOWER_TIER] = sigmoid(-5.0 + 0.4 * felt.total + 0.4 * state.strain) * (due & (state.plan > 0))
+    odds[ContractEvent.DROP] = sigmoid(-2.6 + 0.5 * state.strain - 0.5 * state.value) * (due & (state.add_on_arr > 0))
 
 
-def draw_event(week: Week, coin: Floats) -> Ints:
-    """The event of each account (an ``Event``), by one uniform number each. The low end of the coin is churn."""
+def draw_event(week: ContractWeek, coin: Floats) -> Ints:
+    """The event of each account (a ``ContractEvent``), from one uniform number each. The low end is churn."""
     kind = np.zeros(len(coin), dtype=np.int64)
     below = np.zeros(len(coin))
-    for event in range(len(Event) - 1):
+    for event in range(len(ContractEvent) - 1):
         below = below + week.odds[event]
         kind += coin >= below
     return kind
 
 
-def apply_event(world: World, state: State, week: Week, kind: Ints) -> State:
+def apply_event(world: AccountTraits, state: LatentState, week: ContractWeek, kind: Ints) -> LatentState:
     """The state after the contract events of the week."""
-    gone = (kind == Event.CANCEL) | (kind == Event.NONPAYMENT)
-    lapsed, taken_up = kind == Event.LAPSE, kind == Event.TAKE_UP
-    unsigned = (state.unsigned | (kind == Event.UNSIGNED)) & (kind != Event.RENEW) & ~gone
-    signed = (kind == Event.RENEW) | (week.due & ~gone & ~unsigned)
-    plan = state.plan + (kind == Event.TIER) - (kind == Event.LOWER_TIER)
+    gone = (kind == ContractEvent.CANCEL) | (kind == ContractEvent.NONPAYMENT)
+    lapsed, taken_up = kind == ContractEvent.LAPSE, kind == ContractEvent.TAKE_UP
+    unsigned = (state.unsigned | (kind == ContractEvent.UNSIGNED)) & (kind != ContractEvent.RENEW) & ~gone
+    signed = (kind == ContractEvent.RENEW) | (week.due & ~gone & ~unsigned)
+    plan = state.plan + (kind == ContractEvent.TIER) - (kind == ContractEvent.LOWER_TIER)
     price = state.price * np.where(signed, 1.0 + world.uplift, 1.0) * (PRICE[plan] / PRICE[state.plan])
-    seats = np.where(kind == Event.SEATS, week.more_seats, state.seats)
-    seats = np.where(kind == Event.FEWER_SEATS, week.fewer_seats, seats)
+    seats = np.where(kind == ContractEvent.SEATS, week.more_seats, state.seats)
+    seats = np.where(kind == ContractEvent.FEWER_SEATS, week.fewer_seats, seats)
     rows = np.arange(len(kind))
     add_ons = state.add_ons * np.where(signed, 1.0 + world.uplift, 1.0)[:, None]
-    bought = kind == Event.CROSS_SELL
+    bought = kind == ContractEvent.CROSS_SELL
     add_ons[rows[bought], week.add_on[bought]] = week.add_on_arr[bought]
-    dropped = kind == Event.DROP
+    dropped = kind == ContractEvent.DROP
     add_ons[rows[dropped], np.argmax(state.add_ons[dropped] > 0, axis=1)] = 0.0
     # New seats stand empty at first, and seats given up were the idle ones.
-    fill = -0.4 * (kind == Event.SEATS) + 0.4 * (kind == Event.FEWER_SEATS)
+    fill = -0.4 * (kind == ContractEvent.SEATS) + 0.4 * (kind == ContractEvent.FEWER_SEATS)
     return replace(
         state,
         adoption=state.adoption + fill,

@@ -7,45 +7,45 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.simulation.account_traits import World, draw_world
+from training.simulation.account_traits import AccountTraits, draw_account_traits
 from training.simulation.calendar import Ints
-from training.simulation.contract_events import Event, apply_event, draw_event, week_ahead
-from training.simulation.latent_dynamics import Happenings, live_a_week
-from training.simulation.latent_state import State, first_state
+from training.simulation.contract_events import ContractEvent, apply_event, contract_odds, draw_event
+from training.simulation.latent_dynamics import WeekFacts, simulate_week
+from training.simulation.latent_state import LatentState, initial_state
 from training.simulation.market_segments import CONTRACT_HOUR
-from training.simulation.random_streams import stream
-from training.simulation.subscription_periods import Ledger, Rows
+from training.simulation.random_streams import random_stream
+from training.simulation.subscription_periods import SubscriptionLedger, SubscriptionRows
 
-STILL_HERE = 1 << 40
+NOT_LEFT = 1 << 40
 """A day, and an hour, that never comes."""
 
 
 @dataclass(frozen=True)
-class History:
+class SimulatedHistory:
     """What happened to a portfolio in ``weeks`` weeks from day ``start`` to day ``end`` (not included).
 
     ``during[t]``: the state through week ``t``, before its contract events; ``after[t]``: at its end. ``happened[t]``:
     the facts of week ``t``. ``kinds[t]``: the contract event of each account. ``left_on``: the day on which an account
-    left (``STILL_HERE``: it has not).
+    left (``NOT_LEFT``: it has not).
     """
 
-    world: World
+    world: AccountTraits
     seed: int
     start: int
     end: int
-    during: list[State]
-    after: list[State]
-    happened: list[Happenings]
+    during: list[LatentState]
+    after: list[LatentState]
+    happened: list[WeekFacts]
     kinds: list[Ints]
     left_on: Ints
-    subscriptions: Rows
+    subscriptions: SubscriptionRows
 
     @property
     def weeks(self) -> int:
         """Weeks told of."""
         return len(self.during)
 
-    def grid(self, of: Callable[[State], np.ndarray]) -> np.ndarray:
+    def grid(self, of: Callable[[LatentState], np.ndarray]) -> np.ndarray:
         """A column of the state as seen in each week: shape (weeks, accounts)."""
         return np.stack([np.asarray(of(state)) for state in self.during])
 
@@ -55,7 +55,7 @@ class History:
 
     def rng(self, purpose: str) -> np.random.Generator:
         """The random numbers of one purpose."""
-        return stream(self.seed, purpose)
+        return random_stream(self.seed, purpose)
 
     @property
     def born_week(self) -> Ints:
@@ -76,32 +76,32 @@ class History:
     def monthly_churn(self) -> float:
         """Accounts lost a month, as a share of those running, over the whole time."""
         running = sum(int(state.running.sum()) for state in self.during)
-        lost = sum(int((kind <= Event.NONPAYMENT).sum()) for kind in self.kinds)
+        lost = sum(int((kind <= ContractEvent.NONPAYMENT).sum()) for kind in self.kinds)
         return lost / running * (365.25 / 12 / 7)
 
     @property
     def involuntary_share(self) -> float:
         """Of the accounts lost, the share lost to a failed payment (NaN where none was lost)."""
         kinds = np.concatenate(self.kinds)
-        lost = kinds[kinds <= Event.NONPAYMENT]
-        return float(np.mean(lost == Event.NONPAYMENT)) if len(lost) else float("nan")
+        lost = kinds[kinds <= ContractEvent.NONPAYMENT]
+        return float(np.mean(lost == ContractEvent.NONPAYMENT)) if len(lost) else float("nan")
 
 
-def live(accounts: int, weeks: int, seed: int, end: int) -> History:
+def simulate_history(accounts: int, weeks: int, seed: int, end: int) -> SimulatedHistory:
     """Run a portfolio through ``weeks`` weeks up to day ``end``."""
     start = end - 7 * weeks
-    world = draw_world(accounts, weeks, start, stream(seed, "world"))
-    state = first_state(world, start, stream(seed, "first state"))
-    rng = stream(seed, "life")
-    ledger = Ledger(world, state)
-    left_on = np.full(accounts, STILL_HERE, dtype=np.int64)
+    world = draw_account_traits(accounts, weeks, start, random_stream(seed, "world"))
+    state = initial_state(world, start, random_stream(seed, "first state"))
+    rng = random_stream(seed, "life")
+    ledger = SubscriptionLedger(world, state)
+    left_on = np.full(accounts, NOT_LEFT, dtype=np.int64)
     during, after, happened, kinds = [], [], [], []
     for day in range(start, end, 7):
         arriving = (world.created >= day) & (world.created < day + 7)
         state = replace(state, running=state.running | arriving)
         ledger.open(state, world.created, arriving)
-        state, happenings, felt = live_a_week(world, state, day, rng)
-        week = week_ahead(world, state, felt, day, rng)
+        state, happenings, felt = simulate_week(world, state, day, rng)
+        week = contract_odds(world, state, felt, day, rng)
         kind = draw_event(week, rng.random(accounts))
         during.append(state)
         happened.append(happenings)
@@ -111,4 +111,4 @@ def live(accounts: int, weeks: int, seed: int, end: int) -> History:
         left_on = np.where(state_after.left & ~state.left, week.day, left_on)
         state = state_after
         after.append(state)
-    return History(world, seed, start, end, during, after, happened, kinds, left_on, ledger.close(state))
+    return SimulatedHistory(world, seed, start, end, during, after, happened, kinds, left_on, ledger.close(state))

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.simulation.account_traits import World
+from training.simulation.account_traits import AccountTraits
 from training.simulation.calendar import Bools, Floats, Ints
-from training.simulation.churn_propensity import Pressure, pressure
-from training.simulation.latent_state import State
+from training.simulation.churn_propensity import ChurnPropensity, churn_propensity
+from training.simulation.latent_state import LatentState
 from training.simulation.market_segments import ENTERPRISE, MID_MARKET, SELF_SERVE
-from training.simulation.random_streams import pull, sigmoid
+from training.simulation.random_streams import mean_reverting_step, sigmoid
 
 COMPANY_EVENTS = ("funding", "hiring", "layoffs", "acquisition", "new_department")
 COMPANY_RATES = np.array([0.003, 0.008, 0.004, 0.0008, 0.004])
@@ -29,15 +29,15 @@ PLAYS = (
     "competitor_evaluation",
     "price_concerns",
 )
-"""The play for each part of the pressure, in the order of ``Pressure``."""
+"""The play for each part of the pressure, in the order of ``ChurnPropensity``."""
 HELD_OUT_SHARE = 0.25
-PLAY_REST_WEEKS = 26
+PLAY_PAUSE_WEEKS = 26
 PLAY_THRESHOLD = 2.0
 """Pressure, as the customer-success team sees it, from which on it acts."""
 
 
 @dataclass(frozen=True)
-class Happenings:
+class WeekFacts:
     """What happened in a week, one entry per account: the facts from which the tables of events are written."""
 
     champion_left: Bools
@@ -55,11 +55,13 @@ class Happenings:
     held_out: Bools
 
 
-def live_a_week(world: World, state: State, day: int, rng: np.random.Generator) -> tuple[State, Happenings, Pressure]:
+def simulate_week(
+    world: AccountTraits, state: LatentState, day: int, rng: np.random.Generator
+) -> tuple[LatentState, WeekFacts, ChurnPropensity]:
     """The state after the week from ``day``, before its contract events; what happened; and the pressure to leave."""
     n = len(state)
-    champion, champion_left, champion_joined = _chair(state.champion, 0.0055, 0.035, rng)
-    sponsor, sponsor_left, sponsor_joined = _chair(state.sponsor, 0.005, 0.03, rng)
+    champion, champion_left, champion_joined = _seat_changes(state.champion, 0.0055, 0.035, rng)
+    sponsor, sponsor_left, sponsor_joined = _seat_changes(state.sponsor, 0.005, 0.03, rng)
     promoted = state.champion & ~champion_left & (rng.random(n) < 0.002)
     company = np.searchsorted(np.cumsum(COMPANY_RATES), rng.random(n), side="right")
     acquired = company == COMPANY_EVENTS.index("acquisition")
@@ -67,13 +69,15 @@ def live_a_week(world: World, state: State, day: int, rng: np.random.Generator) 
 
     incident = rng.random(n) < 0.035 * np.exp(world.fragility)
     trouble = 0.86 * state.trouble + incident * rng.exponential(1.4, n)
-    progress = pull(state.progress, 0.5 * world.fit, 26, 0.8, rng)
+    progress = mean_reverting_step(state.progress, 0.5 * world.fit, 26, 0.8, rng)
     worth = 0.4 * world.fit + 0.4 * progress - 0.45 * (trouble - 0.35) + 0.4 * (champion - 0.87)
-    value = pull(state.value, worth, 12, 0.65, rng) - 0.3 * sponsor_left
-    adoption = pull(state.adoption, 0.45 * value, 13, 0.85, rng)
-    rapport = pull(state.rapport, 0.3 * world.fit + 0.6 * (champion - 0.87), 14, 0.8, rng)
-    strain = pull(state.strain, world.thrift, 30, 0.8, rng) + STRAIN_SHOCK[company]
-    appetite = pull(state.appetite, world.ambition, 20, 0.8, rng) + APPETITE_SHOCK[company] + 0.6 * promoted
+    value = mean_reverting_step(state.value, worth, 12, 0.65, rng) - 0.3 * sponsor_left
+    adoption = mean_reverting_step(state.adoption, 0.45 * value, 13, 0.85, rng)
+    rapport = mean_reverting_step(state.rapport, 0.3 * world.fit + 0.6 * (champion - 0.87), 14, 0.8, rng)
+    strain = mean_reverting_step(state.strain, world.thrift, 30, 0.8, rng) + STRAIN_SHOCK[company]
+    appetite = (
+        mean_reverting_step(state.appetite, world.ambition, 20, 0.8, rng) + APPETITE_SHOCK[company] + 0.6 * promoted
+    )
     coin = rng.random(n)
     rival = np.where(state.rival, coin > 0.07, coin < sigmoid(-5.2 - 0.5 * value + 0.3 * strain))
 
@@ -94,9 +98,9 @@ def live_a_week(world: World, state: State, day: int, rng: np.random.Generator) 
         failing=failing,
         since_play=state.since_play + 1,
     )
-    felt = pressure(world, moved, day)
+    felt = churn_propensity(world, moved, day)
     moved, play, severity, held_out = _plays(world, moved, felt, rng)
-    happenings = Happenings(
+    happenings = WeekFacts(
         champion_left=champion_left,
         champion_joined=champion_joined,
         champion_promoted=promoted,
@@ -114,7 +118,7 @@ def live_a_week(world: World, state: State, day: int, rng: np.random.Generator) 
     return moved, happenings, felt
 
 
-def _chair(taken: Bools, leave: float, join: float, rng: np.random.Generator) -> tuple[Bools, Bools, Bools]:
+def _seat_changes(taken: Bools, leave: float, join: float, rng: np.random.Generator) -> tuple[Bools, Bools, Bools]:
     """A chair that one person holds: whether it is taken after the week, was given up in it, was filled in it."""
     coin = rng.random(len(taken))
     left = taken & (coin < leave)
@@ -123,7 +127,7 @@ def _chair(taken: Bools, leave: float, join: float, rng: np.random.Generator) ->
 
 
 def _payments(
-    world: World, state: State, strain: Floats, invoiced: Bools, rng: np.random.Generator
+    world: AccountTraits, state: LatentState, strain: Floats, invoiced: Bools, rng: np.random.Generator
 ) -> tuple[Ints, Bools, Bools]:
     """Weeks for which payment has been failing, whether an attempt failed this week, and whether it was made good."""
     coin, retry = rng.random((2, len(state)))
@@ -139,11 +143,15 @@ def _payments(
     return failing, begins | ((failing > 1) & (retry < 0.7)), recovered
 
 
-def _plays(world: World, state: State, felt: Pressure, rng: np.random.Generator) -> tuple[State, Ints, Ints, Bools]:
+def _plays(
+    world: AccountTraits, state: LatentState, felt: ChurnPropensity, rng: np.random.Generator
+) -> tuple[LatentState, Ints, Ints, Bools]:
     """The state after this week's interventions; which were begun (-1: none), how severe, and which were held out."""
     coin, chance, blur = rng.random(len(state)), rng.random(len(state)), rng.standard_normal(len(state))
     seen = felt.total + 0.8 * blur
-    due = (seen > PLAY_THRESHOLD) & (state.since_play > PLAY_REST_WEEKS) & (world.segment != SELF_SERVE) & state.running
+    due = (
+        (seen > PLAY_THRESHOLD) & (state.since_play > PLAY_PAUSE_WEEKS) & (world.segment != SELF_SERVE) & state.running
+    )
     begun = due & (coin < 0.12)
     held_out = begun & (chance < HELD_OUT_SHARE)
     treated = begun & ~held_out

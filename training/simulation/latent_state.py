@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.simulation.account_traits import World
+from training.simulation.account_traits import AccountTraits
 from training.simulation.calendar import Bools, Floats, Ints
 from training.simulation.columns import Columns
 from training.simulation.market_segments import SELF_SERVE
@@ -14,12 +14,12 @@ from training.simulation.random_streams import sigmoid
 
 NEVER = 10_000
 """Weeks since something that never happened."""
-BREADTH = 12
+FEATURE_COUNT = 12
 """Features that the product has."""
 
 
 @dataclass(frozen=True)
-class State(Columns):
+class LatentState(Columns):
     """One entry per account. Moods are in standard deviations, around zero.
 
     ``value`` (how much the product is felt to be worth), ``progress`` (towards its goals), ``adoption`` (use against
@@ -68,26 +68,26 @@ class State(Columns):
         """Whether there is an add-on that it has not bought."""
         return np.asarray((self.add_ons[:, 0] == 0) | (self.add_ons[:, 1] == 0), dtype=bool)
 
-    def ramp(self, world: World, day: int) -> Floats:
+    def ramp(self, world: AccountTraits, day: int) -> Floats:
         """How far onboarding has come, 0 to 1."""
         return np.asarray(1.0 - np.exp(-np.maximum(day - world.created, 0) / world.ramp_days), dtype=np.float64)
 
-    def share_log_odds(self, world: World) -> Floats:
+    def share_log_odds(self, world: AccountTraits) -> Floats:
         """Log-odds that a seat is in use, once onboarded."""
         return np.asarray(world.usual_share + 0.6 * self.adoption, dtype=np.float64)
 
-    def active_users(self, world: World, day: int, habit: Floats | float = 0.0) -> Floats:
+    def active_users(self, world: AccountTraits, day: int, habit: Floats | float = 0.0) -> Floats:
         """Users in an ordinary week, a real number; ``habit`` is added to the log-odds that a seat is in use."""
         share = sigmoid(self.share_log_odds(world) + habit)
         return np.asarray(self.seats * share * self.ramp(world, day) * self.running, dtype=np.float64)
 
-    def breadth(self, world: World) -> Floats:
-        """Features in use, 1 to ``BREADTH``, as a real number."""
+    def breadth(self, world: AccountTraits) -> Floats:
+        """Features in use, 1 to ``FEATURE_COUNT``, as a real number."""
         lean = world.usual_breadth + 0.4 * self.adoption + 0.2 * self.value + 0.5 * self.appetite
-        return np.asarray(1.0 + (BREADTH - 1) * sigmoid(lean), dtype=np.float64)
+        return np.asarray(1.0 + (FEATURE_COUNT - 1) * sigmoid(lean), dtype=np.float64)
 
 
-def first_state(world: World, start: int, rng: np.random.Generator) -> State:
+def initial_state(world: AccountTraits, start: int, rng: np.random.Generator) -> LatentState:
     """The state in which accounts begin: moods about their long run, contracts of the older ones in force."""
     n = len(world)
 
@@ -97,7 +97,7 @@ def first_state(world: World, start: int, rng: np.random.Generator) -> State:
     champion = rng.random(n) < 0.87
     progress = mood(0.5 * world.fit, 0.8)
     value = mood(0.5 * world.fit + 0.4 * progress, 0.7)
-    return State(
+    return LatentState(
         value=value,
         progress=progress,
         adoption=mood(0.4 * value, 0.85),

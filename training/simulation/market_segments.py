@@ -19,7 +19,7 @@ ALLOWANCE = np.array([60.0, 75.0, 90.0, 110.0])
 
 
 @dataclass(frozen=True)
-class Segment:
+class MarketSegment:
     """A segment by ARR (the four of docs/reference/rules.md) and what sets its accounts apart.
 
     ``arr`` is (lowest, median, highest) in currency a year and ``arr_spread`` its log-spread; ``plans`` the shares of
@@ -39,7 +39,7 @@ class Segment:
 
 
 SEGMENTS = (
-    Segment(
+    MarketSegment(
         name="self-serve",
         share=0.22,
         arr=(240, 1_900, 4_900),
@@ -50,7 +50,7 @@ SEGMENTS = (
         employees=12,
         accounts_per_csm=1000,
     ),
-    Segment(
+    MarketSegment(
         name="smb",
         share=0.40,
         arr=(5_100, 11_000, 24_500),
@@ -61,7 +61,7 @@ SEGMENTS = (
         employees=70,
         accounts_per_csm=150,
     ),
-    Segment(
+    MarketSegment(
         name="mid-market",
         share=0.27,
         arr=(25_500, 48_000, 98_000),
@@ -72,7 +72,7 @@ SEGMENTS = (
         employees=450,
         accounts_per_csm=40,
     ),
-    Segment(
+    MarketSegment(
         name="enterprise",
         share=0.11,
         arr=(101_000, 165_000, 600_000),

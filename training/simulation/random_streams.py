@@ -9,7 +9,7 @@ import numpy as np
 from training.simulation.calendar import Floats
 
 
-def stream(seed: int, purpose: str) -> np.random.Generator:
+def random_stream(seed: int, purpose: str) -> np.random.Generator:
     """The generator of a purpose: the same for the same seed and name, independent of every other name."""
     return np.random.default_rng(np.random.SeedSequence([seed, crc32(purpose.encode())]))
 
@@ -19,7 +19,9 @@ def sigmoid(log_odds: Floats) -> Floats:
     return np.asarray(1.0 / (1.0 + np.exp(-log_odds)), dtype=np.float64)
 
 
-def pull(value: Floats, mean: Floats | float, half_life: float, spread: float, rng: np.random.Generator) -> Floats:
+def mean_reverting_step(
+    value: Floats, mean: Floats | float, half_life: float, spread: float, rng: np.random.Generator
+) -> Floats:
     """One weekly step of a mean-reverting state (the exact step of an Ornstein-Uhlenbeck process; Gillespie,
     Physical Review E 54, 1996).
 

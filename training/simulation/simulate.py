@@ -13,36 +13,36 @@ import numpy as np
 import pyarrow as pa
 
 from features.errors import BadRequest
-from training.simulation.calendar import FIRST_YEAR, LAST_YEAR, SECONDS_A_DAY, day_of
-from training.simulation.history import History, live
-from training.simulation.random_streams import stream
-from training.simulation.tables.billing import billing, subscriptions
-from training.simulation.tables.company import company, interventions
-from training.simulation.tables.contacts import accounts as account_table
-from training.simulation.tables.contacts import relationship
-from training.simulation.tables.engagement import engagement, support
-from training.simulation.tables.event_rows import account_ids, instants, numbers, words
-from training.simulation.tables.outcomes import outcomes
-from training.simulation.tables.usage import usage
-from training.simulation.tables.write import Target, in_one_go, write_table
-from training.simulation.true_probabilities import truth
+from training.simulation.calendar import FIRST_YEAR, LAST_YEAR, SECONDS_A_DAY, day_number
+from training.simulation.history import SimulatedHistory, simulate_history
+from training.simulation.random_streams import random_stream
+from training.simulation.tables.billing import billing_table, subscriptions_table
+from training.simulation.tables.company import company_table, interventions_table
+from training.simulation.tables.contacts import accounts_table as account_table
+from training.simulation.tables.contacts import relationship_table
+from training.simulation.tables.engagement import engagement_table, support_table
+from training.simulation.tables.event_rows import account_ids, choice_array, float_array, timestamp_array
+from training.simulation.tables.outcomes import outcomes_table
+from training.simulation.tables.usage import usage_table
+from training.simulation.tables.write import SimulationPaths, atomic_output, write_table
+from training.simulation.true_probabilities import true_probabilities
 
 MIN_ACCOUNTS, MAX_ACCOUNTS = 20, 90_000
 MIN_WEEKS, MAX_WEEKS = 26, 1_040
-TRUTH_WEEKS_BACK = (52, 39, 26, 22, 18, 0)
+TRUE_PROBABILITY_WEEKS_BACK = (52, 39, 26, 22, 18, 0)
 """Weeks before the end for which the truth is told; from 18 on, 90 days and 30 of grace still lie within the data."""
 _WARM_UP_WEEKS = 8
-_TABLES: dict[str, Callable[[History], pa.Table | Iterable[pa.Table]]] = {
+_TABLES: dict[str, Callable[[SimulatedHistory], pa.Table | Iterable[pa.Table]]] = {
     "accounts": account_table,
-    "subscriptions": subscriptions,
-    "engagement": engagement,
-    "support": support,
-    "outcomes": outcomes,
-    "relationship": relationship,
-    "billing": billing,
-    "company": company,
-    "interventions": interventions,
-    "usage": usage,
+    "subscriptions": subscriptions_table,
+    "engagement": engagement_table,
+    "support": support_table,
+    "outcomes": outcomes_table,
+    "relationship": relationship_table,
+    "billing": billing_table,
+    "company": company_table,
+    "interventions": interventions_table,
+    "usage": usage_table,
 }
 
 
@@ -50,7 +50,7 @@ _TABLES: dict[str, Callable[[History], pa.Table | Iterable[pa.Table]]] = {
 class SimulationSummary:
     """What was written. Shares are 0 to 1; ``monthly_churn`` is in accounts lost a month, of those running.
 
-    ``rows`` counts by table, ``truth`` included; ``as_ofs`` are the dates (midnight UTC) for which the truth is told;
+    ``rows`` is the number of rows per table, ``truth`` included. ``as_ofs`` are the dates (midnight UTC) with truth.
     ``involuntary_share`` is that of the churned accounts lost to a failed payment (NaN if none churned).
     """
 
@@ -66,7 +66,7 @@ class SimulationSummary:
     monthly_churn: float
     involuntary_share: float
 
-    def words(self) -> str:
+    def text(self) -> str:
         """The summary as a person reads it, a line each."""
         events = sum(self.rows.values()) - self.rows["truth"] - self.rows["accounts"]
         return (
@@ -104,24 +104,24 @@ def simulate(
     BadRequest : a number out of its range, or a place that holds something else.
     HomeError : a place that cannot be written.
     """
-    _check("accounts", accounts, MIN_ACCOUNTS, MAX_ACCOUNTS)
-    _check("weeks", weeks, MIN_WEEKS, MAX_WEEKS)
-    _check("seed", seed, 0, 2**63)
-    _check("the year of the end", end.year, FIRST_YEAR, LAST_YEAR)
-    target = Target.at(out)
+    _require_range("accounts", accounts, MIN_ACCOUNTS, MAX_ACCOUNTS)
+    _require_range("weeks", weeks, MIN_WEEKS, MAX_WEEKS)
+    _require_range("seed", seed, 0, 2**63)
+    _require_range("the year of the end", end.year, FIRST_YEAR, LAST_YEAR)
+    target = SimulationPaths.at(out)
     tell = progress or (lambda share, what: None)
     told = json.dumps({"accounts": accounts, "weeks": weeks, "seed": seed, "end": end.isoformat()})
     rows: dict[str, int] = {}
-    with in_one_go(target) as (folder, truth_file):
+    with atomic_output(target) as (folder, truth_file):
         tell(0.0, "living through the weeks")
-        history = live(accounts, weeks, seed, day_of(end))
+        history = simulate_history(accounts, weeks, seed, day_number(end))
         for number, (name, emit) in enumerate(_TABLES.items()):
             tell(0.05 + 0.02 * number, f"writing {name}")
             table = emit(history)
             slices = [table] if isinstance(table, pa.Table) else table
             rows[name] = write_table(slices, folder / f"{name}.parquet", told)
-        back = [weeks_back for weeks_back in TRUTH_WEEKS_BACK if weeks_back + _WARM_UP_WEEKS <= weeks]
-        rows["truth"] = write_table(_truths(history, back, tell), truth_file, told)
+        back = [weeks_back for weeks_back in TRUE_PROBABILITY_WEEKS_BACK if weeks_back + _WARM_UP_WEEKS <= weeks]
+        rows["truth"] = write_table(_true_probability_tables(history, back, tell), truth_file, told)
     tell(1.0, "written")
     return SimulationSummary(
         folder=target.folder,
@@ -138,32 +138,34 @@ def simulate(
     )
 
 
-def _check(what: str, found: int, lowest: int, highest: int) -> None:
+def _require_range(what: str, found: int, lowest: int, highest: int) -> None:
     if not lowest <= found <= highest:
         raise BadRequest(f"{what}: {found}", f"{what} from {lowest} to {highest}")
 
 
-def _truths(history: History, back: list[int], tell: Callable[[float, str], None]) -> Iterable[pa.Table]:
+def _true_probability_tables(
+    history: SimulatedHistory, back: list[int], tell: Callable[[float, str], None]
+) -> Iterable[pa.Table]:
     """The truth at the dates so many weeks before the end, one slice each."""
     for number, weeks_back in enumerate(back):
         as_of = history.end - 7 * weeks_back
         at_start = 0.45 + 0.55 * number / len(back)
-        found = truth(
+        found = true_probabilities(
             history.world,
             history.after[history.weeks - weeks_back - 1],
             as_of,
-            stream(history.seed, f"truth {weeks_back}"),
-            progress=partial(_tell_truth, tell, at_start, 0.55 / len(back)),
+            random_stream(history.seed, f"truth {weeks_back}"),
+            progress=partial(_report_progress, tell, at_start, 0.55 / len(back)),
         )
         yield pa.table(
             {
-                "account_id": words(account_ids(history), found.account),
-                "as_of": instants(np.full(len(found.account), as_of * SECONDS_A_DAY)),
-                "churn": numbers(found.churn),
-                "expansion": numbers(found.expansion),
+                "account_id": choice_array(account_ids(history), found.account),
+                "as_of": timestamp_array(np.full(len(found.account), as_of * SECONDS_A_DAY)),
+                "churn": float_array(found.churn),
+                "expansion": float_array(found.expansion),
             }
         )
 
 
-def _tell_truth(tell: Callable[[float, str], None], begun: float, span: float, share: float) -> None:
+def _report_progress(tell: Callable[[float, str], None], begun: float, span: float, share: float) -> None:
     tell(begun + span * share, "working out the truth")

@@ -6,25 +6,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.simulation.account_traits import World
+from training.simulation.account_traits import AccountTraits
 from training.simulation.calendar import Bools, Floats, Ints
 from training.simulation.columns import Columns
-from training.simulation.contract_events import Event, Week
-from training.simulation.latent_state import State
+from training.simulation.contract_events import ContractEvent, ContractWeek
+from training.simulation.latent_state import LatentState
 
 RENEWED, UPGRADED, DOWNGRADED, CANCELLED, NONPAYMENT = range(5)
 REASONS = ("renewed", "upgraded", "downgraded", "cancelled", "nonpayment")
 OPEN = -1
 """Stands for a day or a reason that has not come."""
-_REASON_OF = np.full(len(Event), RENEWED)
-_REASON_OF[[Event.CANCEL, Event.LAPSE]] = CANCELLED
-_REASON_OF[Event.NONPAYMENT] = NONPAYMENT
-_REASON_OF[[Event.SEATS, Event.TIER]] = UPGRADED
-_REASON_OF[[Event.FEWER_SEATS, Event.LOWER_TIER]] = DOWNGRADED
+_REASON_OF = np.full(len(ContractEvent), RENEWED)
+_REASON_OF[[ContractEvent.CANCEL, ContractEvent.LAPSE]] = CANCELLED
+_REASON_OF[ContractEvent.NONPAYMENT] = NONPAYMENT
+_REASON_OF[[ContractEvent.SEATS, ContractEvent.TIER]] = UPGRADED
+_REASON_OF[[ContractEvent.FEWER_SEATS, ContractEvent.LOWER_TIER]] = DOWNGRADED
 
 
 @dataclass(frozen=True)
-class Rows(Columns):
+class SubscriptionRows(Columns):
     """Rows of the ledger. ``product`` 0 is the seats, 1 and 2 the add-ons; ``ended`` and ``reason`` may be ``OPEN``."""
 
     account: Ints
@@ -38,14 +38,14 @@ class Rows(Columns):
     reason: Ints
 
 
-class Ledger:
+class SubscriptionLedger:
     """Keeps the running rows and writes each down when its terms change. An account has one event a week at most."""
 
-    def __init__(self, world: World, state: State) -> None:
+    def __init__(self, world: AccountTraits, state: LatentState) -> None:
         """Begins with the contracts that run in ``state``, and the earlier terms of their accounts."""
         self._world = world
         self._began = np.full((len(world), 3), OPEN, dtype=np.int64)
-        self._chunks: list[Rows] = []
+        self._chunks: list[SubscriptionRows] = []
         for back in range(int((world.first_terms * state.running).max(initial=0)) - 1, 0, -1):
             past = np.flatnonzero(state.running & (world.first_terms > back))
             terms = np.maximum(world.first_terms - back, 1)
@@ -55,11 +55,11 @@ class Ledger:
             self._write(earlier, past, 0, ended[past], np.full(len(past), RENEWED))
         self.open(state, world.renewal_day(world.first_terms - 1), state.running)
 
-    def open(self, state: State, day: Ints, who: Bools) -> None:
+    def open(self, state: LatentState, day: Ints, who: Bools) -> None:
         """Start the rows of all products of the chosen accounts, on their days."""
         self._began[who] = np.where(self._owned(state)[who], day[who, None], OPEN)
 
-    def record(self, before: State, after: State, week: Week, kind: Ints) -> None:
+    def record(self, before: LatentState, after: LatentState, week: ContractWeek, kind: Ints) -> None:
         """Close and open the rows that a week's contract events changed."""
         had, has = self._owned(before), self._owned(after)
         new_terms = (after.terms > before.terms) | ~after.running
@@ -75,27 +75,29 @@ class Ledger:
             rows = np.flatnonzero(ends)
             self._write(before, rows, product, week.day[rows], reason[rows])
             self._began[starts, product] = week.day[starts]
-        self.open(after, week.day, kind == Event.TAKE_UP)
+        self.open(after, week.day, kind == ContractEvent.TAKE_UP)
 
-    def close(self, state: State) -> Rows:
+    def close(self, state: LatentState) -> SubscriptionRows:
         """All rows, those still running with ``OPEN`` ends, ordered by account, start and product."""
         for product in range(3):
             rows = np.flatnonzero(self._began[:, product] != OPEN)
             none = np.full(len(rows), OPEN, dtype=np.int64)
             self._write(state, rows, product, none, none)
-        names = Rows.__dataclass_fields__
-        table = Rows(**{name: np.concatenate([getattr(chunk, name) for chunk in self._chunks]) for name in names})
+        names = SubscriptionRows.__dataclass_fields__
+        table = SubscriptionRows(
+            **{name: np.concatenate([getattr(chunk, name) for chunk in self._chunks]) for name in names}
+        )
         return table.take(np.lexsort((table.product, table.started, table.account)))
 
     @staticmethod
-    def _owned(state: State) -> Bools:
+    def _owned(state: LatentState) -> Bools:
         return np.column_stack([np.ones(len(state), dtype=bool), state.add_ons > 0])
 
-    def _write(self, state: State, rows: Ints, product: int, ended: Ints, reason: Ints) -> None:
+    def _write(self, state: LatentState, rows: Ints, product: int, ended: Ints, reason: Ints) -> None:
         """Write down rows that end, with the terms that held until then."""
         arr = state.seats * state.price if product == 0 else state.add_ons[:, product - 1]
         self._chunks.append(
-            Rows(
+            SubscriptionRows(
                 account=rows,
                 product=np.full(len(rows), product, dtype=np.int64),
                 started=self._began[rows, product],

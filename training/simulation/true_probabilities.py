@@ -13,22 +13,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.simulation.account_traits import World
+from training.simulation.account_traits import AccountTraits
 from training.simulation.calendar import Floats, Ints
-from training.simulation.contract_events import Event, Week, apply_event, draw_event, week_ahead
-from training.simulation.latent_dynamics import live_a_week
-from training.simulation.latent_state import State
+from training.simulation.contract_events import ContractEvent, ContractWeek, apply_event, contract_odds, draw_event
+from training.simulation.latent_dynamics import simulate_week
+from training.simulation.latent_state import LatentState
 from training.simulation.market_segments import PRICE
 
 HORIZON_DAYS = 90
 EXPANSION_FACTOR = 1.05
 FUTURES = 400
-_AT_ONCE = 24_000
+_FUTURES_PER_BLOCK = 24_000
 """Futures lived at a time: few enough for the processor's cache. Another number gives other random numbers."""
 
 
 @dataclass(frozen=True)
-class Truth:
+class TrueProbabilities:
     """True probabilities of the running accounts (indices), 0 to 1, and the standard errors of their estimates."""
 
     account: Ints
@@ -38,14 +38,14 @@ class Truth:
     expansion_error: Floats
 
 
-def truth(
-    world: World,
-    state: State,
+def true_probabilities(
+    world: AccountTraits,
+    state: LatentState,
     as_of: int,
     rng: np.random.Generator,
     futures: int = FUTURES,
     progress: Callable[[float], None] = lambda share: None,
-) -> Truth:
+) -> TrueProbabilities:
     """Probabilities in ``[as_of, as_of + 90 days)`` of the accounts that run in ``state``, the state at day ``as_of``.
 
     Churn and expansion are as docs/reference/signals.md defines them: the end of the last running contract with none
@@ -54,32 +54,34 @@ def truth(
     """
     account = np.flatnonzero(state.running)
     sums = np.zeros((4, len(account)))
-    per_block = max(1, _AT_ONCE // max(len(account), 1))
+    per_block = max(1, _FUTURES_PER_BLOCK // max(len(account), 1))
     done = 0
     while done < futures:
         repeats = min(per_block, futures - done)
         rows = np.tile(account, repeats)
-        churn, expansion = _live_on(world.take(rows), state.take(rows), as_of, rng)
+        churn, expansion = _simulate_futures(world.take(rows), state.take(rows), as_of, rng)
         for line, values in enumerate((churn, churn**2, expansion, expansion**2)):
             sums[line] += values.reshape(repeats, len(account)).sum(axis=0)
         done += repeats
         progress(done / futures)
     means = sums / futures
     error = np.sqrt(np.maximum(means[[1, 3]] - means[[0, 2]] ** 2, 0.0) / futures)
-    return Truth(account, means[0], np.minimum(means[2], 1.0), error[0], error[1])
+    return TrueProbabilities(account, means[0], np.minimum(means[2], 1.0), error[0], error[1])
 
 
-def _live_on(world: World, state: State, as_of: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _simulate_futures(
+    world: AccountTraits, state: LatentState, as_of: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
     """One future of each account: its probability of churn, and an unbiased estimate of that of expansion."""
     goal = EXPANSION_FACTOR * state.arr
     stays = np.ones(len(state))
     expansion = np.zeros(len(state))
     waits = np.ones(len(state), dtype=bool)
     for day in range(as_of, as_of + HORIZON_DAYS, 7):
-        state, _, felt = live_a_week(world, state, day, rng)
-        week = week_ahead(world, state, felt, day, rng)
+        state, _, felt = simulate_week(world, state, day, rng)
+        week = contract_odds(world, state, felt, day, rng)
         inside = week.day < as_of + HORIZON_DAYS
-        offers = _offers(world, state, week)
+        offers = _expanded_arr(world, state, week)
         reach = [week.odds[event] * (offer >= goal) for event, offer in offers.items()]
         expansion += stays * waits * inside * sum(reach)
         churn = week.churn
@@ -94,14 +96,14 @@ def _live_on(world: World, state: State, as_of: int, rng: np.random.Generator) -
     return 1.0 - stays, expansion
 
 
-def _offers(world: World, state: State, week: Week) -> dict[Event, Floats]:
+def _expanded_arr(world: AccountTraits, state: LatentState, week: ContractWeek) -> dict[ContractEvent, Floats]:
     """ARR after each kind of expansion, were it to happen this week."""
     raised = np.where(week.due, 1.0 + world.uplift, 1.0)
     above = PRICE[np.minimum(state.plan + 1, len(PRICE) - 1)] / PRICE[state.plan]
     more = state.arr + (week.more_seats - state.seats) * state.price
     higher = state.arr + state.seats * state.price * (above - 1.0)
     return {
-        Event.SEATS: more * raised,
-        Event.TIER: higher * raised,
-        Event.CROSS_SELL: state.arr * raised + week.add_on_arr,
+        ContractEvent.SEATS: more * raised,
+        ContractEvent.TIER: higher * raised,
+        ContractEvent.CROSS_SELL: state.arr * raised + week.add_on_arr,
     }

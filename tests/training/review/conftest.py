@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from features.utils.dates import parse_instant
-from training.review.recalibration.synthetic_histories import World, world
+from training.review.recalibration.synthetic_histories import SyntheticHistory, simulate_synthetic_history
 from training.review.window import Quarter, Window
 
 IN_FORCE = {"usage": 30.0, "engagement": 25.0, "support": 15.0, "outcomes": 20.0, "relationship": 10.0}
@@ -53,12 +53,12 @@ def gathered() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def wrong() -> World:
+def wrong() -> SyntheticHistory:
     """The weights in force are far from the true ones."""
-    return world(OTHER, IN_FORCE, 1_000, 3, every_weeks=13)
+    return simulate_synthetic_history(OTHER, IN_FORCE, 1_000, 3, every_weeks=13)
 
 
 @pytest.fixture(scope="session")
-def few() -> World:
+def few() -> SyntheticHistory:
     """The same with forty churns."""
-    return world(OTHER, IN_FORCE, 40, 3, every_weeks=8)
+    return simulate_synthetic_history(OTHER, IN_FORCE, 40, 3, every_weeks=8)

@@ -7,29 +7,29 @@ from dataclasses import replace
 import pytest
 
 from training.review.contradictions import contradictions
-from training.review.recalibration.profile_weights import SetProposal
+from training.review.recalibration.profile_weights import WeightSetProposal
 from training.review.recalibration.proposals import Proposals
 from training.review.recalibration.schemas import Estimate, WeightProposal
-from training.review.recalibration.synthetic_histories import World
+from training.review.recalibration.synthetic_histories import SyntheticHistory
 from training.review.recalibration.weight_decision import propose_weights
-from training.review.sections.decision import changes, decision_box
+from training.review.sections.decision import decision_box, describe_changes
 
 IN_FORCE = {"usage": 30.0, "engagement": 25.0, "support": 15.0, "outcomes": 20.0, "relationship": 10.0}
 
 
 @pytest.fixture(scope="module")
-def proposed(wrong: World) -> WeightProposal:
+def proposed(wrong: SyntheticHistory) -> WeightProposal:
     return propose_weights(wrong.rows, IN_FORCE, resamples=50)
 
 
-def sets(proposed: WeightProposal, losses: dict[str, float]) -> tuple[SetProposal, ...]:
+def sets(proposed: WeightProposal, losses: dict[str, float]) -> tuple[WeightSetProposal, ...]:
     """The proposal, with what the later rows lose without each dimension."""
     dimensions = []
     for each in proposed.dimensions:
         assert each.without is not None
         without = replace(each.without, log_loss_change=Estimate(losses.get(each.name, 0.002), -1.0, 1.0))
         dimensions.append(replace(each, without=without))
-    return (SetProposal((), 10, "", replace(proposed, dimensions=tuple(dimensions))),)
+    return (WeightSetProposal((), 10, "", replace(proposed, dimensions=tuple(dimensions))),)
 
 
 def test_a_rising_weight_that_nothing_is_lost_without_is_explained(proposed: WeightProposal) -> None:
@@ -59,7 +59,7 @@ def test_what_stays_needs_no_explanation(proposed: WeightProposal) -> None:
 
 def test_the_box_says_what_changes_from_what_to_what_and_the_evidence(proposed: WeightProposal, bands_kept: object) -> None:
     assert proposed.decision == "change", proposed.reasons
-    found = Proposals((SetProposal((), 10, "", proposed),), bands_kept, None, None)  # type: ignore[arg-type]
+    found = Proposals((WeightSetProposal((), 10, "", proposed),), bands_kept, None, None)  # type: ignore[arg-type]
     box = decision_box(found, "2026-10-01", "0 of 12 had been red.", {})
     for each in proposed.dimensions:
         assert (f"{each.name} {each.old:g} → {each.new:g}" in box.changes) is (each.new != each.old)
@@ -67,13 +67,13 @@ def test_the_box_says_what_changes_from_what_to_what_and_the_evidence(proposed: 
     assert "confirm it: their log loss changes by -" in box.evidence
     assert box.hindsight == "0 of 12 had been red."
     nothing = replace(proposed, decision="keep", reasons=("the evidence points to usage 30 → 20, but no",))
-    kept = Proposals((SetProposal((), 10, "", nothing),), bands_kept, None, None)  # type: ignore[arg-type]
-    assert changes(kept) == "Nothing changes."
+    kept = Proposals((WeightSetProposal((), 10, "", nothing),), bands_kept, None, None)  # type: ignore[arg-type]
+    assert describe_changes(kept) == "Nothing changes."
     assert decision_box(kept, "2026-10-01").evidence == "The evidence points to usage 30 → 20, but no."
 
 
 @pytest.fixture(scope="module")
-def bands_kept(few: World) -> object:
+def bands_kept(few: SyntheticHistory) -> object:
     from models.health.rubric_schema import Bands
     from training.review.recalibration.band_decision import propose_bands
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from features.errors import BadRequest
-from training.review.labelled_rows import ReviewRows, later_rows, overlap_weights, thinned
+from training.review.labelled_rows import ReviewRows, later_rows_mask, overlap_weights, thin_dates
 
 DAYS = pd.date_range("2026-01-05", periods=30, freq="7D", tz="UTC")
 
@@ -76,7 +76,7 @@ def test_the_later_part_holds_its_share_of_the_churns() -> None:
     """Ten accounts, the n-th leaves after n months."""
     keys = [(f"a{i}", day, float(day + pd.Timedelta(days=28) >= DAYS[0] + pd.Timedelta(days=20 * i))) for i in range(1, 10) for day in DAYS if day < DAYS[0] + pd.Timedelta(days=20 * i)]
     account, day, churned = (pd.Series(column) for column in zip(*keys, strict=True))
-    mask = later_rows(day, churned.to_numpy(), account.to_numpy(dtype=object), 42)
+    mask = later_rows_mask(day, churned.to_numpy(), account.to_numpy(dtype=object), 42)
     first = day[mask].min()
     gone = churned == 1
     after, before = account[gone & mask].nunique(), account[gone & (day + pd.Timedelta(days=42) <= first)].nunique()
@@ -85,7 +85,7 @@ def test_the_later_part_holds_its_share_of_the_churns() -> None:
 
 
 def test_without_churns_nothing_comes_later() -> None:
-    assert not later_rows(pd.Series(DAYS), np.zeros(30), np.full(30, "a", dtype=object), 42).any()
+    assert not later_rows_mask(pd.Series(DAYS), np.zeros(30), np.full(30, "a", dtype=object), 42).any()
 
 
 def test_the_rows_that_see_one_churn_count_as_one() -> None:
@@ -106,6 +106,6 @@ def test_a_row_given_twice_counts_as_one() -> None:
 
 def test_thinning_keeps_whole_dates_and_the_newest() -> None:
     found = rows()
-    kept = thinned(found, found.labelled, 10)
+    kept = thin_dates(found, found.labelled, 10)
     assert np.flatnonzero(kept).tolist() == list(range(2, 30, 3))
-    assert thinned(found, found.labelled, 30).sum() == 30
+    assert thin_dates(found, found.labelled, 30).sum() == 30

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.review.figure import Resampled
+from training.review.figure import AccountResamples
 from training.review.hindsight import hindsight
-from training.review.sections.band_migration import NOT_THERE, migration
-from training.review.sections.by_band import by_band
-from training.review.sections.by_segment import by_segment
+from training.review.sections.band_migration import ABSENT, band_migration
+from training.review.sections.by_band import outcome_by_band
+from training.review.sections.by_segment import segment_rows
 from training.review.sections.lead_time import lead_time
 
 NAN = float("nan")
@@ -35,7 +35,7 @@ Gathered = Callable[..., Any]
 
 
 def test_churn_by_band(gathered: Gathered) -> None:
-    told = by_band(gathered(TABLE), "churn")
+    told = outcome_by_band(gathered(TABLE), "churn")
     #          accounts  ARR  events  rate  lift             captured
     # red             2  400       1   1/2  1/2 over 2/7 = 1.75    1/2
     # yellow          3  300       1   1/3  1.1667                 1
@@ -51,23 +51,23 @@ def test_churn_by_band(gathered: Gathered) -> None:
 
 
 def test_expansion_begins_with_the_best_band(gathered: Gathered) -> None:
-    told = by_band(gathered(TABLE), "expansion")
+    told = outcome_by_band(gathered(TABLE), "expansion")
     assert [r.band for r in told.bands] == ["green", "yellow", "red"]
     assert told.bands[-1].captured.value == pytest.approx(1)
 
 
 def test_what_every_resample_agrees_on_has_no_interval(gathered: Gathered) -> None:
-    green = by_band(gathered(TABLE), "churn").bands[-1]
+    green = outcome_by_band(gathered(TABLE), "churn").bands[-1]
     assert (green.rate.value, green.rate.low, green.rate.high) == (0.0, None, None)
 
 
 def test_a_figure_of_nothing_is_null() -> None:
-    told = Resampled(np.array(["a", "b"], dtype=object)).ratio([0, 0], [0, 0], 0)
+    told = AccountResamples(np.array(["a", "b"], dtype=object)).ratio([0, 0], [0, 0], 0)
     assert (told.value, told.low, told.high, told.events) == (None, None, None, 0)
 
 
 def test_nobody_at_all_is_told_as_nothing() -> None:
-    told = Resampled(np.array([], dtype=object))
+    told = AccountResamples(np.array([], dtype=object))
     assert (told.people(np.array([], dtype=bool)), told.ratio([], [], 0).value) == (0, None)
 
 
@@ -75,7 +75,7 @@ def test_nobody_at_all_is_told_as_nothing() -> None:
 def test_a_share_lies_within_its_interval_and_rows_may_come_in_any_order(rows: list[tuple[str, bool]]) -> None:
     def share(given: list[tuple[str, bool]]) -> Any:
         accounts = np.array([account for account, _ in given], dtype=object)
-        return Resampled(accounts).ratio([gone for _, gone in given], np.ones(len(given)), 1)
+        return AccountResamples(accounts).ratio([gone for _, gone in given], np.ones(len(given)), 1)
 
     told = share(rows)
     assert told == share(rows[::-1])
@@ -120,14 +120,14 @@ def test_hindsight_counts_the_churns_of_the_quarter_as_the_lead_time_does(gather
     told = hindsight(seen, None)
     assert (told.churned, told.known, told.red, told.red_proposed) == (3, 2, 1, None)
     assert told.churned == lead_time(seen).churned
-    assert told.words == "90 days before they left, 1 of the 3 accounts whose churn became certain in the quarter had been red (1 had no score then)."
+    assert told.words == "1 of the 3 accounts with a churn confirmed in the quarter were red 90 days before they left (1 had no score on that day)."
     changed = hindsight(seen, Other())  # type: ignore[arg-type]
     assert changed.red_proposed == 2
-    assert "; with the changes 2 would have been. Red at the newest date: 0 accounts now, 1 then." in changed.words
+    assert ". With the proposed changes, 2 would have been red. Red accounts on the newest date: 0 now, 1 with the proposed changes." in changed.words
 
 
 def test_hindsight_without_a_churn(gathered: Gathered) -> None:
-    assert hindsight(gathered(TABLE), None).words == "No churn became certain in the quarter."
+    assert hindsight(gathered(TABLE), None).words == "No churn was confirmed in the quarter."
 
 
 def test_moves_count_who_came_and_who_left(gathered: Gathered) -> None:
@@ -137,9 +137,9 @@ def test_moves_count_who_came_and_who_left(gathered: Gathered) -> None:
         ("a", "2026-09-29", "yellow", 60.0, 12.0, NAN),
         ("c", "2026-09-29", "green", 90.0, 5.0, NAN),
     ]
-    told = migration(gathered(rows))
+    told = band_migration(gathered(rows))
     assert [(m.before, m.after, m.accounts, m.arr) for m in told.moves] == [
-        ("red", NOT_THERE, 1, 20.0), ("green", "yellow", 1, 12.0), (NOT_THERE, "green", 1, 5.0)
+        ("red", ABSENT, 1, 20.0), ("green", "yellow", 1, 12.0), (ABSENT, "green", 1, 5.0)
     ]  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def test_a_path_looks_a_quarter_back(gathered: Gathered) -> None:
     rows += [(n, "2026-04-07", "red", 20.0, 1.0, float(i < 4)) for i, n in enumerate(names)]
     seen = gathered(rows)
     seen.judged = (seen.as_of >= pd.Timestamp("2026-04-01", tz="UTC")).to_numpy()
-    (path,) = migration(seen).paths
+    (path,) = band_migration(seen).paths
     assert (path.before, path.after, path.accounts, path.rate.value, path.rate.events) == ("green", "red", 10, 0.4, 4)
 
 
@@ -158,7 +158,7 @@ def test_a_segment_with_too_few_tells_no_rate(gathered: Gathered) -> None:
     many = [(f"m{i}", "2026-04-07", "red" if i < 12 else "green", 30.0 if i < 12 else 80.0, 50_000.0, float(i < 12)) for i in range(30)]
     seen = gathered(few + many)
     seen.segment = np.array(["enterprise"] * 30 + ["mid-market"] * 30, dtype=object)
-    told = {row.segment: row for row in by_segment(seen)}
+    told = {row.segment: row for row in segment_rows(seen)}
     assert (told["enterprise"].enough, told["enterprise"].rate.value, told["enterprise"].accounts_with_churn) == (False, None, 9)
     assert told["mid-market"].rate.value == pytest.approx(0.4)
     assert told["mid-market"].auc.value == pytest.approx(1.0)

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from training.simulation import SimulationSummary, simulate
-from training.simulation.calendar import day_of
-from training.simulation.history import History, live
+from training.simulation.calendar import day_number
+from training.simulation.history import SimulatedHistory, simulate_history
 
 END = date(2026, 9, 30)
 
@@ -34,5 +34,5 @@ def tables(written: SimulationSummary) -> dict[str, pd.DataFrame]:
 
 
 @pytest.fixture(scope="session")
-def history() -> History:
-    return live(1200, 60, seed=1, end=day_of(END))
+def history() -> SimulatedHistory:
+    return simulate_history(1200, 60, seed=1, end=day_number(END))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.simulation.calendar import day_of, due_within, month_and_dom, months_after
+from training.simulation.calendar import anniversaries_within, day_number, month_and_day, months_after
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,8 @@ from training.simulation.calendar import day_of, due_within, month_and_dom, mont
     ],
 )
 def test_terms_end_on_the_same_day_of_a_later_month_or_its_last(first: date, months: int, expected: date) -> None:
-    month, dom = month_and_dom(np.array([day_of(first)]))
-    assert months_after(month, dom, np.array([months])).tolist() == [day_of(expected)]
+    month, dom = month_and_day(np.array([day_number(first)]))
+    assert months_after(month, dom, np.array([months])).tolist() == [day_number(expected)]
 
 
 @given(
@@ -31,12 +31,12 @@ def test_terms_end_on_the_same_day_of_a_later_month_or_its_last(first: date, mon
     ahead=st.integers(-40, 2000),
 )
 def test_an_anniversary_is_found_in_exactly_the_week_that_holds_it(born: date, every: int, ahead: int) -> None:
-    month, dom = month_and_dom(np.array([day_of(born)]))
-    first = day_of(born) + ahead
+    month, dom = month_and_day(np.array([day_number(born)]))
+    first = day_number(born) + ahead
     steps = np.arange(0, 80) * every
     days = months_after(month, dom, steps)
     inside = days[(days >= first) & (days <= first + 6)]
-    due, day = due_within(month, dom, np.array([every]), first, first + 6)
+    due, day = anniversaries_within(month, dom, np.array([every]), first, first + 6)
     assert due.tolist() == [len(inside) == 1]
     if len(inside):
         assert day.tolist() == inside.tolist()

@@ -1,22 +1,22 @@
 import numpy as np
 import pytest
 
-from training.simulation.churn_propensity import Pressure
-from training.simulation.contract_events import Event, Week, apply_event, draw_event, week_ahead
-from training.simulation.history import History
-from training.simulation.latent_dynamics import live_a_week
-from training.simulation.latent_state import State
-from training.simulation.random_streams import stream
+from training.simulation.churn_propensity import ChurnPropensity
+from training.simulation.contract_events import ContractEvent, ContractWeek, apply_event, contract_odds, draw_event
+from training.simulation.history import SimulatedHistory
+from training.simulation.latent_dynamics import simulate_week
+from training.simulation.latent_state import LatentState
+from training.simulation.random_streams import random_stream
 
 
 @pytest.fixture(scope="module")
-def last(history: History) -> tuple[State, Week]:
+def last(history: SimulatedHistory) -> tuple[LatentState, ContractWeek]:
     """The state in the week after the history, and what may happen in it."""
-    state, _, felt = live_a_week(history.world, history.after[-1], history.end, stream(0, "next week"))
-    return state, week_ahead(history.world, state, felt, history.end, stream(0, "its contracts"))
+    state, _, felt = simulate_week(history.world, history.after[-1], history.end, random_stream(0, "next week"))
+    return state, contract_odds(history.world, state, felt, history.end, random_stream(0, "its contracts"))
 
 
-def test_the_odds_of_a_week_are_probabilities_that_add_up_to_at_most_one(last: tuple[State, Week]) -> None:
+def test_the_odds_of_a_week_are_probabilities_that_add_up_to_at_most_one(last: tuple[LatentState, ContractWeek]) -> None:
     state, week = last
     assert week.odds.min() >= 0.0
     assert week.odds.sum(axis=0).max() <= 1.0 + 1e-12
@@ -24,22 +24,22 @@ def test_the_odds_of_a_week_are_probabilities_that_add_up_to_at_most_one(last: t
     assert week.odds[:, state.left].max() == 0.0
 
 
-def test_events_are_drawn_as_often_as_their_odds_say(last: tuple[State, Week]) -> None:
+def test_events_are_drawn_as_often_as_their_odds_say(last: tuple[LatentState, ContractWeek]) -> None:
     _, week = last
     n = week.odds.shape[1]
     coins = np.random.default_rng(0)
     kinds = np.stack([draw_event(week, coins.random(n)) for _ in range(400)])
-    for event in list(Event)[:-1]:
+    for event in list(ContractEvent)[:-1]:
         expected = week.odds[event].sum()
         assert abs((kinds == event).sum() / 400 - expected) <= 5 * np.sqrt(max(expected, 0.01) / 400), event.name
 
 
-def test_pressure_raises_the_chance_of_leaving_most_of_all_when_the_term_ends(history: History) -> None:
+def test_pressure_raises_the_chance_of_leaving_most_of_all_when_the_term_ends(history: SimulatedHistory) -> None:
     world, state = history.world, history.after[-1]
 
     def churn(total: float) -> tuple[np.ndarray, np.ndarray]:
-        felt = Pressure(np.full(len(state), total), np.zeros(len(state), dtype=np.int64))
-        week = week_ahead(world, state, felt, history.end, stream(0, "contracts"))
+        felt = ChurnPropensity(np.full(len(state), total), np.zeros(len(state), dtype=np.int64))
+        week = contract_odds(world, state, felt, history.end, random_stream(0, "contracts"))
         return week.churn, week.due
 
     low, due = churn(-1.0)
@@ -49,20 +49,20 @@ def test_pressure_raises_the_chance_of_leaving_most_of_all_when_the_term_ends(hi
     assert high[due & (world.term > 1)].mean() > 20 * high[~due & may_leave].mean()
 
 
-@pytest.mark.parametrize("event", [Event.SEATS, Event.TIER, Event.CROSS_SELL])
-def test_an_expansion_reaches_the_threshold_of_five_per_cent(last: tuple[State, Week], event: Event, history: History) -> None:
+@pytest.mark.parametrize("event", [ContractEvent.SEATS, ContractEvent.TIER, ContractEvent.CROSS_SELL])
+def test_an_expansion_reaches_the_threshold_of_five_per_cent(last: tuple[LatentState, ContractWeek], event: ContractEvent, history: SimulatedHistory) -> None:
     state, week = last
     may = (week.odds[event] > 0) & state.running
-    after = apply_event(history.world, state, week, np.where(may, event, Event.NOTHING))
+    after = apply_event(history.world, state, week, np.where(may, event, ContractEvent.NOTHING))
     assert may.any()
     assert (after.arr[may] >= 1.05 * state.arr[may]).all()
 
 
-def test_who_leaves_stops_and_who_lapses_is_back_within_the_grace(last: tuple[State, Week], history: History) -> None:
+def test_who_leaves_stops_and_who_lapses_is_back_within_the_grace(last: tuple[LatentState, ContractWeek], history: SimulatedHistory) -> None:
     state, week = last
-    lapsed = apply_event(history.world, state, week, np.full(len(state), Event.LAPSE))
+    lapsed = apply_event(history.world, state, week, np.full(len(state), ContractEvent.LAPSE))
     assert not lapsed.running.any()
     assert (lapsed.back_on - week.day < 30).all()
-    gone = apply_event(history.world, state, week, np.full(len(state), Event.CANCEL))
+    gone = apply_event(history.world, state, week, np.full(len(state), ContractEvent.CANCEL))
     assert not gone.running.any()
     assert gone.left.all()

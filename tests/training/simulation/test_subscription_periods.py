@@ -1,11 +1,11 @@
 import numpy as np
 
-from training.simulation.contract_events import GRACE_WEEKS, Event
-from training.simulation.history import History
+from training.simulation.contract_events import GRACE_WEEKS, ContractEvent
+from training.simulation.history import SimulatedHistory
 from training.simulation.subscription_periods import CANCELLED, NONPAYMENT, OPEN, REASONS, RENEWED
 
 
-def test_the_rows_of_any_day_add_up_to_the_arr_of_the_state(history: History) -> None:
+def test_the_rows_of_any_day_add_up_to_the_arr_of_the_state(history: SimulatedHistory) -> None:
     rows = history.subscriptions
     n = len(history.world)
     for week in (0, 20, 40, history.weeks - 1):
@@ -16,7 +16,7 @@ def test_the_rows_of_any_day_add_up_to_the_arr_of_the_state(history: History) ->
         np.testing.assert_allclose(arr, state.arr * state.running, atol=0.02)
 
 
-def test_a_row_that_ends_by_renewal_goes_on_at_the_same_instant(history: History) -> None:
+def test_a_row_that_ends_by_renewal_goes_on_at_the_same_instant(history: SimulatedHistory) -> None:
     rows = history.subscriptions
     starts = set(zip(rows.account, rows.product, rows.started, strict=True))
     renewed = rows.take(rows.reason == RENEWED)
@@ -24,7 +24,7 @@ def test_a_row_that_ends_by_renewal_goes_on_at_the_same_instant(history: History
     assert set(zip(renewed.account, renewed.product, renewed.ended, strict=True)) <= starts
 
 
-def test_rows_of_a_product_never_overlap_and_never_run_backwards(history: History) -> None:
+def test_rows_of_a_product_never_overlap_and_never_run_backwards(history: SimulatedHistory) -> None:
     rows = history.subscriptions
     order = np.lexsort((rows.started, rows.product, rows.account))
     rows = rows.take(order)
@@ -34,7 +34,7 @@ def test_rows_of_a_product_never_overlap_and_never_run_backwards(history: Histor
     assert (rows.started[1:][same] >= ended[:-1][same]).all()
 
 
-def test_whoever_left_has_a_last_row_that_says_so(history: History) -> None:
+def test_whoever_left_has_a_last_row_that_says_so(history: SimulatedHistory) -> None:
     rows = history.subscriptions
     left = history.left_on < history.end
     for account in np.flatnonzero(left):
@@ -45,7 +45,7 @@ def test_whoever_left_has_a_last_row_that_says_so(history: History) -> None:
         assert set(rows.reason[last].tolist()) <= {CANCELLED, NONPAYMENT}
 
 
-def test_contracts_are_mostly_renewed_on_the_day_and_sometimes_late(history: History) -> None:
+def test_contracts_are_mostly_renewed_on_the_day_and_sometimes_late(history: SimulatedHistory) -> None:
     rows = history.subscriptions.take(history.subscriptions.reason == RENEWED)
     late = rows.ended - rows.renewal
     assert 0.001 < (late > 0).mean() < 0.2
@@ -53,7 +53,7 @@ def test_contracts_are_mostly_renewed_on_the_day_and_sometimes_late(history: His
     assert late.min() >= 0
 
 
-def test_contracts_end_in_every_way_at_and_between_renewals(history: History) -> None:
+def test_contracts_end_in_every_way_at_and_between_renewals(history: SimulatedHistory) -> None:
     rows = history.subscriptions
     assert set(rows.reason.tolist()) == {OPEN, *range(len(REASONS))}
     lost = (rows.reason == CANCELLED) & (rows.product == 0)
@@ -62,7 +62,7 @@ def test_contracts_end_in_every_way_at_and_between_renewals(history: History) ->
     assert (lost & ~early).sum() > 3 * (lost & early).sum()
 
 
-def test_a_lapsed_contract_is_taken_up_again_within_the_grace(history: History) -> None:
+def test_a_lapsed_contract_is_taken_up_again_within_the_grace(history: SimulatedHistory) -> None:
     rows = history.subscriptions.take(history.subscriptions.product == 0)
     same = rows.account[1:] == rows.account[:-1]
     gap = (rows.started[1:] - rows.ended[:-1])[same]
@@ -70,8 +70,8 @@ def test_a_lapsed_contract_is_taken_up_again_within_the_grace(history: History) 
     assert gap.max() < 30
 
 
-def test_involuntary_churn_follows_failed_payments(history: History) -> None:
-    lost = np.stack(history.kinds) == Event.NONPAYMENT
+def test_involuntary_churn_follows_failed_payments(history: SimulatedHistory) -> None:
+    lost = np.stack(history.kinds) == ContractEvent.NONPAYMENT
     failing = history.grid(lambda state: state.failing)
     assert lost.sum() > 10
     assert failing[lost].min() >= GRACE_WEEKS

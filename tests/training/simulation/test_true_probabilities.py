@@ -3,23 +3,23 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from training.simulation.calendar import Bools
-from training.simulation.contract_events import apply_event, draw_event, week_ahead
-from training.simulation.history import History
-from training.simulation.latent_dynamics import live_a_week
-from training.simulation.random_streams import stream
+from training.simulation.contract_events import apply_event, contract_odds, draw_event
+from training.simulation.history import SimulatedHistory
+from training.simulation.latent_dynamics import simulate_week
+from training.simulation.random_streams import random_stream
 from training.simulation.subscription_periods import OPEN
-from training.simulation.true_probabilities import EXPANSION_FACTOR, HORIZON_DAYS, Truth, truth
+from training.simulation.true_probabilities import EXPANSION_FACTOR, HORIZON_DAYS, TrueProbabilities, true_probabilities
 
 WEEKS_BACK = 18
 
 
 @pytest.fixture(scope="module")
-def told(history: History) -> Truth:
+def told(history: SimulatedHistory) -> TrueProbabilities:
     as_of = history.end - 7 * WEEKS_BACK
-    return truth(history.world, history.after[-WEEKS_BACK - 1], as_of, stream(1, "truth"), futures=100)
+    return true_probabilities(history.world, history.after[-WEEKS_BACK - 1], as_of, random_stream(1, "truth"), futures=100)
 
 
-def _realised(history: History) -> tuple[Bools, Bools]:
+def _realised(history: SimulatedHistory) -> tuple[Bools, Bools]:
     """Who churned and who expanded in the 90 days, of all accounts, from the rows."""
     rows, n = history.subscriptions, len(history.world)
     as_of = history.end - 7 * WEEKS_BACK
@@ -34,13 +34,13 @@ def _realised(history: History) -> tuple[Bools, Bools]:
     return (left_on >= as_of) & (left_on < as_of + HORIZON_DAYS), most >= EXPANSION_FACTOR * arr(as_of - 1)
 
 
-def test_the_truth_is_told_of_exactly_the_running_accounts(history: History, told: Truth) -> None:
+def test_the_truth_is_told_of_exactly_the_running_accounts(history: SimulatedHistory, told: TrueProbabilities) -> None:
     assert told.account.tolist() == np.flatnonzero(history.after[-WEEKS_BACK - 1].running).tolist()
     for p in (told.churn, told.expansion):
         assert ((p >= 0) & (p <= 1)).all()
 
 
-def test_what_came_to_pass_is_as_frequent_as_the_truth_says(history: History, told: Truth) -> None:
+def test_what_came_to_pass_is_as_frequent_as_the_truth_says(history: SimulatedHistory, told: TrueProbabilities) -> None:
     for p, happened in zip((told.churn, told.expansion), _realised(history), strict=True):
         y = happened[told.account]
         noise = np.sqrt((p * (1 - p)).sum())
@@ -49,7 +49,7 @@ def test_what_came_to_pass_is_as_frequent_as_the_truth_says(history: History, to
         assert abs(y[likely].sum() - p[likely].sum()) < 4 * np.sqrt((p * (1 - p))[likely].sum())
 
 
-def test_the_truth_tells_accounts_apart_without_being_certain(history: History, told: Truth) -> None:
+def test_the_truth_tells_accounts_apart_without_being_certain(history: SimulatedHistory, told: TrueProbabilities) -> None:
     for p, happened in zip((told.churn, told.expansion), _realised(history), strict=True):
         y = happened[told.account]
         base = y.mean()
@@ -57,22 +57,22 @@ def test_the_truth_tells_accounts_apart_without_being_certain(history: History, 
         assert 0.75 < roc_auc_score(y, p) < 0.97
 
 
-def test_the_error_of_the_truth_is_small_against_its_spread(told: Truth) -> None:
+def test_the_error_of_the_truth_is_small_against_its_spread(told: TrueProbabilities) -> None:
     # A hundred futures here; a simulation lives four times as many.
     assert told.churn_error.mean() < 0.1 * told.churn.std()
     assert told.expansion_error.mean() < 0.1 * told.expansion.std()
 
 
-def test_averaging_probabilities_agrees_with_tossing_every_coin(history: History, told: Truth) -> None:
+def test_averaging_probabilities_agrees_with_tossing_every_coin(history: SimulatedHistory, told: TrueProbabilities) -> None:
     as_of, times = history.end - 7 * WEEKS_BACK, 60
     rows = np.tile(told.account, times)
     world, state = history.world.take(rows), history.after[-WEEKS_BACK - 1].take(rows)
-    rng = stream(2, "coins")
+    rng = random_stream(2, "coins")
     goal = EXPANSION_FACTOR * state.arr
     churned, expanded = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
     for day in range(as_of, as_of + HORIZON_DAYS, 7):
-        state, _, felt = live_a_week(world, state, day, rng)
-        week = week_ahead(world, state, felt, day, rng)
+        state, _, felt = simulate_week(world, state, day, rng)
+        week = contract_odds(world, state, felt, day, rng)
         before = state
         state = apply_event(world, state, week, draw_event(week, rng.random(len(rows))))
         inside = week.day < as_of + HORIZON_DAYS
@@ -88,7 +88,7 @@ def test_averaging_probabilities_agrees_with_tossing_every_coin(history: History
         assert np.corrcoef(shares, p)[0, 1] > 0.9
 
 
-def test_leaving_is_likeliest_where_the_term_ends_within_the_horizon(history: History, told: Truth) -> None:
+def test_leaving_is_likeliest_where_the_term_ends_within_the_horizon(history: SimulatedHistory, told: TrueProbabilities) -> None:
     state = history.after[-WEEKS_BACK - 1]
     days = (history.world.renewal_day(state.terms) - (history.end - 7 * WEEKS_BACK))[told.account]
     yearly = (history.world.term > 1)[told.account]

@@ -17,11 +17,11 @@ from markupsafe import Markup, escape
 INK = "#010203"
 """Stands for the page's text colour until the drawing is done."""
 RED, AMBER, GREEN, BLUE, GREY, VIOLET = "#d1493f", "#b87700", "#2a8a57", "#3b78d8", "#7c8a9a", "#8a56c9"
-OF_BAND = {"red": RED, "yellow": AMBER, "green": GREEN, "insufficient_data": GREY, "not there": GREY}
+BAND_COLORS = {"red": RED, "yellow": AMBER, "green": GREEN, "insufficient_data": GREY, "not there": GREY}
 WIDTH = 380
 ROW = 34
 
-Point = tuple[str, float | None, float | None, float | None, str]
+ChartPoint = tuple[str, float | None, float | None, float | None, str]
 """Name, value, low, high, colour."""
 
 _ids = count(1)
@@ -50,8 +50,8 @@ def svg(chart: alt.TopLevelMixin, title: str) -> Markup:
     return Markup(text.replace("<svg ", named, 1).replace(">", f'><title id="{key}">{escape(title)}</title>', 1))
 
 
-def intervals(
-    points: Sequence[Point], axis: str, title: str, *, shares: bool = False, mark_at: float | None = None
+def interval_chart(
+    points: Sequence[ChartPoint], axis: str, title: str, *, shares: bool = False, mark_at: float | None = None
 ) -> Markup:
     """One row per point: the value as a dot, its interval as a line; a dashed line at ``mark_at``."""
     table = pd.DataFrame(
@@ -95,7 +95,7 @@ def _domain(table: pd.DataFrame) -> list[float]:
     return [0.0, max(min(float(table["high"].fillna(top).max()), 2.5 * top), 0.01)]
 
 
-def weights(
+def weight_chart(
     rows: Sequence[tuple[str, float, float, float | None, float | None, float | None]], axis: str, title: str
 ) -> Markup:
     """One row per name: what the evidence points to as a dot with its interval, a grey bar for what is in force, and a
@@ -133,7 +133,9 @@ def weights(
     return svg(alt.layer(*layers).properties(width=WIDTH - 120, height=40 * len(table)), title)
 
 
-def line(points: Sequence[Point], x_axis: str, y_axis: str, title: str, level: float | None = None) -> Markup:
+def line_chart(
+    points: Sequence[ChartPoint], x_axis: str, y_axis: str, title: str, level: float | None = None
+) -> Markup:
     """Values over an ordered axis, with their intervals; a dashed line at ``level``."""
     table = pd.DataFrame(
         [{"x": n, "value": v, "low": low, "high": high} for n, v, low, high, _ in points if v is not None]
@@ -161,8 +163,8 @@ def line(points: Sequence[Point], x_axis: str, y_axis: str, title: str, level: f
     return svg(alt.layer(*layers).properties(width=WIDTH - 70, height=190), title)
 
 
-def reliability(
-    points: Iterable[tuple[float, Point]], curve: Sequence[tuple[float, float, float, float]], title: str
+def score_reliability_chart(
+    points: Iterable[tuple[float, ChartPoint]], curve: Sequence[tuple[float, float, float, float]], title: str
 ) -> Markup:
     """Rates over scores: dots with intervals, and the curve with its band where there is one."""
     table = pd.DataFrame(
@@ -195,7 +197,7 @@ def reliability(
     return svg(alt.layer(*layers).properties(width=WIDTH - 70, height=200), title)
 
 
-def model_curve(points: Sequence[tuple[float, Point]], title: str) -> Markup:
+def model_reliability_chart(points: Sequence[tuple[float, ChartPoint]], title: str) -> Markup:
     """How often it happened over how often it was said to; on the dashed line both are the same."""
     table = pd.DataFrame(
         [{"x": x, "value": v, "low": low, "high": high} for x, (_, v, low, high, _) in points if v is not None]
@@ -216,7 +218,7 @@ def model_curve(points: Sequence[tuple[float, Point]], title: str) -> Markup:
     return svg(alt.layer(*layers).properties(width=WIDTH - 70, height=200), title)
 
 
-def bars(rows: Sequence[tuple[str, float, str]], axis: str, title: str, mark_at: float | None = None) -> Markup:
+def bar_chart(rows: Sequence[tuple[str, float, str]], axis: str, title: str, mark_at: float | None = None) -> Markup:
     """One bar per row, its number beside it; a dashed line at ``mark_at``."""
     table = pd.DataFrame([{"name": n, "value": v, "colour": c} for n, v, c in rows])
     if table.empty:
@@ -240,7 +242,9 @@ def bars(rows: Sequence[tuple[str, float, str]], axis: str, title: str, mark_at:
     return svg(alt.layer(*layers).properties(width=WIDTH - 140, height=26 * len(table) + 8), title)
 
 
-def squares(cells: Sequence[tuple[str, str, int]], rows: Sequence[str], columns: Sequence[str], title: str) -> Markup:
+def migration_matrix(
+    cells: Sequence[tuple[str, str, int]], rows: Sequence[str], columns: Sequence[str], title: str
+) -> Markup:
     """Counts from one band to another, the darker the more."""
     if not cells:
         return Markup("")

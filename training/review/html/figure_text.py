@@ -10,32 +10,38 @@ from markupsafe import Markup
 from features.utils.formatting import UNKNOWN, percent
 from features.utils.formatting import number as with_digits
 
-BANDS = {"red": "Red", "yellow": "Yellow", "green": "Green", "insufficient_data": "No score", "not there": "Not there"}
+BAND_LABELS = {
+    "red": "Red",
+    "yellow": "Yellow",
+    "green": "Green",
+    "insufficient_data": "No score",
+    "not there": "Not there",
+}
 
 
-def number(value: float | None, digits: int = 1) -> str:
+def trimmed_number(value: float | None, digits: int = 1) -> str:
     """A plain number with so many digits, trailing zeros dropped."""
     shown = with_digits(value, digits)
     return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
 
-def share(figure: Mapping[str, Any]) -> str:
+def share_text(figure: Mapping[str, Any]) -> str:
     """A share with its interval."""
     return _with_interval(figure, percent)
 
 
-def points(figure: Mapping[str, Any], digits: int = 2) -> str:
+def number_text(figure: Mapping[str, Any], digits: int = 2) -> str:
     """A number with its interval."""
-    return _with_interval(figure, lambda value: number(value, digits))
+    return _with_interval(figure, lambda value: trimmed_number(value, digits))
 
 
-def cell(figure: Mapping[str, Any], digits: int | None = None) -> Markup:
+def table_cell(figure: Mapping[str, Any], digits: int | None = None) -> Markup:
     """A figure in a table, its interval below it: a number with so many digits, or a share if None."""
     if figure.get("value") is None:
         return Markup(UNKNOWN)
 
     def told(value: float) -> str:
-        return percent(value) if digits is None else number(value, digits)
+        return percent(value) if digits is None else trimmed_number(value, digits)
 
     if figure.get("low") is None:
         return Markup(told(figure["value"]))
@@ -50,11 +56,11 @@ def _with_interval(figure: Mapping[str, Any], told: Any) -> str:
     return f"{told(figure['value'])} ({told(figure['low'])} to {told(figure['high'])})"
 
 
-def band(name: str) -> str:
+def band_label(name: str) -> str:
     """A band's name as a heading has it."""
-    return BANDS.get(name, name)
+    return BAND_LABELS.get(name, name)
 
 
-def plain_name(name: str) -> str:
+def readable_name(name: str) -> str:
     """A key such as ``logistic_regression`` in words."""
     return name.replace("_", " ")

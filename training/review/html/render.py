@@ -8,15 +8,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from features.utils import formatting
-from training.review.document import Review
+from training.review.document import ReviewDocument
 from training.review.html import figure_text
-from training.review.html.section_charts import pictures
-from training.review.sections.decision import WORDS
+from training.review.html.section_charts import section_charts
+from training.review.sections.decision import VERDICT_TEXT
 
 HERE = Path(__file__).parent
 
 
-def render(review: Review) -> str:
+def render(review: ReviewDocument) -> str:
     """The page of a review. What customers wrote is escaped; the figures are those of ``review.json``."""
     told = review.plain()
     environment = Environment(
@@ -25,12 +25,14 @@ def render(review: Review) -> str:
     environment.filters |= {
         "percent": formatting.percent,
         "money": formatting.short_money,
-        "number": figure_text.number,
-        "share": figure_text.share,
-        "points": figure_text.points,
-        "cell": figure_text.cell,
-        "band": figure_text.band,
-        "words": figure_text.plain_name,
+        "number": figure_text.trimmed_number,
+        "share": figure_text.share_text,
+        "points": figure_text.number_text,
+        "cell": figure_text.table_cell,
+        "band": figure_text.band_label,
+        "words": figure_text.readable_name,
     }
     style = Markup((HERE / "style.css").read_text(encoding="utf-8"))
-    return environment.get_template("review.html").render(r=told, pictures=pictures(told), style=style, verdicts=WORDS)
+    return environment.get_template("review.html").render(
+        r=told, pictures=section_charts(told), style=style, verdicts=VERDICT_TEXT
+    )

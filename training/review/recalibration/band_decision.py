@@ -9,31 +9,38 @@ import numpy as np
 from features.utils.arrays import Bools, Floats, Ints
 from models.health.rubric_schema import Bands
 from training.review.labelled_rows import ReviewRows, overlap_weights
-from training.review.recalibration.band_likelihood import Counts
-from training.review.recalibration.red_queue import queue
+from training.review.recalibration.band_likelihood import ScoreHistogram
+from training.review.recalibration.red_queue import red_queue
 from training.review.recalibration.schemas import (
     BandChurn,
     BandProposal,
-    Behind,
-    Decision,
     Estimate,
-    Judged,
+    EvidenceCount,
     LimitFinding,
-    Queue,
+    RedQueue,
+    ScoringEvaluation,
+    Verdict,
 )
-from training.review.recalibration.score_comparison import IN_FORCE, LEVEL, PROPOSED, TARGET, Court, behind
-from training.review.recalibration.weight_verdict import confirmed, moves, not_confirmed
+from training.review.recalibration.score_comparison import (
+    IN_FORCE,
+    INTERVAL_LEVEL,
+    PROPOSED,
+    TARGET,
+    ScoringComparison,
+    evidence_count,
+)
+from training.review.recalibration.weight_verdict import changes_text, confirmation_text, rejection_reason
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 
 CAP = 5.0
 """The most that a limit moves in a quarter, in points of score."""
-CHANCE = 0.05
+FALSE_ALARM_RATE = 0.05
 """Of a false alarm in either limit, where both are right."""
 PRIOR_EVENTS = 20.0
 """What the limits in force are worth, in churns: ten for each."""
 MINIMUM_CHURNED, MINIMUM_LATER = 50, 20
 """Accounts with a churn among the earlier and the later rows, fewer than which say nothing of limits."""
-WIDE = 2.0
+WIDE_INTERVAL_CAPS = 2.0
 """In caps: where both intervals reach further than this to either side, nothing could have been seen."""
 _NAMES = ("red", "yellow", "green")
 
@@ -64,12 +71,12 @@ def propose_bands(
     """
     old = np.array([bands.yellow, bands.green], dtype=np.float64)
     past, later = rows.only(rows.earlier), rows.only(rows.judged_on)
-    enough, court = behind(past.churned, past.accounts), behind(later.churned, later.accounts)
+    enough, court = evidence_count(past.churned, past.accounts), evidence_count(later.churned, later.accounts)
     weight = overlap_weights(past.accounts, past.as_of, past.horizon_days)
     events = float(weight @ past.churned)
-    found = _fit(past, weight, old, cap, resamples, seed)
-    judged = _judged(past, weight, later, old, found, resamples, seed)
-    queues = [queue(rows, float(limits[0]), capacity) for limits in (old, found.candidate)]
+    found = _fit_limits(past, weight, old, cap, resamples, seed)
+    judged = _evaluate_limits(past, weight, later, old, found, resamples, seed)
+    queues = [red_queue(rows, float(limits[0]), capacity) for limits in (old, found.candidate)]
     decision, reasons = _decide(old, found, judged, enough, court, queues, cap)
     new = found.candidate if decision == "change" else old
     limits = tuple(
@@ -84,7 +91,7 @@ def propose_bands(
         )
         for i in (1, 0)
     )
-    before, after = (_churn(past, later, limit, resamples, seed) for limit in (old, found.candidate))
+    before, after = (_churn_by_band(past, later, limit, resamples, seed) for limit in (old, found.candidate))
     return BandProposal(
         decision=decision,
         reasons=reasons,
@@ -100,12 +107,12 @@ def propose_bands(
         prior_events=PRIOR_EVENTS,
         shrinkage=PRIOR_EVENTS / (PRIOR_EVENTS + events),
         cap=cap,
-        level=LEVEL,
+        level=INTERVAL_LEVEL,
     )
 
 
 @dataclass(frozen=True)
-class _Found:
+class _LimitFit:
     """Limits, yellow then green: fitted, their 90% intervals, which way they clear, the target (shrunk, not capped) and
     the candidate (a capped step towards it)."""
 
@@ -117,18 +124,18 @@ class _Found:
     candidate: Floats
 
 
-def _fit(past: ReviewRows, weight: Floats, old: Floats, cap: float, resamples: int, seed: int) -> _Found:
+def _fit_limits(past: ReviewRows, weight: Floats, old: Floats, cap: float, resamples: int, seed: int) -> _LimitFit:
     blank = np.full(2, np.nan)
-    nothing = _Found(blank, blank, blank, np.zeros(2, np.int64), old, old)
+    nothing = _LimitFit(blank, blank, blank, np.zeros(2, np.int64), old, old)
     if not 0 < past.churned.sum() < len(past):
         return nothing
-    whole, drawn = Counts.of(past.score, past.churned, weight, AccountBootstrap(past.accounts, resamples, seed))
+    whole, drawn = ScoreHistogram.of(past.score, past.churned, weight, AccountBootstrap(past.accounts, resamples, seed))
     fitted, draws = whole.best()[0], drawn.best()
     if np.isnan(fitted).any():
         return nothing
-    ends = np.array([interval(draws[:, i], LEVEL) for i in range(2)])
+    ends = np.array([interval(draws[:, i], INTERVAL_LEVEL) for i in range(2)])
     # Two limits share the chance of a false alarm.
-    wide = np.array([interval(draws[:, i], 1 - CHANCE / 2) for i in range(2)])
+    wide = np.array([interval(draws[:, i], 1 - FALSE_ALARM_RATE / 2) for i in range(2)])
     clear = np.where(wide[:, 0] > old, 1, np.where(wide[:, 1] < old, -1, 0)).astype(np.int64)
     # What is clearly too low may only rise, what is clearly too high only fall; where neither is, both may move.
     free = not clear.any()
@@ -147,7 +154,7 @@ def _fit(past: ReviewRows, weight: Floats, old: Floats, cap: float, resamples: i
 
     target = best(100.0, np.zeros(2), np.full(2, 100.0))
     candidate = best(cap, np.minimum(old, target), np.maximum(old, target))
-    return _Found(fitted, np.minimum(ends[:, 0], fitted), np.maximum(ends[:, 1], fitted), clear, target, candidate)
+    return _LimitFit(fitted, np.minimum(ends[:, 0], fitted), np.maximum(ends[:, 1], fitted), clear, target, candidate)
 
 
 def _band_of(score: Floats, limits: Floats) -> Ints:
@@ -155,9 +162,9 @@ def _band_of(score: Floats, limits: Floats) -> Ints:
     return np.asarray((score >= limits[0]).astype(np.int64) + (score >= limits[1]), dtype=np.int64)
 
 
-def _judged(
-    past: ReviewRows, weight: Floats, later: ReviewRows, old: Floats, found: _Found, resamples: int, seed: int
-) -> tuple[Judged, ...]:
+def _evaluate_limits(
+    past: ReviewRows, weight: Floats, later: ReviewRows, old: Floats, found: _LimitFit, resamples: int, seed: int
+) -> tuple[ScoringEvaluation, ...]:
     if not 0 < later.churned.sum() < len(later) or not 0 < past.churned.sum() < len(past):
         return ()
     overall = float(weight @ past.churned / weight.sum())
@@ -172,18 +179,18 @@ def _judged(
     ways = {IN_FORCE: chances(old)}
     if (found.candidate != old).any():
         ways[TARGET], ways[PROPOSED] = chances(found.target), chances(found.candidate)
-    return Court(later.churned, later.accounts, resamples, seed).judge(ways)
+    return ScoringComparison(later.churned, later.accounts, resamples, seed).judge(ways)
 
 
 def _decide(
     old: Floats,
-    found: _Found,
-    judged: tuple[Judged, ...],
-    earlier: Behind,
-    later: Behind,
-    queues: list[Queue],
+    found: _LimitFit,
+    judged: tuple[ScoringEvaluation, ...],
+    earlier: EvidenceCount,
+    later: EvidenceCount,
+    queues: list[RedQueue],
     cap: float,
-) -> tuple[Decision, tuple[str, ...]]:
+) -> tuple[Verdict, tuple[str, ...]]:
     lacking = []
     if earlier.churned < MINIMUM_CHURNED:
         lacking.append(f"{earlier.churned} accounts churned in the earlier period; {MINIMUM_CHURNED} are needed")
@@ -195,7 +202,7 @@ def _decide(
         return "not_enough_evidence", tuple(lacking)
     if not found.clear.any():
         reach = ((found.high - found.low) / 2).min()
-        if reach > WIDE * cap:
+        if reach > WIDE_INTERVAL_CAPS * cap:
             least = f"even the better-known limit is known to within {reach:.0f} points only"
             return "not_enough_evidence", (f"no interval clears its limit in force, and {least}",)
         return "keep", ("no interval clears its limit in force, both taken together",)
@@ -208,8 +215,8 @@ def _decide(
     target, step = (next((each for each in judged if each.name == name), None) for name in (TARGET, PROPOSED))
     if target is None or step is None:
         return "keep", ("the move that shrinkage and cap leave is none", *clear)
-    points_to = f"the evidence points to {moves(('yellow', 'green'), old, found.target)}"
-    failed = not_confirmed(target, step)
+    points_to = f"the evidence points to {changes_text(('yellow', 'green'), old, found.target)}"
+    failed = rejection_reason(target, step)
     worse = [f"{points_to}, but {failed}"] if failed else []
     before, after = queues
     if after.over and after.typical > before.typical:
@@ -219,23 +226,26 @@ def _decide(
         )
     if worse:
         return "keep", (*worse, *clear)
-    return "change", (*clear, f"{points_to}; {confirmed(target)}")
+    return "change", (*clear, f"{points_to}; {confirmation_text(target)}")
 
 
-def _churn(past: ReviewRows, later: ReviewRows, limits: Floats, resamples: int, seed: int) -> tuple[BandChurn, ...]:
+def _churn_by_band(
+    past: ReviewRows, later: ReviewRows, limits: Floats, resamples: int, seed: int
+) -> tuple[BandChurn, ...]:
     out = []
     for each in (2, 1, 0):
         inside = [_band_of(rows.score, limits) == each for rows in (past, later)]
-        rates = [_rate(rows, mask, resamples, seed) for rows, mask in zip((past, later), inside, strict=True)]
+        rates = [_churn_rate(rows, mask, resamples, seed) for rows, mask in zip((past, later), inside, strict=True)]
         told = [
-            behind(rows.churned[mask], rows.accounts[mask]) for rows, mask in zip((past, later), inside, strict=True)
+            evidence_count(rows.churned[mask], rows.accounts[mask])
+            for rows, mask in zip((past, later), inside, strict=True)
         ]
         begins = 0.0 if each == 0 else float(limits[each - 1])
         out.append(BandChurn(_NAMES[each], begins, rates[0], rates[1], told[0], told[1]))
     return tuple(out)
 
 
-def _rate(rows: ReviewRows, inside: Bools, resamples: int, seed: int) -> Estimate:
+def _churn_rate(rows: ReviewRows, inside: Bools, resamples: int, seed: int) -> Estimate:
     """The churn rate of some rows, by resamples of all accounts."""
     if not inside.any():
         return Estimate(float("nan"), float("nan"), float("nan"))
@@ -245,4 +255,4 @@ def _rate(rows: ReviewRows, inside: Bools, resamples: int, seed: int) -> Estimat
         for values in (inside * rows.churned, inside.astype(np.float64))
     )
     drawn = np.divide(of, there, out=np.full(len(there), np.nan), where=there > 0)
-    return Estimate(float(rows.churned[inside].mean()), *interval(drawn, LEVEL))
+    return Estimate(float(rows.churned[inside].mean()), *interval(drawn, INTERVAL_LEVEL))

@@ -18,14 +18,16 @@ MINIMUM_SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class Counts:
+class ScoreHistogram:
     """Rows and churns at each whole point of score, of b resamples; shape (b, 101) each."""
 
     rows: Floats
     churned: Floats
 
     @classmethod
-    def of(cls, score: Floats, churned: Floats, weight: Floats, bootstrap: AccountBootstrap) -> tuple[Counts, Counts]:
+    def of(
+        cls, score: Floats, churned: Floats, weight: Floats, bootstrap: AccountBootstrap
+    ) -> tuple[ScoreHistogram, ScoreHistogram]:
         """Those of all rows (n,), b = 1, and those of every resample."""
         point = np.floor(score).astype(np.int64)
         both = []
@@ -35,7 +37,7 @@ class Counts:
         whole = cls(*(table.sum(axis=0, keepdims=True) for table in both))
         return whole, cls(*(bootstrap.counts @ table for table in both))
 
-    def with_prior(self, yellow: float, green: float, events: float) -> Counts:
+    def with_prior(self, yellow: float, green: float, events: float) -> ScoreHistogram:
         """As if so many churns more had come just as the bands in force say, with the scores seen."""
         point = np.arange(POINTS)
         band = (point >= yellow).astype(np.int64) + (point >= green)
@@ -46,7 +48,7 @@ class Counts:
             happened = self.churned[:, inside].sum(axis=1, keepdims=True)
             rates[:, inside] = np.divide(happened, there, out=np.zeros_like(there), where=there > 0)
         more = events / np.maximum(self.churned.sum(axis=1, keepdims=True), 1e-12)
-        return Counts(self.rows * (1 + more), self.churned + self.rows * more * rates)
+        return ScoreHistogram(self.rows * (1 + more), self.churned + self.rows * more * rates)
 
     @cached_property
     def _cumulated(self) -> tuple[Floats, Floats]:

@@ -10,7 +10,7 @@ import scipy.optimize
 from features.utils.arrays import Floats
 
 
-def within(low: Floats, high: Floats) -> Floats:
+def share_cone(low: Floats, high: Floats) -> Floats:
     """The cone of slopes whose shares lie within bounds, as rows g with g @ slopes >= 0.
 
     Parameters
@@ -28,7 +28,7 @@ def within(low: Floats, high: Floats) -> Floats:
     return np.concatenate(rows)
 
 
-def project(slopes: Floats, information: Floats, cone: Floats) -> Floats:
+def project_on_cone(slopes: Floats, information: Floats, cone: Floats) -> Floats:
     """The point of the cone that is closest to ``slopes`` in the metric of ``information``.
 
     With the roots of the metric taken out this is a projection on a cone, which is the point less its projection on the
@@ -36,7 +36,7 @@ def project(slopes: Floats, information: Floats, cone: Floats) -> Floats:
 
     Parameters
     ----------
-    slopes : shape (k,). information : positive definite, shape (k, k). cone : shape (m, k), from `within`.
+    slopes : shape (k,). information : positive definite, shape (k, k). cone : shape (m, k), from `share_cone`.
     """
     root = scipy.linalg.cholesky(information, lower=True)
     sides = scipy.linalg.solve_triangular(root, cone.T, lower=True)
@@ -49,7 +49,7 @@ def project(slopes: Floats, information: Floats, cone: Floats) -> Floats:
     return found
 
 
-def closest(theta: Floats, gradient: Floats, hessian: Floats, cone: Floats) -> Floats:
+def constrained_minimum(theta: Floats, gradient: Floats, hessian: Floats, cone: Floats) -> Floats:
     """Where a quadratic is least on the cone, the intercept being free.
 
     Parameters
@@ -62,6 +62,6 @@ def closest(theta: Floats, gradient: Floats, hessian: Floats, cone: Floats) -> F
     information = hessian[1:, 1:] - np.outer(b, b) / a
     information += np.eye(len(b)) * max(1e-10 * float(np.trace(information)), 1e-12)
     free = theta[1:] - np.linalg.solve(information, gradient[1:] - gradient[0] * b / a)
-    slopes = project(free, information, cone)
+    slopes = project_on_cone(free, information, cone)
     intercept = theta[0] - (gradient[0] + b @ (slopes - theta[1:])) / a
     return np.concatenate([[intercept], slopes])

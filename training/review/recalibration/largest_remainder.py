@@ -7,7 +7,7 @@ import numpy as np
 from features.utils.arrays import Floats
 
 
-def whole_steps(change: Floats, step: float, low: Floats, high: Floats) -> Floats:
+def round_to_steps(change: Floats, step: float, low: Floats, high: Floats) -> Floats:
     """The changes rounded to multiples of ``step`` that sum to 0 and lie within bounds.
 
     Each is rounded down; the steps that are then lacking go to those with the largest remainders (Hamilton's method).

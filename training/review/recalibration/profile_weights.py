@@ -15,7 +15,7 @@ from training.review.recalibration.weight_decision import CAP, propose_weights
 
 
 @dataclass(frozen=True)
-class SetProposal:
+class WeightSetProposal:
     """What to do about one set.
 
     Parameters
@@ -44,7 +44,7 @@ class SetProposal:
 
 def propose_for_rubric(
     rows: ReviewRows, rubric: Rubric, *, cap: float = CAP, seed: int = 0, resamples: int = 200
-) -> tuple[SetProposal, ...]:
+) -> tuple[WeightSetProposal, ...]:
     """Propose weights for each set of a rubric, on the rows that it scores, the dimensions' own first.
 
     Each profile is reviewed on the accounts of its segments alone, and the dimensions' weights on the others; the sets
@@ -73,5 +73,5 @@ def propose_for_rubric(
         incumbent = {name: round(weight, 9) for name, weight in incumbent.items()}
         some = rows.only(mask)
         found = propose_weights(some, incumbent, cap=cap, seed=seed, resamples=resamples, sets=len(parts))
-        out.append(SetProposal(segments, len(some), words, found))
+        out.append(WeightSetProposal(segments, len(some), words, found))
     return tuple(out)

@@ -10,11 +10,11 @@ import numpy as np
 from models.health.rubric import Rubric, rubric_from_text
 from models.health.rubric_editor import revised
 from models.health.rubric_schema import Profile
-from training.review.dataset import Gathered
-from training.review.labelled_rows import ReviewRows, later_rows
+from training.review.dataset import ReviewData
+from training.review.labelled_rows import ReviewRows, later_rows_mask
 from training.review.recalibration.band_decision import propose_bands
-from training.review.recalibration.profile_weights import SetProposal, propose_for_rubric
-from training.review.recalibration.schemas import BandProposal, Decision
+from training.review.recalibration.profile_weights import WeightSetProposal, propose_for_rubric
+from training.review.recalibration.schemas import BandProposal, Verdict
 
 CAP = 5.0
 """Points by which a dimension's weight may change in a quarter."""
@@ -32,7 +32,7 @@ class Proposals:
     proposed : the rubric with those that are proposed; None where nothing changes.
     """
 
-    sets: tuple[SetProposal, ...]
+    sets: tuple[WeightSetProposal, ...]
     bands: BandProposal
     candidate: Rubric
     proposed: Rubric | None
@@ -43,10 +43,10 @@ class Proposals:
         return self.proposed is not None
 
     @property
-    def weights(self) -> Decision:
+    def weights(self) -> Verdict:
         """The decision about all sets of weights: to change if one is to be changed; too little evidence only where
         there is too little for each."""
-        return _of_all(self.sets)
+        return _overall_verdict(self.sets)
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ class Proposals:
         return tuple(f"{each.name}: {reason}" for each in ordered for reason in each.proposal.reasons)
 
 
-def review_rows(seen: Gathered) -> ReviewRows:
+def review_rows(seen: ReviewData) -> ReviewRows:
     """All snapshots as the estimators take them; the model where it had not seen what it says."""
     bundle, model = seen.champion.bundles.get("churn"), np.full(len(seen.frame), np.nan)
     if bundle is not None:
@@ -71,7 +71,7 @@ def review_rows(seen: Gathered) -> ReviewRows:
         churned=seen.churn,
         accounts=seen.accounts,
         as_of=seen.as_of.reset_index(drop=True),
-        later=later_rows(seen.as_of.reset_index(drop=True), seen.churn, seen.accounts, days),
+        later=later_rows_mask(seen.as_of.reset_index(drop=True), seen.churn, seen.accounts, days),
         horizon_days=seen.window.horizon_days,
         grace_days=seen.window.grace_days,
         segment=seen.segment,
@@ -79,7 +79,7 @@ def review_rows(seen: Gathered) -> ReviewRows:
     )
 
 
-def proposals(seen: Gathered, capacity: int, seed: int = 0) -> Proposals:
+def propose_changes(seen: ReviewData, capacity: int, seed: int = 0) -> Proposals:
     """Fit, judge and propose.
 
     Parameters
@@ -90,10 +90,10 @@ def proposals(seen: Gathered, capacity: int, seed: int = 0) -> Proposals:
     limits = rubric.rules.bands
     bands = {"green": limits.green, "yellow": limits.yellow, "red": limits.red}
     sets = propose_for_rubric(rows, rubric, cap=CAP, seed=seed, resamples=RESAMPLES)
-    weights_change = _of_all(sets) == "change"
+    weights_change = _overall_verdict(sets) == "change"
     # Limits are proposed for the scores as they will be read: if the weights change, on those of the new ones.
     if weights_change:
-        other = with_changes(rubric, [each.proposal.new for each in sets], bands)
+        other = changed_rubric(rubric, [each.proposal.new for each in sets], bands)
         scores = other.score(seen.frame)
         rows = replace(rows, score=np.asarray(scores.score, dtype=np.float64), band=scores.band.to_numpy(dtype=object))
     limits_proposed = propose_bands(rows, limits, capacity=capacity)
@@ -101,18 +101,18 @@ def proposals(seen: Gathered, capacity: int, seed: int = 0) -> Proposals:
     return Proposals(
         sets,
         limits_proposed,
-        with_changes(rubric, [each.proposal.candidate for each in sets], limits_proposed.candidate),
-        with_changes(rubric, [each.proposal.new for each in sets], limits_proposed.new) if changed else None,
+        changed_rubric(rubric, [each.proposal.candidate for each in sets], limits_proposed.candidate),
+        changed_rubric(rubric, [each.proposal.new for each in sets], limits_proposed.new) if changed else None,
     )
 
 
-def _of_all(sets: Sequence[SetProposal]) -> Decision:
+def _overall_verdict(sets: Sequence[WeightSetProposal]) -> Verdict:
     found = {each.proposal.decision for each in sets}
-    order: tuple[Decision, ...] = ("change", "keep", "not_enough_evidence")
+    order: tuple[Verdict, ...] = ("change", "keep", "not_enough_evidence")
     return next(each for each in order if each in found)
 
 
-def with_changes(rubric: Rubric, weights: Sequence[Mapping[str, float]], bands: Mapping[str, float]) -> Rubric:
+def changed_rubric(rubric: Rubric, weights: Sequence[Mapping[str, float]], bands: Mapping[str, float]) -> Rubric:
     """A rubric with other weights (of its dimensions, then of each profile) and limits, in all else the same."""
     profiles = [
         Profile(segments=profile.segments, weights=dict(own))

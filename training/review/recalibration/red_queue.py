@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from training.review.labelled_rows import ReviewRows
-from training.review.recalibration.schemas import Queue
+from training.review.recalibration.schemas import RedQueue
 
 QUARTER = pd.Timedelta(days=91)
 
 
-def queue(rows: ReviewRows, yellow: float, capacity: int | None) -> Queue:
+def red_queue(rows: ReviewRows, yellow: float, capacity: int | None) -> RedQueue:
     """The queue of the newest quarter of a year of dates, labelled or not.
 
     Parameters
@@ -22,7 +22,7 @@ def queue(rows: ReviewRows, yellow: float, capacity: int | None) -> Queue:
     known = ~np.isnan(rows.score)
     frame = pd.DataFrame({"account": rows.accounts, "at": rows.as_of, "red": rows.score < yellow})[known]
     if frame.empty:
-        return Queue(0.0, 0, 0, 0.0, capacity, False)
+        return RedQueue(0.0, 0, 0, 0.0, capacity, False)
     frame = frame.drop_duplicates(["account", "at"]).sort_values(["account", "at"], kind="stable")
     before = frame.groupby("account")["red"].shift(1)
     frame["enters"] = frame["red"] & before.eq(False)
@@ -31,7 +31,7 @@ def queue(rows: ReviewRows, yellow: float, capacity: int | None) -> Queue:
     dates = np.sort(frame["at"].unique())
     step = float(np.median(np.diff(dates) / np.timedelta64(7, "D"))) if len(dates) > 1 else 1.0
     typical = float(by_date["red"].median())
-    return Queue(
+    return RedQueue(
         typical=typical,
         most=int(by_date["red"].max()),
         latest=int(by_date["red"].iloc[-1]),

@@ -6,9 +6,9 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
-Decision = Literal["keep", "change", "not_enough_evidence"]
-Direction = Literal["up", "down"]
-Sign = Literal["with_staying", "with_churn", "not_clear"]
+Verdict = Literal["keep", "change", "not_enough_evidence"]
+WeightDirection = Literal["up", "down"]
+CoefficientSign = Literal["with_staying", "with_churn", "not_clear"]
 
 
 class Estimate(NamedTuple):
@@ -19,7 +19,7 @@ class Estimate(NamedTuple):
     high: float
 
 
-class Behind(NamedTuple):
+class EvidenceCount(NamedTuple):
     """What stands behind a figure: rows, accounts, and accounts with a churn."""
 
     rows: int
@@ -28,7 +28,7 @@ class Behind(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoringEvaluation:
     """How one way to score did on the later rows, calibrated on the earlier ones alone.
 
     Parameters
@@ -49,7 +49,7 @@ class Judged:
     brier_change: Estimate
     log_loss_change: Estimate
     auc_change: Estimate
-    evidence: Behind
+    evidence: EvidenceCount
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,13 @@ class DimensionFinding:
     candidate: float
     candidate_range: tuple[float, float]
     new: float
-    clear: Direction | None
-    evidence: Behind
+    clear: WeightDirection | None
+    evidence: EvidenceCount
     known: float
     alone: Estimate
     beside: Estimate
-    sign: Sign
-    without: Judged | None
+    sign: CoefficientSign
+    without: ScoringEvaluation | None
     not_judged: str
 
 
@@ -112,12 +112,12 @@ class WeightProposal:
     level : of the intervals.
     """
 
-    decision: Decision
+    decision: Verdict
     reasons: tuple[str, ...]
     dimensions: tuple[DimensionFinding, ...]
-    judged: tuple[Judged, ...]
-    earlier: Behind
-    later: Behind
+    judged: tuple[ScoringEvaluation, ...]
+    earlier: EvidenceCount
+    later: EvidenceCount
     events: float
     prior_events: float
     shrinkage: float
@@ -166,7 +166,7 @@ class LimitFinding:
     target: float
     candidate: float
     new: float
-    clear: Direction | None
+    clear: WeightDirection | None
 
 
 @dataclass(frozen=True)
@@ -185,12 +185,12 @@ class BandChurn:
     begins: float
     rate_earlier: Estimate
     rate_later: Estimate
-    earlier: Behind
-    later: Behind
+    earlier: EvidenceCount
+    later: EvidenceCount
 
 
 @dataclass(frozen=True)
-class Queue:
+class RedQueue:
     """The red accounts that some limits make, over the newest quarter of a year of dates, labelled or not.
 
     Parameters
@@ -221,16 +221,16 @@ class BandProposal:
     queue_before, queue_after : the queues that they make.
     """
 
-    decision: Decision
+    decision: Verdict
     reasons: tuple[str, ...]
     limits: tuple[LimitFinding, ...]
-    judged: tuple[Judged, ...]
+    judged: tuple[ScoringEvaluation, ...]
     before: tuple[BandChurn, ...]
     after: tuple[BandChurn, ...]
-    queue_before: Queue
-    queue_after: Queue
-    earlier: Behind
-    later: Behind
+    queue_before: RedQueue
+    queue_after: RedQueue
+    earlier: EvidenceCount
+    later: EvidenceCount
     events: float
     prior_events: float
     shrinkage: float
@@ -253,7 +253,7 @@ class BandProposal:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Estimate | Behind):
+    if isinstance(value, Estimate | EvidenceCount):
         return {name: _plain(part) for name, part in value._asdict().items()}
     if isinstance(value, dict):
         return {str(name): _plain(part) for name, part in value.items()}

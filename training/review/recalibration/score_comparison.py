@@ -9,7 +9,7 @@ import numpy as np
 import scipy.special
 
 from features.utils.arrays import Bools, Floats, Objects
-from training.review.recalibration.schemas import Behind, Estimate, Judged
+from training.review.recalibration.schemas import Estimate, EvidenceCount, ScoringEvaluation
 from training.statistics import newton_logistic
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 from training.statistics.metrics import Predictions, log_odds, roc_auc
@@ -17,7 +17,7 @@ from training.statistics.metrics import Predictions, log_odds, roc_auc
 IN_FORCE, PROPOSED, EQUAL, MODEL = "in force", "proposed", "equal weights", "model"
 TARGET = "target"
 """Where the evidence points to, shrunk but not capped: what a change is judged by."""
-LEVEL = 0.9
+INTERVAL_LEVEL = 0.9
 """Of every interval of a proposal."""
 MINIMUM_CALIBRATED = 10
 """Accounts with a churn, fewer than which calibrate nothing: probabilities are then taken as they come."""
@@ -25,7 +25,7 @@ _PRIOR = 1e-3
 
 
 @dataclass(frozen=True)
-class Court:
+class ScoringComparison:
     """The later rows of a review, n of them.
 
     Parameters
@@ -39,7 +39,7 @@ class Court:
     resamples: int
     seed: int
 
-    def judge(self, chances: Mapping[str, Floats]) -> tuple[Judged, ...]:
+    def judge(self, chances: Mapping[str, Floats]) -> tuple[ScoringEvaluation, ...]:
         """Judge probabilities of churn, shape (n,) each, NaN where there is none, against the first of them."""
         if not len(self.churned):
             return ()
@@ -51,7 +51,7 @@ class Court:
             if there.all():
                 out.append(self._judged(name, self._losses(p), own, bootstrap, self))
             elif there.any():
-                part = Court(self.churned[there], self.accounts[there], self.resamples, self.seed)
+                part = ScoringComparison(self.churned[there], self.accounts[there], self.resamples, self.seed)
                 fewer = AccountBootstrap(part.accounts, self.resamples, self.seed)
                 out.append(self._judged(name, part._losses(p[there]), part._losses(first[there]), fewer, part))
         return tuple(out)
@@ -60,17 +60,19 @@ class Court:
         data = Predictions(self.churned, p, np.zeros(len(p)))
         return _Losses(data, (data.p - data.y) ** 2, newton_logistic.log_loss(data.log_odds, data.y))
 
-    def _judged(self, name: str, one: _Losses, other: _Losses, bootstrap: AccountBootstrap, court: Court) -> Judged:
+    def _judged(
+        self, name: str, one: _Losses, other: _Losses, bootstrap: AccountBootstrap, court: ScoringComparison
+    ) -> ScoringEvaluation:
         auc, first_auc = one.auc(bootstrap), other.auc(bootstrap)
-        return Judged(
+        return ScoringEvaluation(
             name,
-            _mean(bootstrap, one.brier),
-            _mean(bootstrap, one.log_loss),
-            Estimate(auc[0], *interval(auc[1], LEVEL)),
-            _mean(bootstrap, one.brier - other.brier),
-            _mean(bootstrap, one.log_loss - other.log_loss),
-            Estimate(auc[0] - first_auc[0], *interval(auc[1] - first_auc[1], LEVEL)),
-            behind(court.churned, court.accounts),
+            _mean_loss(bootstrap, one.brier),
+            _mean_loss(bootstrap, one.log_loss),
+            Estimate(auc[0], *interval(auc[1], INTERVAL_LEVEL)),
+            _mean_loss(bootstrap, one.brier - other.brier),
+            _mean_loss(bootstrap, one.log_loss - other.log_loss),
+            Estimate(auc[0] - first_auc[0], *interval(auc[1] - first_auc[1], INTERVAL_LEVEL)),
+            evidence_count(court.churned, court.accounts),
         )
 
 
@@ -89,12 +91,12 @@ class _Losses:
         return self._auc
 
 
-def behind(churned: Floats, accounts: Objects) -> Behind:
+def evidence_count(churned: Floats, accounts: Objects) -> EvidenceCount:
     """What stands behind a figure of these rows."""
-    return Behind(len(churned), len(np.unique(accounts)), len(np.unique(accounts[churned == 1])))
+    return EvidenceCount(len(churned), len(np.unique(accounts)), len(np.unique(accounts[churned == 1])))
 
 
-def by_score(score: Floats, churned: Floats, weight: Floats, later: Floats) -> Floats:
+def calibrated_by_score(score: Floats, churned: Floats, weight: Floats, later: Floats) -> Floats:
     """The probability of churn at later scores, by a logistic curve of the earlier ones; NaN for no score.
 
     Parameters
@@ -110,16 +112,16 @@ def by_score(score: Floats, churned: Floats, weight: Floats, later: Floats) -> F
     return found
 
 
-def by_model(p: Floats, churned: Floats, weight: Floats, accounts: Objects, later: Floats) -> Floats:
+def calibrated_by_model(p: Floats, churned: Floats, weight: Floats, accounts: Objects, later: Floats) -> Floats:
     """The champion's probabilities on the later rows, calibrated where there are earlier ones enough to do it by."""
     known: Bools = ~np.isnan(p)
-    told = behind(churned[known], accounts[known])
+    told = evidence_count(churned[known], accounts[known])
     if min(told.churned, told.accounts - told.churned) < MINIMUM_CALIBRATED:
         return later
-    return by_score(
+    return calibrated_by_score(
         log_odds(p[known]), churned[known], weight[known], np.where(np.isnan(later), np.nan, log_odds(later))
     )
 
 
-def _mean(bootstrap: AccountBootstrap, losses: Floats) -> Estimate:
-    return Estimate(float(losses.mean()), *interval(bootstrap.means(losses), LEVEL))
+def _mean_loss(bootstrap: AccountBootstrap, losses: Floats) -> Estimate:
+    return Estimate(float(losses.mean()), *interval(bootstrap.means(losses), INTERVAL_LEVEL))

@@ -17,22 +17,22 @@ import pandas as pd
 import scipy.optimize
 
 from features.utils.arrays import Floats
-from training.review.labelled_rows import ReviewRows, later_rows
+from training.review.labelled_rows import ReviewRows, later_rows_mask
 
 SPREADS = (22.0, 16.0, 12.0, 19.0, 9.0)
 """Standard deviations of the points, by dimension, over and over: a point is not worth the same in each."""
 MEAN = 62.0
-TOGETHER = 0.3
+CORRELATION = 0.3
 """Correlation between any two dimensions."""
-LASTING = 0.5
-"""The share of the variance that an account keeps for good; the rest fades by `FADING` a week."""
-FADING = 0.96
-GONE = 0.3
+PERMANENT_SHARE = 0.5
+"""The share of the variance that an account keeps for good; the rest fades by `WEEKLY_PERSISTENCE` a week."""
+WEEKLY_PERSISTENCE = 0.96
+CHURNED_SHARE = 0.3
 """The share of the accounts that leave within the history."""
 
 
 @dataclass(frozen=True)
-class World:
+class SyntheticHistory:
     """A simulated history.
 
     Parameters
@@ -47,7 +47,7 @@ class World:
     slope: float
 
 
-def world(
+def simulate_synthetic_history(
     weights: Mapping[str, float],
     incumbent: Mapping[str, float],
     churned: int,
@@ -59,7 +59,7 @@ def world(
     unknown: float = 0.05,
     horizon_days: int = 90,
     grace_days: int = 30,
-) -> World:
+) -> SyntheticHistory:
     """Simulate one.
 
     Parameters
@@ -73,13 +73,13 @@ def world(
     """
     names = list(weights)
     rng = np.random.default_rng(seed)
-    n, k = round(churned / GONE), len(names)
+    n, k = round(churned / CHURNED_SHARE), len(names)
     points = _points(n, weeks, k, rng)
     never = rng.random((n, k)) < unknown
     never[never.all(axis=1), 0] = False
     true = (points * ~never) @ (own := np.array([weights[name] for name in names])) / (~never @ own)
     risk = np.exp(-slope * (true - true.mean()))
-    base = _base(risk)
+    base = _base_rate(risk)
     gone = rng.random((weeks, n)) < -np.expm1(-base * risk)
     left = np.where(gone.any(axis=0), gone.argmax(axis=0), weeks + horizon_days)
     week, account = np.nonzero((np.arange(weeks)[:, None] <= left) & (np.arange(weeks)[:, None] % every_weeks == 0))
@@ -87,7 +87,7 @@ def world(
     happened = (left[account] * 7 < week * 7 + horizon_days).astype(np.float64)
     churn = np.where(week * 7 + horizon_days + grace_days <= weeks * 7, happened, np.nan)
     seen = np.where(never[account], np.nan, points[week, account])
-    score = score_of(seen, np.array([incumbent[name] for name in names]))
+    score = score_points(seen, np.array([incumbent[name] for name in names]))
     as_of = pd.Series(pd.Timestamp("2023-01-02", tz="UTC") + pd.to_timedelta(week * 7, unit="D"))
     accounts = np.array([f"a{i:05d}" for i in range(n)], dtype=object)[account]
     chance = -np.expm1(-base * risk[week, account] * horizon_days / 7)
@@ -98,15 +98,15 @@ def world(
         churned=churn,
         accounts=accounts,
         as_of=as_of,
-        later=later_rows(as_of, churn, accounts, horizon_days + grace_days),
+        later=later_rows_mask(as_of, churn, accounts, horizon_days + grace_days),
         horizon_days=horizon_days,
         grace_days=grace_days,
         model=np.clip(chance, 0.0, 1.0),
     )
-    return World(rows, {name: float(weights[name]) for name in names}, slope)
+    return SyntheticHistory(rows, {name: float(weights[name]) for name in names}, slope)
 
 
-def score_of(points: Floats, weights: Floats) -> Floats:
+def score_points(points: Floats, weights: Floats) -> Floats:
     """The weighted mean of each row's known points (n, k), 0 to 100; NaN where under half of the weight is known."""
     known = ~np.isnan(points)
     there = known @ weights
@@ -116,22 +116,22 @@ def score_of(points: Floats, weights: Floats) -> Floats:
 
 
 def _points(n: int, weeks: int, k: int, rng: np.random.Generator) -> Floats:
-    mix = np.linalg.cholesky(np.full((k, k), TOGETHER) + (1 - TOGETHER) * np.eye(k)).T
+    mix = np.linalg.cholesky(np.full((k, k), CORRELATION) + (1 - CORRELATION) * np.eye(k)).T
     spread = np.resize(np.array(SPREADS), k)
-    own = rng.normal(size=(n, k)) * np.sqrt(LASTING)
+    own = rng.normal(size=(n, k)) * np.sqrt(PERMANENT_SHARE)
     moving = rng.normal(size=(n, k))
     found = np.empty((weeks, n, k))
     for week in range(weeks):
-        found[week] = own + np.sqrt(1 - LASTING) * moving
-        moving = FADING * moving + np.sqrt(1 - FADING**2) * rng.normal(size=(n, k))
+        found[week] = own + np.sqrt(1 - PERMANENT_SHARE) * moving
+        moving = WEEKLY_PERSISTENCE * moving + np.sqrt(1 - WEEKLY_PERSISTENCE**2) * rng.normal(size=(n, k))
     return np.asarray(np.clip(MEAN + (found @ mix) * spread, 0.0, 100.0), dtype=np.float64)
 
 
-def _base(risk: Floats) -> float:
-    """The weekly rate at which the share `GONE` of the accounts leaves."""
+def _base_rate(risk: Floats) -> float:
+    """The weekly rate at which the share `CHURNED_SHARE` of the accounts leaves."""
 
     def apart(log_rate: float) -> float:
-        return float(-np.expm1(-np.exp(log_rate) * risk.sum(axis=0)).mean() - GONE)
+        return float(-np.expm1(-np.exp(log_rate) * risk.sum(axis=0)).mean() - CHURNED_SHARE)
 
     return float(np.exp(scipy.optimize.brentq(apart, -20.0, 5.0)))
 

@@ -9,32 +9,44 @@ import numpy as np
 from features.errors import BadRequest
 from features.utils.arrays import Bools, Floats
 from models.health.rubric_schema import WEIGHT_TOLERANCE
-from training.review.labelled_rows import ReviewRows, thinned
-from training.review.recalibration.linearised_score import spread_score
-from training.review.recalibration.schemas import DimensionFinding, Direction, Estimate, Judged, Sign, WeightProposal
+from training.review.labelled_rows import ReviewRows, thin_dates
+from training.review.recalibration.linearized_score import weighted_score
+from training.review.recalibration.schemas import (
+    CoefficientSign,
+    DimensionFinding,
+    Estimate,
+    ScoringEvaluation,
+    WeightDirection,
+    WeightProposal,
+)
 from training.review.recalibration.score_comparison import (
     EQUAL,
     IN_FORCE,
-    LEVEL,
+    INTERVAL_LEVEL,
     MODEL,
     PROPOSED,
     TARGET,
-    Court,
-    behind,
-    by_model,
-    by_score,
+    ScoringComparison,
+    calibrated_by_model,
+    calibrated_by_score,
+    evidence_count,
 )
-from training.review.recalibration.weight_estimates import Fits, Past, alone, fits
+from training.review.recalibration.weight_estimates import (
+    EarlierRows,
+    WeightEstimates,
+    estimate_weights,
+    single_dimension_slope,
+)
 from training.review.recalibration.weight_fit import PRIOR_EVENTS_PER_DIMENSION
-from training.review.recalibration.weight_verdict import decide
+from training.review.recalibration.weight_verdict import decide_weights
 
 CAP = 5.0
 """The most that a weight changes in a quarter, in points (docs/reference/review.md, "Weights")."""
-CHANCE = 0.05
+FALSE_ALARM_RATE = 0.05
 """Of a false alarm in any dimension, where all weights in force are right."""
-MOST_EARLIER, MOST_LATER = 200_000, 50_000
+MAX_EARLIER_ROWS, MAX_LATER_ROWS = 200_000, 50_000
 """Rows; of more, those of every second date, or every third, and so on."""
-_DIRECTIONS: dict[int, Direction | None] = {1: "up", 0: None, -1: "down"}
+_DIRECTIONS: dict[int, WeightDirection | None] = {1: "up", 0: None, -1: "down"}
 
 
 def propose_weights(
@@ -68,23 +80,23 @@ def propose_weights(
     ------
     BadRequest : the weights are not those of the rows' dimensions, or do not sum to 100.
     """
-    old = _checked(rows, incumbent)
+    old = _checked_weights(rows, incumbent)
     something = rows.points.notna().any(axis=1).to_numpy(dtype=bool)
-    earlier = thinned(rows, rows.earlier & something, MOST_EARLIER)
-    later = thinned(rows, rows.judged_on & something, MOST_LATER)
+    earlier = thin_dates(rows, rows.earlier & something, MAX_EARLIER_ROWS)
+    later = thin_dates(rows, rows.judged_on & something, MAX_LATER_ROWS)
     prior = PRIOR_EVENTS_PER_DIMENSION * len(old) if prior_events is None else float(prior_events)
-    past = Past.of(rows, earlier, old)
-    found = fits(past, prior, cap, CHANCE / sets, resamples, seed)
-    judged = _judged(past, rows, earlier, later, found, resamples, seed)
+    past = EarlierRows.of(rows, earlier, old)
+    found = estimate_weights(past, prior, cap, FALSE_ALARM_RATE / sets, resamples, seed)
+    judged = _evaluate_weights(past, rows, earlier, later, found, resamples, seed)
     without = {each.name: each for each in judged}
-    court = behind(rows.churned[later], rows.accounts[later])
-    decision, reasons = decide(rows.dimensions, old, found, judged, past.behind, court, prior, cap)
+    court = evidence_count(rows.churned[later], rows.accounts[later])
+    decision, reasons = decide_weights(rows.dimensions, old, found, judged, past.behind, court, prior, cap)
     new = found.candidate if decision == "change" else old
     dimensions = []
     for j, name in enumerate(rows.dimensions):
         told = past.known(j)
         possible = bool(found.judged[j])
-        by_itself = alone(past, j, resamples, seed) if possible else _NONE
+        by_itself = single_dimension_slope(past, j, resamples, seed) if possible else _UNDEFINED
         dimensions.append(
             DimensionFinding(
                 name=name,
@@ -99,8 +111,8 @@ def propose_weights(
                 known=told.rows / max(len(past.churned), 1),
                 alone=by_itself,
                 beside=found.beside[j],
-                sign=_sign(by_itself, found.beside[j]),
-                without=without.get(_without(name)),
+                sign=_coefficient_sign(by_itself, found.beside[j]),
+                without=without.get(_without_name(name)),
                 not_judged=found.lacking[j],
             )
         )
@@ -114,22 +126,22 @@ def propose_weights(
         decision=decision,
         reasons=reasons,
         dimensions=tuple(dimensions),
-        judged=tuple(each for each in judged if not each.name.startswith(_without(""))),
+        judged=tuple(each for each in judged if not each.name.startswith(_without_name(""))),
         earlier=past.behind,
         later=court,
         events=found.events,
         prior_events=prior,
         shrinkage=prior / (prior + found.events),
-        chance=CHANCE / sets,
+        chance=FALSE_ALARM_RATE / sets,
         cap=cap,
-        level=LEVEL,
+        level=INTERVAL_LEVEL,
     )
 
 
-_NONE = Estimate(float("nan"), float("nan"), float("nan"))
+_UNDEFINED = Estimate(float("nan"), float("nan"), float("nan"))
 
 
-def _checked(rows: ReviewRows, incumbent: Mapping[str, float]) -> Floats:
+def _checked_weights(rows: ReviewRows, incumbent: Mapping[str, float]) -> Floats:
     if set(incumbent) != set(rows.dimensions):
         raise BadRequest(
             f"weights of {', '.join(incumbent)}", f"those of the rows' dimensions: {', '.join(rows.dimensions)}"
@@ -140,9 +152,9 @@ def _checked(rows: ReviewRows, incumbent: Mapping[str, float]) -> Floats:
     return old
 
 
-def _judged(
-    past: Past, rows: ReviewRows, earlier: Bools, later: Bools, found: Fits, resamples: int, seed: int
-) -> tuple[Judged, ...]:
+def _evaluate_weights(
+    past: EarlierRows, rows: ReviewRows, earlier: Bools, later: Bools, found: WeightEstimates, resamples: int, seed: int
+) -> tuple[ScoringEvaluation, ...]:
     """All ways to score on the later rows; none where an outcome lacks on either side."""
     churned = rows.churned[later]
     if not 0 < past.churned.sum() < len(past.churned) or not 0 < churned.sum() < len(churned):
@@ -150,10 +162,12 @@ def _judged(
     points = rows.points.to_numpy(dtype=np.float64)[later]
 
     def chances(weights: Floats, used: Bools) -> Floats:
-        scores = [spread_score(np.where(used, of, np.nan), weights) for of in (past.points, points)]
+        scores = [weighted_score(np.where(used, of, np.nan), weights) for of in (past.points, points)]
         # A row of which only the dimension left out was known has the average score.
         average = np.nanmean(scores[1])
-        return by_score(scores[0], past.churned, past.weight, np.where(np.isnan(scores[1]), average, scores[1]))
+        return calibrated_by_score(
+            scores[0], past.churned, past.weight, np.where(np.isnan(scores[1]), average, scores[1])
+        )
 
     k = len(past.old)
     every = np.ones(k, dtype=bool)
@@ -164,17 +178,17 @@ def _judged(
     ways[EQUAL] = chances(np.full(k, 100.0 / k), every)
     for j, name in enumerate(rows.dimensions):
         if k > 1 and not past.lacking(j):
-            ways[_without(name)] = chances(past.old, np.arange(k) != j)
+            ways[_without_name(name)] = chances(past.old, np.arange(k) != j)
     assert rows.model is not None
-    ways[MODEL] = by_model(rows.model[earlier], past.churned, past.weight, past.accounts, rows.model[later])
-    return Court(churned, rows.accounts[later], resamples, seed).judge(ways)
+    ways[MODEL] = calibrated_by_model(rows.model[earlier], past.churned, past.weight, past.accounts, rows.model[later])
+    return ScoringComparison(churned, rows.accounts[later], resamples, seed).judge(ways)
 
 
-def _without(name: str) -> str:
+def _without_name(name: str) -> str:
     return f"without {name}"
 
 
-def _sign(by_itself: Estimate, beside: Estimate) -> Sign:
+def _coefficient_sign(by_itself: Estimate, beside: Estimate) -> CoefficientSign:
     if by_itself.high < 0 or beside.high < 0:
         return "with_churn"
     return "with_staying" if by_itself.low > 0 else "not_clear"

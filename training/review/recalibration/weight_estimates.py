@@ -8,22 +8,22 @@ import numpy as np
 
 from features.utils.arrays import Bools, Floats, Ints, Objects
 from training.review.labelled_rows import ReviewRows, overlap_weights
-from training.review.recalibration.largest_remainder import whole_steps
-from training.review.recalibration.schemas import Behind, Estimate
-from training.review.recalibration.score_comparison import LEVEL, behind
-from training.review.recalibration.weight_evidence import Evidence, evidence
-from training.review.recalibration.weight_fit import WeightFit, away_from, variance_of
+from training.review.recalibration.largest_remainder import round_to_steps
+from training.review.recalibration.schemas import Estimate, EvidenceCount
+from training.review.recalibration.score_comparison import INTERVAL_LEVEL, evidence_count
+from training.review.recalibration.weight_evidence import CoefficientEstimates, estimate_coefficients
+from training.review.recalibration.weight_fit import WeightFit, points_variance, prior_quadratic_form
 from training.statistics.account_bootstrap import interval
 
 STEP = 1.0
 """Weights are proposed in whole points."""
 MINIMUM_KNOWN = 10
 """Accounts with, and without, a churn on which a dimension must be known to be judged."""
-_NONE = Estimate(float("nan"), float("nan"), float("nan"))
+_UNDEFINED = Estimate(float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
-class Past:
+class EarlierRows:
     """Earlier rows, n of them, of k dimensions.
 
     Parameters
@@ -40,21 +40,21 @@ class Past:
     old: Floats
 
     @classmethod
-    def of(cls, rows: ReviewRows, mask: Bools, old: Floats) -> Past:
+    def of(cls, rows: ReviewRows, mask: Bools, old: Floats) -> EarlierRows:
         """Some of the rows of a review."""
         accounts = rows.accounts[mask]
         weight = overlap_weights(accounts, rows.as_of[mask], rows.horizon_days)
         return cls(rows.points.to_numpy(dtype=np.float64)[mask], rows.churned[mask], accounts, weight, old)
 
     @property
-    def behind(self) -> Behind:
+    def behind(self) -> EvidenceCount:
         """What they are."""
-        return behind(self.churned, self.accounts)
+        return evidence_count(self.churned, self.accounts)
 
-    def known(self, dimension: int) -> Behind:
+    def known(self, dimension: int) -> EvidenceCount:
         """Those on which a dimension is known."""
         there = ~np.isnan(self.points[:, dimension])
-        return behind(self.churned[there], self.accounts[there])
+        return evidence_count(self.churned[there], self.accounts[there])
 
     def lacking(self, dimension: int) -> str:
         """Why a dimension cannot be judged; empty where it can."""
@@ -69,7 +69,7 @@ class Past:
 
 
 @dataclass(frozen=True)
-class Fits:
+class WeightEstimates:
     """What they say; arrays of shape (k,) or (k, 2), NaN where a dimension is not judged. Weights in points of 100.
 
     Parameters
@@ -101,7 +101,9 @@ class Fits:
         return np.array([not reason for reason in self.lacking])
 
 
-def fits(past: Past, prior: float, cap: float, chance: float, resamples: int, seed: int) -> Fits:
+def estimate_weights(
+    past: EarlierRows, prior: float, cap: float, chance: float, resamples: int, seed: int
+) -> WeightEstimates:
     """Fit the weights of all dimensions that can be judged; the others keep theirs.
 
     Parameters
@@ -116,7 +118,9 @@ def fits(past: Past, prior: float, cap: float, chance: float, resamples: int, se
     blank = np.full(k, np.nan)
     if judged.sum() < 2:
         pairs = np.column_stack([old, old])
-        return Fits(lacking, blank, blank, blank, old, old, pairs, np.zeros(k, np.int64), (_NONE,) * k, events)
+        return WeightEstimates(
+            lacking, blank, blank, blank, old, old, pairs, np.zeros(k, np.int64), (_UNDEFINED,) * k, events
+        )
     at = np.flatnonzero(judged)
     whole = old[at].sum()
     own = old[at] / whole
@@ -133,23 +137,23 @@ def fits(past: Past, prior: float, cap: float, chance: float, resamples: int, se
         return out
 
     drawn = fit(prior)
-    found = evidence(points, stayed, weight, past.accounts[used], drawn.coef_[0], own, resamples, seed)
+    found = estimate_coefficients(points, stayed, weight, past.accounts[used], drawn.coef_[0], own, resamples, seed)
     clear = np.zeros(k, dtype=np.int64)
     clear[at] = found.cleared(own, chance)
     shrunk = placed(drawn.weights_ * whole / 100.0, old)
-    bounds = toward(old, shrunk, may_move(old, clear, cap))[at]
+    bounds = range_towards_target(old, shrunk, allowed_range(old, clear, cap))[at]
     candidate = fit(prior, bounds).weights_ * whole / 100.0
-    moved = whole_steps(candidate - old[at], STEP, bounds[:, 0] - old[at], bounds[:, 1] - old[at])
+    moved = round_to_steps(candidate - old[at], STEP, bounds[:, 0] - old[at], bounds[:, 1] - old[at])
     rate = float(weight @ stayed / weight.sum())
-    penalty = prior * max(rate, 1 - rate) * away_from(own, variance_of(points, weight))
+    penalty = prior * max(rate, 1 - rate) * prior_quadratic_form(own, points_variance(points, weight))
     spread = found.weights(bounds[:, 0] / whole, bounds[:, 1] / whole, penalty) * whole / 100.0
-    ends = np.array([interval(spread[:, i], LEVEL) for i in range(len(at))])
-    held = np.array([found.interval(i, LEVEL) for i in range(len(at))]) * whole / 100.0
+    ends = np.array([interval(spread[:, i], INTERVAL_LEVEL) for i in range(len(at))])
+    held = np.array([found.interval(i, INTERVAL_LEVEL) for i in range(len(at))]) * whole / 100.0
     fitted = fit(0.0).weights_ * whole / 100.0
-    beside = [_NONE] * k
+    beside = [_UNDEFINED] * k
     for i, j in enumerate(at):
-        beside[j] = slope_per_ten(found, i)
-    return Fits(
+        beside[j] = slope_per_ten_points(found, i)
+    return WeightEstimates(
         lacking,
         placed(fitted, blank),
         placed(np.minimum(held[:, 0], fitted), blank),
@@ -163,7 +167,7 @@ def fits(past: Past, prior: float, cap: float, chance: float, resamples: int, se
     )
 
 
-def may_move(old: Floats, clear: Ints, cap: float) -> Floats:
+def allowed_range(old: Floats, clear: Ints, cap: float) -> Floats:
     """The least and the most that each weight may become, shape (k, 2), in points.
 
     A weight that is clearly wrong may move its way; the others only as far as that needs, for a sum of 100: down where
@@ -177,7 +181,7 @@ def may_move(old: Floats, clear: Ints, cap: float) -> Floats:
     return np.column_stack([least, np.where(rises, np.minimum(old + cap, 100.0), old)])
 
 
-def toward(old: Floats, target: Floats, bounds: Floats) -> Floats:
+def range_towards_target(old: Floats, target: Floats, bounds: Floats) -> Floats:
     """Bounds that let a weight move towards its target only, and at most a fraction of a point past it.
 
     Parameters
@@ -196,10 +200,10 @@ def toward(old: Floats, target: Floats, bounds: Floats) -> Floats:
     return np.column_stack([np.maximum(bounds[:, 0], least), np.minimum(bounds[:, 1], most)])
 
 
-def alone(past: Past, dimension: int, resamples: int, seed: int) -> Estimate:
+def single_dimension_slope(past: EarlierRows, dimension: int, resamples: int, seed: int) -> Estimate:
     """The slope of one dimension by itself, per ten points."""
     there = ~np.isnan(past.points[:, dimension])
-    found = evidence(
+    found = estimate_coefficients(
         past.points[there][:, [dimension]],
         1.0 - past.churned[there],
         past.weight[there],
@@ -209,9 +213,9 @@ def alone(past: Past, dimension: int, resamples: int, seed: int) -> Estimate:
         resamples,
         seed,
     )
-    return slope_per_ten(found, 0)
+    return slope_per_ten_points(found, 0)
 
 
-def slope_per_ten(found: Evidence, dimension: int) -> Estimate:
+def slope_per_ten_points(found: CoefficientEstimates, dimension: int) -> Estimate:
     """A coefficient of the evidence: the log-odds of staying for ten points."""
-    return Estimate(10.0 * float(found.slopes[dimension]), *interval(10.0 * found.draws[:, dimension], LEVEL))
+    return Estimate(10.0 * float(found.slopes[dimension]), *interval(10.0 * found.draws[:, dimension], INTERVAL_LEVEL))

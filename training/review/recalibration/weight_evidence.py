@@ -10,19 +10,19 @@ import scipy.special
 import scipy.stats
 
 from features.utils.arrays import Floats, Ints, Objects
-from training.review.recalibration.cone_projection import project, within
-from training.review.recalibration.linearised_score import linearised
+from training.review.recalibration.cone_projection import project_on_cone, share_cone
+from training.review.recalibration.linearized_score import linearized_score
 from training.statistics import newton_logistic
 from training.statistics.account_bootstrap import AccountBootstrap
 
 # Events behind the belief that a coefficient is 0, for each: keeps resamples finite that happen to separate.
-_LIGHTLY = 1.0
+_RIDGE_EVENTS = 1.0
 _GRID = np.linspace(0.0, 1.0, 2001)
 _NORMALS = 20_000
 
 
 @dataclass(frozen=True)
-class Evidence:
+class CoefficientEstimates:
     """Coefficients of k dimensions side by side, free of sign, and resamples of them.
 
     Parameters
@@ -92,18 +92,18 @@ class Evidence:
         Each resample's likelihood is taken for the quadratic around its own coefficients (Wang and Leng, JASA 102,
         2007). NaN where all coefficients are 0.
         """
-        cone = within(low, high)
+        cone = share_cone(low, high)
         pull = np.zeros_like(self.covariance) if penalty is None else penalty
         found = []
         for slopes, information in zip(self.draws, self.information, strict=True):
             both = information + pull
             goal = np.linalg.solve(both, information @ slopes)
-            kept = project(goal, both, cone)
+            kept = project_on_cone(goal, both, cone)
             found.append(100.0 * kept / kept.sum() if kept.sum() > 0 else np.full(len(kept), np.nan))
         return np.array(found)
 
 
-def evidence(
+def estimate_coefficients(
     points: Floats,
     stayed: Floats,
     weight: Floats,
@@ -112,7 +112,7 @@ def evidence(
     own: Floats,
     resamples: int,
     seed: int,
-) -> Evidence:
+) -> CoefficientEstimates:
     """Coefficients free of sign, and their account bootstrap.
 
     Each resample is one Newton step from the solution of all rows, made of sums by account (Davidson and MacKinnon,
@@ -125,20 +125,20 @@ def evidence(
     own : shares of the weights in force, shape (k,).
     resamples, seed : of the bootstrap.
     """
-    filled = linearised(points, ~np.isnan(points), slopes, own).slopes
+    filled = linearized_score(points, ~np.isnan(points), slopes, own).slopes
     mean = weight @ filled / weight.sum()
     spread = np.sqrt(weight @ (filled - mean) ** 2 / weight.sum())
     spread[spread == 0] = 1.0
     design = np.column_stack([(filled - mean) / spread, np.ones(len(stayed))])
     k = points.shape[1]
     rate = weight @ stayed / weight.sum()
-    strength = np.append(np.full(k, _LIGHTLY * max(rate, 1 - rate)), 0.0)
+    strength = np.append(np.full(k, _RIDGE_EVENTS * max(rate, 1 - rate)), 0.0)
     theta = newton_logistic.fit(design, stayed, weight[None], np.zeros(k + 1), strength)[0]
     p = scipy.special.expit(design @ theta)
     bootstrap = AccountBootstrap(accounts, resamples, seed)
-    first = by_account(bootstrap, (weight * (stayed - p))[:, None] * design)
+    first = sums_by_account(bootstrap, (weight * (stayed - p))[:, None] * design)
     curved = weight * p * (1 - p)
-    second = by_account(
+    second = sums_by_account(
         bootstrap, np.stack([curved * design[:, i] * design[:, j] for i in range(k + 1) for j in range(k + 1)], axis=1)
     )
     score = bootstrap.counts @ first - strength * theta
@@ -146,10 +146,10 @@ def evidence(
     draws = theta + np.linalg.solve(hessian, score[:, :, None])[:, :, 0]
     cross = hessian[:, :k, k]
     information = hessian[:, :k, :k] - cross[:, :, None] * cross[:, None, :] / hessian[:, k, k][:, None, None]
-    return Evidence(theta[:k] / spread, draws[:, :k] / spread, information * np.outer(spread, spread))
+    return CoefficientEstimates(theta[:k] / spread, draws[:, :k] / spread, information * np.outer(spread, spread))
 
 
-def by_account(bootstrap: AccountBootstrap, values: Floats) -> Floats:
+def sums_by_account(bootstrap: AccountBootstrap, values: Floats) -> Floats:
     """Sums of row values (n, columns) by account, shape (accounts, columns)."""
     sums = [np.bincount(bootstrap.codes, column, bootstrap.accounts) for column in values.T]
     return np.stack(sums, axis=1)

@@ -16,16 +16,16 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from features.utils.arrays import Floats
-from training.review.recalibration.cone_projection import closest, within
-from training.review.recalibration.linearised_score import Linearised, linearised, spread_score
+from training.review.recalibration.cone_projection import constrained_minimum, share_cone
+from training.review.recalibration.linearized_score import LinearizedScore, linearized_score, weighted_score
 
 PRIOR_EVENTS_PER_DIMENSION = 10.0
 """What the weights in force are worth, in churns: those that one coefficient takes to be told at all (Peduzzi et al.,
 J. Clin. Epidemiol. 49, 1996). With as many churns as this the past and the weights in force count half each."""
-_KEEPS_FINITE = 0.01
+_RIDGE_EVENTS = 0.01
 """Events behind the belief that points mean nothing: too few to be seen, but where points separate the outcomes they
 keep the slope finite."""
-_SHORTEST = 2.0**-20
+_SMALLEST_STEP = 2.0**-20
 
 
 class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -143,13 +143,13 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.events_ = float(weight.sum() * min(rate, 1 - rate))
         # What one event tells of a coefficient of points of unit variance: p (1 - p) summed over the rows for each.
         each = max(rate, 1 - rate)
-        variance = variance_of(points, weight)
+        variance = points_variance(points, weight)
         prior = PRIOR_EVENTS_PER_DIMENSION * len(own) if self.prior_events is None else float(self.prior_events)
         if np.isinf(prior):
             low = high = own
             prior = 0.0
-        penalty = prior * each * away_from(own, variance) + _KEEPS_FINITE * each * np.diag(variance)
-        theta, self.n_iter_ = self._newton(points, stayed, weight, own, penalty, within(low, high))
+        penalty = prior * each * prior_quadratic_form(own, variance) + _RIDGE_EVENTS * each * np.diag(variance)
+        theta, self.n_iter_ = self._newton(points, stayed, weight, own, penalty, share_cone(low, high))
         slope = theta[1:].sum()
         self.weights_ = 100.0 * (theta[1:] / slope if slope > 0 else own)
         self.slope_, self.intercept_ = float(slope), float(theta[0])
@@ -160,7 +160,7 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Log-odds of the second class, shape (n,). A row without any points has those of the mean row."""
         check_is_fitted(self)
         points = cast(Floats, validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan"))
-        score = spread_score(points, self.weights_)
+        score = weighted_score(points, self.weights_)
         found: Floats = self.intercept_ + self.slope_ * np.where(np.isnan(score), self.mean_score_, score)
         return found
 
@@ -197,15 +197,15 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> tuple[Floats, int]:
         """Intercept and log-odds per point of each dimension, shape (1 + dimensions,), and the steps that it took."""
         # Unit points: Newton's matrix is then of the order of the events.
-        unit = float(np.sqrt(variance_of(X, weight).mean())) or 1.0
-        middle = float(weight @ np.nan_to_num(spread_score(X, own)) / weight.sum())
+        unit = float(np.sqrt(points_variance(X, weight).mean())) or 1.0
+        middle = float(weight @ np.nan_to_num(weighted_score(X, own)) / weight.sum())
         X, penalty = (X - middle) / unit, penalty / unit**2
         rate = weight @ y / weight.sum()
         theta = np.concatenate([[scipy.special.logit(rate)], own])
         known = ~np.isnan(X)
 
-        def at(theta: Floats) -> tuple[float, Linearised]:
-            view = linearised(X, known, theta[1:], own)
+        def at(theta: Floats) -> tuple[float, LinearizedScore]:
+            view = linearized_score(X, known, theta[1:], own)
             eta = theta[0] + view.value
             loss = float(weight @ (np.logaddexp(0.0, eta) - y * eta) + theta[1:] @ penalty @ theta[1:] / 2)
             return loss / self.events_, view
@@ -219,9 +219,9 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             hessian = (design.T * (weight * p * (1 - p))) @ design
             gradient[1:] += penalty @ theta[1:]
             hessian[1:, 1:] += penalty
-            goal = closest(theta, gradient, hessian, cone)
+            goal = constrained_minimum(theta, gradient, hessian, cone)
             share, (new_loss, new_view) = 1.0, at(goal)
-            while not new_loss <= loss and share > _SHORTEST:
+            while not new_loss <= loss and share > _SMALLEST_STEP:
                 share /= 2
                 new_loss, new_view = at(theta + share * (goal - theta))
             if not new_loss <= loss:
@@ -235,12 +235,12 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         slopes = np.where(np.abs(theta[1:]) < 1e-12, 0.0, theta[1:]) / unit
         if slopes.sum() * unit <= 1e-9:
             slopes = np.zeros_like(slopes)
-        score = spread_score(X * unit + middle, slopes if slopes.any() else own)
+        score = weighted_score(X * unit + middle, slopes if slopes.any() else own)
         self.mean_score_ = float(weight @ score / weight.sum())
         return np.concatenate([[theta[0] - slopes.sum() * middle], slopes]), steps
 
 
-def away_from(own: Floats, variance: Floats) -> Floats:
+def prior_quadratic_form(own: Floats, variance: Floats) -> Floats:
     """The quadratic form that one event adds in favour of the weights in force: slopes @ form @ slopes.
 
     Parameters
@@ -256,7 +256,7 @@ def away_from(own: Floats, variance: Floats) -> Floats:
     return found
 
 
-def variance_of(X: Floats, weight: Floats) -> Floats:
+def points_variance(X: Floats, weight: Floats) -> Floats:
     """Of the known points of each dimension, shape (dimensions,); 0 where none are known."""
     known = ~np.isnan(X)
     filled = np.nan_to_num(X)

@@ -7,26 +7,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.utils.arrays import Floats
-from training.review.recalibration.schemas import Behind, Decision, Estimate, Judged
-from training.review.recalibration.score_comparison import LEVEL, PROPOSED, TARGET
-from training.review.recalibration.weight_estimates import Fits
+from training.review.recalibration.schemas import Estimate, EvidenceCount, ScoringEvaluation, Verdict
+from training.review.recalibration.score_comparison import INTERVAL_LEVEL, PROPOSED, TARGET
+from training.review.recalibration.weight_estimates import WeightEstimates
 
 MINIMUM_LATER = 20
 """Accounts with a churn among the later rows, fewer than which judge nothing."""
-WIDE = 2.0
+WIDE_INTERVAL_CAPS = 2.0
 """In caps: where every interval reaches further than this to either side, nothing could have been seen."""
 
 
-def decide(
+def decide_weights(
     names: Sequence[str],
     old: Floats,
-    found: Fits,
-    judged: Sequence[Judged],
-    earlier: Behind,
-    later: Behind,
+    found: WeightEstimates,
+    judged: Sequence[ScoringEvaluation],
+    earlier: EvidenceCount,
+    later: EvidenceCount,
     prior: float,
     cap: float,
-) -> tuple[Decision, tuple[str, ...]]:
+) -> tuple[Verdict, tuple[str, ...]]:
     """Keep, change, or too little evidence to say; with the reasons, the weightiest first.
 
     Parameters
@@ -49,7 +49,7 @@ def decide(
         return "not_enough_evidence", tuple(lacking)
     reach = ((found.high - found.low) / 2)[found.judged]
     if not found.clear.any():
-        if reach.min() > WIDE * cap:
+        if reach.min() > WIDE_INTERVAL_CAPS * cap:
             least = f"even the best-known weight is known to within {reach.min():.0f} points only"
             return "not_enough_evidence", (f"no interval clears its weight in force, and {least}",)
         return "keep", ("no interval clears its weight in force, all dimensions taken together",)
@@ -61,13 +61,13 @@ def decide(
     target, step = (next((each for each in judged if each.name == name), None) for name in (TARGET, PROPOSED))
     if target is None or step is None:
         return "keep", ("the change that the cap and whole points leave is none", *clear)
-    points_to = f"the evidence points to {moves(names, old, found.shrunk)}"
-    if failed := not_confirmed(target, step):
+    points_to = f"the evidence points to {changes_text(names, old, found.shrunk)}"
+    if failed := rejection_reason(target, step):
         return "keep", (f"{points_to}, but {failed}", *clear)
-    return "change", (*clear, f"{points_to}; {confirmed(target)}")
+    return "change", (*clear, f"{points_to}; {confirmation_text(target)}")
 
 
-def not_confirmed(target: Judged, step: Judged) -> str:
+def rejection_reason(target: ScoringEvaluation, step: ScoringEvaluation) -> str:
     """Why the later rows do not confirm a change, in words; empty where they do.
 
     Parameters
@@ -78,27 +78,28 @@ def not_confirmed(target: Judged, step: Judged) -> str:
     change = target.log_loss_change
     if not change.high < 0:
         clear = "the later rows say the opposite" if change.low > 0 else "the later rows do not confirm it"
-        return f"{clear}: {log_loss_words(change)}"
+        return f"{clear}: {log_loss_text(change)}"
     for name, each in (("Brier score", step.brier_change), ("log loss", step.log_loss_change)):
         if not each.value <= 0:
             return f"with the step that the cap allows, the {name} of the later rows would rise by {each.value:.2g}"
     return ""
 
 
-def confirmed(target: Judged) -> str:
+def confirmation_text(target: ScoringEvaluation) -> str:
     """The sentence of a change that the later rows confirm."""
-    return f"the later rows confirm it: {log_loss_words(target.log_loss_change)}"
+    return f"the later rows confirm it: {log_loss_text(target.log_loss_change)}"
 
 
-def log_loss_words(change: Estimate) -> str:
+def log_loss_text(change: Estimate) -> str:
     """A change of log loss with its interval, and whether that includes zero."""
     if not np.isfinite([change.value, change.low, change.high]).all():
         return "the change of their log loss is not known"
-    words = f"their log loss changes by {change.value:.2g} ({LEVEL:.0%} interval {change.low:.2g} to {change.high:.2g})"
+    interval = f"{INTERVAL_LEVEL:.0%} interval {change.low:.2g} to {change.high:.2g}"
+    words = f"their log loss changes by {change.value:.2g} ({interval})"
     return f"{words}, which includes no change" if change.low <= 0 <= change.high else words
 
 
-def moves(names: Sequence[str], old: Sequence[float] | Floats, new: Sequence[float] | Floats) -> str:
+def changes_text(names: Sequence[str], old: Sequence[float] | Floats, new: Sequence[float] | Floats) -> str:
     """What changes, from what to what, the largest change first: "relationship 10 → 15, support 15 → 10".
 
     Numbers are shown in whole points unless they are given in finer ones; what stays is left out.

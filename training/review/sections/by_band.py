@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from features.utils.arrays import Floats
-from training.review.dataset import BANDS, Gathered
-from training.review.figure import Fact, Figure, Resampled
+from training.review.dataset import BAND_NAMES, ReviewData
+from training.review.figure import AccountResamples, ReviewFigure, ReviewModel
 
 
-class BandRow(Fact):
+class BandRow(ReviewModel):
     """One band over the quarter's snapshots.
 
     ``accounts`` had at least one snapshot in it; ``accounts_a_week`` and ``arr`` are the average of a weekly date.
@@ -22,28 +22,28 @@ class BandRow(Fact):
     accounts: int
     accounts_a_week: float
     arr: float
-    rate: Figure
-    lift: Figure
-    captured: Figure
-    captured_arr: Figure
+    rate: ReviewFigure
+    lift: ReviewFigure
+    captured: ReviewFigure
+    captured_arr: ReviewFigure
 
 
-class ByBand(Fact):
+class OutcomeByBand(ReviewModel):
     """One outcome by band, the worst band first, and over the whole portfolio."""
 
     outcome: str
     bands: tuple[BandRow, ...]
-    overall: Figure
+    overall: ReviewFigure
 
 
-def by_band(seen: Gathered, outcome: str) -> ByBand:
+def outcome_by_band(seen: ReviewData, outcome: str) -> OutcomeByBand:
     """One outcome, ``churn`` or ``expansion``, by band over the rows that the quarter judges."""
     happened = seen.churn if outcome == "churn" else seen.expansion
     rows = seen.judged & np.isfinite(happened)
     y, arr, band = happened[rows], seen.arr[rows], seen.band[rows]
-    resampled = Resampled(seen.accounts[rows])
+    resampled = AccountResamples(seen.accounts[rows])
     ones, dates = np.ones(len(y)), max(seen.as_of[rows].nunique(), 1)
-    order = BANDS if outcome == "churn" else ("green", "yellow", "red", "insufficient_data")
+    order = BAND_NAMES if outcome == "churn" else ("green", "yellow", "red", "insufficient_data")
     found, so_far = [], np.zeros(len(y))
     for name in order:
         mine = band == name
@@ -66,4 +66,4 @@ def by_band(seen: Gathered, outcome: str) -> ByBand:
             )
         )
     overall = resampled.ratio(y, ones, resampled.people(y == 1))
-    return ByBand(outcome=outcome, bands=tuple(found), overall=overall)
+    return OutcomeByBand(outcome=outcome, bands=tuple(found), overall=overall)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from models.health.rubric import INSUFFICIENT
-from training.review.dataset import Gathered
-from training.review.figure import Fact
+from training.review.dataset import ReviewData
+from training.review.figure import ReviewModel
 
-LONG_SILENT_DAYS = 14
+DEFAULT_PATIENCE_DAYS = 14
 """A feed that does not tell its own rhythm is called stale after so many days."""
 
 
-class FeedRow(Fact):
+class FeedRow(ReviewModel):
     """One table: its newest row, how many days it is silent at the end, and how long a silence its rhythm explains."""
 
     table: str
@@ -23,7 +23,7 @@ class FeedRow(Fact):
     stale: bool
 
 
-class DimensionRow(Fact):
+class DimensionRow(ReviewModel):
     """One dimension: the share of its weight without data at the newest date and over the judged snapshots (0 to 1),
     and the accounts of the newest date about whom nothing at all is known in it."""
 
@@ -34,7 +34,7 @@ class DimensionRow(Fact):
     empty_accounts: int
 
 
-class Quality(Fact):
+class DataQuality(ReviewModel):
     """``absent`` are tables of the contract that the source does not have; ``troubles`` what is wrong with a feed, in
     words; ``without_score`` the accounts of the newest date for whom too little is known."""
 
@@ -46,13 +46,13 @@ class Quality(Fact):
     without_score: int
 
 
-def quality(seen: Gathered) -> Quality:
+def data_quality(seen: ReviewData) -> DataQuality:
     """The feeds up to the end of the quarter, and the rubric's dimensions."""
     feeds = []
     for name, feed in seen.feeds.tables.items():
         owes = name not in ("accounts", "interventions", "subscriptions")
         patience = feed.patience_days if owes else None
-        stale = owes and feed.silent_days > (patience if patience is not None else LONG_SILENT_DAYS)
+        stale = owes and feed.silent_days > (patience if patience is not None else DEFAULT_PATIENCE_DAYS)
         feeds.append(
             FeedRow(
                 table=name,
@@ -79,7 +79,7 @@ def quality(seen: Gathered) -> Quality:
                 empty_accounts=int((missing[seen.newest] > 1 - 1e-9).sum()),
             )
         )
-    return Quality(
+    return DataQuality(
         feeds=tuple(feeds),
         absent=seen.feeds.absent,
         troubles=tuple(seen.feeds.troubles()),
@@ -89,12 +89,12 @@ def quality(seen: Gathered) -> Quality:
     )
 
 
-def weight_of(seen: Gathered, dimension: str) -> float:
+def weight_of(seen: ReviewData, dimension: str) -> float:
     """The weight in force of a dimension, learned ones included."""
     return weights_in_force(seen)[dimension]
 
 
-def weights_in_force(seen: Gathered) -> dict[str, float]:
+def weights_in_force(seen: ReviewData) -> dict[str, float]:
     """The weights in force by dimension, learned ones included; of profiles for segments nothing is said."""
     rubric = seen.champion.rubric
     return {d.name: float((rubric.learned or {}).get(d.name, d.weight)) for d in rubric.rules.dimensions}

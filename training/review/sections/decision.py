@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Literal
 
 from training.review.contradictions import contradictions
-from training.review.figure import Fact
+from training.review.figure import ReviewModel
 from training.review.recalibration.proposals import Proposals
 from training.review.recalibration.schemas import BandProposal, WeightProposal
 from training.review.recalibration.score_comparison import TARGET
-from training.review.recalibration.weight_verdict import log_loss_words, moves
+from training.review.recalibration.weight_verdict import changes_text, log_loss_text
 
 Answer = Literal["keep", "change", "not_enough_evidence"]
-WORDS: dict[Answer, str] = {
+VERDICT_TEXT: dict[Answer, str] = {
     "keep": "do not change",
     "change": "change",
     "not_enough_evidence": "not enough evidence: do not change",
 }
 
 
-class Decided(Fact):
+class VerdictSummary(ReviewModel):
     """One answer, in words, and its reasons, the weightiest first."""
 
     answer: Answer
@@ -28,7 +28,7 @@ class Decided(Fact):
     reasons: tuple[str, ...]
 
 
-class DecisionBox(Fact):
+class DecisionBox(ReviewModel):
     """``headline`` is the whole in one sentence; ``effective`` the first date on which a change could take effect, when
     the review was held. The owner is named when it is signed.
 
@@ -41,8 +41,8 @@ class DecisionBox(Fact):
     hindsight: str
     evidence: str
     notes: tuple[str, ...] = ()
-    weights: Decided
-    bands: Decided
+    weights: VerdictSummary
+    bands: VerdictSummary
     effective: str
     owner: str | None = None
 
@@ -60,7 +60,7 @@ def decision_box(
     weights, bands = _decided(found.weights, found.reasons), _decided(found.bands.decision, found.bands.reasons)
     return DecisionBox(
         headline=_headline(weights.answer, bands.answer),
-        changes=changes(found),
+        changes=describe_changes(found),
         hindsight=hindsight,
         evidence=_evidence(found),
         notes=contradictions(found.sets, strength or {}),
@@ -70,17 +70,19 @@ def decision_box(
     )
 
 
-def changes(found: Proposals) -> str:
+def describe_changes(found: Proposals) -> str:
     """What changes, from what to what."""
     parts = []
     for each in found.sets:
         if each.proposal.decision == "change":
             old, new = each.proposal.old, each.proposal.new
             of = "Weights" if len(found.sets) == 1 else f"Weights of {each.name}"
-            parts.append(f"{of}: {moves(list(old), list(old.values()), [new[name] for name in old])}.")
+            parts.append(f"{of}: {changes_text(list(old), list(old.values()), [new[name] for name in old])}.")
     if found.bands.decision == "change":
         limits = found.bands.limits
-        words = moves([each.band for each in limits], [each.old for each in limits], [each.new for each in limits])
+        words = changes_text(
+            [each.band for each in limits], [each.old for each in limits], [each.new for each in limits]
+        )
         parts.append(f"Band limits: {words}.")
     return " ".join(parts) or "Nothing changes."
 
@@ -95,13 +97,13 @@ def _evidence(found: Proposals) -> str:
     if of.decision == "change" and target is not None:
         return (
             f"{of.earlier.churned} accounts that left earlier say so, and {of.later.churned} that left later confirm"
-            f" it: {log_loss_words(target.log_loss_change)}."
+            f" it: {log_loss_text(target.log_loss_change)}."
         )
     return f"{of.reasons[0][0].upper()}{of.reasons[0][1:]}." if of.reasons else ""
 
 
-def _decided(answer: Answer, reasons: tuple[str, ...]) -> Decided:
-    return Decided(answer=answer, words=WORDS[answer], reasons=tuple(reasons))
+def _decided(answer: Answer, reasons: tuple[str, ...]) -> VerdictSummary:
+    return VerdictSummary(answer=answer, words=VERDICT_TEXT[answer], reasons=tuple(reasons))
 
 
 def _headline(weights: Answer, bands: Answer) -> str:

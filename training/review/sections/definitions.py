@@ -7,12 +7,12 @@ import pandas as pd
 
 from features.utils.dates import show
 from models.health.rubric import INSUFFICIENT
-from training.review.dataset import Gathered
-from training.review.figure import Fact
-from training.review.sections.lead_time import settles
+from training.review.dataset import ReviewData
+from training.review.figure import ReviewModel
+from training.review.sections.lead_time import confirmation_delay
 
 
-class Definitions(Fact):
+class ReviewDefinitions(ReviewModel):
     """``judged_first`` to ``judged_last`` are the snapshots whose outcome became known in the quarter (the matured
     window); ``cut_off`` is the newest instant whose outcome can be known. ``accounts`` have a judged snapshot; of the
     ``censored`` (active at the newest date) nothing is known yet since their window is open; ``excluded`` have judged
@@ -46,18 +46,18 @@ class Definitions(Fact):
     notes: tuple[str, ...]
 
 
-def definitions(seen: Gathered) -> Definitions:
+def review_definitions(seen: ReviewData) -> ReviewDefinitions:
     """What was counted."""
     window, judged = seen.window, seen.judged
     dates = seen.as_of[judged]
     with_score = seen.accounts[judged & (seen.band != INSUFFICIENT)]
     people = set(seen.accounts[judged])
     earlier = seen.labelled & window.before(seen.as_of)
-    certain = seen.churned_at["churned_at"] + settles(seen)
+    certain = seen.churned_at["churned_at"] + confirmation_delay(seen)
     settled = (certain > window.quarter.start) & (certain <= window.data_through)
     notes = [] if window.over else [f"the quarter is not over: the signals end on {show(window.data_through)}"]
     left = len(set(seen.accounts[judged & (seen.churn == 1)]))
-    return Definitions(
+    return ReviewDefinitions(
         quarter=window.quarter.name,
         starts=show(window.quarter.start),
         ends=show(window.quarter.end),
@@ -86,9 +86,9 @@ def definitions(seen: Gathered) -> Definitions:
     )
 
 
-def _counts(seen: Gathered, left: int, certain: int) -> str:
+def _counts(seen: ReviewData, left: int, certain: int) -> str:
     """Why the sections count different churns, in words."""
-    window, wait = seen.window, settles(seen)
+    window, wait = seen.window, confirmation_delay(seen)
     first, last = (at.date() for at in (window.quarter.start - wait, window.data_through - wait))
     judged = seen.as_of[seen.judged]
     until = (judged.max() + pd.Timedelta(days=window.horizon_days)).date()

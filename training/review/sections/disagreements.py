@@ -11,13 +11,13 @@ from models.peer_groups.frame_columns import number_column
 from models.predictions.assessment import CHURN_ORDER, HEALTH_ORDER
 from models.predictions.risk_bands import risk_band, risk_score, whole_points
 from models.rules.early_warnings import RENEWAL
-from training.review.dataset import Gathered
-from training.review.figure import Fact, Figure, Resampled
+from training.review.dataset import ReviewData
+from training.review.figure import AccountResamples, ReviewFigure, ReviewModel
 
-SHOWN = 20
+MAX_LISTED = 20
 
 
-class Named(Fact):
+class DisagreeingAccount(ReviewModel):
     """One account, with the last snapshot that shows it: score, ARR, and of the model its probability of churn."""
 
     account_id: str
@@ -27,19 +27,19 @@ class Named(Fact):
     probability: float | None
 
 
-class Disagreement(Fact):
+class Disagreement(ReviewModel):
     """Accounts of one kind: how many, their ARR, ``share`` of what (``of``, in words), and the largest by ARR."""
 
     kind: str
     words: str
     accounts: int
     arr: float
-    share: Figure
+    share: ReviewFigure
     of: str
-    largest: tuple[Named, ...]
+    largest: tuple[DisagreeingAccount, ...]
 
 
-def disagreements(seen: Gathered) -> tuple[Disagreement, ...]:
+def find_disagreements(seen: ReviewData) -> tuple[Disagreement, ...]:
     """Green that churned, red that stayed and had to renew, rule and model apart, and overrides."""
     renewing = number_column(seen.frame, RENEWAL)
     due = (renewing >= 0) & (renewing < seen.window.horizon_days) if seen.contractual else np.ones(len(renewing), bool)
@@ -68,17 +68,17 @@ def disagreements(seen: Gathered) -> tuple[Disagreement, ...]:
     return tuple(told)
 
 
-def _one(seen: Gathered, kind: str, words: str, rows: np.ndarray, whole: np.ndarray, of: str) -> Disagreement:
+def _one(seen: ReviewData, kind: str, words: str, rows: np.ndarray, whole: np.ndarray, of: str) -> Disagreement:
     picked = pd.DataFrame(
         {"account_id": seen.accounts[rows], "as_of": seen.as_of[rows].to_numpy(), "place": np.flatnonzero(rows)}
     )
     last = picked.sort_values("as_of").groupby("account_id").tail(1)
     places = last["place"].to_numpy(dtype=np.int64)
-    largest = sorted(places, key=lambda place: -seen.arr[place])[:SHOWN]
+    largest = sorted(places, key=lambda place: -seen.arr[place])[:MAX_LISTED]
     # By account, each once: an account counts where any of its snapshots does.
     people = pd.unique(seen.accounts[whole])
     resampled, mine = (
-        Resampled(np.asarray(people, dtype=object)),
+        AccountResamples(np.asarray(people, dtype=object)),
         np.isin(people.astype(str), last["account_id"].astype(str)),
     )
     return Disagreement(
@@ -92,9 +92,9 @@ def _one(seen: Gathered, kind: str, words: str, rows: np.ndarray, whole: np.ndar
     )
 
 
-def _named(seen: Gathered, place: int) -> Named:
+def _named(seen: ReviewData, place: int) -> DisagreeingAccount:
     score, p = seen.score[place], seen.probability[place]
-    return Named(
+    return DisagreeingAccount(
         account_id=str(seen.accounts[place]),
         as_of=str(pd.Timestamp(seen.as_of.iloc[place]).date()),
         score=float(score) if np.isfinite(score) else None,
@@ -103,7 +103,7 @@ def _named(seen: Gathered, place: int) -> Named:
     )
 
 
-def _apart(seen: Gathered) -> list[Disagreement]:
+def _apart(seen: ReviewData) -> list[Disagreement]:
     bundle = seen.champion.bundles.get("churn")
     if bundle is None:
         return []
@@ -122,7 +122,7 @@ def _apart(seen: Gathered) -> list[Disagreement]:
     ]
 
 
-def _overrides(seen: Gathered) -> list[Disagreement]:
+def _overrides(seen: ReviewData) -> list[Disagreement]:
     """People who acted against the score: an intervention on an account that was green at the date before it."""
     if not seen.signals.has("interventions"):
         return []
@@ -140,7 +140,7 @@ def _overrides(seen: Gathered) -> list[Disagreement]:
     return [_one(seen, "overrides", words, treated & green, treated, "of the accounts treated in the quarter")]
 
 
-def _place(seen: Gathered, account: str, at: pd.Timestamp) -> int | None:
+def _place(seen: ReviewData, account: str, at: pd.Timestamp) -> int | None:
     """The account's last snapshot before an instant."""
     rows = np.flatnonzero((seen.accounts == account) & (seen.as_of <= at).to_numpy())
     return int(rows[-1]) if len(rows) else None

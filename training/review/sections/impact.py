@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from models.health.rubric import Rubric
-from training.review.dataset import BANDS, Gathered
-from training.review.figure import Fact
+from training.review.dataset import BAND_NAMES, ReviewData
+from training.review.figure import ReviewModel
 
-SHOWN = 20
+MAX_LISTED = 20
 
 
-class Change(Fact):
+class BandChange(ReviewModel):
     """Accounts that would go from one band to another, and their ARR."""
 
     before: str
@@ -21,7 +21,7 @@ class Change(Fact):
     arr: float
 
 
-class Mover(Fact):
+class BandMover(ReviewModel):
     """One account that would change band."""
 
     account_id: str
@@ -32,7 +32,7 @@ class Mover(Fact):
     after: str
 
 
-class BandCount(Fact):
+class BandCount(ReviewModel):
     """Accounts and ARR of a band, before and after."""
 
     band: str
@@ -42,7 +42,7 @@ class BandCount(Fact):
     arr_after: float
 
 
-class Impact(Fact):
+class Impact(ReviewModel):
     """At ``as_of``, under the weights and limits that were judged; ``proposed`` tells whether they are proposed, or
     only what would come of them. ``over`` tells whether the red queue is longer than the team's ``capacity``."""
 
@@ -52,16 +52,16 @@ class Impact(Fact):
     accounts_changing: int
     arr_changing: float
     bands: tuple[BandCount, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[BandChange, ...]
     red_before: int
     red_after: int
     capacity: int
     over_before: bool
     over_after: bool
-    largest: tuple[Mover, ...]
+    largest: tuple[BandMover, ...]
 
 
-def impact(seen: Gathered, other: Rubric, capacity: int, proposed: bool) -> Impact:
+def proposal_impact(seen: ReviewData, other: Rubric, capacity: int, proposed: bool) -> Impact:
     """Score the newest date by another rubric beside the one in force."""
     rows = seen.newest
     scored = other.score(seen.frame[rows])
@@ -70,10 +70,10 @@ def impact(seen: Gathered, other: Rubric, capacity: int, proposed: bool) -> Impa
     accounts, moved = seen.accounts[rows], before != after
     table = pd.DataFrame({"before": before, "after": after, "arr": arr})[moved]
     changes = [
-        Change(before=str(one), after=str(two), accounts=len(values), arr=float(values.sum()))
+        BandChange(before=str(one), after=str(two), accounts=len(values), arr=float(values.sum()))
         for (one, two), values in table.groupby(["before", "after"])["arr"]
     ]
-    largest = sorted(np.flatnonzero(moved), key=lambda place: -arr[place])[:SHOWN]
+    largest = sorted(np.flatnonzero(moved), key=lambda place: -arr[place])[:MAX_LISTED]
     red_before, red_after = (int((band == "red").sum()) for band in (before, after))
     return Impact(
         as_of=str(seen.dates[-1].date()),
@@ -89,7 +89,7 @@ def impact(seen: Gathered, other: Rubric, capacity: int, proposed: bool) -> Impa
                 arr_before=float(arr[before == name].sum()),
                 arr_after=float(arr[after == name].sum()),
             )
-            for name in BANDS
+            for name in BAND_NAMES
         ),
         changes=tuple(changes),
         red_before=red_before,
@@ -98,7 +98,7 @@ def impact(seen: Gathered, other: Rubric, capacity: int, proposed: bool) -> Impa
         over_before=red_before > capacity,
         over_after=red_after > capacity,
         largest=tuple(
-            Mover(
+            BandMover(
                 account_id=str(accounts[place]),
                 arr=float(arr[place]),
                 score_before=_known(score_before[place]),

@@ -7,24 +7,24 @@ import pandas as pd
 
 from features.sources.engine import newest_versions
 from training.dataset.labels import label
-from training.review.dataset import Gathered
-from training.review.figure import Fact, Figure, Resampled, nothing
+from training.review.dataset import ReviewData
+from training.review.figure import AccountResamples, ReviewFigure, ReviewModel, undefined_figure
 
 #: Accounts treated and held out, below which no uplift is told.
-LEAST_ACCOUNTS = 10
+MINIMUM_ACCOUNTS = 10
 
 
-class Play(Fact):
+class PlayOutcomes(ReviewModel):
     """One play: how often it ended saved or lost, of those that began in the quarter."""
 
     play: str
     begun: int
     saved: int
     lost: int
-    save_rate: Figure
+    save_rate: ReviewFigure
 
 
-class Treated(Fact):
+class InterventionOutcomes(ReviewModel):
     """``begun`` and ``held_out`` are of the quarter. ``churn_treated`` and ``churn_held_out`` are of all interventions
     whose outcome is known by its end; ``uplift`` is how much less often the treated left, in points of probability, and
     is told only where accounts were held out at random. ``save_rate`` is what people reported, which says less."""
@@ -35,15 +35,15 @@ class Treated(Fact):
     held_out: int
     saved: int
     lost: int
-    save_rate: Figure
-    plays: tuple[Play, ...]
-    churn_treated: Figure
-    churn_held_out: Figure
-    uplift: Figure
+    save_rate: ReviewFigure
+    plays: tuple[PlayOutcomes, ...]
+    churn_treated: ReviewFigure
+    churn_held_out: ReviewFigure
+    uplift: ReviewFigure
     words: str
 
 
-def treated(seen: Gathered) -> Treated:
+def intervention_outcomes(seen: ReviewData) -> InterventionOutcomes:
     """The table of interventions, where there is one."""
     if not seen.signals.has("interventions"):
         return _none("no interventions are recorded in the signals")
@@ -55,7 +55,7 @@ def treated(seen: Gathered) -> Treated:
     acted = inside[~inside["held_out"]]
     plays = tuple(_play(str(name), mine) for name, mine in acted.groupby("play"))
     left, kept, uplift, words = _uplift(seen, rows)
-    return Treated(
+    return InterventionOutcomes(
         recorded=True,
         begun=len(acted),
         accounts=int(acted["account_id"].nunique()),
@@ -71,23 +71,23 @@ def treated(seen: Gathered) -> Treated:
     )
 
 
-def _play(name: str, rows: pd.DataFrame) -> Play:
+def _play(name: str, rows: pd.DataFrame) -> PlayOutcomes:
     saved, lost = ((rows["result"] == result).sum() for result in ("saved", "lost"))
-    return Play(play=name, begun=len(rows), saved=int(saved), lost=int(lost), save_rate=_saved(rows))
+    return PlayOutcomes(play=name, begun=len(rows), saved=int(saved), lost=int(lost), save_rate=_saved(rows))
 
 
-def _saved(rows: pd.DataFrame) -> Figure:
+def _saved(rows: pd.DataFrame) -> ReviewFigure:
     ended = rows[rows["result"].isin(["saved", "lost"])]
     if ended.empty:
-        return nothing()
-    resampled = Resampled(ended["account_id"].to_numpy(dtype=object))
+        return undefined_figure()
+    resampled = AccountResamples(ended["account_id"].to_numpy(dtype=object))
     saved = (ended["result"] == "saved").to_numpy()
     return resampled.ratio(saved, np.ones(len(ended)), resampled.people(saved))
 
 
-def _uplift(seen: Gathered, rows: pd.DataFrame) -> tuple[Figure, Figure, Figure, str]:
+def _uplift(seen: ReviewData, rows: pd.DataFrame) -> tuple[ReviewFigure, ReviewFigure, ReviewFigure, str]:
     if rows.empty:
-        return nothing(), nothing(), nothing(), "no intervention is recorded"
+        return undefined_figure(), undefined_figure(), undefined_figure(), "no intervention is recorded"
     keys = rows[["account_id"]].assign(as_of=rows["occurred_at"].to_numpy()).reset_index(drop=True)
     keys["as_of"] = pd.to_datetime(keys["as_of"], utc=True)
     y = label(seen.signals, keys, seen.window.horizon_days, seen.window.grace_days)["churn"].to_numpy(dtype=np.float64)
@@ -95,8 +95,8 @@ def _uplift(seen: Gathered, rows: pd.DataFrame) -> tuple[Figure, Figure, Figure,
     out = rows["held_out"].to_numpy(dtype=bool)[known]
     y, accounts = y[known], keys["account_id"].to_numpy(dtype=object)[known]
     if not len(y):
-        return nothing(), nothing(), nothing(), "of no intervention the outcome is known yet"
-    resampled = Resampled(accounts)
+        return undefined_figure(), undefined_figure(), undefined_figure(), "of no intervention the outcome is known yet"
+    resampled = AccountResamples(accounts)
     events = [resampled.people(mine & (y == 1)) for mine in (~out, out)]
     left, kept = (resampled.ratio(mine * y, mine, n) for mine, n in zip((~out, out), events, strict=True))
     people = [resampled.people(mine) for mine in (~out, out)]
@@ -104,21 +104,21 @@ def _uplift(seen: Gathered, rows: pd.DataFrame) -> tuple[Figure, Figure, Figure,
         return (
             left,
             kept,
-            nothing(sum(events)),
+            undefined_figure(sum(events)),
             "nobody was held out at random, so that what the plays achieve is not known",
         )
-    if min(people) < LEAST_ACCOUNTS:
-        words = f"{people[1]} accounts were held out and {people[0]} treated: under {LEAST_ACCOUNTS} say nothing"
-        return left, kept, nothing(sum(events)), words
+    if min(people) < MINIMUM_ACCOUNTS:
+        words = f"{people[1]} accounts were held out and {people[0]} treated: under {MINIMUM_ACCOUNTS} say nothing"
+        return left, kept, undefined_figure(sum(events)), words
     uplift = resampled.apart((out * y, out), (~out * y, ~out), sum(events))
     clear = uplift.low is not None and uplift.low > 0
     words = "fewer of the treated left than of those held out" if clear else "that plays keep accounts is not clear"
     return left, kept, uplift, words
 
 
-def _none(words: str) -> Treated:
-    gone = nothing()
-    return Treated(
+def _none(words: str) -> InterventionOutcomes:
+    gone = undefined_figure()
+    return InterventionOutcomes(
         recorded=False,
         begun=0,
         accounts=0,

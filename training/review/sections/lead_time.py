@@ -7,50 +7,50 @@ import numpy as np
 import pandas as pd
 
 from features.utils.dates import WEEK_DAYS
-from training.review.dataset import Gathered
-from training.review.figure import Fact, Figure, Resampled, nothing
+from training.review.dataset import ReviewData
+from training.review.figure import AccountResamples, ReviewFigure, ReviewModel, undefined_figure
 
-DAYS = (30, 60, 90, 120)
+DAYS_BEFORE = (30, 60, 90, 120)
 
 
-class Before(Fact):
+class ScoreBeforeChurn(ReviewModel):
     """So many days before the churn, by the last weekly score until then: churned accounts with a score, their mean
     score, and the share of them that was red, and red or yellow."""
 
     days: int
     accounts: int
-    score: Figure
-    red: Figure
-    not_green: Figure
+    score: ReviewFigure
+    red: ReviewFigure
+    not_green: ReviewFigure
 
 
-class LeadTime(Fact):
+class LeadTime(ReviewModel):
     """The churns confirmed in the quarter (the grace ended in it), and the score of those who stayed, for
     comparison."""
 
     churned: int
     involuntary: int
-    before: tuple[Before, ...]
-    stayed_score: Figure
-    stayed_red: Figure
+    before: tuple[ScoreBeforeChurn, ...]
+    stayed_score: ReviewFigure
+    stayed_red: ReviewFigure
     note: str
 
 
-def settles(seen: Gathered) -> pd.Timedelta:
+def confirmation_delay(seen: ReviewData) -> pd.Timedelta:
     """How long after a churn it is certain: the grace; without contracts the horizon, which has to pass without an
     order."""
     return pd.Timedelta(days=seen.window.grace_days if seen.contractual else seen.window.horizon_days)
 
 
-def churns_of_quarter(seen: Gathered) -> pd.DataFrame:
+def churns_of_quarter(seen: ReviewData) -> pd.DataFrame:
     """The churns that became certain in the quarter: account_id, churned_at (UTC), involuntary."""
     window, churns = seen.window, seen.churned_at
-    certain = churns["churned_at"] + settles(seen)
+    certain = churns["churned_at"] + confirmation_delay(seen)
     mine = churns[(certain > window.quarter.start) & (certain <= window.data_through)]
     return mine[["account_id", "churned_at", "involuntary"]].reset_index(drop=True)
 
 
-def lead_time(seen: Gathered) -> LeadTime:
+def lead_time(seen: ReviewData) -> LeadTime:
     """Look back from each churn of the quarter."""
     mine = churns_of_quarter(seen)
     scores = pd.DataFrame(
@@ -58,12 +58,12 @@ def lead_time(seen: Gathered) -> LeadTime:
     )
     scores["as_of"] = pd.to_datetime(scores["as_of"], utc=True).dt.as_unit("us")
     scores = scores[np.isfinite(scores["score"])].sort_values("as_of")
-    found = [_before(mine, scores, days) for days in DAYS]
+    found = [_before(mine, scores, days) for days in DAYS_BEFORE]
     stayed = seen.judged & (seen.churn == 0) & np.isfinite(seen.score)
     if not stayed.any():
-        level, red = nothing(), nothing()
+        level, red = undefined_figure(), undefined_figure()
     else:
-        resampled, ones = Resampled(seen.accounts[stayed]), np.ones(int(stayed.sum()))
+        resampled, ones = AccountResamples(seen.accounts[stayed]), np.ones(int(stayed.sum()))
         level = resampled.ratio(seen.score[stayed], ones, resampled.bootstrap.accounts)
         red = resampled.ratio(seen.band[stayed] == "red", ones, resampled.people(seen.band[stayed] == "red"))
     note = (
@@ -103,13 +103,15 @@ def band_before(churns: pd.DataFrame, scores: pd.DataFrame, days: int) -> pd.Dat
     return found[found["score"].notna()]
 
 
-def _before(churns: pd.DataFrame, scores: pd.DataFrame, days: int) -> Before:
+def _before(churns: pd.DataFrame, scores: pd.DataFrame, days: int) -> ScoreBeforeChurn:
     known = band_before(churns, scores, days)
     if known.empty:
-        return Before(days=days, accounts=0, score=nothing(), red=nothing(), not_green=nothing())
-    resampled, ones = Resampled(known["account_id"].to_numpy(dtype=object)), np.ones(len(known))
+        return ScoreBeforeChurn(
+            days=days, accounts=0, score=undefined_figure(), red=undefined_figure(), not_green=undefined_figure()
+        )
+    resampled, ones = AccountResamples(known["account_id"].to_numpy(dtype=object)), np.ones(len(known))
     red, warned = (known["band"] == "red").to_numpy(), (known["band"] != "green").to_numpy()
-    return Before(
+    return ScoreBeforeChurn(
         days=days,
         accounts=resampled.bootstrap.accounts,
         score=resampled.ratio(known["score"].to_numpy(), ones, resampled.bootstrap.accounts),

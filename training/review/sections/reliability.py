@@ -12,48 +12,48 @@ from features.utils.arrays import Floats
 from models.health.score_calibration import Meaning
 from models.home import Home
 from training.evaluation.score_calibration import fit_meaning
-from training.review.dataset import Gathered
-from training.review.figure import Fact, Figure, Resampled, nothing
-from training.review.recorded_metrics import RecordedFigures, recorded_figures
+from training.review.dataset import ReviewData
+from training.review.figure import AccountResamples, ReviewFigure, ReviewModel, undefined_figure
+from training.review.recorded_metrics import RecordedEvaluation, load_recorded_evaluation
 from training.statistics import metrics
 from training.statistics.metrics import Predictions
 
-STEP = 10
-BINS = 5
+SCORE_BIN_WIDTH = 10
+MODEL_BINS = 5
 #: Accounts with and without churn among a model's unseen rows, below which nothing is said of it.
-LEAST_OUTCOMES = 10
+MINIMUM_OUTCOMES = 10
 
 
-class ScoreBin(Fact):
+class ScoreBin(ReviewModel):
     """Snapshots with a health score in ``[low, high)`` (the last bin holds 100): how often churn followed."""
 
     low: int
     high: int
     accounts: int
-    rate: Figure
+    rate: ReviewFigure
 
 
-class ScoreReliability(Fact):
+class ScoreReliability(ReviewModel):
     """The score in tens over the quarter's snapshots; ``meaning`` the curve over all snapshots with a known outcome
     (None
     with too few churns); ``auc`` how well the score ranks who left below who stayed in the quarter: 0.5 is guessing."""
 
     bins: tuple[ScoreBin, ...]
     meaning: Meaning | None
-    auc: Figure
+    auc: ReviewFigure
     falls: bool
     words: str
 
 
-class ModelBin(Fact):
+class ModelBin(ReviewModel):
     """A fifth of the rows by the model's probability: the mean said, and how often it happened."""
 
     expected: float
     accounts: int
-    rate: Figure
+    rate: ReviewFigure
 
 
-class ModelReliability(Fact):
+class ModelReliability(ReviewModel):
     """The champion on rows whose outcome it could not know when it was trained; where there are too few in the quarter,
     what its test dates gave at its training.
 
@@ -65,25 +65,25 @@ class ModelReliability(Fact):
     trained_through: str | None
     accounts: int
     bins: tuple[ModelBin, ...]
-    intercept: Figure
-    slope: Figure
-    brier: Figure
-    auc: Figure
+    intercept: ReviewFigure
+    slope: ReviewFigure
+    brier: ReviewFigure
+    auc: ReviewFigure
     words: str
 
 
-def score_reliability(seen: Gathered) -> ScoreReliability:
+def score_reliability(seen: ReviewData) -> ScoreReliability:
     """What scores have meant."""
     rows = seen.judged & np.isfinite(seen.score)
     y, score = seen.churn[rows], seen.score[rows]
-    resampled, bins = Resampled(seen.accounts[rows]), []
-    for low in range(0, 100, STEP):
-        mine = (score >= low) & ((score < low + STEP) | ((low + STEP == 100) & (score == 100)))
+    resampled, bins = AccountResamples(seen.accounts[rows]), []
+    for low in range(0, 100, SCORE_BIN_WIDTH):
+        mine = (score >= low) & ((score < low + SCORE_BIN_WIDTH) | ((low + SCORE_BIN_WIDTH == 100) & (score == 100)))
         if mine.any():
             rate = resampled.ratio(mine * y, mine, resampled.people(mine & (y == 1)))
-            bins.append(ScoreBin(low=low, high=low + STEP, accounts=resampled.people(mine), rate=rate))
+            bins.append(ScoreBin(low=low, high=low + SCORE_BIN_WIDTH, accounts=resampled.people(mine), rate=rate))
     events = resampled.people(y == 1)
-    auc = nothing(events)
+    auc = undefined_figure(events)
     if 0 < y.sum() < len(y):
         data = Predictions(y, 0.999 - 0.998 * score / 100, np.zeros(len(y)))
         auc = resampled.of(partial(metrics.roc_auc, data), events)
@@ -98,7 +98,7 @@ def score_reliability(seen: Gathered) -> ScoreReliability:
     )
 
 
-def _meaning(seen: Gathered, score: Floats, band: object) -> Meaning | None:
+def _meaning(seen: ReviewData, score: Floats, band: object) -> Meaning | None:
     rows = seen.labelled
     return fit_meaning(
         score[rows],
@@ -109,12 +109,12 @@ def _meaning(seen: Gathered, score: Floats, band: object) -> Meaning | None:
     )
 
 
-def meaning_of(seen: Gathered, score: Floats, band: object) -> Meaning | None:
+def score_meaning(seen: ReviewData, score: Floats, band: object) -> Meaning | None:
     """What other scores and bands of the same rows would have meant."""
     return _meaning(seen, score, band)
 
 
-def model_reliability(seen: Gathered, home: Home) -> ModelReliability:
+def model_reliability(seen: ReviewData, home: Home) -> ModelReliability:
     """What the champion's probabilities have meant."""
     bundle = seen.champion.bundles.get("churn")
     if bundle is None:
@@ -123,15 +123,15 @@ def model_reliability(seen: Gathered, home: Home) -> ModelReliability:
     rows = seen.unseen(bundle) & np.isfinite(seen.probability)
     y, p, accounts = seen.churn[rows], seen.probability[rows], seen.accounts[rows]
     events, others = len(set(accounts[y == 1])), len(set(accounts[y == 0]))
-    if min(events, others) < LEAST_OUTCOMES:
-        told = recorded_figures(home, bundle)
+    if min(events, others) < MINIMUM_OUTCOMES:
+        told = load_recorded_evaluation(home, bundle)
         if told is None:
             return _without(
                 "none", version, trained, "the champion has seen these outcomes, and its run is not at hand"
             )
         return _from_test(told, version, trained)
-    resampled, data, bins = Resampled(accounts), Predictions(y, p, np.zeros(len(y))), []
-    for part in np.array_split(np.argsort(p, kind="stable"), BINS):
+    resampled, data, bins = AccountResamples(accounts), Predictions(y, p, np.zeros(len(y))), []
+    for part in np.array_split(np.argsort(p, kind="stable"), MODEL_BINS):
         mine = np.zeros(len(y), dtype=bool)
         mine[part] = True
         rate = resampled.ratio(mine * y, mine, resampled.people(mine & (y == 1)))
@@ -156,7 +156,7 @@ def model_reliability(seen: Gathered, home: Home) -> ModelReliability:
     )
 
 
-def _from_test(told: RecordedFigures, version: str, trained: str) -> ModelReliability:
+def _from_test(told: RecordedEvaluation, version: str, trained: str) -> ModelReliability:
     return ModelReliability(
         source="test",
         version=version,
@@ -173,7 +173,7 @@ def _from_test(told: RecordedFigures, version: str, trained: str) -> ModelReliab
 
 
 def _without(source: Literal["none"], version: str | None, trained: str | None, words: str) -> ModelReliability:
-    gone = nothing()
+    gone = undefined_figure()
     return ModelReliability(
         source=source,
         version=version,

@@ -6,25 +6,25 @@ import numpy as np
 import pyarrow as pa
 
 from training.simulation.calendar import Ints
-from training.simulation.history import History
+from training.simulation.history import SimulatedHistory
 from training.simulation.market_segments import ADD_ONS, ALLOWANCE, CONTRACT_HOUR, PLANS, SELF_SERVE
 from training.simulation.random_streams import sigmoid
 from training.simulation.subscription_periods import OPEN, REASONS
 from training.simulation.tables.event_rows import (
     Arrival,
     account_ids,
+    choice_array,
     event_table,
-    instants,
-    numbers,
-    words,
-    working_second,
+    float_array,
+    random_working_time,
+    timestamp_array,
 )
 
 KINDS = ("invoice_paid", "invoice_overdue", "payment_failed", "budget_review")
 PAID, OVERDUE, FAILED, REVIEW = range(len(KINDS))
 
 
-def subscriptions(history: History) -> pa.Table:
+def subscriptions_table(history: SimulatedHistory) -> pa.Table:
     """The ledger as a table: add-ons have no seats and no limit of their own."""
     rows = history.subscriptions
     hour = CONTRACT_HOUR[history.world.region[rows.account]]
@@ -33,20 +33,20 @@ def subscriptions(history: History) -> pa.Table:
     limit = np.where(add_on, np.nan, np.round(rows.seats * ALLOWANCE[rows.plan]))
     return pa.table(
         {
-            "account_id": words(account_ids(history), rows.account),
-            "started_at": instants((rows.started * 24 + hour) * 3600),
-            "ended_at": instants((rows.ended * 24 + hour) * 3600, rows.ended == OPEN),
-            "arr": numbers(rows.arr),
+            "account_id": choice_array(account_ids(history), rows.account),
+            "started_at": timestamp_array((rows.started * 24 + hour) * 3600),
+            "ended_at": timestamp_array((rows.ended * 24 + hour) * 3600, rows.ended == OPEN),
+            "arr": float_array(rows.arr),
             "seats": pa.array(rows.seats, mask=add_on),
-            "plan": words(PLANS + ADD_ONS, plan),
-            "usage_limit": numbers(limit),
-            "renewal_at": instants((rows.renewal * 24 + hour) * 3600),
-            "end_reason": words(REASONS, np.maximum(rows.reason, 0), rows.reason == OPEN),
+            "plan": choice_array(PLANS + ADD_ONS, plan),
+            "usage_limit": float_array(limit),
+            "renewal_at": timestamp_array((rows.renewal * 24 + hour) * 3600),
+            "end_reason": choice_array(REASONS, np.maximum(rows.reason, 0), rows.reason == OPEN),
         }
     )
 
 
-def billing(history: History) -> pa.Table:
+def billing_table(history: SimulatedHistory) -> pa.Table:
     """Invoices paid, late and failed, and reviews of the budget: the worse, the more the budget is strained."""
     rng = history.rng("billing")
     running = history.grid(lambda state: state.running)
@@ -75,13 +75,16 @@ def billing(history: History) -> pa.Table:
         (REVIEW, reviewed, week_day + lag),
     )
     amount = history.grid(lambda state: state.arr) * history.world.billing / 12
-    account, day, kind, owed = _gather(marks, amount)
-    columns = {"kind": words(KINDS, kind), "amount": numbers(np.where(kind == REVIEW, np.nan, np.round(owed, 2)))}
-    second = working_second(account, day, history, rng)
+    account, day, kind, owed = _collect_rows(marks, amount)
+    columns = {
+        "kind": choice_array(KINDS, kind),
+        "amount": float_array(np.where(kind == REVIEW, np.nan, np.round(owed, 2))),
+    }
+    second = random_working_time(account, day, history, rng)
     return event_table(history, rng, account, second, columns, Arrival(nightly=0.3, late=0.03, late_days=5))
 
 
-def _gather(
+def _collect_rows(
     marks: tuple[tuple[int, np.ndarray, np.ndarray], ...], amount: np.ndarray
 ) -> tuple[Ints, Ints, Ints, np.ndarray]:
     """Account, day, kind and amount of the marked weeks; each mark has a kind, where it is, and its day."""

@@ -6,19 +6,19 @@ import numpy as np
 import pyarrow as pa
 
 from training.simulation.calendar import SECONDS_A_DAY
-from training.simulation.history import History
+from training.simulation.history import SimulatedHistory
 from training.simulation.latent_dynamics import COMPANY_EVENTS, PLAYS
 from training.simulation.tables.event_rows import (
     Arrival,
     account_ids,
+    choice_array,
     event_table,
-    instants,
-    while_customer,
-    words,
-    working_second,
+    random_working_time,
+    timestamp_array,
+    within_customer_lifetime,
 )
 
-SEEN_SHARE = 0.85
+REPORTED_SHARE = 0.85
 """Share of a company's news that is noticed at all."""
 SEVERITIES = ("low", "medium", "high")
 RESULTS = ("saved", "lost")
@@ -26,23 +26,23 @@ PLAY_DAYS = 56
 """Days after which an intervention is closed, unless the account leaves earlier."""
 
 
-def company(history: History) -> pa.Table:
+def company_table(history: SimulatedHistory) -> pa.Table:
     """News, often noticed days later."""
     rng = history.rng("company")
     kinds = history.facts("company")
-    week, account = np.nonzero((kinds < len(COMPANY_EVENTS)) & (rng.random(kinds.shape) < SEEN_SHARE))
+    week, account = np.nonzero((kinds < len(COMPANY_EVENTS)) & (rng.random(kinds.shape) < REPORTED_SHARE))
     day = history.start + 7 * week + rng.integers(0, 7, len(week))
-    columns = {"kind": words(COMPANY_EVENTS, kinds[week, account])}
-    second = working_second(account, day, history, rng)
+    columns = {"kind": choice_array(COMPANY_EVENTS, kinds[week, account])}
+    second = random_working_time(account, day, history, rng)
     return event_table(history, rng, account, second, columns, Arrival(nightly=0.0, late=0.3, late_days=14))
 
 
-def interventions(history: History) -> pa.Table:
+def interventions_table(history: SimulatedHistory) -> pa.Table:
     """Plays, a quarter of them held out at random: those got nothing, and are neither saved nor lost by it."""
     rng = history.rng("interventions")
     week, account = np.nonzero(history.facts("play") >= 0)
-    opened = working_second(account, history.start + 7 * week + rng.integers(0, 7, len(week)), history, rng)
-    known = while_customer(account, opened, history)
+    opened = random_working_time(account, history.start + 7 * week + rng.integers(0, 7, len(week)), history, rng)
+    known = within_customer_lifetime(account, opened, history)
     week, account, opened = week[known], account[known], opened[known]
     order = np.argsort(opened, kind="stable")
     week, account, opened = week[order], account[order], opened[order]
@@ -52,12 +52,12 @@ def interventions(history: History) -> pa.Table:
     open_still = held_out | (closed >= history.end * SECONDS_A_DAY)
     return pa.table(
         {
-            "account_id": words(account_ids(history), account),
-            "occurred_at": instants(opened),
-            "play": words(PLAYS, history.facts("play")[week, account]),
-            "severity": words(SEVERITIES, history.facts("play_severity")[week, account]),
+            "account_id": choice_array(account_ids(history), account),
+            "occurred_at": timestamp_array(opened),
+            "play": choice_array(PLAYS, history.facts("play")[week, account]),
+            "severity": choice_array(SEVERITIES, history.facts("play_severity")[week, account]),
             "held_out": pa.array(held_out),
-            "closed_at": instants(closed, open_still),
-            "result": words(RESULTS, (closed == left).astype(np.int64), open_still),
+            "closed_at": timestamp_array(closed, open_still),
+            "result": choice_array(RESULTS, (closed == left).astype(np.int64), open_still),
         }
     )

@@ -9,14 +9,21 @@ import pyarrow as pa
 
 from training.simulation.calendar import Bools, Ints
 from training.simulation.columns import Columns
-from training.simulation.history import History
+from training.simulation.history import SimulatedHistory
 from training.simulation.latent_dynamics import COMPANY_EVENTS
 from training.simulation.market_segments import INDUSTRIES, REGIONS
-from training.simulation.tables.event_rows import Arrival, account_ids, event_table, instants, words, working_second
+from training.simulation.tables.event_rows import (
+    Arrival,
+    account_ids,
+    choice_array,
+    event_table,
+    random_working_time,
+    timestamp_array,
+)
 
 ROLES = ("champion", "executive_sponsor", "decision_maker", "admin", "user")
 CHAMPION, SPONSOR, DECISION_MAKER, ADMIN, USER = range(len(ROLES))
-CHAIRS = 6
+CONTACTS_PER_ACCOUNT = 6
 """Contacts that an account has at a time: one of each role, and a second user."""
 EVENTS = ("joined", "left", "promoted")
 JOINED, LEFT, PROMOTED = range(len(EVENTS))
@@ -24,31 +31,31 @@ _FIRST = ("Alder", "Birch", "Cedar", "Delta", "Ember", "Fjord", "Grove", "Harbor
 _SECOND = ("Analytics", "Foods", "Freight", "Health", "Labs", "Learning", "Mills", "Partners", "Retail", "Systems")
 
 
-def accounts(history: History) -> pa.Table:
+def accounts_table(history: SimulatedHistory) -> pa.Table:
     """All accounts, in the order in which they became customers."""
     world = history.world
     picks = history.rng("accounts").integers(0, len(_FIRST), (len(world), 2))
     return pa.table(
         {
             "account_id": pa.array(account_ids(history)),
-            "created_at": instants(history.first_hour * 3600),
+            "created_at": timestamp_array(history.first_hour * 3600),
             "name": pa.array([f"{_FIRST[a]} {_SECOND[b]} {i + 1}" for i, (a, b) in enumerate(picks)]),
-            "industry": words(INDUSTRIES, world.industry),
-            "region": words(REGIONS, world.region),
+            "industry": choice_array(INDUSTRIES, world.industry),
+            "region": choice_array(REGIONS, world.region),
             "employees": pa.array(world.employees),
             "csm": pa.array([f"csm-{number:04d}" for number in world.csm]),
         }
     )
 
 
-def contact_ids(history: History, account: Ints, number: Ints) -> pa.Array:
+def contact_ids(history: SimulatedHistory, account: Ints, number: Ints) -> pa.Array:
     """The id of a contact by its number in its account: its chair (0 to 5), plus 10 for each that held it before."""
     ids = account_ids(history)
     return pa.array([f"{ids[a]}-c{k:02d}" for a, k in zip(account, number, strict=True)])
 
 
 @dataclass(frozen=True)
-class _Rows(Columns):
+class _ContactRows(Columns):
     """Rows of ``relationship`` before they have instants. ``day`` is since 1970, ``number`` that of the contact."""
 
     account: Ints
@@ -58,7 +65,7 @@ class _Rows(Columns):
     number: Ints
 
 
-def relationship(history: History) -> pa.Table:
+def relationship_table(history: SimulatedHistory) -> pa.Table:
     """Who joined, left and was promoted, from the day on which the account became a customer."""
     rng = history.rng("relationship")
     sponsor_left = history.facts("sponsor_left")
@@ -68,26 +75,34 @@ def relationship(history: History) -> pa.Table:
     champion = history.grid(lambda state: state.champion)
     sponsor = history.grid(lambda state: state.sponsor)
     parts = [
-        *_chair(history, CHAMPION, champion, history.facts("champion_left"), history.facts("champion_joined"), rng),
-        *_chair(history, SPONSOR, sponsor, sponsor_left, history.facts("sponsor_joined"), rng),
-        *_chair(history, DECISION_MAKER, taken, new_boss, new_boss, rng),
-        *(row for chair in range(ADMIN, CHAIRS) for row in _chair(history, chair, taken, never, never, rng)),
-        _promotions(history, rng),
+        *_contact_rows(
+            history, CHAMPION, champion, history.facts("champion_left"), history.facts("champion_joined"), rng
+        ),
+        *_contact_rows(history, SPONSOR, sponsor, sponsor_left, history.facts("sponsor_joined"), rng),
+        *_contact_rows(history, DECISION_MAKER, taken, new_boss, new_boss, rng),
+        *(
+            row
+            for chair in range(ADMIN, CONTACTS_PER_ACCOUNT)
+            for row in _contact_rows(history, chair, taken, never, never, rng)
+        ),
+        _promotion_rows(history, rng),
     ]
-    rows = _Rows(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in _Rows.__dataclass_fields__})
+    rows = _ContactRows(
+        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in _ContactRows.__dataclass_fields__}
+    )
     columns = {
         "contact_id": contact_ids(history, rows.account, rows.number),
-        "role": words(ROLES, rows.role),
-        "event": words(EVENTS, rows.event),
+        "role": choice_array(ROLES, rows.role),
+        "event": choice_array(EVENTS, rows.event),
     }
-    second = working_second(rows.account, rows.day, history, rng)
+    second = random_working_time(rows.account, rows.day, history, rng)
     second = np.maximum(second, history.first_hour[rows.account] * 3600)
     return event_table(history, rng, rows.account, second, columns, Arrival(nightly=0.0, late=0.15, late_days=12))
 
 
-def _chair(
-    history: History, chair: int, taken: Bools, left: Bools, joined: Bools, rng: np.random.Generator
-) -> list[_Rows]:
+def _contact_rows(
+    history: SimulatedHistory, chair: int, taken: Bools, left: Bools, joined: Bools, rng: np.random.Generator
+) -> list[_ContactRows]:
     """All rows of one chair; the arguments of shape (weeks, accounts) say when it was taken, given up and filled.
 
     One that is empty when the data begin was given up before that, if the account is older.
@@ -97,36 +112,38 @@ def _chair(
     before = created < history.start
     here: Bools = taken[history.born_week, everyone]
     lost_on = created + (rng.random(len(created)) * (history.start - created)).astype(np.int64)
-    joined = joined & _since(history)
+    joined = joined & _weeks_after_start(history)
     holder = np.cumsum(joined, axis=0, dtype=np.int64)
     # In a week with both, one leaves on its first days and the next joins on its last.
-    out_week, out = np.nonzero(left & _since(history))
+    out_week, out = np.nonzero(left & _weeks_after_start(history))
     in_week, into = np.nonzero(joined)
     out_day = history.start + 7 * out_week + rng.integers(0, 3, len(out))
     in_day = history.start + 7 * in_week + rng.integers(3, 7, len(into))
     return [
-        _rows(chair, JOINED, everyone[here | before], created[here | before]),
-        _rows(chair, LEFT, everyone[~here & before], lost_on[~here & before]),
-        _rows(chair, LEFT, out, out_day, (holder - joined)[out_week, out]),
-        _rows(chair, JOINED, into, in_day, holder[in_week, into]),
+        _rows_of_event(chair, JOINED, everyone[here | before], created[here | before]),
+        _rows_of_event(chair, LEFT, everyone[~here & before], lost_on[~here & before]),
+        _rows_of_event(chair, LEFT, out, out_day, (holder - joined)[out_week, out]),
+        _rows_of_event(chair, JOINED, into, in_day, holder[in_week, into]),
     ]
 
 
-def _promotions(history: History, rng: np.random.Generator) -> _Rows:
+def _promotion_rows(history: SimulatedHistory, rng: np.random.Generator) -> _ContactRows:
     """Promotions of the champion of the time."""
-    week, account = np.nonzero(history.facts("champion_promoted") & _since(history))
-    holder = np.cumsum(history.facts("champion_joined") & _since(history), axis=0, dtype=np.int64)[week, account]
+    week, account = np.nonzero(history.facts("champion_promoted") & _weeks_after_start(history))
+    holder = np.cumsum(history.facts("champion_joined") & _weeks_after_start(history), axis=0, dtype=np.int64)[
+        week, account
+    ]
     day = history.start + 7 * week + rng.integers(0, 7, len(week))
-    return _rows(CHAMPION, PROMOTED, account, day, holder)
+    return _rows_of_event(CHAMPION, PROMOTED, account, day, holder)
 
 
-def _since(history: History) -> Bools:
+def _weeks_after_start(history: SimulatedHistory) -> Bools:
     """Weeks after the one in which the account became a customer (or the data begin): shape (weeks, accounts)."""
     return np.asarray(np.arange(history.weeks)[:, None] > history.born_week, dtype=bool)
 
 
-def _rows(chair: int, event: int, account: Ints, day: Ints, holder: Ints | int = 0) -> _Rows:
+def _rows_of_event(chair: int, event: int, account: Ints, day: Ints, holder: Ints | int = 0) -> _ContactRows:
     """Rows of one event of a chair; ``holder`` counts those that held it before."""
     n = len(account)
     number = np.full(n, chair, dtype=np.int64) + 10 * np.asarray(holder)
-    return _Rows(account, day, np.full(n, min(chair, USER)), np.full(n, event), number)
+    return _ContactRows(account, day, np.full(n, min(chair, USER)), np.full(n, event), number)

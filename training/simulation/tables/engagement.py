@@ -6,10 +6,17 @@ import numpy as np
 import pyarrow as pa
 
 from training.simulation.calendar import SECONDS_A_DAY, Bools, Floats, Ints
-from training.simulation.history import History
+from training.simulation.history import SimulatedHistory
 from training.simulation.random_streams import sigmoid
-from training.simulation.tables.contacts import CHAIRS, contact_ids
-from training.simulation.tables.event_rows import Arrival, event_table, instants, numbers, words, working_second
+from training.simulation.tables.contacts import CONTACTS_PER_ACCOUNT, contact_ids
+from training.simulation.tables.event_rows import (
+    Arrival,
+    choice_array,
+    event_table,
+    float_array,
+    random_working_time,
+    timestamp_array,
+)
 
 KINDS = ("meeting", "qbr", "email", "training", "webinar", "community", "survey")
 MEETING, QBR, EMAIL, TRAINING, WEBINAR, COMMUNITY, SURVEY = range(len(KINDS))
@@ -29,7 +36,7 @@ TOPICS = ("how_to", "bug", "billing", "access", "performance", "integration", "f
 FEATURE_REQUEST, COMPETITOR = 6, 7
 
 
-def engagement(history: History) -> pa.Table:
+def engagement_table(history: SimulatedHistory) -> pa.Table:
     """Touches: kept and answered where rapport is good, missed, ignored and answered late where it is not."""
     rng = history.rng("engagement")
     running = history.grid(lambda state: state.running)
@@ -56,12 +63,12 @@ def engagement(history: History) -> pa.Table:
     hours = np.exp(2.3 - 0.7 * warm + 0.7 * rng.standard_normal(n))
     day = history.start + 7 * week + rng.integers(0, 7, n)
     columns = {
-        "kind": words(KINDS, kinds),
-        "outcome": words(OUTCOMES, outcome),
-        "contact_id": contact_ids(history, account, rng.integers(0, CHAIRS, n)),
-        "response_hours": numbers(np.where(outcome == REPLIED, np.round(np.minimum(hours, 400), 2), np.nan)),
+        "kind": choice_array(KINDS, kinds),
+        "outcome": choice_array(OUTCOMES, outcome),
+        "contact_id": contact_ids(history, account, rng.integers(0, CONTACTS_PER_ACCOUNT, n)),
+        "response_hours": float_array(np.where(outcome == REPLIED, np.round(np.minimum(hours, 400), 2), np.nan)),
     }
-    second = working_second(account, day, history, rng)
+    second = random_working_time(account, day, history, rng)
     return event_table(history, rng, account, second, columns, Arrival(nightly=0.1, late=0.05, late_days=6))
 
 
@@ -78,7 +85,7 @@ def _outcome(kind: Ints, warm: Floats, rng: np.random.Generator) -> Ints:
     return np.asarray(np.where(kind == SURVEY, np.where(answered, COMPLETED, IGNORED), outcome), dtype=np.int64)
 
 
-def support(history: History) -> pa.Table:
+def support_table(history: SimulatedHistory) -> pa.Table:
     """Tickets: more, worse and slower where the product gives trouble; unhappier where it is felt worth little."""
     rng = history.rng("support")
     running = history.grid(lambda state: state.running)
@@ -96,7 +103,7 @@ def support(history: History) -> pa.Table:
     severity = np.digitize(0.9 * np.minimum(ill, 3.0) + rng.logistic(0.0, 1.0, n), [-0.7, 1.9, 3.6])
     escalated = rng.random(n) < sigmoid(-4.0 + 0.9 * np.minimum(ill, 3.0) + 0.7 * (severity >= 2))
     hours = np.exp(2.6 + 0.35 * np.minimum(ill, 3.0) + 0.3 * (severity == 0) + 1.0 * rng.standard_normal(n))
-    opened = working_second(account, history.start + 7 * week + rng.integers(0, 7, n), history, rng)
+    opened = random_working_time(account, history.start + 7 * week + rng.integers(0, 7, n), history, rng)
     resolved = opened + (np.maximum(hours, 0.2) * 3600).astype(np.int64)
     unresolved = (resolved >= history.end * SECONDS_A_DAY) | (resolved >= history.last_hour[account] * 3600)
     mood = 4.1 + 0.55 * worth - 0.55 * np.minimum(ill, 3.0) - 0.15 * np.log(hours / 12) + 0.7 * rng.standard_normal(n)
@@ -104,17 +111,17 @@ def support(history: History) -> pa.Table:
     sentiment = np.tanh(0.35 + 0.45 * worth - 0.4 * np.minimum(ill, 3.0) + 0.4 * rng.standard_normal(n))
     columns = {
         "ticket_id": pa.array([f"T{i + 1:07d}" for i in range(n)]),
-        "resolved_at": instants(resolved, unresolved),
-        "severity": words(SEVERITIES, severity),
+        "resolved_at": timestamp_array(resolved, unresolved),
+        "severity": choice_array(SEVERITIES, severity),
         "escalated": pa.array(escalated),
-        "csat": numbers(np.where(silent, np.nan, np.clip(np.round(mood), 1, 5))),
-        "sentiment": numbers(np.where(rng.random(n) < 0.25, np.nan, np.round(sentiment, 3))),
-        "topic": words(TOPICS, _topic(history, week, account, rng)),
+        "csat": float_array(np.where(silent, np.nan, np.clip(np.round(mood), 1, 5))),
+        "sentiment": float_array(np.where(rng.random(n) < 0.25, np.nan, np.round(sentiment, 3))),
+        "topic": choice_array(TOPICS, _topic(history, week, account, rng)),
     }
     return event_table(history, rng, account, opened, columns, Arrival(nightly=0.1, late=0.03, late_days=5))
 
 
-def _topic(history: History, week: Ints, account: Ints, rng: np.random.Generator) -> Ints:
+def _topic(history: SimulatedHistory, week: Ints, account: Ints, rng: np.random.Generator) -> Ints:
     """What each ticket is about; a rival that is being looked at is named now and then."""
     n = len(week)
     coin = rng.random((2, n))

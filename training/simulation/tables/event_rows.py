@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from training.simulation.calendar import SECONDS_A_DAY, Bools, Floats, Ints
-from training.simulation.history import History
+from training.simulation.history import SimulatedHistory
 
 INSTANT = pa.timestamp("us", tz="UTC")
 WORK_BEGINS = np.array([7, 14, 0])
@@ -31,34 +31,34 @@ class Arrival:
     late_days: int = 9
 
 
-def account_ids(history: History) -> tuple[str, ...]:
+def account_ids(history: SimulatedHistory) -> tuple[str, ...]:
     """The ids of all accounts, in order."""
     return tuple(f"A{i + 1:05d}" for i in range(len(history.world)))
 
 
-def working_second(account: Ints, day: Ints, history: History, rng: np.random.Generator) -> Ints:
+def random_working_time(account: Ints, day: Ints, history: SimulatedHistory, rng: np.random.Generator) -> Ints:
     """Seconds since 1970 at some time of the working day, of the region of each row's account."""
     part = 0.5 * (rng.random(len(day)) + rng.random(len(day)))
     begins = WORK_BEGINS[history.world.region[account]]
     return np.asarray(day * SECONDS_A_DAY + ((begins + WORK_HOURS * part) * 3600).astype(np.int64), dtype=np.int64)
 
 
-def instants(seconds: Ints, missing: Bools | None = None) -> pa.Array:
+def timestamp_array(seconds: Ints, missing: Bools | None = None) -> pa.Array:
     """Seconds since 1970 as instants in UTC; null where ``missing``."""
     return pa.array(seconds * 1_000_000, type=pa.int64(), mask=missing).cast(INSTANT)
 
 
-def words(choices: tuple[str, ...], index: Ints, missing: Bools | None = None) -> pa.Array:
+def choice_array(choices: tuple[str, ...], index: Ints, missing: Bools | None = None) -> pa.Array:
     """Strings by index into a list of choices; null where ``missing``."""
     return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32), mask=missing), pa.array(choices))
 
 
-def numbers(values: Floats) -> pa.Array:
+def float_array(values: Floats) -> pa.Array:
     """Floats, NaN as null."""
     return pa.array(values, type=pa.float64(), from_pandas=True)
 
 
-def while_customer(account: Ints, second: Ints, history: History) -> Bools:
+def within_customer_lifetime(account: Ints, second: Ints, history: SimulatedHistory) -> Bools:
     """Rows that fall between the account's first and last instant as a customer, and before the end of the data."""
     return np.asarray(
         (second >= history.first_hour[account] * 3600)
@@ -69,7 +69,7 @@ def while_customer(account: Ints, second: Ints, history: History) -> Bools:
 
 
 def event_table(
-    history: History,
+    history: SimulatedHistory,
     rng: np.random.Generator,
     account: Ints,
     second: Ints,
@@ -83,23 +83,23 @@ def event_table(
     and week arrive together, and a few such batches are sent twice.
     """
     batch = (second // (7 * SECONDS_A_DAY)) * len(history.world) + account
-    lag, late, resent = _by_batch(batch, arrival, rng)
+    lag, late, resent = _arrival_by_batch(batch, arrival, rng)
     loaded = second + lag
-    keep = while_customer(account, second, history) & (loaded < history.end * SECONDS_A_DAY)
+    keep = within_customer_lifetime(account, second, history) & (loaded < history.end * SECONDS_A_DAY)
     order = np.flatnonzero(keep)
     order = order[np.argsort(second[order], kind="stable")]
     order = np.repeat(order, 1 + resent[order])
     table = {
-        "account_id": words(account_ids(history), account[order]),
-        "occurred_at": instants(second[order]),
+        "account_id": choice_array(account_ids(history), account[order]),
+        "occurred_at": timestamp_array(second[order]),
     }
     rows = pa.array(order)
     table |= {name: values.take(rows) for name, values in columns.items()}
-    table["loaded_at"] = instants(loaded[order], ~late[order])
+    table["loaded_at"] = timestamp_array(loaded[order], ~late[order])
     return pa.table(table)
 
 
-def _by_batch(batch: Ints, arrival: Arrival, rng: np.random.Generator) -> tuple[Ints, Bools, Bools]:
+def _arrival_by_batch(batch: Ints, arrival: Arrival, rng: np.random.Generator) -> tuple[Ints, Bools, Bools]:
     """Of each row by its batch: the lag in seconds, whether ``loaded_at`` is given, and whether it is sent twice."""
     names, which = np.unique(batch, return_inverse=True)
     fate, length, again = rng.random((3, len(names)))

@@ -17,21 +17,21 @@ import pyarrow.parquet as pq
 from features.errors import BadRequest, HomeError
 from features.utils.atomic_files import UNFINISHED, new_file, new_folder
 
-TRUTH = "-truth.parquet"
+TRUTH_SUFFIX = "-truth.parquet"
 """Ending of the file of true probabilities, after the name of its folder."""
-MARK = b"renewcast.simulation"
+METADATA_KEY = b"renewcast.simulation"
 """Key in the metadata of every file: only a folder that bears it may be replaced."""
 
 
 @dataclass(frozen=True)
-class Target:
+class SimulationPaths:
     """Where a simulation goes: the folder of tables and, beside it, its own file of true probabilities."""
 
     folder: Path
     truth: Path
 
     @classmethod
-    def at(cls, out: Path) -> Target:
+    def at(cls, out: Path) -> SimulationPaths:
         """The target of a path, once it is sure that nothing else would be overwritten.
 
         Raises
@@ -41,7 +41,7 @@ class Target:
         HomeError : the place cannot be read.
         """
         folder = out.resolve()
-        target = cls(folder, folder.parent / f"{folder.name}{TRUTH}")
+        target = cls(folder, folder.parent / f"{folder.name}{TRUTH_SUFFIX}")
         try:
             if folder.exists() and not folder.is_dir():
                 raise BadRequest(f"{out} is a file", "a folder that is new or empty", "give another name for OUT")
@@ -63,7 +63,7 @@ class Target:
 
 
 @contextmanager
-def in_one_go(target: Target) -> Iterator[tuple[Path, Path]]:
+def atomic_output(target: SimulationPaths) -> Iterator[tuple[Path, Path]]:
     """A hidden folder and a hidden file to write to; both are put in place at the end, or removed on any failure.
 
     Raises
@@ -74,7 +74,7 @@ def in_one_go(target: Target) -> Iterator[tuple[Path, Path]]:
     with new_file(target.truth) as truth:
         with new_folder(new) as fresh:
             yield fresh, truth
-        _put(new, target.folder)
+        _move_into_place(new, target.folder)
 
 
 def write_table(slices: Iterable[pa.Table], path: Path, told: str) -> int:
@@ -89,11 +89,11 @@ def write_table(slices: Iterable[pa.Table], path: Path, told: str) -> int:
         for piece in chain([first], slices):
             writer.write_table(piece)
             rows += piece.num_rows
-        writer.add_key_value_metadata({MARK: told})
+        writer.add_key_value_metadata({METADATA_KEY: told})
     return rows
 
 
-def _put(new: Path, place: Path) -> None:
+def _move_into_place(new: Path, place: Path) -> None:
     """Rename a folder into its place. An earlier simulation there is set aside first, and returns if that fails."""
     old = new.with_name(f"{new.name}{UNFINISHED}")
     try:
@@ -118,6 +118,6 @@ def _is_marked(path: Path) -> bool:
     if not path.is_file() or path.suffix != ".parquet":
         return False
     try:
-        return MARK in (pq.read_metadata(path).metadata or {})
+        return METADATA_KEY in (pq.read_metadata(path).metadata or {})
     except pa.ArrowInvalid:
         return False

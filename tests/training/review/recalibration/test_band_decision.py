@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 
 from models.health.rubric_schema import Bands
-from training.review.labelled_rows import ReviewRows, later_rows
+from training.review.labelled_rows import ReviewRows, later_rows_mask
 from training.review.recalibration.band_decision import propose_bands
-from training.review.recalibration.synthetic_histories import World
+from training.review.recalibration.synthetic_histories import SyntheticHistory
 
 BANDS = Bands(green=70, yellow=40, red=0)
 
 
 @pytest.fixture(scope="module")
-def jumps(wrong: World) -> ReviewRows:
+def jumps(wrong: SyntheticHistory) -> ReviewRows:
     """Churn jumps at 52 and 70, whatever else is true of the world."""
     rows = wrong.rows
     rng = np.random.default_rng(0)
     luck = rng.random(len(rows))
     chance = np.where(rows.score < 52, 0.4, np.where(rows.score < 70, 0.06, 0.01))
     churned = np.where(np.isnan(rows.churned) | np.isnan(rows.score), np.nan, luck < chance).astype(float)
-    return replace(rows, churned=churned, later=later_rows(rows.as_of, churned, rows.accounts, 120))
+    return replace(rows, churned=churned, later=later_rows_mask(rows.as_of, churned, rows.accounts, 120))
 
 
 def test_a_limit_moves_towards_the_jump_and_no_further_than_the_cap(jumps: ReviewRows) -> None:
@@ -60,13 +60,13 @@ def test_limits_where_churn_jumps_are_kept(jumps: ReviewRows) -> None:
     assert found.candidate == {"green": 70.0, "yellow": 52.0, "red": 0.0}
 
 
-def test_with_forty_churns_there_is_not_enough_evidence(few: World) -> None:
+def test_with_forty_churns_there_is_not_enough_evidence(few: SyntheticHistory) -> None:
     found = propose_bands(few.rows, BANDS, capacity=5, resamples=50)
     assert found.decision == "not_enough_evidence"
     assert found.new == {"green": 70.0, "yellow": 40.0, "red": 0.0}
 
 
-def test_without_any_row_nothing_is_proposed(few: World) -> None:
+def test_without_any_row_nothing_is_proposed(few: SyntheticHistory) -> None:
     found = propose_bands(few.rows.only(np.zeros(len(few.rows), dtype=bool)), BANDS, capacity=5, resamples=50)
     assert found.decision == "not_enough_evidence"
     json.dumps(found.as_dict(), allow_nan=False)

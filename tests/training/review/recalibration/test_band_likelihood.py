@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.review.recalibration.band_likelihood import Counts
+from training.review.recalibration.band_likelihood import ScoreHistogram
 from training.statistics.account_bootstrap import AccountBootstrap
 
 
-def counts(rates: list[float], limits: tuple[int, int], rows: int = 10_000, seed: int = 0) -> tuple[Counts, Counts]:
+def counts(rates: list[float], limits: tuple[int, int], rows: int = 10_000, seed: int = 0) -> tuple[ScoreHistogram, ScoreHistogram]:
     rng = np.random.default_rng(seed)
     score = rng.uniform(0, 100, rows)
     chance = np.array(rates)[(score >= limits[0]).astype(int) + (score >= limits[1])]
     churned = (rng.random(rows) < chance).astype(float)
     names = np.array([f"a{i % 500}" for i in range(rows)], dtype=object)
-    return Counts.of(score, churned, np.ones(rows), AccountBootstrap(names, 20, 0))
+    return ScoreHistogram.of(score, churned, np.ones(rows), AccountBootstrap(names, 20, 0))
 
 
 def test_jumps_are_found() -> None:

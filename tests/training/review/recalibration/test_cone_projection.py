@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.review.recalibration.cone_projection import project, within
+from training.review.recalibration.cone_projection import project_on_cone, share_cone
 
 LOW, HIGH = np.array([0.1, 0.2, 0.0]), np.array([0.5, 0.6, 0.3])
 
@@ -18,8 +18,8 @@ def test_nothing_allowed_is_nearer(seed: int) -> None:
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(3, 3))
     information, goal = root @ root.T + 0.1 * np.eye(3), rng.normal(size=3)
-    found = project(goal, information, within(LOW, HIGH))
-    assert (within(LOW, HIGH) @ found >= -1e-8).all()
+    found = project_on_cone(goal, information, share_cone(LOW, HIGH))
+    assert (share_cone(LOW, HIGH) @ found >= -1e-8).all()
     near = (found - goal) @ information @ (found - goal)
     for _ in range(30):
         share = LOW + rng.random(3) * (HIGH - LOW)
@@ -31,5 +31,5 @@ def test_nothing_allowed_is_nearer(seed: int) -> None:
 
 def test_what_is_allowed_stays() -> None:
     inside = np.array([0.4, 0.4, 0.2])
-    assert project(inside, np.eye(3), within(LOW, HIGH)) == pytest.approx(inside)
-    assert project(np.zeros(3), np.eye(3), within(LOW, HIGH)).tolist() == [0, 0, 0]
+    assert project_on_cone(inside, np.eye(3), share_cone(LOW, HIGH)) == pytest.approx(inside)
+    assert project_on_cone(np.zeros(3), np.eye(3), share_cone(LOW, HIGH)).tolist() == [0, 0, 0]

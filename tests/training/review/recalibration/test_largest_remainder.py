@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.review.recalibration.largest_remainder import whole_steps
+from training.review.recalibration.largest_remainder import round_to_steps
 
 
 def test_a_table() -> None:
     cap = np.full(3, 5.0)
-    assert whole_steps(np.array([3.4, -1.7, -1.7]), 1.0, -cap, cap).tolist() == [4, -2, -2]
-    assert whole_steps(np.array([0.3, -0.1, -0.2]), 1.0, -cap, cap).tolist() == [0, 0, 0]
-    assert whole_steps(np.array([5.0, -2.5, -2.5]), 0.5, -cap, cap).tolist() == [5, -2.5, -2.5]
+    assert round_to_steps(np.array([3.4, -1.7, -1.7]), 1.0, -cap, cap).tolist() == [4, -2, -2]
+    assert round_to_steps(np.array([0.3, -0.1, -0.2]), 1.0, -cap, cap).tolist() == [0, 0, 0]
+    assert round_to_steps(np.array([5.0, -2.5, -2.5]), 0.5, -cap, cap).tolist() == [5, -2.5, -2.5]
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=8), st.sampled_from([0.5, 1.0]))
@@ -22,7 +22,7 @@ def test_a_table() -> None:
 def test_bounds_and_sum(values: list[float], step: float) -> None:
     change = np.array(values) - np.mean(values)
     low, high = np.minimum(np.full(len(change), -5.0), change), np.maximum(np.full(len(change), 5.0), change)
-    found = whole_steps(change, step, low, high)
+    found = round_to_steps(change, step, low, high)
     assert found.sum() == 0
     assert ((found >= low - 1e-9) & (found <= high + 1e-9)).all()
     assert np.abs(found - change).max() <= step * len(change)

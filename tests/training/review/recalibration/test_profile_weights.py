@@ -9,7 +9,7 @@ import pytest
 
 from models.health.rubric import load_rubric, rubric_from_text
 from training.review.recalibration.profile_weights import propose_for_rubric
-from training.review.recalibration.synthetic_histories import World
+from training.review.recalibration.synthetic_histories import SyntheticHistory
 
 PROFILE = """
 [[profiles]]
@@ -18,7 +18,7 @@ weights = { usage = 20, engagement = 20, support = 20, outcomes = 20, relationsh
 """
 
 
-def test_a_profile_is_reviewed_apart(few: World) -> None:
+def test_a_profile_is_reviewed_apart(few: SyntheticHistory) -> None:
     plain = load_rubric()
     head, rest = plain.text.split("[bands]", 1)
     rubric = rubric_from_text(head + PROFILE + "\n[bands]" + rest, "own.toml")
@@ -33,7 +33,7 @@ def test_a_profile_is_reviewed_apart(few: World) -> None:
     assert own.proposal.chance < 0.05
 
 
-def test_one_set_has_the_whole_chance(few: World) -> None:
+def test_one_set_has_the_whole_chance(few: SyntheticHistory) -> None:
     (only,) = propose_for_rubric(few.rows, load_rubric(), resamples=50)
     assert only.proposal.chance == 0.05
     assert only.note == ""

@@ -18,11 +18,11 @@ from models.health.rubric import Rubric, rubric_from_text
 from models.health.rubric_versions import sha256
 from models.home import Home
 from models.reviews.sign_off import Signer, sign
-from training.review.document import Reviewed
+from training.review.document import SignOffSection
 from training.review.recalibration import proposals as proposing
 from training.review.recalibration.profile_weights import propose_for_rubric
-from training.review.recalibration.proposals import Proposals, proposals
-from training.review.recalibration.synthetic_histories import world
+from training.review.recalibration.proposals import Proposals, propose_changes
+from training.review.recalibration.synthetic_histories import simulate_synthetic_history
 from training.review.sections.decision import decision_box
 
 NAMES = ("usage", "engagement", "support")
@@ -80,7 +80,7 @@ support = 60
 
 def looked_at(rubric: Rubric, churned: int = 600) -> Any:
     """A portfolio of one true set of weights, half of it with a profile, as `gather` hands it on."""
-    rows = world(TRUE, EVEN, churned, 5, every_weeks=26).rows
+    rows = simulate_synthetic_history(TRUE, EVEN, churned, 5, every_weeks=26).rows
     frame = rows.points.rename(columns=FEATURES).assign(account_id=rows.accounts, as_of=rows.as_of)
     frame["contract.arr"] = np.where(pd.Series(rows.accounts).str[-1].isin(list("02468")), 250_000.0, 9_000.0)
     health = rubric.score(frame)
@@ -100,7 +100,7 @@ def looked_at(rubric: Rubric, churned: int = 600) -> Any:
 
 @pytest.fixture(scope="module")
 def found() -> Proposals:
-    return proposals(looked_at(rubric_of(TRUE, IN_A_LINE, IN_LINES)), capacity=10_000)
+    return propose_changes(looked_at(rubric_of(TRUE, IN_A_LINE, IN_LINES)), capacity=10_000)
 
 
 def test_each_profile_is_decided_by_its_own_accounts(found: Proposals) -> None:
@@ -145,7 +145,7 @@ def test_a_weight_may_come_to_nothing_be_approved_and_be_reviewed_again(
     first, *others = found.sets
     dimensions = tuple(replace(each, new=without[each.name]) for each in first.proposal.dimensions)
     sets = (replace(first, proposal=replace(first.proposal, dimensions=dimensions)), *others)
-    proposed = proposing.with_changes(old, [each.proposal.new for each in sets], found.bands.new)
+    proposed = proposing.changed_rubric(old, [each.proposal.new for each in sets], found.bands.new)
     after = signed(replace(found, sets=sets, proposed=proposed), old, tmp_path, monkeypatch)
     assert {d.name: d.weight for d in after.rules.dimensions} == without
     seen = looked_at(after)
@@ -165,7 +165,7 @@ def signed(found: Proposals, old: Rubric, tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "rules" / "rubrics" / "own.toml").write_text(old.text)
     monkeypatch.setenv("RENEWCAST_RULES", str(tmp_path / "rules"))
     home, name = Home(tmp_path / "home"), "2026Q3-own-0000abcd"
-    to_sign = Reviewed.model_validate(
+    to_sign = SignOffSection.model_validate(
         {
             "rubric": "own", "version": old.version, "model": None, "signals": "signals",
             "data_through": "2026-10-01T00:00:00+00:00",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from training.review.labelled_rows import ReviewRows
-from training.review.recalibration.red_queue import queue
+from training.review.recalibration.red_queue import red_queue
 
 MONDAYS = pd.date_range("2026-01-05", periods=4, freq="7D", tz="UTC")
 #      a   b   c (joins late)
@@ -36,17 +36,17 @@ def rows() -> ReviewRows:
 
 
 def test_it_is_counted_by_date() -> None:
-    found = queue(rows(), 40, 1)
+    found = red_queue(rows(), 40, 1)
     # Red: 1, 1, 2, 3; b enters on the third Monday, a again on the fourth; c was red when it came.
     assert (found.typical, found.most, found.latest, found.entering) == (1.5, 3, 3, 0.5)
     assert found.over
 
 
 def test_a_higher_limit_is_never_a_shorter_queue() -> None:
-    assert [queue(rows(), y, None).typical for y in (10, 25, 40, 90)] == sorted(queue(rows(), y, None).typical for y in (10, 25, 40, 90))
-    assert not queue(rows(), 90, None).over
+    assert [red_queue(rows(), y, None).typical for y in (10, 25, 40, 90)] == sorted(red_queue(rows(), y, None).typical for y in (10, 25, 40, 90))
+    assert not red_queue(rows(), 90, None).over
 
 
 def test_without_scores_there_is_none() -> None:
-    found = queue(rows().only(np.zeros(10, dtype=bool)), 40, 5)
+    found = red_queue(rows().only(np.zeros(10, dtype=bool)), 40, 5)
     assert (found.typical, found.most, found.over) == (0.0, 0, False)

@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.review.recalibration.linearised_score import spread_score
-from training.review.recalibration.synthetic_histories import World, score_of, world
+from training.review.recalibration.linearized_score import weighted_score
+from training.review.recalibration.synthetic_histories import SyntheticHistory, score_points, simulate_synthetic_history
 
 
-def test_about_as_many_leave_as_asked(few: World, wrong: World) -> None:
+def test_about_as_many_leave_as_asked(few: SyntheticHistory, wrong: SyntheticHistory) -> None:
     for some, asked in ((few, 40), (wrong, 1_000)):
         gone = len(np.unique(some.rows.accounts[some.rows.churned == 1]))
         assert 0.6 * asked <= gone <= 1.3 * asked
 
 
-def test_no_weights_rank_better_than_the_true_ones(wrong: World) -> None:
+def test_no_weights_rank_better_than_the_true_ones(wrong: SyntheticHistory) -> None:
     rows = wrong.rows
     seen = rows.labelled
     points, y = rows.points.to_numpy()[seen], rows.churned[seen]
 
     def auc(weights: dict[str, float]) -> float:
-        score = spread_score(points, np.array(list(weights.values())))
+        score = weighted_score(points, np.array(list(weights.values())))
         ranks = score.argsort().argsort()
         return 1 - (ranks[y == 1].mean() - ranks[y == 0].mean()) / len(y)
 
@@ -31,12 +31,12 @@ def test_no_weights_rank_better_than_the_true_ones(wrong: World) -> None:
 
 def test_the_same_seed_is_the_same_world() -> None:
     weights = {"a": 70.0, "b": 30.0}
-    one, two, other = (world(weights, weights, 20, seed, weeks=60).rows for seed in (1, 1, 2))
+    one, two, other = (simulate_synthetic_history(weights, weights, 20, seed, weeks=60).rows for seed in (1, 1, 2))
     assert one.points.equals(two.points)
     assert not one.points.equals(other.points)
 
 
-def test_the_newest_outcomes_are_not_known(few: World) -> None:
+def test_the_newest_outcomes_are_not_known(few: SyntheticHistory) -> None:
     rows = few.rows
     last = rows.as_of[~np.isnan(rows.churned)].max()
     assert (rows.as_of.max() - last).days >= 90
@@ -45,6 +45,6 @@ def test_the_newest_outcomes_are_not_known(few: World) -> None:
 
 def test_a_score_needs_half_of_its_weight() -> None:
     points = np.array([[80.0, np.nan, 40.0], [np.nan, np.nan, 40.0]])
-    found = score_of(points, np.array([50.0, 20.0, 30.0]))
+    found = score_points(points, np.array([50.0, 20.0, 30.0]))
     assert found[0] == pytest.approx((40 + 12) / 0.8)
     assert np.isnan(found[1])

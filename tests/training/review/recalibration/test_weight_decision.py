@@ -11,19 +11,19 @@ import pytest
 
 from features.errors import BadRequest
 from training.review.recalibration.schemas import WeightProposal
-from training.review.recalibration.synthetic_histories import World, world
+from training.review.recalibration.synthetic_histories import SyntheticHistory, simulate_synthetic_history
 from training.review.recalibration.weight_decision import propose_weights
-from training.review.recalibration.weight_estimates import may_move, toward
+from training.review.recalibration.weight_estimates import allowed_range, range_towards_target
 
 IN_FORCE = {"usage": 30.0, "engagement": 25.0, "support": 15.0, "outcomes": 20.0, "relationship": 10.0}
 
 
 @pytest.fixture(scope="module")
-def proposed(wrong: World) -> WeightProposal:
+def proposed(wrong: SyntheticHistory) -> WeightProposal:
     return propose_weights(wrong.rows, IN_FORCE, resamples=100)
 
 
-def test_clearly_wrong_weights_change_towards_the_truth(wrong: World, proposed: WeightProposal) -> None:
+def test_clearly_wrong_weights_change_towards_the_truth(wrong: SyntheticHistory, proposed: WeightProposal) -> None:
     assert proposed.decision == "change", proposed.reasons
     assert sum(proposed.new.values()) == pytest.approx(100)
     for d in proposed.dimensions:
@@ -48,7 +48,7 @@ def test_a_change_is_a_step_towards_what_the_later_rows_confirm(proposed: Weight
 @pytest.mark.parametrize("clear", [[0, 0, 0], [1, 0, 0], [0, -1, 0], [1, -1, 0]])
 def test_bounds_lead_towards_the_target_in_whole_points(target: list[float], clear: list[int]) -> None:
     old = np.array([50.0, 30.0, 15.0])
-    least, most = toward(old, np.array(target), may_move(old, np.array(clear), 5.0)).T
+    least, most = range_towards_target(old, np.array(target), allowed_range(old, np.array(clear), 5.0)).T
     way = np.array(target) - old
     assert (least <= old).all()
     assert (most >= old).all()
@@ -81,21 +81,21 @@ def test_figures_are_in_order(proposed: WeightProposal) -> None:
     assert json.loads(json.dumps(proposed.as_dict(), allow_nan=False))["decision"] == "change"
 
 
-def test_with_forty_churns_there_is_not_enough_evidence(few: World) -> None:
+def test_with_forty_churns_there_is_not_enough_evidence(few: SyntheticHistory) -> None:
     found = propose_weights(few.rows, IN_FORCE, resamples=50)
     assert found.decision == "not_enough_evidence"
     assert found.new == IN_FORCE
     assert "churned" in found.reasons[0]
 
 
-def test_weights_that_are_right_are_kept(wrong: World) -> None:
+def test_weights_that_are_right_are_kept(wrong: SyntheticHistory) -> None:
     true = {name: round(weight) for name, weight in wrong.weights.items()}
     found = propose_weights(wrong.rows, true, resamples=100)
     assert found.decision == "keep", found.reasons
     assert found.new == true
 
 
-def test_rows_given_again_are_no_more_evidence(few: World) -> None:
+def test_rows_given_again_are_no_more_evidence(few: SyntheticHistory) -> None:
     rows = few.rows
     again = rows.only(np.ones(len(rows), dtype=bool))
     twice = replace(
@@ -117,14 +117,14 @@ def test_rows_given_again_are_no_more_evidence(few: World) -> None:
         assert b.shrunk == pytest.approx(a.shrunk, abs=0.01)
 
 
-def test_the_same_seed_gives_the_same_proposal(few: World) -> None:
+def test_the_same_seed_gives_the_same_proposal(few: SyntheticHistory) -> None:
     one, two = (propose_weights(few.rows, IN_FORCE, resamples=20, seed=7).as_dict() for _ in range(2))
     assert one == two
 
 
 def test_a_dimension_whose_points_go_with_churn_is_named() -> None:
     weights = {"usage": 60.0, "support": 20.0, "community": 20.0}
-    rows = world(weights, weights, 300, 5, every_weeks=8).rows
+    rows = simulate_synthetic_history(weights, weights, 300, 5, every_weeks=8).rows
     points = rows.points.assign(usage=100 - rows.points["usage"])
     found = propose_weights(replace(rows, points=points), weights, resamples=50)
     signs = {d.name: d.sign for d in found.dimensions}
@@ -133,7 +133,7 @@ def test_a_dimension_whose_points_go_with_churn_is_named() -> None:
     assert any(reason.startswith("usage: more points go with more churn") for reason in found.reasons)
 
 
-def test_a_dimension_that_is_never_known_keeps_its_weight(few: World) -> None:
+def test_a_dimension_that_is_never_known_keeps_its_weight(few: SyntheticHistory) -> None:
     rows = replace(few.rows, points=few.rows.points.assign(outcomes=np.nan))
     found = propose_weights(rows, IN_FORCE, resamples=50)
     (outcomes,) = [d for d in found.dimensions if d.name == "outcomes"]
@@ -144,7 +144,7 @@ def test_a_dimension_that_is_never_known_keeps_its_weight(few: World) -> None:
     assert sum(d.fitted.value for d in found.dimensions if not d.not_judged) == pytest.approx(80)
 
 
-def test_without_any_row_nothing_is_proposed(few: World) -> None:
+def test_without_any_row_nothing_is_proposed(few: SyntheticHistory) -> None:
     found = propose_weights(few.rows.only(np.zeros(len(few.rows), dtype=bool)), IN_FORCE, resamples=50)
     assert found.decision == "not_enough_evidence"
     assert found.new == IN_FORCE
@@ -152,13 +152,13 @@ def test_without_any_row_nothing_is_proposed(few: World) -> None:
     json.dumps(found.as_dict(), allow_nan=False)
 
 
-def test_a_cap_of_nothing_changes_nothing(wrong: World) -> None:
+def test_a_cap_of_nothing_changes_nothing(wrong: SyntheticHistory) -> None:
     found = propose_weights(wrong.rows, IN_FORCE, cap=0.0, resamples=20)
     assert found.decision == "keep"
     assert found.candidate == IN_FORCE
 
 
-def test_weights_of_other_dimensions_are_refused(few: World) -> None:
+def test_weights_of_other_dimensions_are_refused(few: SyntheticHistory) -> None:
     for wrong in ({"usage": 100.0}, {**IN_FORCE, "usage": 31.0}, {**IN_FORCE, "usage": -5.0, "support": 50.0}):
         with pytest.raises(BadRequest):
             propose_weights(few.rows, wrong)
@@ -174,7 +174,7 @@ def test_weights_of_other_dimensions_are_refused(few: World) -> None:
     ],
 )
 def test_what_may_move(clear: list[int], least: list[float], most: list[float]) -> None:
-    found = may_move(np.array([50.0, 30.0, 15.0]), np.array(clear), 5.0)
+    found = allowed_range(np.array([50.0, 30.0, 15.0]), np.array(clear), 5.0)
     assert found[:, 0].tolist() == least
     assert found[:, 1].tolist() == most
 
@@ -186,7 +186,7 @@ def test_over_worlds_it_is_honest() -> None:
     held, changed = [], {"right": 0, "wrong": 0}
     for seed in range(10):
         for kind, weights in (("right", IN_FORCE), ("wrong", true)):
-            found = propose_weights(world(weights, IN_FORCE, 500, seed, every_weeks=8).rows, IN_FORCE, resamples=100)
+            found = propose_weights(simulate_synthetic_history(weights, IN_FORCE, 500, seed, every_weeks=8).rows, IN_FORCE, resamples=100)
             held += [d.fitted.low <= weights[d.name] <= d.fitted.high for d in found.dimensions]
             changed[kind] += found.decision == "change"
     assert changed["right"] <= 2

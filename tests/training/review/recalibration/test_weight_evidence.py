@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from features.utils.arrays import Floats, Objects
-from training.review.recalibration.weight_evidence import Evidence, evidence
+from training.review.recalibration.weight_evidence import CoefficientEstimates, estimate_coefficients
 
 OWN = np.array([0.5, 0.3, 0.2])
 
@@ -19,8 +19,8 @@ def sample(accounts: int, seed: int = 0, slope: float = 0.08) -> tuple[Floats, F
     return points, stayed, np.ones(accounts), np.array([f"a{i}" for i in range(accounts)], dtype=object)
 
 
-def found(accounts: int, seed: int = 0, slope: float = 0.08) -> Evidence:
-    return evidence(*sample(accounts, seed, slope), OWN * slope, OWN, 200, 0)
+def found(accounts: int, seed: int = 0, slope: float = 0.08) -> CoefficientEstimates:
+    return estimate_coefficients(*sample(accounts, seed, slope), OWN * slope, OWN, 200, 0)
 
 
 def test_the_interval_holds_the_truth_and_narrows() -> None:
@@ -42,8 +42,8 @@ def test_where_points_mean_nothing_any_weight_may_be_true() -> None:
 def test_rows_given_again_add_no_evidence() -> None:
     points, stayed, weight, accounts = sample(1_000)
     again = [np.concatenate([x, x, x]) for x in (points, stayed, weight / 3, accounts)]
-    one = evidence(points, stayed, weight, accounts, OWN, OWN, 200, 0)
-    three = evidence(*again, OWN, OWN, 200, 0)
+    one = estimate_coefficients(points, stayed, weight, accounts, OWN, OWN, 200, 0)
+    three = estimate_coefficients(*again, OWN, OWN, 200, 0)
     assert three.interval(0, 0.9) == pytest.approx(one.interval(0, 0.9), abs=0.11)
     assert three.draws == pytest.approx(one.draws, abs=1e-6)
 
@@ -64,7 +64,7 @@ def test_one_step_is_as_good_as_a_fit_of_every_resample() -> None:
     from training.statistics.account_bootstrap import AccountBootstrap
 
     points, stayed, weight, accounts = sample(3_000)
-    one = evidence(points, stayed, weight, accounts, OWN, OWN, 50, 0)
+    one = estimate_coefficients(points, stayed, weight, accounts, OWN, OWN, 50, 0)
     design = np.column_stack([(points - 60) / 10, np.ones(len(stayed))])
     rows = np.concatenate(list(AccountBootstrap(accounts, 50, 0).passes()))
     full = newton_logistic.fit(design, stayed, rows, np.zeros(4), np.full(4, 1e-6))[:, :3] / 10

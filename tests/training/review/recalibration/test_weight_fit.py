@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
 from features.utils.arrays import Floats
-from training.review.recalibration.linearised_score import spread_score
+from training.review.recalibration.linearized_score import weighted_score
 from training.review.recalibration.weight_fit import WeightFit
 
 TRUE = np.array([50.0, 30.0, 15.0, 5.0])
@@ -25,7 +25,7 @@ def sample(rows: int = 4_000, seed: int = 0, unknown: float = 0.0, slope: float 
     points = np.clip(60 + rng.normal(size=(rows, 4)) * [20, 15, 10, 18], 0, 100)
     points[rng.random(points.shape) < unknown] = np.nan
     points[np.isnan(points).all(axis=1), 0] = 50.0
-    stayed = rng.random(rows) < 1 / (1 + np.exp(-(slope * (spread_score(points, TRUE) - 60) + 1.5)))
+    stayed = rng.random(rows) < 1 / (1 + np.exp(-(slope * (weighted_score(points, TRUE) - 60) + 1.5)))
     return points, stayed.astype(float)
 
 

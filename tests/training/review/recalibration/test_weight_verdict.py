@@ -5,29 +5,29 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.review.recalibration.schemas import Behind, Estimate, Judged
-from training.review.recalibration.weight_estimates import Fits
-from training.review.recalibration.weight_verdict import decide, moves
+from training.review.recalibration.schemas import Estimate, EvidenceCount, ScoringEvaluation
+from training.review.recalibration.weight_estimates import WeightEstimates
+from training.review.recalibration.weight_verdict import changes_text, decide_weights
 
 OLD = np.array([60.0, 40.0])
 NONE = Estimate(np.nan, np.nan, np.nan)
-PLENTY = Behind(10_000, 1_000, 200)
+PLENTY = EvidenceCount(10_000, 1_000, 200)
 
 
-def fits(clear: int, reach: float, moved: float) -> Fits:
+def fits(clear: int, reach: float, moved: float) -> WeightEstimates:
     fitted = np.array([50.0, 50.0])
     change = np.array([moved, -moved])
-    return Fits(("", ""), fitted, fitted - reach, fitted + reach, fitted, OLD + change, np.zeros((2, 2)), np.array([clear, -clear]), (NONE, NONE), 200.0)
+    return WeightEstimates(("", ""), fitted, fitted - reach, fitted + reach, fitted, OLD + change, np.zeros((2, 2)), np.array([clear, -clear]), (NONE, NONE), 200.0)
 
 
-def later(step: tuple[float, float], target: tuple[float, float]) -> list[Judged]:
+def later(step: tuple[float, float], target: tuple[float, float]) -> list[ScoringEvaluation]:
     """The step with its changes of Brier score and log loss; the target with the interval of its change of log loss."""
     figure, nothing = Estimate(0.1, 0.0, 0.2), Estimate(0.0, 0.0, 0.0)
     brier, log_loss = (Estimate(value, value - 1, value + 1) for value in step)
     wide = Estimate(sum(target) / 2, *target)
     return [
-        Judged("target", figure, figure, figure, nothing, wide, figure, PLENTY),
-        Judged("proposed", figure, figure, figure, brier, log_loss, figure, PLENTY),
+        ScoringEvaluation("target", figure, figure, figure, nothing, wide, figure, PLENTY),
+        ScoringEvaluation("proposed", figure, figure, figure, brier, log_loss, figure, PLENTY),
     ]
 
 
@@ -54,13 +54,13 @@ GOOD, BETTER = (-0.1, -0.1), (-0.5, -0.1)
 )
 def test_a_table(clear, reach, moved, step, target, earlier, court, decision, word) -> None:  # type: ignore[no-untyped-def]
     judged = [] if step is None else later(step, target)
-    told, reasons = decide(("usage", "support"), OLD, fits(clear, reach, moved), judged, PLENTY._replace(churned=earlier), PLENTY._replace(churned=court), 20.0, 5.0)
+    told, reasons = decide_weights(("usage", "support"), OLD, fits(clear, reach, moved), judged, PLENTY._replace(churned=earlier), PLENTY._replace(churned=court), 20.0, 5.0)
     assert told == decision
     assert word in reasons[0]
 
 
 def test_what_is_kept_says_where_the_evidence_points() -> None:
-    _, reasons = decide(("usage", "support"), OLD, fits(-1, 5, -5), later(GOOD, (-0.5, 0.1)), PLENTY, PLENTY, 20.0, 5.0)
+    _, reasons = decide_weights(("usage", "support"), OLD, fits(-1, 5, -5), later(GOOD, (-0.5, 0.1)), PLENTY, PLENTY, 20.0, 5.0)
     assert reasons[0].startswith("the evidence points to usage 60 → 50, support 40 → 50, but the later rows do not confirm it")
 
 
@@ -74,4 +74,4 @@ def test_what_is_kept_says_where_the_evidence_points() -> None:
     ],
 )
 def test_moves_in_words(old: tuple[float, ...], new: tuple[float, ...], words: str) -> None:
-    assert moves(("support", "relationship", "usage"), old, new) == words
+    assert changes_text(("support", "relationship", "usage"), old, new) == words

@@ -10,10 +10,10 @@ from features.utils.arrays import Bools, Floats
 
 # Of the weights in force, mixed into those that spread an unknown dimension's weight: where the fit gives nothing to
 # any of the known ones, these decide, and the score does not jump.
-_MIXED = 1e-3
+_MIXED_SHARE = 1e-3
 
 
-class Linearised(NamedTuple):
+class LinearizedScore(NamedTuple):
     """Slope times score of n rows, shape (n,), and its derivatives by the dimensions' slopes, shape (n, dimensions).
 
     It is homogeneous: the value is the sum of slopes times derivatives.
@@ -23,7 +23,7 @@ class Linearised(NamedTuple):
     slopes: Floats
 
 
-def spread_score(points: Floats, weights: Floats) -> Floats:
+def weighted_score(points: Floats, weights: Floats) -> Floats:
     """The weighted mean of each row's known points, as ``models/health/rubric.py`` spreads weights.
 
     Parameters
@@ -43,7 +43,7 @@ def spread_score(points: Floats, weights: Floats) -> Floats:
     return np.asarray(np.where(there > 0, found, plain), dtype=np.float64)
 
 
-def linearised(points: Floats, known: Bools, slopes: Floats, own: Floats) -> Linearised:
+def linearized_score(points: Floats, known: Bools, slopes: Floats, own: Floats) -> LinearizedScore:
     """Slope times score at these slopes, as a sum over dimensions.
 
     Parameters
@@ -57,9 +57,9 @@ def linearised(points: Floats, known: Bools, slopes: Floats, own: Floats) -> Lin
     out = np.where(known, points, 0.0)
     part = ~known.all(axis=1)
     if part.any():
-        mixed = (share + _MIXED * own) / (1 + _MIXED)
+        mixed = (share + _MIXED_SHARE * own) / (1 + _MIXED_SHARE)
         there = (known[part] @ mixed)[:, None]
         score = (out[part] @ mixed)[:, None] / there
-        by_share = known[part] * (out[part] - score) / there / (1 + _MIXED)
+        by_share = known[part] * (out[part] - score) / there / (1 + _MIXED_SHARE)
         out[part] = score + by_share - (by_share @ share)[:, None]
-    return Linearised(out @ slopes, out)
+    return LinearizedScore(out @ slopes, out)
