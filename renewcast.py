@@ -14,8 +14,17 @@ import typer
 from typer.core import TyperGroup
 
 from features.errors import BadRequest, InsufficientData, RenewcastError
-from features.utils.cli import USER_MISTAKE, AsJson, DataThrough, Engine, PortfolioName, Signals, hand_over, progress
-from features.utils.interruption import exit_on_signals, stopped_by
+from features.utils.cli import (
+    USER_MISTAKE,
+    AsJson,
+    DataThrough,
+    Engine,
+    PortfolioName,
+    SignalsArgument,
+    progress_bar,
+    write_result,
+)
+from features.utils.interruption import exit_on_signals, stop_exit_code
 from features.utils.printable import printable_line, printable_output
 from features.utils.proxies import bypass_proxies_locally
 from serving.cli import (
@@ -98,16 +107,16 @@ Who = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decid
 def before() -> None:
     """What every command begins with."""
     from features.sources.sql_cache import keep_texts
-    from features.utils.private_files import keep_private
+    from features.utils.private_files import restrict_umask
     from models.home import current_home
 
-    keep_private(current_home().root)
+    restrict_umask(current_home().root)
     keep_texts(current_home().texts)
 
 
 @fitting.command()
 def train(
-    signals: Signals,
+    signals: SignalsArgument,
     data_through: DataThrough = None,
     horizon: Annotated[int | None, typer.Option(help="Days ahead to predict (default: 90).")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings of the experiment, as TOML.")] = None,
@@ -125,11 +134,11 @@ def train(
 
     settings = read_config(config, horizon_days=horizon)
     through = parse_instant(data_through) if data_through else None
-    with progress("training") as tell:
+    with progress_bar("training") as tell:
         report = run(signals, current_home(), settings, through, tell, engine, portfolio)
     webhook_events.promotions_told(report.promoted)
     # Figures stand out in a report of many of them.
-    hand_over(as_json, report.as_dict, lambda _: print_report(report, Console(highlight=True)))
+    write_result(as_json, report.as_dict, lambda _: print_report(report, Console(highlight=True)))
 
 
 @champions.command()
@@ -162,7 +171,7 @@ def rollback(target: TargetName, why: Why, who: Who = None) -> None:
 
 @champions.command()
 def monitor(
-    signals: Signals,
+    signals: SignalsArgument,
     data_through: DataThrough = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
@@ -176,12 +185,12 @@ def monitor(
     from training.monitoring.monitor import monitor as look
 
     through = parse_instant(data_through) if data_through else None
-    with progress("looking at the champion") as tell:
+    with progress_bar("looking at the champion") as tell:
         report = look(signals, current_home(), through, tell, engine)
     if report.retrain:
         found = {target: watched for target, watched in report.targets.items() if watched.reasons}
         webhook_events.drift_told([Drift(t, w.version, report.data_through, w.reasons) for t, w in found.items()])
-    hand_over(as_json, report.as_dict, lambda console: print_monitor(report, console))
+    write_result(as_json, report.as_dict, lambda console: print_monitor(report, console))
 
 
 def _target(name: str) -> Target:
@@ -194,7 +203,7 @@ def _target(name: str) -> Target:
 
 @forecasts.command()
 def renewals(
-    signals: Signals,
+    signals: SignalsArgument,
     as_of: Annotated[
         str | None, typer.Option("--as-of", metavar="DATE", help="What was known before this instant (UTC).")
     ] = None,
@@ -227,9 +236,9 @@ def renewals(
     from training.backtest.renewals import backtest as look_back
 
     through = parse_instant(as_of) if as_of else None
-    with progress("looking back") as tell:
+    with progress_bar("looking back") as tell:
         past = look_back(signals, current_home(), through, tell, engine)
-    hand_over(as_json, lambda: past.model_dump(mode="json"), lambda console: print_backtest(past, console))
+    write_result(as_json, lambda: past.model_dump(mode="json"), lambda console: print_backtest(past, console))
 
 
 @trials.command()
@@ -292,7 +301,7 @@ def main() -> None:
             _fail(str(error), insufficient=isinstance(error, InsufficientData))
         except Exception:
             # A library may report the stop as an error of its own; the one line has been printed.
-            if (code := stopped_by()) is None:
+            if (code := stop_exit_code()) is None:
                 raise
             sys.exit(code)
 

@@ -1,19 +1,18 @@
-"""The errors that a person can mend: what was found, what was expected, the cure.
+"""Errors that the user can fix: what was found, what was expected, and the cure.
 
-They form one small tree. The edges map it in one table each: the command line to exit code 2, HTTP to a status.
-A message never holds a customer's values.
+The command line maps them to exit code 2, the HTTP service to a status. Messages never contain a customer's values.
 """
 
 from __future__ import annotations
 
 
 class RenewcastError(Exception):
-    """A mistake in what was given, told so that it can be mended.
+    """A mistake in the input or the environment that the user can fix.
 
     Parameters
     ----------
-    found : what is the matter, with the place (file, table, column, row positions).
-    expected : what would have been right.
+    found : the problem and its location (file, table, column, row positions).
+    expected : what would be correct.
     cure : what to do about it.
     """
 
@@ -28,38 +27,43 @@ class RenewcastError(Exception):
         if self.expected:
             parts.append(f"Expected: {self.expected}")
         if self.cure:
-            parts.append(f"Cure: {self.cure}")
+            parts.append(f"Fix: {self.cure}")
         return "\n".join(parts)
 
 
 class BadRequest(RenewcastError):
-    """An argument, a date or a body that cannot be understood."""
+    """An invalid argument, date or request body."""
 
 
 class SignalsError(RenewcastError):
-    """A signals source that cannot be read or breaks the data contract."""
+    """A signals source that cannot be read or violates the data contract."""
 
 
 class BundleError(RenewcastError):
-    """A bundle that is missing, broken, changed since it was written, or made for another catalogue."""
+    """A bundle that is missing, damaged, modified, or written for another feature catalogue."""
 
 
 class HomeError(RenewcastError):
-    """A RENEWCAST_HOME, or an output path, that cannot be written or read."""
+    """A RENEWCAST_HOME or an output path that cannot be read or written."""
 
 
 class UnknownAccount(RenewcastError):
-    """An account that the snapshot does not hold."""
+    """An account that is not in the snapshot."""
 
 
 class UnknownSnapshot(RenewcastError):
-    """A date for which no snapshot has been scored."""
+    """A date without a scored snapshot."""
 
 
 class InsufficientData(RenewcastError):
-    """Too little data to train anything that deserves the name of a model, or for another ``purpose``.
+    """Too little data to train a model, or for another ``purpose``.
 
-    ``missing`` says, a line each, what is lacking and by how much.
+    Parameters
+    ----------
+    missing : one line for each shortage and its size.
+    cure : what to do about it.
+    purpose : what the data would be used for.
+    expected : what would be enough.
     """
 
     def __init__(

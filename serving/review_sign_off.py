@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from features.errors import BadRequest, RenewcastError
-from features.utils.progress import Progress, part_of, silent
+from features.utils.progress import Progress, no_progress, subprogress
 from models.health.rubric_versions import Decision, Pending, read_history
 from models.home import Home
 from models.reviews.review_store import one_review
@@ -63,7 +63,7 @@ def sign_here(
     signer: Signer,
     asked: Asking,
     signals: str | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Signed:
     """Sign a review off, as the first person or the second, and send webhooks about an approval.
 
@@ -108,14 +108,16 @@ def _standing_keys(store: Store) -> set[str]:
         return {key.id for key in list_keys(connection) if key.revoked_at is None}
 
 
-def data_now(home: Home, review: str, address: str | None = None, progress: Progress = silent) -> str:
+def data_now(home: Home, review: str, address: str | None = None, progress: Progress = no_progress) -> str:
     """The fingerprint of a review's signals as they are now, up to its ``data_through``."""
     # Only here: who is told of decisions needs no query engine.
     from features.signals.fingerprint import fingerprint
     from features.signals.signals import open_signals
 
     told = one_review(home, review).told.sign_off
-    opened = open_signals(address or told.signals, told.data_through, part_of(progress, 0.1, 0.7), kept=home.rollups)
+    opened = open_signals(
+        address or told.signals, told.data_through, subprogress(progress, 0.1, 0.7), kept=home.rollups
+    )
     try:
         progress(0.75, "fingerprint of the data")
         return fingerprint(opened)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.definitions.aggregations import EVER
-from features.utils.dates import DAY_SECONDS, Grid, seconds
+from features.utils.dates import DAY_SECONDS, Grid, epoch_seconds
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Values: TypeAlias = npt.NDArray[Any]
@@ -93,7 +93,7 @@ class Clock:
     @property
     def first(self) -> int:
         """The bucket that ends at the first date; see `features.aggregation.bucket_arithmetic.bucket`."""
-        return seconds(self.grid.first) // (self.width * DAY_SECONDS)
+        return epoch_seconds(self.grid.first) // (self.width * DAY_SECONDS)
 
     def ends(self, ago: int) -> Ints:
         """The bucket that ends ``ago`` days before each date."""

@@ -17,7 +17,7 @@ from features.aggregation.bucket_arithmetic import (
     us_column,
 )
 from features.aggregation.passes import Gathering, Grouping, Pass, Presence, Starts, _joined_key
-from features.contract.schema import TABLES, known_column
+from features.contract.schema import TABLES, known_at_column
 from features.definitions.aggregations import (
     ActiveDays,
     Count,
@@ -99,7 +99,7 @@ def _started(what: Starts, view: str) -> Rows:
     )
     for column in later:
         # What is filled in later began when it was first learned, not with the row.
-        learned = known_column(contract[column])
+        learned = known_at_column(contract[column])
         at = rows[learned if learned in rows.columns else contract[column].known_from]
         empty = {f"at_s_{c}": ibis.null("timestamp") for c in what.columns if c != column}
         told = rows.filter(rows[column].notnull() & at.notnull())

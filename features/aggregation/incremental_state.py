@@ -28,7 +28,7 @@ from features.signals.file_partitions import Lot
 from features.signals.large_feed import Feed
 from features.sources.engine import text_of
 from features.utils.atomic_files import write_file
-from features.utils.dates import DAY_SECONDS, Grid, seconds
+from features.utils.dates import DAY_SECONDS, Grid, epoch_seconds
 
 FORMAT = 2
 """To be raised when the files of a state change their meaning."""
@@ -72,7 +72,7 @@ class Kept:
             "arrow": pa.__version__,
             "passes": [_shape(one, feed.part) for one in what],
             "rows": text_of(row_by_row, several, feed.part) if several else "",
-            "phase": seconds(grid.first) % (WIDEST * DAY_SECONDS),
+            "phase": epoch_seconds(grid.first) % (WIDEST * DAY_SECONDS),
             "extras": feed.extras,
             "files": sorted({str(file.parent.absolute()) for file in feed.files})[:1],
         }

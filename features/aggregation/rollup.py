@@ -35,7 +35,7 @@ from features.signals.large_feed import Feed, Hashes
 from features.signals.signals import Signals
 from features.sources.engine import collect
 from features.sources.sql_functions import HASH
-from features.utils.dates import DAY_SECONDS, Grid, seconds
+from features.utils.dates import DAY_SECONDS, Grid, epoch_seconds
 
 ROWS_AT_ONCE = 4_000_000
 """Rows of a feed that are at hand at a time, about."""
@@ -199,7 +199,7 @@ def _part(
         keep, met = ~old if keep is None else keep & ~old, hashes[old]
         if len(alike) and len(met):
             alike = alike[~among(alike, met)]
-    return Part(grouped(rows, found, seconds(grid.first), numbers, keep), met, alike)
+    return Part(grouped(rows, found, epoch_seconds(grid.first), numbers, keep), met, alike)
 
 
 def _add(into: dict[Grouping, list[pa.Table]], tables: Sequence[pa.Table]) -> None:
@@ -213,7 +213,7 @@ def _add_alike(
     """Add the rows of ``view`` that columns outside the contract tell apart, each event once."""
     if len(alike):
         rows = collect(feed.connection, row_by_row, tuple(into), feed.once([feed.of_hashes(view, alike, "alike")]))
-        _add(into, grouped(rows, tuple(into), seconds(grid.first), numbers))
+        _add(into, grouped(rows, tuple(into), epoch_seconds(grid.first), numbers))
 
 
 def _put_right(
@@ -234,11 +234,11 @@ def _put_right(
     found, earlier = tuple(into), feed.of_hashes(past, again, "earlier")
     if sums := tuple(what for what in found if isinstance(what, Gathering)):
         rows = collect(feed.connection, row_by_row, sums, feed.once([earlier]))
-        for what, table in zip(sums, grouped(rows, sums, seconds(grid.first), numbers), strict=True):
+        for what, table in zip(sums, grouped(rows, sums, epoch_seconds(grid.first), numbers), strict=True):
             into[what].append(_negated(what, table))
     everything = feed.once([earlier, feed.of_hashes(view, again, "again")])
     rows = collect(feed.connection, row_by_row, found, everything)
-    _add(into, grouped(rows, found, seconds(grid.first), numbers))
+    _add(into, grouped(rows, found, epoch_seconds(grid.first), numbers))
 
 
 def _started(feed: Feed, what: Starts, view: str, grid: Grid) -> list[pa.Table]:
@@ -257,7 +257,7 @@ def _has_begun(what: Starts, table: pa.Table, high: datetime | None, grid: Grid)
     if high is None:
         return False
     width = what.width * DAY_SECONDS
-    next_known = (seconds(high.replace(tzinfo=UTC)) - seconds(grid.first) % width) // width + 1
+    next_known = (epoch_seconds(high.replace(tzinfo=UTC)) - epoch_seconds(grid.first) % width) // width + 1
     early = table.filter(pc.less_equal(table["kb"], next_known))
     return all(early[name].null_count < len(early) for name in early.column_names)
 

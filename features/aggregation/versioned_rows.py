@@ -35,7 +35,7 @@ from features.definitions.aggregations import (
     column_name,
 )
 from features.sources.sql_functions import DAY_MICROS
-from features.utils.dates import DAY_SECONDS, Grid, seconds
+from features.utils.dates import DAY_SECONDS, Grid, epoch_seconds
 
 SECOND = 1_000_000
 NEVER = 2**60
@@ -110,7 +110,7 @@ class _Rows:
         if isinstance(measure, Distinct) or measure.of is not None:
             keys.append(codes(self.table[value_column(measure)].filter(pa.array(counts))))
         if isinstance(measure, ActiveDays):
-            keys.append((at - seconds(self.board.grid.first) % DAY_SECONDS * SECOND) // DAY_MICROS)
+            keys.append((at - epoch_seconds(self.board.grid.first) % DAY_SECONDS * SECOND) // DAY_MICROS)
         order = np.lexsort((opens, *keys[::-1]))
         account, opens, closes = account[order], opens[order], closes[order]
         # Numbered so that no key's dates reach into those of the next.
@@ -141,7 +141,7 @@ class _Rows:
     def _dates(self, us: Ints, later_days: int) -> Ints:
         """`features.utils.dates.Grid.position` of instants, so many days later."""
         grid: Grid = self.board.grid
-        since = us // SECOND + (later_days * DAY_SECONDS - seconds(grid.first))
+        since = us // SECOND + (later_days * DAY_SECONDS - epoch_seconds(grid.first))
         return np.clip(since // (grid.every_days * DAY_SECONDS) + 1, 0, grid.n)
 
 

@@ -1,12 +1,12 @@
-"""The contract's column types as Ibis types."""
+"""Ibis types of the contract's columns."""
 
 from __future__ import annotations
 
-from features.contract.schema import Table
+from features.contract.schema import TableSchema
 
 _IBIS_TYPES = {"string": "string", "instant": "timestamp", "float": "float64", "int": "int64", "bool": "boolean"}
 
 
-def contract_schema(table: Table) -> dict[str, str]:
-    """The Ibis type of each contract column of ``table``."""
+def ibis_schema(table: TableSchema) -> dict[str, str]:
+    """Return the Ibis type of each contract column of ``table``."""
     return {column.name: _IBIS_TYPES[column.kind] for column in table.columns}

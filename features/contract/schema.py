@@ -1,6 +1,6 @@
-"""The data contract: which tables and columns a signals source may hold, and what values are right.
+"""The data contract: the tables, columns and valid values of a signals source.
 
-The columns are frozen facts; reading, checking and the documentation all take them from here.
+Reading, validation and the documentation are all based on these definitions.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 ID_LIMIT = 512
-"""An account's id has at most so many characters: it stands in addresses, which servers and proxies bound."""
+"""Maximum length of an account id. Ids are part of URLs, and servers and proxies limit the length of these."""
 ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
-"""No control character or line break stands in an account's id: no address, log line or CSV could hold it."""
-Kind = Literal["string", "instant", "float", "int", "bool"]
+"""Account ids have no control characters or line breaks, which are not safe in URLs, log lines and CSV files."""
+ColumnKind = Literal["string", "instant", "float", "int", "bool"]
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class Column:
     ----------
     name : the column's name.
     kind : ``string``, ``instant`` (UTC), ``float``, ``int`` or ``bool``.
-    required : whether it must be there and never null.
-    values : the values it may take; empty for any.
+    required : whether the column must be present and never null.
+    values : the allowed values; empty for any.
     minimum, maximum : inclusive bounds of a number.
-    known_from : the instant column at which this column's value becomes known; before that it reads as null.
+    known_from : the instant column at which this column's value becomes known; before that instant it is read as null.
     """
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     required: bool = False
     values: tuple[str, ...] = ()
     minimum: float | None = None
@@ -39,16 +39,21 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableSchema:
     """One table of the contract.
 
-    ``at`` is the instant that places a row in time; ``event`` marks tables of things that happened, where exact
-    duplicates (a re-sent batch) count once and ``loaded_at`` tells when a row arrived. ``intervals`` are (start, end)
-    pairs of which the end may not come before the start; ``ranges`` are (kind, column, minimum, maximum): bounds that
-    hold for the rows of that kind; ``unique`` names a column without repeats. ``identity`` names the column that
-    identifies what a row is about: rows of one event are its versions (`features.signals.event_versions`), and periods
-    of one
-    subscription follow one another.
+    Parameters
+    ----------
+    name : the table's name.
+    columns : the columns, in order.
+    at : the instant column that places a row in time.
+    event : whether the rows are events: exact duplicates (a re-sent batch) count once, and ``loaded_at`` is the instant
+        at which a row arrived.
+    intervals : (start, end) pairs of columns; the end must not be before the start.
+    unique : a column without repeated values.
+    ranges : (kind, column, minimum, maximum): bounds for the rows of that kind.
+    identity : the column that identifies the subject of a row. Rows of one event are its versions
+        (`features.signals.event_versions`), and rows of one subscription are its consecutive periods.
     """
 
     name: str
@@ -70,7 +75,7 @@ class Table:
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The names of the columns that must be there."""
+        """The names of the required columns."""
         return tuple(c.name for c in self.columns if c.required)
 
 
@@ -80,15 +85,15 @@ def _event(
     intervals: tuple[tuple[str, str], ...] = (),
     ranges: tuple[tuple[str, str, float, float], ...] = (),
     identity: str = "event_id",
-) -> Table:
-    """A table of events: the account, when it happened, what is particular to it, its id, and when it arrived."""
+) -> TableSchema:
+    """Define an event table: the account, the instant, the table's own columns, the event id and the arrival."""
     key = (Column("account_id", "string", True), Column("occurred_at", "instant", True))
     arrival = (Column("event_id", "string"), Column("loaded_at", "instant"))
-    return Table(name, (*key, *columns, *arrival), intervals=intervals, ranges=ranges, identity=identity)
+    return TableSchema(name, (*key, *columns, *arrival), intervals=intervals, ranges=ranges, identity=identity)
 
 
 _TABLES = (
-    Table(
+    TableSchema(
         "accounts",
         (
             Column("account_id", "string", True),
@@ -103,7 +108,7 @@ _TABLES = (
         event=False,
         unique="account_id",
     ),
-    Table(
+    TableSchema(
         "subscriptions",
         (
             Column("account_id", "string", True),
@@ -164,7 +169,7 @@ _TABLES = (
         Column("sentiment", "float", minimum=-1, maximum=1),
         Column("topic", "string"),
         intervals=(("occurred_at", "resolved_at"),),
-        # Rows of one ticket are its versions; an event_id would name the version, and decides nothing.
+        # Rows of one ticket are its versions; an event_id would only identify a version and is ignored.
         identity="ticket_id",
     ),
     _event(
@@ -193,7 +198,7 @@ _TABLES = (
         "company",
         Column("kind", "string", True, ("funding", "hiring", "layoffs", "acquisition", "new_department")),
     ),
-    Table(
+    TableSchema(
         "interventions",
         (
             Column("account_id", "string", True),
@@ -211,16 +216,16 @@ _TABLES = (
 )
 
 
-def known_column(column: Column) -> str:
-    """Where an event table as read tells when a column that is filled in later was learnt."""
+def known_at_column(column: Column) -> str:
+    """Return the name of the column with the instant at which a value filled in later became known."""
     return f"{column.name.removesuffix('_at')}_known_at"
 
 
-IDENTITIES = ("event_id", "subscription_id")
-"""Columns that only tell rows apart and say nothing of the account."""
+ID_COLUMNS = ("event_id", "subscription_id")
+"""Columns that only identify rows and do not describe the account."""
 
-TABLES: dict[str, Table] = {table.name: table for table in _TABLES}
+TABLES: dict[str, TableSchema] = {table.name: table for table in _TABLES}
 """Every table of the contract by name."""
 
 EVENT_TABLES: tuple[str, ...] = tuple(name for name, table in TABLES.items() if table.event)
-"""The tables of things that happened, by which the newest event is found."""
+"""Names of the event tables, which determine the newest event."""

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from features.contract.schema import TABLES, Column, Table, known_column
+from features.contract.schema import TABLES, Column, TableSchema, known_at_column
 from features.custom.config_file import MeasureKind, OwnFeature
 from features.custom.filters import NUMBERS, Condition, column_of, conditions, every
 from features.definitions.aggregations import Count, Distinct, Holding, Latest, Measure, Newest, Oldest, Pick, Sum
@@ -74,7 +74,7 @@ def own_measure(entry: OwnFeature, place: str) -> Measure:
             return Holding(**about, key=(str(entry.key),), holds=every(holds))
 
 
-def _table(entry: OwnFeature, place: str) -> Table:
+def _table(entry: OwnFeature, place: str) -> TableSchema:
     tables = [name for name in TABLES if name != "accounts"]
     if entry.table not in tables:
         raise BadRequest(
@@ -93,7 +93,7 @@ def _check_keys(entry: OwnFeature, place: str) -> None:
             )
 
 
-def _check_kind(column: Column | None, kinds: tuple[str, ...], what: str, table: Table, place: str) -> None:
+def _check_kind(column: Column | None, kinds: tuple[str, ...], what: str, table: TableSchema, place: str) -> None:
     if column is not None and column.kind not in kinds:
         usable = [c.name for c in table.columns if c.kind in kinds and c.name != "account_id"]
         raise BadRequest(
@@ -105,7 +105,7 @@ def _value(name: str | None) -> Pick:
     return lambda rows: rows[name]
 
 
-def _clock(table: Table, used: list[Column]) -> dict[str, str]:
+def _clock(table: TableSchema, used: list[Column]) -> dict[str, str]:
     """When a row counts and from when it may be used. What is filled in later counts from then: seen sooner, it would
     leak."""
     later = [c for c in used if c.known_from is not None]
@@ -114,12 +114,12 @@ def _clock(table: Table, used: list[Column]) -> dict[str, str]:
         last = next((c for c in later if c.known_from != c.name), later[0])
         return {
             "at": str(last.known_from),
-            "known": known_column(last) if "loaded_at" in table.names else str(last.known_from),
+            "known": known_at_column(last) if "loaded_at" in table.names else str(last.known_from),
         }
     return {"at": table.at, "known": "known_at" if table.event else table.at}
 
 
-def _rests_on(table: Table, read: Column | None, where: tuple[Condition, ...]) -> str:
+def _rests_on(table: TableSchema, read: Column | None, where: tuple[Condition, ...]) -> str:
     """The first optional column without which the measure says nothing; "" for none."""
     names = [read.name] if read is not None else []
     names += [c.column for c in where if c.known is not False]

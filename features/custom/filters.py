@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from features.contract.schema import Column, Table
+from features.contract.schema import Column, TableSchema
 from features.definitions.aggregations import Pick, Rows
 from features.errors import BadRequest
 
@@ -39,7 +39,7 @@ class Condition:
         return held if self.high is None else held & (value <= self.high).fill_null(False)
 
 
-def conditions(given: dict[str, Any], table: Table, place: str) -> tuple[Condition, ...]:
+def conditions(given: dict[str, Any], table: TableSchema, place: str) -> tuple[Condition, ...]:
     """Conditions as a file gives them, by column name; ``place`` names file, feature and key in messages.
 
     Raises
@@ -65,7 +65,7 @@ def every(held: tuple[Condition, ...]) -> Pick:
     return pick
 
 
-def column_of(name: str, table: Table, place: str) -> Column:
+def column_of(name: str, table: TableSchema, place: str) -> Column:
     """The column ``name`` of ``table``, of those that tell something of an event.
 
     Raises

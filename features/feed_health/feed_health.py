@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.contract.schema import TABLES, Table
+from features.contract.schema import TABLES, TableSchema
 from features.feed_health.column_coverage import column_health
 from features.feed_health.feed_report import FeedHealth
 from features.feed_health.level_shifts import Floats
@@ -122,7 +122,7 @@ def feed_health(source: Source, until: datetime | None = None, now: datetime | N
     return Feeds(end, found, unread, absent, reach.decided_by)
 
 
-def _readable(source: Source, table: Table) -> bool:
+def _readable(source: Source, table: TableSchema) -> bool:
     schema = source.tables[table.name].schema()
     if any(c.required and c.name not in schema for c in table.columns):
         return False
@@ -131,7 +131,7 @@ def _readable(source: Source, table: Table) -> bool:
 
 def _health(
     source: Source,
-    table: Table,
+    table: TableSchema,
     sums: Mapping[str, Any],
     kinds: pd.DataFrame,
     end: datetime | None,
@@ -169,7 +169,7 @@ def _health(
     )
 
 
-def _jumps(table: Table, kinds: pd.DataFrame, daily: pd.DataFrame) -> tuple[Jump, ...]:
+def _jumps(table: TableSchema, kinds: pd.DataFrame, daily: pd.DataFrame) -> tuple[Jump, ...]:
     found: list[Jump] = []
     for column in measured(table):
         if f"values_{column.name}" in kinds:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ibis
 
-from features.contract.schema import IDENTITIES, TABLES, Column, Table
+from features.contract.schema import ID_COLUMNS, TABLES, Column, TableSchema
 from features.signals.casting import Schema, conformed, given_table
 from features.signals.data_through import newest_instant
 from features.sources.engine import CUTOFF
@@ -18,19 +18,19 @@ from features.utils.dates import DAY_SECONDS, WEEK_DAYS
 LARGEST = 1e12
 
 
-def optional(table: Table) -> tuple[Column, ...]:
+def optional(table: TableSchema) -> tuple[Column, ...]:
     """The columns that may be missing. Not ``loaded_at``, which is missing where a row arrived as it happened, nor an
     end, which is missing until it comes, nor an id that only tells rows apart."""
-    told_apart = ("loaded_at", *IDENTITIES)
+    told_apart = ("loaded_at", *ID_COLUMNS)
     return tuple(c for c in table.columns if not c.required and c.name not in told_apart and c.known_from != c.name)
 
 
-def measured(table: Table) -> tuple[Column, ...]:
+def measured(table: TableSchema) -> tuple[Column, ...]:
     """The columns that hold numbers."""
     return tuple(c for c in table.columns if c.kind in ("float", "int"))
 
 
-def by_kind(table: Table) -> bool:
+def by_kind(table: TableSchema) -> bool:
     """Whether the numbers of ``table`` mean something else for each kind of row."""
     return "kind" in table.names and bool(measured(table))
 
@@ -89,7 +89,7 @@ def per_day(name: str, schema: Schema, text: bool) -> ibis.Table:
     return found.mutate(day=found.day.cast("int64")).order_by(["day", "of_kind"])
 
 
-def _rows(table: Table, schema: Schema, text: bool) -> ibis.Table:
+def _rows(table: TableSchema, schema: Schema, text: bool) -> ibis.Table:
     """The conformed rows before the cut-off, if there is one, with it."""
     given = given_table(table.name, schema)
     rows = given.select(**conformed(given, table, text)).cross_join(CUTOFF)

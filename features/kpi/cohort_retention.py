@@ -27,7 +27,7 @@ from features.signals.contract_terms import TOLERATED_SHARE
 from features.signals.signals import Signals
 from features.sources.engine import collect, contract_table, lay
 from features.sources.sql_functions import epoch_us
-from features.utils.dates import micros, show
+from features.utils.dates import epoch_micros, to_iso
 
 MONTH_DAYS = 365.25 / 12
 AGES = (3, 6, 12, 24, 36)
@@ -60,14 +60,14 @@ def cohorts(signals: Signals, as_of: datetime, active_days: int = ACTIVE_DAYS) -
     quarter = pd.to_datetime(table["began"], unit="us", utc=True).dt.tz_localize(None).dt.to_period("Q").astype(str)
     groups = [(name, table[quarter == name]) for name in sorted(quarter.unique())]
     return {
-        "as_of": show(as_of),
+        "as_of": to_iso(as_of),
         "contractual": signals.contractual,
         "ages": list(AGES),
         "level": LEVEL,
         "assumption": ASSUMPTION,
         "arr_unknown": _arr_unknown(table) if signals.contractual else None,
-        "whole": _cohort(None, table, micros(as_of)),
-        "cohorts": [_cohort(str(name), own, micros(as_of)) for name, own in groups],
+        "whole": _cohort(None, table, epoch_micros(as_of)),
+        "cohorts": [_cohort(str(name), own, epoch_micros(as_of)) for name, own in groups],
     }
 
 
@@ -154,7 +154,7 @@ def _told(value: float) -> float | None:
 def _lives(signals: Signals, as_of: datetime, active_days: int) -> pd.DataFrame:
     """Of every account that ever began: began, ended (when lost, or last seen; microseconds), lost, arr_start, and the
     ARR at each age (NaN unknown)."""
-    now = micros(as_of)
+    now = epoch_micros(as_of)
     grace = (GRACE_DAYS if signals.contractual else active_days) * DAY
     row = {"start": [now], "end": [now], "known": [now], "grace": [grace]}
     lay(signals.connection, "ledger_span", pa.table(row))

@@ -16,7 +16,7 @@ from features.families.outcomes import DETRACTOR_UP_TO, PROMOTER_FROM
 from features.signals.signals import Signals
 from features.sources.engine import collect, contract_table, lay
 from features.sources.sql_functions import epoch_us
-from features.utils.dates import micros
+from features.utils.dates import epoch_micros
 from features.utils.periods import Period
 
 HELD = ("attended", "completed")
@@ -46,7 +46,7 @@ def answers(signals: Signals, period: Period, known_at: datetime) -> pd.DataFram
     where the source lacks the table). ``csat_sum`` and ``csat_answers`` are of surveys and of tickets whose rating
     became known in the period.
     """
-    row = {"start": [micros(period.start)], "end": [micros(period.end)], "known": [micros(known_at)]}
+    row = {"start": [epoch_micros(period.start)], "end": [epoch_micros(period.end)], "known": [epoch_micros(known_at)]}
     lay(signals.connection, "kpi_period", pa.table(row))
     found = pd.DataFrame({"account_id": pd.Series(dtype="str")})
     for name, build in _TABLES.items():

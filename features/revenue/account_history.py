@@ -12,11 +12,11 @@ import ibis
 import pyarrow as pa
 
 from features.aggregation.passes import known_before_us
-from features.contract.schema import IDENTITIES, TABLES, known_column
+from features.contract.schema import ID_COLUMNS, TABLES, known_at_column
 from features.signals.signals import Signals
 from features.sources.engine import collect, contract_table, lay
 from features.sources.sql_functions import epoch_us
-from features.utils.dates import micros, show
+from features.utils.dates import epoch_micros, to_iso
 
 ASKED = ibis.table({"asked": "string", "start": "int64", "end": "int64"}, name="account_asked")
 """One row: the account, and the instants between which its rows are wanted (microseconds)."""
@@ -41,8 +41,8 @@ def account_rows(signals: Signals, account: str, start: datetime, end: datetime)
     found = {}
     for name in LISTED:
         if signals.has(name):
-            begin = 0 if name in FROM_THE_BEGINNING else micros(start)
-            row = {"asked": [account], "start": [begin], "end": [micros(end)]}
+            begin = 0 if name in FROM_THE_BEGINNING else epoch_micros(start)
+            row = {"asked": [account], "start": [begin], "end": [epoch_micros(end)]}
             lay(signals.connection, "account_asked", pa.table(row))
             found[name] = [_plain(each) for each in collect(signals.connection, _rows, name).to_pylist()][::-1]
     return found
@@ -57,17 +57,19 @@ def _rows(name: str) -> ibis.Table:
     told: dict[str, Any] = {c.name: rows[c.name] for c in contract.columns if c.name not in ("account_id", "loaded_at")}
     for column in contract.columns:
         if column.known_from is not None:
-            learnt = rows[known_column(column)] if known_column(column) in rows.columns else rows[column.known_from]
+            learnt = (
+                rows[known_at_column(column)] if known_at_column(column) in rows.columns else rows[column.known_from]
+            )
             told[column.name] = ibis.ifelse(epoch_us(learnt) < rows.end, rows[column.name], None)
     columns = [c for c in told if c != contract.at]
     rows = rows.select(**told)
     # Large feeds may hold an event several times.
     rows = rows.distinct() if contract.event else rows
-    shown = [c for c in told if c not in IDENTITIES]
+    shown = [c for c in told if c not in ID_COLUMNS]
     return rows.order_by([ibis.desc(contract.at), *columns]).limit(LIMIT).select(*shown)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: show(value.replace(tzinfo=UTC)) if isinstance(value, datetime) else value for name, value in row.items()
+        name: to_iso(value.replace(tzinfo=UTC)) if isinstance(value, datetime) else value for name, value in row.items()
     }

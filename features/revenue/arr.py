@@ -29,7 +29,7 @@ from features.revenue.arr_movements import DAY, SPAN, contract_moves, order_move
 from features.signals.signals import Signals
 from features.sources.engine import collect, contract_table, lay
 from features.sources.sql_functions import epoch_us
-from features.utils.dates import micros, show
+from features.utils.dates import epoch_micros, to_iso
 
 GRACE_DAYS = 30
 """How long a new subscription undoes a churn."""
@@ -83,7 +83,7 @@ def facts(signals: Signals, as_of: datetime, active_days: int = ACTIVE_DAYS) -> 
     Without contracts ``seats``, ``renewal_at``, ``notice_at`` and ``subscriptions`` are NaN (NaT) and ``plan`` is None
     throughout.
     """
-    at = micros(as_of)
+    at = epoch_micros(as_of)
     _lay(signals, at, at, at, 0 if signals.contractual else active_days * DAY)
     rows = collect(signals.connection, _contract_facts if signals.contractual else _order_facts)
     frame = rows.to_pandas().sort_values("account_id", kind="stable", ignore_index=True)
@@ -154,10 +154,10 @@ def movements(
     known = end if known_at is None else known_at
     if not start < end or known < end:
         raise BadRequest(
-            f"a period from {show(start)} to {show(end)}, looked at from {show(known)}",
+            f"a period from {to_iso(start)} to {to_iso(end)}, looked at from {to_iso(known)}",
             "a start before the end, looked at from the end or later",
         )
-    first, last, until = micros(start), micros(end), micros(known)
+    first, last, until = epoch_micros(start), epoch_micros(end), epoch_micros(known)
     if signals.contractual:
         _lay(signals, first, last, until, grace_days * DAY)
         found = collect(signals.connection, contract_moves).to_pandas()

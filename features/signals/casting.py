@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.datatypes as dt
 
 from features.contract.ibis_types import _IBIS_TYPES
-from features.contract.schema import Column, Table
+from features.contract.schema import Column, TableSchema
 from features.sources.base import Source
 
 FIRST_YEAR, END_YEAR = 1900, 2200
@@ -66,7 +66,7 @@ def given_schema(source: Source, name: str) -> Schema:
     return tuple(source.tables[name].schema().items())
 
 
-def conformed(given: ibis.Table, table: Table, text: bool) -> dict[str, ibis.Value]:
+def conformed(given: ibis.Table, table: TableSchema, text: bool) -> dict[str, ibis.Value]:
     """The expressions over ``given`` that yield the contract's columns of ``table``; ``text``: parse rather than cast.
 
     Columns that the source lacks are null, as is a value that cannot be read as its type. Instants are timestamps

@@ -21,7 +21,7 @@ from typing import Any
 import ibis
 import numpy as np
 
-from features.contract.schema import EVENT_TABLES, TABLES, Table
+from features.contract.schema import EVENT_TABLES, TABLES, TableSchema
 from features.signals.casting import Schema, conformed, given_schema, given_table
 from features.sources.base import Source
 from features.sources.engine import CUTOFF, collect, fetch, set_cutoff
@@ -85,7 +85,7 @@ def decided(source: Source, ends: Mapping[str, datetime | None]) -> Completeness
     return Completeness(known[by] if by else None, by, known)
 
 
-def newest_instant(table: Table, rows: ibis.Table, arrives: bool) -> ibis.Value:
+def newest_instant(table: TableSchema, rows: ibis.Table, arrives: bool) -> ibis.Value:
     """The newest instant of conformed ``rows`` that is in the future neither of its ``loaded_at`` nor of `CUTOFF`.
 
     ``arrives`` says whether the table as given has ``loaded_at``. What a row says of later (a resolution, an end)

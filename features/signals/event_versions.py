@@ -1,6 +1,6 @@
 """Which rows are one event, and which of an event's versions is known when.
 
-A table's ``identity`` (`features.contract.schema.Table`) names what a row is about: ``event_id``, for a ticket
+A table's ``identity`` (`features.contract.schema.TableSchema`) names what a row is about: ``event_id``, for a ticket
 ``ticket_id``.
 Rows of one id are versions of one event, whatever they say. The version that was loaded last before a date counts at
 that date; ``until_at`` is the instant at which the next version arrived, null for the newest. A null ``loaded_at``
@@ -22,7 +22,7 @@ from typing import Any
 
 import ibis
 
-from features.contract.schema import TABLES, Table, known_column
+from features.contract.schema import TABLES, TableSchema, known_at_column
 from features.signals.casting import Schema, arrived, conformed, given_table
 from features.sources.engine import CUTOFF, contract_table
 from features.sources.sql_functions import epoch_us
@@ -34,7 +34,7 @@ EXTRA = "_extra_"
 """How the names of columns outside the contract begin while rows are told apart."""
 
 
-def extra_columns(contract: Table, schema: Schema, partitions: Collection[str] = ()) -> tuple[str, ...]:
+def extra_columns(contract: TableSchema, schema: Schema, partitions: Collection[str] = ()) -> tuple[str, ...]:
     """The given columns that the contract does not have, but for the keys of folders (``partitions``)."""
     return tuple(name for name, _ in schema if name not in contract.names and name not in partitions)
 
@@ -47,12 +47,12 @@ def extras_of(given: ibis.Table, names: tuple[str, ...]) -> dict[str, ibis.Value
     }
 
 
-def has_identity(contract: Table, schema: Schema) -> bool:
+def has_identity(contract: TableSchema, schema: Schema) -> bool:
     """Whether the table as given says which event a row is about."""
     return contract.event and contract.identity in dict(schema)
 
 
-def events(rows: ibis.Table, contract: Table, by_id: bool) -> ibis.Table:
+def events(rows: ibis.Table, contract: TableSchema, by_id: bool) -> ibis.Table:
     """The events of an event table, in the columns of `features.sources.engine.contract_table`.
 
     Parameters
@@ -74,7 +74,7 @@ def arrival_of(rows: ibis.Table) -> ibis.Value:
     return ibis.coalesce(rows.loaded_at, rows.occurred_at) if "loaded_at" in rows.columns else rows.occurred_at
 
 
-def version_order(rows: ibis.Table, contract: Table) -> list[Any]:
+def version_order(rows: ibis.Table, contract: TableSchema) -> list[Any]:
     """The order of the versions of one event."""
     first = [arrival_of(rows), rows[contract.at]]
     later = sorted({c.known_from for c in contract.columns if c.known_from})
@@ -91,7 +91,7 @@ def repeated_ids(name: str, schema: Schema, text: bool) -> ibis.Table:
     return rows.aggregate(n=identity.count(), ids=identity.nunique())
 
 
-def at_one_instant(rows: ibis.Table, contract: Table) -> ibis.Value:
+def at_one_instant(rows: ibis.Table, contract: TableSchema) -> ibis.Value:
     """Which of the conformed ``rows`` arrived at the same instant as another version of their event that differs."""
     rows_of = [contract.identity, "_arrival"]
     alike = [*rows_of, *(c for c in _content(contract) if c != contract.identity)]
@@ -99,7 +99,7 @@ def at_one_instant(rows: ibis.Table, contract: Table) -> ibis.Value:
     return several & rows[contract.identity].notnull()
 
 
-def of_several_accounts(rows: ibis.Table, contract: Table) -> ibis.Value:
+def of_several_accounts(rows: ibis.Table, contract: TableSchema) -> ibis.Value:
     """Which of the conformed ``rows`` share their id with a row of another account."""
     same = ibis.window(group_by=contract.identity)
     differ = rows.account_id.min().over(same) != rows.account_id.max().over(same)
@@ -120,11 +120,11 @@ def overlaps(rows: ibis.Table) -> ibis.Table:
     return rows.mutate(_overlaps=wrong).drop("_from", "_to")
 
 
-def _content(contract: Table) -> list[str]:
+def _content(contract: TableSchema) -> list[str]:
     return [c for c in contract.names if c != "loaded_at"]
 
 
-def _versions(rows: ibis.Table, contract: Table) -> ibis.Table:
+def _versions(rows: ibis.Table, contract: TableSchema) -> ibis.Table:
     order = ibis.window(group_by=contract.identity, order_by=version_order(rows, contract))
     # What is sent again unchanged is the version that it repeats.
     same = reduce(and_, (rows[c].lag().over(order).identical_to(rows[c]) for c in _content(contract)))
@@ -138,7 +138,7 @@ def _versions(rows: ibis.Table, contract: Table) -> ibis.Table:
     return rows.filter((rows.until_at.isnull() | (rows.until_at > rows.known_at)) & (rows[contract.at] < rows.cutoff))
 
 
-def _once(rows: ibis.Table, contract: Table) -> ibis.Table:
+def _once(rows: ibis.Table, contract: TableSchema) -> ibis.Table:
     known = arrived(rows) if "loaded_at" in rows.columns else rows[contract.at]
     rows = rows.mutate(known_at=known).cross_join(CUTOFF)
     rows = rows.filter(rows[contract.at] < rows.cutoff)
@@ -147,7 +147,7 @@ def _once(rows: ibis.Table, contract: Table) -> ibis.Table:
     return found.mutate(until_at=ibis.null("timestamp"))
 
 
-def _shaped(rows: ibis.Table, contract: Table) -> ibis.Table:
+def _shaped(rows: ibis.Table, contract: TableSchema) -> ibis.Table:
     """In the columns of the contract's table; what is filled in at the cut-off or later is forgotten."""
     filled_in = [c for c in contract.columns if c.known_from is not None]
     if filled_in:
@@ -157,7 +157,7 @@ def _shaped(rows: ibis.Table, contract: Table) -> ibis.Table:
     if "loaded_at" in contract.names:
         rows = rows.mutate(
             **{
-                known_column(c): ibis.ifelse(
+                known_at_column(c): ibis.ifelse(
                     rows[c.name].notnull(), ibis.greatest(rows[c.known_from], rows.known_at), None
                 )
                 for c in filled_in

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from features.errors import RenewcastError
 from features.utils.atomic_files import write_file
-from features.utils.dates import micros, parse_instant
+from features.utils.dates import epoch_micros, parse_instant
 
 ALWAYS = (-(2**62), 2**62)
 """The span of a file that does not tell its instants."""
@@ -86,4 +86,4 @@ def _span(path: Path) -> tuple[int, int]:
 def _micros(value: Any) -> int:
     if not isinstance(value, date | datetime):
         raise TypeError
-    return micros(parse_instant(value))
+    return epoch_micros(parse_instant(value))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import ibis
 
-from features.contract.schema import EVENT_TABLES, TABLES, Table
+from features.contract.schema import EVENT_TABLES, TABLES, TableSchema
 from features.errors import SignalsError
 from features.signals.casting import Schema, conformed, given_schema, given_table
 from features.signals.contract_terms import by_term
@@ -22,7 +22,7 @@ from features.signals.validation import CheckReport, check, count_given
 from features.sources.base import DUCKDB, Source
 from features.sources.engine import CUTOFF, Backend, contract_table, embedded, fetch, set_cutoff, store
 from features.sources.open_source import open_source
-from features.utils.progress import Progress, silent
+from features.utils.progress import Progress, no_progress
 
 COPIED_UP_TO = 1_000_000
 """Event tables of more rows than this are read where they lie."""
@@ -84,7 +84,7 @@ class Signals:
 def open_signals(
     address: str | Path,
     data_through: datetime | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     engine: str = DUCKDB,
     kept: Path | None = None,
 ) -> Signals:
@@ -114,7 +114,7 @@ def read_signals(
     source: Source,
     data_through: datetime | None = None,
     history_from: datetime | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     copied_up_to: int = COPIED_UP_TO,
     kept: Path | None = None,
     sound: bool = False,
@@ -238,7 +238,7 @@ def _normalised(name: str, schema: Schema, text: bool, extras: tuple[str, ...], 
     return events(kept, contract, has_identity(contract, schema))
 
 
-def _until(table: ibis.Table, contract: Table) -> ibis.Table:
+def _until(table: ibis.Table, contract: TableSchema) -> ibis.Table:
     """Drop rows at the cut-off or later; forget what became known only then."""
     table = table.cross_join(CUTOFF)
     table = table.filter(table[contract.at] < table.cutoff)

@@ -13,7 +13,7 @@ from features.signals.file_partitions import Lot, lots_of
 from features.signals.validation import CheckReport, check
 from features.sources.base import Source
 from features.utils.atomic_files import write_file
-from features.utils.dates import micros
+from features.utils.dates import epoch_micros
 
 
 def check_new(source: Source, until: datetime | None, names: Sequence[str], folder: Path) -> CheckReport:
@@ -51,7 +51,7 @@ def check_new(source: Source, until: datetime | None, names: Sequence[str], fold
 
 def _seen_whole(lots: Sequence[Lot], until: datetime | None) -> list[Lot]:
     """The files of which no row was passed over for being too late."""
-    return [lot for lot in lots if until is None or lot.last < micros(until)]
+    return [lot for lot in lots if until is None or lot.last < epoch_micros(until)]
 
 
 def _contract() -> str:

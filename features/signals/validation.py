@@ -13,7 +13,7 @@ from typing import Any
 
 import ibis
 
-from features.contract.schema import EVENT_TABLES, ID_LIMIT, TABLES, Column, Table
+from features.contract.schema import EVENT_TABLES, ID_LIMIT, TABLES, Column, TableSchema
 from features.errors import SignalsError
 from features.signals.casting import (
     END_YEAR,
@@ -40,7 +40,7 @@ from features.signals.inclusive_ends import contiguous_count
 from features.sources.base import Source
 from features.sources.engine import CUTOFF, embedded, errors, fetch, set_cutoff
 from features.sources.engine_errors import reason
-from features.utils.dates import show
+from features.utils.dates import to_iso
 
 LARGEST = 1e12
 """No amount, quantity or number of seats is larger; sums of so many would not be exact any more."""
@@ -214,13 +214,13 @@ def _beyond(source: Source, end: datetime, inclusive: bool, now: datetime | None
             rows, positions, oldest = _marked(source, _is_beyond, name, column)
             if rows:
                 future = oldest is not None and oldest.replace(tzinfo=UTC) > clock
-                when = "dated in the future" if future else f"dated after the end of the data, {show(end)}"
+                when = "dated in the future" if future else f"dated after the end of the data, {to_iso(end)}"
                 first = "it is" if rows == 1 else "they are"
                 then = f"{first} passed over" if column == table.at else f"{first} read as unknown"
                 yield Finding(name, column, rows, f"{when}: {then}", "correct the dates, if they are wrong", positions)
 
 
-def _ids(source: Source, table: Table) -> Iterator[Finding]:
+def _ids(source: Source, table: TableSchema) -> Iterator[Finding]:
     """Ids that do not tell which row counts."""
     about = given_schema(source, table.name), table.name in source.text
     (counts,) = fetch(source.connection, repeated_ids, table.name, *about)
@@ -330,7 +330,7 @@ def _missing_tables(source: Source) -> list[Violation]:
     return violations
 
 
-def _shape(table: Table, given: ibis.Table, text: bool) -> list[Violation]:
+def _shape(table: TableSchema, given: ibis.Table, text: bool) -> list[Violation]:
     violations = []
     schema = given.schema()
     for column in table.columns:
@@ -345,7 +345,7 @@ def _shape(table: Table, given: ibis.Table, text: bool) -> list[Violation]:
     return violations
 
 
-def _values(source: Source, table: Table) -> list[Violation]:
+def _values(source: Source, table: TableSchema) -> list[Violation]:
     """See in one scan whether anything is wrong; only then count every kind of break, and look up the positions of
     those that occurred."""
     accounts = given_schema(source, "accounts") if "accounts" in source.tables else None
@@ -368,7 +368,7 @@ def _values(source: Source, table: Table) -> list[Violation]:
     return violations
 
 
-def _sweep(table: Table, *about: Any) -> ibis.Table:
+def _sweep(table: TableSchema, *about: Any) -> ibis.Table:
     """How many rows are wrong in any way, and how many are of accounts that are not there; by account first, as an
     account has many rows."""
     rows = _rows(table, False, *about)
@@ -381,12 +381,12 @@ def _sweep(table: Table, *about: Any) -> ibis.Table:
     return groups.aggregate(wrong=groups.wrong.sum(), orphans=groups.n.sum(where=alone))
 
 
-def _break_counts(table: Table, *about: Any) -> ibis.Table:
+def _break_counts(table: TableSchema, *about: Any) -> ibis.Table:
     rows = _rows(table, False, *about)
     return rows.aggregate(**{f"b{i}": wrong.sum() for i, (*_, wrong) in enumerate(_breaks(table, rows))})
 
 
-def _break_positions(which: int, table: Table, *about: Any) -> ibis.Table:
+def _break_positions(which: int, table: TableSchema, *about: Any) -> ibis.Table:
     rows = _rows(table, True, *about)
     if which == ORPHANS:
         rows = _beside_accounts(rows, *about[2:])
@@ -397,7 +397,7 @@ def _break_positions(which: int, table: Table, *about: Any) -> ibis.Table:
 
 
 def _rows(
-    table: Table, numbered: bool, schema: Schema, text: bool, _accounts: Schema | None, _accounts_text: bool
+    table: TableSchema, numbered: bool, schema: Schema, text: bool, _accounts: Schema | None, _accounts_text: bool
 ) -> ibis.Table:
     """The conformed rows before the cut-off, with what was given; ``numbered`` from 1, which takes them one by one."""
     given = given_table(table.name, schema)
@@ -421,7 +421,7 @@ def _is_known(given: ibis.Table, column: Column, text: bool) -> Any:
     return value & ~out_of_range(given, column, text) if column.kind == "instant" and not column.required else value
 
 
-def _unknown_instants(source: Source, table: Table) -> Iterator[Finding]:
+def _unknown_instants(source: Source, table: TableSchema) -> Iterator[Finding]:
     """Optional instant columns with values out of range: how many read as unknown."""
     schema, text = given_schema(source, table.name), table.name in source.text
     columns = [c for c in table.columns if c.kind == "instant" and not c.required and c.name in dict(schema)]
@@ -434,13 +434,13 @@ def _unknown_instants(source: Source, table: Table) -> Iterator[Finding]:
             yield Finding(table.name, column.name, rows, what, "leave them empty where there is no date")
 
 
-def _unknown_counts(table: Table, schema: Schema, text: bool) -> ibis.Table:
+def _unknown_counts(table: TableSchema, schema: Schema, text: bool) -> ibis.Table:
     given = given_table(table.name, schema)
     columns = [c for c in table.columns if c.kind == "instant" and not c.required and c.name in dict(schema)]
     return given.aggregate(**{c.name: out_of_range(given, c, text).sum().fill_null(0) for c in columns})
 
 
-def printable_names(names: Iterable[str], given: ibis.Table, table: Table) -> str:
+def printable_names(names: Iterable[str], given: ibis.Table, table: TableSchema) -> str:
     """Those of ``names`` that may be shown. A header read from a row of data is values: unless a required column of
     the contract is among the columns, only their number is told; and never what is no plain name."""
     names = list(names)
@@ -454,7 +454,7 @@ def printable_names(names: Iterable[str], given: ibis.Table, table: Table) -> st
     return ", ".join([*shown, *([f"{rest} with other names"] if rest else [])])
 
 
-def _has_periods(table: Table, schema: Schema) -> bool:
+def _has_periods(table: TableSchema, schema: Schema) -> bool:
     """Whether rows are periods of what their identity names."""
     return not table.event and table.identity in dict(schema)
 
@@ -470,7 +470,7 @@ def _beside_accounts(rows: ibis.Table, accounts: Schema, text: bool) -> ibis.Tab
     return rows.left_join(known, rows.account_id == known._known)
 
 
-def _unusable_ids(table: Table, rows: ibis.Table) -> Iterator[tuple[str, str, str, ibis.Value]]:
+def _unusable_ids(table: TableSchema, rows: ibis.Table) -> Iterator[tuple[str, str, str, ibis.Value]]:
     """Ids of accounts that no address can hold; the rows of other tables are of these accounts."""
     if table.name == "accounts" and "_given_account_id" in rows.columns:
         bound = f"at most {ID_LIMIT} characters"
@@ -479,7 +479,7 @@ def _unusable_ids(table: Table, rows: ibis.Table) -> Iterator[tuple[str, str, st
         yield "account_id", "an id with a line break or control character", "an id that an address can hold", hidden
 
 
-def _breaks(table: Table, rows: ibis.Table) -> Iterator[tuple[str, str, str, ibis.Value]]:
+def _breaks(table: TableSchema, rows: ibis.Table) -> Iterator[tuple[str, str, str, ibis.Value]]:
     """Each way in which a row may be wrong: column, problem, what is right, and the boolean that marks it."""
     for name, problem, expected, unusable in _unusable_ids(table, rows):
         yield name, problem, expected, unusable.fill_null(False)

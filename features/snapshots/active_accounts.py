@@ -16,7 +16,7 @@ from features.definitions.aggregations import FIXED_POINT, Columns, column_name
 from features.families import orders
 from features.signals.signals import Signals
 from features.sources.engine import GRID, collect, contract_table
-from features.utils.dates import DAY_SECONDS, seconds
+from features.utils.dates import DAY_SECONDS, epoch_seconds
 
 Values = np.ndarray[Any, np.dtype[Any]]
 _NUMBERS = ("arr", "renewal_s", "term_s", "change_s")
@@ -123,7 +123,7 @@ def panel_columns(accounts: pa.Table, board: Board, contract: Columns) -> dict[s
     region are text. NaN and None are unknown.
     """
     account, pos = board.place
-    as_of = seconds(board.grid.first) + pos * (board.grid.every_days * DAY_SECONDS)
+    as_of = epoch_seconds(board.grid.first) + pos * (board.grid.every_days * DAY_SECONDS)
     own = accounts.take(pa.array(account))
     created = _numbers(own, "created_s")
     return {

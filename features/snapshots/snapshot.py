@@ -21,8 +21,8 @@ from features.definitions.feature import Feature
 from features.signals.signals import Signals
 from features.snapshots.active_accounts import accounts_of, by_contract, by_orders, needed_of_orders, panel_columns
 from features.sources.engine import lay, threads
-from features.utils.dates import DAY_SECONDS, Grid, seconds
-from features.utils.progress import Progress, silent
+from features.utils.dates import DAY_SECONDS, Grid, epoch_seconds
+from features.utils.progress import Progress, no_progress
 
 SIDE_BY_SIDE = 500_000
 """Buckets from which on their accounts are shared out among threads."""
@@ -35,7 +35,7 @@ def snapshot(
     horizon_days: int = 90,
     catalogue: Catalogue = CATALOGUE,
     kept: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> pd.DataFrame:
     """One row per active account and date of ``grid``, from what was known before that date.
 
@@ -74,7 +74,7 @@ def snapshot(
         at_all = _rolled_columns(rolled["orders"], needed_of_orders(horizon_days), everyone)
         board, contract = by_orders(everyone, at_all, horizon_days)
     columns = panel_columns(accounts, board, contract)
-    history = np.nan if signals.history_from is None else float(seconds(signals.history_from))
+    history = np.nan if signals.history_from is None else float(epoch_seconds(signals.history_from))
     for name, wanted in needs.items():
         columns |= _rolled_columns(rolled[name], wanted, board)
         starts = feed_starts(*rolled[name].starts, grid, history)
@@ -86,7 +86,7 @@ def snapshot(
 
 
 def _lay_grid(signals: Signals, grid: Grid) -> None:
-    row = {"first_s": [seconds(grid.first)], "step_s": [grid.every_days * DAY_SECONDS], "dates": [grid.n]}
+    row = {"first_s": [epoch_seconds(grid.first)], "step_s": [grid.every_days * DAY_SECONDS], "dates": [grid.n]}
     lay(signals.connection, "snapshot_grid", pa.table(row))
 
 

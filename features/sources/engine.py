@@ -18,8 +18,8 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from features.contract.ibis_types import contract_schema
-from features.contract.schema import TABLES, known_column
+from features.contract.ibis_types import ibis_schema
+from features.contract.schema import TABLES, known_at_column
 from features.sources.base import lay_arrow
 from features.sources.sql_cache import kept_text
 
@@ -36,12 +36,12 @@ instant."""
 def contract_table(name: str, view: str = "") -> ibis.Table:
     """The unbound contract table ``name``, as `features.signals.signals.Signals` holds it (or a ``view`` with its
     columns)."""
-    schema = dict(contract_schema(TABLES[name]))
+    schema = dict(ibis_schema(TABLES[name]))
     arrives = schema.pop("loaded_at", None) is not None
     if TABLES[name].event:
         schema |= {"known_at": "timestamp", "until_at": "timestamp"}
     if arrives:
-        schema |= {known_column(c): "timestamp" for c in TABLES[name].columns if c.known_from is not None}
+        schema |= {known_at_column(c): "timestamp" for c in TABLES[name].columns if c.known_from is not None}
     return ibis.table(schema, name=view or f"signals_{name}")
 
 

@@ -36,7 +36,7 @@ from features.sources.files import (
     matching_files,
     open_folder,
 )
-from features.utils.atomic_files import make_passing_folder, remove_passing_folder
+from features.utils.atomic_files import make_temporary_folder, remove_temporary_folder
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -156,7 +156,7 @@ class Copies:
     def new_folder(self, origin: str) -> Path:
         """An empty folder for copies from ``origin``, that only this user can enter."""
         try:
-            folder = make_passing_folder()
+            folder = make_temporary_folder()
         except OSError as error:
             raise _unwritable(error) from None
         self.folders[folder] = origin
@@ -173,7 +173,7 @@ class Copies:
         """Remove every copy. A process that was forked off leaves them to the one that made them."""
         if os.getpid() == self._owner:
             while self.folders:
-                remove_passing_folder(self.folders.popitem()[0])
+                remove_temporary_folder(self.folders.popitem()[0])
 
     def stay_with(self, connection: Backend) -> None:
         """Keep the copies until ``connection`` is closed or forgotten, or the process ends."""

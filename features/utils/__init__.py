@@ -1,1 +1,1 @@
-"""Small tools that every package uses."""
+"""Small helpers shared by all packages."""

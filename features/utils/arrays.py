@@ -1,4 +1,4 @@
-"""Names for the numpy array types used throughout."""
+"""Type aliases for NumPy arrays."""
 
 from __future__ import annotations
 
@@ -9,3 +9,5 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Objects = npt.NDArray[np.object_]
+Texts = npt.NDArray[np.object_]
+"""Arrays of Python strings."""

@@ -1,4 +1,4 @@
-"""Writing whole files and folders, or nothing: beside the place, then renamed into it."""
+"""Atomic writes of files and folders: write a temporary copy next to the target, then rename it."""
 
 from __future__ import annotations
 
@@ -11,105 +11,106 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from features.errors import HomeError
-from features.utils.private_files import make_folder, settle, settle_tree
+from features.utils.private_files import apply_file_mode, apply_tree_modes, make_folder
 
-CURE = "free some space, or choose a place that may be written to (RENEWCAST_HOME, or the output path)"
+CURE = "free some space, or choose a writable location (RENEWCAST_HOME, or the output path)"
 
-#: What is being written bears this ending, so that a listing can pass it over.
+#: Suffix of unfinished files and folders, so that listings can skip them.
 UNFINISHED = ".unfinished"
 
-_under_way: set[Path] = set()
+_in_progress: set[Path] = set()
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Write ``content`` (text as UTF-8) to ``path``, replacing what was there, all of it or none.
+    """Write ``content`` (text as UTF-8) to ``path``, replacing any existing file atomically.
 
     Raises
     ------
-    HomeError : the place cannot be written.
+    HomeError : the path cannot be written.
     """
-    with new_file(path) as beside:
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+    with new_file(path) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """A path beside ``path``, with the same suffix, to write to; renamed over ``path`` once the block ends well.
+    """Yield a temporary path with the same suffix, and rename it to ``path`` when the block succeeds.
 
-    The block should only write. If it fails in any way, an interrupt included, ``path`` is as it was and nothing is
-    left beside it.
+    The block should only write. If it fails for any reason, including an interrupt, ``path`` is unchanged and the
+    temporary file is removed.
 
     Raises
     ------
-    HomeError : the place cannot be written.
+    HomeError : the path cannot be written.
     """
-    beside = path.with_name(f".{path.stem}-{uuid.uuid4().hex}{UNFINISHED}{path.suffix}")
-    with _told_as_home_error(path):
-        _under_way.add(beside)
+    partial = path.with_name(f".{path.stem}-{uuid.uuid4().hex}{UNFINISHED}{path.suffix}")
+    with _os_errors_as_home_error(path):
+        _in_progress.add(partial)
         try:
             make_folder(path.parent)
-            yield beside
-            settle(beside)
-            _to_disk(beside)
-            os.replace(beside, path)
-            _to_disk(path.parent)
+            yield partial
+            apply_file_mode(partial)
+            _fsync(partial)
+            os.replace(partial, path)
+            _fsync(path.parent)
         finally:
             with suppress(OSError):
-                beside.unlink(missing_ok=True)
-            _under_way.discard(beside)
+                partial.unlink(missing_ok=True)
+            _in_progress.discard(partial)
 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside ``path`` to fill; renamed to ``path`` once the block ends well.
+    """Yield an empty temporary folder, and rename it to ``path`` when the block succeeds.
 
-    If the block fails in any way, an interrupt included, there is no ``path`` and nothing is left beside it.
+    If the block fails for any reason, including an interrupt, ``path`` is not created and the temporary folder is
+    removed.
 
     Raises
     ------
-    HomeError : the place cannot be written, or something is there already (a folder is never overwritten).
+    HomeError : the path cannot be written, or it exists already (a folder is never overwritten).
     """
-    beside = path.with_name(f".{path.name}-{uuid.uuid4().hex}{UNFINISHED}")
-    with _told_as_home_error(path):
-        _under_way.add(beside)
+    partial = path.with_name(f".{path.name}-{uuid.uuid4().hex}{UNFINISHED}")
+    with _os_errors_as_home_error(path):
+        _in_progress.add(partial)
         try:
             make_folder(path.parent)
-            beside.mkdir()
-            yield beside
-            settle_tree(beside)
-            for inner in sorted(beside.rglob("*"), reverse=True):
-                _to_disk(inner)
-            _to_disk(beside)
+            partial.mkdir()
+            yield partial
+            apply_tree_modes(partial)
+            for inner in sorted(partial.rglob("*"), reverse=True):
+                _fsync(inner)
+            _fsync(partial)
             if path.exists():
                 raise HomeError(f"{path} exists already", "a folder that does not exist yet", "choose another name")
-            os.rename(beside, path)
-            _to_disk(path.parent)
+            os.rename(partial, path)
+            _fsync(path.parent)
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
-            _under_way.discard(beside)
+            shutil.rmtree(partial, ignore_errors=True)
+            _in_progress.discard(partial)
 
 
-def make_passing_folder() -> Path:
-    """A new folder for temporary files that its owner alone may enter; it goes with the process, at the latest.
+def make_temporary_folder() -> Path:
+    """Create a folder for temporary files that only its owner can read; it is removed when the process ends.
 
     Raises
     ------
-    OSError : it cannot be made.
+    OSError : the folder cannot be created.
     """
     folder = Path(tempfile.mkdtemp(prefix="renewcast-")).resolve()
-    _under_way.add(folder)
+    _in_progress.add(folder)
     return folder
 
 
-def remove_passing_folder(folder: Path) -> None:
-    """Remove what `make_passing_folder` made."""
+def remove_temporary_folder(folder: Path) -> None:
+    """Remove a folder created by `make_temporary_folder`."""
     shutil.rmtree(folder, ignore_errors=True)
-    _under_way.discard(folder)
+    _in_progress.discard(folder)
 
 
 def discard_unfinished() -> None:
-    """Remove what this process is writing, before it ends without leaving its blocks."""
-    for path in list(_under_way):
+    """Remove the unfinished files and folders of this process, before it exits without unwinding its blocks."""
+    for path in list(_in_progress):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -117,10 +118,10 @@ def discard_unfinished() -> None:
                 path.unlink(missing_ok=True)
 
 
-def _to_disk(path: Path) -> None:
-    """Ask the system to keep ``path`` (a file, or a folder's list of names) through a loss of power."""
+def _fsync(path: Path) -> None:
+    """Flush ``path`` (a file or a folder's entries) to disk, so that it survives a power loss."""
     if os.name == "nt":
-        # Windows opens no folder, and syncs only what is open for writing.
+        # Windows cannot open folders this way, and syncs only files that are open for writing.
         return
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -130,10 +131,10 @@ def _to_disk(path: Path) -> None:
 
 
 @contextmanager
-def _told_as_home_error(path: Path) -> Iterator[None]:
+def _os_errors_as_home_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise HomeError(
-            f"cannot write {path}: {error.strerror or error}", "a place that can be written", CURE
+            f"cannot write {path}: {error.strerror or error}", "a path that can be written", CURE
         ) from error

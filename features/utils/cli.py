@@ -1,6 +1,6 @@
-"""What commands share: the arguments that several take, progress, and how an answer is handed over.
+"""Shared parts of the commands: common arguments, the progress bar and the output of results.
 
-It imports what a terminal needs and nothing else of weight, since every command begins with it.
+Every command imports this module first, so it has no heavy imports.
 """
 
 from __future__ import annotations
@@ -15,23 +15,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from features.utils.printable import printable_output
-from features.utils.progress import Progress as Tell
+from features.utils.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 FAILED_CHECK = 1
-"""Exit code of a check that was made and not passed."""
+"""Exit code of a check that ran and failed."""
 USER_MISTAKE = 2
-"""Exit code of what a person can mend."""
+"""Exit code of a mistake that the user can fix."""
 
-Signals = Annotated[str, typer.Argument(metavar="SIGNALS", help="Folder, database address or TOML mapping file.")]
-AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="What was known before this instant (UTC).")]
+SignalsArgument = Annotated[
+    str, typer.Argument(metavar="SIGNALS", help="Folder, database address or TOML mapping file.")
+]
+AsOf = Annotated[str, typer.Option("--as-of", metavar="DATE", help="Use only data known before this instant (UTC).")]
 Engine = Annotated[
-    str, typer.Option(metavar="ENGINE", help="duckdb; for folders also spark, on this machine, or spark://HOST:PORT.")
+    str, typer.Option(metavar="ENGINE", help="duckdb; for folders also spark (on this machine) or spark://HOST:PORT.")
 ]
 DataThrough = Annotated[
-    str | None, typer.Option(metavar="DATE", help="Nothing at or after this instant is read (default: everything).")
+    str | None, typer.Option(metavar="DATE", help="Ignore data at or after this instant (default: read everything).")
 ]
 RubricName = Annotated[
     str | None,
@@ -45,68 +47,81 @@ PortfolioName = Annotated[
     typer.Option(
         "--portfolio",
         metavar="NAME",
-        help="Name of the portfolio that the home belongs to (default: that of SIGNALS); another one is refused.",
+        help="Name of the portfolio that the home belongs to (default: that of SIGNALS). Other portfolios are refused.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
 @contextlib.contextmanager
-def progress(start: str) -> Iterator[Tell]:
-    """A bar on standard error, which leaves standard output to the answer."""
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+def progress_bar(start: str) -> Iterator[Progress]:
+    """Show a progress bar on standard error; standard output is reserved for results."""
+    import rich.progress as bars
 
     from features.utils.console import Console
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    columns = (
+        bars.SpinnerColumn(),
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(),
+        bars.TimeElapsedColumn(),
+    )
     console = Console(stderr=True)
     off = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=off) as bar, printable_output():
+    with bars.Progress(*columns, console=console, transient=True, disable=off) as bar, printable_output():
         task = bar.add_task(start, total=1.0)
 
-        def tell(share: float, what: str) -> None:
+        def report(share: float, what: str) -> None:
             bar.update(task, completed=share, description=what)
 
-        yield tell
+        yield report
 
 
 def print_json(content: object) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     json.dump(content, sys.stdout, indent=1, allow_nan=False)
     sys.stdout.write("\n")
 
 
-def hand_over(
+def write_result(
     as_json: bool,
-    told: Callable[[], object],
+    payload: Callable[[], object],
     show: Callable[[Console], object],
     out: Path | None = None,
     write: Callable[[Path], str] | None = None,
 ) -> None:
-    """Hand an answer over: in a file where one is asked for, else as JSON, else as a person reads it.
+    """Write a result to a file if one is given, else as JSON if requested, else as text on the console.
 
     Parameters
     ----------
-    told : gives the answer as plain data.
-    show : prints it on a console.
-    out, write : the file, and what writes it and says in words what it wrote.
+    as_json : whether to print JSON.
+    payload : returns the result as plain data.
+    show : prints the result on a console.
+    out : the output file, if any.
+    write : writes the file and returns a message that describes it.
     """
     if out is not None and write is not None:
         typer.echo(write(out))
     elif as_json:
-        print_json(told())
+        print_json(payload())
     else:
         from features.utils.console import Console
 
         show(Console())
 
 
-def document_file(content: object, what: str) -> Callable[[Path], str]:
-    """Writes plain data as JSON to a file, in one step; ``what`` says what it holds.
+def json_file_writer(content: object, what: str) -> Callable[[Path], str]:
+    """Return a function that writes plain data to a JSON file atomically.
 
-    Raises
-    ------
-    HomeError : by what is returned: the file cannot be written.
+    Parameters
+    ----------
+    content : plain data.
+    what : description of the content, for the message.
+
+    Returns
+    -------
+    Callable
+        Writes the file and returns a message. Raises `HomeError` if the file cannot be written.
     """
 
     def write(out: Path) -> str:

@@ -1,8 +1,8 @@
 """The console on which commands print tables and styled text.
 
-Names of accounts, people, plans and files come from outside. They are printed as they are: without Rich's markup
-(``[red]``), without emoji codes, and with control, bidirectional and zero-width characters shown as escapes. What
-stands in a table stays within its row: a line feed or a tab there is shown as an escape too.
+Names of accounts, people, plans and files are untrusted text. They are printed literally: Rich's markup (``[red]``) and
+emoji codes are not interpreted, and control, bidirectional and zero-width characters are shown as escapes. In tables,
+line feeds and tabs are also shown as escapes, so that each row keeps its shape.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from features.utils.printable import printable, printable_line
 
 
 class Console(rich.console.Console):
-    """Rich's console, with text taken literally. Styles are given as `rich.text.Text` or as ``style=``.
+    """Rich's console that prints text literally. Use `rich.text.Text` or ``style=`` for styles.
 
     Parameters
     ----------
-    **settings : as `rich.console.Console` takes them. Markup, emoji codes and highlighting are off unless given.
+    **settings : passed to `rich.console.Console`. Markup, emoji codes and highlighting are off by default.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -32,7 +32,7 @@ class Console(rich.console.Console):
 
     @property
     def file(self) -> IO[str]:
-        """Where it writes: the stream itself, past all that escape what is written to it or keep it above a bar."""
+        """The underlying output stream, without the wrappers that escape text or keep it above a progress bar."""
         file = super().file
         while (inner := getattr(file, "rich_proxied_file", None)) is not None:
             file = inner
@@ -43,11 +43,11 @@ class Console(rich.console.Console):
         self._file = file
 
     def render_str(self, text: str, **settings: Any) -> Text:
-        """A string as text, escaped before its width is measured."""
+        """Render a string as text, escaped before its width is measured."""
         return super().render_str(printable(text), **settings)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The segments of anything that can be printed, whatever its text was made of."""
+        """Render anything printable as segments, with its text escaped."""
         for segment in super().render(renderable, options):
             text = segment.text
             shown = text if segment.control else printable(text)
@@ -55,12 +55,13 @@ class Console(rich.console.Console):
 
 
 class Table(rich.table.Table):
-    """Rich's table, the text of whose title, headings and cells is one line each; a long one is folded by its width.
-    A cell that is meant to hold several lines is a `rich.console.Group` of them.
+    """Rich's table with one line of text per title, heading and cell; long text is folded to the column width.
+
+    For a cell with several lines, use a `rich.console.Group`.
 
     Parameters
     ----------
-    *headers, **settings : as `rich.table.Table` takes them.
+    *headers, **settings : passed to `rich.table.Table`.
     """
 
     def __init__(self, *headers: rich.table.Column | str, **settings: Any) -> None:
@@ -73,16 +74,16 @@ class Table(rich.table.Table):
                 self.columns.append(header)
 
     def add_column(self, header: RenderableType = "", *more: Any, **settings: Any) -> None:
-        """As Rich's."""
+        """Add a column, with its heading on one line."""
         super().add_column(one_line(header), *more, **settings)
 
     def add_row(self, *cells: RenderableType | None, **settings: Any) -> None:
-        """As Rich's."""
+        """Add a row, with each cell on one line."""
         super().add_row(*map(one_line, cells), **settings)
 
 
 def one_line(cell: Any) -> Any:
-    """Text without line feeds and tabs, in one style if it had any; all else as it is."""
+    """Escape line feeds and tabs in text; escaped text keeps one style. Other values are unchanged."""
     if isinstance(cell, str):
         return printable_line(cell)
     if isinstance(cell, Text) and (line := printable_line(cell.plain)) is not cell.plain:

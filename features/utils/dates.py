@@ -1,6 +1,6 @@
-"""Instants, days and grids: pure functions, everything in UTC.
+"""Instants, days and date grids, all in UTC.
 
-A date without a time is its midnight. A value without a zone is read as UTC (data contract, "Time").
+A date without a time means midnight. A value without a time zone is read as UTC (data contract, "Time").
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_GRID = 10_000
 
 
 def parse_instant(text: str | date | datetime) -> datetime:
-    """The UTC instant that ``text`` names: an ISO 8601 date or date-time, a date, or a datetime.
+    """Parse an ISO 8601 date or date-time, a date or a datetime as a UTC instant.
 
     Raises
     ------
@@ -40,26 +40,26 @@ def parse_instant(text: str | date | datetime) -> datetime:
     try:
         return instant.astimezone(UTC)
     except OverflowError:
-        raise BadRequest("a date at the end of the calendar", "a year between 2 and 9998") from None
+        raise BadRequest("a date beyond the supported calendar", "a year between 2 and 9998") from None
 
 
 def midnight(instant: datetime) -> datetime:
-    """The midnight (UTC) at or before ``instant``."""
+    """Return the midnight (UTC) at or before ``instant``."""
     return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def seconds(instant: datetime) -> int:
-    """Whole seconds since 1970-01-01 UTC, rounded down."""
+def epoch_seconds(instant: datetime) -> int:
+    """Return whole seconds since 1970-01-01 UTC, rounded down."""
     return int(instant.timestamp() // 1)
 
 
-def micros(instant: datetime) -> int:
-    """Microseconds since 1970-01-01 UTC."""
-    return seconds(instant) * 1_000_000 + instant.microsecond
+def epoch_micros(instant: datetime) -> int:
+    """Return microseconds since 1970-01-01 UTC."""
+    return epoch_seconds(instant) * 1_000_000 + instant.microsecond
 
 
-def show(instant: datetime) -> str:
-    """A midnight as its date, any other instant as date and time, both ISO 8601 in UTC."""
+def to_iso(instant: datetime) -> str:
+    """Format an instant in ISO 8601 (UTC): a midnight as a date, any other instant as date and time."""
     if instant == midnight(instant):
         return instant.date().isoformat()
     return instant.astimezone(UTC).isoformat(timespec="seconds")
@@ -70,7 +70,7 @@ class Grid:
     """The instants ``first``, ``first + every_days``, … (``n`` of them) at which snapshots are taken.
 
     The pipeline counts in grid positions: an instant's position is the number of grid instants at or before it, so a
-    row known at ``t`` is visible from position ``position(t)`` on, for it may be used only where ``t < as_of``.
+    row known at ``t`` is visible from position ``position(t)``, because it may be used only where ``t < as_of``.
     """
 
     first: datetime
@@ -89,12 +89,12 @@ class Grid:
 
     @classmethod
     def single(cls, as_of: datetime) -> Grid:
-        """The one instant ``as_of``."""
+        """Return the grid of the single instant ``as_of``."""
         return cls(as_of)
 
     @classmethod
     def ending(cls, last: datetime, first: datetime, every_days: int = WEEK_DAYS) -> Grid:
-        """The grid that ends exactly at ``last``, goes back in steps of ``every_days``, and does not pass ``first``."""
+        """Return the grid that ends exactly at ``last`` and goes back to ``first`` in steps of ``every_days``."""
         if every_days < 1:
             raise BadRequest(f"a step of {every_days} days", "at least 1")
         n = (last - first) // timedelta(days=every_days) + 1
@@ -111,6 +111,6 @@ class Grid:
         return self.first + (self.n - 1) * timedelta(days=self.every_days)
 
     def position(self, instant: datetime) -> int:
-        """The number of grid instants at or before ``instant``: 0 to ``n``."""
+        """Return the number of grid instants at or before ``instant``: 0 to ``n``."""
         step = self.every_days * DAY_SECONDS
-        return min(max((seconds(instant) - seconds(self.first)) // step + 1, 0), self.n)
+        return min(max((epoch_seconds(instant) - epoch_seconds(self.first)) // step + 1, 0), self.n)

@@ -1,4 +1,4 @@
-"""One at a time, over all processes of this machine: a lock file, held while something is read, changed and written."""
+"""Exclusive locks between the processes of one machine, based on lock files."""
 
 from __future__ import annotations
 
@@ -12,30 +12,35 @@ from features.errors import HomeError
 from features.utils.private_files import make_folder
 
 WAIT_SECONDS = 600.0
-"""What is done under a lock takes seconds; whoever waits longer waits for a process that hangs."""
+"""Work under a lock takes seconds, so a longer wait means that the other process hangs."""
 
 
 @contextmanager
-def alone(lock: Path, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
-    """Wait until no one else is in a block of this lock, and keep others waiting until the block ends.
+def exclusive_lock(lock: Path, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
+    """Hold an exclusive lock while the block runs.
 
-    The system lets go of the lock when its process ends, however it ends; the empty file stays. A block within a block
-    of the same lock waits in vain.
+    The operating system releases the lock when the process ends for any reason; the empty file remains. The lock is not
+    reentrant: nested blocks of the same lock time out.
+
+    Parameters
+    ----------
+    lock : the lock file.
+    wait_seconds : how long to wait for the lock.
 
     Raises
     ------
-    HomeError : the place cannot be written, or another process has held the lock for ``wait_seconds``.
+    HomeError : the file cannot be written, or another process has held the lock for ``wait_seconds``.
     """
     try:
         make_folder(lock.parent)
-        # Not a singleton: threads of one process wait for each other too.
+        # Not a singleton: threads of one process also wait for each other.
         holder = FileLock(lock, timeout=wait_seconds, mode=0o600, thread_local=False)
         holder.acquire()
     except Timeout:
         raise HomeError(
             f"another process has held {lock} for {wait_seconds:g} seconds",
-            "a home that one command changes at a time",
-            "wait for the other command, or end it",
+            "only one command that changes the home at a time",
+            "wait for the other command to finish, or stop it",
         ) from None
     except (OSError, NotImplementedError) as error:
         reason = error.strerror if isinstance(error, OSError) else error

@@ -1,4 +1,4 @@
-"""Numbers, amounts and dates as people read them: on pages, in terminals and in documents. Unknown is a dash."""
+"""Formatting of numbers, amounts and dates for pages, terminals and documents. An unknown value is a dash."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ MINUS = "−"
 
 
 def money(value: float | None) -> str:
-    """An amount in whole units of the signals' currency, with commas: 1,204,000."""
+    """Format an amount in whole units of the signals' currency, with commas: 1,204,000."""
     return number(value)
 
 
 def short_money(value: float | None) -> str:
-    """An amount to three digits: 1.20M, 48.2k, 950."""
-    if _unknown(value):
+    """Format an amount with three digits: 1.20M, 48.2k, 950."""
+    if _is_missing(value):
         return UNKNOWN
     assert value is not None
     for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        # From where three digits of the smaller unit would round up to it.
+        # Values that would round up to this unit with three digits of the smaller one.
         if abs(value) >= limit * 0.9995:
             scaled = value / limit
             digits = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
@@ -29,18 +29,18 @@ def short_money(value: float | None) -> str:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A share (0 to 1) in percent: 12.5%."""
-    return UNKNOWN if _unknown(value) else f"{_with_true_minus(f'{100 * (value or 0.0):.{digits}f}')}%"
+    """Format a share (0 to 1) as a percentage: 12.5%."""
+    return UNKNOWN if _is_missing(value) else f"{_with_true_minus(f'{100 * (value or 0.0):.{digits}f}')}%"
 
 
 def number(value: float | None, digits: int = 0) -> str:
-    """A number with commas and so many digits after the point; never a negative zero."""
-    return UNKNOWN if _unknown(value) else _with_true_minus(f"{value:,.{digits}f}")
+    """Format a number with commas and ``digits`` decimals; never a negative zero."""
+    return UNKNOWN if _is_missing(value) else _with_true_minus(f"{value:,.{digits}f}")
 
 
 def signed(value: float | None, digits: int = 1) -> str:
-    """A change, with its sign; a true minus."""
-    if _unknown(value):
+    """Format a change with its sign, using a true minus."""
+    if _is_missing(value):
         return UNKNOWN
     assert value is not None
     shown = f"{abs(value):,.{digits}f}"
@@ -49,20 +49,20 @@ def signed(value: float | None, digits: int = 1) -> str:
     return f"{'+' if value > 0 else MINUS}{shown}"
 
 
-def counted(count: int, noun: str) -> str:
-    """A number of things: "1 account", "1,204 accounts"."""
+def count_of(count: int, noun: str) -> str:
+    """Format a count with its noun: "1 account", "1,204 accounts"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def in_unit(value: float | None, unit: str) -> str:
-    """A value by its unit: share, currency, accounts, days, points, or "of 5"."""
+    """Format a value by its unit: share, currency, accounts, days, points, or "of 5"."""
     match unit:
         case "share":
             return percent(value)
         case "currency" | "accounts":
             return number(value)
         case "days":
-            return UNKNOWN if _unknown(value) else f"{number(value)} days"
+            return UNKNOWN if _is_missing(value) else f"{number(value)} days"
         case "of 5":
             return number(value, 2)
         case _:
@@ -70,27 +70,27 @@ def in_unit(value: float | None, unit: str) -> str:
 
 
 def whole_days(days: float | None) -> int | None:
-    """Days from one instant to another as a whole number: those that are complete, negative in the past.
+    """Return the number of complete days, rounded down; negative in the past.
 
-    From a midnight, this is the number of calendar days: to a renewal later on the same day it is 0, to one at any time
-    of the day before it is -1. None where the days are not known.
+    Counted from midnight, this is the number of calendar days: 0 for a renewal later on the same day, -1 for one at any
+    time on the day before. None if the days are unknown.
     """
-    return None if _unknown(days) else math.floor(days or 0.0)
+    return None if _is_missing(days) else math.floor(days or 0.0)
 
 
 def days_ahead(days: float | None) -> str:
-    """When something is due, counted by `whole_days`: "in 12 days", "today", "1 day past"."""
+    """Describe a due date in whole days: "in 12 days", "today", "1 day past"."""
     whole = whole_days(days)
     if whole is None:
         return UNKNOWN
     if whole == 0:
         return "today"
-    count = counted(abs(whole), "day")
+    count = count_of(abs(whole), "day")
     return f"in {count}" if whole > 0 else f"{count} past"
 
 
 def day(value: str | date | None) -> str:
-    """A date as 30 Sep 2026, from an instant's words or a date; of an instant the time is left out."""
+    """Format a date, or the date part of an ISO 8601 instant, as 30 Sep 2026."""
     if value is None:
         return UNKNOWN
     when = value if isinstance(value, date) else datetime.fromisoformat(value)
@@ -98,12 +98,12 @@ def day(value: str | date | None) -> str:
 
 
 def short_day(value: str | date | None) -> str:
-    """A date as 30 Sep."""
+    """Format a date as 30 Sep."""
     return day(value).rpartition(" ")[0] or UNKNOWN
 
 
 def minute(value: str | None) -> str:
-    """An instant as 30 Sep 2026, 14:05 UTC."""
+    """Format an instant as 30 Sep 2026, 14:05 UTC."""
     if value is None:
         return UNKNOWN
     when = datetime.fromisoformat(value)
@@ -111,19 +111,19 @@ def minute(value: str | None) -> str:
 
 
 def plain(code: str | None) -> str:
-    """A code of ours as words: insufficient_data is insufficient data."""
+    """Format a code as words: insufficient_data becomes insufficient data."""
     return UNKNOWN if code is None else code.replace("_", " ")
 
 
-def shown_as(value: float | None, show: str) -> str:
-    """A number by the name of the filter that shows it."""
-    return {"short_money": short_money, "percent": percent, "money": money}[show](value)
+def format_as(value: float | None, filter_name: str) -> str:
+    """Format a number with the filter of the given name."""
+    return {"short_money": short_money, "percent": percent, "money": money}[filter_name](value)
 
 
-def _unknown(value: float | None) -> bool:
+def _is_missing(value: float | None) -> bool:
     return value is None or math.isnan(value)
 
 
 def _with_true_minus(text: str) -> str:
-    """Without the sign of a zero, and with a true minus for any other negative number."""
+    """Remove the sign of a zero, and use a true minus for other negative numbers."""
     return (text.removeprefix("-") if text.strip("-0.,") == "" else text).replace("-", MINUS)

@@ -1,4 +1,4 @@
-"""Stopping on SIGTERM and SIGINT: one line, nothing half-written, exit code 128 and the signal's number."""
+"""Clean exit on SIGTERM and SIGINT: one line of output, no partial files, exit code 128 plus the signal number."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import NoReturn
 
 from features.utils.atomic_files import discard_unfinished
 
-PATIENCE_SECONDS = 5.0
-"""What is under way may take so long to end by itself."""
+GRACE_SECONDS = 5.0
+"""Time that running work has to finish before the process is ended."""
 
 _code: int | None = None
 
 
 def exit_on_signals() -> None:
-    """From now on, SIGTERM and SIGINT end this process with one line on standard error, in the main thread.
+    """Make SIGTERM and SIGINT end this process with one line on standard error.
 
-    Blocks under way are left as on any error, so that files are written whole or not at all. Where that takes longer
-    than `PATIENCE_SECONDS`, because a library's own code runs on, or at a second signal, what is unfinished is removed
-    and the process ends at once.
+    The signal raises `SystemExit` in the main thread, so that open blocks clean up and no file is left half-written. If
+    that takes longer than `GRACE_SECONDS`, or on a second signal, unfinished files are removed and the process exits
+    immediately.
     """
     for kind in (signal.SIGTERM, signal.SIGINT):
         signal.signal(kind, _interrupt)
 
 
-def stopped_by() -> int | None:
-    """The exit code of the signal that is ending this process; None where none came."""
+def stop_exit_code() -> int | None:
+    """Return the exit code if a signal is ending this process, else None."""
     return _code
 
 
@@ -39,12 +39,12 @@ def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
     if _code is not None:
         _end(code)
     _code = code
-    # As bytes: a write to sys.stderr may be under way.
+    # As bytes: another write to sys.stderr may be in progress.
     os.write(2, f"Stopped by {signal.Signals(number).name} before the end.\n".encode())
-    # What other threads and callbacks fail with from now on is this stop, not an error of theirs.
+    # From here on, failures in other threads and callbacks are caused by the stop and are not reported.
     sys.unraisablehook = lambda _: None
     threading.excepthook = lambda _: None
-    timer = threading.Timer(PATIENCE_SECONDS, _end, (code,))
+    timer = threading.Timer(GRACE_SECONDS, _end, (code,))
     timer.daemon = True
     timer.start()
     raise SystemExit(code)

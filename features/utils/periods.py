@@ -1,4 +1,4 @@
-"""Periods: the spans that end at ``as_of``, and the spans of the same length before them."""
+"""Reporting periods: month, quarter, year or a number of days up to ``as_of``."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _QUARTER = re.compile(r"(\d{4})Q([1-4])")
 
 @dataclass(frozen=True)
 class Period:
-    """A span ``[start, end)`` of UTC instants, and what it is called: ``month``, ``quarter``, ``year`` or ``90d``.
+    """A span ``[start, end)`` of UTC instants, named ``month``, ``quarter``, ``year`` or for example ``90d``.
 
-    A quarter is the three months up to its end, so that at the first of July it is the calendar's second quarter; a day
-    that a month lacks is the month's last.
+    A quarter is the three months before its end: the quarter that ends on the first of July is the second calendar
+    quarter. If a month lacks a day, its last day is used.
     """
 
     name: str
@@ -31,48 +31,48 @@ class Period:
 
     @property
     def years(self) -> float:
-        """Its length as a part of a year."""
+        """The length in years."""
         if self.name in MONTHS:
             return MONTHS[self.name] / 12
         return (self.end - self.start) / timedelta(days=YEAR_DAYS)
 
     def before(self) -> Period:
-        """The period of the same length that ends where this one starts."""
+        """Return the period of the same length that ends where this one starts."""
         return Period(self.name, _back(self.name, self.end, 2), self.start)
 
 
 def period_ending(as_of: datetime, name: str) -> Period:
-    """The period called ``name`` that ends at ``as_of``.
+    """Return the period ``name`` that ends at ``as_of``.
 
     Raises
     ------
-    BadRequest : it is neither a month, a quarter, a year nor a number of days such as 90d.
+    BadRequest : the name is not month, quarter, year or a number of days such as 90d.
     """
     return Period(name, _back(name, as_of, 1), as_of)
 
 
 def calendar_quarter(name: str) -> Period:
-    """The calendar's quarter ``2026Q3``, in UTC.
+    """Return a calendar quarter, such as ``2026Q3``, in UTC.
 
     Raises
     ------
-    BadRequest : it is not written so.
+    BadRequest : the name is not a year and a quarter.
     """
-    found = _QUARTER.fullmatch(name)
-    if found is None or not 1700 <= int(found[1]) <= 9000:
+    match = _QUARTER.fullmatch(name)
+    if match is None or not 1700 <= int(match[1]) <= 9000:
         raise BadRequest("a quarter that cannot be read", "a year and a quarter, such as 2026Q3")
-    start = pd.Timestamp(year=int(found[1]), month=3 * int(found[2]) - 2, day=1, tz="UTC")
+    start = pd.Timestamp(year=int(match[1]), month=3 * int(match[2]) - 2, day=1, tz="UTC")
     return Period("quarter", start.to_pydatetime(), (start + pd.DateOffset(months=3)).to_pydatetime())
 
 
 def _back(name: str, end: datetime, times: int) -> datetime:
-    """``times`` periods before ``end``, counted from the end, so that the months' lengths do not add up to a shift."""
+    """Return the instant ``times`` periods before ``end``, counted in one step so that days do not drift."""
     try:
         if name in MONTHS:
             earlier: datetime = (pd.Timestamp(end) - pd.DateOffset(months=times * MONTHS[name])).to_pydatetime()
             return earlier
-        if (found := _DAYS.fullmatch(name)) and 1 <= int(found[1]) <= LONGEST_DAYS:
-            return end - times * timedelta(days=int(found[1]))
+        if (match := _DAYS.fullmatch(name)) and 1 <= int(match[1]) <= LONGEST_DAYS:
+            return end - times * timedelta(days=int(match[1]))
     except (OverflowError, ValueError):
         raise BadRequest("a period that begins before the calendar", "a later date") from None
     raise BadRequest("a period that cannot be read", f"month, quarter, year, or 1d to {LONGEST_DAYS}d, such as 90d")

@@ -1,7 +1,7 @@
-"""Text from outside made safe to print: what a terminal would obey, or a reader cannot see, is shown as an escape.
+"""Escaping of untrusted text before it is printed: control and invisible characters are shown as escapes.
 
-Data, files, arguments, the environment and servers may hold characters that move the cursor, set the window's title,
-turn the order of letters (CVE-2021-42574) or hide. Each is written as Python writes it: ``\\x1b``, ``\\u202e``.
+Data, files, arguments, the environment and servers may contain characters that move the cursor, set the window title,
+reverse the order of letters (CVE-2021-42574) or are invisible. Each is printed as a Python escape, such as ``\\x1b``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-#: Unicode's categories Cc (control), Cf (format), Cs (surrogate), Zl and Zp (separators), but for line feed and tab.
+#: Unicode categories Cc (control), Cf (format), Cs (surrogate), Zl and Zp (separators), except line feed and tab.
 HIDDEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e"
     "\u2060-\u2064\u2066-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
@@ -23,8 +23,9 @@ _HIDDEN_OR_BREAK = re.compile(f"[{HIDDEN}\n\t]")
 
 
 def printable(text: str) -> str:
-    """``text`` with every control or format character as an escape; line feeds and tabs stay. The same object if there
-    is nothing to escape.
+    """Escape control and format characters in ``text``, except line feeds and tabs.
+
+    Returns the same object if there is nothing to escape.
 
     Examples
     --------
@@ -35,7 +36,7 @@ def printable(text: str) -> str:
 
 
 def printable_line(text: str) -> str:
-    """As `printable`, with line feeds and tabs as escapes too: for a name within a line or a table.
+    """Escape control and format characters, including line feeds and tabs, for text within a line or a table.
 
     Examples
     --------
@@ -45,30 +46,30 @@ def printable_line(text: str) -> str:
     return _HIDDEN_OR_BREAK.sub(_escape, text) if _HIDDEN_OR_BREAK.search(text) else text
 
 
-def _escape(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode("ascii")
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
 
 
 class PrintableStream:
-    """A text stream whose output goes through `printable`.
+    """A text stream that escapes its output with `printable`.
 
     Parameters
     ----------
-    stream : where it goes.
+    stream : the stream to write to.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        #: Rich's consoles write here directly: the codes of their styles are meant for the terminal.
+        #: Rich's consoles write to this stream directly, because their style codes are meant for the terminal.
         self.rich_proxied_file = stream
 
     def write(self, text: str) -> int:
-        """Write ``text``; how many characters of it were taken, which is all."""
+        """Write ``text`` and return its length."""
         self.rich_proxied_file.write(printable(text))
         return len(text)
 
     @property
     def encoding(self) -> str:
-        """UTF-8 to those who write, whatever ``stream`` has: it is not to be replaced by one that escapes nothing."""
+        """UTF-8, whatever ``stream`` uses, so that libraries do not replace this stream with an unescaped one."""
         return "utf-8"
 
     def writelines(self, lines: list[str]) -> None:
@@ -82,8 +83,10 @@ class PrintableStream:
 
 @contextmanager
 def printable_output() -> Iterator[None]:
-    """Standard output and standard error escape what they print while the block runs. A character that the terminal's
-    encoding does not have is escaped too."""
+    """Escape text printed to standard output and standard error while the block runs.
+
+    Characters outside the terminal's encoding are also escaped.
+    """
     before = sys.stdout, sys.stderr
     for stream in before:
         if hasattr(stream, "reconfigure"):

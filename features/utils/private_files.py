@@ -1,8 +1,8 @@
-"""Folders and files under the home that only their owner may read: 0700 and 0600, whatever the umask. Windows knows no
-such modes, and nothing is done there: a user's folders are private by inheritance.
+"""Private files and folders under the home: modes 0600 and 0700, whatever the umask.
 
-A process that writes under a home takes a strict umask (`keep_private`), so that files which libraries make there
-(SQLite, MLflow) are private from their first byte. What it writes elsewhere gets the modes of the user's own umask.
+Windows has no such modes, and nothing is done there: a user's folders are private by inheritance. A process that writes
+under a home sets a strict umask (`restrict_umask`), so that files created by libraries (SQLite, MLflow) are private
+from the start. Files outside the home get the modes of the user's own umask.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ _user_umask: int | None = None
 _root: Path | None = None
 
 
-def keep_private(root: Path) -> None:
-    """From now on, this process and its children write files for their owner only; outside ``root``, what
-    `features.utils.atomic_files` writes has the modes that the user's umask gives."""
+def restrict_umask(root: Path) -> None:
+    """Make files written by this process and its children private.
+
+    Outside ``root``, files written with `features.utils.atomic_files` get the modes of the user's umask.
+    """
     global _user_umask, _root
     _root = root
     if POSIX and _user_umask is None:
@@ -28,21 +30,20 @@ def keep_private(root: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and the parents that are missing. Folders that exist are left alone.
+    """Create a folder and its missing parents. Existing folders are unchanged.
 
     Raises
     ------
-    OSError : it cannot be made.
+    OSError : the folder cannot be created.
     """
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for each in missing:
-        settle(each)
+        apply_file_mode(each)
 
 
-def settle(path: Path) -> None:
-    """Give a new file or folder the mode that its place asks for: private under the home, as the user's umask has it
-    elsewhere."""
+def apply_file_mode(path: Path) -> None:
+    """Set the mode of a new file or folder: private under the home, by the user's umask elsewhere."""
     if not POSIX or _root is None or _user_umask is None:
         return
     with suppress(OSError):
@@ -52,14 +53,14 @@ def settle(path: Path) -> None:
             path.chmod((0o777 if path.is_dir() else 0o666) & ~_user_umask)
 
 
-def settle_tree(root: Path) -> None:
-    """`settle` a folder and everything in it."""
+def apply_tree_modes(root: Path) -> None:
+    """Apply `apply_file_mode` to a folder and everything in it."""
     for path in (root, *root.rglob("*")):
-        settle(path)
+        apply_file_mode(path)
 
 
 def make_private(path: Path) -> None:
-    """Take a file or folder away from group and others. Links, and what belongs to another user, stay as they are."""
+    """Remove access for group and others. Links and files of other users are unchanged."""
     if not POSIX:
         return
     with suppress(OSError):
@@ -69,7 +70,7 @@ def make_private(path: Path) -> None:
 
 
 def make_tree_private(root: Path) -> None:
-    """`make_private` a folder and everything under it; links are not followed."""
+    """Apply `make_private` to a folder and everything in it, without following links."""
     if not POSIX:
         return
     make_private(root)

@@ -1,17 +1,17 @@
-"""How long work says how far it is."""
+"""Progress callbacks of long-running work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[float, str], None]
-"""Told the share done (0 to 1) and what is being worked on."""
+"""Called with the share done (0 to 1) and a description of the current step."""
 
 
-def silent(_share: float, _what: str) -> None:
-    """A Progress that says nothing."""
+def no_progress(_share: float, _what: str) -> None:
+    """Ignore progress reports."""
 
 
-def part_of(whole: Progress, start: float, end: float) -> Progress:
-    """The Progress of a part of the work, from the share ``start`` of the whole to ``end``."""
+def subprogress(whole: Progress, start: float, end: float) -> Progress:
+    """Return a progress callback for the part of the work from share ``start`` to ``end`` of the whole."""
     return lambda share, what: whole(start + (end - start) * share, what)

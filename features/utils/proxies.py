@@ -1,4 +1,4 @@
-"""Proxies: calls to this machine never go through one, whatever HTTP_PROXY says."""
+"""Proxy settings: calls to this machine bypass any proxy set by HTTP_PROXY."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def bypass_proxies_locally() -> None:
-    """Add this machine to NO_PROXY, for every library of this process and its children that obeys it."""
-    given = [entry.strip() for name in ("NO_PROXY", "no_proxy") for entry in os.environ.get(name, "").split(",")]
-    if "*" in given:
+    """Add this machine to NO_PROXY for this process and its children."""
+    entries = [entry.strip() for name in ("NO_PROXY", "no_proxy") for entry in os.environ.get(name, "").split(",")]
+    if "*" in entries:
         return
-    # Libraries read one spelling or the other.
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(dict.fromkeys([*filter(None, given), *LOCAL]))
+    # Some libraries read the upper-case name, some the lower-case one.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(dict.fromkeys([*filter(None, entries), *LOCAL]))

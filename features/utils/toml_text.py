@@ -1,7 +1,7 @@
-"""TOML that people write for Renewcast (mappings, rules, rubrics, settings, own features), read within bounds.
+"""Safe parsing of user-written TOML files (mappings, rules, rubrics, settings, custom features).
 
-A file of a few kilobytes can make a parser work for minutes or run out of stack: by nesting, by keys of many parts, by
-numbers of many digits. Each is a mistake in the file, and is reported as one.
+A file of a few kilobytes can keep a parser busy for minutes or exhaust the stack, through deep nesting, keys of many
+parts or numbers of many digits. Each of these is reported as a mistake in the file.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from pathlib import Path
 from typing import Any
 
 SIZE_LIMIT = 1 * 2**20
-"""A larger file (bytes) is not read."""
+"""Maximum file size in bytes."""
 DEPTH_LIMIT = 32
-"""Tables and lists are nested so deep at most, keys of several parts included."""
+"""Maximum nesting of tables and lists, including dotted keys."""
 
 _PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
-#: A key of too many parts, where a key can stand; the parser takes the square of their number.
+#: A key of too many parts, where a key can occur; the parser's time grows with the square of their number.
 _LONG_KEY = re.compile(rf"(?m)(?:^|[\[{{,])[ \t]*(?:{_PART}\.[ \t]*){{{DEPTH_LIMIT}}}")
 
 
 class TomlError(ValueError):
-    """Text that is not TOML, or goes beyond the bounds. The message says what is wrong and, if known, in which line."""
+    """Invalid TOML, or TOML beyond the limits. The message names the problem and, if known, the line."""
 
 
 def read_toml_text(path: Path) -> str:
-    """The text of a file.
+    """Read the text of a file.
 
     Raises
     ------
-    TomlError : it is too large, or not UTF-8.
-    OSError : it cannot be read.
+    TomlError : the file is too large, or not UTF-8.
+    OSError : the file cannot be read.
     """
     with path.open("rb") as file:
         content = file.read(SIZE_LIMIT + 1)
@@ -44,11 +44,11 @@ def read_toml_text(path: Path) -> str:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """What TOML says.
+    """Parse TOML text.
 
     Raises
     ------
-    TomlError : it is not TOML, or it is too large or too deep.
+    TomlError : the text is not TOML, or it is too large or too deeply nested.
 
     Examples
     --------
@@ -65,17 +65,17 @@ def parse_toml(text: str) -> dict[str, Any]:
     except RecursionError:
         raise deep from None
     except ValueError as error:
-        # Among them numbers of too many digits, which are no error of TOML.
+        # This includes numbers of too many digits, which are valid TOML.
         raise TomlError(str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a number is too long") from None
     level: list[Any] = [content]
     for _ in range(DEPTH_LIMIT):
-        level = [each for value in level for each in _within(value)]
+        level = [each for value in level for each in _children(value)]
     if level:
         raise deep
     return content
 
 
-def _within(value: Any) -> list[Any]:
+def _children(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())
     return value if isinstance(value, list) else []

@@ -1,4 +1,4 @@
-"""Altair charts drawn as SVG."""
+"""Vega-Lite charts rendered as SVG."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ _CONFIG = {
 _SIZE = re.compile(r'^<svg([^>]*?) width="[^"]*" height="[^"]*"')
 
 
-def drawn(spec: Mapping[str, Any], label: str) -> Markup:
-    """A Vega-Lite specification as an SVG element that is as wide as its place.
+def render_svg(spec: Mapping[str, Any], label: str) -> Markup:
+    """Render a Vega-Lite specification as an SVG element that fills the width of its container.
 
     Parameters
     ----------
     spec : the specification, without ``$schema`` and ``config``.
-    label : what the drawing shows, for those who do not see it; its figures belong into a table beside it.
+    label : text alternative for screen readers; the page should also show the figures in a table.
     """
-    # Not at import: it brings an engine of its own, which only pages need.
+    # Imported here because it loads an engine of its own that only pages need.
     import vl_convert
 
     svg: str = vl_convert.vegalite_to_svg(
         {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", "config": _CONFIG, **spec}
     )
-    # Its parts are described by numbers of pixels and axes, which helps nobody.
+    # The default labels describe pixels and axes, which does not help a screen reader's user.
     svg = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", svg)
     opened = _SIZE.sub(rf'<svg\1 role="img" aria-label="{escape(label)}"', svg, count=1)
     return Markup(opened)

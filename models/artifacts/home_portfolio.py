@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from features.errors import BadRequest, SignalsError
-from features.utils.file_lock import alone
+from features.utils.file_lock import exclusive_lock
 from models.artifacts.champion import read_pointer
 from models.artifacts.identity_file import keep_identity, kept_identity
 from models.artifacts.portfolio_identity import (
@@ -101,7 +101,7 @@ def require_portfolio(
     found = signals_portfolio(signals, name)
     if not keep:
         return _compared(home, found, name)
-    with alone(home.root / LOCK):
+    with exclusive_lock(home.root / LOCK):
         known = _compared(home, found, name)
         newer = known.with_signals(found, trained=trained)
         if newer != known or not home.portfolio_file.exists():
@@ -120,7 +120,7 @@ def accept_ids(home: Home, signals: Signals, who: str, why: str) -> PortfolioIde
     if not why.strip() or not who.strip():
         raise BadRequest("a statement without an author or a reason", "--why TEXT and --by NAME")
     found = signals_portfolio(signals)
-    with alone(home.root / LOCK):
+    with exclusive_lock(home.root / LOCK):
         known = read_identity(home)
         if known is None:
             raise BadRequest("the home belongs to no portfolio yet", "a home with a model", "train or score first")

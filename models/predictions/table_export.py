@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from features.errors import BadRequest
 from features.utils.atomic_files import new_file
-from features.utils.dates import show
+from features.utils.dates import to_iso
 
 SUFFIXES = (".csv", ".parquet", ".ndjson")
 
@@ -95,7 +95,7 @@ def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _plain(column: pd.Series[Any]) -> list[Any]:
     """Every value as plain Python: instants as ISO 8601 text, unknown as None."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
-        return [None if pd.isna(v) else show(v.to_pydatetime()) for v in column]
+        return [None if pd.isna(v) else to_iso(v.to_pydatetime()) for v in column]
     return [None if pd.isna(v) else v.item() if isinstance(v, np.generic) else v for v in column]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from features.errors import BadRequest
-from features.utils.dates import show
+from features.utils.dates import to_iso
 
 #: The spans, in days from now, that may be asked for.
 DAYS = (30, 60, 90, 120)
@@ -60,7 +60,9 @@ def period_of(as_of: datetime, name: str | None = None, days: int | None = None)
         found = quarter(name)
         if found.end <= as_of:
             raise BadRequest(
-                f"{found.name} ended before {show(as_of)}", "a quarter that is not over yet", "choose a later quarter"
+                f"{found.name} ended before {to_iso(as_of)}",
+                "a quarter that is not over yet",
+                "choose a later quarter",
             )
         return Period(found.name, max(found.start, as_of), found.end)
     asked = DEFAULT_DAYS if days is None else days

@@ -17,8 +17,8 @@ from typing import Literal, NamedTuple
 
 from features.errors import BadRequest
 from features.utils.atomic_files import write_file
-from features.utils.dates import show
-from features.utils.file_lock import alone
+from features.utils.dates import to_iso
+from features.utils.file_lock import exclusive_lock
 from models.artifacts.champion import load_champion
 from models.health.rubric import Rubric
 from models.health.rubric_editor import revised
@@ -206,7 +206,7 @@ def sign(
     AlreadyDecided
         It was decided before.
     """
-    with alone(home.rubrics / ".lock"):
+    with exclusive_lock(home.rubrics / ".lock"):
         history = read_history(home)
         plan = _plan(home, history, review, signer, reject, owner, effective, why, first, replace)
         if plan.terms is None:
@@ -260,7 +260,7 @@ def sign_rollback(
     """
     tidy_name("key", signer.name)
     reason = _reason(why)
-    with alone(home.rubrics / ".lock"):
+    with exclusive_lock(home.rubrics / ".lock"):
         history = read_history(home)
         kept = None if review is None else one_review(home, review)
         of = rubric or (load_champion(home).rubric.name if kept is None else kept.told.sign_off.rubric)
@@ -546,7 +546,7 @@ def _unchanged(home: Home, kept: Kept, data: str | None, day: date) -> Rubric:
             0,
             "the data cannot be compared, since another version of the engine has read them"
             if other
-            else f"the data up to {show(told.data_through)} are others",
+            else f"the data up to {to_iso(told.data_through)} are others",
         )
     if changed:
         raise ChangedSince(

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from features.definitions.feature import Feature
-from features.utils.dates import show
+from features.utils.dates import to_iso
 from models.explain.reason_text import value_words
 from models.predictions.payload import number_told, row_of
 from serving.snapshots.scored_snapshot import Scored
@@ -93,7 +93,7 @@ def cells_of(row: Mapping[Any, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for name, value in row.items():
         if name == "as_of":
-            plain["as_of"] = show(pd.Timestamp(value).to_pydatetime())
+            plain["as_of"] = to_iso(pd.Timestamp(value).to_pydatetime())
         else:
             plain[str(name)] = (
                 value if isinstance(value, str) else None if pd.isna(value) else number_told(float(value))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.utils.dates import show
+from features.utils.dates import to_iso
 from features.utils.periods import Period
 from models.predictions.payload import instant_words
 from serving.account_reports.account_facts import Known
@@ -64,7 +64,7 @@ def review_told(known: Known, quarter: Period, name: str) -> dict[str, Any]:
         "account_id": known.account_id,
         "name": (known.facts or {}).get("name"),
         "quarter": name,
-        "period": {"start": show(quarter.start), "end": show(quarter.end)},
+        "period": {"start": to_iso(quarter.start), "end": to_iso(quarter.end)},
         "as_of": instant_words(known.as_of),
         "data_through": instant_words(known.data_through),
         "complete": complete,

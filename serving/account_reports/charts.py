@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from features.utils.vega_svg import drawn
+from features.utils.vega_svg import render_svg
 
 WIDTH, HEIGHT = 640, 190
 
@@ -31,4 +31,4 @@ def picture(described: Mapping[str, Any]) -> Markup:
             {"mark": {"type": "circle", "color": "var(--accent)", "size": 40, "opacity": 1}},
         ],
     }
-    return drawn(spec, described["label"])
+    return render_svg(spec, described["label"])

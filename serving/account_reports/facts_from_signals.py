@@ -12,9 +12,9 @@ from features.errors import BadRequest, UnknownAccount
 from features.revenue.account_history import account_rows
 from features.revenue.arr import facts, movements
 from features.signals.signals import Signals
-from features.utils.dates import DAY, midnight, show
+from features.utils.dates import DAY, midnight, to_iso
 from features.utils.periods import Period
-from features.utils.progress import Progress, silent
+from features.utils.progress import Progress, no_progress
 from models.artifacts.champion import Champion
 from models.home import Home
 from models.predictions.payload import answer, row_of
@@ -30,7 +30,7 @@ def known_from_signals(
     as_of: datetime,
     home: Home,
     champion: Champion,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Known:
     """What the signals say, with all the account's rows of the period.
 
@@ -41,7 +41,9 @@ def known_from_signals(
     contract = _only(facts(signals, as_of, horizon_of(champion)), account_id)
     if contract is None:
         # Before the portfolio is looked at, which takes a while.
-        raise UnknownAccount(f"no such account is active at {show(as_of)}", "an account of the signals", "check the id")
+        raise UnknownAccount(
+            f"no such account is active at {to_iso(as_of)}", "an account of the signals", "check the id"
+        )
     assessment, _, past = look(signals, as_of, home, champion, progress)
     told = answer(assessment, account_id, scored_at=datetime.now(UTC), data_through=min(signals.data_through, as_of))
     own = past[past["account_id"] == account_id].sort_values("as_of")
@@ -71,8 +73,8 @@ def looked_at(signals: Signals, period: Period) -> datetime:
     """
     if signals.data_through < period.start:
         raise BadRequest(
-            f"the signals end at {show(signals.data_through)}, before the period begins",
-            f"signals of {show(period.start)} or later",
+            f"the signals end at {to_iso(signals.data_through)}, before the period begins",
+            f"signals of {to_iso(period.start)} or later",
             "choose an earlier period",
         )
     return min(period.end, midnight(signals.data_through) + DAY)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from features.utils.dates import show
+from features.utils.dates import to_iso
 from models.peer_groups.rule_files import read_rules
 from models.peer_groups.segments import SegmentsFile, segments_file
 from models.predictions.payload import instant_words
@@ -198,7 +198,7 @@ def _health_days(rules: SegmentsFile, segment: str | None) -> int:
 
 
 def _in(at: datetime, days: int) -> str:
-    return show(at + timedelta(days=days))[:10]
+    return to_iso(at + timedelta(days=days))[:10]
 
 
 def _date(told: Mapping[str, Any]) -> str:

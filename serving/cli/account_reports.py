@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from features.utils.cli import AsJson, AsOf, Engine, RubricName, Signals, hand_over, progress
-from features.utils.progress import Progress, part_of
+from features.utils.cli import AsJson, AsOf, Engine, RubricName, SignalsArgument, progress_bar, write_result
+from features.utils.progress import Progress, subprogress
 from serving.cli.context import champion_at_hand, signals_at_hand
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Folder = Annotated[
 
 @app.command()
 def qbr(
-    signals: Signals,
+    signals: SignalsArgument,
     account: AccountId,
     quarter: Annotated[str, typer.Option(metavar="QUARTER", help="Of the calendar (UTC), such as 2026Q3.")],
     out: Folder = None,
@@ -40,14 +40,14 @@ def qbr(
     from serving.account_reports.business_review import review_told
 
     period = calendar_quarter(quarter)
-    with progress("reading") as tell:
+    with progress_bar("reading") as tell:
         known = _known(signals, account, period, None, rubric, engine, tell)
     _pack(review_told(known, period, quarter), f"qbr-{quarter}", out, as_json)
 
 
 @app.command()
 def plan(
-    signals: Signals,
+    signals: SignalsArgument,
     account: AccountId,
     as_of: AsOf,
     out: Folder = None,
@@ -62,7 +62,7 @@ def plan(
     from serving.account_reports.success_plan import plan_told
 
     instant = parse_instant(as_of)
-    with progress("reading") as tell:
+    with progress_bar("reading") as tell:
         known = _known(signals, account, period_ending(instant, "year"), instant, rubric, engine, tell)
     told = plan_told(known)
     _pack(told, f"{told['kind']}-plan-{told['as_of'][:10]}", out, as_json)
@@ -76,9 +76,9 @@ def _known(
     from serving.account_reports.facts_from_signals import known_from_signals, looked_at
 
     champion = champion_at_hand(rubric)
-    opened = signals_at_hand(signals, as_of or period.end, engine, part_of(tell, 0.0, 0.4))
+    opened = signals_at_hand(signals, as_of or period.end, engine, subprogress(tell, 0.0, 0.4))
     at = as_of or looked_at(opened, period)
-    return known_from_signals(opened, account, period, at, current_home(), champion, part_of(tell, 0.4, 1.0))
+    return known_from_signals(opened, account, period, at, current_home(), champion, subprogress(tell, 0.4, 1.0))
 
 
 def _pack(told: dict[str, Any], name: str, out: Path | None, as_json: bool) -> None:
@@ -88,4 +88,4 @@ def _pack(told: dict[str, Any], name: str, out: Path | None, as_json: bool) -> N
     def write(folder: Path) -> str:
         return "\n".join(map(str, write_pack(told, page(told), folder, name)))
 
-    hand_over(as_json, lambda: told, lambda console: print_pack(told, console), out, write)
+    write_result(as_json, lambda: told, lambda console: print_pack(told, console), out, write)

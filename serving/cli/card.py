@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from features.errors import BadRequest
-from features.utils.cli import AsJson, hand_over
+from features.utils.cli import AsJson, write_result
 from serving.cli.context import champion_at_hand
 
 app = typer.Typer()
@@ -45,4 +45,4 @@ def card(
         write_file(out, text)
         return f"{len(cards)} model cards in {out}"
 
-    hand_over(as_json, lambda: cards, lambda _: typer.echo(markdown(cards), nl=False), out, write)
+    write_result(as_json, lambda: cards, lambda _: typer.echo(markdown(cards), nl=False), out, write)

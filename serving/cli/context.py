@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.utils.progress import Progress, part_of
+from features.utils.progress import Progress, subprogress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,13 +83,13 @@ def portfolio_at_hand(
     from models.home import current_home
     from serving.scoring.score_portfolio import look
 
-    opened = signals_at_hand(signals, as_of, engine, part_of(tell, 0.0, 0.4))
-    found, _, _ = look(opened, as_of, current_home(), champion, part_of(tell, 0.4, 1.0))
+    opened = signals_at_hand(signals, as_of, engine, subprogress(tell, 0.0, 0.4))
+    found, _, _ = look(opened, as_of, current_home(), champion, subprogress(tell, 0.4, 1.0))
     return opened, found
 
 
 def frame_file(frame: pd.DataFrame) -> Callable[[Path], str]:
-    """Writes every row to a file, for `features.utils.cli.hand_over`.
+    """Writes every row to a file, for `features.utils.cli.write_result`.
 
     Raises
     ------

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from features.errors import BadRequest
-from features.utils.cli import AsJson, Engine, hand_over, progress
+from features.utils.cli import AsJson, Engine, progress_bar, write_result
 
 app = typer.Typer()
 
@@ -38,7 +38,7 @@ def show_home(
     if signals is None:
         identity = read_identity(home)
     else:
-        with progress("reading") as tell:
+        with progress_bar("reading") as tell:
             opened = open_signals(signals, None, tell, engine, home.rollups)
             try:
                 identity = (
@@ -47,7 +47,7 @@ def show_home(
             finally:
                 opened.close()
     if identity is None:
-        hand_over(
+        write_result(
             as_json,
             lambda: {"home": str(home.root), "portfolio": None},
             lambda console: console.print(f"{home.root} belongs to no portfolio yet", markup=False),
@@ -59,7 +59,7 @@ def show_home(
         f"tables: {', '.join(identity.tables)}",
         *(f"{each.at:%Y-%m-%d}: new ids are the same portfolio, says {each.who}: {each.why}" for each in identity.same),
     ]
-    hand_over(
+    write_result(
         as_json,
         lambda: {"home": str(home.root), "portfolio": told},
         lambda console: console.print("\n".join(lines), markup=False),

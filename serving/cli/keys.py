@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from features.utils.cli import AsJson, hand_over
+from features.utils.cli import AsJson, write_result
 from serving.cli.context import store_at_hand
 
 app = typer.Typer(help="API keys: who may call the service, and for what.", no_args_is_help=True)
@@ -28,7 +28,7 @@ def create_key(
     scopes = sorted(key.scopes)
     words = f"{key.id} may {', '.join(scopes)}. The key, shown this once:\n\n    {secret}\n"
     told = {"id": key.id, "name": key.name, "scopes": scopes, "key": secret}
-    hand_over(as_json, lambda: told, lambda _: typer.echo(words))
+    write_result(as_json, lambda: told, lambda _: typer.echo(words))
 
 
 @app.command("list")

@@ -7,8 +7,17 @@ from typing import Annotated
 
 import typer
 
-from features.utils.cli import AsJson, AsOf, Engine, RubricName, Signals, document_file, hand_over, progress
-from features.utils.progress import part_of
+from features.utils.cli import (
+    AsJson,
+    AsOf,
+    Engine,
+    RubricName,
+    SignalsArgument,
+    json_file_writer,
+    progress_bar,
+    write_result,
+)
+from features.utils.progress import subprogress
 from serving.cli.context import champion_at_hand, portfolio_at_hand, signals_at_hand
 
 app = typer.Typer()
@@ -25,7 +34,7 @@ PeriodName = Annotated[
 
 @app.command()
 def portfolio(
-    signals: Signals,
+    signals: SignalsArgument,
     as_of: AsOf,
     period: PeriodName = "year",
     rubric: RubricName = None,
@@ -46,18 +55,23 @@ def portfolio(
     instant = parse_instant(as_of)
     span = period_ending(instant, period)
     champion = champion_at_hand(rubric).at(instant)
-    with progress("reading") as tell:
-        opened = signals_at_hand(signals, instant, engine, part_of(tell, 0.0, 0.4))
+    with progress_bar("reading") as tell:
+        opened = signals_at_hand(signals, instant, engine, subprogress(tell, 0.0, 0.4))
         told = measures_told(
-            opened, span, champion.rubric, horizon_of(champion), part_of(tell, 0.4, 1.0), kept=current_home().rollups
+            opened,
+            span,
+            champion.rubric,
+            horizon_of(champion),
+            subprogress(tell, 0.4, 1.0),
+            kept=current_home().rollups,
         )
-    file = document_file(told, f"{len(told['measures'])} measures as of {told['as_of']}")
-    hand_over(as_json, lambda: told, lambda console: print_measures(told, console), out, file)
+    file = json_file_writer(told, f"{len(told['measures'])} measures as of {told['as_of']}")
+    write_result(as_json, lambda: told, lambda console: print_measures(told, console), out, file)
 
 
 @app.command()
 def cohorts(
-    signals: Signals,
+    signals: SignalsArgument,
     as_of: AsOf,
     margin: Annotated[float, typer.Option(help="Gross margin, a share of ARR, for the lifetime value.")] = 1.0,
     years: Annotated[float, typer.Option(help="Nothing after so many years counts for the lifetime value.")] = 5.0,
@@ -75,13 +89,13 @@ def cohorts(
 
     check_asked(margin, years)
     instant, champion = parse_instant(as_of), champion_at_hand()
-    with progress("reading") as tell:
-        opened, found = portfolio_at_hand(signals, instant, engine, champion, part_of(tell, 0.0, 0.9))
+    with progress_bar("reading") as tell:
+        opened, found = portfolio_at_hand(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
         tell(0.9, "following the cohorts")
         told = {
             "retention": retained(opened, instant, horizon_of(champion)),
             "lifetime": lifetimes(found, margin, years),
         }
     kept = told["retention"]
-    file = document_file(told, f"{len(kept['cohorts'])} cohorts as of {kept['as_of']}")
-    hand_over(as_json, lambda: told, lambda console: print_cohorts(told, console), out, file)
+    file = json_file_writer(told, f"{len(kept['cohorts'])} cohorts as of {kept['as_of']}")
+    write_result(as_json, lambda: told, lambda console: print_cohorts(told, console), out, file)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from features.utils.cli import hand_over, progress
-from features.utils.progress import part_of
+from features.utils.cli import progress_bar, write_result
+from features.utils.progress import subprogress
 from serving.cli.context import champion_at_hand, frame_file, portfolio_at_hand
 
 
@@ -35,8 +35,8 @@ def forecast(
         suffix_of(out)
     instant = parse_instant(as_of)
     asked = period_of(instant, period, days)
-    with progress("looking ahead") as tell:
-        opened, found = portfolio_at_hand(signals, instant, engine, champion_at_hand(), part_of(tell, 0.0, 0.9))
+    with progress_bar("looking ahead") as tell:
+        opened, found = portfolio_at_hand(signals, instant, engine, champion_at_hand(), subprogress(tell, 0.0, 0.9))
         told = renewals_of(found, asked, known_from(opened, instant, current_home()))
     file = frame_file(accounts_frame(told))
-    hand_over(as_json, lambda: told, lambda console: print_renewals(told, console), out, file)
+    write_result(as_json, lambda: told, lambda console: print_renewals(told, console), out, file)

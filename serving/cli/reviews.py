@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from features.errors import BadRequest
-from features.utils.cli import AsJson, hand_over, progress
+from features.utils.cli import AsJson, progress_bar, write_result
 from serving.cli.context import store_at_hand
 
 app = typer.Typer()
@@ -78,13 +78,13 @@ def approve(
     home, store = current_home(), store_at_hand()
     signer = signer_of(store, _key(key))
     asked = Asking(reject, owner, effective, why, replace=replace)
-    with progress("signing") as tell:
+    with progress_bar("signing") as tell:
         if back:
             signed = sign_rollback_here(home, store, signer, asked, rubric, review)
         else:
             assert review is not None
             signed = sign_here(home, store, review, signer, asked, signals, tell)
-    hand_over(as_json, lambda: signed_data(signed), lambda _: typer.echo(signed.words()))
+    write_result(as_json, lambda: signed_data(signed), lambda _: typer.echo(signed.words()))
 
 
 def _key(given: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.utils.cli import AsJson, AsOf, Engine, OutFile, RubricName, Signals, hand_over, progress
+from features.utils.cli import AsJson, AsOf, Engine, OutFile, RubricName, SignalsArgument, progress_bar, write_result
 from serving.cli.context import champion_at_hand, frame_file, portfolio_at_hand, store_at_hand
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ app = typer.Typer()
 
 @app.command()
 def health(
-    signals: Signals,
+    signals: SignalsArgument,
     as_of: AsOf,
     rubric: RubricName = None,
     account: Annotated[str | None, typer.Option(metavar="ID", help="One account, its score as a sum.")] = None,
@@ -48,7 +48,7 @@ def health(
         return
     row = row_of(found, account)
     parts = found.health.breakdown(row)
-    hand_over(
+    write_result(
         as_json,
         lambda: answer(found, account, scored_at=datetime.now(UTC)) | {"breakdown": plain_rows(parts)},
         lambda console: print_account(found, row, console),
@@ -61,7 +61,7 @@ def _view(name: str, words: str) -> None:
     """A command that shows one of the rules' views of the portfolio."""
 
     def command(
-        signals: Signals,
+        signals: SignalsArgument,
         as_of: AsOf,
         rubric: RubricName = None,
         out: OutFile = None,
@@ -79,7 +79,7 @@ def _view(name: str, words: str) -> None:
 
 @app.command()
 def risks(
-    signals: Signals,
+    signals: SignalsArgument,
     as_of: AsOf,
     rubric: RubricName = None,
     summary: Annotated[
@@ -108,13 +108,13 @@ def risks(
 
         suffix_of(out)
     instant, store = parse_instant(as_of), store_at_hand()
-    with progress("looking") as tell:
+    with progress_bar("looking") as tell:
         opened, found = portfolio_at_hand(signals, instant, engine, champion_at_hand(rubric), tell)
         known = recorded_now(store, Snapshots(current_home()), frozenset(found.account_ids), instant)
         standing = known.standing(interventions_of(opened, instant), instant)
     if summary:
         told = {"as_of": instant_words(found.as_of), **plays_summary(found, standing)}
-        hand_over(as_json, lambda: told, lambda console: print_summary(told, console))
+        write_result(as_json, lambda: told, lambda console: print_summary(told, console))
     else:
         _show(found, risks_board(found, standing), RISKS, "risks", out, as_json)
 
@@ -134,7 +134,7 @@ def _looked(signals: str, as_of: str, engine: str, rubric: str | None, out: Path
     if out is not None:
         # Before the portfolio is looked at, which takes a while.
         suffix_of(out)
-    with progress("looking") as tell:
+    with progress_bar("looking") as tell:
         return portfolio_at_hand(signals, parse_instant(as_of), engine, champion_at_hand(rubric), tell)[1]
 
 
@@ -148,7 +148,7 @@ def _show(
     at, rubric = instant_words(found.as_of), found.health.rubric.name
     title = f"{what} as of {at}, by {rubric}: {len(board):,} accounts"
     about = {"as_of": at, "rubric": rubric, "rules": dict(found.judged.versions)}
-    hand_over(
+    write_result(
         as_json,
         lambda: about | {"accounts": plain_rows(board)},
         lambda console: print_board(board, columns, title, console),

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from features.utils.cli import AsOf, Engine, PortfolioName, Signals, progress
-from features.utils.progress import part_of
+from features.utils.cli import AsOf, Engine, PortfolioName, SignalsArgument, progress_bar
+from features.utils.progress import subprogress
 from serving.cli.context import store_at_hand
 
 app = typer.Typer()
@@ -16,7 +16,7 @@ app = typer.Typer()
 
 @app.command()
 def score(
-    signals: Signals,
+    signals: SignalsArgument,
     as_of: AsOf,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file.")],
     publish: Annotated[
@@ -36,10 +36,10 @@ def score(
 
     suffix_of(out)
     instant, home = parse_instant(as_of), current_home()
-    with progress("scoring") as tell:
+    with progress_bar("scoring") as tell:
         source = open_source(signals, engine)
         jumped = feed_health(source, instant).jumped
-        opened = read_signals(source, instant, progress=part_of(tell, 0.1, 0.4), kept=home.rollups)
+        opened = read_signals(source, instant, progress=subprogress(tell, 0.1, 0.4), kept=home.rollups)
         store = store_at_hand() if publish else None
-        summary = run(opened, instant, out, home, part_of(tell, 0.4, 1.0), jumped, store, portfolio)
+        summary = run(opened, instant, out, home, subprogress(tell, 0.4, 1.0), jumped, store, portfolio)
     typer.echo(summary.words())

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from features.utils.cli import AsJson, hand_over
+from features.utils.cli import AsJson, write_result
 from serving.cli.context import store_at_hand
 
 app = typer.Typer(help="Webhooks: who is told of what happens.", no_args_is_help=True)
@@ -30,7 +30,7 @@ def add_webhook(
         endpoint, secret = add_endpoint(connection, url, event or [], current_settings().webhooks_anywhere)
     words = f"{endpoint.id} is told of {', '.join(endpoint.events)}. Its secret, shown this once:\n\n    {secret}\n"
     told = {"id": endpoint.id, "url": url, "events": list(endpoint.events), "secret": secret}
-    hand_over(as_json, lambda: told, lambda _: typer.echo(words))
+    write_result(as_json, lambda: told, lambda _: typer.echo(words))
 
 
 @app.command("list")

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from features.utils.cli import AsJson, AsOf, Engine, OutFile, Signals, hand_over, progress
-from features.utils.progress import part_of
+from features.utils.cli import AsJson, AsOf, Engine, OutFile, SignalsArgument, progress_bar, write_result
+from features.utils.progress import subprogress
 from serving.cli.context import champion_at_hand, frame_file, portfolio_at_hand, store_at_hand
 
 app = typer.Typer()
@@ -15,7 +15,7 @@ app = typer.Typer()
 
 @app.command()
 def worklist(
-    signals: Signals,
+    signals: SignalsArgument,
     as_of: AsOf,
     capacity: Annotated[int, typer.Option(min=0, help="Accounts that the team can work.")] = 20,
     csm: Annotated[str | None, typer.Option("--csm", metavar="NAME", help="This CSM's accounts only.")] = None,
@@ -42,12 +42,12 @@ def worklist(
     if out is not None:
         suffix_of(out)
     instant, champion = parse_instant(as_of), champion_at_hand()
-    with progress("looking") as tell:
+    with progress_bar("looking") as tell:
         store = store_at_hand()
-        opened, found = portfolio_at_hand(signals, instant, engine, champion, part_of(tell, 0.0, 0.9))
+        opened, found = portfolio_at_hand(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
         people = accounts_document(opened, instant, horizon_of(champion))["accounts"]
         told = recorded_now(store, Snapshots(current_home()), frozenset(found.account_ids), instant)
         team = Team(people, [*interventions_of(opened, instant), *told.interventions], told.snoozed)
         answer = worklist_of(found, capacity, team, csm, save_rate)
     file = frame_file(worklist_frame(answer))
-    hand_over(as_json, lambda: answer, lambda console: print_worklist(answer, console), out, file)
+    write_result(as_json, lambda: answer, lambda console: print_worklist(answer, console), out, file)

@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from features.utils.vega_svg import drawn
+from features.utils.vega_svg import render_svg
 
 
 def weekly(weeks: Sequence[Mapping[str, Any]]) -> Markup:
@@ -75,7 +75,7 @@ def weekly(weeks: Sequence[Mapping[str, Any]]) -> Markup:
             },
         },
     }
-    return drawn(
+    return render_svg(
         {"vconcat": [mean, bars], "spacing": 12, "resolve": {"scale": {"x": "shared"}}},
         "Mean health and accounts by band of health, week by week",
     )
@@ -122,7 +122,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], target: str) -> Markup:
         },
         "encoding": {"x": along, "y": up},
     }
-    return drawn(
+    return render_svg(
         {"width": 520, "height": 260, "layer": [line, spans, dots]},
         f"{target}: what was said against what happened, by tenths of the probabilities",
     )

@@ -140,7 +140,7 @@ def problem_of(error: RenewcastError, home: Home, settings: ServiceSettings) -> 
     kind = next(KINDS[parent] for parent in type(error).__mro__ if parent in KINDS)
     told = [error.found]
     told += [f"Expected: {error.expected}"] if error.expected else []
-    told += [f"Cure: {error.cure}"] if error.cure else []
+    told += [f"Fix: {error.cure}"] if error.cure else []
     # Where the home lies on this machine is not the caller's business.
     detail = ". ".join(told).replace(str(home.root), "RENEWCAST_HOME")
     faults = error.faults if isinstance(error, InvalidBody) else ()

@@ -19,9 +19,9 @@ from features.revenue.arr import people
 from features.signals.contract_terms import TOLERATED_SHARE
 from features.signals.signals import Signals
 from features.snapshots.snapshot import snapshot
-from features.utils.dates import DAY, Grid, show
+from features.utils.dates import DAY, Grid, to_iso
 from features.utils.periods import Period, period_ending
-from features.utils.progress import Progress, silent
+from features.utils.progress import Progress, no_progress
 from models.health.rubric import Rubric
 from models.peer_groups.segments import ARR_FEATURE, segment_names, segment_of
 from models.rules.kpi_targets import measures_file, met
@@ -36,7 +36,7 @@ def measures_told(
     period: Period,
     rubric: Rubric,
     active_days: int,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     frames: dict[datetime, pd.DataFrame] | None = None,
     kept: Path | None = None,
 ) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def measures_told(
     frame = frames[at]
     recent = _recent(signals, period, active_days, frame)
     return {
-        "as_of": show(at),
+        "as_of": to_iso(at),
         "period": _span(period),
         "last_period": _span(period.before()),
         "contractual": signals.contractual,
@@ -251,4 +251,4 @@ def _missing(signals: Signals, measure: Measure) -> str | None:
 
 
 def _span(period: Period) -> dict[str, str]:
-    return {"name": period.name, "start": show(period.start), "end": show(period.end)}
+    return {"name": period.name, "start": to_iso(period.start), "end": to_iso(period.end)}

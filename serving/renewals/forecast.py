@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.utils.dates import show
-from features.utils.formatting import counted, money
+from features.utils.dates import to_iso
+from features.utils.formatting import count_of, money
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE, segment_names
 from models.predictions.assessment import Assessment
@@ -68,8 +68,8 @@ def renewals_of(assessment: Assessment, period: Period, known: Known) -> dict[st
     return {
         "as_of": instant_words(as_of),
         "period": period.name,
-        "start": show(period.start),
-        "end": show(period.end),
+        "start": to_iso(period.start),
+        "end": to_iso(period.end),
         "grace_days": grace,
         "whole": _due(due, arr, np.ones(len(arr), dtype=bool), found["all", None]),
         **{
@@ -181,8 +181,8 @@ def _number(value: float) -> float | None:
 def _backtest(past: PastForecasts) -> dict[str, Any]:
     counted = [(name, *past.coverage(name)) for name in FIGURES]
     return {
-        "made_at": show(past.made_at),
-        "data_through": show(past.data_through),
+        "made_at": to_iso(past.made_at),
+        "data_through": to_iso(past.data_through),
         "coverage": [{"figure": name, "inside": inside, "of": of} for name, inside, of in counted],
         "quarters": [
             {
@@ -222,7 +222,7 @@ def _notes(due: InPeriod, arr: Floats, known: Known, churn: Outlook, growth: Out
         )
     if overdue := int(due.overdue.sum()):
         notes.append(
-            f"{counted(overdue, 'account')} ({money(_sum(arr[due.overdue]))} a year) past their renewal date, unsigned"
+            f"{count_of(overdue, 'account')} ({money(_sum(arr[due.overdue]))} a year) past their renewal date, unsigned"
         )
     return notes
 

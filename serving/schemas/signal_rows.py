@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic_core import PydanticCustomError
 
-from features.contract.schema import ID_LIMIT, ID_PATTERN, TABLES, Column, Table
+from features.contract.schema import ID_LIMIT, ID_PATTERN, TABLES, Column, TableSchema
 from features.errors import BadRequest
 from features.utils.dates import parse_instant
 
@@ -109,7 +109,7 @@ def _type_of(column: Column) -> Any:
     return kind if high is None else Annotated[kind, Field(le=high)]
 
 
-def _row_of(table: Table) -> type[Row]:
+def _row_of(table: TableSchema) -> type[Row]:
     fields: dict[str, Any] = {}
     for column in table.columns:
         # Every row of a body is of the body's account, so its id may be left out.

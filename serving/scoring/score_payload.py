@@ -13,7 +13,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from features.contract.schema import IDENTITIES, TABLES, Column
+from features.contract.schema import ID_COLUMNS, TABLES, Column
 from features.custom.settings import current_catalogue
 from features.errors import SignalsError
 from features.signals.signals import read_signals
@@ -216,7 +216,7 @@ def _too_slow() -> TooSlow:
 def _arrow(name: str, rows: Sequence[Row], account_id: str) -> pa.Table:
     """The rows in all of the contract's columns, whatever was sent, so that one preparation serves every body; ids that
     only tell rows apart just where one was sent, for they take further steps."""
-    columns = [c for c in TABLES[name].columns if c.name not in IDENTITIES or any(getattr(r, c.name) for r in rows)]
+    columns = [c for c in TABLES[name].columns if c.name not in ID_COLUMNS or any(getattr(r, c.name) for r in rows)]
     table = pa.table({column.name: _column(column, rows, account_id) for column in columns})
     if TABLES[name].event and any(row.ignored for row in rows):
         # Rows that differ in a field of their own are different events.

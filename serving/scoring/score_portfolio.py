@@ -21,7 +21,7 @@ from features.snapshots.snapshot import snapshot
 from features.sources.engine import known_before
 from features.utils.atomic_files import UNFINISHED, write_file
 from features.utils.dates import WEEK_DAYS, Grid
-from features.utils.progress import Progress, silent
+from features.utils.progress import Progress, no_progress
 from models.artifacts.champion import Champion, load_champion, read_pointer
 from models.artifacts.home_portfolio import require_portfolio
 from models.artifacts.unknown_inputs import require_inputs
@@ -82,7 +82,7 @@ def score(
     as_of: datetime,
     out: Path,
     home: Home,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     jumped: Sequence[str] = (),
     store: Store | None = None,
     portfolio: str | None = None,
@@ -180,7 +180,7 @@ def look(
     as_of: datetime,
     home: Home,
     champion: Champion,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     jumped: Sequence[str] = (),
     store: Store | None = None,
 ) -> tuple[Assessment, dict[str, datetime | None], pd.DataFrame]:

@@ -214,7 +214,7 @@ class Keeper:
             return make()
         except RenewcastError as error:
             reason = error.found.replace(str(self._home.root), "RENEWCAST_HOME")
-            cure = f" Cure: {error.cure}." if error.cure else ""
+            cure = f" Fix: {error.cure}." if error.cure else ""
             troubles.append(f"the {what} is refused: {reason}.{cure}")
         except Exception as error:  # noqa: BLE001 no request may fail because of what was put into the home
             tell(f"{what}_failed", logging.ERROR, **where_it_failed(error))

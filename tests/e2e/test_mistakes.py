@@ -127,5 +127,5 @@ def test_tables_with_a_header_only_end_in_one_message(renewcast: Any, tmp_path: 
     scored = renewcast("score", source, "--as-of", "2025-06-02", "--out", out, home=home, expect=2 if broken or unusable else 0)
     for done in (trained, scored):
         if done.returncode:
-            assert done.stderr.count("Cure: ") == 1, done.stderr
+            assert done.stderr.count("Fix: ") == 1, done.stderr
     assert out.exists() == (scored.returncode == 0)

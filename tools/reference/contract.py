@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from features.contract.schema import TABLES, Column, Table
+from features.contract.schema import TABLES, Column, TableSchema
 from tools.reference.markdown import code, page, table
 
 MEANINGS = Path(__file__).with_name("columns.toml")
@@ -34,7 +34,7 @@ def contract_page() -> str:
     return page("Data contract", _INTRODUCTION, *(_section(its, meanings[name]) for name, its in TABLES.items()))
 
 
-def _section(its: Table, meanings: dict[str, str]) -> str:
+def _section(its: TableSchema, meanings: dict[str, str]) -> str:
     rows = [
         (code(c.name), _TYPES[c.kind], "yes" if c.required else "", _values(its, c), meanings[c.name])
         for c in its.columns
@@ -43,7 +43,7 @@ def _section(its: Table, meanings: dict[str, str]) -> str:
     return "\n\n".join(filter(None, [f"## {its.name}", meanings["table"], columns.strip(), _rules(its)]))
 
 
-def _values(its: Table, column: Column) -> str:
+def _values(its: TableSchema, column: Column) -> str:
     if column.values:
         return ", ".join(map(code, column.values))
     bounds = [
@@ -58,7 +58,7 @@ def _values(its: Table, column: Column) -> str:
     return "; ".join(bounds)
 
 
-def _rules(its: Table) -> str:
+def _rules(its: TableSchema) -> str:
     rules = [f"{code(end)} is not before {code(start)}." for start, end in its.intervals]
     if its.unique:
         rules.append(f"{code(its.unique)} is unique.")

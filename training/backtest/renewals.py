@@ -20,8 +20,8 @@ from features.errors import BadRequest, InsufficientData
 from features.snapshots.snapshot import snapshot
 from features.sources.base import DUCKDB
 from features.utils.arrays import Bools, Floats
-from features.utils.dates import Grid, show
-from features.utils.progress import Progress, part_of, silent
+from features.utils.dates import Grid, to_iso
+from features.utils.progress import Progress, no_progress, subprogress
 from models.artifacts.home_portfolio import require_portfolio
 from models.home import Home
 from models.peer_groups.frame_columns import number_column
@@ -53,7 +53,7 @@ def backtest(
     address: str | Path,
     home: Home,
     data_through: datetime | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     engine: str = DUCKDB,
     quarters: int = QUARTERS,
     config: TrainConfig = QUICK,
@@ -68,7 +68,7 @@ def backtest(
     """
     home.ensure()
     catalogue = current_catalogue()
-    prepared = prepare(address, data_through, config, part_of(progress, 0.0, 0.3), catalogue, engine)
+    prepared = prepare(address, data_through, config, subprogress(progress, 0.0, 0.3), catalogue, engine)
     try:
         if not prepared.signals.contractual:
             raise BadRequest(
@@ -76,7 +76,7 @@ def backtest(
             )
         require_portfolio(home, prepared.signals)
         champions = _champions(home, catalogue)
-        found = past_forecasts(prepared, quarters, config, champions, part_of(progress, 0.3, 1.0))
+        found = past_forecasts(prepared, quarters, config, champions, subprogress(progress, 0.3, 1.0))
     finally:
         prepared.signals.close()
     found.save(home)
@@ -89,7 +89,7 @@ def past_forecasts(
     quarters: int,
     config: TrainConfig,
     champions: dict[Target, tuple[Scorer, datetime]],
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> PastForecasts:
     """The newest ``quarters`` whose renewals have settled.
 
@@ -161,7 +161,7 @@ def _quarter(
     arr, until = (number_column(frame, name) for name in (ARR_FEATURE, RENEWAL_FEATURE))
     if overwritten_rows(frame["as_of"], arr).any():
         raise InsufficientData(
-            [f"the terms of contracts as they were on {show(start)}: the source has overwritten them since"]
+            [f"the terms of contracts as they were on {to_iso(start)}: the source has overwritten them since"]
         )
     said = {target: _said(scorer, frame) for target, scorer in scorers.items()}
     due = in_period(start, period, until, arr, said["churn"], said.get("expansion"), grace)
@@ -205,4 +205,4 @@ def _miss(p: Floats | None, spreads: Floats, happened: Floats, told: Bools) -> P
 def words(found: PastForecasts) -> str:
     """What a backtest gave, in a line."""
     inside, of = found.coverage("renewed_arr")
-    return f"{of} past quarters up to {show(found.data_through)}: renewed ARR inside its 80% interval in {inside}"
+    return f"{of} past quarters up to {to_iso(found.data_through)}: renewed ARR inside its 80% interval in {inside}"

@@ -8,8 +8,17 @@ from typing import Annotated
 
 import typer
 
-from features.utils.cli import FAILED_CHECK, USER_MISTAKE, AsJson, DataThrough, Engine, Signals, hand_over, progress
-from features.utils.progress import part_of
+from features.utils.cli import (
+    FAILED_CHECK,
+    USER_MISTAKE,
+    AsJson,
+    DataThrough,
+    Engine,
+    SignalsArgument,
+    progress_bar,
+    write_result,
+)
+from features.utils.progress import subprogress
 
 app = typer.Typer()
 
@@ -25,14 +34,14 @@ def simulate(
     (OUT-truth.parquet)."""
     from training.simulation import simulate as make
 
-    with progress("simulating") as tell:
+    with progress_bar("simulating") as tell:
         summary = make(out, accounts=accounts, weeks=weeks, seed=seed, progress=tell)
     typer.echo(summary.text())
 
 
 @app.command()
 def check(
-    signals: Signals, data_through: DataThrough = None, engine: Engine = "duckdb", as_json: AsJson = False
+    signals: SignalsArgument, data_through: DataThrough = None, engine: Engine = "duckdb", as_json: AsJson = False
 ) -> None:
     """Hold signals against the data contract, and say whether there is enough of them to train on."""
     from features.feed_health.feed_health import feed_health
@@ -45,13 +54,13 @@ def check(
     from training.dataset.sufficiency_check import how_much
 
     through = parse_instant(data_through) if data_through else None
-    with progress("checking") as tell:
+    with progress_bar("checking") as tell:
         source = open_source(signals, engine)
         report = hold(source, through)
         tell(0.2, "looking at the feeds")
         feeds = feed_health(source, through)
         config = TrainConfig()
-        enough = how_much(source, config, part_of(tell, 0.4, 1.0), through) if report.ok else None
+        enough = how_much(source, config, subprogress(tell, 0.4, 1.0), through) if report.ok else None
     if enough is None:
         said = broken(len(report.errors), config.horizon_days)
     else:
@@ -66,14 +75,14 @@ def check(
         "horizons": [horizon.as_dict() for horizon in enough.horizons] if enough else [],
         "verdict": said.as_dict(),
     }
-    hand_over(as_json, lambda: told, lambda console: print_check(report, feeds, enough, said, console))
+    write_result(as_json, lambda: told, lambda console: print_check(report, feeds, enough, said, console))
     if not report.ok:
         raise typer.Exit(USER_MISTAKE)
 
 
 @app.command()
 def leakcheck(
-    signals: Signals,
+    signals: SignalsArgument,
     data_through: DataThrough = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
@@ -86,8 +95,8 @@ def leakcheck(
     from training.leakage.check import leakcheck as look
 
     through = parse_instant(data_through) if data_through else None
-    with progress("looking for leaks") as tell:
+    with progress_bar("looking for leaks") as tell:
         report = look(signals, current_catalogue(), data_through=through, progress=tell, engine=engine)
-    hand_over(as_json, report.as_dict, lambda console: print_leaks(report, console))
+    write_result(as_json, report.as_dict, lambda console: print_leaks(report, console))
     if not report.ok:
         raise typer.Exit(FAILED_CHECK)

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from features.utils.cli import AsJson, RubricName, Signals, hand_over, progress
+from features.utils.cli import AsJson, RubricName, SignalsArgument, progress_bar, write_result
 
 app = typer.Typer()
 
 
 @app.command()
 def review(
-    signals: Signals,
+    signals: SignalsArgument,
     quarter: Annotated[str, typer.Option("--quarter", metavar="QUARTER", help="Such as 2026Q3.")],
     rubric: RubricName = None,
     capacity: Annotated[
@@ -32,7 +32,7 @@ def review(
     from training.review.window import Quarter
 
     asked = Quarter.parse(quarter)
-    with progress(f"reviewing {asked.name}") as tell:
+    with progress_bar(f"reviewing {asked.name}") as tell:
         held = run_review(signals, asked, current_home(), rubric, capacity or CAPACITY, out, tell)
     told = {**held.review.plain(), "folder": str(held.folder), "run_id": held.run_id}
-    hand_over(as_json, lambda: told, lambda _: typer.echo(held.text()))
+    write_result(as_json, lambda: told, lambda _: typer.echo(held.text()))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from features.utils.cli import AsJson, hand_over
+from features.utils.cli import AsJson, write_result
 
 app = typer.Typer()
 
@@ -27,4 +27,4 @@ def runs(
         "runs": [run.as_dict() for run in found],
         "changes": [change.model_dump(mode="json") for change in changed],
     }
-    hand_over(as_json, lambda: told, lambda console: print_runs(found, changed, console))
+    write_result(as_json, lambda: told, lambda console: print_runs(found, changed, console))

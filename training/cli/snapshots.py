@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.utils.cli import AsJson, AsOf, Engine, Signals, hand_over, progress
-from features.utils.progress import part_of
+from features.utils.cli import AsJson, AsOf, Engine, SignalsArgument, progress_bar, write_result
+from features.utils.progress import subprogress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +18,7 @@ app = typer.Typer()
 
 @app.command()
 def snapshot(
-    signals: Signals,
+    signals: SignalsArgument,
     as_of: AsOf,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .parquet, .csv or .ndjson file.")],
     first: Annotated[
@@ -41,15 +41,15 @@ def snapshot(
     last = parse_instant(as_of)
     grid = Grid.ending(last, parse_instant(first), every) if first else Grid.single(last)
     kept = current_home().rollups
-    with progress("reading") as tell:
-        opened = open_signals(signals, last, part_of(tell, 0.0, 0.5), engine, kept)
+    with progress_bar("reading") as tell:
+        opened = open_signals(signals, last, subprogress(tell, 0.0, 0.5), engine, kept)
         frame = build(
             opened,
             grid,
             horizon_days=horizon,
             catalogue=catalogue,
             kept=kept,
-            progress=part_of(tell, 0.5, 1.0),
+            progress=subprogress(tell, 0.5, 1.0),
         )
     write_frame(frame, out)
     typer.echo(f"{len(frame):,} rows of {frame['account_id'].nunique():,} accounts at {grid.n} dates in {out}")
@@ -77,4 +77,4 @@ def list_features(
         console.print(f"{len(catalogue)} features, version {catalogue.version}")
 
     about = {"version": catalogue.version, "windows": catalogue.windows}
-    hand_over(as_json, lambda: about | {"features": catalogue.dictionary()}, show)
+    write_result(as_json, lambda: about | {"features": catalogue.dictionary()}, show)

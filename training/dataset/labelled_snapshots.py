@@ -17,8 +17,8 @@ from features.errors import InsufficientData
 from features.signals.signals import Signals, open_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.base import DUCKDB
-from features.utils.dates import Grid, midnight, show
-from features.utils.progress import Progress, part_of, silent
+from features.utils.dates import Grid, midnight, to_iso
+from features.utils.progress import Progress, no_progress, subprogress
 from training.config import TrainConfig
 from training.dataset.labels import label
 from training.dataset.overwritten_terms import growth_hidden, overwritten_rows, terms_hidden
@@ -64,7 +64,7 @@ def prepare(
     address: str | Path,
     data_through: datetime | None,
     config: TrainConfig,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     catalogue: Catalogue = CATALOGUE,
     engine: str = DUCKDB,
 ) -> Prepared:
@@ -77,12 +77,12 @@ def prepare(
     InsufficientData
         If no date has a closed label window, or no account is active at any.
     """
-    signals = open_signals(address, data_through, part_of(progress, 0.0, 0.3), engine)
-    return prepared_of(signals, config, part_of(progress, 0.3, 1.0), catalogue)
+    signals = open_signals(address, data_through, subprogress(progress, 0.0, 0.3), engine)
+    return prepared_of(signals, config, subprogress(progress, 0.3, 1.0), catalogue)
 
 
 def prepared_of(
-    signals: Signals, config: TrainConfig, progress: Progress = silent, catalogue: Catalogue = CATALOGUE
+    signals: Signals, config: TrainConfig, progress: Progress = no_progress, catalogue: Catalogue = CATALOGUE
 ) -> Prepared:
     """Snapshot open signals on a grid, and label the rows.
 
@@ -97,7 +97,7 @@ def prepared_of(
         grid,
         horizon_days=config.horizon_days,
         catalogue=catalogue,
-        progress=part_of(progress, 0.0, 0.85),
+        progress=subprogress(progress, 0.0, 0.85),
     )
     if frame.empty:
         raise InsufficientData(["accounts: none is active at any date with a known outcome"])
@@ -134,8 +134,8 @@ def labelled_grid(signals: Signals, config: TrainConfig) -> tuple[Grid, int]:
         short = -(-(first - last) // timedelta(days=1))
         raise InsufficientData(
             [
-                f"{short} more days of history (the first snapshot would be of {show(first)}, and the last one whose "
-                f"outcome is known of {show(last)})"
+                f"{short} more days of history (the first snapshot would be of {to_iso(first)}, and the last one whose "
+                f"outcome is known of {to_iso(last)})"
             ],
             "wait for more history, or load older data",
         )
@@ -153,7 +153,7 @@ def _span(signals: Signals, config: TrainConfig, grace: int) -> tuple[datetime, 
     begun = signals.tables[table][at].min().to_pyarrow().as_py()
     if begun is None:
         raise InsufficientData(
-            [f"rows in {table}: there is none before {show(signals.data_through)}"],
+            [f"rows in {table}: there is none before {to_iso(signals.data_through)}"],
             f"fill {table}; `renewcast check` shows the facts",
         )
     # Contracts are often known from long before most else was recorded; a snapshot of those times would be nearly

@@ -12,7 +12,7 @@ import pandas as pd
 
 from features.errors import InsufficientData
 from features.signals.signals import Signals
-from features.utils.dates import Grid, show
+from features.utils.dates import Grid, to_iso
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import labelled_grid
@@ -67,7 +67,7 @@ class Horizon:
 
     def as_dict(self) -> dict[str, Any]:
         """The counts as plain JSON values; instants as ISO 8601."""
-        dates = {k: None if (at := getattr(self, k)) is None else show(at) for k in ("first", "last")}
+        dates = {k: None if (at := getattr(self, k)) is None else to_iso(at) for k in ("first", "last")}
         told = {target: asdict(there) | {"missing": list(there.missing)} for target, there in self.targets.items()}
         return {"days": self.days, "grace_days": self.grace_days} | dates | told
 

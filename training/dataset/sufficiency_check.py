@@ -13,7 +13,7 @@ from features.signals.validation import Finding
 from features.snapshots.snapshot import snapshot
 from features.sources.base import Source
 from features.utils.dates import Grid
-from features.utils.progress import Progress, part_of, silent
+from features.utils.progress import Progress, no_progress, subprogress
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
 from training.dataset.outcome_counts import HORIZONS, Horizon, Labelled, at_horizon
@@ -49,7 +49,7 @@ class Enough:
 def how_much(
     source: Source,
     config: TrainConfig | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     data_through: datetime | None = None,
 ) -> Enough:
     """Count what ``source`` holds for training, at the horizon of ``config`` and at those of `HORIZONS`.
@@ -62,7 +62,7 @@ def how_much(
         If the source breaks the contract, or has no row with a date.
     """
     settings = config or TrainConfig()
-    signals = read_signals(source, data_through, progress=part_of(progress, 0.0, 0.3))
+    signals = read_signals(source, data_through, progress=subprogress(progress, 0.0, 0.3))
     try:
         found: dict[int, Horizon] = {}
         facts: dict[Target, Sufficiency] = {}
@@ -92,7 +92,7 @@ def _facts(signals: Signals, asked: Labelled, horizon: Horizon, progress: Progre
         monthly,
         horizon_days=horizon.days,
         catalogue=catalogue,
-        progress=part_of(progress, 0.5, 1.0),
+        progress=subprogress(progress, 0.5, 1.0),
     )
     if signals.contractual:
         frame = without_overwritten(frame, catalogue)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from features.utils.arrays import Floats
-from features.utils.dates import show
+from features.utils.dates import to_iso
 from training.dataset.sufficiency import count_outcomes
 from training.dataset.target_rows import Rows, Slice
 from training.dataset.time_split import MINIMUM_TEST_DAYS, Split
@@ -79,11 +79,11 @@ def _earlier(rows: Rows, parts: Split, model: Blend, days: int, seed: int) -> At
     design = rows.designed(before.calibration[0])
     again = refit_blend(model, design, prepared.catalogue, rows.target)
     if days not in again.encoding.horizons:
-        return _unjudged(days, f"{unknown}, and by {show(before.calibration[0])} there was none of it to learn from")
+        return _unjudged(days, f"{unknown}, and by {to_iso(before.calibration[0])} there was none of it to learn from")
     test = rows.of(before, "test", days)
     on = (
-        f"judged on {show(before.test[0])} to {show(before.test[-1])} by the same settings fitted on what was known "
-        f"then; {unknown}"
+        f"judged on {to_iso(before.test[0])} to {to_iso(before.test[-1])} by the same settings fitted on what was "
+        f"known then; {unknown}"
     )
     expected = expected_rate(again, design, rows.of(before, "calibration"))
     return _measured(days, test, _probabilities(rows, before, again, expected, test, days), seed, on)

@@ -22,8 +22,8 @@ from features.signals.overwritten_contracts import leaking_contracts
 from features.signals.signals import Signals, read_signals
 from features.sources.base import DUCKDB, Source
 from features.sources.open_source import open_source
-from features.utils.dates import Grid, show
-from features.utils.progress import Progress, part_of, silent
+from features.utils.dates import Grid, to_iso
+from features.utils.progress import Progress, no_progress, subprogress
 from models.targets import TARGETS
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import Prepared, prepared_of
@@ -50,7 +50,7 @@ def leakcheck(
     catalogue: Catalogue = CATALOGUE,
     config: TrainConfig | None = None,
     data_through: datetime | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     engine: str = DUCKDB,
 ) -> LeakReport:
     """Check a source's own data, with the features of ``catalogue``, for leaks.
@@ -71,20 +71,20 @@ def leakcheck(
     """
     settings, began = config or TrainConfig(), time.perf_counter()
     source = address if isinstance(address, Source) else open_source(address, engine)
-    signals = read_signals(source, data_through, progress=part_of(progress, 0.0, 0.2))
+    signals = read_signals(source, data_through, progress=subprogress(progress, 0.0, 0.2))
     try:
         monthly = settings.model_copy(update={"every_days": EVERY_DAYS, "horizons": ()})
         prepared, lacking = None, ""
         try:
-            prepared = prepared_of(signals, monthly, part_of(progress, 0.2, 0.5), catalogue)
+            prepared = prepared_of(signals, monthly, subprogress(progress, 0.2, 0.5), catalogue)
         except InsufficientData as short:
             lacking = "; ".join(short.missing)
-        return _check(signals, prepared, catalogue, settings, part_of(progress, 0.5, 1.0), lacking, began)
+        return _check(signals, prepared, catalogue, settings, subprogress(progress, 0.5, 1.0), lacking, began)
     finally:
         signals.close()
 
 
-def leakcheck_prepared(prepared: Prepared, config: TrainConfig, progress: Progress = silent) -> LeakReport:
+def leakcheck_prepared(prepared: Prepared, config: TrainConfig, progress: Progress = no_progress) -> LeakReport:
     """Check labelled snapshots, and the signals that they were built from, for leaks.
 
     Parameters
@@ -108,8 +108,8 @@ def _check(
     accounts, grid = _accounts(signals, prepared, config.seed), _dates(signals, prepared)
     progress(0.0, "choosing accounts to rebuild")
     tables = sampled_tables(signals, accounts)
-    at = f"{len(accounts):,} accounts, {grid.n} dates from {show(grid.first)} to {show(grid.last)}"
-    findings = rebuilt_findings(tables, grid, signals, catalogue, config, part_of(progress, 0.05, 0.8))
+    at = f"{len(accounts):,} accounts, {grid.n} dates from {to_iso(grid.first)} to {to_iso(grid.last)}"
+    findings = rebuilt_findings(tables, grid, signals, catalogue, config, subprogress(progress, 0.05, 0.8))
     checks = [Looked(check, WHAT[check], at) for check in CHANGES]
     progress(0.8, "looking for features that tell the outcome")
     for target in TARGETS:

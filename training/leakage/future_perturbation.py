@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.contract.schema import TABLES, Table
+from features.contract.schema import TABLES, TableSchema
 from training.leakage.account_sample import Tables
 from training.leakage.synthetic_rows import (
     DAY_US,
@@ -97,7 +97,7 @@ def repeated(tables: Mapping[str, pa.Table], seed: int = 0) -> Tables:
     return found
 
 
-def _next_version_us(contract: Table, table: pa.Table, some: pa.Table) -> Ints:
+def _next_version_us(contract: TableSchema, table: pa.Table, some: pa.Table) -> Ints:
     """Just before the next version of each of ``some`` rows of ``table`` arrives; far ahead where there is none."""
     arrivals: dict[Any, list[int]] = {}
     for identity, at in zip(table[contract.identity].to_pylist(), known_us(contract, table).tolist(), strict=True):
@@ -108,13 +108,13 @@ def _next_version_us(contract: Table, table: pa.Table, some: pa.Table) -> Ints:
     return np.array(following, dtype=np.int64) - 1
 
 
-def known_us(contract: Table, table: pa.Table) -> Ints:
+def known_us(contract: TableSchema, table: pa.Table) -> Ints:
     """When each row was known, in microseconds since 1970: when it had both happened and arrived; shape (n,)."""
     at = instants_us(table[contract.at], 0)
     return np.maximum(at, instants_us(table["loaded_at"], 0)) if "loaded_at" in contract.names else at
 
 
-def _poisoned(contract: Table, tables: Mapping[str, pa.Table], at: int, rng: np.random.Generator) -> pa.Table:
+def _poisoned(contract: TableSchema, tables: Mapping[str, pa.Table], at: int, rng: np.random.Generator) -> pa.Table:
     table = tables[contract.name]
     later = known_us(contract, table) >= at
     before, after = table.filter(pa.array(~later)), table.filter(pa.array(later))
@@ -142,7 +142,7 @@ def _delays(many: int, rng: np.random.Generator) -> Ints:
 
 
 def _added(
-    contract: Table, like: pa.Table, at: Ints, accounts: npt.NDArray[Any], loaded: Ints, rng: np.random.Generator
+    contract: TableSchema, like: pa.Table, at: Ints, accounts: npt.NDArray[Any], loaded: Ints, rng: np.random.Generator
 ) -> pa.Table:
     whose = pa.array(rng.choice(accounts, len(at)), pa.string())
     rows = with_column(made_up(contract, like, at, rng), "account_id", whose)
@@ -157,7 +157,7 @@ def _strangers(accounts: pa.Table, at: int) -> pa.Table:
     return pa.concat_tables([accounts, pa.Table.from_pandas(new, accounts.schema, preserve_index=False)])
 
 
-def _filled_in(contract: Table, before: pa.Table, like: pa.Table, at: int, rng: np.random.Generator) -> pa.Table:
+def _filled_in(contract: TableSchema, before: pa.Table, like: pa.Table, at: int, rng: np.random.Generator) -> pa.Table:
     """Rows known before the date, with another later course of what was still open then."""
     for end in _ends(contract):
         still_open = ~_before(before, end, at)
@@ -177,7 +177,9 @@ def _filled_in(contract: Table, before: pa.Table, like: pa.Table, at: int, rng: 
     return before
 
 
-def _sent_again(contract: Table, before: pa.Table, like: pa.Table, at: int, rng: np.random.Generator) -> list[pa.Table]:
+def _sent_again(
+    contract: TableSchema, before: pa.Table, like: pa.Table, at: int, rng: np.random.Generator
+) -> list[pa.Table]:
     """Half of the rows still open at the date arrive once more after it, and now say that they ended before it."""
     found = []
     for end in _ends(contract) if "loaded_at" in contract.names else ():
@@ -192,7 +194,7 @@ def _sent_again(contract: Table, before: pa.Table, like: pa.Table, at: int, rng:
     return found
 
 
-def _ends(contract: Table) -> list[str]:
+def _ends(contract: TableSchema) -> list[str]:
     """The instants from which something else of a row becomes known."""
     return sorted({c.known_from for c in contract.columns if c.known_from is not None})
 

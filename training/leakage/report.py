@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from features.utils.dates import show
+from features.utils.dates import to_iso
 from models.targets import Target
 
 Check = Literal["future added", "future dropped", "rows repeated", "separation", "arrival", "due dates"]
@@ -41,7 +41,7 @@ class Finding:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         own = {k: getattr(self, k) for k in ("check", "subject", "words", "severity", "target")}
-        return own | {"dates": [show(date) for date in self.dates]}
+        return own | {"dates": [to_iso(date) for date in self.dates]}
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,10 @@ class LeakReport:
             "ok": self.ok,
             "words": self.words(),
             "origin": self.origin,
-            "data_through": show(self.data_through),
+            "data_through": to_iso(self.data_through),
             "catalogue_version": self.catalogue_version,
             "accounts": self.accounts,
-            "dates": [show(date) for date in self.dates],
+            "dates": [to_iso(date) for date in self.dates],
             "checks": [check.as_dict() for check in self.checks],
             "findings": [finding.as_dict() for finding in self.findings],
             "arrivals": list(self.arrivals),

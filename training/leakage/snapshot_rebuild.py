@@ -14,8 +14,8 @@ from features.catalogue.catalogue import KEYS, Catalogue
 from features.signals.signals import Signals, read_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.base import from_tables
-from features.utils.dates import Grid, show
-from features.utils.progress import Progress, silent
+from features.utils.dates import Grid, to_iso
+from features.utils.progress import Progress, no_progress
 from training.config import TrainConfig
 from training.leakage.account_sample import Tables
 from training.leakage.future_perturbation import dropped, poisoned, repeated
@@ -48,7 +48,7 @@ def rebuilt_findings(
     signals: Signals,
     catalogue: Catalogue,
     config: TrainConfig,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> list[Finding]:
     """Rebuild from each altered source and name every feature that is not bit for bit what it was.
 
@@ -80,7 +80,7 @@ def rebuilt_findings(
     whole, works = built(tables, grid), _rebuilds(tables, grid, config.seed)
     changed: dict[tuple[Check, str], list[datetime]] = {}
     for i, work in enumerate(works):
-        progress((i + 1) / (len(works) + 1), f"{work.check}: {show(work.until)}")
+        progress((i + 1) / (len(works) + 1), f"{work.check}: {to_iso(work.until)}")
         again, last = built(work.alter(), work.grid), pd.Timestamp(work.until)
         expected = whole[(whole["as_of"] >= pd.Timestamp(work.grid.first)) & (whole["as_of"] <= last)]
         for name in differing(expected, again[again["as_of"] <= last]):
@@ -120,5 +120,5 @@ def _same(one: pd.Series[float], other: pd.Series[float]) -> bool:
 
 
 def _finding(check: Check, name: str, dates: list[datetime], of: int) -> Finding:
-    seen = f"{len(dates)} of {of} dates" if len(dates) > 1 else show(dates[0])
+    seen = f"{len(dates)} of {of} dates" if len(dates) > 1 else to_iso(dates[0])
     return Finding(check, name, f"{name} {CHANGES[check]} (seen at {seen})", dates=tuple(dates))

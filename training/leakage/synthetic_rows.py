@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.contract.schema import Column, Table
+from features.contract.schema import Column, TableSchema
 from features.signals.validation import LARGEST
 
 Ints = npt.NDArray[np.int64]
@@ -26,7 +26,7 @@ UNKNOWN_SHARE = 0.3
 """Of optional values that are made up."""
 
 
-def made_up(contract: Table, like: pa.Table, at: Ints, rng: np.random.Generator) -> pa.Table:
+def made_up(contract: TableSchema, like: pa.Table, at: Ints, rng: np.random.Generator) -> pa.Table:
     """Rows at the given instants, of any values that the contract allows; account and arrival are still empty."""
     schema, columns = like.schema, {}
     for column in contract.columns:
@@ -43,12 +43,12 @@ def made_up(contract: Table, like: pa.Table, at: Ints, rng: np.random.Generator)
     return pa.table({n: columns[n].cast(schema.field(n).type) for n in schema.names}, schema)
 
 
-def _of_periods(contract: Table) -> str:
+def _of_periods(contract: TableSchema) -> str:
     """The column whose values name something that has one period at a time: rows that are made up have none."""
     return "" if contract.event else contract.identity
 
 
-def any_values(contract: Table, column: Column, like: pa.Table, many: int, rng: np.random.Generator) -> pa.Array:
+def any_values(contract: TableSchema, column: Column, like: pa.Table, many: int, rng: np.random.Generator) -> pa.Array:
     """Any values of a column: those of the contract's list, those that occur, and others within its bounds."""
     there = pc.unique(like[column.name].drop_null())[:MOST_VALUES]
     if column.values:

@@ -26,8 +26,8 @@ from features.snapshots.snapshot import snapshot
 from features.sources.base import DUCKDB
 from features.sources.open_source import open_source
 from features.utils.arrays import Bools, Floats
-from features.utils.dates import Grid, midnight, show
-from features.utils.progress import Progress, part_of, silent
+from features.utils.dates import Grid, midnight, to_iso
+from features.utils.progress import Progress, no_progress, subprogress
 from models.artifacts.bundle import Bundle, load_bundle
 from models.artifacts.champion import Pointed, Pointer, load_champion, read_pointer
 from models.artifacts.home_portfolio import require_portfolio
@@ -50,7 +50,7 @@ def monitor(
     address: str | Path,
     home: Home,
     data_through: datetime | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     engine: str = DUCKDB,
 ) -> MonitorReport:
     """Look at the champions after their training.
@@ -73,7 +73,7 @@ def monitor(
         raise BadRequest("there is no champion to look at", "a promoted model", "train one: `renewcast train SIGNALS`")
     source = open_source(address, engine)
     feeds = feed_health(source, data_through)
-    signals = read_signals(source, data_through, progress=part_of(progress, 0.0, 0.3))
+    signals = read_signals(source, data_through, progress=subprogress(progress, 0.0, 0.3))
     try:
         require_portfolio(home, signals)
         targets: dict[Target, Watched] = {}
@@ -91,7 +91,7 @@ def _watched(signals: Signals, bundle: Bundle, pointer: Pointer, home: Home, cat
     trained, last = midnight(told.trained_through), midnight(signals.data_through)
     if last < trained:
         raise BadRequest(
-            f"the signals end on {show(last)}, before the champion for {told.target} was trained ({show(trained)})",
+            f"the signals end on {to_iso(last)}, before the champion for {told.target} was trained ({to_iso(trained)})",
             "newer signals",
         )
 

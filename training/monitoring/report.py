@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from features.utils.dates import show
+from features.utils.dates import to_iso
 from models.targets import Target
 from training.evaluation.comparison import plain
 from training.monitoring.matured_predictions import LEAST_OUTCOMES, Matured
@@ -113,10 +113,10 @@ class Watched:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, with reasons and notes."""
-        former = [asdict(one) | {"since": show(one.since), "until": show(one.until)} for one in self.former]
+        former = [asdict(one) | {"since": to_iso(one.since), "until": to_iso(one.until)} for one in self.former]
         drifted = {"score_psi": self.drifted.score_psi, "feature_psi": dict(self.drifted.feature_psi)}
         told = {k: v for k, v in asdict(self).items() if k != "drifted"}
-        told |= {"trained_through": show(self.trained_through), "former": former, **drifted}
+        told |= {"trained_through": to_iso(self.trained_through), "former": former, **drifted}
         return told | {"psi_limit": self.drifted.limit, "reasons": list(self.reasons), "notes": list(self.notes)}
 
 
@@ -143,5 +143,5 @@ class MonitorReport:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON; figures that are not defined are None."""
         told = {target: watched.as_dict() for target, watched in self.targets.items()}
-        whole = {"data_through": show(self.data_through), "targets": told, "feeds": list(self.feeds)}
+        whole = {"data_through": to_iso(self.data_through), "targets": told, "feeds": list(self.feeds)}
         return dict(plain(whole | {"retrain": self.retrain}))

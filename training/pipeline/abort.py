@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from features.errors import RenewcastError
 from features.signals.overwritten_contracts import EXPORT
-from features.utils.dates import show
+from features.utils.dates import to_iso
 from models.home import Home
 from models.targets import Target
 from training.config import TrainConfig
@@ -61,7 +61,7 @@ def stop(home: Home, leaks: LeakReport, config: TrainConfig, lacking: Sequence[s
     HomeError
         If the tracking store cannot be reached or written.
     """
-    through = show(leaks.data_through)
+    through = to_iso(leaks.data_through)
     with mlflow_tracking.run(home, f"train through {through}: stopped by a leak") as run:
         run.params({**config.model_dump(), "data_through": through})
         run.document("config.json", config.model_dump())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from features.utils.arrays import Floats
-from features.utils.progress import Progress, part_of
+from features.utils.progress import Progress, subprogress
 from models.artifacts.bundle import Bundle, BundleParts, schema_of, write_bundle
 from models.artifacts.model_card import Card
 from models.artifacts.portfolio_identity import PortfolioIdentity
@@ -156,7 +156,7 @@ def fit_candidate(
     """
     target, parts, catalogue = enough.target, enough.require(), prepared.catalogue
     rows = Rows(prepared, target, health, config.horizon_days)
-    found = contest(rows, parts, config, part_of(tell, 0.0, 0.8))
+    found = contest(rows, parts, config, subprogress(tell, 0.0, 0.8))
     against = None
     if champion is not None:
         p = found.tested.p[BLEND]

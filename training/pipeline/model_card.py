@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from features.feed_health.feed_health import Feeds
-from features.utils.dates import show
+from features.utils.dates import to_iso
 from models.artifacts import model_card
 from models.explain.treeshap import Explainer
 from models.scorer.scorer import Scorer
@@ -247,4 +247,4 @@ def _number(value: float) -> float | None:
 
 
 def _day(instant: datetime) -> str:
-    return show(instant)
+    return to_iso(instant)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from features.feed_health.feed_health import Feeds
-from features.utils.dates import show
+from features.utils.dates import to_iso
 from models.targets import Target
 from training.config import TrainConfig
 from training.dataset.sufficiency import Sufficiency
@@ -59,7 +59,7 @@ class TrainReport:
         """Plain data for JSON."""
         return {
             "origin": self.origin,
-            "data_through": show(self.data_through),
+            "data_through": to_iso(self.data_through),
             "horizon_days": self.config.horizon_days,
             "run_id": self.run_id,
             "catalogue_version": self.catalogue_version,
@@ -80,7 +80,7 @@ class TrainReport:
             told |= {
                 "version": self.versions[target],
                 "bundle": str(self.folders[target]),
-                "split": {n: [show(d[0]), show(d[-1])] for n, d in candidate.split.slices().items() if d},
+                "split": {n: [to_iso(d[0]), to_iso(d[-1])] for n, d in candidate.split.slices().items() if d},
                 "judgement": candidate.judgement.as_dict(),
                 "stability": candidate.stability.as_dict() if candidate.stability else None,
                 "involuntary": candidate.involuntary.as_dict() if candidate.involuntary else None,

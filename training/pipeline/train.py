@@ -19,8 +19,8 @@ from features.sources.base import DUCKDB
 from features.sources.engine import threads
 from features.sources.open_source import open_source
 from features.utils.arrays import Floats
-from features.utils.dates import show
-from features.utils.progress import Progress, part_of, silent
+from features.utils.dates import to_iso
+from features.utils.progress import Progress, no_progress, subprogress
 from models.artifacts.bundle import Bundle
 from models.artifacts.home_portfolio import require_portfolio
 from models.artifacts.identity_file import require_own
@@ -58,7 +58,7 @@ def train(
     home: Home,
     config: TrainConfig,
     data_through: datetime | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     engine: str = DUCKDB,
     portfolio: str | None = None,
 ) -> TrainReport:
@@ -97,7 +97,7 @@ def train(
     source = open_source(address, engine)
     progress(0.0, "looking at the feeds")
     feeds = feed_health(source, data_through)
-    signals = read_signals(source, data_through, progress=part_of(progress, 0.02, 0.12))
+    signals = read_signals(source, data_through, progress=subprogress(progress, 0.02, 0.12))
     # One thread for linear algebra: its sums would otherwise depend on how many there are, and two targets at a time
     # would stand in each other's way (a fifth to a quarter of the CPU time of a small training).
     with closing(signals), threadpool_limits(limits=1, user_api="blas"):
@@ -106,14 +106,14 @@ def train(
             if isinstance(rival, Bundle):
                 require_own(identity, rival)
         feeds = feeds.with_kept(signals.rows)
-        prepared = prepared_of(signals, config, part_of(progress, 0.12, 0.35), catalogue)
+        prepared = prepared_of(signals, config, subprogress(progress, 0.12, 0.35), catalogue)
         faults = label_troubles(feeds, signals.contractual, prepared.grid.first)
         facts = {target: _facts(prepared, target, config) for target in TARGETS}
         lacking = [f"{target}: {line}" for target, fact in facts.items() for line in fact.missing]
         able = [target for target, fact in facts.items() if not fact.missing]
         if not able:
             raise InsufficientData(lacking, "load more accounts or a longer history; `renewcast check` shows the facts")
-        leaks = leakcheck_prepared(prepared, config, part_of(progress, 0.36, 0.45))
+        leaks = leakcheck_prepared(prepared, config, subprogress(progress, 0.36, 0.45))
         ready = without_leaks(able, leaks)
         if not ready:
             stop(home, leaks, config, lacking)
@@ -136,7 +136,7 @@ def train(
 
         # Trainings that take several threads each go one after another: see `models.scorer.scorer.THREADS`.
         at_once = threads() if config.threads == THREADS else 1
-        candidates = side_by_side(ready, fit, part_of(progress, 0.45, 0.9), at_once)
+        candidates = side_by_side(ready, fit, subprogress(progress, 0.45, 0.9), at_once)
         progress(0.9, "what the health scores have meant")
         meant = health_facts(prepared, scored, parts, config.seed)
         progress(0.92, "registering the models")
@@ -179,8 +179,8 @@ def _register(
     bundles: dict[Target, Bundle] = {}
     versions: dict[Target, str] = {}
     folders: dict[Target, Path] = {}
-    with mlflow_tracking.run(home, f"train through {show(prepared.signals.data_through)}") as run:
-        about = {"data_through": show(prepared.signals.data_through), "portfolio": identity.name}
+    with mlflow_tracking.run(home, f"train through {to_iso(prepared.signals.data_through)}") as run:
+        about = {"data_through": to_iso(prepared.signals.data_through), "portfolio": identity.name}
         run.params({**config.model_dump(), **about})
         run.document("config.json", config.model_dump())
         run.document("leakcheck.json", leaks.as_dict())

@@ -112,7 +112,7 @@ class Run:
             with _quietly(), _scorer_copy() as scorer:
                 info = self.mlflow.pyfunc.log_model(
                     name=target,
-                    python_model=str(Path(training_path[0]) / "pyfunc_model.py"),
+                    python_model=str(Path(training_path[0]) / "registry" / "pyfunc_model.py"),
                     artifacts={"bundle": str(bundle), "scorer": str(scorer)},
                     signature=_signature(features, used),
                     pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],

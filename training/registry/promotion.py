@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from features.errors import BadRequest
-from features.utils.file_lock import alone
+from features.utils.file_lock import exclusive_lock
 from features.utils.private_files import make_tree_private
 from models.artifacts.bundle import Bundle, load_bundle
 from models.artifacts.champion import CHANGES, Change, Pointed, Pointer, point_to, read_pointer, write_pointer
@@ -98,7 +98,7 @@ def rollback(home: Home, target: Target, who: str, why: str) -> Pointed:
 def _changing(home: Home) -> Iterator[Pointer | None]:
     """The pointer as it is, which nobody else changes meanwhile."""
     make_tree_private(home.root)
-    with alone(home.root / LOCK):
+    with exclusive_lock(home.root / LOCK):
         yield read_pointer(home)
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from features.utils.dates import show
+from features.utils.dates import to_iso
 from models.artifacts.champion import Change, read_pointer
 from models.home import Home
 from models.targets import TARGETS, Target
@@ -48,7 +48,7 @@ class Trained:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return asdict(self) | {"began": show(self.began)}
+        return asdict(self) | {"began": to_iso(self.began)}
 
 
 def runs(home: Home, limit: int = 50) -> list[Trained]:

@@ -22,8 +22,8 @@ from features.signals.signals import Signals, newest_instant, read_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.open_source import open_source
 from features.utils.arrays import Bools, Floats, Objects
-from features.utils.dates import WEEK_DAYS, Grid, midnight, show
-from features.utils.progress import Progress, silent
+from features.utils.dates import WEEK_DAYS, Grid, midnight, to_iso
+from features.utils.progress import Progress, no_progress
 from models.artifacts.bundle import Bundle
 from models.artifacts.champion import Champion
 from models.health.rubric import HealthScores
@@ -172,7 +172,7 @@ def load_review_data(
     address: str | Path,
     quarter: Quarter,
     champion: Champion,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     kept: Path | None = None,
 ) -> ReviewData:
     """Read the signals and work out all that a review needs.
@@ -277,8 +277,8 @@ def _too_little(quarter: Quarter, missing: list[str]) -> InsufficientData:
 
 def _when(window: Window, grid: Grid) -> str:
     return (
-        f"snapshots of {show(window.after)} to {show(window.cut_off)}, whose {window.horizon_days} days and "
-        f"{window.grace_days} days of grace end in the quarter: the history begins with {show(grid.first)}"
+        f"snapshots of {to_iso(window.after)} to {to_iso(window.cut_off)}, whose {window.horizon_days} days and "
+        f"{window.grace_days} days of grace end in the quarter: the history begins with {to_iso(grid.first)}"
     )
 
 

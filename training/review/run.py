@@ -14,7 +14,7 @@ import numpy as np
 
 from features.errors import BadRequest, HomeError
 from features.utils.atomic_files import UNFINISHED, new_folder
-from features.utils.progress import Progress, silent
+from features.utils.progress import Progress, no_progress
 from models.artifacts.champion import load_champion
 from models.artifacts.home_portfolio import require_portfolio
 from models.health.rubric_versions import Hashes, read_history, sha256
@@ -84,7 +84,7 @@ def run_review(
     rubric: str | None = None,
     capacity: int = CAPACITY,
     out: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> ReviewResult:
     """Hold the review of a quarter.
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.errors import BadRequest, InsufficientData
-from features.utils.dates import show
+from features.utils.dates import to_iso
 
 MONTHS = 3
 _NAME = re.compile(r"(\d{4})[qQ]([1-4])")
@@ -99,8 +99,8 @@ class Window:
             short = -(-(quarter.start - newest) // timedelta(days=1))
             raise InsufficientData(
                 [
-                    f"the signals end on {show(newest)}, {max(short, 1)} days short of {show(quarter.start)}, so that "
-                    f"no outcome has become known in {quarter.name}"
+                    f"the signals end on {to_iso(newest)}, {max(short, 1)} days short of {to_iso(quarter.start)}, so "
+                    f"that no outcome has become known in {quarter.name}"
                 ],
                 "load newer signals, or review an earlier quarter",
                 f"review {quarter.name}",

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table
-from features.utils.formatting import counted, money, number, percent, signed
+from features.utils.formatting import count_of, money, number, percent, signed
 from models.renewals.past_forecasts import PastForecasts
 
 SHOWN = 15
@@ -27,7 +27,7 @@ def print_renewals(told: Mapping[str, Any], console: Console) -> None:
     head = f"renewals of {told['period']} ({told['start']} to {told['end']}) as of {told['as_of']}"
     console.print(Text(head, style="bold"))
     console.print(
-        f"{counted(whole['accounts'], 'account')} with {money(whole['arr'])} ARR are due; with 80% intervals:"
+        f"{count_of(whole['accounts'], 'account')} with {money(whole['arr'])} ARR are due; with 80% intervals:"
     )
     table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
     table.add_column()

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from features.contract.schema import TABLES, Column, Table
+from features.contract.schema import TABLES, Column, TableSchema
 from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid
 
@@ -56,7 +56,7 @@ _early_and_late = _delays | st.just(-DAY)
 _words = st.sampled_from(["x", "y", "competitor"])
 
 
-def _value(table: Table, column: Column, row: Row) -> st.SearchStrategy[Any]:
+def _value(table: TableSchema, column: Column, row: Row) -> st.SearchStrategy[Any]:
     """Any value that the contract allows in ``column``, given the columns drawn before it."""
     if column.name == "account_id":
         return st.sampled_from(ACCOUNTS)
@@ -88,7 +88,7 @@ def _value(table: Table, column: Column, row: Row) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def _row(draw: Callable[..., Any], table: Table) -> Row:
+def _row(draw: Callable[..., Any], table: TableSchema) -> Row:
     row = {table.at: draw(_instants)}
     # Instants first: the ends that follow them look back at them.
     for column in sorted(table.columns, key=lambda c: (c.kind != "instant", c.name == "term_started_at")):
@@ -97,11 +97,11 @@ def _row(draw: Callable[..., Any], table: Table) -> Row:
     return row
 
 
-def _identity(table: Table, row: Row) -> tuple[Any, ...]:
+def _identity(table: TableSchema, row: Row) -> tuple[Any, ...]:
     return tuple(row[c.name] for c in table.columns if c.known_from is None and c.name != "loaded_at")
 
 
-def _version(table: Table, row: Row) -> tuple[Any, ...]:
+def _version(table: TableSchema, row: Row) -> tuple[Any, ...]:
     """Of what it is a version, and since when."""
     return (row[table.identity], _known_at(table, row)) if row[table.identity] else _identity(table, row)
 
@@ -121,7 +121,7 @@ def _rows(draw: Callable[..., Any]) -> Rows:
     return found
 
 
-def _known_at(table: Table, row: Row) -> datetime:
+def _known_at(table: TableSchema, row: Row) -> datetime:
     """When a row was known; of a version, that it was put off is known from its arrival on."""
     arrival: datetime = row.get("loaded_at") or row[table.at]
     return arrival if table.event and row[table.identity] else max(row[table.at], arrival)
@@ -143,7 +143,7 @@ def _two_futures(draw: Callable[..., Any]) -> tuple[datetime, Rows, Rows]:
 
 
 @st.composite
-def _filled_in_anew(draw: Callable[..., Any], table: Table, row: Row, as_of: datetime) -> Row:
+def _filled_in_anew(draw: Callable[..., Any], table: TableSchema, row: Row, as_of: datetime) -> Row:
     """The row with another later course: what is filled in at or after ``as_of`` is drawn again."""
     open_still = {
         end for end in {c.known_from for c in table.columns} - {None} if row[end] is None or row[end] >= as_of

@@ -8,7 +8,7 @@ from features.errors import HomeError
 from features.utils.atomic_files import new_file, new_folder, write_file
 
 
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+def test_write_file_replaces_the_whole_file(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "a.json"
     write_file(file, "one")
     write_file(file, b"two")
@@ -17,15 +17,15 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 
 
 def _fill_file(path: Path, then: BaseException) -> None:
-    with new_file(path) as beside:
-        assert beside.suffix == path.suffix
-        beside.write_text("half")
+    with new_file(path) as partial:
+        assert partial.suffix == path.suffix
+        partial.write_text("half")
         raise then
 
 
 def _fill_folder(path: Path, then: BaseException) -> None:
-    with new_folder(path) as beside:
-        (beside / "half").write_text("half")
+    with new_folder(path) as partial:
+        (partial / "half").write_text("half")
         raise then
 
 
@@ -49,9 +49,9 @@ def test_an_interrupted_folder_leaves_nothing(tmp_path: Path, then: BaseExceptio
     assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_appears_only_once_it_is_full(tmp_path: Path) -> None:
-    with new_folder(tmp_path / "3") as beside:
-        (beside / "a").write_text("1")
+def test_a_folder_appears_only_when_it_is_complete(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "3") as partial:
+        (partial / "a").write_text("1")
         assert not (tmp_path / "3").exists()
     assert (tmp_path / "3" / "a").read_text() == "1"
     assert os.listdir(tmp_path) == ["3"]
@@ -59,20 +59,20 @@ def test_a_folder_appears_only_once_it_is_full(tmp_path: Path) -> None:
 
 def test_a_folder_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "3").mkdir()
-    (tmp_path / "3" / "kept").write_text("kept")
-    with pytest.raises(HomeError, match="exists already"), new_folder(tmp_path / "3") as beside:
-        (beside / "a").write_text("1")
-    assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == ["3", "3/kept"]
+    (tmp_path / "3" / "old").write_text("old")
+    with pytest.raises(HomeError, match="exists already"), new_folder(tmp_path / "3") as partial:
+        (partial / "a").write_text("1")
+    assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == ["3", "3/old"]
 
 
-def test_a_place_that_cannot_be_written_is_told_with_a_cure(tmp_path: Path) -> None:
+def test_an_unwritable_path_raises_an_error_with_a_fix(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(HomeError, match=r"cannot write.*\n.*\nCure: free some space"):
+    with pytest.raises(HomeError, match=r"cannot write.*\n.*\nFix: free some space"):
         write_file(tmp_path / "file" / "a.json", "x")
 
 
 @pytest.mark.parametrize("fill", [_fill_file, _fill_folder])
-def test_a_full_disk_is_told_too_and_leaves_nothing(tmp_path: Path, fill: Callable[..., None]) -> None:
+def test_a_full_disk_raises_an_error_and_leaves_no_files(tmp_path: Path, fill: Callable[..., None]) -> None:
     with pytest.raises(HomeError, match=r"cannot write .*a\.csv: No space left on device"):
         fill(tmp_path / "a.csv", OSError(28, "No space left on device"))
     assert os.listdir(tmp_path) == []

@@ -1,4 +1,4 @@
-"""Instants and grids at the edges where time goes wrong."""
+"""Edge cases of instants and grids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import BadRequest
-from features.utils.dates import Grid, midnight, parse_instant, show
+from features.utils.dates import Grid, midnight, parse_instant, to_iso
 
 
 @pytest.mark.parametrize(
@@ -26,18 +26,18 @@ def test_every_instant_is_utc(text: str | date, instant: datetime) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "2023-02-29", "30/09/2026"])
-def test_what_is_no_date_is_refused(text: str) -> None:
+def test_invalid_dates_are_rejected(text: str) -> None:
     with pytest.raises(BadRequest, match="ISO 8601"):
         parse_instant(text)
 
 
-def test_a_midnight_is_shown_as_its_date() -> None:
-    assert show(datetime(2026, 9, 30, tzinfo=UTC)) == "2026-09-30"
-    assert show(datetime(2026, 9, 30, 1, tzinfo=UTC)) == "2026-09-30T01:00:00+00:00"
+def test_a_midnight_is_formatted_as_a_date() -> None:
+    assert to_iso(datetime(2026, 9, 30, tzinfo=UTC)) == "2026-09-30"
+    assert to_iso(datetime(2026, 9, 30, 1, tzinfo=UTC)) == "2026-09-30T01:00:00+00:00"
     assert midnight(datetime(2026, 9, 30, 23, 59, tzinfo=UTC)) == datetime(2026, 9, 30, tzinfo=UTC)
 
 
-def test_a_grid_ends_exactly_where_it_should() -> None:
+def test_a_grid_ends_exactly_at_its_last_date() -> None:
     grid = Grid.ending(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 1, 31, tzinfo=UTC), 7)
     assert [d.date().isoformat() for d in grid.as_ofs] == ["2026-02-01", "2026-02-08", "2026-02-15", "2026-02-22", "2026-03-01"]
 

@@ -1,4 +1,4 @@
-"""Numbers, days and dates as people read them: one way everywhere, and nothing that reads as what it is not."""
+"""Formatting of numbers, days and dates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORMATS = (money, short_money, percent, number, signed, days_ahead)
 
 
 @pytest.mark.parametrize("unknown", [None, math.nan])
-def test_what_is_not_known_is_a_dash(unknown: float | None) -> None:
+def test_unknown_values_are_a_dash(unknown: float | None) -> None:
     assert {show(unknown) for show in FORMATS} == {UNKNOWN}
     assert {in_unit(unknown, unit) for unit in ("share", "currency", "accounts", "days", "points", "of 5")} == {UNKNOWN}
 
@@ -46,12 +46,12 @@ def test_a_value_is_shown_by_its_unit(value: float, unit: str, shown: str) -> No
     ("days", "shown"),
     [(0.0, "today"), (0.99, "today"), (1.0, "in 1 day"), (1.5, "in 1 day"), (89.9, "in 89 days"), (-0.01, "1 day past"), (-1.0, "1 day past"), (-1.5, "2 days past")],
 )
-def test_days_to_a_date_are_those_that_are_complete(days: float, shown: str) -> None:
+def test_days_to_a_date_are_complete_days(days: float, shown: str) -> None:
     assert days_ahead(days) == shown
 
 
 @given(st.integers(-4000, 4000), st.floats(0, 86_399))
-def test_from_a_midnight_days_are_those_of_the_calendar(days: int, seconds: float) -> None:
+def test_days_from_midnight_are_calendar_days(days: int, seconds: float) -> None:
     midnight = datetime(2026, 7, 1, tzinfo=UTC)
     then = midnight + timedelta(days=days, seconds=seconds)
     assert whole_days((then - midnight) / timedelta(days=1)) == (then.date() - midnight.date()).days

@@ -1,4 +1,4 @@
-"""Periods end where they are asked to, and go back by the calendar."""
+"""Periods end at the given instant and go back by the calendar."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def _at(year: int, month: int, day: int, hour: int = 0) -> datetime:
         ("90d", _at(2026, 7, 1, 6), _at(2026, 4, 2, 6), _at(2026, 1, 2, 6)),
     ],
 )
-def test_a_period_ends_where_it_is_asked_to(name: str, end: datetime, start: datetime, before: datetime) -> None:
+def test_a_period_ends_at_the_given_instant(name: str, end: datetime, start: datetime, before: datetime) -> None:
     period = period_ending(end, name)
     assert (period.start, period.end, period.before().start, period.before().end) == (start, end, before, start)
 
 
-def test_parts_of_a_year() -> None:
+def test_period_lengths_in_years() -> None:
     assert [period_ending(_at(2026, 7, 1), n).years for n in ("month", "quarter", "year")] == [1 / 12, 1 / 4, 1]
     assert period_ending(_at(2026, 7, 1), "90d").years == pytest.approx(90 / 365.25)
 
 
-def test_a_quarter_of_the_calendar() -> None:
+def test_calendar_quarters() -> None:
     last = calendar_quarter("2026Q4")
     assert (last.start, last.end, last.before()) == (_at(2026, 10, 1), _at(2027, 1, 1), calendar_quarter("2026Q3"))
     for wrong in ("2026Q5", "2026-Q3", "26Q3", "0000Q1", ""):
@@ -43,6 +43,6 @@ def test_a_quarter_of_the_calendar() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "week", "0d", "9999d", "-5d", "quarters", "d"])
-def test_what_is_no_period_is_refused(name: str) -> None:
+def test_invalid_periods_are_rejected(name: str) -> None:
     with pytest.raises(BadRequest, match="period"):
         period_ending(_at(2026, 7, 1), name)

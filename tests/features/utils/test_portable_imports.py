@@ -1,4 +1,4 @@
-"""Nothing that starts the command line needs a module that only POSIX systems have."""
+"""No module needs a standard library module that only POSIX systems have."""
 
 from __future__ import annotations
 

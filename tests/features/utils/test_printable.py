@@ -1,4 +1,4 @@
-"""Nothing from outside moves a cursor, turns the order of letters or hides: it is printed as an escape."""
+"""Control and invisible characters in untrusted text are printed as escapes."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def hidden_in(text: str) -> set[str]:
 def test_every_character_that_unicode_calls_control_or_format_is_escaped() -> None:
     for code in range(sys.maxunicode + 1):
         character = chr(code)
-        # Later versions of Unicode have made some unassigned ones format characters.
+        # Later Unicode versions turn some unassigned characters into format characters.
         if unicodedata.category(character) != "Cn":
             assert (printable(character) != character) is bool(hidden_in(character)), hex(code)
 
 
 @given(HOSTILE)
-def test_what_is_escaped_says_which_characters_there_were(text: str) -> None:
+def test_escapes_identify_the_original_characters(text: str) -> None:
     shown = printable_line(text)
     assert not hidden_in(shown)
     assert "\n" not in shown
@@ -72,12 +72,12 @@ def test_a_table_with_escapes_is_aligned() -> None:
     assert r"\x1b[2J\u202eabc" in out.getvalue()
 
 
-def test_what_is_written_to_the_streams_is_escaped_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_written_to_the_streams_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
     monkeypatch.setattr(sys, "stdout", raw)
     with printable_output():
         assert isinstance(sys.stdout, PrintableStream)
-        # Typer itself leaves styles out where there is no terminal.
+        # Typer removes styles if there is no terminal.
         typer.echo("a\x1b[31m\x1b]\u202e\ud800é")
         print("b\x9b", end="")
         Console().print("c\x1b]0;title\x07")
@@ -89,8 +89,8 @@ def test_what_is_written_to_the_streams_is_escaped_too(monkeypatch: pytest.Monke
     ]  # fmt: skip
 
 
-def test_no_command_prints_past_it() -> None:
-    """Commands make their consoles of `features.utils.console` alone; Rich's own take markup and obey control characters."""
+def test_commands_print_only_through_the_console() -> None:
+    """Commands use only `features.utils.console`; Rich's own console interprets markup and control characters."""
     for folder in ("features", "models", "serving", "training"):
         for path in (*(ROOT / folder).rglob("*.py"), ROOT / "renewcast.py"):
             tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What is written under the home is the owner's only; what is written elsewhere follows the user's umask."""
+"""Files under the home are private; files elsewhere follow the user's umask."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pathlib import Path
 
 os.umask(0)
 from features.utils.atomic_files import new_folder, write_file
-from features.utils.private_files import keep_private, make_folder
+from features.utils.private_files import restrict_umask, make_folder
 
 home, elsewhere = Path(sys.argv[1]), Path(sys.argv[2])
 os.umask(0o022)
-keep_private(home)
-keep_private(home)
+restrict_umask(home)
+restrict_umask(home)
 write_file(home / "deep" / "file", "x")
 write_file(elsewhere / "deep" / "file", "x")
 for place in (home, elsewhere):
@@ -35,12 +35,12 @@ with (home / "by another library").open("w") as file:
 
 
 def modes(root: Path) -> set[tuple[str, int]]:
-    """Whether each is a folder or a file, and its mode."""
-    found = set()
+    """Return the type and the mode of each path under ``root``."""
+    result = set()
     for path in (root, *root.rglob("*")):
         facts = path.lstat()
-        found.add(("folder" if stat.S_ISDIR(facts.st_mode) else "file", stat.S_IMODE(facts.st_mode)))
-    return found
+        result.add(("folder" if stat.S_ISDIR(facts.st_mode) else "file", stat.S_IMODE(facts.st_mode)))
+    return result
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
@@ -52,7 +52,7 @@ def test_the_home_is_private_and_other_places_follow_the_umask(tmp_path: Path) -
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
-def test_an_existing_home_is_tightened_by_the_next_write(tmp_path: Path) -> None:
+def test_an_existing_home_becomes_private_on_the_next_write(tmp_path: Path) -> None:
     from models.home import Home
 
     home = tmp_path / "home"

@@ -1,4 +1,4 @@
-"""Calls to this machine never go through a proxy."""
+"""Calls to this machine bypass proxies."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ DEAD = "http://127.0.0.1:9"
 
 @pytest.fixture(autouse=True)
 def proxied(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy that does not answer, as every library reads it, and none of the usual exceptions."""
+    """Configure a proxy that does not answer, in every spelling, and no exceptions."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, DEAD)
         monkeypatch.setenv(name.lower(), DEAD)
     for name in ("NO_PROXY", "no_proxy"):
-        # Set first, so that the test's end takes away what is added.
+        # Set first, so that the end of the test removes what is added.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
 
@@ -37,7 +37,7 @@ def test_libraries_reach_this_machine_directly(monkeypatch: pytest.MonkeyPatch) 
     assert not urllib.request.proxy_bypass("example.org")
 
 
-def test_the_readiness_check_of_a_service_left_running_asks_it_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_readiness_check_of_a_background_service_bypasses_the_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from serving.cli import demo_process
 
     class Ready(http.server.BaseHTTPRequestHandler):
@@ -53,7 +53,7 @@ def test_the_readiness_check_of_a_service_left_running_asks_it_directly(tmp_path
         thread.start()
         try:
             port = server.server_address[1]
-            # The service itself is not the matter here: a process that lives on, beside something that answers.
+            # The service itself is replaced: a process that keeps running, and a server that answers.
             monkeypatch.setattr(demo_process.socket.socket, "connect_ex", lambda *_: 1)
             monkeypatch.setattr(demo_process, "PATIENCE_SECONDS", 1)
             monkeypatch.setattr(demo_process.subprocess, "Popen", lambda *_, **__: _Running())

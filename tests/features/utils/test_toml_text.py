@@ -1,4 +1,4 @@
-"""Whatever a TOML file holds, it is read within bounds: what it says, or one error that says what is wrong."""
+"""Any TOML file is either parsed within limits or rejected with one clear error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOSTILE = {
     "a table's name": "[a" + ".a" * DEEP + "]",
     "a list of tables": "[[a" + ".a" * 60 + "]]",
     "a dotted key within": "a = {b" + ".a" * DEEP + " = 1}",
-    "lists within the bounds of the parser": "a = " + "[" * 60 + "]" * 60,
+    "lists within the limits of the parser": "a = " + "[" * 60 + "]" * 60,
     "tables upon tables": "\n".join("[" + ".".join("a" * n) + "]\nb = 1" for n in range(1, 40)),
     "a number": "a = " + "9" * 100_000,
     "a size": "#" * (SIZE_LIMIT + 1),
@@ -39,7 +39,7 @@ HOSTILE = {
     "twice": "a = 1\na = 2",
 }
 READERS: dict[str, Callable[[Path], Any]] = {
-    "own features": lambda path: parse_own_file(read_own_file(path), path.name),
+    "custom features": lambda path: parse_own_file(read_own_file(path), path.name),
     "rules and rubrics": lambda path: parse(read_text(path), path.name, Rules),
     "settings": read_config,
 }
@@ -47,24 +47,24 @@ READERS: dict[str, Callable[[Path], Any]] = {
 
 @pytest.mark.parametrize("what", HOSTILE)
 @pytest.mark.parametrize("reader", READERS)
-def test_every_reader_refuses_it_at_once(tmp_path: Path, what: str, reader: str) -> None:
+def test_every_reader_rejects_hostile_files_quickly(tmp_path: Path, what: str, reader: str) -> None:
     path = tmp_path / "hostile.toml"
     path.write_bytes(HOSTILE[what].encode("utf-8", "surrogateescape"))
     started = time.perf_counter()
-    with pytest.raises(RenewcastError) as refused:
+    with pytest.raises(RenewcastError) as caught:
         READERS[reader](path)
-    assert "hostile.toml" in str(refused.value)
-    assert len(str(refused.value)) < 1000
+    assert "hostile.toml" in str(caught.value)
+    assert len(str(caught.value)) < 1000
     assert time.perf_counter() - started < 5
 
 
-def test_what_is_within_the_bounds_is_read() -> None:
+def test_files_within_the_limits_are_parsed() -> None:
     text = f"a{'.a' * (DEPTH_LIMIT - 2)} = 1\nb = '{'x.' * 1000}'\nc = {'[' * (DEPTH_LIMIT - 2)}{']' * (DEPTH_LIMIT - 2)}\n"
     assert parse_toml(text) == tomllib.loads(text)
 
 
 @given(st.text("[]{}=.,'\"a1#\n \\", max_size=200))
-def test_any_text_is_read_as_the_standard_library_does_or_refused(text: str) -> None:
+def test_any_text_is_parsed_as_by_the_standard_library_or_rejected(text: str) -> None:
     try:
         expected = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -73,12 +73,12 @@ def test_any_text_is_read_as_the_standard_library_does_or_refused(text: str) -> 
     else:
         try:
             assert parse_toml(text) == expected
-        except TomlError as refused:
-            if "nested" not in str(refused):
+        except TomlError as caught:
+            if "nested" not in str(caught):
                 raise
 
 
-def test_lines_may_end_as_on_windows(tmp_path: Path) -> None:
+def test_windows_line_endings_are_supported(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_bytes(b"a = '''x\r\ny'''\r\nb = 1\r\n")
     assert parse_toml(read_toml_text(path)) == {"a": "x\ny", "b": 1}

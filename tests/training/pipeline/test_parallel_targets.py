@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from features.utils.progress import Progress, silent
+from features.utils.progress import Progress, no_progress
 from models.targets import TARGETS, Target
 from training.pipeline.parallel_targets import side_by_side
 
@@ -18,7 +18,7 @@ def test_at_once_they_meet() -> None:
         meeting.wait()
         return target
 
-    assert side_by_side(TARGETS, work, silent, 2) == {target: target for target in TARGETS}
+    assert side_by_side(TARGETS, work, no_progress, 2) == {target: target for target in TARGETS}
 
 
 def test_one_at_a_time_they_do_not_meet() -> None:
@@ -30,7 +30,7 @@ def test_one_at_a_time_they_do_not_meet() -> None:
         under_way.remove(target)
         return seen
 
-    assert side_by_side(TARGETS, work, silent, 1) == dict.fromkeys(TARGETS, 1)
+    assert side_by_side(TARGETS, work, no_progress, 1) == dict.fromkeys(TARGETS, 1)
 
 
 def test_an_error_in_one_ends_the_other() -> None:
@@ -45,7 +45,7 @@ def test_an_error_in_one_ends_the_other() -> None:
             tell(0.5, "searching")
 
     with pytest.raises(ValueError, match="churn"):
-        side_by_side(TARGETS, work, silent, 2)
+        side_by_side(TARGETS, work, no_progress, 2)
 
 
 def test_progress_is_that_of_all_together() -> None:

@@ -157,7 +157,7 @@ def test_a_version_of_a_run_that_was_broken_off_is_refused(
     for version in ("3-0123abcd", "2-4567cdef"):
         home.bundle_folder("churn", version).mkdir(parents=True)
     run_completion.begin(home, "0123abcd" * 4)
-    with pytest.raises(BadRequest, match=r"version 3 for churn was broken off[\s\S]*Expected: one of 2\nCure: train again"):
+    with pytest.raises(BadRequest, match=r"version 3 for churn was broken off[\s\S]*Expected: one of 2\nFix: train again"):
         promotion.promote_version(home, "churn", "3", "Ada", "a test")
     assert (home.champion_file.read_bytes(), followed) == (before, [])
 

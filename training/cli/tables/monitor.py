@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from features.utils.console import Table
-from features.utils.dates import show
+from features.utils.dates import to_iso
 from training.monitoring.matured_predictions import Matured
 from training.monitoring.report import MonitorReport, Watched
 
@@ -24,8 +24,8 @@ def print_monitor(report: MonitorReport, console: Console) -> None:
     """Print it, the verdict last."""
     for target, watched in report.targets.items():
         facts = (
-            f": version {watched.version}, trained on what was known before {show(watched.trained_through)}; "
-            f"looked at through {show(report.data_through)}"
+            f": version {watched.version}, trained on what was known before {to_iso(watched.trained_through)}; "
+            f"looked at through {to_iso(report.data_through)}"
         )
         console.print(Text.assemble((target, "bold"), facts))
         _print_matured(watched.matured, console)
@@ -68,7 +68,7 @@ def _print_former(watched: Watched, console: Console) -> None:
         told = [cells.get(name, "") for name in FORMER_COLUMNS]
         if former.matured is None:
             told[0] = "not readable"
-        table.add_row(former.version, show(former.since), show(former.until), *told)
+        table.add_row(former.version, to_iso(former.since), to_iso(former.until), *told)
     console.print(f"of them, those before the present one, within {days} days:")
     console.print(table)
 

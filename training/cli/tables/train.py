@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from features.utils.console import Table
-from features.utils.dates import show
+from features.utils.dates import to_iso
 from models.targets import Target
 from training.cli.tables.leakage import print_findings
 from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE
@@ -54,7 +54,7 @@ def print_report(report: TrainReport, console: Console) -> None:
 def _panel(report: TrainReport, candidate: Candidate) -> Panel:
     target, judged = candidate.target, candidate.judgement
     size = judged.size
-    dates = {name: f"{show(d[0])} to {show(d[-1])}" for name, d in candidate.split.slices().items() if d}
+    dates = {name: f"{to_iso(d[0])} to {to_iso(d[-1])}" for name, d in candidate.split.slices().items() if d}
     step = "" if report.every_days == report.config.every_days else f" every {report.every_days} days"
     head = Text(
         f"trained on snapshots{step} of {dates['train']}, calibrated on {dates['calibration']}, "

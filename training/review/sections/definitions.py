@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from features.utils.dates import show
+from features.utils.dates import to_iso
 from models.health.rubric import INSUFFICIENT
 from training.review.dataset import ReviewData
 from training.review.figure import ReviewModel
@@ -55,12 +55,12 @@ def review_definitions(seen: ReviewData) -> ReviewDefinitions:
     earlier = seen.labelled & window.before(seen.as_of)
     certain = seen.churned_at["churned_at"] + confirmation_delay(seen)
     settled = (certain > window.quarter.start) & (certain <= window.data_through)
-    notes = [] if window.over else [f"the quarter is not over: the signals end on {show(window.data_through)}"]
+    notes = [] if window.over else [f"the quarter is not over: the signals end on {to_iso(window.data_through)}"]
     left = len(set(seen.accounts[judged & (seen.churn == 1)]))
     return ReviewDefinitions(
         quarter=window.quarter.name,
-        starts=show(window.quarter.start),
-        ends=show(window.quarter.end),
+        starts=to_iso(window.quarter.start),
+        ends=to_iso(window.quarter.end),
         data_through=window.data_through.isoformat(),
         over=window.over,
         horizon_days=window.horizon_days,
