@@ -26,7 +26,7 @@ from models.artifacts.bundle import load_bundle
 from models.home import Home
 from training.config import TrainConfig
 from training.dataset.labels import label
-from training.evaluation.test_predictions import figure, ratio
+from training.evaluation.test_predictions import estimate, ratio
 from training.pipeline.train import train
 from training.simulation import simulate
 from training.statistics import metrics
@@ -75,7 +75,7 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
                 row: dict[str, object] = {"seed": seed, "target": target, "when": when}
                 row["rate"] = float(np.average(data.y, weights=tilt))
                 for name, of in FIGURES.items():
-                    row[name] = "{:.3f} ({:.3f}, {:.3f})".format(*figure(tilted(of, tilt), data, bootstrap))
+                    row[name] = "{:.3f} ({:.3f}, {:.3f})".format(*estimate(tilted(of, tilt), data, bootstrap))
                 rows.append(row)
         return rows
 

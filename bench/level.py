@@ -20,8 +20,8 @@ import scipy.special
 from features.utils.arrays import Bools, Floats
 from models.scorer.scorer import INTERVAL, NORMAL_80
 from training.estimators import level_shift
-from training.estimators.calibration import calibrate, calibrated
-from training.evaluation.interval_width import UNSEEN
+from training.estimators.calibration import apply_calibrator, calibrate
+from training.evaluation.interval_width import UNEXPLAINED_SPREAD
 from training.statistics import newton_logistic
 
 ACCOUNTS, WEEKS, GAP, SLICE, AHEAD, BASE = 600, 130, 17, 13, 13, -3.0
@@ -50,7 +50,7 @@ def path(kind: str, rng: np.random.Generator) -> Floats:
 
 def world(kind: str, seed: int) -> World:
     rng = np.random.default_rng(seed)
-    levels, usual, unseen = path(kind, rng), rng.normal(size=ACCOUNTS), rng.normal(0, UNSEEN, ACCOUNTS)
+    levels, usual, unseen = path(kind, rng), rng.normal(size=ACCOUNTS), rng.normal(0, UNEXPLAINED_SPREAD, ACCOUNTS)
     ids, signal, weeks, known, ended = np.arange(ACCOUNTS, dtype=np.float64), usual.copy(), [], [], []
     now, left = signal, np.ones(ACCOUNTS)
     for week, high in enumerate(levels):
@@ -64,7 +64,7 @@ def world(kind: str, seed: int) -> World:
         weeks.append(signal.copy())
         known.append(ids.copy())
         ended.append(gone)
-        usual[gone], unseen[gone] = rng.normal(size=gone.sum()), rng.normal(0, UNSEEN, gone.sum())
+        usual[gone], unseen[gone] = rng.normal(size=gone.sum()), rng.normal(0, UNEXPLAINED_SPREAD, gone.sum())
         signal[gone], ids[gone] = usual[gone], ids.max() + 1 + np.arange(gone.sum())
     counts = np.vstack([np.zeros(ACCOUNTS), np.cumsum(ended, axis=0)])
     return World(np.array(weeks), np.array(known), counts[AHEAD:] > counts[:-AHEAD], now, 1 - left)
@@ -84,18 +84,18 @@ def one(kind: str, seed: int) -> dict[str, float]:
     slope, constant = newton_logistic.fit(design, happened, np.ones((1, len(past))), np.zeros(2), np.zeros(2))[0]
     signal, y, accounts, as_of = rows(last - SLICE, last)
     raw, trained = slope * signal + constant, slope * past + constant
-    expected = level_shift.expected_of(raw, y, accounts, trained, float(happened.mean()))
+    expected = level_shift.expected_slice_rate(raw, y, accounts, trained, float(happened.mean()))
     signals, outcomes, names, dates = rows(0, last, 2)
-    offset = level_shift.stretch(raw, y, accounts) * (slope * signals + constant)
-    move = level_shift.moved(offset, outcomes, names, dates, 7 * (GAP + SLICE / 2))
+    offset = level_shift.nonnegative_slope(raw, y, accounts) * (slope * signals + constant)
+    move = level_shift.estimate_level_move(offset, outcomes, names, dates, 7 * (GAP + SLICE / 2))
     answer = {"move": move}
     for name, by in (("without", 0.0), ("with", move)):
         found = calibrate(raw, y, accounts, as_of, expected, seed=seed, move=by)
         asked = slope * made.now + constant
-        every = [calibrated({"kind": found["kind"], "parameters": p}, asked) for p in found["resamples"]]
-        point = scipy.special.logit(calibrated(found, asked))
+        every = [apply_calibrator({"kind": found["kind"], "parameters": p}, asked) for p in found["resamples"]]
+        point = scipy.special.logit(apply_calibrator(found, asked))
         low, high = scipy.special.logit(np.quantile(every, INTERVAL, axis=0))
-        wide = NORMAL_80 * UNSEEN
+        wide = NORMAL_80 * UNEXPLAINED_SPREAD
         lower = point - np.hypot(wide, np.maximum(point - low, 0))
         upper = point + np.hypot(wide, np.maximum(high - point, 0))
         true = scipy.special.logit(made.truth)

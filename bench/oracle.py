@@ -29,18 +29,18 @@ from models.health.rubric import load_rubric
 from models.home import Home
 from models.targets import Target
 from training.config import TrainConfig
-from training.dataset.labelled_snapshots import Prepared, prepare
-from training.dataset.target_rows import Rows
+from training.dataset.labelled_snapshots import LabelledSnapshots, read_labelled_snapshots
+from training.dataset.target_rows import TargetRows
 from training.evaluation.baselines import (
     BLEND,
     LIGHTGBM,
     LIGHTGBM_FROM_HEALTH,
     LOGISTIC_REGRESSION,
-    by_raw,
+    calibrated_probabilities,
     expected_rate,
-    health_raw,
+    health_log_odds,
 )
-from training.evaluation.rubric_baselines import rubrics_beside
+from training.evaluation.rubric_baselines import all_rubrics
 from training.pipeline.candidate import Candidate
 from training.pipeline.train import train
 from training.simulation import simulate
@@ -77,24 +77,26 @@ def at(signals: Path, dates: list[datetime]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def rivals(candidate: Candidate, prepared: Prepared, frame: pd.DataFrame, target: Target) -> dict[str, np.ndarray]:
+def rivals(
+    candidate: Candidate, prepared: LabelledSnapshots, frame: pd.DataFrame, target: Target
+) -> dict[str, np.ndarray]:
     """Probabilities of the snapshots by what the model has to beat: the parts of it alone, and each rubric."""
     y = prepared.labels[target].to_numpy(dtype=np.float64)
     rows = candidate.split.mask("test", prepared.frame["as_of"]) & np.isfinite(y)
     slice_, known = prepared.frame[rows].reset_index(drop=True), y[rows]
     accounts = slice_["account_id"].to_numpy(dtype=object)
     shipped = candidate.shipped
-    final, every = candidate.split.final(), Rows(prepared, target, {}, TrainConfig().horizon_days)
+    final, every = candidate.split.final(), TargetRows(prepared, target, {}, TrainConfig().horizon_days)
     expected = expected_rate(shipped, every.designed(final.calibration[0]), every.of(final, "calibration"))
     raws = {
         "logistic regression": (shipped.linear.raw(slice_), shipped.linear.raw(frame)),
         "trees": (shipped.trees.raw(slice_), shipped.trees.raw(frame)),
     }
-    for name, rubric in rubrics_beside(load_rubric(TrainConfig().rubric, prepared.catalogue)).items():
-        raws[name] = tuple(health_raw(rubric.score(part).score, target) for part in (slice_, frame))
+    for name, rubric in all_rubrics(load_rubric(TrainConfig().rubric, prepared.catalogue)).items():
+        raws[name] = tuple(health_log_odds(rubric.score(part).score, target) for part in (slice_, frame))
     scaled = {"logistic regression", "trees"}
     return {
-        name: by_raw(early, known, accounts, slice_["as_of"], late, expected, name in scaled)
+        name: calibrated_probabilities(early, known, accounts, slice_["as_of"], late, expected, name in scaled)
         for name, (early, late) in raws.items()
     }
 
@@ -115,7 +117,7 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
         took = time.perf_counter() - start
         dates = sorted(d.to_pydatetime() for d in truth["as_of"].unique() if d >= pd.Timestamp(through))
         frame = at(signals, dates)
-        prepared = prepare(signals, through, TrainConfig())
+        prepared = read_labelled_snapshots(signals, through, TrainConfig())
         prepared.signals.close()
         rows = []
         for target, folder in report.folders.items():

@@ -31,7 +31,7 @@ from models.artifacts.bundle import load_bundle
 from models.home import Home
 from models.targets import TARGETS
 from training.config import TrainConfig
-from training.dataset.labelled_snapshots import prepare
+from training.dataset.labelled_snapshots import read_labelled_snapshots
 from training.dataset.labels import label
 from training.pipeline.train import train
 
@@ -41,7 +41,7 @@ DATES = {"online-retail": ("2011-06-11", "2011-09-10"), "crm-simulated": ("2023-
 
 def others(place: Path, address: Path, through: str, test: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
     """By target and name, what the others say of the test snapshots."""
-    prepared = prepare(address, parse_instant(through), TrainConfig())
+    prepared = read_labelled_snapshots(address, parse_instant(through), TrainConfig())
     prepared.signals.close()
     found = {}
     for target in TARGETS:

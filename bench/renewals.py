@@ -22,7 +22,7 @@ from features.errors import InsufficientData
 from models.renewals.past_forecasts import FIGURES
 from training.backtest.renewals import past_forecasts
 from training.config import TrainConfig
-from training.dataset.labelled_snapshots import prepare
+from training.dataset.labelled_snapshots import read_labelled_snapshots
 from training.simulation import simulate
 
 QUICK = TrainConfig(every_days=28, trials=1, refits=0)
@@ -32,7 +32,7 @@ def one(accounts: int, weeks: int, quarters: int, seed: int) -> list[dict[str, o
     with tempfile.TemporaryDirectory() as place:
         signals = Path(place) / "signals"
         simulate(signals, accounts=accounts, weeks=weeks, seed=seed)
-        prepared = prepare(signals, None, QUICK)
+        prepared = read_labelled_snapshots(signals, None, QUICK)
         try:
             found = past_forecasts(prepared, quarters, QUICK, {})
         except InsufficientData as error:

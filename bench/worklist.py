@@ -36,7 +36,7 @@ from serving.scoring.score_portfolio import look
 from serving.worklist.rank import Team, worklist_of
 from training.backtest.refit import refitted
 from training.config import TrainConfig
-from training.dataset.labelled_snapshots import prepare
+from training.dataset.labelled_snapshots import read_labelled_snapshots
 from training.simulation import simulate
 
 THROUGH = "2026-04-01"
@@ -47,7 +47,7 @@ QUICK = TrainConfig(every_days=14, trials=2, refits=0)
 
 def champion_of(signals: Path, through: datetime) -> Champion:
     """A champion of churn only, fitted by the recipe of the champions; no gate is asked."""
-    prepared = prepare(signals, through, QUICK)
+    prepared = read_labelled_snapshots(signals, through, QUICK)
     scorer = refitted(prepared, "churn", through, QUICK, {})
     numbers = [name for name, feature in CATALOGUE.items() if feature.kind == "number"]
     manifest = Manifest(

@@ -17,7 +17,7 @@ import pytest
 
 from features.definitions.feature import Feature
 from features.signals.signals import Signals
-from training.evaluation.test_predictions import JudgedRows
+from training.evaluation.test_predictions import ScoredTestRows
 
 _INSTANT = pa.timestamp("us")
 SCHEMAS = {
@@ -102,18 +102,18 @@ def small_portfolio() -> tuple[pd.DataFrame, npt.NDArray[np.float64]]:
 
 
 @pytest.fixture
-def judged_rows() -> Callable[..., JudgedRows]:
+def judged_rows() -> Callable[..., ScoredTestRows]:
     """A hundred accounts on four dates, every fourth of them big (ARR 100, the others 1), a fifth of the rows with the
     outcome. Candidates by name: what each says of every row."""
     dates, accounts = 4, 100
     happened = (np.random.default_rng(0).random(dates * accounts) < 0.2).astype(np.float64)
 
-    def made(y: npt.NDArray[np.float64] = happened, **p: npt.NDArray[np.float64]) -> JudgedRows:
+    def made(y: npt.NDArray[np.float64] = happened, **p: npt.NDArray[np.float64]) -> ScoredTestRows:
         names = np.array([f"a{i}" for _ in range(dates) for i in range(accounts)], dtype=object)
         when = pd.Series(pd.date_range("2026-01-05", periods=dates, freq="7D", tz="UTC").repeat(accounts))
         big = np.tile(np.arange(accounts) % 4 == 0, dates)
         segment = np.where(big, "big", "small").astype(object)
-        return JudgedRows(names, when, segment, y, np.where(big, 100.0, 1.0), p, 0.2)
+        return ScoredTestRows(names, when, segment, y, np.where(big, 100.0, 1.0), p, 0.2)
 
     return made
 

@@ -17,11 +17,11 @@ import pytest
 
 from features.definitions.feature import Feature
 from training.config import TrainConfig
-from training.dataset.labelled_snapshots import Prepared
-from training.dataset.target_rows import Rows
-from training.dataset.time_split import Split, split
+from training.dataset.labelled_snapshots import LabelledSnapshots
+from training.dataset.target_rows import TargetRows
+from training.dataset.time_split import TimeSplit, split_dates
 from training.evaluation.baselines import BLEND, HEALTH_SCORE
-from training.evaluation.benchmark import Contest, contest
+from training.evaluation.benchmark import Benchmark, run_benchmark
 
 # Each fits several times.
 pytestmark = pytest.mark.slow
@@ -32,25 +32,25 @@ Portfolio = tuple[pd.DataFrame, npt.NDArray[np.float64]]
 
 
 @pytest.fixture
-def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> Prepared:
+def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> LabelledSnapshots:
     frame, happened = small_portfolio
     nothing: Any = None
     labels = pd.DataFrame({"churn": happened})
-    return Prepared(nothing, nothing, frame, labels, 0, cast("Any", small_catalogue))
+    return LabelledSnapshots(nothing, nothing, frame, labels, 0, cast("Any", small_catalogue))
 
 
 @pytest.fixture
-def parts(prepared: Prepared) -> Split:
+def parts(prepared: LabelledSnapshots) -> TimeSplit:
     dates = [cast("datetime", d) for d in prepared.frame["as_of"].dt.to_pydatetime()]
-    return split(dates, HORIZON, 0, max(dates) + timedelta(days=HORIZON))
+    return split_dates(dates, HORIZON, 0, max(dates) + timedelta(days=HORIZON))
 
 
-def _held(prepared: Prepared, parts: Split) -> Contest:
+def _held(prepared: LabelledSnapshots, parts: TimeSplit) -> Benchmark:
     health = {HEALTH_SCORE: 50 - 10 * prepared.frame["usage.falling"].to_numpy()}
-    return contest(Rows(prepared, "churn", health, HORIZON), parts, CONFIG, lambda _share, _what: None)
+    return run_benchmark(TargetRows(prepared, "churn", health, HORIZON), parts, CONFIG, lambda _share, _what: None)
 
 
-def _changed(prepared: Prepared, rows: npt.NDArray[np.bool_]) -> Prepared:
+def _changed(prepared: LabelledSnapshots, rows: npt.NDArray[np.bool_]) -> LabelledSnapshots:
     """Every outcome turned round, and features of another world, in these rows."""
     frame, labels = prepared.frame.copy(), prepared.labels.copy()
     labels.loc[rows, "churn"] = 1 - labels.loc[rows, "churn"]
@@ -59,7 +59,7 @@ def _changed(prepared: Prepared, rows: npt.NDArray[np.bool_]) -> Prepared:
     return replace(prepared, frame=frame, labels=labels)
 
 
-def test_nothing_of_the_test_period_reaches_the_model(prepared: Prepared, parts: Split) -> None:
+def test_nothing_of_the_test_period_reaches_the_model(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
     """Neither settings, nor shares, nor medians and spreads, nor slopes: whatever the test's rows say, the same model
     goes into it."""
     found = _held(prepared, parts).model
@@ -68,24 +68,24 @@ def test_nothing_of_the_test_period_reaches_the_model(prepared: Prepared, parts:
     assert test.any()
     assert other.trees.text == found.trees.text
     assert (other.linear.strength, other.share) == (found.linear.strength, found.share)
-    assert other.linear.plain() == found.linear.plain()
+    assert other.linear.scorer_parameters() == found.linear.scorer_parameters()
 
 
-def test_nothing_of_the_calibration_period_reaches_the_fit(prepared: Prepared, parts: Split) -> None:
+def test_nothing_of_the_calibration_period_reaches_the_fit(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
     found = _held(prepared, parts).model
     other = _held(_changed(prepared, parts.mask("calibration", prepared.frame["as_of"])), parts).model
-    assert (other.trees.text, other.linear.plain()) == (found.trees.text, found.linear.plain())
+    assert (other.trees.text, other.linear.scorer_parameters()) == (found.trees.text, found.linear.scorer_parameters())
 
 
-def test_training_rows_do_reach_it(prepared: Prepared, parts: Split) -> None:
+def test_training_rows_do_reach_it(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
     """So that the tests above can fail."""
     found = _held(prepared, parts).model
     other = _held(_changed(prepared, parts.mask("train", prepared.frame["as_of"])), parts).model
     assert other.trees.text != found.trees.text
-    assert other.linear.plain() != found.linear.plain()
+    assert other.linear.scorer_parameters() != found.linear.scorer_parameters()
 
 
-def test_a_model_is_judged_on_dates_after_all_that_it_has_learnt_from(prepared: Prepared, parts: Split) -> None:
+def test_a_model_is_judged_on_dates_after_all_that_it_has_learnt_from(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
     found = _held(prepared, parts)
     learnt = max(parts.calibration) + timedelta(days=HORIZON)
     assert found.tested.as_of.min() >= learnt

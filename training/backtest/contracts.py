@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.signals.signals import Signals
-from training.dataset.step_functions import DAY, NEVER, Steps, whole
+from training.dataset.step_functions import DAY_US, NEVER, StepFunctions, to_fixed_point
 from training.dataset.subscription_spells import Spells
 
 
@@ -21,7 +21,7 @@ class Book:
 
     contracts: pd.DataFrame
     accounts: pd.Index[Any]
-    arr: Steps
+    arr: StepFunctions
     spells: Spells
 
     @classmethod
@@ -34,11 +34,11 @@ class Book:
         end = np.where(rows["ended_at"].notna(), _micros(rows["ended_at"].fillna(rows["started_at"])), NEVER)
         ran = end > start
         codes = codes.astype(np.int64)[ran]
-        start, end, parts = start[ran], end[ran], whole(rows["arr"].fillna(0.0))[ran]
+        start, end, parts = start[ran], end[ran], to_fixed_point(rows["arr"].fillna(0.0))[ran]
         unpaid = (rows["end_reason"] == "nonpayment").to_numpy(dtype=bool)[ran]
         both = np.concatenate([codes, codes])
-        arr = Steps(both, np.concatenate([start, end]), np.concatenate([parts, -parts]))
-        return cls(rows, pd.Index(accounts), arr, Spells(codes, start, end, unpaid, grace_days * DAY))
+        arr = StepFunctions(both, np.concatenate([start, end]), np.concatenate([parts, -parts]))
+        return cls(rows, pd.Index(accounts), arr, Spells(codes, start, end, unpaid, grace_days * DAY_US))
 
 
 def _micros(times: pd.Series[pd.Timestamp]) -> npt.NDArray[np.int64]:

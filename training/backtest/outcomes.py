@@ -11,7 +11,7 @@ import pandas as pd
 from features.utils.arrays import Bools, Floats
 from models.renewals.historical_rates import GROWN
 from training.backtest.contracts import Book, _micros
-from training.dataset.step_functions import DAY, money
+from training.dataset.step_functions import DAY_US, from_fixed_point
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ def _happened(
     """Read each account a grace after its renewal; where it then runs on a late renewal, a grace later."""
     codes = book.accounts.get_indexer(pd.Index(frame["account_id"][told])).astype(np.int64)
     begin = np.full(len(codes), _micros(pd.Series([start]))[0])
-    settled = begin + np.rint((until[told] + grace_days) * DAY).astype(np.int64)
+    settled = begin + np.rint((until[told] + grace_days) * DAY_US).astype(np.int64)
     ends, _ = book.spells.ends(codes, begin)
     left = (ends < settled).astype(np.float64)
     before = arr[told]
-    after = money(book.arr.before(codes, settled))
-    after = np.where(after > 0, after, money(book.arr.before(codes, settled + grace_days * DAY)))
+    after = from_fixed_point(book.arr.before(codes, settled))
+    after = np.where(after > 0, after, from_fixed_point(book.arr.before(codes, settled + grace_days * DAY_US)))
     after = np.where(left == 1, 0.0, np.where(after > 0, after, before))
     stays, change = left == 0, after - before
     due, lost = float(before.sum()), float(before[left == 1].sum())

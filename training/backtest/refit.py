@@ -15,13 +15,13 @@ from models.peer_groups.peers import Peers
 from models.scorer.scorer import Scorer
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
-from training.dataset.labelled_snapshots import Prepared
-from training.dataset.target_rows import Rows
-from training.dataset.time_split import split
+from training.dataset.labelled_snapshots import LabelledSnapshots
+from training.dataset.target_rows import TargetRows
+from training.dataset.time_split import split_dates
 from training.estimators.blend import Blend, fit_blend, refit_blend
 from training.estimators.calibration import calibrate
 from training.evaluation.baselines import expected_rate, level_move
-from training.evaluation.interval_width import spread
+from training.evaluation.interval_width import true_probability_spread
 
 
 def _champions(home: Home, catalogue: Catalogue) -> dict[Target, tuple[Scorer, datetime]]:
@@ -33,7 +33,7 @@ def _champions(home: Home, catalogue: Catalogue) -> dict[Target, tuple[Scorer, d
 
 
 def _models(
-    prepared: Prepared,
+    prepared: LabelledSnapshots,
     start: datetime,
     config: TrainConfig,
     champions: dict[Target, tuple[Scorer, datetime]],
@@ -50,7 +50,7 @@ def _models(
 
 
 def refitted(
-    prepared: Prepared, target: Target, start: datetime, config: TrainConfig, recipes: dict[Target, Blend]
+    prepared: LabelledSnapshots, target: Target, start: datetime, config: TrainConfig, recipes: dict[Target, Blend]
 ) -> Scorer:
     """The recipe of the champions on what was known at ``start``: labels whose windows had ended by then.
 
@@ -63,8 +63,8 @@ def refitted(
     InsufficientData : the history before it is too short, or holds too few outcomes.
     """
     main, grace, catalogue = config.horizon_days, prepared.grace_days, prepared.catalogue
-    parts = split([at for at in prepared.grid.as_ofs if at < start], main, grace, start).final()
-    rows = Rows(prepared, target, {}, main)
+    parts = split_dates([at for at in prepared.grid.as_ofs if at < start], main, grace, start).final()
+    rows = TargetRows(prepared, target, {}, main)
     design = rows.designed(parts.calibration[0])
     if target in recipes:
         model = refit_blend(recipes[target], design, catalogue, target)
@@ -78,7 +78,11 @@ def refitted(
     numbers = [name for name, feature in catalogue.items() if feature.kind == "number"]
     encoding = model.encoding
     schema = schema_of(
-        encoding.features, encoding.levels, Peers.of(latest.frame.head(1), numbers), catalogue, model.plain()
+        encoding.features,
+        encoding.levels,
+        Peers.of(latest.frame.head(1), numbers),
+        catalogue,
+        model.scorer_parameters(),
     )
-    plain = json.loads(json.dumps([schema, calibrator | {"spread": spread(None)}]))
+    plain = json.loads(json.dumps([schema, calibrator | {"spread": true_probability_spread(None)}]))
     return Scorer.from_texts(model.trees.text, *plain)

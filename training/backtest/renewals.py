@@ -39,7 +39,7 @@ from training.backtest.contracts import Book
 from training.backtest.outcomes import _happened
 from training.backtest.refit import _champions, _models
 from training.config import TrainConfig
-from training.dataset.labelled_snapshots import Prepared, prepare
+from training.dataset.labelled_snapshots import LabelledSnapshots, read_labelled_snapshots
 from training.dataset.overwritten_terms import overwritten_rows
 from training.estimators.blend import Blend
 
@@ -68,7 +68,9 @@ def backtest(
     """
     home.ensure()
     catalogue = current_catalogue()
-    prepared = prepare(address, data_through, config, subprogress(progress, 0.0, 0.3), catalogue, engine)
+    prepared = read_labelled_snapshots(
+        address, data_through, config, subprogress(progress, 0.0, 0.3), catalogue, engine
+    )
     try:
         if not prepared.signals.contractual:
             raise BadRequest(
@@ -85,7 +87,7 @@ def backtest(
 
 
 def past_forecasts(
-    prepared: Prepared,
+    prepared: LabelledSnapshots,
     quarters: int,
     config: TrainConfig,
     champions: dict[Target, tuple[Scorer, datetime]],
@@ -137,7 +139,7 @@ def _matured(period: Period, grace: int) -> datetime:
     return period.end + timedelta(days=2 * grace)
 
 
-def _settled(prepared: Prepared, quarters: int) -> list[Period]:
+def _settled(prepared: LabelledSnapshots, quarters: int) -> list[Period]:
     """The newest quarters that have matured, the oldest first."""
     found: list[Period] = []
     period = quarter_of(prepared.signals.data_through)
@@ -149,7 +151,7 @@ def _settled(prepared: Prepared, quarters: int) -> list[Period]:
 
 
 def _quarter(
-    prepared: Prepared,
+    prepared: LabelledSnapshots,
     period: Period,
     scorers: dict[Target, Scorer],
     by: str,

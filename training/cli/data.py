@@ -50,8 +50,8 @@ def check(
     from features.utils.dates import parse_instant
     from training.cli.tables.check import print_check
     from training.config import TrainConfig
-    from training.dataset.data_verdict import broken, verdict
-    from training.dataset.sufficiency_check import how_much
+    from training.dataset.data_verdict import broken_contract_verdict, verdict
+    from training.dataset.sufficiency_check import check_sufficiency
 
     through = parse_instant(data_through) if data_through else None
     with progress_bar("checking") as tell:
@@ -60,9 +60,9 @@ def check(
         tell(0.2, "looking at the feeds")
         feeds = feed_health(source, through)
         config = TrainConfig()
-        enough = how_much(source, config, subprogress(tell, 0.4, 1.0), through) if report.ok else None
+        enough = check_sufficiency(source, config, subprogress(tell, 0.4, 1.0), through) if report.ok else None
     if enough is None:
-        said = broken(len(report.errors), config.horizon_days)
+        said = broken_contract_verdict(len(report.errors), config.horizon_days)
     else:
         feeds = feeds.with_kept(enough.kept)
         report = replace(report, findings=(*report.findings, *enough.findings))
@@ -92,7 +92,7 @@ def leakcheck(
     from features.custom.settings import current_catalogue
     from features.utils.dates import parse_instant
     from training.cli.tables.leakage import print_leaks
-    from training.leakage.check import leakcheck as look
+    from training.leakage.check import check_source_for_leaks as look
 
     through = parse_instant(data_through) if data_through else None
     with progress_bar("looking for leaks") as tell:

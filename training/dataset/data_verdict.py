@@ -11,7 +11,7 @@ from features.feed_health.feed_health import Feeds
 from features.signals.overwritten_contracts import EXPORT
 from models.targets import TARGETS, Target
 from training.dataset.sufficiency import MINIMUM_ACCOUNTS
-from training.dataset.sufficiency_check import Enough
+from training.dataset.sufficiency_check import SufficiencyReport
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ class Verdict:
         return [f"{' and '.join(targets)}: {line}" for line, targets in told.items()]
 
 
-def broken(findings: int, horizon_days: int) -> Verdict:
+def broken_contract_verdict(findings: int, horizon_days: int) -> Verdict:
     """The verdict on a source that breaks the data contract in so many places."""
     places = "one place" if findings == 1 else f"{findings} places"
     todo = ("mend the source, or its mapping, where the errors say so, and check again",)
     return Verdict((), horizon_days, f"not usable: the data contract is broken in {places}", {}, todo)
 
 
-def verdict(enough: Enough, feeds: Feeds) -> Verdict:
+def verdict(enough: SufficiencyReport, feeds: Feeds) -> Verdict:
     """The verdict on a source that keeps the data contract."""
     asked = enough.asked
     if enough.overwritten:
@@ -106,7 +106,7 @@ def _mend(feeds: Feeds) -> list[str]:
     return lines
 
 
-def _other_horizons(enough: Enough) -> list[str]:
+def _other_horizons(enough: SufficiencyReport) -> list[str]:
     """The horizon nearest to the one asked for at which there is enough of a target that lacks here."""
     lines = []
     for target in TARGETS:
@@ -121,7 +121,7 @@ def _other_horizons(enough: Enough) -> list[str]:
     return lines
 
 
-def _more(enough: Enough, targets: list[Target]) -> list[str]:
+def _more(enough: SufficiencyReport, targets: list[Target]) -> list[str]:
     """Which data would fill what these targets lack."""
     there = [enough.asked.targets[target] for target in targets]
     if not there:

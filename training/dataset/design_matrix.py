@@ -21,15 +21,15 @@ from features.errors import InsufficientData
 from features.utils.arrays import Bools, Floats, Ints, Objects
 from models.scorer.base import RENEWAL_FEATURE
 from models.scorer.encoding import horizon_columns
-from training.dataset.encoding import Encoding, encoding
-from training.dataset.inner_folds import Fold, later_folds, thinned
+from training.dataset.encoding import Encoding, fit_encoding
+from training.dataset.inner_folds import Fold, later_folds, search_date_mask
 from training.dataset.time_split import row_weight, step_days
 
 # Rows of one account and horizon nearer to each other than about this share of it are left out, to be quick. All rows
 # of the main horizon are kept: more of them average out more of the signals' noise.
-APART = 1 / 2
+MINIMUM_STEP_SHARE = 1 / 2
 # The other horizons serve the main one: they weigh half as much.
-BESIDE = 0.5
+OTHER_HORIZON_WEIGHT = 0.5
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class Design:
     @cached_property
     def thinned(self) -> Bools:
         """The rows that a search looks at, to be quick: the main horizon's, of every so manieth date."""
-        return thinned(self.as_of) & self.main
+        return search_date_mask(self.as_of) & self.main
 
     def thin(self) -> Design:
-        """The `thinned` rows, weighing as much more as there are fewer of them."""
+        """The `search_date_mask` rows, weighing as much more as there are fewer of them."""
         thin = self.only(self.thinned)
         return replace(thin, weight=np.minimum(1.0, thin.weight * (self.main.sum() / len(thin.y))))
 
@@ -92,7 +92,7 @@ class Design:
         return later_folds(self.accounts, self.as_of, self.y)
 
 
-def designed(
+def build_design(
     frame: pd.DataFrame,
     labels: Mapping[int, Floats],
     main: int,
@@ -127,21 +127,21 @@ def designed(
     places, days = [], []
     for horizon, rows in known.items():
         # Powers of two, so that dates left out here and for a quick search are the same ones.
-        every = 1 if horizon == main else 2 ** max(0, int(np.log2(max(horizon * APART / step, 1.0))))
+        every = 1 if horizon == main else 2 ** max(0, int(np.log2(max(horizon * MINIMUM_STEP_SHARE / step, 1.0))))
         kept = np.flatnonzero(rows & as_of.isin(dates[::every]).to_numpy())
         if horizon == main or 0 < labels[horizon][kept].sum() < len(kept):
             places.append(kept)
             days.append((horizon, every))
     horizons = tuple(sorted(horizon for horizon, _ in days))
     past = frame[(as_of <= dates[0]).to_numpy()]
-    reading = encoding(past, features, horizons, main)
+    reading = fit_encoding(past, features, horizons, main)
     if len(horizons) == 1 and RENEWAL_FEATURE not in reading.features:
-        reading = encoding(past, features)
+        reading = fit_encoding(past, features)
     plain = reading.encode(frame).matrix
     place = np.concatenate(places)
     of = np.repeat([horizon for horizon, _ in days], [len(rows) for rows in places])
     weight = [
-        np.full(len(rows), row_weight(step * every, horizon) * (1.0 if horizon == main else BESIDE))
+        np.full(len(rows), row_weight(step * every, horizon) * (1.0 if horizon == main else OTHER_HORIZON_WEIGHT))
         for rows, (horizon, every) in zip(places, days, strict=True)
     ]
     matrix = plain[place]

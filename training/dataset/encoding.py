@@ -59,7 +59,7 @@ class Encoding(Scorer):
         return {"features": entries}
 
 
-def encoding(
+def fit_encoding(
     frame: pd.DataFrame, features: Mapping[str, Feature], horizons: tuple[int, ...] = (), main: int = 0
 ) -> Encoding:
     """The encoding of a training frame: features that take two values or more there, levels borne by enough accounts.
@@ -83,7 +83,7 @@ def encoding(
     return Encoding(tuple(names), levels, horizons, main)
 
 
-def monotone(names: tuple[str, ...], features: Mapping[str, Feature], target: Target) -> list[int]:
+def monotone_constraints(names: tuple[str, ...], features: Mapping[str, Feature], target: Target) -> list[int]:
     """Per feature 1 (the log-odds may only rise with it), -1 (only fall) or 0, where the catalogue is beyond
     dispute. A longer horizon never has the lower log-odds."""
     signs = {"raises_risk": 1, "lowers_risk": -1, "raises_chance": 1, "lowers_chance": -1, None: 0}

@@ -44,20 +44,20 @@ def later_folds(
 
     An account's fold depends on its id alone, not on the other rows or their order.
     """
-    happened, fold = np.asarray(y) == 1, dealt(accounts)
+    happened, fold = np.asarray(y) == 1, fold_numbers(accounts)
     dates = np.sort(as_of.unique())
     later = (as_of >= dates[int(len(dates) * (1 - LATER_SHARE))]).to_numpy(dtype=bool)
     found = [Fold(fold != i, (fold == i) & later) for i in range(FOLDS)]
     return tuple(f for f in found if all(0 < happened[rows].sum() < rows.sum() for rows in (f.fit, f.held)))
 
 
-def dealt(accounts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
+def fold_numbers(accounts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
     """The fold of each row, 0 to `FOLDS` - 1, by its account's id alone."""
     names, codes = np.unique(accounts.astype(str), return_inverse=True)
     return np.array([zlib.crc32(name.encode()) % FOLDS for name in names], dtype=np.int64)[codes]
 
 
-def thinned(as_of: pd.Series[pd.Timestamp]) -> Bools:
+def search_date_mask(as_of: pd.Series[pd.Timestamp]) -> Bools:
     """Rows of every so manieth date, at least four weeks apart where the dates allow it; the newest always among
     them."""
     dates = pd.DatetimeIndex(as_of.unique()).sort_values()

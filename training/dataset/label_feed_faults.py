@@ -21,7 +21,7 @@ def label_feed(contractual: bool) -> str:
     return "subscriptions" if contractual else "orders"
 
 
-def label_troubles(feeds: Feeds, contractual: bool, first: datetime) -> list[str] | None:
+def label_feed_faults(feeds: Feeds, contractual: bool, first: datetime) -> list[str] | None:
     """What is wrong with the feed of the labels: that it went stale, or that its unit or volume jumped, a line each.
 
     Parameters

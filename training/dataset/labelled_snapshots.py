@@ -21,14 +21,14 @@ from features.utils.dates import Grid, midnight, to_iso
 from features.utils.progress import Progress, no_progress, subprogress
 from training.config import TrainConfig
 from training.dataset.labels import label
-from training.dataset.overwritten_terms import growth_hidden, overwritten_rows, terms_hidden
+from training.dataset.overwritten_terms import mask_growth, mask_terms, overwritten_rows
 
 COARSEST_DAYS = 91
 """The widest step of the grid that a large portfolio is given."""
 
 
 @dataclass(frozen=True)
-class Prepared:
+class LabelledSnapshots:
     """Snapshots and what became of them.
 
     Parameters
@@ -60,14 +60,14 @@ class Prepared:
         return newest
 
 
-def prepare(
+def read_labelled_snapshots(
     address: str | Path,
     data_through: datetime | None,
     config: TrainConfig,
     progress: Progress = no_progress,
     catalogue: Catalogue = CATALOGUE,
     engine: str = DUCKDB,
-) -> Prepared:
+) -> LabelledSnapshots:
     """Read the signals before ``data_through`` on ``engine``, snapshot them on a grid, and label the rows.
 
     Raises
@@ -78,12 +78,12 @@ def prepare(
         If no date has a closed label window, or no account is active at any.
     """
     signals = open_signals(address, data_through, subprogress(progress, 0.0, 0.3), engine)
-    return prepared_of(signals, config, subprogress(progress, 0.3, 1.0), catalogue)
+    return label_snapshots(signals, config, subprogress(progress, 0.3, 1.0), catalogue)
 
 
-def prepared_of(
+def label_snapshots(
     signals: Signals, config: TrainConfig, progress: Progress = no_progress, catalogue: Catalogue = CATALOGUE
-) -> Prepared:
+) -> LabelledSnapshots:
     """Snapshot open signals on a grid, and label the rows.
 
     Raises
@@ -109,10 +109,10 @@ def prepared_of(
     lost = np.zeros(len(frame), dtype=np.bool_)
     if signals.contractual:
         lost = overwritten_rows(labels["as_of"], labels["arr"])
-        frame, labels = terms_hidden(frame, lost, catalogue), growth_hidden(labels, lost)
-        beside = {days: growth_hidden(each, lost) for days, each in beside.items()}
+        frame, labels = mask_terms(frame, lost, catalogue), mask_growth(labels, lost)
+        beside = {days: mask_growth(each, lost) for days, each in beside.items()}
     progress(1.0, "labelled")
-    return Prepared(signals, grid, frame, labels, grace, catalogue, beside, _without_terms(frame, lost))
+    return LabelledSnapshots(signals, grid, frame, labels, grace, catalogue, beside, _without_terms(frame, lost))
 
 
 def _without_terms(frame: pd.DataFrame, lost: npt.NDArray[np.bool_]) -> tuple[datetime, ...]:

@@ -25,7 +25,14 @@ from features.signals.signals import Signals
 from features.sources.engine import newest_versions
 from features.utils.arrays import Bools, Floats, Ints, Objects
 from training.dataset.expansion_kind import growth_kind
-from training.dataset.step_functions import DAY, NEVER, PARTS, Steps, money, whole
+from training.dataset.step_functions import (
+    DAY_US,
+    FIXED_POINT_SCALE,
+    NEVER,
+    StepFunctions,
+    from_fixed_point,
+    to_fixed_point,
+)
 from training.dataset.subscription_spells import Spells
 
 GROWTH = 1.05
@@ -81,12 +88,12 @@ def label(signals: Signals, keys: pd.DataFrame, horizon_days: int = 90, grace_da
     codes = pd.factorize(np.concatenate([rows["account_id"].to_numpy(dtype=object), accounts]))[0].astype(np.int64)
     rows, begin = rows.assign(code=codes[: len(rows)]), _micros(as_of)
     through = int(_micros(pd.Series([signals.data_through]))[0])
-    asked = _Asked(codes[len(rows) :], begin, begin + horizon_days * DAY, through)
-    found = _label_contracts(rows, asked, grace_days * DAY) if signals.contractual else _label_orders(rows, asked)
+    asked = _Queries(codes[len(rows) :], begin, begin + horizon_days * DAY_US, through)
+    found = _label_contracts(rows, asked, grace_days * DAY_US) if signals.contractual else _label_orders(rows, asked)
     return pd.DataFrame({"account_id": accounts, "as_of": as_of.dt.as_unit("us")}).join(found)
 
 
-def churns(signals: Signals, frame: pd.DataFrame, labels: pd.DataFrame, grace_days: int = 30) -> pd.DataFrame:
+def churn_events(signals: Signals, frame: pd.DataFrame, labels: pd.DataFrame, grace_days: int = 30) -> pd.DataFrame:
     """Every churn that is known by ``signals.data_through``, whether a snapshot saw it coming or not.
 
     Parameters
@@ -104,9 +111,9 @@ def churns(signals: Signals, frame: pd.DataFrame, labels: pd.DataFrame, grace_da
     rows = _subscriptions(signals)
     codes, names = pd.factorize(rows["account_id"])
     start, end = (rows[c].to_numpy(dtype=np.int64) for c in ("start", "end"))
-    spells = Spells(codes.astype(np.int64), start, end, rows["unpaid"].to_numpy(dtype=bool), grace_days * DAY)
+    spells = Spells(codes.astype(np.int64), start, end, rows["unpaid"].to_numpy(dtype=bool), grace_days * DAY_US)
     account, ends, unpaid = spells.every
-    known = ends + grace_days * DAY < int(_micros(pd.Series([signals.data_through]))[0])
+    known = ends + grace_days * DAY_US < int(_micros(pd.Series([signals.data_through]))[0])
     when = pd.to_datetime(ends[known], unit="us", utc=True).as_unit("us")
     return pd.DataFrame(
         {"account_id": names.to_numpy(dtype=object)[account[known]], "churned_at": when, "involuntary": unpaid[known]}
@@ -127,7 +134,7 @@ def _order_churns(frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Queries:
     """The keys as numbers: accounts, [as_of, end) of their windows, and the end of the data (all microseconds)."""
 
     codes: Ints
@@ -149,7 +156,7 @@ def _subscriptions(signals: Signals) -> pd.DataFrame:
             "account_id": columns["account_id"],
             "start": start,
             "end": np.where(ended, _micros(columns["ended_at"].where(ended, columns["started_at"])), NEVER),
-            "parts": whole(columns["arr"].fillna(0.0)),
+            "parts": to_fixed_point(columns["arr"].fillna(0.0)),
             "unknown": columns["arr"].isna().astype(np.int64),
             "seats": columns["seats"].astype(np.float64),
             "plan": columns["plan"],
@@ -162,20 +169,20 @@ def _subscriptions(signals: Signals) -> pd.DataFrame:
 def _orders(signals: Signals) -> pd.DataFrame:
     """Orders per account and instant: account_id, time, parts (net amount), bought (orders of positive amount)."""
     table = newest_versions(signals.tables["orders"])
-    parts = (table.amount * PARTS).round().cast("int64")
+    parts = (table.amount * FIXED_POINT_SCALE).round().cast("int64")
     bought = (table.amount > 0).cast("int64")
     groups = table.group_by("account_id", "occurred_at")
     rows = groups.agg(parts=parts.sum().cast("int64"), bought=bought.sum().cast("int64")).to_pyarrow().to_pandas()
     return pd.DataFrame(rows).assign(time=_micros(rows["occurred_at"]))
 
 
-def _label_contracts(rows: pd.DataFrame, asked: _Asked, grace: int) -> pd.DataFrame:
+def _label_contracts(rows: pd.DataFrame, asked: _Queries, grace: int) -> pd.DataFrame:
     columns = ("code", "start", "end", "parts", "unknown")
     codes, start, end, parts, lost = (rows[c].to_numpy(dtype=np.int64) for c in columns)
     both, times = np.concatenate([codes, codes]), np.concatenate([start, end])
-    arr = Steps(both, times, np.concatenate([parts, -parts]))
-    running = Steps(both, times, np.repeat(np.array([1, -1]), len(rows)))
-    unknown = Steps(both, times, np.concatenate([lost, -lost]))
+    arr = StepFunctions(both, times, np.concatenate([parts, -parts]))
+    running = StepFunctions(both, times, np.repeat(np.array([1, -1]), len(rows)))
+    unknown = StepFunctions(both, times, np.concatenate([lost, -lost]))
     active = running.before(asked.codes, asked.as_of) > 0
     base = arr.before(asked.codes, asked.as_of)
     unknown_base = unknown.before(asked.codes, asked.as_of) > 0
@@ -201,18 +208,18 @@ def _label_contracts(rows: pd.DataFrame, asked: _Asked, grace: int) -> pd.DataFr
     kinds[grew] = growth_kind(rows, asked.codes[grew], asked.as_of[grew], when)
     kind = _named(churn == 1, "voluntary")
     kind[(churn == 1) & unpaid] = "involuntary"
-    arr_then = np.where(active & ~unknown_base, money(base), np.nan)
+    arr_then = np.where(active & ~unknown_base, from_fixed_point(base), np.nan)
     return _columns(churn, kind, expansion, kinds, contraction, arr_then, active)
 
 
-def _label_orders(rows: pd.DataFrame, asked: _Asked) -> pd.DataFrame:
+def _label_orders(rows: pd.DataFrame, asked: _Queries) -> pd.DataFrame:
     codes, times, parts, purchases = (rows[c].to_numpy(dtype=np.int64) for c in ("code", "time", "parts", "bought"))
-    bought, amount = Steps(codes, times, purchases), Steps(codes, times, parts)
+    bought, amount = StepFunctions(codes, times, purchases), StepFunctions(codes, times, parts)
     # Each order counts towards the ARR for a year, and then leaves it: again a step function.
-    gone = times + YEAR_OF_ORDERS * DAY
-    arr = Steps(np.concatenate([codes, codes]), np.concatenate([times, gone]), np.concatenate([parts, -parts]))
+    gone = times + YEAR_OF_ORDERS * DAY_US
+    arr = StepFunctions(np.concatenate([codes, codes]), np.concatenate([times, gone]), np.concatenate([parts, -parts]))
 
-    def within(steps: Steps, start: Ints, end: Ints) -> Ints:
+    def within(steps: StepFunctions, start: Ints, end: Ints) -> Ints:
         return steps.before(asked.codes, end) - steps.before(asked.codes, start)
 
     earlier = asked.as_of - (asked.end - asked.as_of)
@@ -230,11 +237,11 @@ def _label_orders(rows: pd.DataFrame, asked: _Asked) -> pd.DataFrame:
     kind, kinds = _named(churn == 1, "voluntary"), _named(grown, None)
     contraction = _label(shrunk & ~stopped, known)
     return _columns(
-        churn, kind, _label(grown, known), kinds, contraction, np.where(active, money(base), np.nan), active
+        churn, kind, _label(grown, known), kinds, contraction, np.where(active, from_fixed_point(base), np.nan), active
     )
 
 
-def _first_reached(arr: Steps, low: Ints, high: Ints, base: Ints) -> Ints:
+def _first_reached(arr: StepFunctions, low: Ints, high: Ints, base: Ints) -> Ints:
     """The first instant of each range of levels at which the ARR has grown enough."""
     length = high - low
     query = np.repeat(np.arange(len(low)), length)

@@ -17,7 +17,7 @@ from models.targets import TARGETS, Target
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import labelled_grid
 from training.dataset.labels import label
-from training.dataset.overwritten_terms import growth_hidden, overwritten_rows
+from training.dataset.overwritten_terms import mask_growth, overwritten_rows
 from training.dataset.sufficiency import count_outcomes
 
 HORIZONS = (30, 60, 90, 180)
@@ -25,7 +25,7 @@ HORIZONS = (30, 60, 90, 180)
 
 
 @dataclass(frozen=True)
-class Available:
+class TargetCounts:
     """What a source holds of one target at one horizon.
 
     Parameters
@@ -43,7 +43,7 @@ class Available:
 
 
 @dataclass(frozen=True)
-class Horizon:
+class HorizonCounts:
     """What a source holds at one horizon.
 
     Parameters
@@ -58,7 +58,7 @@ class Horizon:
     grace_days: int
     first: datetime | None
     last: datetime | None
-    targets: Mapping[Target, Available]
+    targets: Mapping[Target, TargetCounts]
 
     @property
     def ready(self) -> tuple[Target, ...]:
@@ -73,31 +73,31 @@ class Horizon:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledGrid:
     """The dates of which the outcome is known, and the labels of every account that is active at one of them."""
 
     grid: Grid
     labels: pd.DataFrame
 
 
-def at_horizon(signals: Signals, config: TrainConfig) -> tuple[Horizon, Labelled | None]:
+def count_at_horizon(signals: Signals, config: TrainConfig) -> tuple[HorizonCounts, LabelledGrid | None]:
     """What ``signals`` hold at ``config.horizon_days``, on the grid that training would use, and the labels that tell
     it; None without any."""
     days, grace = config.horizon_days, config.grace_days if signals.contractual else 0
     try:
         labelled = _labelled(signals, config)
     except InsufficientData as lacking:
-        nothing = Available(0, 0, tuple(lacking.missing), False)
-        return Horizon(days, grace, None, None, dict.fromkeys(TARGETS, nothing)), None
+        nothing = TargetCounts(0, 0, tuple(lacking.missing), False)
+        return HorizonCounts(days, grace, None, None, dict.fromkeys(TARGETS, nothing)), None
     there = {}
     for target in TARGETS:
         counted = count_outcomes(labelled.labels, labelled.grid.as_ofs, target, days, grace, signals.data_through)
         long_enough = counted.split is not None
-        there[target] = Available(counted.accounts, counted.accounts_with_outcome, counted.missing, long_enough)
-    return Horizon(days, grace, labelled.grid.first, labelled.grid.last, there), labelled
+        there[target] = TargetCounts(counted.accounts, counted.accounts_with_outcome, counted.missing, long_enough)
+    return HorizonCounts(days, grace, labelled.grid.first, labelled.grid.last, there), labelled
 
 
-def _labelled(signals: Signals, config: TrainConfig) -> Labelled:
+def _labelled(signals: Signals, config: TrainConfig) -> LabelledGrid:
     grid, grace = labelled_grid(signals, config)
     table = signals.tables["subscriptions" if signals.contractual else "orders"]
     known = table.select("account_id").distinct().order_by("account_id").to_pyarrow()
@@ -108,7 +108,7 @@ def _labelled(signals: Signals, config: TrainConfig) -> Labelled:
     # Only active accounts have snapshots.
     labels = labels[labels["active"]].reset_index(drop=True)
     if signals.contractual:
-        labels = growth_hidden(labels, overwritten_rows(labels["as_of"], labels["arr"]))
+        labels = mask_growth(labels, overwritten_rows(labels["as_of"], labels["arr"]))
     if labels.empty:
         raise InsufficientData(["accounts: none is active at any date with a known outcome"])
-    return Labelled(grid, labels)
+    return LabelledGrid(grid, labels)

@@ -40,7 +40,7 @@ def overwritten_rows(as_of: pd.Series[Any], arr: npt.ArrayLike) -> Bools:
     return np.asarray(share > TOLERATED_SHARE, dtype=np.bool_)
 
 
-def terms_hidden(frame: pd.DataFrame, rows: Bools, catalogue: Catalogue) -> pd.DataFrame:
+def mask_terms(frame: pd.DataFrame, rows: Bools, catalogue: Catalogue) -> pd.DataFrame:
     """Snapshots with every feature that reads terms unknown in ``rows``; the frame itself where there are none."""
     if not rows.any():
         return frame
@@ -52,15 +52,15 @@ def terms_hidden(frame: pd.DataFrame, rows: Bools, catalogue: Catalogue) -> pd.D
     return frame.assign(**hidden)
 
 
-def without_overwritten(frame: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
+def mask_overwritten_terms(frame: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     """Snapshots of contracts, all active accounts of each date among them, with the terms unknown wherever the source
     has overwritten them."""
     if ARR_FEATURE not in frame:
         return frame
-    return terms_hidden(frame, overwritten_rows(frame["as_of"], frame[ARR_FEATURE]), catalogue)
+    return mask_terms(frame, overwritten_rows(frame["as_of"], frame[ARR_FEATURE]), catalogue)
 
 
-def growth_hidden(labels: pd.DataFrame, rows: Bools) -> pd.DataFrame:
+def mask_growth(labels: pd.DataFrame, rows: Bools) -> pd.DataFrame:
     """Labels without expansion, contraction and ARR in ``rows``; churn needs no terms. The frame itself where there
     are none."""
     if not rows.any():

@@ -2,7 +2,7 @@
 
 The running ARR of an account, its number of running subscriptions and its orders so far are all of this shape:
 they jump at some instants and are level in between. Everything is vectorised over numpy arrays; amounts are whole
-numbers (see `whole`), so that a sum does not depend on the order of its rows, nor on how they were grouped.
+numbers (see `to_fixed_point`), so that a sum does not depend on the order of its rows, nor on how they were grouped.
 
 Units: an instant is microseconds since 1970 in UTC (int64); `NEVER` stands for an end that has not come.
 """
@@ -17,18 +17,18 @@ import numpy.typing as npt
 from features.utils.arrays import Bools, Floats, Ints
 
 NEVER = np.int64(2**62)
-DAY = 86_400_000_000
-PARTS = 10_000
+DAY_US = 86_400_000_000
+FIXED_POINT_SCALE = 10_000
 
 
-def whole(amount: npt.ArrayLike) -> Ints:
+def to_fixed_point(amount: npt.ArrayLike) -> Ints:
     """Money as whole ten-thousandths of a unit (int64); sums of it are exact."""
-    return np.rint(np.asarray(amount, dtype=np.float64) * PARTS).astype(np.int64)
+    return np.rint(np.asarray(amount, dtype=np.float64) * FIXED_POINT_SCALE).astype(np.int64)
 
 
-def money(parts: Ints) -> Floats:
-    """The opposite of `whole`: float64 in units of currency."""
-    return np.asarray(parts / PARTS, dtype=np.float64)
+def from_fixed_point(parts: Ints) -> Floats:
+    """The opposite of `to_fixed_point`: float64 in units of currency."""
+    return np.asarray(parts / FIXED_POINT_SCALE, dtype=np.float64)
 
 
 class Timeline:
@@ -72,7 +72,7 @@ class Extremes:
     found: Bools
 
 
-class Steps:
+class StepFunctions:
     """A right-continuous step function per account, zero before its first change.
 
     Parameters

@@ -18,7 +18,7 @@ from features.feed_health.feed_health import NO_RHYTHM
 from features.feed_health.silences import patience_days
 from features.signals.signals import Signals
 from models.targets import Target
-from training.dataset.time_split import Split, split
+from training.dataset.time_split import TimeSplit, split_dates
 
 # Below a hundred accounts a person knows each of them better than a model could.
 MINIMUM_ACCOUNTS = 100
@@ -44,7 +44,7 @@ class SliceFacts:
 
 
 @dataclass(frozen=True)
-class Counted:
+class OutcomeCounts:
     """The outcomes of one target that there are.
 
     Parameters
@@ -60,7 +60,7 @@ class Counted:
     accounts_with_outcome: int
     slices: dict[str, SliceFacts]
     missing: tuple[str, ...]
-    split: Split | None
+    split: TimeSplit | None
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,9 @@ class Sufficiency:
     stale_days: dict[str, float]
     missing: tuple[str, ...]
     notes: tuple[str, ...]
-    split: Split | None
+    split: TimeSplit | None
 
-    def require(self) -> Split:
+    def require(self) -> TimeSplit:
         """The split.
 
         Raises
@@ -160,15 +160,15 @@ def count_outcomes(
     horizon_days: int,
     grace_days: int,
     data_through: datetime,
-) -> Counted:
+) -> OutcomeCounts:
     """Count the outcomes per slice, and what they lack; no feature is needed for it.
 
     Parameters are those of `sufficiency`; `data_through` is the instant up to which the source is complete.
     """
     missing: list[str] = []
-    parts: Split | None = None
+    parts: TimeSplit | None = None
     try:
-        parts = split(as_ofs, horizon_days, grace_days, data_through)
+        parts = split_dates(as_ofs, horizon_days, grace_days, data_through)
     except InsufficientData as short:
         missing += short.missing
     known = labels[labels[target].notna()]
@@ -179,10 +179,10 @@ def count_outcomes(
     for name, facts in slices.items():
         missing += _lacking(facts, target, name)
     with_outcome = known["account_id"][known[target] == 1].nunique()
-    return Counted(known["account_id"].nunique(), with_outcome, slices, tuple(missing), parts)
+    return OutcomeCounts(known["account_id"].nunique(), with_outcome, slices, tuple(missing), parts)
 
 
-def _facts(labels: pd.DataFrame, target: Target, parts: Split, name: str) -> SliceFacts:
+def _facts(labels: pd.DataFrame, target: Target, parts: TimeSplit, name: str) -> SliceFacts:
     dates = parts.slices()[name]
     rows = labels[parts.mask(name, labels["as_of"])]
     known = rows[rows[target].notna()]

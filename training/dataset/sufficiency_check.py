@@ -16,8 +16,8 @@ from features.utils.dates import Grid
 from features.utils.progress import Progress, no_progress, subprogress
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
-from training.dataset.outcome_counts import HORIZONS, Horizon, Labelled, at_horizon
-from training.dataset.overwritten_terms import without_overwritten
+from training.dataset.outcome_counts import HORIZONS, HorizonCounts, LabelledGrid, count_at_horizon
+from training.dataset.overwritten_terms import mask_overwritten_terms
 from training.dataset.sufficiency import Sufficiency, sufficiency
 
 # The share of unknown values per table is taken from a snapshot so often: whole months tell as much, sooner.
@@ -25,7 +25,7 @@ SHARES_EVERY_DAYS = 28
 
 
 @dataclass(frozen=True)
-class Enough:
+class SufficiencyReport:
     """What there is to train on.
 
     Parameters
@@ -39,19 +39,19 @@ class Enough:
     """
 
     facts: Mapping[Target, Sufficiency]
-    horizons: tuple[Horizon, ...]
-    asked: Horizon
+    horizons: tuple[HorizonCounts, ...]
+    asked: HorizonCounts
     kept: Mapping[str, int]
     findings: tuple[Finding, ...] = ()
     overwritten: bool = False
 
 
-def how_much(
+def check_sufficiency(
     source: Source,
     config: TrainConfig | None = None,
     progress: Progress = no_progress,
     data_through: datetime | None = None,
-) -> Enough:
+) -> SufficiencyReport:
     """Count what ``source`` holds for training, at the horizon of ``config`` and at those of `HORIZONS`.
 
     Nothing at or after ``data_through`` is read. The source's connection is closed thereby.
@@ -64,14 +64,14 @@ def how_much(
     settings = config or TrainConfig()
     signals = read_signals(source, data_through, progress=subprogress(progress, 0.0, 0.3))
     try:
-        found: dict[int, Horizon] = {}
+        found: dict[int, HorizonCounts] = {}
         facts: dict[Target, Sufficiency] = {}
-        asked: Labelled | None = None
+        asked: LabelledGrid | None = None
         days = sorted({*HORIZONS, settings.horizon_days})
         for i, horizon in enumerate(days):
             progress(0.3 + 0.2 * i / len(days), f"outcomes within {horizon} days")
             at = settings.model_copy(update={"horizon_days": horizon})
-            found[horizon], labelled = at_horizon(signals, at)
+            found[horizon], labelled = count_at_horizon(signals, at)
             if horizon == settings.horizon_days and labelled is not None:
                 asked = labelled
         if asked is not None:
@@ -79,12 +79,14 @@ def how_much(
         progress(1.0, "counted")
         findings, leaks = tuple(contract_findings(signals)), bool(leaking_contracts(signals))
         horizons = tuple(found.values())
-        return Enough(facts, horizons, found[settings.horizon_days], dict(signals.rows), findings, leaks)
+        return SufficiencyReport(facts, horizons, found[settings.horizon_days], dict(signals.rows), findings, leaks)
     finally:
         signals.close()
 
 
-def _facts(signals: Signals, asked: Labelled, horizon: Horizon, progress: Progress) -> dict[Target, Sufficiency]:
+def _facts(
+    signals: Signals, asked: LabelledGrid, horizon: HorizonCounts, progress: Progress
+) -> dict[Target, Sufficiency]:
     catalogue = current_catalogue()
     monthly = Grid.ending(asked.grid.last, asked.grid.first, SHARES_EVERY_DAYS)
     frame = snapshot(
@@ -95,6 +97,6 @@ def _facts(signals: Signals, asked: Labelled, horizon: Horizon, progress: Progre
         progress=subprogress(progress, 0.5, 1.0),
     )
     if signals.contractual:
-        frame = without_overwritten(frame, catalogue)
+        frame = mask_overwritten_terms(frame, catalogue)
     as_ofs, days, grace = asked.grid.as_ofs, horizon.days, horizon.grace_days
     return {t: sufficiency(signals, frame, asked.labels, as_ofs, t, days, grace, catalogue) for t in TARGETS}

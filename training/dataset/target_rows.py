@@ -11,13 +11,13 @@ import pandas as pd
 
 from features.utils.arrays import Floats, Objects
 from models.targets import Target
-from training.dataset.design_matrix import Design, designed
-from training.dataset.labelled_snapshots import Prepared
-from training.dataset.time_split import Split, purged
+from training.dataset.design_matrix import Design, build_design
+from training.dataset.labelled_snapshots import LabelledSnapshots
+from training.dataset.time_split import TimeSplit, require_purged
 
 
 @dataclass(frozen=True)
-class Slice:
+class LabelledSlice:
     """Rows whose label is known, n of them.
 
     Parameters
@@ -43,7 +43,7 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Rows:
+class TargetRows:
     """All labelled snapshots.
 
     Parameters
@@ -53,7 +53,7 @@ class Rows:
     main : the main horizon in days.
     """
 
-    prepared: Prepared
+    prepared: LabelledSnapshots
     target: Target
     health: Mapping[str, Floats]
     main: int
@@ -68,15 +68,15 @@ class Rows:
         known = {self.main: self.prepared.labels} | dict(self.prepared.beside)
         labels = {days: found[self.target].to_numpy(dtype=np.float64) for days, found in known.items()}
         prepared = self.prepared
-        made = designed(prepared.frame, labels, self.main, prepared.grace_days, prepared.catalogue, before)
-        purged(made.ends, before)
+        made = build_design(prepared.frame, labels, self.main, prepared.grace_days, prepared.catalogue, before)
+        require_purged(made.ends, before)
         return made
 
-    def of(self, parts: Split, name: str, days: int | None = None) -> Slice:
+    def of(self, parts: TimeSplit, name: str, days: int | None = None) -> LabelledSlice:
         """The rows of one slice whose label is known at a horizon, the main one if None."""
         labels = self.prepared.labels if days is None else self.prepared.beside[days]
         y = labels[self.target].to_numpy(dtype=np.float64)
         mask = parts.mask(name, self.prepared.frame["as_of"]) & np.isfinite(y)
-        return Slice(
+        return LabelledSlice(
             self.prepared.frame[mask].reset_index(drop=True), y[mask], {n: h[mask] for n, h in self.health.items()}
         )

@@ -32,7 +32,7 @@ MINIMUM_TEST_DAYS = 28
 
 
 @dataclass(frozen=True)
-class Split:
+class TimeSplit:
     """Which as_of belongs to which slice: ascending, UTC. Gaps between slices belong to none.
 
     Parameters
@@ -44,7 +44,7 @@ class Split:
     Raises
     ------
     ValueError
-        A label window reaches into a later slice, or a slice is out of order: a fault of the caller, for `split`
+        A label window reaches into a later slice, or a slice is out of order: a fault of the caller, for `split_dates`
         never makes such a one.
     """
 
@@ -65,7 +65,7 @@ class Split:
             if earlier[-1] + gap > later[0]:
                 raise ValueError(f"label windows up to {earlier[-1] + gap} reach into the slice from {later[0]} on")
 
-    def final(self) -> Split:
+    def final(self) -> TimeSplit:
         """The arrangement for the model that ships, once this one has been judged.
 
         Training takes every date whose label window ends before the first test date, the calibration's and the gap's
@@ -73,7 +73,7 @@ class Split:
         """
         gap = timedelta(days=self.gap_days)
         train = tuple(t for t in self.labelled if t + gap <= self.test[0])
-        return Split(train, self.test, (), self.labelled, self.gap_days)
+        return TimeSplit(train, self.test, (), self.labelled, self.gap_days)
 
     def slices(self) -> dict[str, tuple[datetime, ...]]:
         """The slices by name, in the order of time."""
@@ -84,7 +84,7 @@ class Split:
         return as_of.isin(pd.DatetimeIndex(self.slices()[name])).to_numpy(dtype=bool)
 
 
-def split(as_ofs: Iterable[datetime], horizon_days: int, grace_days: int, data_through: datetime) -> Split:
+def split_dates(as_ofs: Iterable[datetime], horizon_days: int, grace_days: int, data_through: datetime) -> TimeSplit:
     """Divide the dates of a grid by time, with gaps of H + G.
 
     The latest labelled dates are for the test, the ones before the gap for the calibration, the rest for training:
@@ -126,10 +126,10 @@ def split(as_ofs: Iterable[datetime], horizon_days: int, grace_days: int, data_t
     if not parts[0] or parts[0][-1] - parts[0][0] < timedelta(days=MINIMUM_TRAIN_DAYS):
         parts = _divide(labelled, gap, timedelta(0), timedelta(0))
     train, calibration, test = parts
-    return Split(train, calibration, test, tuple(labelled), gap.days)
+    return TimeSplit(train, calibration, test, tuple(labelled), gap.days)
 
 
-def purged(ends: pd.Series[pd.Timestamp], first: datetime) -> None:
+def require_purged(ends: pd.Series[pd.Timestamp], first: datetime) -> None:
     """Hold at run time that no label window of training, by its end, reaches beyond the first date of a later slice.
 
     Raises

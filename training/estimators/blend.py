@@ -19,10 +19,10 @@ from features.utils.arrays import Floats, Objects
 from models.targets import Target
 from training.dataset.design_matrix import Design
 from training.dataset.encoding import Encoding
-from training.estimators.gradient_boosting import TRIALS, Boosted, fit_boosted, refit_boosted
-from training.estimators.logistic_regression import Linear, fit_linear, refit_linear
-from training.statistics.account_bootstrap import clearly_better
-from training.statistics.newton_logistic import log_loss
+from training.estimators.gradient_boosting import TRIALS, BoostedTrees, fit_boosted_trees, refit_boosted_trees
+from training.estimators.logistic_regression import LinearModel, fit_linear, refit_linear
+from training.statistics.account_bootstrap import significantly_better
+from training.statistics.newton_logistic import row_log_loss
 
 # The trees' shares to choose from; the even one is taken unless another is clearly better.
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -38,8 +38,8 @@ class Blend:
     share : of the trees, 0 to 1; the linear model has the rest.
     """
 
-    linear: Linear
-    trees: Boosted
+    linear: LinearModel
+    trees: BoostedTrees
     share: float
 
     @property
@@ -51,18 +51,18 @@ class Blend:
         """Log-odds of n snapshots at a horizon (the main one if None), shape (n,), not calibrated."""
         return (1.0 - self.share) * self.linear.raw(frame, days) + self.share * self.trees.raw(frame, days)
 
-    def plain(self) -> dict[str, Any]:
+    def scorer_parameters(self) -> dict[str, Any]:
         """What the scorer reads besides the booster (`models.scorer.scorer`): the linear part, the trees' share,
         horizons."""
         encoding = self.encoding
-        told: dict[str, Any] = {"start": self.linear.plain(1.0 - self.share), "trees_share": self.share}
+        told: dict[str, Any] = {"start": self.linear.scorer_parameters(1.0 - self.share), "trees_share": self.share}
         if encoding.horizons:
             told["horizons"] = {"days": list(encoding.horizons), "main": encoding.main_horizon}
         return told
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutRows:
     """Rows that both searches held out, k of them: later ones, of accounts that the fits had not seen.
 
     Parameters
@@ -82,7 +82,7 @@ class HeldOut:
         return (1.0 - share) * self.straight + share * self.bent
 
 
-def held_out(linear: Linear, trees: Boosted, design: Design) -> HeldOut | None:
+def held_out_rows(linear: LinearModel, trees: BoostedTrees, design: Design) -> HeldOutRows | None:
     """What both have said of rows held out of ``design``, on which they were fitted; None where none could be."""
     thin = design.thin()
     held = [np.flatnonzero(fold.held) for fold in thin.folds()]
@@ -90,7 +90,7 @@ def held_out(linear: Linear, trees: Boosted, design: Design) -> HeldOut | None:
         return None
     rows = np.concatenate(held)
     straight, bent = np.concatenate(linear.held), np.concatenate(trees.held)
-    return HeldOut(straight, bent, thin.y[rows], thin.accounts[rows], thin.as_of.iloc[rows].reset_index(drop=True))
+    return HeldOutRows(straight, bent, thin.y[rows], thin.accounts[rows], thin.as_of.iloc[rows].reset_index(drop=True))
 
 
 def fit_blend(
@@ -103,9 +103,9 @@ def fit_blend(
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Blend:
     """Fit both parts and choose their shares. Parameters are those of
-    `training.estimators.gradient_boosting.fit_boosted`."""
+    `training.estimators.gradient_boosting.fit_boosted_trees`."""
     linear = fit_linear(design, features, target)
-    return blended(linear, fit_boosted(design, features, target, trials, seed, threads, progress), design)
+    return choose_blend(linear, fit_boosted_trees(design, features, target, trials, seed, threads, progress), design)
 
 
 def refit_blend(
@@ -116,22 +116,22 @@ def refit_blend(
     trees = judged.trees if seed is None else replace(judged.trees, settings=judged.trees.settings | {"seed": seed})
     return Blend(
         refit_linear(judged.linear, design, features, target),
-        refit_boosted(trees, design, features, target),
+        refit_boosted_trees(trees, design, features, target),
         judged.share,
     )
 
 
-def blended(linear: Linear, trees: Boosted, design: Design) -> Blend:
+def choose_blend(linear: LinearModel, trees: BoostedTrees, design: Design) -> Blend:
     """Choose the share on the rows that both searches held out.
 
     Parameters
     ----------
     linear, trees : fitted on ``design``.
     """
-    held = held_out(linear, trees, design)
+    held = held_out_rows(linear, trees, design)
     if held is None:
         return Blend(linear, trees, EVEN)
-    losses = {share: log_loss(held.raw(share), held.y) for share in SHARES}
+    losses = {share: row_log_loss(held.raw(share), held.y) for share in SHARES}
     best = min(SHARES, key=lambda share: (losses[share].sum(), abs(share - EVEN)))
     gain = losses[EVEN] - losses[best]
-    return Blend(linear, trees, best if clearly_better(gain, held.accounts) else EVEN)
+    return Blend(linear, trees, best if significantly_better(gain, held.accounts) else EVEN)

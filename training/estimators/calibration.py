@@ -39,12 +39,12 @@ from sklearn.isotonic import IsotonicRegression
 
 from features.errors import InsufficientData
 from features.utils.arrays import Floats
-from training.dataset.inner_folds import FOLDS, dealt
-from training.estimators.slope_shrinkage import believed
+from training.dataset.inner_folds import FOLDS, fold_numbers
+from training.estimators.slope_shrinkage import retained_share
 from training.statistics import newton_logistic
-from training.statistics.account_bootstrap import AccountBootstrap, clearly_better
+from training.statistics.account_bootstrap import AccountBootstrap, significantly_better
 
-Kind = Literal["sigmoid", "beta", "isotonic"]
+CalibratorKind = Literal["sigmoid", "beta", "isotonic"]
 Calibrator = dict[str, Any]
 """``{"kind": ..., "parameters": {...}, "resamples": [{...}, ...]}``, parameters by name."""
 
@@ -61,7 +61,7 @@ _PRIOR_ROWS = 0.1
 _EDGE = 1e-9
 _QUANTILES = 2_000
 _NO_PRIOR = np.zeros(1)
-_NAMES: dict[Kind, tuple[str, ...]] = {"sigmoid": ("a", "b"), "beta": ("a", "b", "c")}
+_NAMES: dict[CalibratorKind, tuple[str, ...]] = {"sigmoid": ("a", "b"), "beta": ("a", "b", "c")}
 
 
 def calibrate(
@@ -86,7 +86,7 @@ def calibrate(
     resamples : account bootstraps of the parameters; the interval of a probability is read from them.
     scaled : the log-odds are a model's, so that a slope of 1 is likely; not so for a score.
     move : how far the level may have moved by the time of the answer, a standard deviation in log-odds
-        (`training.estimators.level_shift.moved`).
+        (`training.estimators.level_shift.estimate_level_move`).
 
     Returns
     -------
@@ -103,7 +103,7 @@ def calibrate(
     expected = y.mean() if expected_rate is None else expected_rate
     apart = float(scipy.special.logit(np.clip(expected, 1e-6, 1 - 1e-6)) - scipy.special.logit(y.mean()))
     kind = _choose(raw, y, np.asarray(accounts, dtype=object), as_of)
-    kept = believed(raw, y, accounts) if scaled and kind != "isotonic" else 1.0
+    kept = retained_share(raw, y, accounts) if scaled and kind != "isotonic" else 1.0
     (point,) = _fit(kind, raw, y, np.ones((1, len(y))))
     found: list[dict[str, Any]] = []
     for weights in AccountBootstrap(accounts, resamples, seed).passes():
@@ -132,45 +132,49 @@ def halfway(rate: float, other: float) -> float:
     return float(scipy.special.expit((scipy.special.logit(rate) + scipy.special.logit(other)) / 2))
 
 
-def calibrated(calibrator: Mapping[str, Any], raw: Floats) -> Floats:
+def apply_calibrator(calibrator: Mapping[str, Any], raw: Floats) -> Floats:
     """The calibrator's probabilities for log-odds, shape (n,). No interval: that is the scorer's."""
     return _apply(calibrator["kind"], calibrator["parameters"], raw)
 
 
-def _choose(raw: Floats, y: Floats, accounts: npt.NDArray[np.object_], as_of: pd.Series[pd.Timestamp]) -> Kind:
+def _choose(
+    raw: Floats, y: Floats, accounts: npt.NDArray[np.object_], as_of: pd.Series[pd.Timestamp]
+) -> CalibratorKind:
     """The kind with the lowest log loss on the later dates, the sigmoid if none is clearly better.
 
     The slice is shorter than a label window, so that one churn is seen from earlier and from later dates: each account
     is judged by what was fitted on the earlier dates of others.
     """
-    dates, fold = np.sort(as_of.unique()), dealt(accounts)
+    dates, fold = np.sort(as_of.unique()), fold_numbers(accounts)
     later = (as_of >= dates[min(int(len(dates) * EARLIER_SHARE), len(dates) - 1)]).to_numpy(dtype=bool)
     halves = [(~later & (fold != i), later & (fold == i)) for i in range(FOLDS)]
     halves = [(fit, held) for fit, held in halves if 0 < y[fit].sum() < fit.sum() and held.any()]
     rarer = y == (1.0 if y.mean() < 0.5 else 0.0)
     few = len(set(accounts[rarer])) < _ISOTONIC_ACCOUNTS
-    best: Kind = "sigmoid"
+    best: CalibratorKind = "sigmoid"
     if not halves:
         return best
-    losses: dict[Kind, Floats] = {}
-    for kind in get_args(Kind):
+    losses: dict[CalibratorKind, Floats] = {}
+    for kind in get_args(CalibratorKind):
         if not (kind == "isotonic" and few):
             losses[kind] = np.concatenate([_held_loss(kind, raw, y, fit, held) for fit, held in halves])
     judged = np.concatenate([accounts[held] for _, held in halves])
     for kind, loss in losses.items():
-        if clearly_better(losses["sigmoid"] - loss, judged) and loss.sum() < losses[best].sum():
+        if significantly_better(losses["sigmoid"] - loss, judged) and loss.sum() < losses[best].sum():
             best = kind
     return best
 
 
-def _held_loss(kind: Kind, raw: Floats, y: Floats, fit: npt.NDArray[np.bool_], held: npt.NDArray[np.bool_]) -> Floats:
+def _held_loss(
+    kind: CalibratorKind, raw: Floats, y: Floats, fit: npt.NDArray[np.bool_], held: npt.NDArray[np.bool_]
+) -> Floats:
     """The log loss of the held rows by what is fitted on the others."""
     (parameters,) = _fit(kind, raw[fit], y[fit], np.ones((1, int(fit.sum()))))
     p = np.clip(_apply(kind, parameters, raw[held]), 1e-6, 1 - 1e-6)
     return -np.log(np.where(y[held] == 1, p, 1 - p))
 
 
-def _fit(kind: Kind, raw: Floats, y: Floats, weights: Floats) -> list[dict[str, Any]]:
+def _fit(kind: CalibratorKind, raw: Floats, y: Floats, weights: Floats) -> list[dict[str, Any]]:
     """One set of parameters per row of weights (b, n)."""
     if kind == "isotonic":
         return [_isotonic(raw, y, w) for w in weights]
@@ -179,7 +183,7 @@ def _fit(kind: Kind, raw: Floats, y: Floats, weights: Floats) -> list[dict[str, 
     return [{name: float(v) for name, v in zip(_NAMES[kind], row, strict=True)} for row in found]
 
 
-def _design(kind: Kind, raw: Floats) -> Floats:
+def _design(kind: CalibratorKind, raw: Floats) -> Floats:
     """The columns whose weights are the parameters; the last one is the constant."""
     slopes = [raw] if kind == "sigmoid" else [-np.logaddexp(0.0, -raw), np.logaddexp(0.0, raw)]
     return np.column_stack([*slopes, np.ones_like(raw)]).astype(np.float64)
@@ -199,7 +203,7 @@ def _not_negative(design: Floats, y: Floats, weights: Floats) -> Floats:
             continue
         fewer = np.zeros((len(rows), slopes + 1))
         fewer[:, columns] = _free(design[:, columns], y, weights[rows])
-        loss = (weights[rows] * newton_logistic.log_loss(fewer @ design.T, y)).sum(axis=1)
+        loss = (weights[rows] * newton_logistic.row_log_loss(fewer @ design.T, y)).sum(axis=1)
         better = (fewer[:, :slopes] >= 0).all(axis=1) & (loss < least)
         found[rows[better]], least[better] = fewer[better], loss[better]
     return found
@@ -225,13 +229,13 @@ def _isotonic(raw: Floats, y: Floats, weights: Floats) -> dict[str, Any]:
     return {"x": line.X_thresholds_.tolist(), "y": line.y_thresholds_.tolist()}
 
 
-def _held(kind: Kind, parameters: dict[str, Any], kept: float) -> dict[str, Any]:
+def _held(kind: CalibratorKind, parameters: dict[str, Any], kept: float) -> dict[str, Any]:
     """The same calibrator with that share of its slopes' distance from 1."""
     return parameters | {name: 1 + kept * (parameters[name] - 1) for name in _slopes(kind)}
 
 
 def _about(
-    kind: Kind, held: dict[str, Any], parameters: dict[str, Any], point: dict[str, Any], share: float
+    kind: CalibratorKind, held: dict[str, Any], parameters: dict[str, Any], point: dict[str, Any], share: float
 ) -> dict[str, Any]:
     """A resample's slopes, with that share of their distance from the slice's own, about the slopes that are held."""
     return parameters | {
@@ -239,15 +243,15 @@ def _about(
     }
 
 
-def _slopes(kind: Kind) -> tuple[str, ...]:
+def _slopes(kind: CalibratorKind) -> tuple[str, ...]:
     return () if kind == "isotonic" else _NAMES[kind][:-1]
 
 
-def _mean(kind: Kind, parameters: dict[str, Any], raw: Floats) -> float:
+def _mean(kind: CalibratorKind, parameters: dict[str, Any], raw: Floats) -> float:
     return float(np.clip(_apply(kind, parameters, raw), _EDGE, 1 - _EDGE).mean())
 
 
-def _levelled(kind: Kind, parameters: dict[str, Any], raw: Floats, mean: float, by: float) -> dict[str, Any]:
+def _levelled(kind: CalibratorKind, parameters: dict[str, Any], raw: Floats, mean: float, by: float) -> dict[str, Any]:
     """The same calibrator with its mean probability on the slice at ``mean`` moved by so much log-odds."""
     p = np.clip(_apply(kind, parameters, raw), _EDGE, 1 - _EDGE)
     log_odds = scipy.special.logit(p)
@@ -262,7 +266,7 @@ def _levelled(kind: Kind, parameters: dict[str, Any], raw: Floats, mean: float, 
     return parameters | {constant: parameters[constant] + shift}
 
 
-def _apply(kind: Kind, parameters: Mapping[str, Any], raw: Floats) -> Floats:
+def _apply(kind: CalibratorKind, parameters: Mapping[str, Any], raw: Floats) -> Floats:
     if kind == "isotonic":
         return np.asarray(np.interp(raw, parameters["x"], parameters["y"]), dtype=np.float64)
     log_odds = _design(kind, raw) @ np.array([parameters[name] for name in _NAMES[kind]])

@@ -21,9 +21,9 @@ from features.definitions.feature import Feature
 from features.utils.arrays import Bools, Floats
 from models.targets import Target
 from training.dataset.design_matrix import Design
-from training.dataset.encoding import Encoding, monotone
-from training.statistics.account_bootstrap import clearly_better
-from training.statistics.newton_logistic import log_loss
+from training.dataset.encoding import Encoding, monotone_constraints
+from training.statistics.account_bootstrap import significantly_better
+from training.statistics.newton_logistic import row_log_loss
 
 TRIALS = 12
 MOST_TREES = 400
@@ -68,7 +68,7 @@ _RICH: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Boosted:
+class BoostedTrees:
     """A fitted booster, how it reads a frame, and how its settings were found.
 
     Parameters
@@ -100,7 +100,7 @@ class Boosted:
         return str(self.booster.model_to_string())
 
 
-def fit_boosted(
+def fit_boosted_trees(
     design: Design,
     features: Mapping[str, Feature],
     target: Target,
@@ -108,7 +108,7 @@ def fit_boosted(
     seed: int = 0,
     threads: int = 1,
     progress: Callable[[int, int, float], None] | None = None,
-) -> Boosted:
+) -> BoostedTrees:
     """Search the settings, then fit on all rows.
 
     Parameters
@@ -123,15 +123,15 @@ def fit_boosted(
     fixed = _FIXED | {
         "seed": seed,
         "num_threads": threads,
-        "monotone_constraints": monotone(design.reading.columns, features, target),
+        "monotone_constraints": monotone_constraints(design.reading.columns, features, target),
     }
     search = _Search(design.thin(), fixed)
     best, held = search.run(trials, seed, progress)
     settings = fixed | _settings(best.chosen, float(design.weight.mean())) | {"trees": best.trees}
-    return Boosted(design.reading, _grown(design, settings), settings, best.loss, held)
+    return BoostedTrees(design.reading, _grown(design, settings), settings, best.loss, held)
 
 
-def from_start(judged: Boosted, design: Design, start: Floats) -> Boosted:
+def fit_from_start(judged: BoostedTrees, design: Design, start: Floats) -> BoostedTrees:
     """The settings of ``judged``, the trees starting from log-odds of the training rows, ``start`` (m,); their number
     is found anew, on the held-out later rows."""
     thin = design.thin()
@@ -139,16 +139,20 @@ def from_start(judged: Boosted, design: Design, start: Floats) -> Boosted:
     settings = _rescaled(judged.settings, float(design.weight.mean() / thin.weight.mean()))
     loss, trees = search.judge({k: v for k, v in settings.items() if k != "trees"})
     settings = judged.settings | {"trees": trees}
-    return Boosted(design.reading, _grown(design, settings, start), settings, loss)
+    return BoostedTrees(design.reading, _grown(design, settings, start), settings, loss)
 
 
-def refit_boosted(judged: Boosted, design: Design, features: Mapping[str, Feature], target: Target) -> Boosted:
+def refit_boosted_trees(
+    judged: BoostedTrees, design: Design, features: Mapping[str, Feature], target: Target
+) -> BoostedTrees:
     """The same settings and number of trees on other (more) training rows; nothing is searched.
 
-    Parameters are those of `fit_boosted`; ``judged`` is the booster whose settings are taken over.
+    Parameters are those of `fit_boosted_trees`; ``judged`` is the booster whose settings are taken over.
     """
-    settings = judged.settings | {"monotone_constraints": monotone(design.reading.columns, features, target)}
-    return Boosted(design.reading, _grown(design, settings), settings, judged.loss)
+    settings = judged.settings | {
+        "monotone_constraints": monotone_constraints(design.reading.columns, features, target)
+    }
+    return BoostedTrees(design.reading, _grown(design, settings), settings, judged.loss)
 
 
 def _raw(booster: lightgbm.Booster, matrix: Floats, settings: Mapping[str, Any]) -> Floats:
@@ -162,7 +166,7 @@ def _grown(design: Design, settings: dict[str, Any], start: Floats | None = None
     return lightgbm.train(given, _dataset(design, everything, start), settings["trees"])
 
 
-class _Found(NamedTuple):
+class _SearchResult(NamedTuple):
     """Settings, the number of trees, and their log loss on the held-out later rows."""
 
     chosen: dict[str, Any]
@@ -183,24 +187,24 @@ class _Search:
 
     def run(
         self, trials: int, seed: int, progress: Callable[[int, int, float], None] | None
-    ) -> tuple[_Found, tuple[Floats, ...]]:
+    ) -> tuple[_SearchResult, tuple[Floats, ...]]:
         """The best settings, and the log-odds of each fold's held-out rows under them."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
         study.enqueue_trial(_MODEST)
-        best = _Found(_MODEST, PATIENCE, math.inf)
+        best = _SearchResult(_MODEST, PATIENCE, math.inf)
         for i in range(trials if self.folds else 0):
             trial = study.ask()
             chosen = _suggested(trial)
             loss, trees = self.judge(_settings(chosen, self.weight))
             study.tell(trial, loss)
             if loss < best.loss:
-                best = _Found(chosen, trees, loss)
+                best = _SearchResult(chosen, trees, loss)
             if progress:
                 progress(i + 1, trials, best.loss)
         held = self.held(best)
         loss, trees = self.judge(_settings(_RICH, self.weight))
-        rich = _Found(_RICH, trees, loss)
+        rich = _SearchResult(_RICH, trees, loss)
         if loss < best.loss and self._clearly(richer := self.held(rich), held):
             return rich, richer
         return best, held
@@ -209,8 +213,8 @@ class _Search:
         """Whether the first log-odds of the held-out rows are clearly better than the second."""
         rows = [rows for _, _, rows in self.folds]
         y, accounts = (np.concatenate([of[each] for each in rows]) for of in (self.design.y, self.design.accounts))
-        losses = [log_loss(np.concatenate(raw), y) for raw in (plain, held)]
-        return clearly_better(losses[0] - losses[1], accounts)
+        losses = [row_log_loss(np.concatenate(raw), y) for raw in (plain, held)]
+        return significantly_better(losses[0] - losses[1], accounts)
 
     def judge(self, settings: Mapping[str, Any]) -> tuple[float, int]:
         """The lowest pooled loss along the number of trees, and that number."""
@@ -238,7 +242,7 @@ class _Search:
         pooled = np.round(np.average(level, axis=0, weights=sizes), 9)
         return float(pooled.min()), int(pooled.argmin()) + 1
 
-    def held(self, found: _Found) -> tuple[Floats, ...]:
+    def held(self, found: _SearchResult) -> tuple[Floats, ...]:
         """The log-odds of each fold's held-out rows under these settings."""
         settings = self.fixed | _settings(found.chosen, self.weight)
         return tuple(

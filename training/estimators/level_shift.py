@@ -22,7 +22,7 @@ import scipy.special
 
 from features.utils.arrays import Floats
 from training.estimators.calibration import HALFWAY
-from training.estimators.slope_shrinkage import slope_of
+from training.estimators.slope_shrinkage import slope_and_error
 from training.statistics import newton_logistic
 
 WINDOW_DAYS = 91
@@ -35,7 +35,7 @@ _PRECISION = 1.0
 _NONE = np.zeros(1)
 
 
-def expected_of(
+def expected_slice_rate(
     raw: Floats,
     y: Floats,
     accounts: Sequence[str] | npt.NDArray[np.object_],
@@ -52,17 +52,17 @@ def expected_of(
     rate : how often the outcome happened among them, 0 to 1 both excluded.
     weight : of the training rows, shape (m,); all alike by default.
     """
-    slope = stretch(raw, y, accounts)
+    slope = nonnegative_slope(raw, y, accounts)
     weights = np.ones_like(trained) if weight is None else weight
     return float(scipy.special.expit(slope * raw + _constant(slope * trained, rate, weights)).mean())
 
 
-def stretch(raw: Floats, y: Floats, accounts: Sequence[str] | npt.NDArray[np.object_]) -> float:
+def nonnegative_slope(raw: Floats, y: Floats, accounts: Sequence[str] | npt.NDArray[np.object_]) -> float:
     """The slope of the outcomes on the log-odds, 0 where it would turn the ranking round."""
-    return max(slope_of(raw, y, accounts)[0], 0.0)
+    return max(slope_and_error(raw, y, accounts)[0], 0.0)
 
 
-def moved(
+def estimate_level_move(
     offset: Floats,
     y: Floats,
     accounts: Sequence[str] | npt.NDArray[np.object_],

@@ -23,17 +23,17 @@ from features.utils.arrays import Bools, Floats
 from models.scorer.encoding import HORIZON_COLUMNS
 from models.targets import Target
 from training.dataset.design_matrix import Design
-from training.dataset.encoding import Encoding, monotone
-from training.statistics.newton_logistic import log_loss
+from training.dataset.encoding import Encoding, monotone_constraints
+from training.statistics.newton_logistic import row_log_loss
 
 # Inverse strengths of the ridge, strongest first: ties go to the simpler model.
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 # The renewal is no matter of taste: what tells the horizons apart is shrunk a ninth as much as the rest.
-LOOSE = 3.0
+HORIZON_SCALE = 3.0
 
 
 @dataclass(frozen=True)
-class Linear:
+class LinearModel:
     """A fitted linear contender.
 
     Parameters
@@ -63,7 +63,7 @@ class Linear:
         """The same from an encoded matrix (n, columns)."""
         return np.asarray(self.pipeline.decision_function(matrix), dtype=np.float64)
 
-    def plain(self, share: float = 1.0) -> dict[str, Any]:
+    def scorer_parameters(self, share: float = 1.0) -> dict[str, Any]:
         """The fitted model, times ``share``, as the scorer reads it (`models.scorer.scorer`, "start"): slopes on signed
         logarithms, per column.
 
@@ -101,7 +101,7 @@ def fit_linear(
     features: Mapping[str, Feature],
     target: Target | None = None,
     progress: Callable[[int, int, float], None] | None = None,
-) -> Linear:
+) -> LinearModel:
     """Choose the ridge on later rows of other accounts, then fit on all rows.
 
     Parameters
@@ -122,21 +122,21 @@ def fit_linear(
             np.asarray(_quick(strength).fit(x, fit.y, fit.weight).decision_function(later), dtype=np.float64)
             for x, fit, later, _ in ready
         )
-        losses = [log_loss(raw, happened) for raw, (*_, happened) in zip(outside[strength], ready, strict=True)]
+        losses = [row_log_loss(raw, happened) for raw, (*_, happened) in zip(outside[strength], ready, strict=True)]
         tried[strength] = float(np.concatenate(losses).mean()) if losses else 0.0
         if progress:
             progress(i + 1, len(STRENGTHS), min(tried.values()))
     best = min(STRENGTHS, key=lambda strength: tried[strength])
     pipeline, average = _fitted(design, best, features, target)
-    return Linear(design.reading, pipeline, best, tried, average, outside[best])
+    return LinearModel(design.reading, pipeline, best, tried, average, outside[best])
 
 
 def refit_linear(
-    chosen: Linear, design: Design, features: Mapping[str, Feature], target: Target | None = None
-) -> Linear:
+    chosen: LinearModel, design: Design, features: Mapping[str, Feature], target: Target | None = None
+) -> LinearModel:
     """The same ridge on other (more) training rows; nothing is searched. Parameters are those of `fit_linear`."""
     pipeline, average = _fitted(design, chosen.strength, features, target)
-    return Linear(design.reading, pipeline, chosen.strength, chosen.tried, average)
+    return LinearModel(design.reading, pipeline, chosen.strength, chosen.tried, average)
 
 
 class _Side(NamedTuple):
@@ -159,7 +159,7 @@ def _fitted(
     back in; that would gain little under a ridge.)
     """
     reading = design.reading
-    held_to = [0] * len(reading.columns) if target is None else monotone(reading.columns, features, target)
+    held_to = [0] * len(reading.columns) if target is None else monotone_constraints(reading.columns, features, target)
     signs = np.array(held_to)
     numbers = np.array([i for i, name in enumerate(reading.columns) if name not in reading.levels])
     out = np.zeros(len(signs), dtype=bool)
@@ -216,7 +216,7 @@ def _median(known: Floats) -> float:
 
 def _looseness(names: Sequence[str]) -> Floats:
     """What each number is multiplied by once it has unit spread: the ridge holds a wider one less."""
-    return np.array([LOOSE if name in HORIZON_COLUMNS else 1.0 for name in names])
+    return np.array([HORIZON_SCALE if name in HORIZON_COLUMNS else 1.0 for name in names])
 
 
 def _loosened(values: Floats, by: Floats) -> Floats:

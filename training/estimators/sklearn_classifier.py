@@ -30,9 +30,9 @@ from sklearn.utils.validation import (
 
 from features.definitions.feature import Direction, Feature
 from features.utils.arrays import Floats
-from training.dataset.design_matrix import designed
-from training.estimators.blend import fit_blend, held_out
-from training.estimators.calibration import calibrate, calibrated
+from training.dataset.design_matrix import build_design
+from training.estimators.blend import fit_blend, held_out_rows
+from training.estimators.calibration import apply_calibrator, calibrate
 from training.estimators.gradient_boosting import TRIALS
 from training.statistics.metrics import log_odds
 
@@ -109,10 +109,10 @@ class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._columns = columns
         self._features = {str(name): _feature(str(name), frame[name], towards.get(name, 0)) for name in columns}
         happened = (given == self.classes_[1]).astype(np.float64)
-        design = designed(self._read(frame), {_HORIZON: happened}, _HORIZON, 0, self._features)
+        design = build_design(self._read(frame), {_HORIZON: happened}, _HORIZON, 0, self._features)
         seed = self.random_state
         self.blend_ = fit_blend(design, self._features, "churn", self.trials, seed, self.threads)
-        held = held_out(self.blend_.linear, self.blend_.trees, design)
+        held = held_out_rows(self.blend_.linear, self.blend_.trees, design)
         self.calibrator_ = None
         if held is not None:
             raw = held.raw(self.blend_.share)
@@ -143,7 +143,7 @@ class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"{self.n_features_in_} features as input"
             )
         raw = self.blend_.raw(self._read(frame))
-        p = scipy.special.expit(raw) if self.calibrator_ is None else calibrated(self.calibrator_, raw)
+        p = scipy.special.expit(raw) if self.calibrator_ is None else apply_calibrator(self.calibrator_, raw)
         return np.column_stack([1 - p, p])
 
     def predict(self, X: Any) -> npt.NDArray[Any]:

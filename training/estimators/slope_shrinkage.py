@@ -28,7 +28,7 @@ RARE, RARE_SHARE = 0.8, 0.1
 _PRIOR_ROWS = 0.1
 
 
-def believed(raw: Floats, y: Floats, accounts: Sequence[str] | npt.NDArray[np.object_]) -> float:
+def retained_share(raw: Floats, y: Floats, accounts: Sequence[str] | npt.NDArray[np.object_]) -> float:
     """The share of the slope's distance from 1 that is kept, 0 to 1: near 1 with many outcomes.
 
     Parameters
@@ -37,14 +37,14 @@ def believed(raw: Floats, y: Floats, accounts: Sequence[str] | npt.NDArray[np.ob
     y : the labels, 0 or 1, both among them, shape (n,).
     accounts : of each row.
     """
-    slope, error = slope_of(raw, y, accounts)
+    slope, error = slope_and_error(raw, y, accounts)
     shares, spreads = np.array([USUAL_SHARE, RARE_SHARE]), np.array([USUAL, RARE])
     variance = spreads**2 + error**2
     odds = np.log(shares) - 0.5 * np.log(variance) - 0.5 * (slope - 1) ** 2 / variance
     return float(scipy.special.softmax(odds) @ (spreads**2 / variance))
 
 
-def slope_of(raw: Floats, y: Floats, accounts: Sequence[str] | npt.NDArray[np.object_]) -> tuple[float, float]:
+def slope_and_error(raw: Floats, y: Floats, accounts: Sequence[str] | npt.NDArray[np.object_]) -> tuple[float, float]:
     """The slope of the outcomes on the log-odds, and its standard error, accounts being independent."""
     middle, spread = float(raw.mean()), float(raw.std()) or 1.0
     design = np.column_stack([(raw - middle) / spread, np.ones_like(raw)])

@@ -17,11 +17,11 @@ import scipy.special
 from features.utils.arrays import Bools, Floats
 from models.targets import Target
 from training.dataset.design_matrix import Design
-from training.dataset.target_rows import Rows, Slice
-from training.dataset.time_split import Split
+from training.dataset.target_rows import LabelledSlice, TargetRows
+from training.dataset.time_split import TimeSplit
 from training.estimators.blend import Blend
-from training.estimators.calibration import calibrate, calibrated, halfway
-from training.estimators.level_shift import expected_of, moved, stretch
+from training.estimators.calibration import apply_calibrator, calibrate, halfway
+from training.estimators.level_shift import estimate_level_move, expected_slice_rate, nonnegative_slope
 from training.statistics import newton_logistic
 
 BASE_RATE = "base_rate"
@@ -35,7 +35,7 @@ BLEND = "blend"
 # Ten points of health are one step of log-odds before calibration; the calibrator finds the real step.
 _POINTS = 10.0
 # Label windows overlap, and every fourth date tells the rate of a quarter as well as all of them do.
-EVERY = 4
+DATE_STEP = 4
 
 
 def known_rate(train: Floats, calibration: Floats) -> float:
@@ -44,14 +44,16 @@ def known_rate(train: Floats, calibration: Floats) -> float:
     return halfway(float(train.mean()), float(calibration.mean()))
 
 
-def expected_rate(model: Blend, design: Design, later: Slice) -> float:
-    """The rate that training would expect of a later slice, 0 to 1: the mean, in log-odds, of what the linear model and
-    the blend expect there. How extreme they are is of no matter (`training.estimators.level_shift.expected_of`).
+def expected_rate(model: Blend, design: Design, later: LabelledSlice) -> float:
+    """Return the outcome rate that training would expect of a later slice, 0 to 1.
 
-    One rule for the judged model, the one that ships and the past forecasts, and one expectation for all candidates.
-    With one each, they would win and lose by luck with the season's level: on a wholesaler's expansion the linear model
-    beat the boosted one by 0.0055 of log loss (0.0013 to 0.0098) at the same ranking; with a common one by 0.0005
-    (-0.0036 to 0.0049).
+    It is the mean, in log-odds, of what the linear model and the blend expect there. The scale of their log-odds does
+    not matter (`training.estimators.level_shift.expected_slice_rate`).
+
+    The evaluated model, the model that ships and the past forecasts use the same rule, and all candidates share one
+    expectation. With one expectation each, candidates would win and lose by chance with the level of the season: on a
+    wholesaler's expansion, the linear model beat the boosted trees by 0.0055 of log loss (0.0013 to 0.0098) at the same
+    ranking; with a common expectation by 0.0005 (-0.0036 to 0.0049).
 
     Parameters
     ----------
@@ -65,13 +67,15 @@ def expected_rate(model: Blend, design: Design, later: Slice) -> float:
         (model.linear.raw(later.frame), straight),
         (model.raw(later.frame), (1.0 - model.share) * straight + model.share * bent),
     ]
-    one, other = (expected_of(raw, later.y, later.accounts, trained, rate, rows.weight) for raw, trained in both)
+    one, other = (
+        expected_slice_rate(raw, later.y, later.accounts, trained, rate, rows.weight) for raw, trained in both
+    )
     return halfway(one, other)
 
 
-def level_move(model: Blend, rows: Rows, parts: Split, through: datetime) -> float:
+def level_move(model: Blend, rows: TargetRows, parts: TimeSplit, through: datetime) -> float:
     """How far the level may move by the time of the answer, a standard deviation in log-odds
-    (`training.estimators.level_shift.moved`).
+    (`training.estimators.level_shift.estimate_level_move`).
 
     Parameters
     ----------
@@ -80,24 +84,24 @@ def level_move(model: Blend, rows: Rows, parts: Split, through: datetime) -> flo
     parts : the arrangement of the model that ships; nothing later than its calibration slice is read.
     through : the instant up to which outcomes were known, at which the model begins to answer.
     """
-    dates = [t for t in parts.labelled if t <= parts.calibration[-1]][::-EVERY]
+    dates = [t for t in parts.labelled if t <= parts.calibration[-1]][::-DATE_STEP]
     frame, y = rows.prepared.frame, rows.prepared.labels[rows.target].to_numpy(dtype=np.float64)
     some = frame["as_of"].isin(pd.DatetimeIndex(dates)).to_numpy(dtype=bool) & np.isfinite(y)
     history, latest = frame[some].reset_index(drop=True), rows.of(parts, "calibration")
-    slope = stretch(model.raw(latest.frame), latest.y, latest.accounts)
+    slope = nonnegative_slope(model.raw(latest.frame), latest.y, latest.accounts)
     middle = parts.calibration[0] + (parts.calibration[-1] - parts.calibration[0]) / 2
     accounts = history["account_id"].to_numpy(dtype=object)
-    return moved(
+    return estimate_level_move(
         slope * model.raw(history), y[some], accounts, history["as_of"], (through - middle) / timedelta(days=1)
     )
 
 
-def base_rate(rate: float, rows: int) -> Floats:
+def base_rate_probabilities(rate: float, rows: int) -> Floats:
     """The same probability for each of `rows` rows."""
     return np.full(rows, rate)
 
 
-def by_raw(
+def calibrated_probabilities(
     raw: Floats,
     y: Floats,
     accounts: Sequence[str] | npt.NDArray[np.object_],
@@ -118,13 +122,13 @@ def by_raw(
     if not 0 < y[known].sum() < known.sum():
         return np.full(len(later), y.mean())
     fitted = calibrate(raw[known], y[known], np.asarray(accounts)[known], as_of[known], expected_rate, 0, scaled=scaled)
-    on_slice = calibrated(fitted, raw[known])
+    on_slice = apply_calibrator(fitted, raw[known])
     answer = np.full(len(later), on_slice.mean())
-    answer[np.isfinite(later)] = calibrated(fitted, later[np.isfinite(later)])
+    answer[np.isfinite(later)] = apply_calibrator(fitted, later[np.isfinite(later)])
     return answer
 
 
-def health_raw(score: npt.ArrayLike, target: Target) -> Floats:
+def health_log_odds(score: npt.ArrayLike, target: Target) -> Floats:
     """The health score (0 to 100, NaN unknown) as something that rises with the target: poor health with churn, good
     health with expansion."""
     points = (np.asarray(score, dtype=np.float64) - 50) / _POINTS
@@ -132,7 +136,7 @@ def health_raw(score: npt.ArrayLike, target: Target) -> Floats:
 
 
 @dataclass(frozen=True)
-class Prior:
+class HealthPrior:
     """The health score's calibrated log-odds: ``slope * health_raw + constant``, and ``unknown`` where there is no
     score."""
 
@@ -143,11 +147,11 @@ class Prior:
 
     def raw(self, score: npt.ArrayLike) -> Floats:
         """Log-odds of health scores (n,), NaN for unknown; shape (n,), always finite."""
-        given = health_raw(score, self.target)
+        given = health_log_odds(score, self.target)
         return np.where(np.isfinite(given), self.slope * np.nan_to_num(given) + self.constant, self.unknown)
 
 
-def health_prior(score: Floats, design: Design, target: Target) -> Prior:
+def health_prior(score: Floats, design: Design, target: Target) -> HealthPrior:
     """Calibrate the health score on training rows, so that trees can start from it.
 
     Parameters
@@ -155,7 +159,7 @@ def health_prior(score: Floats, design: Design, target: Target) -> Prior:
     score : of each training row, 0 to 100, NaN for unknown, shape (m,).
     design : the training rows.
     """
-    raw = health_raw(score, target)
+    raw = health_log_odds(score, target)
     known = np.isfinite(raw)
     prior, strength = np.zeros(2), np.array([1.0, 0.0])
 
@@ -166,7 +170,7 @@ def health_prior(score: Floats, design: Design, target: Target) -> Prior:
         return float(scipy.special.logit(share))
 
     if not 0 < design.y[known].sum() < known.sum():
-        return Prior(target, 0.0, rate(np.ones(len(known), dtype=bool)), rate(~known))
+        return HealthPrior(target, 0.0, rate(np.ones(len(known), dtype=bool)), rate(~known))
     columns = np.column_stack([raw[known], np.ones(known.sum())])
     slope, constant = newton_logistic.fit(columns, design.y[known], design.weight[known][None], prior, strength)[0]
-    return Prior(target, float(slope), float(constant), rate(~known))
+    return HealthPrior(target, float(slope), float(constant), rate(~known))

@@ -13,10 +13,10 @@ from features.utils.progress import Progress
 from models.peer_groups.segments import ARR_FEATURE, segment_of
 from models.targets import Target
 from training.config import TrainConfig
-from training.dataset.target_rows import Rows, Slice
-from training.dataset.time_split import Split
+from training.dataset.target_rows import LabelledSlice, TargetRows
+from training.dataset.time_split import TimeSplit
 from training.estimators.blend import Blend, fit_blend
-from training.estimators.gradient_boosting import from_start
+from training.estimators.gradient_boosting import fit_from_start
 from training.evaluation.baselines import (
     BASE_RATE,
     BLEND,
@@ -24,20 +24,20 @@ from training.evaluation.baselines import (
     LIGHTGBM,
     LIGHTGBM_FROM_HEALTH,
     LOGISTIC_REGRESSION,
-    base_rate,
-    by_raw,
+    base_rate_probabilities,
+    calibrated_probabilities,
     expected_rate,
+    health_log_odds,
     health_prior,
-    health_raw,
     known_rate,
 )
-from training.evaluation.by_horizon import AtHorizon, by_horizon
-from training.evaluation.comparison import Judgement, judge
-from training.evaluation.test_predictions import JudgedRows
+from training.evaluation.by_horizon import HorizonMetrics, evaluate_by_horizon
+from training.evaluation.comparison import Comparison, compare_candidates
+from training.evaluation.test_predictions import ScoredTestRows
 
 
 @dataclass(frozen=True)
-class Contest:
+class Benchmark:
     """How it went.
 
     Parameters
@@ -51,13 +51,13 @@ class Contest:
     """
 
     model: Blend
-    judgement: Judgement
-    tested: JudgedRows
-    test: Slice
-    by_horizon: tuple[AtHorizon, ...]
+    judgement: Comparison
+    tested: ScoredTestRows
+    test: LabelledSlice
+    by_horizon: tuple[HorizonMetrics, ...]
 
 
-def contest(rows: Rows, parts: Split, config: TrainConfig, tell: Progress) -> Contest:
+def run_benchmark(rows: TargetRows, parts: TimeSplit, config: TrainConfig, tell: Progress) -> Benchmark:
     """Fit, calibrate and judge the contenders.
 
     Parameters
@@ -84,18 +84,18 @@ def contest(rows: Rows, parts: Split, config: TrainConfig, tell: Progress) -> Co
     tell(0.75, f"{target}: trees that start from the health score")
     own = rows.health[HEALTH_SCORE]
     prior = health_prior(own[design.place], design, target)
-    from_health = from_start(model.trees, design, prior.raw(own[design.place]))
+    from_health = fit_from_start(model.trees, design, prior.raw(own[design.place]))
     tell(0.85, f"{target}: judging")
 
     linear, trees = model.linear, model.trees
     expected = expected_rate(model, design, calibration)
 
-    def judged(raw: Callable[[Slice], Floats], scaled: bool = True) -> Floats:
-        return by_raw(raw(calibration), calibration.y, *calibration.keys, raw(test), expected, scaled)
+    def judged(raw: Callable[[LabelledSlice], Floats], scaled: bool = True) -> Floats:
+        return calibrated_probabilities(raw(calibration), calibration.y, *calibration.keys, raw(test), expected, scaled)
 
     rate = known_rate(design.y[design.main], calibration.y)
     contenders = {
-        BASE_RATE: base_rate(rate, len(test.y)),
+        BASE_RATE: base_rate_probabilities(rate, len(test.y)),
         **{name: judged(partial(_by_health, name, target), scaled=False) for name in rows.health},
         LOGISTIC_REGRESSION: judged(lambda s: linear.raw(s.frame)),
         LIGHTGBM: judged(lambda s: trees.raw(s.frame)),
@@ -103,12 +103,12 @@ def contest(rows: Rows, parts: Split, config: TrainConfig, tell: Progress) -> Co
         BLEND: judged(lambda s: model.raw(s.frame)),
     }
     arr = test.frame[ARR_FEATURE].fillna(0.0).to_numpy(dtype=np.float64)
-    found = judge(test.y, contenders, test.accounts, arr, rate, BLEND, config.resamples, config.seed)
+    found = compare_candidates(test.y, contenders, test.accounts, arr, rate, BLEND, config.resamples, config.seed)
     segments = segment_of(test.frame[ARR_FEATURE])
-    tested = JudgedRows(test.accounts, test.frame["as_of"], segments, test.y, arr, contenders, rate)
+    tested = ScoredTestRows(test.accounts, test.frame["as_of"], segments, test.y, arr, contenders, rate)
     tell(0.95, f"{target}: judging at other horizons")
-    return Contest(model, found, tested, test, by_horizon(rows, parts, model, expected, config.seed))
+    return Benchmark(model, found, tested, test, evaluate_by_horizon(rows, parts, model, expected, config.seed))
 
 
-def _by_health(name: str, target: Target, rows: Slice) -> Floats:
-    return health_raw(rows.health[name], target)
+def _by_health(name: str, target: Target, rows: LabelledSlice) -> Floats:
+    return health_log_odds(rows.health[name], target)

@@ -14,16 +14,16 @@ from datetime import timedelta
 from features.utils.arrays import Floats
 from features.utils.dates import to_iso
 from training.dataset.sufficiency import count_outcomes
-from training.dataset.target_rows import Rows, Slice
-from training.dataset.time_split import MINIMUM_TEST_DAYS, Split
+from training.dataset.target_rows import LabelledSlice, TargetRows
+from training.dataset.time_split import MINIMUM_TEST_DAYS, TimeSplit
 from training.estimators.blend import Blend, refit_blend
-from training.estimators.calibration import calibrate, calibrated
+from training.estimators.calibration import apply_calibrator, calibrate
 from training.evaluation.baselines import expected_rate
-from training.evaluation.test_predictions import LEAST, UNKNOWN, Part, part
+from training.evaluation.test_predictions import MINIMUM_ACCOUNTS, UNDEFINED, PartMetrics, part_metrics
 
 
 @dataclass(frozen=True)
-class AtHorizon(Part):
+class HorizonMetrics(PartMetrics):
     """The model at one horizon.
 
     Parameters
@@ -42,7 +42,9 @@ class AtHorizon(Part):
         return f"{self.name}: {self.note}" if self.note else ""
 
 
-def by_horizon(rows: Rows, parts: Split, model: Blend, expected: float, seed: int) -> tuple[AtHorizon, ...]:
+def evaluate_by_horizon(
+    rows: TargetRows, parts: TimeSplit, model: Blend, expected: float, seed: int
+) -> tuple[HorizonMetrics, ...]:
     """Judge ``model`` at every horizon that is answered for beside the main one, shortest first.
 
     Parameters
@@ -65,7 +67,7 @@ def by_horizon(rows: Rows, parts: Split, model: Blend, expected: float, seed: in
     return tuple(found)
 
 
-def _earlier(rows: Rows, parts: Split, model: Blend, days: int, seed: int) -> AtHorizon:
+def _earlier(rows: TargetRows, parts: TimeSplit, model: Blend, days: int, seed: int) -> HorizonMetrics:
     """The same arrangement ``days - main`` days earlier, where history allows it."""
     prepared = rows.prepared
     then = prepared.signals.data_through - timedelta(days=days - rows.main)
@@ -89,27 +91,31 @@ def _earlier(rows: Rows, parts: Split, model: Blend, days: int, seed: int) -> At
     return _measured(days, test, _probabilities(rows, before, again, expected, test, days), seed, on)
 
 
-def _probabilities(rows: Rows, parts: Split, model: Blend, expected: float, test: Slice, days: int) -> Floats:
+def _probabilities(
+    rows: TargetRows, parts: TimeSplit, model: Blend, expected: float, test: LabelledSlice, days: int
+) -> Floats:
     calibration = rows.of(parts, "calibration")
     fitted = calibrate(model.raw(calibration.frame), calibration.y, *calibration.keys, expected, resamples=0)
-    return calibrated(fitted, model.raw(test.frame, days))
+    return apply_calibrator(fitted, model.raw(test.frame, days))
 
 
-def _measured(days: int, test: Slice, p: Floats, seed: int, note: str = "") -> AtHorizon:
-    told = part(_name(days), test.y, p, test.accounts, seed)
+def _measured(days: int, test: LabelledSlice, p: Floats, seed: int, note: str = "") -> HorizonMetrics:
+    told = part_metrics(_name(days), test.y, p, test.accounts, seed)
     if not told.enough:
         without = len(set(test.accounts[test.y == 0]))
-        too_few = f"{told.happened} accounts with the outcome and {without} without; at least {LEAST} of each"
-        return AtHorizon(**vars(told), note=too_few)
-    return AtHorizon(**vars(told), note=note)
+        too_few = (
+            f"{told.happened} accounts with the outcome and {without} without; at least {MINIMUM_ACCOUNTS} of each"
+        )
+        return HorizonMetrics(**vars(told), note=too_few)
+    return HorizonMetrics(**vars(told), note=note)
 
 
-def _unjudged(days: int, why: str) -> AtHorizon:
+def _unjudged(days: int, why: str) -> HorizonMetrics:
     nan = float("nan")
-    return AtHorizon(_name(days), 0, 0, 0, nan, nan, False, UNKNOWN, UNKNOWN, UNKNOWN, note=why)
+    return HorizonMetrics(_name(days), 0, 0, 0, nan, nan, False, UNDEFINED, UNDEFINED, UNDEFINED, note=why)
 
 
-def _span_days(test: Slice) -> float:
+def _span_days(test: LabelledSlice) -> float:
     """Days from the first to the last date of rows whose outcome is known."""
     dates = test.frame["as_of"]
     return (dates.max() - dates.min()) / timedelta(days=1) if len(dates) else 0.0

@@ -1,54 +1,66 @@
-"""The judgement segment by segment: every contender by every metric where there are accounts enough, for a model may
-rank a portfolio well by telling large accounts from small ones alone."""
+"""Metrics of every candidate per segment, where a segment has enough accounts.
+
+A model may rank a whole portfolio well only because it separates large accounts from small ones.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from training.evaluation.capacity_value import Seen, seen
-from training.evaluation.comparison import Judgement, judge
-from training.evaluation.test_predictions import JudgedRows, Part, part
+from training.evaluation.capacity_value import CapacityCapture, capacity_capture
+from training.evaluation.comparison import Comparison, compare_candidates
+from training.evaluation.test_predictions import PartMetrics, ScoredTestRows, part_metrics
 
-# Every contender by every metric, segment by segment, is the whole judgement once more: with eight of them and 20,000
-# rows it takes seven seconds.
+# Every candidate by every metric, per segment, costs as much as the whole comparison again: with eight candidates and
+# 20,000 rows it takes seven seconds.
 RESAMPLES = 200
 
 
 @dataclass(frozen=True)
-class Segment(Part):
-    """One candidate in a segment, beside all others.
+class SegmentMetrics(PartMetrics):
+    """One candidate in a segment, with the comparison of all candidates there.
 
     Parameters
     ----------
-    judgement : of every contender, as of the whole portfolio; its ``known_rate`` is the whole portfolio's, the only one
-        that the base rate as a contender knows. None with fewer than `training.evaluation.test_predictions.LEAST`
-        accounts with the outcome,
-        or without it.
-    at_capacity : what a team of the whole portfolio sees of this segment's outcomes; empty where ``judgement`` is None.
+    judgement : comparison of every candidate, as for the whole portfolio. Its ``known_rate`` is the rate of the whole
+        portfolio, the only one that the base-rate baseline uses. None if fewer than
+        `training.evaluation.test_predictions.MINIMUM_ACCOUNTS` accounts have the outcome, or do not have it.
+    at_capacity : share of this segment's outcomes that a team working the whole portfolio covers; empty where
+        ``judgement`` is None.
     """
 
-    judgement: Judgement | None
-    at_capacity: tuple[Seen, ...]
+    judgement: Comparison | None
+    at_capacity: tuple[CapacityCapture, ...]
 
 
-def by_segment(tested: JudgedRows, candidate: str, capacity: int, seed: int = 0) -> tuple[Segment, ...]:
-    """The test rows segment by segment, in the order of their names.
+def evaluate_by_segment(
+    tested: ScoredTestRows, candidate: str, capacity: int, seed: int = 0
+) -> tuple[SegmentMetrics, ...]:
+    """Evaluate each segment of the test rows, in the order of the segment names.
 
     Parameters
     ----------
-    candidate : the one on trial.
-    capacity : accounts of the whole portfolio that a team can look after at a date.
+    tested : scored test rows.
+    candidate : name of the evaluated candidate.
+    capacity : accounts of the whole portfolio that a team can look after per date.
+    seed : seed of the intervals.
+
+    Returns
+    -------
+    tuple of SegmentMetrics
     """
-    found = []
+    segments = []
     for name in sorted(set(tested.segment)):
         rows = tested.segment == name
         y, accounts = tested.y[rows], tested.accounts[rows]
         own = {each: p[rows] for each, p in tested.p.items()}
-        piece = part(str(name), y, own[candidate], accounts, seed, RESAMPLES)
-        judged: Judgement | None = None
-        sight: tuple[Seen, ...] = ()
-        if piece.enough:
-            judged = judge(y, own, accounts, tested.arr[rows], tested.known_rate, candidate, RESAMPLES, seed)
-            sight = seen(tested, capacity, seed, rows)
-        found.append(Segment(**vars(piece), judgement=judged, at_capacity=sight))
-    return tuple(found)
+        metrics = part_metrics(str(name), y, own[candidate], accounts, seed, RESAMPLES)
+        comparison: Comparison | None = None
+        captured: tuple[CapacityCapture, ...] = ()
+        if metrics.enough:
+            comparison = compare_candidates(
+                y, own, accounts, tested.arr[rows], tested.known_rate, candidate, RESAMPLES, seed
+            )
+            captured = capacity_capture(tested, capacity, seed, rows)
+        segments.append(SegmentMetrics(**vars(metrics), judgement=comparison, at_capacity=captured))
+    return tuple(segments)

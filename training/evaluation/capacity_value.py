@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from features.utils.arrays import Bools, Floats, Ints
-from training.evaluation.comparison import plain
-from training.evaluation.test_predictions import RESAMPLES, UNKNOWN, Figure, JudgedRows
+from training.evaluation.comparison import json_safe
+from training.evaluation.test_predictions import RESAMPLES, UNDEFINED, Estimate, ScoredTestRows
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 
 RANDOM = "random"
@@ -17,7 +17,7 @@ RANDOM = "random"
 
 
 @dataclass(frozen=True)
-class Seen:
+class CapacityCapture:
     """The outcomes among the ``capacity`` accounts which a candidate ranks highest, over all test dates.
 
     Parameters
@@ -31,17 +31,17 @@ class Seen:
 
     candidate: str
     capacity: int
-    caught: Figure
-    caught_arr: Figure
-    lift: Figure
+    caught: Estimate
+    caught_arr: Estimate
+    lift: Estimate
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return dict(plain(asdict(self)))
+        return dict(json_safe(asdict(self)))
 
 
 @dataclass(frozen=True)
-class Worked(Seen):
+class CapacityValue(CapacityCapture):
     """What a team makes of the outcomes that it sees, on the average test date.
 
     Parameters
@@ -50,12 +50,14 @@ class Worked(Seen):
     cost : of looking after ``capacity`` accounts, currency.
     """
 
-    saves: Figure
-    saved_arr: Figure
+    saves: Estimate
+    saved_arr: Estimate
     cost: float
 
 
-def seen(tested: JudgedRows, capacity: int, seed: int = 0, within: Bools | None = None) -> tuple[Seen, ...]:
+def capacity_capture(
+    tested: ScoredTestRows, capacity: int, seed: int = 0, within: Bools | None = None
+) -> tuple[CapacityCapture, ...]:
     """What a team sees by each candidate's ranking, and by none.
 
     Parameters
@@ -69,7 +71,7 @@ def seen(tested: JudgedRows, capacity: int, seed: int = 0, within: Bools | None 
     y, arr = tested.y[inside], tested.arr[inside]
     chances = {name: chance[inside] for name, chance in _chances(tested, capacity).items()}
     return tuple(
-        Seen(
+        CapacityCapture(
             name,
             capacity,
             _share(bootstrap, chance * y, y),
@@ -80,7 +82,9 @@ def seen(tested: JudgedRows, capacity: int, seed: int = 0, within: Bools | None 
     )
 
 
-def worked(tested: JudgedRows, capacity: int, save_rate: float, cost: float, seed: int = 0) -> tuple[Worked, ...]:
+def capacity_value(
+    tested: ScoredTestRows, capacity: int, save_rate: float, cost: float, seed: int = 0
+) -> tuple[CapacityValue, ...]:
     """What each candidate's ranking is worth to a team, and what no ranking is.
 
     Parameters
@@ -94,17 +98,17 @@ def worked(tested: JudgedRows, capacity: int, save_rate: float, cost: float, see
     kept = save_rate * len(tested.y) / tested.as_of.nunique() * tested.y
     chances = _chances(tested, capacity)
     return tuple(
-        Worked(
+        CapacityValue(
             **vars(one),
             saves=_share(bootstrap, chances[one.candidate] * kept, ones),
             saved_arr=_share(bootstrap, chances[one.candidate] * kept * tested.arr, ones),
             cost=cost * capacity,
         )
-        for one in seen(tested, capacity, seed)
+        for one in capacity_capture(tested, capacity, seed)
     )
 
 
-def _chances(tested: JudgedRows, capacity: int) -> dict[str, Floats]:
+def _chances(tested: ScoredTestRows, capacity: int) -> dict[str, Floats]:
     """The chance of each row to be among the highest of its date, by candidate."""
     dates = [np.flatnonzero((tested.as_of == date).to_numpy()) for date in np.sort(tested.as_of.unique())]
     return {
@@ -126,11 +130,11 @@ def _picked(p: Floats, rows: Ints, capacity: int) -> Floats:
     return chance
 
 
-def _share(bootstrap: AccountBootstrap, part: Floats, whole: Floats) -> Figure:
+def _share(bootstrap: AccountBootstrap, part: Floats, whole: Floats) -> Estimate:
     """The sum of one over the sum of the other, both on the same resamples."""
     sums = [np.bincount(bootstrap.codes, values, bootstrap.accounts) for values in (part, whole)]
     if not sums[1].sum():
-        return UNKNOWN
+        return UNDEFINED
     resampled = [bootstrap.counts @ values for values in sums]
     known: Bools = resampled[1] > 0
     shares = np.where(known, resampled[0] / np.where(known, resampled[1], 1.0), np.nan)

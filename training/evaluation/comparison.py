@@ -19,7 +19,7 @@ from training.evaluation.baselines import BLEND
 from training.statistics import metrics
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 from training.statistics.metrics import Predictions
-from training.statistics.newton_logistic import log_loss
+from training.statistics.newton_logistic import row_log_loss
 
 Grade = Literal["none", "weak", "fair", "good"]
 RESAMPLES = 500
@@ -50,7 +50,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Row:
+class CandidateMetrics:
     """All metrics of one candidate."""
 
     candidate: str
@@ -84,7 +84,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Comparison:
     """What the test dates say.
 
     Parameters
@@ -98,7 +98,7 @@ class Judgement:
     """
 
     subject: str
-    rows: tuple[Row, ...]
+    rows: tuple[CandidateMetrics, ...]
     differences: tuple[Difference, ...]
     size: dict[str, int]
     known_rate: float
@@ -106,7 +106,7 @@ class Judgement:
     grade: Grade
     words: str
 
-    def __getitem__(self, candidate: str) -> Row:
+    def __getitem__(self, candidate: str) -> CandidateMetrics:
         """The row of a candidate; KeyError if it was not judged."""
         return {row.candidate: row for row in self.rows}[candidate]
 
@@ -117,7 +117,7 @@ class Judgement:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON; figures that are not defined are None."""
-        return dict(plain(asdict(self)))
+        return dict(json_safe(asdict(self)))
 
 
 _SINGLE: dict[str, tuple[Callable[..., Floats], str]] = {
@@ -138,7 +138,7 @@ _BY_SHARE = {
 }
 
 
-def judge(
+def compare_candidates(
     y: npt.ArrayLike,
     candidates: Mapping[str, npt.ArrayLike],
     accounts: Sequence[str] | npt.NDArray[np.object_],
@@ -147,7 +147,7 @@ def judge(
     subject: str = BLEND,
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> Judgement:
+) -> Comparison:
     """Judge every candidate on the same test rows.
 
     Parameters
@@ -171,7 +171,9 @@ def judge(
     money = np.asarray(arr, dtype=np.float64)
     data = {name: Predictions(happened, np.asarray(p, dtype=np.float64), money) for name, p in candidates.items()}
     bootstrap = AccountBootstrap(accounts, resamples, seed)
-    rows = tuple(Row(name, _measure(predictions, bootstrap, known_rate)) for name, predictions in data.items())
+    rows = tuple(
+        CandidateMetrics(name, _measure(predictions, bootstrap, known_rate)) for name, predictions in data.items()
+    )
     differences = tuple(
         _difference(subject, other, loss, data, bootstrap)
         for other in data
@@ -187,7 +189,7 @@ def judge(
     average = Predictions(happened, np.full(len(happened), known_rate), money)
     against_average = _difference(subject, "", "log_loss", data | {"": average}, bootstrap)
     grade = _grade({row.candidate: row for row in rows}[subject], against_average)
-    return Judgement(subject, rows, differences, size, known_rate, float(happened.mean()), grade, GRADE_WORDS[grade])
+    return Comparison(subject, rows, differences, size, known_rate, float(happened.mean()), grade, GRADE_WORDS[grade])
 
 
 def _measure(data: Predictions, bootstrap: AccountBootstrap, known_rate: float) -> tuple[Metric, ...]:
@@ -195,7 +197,7 @@ def _measure(data: Predictions, bootstrap: AccountBootstrap, known_rate: float) 
     goods |= {f"{name}_{share * 100:.0f}": good for name, good in _BY_SHARE.items() for share in metrics.TOP_SHARES}
 
     def measured(weights: Floats) -> Floats:
-        ranked = metrics.by_rank(data, weights)
+        ranked = metrics.ranking_metrics(data, weights)
         alone = partial(metrics.brier_skill, known_rate=known_rate)
         columns = [
             ranked[name] if name in ranked else (alone if name == "brier_skill" else measure)(data, weights)
@@ -217,13 +219,13 @@ def _difference(
     bootstrap: AccountBootstrap,
 ) -> Difference:
     def losses(of: Predictions) -> Floats:
-        return log_loss(of.log_odds, of.y) if loss == "log_loss" else (of.p - of.y) ** 2
+        return row_log_loss(of.log_odds, of.y) if loss == "log_loss" else (of.p - of.y) ** 2
 
     apart = losses(data[subject]) - losses(data[other])
     return Difference(subject, other, loss, float(apart.mean()), *interval(bootstrap.means(apart)))
 
 
-def _grade(row: Row, against_average: Difference) -> Grade:
+def _grade(row: CandidateMetrics, against_average: Difference) -> Grade:
     """The grade of a row: first of all it must beat the known rate (by log loss, which sees more than Brier where the
     outcome is rare), then the ranking counts, then the probabilities."""
     auc, slope = row["roc_auc"], row["calibration_slope"]
@@ -236,10 +238,10 @@ def _grade(row: Row, against_average: Difference) -> Grade:
     return "good"
 
 
-def plain(value: Any) -> Any:
+def json_safe(value: Any) -> Any:
     """Plain data for JSON: figures that are not defined are None."""
     if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
+        return {k: json_safe(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
+        return [json_safe(v) for v in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

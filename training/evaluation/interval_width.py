@@ -9,18 +9,18 @@ true probabilities of simulated portfolios (bench/oracle.py, bench/RESULTS.md), 
 
 from __future__ import annotations
 
-from training.evaluation.reason_stability import Stability
+from training.evaluation.reason_stability import ReasonStability
 
-UNSEEN = 0.85
+UNEXPLAINED_SPREAD = 0.85
 """Standard deviation, in log-odds, of the true probabilities of accounts that show the same signals."""
 
 
-def spread(alike: Stability | None) -> float:
+def true_probability_spread(alike: ReasonStability | None) -> float:
     """The standard deviation, in log-odds, of an account's true probability around the model's.
 
     Parameters
     ----------
-    alike : how the refits differ; None where there were none, and the answer is `UNSEEN` alone.
+    alike : how the refits differ; None where there were none, and the answer is `UNEXPLAINED_SPREAD` alone.
     """
     drawn = alike.spread if alike else 0.0
-    return float((UNSEEN**2 + drawn**2) ** 0.5)
+    return float((UNEXPLAINED_SPREAD**2 + drawn**2) ** 0.5)

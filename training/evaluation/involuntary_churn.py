@@ -1,8 +1,8 @@
-"""Which churns come about by nonpayment: a small logistic regression among the churned, and how well it tells.
+"""Share of churn that is caused by nonpayment: a small logistic regression among churned accounts, and its evaluation.
 
-Voluntary and involuntary churn add up to churn, and are told apart by a share of it, so that one calibrated probability
+Voluntary and involuntary churn add up to churn. The involuntary part is a share of it, so one calibrated probability
 serves both (competing risks with a common total; docs/explanation/method.md, "Involuntary churn"). An account that
-fails to pay needs another play than one that wants to leave.
+fails to pay needs a different play from one that wants to leave.
 """
 
 from __future__ import annotations
@@ -19,78 +19,80 @@ from features.definitions.feature import Feature
 from features.utils.arrays import Floats, Objects
 from models.peer_groups.segments import ARR_FEATURE
 from training.dataset.design_matrix import Design
-from training.estimators.logistic_regression import Linear, fit_linear
+from training.estimators.logistic_regression import LinearModel, fit_linear
 from training.evaluation import test_predictions
-from training.evaluation.comparison import Judgement, judge
-from training.evaluation.test_predictions import Part, part
+from training.evaluation.comparison import Comparison, compare_candidates
+from training.evaluation.test_predictions import PartMetrics, part_metrics
 
-# Accounts of either kind; below, a share of its own for each account would be made up.
-LEAST = 15
+# Accounts of either kind. With fewer, a share per account would be arbitrary.
+MINIMUM_ACCOUNTS = 15
 KINDS = ("involuntary", "voluntary")
 BY_ACCOUNT: Final = "share_by_account"
 CONSTANT: Final = "constant_share"
-"""What the model has to beat: the share that was known when training, the same for every account."""
+"""The baseline: the share in the training data, the same for every account."""
 
 Ships = Literal["share_by_account", "constant_share", "nothing"]
 
 
 @dataclass(frozen=True)
-class Involuntary:
-    """What tells how a churn comes about, judged on the churned of the test dates, which it has not seen.
+class InvoluntaryChurn:
+    """Model of the involuntary share of churn, evaluated on the churned rows of the test dates.
 
     Parameters
     ----------
-    known_share : the share of the churned training rows that ended by nonpayment, 0 to 1.
-    trained_on, tested_on : churned accounts by kind, of the training rows and of the test dates.
-    model : fitted on every churn known before the test; None with fewer than `LEAST` accounts of either kind.
-    figures : how often it was nonpayment on the test dates, and what the model said.
-    judgement : the model by every metric, beside the constant share. Both are None where there is no model, or where
-        fewer than `training.evaluation.test_predictions.LEAST` accounts of either kind are there.
+    known_share : share of the churned training rows that ended by nonpayment, 0 to 1.
+    trained_on, tested_on : churned accounts by kind, in the training rows and at the test dates.
+    model : fitted on every churn known before the test; None with fewer than `MINIMUM_ACCOUNTS` accounts of either
+        kind.
+    figures : observed and predicted share of nonpayment at the test dates.
+    judgement : comparison of the model with the constant share, by every metric. Both are None where there is no model,
+        or where the test dates have fewer than `training.evaluation.test_predictions.MINIMUM_ACCOUNTS` accounts of
+        either kind.
     """
 
     known_share: float
     trained_on: Mapping[str, int]
     tested_on: Mapping[str, int]
-    model: Linear | None
-    figures: Part | None
-    judgement: Judgement | None
+    model: LinearModel | None
+    figures: PartMetrics | None
+    judgement: Comparison | None
 
     @property
     def ships(self) -> Ships:
-        """What answers: the model unless it was clearly worse than the constant share, by log loss.
+        """What ships: the model, unless it was significantly worse than the constant share by log loss.
 
-        One that could not be judged ships, and is said not to be judged: its ridge was chosen on accounts that it had
-        not seen, so that with little to go by it says nearly the constant share itself.
+        A model that could not be evaluated ships, and `words` says so: its ridge was chosen on held-out accounts, so
+        with little data it predicts nearly the constant share anyway.
         """
         if self.model is None:
             return "nothing"
-        apart = None if self.judgement is None else self.judgement.difference(CONSTANT)
-        return CONSTANT if apart is not None and apart.worse else BY_ACCOUNT
+        difference = None if self.judgement is None else self.judgement.difference(CONSTANT)
+        return CONSTANT if difference is not None and difference.worse else BY_ACCOUNT
 
     @property
     def words(self) -> str:
-        """What ships, and why."""
+        """What ships, and why, in one sentence."""
         if self.model is None:
-            return f"not told apart: too few accounts to learn from ({_counted(self.trained_on, LEAST)})"
-        if self.judgement is None or (apart := self.judgement.difference(CONSTANT)) is None:
+            counts = _account_counts(self.trained_on, MINIMUM_ACCOUNTS)
+            return f"involuntary churn is not estimated: too few accounts to learn from ({counts})"
+        if self.judgement is None or (difference := self.judgement.difference(CONSTANT)) is None:
+            counts = _account_counts(self.tested_on, test_predictions.MINIMUM_ACCOUNTS)
+            return f"estimated per account, but not evaluated: too few accounts at the test dates ({counts})"
+        if difference.worse:
             return (
-                f"told, but not judged: too few on the test dates ({_counted(self.tested_on, test_predictions.LEAST)})"
+                f"a constant {self.known_share:.0%} of each churn probability is attributed to nonpayment: a share per "
+                "account had a significantly worse log loss at the test dates"
             )
-        if apart.worse:
-            return (
-                f"a constant {self.known_share:.0%} of each probability is told to be by nonpayment: a share for each "
-                "account was clearly worse by log loss on the test dates"
-            )
-        relation = "clearly better than" if apart.better else "not clearly apart from"
-        return f"a share is told for each account: on the test dates {relation} a constant share by log loss"
+        relation = "better than" if difference.better else "not measurably different from"
+        return f"the share is estimated per account: log loss at the test dates {relation} that of a constant share"
 
-    def plain(self) -> dict[str, Any] | None:
-        """What ships, as the scorer reads it (`models.scorer.scorer`, "involuntary"); None for nothing."""
+    def scorer_parameters(self) -> dict[str, Any] | None:
+        """What ships, in the form that the scorer reads (`models.scorer.scorer`, "involuntary"); None for nothing."""
         if self.model is None:
             return None
         if self.ships == BY_ACCOUNT:
-            return self.model.plain()
-        return self.model.plain(0.0) | {"intercept": float(scipy.special.logit(self.known_share))}
+            return self.model.scorer_parameters()
+        return self.model.scorer_parameters(0.0) | {"intercept": float(scipy.special.logit(self.known_share))}
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -105,7 +107,7 @@ class Involuntary:
         }
 
 
-def involuntary(
+def evaluate_involuntary(
     design: Design,
     kind: Objects,
     features: Mapping[str, Feature],
@@ -113,42 +115,53 @@ def involuntary(
     later_kind: Objects,
     resamples: int,
     seed: int = 0,
-) -> Involuntary:
-    """Fit it, and judge it out of time.
+) -> InvoluntaryChurn:
+    """Fit the model of the involuntary share and evaluate it out of time.
 
     Parameters
     ----------
     design, kind, features : as in `fit_involuntary`.
-    later, later_kind : the churned snapshots of later dates, whose label windows begin when all of the training's have
+    later, later_kind : churned snapshots of later dates, whose label windows begin after all training windows have
         ended, and the kind of each, shape (n,).
     resamples, seed : of the account bootstrap.
+
+    Returns
+    -------
+    InvoluntaryChurn
     """
     churned = design.main & (design.y == 1)
     share = float((kind[churned] == "involuntary").mean())
     accounts = later["account_id"].to_numpy(dtype=object)
     tested_on = _by_kind(accounts, later_kind)
-    model, figures, judged = fit_involuntary(design, kind, features), None, None
-    if model is not None and min(tested_on.values()) >= test_predictions.LEAST:
+    model, figures, comparison = fit_involuntary(design, kind, features), None, None
+    if model is not None and min(tested_on.values()) >= test_predictions.MINIMUM_ACCOUNTS:
         y = (later_kind == "involuntary").astype(np.float64)
         p: Floats = scipy.special.expit(model.raw(later))
         arr = later[ARR_FEATURE].fillna(0.0).to_numpy(dtype=np.float64)
-        figures = part("involuntary", y, p, accounts, seed, resamples)
-        said = {BY_ACCOUNT: p, CONSTANT: np.full(len(y), share)}
-        judged = judge(y, said, accounts, arr, share, BY_ACCOUNT, resamples, seed)
-    return Involuntary(share, _by_kind(design.accounts[churned], kind[churned]), tested_on, model, figures, judged)
+        figures = part_metrics("involuntary", y, p, accounts, seed, resamples)
+        candidates = {BY_ACCOUNT: p, CONSTANT: np.full(len(y), share)}
+        comparison = compare_candidates(y, candidates, accounts, arr, share, BY_ACCOUNT, resamples, seed)
+    return InvoluntaryChurn(
+        share, _by_kind(design.accounts[churned], kind[churned]), tested_on, model, figures, comparison
+    )
 
 
-def fit_involuntary(design: Design, kind: Objects, features: Mapping[str, Feature]) -> Linear | None:
-    """Fit it on the churned rows of the main horizon; None with fewer than `LEAST` accounts of either kind.
+def fit_involuntary(design: Design, kind: Objects, features: Mapping[str, Feature]) -> LinearModel | None:
+    """Fit the model of the involuntary share on the churned rows of the main horizon.
 
     Parameters
     ----------
     design : the training rows for churn, m of them.
-    kind : "voluntary", "involuntary" or None of each of them, shape (m,).
+    kind : "voluntary", "involuntary" or None for each row, shape (m,).
     features : the catalogue.
+
+    Returns
+    -------
+    LinearModel or None
+        None with fewer than `MINIMUM_ACCOUNTS` accounts of either kind.
     """
     churned = design.main & (design.y == 1)
-    if min(_by_kind(design.accounts[churned], kind[churned]).values()) < LEAST:
+    if min(_by_kind(design.accounts[churned], kind[churned]).values()) < MINIMUM_ACCOUNTS:
         return None
     unpaid = (kind == "involuntary").astype(np.float64)
     return fit_linear(replace(design, y=unpaid).only(churned), features)
@@ -158,5 +171,5 @@ def _by_kind(accounts: Objects, kind: Objects) -> dict[str, int]:
     return {name: len(set(accounts[kind == name])) for name in KINDS}
 
 
-def _counted(accounts: Mapping[str, int], least: int) -> str:
-    return f"{accounts['involuntary']} by nonpayment, {accounts['voluntary']} otherwise; it takes {least} of each"
+def _account_counts(accounts: Mapping[str, int], minimum: int) -> str:
+    return f"{accounts['involuntary']} by nonpayment, {accounts['voluntary']} otherwise; at least {minimum} of each"

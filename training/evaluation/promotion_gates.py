@@ -1,7 +1,7 @@
 """The gates between a candidate and the title of champion. It has to pass every one of them.
 
 A gate that cannot be looked at is not passed: a check that was not run protects nobody. One of them a person may answer
-for: a comparison with the champion that could not be made (`training.evaluation.promotion_gates.refused`).
+for: a comparison with the champion that could not be made (`training.evaluation.promotion_gates.blocking_gates`).
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import numpy as np
 
 from training.dataset.sufficiency import Sufficiency
 from training.evaluation.baselines import BASE_RATE, HEALTH_SCORE, LOGISTIC_REGRESSION
-from training.evaluation.champion_comparison import Against
-from training.evaluation.comparison import Judgement
-from training.leakage.report import NAMED
+from training.evaluation.champion_comparison import ChampionComparison
+from training.evaluation.comparison import Comparison
+from training.leakage.report import MAXIMUM_NAMED
 
 # With 30 accounts that have the outcome in the test, the slope's standard error is about 0.2: a model whose
 # probabilities are right falls outside once in a hundred times or so.
 SLOPE_BOUNDS = (0.6, 1.6)
 
 
-def gates(
-    judgement: Judgement,
+def evaluate_gates(
+    judgement: Comparison,
     enough: Sufficiency,
     leaks: Sequence[str] | None,
-    against: Against | None = None,
+    against: ChampionComparison | None = None,
     feeds: Sequence[str] | None = None,
 ) -> tuple[Gate, ...]:
     """All gates of a judged candidate.
@@ -57,8 +57,8 @@ def gates(
 def _no_leak(leaks: Sequence[str] | None) -> Gate:
     if leaks is None:
         return Gate("no_leak", False, None, 0.0, "the leak check was not run, or not to its end")
-    more = f"; and {len(leaks) - NAMED} more" if len(leaks) > NAMED else ""
-    words = "; ".join(leaks[:NAMED]) + more if leaks else "no feature sees the future"
+    more = f"; and {len(leaks) - MAXIMUM_NAMED} more" if len(leaks) > MAXIMUM_NAMED else ""
+    words = "; ".join(leaks[:MAXIMUM_NAMED]) + more if leaks else "no feature sees the future"
     return Gate("no_leak", not leaks, float(len(leaks)), 0.0, words)
 
 
@@ -74,7 +74,7 @@ def _enough(enough: Sufficiency) -> Gate:
     return Gate("enough_data", not enough.missing, float(len(enough.missing)), 0.0, words)
 
 
-def _beats_the_average(judgement: Judgement) -> Gate:
+def _beats_the_average(judgement: Comparison) -> Gate:
     # By log loss, as all comparisons here: where the outcome is rare, it sees differences that Brier does not.
     found = judgement.difference(BASE_RATE)
     if found is None:
@@ -83,28 +83,28 @@ def _beats_the_average(judgement: Judgement) -> Gate:
     return Gate("beats_base_rate", found.better, found.high, 0.0, words)
 
 
-def _no_loss(judgement: Judgement, rival: str) -> Gate:
+def _no_loss(judgement: Comparison, rival: str) -> Gate:
     found = judgement.difference(rival, "log_loss")
     name, against = f"no_loss_to_{rival}", rival.replace("_", " ")
     if found is None:
         return Gate(name, False, None, 0.0, f"it was not compared with the {against}")
-    relation = "worse than" if found.worse else "better than" if found.better else "not clearly apart from"
+    relation = "worse than" if found.worse else "better than" if found.better else "not measurably different from"
     return Gate(name, not found.worse, found.low, 0.0, f"by log loss it is {relation} the {against}")
 
 
-def _no_loss_to_champion(against: Against) -> Gate:
+def _no_loss_to_champion(against: ChampionComparison) -> Gate:
     if against.unreadable:
         return Gate(NO_LOSS_TO_CHAMPION, True, None, 0.0, f"no rival: {against.reason}")
     if against.apart is None:
         words = f"it could not be compared with the champion, version {against.version}: {against.reason}"
         return Gate(NO_LOSS_TO_CHAMPION, False, None, 0.0, words)
     _, low, high = against.apart
-    relation = "worse than" if low > 0 else "better than" if high < 0 else "not clearly apart from"
+    relation = "worse than" if low > 0 else "better than" if high < 0 else "not measurably different from"
     words = f"by log loss it is {relation} the champion, version {against.version}"
     return Gate(NO_LOSS_TO_CHAMPION, not low > 0, low, 0.0, words)
 
 
-def _slope(judgement: Judgement) -> Gate:
+def _slope(judgement: Comparison) -> Gate:
     slope = judgement[judgement.subject]["calibration_slope"].value
     low, high = SLOPE_BOUNDS
     limit = low if slope < 1 else high
@@ -135,7 +135,7 @@ class Gate:
         return undecided(vars(self))
 
 
-def passed(found: Sequence[Gate]) -> bool:
+def all_passed(found: Sequence[Gate]) -> bool:
     """Whether every gate is passed; False for none at all."""
     return bool(found) and all(gate.passed for gate in found)
 
@@ -145,13 +145,13 @@ def undecided(told: Mapping[str, Any]) -> bool:
     return told["name"] == NO_LOSS_TO_CHAMPION and not told["passed"] and told.get("figure") is None
 
 
-def refused(gates: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def blocking_gates(gates: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The gates that forbid even a person to promote: those not passed. A comparison with the champion that could not
     be made forbids nothing by itself: somebody may answer for it, and is kept with the change."""
     return [told for told in gates if not told["passed"] and not undecided(told)]
 
 
-def by_how_much(told: Mapping[str, Any]) -> str:
+def gate_text(told: Mapping[str, Any]) -> str:
     """A gate in words, with the figure that decided it and its limit where both are numbers."""
     figure, limit = told.get("figure"), told.get("limit")
     known = isinstance(figure, float | int) and isinstance(limit, float | int)

@@ -29,7 +29,7 @@ _ANY = {"kind": "sigmoid", "parameters": {"a": 1.0, "b": 0.0}, "resamples": [{"a
 
 
 @dataclass(frozen=True)
-class Stability:
+class ReasonStability:
     """How alike the reasons of two trainings are, on average over pairs of refits and accounts.
 
     Parameters
@@ -54,7 +54,7 @@ class Stability:
         return asdict(self)
 
 
-def stability(
+def reason_stability(
     model: Blend,
     design: Design,
     latest: pd.DataFrame,
@@ -63,7 +63,7 @@ def stability(
     refits: int,
     seed: int = 0,
     tell: Callable[[float], None] = lambda share: None,
-) -> Stability | None:
+) -> ReasonStability | None:
     """Refit the model a few times and compare its reasons; None for fewer than two refits.
 
     Parameters
@@ -94,12 +94,12 @@ def stability(
         ranks.append(pd.Series(raw).corr(pd.Series(also), method="spearman"))
     drawn_from = np.stack([raw for _, raw in found]).var(axis=0, ddof=1)
     alike = [float(np.mean(of)) for of in (first, overlap, ranks)]
-    return Stability(refits, len(rows), alike[0], alike[1], alike[2], float(np.sqrt(drawn_from.mean())))
+    return ReasonStability(refits, len(rows), alike[0], alike[1], alike[2], float(np.sqrt(drawn_from.mean())))
 
 
 def _explained(model: Blend, rows: pd.DataFrame, features: Mapping[str, Feature]) -> tuple[Floats, Floats]:
     """What each concept adds, (k, concepts), and the log-odds, (k,)."""
-    scorer = Scorer.from_texts(model.trees.text, model.encoding.schema | model.plain(), _ANY)
+    scorer = Scorer.from_texts(model.trees.text, model.encoding.schema | model.scorer_parameters(), _ANY)
     matrix = scorer.encode(rows).matrix
     parts = scorer.contributions(matrix)[:, :-1]
     concepts = sorted({feature.concept for feature in features.values()})

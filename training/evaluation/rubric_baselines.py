@@ -13,25 +13,27 @@ import pandas as pd
 from features.utils.arrays import Bools, Floats, Objects
 from models.health.rubric import HealthScores, Rubric, load_rubric, rubric_files
 from models.health.score_calibration import HealthFacts, LearnedWeights, RubricFacts
-from training.dataset.labelled_snapshots import Prepared
-from training.dataset.time_split import Split
+from training.dataset.labelled_snapshots import LabelledSnapshots
+from training.dataset.time_split import TimeSplit
 from training.estimators.rubric_weights import learn_weights
-from training.evaluation.score_calibration import fit_meaning
+from training.evaluation.score_calibration import fit_score_calibration
 
 
-def rubrics_beside(rubric: Rubric) -> dict[str, Rubric]:
+def all_rubrics(rubric: Rubric) -> dict[str, Rubric]:
     """Every rubric there is by its name, and ``rubric``, which may be a file of the user's."""
     return {name: load_rubric(name) for name in rubric_files()} | {rubric.name: rubric}
 
 
-class Learned(NamedTuple):
+class ScoredRubric(NamedTuple):
     """The health scores by a rubric as it will be in use, and the weights where it has learned them."""
 
     scores: HealthScores
     weights: LearnedWeights | None
 
 
-def learned(prepared: Prepared, rubrics: Iterable[Rubric], parts: Split, seed: int = 0) -> dict[str, Learned]:
+def score_rubrics(
+    prepared: LabelledSnapshots, rubrics: Iterable[Rubric], parts: TimeSplit, seed: int = 0
+) -> dict[str, ScoredRubric]:
     """Score all snapshots by each rubric, with weights of the company's own where the rubric asks for them.
 
     They are learned on the dates whose label windows end before the test slice, which therefore can judge them.
@@ -42,20 +44,22 @@ def learned(prepared: Prepared, rubrics: Iterable[Rubric], parts: Split, seed: i
     rubrics : of different names.
     parts : the dates of training, calibration and test.
     """
-    known = _known(prepared)
+    known = _churn_rows(prepared)
     before = known.before(parts)
-    found: dict[str, Learned] = {}
+    found: dict[str, ScoredRubric] = {}
     for rubric in sorted(rubrics, key=lambda one: one.name):
         scores, weights = rubric.score(prepared.frame), None
         if rubric.rules.weights == "learned":
             points = scores.dimensions[before]
             weights = learn_weights(points, known.churned[before], known.accounts[before], seed)
             scores = replace(rubric, learned=weights.weights if weights else None).score(prepared.frame)
-        found[rubric.name] = Learned(scores, weights)
+        found[rubric.name] = ScoredRubric(scores, weights)
     return found
 
 
-def health_facts(prepared: Prepared, scored: Mapping[str, Learned], parts: Split, seed: int = 0) -> HealthFacts:
+def health_facts(
+    prepared: LabelledSnapshots, scored: Mapping[str, ScoredRubric], parts: TimeSplit, seed: int = 0
+) -> HealthFacts:
     """What each rubric's scores have meant.
 
     The curve over the score is fitted on every labelled date; beside it stands how one that was fitted on the label
@@ -63,14 +67,14 @@ def health_facts(prepared: Prepared, scored: Mapping[str, Learned], parts: Split
 
     Parameters
     ----------
-    scored : `learned` of the same snapshots, by rubric.
+    scored : `score_rubrics` of the same snapshots, by rubric.
     """
-    known = _known(prepared)
+    known = _churn_rows(prepared)
     labelled = known.labelled
     held = known.before(parts)[labelled], parts.mask("test", prepared.frame["as_of"])[labelled]
     found: dict[str, RubricFacts] = {}
     for name, (scores, weights) in scored.items():
-        meaning = fit_meaning(
+        meaning = fit_score_calibration(
             np.asarray(scores.score, dtype=np.float64)[labelled],
             scores.band.to_numpy(dtype=object)[labelled],
             known.churned[labelled],
@@ -83,7 +87,7 @@ def health_facts(prepared: Prepared, scored: Mapping[str, Learned], parts: Split
     return HealthFacts(rubrics=found)
 
 
-class _Known(NamedTuple):
+class _ChurnRows(NamedTuple):
     """The snapshots' churn: its label (NaN unknown), and where it is known; shape (n,) each."""
 
     as_of: pd.Series[pd.Timestamp]
@@ -91,13 +95,13 @@ class _Known(NamedTuple):
     churned: Floats
     labelled: Bools
 
-    def before(self, parts: Split) -> Bools:
+    def before(self, parts: TimeSplit) -> Bools:
         """The labelled rows whose label windows end before the test slice."""
         ended = self.as_of + timedelta(days=parts.gap_days) <= parts.test[0]
         return self.labelled & ended.to_numpy(dtype=bool)
 
 
-def _known(prepared: Prepared) -> _Known:
+def _churn_rows(prepared: LabelledSnapshots) -> _ChurnRows:
     churned = prepared.labels["churn"].to_numpy(dtype=np.float64)
     accounts = prepared.frame["account_id"].to_numpy(dtype=object)
-    return _Known(prepared.frame["as_of"], accounts, churned, np.isfinite(churned))
+    return _ChurnRows(prepared.frame["as_of"], accounts, churned, np.isfinite(churned))

@@ -21,7 +21,7 @@ FIFTHS = 5
 BANDS = ("green", "yellow", "red")
 
 
-def fit_meaning(
+def fit_score_calibration(
     score: Floats,
     band: Sequence[str] | npt.NDArray[np.object_],
     churned: Floats,

@@ -10,21 +10,21 @@ import numpy as np
 import pandas as pd
 
 from features.utils.arrays import Floats, Objects
-from training.evaluation.comparison import plain
+from training.evaluation.comparison import json_safe
 from training.statistics import metrics
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 from training.statistics.metrics import Predictions
 
 RESAMPLES = 300
 #: Accounts with and accounts without the outcome, below which a segment's figures would be made up.
-LEAST = 10
-Figure = tuple[float, float, float]
+MINIMUM_ACCOUNTS = 10
+Estimate = tuple[float, float, float]
 """A value and its 95% interval, accounts resampled; NaN where it is not defined."""
-UNKNOWN: Figure = (float("nan"), float("nan"), float("nan"))
+UNDEFINED: Estimate = (float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
-class JudgedRows:
+class ScoredTestRows:
     """The test rows, n of them.
 
     Parameters
@@ -45,7 +45,7 @@ class JudgedRows:
 
 
 @dataclass(frozen=True)
-class Part:
+class PartMetrics:
     """One candidate on a part of the test rows, a segment's or a horizon's.
 
     Parameters
@@ -53,7 +53,7 @@ class Part:
     name : of the part.
     rows, accounts, happened : rows, accounts, and accounts with the outcome.
     rate, expected : how often it happened, and the mean probability.
-    enough : whether `LEAST` accounts with and as many without the outcome are there.
+    enough : whether `MINIMUM_ACCOUNTS` accounts with and as many without the outcome are there.
     ratio : happened over expected; roc_auc, brier : as in `training.statistics.metrics`. All NaN where there are too
     few.
     """
@@ -65,23 +65,25 @@ class Part:
     rate: float
     expected: float
     enough: bool
-    ratio: Figure
-    roc_auc: Figure
-    brier: Figure
+    ratio: Estimate
+    roc_auc: Estimate
+    brier: Estimate
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return dict(plain(asdict(self)))
+        return dict(json_safe(asdict(self)))
 
 
-def part(name: str, y: Floats, p: Floats, accounts: Objects, seed: int = 0, resamples: int = RESAMPLES) -> Part:
+def part_metrics(
+    name: str, y: Floats, p: Floats, accounts: Objects, seed: int = 0, resamples: int = RESAMPLES
+) -> PartMetrics:
     """Measure one candidate on some rows, n of them."""
     data, bootstrap = Predictions(y, p, np.zeros(len(y))), AccountBootstrap(accounts, resamples, seed)
     happened, others = len(set(accounts[y == 1])), len(set(accounts[y == 0]))
-    enough = min(happened, others) >= LEAST
+    enough = min(happened, others) >= MINIMUM_ACCOUNTS
 
-    figures = (figure(of, data, bootstrap) if enough else UNKNOWN for of in (ratio, metrics.roc_auc, metrics.brier))
-    return Part(
+    figures = (estimate(of, data, bootstrap) if enough else UNDEFINED for of in (ratio, metrics.roc_auc, metrics.brier))
+    return PartMetrics(
         name,
         len(y),
         bootstrap.accounts,
@@ -93,7 +95,7 @@ def part(name: str, y: Floats, p: Floats, accounts: Objects, seed: int = 0, resa
     )
 
 
-def figure(of: Callable[[Predictions, Floats], Floats], data: Predictions, bootstrap: AccountBootstrap) -> Figure:
+def estimate(of: Callable[[Predictions, Floats], Floats], data: Predictions, bootstrap: AccountBootstrap) -> Estimate:
     """A metric's value and its interval."""
     once = np.ones((1, len(data.y)))
     return (float(of(data, once)[0]), *interval(bootstrap.values(lambda weights: of(data, weights))))

@@ -15,23 +15,23 @@ from features.signals.signals import Signals
 from features.sources.engine import collect, contract_table, fetch, lay
 from features.utils.dates import WEEK_DAYS, Grid, midnight
 
-ACCOUNTS = 200
+MAXIMUM_ACCOUNTS = 200
 """Accounts that are rebuilt at most."""
-ROWS = 10_000
+MAXIMUM_ROWS = 10_000
 """Rows of a table that are read at most, about: of larger ones, every so-manieth by a hash of account and instant.
 What is compared are rebuilds of the same rows, so that rows may be missing."""
-DATES = 6
+MAXIMUM_DATES = 6
 """Dates that are rebuilt at most."""
 
-SAMPLED = ibis.table({"account_id": "string"}, name="leakcheck_accounts")
+SAMPLED_ACCOUNTS = ibis.table({"account_id": "string"}, name="leakcheck_accounts")
 """The accounts whose rows are read."""
 
-Tables = dict[str, pa.Table]
+ContractTables = dict[str, pa.Table]
 """Rows by contract table, in the contract's columns and types; instants are microseconds without a zone, in UTC."""
 
 
 def sampled_accounts(
-    accounts: Collection[str], churned: Collection[str], seed: int, at_most: int = ACCOUNTS
+    accounts: Collection[str], churned: Collection[str], seed: int, at_most: int = MAXIMUM_ACCOUNTS
 ) -> list[str]:
     """Up to ``at_most`` of ``accounts``, in order; the same for the same seed, whatever the order given.
 
@@ -47,13 +47,13 @@ def sampled_accounts(
     return sorted([*ended[:some], *others[: at_most - min(some, len(ended))]])
 
 
-def sampled_tables(signals: Signals, accounts: Sequence[str], rows: int = ROWS) -> Tables:
+def sampled_tables(signals: Signals, accounts: Sequence[str], rows: int = MAXIMUM_ROWS) -> ContractTables:
     """The rows of ``accounts``, one filtered scan (and one count) per table.
 
     ``loaded_at`` is the instant from which each row was known, in every event table.
     """
-    lay(signals.connection, SAMPLED.get_name(), pa.table({"account_id": pa.array(accounts, pa.string())}))
-    found: Tables = {}
+    lay(signals.connection, SAMPLED_ACCOUNTS.get_name(), pa.table({"account_id": pa.array(accounts, pa.string())}))
+    found: ContractTables = {}
     for name in signals.tables:
         (size,) = fetch(signals.connection, _size, name)
         step = 1 if name == "accounts" else max(-(-int(size["n"]) // rows), 1)
@@ -77,10 +77,10 @@ def _every(name: str, step: int) -> ibis.Table:
 
 
 def _of_sampled(name: str) -> ibis.Table:
-    return contract_table(name).semi_join(SAMPLED, "account_id")
+    return contract_table(name).semi_join(SAMPLED_ACCOUNTS, "account_id")
 
 
-def spread_dates(first: datetime, last: datetime, at_most: int = DATES) -> Grid:
+def spread_dates(first: datetime, last: datetime, at_most: int = MAXIMUM_DATES) -> Grid:
     """Up to ``at_most`` dates that end at the midnight at or before ``last`` and go back to about ``first``, whole
     weeks apart."""
     end = midnight(last)

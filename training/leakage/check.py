@@ -26,15 +26,15 @@ from features.utils.dates import Grid, to_iso
 from features.utils.progress import Progress, no_progress, subprogress
 from models.targets import TARGETS
 from training.config import TrainConfig
-from training.dataset.labelled_snapshots import Prepared, prepared_of
+from training.dataset.labelled_snapshots import LabelledSnapshots, label_snapshots
 from training.leakage.account_sample import sampled_accounts, sampled_tables, spread_dates
-from training.leakage.due_renewals import due_dates
+from training.leakage.due_renewals import compare_due_shares
 from training.leakage.late_arrivals import LATE_DAYS, arrivals
-from training.leakage.report import Check, Finding, LeakReport, Looked
-from training.leakage.snapshot_rebuild import CHANGES, rebuilt_findings
-from training.leakage.target_leakage import EVERY_DAYS, separation
+from training.leakage.report import Check, CheckRun, LeakFinding, LeakReport
+from training.leakage.snapshot_rebuild import CHANGES, rebuild_findings
+from training.leakage.target_leakage import EVERY_DAYS, find_separating_features
 
-WHAT: Mapping[Check, str] = {
+CHECK_TEXTS: Mapping[Check, str] = {
     "future added": "rows dated or loaded at or after a date are added and altered",
     "future dropped": "everything at or after a date is dropped",
     "rows repeated": "rows are shuffled and sent again",
@@ -45,7 +45,7 @@ WHAT: Mapping[Check, str] = {
 """What each check does, in words."""
 
 
-def leakcheck(
+def check_source_for_leaks(
     address: str | Path | Source,
     catalogue: Catalogue = CATALOGUE,
     config: TrainConfig | None = None,
@@ -76,7 +76,7 @@ def leakcheck(
         monthly = settings.model_copy(update={"every_days": EVERY_DAYS, "horizons": ()})
         prepared, lacking = None, ""
         try:
-            prepared = prepared_of(signals, monthly, subprogress(progress, 0.2, 0.5), catalogue)
+            prepared = label_snapshots(signals, monthly, subprogress(progress, 0.2, 0.5), catalogue)
         except InsufficientData as short:
             lacking = "; ".join(short.missing)
         return _check(signals, prepared, catalogue, settings, subprogress(progress, 0.5, 1.0), lacking, began)
@@ -84,7 +84,9 @@ def leakcheck(
         signals.close()
 
 
-def leakcheck_prepared(prepared: Prepared, config: TrainConfig, progress: Progress = no_progress) -> LeakReport:
+def check_snapshots_for_leaks(
+    prepared: LabelledSnapshots, config: TrainConfig, progress: Progress = no_progress
+) -> LeakReport:
     """Check labelled snapshots, and the signals that they were built from, for leaks.
 
     Parameters
@@ -98,7 +100,7 @@ def leakcheck_prepared(prepared: Prepared, config: TrainConfig, progress: Progre
 
 def _check(
     signals: Signals,
-    prepared: Prepared | None,
+    prepared: LabelledSnapshots | None,
     catalogue: Catalogue,
     config: TrainConfig,
     progress: Progress,
@@ -109,33 +111,36 @@ def _check(
     progress(0.0, "choosing accounts to rebuild")
     tables = sampled_tables(signals, accounts)
     at = f"{len(accounts):,} accounts, {grid.n} dates from {to_iso(grid.first)} to {to_iso(grid.last)}"
-    findings = rebuilt_findings(tables, grid, signals, catalogue, config, subprogress(progress, 0.05, 0.8))
-    checks = [Looked(check, WHAT[check], at) for check in CHANGES]
+    findings = rebuild_findings(tables, grid, signals, catalogue, config, subprogress(progress, 0.05, 0.8))
+    checks = [CheckRun(check, CHECK_TEXTS[check], at) for check in CHANGES]
     progress(0.8, "looking for features that tell the outcome")
     for target in TARGETS:
         missing, where = lacking, ""
         if prepared is not None:
-            found = separation(prepared.frame, prepared.labels[target], catalogue, target)
+            found = find_separating_features(prepared.frame, prepared.labels[target], catalogue, target)
             missing, where = found.lacking, f"{found.rows:,} snapshots, {found.accounts_with:,} accounts with {target}"
             findings += found.findings
-        checks.append(Looked("separation", WHAT["separation"], where, target, missing))
+        checks.append(CheckRun("separation", CHECK_TEXTS["separation"], where, target, missing))
     progress(0.92, "when renewals come due")
     grace = config.grace_days if signals.contractual else 0
     if signals.contractual:
-        due, overwritten = due_dates(signals, config.horizon_days, grace, config.seed), leaking_contracts(signals)
+        due, overwritten = (
+            compare_due_shares(signals, config.horizon_days, grace, config.seed),
+            leaking_contracts(signals),
+        )
         findings += [due.finding(config.horizon_days)] if due.differs else []
         findings += [
-            Finding("due dates", f"{each.table}.{each.column}", str(replace(each, cure=""))) for each in overwritten
+            LeakFinding("due dates", f"{each.table}.{each.column}", str(replace(each, cure=""))) for each in overwritten
         ]
         looked = f"{due.dates} dates beside the end of the data"
-        checks.append(Looked("due dates", WHAT["due dates"], looked, None, "" if overwritten else due.lacking))
+        checks.append(CheckRun("due dates", CHECK_TEXTS["due dates"], looked, None, "" if overwritten else due.lacking))
     progress(0.95, "how rows arrive")
     ways = arrivals(signals, config.horizon_days, grace, accounts) if signals.contractual else []
     findings += [way.finding(config.horizon_days) for way in ways if way.backdated]
     late = sum(way.late_share > 0 for way in ways)
     told = f"{len(ways)} tables, {late} of them with rows that arrive {LATE_DAYS} days late or more"
     missing = "" if signals.contractual else "without contracts, a churn has no instant"
-    checks.append(Looked("arrival", WHAT["arrival"], told if ways else "", None, missing))
+    checks.append(CheckRun("arrival", CHECK_TEXTS["arrival"], told if ways else "", None, missing))
     progress(1.0, "checked for leaks")
     return LeakReport(
         signals.origin,
@@ -150,7 +155,7 @@ def _check(
     )
 
 
-def _accounts(signals: Signals, prepared: Prepared | None, seed: int) -> list[str]:
+def _accounts(signals: Signals, prepared: LabelledSnapshots | None, seed: int) -> list[str]:
     """The accounts to rebuild, those that have churned among them."""
     if prepared is None:
         known = signals.tables["accounts"].account_id.to_pyarrow().to_pylist()
@@ -159,7 +164,7 @@ def _accounts(signals: Signals, prepared: Prepared | None, seed: int) -> list[st
     return sampled_accounts(ids.unique(), ids[(prepared.labels["churn"] == 1).to_numpy()].unique(), seed)
 
 
-def _dates(signals: Signals, prepared: Prepared | None) -> Grid:
+def _dates(signals: Signals, prepared: LabelledSnapshots | None) -> Grid:
     """The dates to rebuild: from the first labelled one to the end of the data."""
     if prepared is not None:
         return spread_dates(prepared.grid.first, signals.data_through)

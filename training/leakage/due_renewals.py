@@ -22,7 +22,7 @@ import pandas as pd
 from features.signals.contract_terms import TOLERATED_SHARE
 from features.signals.signals import Signals
 from features.utils.dates import midnight
-from training.leakage.report import Finding
+from training.leakage.report import LeakFinding
 
 ERROR_RATE = 0.01
 """At most so many of the sources without a leak are taken for one with; half of them on either side."""
@@ -31,16 +31,16 @@ MARGIN = 0.02
 RESAMPLES = 1_000
 EVERY_DAYS, BACK_DAYS = 28, 728
 """Earlier dates are so many days apart, and go back so far from the last one whose outcome is known."""
-LEAST_SPAN = 270
+MINIMUM_SPAN_DAYS = 270
 """Dates that span fewer days do not show every season."""
 AGE_DAYS, AGES = 122, 18
 """Accounts are compared by age: so many groups of so many days, the last one open."""
-LEAST_OF_AGE = 3
+MINIMUM_AGE_ACCOUNTS = 3
 """Fewer accounts of an age tell nothing of it."""
-LEAST_COVERED = 0.5
+MINIMUM_COVERED_SHARE = 0.5
 """Of the accounts at the end, so many have to be of an age that an earlier date knows."""
-LEAST_ACCOUNTS = 50
-MOST_ACCOUNTS = 4_000
+MINIMUM_ACCOUNTS = 50
+MAXIMUM_ACCOUNTS = 4_000
 """Of more accounts so many are looked at."""
 SUBJECT = "contract.days_to_renewal"
 
@@ -49,7 +49,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Due:
+class DueComparison:
     """What was compared.
 
     Parameters
@@ -68,17 +68,17 @@ class Due:
     differs: bool = False
     lacking: str = ""
 
-    def finding(self, horizon_days: int) -> Finding:
+    def finding(self, horizon_days: int) -> LeakFinding:
         """What is said of it if it `differs`."""
         words = (
             f"{SUBJECT} tells the future: {self.at_end:.0%} of the accounts are due within {horizon_days} days at the "
             f"end of the data, and {self.low:.0%} to {self.high:.0%} of accounts of the same ages at {self.dates} "
             f"earlier dates (chance does so in fewer than {ERROR_RATE:.0%} of sources); renewals look overwritten"
         )
-        return Finding("due dates", SUBJECT, words)
+        return LeakFinding("due dates", SUBJECT, words)
 
 
-def due_dates(signals: Signals, horizon_days: int, grace_days: int, seed: int = 0) -> Due:
+def compare_due_shares(signals: Signals, horizon_days: int, grace_days: int, seed: int = 0) -> DueComparison:
     """Compare the share of accounts that are due within the horizon at earlier dates with that at the end.
 
     Parameters
@@ -93,18 +93,20 @@ def due_dates(signals: Signals, horizon_days: int, grace_days: int, seed: int = 
     dates = [last - timedelta(days=back) for back in range(0, BACK_DAYS + 1, EVERY_DAYS)]
     places = [_at(rows, pd.Timestamp(date).tz_convert(None).to_datetime64(), horizon_days) for date in (end, *dates)]
     now, earlier = places[0], [(date, at) for date, at in zip(dates, places[1:], strict=True) if at.known]
-    if not now.known or len(now.account) < LEAST_ACCOUNTS:
-        return Due(lacking="too few accounts run under known terms at the end of the data")
+    if not now.known or len(now.account) < MINIMUM_ACCOUNTS:
+        return DueComparison(lacking="too few accounts run under known terms at the end of the data")
     if not now.due.any() and not any(at.due.any() for _, at in earlier):
-        return Due(lacking="no renewal comes due")
+        return DueComparison(lacking="no renewal comes due")
     weight = np.bincount(now.age, minlength=AGES)
     kept = []
     for date, at in earlier:
-        ages = np.bincount(at.age, minlength=AGES) >= LEAST_OF_AGE
-        if weight[ages].sum() >= LEAST_COVERED * weight.sum():
+        ages = np.bincount(at.age, minlength=AGES) >= MINIMUM_AGE_ACCOUNTS
+        if weight[ages].sum() >= MINIMUM_COVERED_SHARE * weight.sum():
             kept.append((date, at, ages))
-    if len(kept) < 2 or (kept[0][0] - kept[-1][0]) < timedelta(days=LEAST_SPAN):
-        return Due(lacking=f"fewer than {LEAST_SPAN} days of earlier dates with accounts of the same ages")
+    if len(kept) < 2 or (kept[0][0] - kept[-1][0]) < timedelta(days=MINIMUM_SPAN_DAYS):
+        return DueComparison(
+            lacking=f"fewer than {MINIMUM_SPAN_DAYS} days of earlier dates with accounts of the same ages"
+        )
     many, rng = rows.accounts, np.random.default_rng(seed)
     ones = np.ones((1, many))
     drawn = np.vstack([rng.multinomial(many, np.full(many, 1 / many), RESAMPLES).astype(np.float64), ones])
@@ -114,11 +116,11 @@ def due_dates(signals: Signals, horizon_days: int, grace_days: int, seed: int = 
     below = float(np.quantile(apart[:, :-1].max(axis=0), 1 - ERROR_RATE / 2))
     shares = gaps[:, 1, -1]
     differs = bool(above > MARGIN or below < -MARGIN)
-    return Due(len(kept), float(now.due.mean()), float(shares.min()), float(shares.max()), differs)
+    return DueComparison(len(kept), float(now.due.mean()), float(shares.min()), float(shares.max()), differs)
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _Subscriptions:
     """Subscriptions as arrays: the account's number, start, end (NaT runs), renewal, and whether its terms are
     unknown."""
 
@@ -131,7 +133,7 @@ class _Rows:
 
 
 @dataclass(frozen=True)
-class _At:
+class _ActiveAccounts:
     """The accounts that are active at a date: their numbers, the group of their age, and whether they are due (0 or 1);
     ``known``: whether their terms are."""
 
@@ -141,25 +143,25 @@ class _At:
     known: bool
 
 
-def _rows(signals: Signals, seed: int) -> _Rows:
+def _rows(signals: Signals, seed: int) -> _Subscriptions:
     columns = ("account_id", "started_at", "ended_at", "renewal_at", "arr")
     table = signals.tables["subscriptions"].select(*columns).to_pyarrow().to_pandas()
     names, codes = np.unique(table["account_id"].to_numpy(dtype=str), return_inverse=True)
     many = len(names)
-    if many > MOST_ACCOUNTS:
-        some = np.sort(np.random.default_rng(seed).choice(many, MOST_ACCOUNTS, replace=False))
+    if many > MAXIMUM_ACCOUNTS:
+        some = np.sort(np.random.default_rng(seed).choice(many, MAXIMUM_ACCOUNTS, replace=False))
         place = np.full(many, -1)
-        place[some] = np.arange(MOST_ACCOUNTS)
-        codes, many = place[codes], MOST_ACCOUNTS
+        place[some] = np.arange(MAXIMUM_ACCOUNTS)
+        codes, many = place[codes], MAXIMUM_ACCOUNTS
         table, codes = table[codes >= 0], codes[codes >= 0]
     start, end, renewal = (
         pd.to_datetime(table[name]).to_numpy(dtype="datetime64[us]")
         for name in ("started_at", "ended_at", "renewal_at")
     )
-    return _Rows(codes.astype(np.int64), start, end, renewal, table["arr"].isna().to_numpy(), many)
+    return _Subscriptions(codes.astype(np.int64), start, end, renewal, table["arr"].isna().to_numpy(), many)
 
 
-def _at(rows: _Rows, date: np.datetime64, horizon_days: int) -> _At:
+def _at(rows: _Subscriptions, date: np.datetime64, horizon_days: int) -> _ActiveAccounts:
     begun = rows.start < date
     runs = begun & (np.isnat(rows.end) | (rows.end >= date))
     first = np.full(rows.accounts, np.datetime64("9999-01-01", "us"))
@@ -173,10 +175,10 @@ def _at(rows: _Rows, date: np.datetime64, horizon_days: int) -> _At:
     due = (until >= np.timedelta64(0)) & (until < np.timedelta64(horizon_days, "D"))
     age = ((date - first[active]) // np.timedelta64(AGE_DAYS, "D")).astype(np.int64)
     known = len(active) > 0 and len(lost) <= TOLERATED_SHARE * len(active)
-    return _At(active, np.minimum(age, AGES - 1), due.astype(np.float64), known)
+    return _ActiveAccounts(active, np.minimum(age, AGES - 1), due.astype(np.float64), known)
 
 
-def _gap(now: _At, at: _At, ages: npt.NDArray[np.bool_], drawn: Floats) -> Floats:
+def _gap(now: _ActiveAccounts, at: _ActiveAccounts, ages: npt.NDArray[np.bool_], drawn: Floats) -> Floats:
     """The shares due now and at an earlier date, accounts of these ages weighted as now, in each of the draws (r, n);
     shape (2, r)."""
     (many_now, due_now), (many, due) = (_by_age(one, drawn) for one in (now, at))
@@ -193,7 +195,7 @@ def _gap(now: _At, at: _At, ages: npt.NDArray[np.bool_], drawn: Floats) -> Float
     return shares
 
 
-def _by_age(at: _At, drawn: Floats) -> tuple[Floats, Floats]:
+def _by_age(at: _ActiveAccounts, drawn: Floats) -> tuple[Floats, Floats]:
     """How many accounts of each age there are in each draw, and how many of them are due; shape (r, ages) each."""
     of = np.zeros((len(at.account), AGES))
     of[np.arange(len(at.account)), at.age] = 1.0

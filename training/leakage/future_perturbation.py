@@ -14,16 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contract.schema import TABLES, TableSchema
-from training.leakage.account_sample import Tables
+from training.leakage.account_sample import ContractTables
 from training.leakage.synthetic_rows import (
     DAY_US,
-    STRANGERS,
+    FUTURE_ACCOUNTS,
     Ints,
-    any_values,
     as_instants,
     instants_us,
-    made_up,
     micros,
+    random_rows,
+    random_values,
     with_column,
 )
 
@@ -39,7 +39,7 @@ AHEAD = 200 * DAY_US
 """How far after the date rows are added."""
 
 
-def poisoned(tables: Mapping[str, pa.Table], as_of: datetime, seed: int = 0) -> Tables:
+def perturb_future(tables: Mapping[str, pa.Table], as_of: datetime, seed: int = 0) -> ContractTables:
     """The tables with another future: what was known before ``as_of`` is there as it was, and all else is not.
 
     In every table, half of the later rows are gone and the others say something else; rows are added at ``as_of`` and
@@ -61,7 +61,7 @@ def poisoned(tables: Mapping[str, pa.Table], as_of: datetime, seed: int = 0) -> 
     return found
 
 
-def dropped(tables: Mapping[str, pa.Table], as_of: datetime) -> Tables:
+def drop_future(tables: Mapping[str, pa.Table], as_of: datetime) -> ContractTables:
     """The tables without anything that happened, arrived or was filled in at or after ``as_of``; accounts are facts
     without a history and stay."""
     at, found = micros(as_of), {}
@@ -77,7 +77,7 @@ def dropped(tables: Mapping[str, pa.Table], as_of: datetime) -> Tables:
     return found
 
 
-def repeated(tables: Mapping[str, pa.Table], seed: int = 0) -> Tables:
+def repeat_rows(tables: Mapping[str, pa.Table], seed: int = 0) -> ContractTables:
     """The tables with their rows shuffled and a third of the events (and accounts) sent again; where rows arrive, later
     than the first time, but before the next version of what they are about: sent again after it, they would replace
     it. Of subscriptions each row is one of its own."""
@@ -119,7 +119,7 @@ def _poisoned(contract: TableSchema, tables: Mapping[str, pa.Table], at: int, rn
     later = known_us(contract, table) >= at
     before, after = table.filter(pa.array(~later)), table.filter(pa.array(later))
     after = after.filter(pa.array(rng.random(len(after)) < 0.5))
-    other = made_up(contract, table, instants_us(after[contract.at], at), rng)
+    other = random_rows(contract, table, instants_us(after[contract.at], at), rng)
     parts = [_filled_in(contract, before, table, at, rng), with_column(other, "account_id", after["account_id"])]
     parts += _sent_again(contract, before, table, at, rng)
     accounts = tables["accounts"]["account_id"].to_numpy(zero_copy_only=False)
@@ -130,7 +130,7 @@ def _poisoned(contract: TableSchema, tables: Mapping[str, pa.Table], at: int, rn
         back = np.where(rng.random(NEW_ROWS) < 0.1, 1, back)
         parts.append(_added(contract, table, at - back, accounts, at + _delays(NEW_ROWS, rng), rng))
     ahead = at + _delays(NEW_ROWS, rng)
-    some = np.concatenate([accounts, np.array(STRANGERS, dtype=object)])
+    some = np.concatenate([accounts, np.array(FUTURE_ACCOUNTS, dtype=object)])
     parts.append(_added(contract, table, ahead, some, ahead + _delays(NEW_ROWS, rng), rng))
     whole = pa.concat_tables(parts)
     return whole.take(rng.permutation(len(whole)))
@@ -145,15 +145,15 @@ def _added(
     contract: TableSchema, like: pa.Table, at: Ints, accounts: npt.NDArray[Any], loaded: Ints, rng: np.random.Generator
 ) -> pa.Table:
     whose = pa.array(rng.choice(accounts, len(at)), pa.string())
-    rows = with_column(made_up(contract, like, at, rng), "account_id", whose)
+    rows = with_column(random_rows(contract, like, at, rng), "account_id", whose)
     return with_column(rows, "loaded_at", as_instants(loaded)) if "loaded_at" in contract.names else rows
 
 
 def _strangers(accounts: pa.Table, at: int) -> pa.Table:
     """The accounts, and a few that are created at the date or later."""
-    new = accounts.schema.empty_table().to_pandas().reindex(range(len(STRANGERS)))
-    new["account_id"] = list(STRANGERS)
-    new["created_at"] = pd.to_datetime(at + np.arange(len(STRANGERS)) * DAY_US, unit="us")
+    new = accounts.schema.empty_table().to_pandas().reindex(range(len(FUTURE_ACCOUNTS)))
+    new["account_id"] = list(FUTURE_ACCOUNTS)
+    new["created_at"] = pd.to_datetime(at + np.arange(len(FUTURE_ACCOUNTS)) * DAY_US, unit="us")
     return pa.concat_tables([accounts, pa.Table.from_pandas(new, accounts.schema, preserve_index=False)])
 
 
@@ -171,7 +171,7 @@ def _filled_in(contract: TableSchema, before: pa.Table, like: pa.Table, at: int,
         for column in (c for c in contract.columns if c.known_from == end):
             values = ends
             if column.name != end:
-                some = any_values(contract, column, like, groups, rng)
+                some = random_values(contract, column, like, groups, rng)
                 values = pc.if_else(pa.array(never), None, some).take(pa.array(group))
             before = with_column(before, column.name, pc.if_else(pa.array(still_open), values, before[column.name]))
     return before
@@ -188,7 +188,7 @@ def _sent_again(
         rows = with_column(rows, "loaded_at", as_instants(at + _delays(len(rows), rng)))
         for column in (c for c in contract.columns if c.known_from == end):
             ended = as_instants(began + (rng.random(len(rows)) * (at - began)).astype(np.int64))
-            values = ended if column.name == end else any_values(contract, column, like, len(rows), rng)
+            values = ended if column.name == end else random_values(contract, column, like, len(rows), rng)
             rows = with_column(rows, column.name, values)
         found.append(rows)
     return found

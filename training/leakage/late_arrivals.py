@@ -18,14 +18,14 @@ from features.contract.schema import EVENT_TABLES
 from features.signals.signals import Signals
 from features.sources.engine import lay, newest_versions
 from features.utils.dates import DAY_SECONDS
-from training.leakage.report import Finding
+from training.leakage.report import LeakFinding
 
 LATE_DAYS = 7
 """Rows that were known so many days after they happened, or more, count as late."""
-LEAST_ROWS = 20
+MINIMUM_ROWS = 20
 """Fewer rows that come after a churn are no pattern."""
 CHURNED = "leakcheck_churned"
-OUT_OF_PROPORTION = 3.0
+EXCESS_FACTOR = 3.0
 """So many times as many rows as the feed's usual delays explain."""
 
 
@@ -53,20 +53,20 @@ class Arrivals:
     @property
     def backdated(self) -> bool:
         """Whether more rows than usual arrive only once the account has churned."""
-        return self.after >= LEAST_ROWS and self.after > OUT_OF_PROPORTION * self.expected
+        return self.after >= MINIMUM_ROWS and self.after > EXCESS_FACTOR * self.expected
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self) | {"backdated": self.backdated}
 
-    def finding(self, horizon_days: int) -> Finding:
+    def finding(self, horizon_days: int) -> LeakFinding:
         """What is said of it if it is `backdated`."""
         words = (
             f"{self.table}: {self.after:,} rows are dated in the {horizon_days} days before their account's churn and "
             f"were loaded after it, where its usual delays explain {self.expected:,.0f}; no snapshot uses them before "
             "they arrived, but a source without loaded_at would leak them"
         )
-        return Finding("arrival", self.table, words, "note", "churn")
+        return LeakFinding("arrival", self.table, words, "note", "churn")
 
 
 def arrivals(

@@ -11,14 +11,14 @@ from features.utils.dates import to_iso
 from models.targets import Target
 
 Check = Literal["future added", "future dropped", "rows repeated", "separation", "arrival", "due dates"]
-Severity = Literal["failure", "note"]
+LeakSeverity = Literal["failure", "note"]
 
-NAMED = 5
+MAXIMUM_NAMED = 5
 """So many leaks are named in a sentence; the report holds them all."""
 
 
 @dataclass(frozen=True)
-class Finding:
+class LeakFinding:
     """One leak, or one thing to know of.
 
     Parameters
@@ -34,7 +34,7 @@ class Finding:
     check: Check
     subject: str
     words: str
-    severity: Severity = "failure"
+    severity: LeakSeverity = "failure"
     target: Target | None = None
     dates: tuple[datetime, ...] = ()
 
@@ -45,7 +45,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Looked:
+class CheckRun:
     """One check that was to be run.
 
     Parameters
@@ -90,8 +90,8 @@ class LeakReport:
     catalogue_version: str
     accounts: int
     dates: tuple[datetime, ...]
-    checks: tuple[Looked, ...]
-    findings: tuple[Finding, ...]
+    checks: tuple[CheckRun, ...]
+    findings: tuple[LeakFinding, ...]
     arrivals: tuple[dict[str, Any], ...]
     seconds: float
 
@@ -101,12 +101,12 @@ class LeakReport:
         return not self.failures
 
     @property
-    def failures(self) -> tuple[Finding, ...]:
+    def failures(self) -> tuple[LeakFinding, ...]:
         """The leaks."""
         return tuple(f for f in self.findings if f.severity == "failure")
 
     @property
-    def notes(self) -> tuple[Finding, ...]:
+    def notes(self) -> tuple[LeakFinding, ...]:
         """What is no leak here, but should be known."""
         return tuple(f for f in self.findings if f.severity == "note")
 
@@ -130,7 +130,7 @@ class LeakReport:
             seen = f"{_times(self.accounts, 'account')} at {_times(len(self.dates), 'date')}"
             return f"no leak found: snapshots of {seen} stay the same whatever comes later{rest}"
         subjects = list(dict.fromkeys(f.subject for f in self.failures))
-        return f"{_times(len(subjects), 'leak')} found: {listed(subjects)}{rest}"
+        return f"{_times(len(subjects), 'leak')} found: {first_names(subjects)}{rest}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON, instants as ISO 8601 text."""
@@ -149,15 +149,15 @@ class LeakReport:
         }
 
 
-def listed(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """The first few of ``names``, and how many more there are."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    more = f" and {len(names) - MAXIMUM_NAMED} more" if len(names) > MAXIMUM_NAMED else ""
+    return ", ".join(names[:MAXIMUM_NAMED]) + more
 
 
 def _times(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _name(looked: Looked) -> str:
+def _name(looked: CheckRun) -> str:
     return f"{looked.check} of {looked.target}" if looked.target else looked.check

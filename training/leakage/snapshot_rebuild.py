@@ -17,9 +17,9 @@ from features.sources.base import from_tables
 from features.utils.dates import Grid, to_iso
 from features.utils.progress import Progress, no_progress
 from training.config import TrainConfig
-from training.leakage.account_sample import Tables
-from training.leakage.future_perturbation import dropped, poisoned, repeated
-from training.leakage.report import Check, Finding
+from training.leakage.account_sample import ContractTables
+from training.leakage.future_perturbation import drop_future, perturb_future, repeat_rows
+from training.leakage.report import Check, LeakFinding
 
 CHANGES: Mapping[Check, str] = {
     "future added": "changes when rows are added or altered that happened or arrived later",
@@ -27,7 +27,7 @@ CHANGES: Mapping[Check, str] = {
     "rows repeated": "changes when rows come in another order or are sent again",
 }
 """What a feature does that fails a rebuild."""
-WHO = "which accounts are active"
+ACTIVE_ACCOUNTS = "which accounts are active"
 FAR_AHEAD = timedelta(days=2000)
 """Beyond everything that is made up: a rebuild is not to be saved by the cut-off of the source."""
 
@@ -38,18 +38,18 @@ class _Rebuild:
 
     check: Check
     until: datetime
-    alter: Callable[[], Tables]
+    alter: Callable[[], ContractTables]
     grid: Grid
 
 
-def rebuilt_findings(
-    tables: Tables,
+def rebuild_findings(
+    tables: ContractTables,
     grid: Grid,
     signals: Signals,
     catalogue: Catalogue,
     config: TrainConfig,
     progress: Progress = no_progress,
-) -> list[Finding]:
+) -> list[LeakFinding]:
     """Rebuild from each altered source and name every feature that is not bit for bit what it was.
 
     Parameters
@@ -66,7 +66,7 @@ def rebuilt_findings(
         One for each check and feature, with the dates at which it was seen.
     """
 
-    def built(rows: Tables, dates: Grid) -> pd.DataFrame:
+    def built(rows: ContractTables, dates: Grid) -> pd.DataFrame:
         altered = from_tables(rows, signals.origin)
         # A few thousand rows are not worth sharing out.
         altered.connection.raw_sql("SET threads = 1")
@@ -83,13 +83,13 @@ def rebuilt_findings(
         progress((i + 1) / (len(works) + 1), f"{work.check}: {to_iso(work.until)}")
         again, last = built(work.alter(), work.grid), pd.Timestamp(work.until)
         expected = whole[(whole["as_of"] >= pd.Timestamp(work.grid.first)) & (whole["as_of"] <= last)]
-        for name in differing(expected, again[again["as_of"] <= last]):
+        for name in differing_features(expected, again[again["as_of"] <= last]):
             changed.setdefault((work.check, name), []).append(work.until)
     return [_finding(check, name, dates, grid.n) for (check, name), dates in changed.items()]
 
 
-def differing(expected: pd.DataFrame, rebuilt: pd.DataFrame) -> list[str]:
-    """The features that are not the same in every bit; where the rows themselves differ, only `WHO`.
+def differing_features(expected: pd.DataFrame, rebuilt: pd.DataFrame) -> list[str]:
+    """The features that are not the same in every bit; where the rows themselves differ, only `ACTIVE_ACCOUNTS`.
 
     Parameters
     ----------
@@ -97,17 +97,17 @@ def differing(expected: pd.DataFrame, rebuilt: pd.DataFrame) -> list[str]:
     """
     keys = [[frame[key].tolist() for key in KEYS] for frame in (expected, rebuilt)]
     if keys[0] != keys[1]:
-        return [WHO]
+        return [ACTIVE_ACCOUNTS]
     return [name for name in expected.columns if name not in KEYS and not _same(expected[name], rebuilt[name])]
 
 
-def _rebuilds(tables: Tables, grid: Grid, seed: int) -> list[_Rebuild]:
+def _rebuilds(tables: ContractTables, grid: Grid, seed: int) -> list[_Rebuild]:
     found = []
     for date in grid.as_ofs:
-        found.append(_Rebuild("future added", date, partial(poisoned, tables, date, seed), grid))
+        found.append(_Rebuild("future added", date, partial(perturb_future, tables, date, seed), grid))
         # With the future gone only the date itself is built, as a score is.
-        found.append(_Rebuild("future dropped", date, partial(dropped, tables, date), Grid.single(date)))
-    found.append(_Rebuild("rows repeated", grid.last, partial(repeated, tables, seed), grid))
+        found.append(_Rebuild("future dropped", date, partial(drop_future, tables, date), Grid.single(date)))
+    found.append(_Rebuild("rows repeated", grid.last, partial(repeat_rows, tables, seed), grid))
     return found
 
 
@@ -119,6 +119,6 @@ def _same(one: pd.Series[float], other: pd.Series[float]) -> bool:
     return one.reset_index(drop=True).equals(other.reset_index(drop=True))
 
 
-def _finding(check: Check, name: str, dates: list[datetime], of: int) -> Finding:
+def _finding(check: Check, name: str, dates: list[datetime], of: int) -> LeakFinding:
     seen = f"{len(dates)} of {of} dates" if len(dates) > 1 else to_iso(dates[0])
-    return Finding(check, name, f"{name} {CHANGES[check]} (seen at {seen})", dates=tuple(dates))
+    return LeakFinding(check, name, f"{name} {CHANGES[check]} (seen at {seen})", dates=tuple(dates))

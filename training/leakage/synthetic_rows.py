@@ -15,18 +15,18 @@ from features.signals.validation import LARGEST
 
 Ints = npt.NDArray[np.int64]
 
-STRANGERS = tuple(f"leakcheck {i}" for i in range(5))
+FUTURE_ACCOUNTS = tuple(f"leakcheck {i}" for i in range(5))
 """Accounts, users and words that only the future knows."""
 DAY_US = 86_400_000_000
 LONGEST = 400 * DAY_US
 """How long what begins may last."""
-MOST_VALUES = 1_000
+MAXIMUM_VALUES = 1_000
 """Of the values that occur in a column, so many are drawn from."""
 UNKNOWN_SHARE = 0.3
 """Of optional values that are made up."""
 
 
-def made_up(contract: TableSchema, like: pa.Table, at: Ints, rng: np.random.Generator) -> pa.Table:
+def random_rows(contract: TableSchema, like: pa.Table, at: Ints, rng: np.random.Generator) -> pa.Table:
     """Rows at the given instants, of any values that the contract allows; account and arrival are still empty."""
     schema, columns = like.schema, {}
     for column in contract.columns:
@@ -39,7 +39,7 @@ def made_up(contract: TableSchema, like: pa.Table, at: Ints, rng: np.random.Gene
         elif column.kind == "instant" or column.name == "account_id" or column.name == _of_periods(contract):
             columns[column.name] = pa.nulls(len(at), schema.field(column.name).type)
         else:
-            columns[column.name] = any_values(contract, column, like, len(at), rng)
+            columns[column.name] = random_values(contract, column, like, len(at), rng)
     return pa.table({n: columns[n].cast(schema.field(n).type) for n in schema.names}, schema)
 
 
@@ -48,13 +48,15 @@ def _of_periods(contract: TableSchema) -> str:
     return "" if contract.event else contract.identity
 
 
-def any_values(contract: TableSchema, column: Column, like: pa.Table, many: int, rng: np.random.Generator) -> pa.Array:
+def random_values(
+    contract: TableSchema, column: Column, like: pa.Table, many: int, rng: np.random.Generator
+) -> pa.Array:
     """Any values of a column: those of the contract's list, those that occur, and others within its bounds."""
-    there = pc.unique(like[column.name].drop_null())[:MOST_VALUES]
+    there = pc.unique(like[column.name].drop_null())[:MAXIMUM_VALUES]
     if column.values:
         found = pa.array(rng.choice(np.array(column.values, dtype=object), many), pa.string())
     elif column.kind == "string":
-        found = pa.array(rng.choice(np.array([*there.to_pylist(), *STRANGERS], dtype=object), many), pa.string())
+        found = pa.array(rng.choice(np.array([*there.to_pylist(), *FUTURE_ACCOUNTS], dtype=object), many), pa.string())
     elif column.kind == "bool":
         found = pa.array(rng.random(many) < 0.5)
     else:

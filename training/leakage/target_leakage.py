@@ -14,13 +14,13 @@ import pandas as pd
 from features.catalogue.catalogue import Catalogue
 from features.definitions.feature import Feature
 from models.targets import Target
-from training.leakage.report import Finding, Severity
+from training.leakage.report import LeakFinding, LeakSeverity
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-MOST_SEPARATING = 0.98
+SEPARATION_LIMIT = 0.98
 """An AUC above this is not skill: the feature has seen the outcome."""
 MINIMUM_ACCOUNTS = 10
 """Fewer accounts with, or without, the outcome say nothing about separation: it may be chance."""
@@ -28,14 +28,14 @@ NEARLY_EMPTY = 0.05
 """A feature that is known for no more of one outcome's snapshots than this is nearly empty there."""
 MOSTLY_KNOWN, HALF_KNOWN = 0.8, 0.5
 """If it is known for as many of the other's, it was filled in afterwards; between the two, it may have been."""
-PURE = 0.98
+PURE_SHARE = 0.98
 """A category of whose accounts so many have the outcome tells it."""
-TELLING_SHARE = 0.5
+LEAK_SHARE = 0.5
 """A pure category that so many of the accounts with the outcome are of is a leak; a rarer one may be chance, or a plan
 that was withdrawn."""
 EVERY_DAYS = 28
 """Snapshots closer together are nearly the same row."""
-MOST_ROWS = 40_000
+MAXIMUM_ROWS = 40_000
 """Rows that are looked at, about; of more, those of fewer accounts."""
 
 ALL, NEVER = "the other snapshots", "the accounts that never do"
@@ -56,7 +56,7 @@ class Separation:
     accounts_with: int
     accounts_without: int
     lacking: str
-    findings: tuple[Finding, ...]
+    findings: tuple[LeakFinding, ...]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,9 @@ class _View:
         return all(len(np.unique(self.account[among & of])) >= MINIMUM_ACCOUNTS for of in (self.y, ~self.y))
 
 
-def separation(frame: pd.DataFrame, happened: npt.ArrayLike, catalogue: Catalogue, target: Target) -> Separation:
+def find_separating_features(
+    frame: pd.DataFrame, happened: npt.ArrayLike, catalogue: Catalogue, target: Target
+) -> Separation:
     """Name every feature that tells ``target`` alone.
 
     Each is looked at twice. First, the snapshots with the outcome against all others. Then against the snapshots of
@@ -128,43 +130,43 @@ def _thinned(frame: pd.DataFrame, known: Bools) -> Ints:
             kept.append(date)
             last = date
     rows: Ints = np.flatnonzero(known & np.asarray(dates.isin(kept)))
-    if len(rows) > MOST_ROWS:
+    if len(rows) > MAXIMUM_ROWS:
         ids, place = np.unique(frame["account_id"].to_numpy(dtype=object)[rows], return_inverse=True)
         drawn = np.array([crc32(str(i).encode()) / 2**32 for i in ids])
-        rows = rows[drawn[place] < MOST_ROWS / len(rows)]
+        rows = rows[drawn[place] < MAXIMUM_ROWS / len(rows)]
     return rows
 
 
-def _number(feature: Feature, values: npt.NDArray[Any], view: _View, target: Target) -> Iterator[Finding]:
+def _number(feature: Feature, values: npt.NDArray[Any], view: _View, target: Target) -> Iterator[LeakFinding]:
     number = values.astype(np.float64)
     known = np.isfinite(number)
-    yield from _told_by_values(feature, known, lambda: _auc(number[known], view.y[known]), view, target)
-    yield from _told_by_being_known(feature, known, view, target)
+    yield from _separating_values(feature, known, lambda: _auc(number[known], view.y[known]), view, target)
+    yield from _separating_coverage(feature, known, view, target)
 
 
-def _category(feature: Feature, values: npt.NDArray[Any], view: _View, target: Target) -> Iterator[Finding]:
+def _category(feature: Feature, values: npt.NDArray[Any], view: _View, target: Target) -> Iterator[LeakFinding]:
     codes = pd.factorize(values)[0].astype(np.int64)
     known = codes >= 0
     rates = _rates_elsewhere(codes, view)
-    yield from _told_by_values(feature, known, lambda: _auc(rates[known], view.y[known]), view, target)
-    yield from _told_by_being_known(feature, known, view, target)
-    yield from _told_by_one_value(feature, codes, view, target)
+    yield from _separating_values(feature, known, lambda: _auc(rates[known], view.y[known]), view, target)
+    yield from _separating_coverage(feature, known, view, target)
+    yield from _separating_category(feature, codes, view, target)
 
 
-def _told_by_values(
+def _separating_values(
     feature: Feature, known: Bools, auc: Callable[[], float], view: _View, target: Target
-) -> Iterator[Finding]:
-    if view.enough(known) and (found := auc()) > MOST_SEPARATING:
+) -> Iterator[LeakFinding]:
+    if view.enough(known) and (found := auc()) > SEPARATION_LIMIT:
         yield _finding(
             feature, target, "failure", f"alone separates {target} from {view.against} (AUC {found:.3f})", view
         )
 
 
-def _told_by_being_known(feature: Feature, known: Bools, view: _View, target: Target) -> Iterator[Finding]:
+def _separating_coverage(feature: Feature, known: Bools, view: _View, target: Target) -> Iterator[LeakFinding]:
     with_it, without = (float(known[of].mean()) for of in (view.y, ~view.y))
     low, high = min(with_it, without), max(with_it, without)
-    severity: Severity | None = None
-    if (1 + high - low) / 2 > MOST_SEPARATING or (low <= NEARLY_EMPTY and high >= MOSTLY_KNOWN):
+    severity: LeakSeverity | None = None
+    if (1 + high - low) / 2 > SEPARATION_LIMIT or (low <= NEARLY_EMPTY and high >= MOSTLY_KNOWN):
         severity = "failure"
     elif low <= NEARLY_EMPTY and high >= HALF_KNOWN:
         severity = "note"
@@ -173,21 +175,21 @@ def _told_by_being_known(feature: Feature, known: Bools, view: _View, target: Ta
         yield _finding(feature, target, severity, words, view)
 
 
-def _told_by_one_value(feature: Feature, codes: Ints, view: _View, target: Target) -> Iterator[Finding]:
+def _separating_category(feature: Feature, codes: Ints, view: _View, target: Target) -> Iterator[LeakFinding]:
     """A value that only accounts with the outcome take. It is not named: it may be a customer's."""
     of_outcome = np.unique(view.account[view.y])
     for code in range(int(codes.max(initial=-1)) + 1):
         has = np.unique(view.account[codes == code])
         told = np.intersect1d(has, np.unique(view.account[view.y & (codes == code)]))
-        if len(told) >= MINIMUM_ACCOUNTS and len(told) >= PURE * len(has) and view.against == NEVER:
+        if len(told) >= MINIMUM_ACCOUNTS and len(told) >= PURE_SHARE * len(has) and view.against == NEVER:
             share = len(told) / len(of_outcome)
             words = f"has a value that hardly any account without {target} has, and {share:.0%} of those with it have"
-            yield _finding(feature, target, "failure" if share >= TELLING_SHARE else "note", words, view)
+            yield _finding(feature, target, "failure" if share >= LEAK_SHARE else "note", words, view)
 
 
-def _finding(feature: Feature, target: Target, severity: Severity, words: str, view: _View) -> Finding:
+def _finding(feature: Feature, target: Target, severity: LeakSeverity, words: str, view: _View) -> LeakFinding:
     cause = "; what is written over an account afterwards looks like this" if view.against == NEVER else ""
-    return Finding("separation", feature.name, f"{feature.name} {words}{cause}", severity, target)
+    return LeakFinding("separation", feature.name, f"{feature.name} {words}{cause}", severity, target)
 
 
 def _auc(values: Floats, y: Bools) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.utils.arrays import Floats, Objects
-from training.evaluation.test_predictions import UNKNOWN, Figure, figure, ratio
+from training.evaluation.test_predictions import UNDEFINED, Estimate, estimate, ratio
 from training.statistics import metrics
 from training.statistics.account_bootstrap import AccountBootstrap
 from training.statistics.metrics import Predictions
@@ -39,10 +39,10 @@ class Matured:
     happened: int
     expected: float
     rate: float
-    ratio: Figure
-    roc_auc: Figure
-    brier: Figure
-    slope: Figure
+    ratio: Estimate
+    roc_auc: Estimate
+    brier: Estimate
+    slope: Estimate
 
     @property
     def off(self) -> bool:
@@ -89,8 +89,8 @@ def matured(days: int, p: Floats, y: Floats, accounts: Objects) -> Matured:
     happened = len(set(accounts[y == 1]))
     enough = happened >= LEAST_OUTCOMES and len(set(accounts[y == 0])) >= LEAST_OUTCOMES
     others = (metrics.roc_auc, metrics.brier, metrics.calibration_slope)
-    auc, brier, slope = (figure(of, data, bootstrap) if enough else UNKNOWN for of in others)
-    level, people = figure(ratio, data, bootstrap), bootstrap.accounts
+    auc, brier, slope = (estimate(of, data, bootstrap) if enough else UNDEFINED for of in others)
+    level, people = estimate(ratio, data, bootstrap), bootstrap.accounts
     return Matured(days, len(y), people, happened, float(p.mean()), float(y.mean()), level, auc, brier, slope)
 
 

@@ -34,7 +34,7 @@ from models.artifacts.home_portfolio import require_portfolio
 from models.home import Home
 from models.targets import TARGETS, Target
 from training.dataset.labels import label
-from training.dataset.overwritten_terms import without_overwritten
+from training.dataset.overwritten_terms import mask_overwritten_terms
 from training.monitoring.drift import ANOTHER, by_chance, psi
 from training.monitoring.matured_predictions import Held, by_horizon
 from training.monitoring.new_outcomes import new_outcomes
@@ -147,7 +147,7 @@ class _Past:
         if key not in self._frames:
             frame = snapshot(self._signals, self._grid, horizon_days=horizon_days, catalogue=self._catalogue)
             contracts = self._signals.contractual
-            self._frames[key] = without_overwritten(frame, self._catalogue) if contracts else frame
+            self._frames[key] = mask_overwritten_terms(frame, self._catalogue) if contracts else frame
         return self._frames[key]
 
     def labels(self, horizon_days: int, days: int, grace_days: int) -> pd.DataFrame:

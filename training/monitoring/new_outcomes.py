@@ -15,7 +15,7 @@ from features.signals.signals import Signals
 from models.artifacts.bundle import Manifest
 from models.targets import Target
 from training.config import TrainConfig
-from training.dataset.outcome_counts import at_horizon
+from training.dataset.outcome_counts import count_at_horizon
 
 EVERY_DAYS = 28
 
@@ -30,7 +30,7 @@ def new_outcomes(signals: Signals, told: Manifest) -> float:
     """
     days, grace = told.horizon_days, told.grace_days
     config = TrainConfig(horizon_days=days, grace_days=grace, every_days=EVERY_DAYS)
-    labelled = at_horizon(signals, config)[1]
+    labelled = count_at_horizon(signals, config)[1]
     if labelled is None:
         return 0.0
     step, gap = labelled.grid.every_days, timedelta(days=days + grace)

@@ -9,7 +9,7 @@ from typing import Any
 
 from features.utils.dates import to_iso
 from models.targets import Target
-from training.evaluation.comparison import plain
+from training.evaluation.comparison import json_safe
 from training.monitoring.matured_predictions import LEAST_OUTCOMES, Matured
 
 #: So many more outcomes than before make it worth training again.
@@ -144,4 +144,4 @@ class MonitorReport:
         """Plain data for JSON; figures that are not defined are None."""
         told = {target: watched.as_dict() for target, watched in self.targets.items()}
         whole = {"data_through": to_iso(self.data_through), "targets": told, "feeds": list(self.feeds)}
-        return dict(plain(whole | {"retrain": self.retrain}))
+        return dict(json_safe(whole | {"retrain": self.retrain}))

@@ -15,7 +15,7 @@ from features.utils.dates import to_iso
 from models.home import Home
 from models.targets import Target
 from training.config import TrainConfig
-from training.leakage.report import NAMED, Check, LeakReport
+from training.leakage.report import MAXIMUM_NAMED, Check, LeakReport
 from training.registry import mlflow_tracking
 
 STOPPED = "renewcast.stopped"
@@ -68,8 +68,8 @@ def stop(home: Home, leaks: LeakReport, config: TrainConfig, lacking: Sequence[s
         run.document("leakcheck.json", leaks.as_dict())
         run.tags({STOPPED: "leak"})
         found = list(dict.fromkeys(finding.words for finding in leaks.failures))
-        more = [f"and {len(found) - NAMED} more"] if len(found) > NAMED else []
-        words = "; ".join([*found[:NAMED], *more, *lacking])
+        more = [f"and {len(found) - MAXIMUM_NAMED} more"] if len(found) > MAXIMUM_NAMED else []
+        words = "; ".join([*found[:MAXIMUM_NAMED], *more, *lacking])
         raise LeakFound(
             f"nothing was trained: {words} (run {run.run_id[:8]} keeps the whole report, leakcheck.json)",
             "features that are the same whatever comes later, and none that tells the outcome alone",

@@ -21,22 +21,22 @@ from models.peer_groups.peers import Peers
 from models.targets import Target
 from training.config import TrainConfig
 from training.dataset.design_matrix import Design
-from training.dataset.labelled_snapshots import Prepared
+from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.sufficiency import Sufficiency
-from training.dataset.target_rows import Rows
-from training.dataset.time_split import Split
+from training.dataset.target_rows import TargetRows
+from training.dataset.time_split import TimeSplit
 from training.estimators.blend import Blend, refit_blend
 from training.estimators.calibration import calibrate, halfway
 from training.evaluation.baselines import BLEND, expected_rate, level_move
-from training.evaluation.benchmark import contest
-from training.evaluation.by_horizon import AtHorizon
-from training.evaluation.champion_comparison import Unreadable, against_champion
-from training.evaluation.comparison import Judgement
-from training.evaluation.interval_width import spread
-from training.evaluation.involuntary_churn import Involuntary, involuntary
-from training.evaluation.promotion_gates import Gate, gates, passed
-from training.evaluation.reason_stability import Stability, stability
-from training.evaluation.test_predictions import JudgedRows
+from training.evaluation.benchmark import run_benchmark
+from training.evaluation.by_horizon import HorizonMetrics
+from training.evaluation.champion_comparison import UnreadableChampion, compare_with_champion
+from training.evaluation.comparison import Comparison
+from training.evaluation.interval_width import true_probability_spread
+from training.evaluation.involuntary_churn import InvoluntaryChurn, evaluate_involuntary
+from training.evaluation.promotion_gates import Gate, all_passed, evaluate_gates
+from training.evaluation.reason_stability import ReasonStability, reason_stability
+from training.evaluation.test_predictions import ScoredTestRows
 
 OUTCOMES = "outcome_accounts"
 """The manifest's figure of how many accounts with the outcome a model was fitted on."""
@@ -64,29 +64,29 @@ class Candidate:
     """
 
     target: Target
-    split: Split
-    judgement: Judgement
+    split: TimeSplit
+    judgement: Comparison
     gates: tuple[Gate, ...]
     enough: Sufficiency
     shipped: Blend
     calibrator: dict[str, Any]
     rate: float
     outcomes: int
-    tested: JudgedRows
-    by_horizon: tuple[AtHorizon, ...]
-    stability: Stability | None
-    involuntary: Involuntary | None = None
+    tested: ScoredTestRows
+    by_horizon: tuple[HorizonMetrics, ...]
+    stability: ReasonStability | None
+    involuntary: InvoluntaryChurn | None = None
 
     @property
     def promotable(self) -> bool:
         """Whether every gate is passed."""
-        return passed(self.gates)
+        return all_passed(self.gates)
 
     def write(
         self,
         folder: Path,
         version: str,
-        prepared: Prepared,
+        prepared: LabelledSnapshots,
         config: TrainConfig,
         rubric: Rubric,
         health: HealthFacts,
@@ -96,7 +96,7 @@ class Candidate:
         """Write the bundle that ships, with its card and the identity of the portfolio."""
         numbers = [name for name, feature in prepared.catalogue.items() if feature.kind == "number"]
         encoding = self.shipped.encoding
-        kinds = None if self.involuntary is None else self.involuntary.plain()
+        kinds = None if self.involuntary is None else self.involuntary.scorer_parameters()
         parts = BundleParts(
             target=self.target,
             version=version,
@@ -115,7 +115,7 @@ class Candidate:
                 encoding.levels,
                 Peers.of(prepared.latest, numbers),
                 prepared.catalogue,
-                self.shipped.plain() | ({} if kinds is None else {"involuntary": kinds}),
+                self.shipped.scorer_parameters() | ({} if kinds is None else {"involuntary": kinds}),
             ),
             rubric=rubric,
             health=health,
@@ -126,13 +126,13 @@ class Candidate:
 
 
 def fit_candidate(
-    prepared: Prepared,
+    prepared: LabelledSnapshots,
     enough: Sufficiency,
     health: Mapping[str, Floats],
     leaks: Sequence[str] | None,
     config: TrainConfig,
     tell: Progress,
-    champion: Bundle | Unreadable | None = None,
+    champion: Bundle | UnreadableChampion | None = None,
     feeds: Sequence[str] | None = None,
 ) -> Candidate:
     """Hold the contest, then fit the model that ships.
@@ -155,12 +155,12 @@ def fit_candidate(
         If the data does not suffice for a model.
     """
     target, parts, catalogue = enough.target, enough.require(), prepared.catalogue
-    rows = Rows(prepared, target, health, config.horizon_days)
-    found = contest(rows, parts, config, subprogress(tell, 0.0, 0.8))
+    rows = TargetRows(prepared, target, health, config.horizon_days)
+    found = run_benchmark(rows, parts, config, subprogress(tell, 0.0, 0.8))
     against = None
     if champion is not None:
         p = found.tested.p[BLEND]
-        against = against_champion(champion, p, found.test.frame, found.test.y, prepared.grace_days, config)
+        against = compare_with_champion(champion, p, found.test.frame, found.test.y, prepared.grace_days, config)
     tell(0.8, f"{target}: fitting anew up to the last known outcome")
     final = parts.final()
     latest = rows.of(final, "calibration")
@@ -170,7 +170,7 @@ def fit_candidate(
     def refitting(share: float) -> None:
         tell(0.9 + 0.1 * share, f"{target}: are the reasons stable?")
 
-    alike = stability(shipped, design, prepared.latest, catalogue, target, config.refits, config.seed, refitting)
+    alike = reason_stability(shipped, design, prepared.latest, catalogue, target, config.refits, config.seed, refitting)
     expected = expected_rate(shipped, design, latest)
     calibrator = calibrate(
         shipped.raw(latest.frame),
@@ -185,10 +185,10 @@ def fit_candidate(
         target,
         parts,
         found.judgement,
-        gates(found.judgement, enough, leaks, against, feeds),
+        evaluate_gates(found.judgement, enough, leaks, against, feeds),
         enough,
         shipped,
-        calibrator | {"spread": spread(alike)},
+        calibrator | {"spread": true_probability_spread(alike)},
         halfway(expected, float(latest.y.mean())),
         len(set(design.accounts[design.main & (design.y == 1)])),
         found.tested,
@@ -198,11 +198,13 @@ def fit_candidate(
     )
 
 
-def _how_churn_comes(prepared: Prepared, parts: Split, design: Design, config: TrainConfig) -> Involuntary:
+def _how_churn_comes(
+    prepared: LabelledSnapshots, parts: TimeSplit, design: Design, config: TrainConfig
+) -> InvoluntaryChurn:
     # The model that ships is itself judged: its last label window ends where the test begins.
     kind = prepared.labels["churn_kind"].to_numpy(dtype=object)
     later = parts.mask("test", prepared.frame["as_of"]) & (prepared.labels["churn"] == 1).to_numpy()
-    return involuntary(
+    return evaluate_involuntary(
         design,
         kind[design.place],
         prepared.catalogue,

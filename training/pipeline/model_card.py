@@ -16,13 +16,13 @@ from models.artifacts import model_card
 from models.explain.treeshap import Explainer
 from models.scorer.scorer import Scorer
 from training.config import TrainConfig
-from training.dataset.labelled_snapshots import Prepared
+from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
-from training.evaluation.by_segment import Segment
-from training.evaluation.capacity_value import RANDOM, Worked
+from training.evaluation.by_segment import SegmentMetrics
+from training.evaluation.capacity_value import RANDOM, CapacityValue
 from training.evaluation.comparison import Metric
-from training.evaluation.involuntary_churn import Involuntary
-from training.evaluation.test_predictions import RESAMPLES, UNKNOWN, Figure, JudgedRows, Part
+from training.evaluation.involuntary_churn import InvoluntaryChurn
+from training.evaluation.test_predictions import RESAMPLES, UNDEFINED, Estimate, PartMetrics, ScoredTestRows
 from training.leakage.report import LeakReport
 from training.pipeline.candidate import Candidate
 from training.statistics.account_bootstrap import AccountBootstrap, interval
@@ -46,12 +46,12 @@ NONE_HAPPENED = 0.025
 
 def card_of(
     candidate: Candidate,
-    prepared: Prepared,
+    prepared: LabelledSnapshots,
     config: TrainConfig,
     leaks: LeakReport,
     feeds: Feeds,
-    segments: Sequence[Segment],
-    work: Sequence[Worked],
+    segments: Sequence[SegmentMetrics],
+    work: Sequence[CapacityValue],
     run_id: str,
 ) -> model_card.Card:
     """A candidate's card.
@@ -59,8 +59,8 @@ def card_of(
     Parameters
     ----------
     leaks, feeds : what the leak check found, and the health of the feeds at the end of the data.
-    segments : the judgement by segment (`training.evaluation.by_segment.by_segment`).
-    work : what each ranking is worth (`training.evaluation.capacity_value.worked`).
+    segments : the judgement by segment (`training.evaluation.by_segment.evaluate_by_segment`).
+    work : what each ranking is worth (`training.evaluation.capacity_value.capacity_value`).
     run_id : of the run that it is registered with.
     """
     judged, encoding = candidate.judgement, candidate.shipped.encoding
@@ -120,7 +120,7 @@ def card_of(
     )
 
 
-def reliability(tested: JudgedRows, seed: int = 0) -> list[model_card.Bin]:
+def reliability(tested: ScoredTestRows, seed: int = 0) -> list[model_card.Bin]:
     """What the judged model said against what happened, by tenths of the probabilities; accounts resampled."""
     data = Predictions(tested.y, tested.p[BLEND], tested.arr)
     bootstrap = AccountBootstrap(tested.accounts, RESAMPLES, seed)
@@ -145,7 +145,7 @@ def reliability(tested: JudgedRows, seed: int = 0) -> list[model_card.Bin]:
     return found
 
 
-def _kinds(told: Involuntary) -> model_card.Kinds:
+def _kinds(told: InvoluntaryChurn) -> model_card.Kinds:
     figures, judged = told.figures, told.judgement
     return model_card.Kinds(
         words=told.words,
@@ -154,7 +154,7 @@ def _kinds(told: Involuntary) -> model_card.Kinds:
         tested_on=dict(told.tested_on),
         rate=None if figures is None else figures.rate,
         expected=None if figures is None else figures.expected,
-        ratio=_figure(UNKNOWN if figures is None else figures.ratio),
+        ratio=_figure(UNDEFINED if figures is None else figures.ratio),
         rivals=[
             model_card.Rival(candidate=row.candidate, metrics={name: _metric(row[name]) for name in OF_KINDS})
             for row in (judged.rows if judged else ())
@@ -176,7 +176,7 @@ def _slices(candidate: Candidate) -> dict[str, model_card.Slice]:
     }
 
 
-def _weights(candidate: Candidate, prepared: Prepared) -> tuple[list[model_card.Weight], dict[str, float]]:
+def _weights(candidate: Candidate, prepared: LabelledSnapshots) -> tuple[list[model_card.Weight], dict[str, float]]:
     """Which features, and which dimensions, move the predictions of the newest snapshot's accounts."""
     encoding, catalogue = candidate.shipped.encoding, prepared.catalogue
     entries: list[dict[str, Any]] = []
@@ -185,7 +185,7 @@ def _weights(candidate: Candidate, prepared: Prepared) -> tuple[list[model_card.
         if name in encoding.levels:
             entry["categories"] = list(encoding.levels[name])
         entries.append(entry)
-    schema = json.loads(json.dumps({"features": entries, **candidate.shipped.plain()}))
+    schema = json.loads(json.dumps({"features": entries, **candidate.shipped.scorer_parameters()}))
     calibrator = json.loads(json.dumps(candidate.calibrator))
     scorer = Scorer.from_texts(candidate.shipped.trees.text, schema, calibrator, Explainer)
     latest = prepared.latest
@@ -215,13 +215,15 @@ def _metric(metric: Metric) -> model_card.Figure:
     return _figure((metric.value, metric.low, metric.high), metric.good)
 
 
-def _beside(segment: Segment) -> dict[str, model_card.Figure]:
+def _beside(segment: SegmentMetrics) -> dict[str, model_card.Figure]:
     if segment.judgement is None:
         return {}
     return {row.candidate: _metric(row["roc_auc"]) for row in segment.judgement.rows if row.candidate in BESIDE}
 
 
-def _piece(part: Part, beside: dict[str, model_card.Figure], judged: bool = True, note: str = "") -> model_card.Piece:
+def _piece(
+    part: PartMetrics, beside: dict[str, model_card.Figure], judged: bool = True, note: str = ""
+) -> model_card.Piece:
     return model_card.Piece(
         name=part.name,
         rows=part.rows,
@@ -237,7 +239,7 @@ def _piece(part: Part, beside: dict[str, model_card.Figure], judged: bool = True
     )
 
 
-def _figure(figure: Figure, good: str = "") -> model_card.Figure:
+def _figure(figure: Estimate, good: str = "") -> model_card.Figure:
     value, low, high = (_number(each) for each in figure)
     return model_card.Figure(value=value, low=low, high=high, good=good)
 

@@ -18,8 +18,8 @@ from features.utils.arrays import Floats
 from models.scorer.scorer import Scorer
 from models.targets import Target
 from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
-from training.evaluation.capacity_value import Worked
-from training.evaluation.test_predictions import JudgedRows
+from training.evaluation.capacity_value import CapacityValue
+from training.evaluation.test_predictions import ScoredTestRows
 from training.statistics.metrics import BINS, Predictions
 
 OURS, OTHERS = "#1f5fbf", ("#9a9a9a", "#c98a2b", "#5b9e6f", "#9b6bb0", "#b3564b", "#6aa5b8")
@@ -32,8 +32,8 @@ EXPLAINED = 500
 
 def pictures(
     target: Target,
-    tested: JudgedRows,
-    work: Sequence[Worked],
+    tested: ScoredTestRows,
+    work: Sequence[CapacityValue],
     scorer: Scorer,
     latest: pd.DataFrame,
     catalogue: Mapping[str, Feature],
@@ -43,7 +43,7 @@ def pictures(
     Parameters
     ----------
     tested : the test rows and what each candidate said.
-    work : what each ranking is worth, see `training.evaluation.capacity_value.worked`.
+    work : what each ranking is worth, see `training.evaluation.capacity_value.capacity_value`.
     scorer, latest : the model that ships, and the newest snapshot, of which a few hundred accounts are explained.
     """
     rows = latest.sample(min(EXPLAINED, len(latest)), random_state=0)
@@ -58,7 +58,7 @@ def pictures(
     }
 
 
-def reliability(target: Target, tested: JudgedRows) -> Figure:
+def reliability(target: Target, tested: ScoredTestRows) -> Figure:
     """What was said against what happened, by tenths of the probabilities; a dot's size is its number of outcomes."""
     figure, axes = _blank(f"{target}: said and happened")
     most = 0.0
@@ -79,7 +79,7 @@ def reliability(target: Target, tested: JudgedRows) -> Figure:
     return figure
 
 
-def gain(target: Target, tested: JudgedRows) -> Figure:
+def gain(target: Target, tested: ScoredTestRows) -> Figure:
     """The share of the outcomes among the highest ranked, candidate by candidate."""
     figure, axes = _blank(f"{target}: found among the highest ranked")
     for name, colour in _colours(tested):
@@ -94,7 +94,7 @@ def gain(target: Target, tested: JudgedRows) -> Figure:
     return figure
 
 
-def at_capacity(target: Target, work: Sequence[Worked]) -> Figure:
+def at_capacity(target: Target, work: Sequence[CapacityValue]) -> Figure:
     """The ARR with the outcome that a team sees at its capacity."""
     capacity = work[0].capacity if work else 0
     figure, axes = _blank(f"{target}: ARR seen by a team that looks after {capacity} accounts")
@@ -159,7 +159,7 @@ def _blank(title: str, width: float = 7.0, height: float = 4.0) -> tuple[Figure,
     return figure, axes
 
 
-def _colours(tested: JudgedRows) -> list[tuple[str, str]]:
+def _colours(tested: ScoredTestRows) -> list[tuple[str, str]]:
     others = [name for name in BESIDE if name in tested.p]
     return [*((name, OTHERS[i % len(OTHERS)]) for i, name in enumerate(others)), (BLEND, OURS)]
 

@@ -13,8 +13,8 @@ from features.utils.dates import to_iso
 from models.targets import Target
 from training.config import TrainConfig
 from training.dataset.sufficiency import Sufficiency
-from training.evaluation.by_segment import Segment
-from training.evaluation.capacity_value import Worked
+from training.evaluation.by_segment import SegmentMetrics
+from training.evaluation.capacity_value import CapacityValue
 from training.leakage.report import LeakReport
 from training.pipeline.candidate import Candidate
 
@@ -52,8 +52,8 @@ class TrainReport:
     run_id: str
     catalogue_version: str
     every_days: int
-    segments: Mapping[Target, tuple[Segment, ...]]
-    work: Mapping[Target, tuple[Worked, ...]]
+    segments: Mapping[Target, tuple[SegmentMetrics, ...]]
+    work: Mapping[Target, tuple[CapacityValue, ...]]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -69,7 +69,7 @@ class TrainReport:
             "targets": {target: self._target(target) for target in self.facts},
         }
 
-    def worked(self, target: Target) -> tuple[Worked, ...]:
+    def worked(self, target: Target) -> tuple[CapacityValue, ...]:
         """What each candidate's ranking is worth to a team."""
         return self.work[target]
 

@@ -33,15 +33,15 @@ from models.home import Home
 from models.scorer.scorer import THREADS
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
-from training.dataset.label_feed_faults import label_troubles
-from training.dataset.labelled_snapshots import Prepared, prepared_of
+from training.dataset.label_feed_faults import label_feed_faults
+from training.dataset.labelled_snapshots import LabelledSnapshots, label_snapshots
 from training.dataset.sufficiency import Sufficiency, sufficiency
 from training.evaluation.baselines import BLEND, HEALTH_SCORE
-from training.evaluation.by_segment import by_segment
-from training.evaluation.capacity_value import worked
-from training.evaluation.champion_comparison import champions
-from training.evaluation.rubric_baselines import health_facts, learned, rubrics_beside
-from training.leakage.check import leakcheck_prepared
+from training.evaluation.by_segment import evaluate_by_segment
+from training.evaluation.capacity_value import capacity_value
+from training.evaluation.champion_comparison import load_champions
+from training.evaluation.rubric_baselines import all_rubrics, health_facts, score_rubrics
+from training.leakage.check import check_snapshots_for_leaks
 from training.leakage.report import LeakReport
 from training.pipeline.abort import stop, without_leaks
 from training.pipeline.candidate import Candidate, fit_candidate
@@ -93,7 +93,7 @@ def train(
     home.ensure()
     catalogue = current_catalogue()
     named, versions = load_rubric(config.rubric, catalogue), load_rubric_history(home, catalogue)
-    rivals = champions(home, catalogue)
+    rivals = load_champions(home, catalogue)
     source = open_source(address, engine)
     progress(0.0, "looking at the feeds")
     feeds = feed_health(source, data_through)
@@ -106,14 +106,14 @@ def train(
             if isinstance(rival, Bundle):
                 require_own(identity, rival)
         feeds = feeds.with_kept(signals.rows)
-        prepared = prepared_of(signals, config, subprogress(progress, 0.12, 0.35), catalogue)
-        faults = label_troubles(feeds, signals.contractual, prepared.grid.first)
+        prepared = label_snapshots(signals, config, subprogress(progress, 0.12, 0.35), catalogue)
+        faults = label_feed_faults(feeds, signals.contractual, prepared.grid.first)
         facts = {target: _facts(prepared, target, config) for target in TARGETS}
         lacking = [f"{target}: {line}" for target, fact in facts.items() for line in fact.missing]
         able = [target for target, fact in facts.items() if not fact.missing]
         if not able:
             raise InsufficientData(lacking, "load more accounts or a longer history; `renewcast check` shows the facts")
-        leaks = leakcheck_prepared(prepared, config, subprogress(progress, 0.36, 0.45))
+        leaks = check_snapshots_for_leaks(prepared, config, subprogress(progress, 0.36, 0.45))
         ready = without_leaks(able, leaks)
         if not ready:
             stop(home, leaks, config, lacking)
@@ -121,10 +121,10 @@ def train(
         # that was set by outcomes of the test looks better there than it is: as a rival that is hard, never easy.
         now = prepared.signals.data_through
         rubric = versions.at(named, now)
-        beside = {name: versions.at(one, now) for name, one in rubrics_beside(named).items()}
+        beside = {name: versions.at(one, now) for name, one in all_rubrics(named).items()}
         parts = facts["churn" if "churn" in ready else ready[0]].require()
         # A rubric competes with the weights that it will be used with.
-        scored = learned(prepared, beside.values(), parts, config.seed)
+        scored = score_rubrics(prepared, beside.values(), parts, config.seed)
         health: dict[str, Floats] = {
             HEALTH_SCORE if name == rubric.name else name: np.asarray(known.scores.score, dtype=np.float64)
             for name, known in scored.items()
@@ -144,7 +144,7 @@ def train(
         return _register(prepared, facts, feeds, leaks, candidates, home, config, rubric, meant, identity, progress)
 
 
-def _facts(prepared: Prepared, target: Target, config: TrainConfig) -> Sufficiency:
+def _facts(prepared: LabelledSnapshots, target: Target, config: TrainConfig) -> Sufficiency:
     return sufficiency(
         prepared.signals,
         prepared.frame,
@@ -158,7 +158,7 @@ def _facts(prepared: Prepared, target: Target, config: TrainConfig) -> Sufficien
 
 
 def _register(
-    prepared: Prepared,
+    prepared: LabelledSnapshots,
     facts: Mapping[Target, Sufficiency],
     feeds: Feeds,
     leaks: LeakReport,
@@ -171,9 +171,11 @@ def _register(
     progress: Progress,
 ) -> TrainReport:
     seed = config.seed
-    segments = {target: by_segment(one.tested, BLEND, config.capacity, seed) for target, one in candidates.items()}
+    segments = {
+        target: evaluate_by_segment(one.tested, BLEND, config.capacity, seed) for target, one in candidates.items()
+    }
     work = {
-        target: worked(one.tested, config.capacity, config.save_rate, config.cost_per_account, seed)
+        target: capacity_value(one.tested, config.capacity, config.save_rate, config.cost_per_account, seed)
         for target, one in candidates.items()
     }
     bundles: dict[Target, Bundle] = {}

@@ -20,7 +20,7 @@ from models.artifacts.home_portfolio import read_identity
 from models.artifacts.identity_file import require_own
 from models.home import Home
 from models.targets import Target
-from training.evaluation.promotion_gates import by_how_much, refused
+from training.evaluation.promotion_gates import blocking_gates, gate_text
 from training.registry.champion_alias import follow
 from training.registry.run_completion import completed
 
@@ -64,8 +64,8 @@ def promote_version(home: Home, target: Target, version: str, who: str, why: str
         Its bundle is broken, or was made for other features or another portfolio.
     """
     bundle = _bundle_of(home, target, version)
-    if failed := refused([told for told in bundle.manifest.gates.values() if isinstance(told, dict)]):
-        words = "; ".join(by_how_much(told) for told in failed)
+    if failed := blocking_gates([told for told in bundle.manifest.gates.values() if isinstance(told, dict)]):
+        words = "; ".join(gate_text(told) for told in failed)
         raise BadRequest(f"version {version} for {target} did not pass every gate: {words}", cure="train again")
     entry = {target: point_to(home, bundle)}
     with _changing(home) as before:

@@ -32,8 +32,8 @@ from models.peer_groups.segments import ARR_FEATURE, segment_of
 from models.rules.early_warnings import RENEWAL
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import labelled_grid
-from training.dataset.labels import churns, label
-from training.dataset.overwritten_terms import overwritten_rows, terms_hidden, without_overwritten
+from training.dataset.labels import churn_events, label
+from training.dataset.overwritten_terms import mask_overwritten_terms, mask_terms, overwritten_rows
 from training.review.window import Quarter, Window
 
 #: Text of a band without a score, and the bands from bad to good.
@@ -160,7 +160,7 @@ class ReviewData:
             built = snapshot(self.signals, grid, horizon_days=horizon, catalogue=catalogue, kept=self.kept)
             if self.signals.contractual:
                 lost = self.as_of[overwritten_rows(self.as_of, number_column(self.frame, ARR_FEATURE))].unique()
-                built = terms_hidden(built, built["as_of"].isin(lost).to_numpy(), catalogue)
+                built = mask_terms(built, built["as_of"].isin(lost).to_numpy(), catalogue)
             found = bundle.scorer.predict(built).probability
             keyed = built[["account_id", "as_of"]].assign(p=found)
             merged = wanted.reset_index().merge(keyed, on=["account_id", "as_of"], how="inner")
@@ -219,7 +219,7 @@ def load_review_data(
         if frame.empty:
             raise _too_little(quarter, ["active accounts: there is none"])
         if signals.contractual:
-            frame = without_overwritten(frame, _part_of(catalogue, wanted))
+            frame = mask_overwritten_terms(frame, _part_of(catalogue, wanted))
         progress(0.65, "what became of them")
         labels = label(signals, frame[["account_id", "as_of"]], config.horizon_days, grace)
         seen = ReviewData(
@@ -231,7 +231,7 @@ def load_review_data(
             frame,
             champion.rubric.score(frame),
             labels,
-            churns(signals, frame, labels, grace),
+            churn_events(signals, frame, labels, grace),
             np.full(len(frame), np.nan),
             told,
             kept,

@@ -19,13 +19,13 @@ from features.utils.arrays import Floats, Ints
 _PASS = 2_000_000
 LEVEL = 0.95
 # A more flexible choice must beat the plain one by this many standard errors out of time.
-CLEARLY_BETTER = 2.0
+SIGNIFICANT_ERRORS = 2.0
 
 
-def clearly_better(gain: Floats, accounts: npt.NDArray[np.object_]) -> bool:
-    """Whether row gains (n,) add up to more than `CLEARLY_BETTER` standard errors over accounts."""
+def significantly_better(gain: Floats, accounts: npt.NDArray[np.object_]) -> bool:
+    """Whether row gains (n,) add up to more than `SIGNIFICANT_ERRORS` standard errors over accounts."""
     per_account = np.bincount(pd.factorize(accounts)[0], gain)
-    return bool(gain.sum() > CLEARLY_BETTER * np.sqrt((per_account**2).sum()))
+    return bool(gain.sum() > SIGNIFICANT_ERRORS * np.sqrt((per_account**2).sum()))
 
 
 class AccountBootstrap:

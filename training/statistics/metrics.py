@@ -15,7 +15,7 @@ import scipy.special
 from features.utils.arrays import Floats, Ints
 from training.statistics import newton_logistic
 
-SMALLEST = 1e-6
+MINIMUM_PROBABILITY = 1e-6
 BINS = 10
 TOP_SHARES = (0.05, 0.10, 0.20)
 
@@ -36,7 +36,7 @@ class Predictions:
     arr: Floats
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "p", np.clip(self.p, SMALLEST, 1 - SMALLEST))
+        object.__setattr__(self, "p", np.clip(self.p, MINIMUM_PROBABILITY, 1 - MINIMUM_PROBABILITY))
         object.__setattr__(self, "arr", np.nan_to_num(self.arr))
 
     @cached_property
@@ -66,7 +66,7 @@ class Predictions:
 
 def log_odds(p: Floats) -> Floats:
     """Of probabilities, kept within 1e-6 of 0 and 1."""
-    return np.asarray(scipy.special.logit(np.clip(p, SMALLEST, 1 - SMALLEST)), dtype=np.float64)
+    return np.asarray(scipy.special.logit(np.clip(p, MINIMUM_PROBABILITY, 1 - MINIMUM_PROBABILITY)), dtype=np.float64)
 
 
 def base_rate(data: Predictions, weights: Floats) -> Floats:
@@ -103,7 +103,7 @@ def brier_skill_in_hindsight(data: Predictions, weights: Floats) -> Floats:
 
 def log_loss(data: Predictions, weights: Floats) -> Floats:
     """The mean surprise in nats. Lower is better; confident mistakes cost most. Compare it with the base rate's."""
-    return _ratio(weights @ newton_logistic.log_loss(data.log_odds, data.y), weights.sum(axis=1))
+    return _ratio(weights @ newton_logistic.row_log_loss(data.log_odds, data.y), weights.sum(axis=1))
 
 
 def calibration_error(data: Predictions, weights: Floats) -> Floats:
@@ -123,7 +123,7 @@ def calibration_slope(data: Predictions, weights: Floats) -> Floats:
     spread = data.log_odds.std()
     design = np.column_stack([(data.log_odds - data.log_odds.mean()) / spread, np.ones_like(data.y)])
     found = newton_logistic.fit(design, data.y, weights, np.array([spread, 0.0]), np.array([1e-6, 1e-6]))
-    return np.where(_both(data, weights), found[:, 0] / spread, np.nan)
+    return np.where(_has_both_classes(data, weights), found[:, 0] / spread, np.nan)
 
 
 def calibration_intercept(data: Predictions, weights: Floats) -> Floats:
@@ -131,19 +131,19 @@ def calibration_intercept(data: Predictions, weights: Floats) -> Floats:
     the predictions are too low; within 0.2 is good."""
     design = np.ones((len(data.y), 1))
     found = newton_logistic.fit(design, data.y, weights, np.zeros(1), np.full(1, 1e-6), offset=data.log_odds)
-    return np.where(_both(data, weights), found[:, 0], np.nan)
+    return np.where(_has_both_classes(data, weights), found[:, 0], np.nan)
 
 
 def captured(data: Predictions, weights: Floats) -> Floats:
     """The share of the outcomes found among the top 5, 10 and 20% of the rows, shape (b, 3). As much as the share of
     rows is guessing; three times as much is good. A group of equal probabilities is taken in proportion."""
-    return _caught(*data.ranked(weights, data.y, np.ones_like(data.y)))
+    return _captured_shares(*data.ranked(weights, data.y, np.ones_like(data.y)))
 
 
 def captured_arr(data: Predictions, weights: Floats) -> Floats:
     """The same, counted in the ARR of the rows with the outcome: the share of the money at stake that is seen. Again
     the share of rows is guessing, and three times as much is good."""
-    return _caught(*data.ranked(weights, data.y * data.arr, np.ones_like(data.y)))
+    return _captured_shares(*data.ranked(weights, data.y * data.arr, np.ones_like(data.y)))
 
 
 def lift(data: Predictions, weights: Floats) -> Floats:
@@ -153,17 +153,17 @@ def lift(data: Predictions, weights: Floats) -> Floats:
     return found
 
 
-def by_rank(data: Predictions, weights: Floats) -> dict[str, Floats]:
+def ranking_metrics(data: Predictions, weights: Floats) -> dict[str, Floats]:
     """All metrics of the ranking by name, as each alone would tell them: to put the weights in its order is most of
     their work, and is done once."""
     happened, money, every = data.ranked(weights, data.y, data.y * data.arr, np.ones_like(data.y))
-    seen = _caught(happened, every)
+    seen = _captured_shares(happened, every)
     return {
         "roc_auc": _roc_auc(happened, every),
         "pr_auc": _pr_auc(happened, every),
         "lift": seen / np.array(TOP_SHARES),
         "captured": seen,
-        "captured_arr": _caught(money, every),
+        "captured_arr": _captured_shares(money, every),
     }
 
 
@@ -179,14 +179,14 @@ def _pr_auc(happened: Floats, every: Floats) -> Floats:
     return _ratio(np.nansum(happened * precision, axis=1), happened.sum(axis=1))
 
 
-def _caught(caught: Floats, every: Floats) -> Floats:
+def _captured_shares(caught: Floats, every: Floats) -> Floats:
     rows = np.pad(np.cumsum(every, axis=1), ((0, 0), (1, 0)))
     found = np.pad(np.cumsum(caught, axis=1), ((0, 0), (1, 0)))
     shares = [np.interp(np.array(TOP_SHARES) * r[-1], r, f) for r, f in zip(rows, found, strict=True)]
     return _ratio(np.array(shares).reshape(-1, len(TOP_SHARES)), found[:, -1:])
 
 
-def _both(data: Predictions, weights: Floats) -> Floats:
+def _has_both_classes(data: Predictions, weights: Floats) -> Floats:
     return np.asarray((weights @ data.y > 0) & (weights @ (1 - data.y) > 0))
 
 

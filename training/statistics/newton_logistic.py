@@ -61,6 +61,6 @@ def fit(
     return theta
 
 
-def log_loss(log_odds: Floats, y: Floats) -> Floats:
+def row_log_loss(log_odds: Floats, y: Floats) -> Floats:
     """The loss of each row in nats, from log-odds: never infinite for finite log-odds."""
     return np.asarray(np.logaddexp(0.0, log_odds) - y * log_odds, dtype=np.float64)

@@ -31,7 +31,7 @@ from features.sources.open_source import open_source
 from features.utils.dates import Grid
 from serving.scoring.score_portfolio import newest_known
 from training.config import TrainConfig
-from training.dataset.labelled_snapshots import prepare
+from training.dataset.labelled_snapshots import read_labelled_snapshots
 from training.leakage.account_sample import sampled_tables
 
 GRID = Grid(datetime(2025, 6, 2, tzinfo=UTC), 28, 8)
@@ -107,8 +107,8 @@ class TestSpark:
     ) -> None:
         folder = folders[business]
         config = TrainConfig(horizon_days=30)
-        embedded = prepare(folder, GRID.last, config)
-        prepared = prepare(folder, GRID.last, config, engine=spark)
+        embedded = read_labelled_snapshots(folder, GRID.last, config)
+        prepared = read_labelled_snapshots(folder, GRID.last, config, engine=spark)
         pd.testing.assert_frame_equal(prepared.frame, embedded.frame, check_exact=True)
         pd.testing.assert_frame_equal(prepared.labels, embedded.labels, check_exact=True)
         day = prepared.frame["as_of"].iloc[-1]

@@ -134,12 +134,12 @@ def test_how_churn_comes_about_is_told_with_its_figures_or_with_the_reason_there
         return Rival(candidate=name, metrics=figures)
 
     judged = Kinds(
-        words="a share is told for each account", known_share=0.15, trained_on={"involuntary": 40, "voluntary": 200},
+        words="the share is estimated per account", known_share=0.15, trained_on={"involuntary": 40, "voluntary": 200},
         tested_on={"involuntary": 12, "voluntary": 60}, rate=0.2, expected=0.16, ratio=Figure(value=1.25, low=0.8, high=1.7),
         rivals=[rival("share_by_account", 0.7), rival("constant_share", 0.5)],
     )  # fmt: skip
     page, text = shown(judged)
-    assert "A share is told for each account." in text
+    assert "The share is estimated per account." in text
     assert "| A share for each account | 0.700 (0.60 to 0.80) |" in text
     assert "12 accounts of the test dates ended by nonpayment and 60 otherwise: 20.0%" in text
     assert "Happened over said: 1.25 (0.80 to 1.70)." in text

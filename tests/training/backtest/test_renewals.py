@@ -18,7 +18,7 @@ from features.utils.dates import Grid
 from models.scorer.base import Calibrated
 from training.backtest.renewals import past_forecasts
 from training.config import TrainConfig
-from training.dataset.labelled_snapshots import Prepared
+from training.dataset.labelled_snapshots import LabelledSnapshots
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 BEFORE = datetime(2025, 12, 1, tzinfo=UTC)
@@ -61,7 +61,7 @@ class Sayer:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelledSnapshots]:
     folder = tmp_path_factory.mktemp("signals")
     names = dict.fromkeys(row[0] for row in BOOK)
     pd.DataFrame({"account_id": list(names), "created_at": "2025-01-01"}).to_csv(folder / "accounts.csv", index=False)
@@ -71,7 +71,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     grid = Grid(datetime(2025, 6, 1, tzinfo=UTC), 28, 7)
     frame = pd.DataFrame({"account_id": ["stays"], "as_of": pd.to_datetime([grid.first], utc=True)})
     labels = pd.DataFrame({"churn": [0.0], "expansion": [0.0]})
-    yield Prepared(signals, grid, frame, labels, 30, CATALOGUE)
+    yield LabelledSnapshots(signals, grid, frame, labels, 30, CATALOGUE)
     signals.close()
 
 
@@ -79,7 +79,7 @@ def champions(p: float, q: float, through: datetime) -> Any:
     return {"churn": (Sayer(p), through), "expansion": (Sayer(q), through)}
 
 
-def test_a_quarter_by_hand(prepared: Prepared) -> None:
+def test_a_quarter_by_hand(prepared: LabelledSnapshots) -> None:
     found = past_forecasts(prepared, 9, EVERY, champions(0.25, 0.1, BEFORE))
     (quarter,) = (each for each in found.quarters if each.period == "2026Q1")
     assert quarter.by == "champion"
@@ -100,20 +100,20 @@ def test_a_quarter_by_hand(prepared: Prepared) -> None:
     assert (quarter.growing.expected, quarter.growing.happened) == (pytest.approx(0.7), 1.0)
 
 
-def test_a_quarter_whose_renewals_have_not_settled_is_left_out(prepared: Prepared) -> None:
+def test_a_quarter_whose_renewals_have_not_settled_is_left_out(prepared: LabelledSnapshots) -> None:
     found = past_forecasts(prepared, 9, EVERY, champions(0.25, 0.1, datetime(2025, 6, 2, tzinfo=UTC)))
     assert [quarter.period for quarter in found.quarters] == ["2026Q1"], "2026Q2 is not over"
     assert "2025Q3" in found.skipped or "2025Q4" in found.skipped, "nobody was due then, and that is said"
 
 
-def test_a_champion_that_knew_the_outcome_is_not_asked(prepared: Prepared) -> None:
+def test_a_champion_that_knew_the_outcome_is_not_asked(prepared: LabelledSnapshots) -> None:
     # Its recipe would have to be fitted anew, and of this book nothing can be.
     with pytest.raises(InsufficientData) as caught:
         past_forecasts(prepared, 1, EVERY, champions(0.25, 0.1, datetime(2026, 1, 2, tzinfo=UTC)))
     assert "2026Q1" in str(caught.value)
 
 
-def test_what_came_later_changes_no_forecast(prepared: Prepared) -> None:
+def test_what_came_later_changes_no_forecast(prepared: LabelledSnapshots) -> None:
     wrong = champions(0.9, 0.1, BEFORE)
     one, two = (past_forecasts(prepared, n, EVERY, wrong).quarters[-1] for n in (1, 9))
     assert one.figures == two.figures

@@ -16,11 +16,11 @@ from features.utils.arrays import Floats
 from models.scorer.base import RENEWAL_FEATURE, TERM_FEATURE
 from models.scorer.encoding import HORIZON_COLUMNS, horizon_columns
 from models.scorer.scorer import Scorer
-from training.dataset.design_matrix import designed
-from training.estimators.blend import Blend, blended
-from training.estimators.gradient_boosting import fit_boosted
+from training.dataset.design_matrix import build_design
+from training.estimators.blend import Blend, choose_blend
+from training.estimators.gradient_boosting import fit_boosted_trees
 from training.estimators.logistic_regression import fit_linear
-from training.evaluation.reason_stability import stability
+from training.evaluation.reason_stability import reason_stability
 
 IDENTITY = {"kind": "sigmoid", "parameters": {"a": 1.0, "b": 0.0}, "resamples": [{"a": 1.0, "b": 0.0}] * 10}
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
@@ -62,7 +62,7 @@ def portfolio() -> tuple[pd.DataFrame, dict[int, Floats]]:
 def test_no_label_window_reaches_beyond_the_limit(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
     frame, labels = portfolio
     before = FIRST + timedelta(weeks=40)
-    design = designed(frame, labels, 90, 30, CATALOGUE, before)
+    design = build_design(frame, labels, 90, 30, CATALOGUE, before)
     horizon = design.matrix[:, design.reading.columns.index("horizon.days")]
     ends = design.as_of + pd.to_timedelta(horizon + 30, unit="D")
     assert ends.max() <= before
@@ -74,9 +74,9 @@ def test_no_label_window_reaches_beyond_the_limit(portfolio: tuple[pd.DataFrame,
 
 def test_an_event_weighs_as_much_at_every_step_of_the_grid(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
     frame, labels = portfolio
-    weekly = designed(frame, {90: labels[90]}, 90, 30, CATALOGUE)
+    weekly = build_design(frame, {90: labels[90]}, 90, 30, CATALOGUE)
     rows = (((frame["as_of"] - pd.Timestamp(FIRST)).dt.days % 14) == 0).to_numpy()
-    coarse = designed(frame[rows].reset_index(drop=True), {90: labels[90][rows]}, 90, 30, CATALOGUE)
+    coarse = build_design(frame[rows].reset_index(drop=True), {90: labels[90][rows]}, 90, 30, CATALOGUE)
     assert coarse.weight.sum() == pytest.approx(weekly.weight.sum(), rel=0.05)
     assert weekly.thin().weight.sum() == pytest.approx(weekly.weight.sum(), rel=0.1)
 
@@ -86,7 +86,7 @@ def test_one_outcome_alone_is_refused_loudly(portfolio: tuple[pd.DataFrame, dict
     """Labels cut at an account's last event look like this: silence is never seen, and nobody ever leaves."""
     frame, labels = portfolio
     with pytest.raises(InsufficientData, match="both outcomes among the training dates"):
-        designed(frame, labels | {90: np.full(len(frame), always)}, 90, 30, CATALOGUE)
+        build_design(frame, labels | {90: np.full(len(frame), always)}, 90, 30, CATALOGUE)
 
 
 def test_nothing_of_later_rows_shapes_the_columns(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
@@ -94,15 +94,15 @@ def test_nothing_of_later_rows_shapes_the_columns(portfolio: tuple[pd.DataFrame,
     before = FIRST + timedelta(weeks=40)
     later = (frame["as_of"] >= pd.Timestamp(before)).to_numpy()
     strange = frame.assign(**{"usage.mood": frame["usage.mood"].where(~later, 1e9)})
-    one, other = (fit_linear(designed(f, labels, 90, 30, CATALOGUE, before), CATALOGUE).plain() for f in (frame, strange))
+    one, other = (fit_linear(build_design(f, labels, 90, 30, CATALOGUE, before), CATALOGUE).scorer_parameters() for f in (frame, strange))
     assert one == other
 
 
 @pytest.fixture(scope="module")
 def blend(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> Blend:
     frame, labels = portfolio
-    design = designed(frame, labels, 90, 30, CATALOGUE)
-    return blended(fit_linear(design, CATALOGUE, "churn"), fit_boosted(design, CATALOGUE, "churn", trials=1), design)
+    design = build_design(frame, labels, 90, 30, CATALOGUE)
+    return choose_blend(fit_linear(design, CATALOGUE, "churn"), fit_boosted_trees(design, CATALOGUE, "churn", trials=1), design)
 
 
 def test_a_longer_horizon_never_has_the_lower_probability(
@@ -110,7 +110,7 @@ def test_a_longer_horizon_never_has_the_lower_probability(
 ) -> None:
     frame, labels = portfolio
     holes = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.1)
-    scorer = Scorer.from_texts(blend.trees.text, blend.encoding.schema | blend.plain(), IDENTITY)
+    scorer = Scorer.from_texts(blend.trees.text, blend.encoding.schema | blend.scorer_parameters(), IDENTITY)
     told = np.array(list(scorer.by_horizon(scorer.encode(holes).matrix).values()))
     assert told.shape == (len(HORIZONS), len(frame))
     assert (np.diff(told, axis=0) >= -1e-12).all()
@@ -122,7 +122,7 @@ def test_a_longer_horizon_never_has_the_lower_probability(
 
 def test_the_scorer_adds_the_parts_up(portfolio: tuple[pd.DataFrame, dict[int, Floats]], blend: Blend) -> None:
     frame, _ = portfolio
-    scorer = Scorer.from_texts(blend.trees.text, blend.encoding.schema | blend.plain(), IDENTITY)
+    scorer = Scorer.from_texts(blend.trees.text, blend.encoding.schema | blend.scorer_parameters(), IDENTITY)
     matrix = scorer.encode(frame).matrix
     for days in HORIZONS:
         assert scorer.raw(matrix, days) == pytest.approx(blend.raw(frame, days), abs=1e-9)
@@ -138,9 +138,9 @@ def test_the_length_of_the_horizon_is_no_reason(portfolio: tuple[pd.DataFrame, d
     rng = np.random.default_rng(8)
     when = rng.exponential(np.where(frame["usage.mood"] > 0, 120.0, 400.0))
     labels = {h: np.where(np.isfinite(known[h]), when < h, np.nan).astype(np.float64) for h in HORIZONS}
-    design = designed(frame, labels, 90, 30, CATALOGUE)
-    found = blended(fit_linear(design, CATALOGUE, "churn"), fit_boosted(design, CATALOGUE, "churn", trials=1), design)
-    scorer = Scorer.from_texts(found.trees.text, found.encoding.schema | found.plain(), IDENTITY)
+    design = build_design(frame, labels, 90, 30, CATALOGUE)
+    found = choose_blend(fit_linear(design, CATALOGUE, "churn"), fit_boosted_trees(design, CATALOGUE, "churn", trials=1), design)
+    scorer = Scorer.from_texts(found.trees.text, found.encoding.schema | found.scorer_parameters(), IDENTITY)
     matrix = scorer.encode(frame).matrix
     parts = scorer.contributions(matrix)
     assert parts.sum(axis=1) == pytest.approx(scorer.raw(matrix), abs=1e-6)
@@ -171,14 +171,14 @@ def test_reasons_are_compared_between_trainings(
 ) -> None:
     """With one feature that decides and another that says nothing, all trainings agree on the first reason."""
     frame, labels = portfolio
-    design = designed(frame, labels, 90, 30, CATALOGUE)
+    design = build_design(frame, labels, 90, 30, CATALOGUE)
     latest = frame[frame["as_of"] == frame["as_of"].max()]
-    found = stability(blend, design, latest, CATALOGUE, "churn", 3)
+    found = reason_stability(blend, design, latest, CATALOGUE, "churn", 3)
     assert found is not None
-    assert found == stability(blend, design, latest, CATALOGUE, "churn", 3)
+    assert found == reason_stability(blend, design, latest, CATALOGUE, "churn", 3)
     assert found.accounts == ACCOUNTS
     assert found.same_first > 0.6
     assert 1 / 3 <= found.overlap <= 1
     assert found.rank_correlation > 0.6
     assert 0 < found.spread < 1
-    assert stability(blend, design, latest, CATALOGUE, "churn", 1) is None
+    assert reason_stability(blend, design, latest, CATALOGUE, "churn", 1) is None

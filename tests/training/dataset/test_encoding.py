@@ -11,7 +11,7 @@ import pandas as pd
 from features.definitions.feature import Feature
 from features.utils.arrays import Floats
 from models.scorer.scorer import Scorer
-from training.dataset.encoding import encoding, monotone
+from training.dataset.encoding import fit_encoding, monotone_constraints
 
 Portfolio = tuple[pd.DataFrame, Floats]
 IDENTITY = {"kind": "sigmoid", "parameters": {"a": 1.0, "b": 0.0}, "resamples": [{"a": 1.0, "b": 0.0}] * 10}
@@ -21,7 +21,7 @@ def test_levels_that_few_accounts_bear_are_unknown(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     frame, _ = small_portfolio
-    reading = encoding(frame, small_catalogue)
+    reading = fit_encoding(frame, small_catalogue)
     assert reading.levels == {"contract.plan": ["basic", "pro"]}
     codes = reading.matrix(frame)[:, reading.features.index("contract.plan")]
     assert np.isnan(codes[frame["contract.plan"] == "rare"]).all()
@@ -31,13 +31,13 @@ def test_levels_that_few_accounts_bear_are_unknown(
 def test_features_that_never_vary_are_left_out(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, _ = small_portfolio
     still = frame.assign(**{"usage.noise": np.nan, "usage.bent": 3.0, "contract.plan": None})
-    assert encoding(still, small_catalogue).features == ("usage.falling", "contract.arr")
+    assert fit_encoding(still, small_catalogue).features == ("usage.falling", "contract.arr")
 
 
 def test_the_scorer_encodes_alike(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     """Its schema, stored as JSON, makes the same matrix in another order of columns and with columns more."""
     frame, y = small_portfolio
-    reading = encoding(frame, small_catalogue)
+    reading = fit_encoding(frame, small_catalogue)
     matrix = reading.matrix(frame)
     data = lightgbm.Dataset(matrix, y, feature_name=list(reading.features))
     booster = lightgbm.train({"objective": "binary", "verbosity": -1, "num_threads": 1}, data, 1)
@@ -49,5 +49,5 @@ def test_the_scorer_encodes_alike(small_portfolio: Portfolio, small_catalogue: d
 def test_directions_beyond_dispute_bind_each_target_its_own_way(small_catalogue: dict[str, Feature]) -> None:
     """Only where the catalogue says monotone: a direction alone does not."""
     names = tuple(small_catalogue)
-    assert monotone(names, small_catalogue, "churn") == [1, 0, 0, 0, 0]
-    assert monotone(names, small_catalogue, "expansion") == [-1, 0, 0, 0, 0]
+    assert monotone_constraints(names, small_catalogue, "churn") == [1, 0, 0, 0, 0]
+    assert monotone_constraints(names, small_catalogue, "expansion") == [-1, 0, 0, 0, 0]

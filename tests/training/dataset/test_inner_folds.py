@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from features.utils.arrays import Floats
-from training.dataset.inner_folds import SEARCH_STEP_DAYS, later_folds, thinned
+from training.dataset.inner_folds import SEARCH_STEP_DAYS, later_folds, search_date_mask
 
 Portfolio = tuple[pd.DataFrame, Floats]
 
@@ -41,9 +41,9 @@ def test_a_fold_of_one_class_is_left_out(small_portfolio: Portfolio) -> None:
 
 def test_thinning_keeps_the_newest_date_and_every_fourth_week() -> None:
     weekly = pd.Series(pd.date_range("2024-01-01", periods=10, freq="7D", tz="UTC").repeat(2))
-    kept = weekly[thinned(weekly)].unique()
+    kept = weekly[search_date_mask(weekly)].unique()
     assert kept.max() == weekly.max()
     assert set(np.diff(kept) / pd.Timedelta(days=1)) == {SEARCH_STEP_DAYS}
     monthly = pd.Series(pd.date_range("2024-01-01", periods=10, freq="30D", tz="UTC"))
-    assert thinned(monthly).all()
-    assert thinned(monthly[:1]).all()
+    assert search_date_mask(monthly).all()
+    assert search_date_mask(monthly[:1]).all()

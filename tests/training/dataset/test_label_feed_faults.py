@@ -10,7 +10,7 @@ import pytest
 
 from features.feed_health.feed_health import Feeds, feed_health
 from features.sources.base import from_tables
-from training.dataset.label_feed_faults import label_troubles
+from training.dataset.label_feed_faults import label_feed_faults
 
 BEGAN, DAY = datetime(2025, 1, 1, tzinfo=UTC), timedelta(days=1)
 DAYS = 500
@@ -58,37 +58,37 @@ def feeds_of(to_arrow: Any) -> Callable[..., Feeds]:
 
 
 def test_sound_feeds_have_no_troubles(feeds_of: Callable[..., Feeds]) -> None:
-    assert label_troubles(feeds_of(), True, FIRST) == []
+    assert label_feed_faults(feeds_of(), True, FIRST) == []
 
 
 def test_subscriptions_that_stopped_arriving_while_usage_flows_are_named(feeds_of: Callable[..., Feeds]) -> None:
-    (told,) = label_troubles(feeds_of(subscriptions=_stopped), True, FIRST) or []
+    (told,) = label_feed_faults(feeds_of(subscriptions=_stopped), True, FIRST) or []
     assert told.startswith("subscriptions: nothing since 2026-01-15, 121 days before the end of the data")
 
 
 def test_a_unit_of_the_contracts_that_jumped_is_named(feeds_of: Callable[..., Feeds]) -> None:
-    (told,) = label_troubles(feeds_of(subscriptions=_jumped_at(300)), True, FIRST) or []
+    (told,) = label_feed_faults(feeds_of(subscriptions=_jumped_at(300)), True, FIRST) or []
     assert told.startswith("subscriptions.arr rose")
 
 
 def test_what_jumped_long_before_the_first_snapshot_no_longer_counts(feeds_of: Callable[..., Feeds]) -> None:
     feeds = feeds_of(subscriptions=_jumped_at(40))
-    assert label_troubles(feeds, True, BEGAN + 300 * DAY) != []
-    assert label_troubles(feeds, True, BEGAN + 460 * DAY) == []
+    assert label_feed_faults(feeds, True, BEGAN + 300 * DAY) != []
+    assert label_feed_faults(feeds, True, BEGAN + 460 * DAY) == []
 
 
 @pytest.mark.parametrize("usage", [_stopped, _sixtyfold("minutes")])
 def test_trouble_elsewhere_is_named_among_the_feeds_and_blocks_nothing(feeds_of: Callable[..., Feeds], usage: Change) -> None:
     feeds = feeds_of(usage=usage)
     assert any(line.startswith("usage") for line in feeds.troubles())
-    assert label_troubles(feeds, True, FIRST) == []
+    assert label_feed_faults(feeds, True, FIRST) == []
 
 
 def test_without_contracts_the_labels_stand_on_orders(feeds_of: Callable[..., Feeds]) -> None:
     feeds = feeds_of(subscriptions=_stopped, table="orders")
-    (told,) = label_troubles(feeds, False, FIRST) or []
+    (told,) = label_feed_faults(feeds, False, FIRST) or []
     assert told.startswith("orders: nothing since")
 
 
 def test_a_feed_that_could_not_be_looked_at_is_not_sound(feeds_of: Callable[..., Feeds]) -> None:
-    assert label_troubles(feeds_of(), False, FIRST) is None
+    assert label_feed_faults(feeds_of(), False, FIRST) is None

@@ -13,9 +13,9 @@ import pytest
 from features.errors import InsufficientData
 from features.signals.signals import Signals
 from training.config import TrainConfig
-from training.dataset.labelled_snapshots import labelled_grid, prepare
-from training.dataset.outcome_counts import HORIZONS, at_horizon
-from training.dataset.time_split import split
+from training.dataset.labelled_snapshots import labelled_grid, read_labelled_snapshots
+from training.dataset.outcome_counts import HORIZONS, count_at_horizon
+from training.dataset.time_split import split_dates
 from training.simulation import simulate
 
 FIRST = datetime(2023, 1, 2)
@@ -38,7 +38,7 @@ def _portfolio(make: Made, days: int = 730) -> Signals:
 
 
 def test_accounts_with_an_outcome_are_counted_once(make_signals: Made) -> None:
-    horizon, labelled = at_horizon(_portfolio(make_signals), TrainConfig())
+    horizon, labelled = count_at_horizon(_portfolio(make_signals), TrainConfig())
     assert labelled is not None
     assert horizon.targets["churn"].accounts == 120
     assert horizon.targets["churn"].with_outcome == labelled.labels.query("churn == 1")["account_id"].nunique() == 40
@@ -49,26 +49,26 @@ def test_accounts_with_an_outcome_are_counted_once(make_signals: Made) -> None:
 @pytest.mark.parametrize("days", HORIZONS)
 def test_the_last_usable_date_leaves_room_for_the_outcome(make_signals: Made, days: int) -> None:
     signals = _portfolio(make_signals)
-    horizon, _ = at_horizon(signals, TrainConfig(horizon_days=days))
+    horizon, _ = count_at_horizon(signals, TrainConfig(horizon_days=days))
     assert horizon.last == signals.data_through - timedelta(days=days + 30)
 
 
 def test_enough_is_what_training_calls_enough(make_signals: Made) -> None:
     signals = _portfolio(make_signals)
     for days in HORIZONS:
-        horizon, labelled = at_horizon(signals, TrainConfig(horizon_days=days))
+        horizon, labelled = count_at_horizon(signals, TrainConfig(horizon_days=days))
         assert labelled is not None
         for there in horizon.targets.values():
             if there.long_enough:
-                split(labelled.grid.as_ofs, days, 30, signals.data_through)
+                split_dates(labelled.grid.as_ofs, days, 30, signals.data_through)
             else:
                 with pytest.raises(InsufficientData):
-                    split(labelled.grid.as_ofs, days, 30, signals.data_through)
+                    split_dates(labelled.grid.as_ofs, days, 30, signals.data_through)
                 assert any("more days of history" in line for line in there.missing)
 
 
 def test_too_short_a_history_has_no_date_and_says_how_much_is_missing(make_signals: Made) -> None:
-    horizon, labelled = at_horizon(_portfolio(make_signals, 100), TrainConfig())
+    horizon, labelled = count_at_horizon(_portfolio(make_signals, 100), TrainConfig())
     assert labelled is None
     assert (horizon.first, horizon.last, horizon.ready) == (None, None, ())
     assert horizon.targets["churn"].missing[0].startswith("48 more days of history")
@@ -78,16 +78,16 @@ def test_too_short_a_history_has_no_date_and_says_how_much_is_missing(make_signa
 def test_orders_have_no_grace(make_signals: Made) -> None:
     rows = [{"account_id": "a", "occurred_at": FIRST + timedelta(days=d), "amount": 1.0} for d in range(0, 400, 10)]
     signals = make_signals(FIRST + timedelta(days=400), orders=rows)
-    horizon, _ = at_horizon(signals, TrainConfig(horizon_days=60))
+    horizon, _ = count_at_horizon(signals, TrainConfig(horizon_days=60))
     assert horizon.grace_days == 0
     assert horizon.last == (FIRST + timedelta(days=340)).replace(tzinfo=UTC)
 
 
 def test_a_large_portfolio_is_counted_on_a_coarser_grid(make_signals: Made) -> None:
     signals = _portfolio(make_signals)
-    fine, _ = at_horizon(signals, TrainConfig())
+    fine, _ = count_at_horizon(signals, TrainConfig())
     # Not validated: no portfolio of a test has ten thousand rows.
-    coarse, labelled = at_horizon(signals, TrainConfig().model_copy(update={"snapshots": 3_000}))
+    coarse, labelled = count_at_horizon(signals, TrainConfig().model_copy(update={"snapshots": 3_000}))
     assert labelled is not None
     assert labelled.grid.every_days > 7
     assert labelled.grid.every_days % 7 == 0
@@ -98,8 +98,8 @@ def test_a_large_portfolio_is_counted_on_a_coarser_grid(make_signals: Made) -> N
 def test_the_rows_are_those_that_training_has(tmp_path: Path) -> None:
     simulate(tmp_path / "signals", accounts=40, weeks=52, seed=3)
     config = TrainConfig(every_days=28)
-    prepared = prepare(tmp_path / "signals", None, config)
-    _, labelled = at_horizon(prepared.signals, config)
+    prepared = read_labelled_snapshots(tmp_path / "signals", None, config)
+    _, labelled = count_at_horizon(prepared.signals, config)
     assert labelled is not None
     assert labelled.grid == prepared.grid == labelled_grid(prepared.signals, config)[0]
     keys = ["as_of", "account_id"]

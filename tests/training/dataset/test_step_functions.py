@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.dataset.step_functions import Steps, Timeline, money, whole
+from training.dataset.step_functions import StepFunctions, Timeline, from_fixed_point, to_fixed_point
 
 changes = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12), st.integers(-9, 9)), min_size=1, max_size=25)
 instants = st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 13), st.integers(1, 9)), min_size=1, max_size=12)
@@ -16,7 +16,7 @@ instants = st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 13), st.integer
 def test_values_and_extremes(given_changes: list[tuple[int, int, int]], asked: list[tuple[int, int, int]]) -> None:
     codes, times, by = (np.array(column, dtype=np.int64) for column in zip(*given_changes, strict=True))
     account, start, length = (np.array(column, dtype=np.int64) for column in zip(*asked, strict=True))
-    steps = Steps(codes, times, by)
+    steps = StepFunctions(codes, times, by)
 
     def value(code: int, time: int) -> int:
         return sum(b for c, t, b in given_changes if c == code and t <= time)
@@ -34,7 +34,7 @@ def test_values_and_extremes(given_changes: list[tuple[int, int, int]], asked: l
 
 def test_levels_can_be_left_out() -> None:
     """0 from day 1, 7 from day 2, 3 from day 5: without the 7 the highest is 3."""
-    steps = Steps(np.zeros(3, np.int64), np.array([1, 2, 5]), np.array([0, 7, -4]))
+    steps = StepFunctions(np.zeros(3, np.int64), np.array([1, 2, 5]), np.array([0, 7, -4]))
     one = np.zeros(1, np.int64)
     found = steps.extremes(one, one + 1, one + 9, only=steps.values != 7)
     assert (found.lowest[0], found.highest[0]) == (0, 3)
@@ -44,7 +44,7 @@ def test_levels_can_be_left_out() -> None:
 
 def test_nothing_ever_changed() -> None:
     none, one = np.empty(0, np.int64), np.zeros(1, np.int64)
-    steps = Steps(none, none, none)
+    steps = StepFunctions(none, none, none)
     assert steps.at(one, one).tolist() == [0]
     assert not steps.extremes(one, one, one + 5).found[0]
     assert Timeline(none, none).count(one, one, including=True).tolist() == [0]
@@ -52,5 +52,5 @@ def test_nothing_ever_changed() -> None:
 
 def test_sums_of_money_do_not_depend_on_their_order() -> None:
     cents = [0.1, 0.2, 0.3, 1e6, -1e6, 33.33]
-    assert whole(cents).sum() == whole(cents[::-1]).sum() == whole([33.93])[0]
-    assert money(whole([12.34]))[0] == 12.34
+    assert to_fixed_point(cents).sum() == to_fixed_point(cents[::-1]).sum() == to_fixed_point([33.93])[0]
+    assert from_fixed_point(to_fixed_point([12.34]))[0] == 12.34

@@ -12,7 +12,7 @@ from features.sources.base import from_tables
 from features.sources.open_source import open_source
 from training.config import TrainConfig
 from training.dataset.outcome_counts import HORIZONS
-from training.dataset.sufficiency_check import how_much
+from training.dataset.sufficiency_check import check_sufficiency
 from training.simulation import simulate
 
 
@@ -25,7 +25,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_horizon_is_counted_and_the_one_asked_for_has_facts(small: Path) -> None:
     told = []
-    enough = how_much(open_source(small), TrainConfig(horizon_days=45), lambda share, _: told.append(share))
+    enough = check_sufficiency(open_source(small), TrainConfig(horizon_days=45), lambda share, _: told.append(share))
     assert [h.days for h in enough.horizons] == sorted({*HORIZONS, 45})
     assert enough.asked.days == 45
     for target, fact in enough.facts.items():
@@ -40,14 +40,14 @@ def test_every_horizon_is_counted_and_the_one_asked_for_has_facts(small: Path) -
 
 
 def test_the_rows_kept_are_told(small: Path) -> None:
-    assert how_much(open_source(small)).kept["accounts"] == 40
+    assert check_sufficiency(open_source(small)).kept["accounts"] == 40
 
 
 def test_without_a_usable_date_there_are_no_facts(to_arrow: Any) -> None:
     account = {"account_id": "a", "created_at": "2025-01-01"}
     subscription = {"account_id": "a", "started_at": "2025-01-01", "arr": 1.0}
     tables = {"accounts": to_arrow("accounts", [account]), "subscriptions": to_arrow("subscriptions", [subscription])}
-    enough = how_much(from_tables(tables, "a test"))
+    enough = check_sufficiency(from_tables(tables, "a test"))
     assert enough.facts == {}
     assert all(h.last is None and h.ready == () for h in enough.horizons)
 
@@ -55,4 +55,4 @@ def test_without_a_usable_date_there_are_no_facts(to_arrow: Any) -> None:
 def test_a_broken_source_is_refused(to_arrow: Any) -> None:
     tables = {"accounts": to_arrow("accounts", []), "subscriptions": to_arrow("subscriptions", [])}
     with pytest.raises(SignalsError):
-        how_much(from_tables(tables, "a test"))
+        check_sufficiency(from_tables(tables, "a test"))

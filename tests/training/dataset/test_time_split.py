@@ -15,10 +15,10 @@ from training.dataset.time_split import (
     MINIMUM_CALIBRATION_DAYS,
     MINIMUM_TEST_DAYS,
     MINIMUM_TRAIN_DAYS,
-    Split,
-    purged,
+    TimeSplit,
+    require_purged,
     row_weight,
-    split,
+    split_dates,
     step_days,
 )
 
@@ -30,7 +30,7 @@ def weekly(weeks: int, every: int = 7) -> list[datetime]:
     return [FIRST + i * every * DAY for i in range(weeks)]
 
 
-def spans(parts: Split) -> list[int]:
+def spans(parts: TimeSplit) -> list[int]:
     return [(part[-1] - part[0]).days for part in parts.slices().values()]
 
 
@@ -47,13 +47,13 @@ def test_slices_never_share_a_label_window(days: int, every: int, horizon: int, 
     through = FIRST + days * DAY
     gap = (horizon + grace) * DAY
     try:
-        parts = split(as_ofs, horizon, grace, through)
+        parts = split_dates(as_ofs, horizon, grace, through)
     except InsufficientData as refused:
         lacking = int(refused.missing[0].split()[0])
         assert lacking > 0
         # With that much more (and a step, to reach the grid again) it is accepted.
         longer = days + lacking + every
-        split(weekly(longer // every + 1, every), horizon, grace, FIRST + longer * DAY)
+        split_dates(weekly(longer // every + 1, every), horizon, grace, FIRST + longer * DAY)
         return
     assert parts.train[-1] + gap <= parts.calibration[0]
     assert parts.calibration[-1] + gap <= parts.test[0]
@@ -69,7 +69,7 @@ def test_slices_never_share_a_label_window(days: int, every: int, horizon: int, 
 
 def test_two_years_a_week() -> None:
     """With H + G = 120 days: 728 days of snapshots leave about 368: 15% for each later slice."""
-    parts = split(weekly(105), 90, 30, FIRST + 728 * DAY)
+    parts = split_dates(weekly(105), 90, 30, FIRST + 728 * DAY)
     train, calibration, test = spans(parts)
     assert (parts.train[0], parts.test[-1]) == (FIRST, FIRST + 602 * DAY)
     assert (train, calibration, test) == (238, 56, 56)
@@ -77,41 +77,41 @@ def test_two_years_a_week() -> None:
 
 
 def test_a_long_history_goes_to_training() -> None:
-    train, calibration, test = spans(split(weekly(400), 90, 30, FIRST + 2_800 * DAY))
+    train, calibration, test = spans(split_dates(weekly(400), 90, 30, FIRST + 2_800 * DAY))
     assert train > 2_000
     assert calibration == test <= LONGEST_SLICE.days + 6
 
 
 def test_as_ofs_may_come_in_any_order_and_twice() -> None:
     through = FIRST + 728 * DAY
-    assert split(weekly(105)[::-1] * 2, 90, 30, through) == split(weekly(105), 90, 30, through)
+    assert split_dates(weekly(105)[::-1] * 2, 90, 30, through) == split_dates(weekly(105), 90, 30, through)
 
 
 def test_four_months_are_refused() -> None:
     with pytest.raises(InsufficientData, match=r"358 more days of history .* take 484 days") as refused:
-        split(weekly(18), 90, 30, FIRST + 126 * DAY)
+        split_dates(weekly(18), 90, 30, FIRST + 126 * DAY)
     assert refused.value.cure
     with pytest.raises(InsufficientData):
-        split([], 90, 30, FIRST)
+        split_dates([], 90, 30, FIRST)
 
 
 def test_nonsense_is_refused() -> None:
     with pytest.raises(BadRequest):
-        split(weekly(105), 0, 30, FIRST + 728 * DAY)
+        split_dates(weekly(105), 0, 30, FIRST + 728 * DAY)
 
 
 def test_a_split_by_hand_that_leaks_is_impossible() -> None:
     a, b, c = FIRST, FIRST + 119 * DAY, FIRST + 400 * DAY
     with pytest.raises(ValueError, match="reach into"):
-        Split((a,), (b,), (c,), (a, b, c), 120)
+        TimeSplit((a,), (b,), (c,), (a, b, c), 120)
     with pytest.raises(ValueError, match="ascend"):
-        Split((c, a), (b,), (), (a, b, c), 1)
+        TimeSplit((c, a), (b,), (), (a, b, c), 1)
     with pytest.raises(ValueError, match="without"):
-        Split((), (b,), (c,), (b, c), 1)
+        TimeSplit((), (b,), (c,), (b, c), 1)
 
 
 def test_mask_finds_the_rows_of_a_slice() -> None:
-    parts = split(weekly(105), 90, 30, FIRST + 728 * DAY)
+    parts = split_dates(weekly(105), 90, 30, FIRST + 728 * DAY)
     as_of = pd.Series(pd.DatetimeIndex(weekly(105) * 2).as_unit("us"))
     masks = [parts.mask(name, as_of) for name in parts.slices()]
     assert [int(m.sum()) for m in masks] == [2 * len(part) for part in parts.slices().values()]
@@ -130,7 +130,7 @@ def test_overlapping_rows_weigh_what_is_new_in_them() -> None:
 def test_a_label_window_that_reaches_into_a_later_slice_stops_the_run() -> None:
     """Asserted of the rows themselves, whatever made them."""
     ends = pd.Series([FIRST, FIRST + 30 * DAY])
-    purged(ends, FIRST + 30 * DAY)
-    purged(ends[:0], FIRST)
+    require_purged(ends, FIRST + 30 * DAY)
+    require_purged(ends[:0], FIRST)
     with pytest.raises(ValueError, match="reach into the slice"):
-        purged(ends, FIRST + 30 * DAY - timedelta(seconds=1))
+        require_purged(ends, FIRST + 30 * DAY - timedelta(seconds=1))

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from features.errors import InsufficientData
 from features.utils.arrays import Floats
 from models.scorer.scorer import Scorer
-from training.estimators.calibration import Kind, _fit, calibrate, calibrated, halfway
+from training.estimators.calibration import CalibratorKind, _fit, apply_calibrator, calibrate, halfway
 from training.statistics import newton_logistic
 
 ROWS = 8_000
@@ -59,7 +59,7 @@ def test_a_step_is_left_to_isotonic() -> None:
     raw, y, keys = sample(lambda z: np.where(z > -2, -0.5, -4.0))
     found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)
     assert found["kind"] == "isotonic"
-    p = calibrated(found, np.array([-4.0, 0.0]))
+    p = apply_calibrator(found, np.array([-4.0, 0.0]))
     assert p == pytest.approx([scipy.special.expit(-4.0), scipy.special.expit(-0.5)], abs=0.02)
 
 
@@ -69,10 +69,10 @@ def test_a_step_seen_by_few_accounts_is_not() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "beta", "isotonic"])
-def test_calibration_keeps_the_rate_and_never_falls(kind: Kind) -> None:
+def test_calibration_keeps_the_rate_and_never_falls(kind: CalibratorKind) -> None:
     raw, y, _ = sample(lambda z: 0.6 * z + 0.5)
     (parameters,) = _fit(kind, raw, y, np.ones((1, len(y))))
-    p = calibrated({"kind": kind, "parameters": parameters}, np.sort(raw))
+    p = apply_calibrator({"kind": kind, "parameters": parameters}, np.sort(raw))
     assert (np.diff(p) >= 0).all()
     assert p.mean() == pytest.approx(y.mean(), abs=1e-4)
 
@@ -95,17 +95,17 @@ def test_the_level_lies_halfway_between_training_and_the_slice(shape: Callable[[
     raw, y, keys = sample(shape)
     expected = 0.15
     found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], expected, resamples=60)
-    assert calibrated(found, raw).mean() == pytest.approx(halfway(expected, y.mean()), abs=1e-3)
-    levels = [calibrated({"kind": found["kind"], "parameters": r}, raw).mean() for r in found["resamples"]]
+    assert apply_calibrator(found, raw).mean() == pytest.approx(halfway(expected, y.mean()), abs=1e-3)
+    levels = [apply_calibrator({"kind": found["kind"], "parameters": r}, raw).mean() for r in found["resamples"]]
     assert min(levels) == pytest.approx(expected, abs=0.02)
     assert max(levels) == pytest.approx(y.mean(), abs=0.02)
-    assert expected < calibrated(found, raw).mean() < y.mean()
+    assert expected < apply_calibrator(found, raw).mean() < y.mean()
 
 
 def test_log_odds_that_are_right_stay_as_they_are() -> None:
     raw, y, keys = sample()
     found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], resamples=20)
-    assert calibrated(found, raw) == pytest.approx(scipy.special.expit(raw), abs=0.03)
+    assert apply_calibrator(found, raw) == pytest.approx(scipy.special.expit(raw), abs=0.03)
 
 
 def test_resamples_hold_how_far_the_level_moves_by_the_time_of_the_answer() -> None:
@@ -115,8 +115,8 @@ def test_resamples_hold_how_far_the_level_moves_by_the_time_of_the_answer() -> N
         calibrate(raw, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=100, move=move) for move in (0.0, 0.6)
     )
     assert still["parameters"] == moving["parameters"]
-    level = scipy.special.logit(calibrated(moving, raw).mean())
-    found = [scipy.special.logit(calibrated({"kind": "sigmoid", "parameters": r}, raw).mean()) for r in moving["resamples"]]
+    level = scipy.special.logit(apply_calibrator(moving, raw).mean())
+    found = [scipy.special.logit(apply_calibrator({"kind": "sigmoid", "parameters": r}, raw).mean()) for r in moving["resamples"]]
     assert np.quantile(found, [0.1, 0.9]) - level == pytest.approx(1.28 * 0.6 * np.array([-1, 1]), rel=0.2)
 
 
@@ -127,10 +127,10 @@ def test_halfway_is_between_and_symmetric() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "beta"])
-def test_a_model_that_ranks_the_wrong_way_is_flattened_not_turned(kind: Kind) -> None:
+def test_a_model_that_ranks_the_wrong_way_is_flattened_not_turned(kind: CalibratorKind) -> None:
     raw, y, _ = sample(lambda z: -0.8 * z - 4)
     (parameters,) = _fit(kind, raw, y, np.ones((1, len(y))))
-    p = calibrated({"kind": kind, "parameters": parameters}, raw)
+    p = apply_calibrator({"kind": kind, "parameters": parameters}, raw)
     assert parameters["a"] == 0
     assert p == pytest.approx(np.full(ROWS, y.mean()), abs=1e-3)
 
@@ -169,7 +169,7 @@ def test_the_scorer_reads_it_alike(shape: Callable[[Floats], Floats]) -> None:
     booster = lightgbm.train({"objective": "binary", "verbosity": -1, "num_threads": 1}, data, 2)
     scorer = Scorer.from_texts(booster.model_to_string(), {"features": [{"name": "x", "kind": "number"}]}, stored)
     answer = scorer.calibrate(raw)
-    assert answer.probability == pytest.approx(calibrated(stored, raw), abs=1e-12)
+    assert answer.probability == pytest.approx(apply_calibrator(stored, raw), abs=1e-12)
     assert (answer.low <= answer.probability).all()
     assert (answer.probability <= answer.high).all()
     assert (answer.high - answer.low).mean() > 0

@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 from features.definitions.feature import Feature
 from features.utils.arrays import Floats
 from models.scorer.scorer import THREADS, Scorer
-from training.dataset.design_matrix import Design, designed
-from training.estimators.gradient_boosting import Boosted, fit_boosted, from_start, refit_boosted
+from training.dataset.design_matrix import Design, build_design
+from training.estimators.gradient_boosting import BoostedTrees, fit_boosted_trees, fit_from_start, refit_boosted_trees
 
 Portfolio = tuple[pd.DataFrame, Floats]
 IDENTITY = {"kind": "sigmoid", "parameters": {"a": 1.0, "b": 0.0}, "resamples": [{"a": 1.0, "b": 0.0}] * 10}
@@ -27,14 +27,14 @@ def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rows(portfolio: Portfolio, catalogue: dict[str, Feature]) -> Design:
     frame, y = portfolio
-    return designed(frame, {90: y}, 90, 0, catalogue)
+    return build_design(frame, {90: y}, 90, 0, catalogue)
 
 
-def fit(portfolio: Portfolio, catalogue: dict[str, Feature], trials: int = 3, threads: int = 1) -> Boosted:
-    return fit_boosted(rows(portfolio, catalogue), catalogue, "churn", trials, threads=threads)
+def fit(portfolio: Portfolio, catalogue: dict[str, Feature], trials: int = 3, threads: int = 1) -> BoostedTrees:
+    return fit_boosted_trees(rows(portfolio, catalogue), catalogue, "churn", trials, threads=threads)
 
 
-def trees(found: Boosted) -> str:
+def trees(found: BoostedTrees) -> str:
     """The model without the list of its parameters, which names the number of threads."""
     return found.text.split("\nparameters:")[0]
 
@@ -67,8 +67,8 @@ def test_every_call_asks_lightgbm_for_the_same_number_of_threads(
     monkeypatch.setattr(lightgbm.Dataset, "construct", constructing)
     frame, _ = small_portfolio
     found = fit(small_portfolio, small_catalogue)
-    refit_boosted(found, rows(small_portfolio, small_catalogue), small_catalogue, "churn").raw(frame)
-    from_start(found, rows(small_portfolio, small_catalogue), np.zeros(len(frame)))
+    refit_boosted_trees(found, rows(small_portfolio, small_catalogue), small_catalogue, "churn").raw(frame)
+    fit_from_start(found, rows(small_portfolio, small_catalogue), np.zeros(len(frame)))
     scorer = Scorer.from_texts(found.text, found.encoding.schema, IDENTITY)
     scorer.contributions(scorer.encode(frame).matrix)
     assert len(asked) > 10
@@ -82,7 +82,7 @@ def test_it_ranks_rows_that_it_never_saw_and_refits_on_more(
     early = (frame["as_of"] < frame["as_of"].quantile(0.7)).to_numpy(dtype=bool)
     found = fit((frame[early].reset_index(drop=True), y[early]), small_catalogue)
     assert roc_auc_score(y[~early], found.raw(frame[~early])) > 0.7
-    more = refit_boosted(found, rows(small_portfolio, small_catalogue), small_catalogue, "churn")
+    more = refit_boosted_trees(found, rows(small_portfolio, small_catalogue), small_catalogue, "churn")
     assert more.settings["trees"] == found.settings["trees"]
     assert trees(more) != trees(found)
 
@@ -104,7 +104,7 @@ def test_trees_that_start_from_a_perfect_answer_add_little(
     design = rows(small_portfolio, small_catalogue)
     found = fit(small_portfolio, small_catalogue)
     known = np.where(design.y == 1, 6.0, -6.0)
-    added = from_start(found, design, known).raw(small_portfolio[0])
+    added = fit_from_start(found, design, known).raw(small_portfolio[0])
     assert added.std() < 0.3 * found.raw(small_portfolio[0]).std()
 
 
@@ -151,7 +151,7 @@ def test_progress_is_told_and_an_interrupt_ends_the_search(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_boosted(rows(small_portfolio, small_catalogue), small_catalogue, "churn", 5, progress=stop)
+        fit_boosted_trees(rows(small_portfolio, small_catalogue), small_catalogue, "churn", 5, progress=stop)
     assert told == [(1, 5), (2, 5)]
 
 
@@ -171,7 +171,7 @@ def test_from_a_start_the_search_keeps_each_leafs_diet_on_its_thinned_rows(
     frame, y = small_portfolio
     weekly = frame.assign(as_of=frame["as_of"].min() + (frame["as_of"] - frame["as_of"].min()) / 4)
     design = rows((weekly, y), small_catalogue)
-    judged = fit_boosted(design, small_catalogue, "churn", 1)
+    judged = fit_boosted_trees(design, small_catalogue, "churn", 1)
     asked: list[int] = []
     trained = lightgbm.train
 
@@ -180,7 +180,7 @@ def test_from_a_start_the_search_keeps_each_leafs_diet_on_its_thinned_rows(
         return trained(settings, data, *given, **more)
 
     monkeypatch.setattr(lightgbm, "train", training)
-    from_start(judged, design, np.zeros(len(design.y)))
+    fit_from_start(judged, design, np.zeros(len(design.y)))
     *searched, needed = asked
     by = design.weight.mean() / design.thin().weight.mean()
     assert by < 0.5

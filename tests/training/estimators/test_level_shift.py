@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.utils.arrays import Floats
-from training.estimators.calibration import calibrate, calibrated
-from training.estimators.level_shift import USUAL_MOVE, WINDOW_DAYS, expected_of, moved
+from training.estimators.calibration import apply_calibrator, calibrate
+from training.estimators.level_shift import USUAL_MOVE, WINDOW_DAYS, estimate_level_move, expected_slice_rate
 
 ACCOUNTS, WEEKS = 400, 13
 
@@ -37,17 +37,17 @@ def test_the_scale_of_a_model_leaves_the_mean_probability_where_it_was(
     rate = float(scipy.special.expit(trained).mean())
     means = []
     for raw, past in ((z, trained), (factor * z + shift, factor * trained + shift)):
-        expected = expected_of(raw, y, accounts, past, rate)
-        means.append(calibrated(calibrate(raw, y, accounts, dates, expected, resamples=0), raw).mean())
+        expected = expected_slice_rate(raw, y, accounts, past, rate)
+        means.append(apply_calibrator(calibrate(raw, y, accounts, dates, expected, resamples=0), raw).mean())
     assert means[1] == pytest.approx(means[0], rel=0.01)
 
 
 def test_the_rate_that_is_expected_is_that_of_training_among_the_like() -> None:
     z, y, accounts, _ = portfolio(1)
     rate = float(scipy.special.expit(z).mean())
-    assert expected_of(z, y, accounts, z, rate) == pytest.approx(rate, abs=1e-6)
+    assert expected_slice_rate(z, y, accounts, z, rate) == pytest.approx(rate, abs=1e-6)
     # A slice with more accounts at risk is expected to lose more, as far as the model is right.
-    assert expected_of(z + 0.5, y, accounts, z, rate) > 1.2 * rate
+    assert expected_slice_rate(z + 0.5, y, accounts, z, rate) > 1.2 * rate
 
 
 def history(levels: list[float], seed: int = 0) -> tuple[Floats, Floats, np.ndarray, pd.Series]:
@@ -61,18 +61,18 @@ def history(levels: list[float], seed: int = 0) -> tuple[Floats, Floats, np.ndar
 
 
 def test_a_steady_history_says_so_and_one_that_moves_says_how_far() -> None:
-    steady = moved(*history([0.0] * 10), 165.0)
-    jumps = moved(*history([0.0, 0.0, 0.7, 0.7, 0.0, 0.0, 0.7, 0.7, 0.0, 0.0]), 165.0)
+    steady = estimate_level_move(*history([0.0] * 10), 165.0)
+    jumps = estimate_level_move(*history([0.0, 0.0, 0.7, 0.7, 0.0, 0.0, 0.7, 0.7, 0.0, 0.0]), 165.0)
     assert steady < 0.2
     assert 0.4 < jumps < 1.0
 
 
 def test_a_level_that_always_differs_does_not_count_as_moving() -> None:
     """The model's own level is of no matter: only what changes is."""
-    assert moved(*history([1.0] * 10), 165.0) < 0.2
+    assert estimate_level_move(*history([1.0] * 10), 165.0) < 0.2
 
 
 def test_a_short_history_leaves_it_to_the_prior() -> None:
-    short = moved(*history([0.0, 0.0]), 165.0)
+    short = estimate_level_move(*history([0.0, 0.0]), 165.0)
     assert USUAL_MOVE / 2 < short < 2 * USUAL_MOVE
-    assert short > moved(*history([0.0] * 6), 165.0) > moved(*history([0.0] * 12), 165.0)
+    assert short > estimate_level_move(*history([0.0] * 6), 165.0) > estimate_level_move(*history([0.0] * 12), 165.0)

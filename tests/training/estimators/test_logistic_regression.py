@@ -15,14 +15,14 @@ from features.errors import InsufficientData
 from features.utils.arrays import Floats
 from models.scorer.base import RENEWAL_FEATURE
 from models.scorer.linear_terms import _Start
-from training.dataset.design_matrix import Design, designed
+from training.dataset.design_matrix import Design, build_design
 from training.estimators.logistic_regression import STRENGTHS, fit_linear, signed_log
 
 Portfolio = tuple[pd.DataFrame, Floats]
 
 
 def rows(frame: pd.DataFrame, y: Floats, catalogue: dict[str, Feature]) -> Design:
-    return designed(frame, {90: y}, 90, 0, catalogue)
+    return build_design(frame, {90: y}, 90, 0, catalogue)
 
 
 def test_it_ranks_rows_that_it_never_saw(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
@@ -86,7 +86,7 @@ def test_no_slope_contradicts_a_direction_that_is_beyond_dispute(
 ) -> None:
     frame, y = small_portfolio
     numbers = [name for name, f in small_catalogue.items() if f.kind == "number"]
-    free = fit_linear(rows(frame, y, small_catalogue), small_catalogue).plain()["numbers"]
+    free = fit_linear(rows(frame, y, small_catalogue), small_catalogue).scorer_parameters()["numbers"]
     # Hold every feature to the opposite of what the data say: nothing may be left of it.
     against: dict[str, Feature] = {
         name: replace(f, monotone=True, direction="lowers_risk" if free[name][0] > 0 else "raises_risk")
@@ -94,7 +94,7 @@ def test_no_slope_contradicts_a_direction_that_is_beyond_dispute(
         else f
         for name, f in small_catalogue.items()
     }
-    held = fit_linear(rows(frame, y, against), against, "churn").plain()["numbers"]
+    held = fit_linear(rows(frame, y, against), against, "churn").scorer_parameters()["numbers"]
     signs = {"raises_risk": 1, "lowers_risk": -1}
     assert all(held[name][0] * signs[str(against[name].direction)] >= 0 for name in held)
     assert any(held[name][0] == 0 for name in held)
@@ -105,7 +105,7 @@ def test_its_plain_form_gives_the_scorer_the_same_log_odds(
 ) -> None:
     frame, y = small_portfolio
     found = fit_linear(rows(frame, y, small_catalogue), small_catalogue)
-    told = json.loads(json.dumps({"start": found.plain()}))
+    told = json.loads(json.dumps({"start": found.scorer_parameters()}))
     start = _Start.of(told, "start", found.encoding.features, found.encoding.categories)
     assert start is not None
     holes = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.2)
@@ -125,9 +125,9 @@ def test_each_contribution_is_zero_on_average(small_portfolio: Portfolio, small_
     until[rng.random(len(frame)) < 0.2] = np.nan
     due = {days: y * (np.nan_to_num(until, nan=50.0) < days) for days in (30, 90, 180)}
     due[90][:500] = np.nan
-    design = designed(frame.assign(**{RENEWAL_FEATURE: until}), due, 90, 0, catalogue)
+    design = build_design(frame.assign(**{RENEWAL_FEATURE: until}), due, 90, 0, catalogue)
     found = fit_linear(design, catalogue)
-    told = json.loads(json.dumps({"start": found.plain()}))
+    told = json.loads(json.dumps({"start": found.scorer_parameters()}))
     start = _Start.of(told, "start", found.encoding.columns, found.encoding.categories)
     assert start is not None
     main, weight = design.matrix[design.main], design.weight[design.main]

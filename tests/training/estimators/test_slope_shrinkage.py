@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.utils.arrays import Floats
-from training.estimators.calibration import calibrate, calibrated
-from training.estimators.slope_shrinkage import believed, slope_of
+from training.estimators.calibration import apply_calibrator, calibrate
+from training.estimators.slope_shrinkage import retained_share, slope_and_error
 
 
 def sample(accounts: int, slope: float, seed: int = 0, weeks: int = 1) -> tuple[Floats, Floats, np.ndarray]:
@@ -22,23 +22,23 @@ def sample(accounts: int, slope: float, seed: int = 0, weeks: int = 1) -> tuple[
 
 
 def test_many_outcomes_are_believed_and_few_are_not() -> None:
-    assert believed(*sample(40_000, 0.7)) > 0.97
-    assert believed(*sample(80, 1.0)) < 0.4
+    assert retained_share(*sample(40_000, 0.7)) > 0.97
+    assert retained_share(*sample(80, 1.0)) < 0.4
 
 
 def test_a_slope_that_is_clearly_off_is_believed_sooner() -> None:
-    off, near = (believed(*sample(400, slope, seed=1)) for slope in (0.1, 0.9))
+    off, near = (retained_share(*sample(400, slope, seed=1)) for slope in (0.1, 0.9))
     assert off > 0.8 > near
 
 
 def test_the_error_is_that_of_repeated_samples() -> None:
-    found = np.array([slope_of(*sample(600, 0.8, seed)) for seed in range(200)])
+    found = np.array([slope_and_error(*sample(600, 0.8, seed)) for seed in range(200)])
     assert found[:, 0].mean() == pytest.approx(0.8, abs=0.03)
     assert found[:, 1].mean() == pytest.approx(found[:, 0].std(), rel=0.15)
 
 
 def test_weeks_of_one_account_are_no_new_evidence() -> None:
-    one, many = (slope_of(*sample(600, 0.8, weeks=weeks)) for weeks in (1, 13))
+    one, many = (slope_and_error(*sample(600, 0.8, weeks=weeks)) for weeks in (1, 13))
     assert many == pytest.approx(one, rel=0.02)
 
 
@@ -46,7 +46,7 @@ def test_weeks_of_one_account_are_no_new_evidence() -> None:
 def test_it_is_a_share(seed: int, slope: float, accounts: int) -> None:
     raw, y, names = sample(accounts, slope, seed)
     y[:2] = 0.0, 1.0
-    assert 0 <= believed(raw, y, names) <= 1
+    assert 0 <= retained_share(raw, y, names) <= 1
 
 
 def test_few_outcomes_are_forecast_better_by_it() -> None:
@@ -57,6 +57,6 @@ def test_few_outcomes_are_forecast_better_by_it() -> None:
         dates = pd.Series(pd.date_range("2024-01-01", periods=10, freq="7D", tz="UTC")[np.arange(100) % 10])
         new = sample(4_000, 1.0, seed + 1_000)[0]
         for scaled, found in errors.items():
-            p = calibrated(calibrate(raw, y, names, dates, resamples=0, scaled=scaled), new)
+            p = apply_calibrator(calibrate(raw, y, names, dates, resamples=0, scaled=scaled), new)
             found.append(float(((p - scipy.special.expit(new)) ** 2).mean()))
     assert np.mean(errors[True]) < 0.7 * np.mean(errors[False])

@@ -8,7 +8,7 @@ import pytest
 import scipy.special
 
 from models.targets import TARGETS
-from training.evaluation.baselines import base_rate, by_raw, health_raw, known_rate
+from training.evaluation.baselines import base_rate_probabilities, calibrated_probabilities, health_log_odds, known_rate
 
 DATES = pd.Series(pd.date_range("2024-01-01", periods=10, freq="7D", tz="UTC").repeat(200))
 ACCOUNTS = np.array([f"{i % 200}" for i in range(len(DATES))], dtype=object)
@@ -16,7 +16,7 @@ ACCOUNTS = np.array([f"{i % 200}" for i in range(len(DATES))], dtype=object)
 
 def test_poor_health_goes_with_churn_and_good_health_with_expansion() -> None:
     score = np.array([10.0, 50.0, 90.0, np.nan])
-    churn, expansion = (health_raw(score, target) for target in TARGETS)
+    churn, expansion = (health_log_odds(score, target) for target in TARGETS)
     assert churn[0] > churn[1] > churn[2]
     assert expansion[0] < expansion[1] < expansion[2]
     assert np.isnan(churn[3])
@@ -28,7 +28,7 @@ def test_a_score_becomes_the_rates_that_it_stands_for() -> None:
     score = rng.uniform(0, 100, len(DATES))
     true = scipy.special.expit(-score / 20)
     y = (rng.random(len(score)) < true).astype(float)
-    p = by_raw(health_raw(score, "churn"), y, ACCOUNTS, DATES, health_raw([0, 40, 80], "churn"), y.mean())
+    p = calibrated_probabilities(health_log_odds(score, "churn"), y, ACCOUNTS, DATES, health_log_odds([0, 40, 80], "churn"), y.mean())
     assert p == pytest.approx(scipy.special.expit(-np.array([0, 40, 80]) / 20), abs=0.05)
 
 
@@ -36,7 +36,7 @@ def test_accounts_without_a_score_get_the_level() -> None:
     rng = np.random.default_rng(0)
     score = np.where(rng.random(len(DATES)) < 0.3, np.nan, rng.uniform(0, 100, len(DATES)))
     y = (rng.random(len(score)) < 0.2).astype(float)
-    p = by_raw(health_raw(score, "churn"), y, ACCOUNTS, DATES, np.array([np.nan, 0.0]), y.mean())
+    p = calibrated_probabilities(health_log_odds(score, "churn"), y, ACCOUNTS, DATES, np.array([np.nan, 0.0]), y.mean())
     assert p[0] == pytest.approx(0.2, abs=0.03)
     assert np.isfinite(p).all()
 
@@ -46,7 +46,7 @@ def test_the_known_rate_lies_between_training_and_calibration() -> None:
     rate = known_rate(train, calibration)
     assert 0.2 < rate < 0.4
     assert known_rate(train, train) == pytest.approx(0.4)
-    assert base_rate(rate, 3).tolist() == [rate] * 3
+    assert base_rate_probabilities(rate, 3).tolist() == [rate] * 3
 
 
 def test_candidates_with_a_common_expectation_have_a_common_level() -> None:
@@ -54,5 +54,5 @@ def test_candidates_with_a_common_expectation_have_a_common_level() -> None:
     one = rng.normal(-1, 1, len(DATES))
     other = one + rng.normal(1, 0.5, len(DATES))
     y = (rng.random(len(DATES)) < scipy.special.expit(one - 0.5)).astype(float)
-    common = [by_raw(raw, y, ACCOUNTS, DATES, raw, 0.3).mean() for raw in (one, other)]
+    common = [calibrated_probabilities(raw, y, ACCOUNTS, DATES, raw, 0.3).mean() for raw in (one, other)]
     assert common[0] == pytest.approx(common[1], abs=1e-3)

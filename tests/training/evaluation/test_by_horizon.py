@@ -13,19 +13,19 @@ import pandas as pd
 import pytest
 
 from features.definitions.feature import Feature
-from training.dataset.labelled_snapshots import Prepared
-from training.dataset.target_rows import Rows
-from training.dataset.time_split import Split, split
+from training.dataset.labelled_snapshots import LabelledSnapshots
+from training.dataset.target_rows import TargetRows
+from training.dataset.time_split import TimeSplit, split_dates
 from training.estimators.blend import Blend, fit_blend
 from training.evaluation.baselines import HEALTH_SCORE, expected_rate
-from training.evaluation.by_horizon import AtHorizon, by_horizon
+from training.evaluation.by_horizon import HorizonMetrics, evaluate_by_horizon
 
 MAIN, LONGER, SHORTER = 30, 60, 14
 Portfolio = tuple[pd.DataFrame, npt.NDArray[np.float64]]
 
 
 @pytest.fixture
-def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> Prepared:
+def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> LabelledSnapshots:
     """Snapshots four weeks apart; the outcome is the same at each horizon, where its window has closed."""
     frame, happened = small_portfolio
     frame, last = frame.copy(), frame["as_of"].max()
@@ -41,31 +41,31 @@ def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) ->
     signals: Any = SimpleNamespace(data_through=through)
     grid: Any = SimpleNamespace(as_ofs=sorted(frame["as_of"].dt.to_pydatetime().tolist()))
     beside = {days: labels(days) for days in (SHORTER, LONGER)}
-    return Prepared(signals, grid, frame, labels(MAIN), 0, cast("Any", small_catalogue), beside)
+    return LabelledSnapshots(signals, grid, frame, labels(MAIN), 0, cast("Any", small_catalogue), beside)
 
 
-def _rows(prepared: Prepared) -> Rows:
-    return Rows(prepared, "churn", {HEALTH_SCORE: np.zeros(len(prepared.frame))}, MAIN)
+def _rows(prepared: LabelledSnapshots) -> TargetRows:
+    return TargetRows(prepared, "churn", {HEALTH_SCORE: np.zeros(len(prepared.frame))}, MAIN)
 
 
-def _split(prepared: Prepared, back: int = 0) -> Split:
+def _split(prepared: LabelledSnapshots, back: int = 0) -> TimeSplit:
     dates = [cast("datetime", d) for d in prepared.frame["as_of"].dt.to_pydatetime()]
-    return split(dates, MAIN, 0, prepared.signals.data_through - timedelta(days=back))
+    return split_dates(dates, MAIN, 0, prepared.signals.data_through - timedelta(days=back))
 
 
 @pytest.fixture
-def model(prepared: Prepared, small_catalogue: dict[str, Feature]) -> Blend:
+def model(prepared: LabelledSnapshots, small_catalogue: dict[str, Feature]) -> Blend:
     return fit_blend(_rows(prepared).designed(_split(prepared).calibration[0]), small_catalogue, "churn", trials=1)
 
 
-def _judged(prepared: Prepared, model: Blend) -> dict[str, AtHorizon]:
+def _judged(prepared: LabelledSnapshots, model: Blend) -> dict[str, HorizonMetrics]:
     rows, parts = _rows(prepared), _split(prepared)
     expected = expected_rate(model, rows.designed(parts.calibration[0]), rows.of(parts, "calibration"))
-    return {each.name: each for each in by_horizon(rows, parts, model, expected, 0)}
+    return {each.name: each for each in evaluate_by_horizon(rows, parts, model, expected, 0)}
 
 
 def test_a_shorter_one_is_judged_on_the_test_and_a_longer_one_on_earlier_dates_that_nothing_has_seen(
-    prepared: Prepared, model: Blend
+    prepared: LabelledSnapshots, model: Blend
 ) -> None:
     found, before = _judged(prepared, model), _split(prepared, LONGER - MAIN)
     assert list(found) == ["14 days", "60 days"]
@@ -87,23 +87,23 @@ def test_a_shorter_one_is_judged_on_the_test_and_a_longer_one_on_earlier_dates_t
     assert again.rate == pytest.approx(1 - long.rate)
 
 
-def test_too_short_a_history_is_said(prepared: Prepared, model: Blend) -> None:
+def test_too_short_a_history_is_said(prepared: LabelledSnapshots, model: Blend) -> None:
     late = (prepared.frame["as_of"] >= _split(prepared).train[2]).to_numpy()
     dates: Any = SimpleNamespace(as_ofs=sorted(set(prepared.frame["as_of"][late].dt.to_pydatetime())))
-    found = by_horizon(_rows(replace(prepared, grid=dates)), _split(prepared), model, 0.2, 0)[-1]
+    found = evaluate_by_horizon(_rows(replace(prepared, grid=dates)), _split(prepared), model, 0.2, 0)[-1]
     assert not found.enough
     assert found.words.startswith("60 days: not judged (at the test dates its outcome is not known yet, and on what was known")
     assert np.isnan(found.roc_auc[0])
     assert found.as_dict()["roc_auc"][0] is None
 
 
-def test_too_few_outcomes_are_said(prepared: Prepared, model: Blend) -> None:
+def test_too_few_outcomes_are_said(prepared: LabelledSnapshots, model: Blend) -> None:
     none = prepared.beside[SHORTER].assign(churn=0.0)
     found = _judged(replace(prepared, beside={**prepared.beside, SHORTER: none}), model)["14 days"]
     assert not found.enough
     assert "0 accounts with the outcome" in found.note
 
 
-def test_a_horizon_that_the_judged_model_did_not_learn_is_said(prepared: Prepared, model: Blend) -> None:
+def test_a_horizon_that_the_judged_model_did_not_learn_is_said(prepared: LabelledSnapshots, model: Blend) -> None:
     more = {**prepared.beside, 90: prepared.beside[LONGER]}
     assert "no outcome of it to learn from" in _judged(replace(prepared, beside=more), model)["90 days"].words

@@ -10,11 +10,11 @@ import pytest
 
 from features.utils.arrays import Floats
 from training.evaluation.baselines import BASE_RATE, BLEND
-from training.evaluation.by_segment import RESAMPLES, by_segment
-from training.evaluation.comparison import judge
-from training.evaluation.test_predictions import LEAST, JudgedRows
+from training.evaluation.by_segment import RESAMPLES, evaluate_by_segment
+from training.evaluation.comparison import compare_candidates
+from training.evaluation.test_predictions import MINIMUM_ACCOUNTS, ScoredTestRows
 
-Made = Callable[..., JudgedRows]
+Made = Callable[..., ScoredTestRows]
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ def said(judged_rows: Made) -> dict[str, Floats]:
 
 def test_a_segments_judgement_is_that_of_its_rows_alone(judged_rows: Made, said: dict[str, Floats]) -> None:
     data = judged_rows(**said)
-    small = by_segment(data, BLEND, 10)[1]
+    small = evaluate_by_segment(data, BLEND, 10)[1]
     rows = data.segment == "small"
-    alone = judge(
+    alone = compare_candidates(
         data.y[rows], {n: p[rows] for n, p in said.items()}, data.accounts[rows], data.arr[rows], 0.2, BLEND, RESAMPLES
     )
     assert small.judgement is not None
@@ -41,8 +41,8 @@ def test_every_metric_of_the_portfolio_is_told_of_every_rival_with_its_interval(
     judged_rows: Made, said: dict[str, Floats]
 ) -> None:
     data = judged_rows(**said)
-    whole = judge(data.y, said, data.accounts, data.arr, 0.2, resamples=20)
-    for segment in by_segment(data, BLEND, 10):
+    whole = compare_candidates(data.y, said, data.accounts, data.arr, 0.2, resamples=20)
+    for segment in evaluate_by_segment(data, BLEND, 10):
         assert segment.judgement is not None
         for row, of_all in zip(segment.judgement.rows, whole.rows, strict=True):
             assert [m.name for m in row.metrics] == [m.name for m in of_all.metrics]
@@ -55,7 +55,7 @@ def test_every_metric_of_the_portfolio_is_told_of_every_rival_with_its_interval(
 
 def test_segments_part_the_rows(judged_rows: Made, said: dict[str, Floats]) -> None:
     data = judged_rows(**said)
-    big, small = by_segment(data, BLEND, 10)
+    big, small = evaluate_by_segment(data, BLEND, 10)
     assert (big.name, small.name) == ("big", "small")
     assert big.rows + small.rows == len(data.y)
     assert small.roc_auc[0] == pytest.approx(1.0)
@@ -65,13 +65,13 @@ def test_too_few_accounts_have_counts_and_no_figures(judged_rows: Made, said: di
     big = judged_rows().segment == "big"
     # Nine of the 25 big accounts have it, each at each date: one account fewer than it takes.
     numbers = np.tile(np.arange(100), 4)
-    y = np.where(big, (numbers < 4 * (LEAST - 1)).astype(float), judged_rows().y)
-    few, enough = by_segment(judged_rows(y=y, **said), BLEND, 10)
-    assert (few.happened, few.enough, few.judgement, few.at_capacity) == (LEAST - 1, False, None, ())
+    y = np.where(big, (numbers < 4 * (MINIMUM_ACCOUNTS - 1)).astype(float), judged_rows().y)
+    few, enough = evaluate_by_segment(judged_rows(y=y, **said), BLEND, 10)
+    assert (few.happened, few.enough, few.judgement, few.at_capacity) == (MINIMUM_ACCOUNTS - 1, False, None, ())
     assert np.isnan([few.ratio, few.roc_auc, few.brier]).all()
     assert enough.enough
     told = json.loads(json.dumps([few.as_dict(), enough.as_dict()], allow_nan=False))
     assert told[0]["roc_auc"] == [None, None, None]
     assert told[1]["judgement"]["rows"][0]["candidate"] == BASE_RATE
-    y = np.where(big, (numbers < 4 * LEAST).astype(float), judged_rows().y)
-    assert by_segment(judged_rows(y=y, **said), BLEND, 10)[0].judgement is not None
+    y = np.where(big, (numbers < 4 * MINIMUM_ACCOUNTS).astype(float), judged_rows().y)
+    assert evaluate_by_segment(judged_rows(y=y, **said), BLEND, 10)[0].judgement is not None

@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.evaluation.capacity_value import RANDOM, Seen, seen, worked
-from training.evaluation.test_predictions import JudgedRows
+from training.evaluation.capacity_value import RANDOM, CapacityCapture, capacity_capture, capacity_value
+from training.evaluation.test_predictions import ScoredTestRows
 
-Made = Callable[..., JudgedRows]
+Made = Callable[..., ScoredTestRows]
 DATES = 4
 
 
-def _by_name(found: tuple[Seen, ...]) -> dict[str, Seen]:
+def _by_name(found: tuple[CapacityCapture, ...]) -> dict[str, CapacityCapture]:
     return {one.candidate: one for one in found}
 
 
 def test_a_perfect_ranking_finds_as_many_as_there_is_time_for(judged_rows: Made) -> None:
     y = judged_rows().y
-    found = {w.candidate: w for w in worked(judged_rows(best=y, none=np.full(len(y), 0.2)), 10, 0.5, 3.0)}
+    found = {w.candidate: w for w in capacity_value(judged_rows(best=y, none=np.full(len(y), 0.2)), 10, 0.5, 3.0)}
     per_date = y.reshape(DATES, -1).sum(axis=1)
     assert found["best"].caught[0] == pytest.approx(np.minimum(per_date, 10).sum() / per_date.sum())
     assert found["best"].saves[0] == pytest.approx(0.5 * np.minimum(per_date, 10).mean())
@@ -39,8 +39,8 @@ def test_lift_in_a_table_that_can_be_counted() -> None:
     p = np.array([9, 8, 2, 1, 9, 8, 2, 1]) / 10
     dates = pd.Series(pd.to_datetime(["2026-01-05"] * 4 + ["2026-01-12"] * 4, utc=True))
     accounts = np.array([*"abcd", *"abcd"], dtype=object)
-    rows = JudgedRows(accounts, dates, np.full(8, "all", dtype=object), y, np.ones(8), {"model": p}, 0.5)
-    found = _by_name(seen(rows, 2))
+    rows = ScoredTestRows(accounts, dates, np.full(8, "all", dtype=object), y, np.ones(8), {"model": p}, 0.5)
+    found = _by_name(capacity_capture(rows, 2))
     assert found["model"].caught[0] == pytest.approx(3 / 4)
     assert found["model"].lift[0] == pytest.approx(3 / 2)
     assert found[RANDOM].caught[0] == pytest.approx(1 / 2)
@@ -49,7 +49,7 @@ def test_lift_in_a_table_that_can_be_counted() -> None:
 def test_lift_is_what_is_caught_over_what_no_ranking_catches(judged_rows: Made) -> None:
     y = judged_rows().y
     noisy = y + np.random.default_rng(1).normal(0, 1, len(y))
-    found = _by_name(seen(judged_rows(best=y, noisy=noisy, worst=1 - y, none=np.full(len(y), 0.2)), 10))
+    found = _by_name(capacity_capture(judged_rows(best=y, noisy=noisy, worst=1 - y, none=np.full(len(y), 0.2)), 10))
     for one in found.values():
         assert one.lift[0] == pytest.approx(one.caught[0] / found[RANDOM].caught[0])
         assert one.lift[1] <= one.lift[0] + 1e-9
@@ -61,21 +61,21 @@ def test_lift_is_what_is_caught_over_what_no_ranking_catches(judged_rows: Made) 
 
 
 def test_enough_time_for_all_needs_no_ranking(judged_rows: Made) -> None:
-    for w in worked(judged_rows(worst=1 - judged_rows().y), 105, 1.0, 0.0):
+    for w in capacity_value(judged_rows(worst=1 - judged_rows().y), 105, 1.0, 0.0):
         assert w.caught == w.caught_arr == w.lift == (1.0, 1.0, 1.0)
 
 
 def test_money_is_counted_where_it_is(judged_rows: Made) -> None:
     """Ranking by size finds most of the ARR and few of the accounts."""
     data = judged_rows(size=np.where(judged_rows().segment == "big", 0.9, 0.1))
-    size = next(w for w in worked(data, 25, 1.0, 0.0) if w.candidate == "size")
+    size = next(w for w in capacity_value(data, 25, 1.0, 0.0) if w.candidate == "size")
     assert size.caught_arr[0] > 0.9 > 0.4 > size.caught[0]
 
 
 def test_a_team_is_one_for_all_segments(judged_rows: Made) -> None:
     """Who ranks by size leaves the small ones no time: the capacity is not dealt out by segment."""
     data = judged_rows(size=np.where(judged_rows().segment == "big", 0.9, 0.1))
-    big, small = (_by_name(seen(data, 25, within=data.segment == name))["size"] for name in ("big", "small"))
+    big, small = (_by_name(capacity_capture(data, 25, within=data.segment == name))["size"] for name in ("big", "small"))
     assert big.caught[0] == pytest.approx(1.0)
     assert big.lift[0] == pytest.approx(4.0)
     assert small.caught[0] == small.lift[0] == 0.0
@@ -83,14 +83,14 @@ def test_a_team_is_one_for_all_segments(judged_rows: Made) -> None:
 
 def test_the_segments_add_up_to_the_whole(judged_rows: Made) -> None:
     data = judged_rows(p=np.random.default_rng(2).random(400))
-    whole = _by_name(seen(data, 25))["p"].caught[0] * data.y.sum()
+    whole = _by_name(capacity_capture(data, 25))["p"].caught[0] * data.y.sum()
     parts = 0.0
     for name in ("big", "small"):
         rows = data.segment == name
-        parts += _by_name(seen(data, 25, within=rows))["p"].caught[0] * data.y[rows].sum()
+        parts += _by_name(capacity_capture(data, 25, within=rows))["p"].caught[0] * data.y[rows].sum()
     assert parts == pytest.approx(whole)
 
 
 def test_without_an_outcome_nothing_is_told(judged_rows: Made) -> None:
-    for one in seen(judged_rows(y=np.zeros(400), p=np.linspace(0, 1, 400)), 10):
+    for one in capacity_capture(judged_rows(y=np.zeros(400), p=np.linspace(0, 1, 400)), 10):
         assert one.as_dict()["lift"] == one.as_dict()["caught"] == [None, None, None]

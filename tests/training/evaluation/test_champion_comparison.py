@@ -16,7 +16,7 @@ from features.errors import BundleError
 from models.artifacts.champion import Pointer, write_pointer
 from models.home import Home
 from training.config import TrainConfig
-from training.evaluation.champion_comparison import Unreadable, against_champion, champions
+from training.evaluation.champion_comparison import UnreadableChampion, compare_with_champion, load_champions
 
 LAST, DAY = datetime(2026, 3, 1, tzinfo=UTC), timedelta(days=1)
 CONFIG = TrainConfig(resamples=50)
@@ -39,17 +39,17 @@ def tested() -> tuple[pd.DataFrame, np.ndarray]:
 
 def test_on_outcomes_since_its_training_the_better_one_shows(tested: Any) -> None:
     frame, y = tested
-    found = against_champion(_champion(LAST), np.where(y == 1, 0.9, 0.1), frame, y, 30, CONFIG)
+    found = compare_with_champion(_champion(LAST), np.where(y == 1, 0.9, 0.1), frame, y, 30, CONFIG)
     assert found.apart is not None
     assert found.apart[2] < 0
-    found = against_champion(_champion(LAST), np.where(y == 1, 0.1, 0.9), frame, y, 30, CONFIG)
+    found = compare_with_champion(_champion(LAST), np.where(y == 1, 0.1, 0.9), frame, y, 30, CONFIG)
     assert found.apart is not None
     assert found.apart[1] > 0
 
 
 def test_trained_on_the_same_data_it_has_seen_them_all(tested: Any) -> None:
     frame, y = tested
-    found = against_champion(_champion(LAST + 120 * DAY), np.full(len(y), 0.3), frame, y, 30, CONFIG)
+    found = compare_with_champion(_champion(LAST + 120 * DAY), np.full(len(y), 0.3), frame, y, 30, CONFIG)
     assert (found.apart, found.unreadable) == (None, False)
     assert found.reason == "it was trained through 2026-06-29 and has seen every outcome of the test"
 
@@ -57,26 +57,26 @@ def test_trained_on_the_same_data_it_has_seen_them_all(tested: Any) -> None:
 def test_too_few_outcomes_since_then_are_counted(tested: Any) -> None:
     frame, y = tested
     few = y * (frame["account_id"].isin(["a0", "a3", "a6"])).to_numpy()
-    found = against_champion(_champion(LAST), np.full(len(y), 0.3), frame, few, 30, CONFIG)
+    found = compare_with_champion(_champion(LAST), np.full(len(y), 0.3), frame, few, 30, CONFIG)
     assert found.apart is None
     assert "those of 3 accounts; at least 10 are needed" in found.reason
 
 
 def test_another_horizon_is_another_question(tested: Any) -> None:
     frame, y = tested
-    found = against_champion(_champion(LAST, horizon_days=60), np.full(len(y), 0.3), frame, y, 30, CONFIG)
+    found = compare_with_champion(_champion(LAST, horizon_days=60), np.full(len(y), 0.3), frame, y, 30, CONFIG)
     assert found.apart is None
     assert found.reason == "it predicts 60 days ahead (grace 30), not 90 (grace 30)"
 
 
 def test_a_broken_champion_is_no_rival_and_a_missing_one_is_none(tmp_path: Path, tested: Any) -> None:
     home = Home(tmp_path)
-    assert champions(home, CATALOGUE) == {}
+    assert load_champions(home, CATALOGUE) == {}
     told = '{"churn": {"version": "7", "folder": "bundles/churn/7"}, "promoted_at": "2026-01-01T00:00:00Z"}'
     write_pointer(home, Pointer.model_validate_json(told))
-    assert champions(home, CATALOGUE) == {"churn": Unreadable("7")}
+    assert load_champions(home, CATALOGUE) == {"churn": UnreadableChampion("7")}
     frame, y = tested
-    found = against_champion(Unreadable("7"), np.full(len(y), 0.3), frame, y, 30, CONFIG)
+    found = compare_with_champion(UnreadableChampion("7"), np.full(len(y), 0.3), frame, y, 30, CONFIG)
     assert found.unreadable
     assert "version 7, can no longer be read" in found.reason
 
@@ -84,4 +84,4 @@ def test_a_broken_champion_is_no_rival_and_a_missing_one_is_none(tmp_path: Path,
 def test_a_broken_pointer_is_said_before_anything_is_fitted(tmp_path: Path) -> None:
     (tmp_path / "champion.json").write_text("{", encoding="utf-8")
     with pytest.raises(BundleError):
-        champions(Home(tmp_path), CATALOGUE)
+        load_champions(Home(tmp_path), CATALOGUE)

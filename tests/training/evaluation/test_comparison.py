@@ -11,7 +11,7 @@ import scipy.special
 
 from features.errors import InsufficientData
 from features.utils.arrays import Floats
-from training.evaluation.comparison import Judgement, judge
+from training.evaluation.comparison import Comparison, compare_candidates
 
 ROWS = 2_000
 
@@ -33,10 +33,10 @@ def candidates(strength: float = 1.5, seed: int = 0) -> tuple[Floats, dict[str, 
 
 
 @lru_cache
-def judged(strength: float = 1.5, resamples: int = 60, **renamed: str) -> Judgement:
+def judged(strength: float = 1.5, resamples: int = 60, **renamed: str) -> Comparison:
     y, found, accounts = candidates(strength)
     found = {name: found[renamed.get(name, name)] for name in found}
-    return judge(y, found, accounts, np.ones(ROWS), float(y.mean()), resamples=resamples)
+    return compare_candidates(y, found, accounts, np.ones(ROWS), float(y.mean()), resamples=resamples)
 
 
 def test_intervals_hold_their_values() -> None:
@@ -87,7 +87,7 @@ def test_grades_follow_the_ranking(strength: float, grade: str) -> None:
 def test_a_good_ranking_with_wrong_probabilities_is_only_fair() -> None:
     y, found, accounts = candidates()
     timid = scipy.special.expit(-1.5 + 0.3 * scipy.special.logit(found["blend"]))
-    judgement = judge(y, {"blend": timid}, accounts, np.ones(ROWS), float(y.mean()), resamples=100)
+    judgement = compare_candidates(y, {"blend": timid}, accounts, np.ones(ROWS), float(y.mean()), resamples=100)
     assert judgement["blend"]["roc_auc"].value > 0.75
     assert judgement.grade == "fair"
 
@@ -115,4 +115,4 @@ def test_the_same_twice_and_plain_as_json() -> None:
 def test_one_class_is_refused() -> None:
     y, found, accounts = candidates()
     with pytest.raises(InsufficientData, match="both outcomes among the test dates"):
-        judge(np.zeros_like(y), found, accounts, np.ones(ROWS), 0.1)
+        compare_candidates(np.zeros_like(y), found, accounts, np.ones(ROWS), 0.1)

@@ -12,17 +12,17 @@ import scipy.special
 
 from training.dataset.sufficiency import Sufficiency
 from training.evaluation.baselines import BASE_RATE, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
-from training.evaluation.champion_comparison import Against
-from training.evaluation.comparison import Judgement, judge
-from training.evaluation.promotion_gates import SLOPE_BOUNDS, Gate, by_how_much, passed, refused, undecided
-from training.evaluation.promotion_gates import gates as all_gates
+from training.evaluation.champion_comparison import ChampionComparison
+from training.evaluation.comparison import Comparison, compare_candidates
+from training.evaluation.promotion_gates import SLOPE_BOUNDS, Gate, all_passed, blocking_gates, gate_text, undecided
+from training.evaluation.promotion_gates import evaluate_gates as all_gates
 
 ROWS = 1_500
 ENOUGH = Sufficiency("churn", 900.0, 300, {}, {}, {}, (), (), None)
 
 
 @lru_cache
-def judgement(subject: str = "truth", rival: str = "noise") -> Judgement:
+def judgement(subject: str = "truth", rival: str = "noise") -> Comparison:
     """The subject beside the base rate and twice the rival."""
     rng = np.random.default_rng(0)
     log_odds = rng.normal(-2, 1.5, ROWS)
@@ -36,25 +36,25 @@ def judgement(subject: str = "truth", rival: str = "noise") -> Judgement:
     candidates = {LIGHTGBM: found[subject], LOGISTIC_REGRESSION: found[rival], HEALTH_SCORE: found["noise"]}
     candidates |= {BASE_RATE: found["average"]}
     accounts = [f"{i % 300}" for i in range(ROWS)]
-    return judge(y, candidates, accounts, np.ones(ROWS), float(y.mean()), LIGHTGBM, resamples=60)
+    return compare_candidates(y, candidates, accounts, np.ones(ROWS), float(y.mean()), LIGHTGBM, resamples=60)
 
 
 def gates(
-    found: Judgement, enough: Sufficiency, leaks: Sequence[str] | None, against: Against | None = None
+    found: Comparison, enough: Sufficiency, leaks: Sequence[str] | None, against: ChampionComparison | None = None
 ) -> tuple[Gate, ...]:
     """Of a training whose feeds are sound."""
     return all_gates(found, enough, leaks, against, feeds=[])
 
 
 def failed(
-    found: Judgement, enough: Sufficiency = ENOUGH, leaks: list[str] | None = None, run: bool = True
+    found: Comparison, enough: Sufficiency = ENOUGH, leaks: list[str] | None = None, run: bool = True
 ) -> list[str]:
     return [gate.name for gate in gates(found, enough, (leaks or []) if run else None) if not gate.passed]
 
 
 def test_a_good_candidate_passes_all() -> None:
     found = gates(judgement(), ENOUGH, [])
-    assert passed(found)
+    assert all_passed(found)
     assert [gate.name for gate in found] == [
         "no_leak",
         "feeds_sound",
@@ -68,7 +68,7 @@ def test_a_good_candidate_passes_all() -> None:
 
 
 def test_no_gates_at_all_are_not_passed() -> None:
-    assert not passed(())
+    assert not all_passed(())
 
 
 def test_a_leak_is_named() -> None:
@@ -98,31 +98,31 @@ def test_a_loss_to_the_linear_model() -> None:
     ("apart", "loses"), [((0.01, 0.004, 0.02), True), ((0.01, -0.004, 0.02), False), ((-0.01, -0.02, -0.004), False)]
 )
 def test_a_champion_joins_the_rivals(apart: tuple[float, float, float], loses: bool) -> None:
-    told = {g.name: g for g in gates(judgement(), ENOUGH, [], Against("3", apart))}["no_loss_to_champion"]
+    told = {g.name: g for g in gates(judgement(), ENOUGH, [], ChampionComparison("3", apart))}["no_loss_to_champion"]
     assert told.passed is not loses
     assert told.figure == apart[1]
     assert "version 3" in told.words
 
 
 def test_what_could_not_be_compared_with_the_champion_is_left_to_a_person() -> None:
-    found = gates(judgement(), ENOUGH, [], Against("3", None, "it has seen them"))
+    found = gates(judgement(), ENOUGH, [], ChampionComparison("3", None, "it has seen them"))
     (gate,) = (g for g in found if not g.passed)
     assert (gate.name, gate.figure) == ("no_loss_to_champion", None)
     assert gate.undecided
     assert "version 3: it has seen them" in gate.words
-    assert not passed(found)
-    assert refused([asdict(g) for g in found]) == []
+    assert not all_passed(found)
+    assert blocking_gates([asdict(g) for g in found]) == []
 
 
 def test_a_person_cannot_overrule_a_comparison_that_was_lost_nor_another_gate() -> None:
-    lost = [asdict(g) for g in gates(judgement(), ENOUGH, [], Against("3", (0.01, 0.004, 0.02)))]
-    assert [told["name"] for told in refused(lost)] == ["no_loss_to_champion"]
-    leaky = [asdict(g) for g in gates(judgement(), ENOUGH, None, Against("3", None, "it has seen them"))]
-    assert [told["name"] for told in refused(leaky)] == ["no_leak"]
+    lost = [asdict(g) for g in gates(judgement(), ENOUGH, [], ChampionComparison("3", (0.01, 0.004, 0.02)))]
+    assert [told["name"] for told in blocking_gates(lost)] == ["no_loss_to_champion"]
+    leaky = [asdict(g) for g in gates(judgement(), ENOUGH, None, ChampionComparison("3", None, "it has seen them"))]
+    assert [told["name"] for told in blocking_gates(leaky)] == ["no_leak"]
 
 
 def test_a_champion_that_can_no_longer_be_read_is_no_rival_and_that_is_said() -> None:
-    told = {g.name: g for g in gates(judgement(), ENOUGH, [], Against("3", None, "version 3 is broken", unreadable=True))}
+    told = {g.name: g for g in gates(judgement(), ENOUGH, [], ChampionComparison("3", None, "version 3 is broken", unreadable=True))}
     assert told["no_loss_to_champion"].passed
     assert "version 3 is broken" in told["no_loss_to_champion"].words
 
@@ -136,8 +136,8 @@ def test_a_feed_of_labels_that_is_not_sound_or_was_not_looked_at_holds_a_model_b
 
 def test_a_gate_says_by_how_much_where_there_are_numbers() -> None:
     told = {"name": "calibration_slope", "passed": False, "figure": 0.312, "limit": 0.6, "words": "too extreme"}
-    assert by_how_much(told) == "calibration slope: too extreme (0.312 against a limit of 0.6)"
-    assert by_how_much(told | {"figure": None}) == "calibration slope: too extreme"
+    assert gate_text(told) == "calibration slope: too extreme (0.312 against a limit of 0.6)"
+    assert gate_text(told | {"figure": None}) == "calibration slope: too extreme"
     assert not undecided(told | {"figure": None})
 
 

@@ -13,25 +13,25 @@ import pytest
 
 from features.definitions.feature import Feature
 from models.health.rubric import Rubric, rubric_from_text
-from training.dataset.labelled_snapshots import Prepared
-from training.dataset.time_split import Split, split
-from training.evaluation.rubric_baselines import health_facts, learned
+from training.dataset.labelled_snapshots import LabelledSnapshots
+from training.dataset.time_split import TimeSplit, split_dates
+from training.evaluation.rubric_baselines import health_facts, score_rubrics
 
 HORIZON = 30
 Portfolio = tuple[pd.DataFrame, npt.NDArray[np.float64]]
 
 
 @pytest.fixture
-def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> Prepared:
+def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> LabelledSnapshots:
     frame, happened = small_portfolio
     nothing: Any = None
-    return Prepared(nothing, nothing, frame, pd.DataFrame({"churn": happened}), 0, cast("Any", small_catalogue))
+    return LabelledSnapshots(nothing, nothing, frame, pd.DataFrame({"churn": happened}), 0, cast("Any", small_catalogue))
 
 
 @pytest.fixture
-def parts(prepared: Prepared) -> Split:
+def parts(prepared: LabelledSnapshots) -> TimeSplit:
     dates = [cast("datetime", d) for d in prepared.frame["as_of"].dt.to_pydatetime()]
-    return split(dates, HORIZON, 0, max(dates) + timedelta(days=HORIZON))
+    return split_dates(dates, HORIZON, 0, max(dates) + timedelta(days=HORIZON))
 
 
 @pytest.fixture
@@ -47,31 +47,31 @@ def rubric(small_catalogue: dict[str, Feature]) -> Rubric:
     return rubric_from_text(head + bands + signals, "learns.toml", small_catalogue)
 
 
-def _turned(prepared: Prepared, rows: npt.NDArray[np.bool_]) -> Prepared:
+def _turned(prepared: LabelledSnapshots, rows: npt.NDArray[np.bool_]) -> LabelledSnapshots:
     labels = prepared.labels.copy()
     labels.loc[rows, "churn"] = 1 - labels.loc[rows, "churn"]
     return replace(prepared, labels=labels)
 
 
-def test_weights_are_learned_and_then_scored_by(prepared: Prepared, parts: Split, rubric: Rubric) -> None:
-    found = learned(prepared, [rubric], parts)["learns"]
+def test_weights_are_learned_and_then_scored_by(prepared: LabelledSnapshots, parts: TimeSplit, rubric: Rubric) -> None:
+    found = score_rubrics(prepared, [rubric], parts)["learns"]
     assert found.weights is not None
     assert found.weights.weights["falling"] > 80
     assert found.scores.rubric.learned == found.weights.weights
     assert not np.allclose(found.scores.score, rubric.score(prepared.frame).score, equal_nan=True)
 
 
-def test_no_label_window_of_the_weights_reaches_into_the_test(prepared: Prepared, parts: Split, rubric: Rubric) -> None:
+def test_no_label_window_of_the_weights_reaches_into_the_test(prepared: LabelledSnapshots, parts: TimeSplit, rubric: Rubric) -> None:
     """Outcomes of the test, and of the dates whose windows end within it, change nothing of what it judges."""
     as_of = prepared.frame["as_of"]
     known = (as_of + timedelta(days=HORIZON) <= parts.test[0]).to_numpy()
     between = ~known & (as_of < parts.test[0]).to_numpy()
     assert between.any()
-    first = learned(prepared, [rubric], parts)["learns"]
-    assert learned(_turned(prepared, ~known), [rubric], parts)["learns"].weights == first.weights
-    assert learned(_turned(prepared, known), [rubric], parts)["learns"].weights != first.weights
+    first = score_rubrics(prepared, [rubric], parts)["learns"]
+    assert score_rubrics(_turned(prepared, ~known), [rubric], parts)["learns"].weights == first.weights
+    assert score_rubrics(_turned(prepared, known), [rubric], parts)["learns"].weights != first.weights
     told, other = (
-        health_facts(one, learned(one, [rubric], parts), parts).rubrics["learns"].meaning
+        health_facts(one, score_rubrics(one, [rubric], parts), parts).rubrics["learns"].meaning
         for one in (prepared, _turned(prepared, between))
     )
     assert told is not None

@@ -8,7 +8,7 @@ import pytest
 
 from models.health.score_calibration import SCORES, Meaning
 from training.estimators.rubric_weights import learn_weights
-from training.evaluation.score_calibration import MINIMUM_CHURNED, fit_meaning
+from training.evaluation.score_calibration import MINIMUM_CHURNED, fit_score_calibration
 
 
 def _world(accounts: int, weeks: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, pd.Series]:
@@ -24,7 +24,7 @@ def _world(accounts: int, weeks: int = 8, seed: int = 0) -> tuple[np.ndarray, np
 
 
 def test_the_curve_is_that_of_the_world_and_never_rises() -> None:
-    found = fit_meaning(*_world(800))
+    found = fit_score_calibration(*_world(800))
     assert found is not None
     truth = 0.6 * (1 - SCORES / 100)
     assert abs(np.array(found.rate) - truth)[10:90].max() < 0.08
@@ -38,7 +38,7 @@ def test_the_curve_is_that_of_the_world_and_never_rises() -> None:
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     truth, held = 0.6 * (1 - SCORES / 100), []
     for seed in range(12):
-        found = fit_meaning(*_world(150, seed=seed))
+        found = fit_score_calibration(*_world(150, seed=seed))
         assert found is not None
         held.append(((np.array(found.low) <= truth) & (truth <= np.array(found.high)))[10:90].mean())
     assert 0.65 < np.mean(held) < 0.97
@@ -46,7 +46,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
 
 def test_bands_are_rates_of_what_happened() -> None:
     score, band, churned, names, dates = _world(300)
-    found = fit_meaning(score, band, churned, names, dates)
+    found = fit_score_calibration(score, band, churned, names, dates)
     assert found is not None
     for told in found.bands:
         assert told.rate == pytest.approx(churned[band == told.band].mean())
@@ -59,7 +59,7 @@ def test_bands_are_rates_of_what_happened() -> None:
 def test_it_is_held_against_later_dates() -> None:
     score, band, churned, names, dates = _world(600)
     later = (dates > dates.median()).to_numpy()
-    found = fit_meaning(score, band, churned, names, dates, (~later, later))
+    found = fit_score_calibration(score, band, churned, names, dates, (~later, later))
     assert found is not None
     assert found.later is not None
     assert found.later.rows == later.sum()
@@ -73,7 +73,7 @@ def test_rows_in_neither_mask_have_no_part_in_what_it_is_held_against() -> None:
     day = dates.rank(method="dense").to_numpy()
     before, between, after = day <= 4, day == 5, day > 5
     turned = np.where(between, 1 - churned, churned)
-    found, other = (fit_meaning(score, band, y, names, dates, (before, after)) for y in (churned, turned))
+    found, other = (fit_score_calibration(score, band, y, names, dates, (before, after)) for y in (churned, turned))
     assert found is not None
     assert other is not None
     assert found.later == other.later
@@ -84,11 +84,11 @@ def test_too_few_churns_say_nothing() -> None:
     score, band, churned, names, dates = _world(200)
     churned[:] = 0
     churned[: MINIMUM_CHURNED - 1] = 1
-    assert fit_meaning(score, band, churned, names, dates) is None
+    assert fit_score_calibration(score, band, churned, names, dates) is None
 
 
 def test_it_survives_json_and_a_rising_curve_is_refused() -> None:
-    found = fit_meaning(*_world(200))
+    found = fit_score_calibration(*_world(200))
     assert found is not None
     assert Meaning.model_validate_json(found.model_dump_json()) == found
     with pytest.raises(ValueError, match="never rise"):

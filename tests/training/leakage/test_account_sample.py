@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from features.contract.schema import TABLES
-from training.leakage.account_sample import DATES, sampled_accounts, sampled_tables, spread_dates
+from training.leakage.account_sample import MAXIMUM_DATES, sampled_accounts, sampled_tables, spread_dates
 
 IDS = [f"a{i:03}" for i in range(500)]
 LAST = datetime(2026, 9, 30, 12, tzinfo=UTC)
@@ -67,8 +67,8 @@ def test_dates_end_at_the_end_and_are_whole_weeks_apart(days: int) -> None:
     grid = spread_dates(LAST - timedelta(days=days), LAST)
     assert grid.last == datetime(2026, 9, 30, tzinfo=UTC)
     assert grid.every_days % 7 == 0
-    assert 1 <= grid.n <= DATES
+    assert 1 <= grid.n <= MAXIMUM_DATES
     assert grid.first >= LAST - timedelta(days=days + 1)
-    assert days < 200 or grid.n == DATES
+    assert days < 200 or grid.n == MAXIMUM_DATES
     assert (LAST - grid.first).days <= max(days, 1)
     assert (LAST - grid.first).days >= min(0.8 * days - 7, days)

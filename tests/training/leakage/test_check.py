@@ -21,9 +21,9 @@ from features.signals.signals import open_signals
 from features.snapshots.snapshot import snapshot
 from features.sources.base import Source, from_tables
 from features.utils.dates import Grid
-from training.leakage.check import leakcheck
+from training.leakage.check import check_source_for_leaks
 from training.leakage.report import LeakReport
-from training.leakage.snapshot_rebuild import WHO, differing
+from training.leakage.snapshot_rebuild import ACTIVE_ACCOUNTS, differing_features
 from training.simulation import simulate
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -90,7 +90,7 @@ def backdated(*, loaded: bool) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def plain(source_of: Any) -> LeakReport:
     """Of the world as it is."""
-    return leakcheck(source_of(made()), FEW)
+    return check_source_for_leaks(source_of(made()), FEW)
 
 
 def subjects(report: LeakReport) -> set[str]:
@@ -128,7 +128,7 @@ LEAKY = (
 
 
 def test_features_without_their_window_bound_are_named_and_no_others(world: Rows, source_of: Any) -> None:
-    report = leakcheck(source_of(world), Catalogue((*FEW.values(), *LEAKY)))
+    report = check_source_for_leaks(source_of(world), Catalogue((*FEW.values(), *LEAKY)))
     names = {leaky.name for leaky in LEAKY}
     assert subjects(report) == names
     for check in ("future added", "future dropped"):
@@ -142,7 +142,7 @@ def test_features_without_their_window_bound_are_named_and_no_others(world: Rows
 def test_a_status_that_is_filled_in_after_the_churn_is_named(world: Rows, source_of: Any) -> None:
     for row, i in zip(world["accounts"], range(ACCOUNTS), strict=True):
         row["industry"] = "SECRET" if i < CHURNED else row["industry"]
-    report = leakcheck(source_of(world), FEW)
+    report = check_source_for_leaks(source_of(world), FEW)
     assert subjects(report) == {"account.industry"}
     assert report.failures[0].check == "separation"
     assert report.leaks("churn") != []
@@ -152,7 +152,7 @@ def test_a_status_that_is_filled_in_after_the_churn_is_named(world: Rows, source
 
 def test_rows_dated_back_and_loaded_later_are_told_of_and_used_by_no_snapshot(world: Rows, source_of: Any) -> None:
     world["billing"] += backdated(loaded=True)
-    report = leakcheck(source_of(world), FEW)
+    report = check_source_for_leaks(source_of(world), FEW)
     assert report.ok
     (note,) = report.notes
     assert (note.check, note.subject, note.severity) == ("arrival", "billing", "note")
@@ -164,7 +164,7 @@ def test_rows_dated_back_and_loaded_later_are_told_of_and_used_by_no_snapshot(wo
 def test_without_loaded_at_the_features_that_they_feed_are_named(world: Rows, source_of: Any) -> None:
     world["billing"] = [{k: v for k, v in row.items() if k != "loaded_at"} for row in world["billing"]]
     world["billing"] += backdated(loaded=False)
-    report = leakcheck(source_of(world), FEW)
+    report = check_source_for_leaks(source_of(world), FEW)
     assert {"billing.failed_91d"} <= subjects(report) <= {"billing.failed_91d", "billing.failed_182d"}
     assert {f.target for f in report.failures} == {"churn"}
 
@@ -172,12 +172,12 @@ def test_without_loaded_at_the_features_that_they_feed_are_named(world: Rows, so
 def test_the_same_seed_gives_the_same_report(plain: LeakReport, world: Rows, source_of: Any) -> None:
     for rows in world.values():
         rows.reverse()
-    again = leakcheck(source_of(world), FEW)
+    again = check_source_for_leaks(source_of(world), FEW)
     assert again.as_dict() | {"seconds": 0.0} == plain.as_dict() | {"seconds": 0.0}
 
 
 def test_too_short_a_history_is_rebuilt_and_the_rest_not_looked_at(world: Rows, source_of: Any) -> None:
-    report = leakcheck(source_of(world), FEW, data_through=BEGAN + 60 * DAY)
+    report = check_source_for_leaks(source_of(world), FEW, data_through=BEGAN + 60 * DAY)
     assert report.ok
     assert report.accounts == ACCOUNTS
     looked = {(c.check, c.target): bool(c.lacking) for c in report.checks}
@@ -194,7 +194,7 @@ def test_orders_are_looked_at_as_well(source_of: Any) -> None:
         for d in range(0, 300 + 12 * i % 120, 9)
     ]
     accounts = [{"account_id": f"a{i}", "created_at": BEGAN.isoformat()} for i in range(25)]
-    report = leakcheck(source_of({"accounts": accounts, "orders": orders}), Catalogue(tuple(f for f in CATALOGUE.values() if f.table == "orders")))
+    report = check_source_for_leaks(source_of({"accounts": accounts, "orders": orders}), Catalogue(tuple(f for f in CATALOGUE.values() if f.table == "orders")))
     assert [f for f in report.findings if f.check != "separation"] == []
     assert next(c for c in report.checks if c.check == "arrival").lacking
 
@@ -202,12 +202,12 @@ def test_orders_are_looked_at_as_well(source_of: Any) -> None:
 def test_a_broken_source_is_the_users_mistake(world: Rows, source_of: Any) -> None:
     world["usage"].append({"account_id": "nobody", "occurred_at": "2025-03-01"})
     with pytest.raises(SignalsError, match="account"):
-        leakcheck(source_of(world), FEW)
+        check_source_for_leaks(source_of(world), FEW)
 
 
 def test_all_that_ships_passes_on_a_simulated_portfolio(tmp_path: Path) -> None:
     simulate(tmp_path / "world", accounts=60, weeks=70, seed=2)
-    report = leakcheck(tmp_path / "world")
+    report = check_source_for_leaks(tmp_path / "world")
     assert report.findings == ()
     assert len(report.arrivals) >= 8
 
@@ -216,7 +216,7 @@ def test_a_bit_is_a_difference_and_unknown_is_not(world: Rows, tmp_path: Path, t
     for name, rows in world.items():
         pq.write_table(to_arrow(name, rows), tmp_path / f"{name}.parquet")
     frame = snapshot(open_signals(tmp_path), Grid.single(BEGAN + 200 * DAY), catalogue=FEW)
-    assert differing(frame, frame.copy()) == []
-    assert differing(frame, frame.assign(**{"usage.events_28d": frame["usage.events_28d"] + 1e-12})) == ["usage.events_28d"]
-    assert differing(frame, frame.assign(**{"contract.arr": float("nan")})) == ["contract.arr"]
-    assert differing(frame, pd.concat([frame, frame.assign(account_id="z")], ignore_index=True)) == [WHO]
+    assert differing_features(frame, frame.copy()) == []
+    assert differing_features(frame, frame.assign(**{"usage.events_28d": frame["usage.events_28d"] + 1e-12})) == ["usage.events_28d"]
+    assert differing_features(frame, frame.assign(**{"contract.arr": float("nan")})) == ["contract.arr"]
+    assert differing_features(frame, pd.concat([frame, frame.assign(account_id="z")], ignore_index=True)) == [ACTIVE_ACCOUNTS]

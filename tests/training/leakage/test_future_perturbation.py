@@ -14,9 +14,9 @@ from features.contract.schema import TABLES
 from features.signals.signals import read_signals
 from features.signals.validation import check
 from features.sources.base import from_tables
-from training.leakage.account_sample import Tables, sampled_tables
-from training.leakage.future_perturbation import dropped, known_us, poisoned, repeated
-from training.leakage.synthetic_rows import STRANGERS, micros
+from training.leakage.account_sample import ContractTables, sampled_tables
+from training.leakage.future_perturbation import drop_future, known_us, perturb_future, repeat_rows
+from training.leakage.synthetic_rows import FUTURE_ACCOUNTS, micros
 
 AS_OF, DAY = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
 AT = micros(AS_OF)
@@ -34,7 +34,7 @@ MADE = {
 
 
 @pytest.fixture(scope="module")
-def tables(to_arrow: Any) -> Tables:
+def tables(to_arrow: Any) -> ContractTables:
     """Every table of the contract, with rows on both sides of the date, late ones and open ones."""
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
     for i in range(6):
@@ -72,22 +72,22 @@ def _past(name: str, table: pa.Table) -> Counter[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("name", [n for n in TABLES if n != "accounts"])
-def test_the_past_is_the_same_and_the_future_is_not(tables: Tables, name: str) -> None:
-    contract, other = TABLES[name], poisoned(tables, AS_OF)[name]
-    assert _past(name, other) == _past(name, tables[name]) == _past(name, dropped(tables, AS_OF)[name])
+def test_the_past_is_the_same_and_the_future_is_not(tables: ContractTables, name: str) -> None:
+    contract, other = TABLES[name], perturb_future(tables, AS_OF)[name]
+    assert _past(name, other) == _past(name, tables[name]) == _past(name, drop_future(tables, AS_OF)[name])
     assert len(_past(name, other)) > 15
     happened = _us(other, contract.at)
     assert (happened >= AT).sum() > 500
     assert (happened == AT).sum() > 20
-    assert {*STRANGERS} <= {*other["account_id"].to_pylist()}
+    assert {*FUTURE_ACCOUNTS} <= {*other["account_id"].to_pylist()}
     future = {tuple(row.items()) for row, at in zip(tables[name].to_pylist(), _us(tables[name], contract.at), strict=True) if at >= AT}
     assert future
     assert not future <= {tuple(row.items()) for row in other.to_pylist()}
 
 
 @pytest.mark.parametrize("name", [n for n, t in TABLES.items() if "loaded_at" in t.names])
-def test_rows_are_dated_back_on_both_sides_of_the_feeds_beginning(tables: Tables, name: str) -> None:
-    other = poisoned(tables, AS_OF)[name]
+def test_rows_are_dated_back_on_both_sides_of_the_feeds_beginning(tables: ContractTables, name: str) -> None:
+    other = perturb_future(tables, AS_OF)[name]
     at, loaded = _us(other, "occurred_at"), _us(other, "loaded_at")
     late = (at < AT) & (loaded >= AT)
     assert late.sum() > 500
@@ -97,8 +97,8 @@ def test_rows_are_dated_back_on_both_sides_of_the_feeds_beginning(tables: Tables
 
 
 @pytest.mark.parametrize(("name", "end", "value"), [("subscriptions", "ended_at", "end_reason"), ("support", "resolved_at", "csat"), ("interventions", "closed_at", "result")])
-def test_what_was_open_takes_another_course(tables: Tables, name: str, end: str, value: str) -> None:
-    other = poisoned(tables, AS_OF)[name]
+def test_what_was_open_takes_another_course(tables: ContractTables, name: str, end: str, value: str) -> None:
+    other = perturb_future(tables, AS_OF)[name]
     before = other.filter(pa.array(known_us(TABLES[name], other) < AT))
     ends = _us(before, end)
     assert (ends >= AT).any()
@@ -109,13 +109,13 @@ def test_what_was_open_takes_another_course(tables: Tables, name: str, end: str,
         assert ((_us(learnt, end) < AT) & (_us(learnt, end) >= 0)).any()
 
 
-def test_an_altered_source_keeps_the_contract(tables: Tables) -> None:
-    for altered in (poisoned(tables, AS_OF), dropped(tables, AS_OF), repeated(tables)):
+def test_an_altered_source_keeps_the_contract(tables: ContractTables) -> None:
+    for altered in (perturb_future(tables, AS_OF), drop_future(tables, AS_OF), repeat_rows(tables)):
         assert check(from_tables(altered, "a test")).errors == ()
 
 
-def test_nothing_is_left_of_the_future_when_it_is_dropped(tables: Tables) -> None:
-    cut = dropped(tables, AS_OF)
+def test_nothing_is_left_of_the_future_when_it_is_dropped(tables: ContractTables) -> None:
+    cut = drop_future(tables, AS_OF)
     for name, table in cut.items():
         assert len(table) > 0
         for column in TABLES[name].columns:
@@ -125,8 +125,8 @@ def test_nothing_is_left_of_the_future_when_it_is_dropped(tables: Tables) -> Non
     assert len(cut["usage"]) < len(tables["usage"])
 
 
-def test_a_third_is_sent_again_and_all_is_shuffled(tables: Tables) -> None:
-    again = repeated(tables)
+def test_a_third_is_sent_again_and_all_is_shuffled(tables: ContractTables) -> None:
+    again = repeat_rows(tables)
     for name, table in tables.items():
         # Two subscriptions that read the same are two.
         more = 0 if name == "subscriptions" else -(-len(table) // 3)
@@ -137,16 +137,16 @@ def test_a_third_is_sent_again_and_all_is_shuffled(tables: Tables) -> None:
         assert next(rows) == next(rows)
 
 
-def test_a_seed_gives_the_same_rows_and_another_seed_others(tables: Tables) -> None:
-    one, same, other = (poisoned(tables, AS_OF, seed) for seed in (1, 1, 2))
+def test_a_seed_gives_the_same_rows_and_another_seed_others(tables: ContractTables) -> None:
+    one, same, other = (perturb_future(tables, AS_OF, seed) for seed in (1, 1, 2))
     assert one == same
     assert all(one[name] != other[name] for name in tables if name != "accounts")
 
 
-def test_a_table_without_rows_is_poisoned_too(tables: Tables) -> None:
+def test_a_table_without_rows_is_poisoned_too(tables: ContractTables) -> None:
     empty = tables | {"company": tables["company"].slice(0, 0)}
-    assert len(poisoned(empty, AS_OF)["company"]) > 1_000
-    assert len(dropped(empty, AS_OF)["company"]) == 0
+    assert len(perturb_future(empty, AS_OF)["company"]) > 1_000
+    assert len(drop_future(empty, AS_OF)["company"]) == 0
 
 
 def _us(table: pa.Table, column: str) -> np.ndarray[Any, np.dtype[np.int64]]:

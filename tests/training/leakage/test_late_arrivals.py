@@ -9,7 +9,7 @@ import pytest
 
 from features.signals.signals import Signals, read_signals
 from features.sources.base import from_tables
-from training.leakage.late_arrivals import LEAST_ROWS, Arrivals, arrivals
+from training.leakage.late_arrivals import MINIMUM_ROWS, Arrivals, arrivals
 
 CHURN, DAY = datetime(2026, 3, 1, tzinfo=UTC), timedelta(days=1)
 
@@ -54,7 +54,7 @@ def test_a_feed_that_is_always_late_is_not_out_of_proportion(made: Any) -> None:
 
 def test_rows_entered_after_the_churn_are(made: Any) -> None:
     found = billing(made(lambda i, day: 10 - day if i < 5 and day >= -30 else 0))
-    assert found.after == 5 * 30 > LEAST_ROWS
+    assert found.after == 5 * 30 > MINIMUM_ROWS
     assert found.expected == 0
     assert found.backdated
     assert found.finding(90).words.startswith("billing: 150 rows are dated in the 90 days before their account's churn")

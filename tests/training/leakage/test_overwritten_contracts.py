@@ -21,8 +21,8 @@ from features.signals.signals import Signals, read_signals
 from features.sources.base import from_tables
 from models.home import Home
 from training.config import TrainConfig
-from training.dataset.labelled_snapshots import prepared_of
-from training.leakage.due_renewals import due_dates
+from training.dataset.labelled_snapshots import label_snapshots
+from training.leakage.due_renewals import compare_due_shares
 from training.pipeline.abort import LeakFound
 from training.pipeline.train import train
 from training.simulation import simulate
@@ -71,7 +71,7 @@ def test_the_last_rows_of_contracts_are_found_by_both_checks(simulated: Path, la
     assert "neither churn nor expansion can be learned" in finding.what
     assert "one row per term" in finding.cure
     assert "term_started_at" in finding.cure
-    found = due_dates(signals, 90, 30)
+    found = compare_due_shares(signals, 90, 30)
     assert found.differs
     assert found.high < found.at_end - 0.15
     signals.close()
@@ -80,7 +80,7 @@ def test_the_last_rows_of_contracts_are_found_by_both_checks(simulated: Path, la
 @pytest.mark.parametrize("horizon", [30, 90, 180])
 def test_the_whole_contracts_are_not(simulated: Path, horizon: int) -> None:
     signals = of(simulated)
-    found = due_dates(signals, horizon, 30)
+    found = compare_due_shares(signals, horizon, 30)
     assert not found.lacking
     assert not found.differs
     assert found.low <= found.at_end + 0.1
@@ -94,11 +94,11 @@ def test_no_simulated_portfolio_is_taken_for_an_overwritten_one(tmp_path: Path, 
     accounts, weeks = [(120, 104), (150, 130), (200, 156), (80, 182)][seed % 4]
     simulate(tmp_path / "signals", accounts=accounts, weeks=weeks, seed=100 + seed)
     signals = of(tmp_path / "signals")
-    assert not due_dates(signals, 90, 30).differs
+    assert not compare_due_shares(signals, 90, 30).differs
     assert contract_findings(signals) == []
     signals.close()
     signals = of(tmp_path / "signals", last_rows(contracts(tmp_path / "signals")))
-    assert due_dates(signals, 90, 30).differs or leaking_contracts(signals)
+    assert compare_due_shares(signals, 90, 30).differs or leaking_contracts(signals)
     signals.close()
 
 
@@ -132,7 +132,7 @@ def _whole(kind: str) -> list[dict[str, Any]]:
 def test_odd_portfolios_raise_no_alarm(kind: str) -> None:
     signals = made(_whole(kind))
     assert contract_findings(signals) == []
-    assert not due_dates(signals, 90, 30).differs
+    assert not compare_due_shares(signals, 90, 30).differs
     signals.close()
 
 
@@ -199,8 +199,8 @@ def test_with_the_start_of_the_term_no_date_tells_who_will_leave(simulated: Path
     (finding,) = contract_findings(signals)
     assert finding.column == "term_started_at"
     assert leaking_contracts(signals) == []
-    assert not due_dates(signals, 90, 30).differs
-    prepared = prepared_of(signals, TrainConfig(every_days=28, horizons=()))
+    assert not compare_due_shares(signals, 90, 30).differs
+    prepared = label_snapshots(signals, TrainConfig(every_days=28, horizons=()))
     assert set(prepared.frame["as_of"]) == {pd.Timestamp(at) for at in prepared.without_terms}
     assert prepared.frame[NO_TERMS].isna().all(axis=None)
     assert prepared.labels["expansion"].isna().all()
@@ -212,7 +212,7 @@ def test_with_the_start_of_the_term_no_date_tells_who_will_leave(simulated: Path
 
 def test_of_whole_contracts_nothing_is_hidden(simulated: Path) -> None:
     signals = of(simulated, None, ("accounts", "usage"))
-    prepared = prepared_of(signals, TrainConfig(every_days=28, horizons=()), catalogue=CATALOGUE)
+    prepared = label_snapshots(signals, TrainConfig(every_days=28, horizons=()), catalogue=CATALOGUE)
     assert prepared.without_terms == ()
     assert prepared.frame["contract.arr"].notna().all()
     signals.close()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from training.cli.tables.leakage import print_leaks
-from training.leakage.report import NAMED, Finding, LeakReport, Looked
+from training.leakage.report import MAXIMUM_NAMED, CheckRun, LeakFinding, LeakReport
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 CLEAN = LeakReport(
@@ -20,18 +20,18 @@ CLEAN = LeakReport(
     accounts=200,
     dates=(AT,) * 6,
     checks=(
-        Looked("future added", "rows dated or loaded at or after a date are added and altered", "200 accounts, 6 dates"),
-        Looked("separation", "no feature tells the outcome alone", "900 snapshots", "churn"),
-        Looked("separation", "no feature tells the outcome alone", "900 snapshots", "expansion"),
-        Looked("arrival", "rows dated before a churn that come after it", "", None, "without contracts, a churn has no instant"),
+        CheckRun("future added", "rows dated or loaded at or after a date are added and altered", "200 accounts, 6 dates"),
+        CheckRun("separation", "no feature tells the outcome alone", "900 snapshots", "churn"),
+        CheckRun("separation", "no feature tells the outcome alone", "900 snapshots", "expansion"),
+        CheckRun("arrival", "rows dated before a churn that come after it", "", None, "without contracts, a churn has no instant"),
     ),
     findings=(),
     arrivals=(),
     seconds=12.3,
 )
-LEAK = Finding("future added", "usage.events_28d", "usage.events_28d changes with the future", dates=(AT,))
-TELLING = Finding("separation", "account.industry", "account.industry alone separates churn", target="churn")
-NOTE = Finding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
+LEAK = LeakFinding("future added", "usage.events_28d", "usage.events_28d changes with the future", dates=(AT,))
+TELLING = LeakFinding("separation", "account.industry", "account.industry alone separates churn", target="churn")
+NOTE = LeakFinding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
 
 
 def test_a_leak_of_one_target_is_none_of_the_others() -> None:
@@ -51,7 +51,7 @@ def test_a_check_that_was_not_run_answers_for_nobody() -> None:
 
 
 def test_many_leaks_are_named_in_part() -> None:
-    many = replace(CLEAN, findings=tuple(replace(LEAK, subject=f"usage.{i}") for i in range(NAMED + 3)))
+    many = replace(CLEAN, findings=tuple(replace(LEAK, subject=f"usage.{i}") for i in range(MAXIMUM_NAMED + 3)))
     assert many.words().split(";")[0].endswith("usage.4 and 3 more")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from features.catalogue.catalogue import Catalogue
 from features.definitions.feature import Feature
-from training.leakage.target_leakage import MINIMUM_ACCOUNTS, separation
+from training.leakage.target_leakage import MINIMUM_ACCOUNTS, find_separating_features
 
 DATES = pd.date_range("2025-01-01", periods=10, freq="28D", tz="UTC").as_unit("us")
 ACCOUNTS, CHURNING = 80, 30
@@ -35,7 +35,7 @@ def rows() -> pd.DataFrame:
 
 def named(frame: pd.DataFrame, values: Any, kind: Any = "number") -> list[tuple[str, str]]:
     catalogue = Catalogue((feature("usage.it", kind), feature("usage.good")))
-    found = separation(frame.assign(**{"usage.it": values, "usage.good": frame["good"]}), frame["churn"], catalogue, "churn")
+    found = find_separating_features(frame.assign(**{"usage.it": values, "usage.good": frame["good"]}), frame["churn"], catalogue, "churn")
     assert found.lacking == ""
     assert (found.accounts_with, found.accounts_without) == (CHURNING, ACCOUNTS - CHURNING)
     assert all(f.subject == "usage.it" and f.target == "churn" for f in found.findings)
@@ -99,7 +99,7 @@ def test_a_category_of_its_own_for_each_account_tells_nothing_about_others(rows:
 def test_too_few_accounts_are_not_looked_at(rows: pd.DataFrame) -> None:
     few = rows[~rows["ever"] | (rows["account_id"] < f"a{MINIMUM_ACCOUNTS - 1:02}")].reset_index(drop=True)
     told = few.assign(**{"usage.it": few["churn"]})
-    found = separation(told, few["churn"], Catalogue((feature("usage.it"),)), "churn")
+    found = find_separating_features(told, few["churn"], Catalogue((feature("usage.it"),)), "churn")
     assert found.findings == ()
     assert found.lacking.startswith(f"{MINIMUM_ACCOUNTS - 1} accounts with churn and 50 without")
 
@@ -114,6 +114,6 @@ def test_dates_close_together_and_more_accounts_than_needed_are_thinned_out(rows
     daily = pd.concat([rows.assign(as_of=rows["as_of"] + pd.Timedelta(days=d)) for d in range(3)], ignore_index=True)
     catalogue = Catalogue((feature("usage.good"),))
     frame = daily.assign(**{"usage.good": daily["good"]})
-    assert separation(frame, frame["churn"], catalogue, "churn").rows == len(rows)
-    monkeypatch.setattr("training.leakage.target_leakage.MOST_ROWS", len(rows) // 2)
-    assert 0.3 * len(rows) < separation(frame, frame["churn"], catalogue, "churn").rows < 0.7 * len(rows)
+    assert find_separating_features(frame, frame["churn"], catalogue, "churn").rows == len(rows)
+    monkeypatch.setattr("training.leakage.target_leakage.MAXIMUM_ROWS", len(rows) // 2)
+    assert 0.3 * len(rows) < find_separating_features(frame, frame["churn"], catalogue, "churn").rows < 0.7 * len(rows)

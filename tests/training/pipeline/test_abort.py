@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from models.targets import TARGETS
-from training.leakage.report import Finding, LeakReport
+from training.leakage.report import LeakFinding, LeakReport
 from training.pipeline.abort import cure, without_leaks
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
-REBUILT = Finding("future dropped", "usage.leaky", "usage.leaky changes when everything at or after its date is taken away")
-TELLS = Finding("separation", "account.industry", "account.industry alone separates churn", target="churn")
-NOTE = Finding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
+REBUILT = LeakFinding("future dropped", "usage.leaky", "usage.leaky changes when everything at or after its date is taken away")
+TELLS = LeakFinding("separation", "account.industry", "account.industry alone separates churn", target="churn")
+NOTE = LeakFinding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
 
 
-def report(*findings: Finding) -> LeakReport:
+def report(*findings: LeakFinding) -> LeakReport:
     return LeakReport("a test", AT, "0" * 12, 200, (AT,), (), findings, (), 3.0)
 
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from features.catalogue.catalogue import CATALOGUE
 from training.evaluation.baselines import BASE_RATE, BLEND
-from training.evaluation.capacity_value import worked
-from training.evaluation.test_predictions import JudgedRows
+from training.evaluation.capacity_value import capacity_value
+from training.evaluation.test_predictions import ScoredTestRows
 from training.pipeline.plots import at_capacity, beeswarm, by_dimension, gain, reliability
 
 
-def test_pictures_can_be_drawn_twice_alike(judged_rows: Callable[..., JudgedRows]) -> None:
+def test_pictures_can_be_drawn_twice_alike(judged_rows: Callable[..., ScoredTestRows]) -> None:
     rng = np.random.default_rng(0)
     y = judged_rows().y
     p = np.clip(0.1 + 0.3 * y + 0.4 * rng.random(len(y)), 0, 1)
@@ -26,7 +26,7 @@ def test_pictures_can_be_drawn_twice_alike(judged_rows: Callable[..., JudgedRows
         figures = [
             reliability("churn", data),
             gain("churn", data),
-            at_capacity("churn", worked(data, 10, 0.5, 0.0)),
+            at_capacity("churn", capacity_value(data, 10, 0.5, 0.0)),
             beeswarm("churn", 0.1 * matrix, matrix, names, CATALOGUE),
             by_dimension("churn", 0.1 * matrix, names, CATALOGUE),
         ]

@@ -140,5 +140,5 @@ def test_all_of_the_ranking_at_once_is_each_alone() -> None:
     found = data(300)
     found = Predictions(found.y, found.p.round(1), found.arr)
     weights = np.random.default_rng(2).integers(0, 3, (4, 300)).astype(float)
-    for name, values in metrics.by_rank(found, weights).items():
+    for name, values in metrics.ranking_metrics(found, weights).items():
         assert values == pytest.approx(getattr(metrics, name)(found, weights)), name

@@ -12,14 +12,16 @@ from features.signals.validation import CheckReport
 from features.utils.console import Table
 from models.targets import TARGETS
 from training.dataset.data_verdict import Verdict
-from training.dataset.outcome_counts import Available
-from training.dataset.sufficiency_check import Enough
+from training.dataset.outcome_counts import TargetCounts
+from training.dataset.sufficiency_check import SufficiencyReport
 
 # A smaller share of missing values is not shown.
 SHOWN_MISSING = 0.005
 
 
-def print_check(report: CheckReport, feeds: Feeds, enough: Enough | None, verdict: Verdict, console: Console) -> None:
+def print_check(
+    report: CheckReport, feeds: Feeds, enough: SufficiencyReport | None, verdict: Verdict, console: Console
+) -> None:
     """Print the feeds, what breaks the contract, what else was found, the horizons, and the verdict last."""
     console.print(_feeds(report, feeds))
     if feeds.absent:
@@ -85,7 +87,7 @@ def _missing(feed: FeedHealth) -> str:
     return ", ".join([*partly, *([f"no {', '.join(absent)}"] if absent else [])])
 
 
-def _horizons(enough: Enough) -> Table:
+def _horizons(enough: SufficiencyReport) -> Table:
     table = _table("accounts to learn from, by horizon")
     table.add_column("horizon", justify="right", no_wrap=True)
     table.add_column("last as_of", no_wrap=True)
@@ -106,7 +108,7 @@ def _horizons(enough: Enough) -> Table:
     return table
 
 
-def _enough(there: Available, overwritten: bool) -> Text:
+def _enough(there: TargetCounts, overwritten: bool) -> Text:
     if overwritten:
         return Text("overwritten", style="red")
     if not there.missing:

@@ -7,7 +7,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from features.utils.console import Table
-from training.leakage.report import Finding, LeakReport, Looked
+from training.leakage.report import CheckRun, LeakFinding, LeakReport
 
 
 def print_leaks(report: LeakReport, console: Console) -> None:
@@ -27,7 +27,7 @@ def print_leaks(report: LeakReport, console: Console) -> None:
     console.print(Panel(body, title="verdict", title_align="left", border_style=style))
 
 
-def print_findings(findings: tuple[Finding, ...], console: Console) -> None:
+def print_findings(findings: tuple[LeakFinding, ...], console: Console) -> None:
     """Print findings, a line each, those that forbid a model first."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=5)
@@ -40,12 +40,12 @@ def print_findings(findings: tuple[Finding, ...], console: Console) -> None:
         console.print()
 
 
-def _head(looked: Looked) -> str:
+def _head(looked: CheckRun) -> str:
     of = f" of {looked.target}" if looked.target else ""
     return f"{looked.check}{of}: {looked.what}"
 
 
-def _result(looked: Looked, report: LeakReport) -> Text:
+def _result(looked: CheckRun, report: LeakReport) -> Text:
     if looked.lacking:
         return Text("not looked at", style="yellow")
     mine = [f for f in report.findings if f.check == looked.check and f.target in (None, looked.target)]

@@ -15,7 +15,7 @@ from models.targets import Target
 from training.cli.tables.leakage import print_findings
 from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE
 from training.evaluation.comparison import Metric
-from training.evaluation.promotion_gates import Gate, by_how_much, refused
+from training.evaluation.promotion_gates import Gate, blocking_gates, gate_text
 from training.pipeline.abort import cure
 from training.pipeline.candidate import Candidate
 from training.pipeline.report import TrainReport
@@ -86,7 +86,7 @@ def _why_not(report: TrainReport, target: Target) -> list[str]:
 def _gate(gate: Gate) -> tuple[Text, str, Text]:
     if gate.passed:
         return Text("passed", style="green"), gate.name, Text(gate.words)
-    words = by_how_much(asdict(gate)).partition(": ")[2]
+    words = gate_text(asdict(gate)).partition(": ")[2]
     return Text("open", style="yellow") if gate.undecided else Text("failed", style="red"), gate.name, Text(words)
 
 
@@ -95,7 +95,7 @@ def _standing(report: TrainReport, candidate: Candidate) -> tuple[str, str]:
     target, version = candidate.target, report.versions[candidate.target]
     if target in report.promoted:
         return f"version {version} is the champion now", "green"
-    if failed := refused([asdict(gate) for gate in candidate.gates]):
+    if failed := blocking_gates([asdict(gate) for gate in candidate.gates]):
         names = ", ".join(str(told["name"]) for told in failed)
         return f"version {version} is registered but not promoted; failed: {names}", "red"
     reason = next(gate.words for gate in candidate.gates if gate.undecided)

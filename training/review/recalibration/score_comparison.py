@@ -58,7 +58,7 @@ class ScoringComparison:
 
     def _losses(self, p: Floats) -> _Losses:
         data = Predictions(self.churned, p, np.zeros(len(p)))
-        return _Losses(data, (data.p - data.y) ** 2, newton_logistic.log_loss(data.log_odds, data.y))
+        return _Losses(data, (data.p - data.y) ** 2, newton_logistic.row_log_loss(data.log_odds, data.y))
 
     def _judged(
         self, name: str, one: _Losses, other: _Losses, bootstrap: AccountBootstrap, court: ScoringComparison

@@ -15,7 +15,7 @@ from training.review.dataset import ReviewData
 from training.review.figure import AccountResamples, ReviewFigure, ReviewModel
 from training.review.recorded_metrics import load_recorded_evaluation
 from training.statistics.metrics import log_odds
-from training.statistics.newton_logistic import log_loss
+from training.statistics.newton_logistic import row_log_loss
 
 #: Accounts with a churn that neither model could know, below which two models are not compared.
 MINIMUM_OUTCOMES = 10
@@ -108,7 +108,7 @@ def _paired(seen: ReviewData, champion: Bundle, challenger: Bundle, rows: np.nda
     resampled = AccountResamples(seen.accounts[both])
     events, ones = resampled.people(y == 1), np.ones(len(y))
     apart = {
-        "log_loss": log_loss(log_odds(mine), y) - log_loss(log_odds(other), y),
+        "log_loss": row_log_loss(log_odds(mine), y) - row_log_loss(log_odds(other), y),
         "brier": (mine - y) ** 2 - (other - y) ** 2,
     }
     name = challenger.manifest.version

@@ -11,7 +11,7 @@ import numpy as np
 from features.utils.arrays import Floats
 from models.health.score_calibration import Meaning
 from models.home import Home
-from training.evaluation.score_calibration import fit_meaning
+from training.evaluation.score_calibration import fit_score_calibration
 from training.review.dataset import ReviewData
 from training.review.figure import AccountResamples, ReviewFigure, ReviewModel, undefined_figure
 from training.review.recorded_metrics import RecordedEvaluation, load_recorded_evaluation
@@ -100,7 +100,7 @@ def score_reliability(seen: ReviewData) -> ScoreReliability:
 
 def _meaning(seen: ReviewData, score: Floats, band: object) -> Meaning | None:
     rows = seen.labelled
-    return fit_meaning(
+    return fit_score_calibration(
         score[rows],
         np.asarray(band, dtype=object)[rows],
         seen.churn[rows],

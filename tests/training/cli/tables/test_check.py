@@ -13,8 +13,8 @@ from features.feed_health.feed_health import feed_health
 from features.signals.validation import check
 from features.sources.base import from_tables
 from training.cli.tables.check import print_check
-from training.dataset.data_verdict import broken, verdict
-from training.dataset.sufficiency_check import how_much
+from training.dataset.data_verdict import broken_contract_verdict, verdict
+from training.dataset.sufficiency_check import check_sufficiency
 
 ACCOUNTS = [{"account_id": f"a{i}", "created_at": "2024-01-01"} for i in range(3)]
 SUBSCRIPTIONS = [{"account_id": f"a{i}", "started_at": "2024-01-01", "arr": 10.0} for i in range(3)]
@@ -26,8 +26,8 @@ def _printed(to_arrow: Any, width: int, **tables: list[dict[str, Any]]) -> str:
     given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
     source = from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
     report, feeds = check(source), feed_health(source)
-    enough = how_much(source) if report.ok else None
-    said = verdict(enough, feeds) if enough else broken(len(report.errors), 90)
+    enough = check_sufficiency(source) if report.ok else None
+    said = verdict(enough, feeds) if enough else broken_contract_verdict(len(report.errors), 90)
     out = StringIO()
     print_check(report, feeds, enough, said, Console(file=out, width=width))
     return out.getvalue()
@@ -47,7 +47,7 @@ def test_overwritten_contracts_are_enough_of_nothing(to_arrow: Any) -> None:
     given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": USAGE}
     source = from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
     report, feeds = check(source), feed_health(source)
-    enough = replace(how_much(source), overwritten=True)
+    enough = replace(check_sufficiency(source), overwritten=True)
     out = StringIO()
     print_check(report, feeds, enough, verdict(enough, feeds), Console(file=out, width=80))
     rows = [line for line in out.getvalue().splitlines() if " days  " in line]

@@ -11,13 +11,13 @@ from rich.console import Console
 
 from training.cli.tables.train import COLUMNS, _gate, _more, _standing, _table, _why_not, print_report
 from training.evaluation.by_horizon import _unjudged
-from training.evaluation.comparison import Metric, Row
+from training.evaluation.comparison import CandidateMetrics, Metric
 from training.evaluation.promotion_gates import Gate
-from training.leakage.report import Finding, LeakReport
+from training.leakage.report import LeakFinding, LeakReport
 
 
-def _row(candidate: str, value: float, low: float, high: float) -> Row:
-    return Row(candidate, tuple(Metric(name, value, low, high, "") for name in COLUMNS))
+def _row(candidate: str, value: float, low: float, high: float) -> CandidateMetrics:
+    return CandidateMetrics(candidate, tuple(Metric(name, value, low, high, "") for name in COLUMNS))
 
 
 def test_it_fits_eighty_columns() -> None:
@@ -37,7 +37,7 @@ def test_it_fits_eighty_columns() -> None:
 
 def test_what_the_leak_check_and_the_feeds_showed_is_said() -> None:
     at = datetime(2026, 3, 1, tzinfo=UTC)
-    note = Finding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
+    note = LeakFinding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
     leaks = LeakReport("a test", at, "0" * 12, 200, (at,), (), (note,), (), 3.0)
     feeds = SimpleNamespace(troubles=lambda: ["usage.minutes rose 60-fold in the week of 2026-01-05"])
     report: Any = SimpleNamespace(facts={}, leaks=leaks, feeds=feeds)
@@ -79,7 +79,7 @@ def test_what_was_not_promoted_says_why_and_what_a_person_may_do() -> None:
 
 def test_a_target_that_a_leak_concerns_is_not_trained_and_says_the_cure() -> None:
     at = datetime(2026, 3, 1, tzinfo=UTC)
-    leak = Finding("separation", "account.industry", "account.industry alone separates churn", "failure", "churn")
+    leak = LeakFinding("separation", "account.industry", "account.industry alone separates churn", "failure", "churn")
     leaks = LeakReport("a test", at, "0" * 12, 200, (at,), (), (leak,), (), 3.0)
     facts = {target: SimpleNamespace(missing=()) for target in ("churn", "expansion")}
     report: Any = SimpleNamespace(facts=facts, leaks=leaks)
