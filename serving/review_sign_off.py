@@ -14,10 +14,10 @@ from typing import Any
 
 from features.errors import BadRequest, RenewcastError
 from features.utils.progress import Progress, no_progress, subprogress
-from models.health.rubric_versions import Decision, Pending, read_history
+from models.health.rubric_versions import PendingDecision, ReviewDecision, read_history
 from models.home import Home
-from models.reviews.review_store import one_review
-from models.reviews.sign_off import Signed, Signer, check_sign, sign, sign_rollback
+from models.reviews.review_store import find_review
+from models.reviews.sign_off import Signer, SignOffResult, check_sign, sign, sign_rollback
 from serving.http.api_keys import find_key, list_keys
 from serving.store.database import Store
 from serving.webhooks.outbox import Occurrence, tell
@@ -64,7 +64,7 @@ def sign_here(
     asked: Asking,
     signals: str | None = None,
     progress: Progress = no_progress,
-) -> Signed:
+) -> SignOffResult:
     """Sign a review off, as the first person or the second, and send webhooks about an approval.
 
     Parameters
@@ -96,7 +96,7 @@ def sign_here(
 
 def sign_rollback_here(
     home: Home, store: Store, signer: Signer, asked: Asking, rubric: str | None = None, review: str | None = None
-) -> Signed:
+) -> SignOffResult:
     """Sign that the newest approved version is taken back, as `models.reviews.sign_off.sign_rollback` does."""
     is_good = _standing_keys(store).__contains__
     return sign_rollback(home, signer, rubric=rubric, review=review, why=asked.why, first=asked.first, is_good=is_good)
@@ -114,7 +114,7 @@ def data_now(home: Home, review: str, address: str | None = None, progress: Prog
     from features.signals.fingerprint import fingerprint
     from features.signals.signals import open_signals
 
-    told = one_review(home, review).told.sign_off
+    told = find_review(home, review).review.sign_off
     opened = open_signals(
         address or told.signals, told.data_through, subprogress(progress, 0.1, 0.7), kept=home.rollups
     )
@@ -135,7 +135,7 @@ def tell_untold(home: Home, store: Store) -> None:
         return
 
 
-def _tell(store: Store, decisions: list[Decision]) -> None:
+def _tell(store: Store, decisions: list[ReviewDecision]) -> None:
     approved = [each for each in decisions if each.what == "approved"]
     if not approved:
         return
@@ -144,17 +144,17 @@ def _tell(store: Store, decisions: list[Decision]) -> None:
             tell(connection, [Occurrence("calibration.approved", each.id, data_of(each))], each.at, known_by=each.at)
 
 
-def data_of(decision: Decision) -> dict[str, Any]:
+def data_of(decision: ReviewDecision) -> dict[str, Any]:
     """A decision in a webhook, or in a list."""
     return decision.model_dump(mode="json", exclude={"meaning"})
 
 
-def pending_data(pending: Pending) -> dict[str, Any]:
+def pending_data(pending: PendingDecision) -> dict[str, Any]:
     """Terms that wait for a second signature, in a list."""
     return pending.model_dump(mode="json")
 
 
-def signed_data(signed: Signed) -> dict[str, Any]:
+def signed_data(signed: SignOffResult) -> dict[str, Any]:
     """What a signature has led to."""
     decision, pending = signed.decision, signed.pending
     return {

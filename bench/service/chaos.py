@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import cycle
 
-from models.artifacts.champion import Pointed, Pointer, read_pointer, write_pointer
+from models.artifacts.champion import ChampionEntry, ChampionPointer, read_pointer, write_pointer
 from models.home import Home
 from models.targets import TARGETS
 from service.served import Served
@@ -33,7 +33,7 @@ class Chaos:
         first = read_pointer(home)
         assert first is not None
         self._first, self._second = first, _copied(home, first, "9001")
-        self._swaps: Iterator[Pointer] = cycle((self._second, self._first))
+        self._swaps: Iterator[ChampionPointer] = cycle((self._second, self._first))
         self.done: Counter[str] = Counter()
 
     def run(self, stop: threading.Event) -> None:
@@ -70,7 +70,7 @@ class Chaos:
         write_pointer(self._home, self._first)
 
 
-def _copied(home: Home, pointer: Pointer, version: str) -> Pointer:
+def _copied(home: Home, pointer: ChampionPointer, version: str) -> ChampionPointer:
     """A pointer to copies of the same bundles under another version."""
     made = {}
     for target in TARGETS:
@@ -80,5 +80,5 @@ def _copied(home: Home, pointer: Pointer, version: str) -> Pointer:
         shutil.copytree(home.root / pointed.folder, folder)
         manifest = folder / "manifest.json"
         manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"version": version}), encoding="utf-8")
-        made[target] = Pointed(version=version, folder=folder.relative_to(home.root).as_posix())
-    return Pointer(promoted_at=datetime.now(UTC), rubric=pointer.rubric, **made)
+        made[target] = ChampionEntry(version=version, folder=folder.relative_to(home.root).as_posix())
+    return ChampionPointer(promoted_at=datetime.now(UTC), rubric=pointer.rubric, **made)

@@ -30,9 +30,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 
 from features.errors import BundleError
 from features.utils.atomic_files import new_folder
-from models.artifacts.model_card import Card
+from models.artifacts.model_card import ModelCard
 from models.artifacts.portfolio_identity import PortfolioIdentity
-from models.explain.treeshap import Explainer
+from models.explain.treeshap import LazyTreeShap
 from models.health.rubric import Rubric, rubric_from_text
 from models.health.rubric_schema import RubricError
 from models.health.score_calibration import HealthFacts
@@ -90,11 +90,11 @@ class Manifest(BaseModel):
 
 
 @dataclass(frozen=True)
-class BundleParts:
-    """All that goes into a bundle; the meanings are those of `Manifest`.
+class BundleContents:
+    """The contents of a bundle; fields have the same meaning as in `Manifest`.
 
-    ``model_text`` is ``booster.model_to_string()``; ``schema`` comes from `schema_of`; ``calibrator`` holds ``kind``
-    (sigmoid, beta or isotonic), ``parameters`` and ``resamples``.
+    ``model_text`` is ``booster.model_to_string()``; ``schema`` comes from `bundle_schema`; ``calibrator`` holds
+    ``kind`` (sigmoid, beta or isotonic), ``parameters`` and ``resamples``.
     """
 
     target: Target
@@ -112,7 +112,7 @@ class BundleParts:
     schema: Mapping[str, Any]
     rubric: Rubric
     health: HealthFacts = field(default_factory=HealthFacts)
-    card: Card | None = None
+    card: ModelCard | None = None
     portfolio: PortfolioIdentity | None = None
 
 
@@ -126,7 +126,7 @@ class Bundle:
     peers: Peers
     rubric: Rubric
     health: HealthFacts
-    card: Card | None = None
+    card: ModelCard | None = None
 
     @cached_property
     def gains(self) -> Mapping[str, float]:
@@ -141,7 +141,7 @@ class Bundle:
         return hashlib.sha256(told.encode()).hexdigest()
 
 
-def schema_of(
+def bundle_schema(
     features: Sequence[str],
     categories: Mapping[str, Sequence[str]],
     peers: Peers,
@@ -170,7 +170,7 @@ def schema_of(
     return {"features": entries, **(more or {}), "reference": peers.to_json()}
 
 
-def write_bundle(folder: Path, parts: BundleParts, catalogue: Mapping[str, Feature] | None = None) -> Bundle:
+def write_bundle(folder: Path, parts: BundleContents, catalogue: Mapping[str, Feature] | None = None) -> Bundle:
     """Write a bundle, all of it or nothing, and only one that `load_bundle` accepts.
 
     Raises
@@ -245,7 +245,7 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
                 )
         schema = read_json(contents["schema.json"], "schema.json")
         calibrator = read_json(contents["calibrator.json"], "calibrator.json")
-        scorer = Scorer.from_texts(contents["model.txt"].decode(), schema, calibrator, Explainer)
+        scorer = Scorer.from_texts(contents["model.txt"].decode(), schema, calibrator, LazyTreeShap)
     except (ScorerError, UnicodeDecodeError) as error:
         raise BundleError(f"{folder}: {error}", "a bundle as `renewcast train` writes it", RETRAIN) from error
     _check_catalogue(folder, schema, catalogue)
@@ -262,7 +262,7 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
     except ValueError as error:
         raise BundleError(f"{folder / 'health.json'}: {error}", cure=RETRAIN) from error
     try:
-        card = Card.from_json(contents[CARD]) if CARD in contents else None
+        card = ModelCard.from_json(contents[CARD]) if CARD in contents else None
     except ValueError as error:
         raise BundleError(f"{folder / CARD}: {error}", cure=REPLACE) from error
     if facts := health.of(rubric.name, rubric.version):

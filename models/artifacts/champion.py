@@ -14,10 +14,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from features.errors import BundleError, HomeError
 from features.utils.atomic_files import write_file
 from models.artifacts.bundle import Bundle, load_bundle
-from models.artifacts.identity_file import kept_identity, require_own
+from models.artifacts.identity_file import read_identity_file, require_same_portfolio
 from models.health.rubric import DEFAULT_RUBRIC, Rubric, load_rubric
 from models.health.rubric_versions import RubricHistory, load_rubric_history
-from models.health.score_calibration import Meaning, RubricFacts
+from models.health.score_calibration import RubricFacts, ScoreCalibration
 from models.home import Home
 from models.peer_groups.peers import Peers
 from models.scorer.base import ScorerError
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 #: A larger pointer file (bytes) is not one.
 SIZE_LIMIT = 4 * 2**20
 #: So many changes of champion are kept, the newest.
-CHANGES = 2000
+HISTORY_LIMIT = 2000
 
 
-class Pointed(BaseModel):
+class ChampionEntry(BaseModel):
     """One target's champion: its version, and its folder relative to the home, with forward slashes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -42,7 +42,7 @@ class Pointed(BaseModel):
     folder: Annotated[str, Field(pattern=r"^bundles/[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$")]
 
 
-class Change(BaseModel):
+class ChampionChange(BaseModel):
     """One change of champion: when, of what, by whom and why; ``rolled_back`` takes the last promotion back."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -50,26 +50,26 @@ class Change(BaseModel):
     at: AwareDatetime
     what: Literal["promoted", "rolled_back"]
     target: Target
-    champion: Pointed
+    champion: ChampionEntry
     who: Annotated[str, Field(min_length=1, max_length=200)]
     why: Annotated[str, Field(min_length=1, max_length=2000)]
 
 
-class Pointer(BaseModel):
+class ChampionPointer(BaseModel):
     """``champion.json``: a target without an entry has no model. ``rubric`` names the health score in use; ``history``
     tells every change of champion, oldest first. Being one file, champion and history cannot come apart."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    churn: Pointed | None = None
-    expansion: Pointed | None = None
+    churn: ChampionEntry | None = None
+    expansion: ChampionEntry | None = None
     promoted_at: AwareDatetime
     rubric: str = DEFAULT_RUBRIC
-    history: tuple[Change, ...] = Field(default=(), strict=False)
+    history: tuple[ChampionChange, ...] = Field(default=(), strict=False)
 
-    def before(self, target: Target) -> Pointed | None:
+    def before(self, target: Target) -> ChampionEntry | None:
         """The champion that the present one took over from; None where there was none."""
-        line: list[Pointed] = []
+        line: list[ChampionEntry] = []
         for change in self.history:
             if change.target == target and change.what == "promoted":
                 line.append(change.champion)
@@ -77,7 +77,7 @@ class Pointer(BaseModel):
                 line.pop()
         return line[-2] if len(line) > 1 else None
 
-    def of(self, target: Target) -> Pointed | None:
+    def of(self, target: Target) -> ChampionEntry | None:
         """The entry of one target."""
         return {"churn": self.churn, "expansion": self.expansion}[target]
 
@@ -109,7 +109,7 @@ class Champion:
         """The version of the rubric that is in force at ``as_of``."""
         return self.at(as_of).rubric
 
-    def judged_by(self, rubric: str) -> Champion:
+    def with_rubric(self, rubric: str) -> Champion:
         """The same bundles beside another rubric: one that ships or is the deployment's own, in the version in force,
         or a file, just as it is.
 
@@ -122,7 +122,7 @@ class Champion:
         return replace(self, rubric=chosen, history=history)
 
     @property
-    def meaning(self) -> Meaning | None:
+    def meaning(self) -> ScoreCalibration | None:
         """What the scores of the rubric in use have meant in churn: as training found out; of a version that is
         younger, as the review found out that led to it; None where neither could tell."""
         facts = self._facts(self.rubric)
@@ -137,7 +137,7 @@ class Champion:
         return bundle.health.of(rubric.name, rubric.version) if bundle else None
 
 
-def point_to(home: Home, bundle: Bundle) -> Pointed:
+def champion_entry(home: Home, bundle: Bundle) -> ChampionEntry:
     """The entry for a bundle that lies in the home.
 
     Raises
@@ -146,7 +146,7 @@ def point_to(home: Home, bundle: Bundle) -> Pointed:
     """
     try:
         folder = PurePosixPath(bundle.folder.absolute().relative_to(home.root))
-        return Pointed(version=bundle.manifest.version, folder=str(folder))
+        return ChampionEntry(version=bundle.manifest.version, folder=str(folder))
     except (ValueError, ValidationError) as error:
         raise HomeError(
             f"the bundle {bundle.folder} is not one of the home",
@@ -155,7 +155,7 @@ def point_to(home: Home, bundle: Bundle) -> Pointed:
         ) from error
 
 
-def write_pointer(home: Home, pointer: Pointer) -> None:
+def write_pointer(home: Home, pointer: ChampionPointer) -> None:
     """Make these bundles the champion, in one step: a reader sees the old file or the new one.
 
     Raises
@@ -166,7 +166,7 @@ def write_pointer(home: Home, pointer: Pointer) -> None:
     write_file(home.champion_file, json.dumps(told, indent=1, sort_keys=True) + "\n")
 
 
-def read_pointer(home: Home) -> Pointer | None:
+def read_pointer(home: Home) -> ChampionPointer | None:
     """Read ``champion.json``; None where nothing was promoted yet.
 
     Raises
@@ -180,7 +180,7 @@ def read_pointer(home: Home) -> Pointer | None:
     try:
         content = read_bounded(file, SIZE_LIMIT)
         read_json(content, file.name)
-        return Pointer.model_validate_json(content)
+        return ChampionPointer.model_validate_json(content)
     except ScorerError as error:
         raise BundleError(f"{file}: {error}", "the pointer that promotion writes", cure) from error
     except ValidationError as error:
@@ -207,12 +207,12 @@ def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) ->
     if pointer is None:
         return Champion({}, load_rubric(DEFAULT_RUBRIC, catalogue), history)
     bundles: dict[Target, Bundle] = {}
-    identity = kept_identity(home)
+    identity = read_identity_file(home)
     for target in TARGETS:
         pointed = pointer.of(target)
         if pointed is None:
             continue
-        bundle = require_own(identity, load_bundle(home.root / pointed.folder, target, catalogue))
+        bundle = require_same_portfolio(identity, load_bundle(home.root / pointed.folder, target, catalogue))
         if bundle.manifest.version != pointed.version:
             raise BundleError(
                 f"{bundle.folder} holds version {bundle.manifest.version}",
@@ -223,4 +223,4 @@ def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) ->
     carried = next((bundle.rubric for bundle in bundles.values() if bundle.rubric.name == pointer.rubric), None)
     if carried is not None:
         return Champion(bundles, carried, history)
-    return Champion(bundles, load_rubric(pointer.rubric, catalogue), history).judged_by(pointer.rubric)
+    return Champion(bundles, load_rubric(pointer.rubric, catalogue), history).with_rubric(pointer.rubric)

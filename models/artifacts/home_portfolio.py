@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from features.errors import BadRequest, SignalsError
 from features.utils.file_lock import exclusive_lock
 from models.artifacts.champion import read_pointer
-from models.artifacts.identity_file import keep_identity, kept_identity
+from models.artifacts.identity_file import read_identity_file, write_identity_file
 from models.artifacts.portfolio_identity import (
-    LEAST_SAME_MONTH,
-    LEAST_SHARED,
+    MIN_SAME_MONTH,
+    MIN_SHARED,
     NAME_LIMIT,
     Overlap,
     PortfolioIdentity,
@@ -40,7 +40,7 @@ LOCK = ".portfolio.lock"
 RENEWAL_FEATURE = "contract.days_to_renewal"
 
 
-class AnotherPortfolio(SignalsError):
+class PortfolioMismatchError(SignalsError):
     """Signals, or a bundle, of another portfolio than the home's."""
 
 
@@ -74,7 +74,7 @@ def read_identity(home: Home) -> PortfolioIdentity | None:
     ------
     HomeError : the file is broken.
     """
-    return kept_identity(home) or _of_champion(home)
+    return read_identity_file(home) or _of_champion(home)
 
 
 def require_portfolio(
@@ -105,11 +105,11 @@ def require_portfolio(
         known = _compared(home, found, name)
         newer = known.with_signals(found, trained=trained)
         if newer != known or not home.portfolio_file.exists():
-            keep_identity(home, newer)
+            write_identity_file(home, newer)
     return newer
 
 
-def accept_ids(home: Home, signals: Signals, who: str, why: str) -> PortfolioIdentity:
+def record_same_portfolio(home: Home, signals: Signals, who: str, why: str) -> PortfolioIdentity:
     """Record that these signals are the home's portfolio, although their account ids are new.
 
     Raises
@@ -128,7 +128,7 @@ def accept_ids(home: Home, signals: Signals, who: str, why: str) -> PortfolioIde
             raise _another(home, known, found, known.overlap(found))
         statement = SamePortfolio(at=datetime.now(UTC), who=who, why=why)
         newer = known.with_signals(found).model_copy(update={"same": (*known.same, statement)})
-        keep_identity(home, newer)
+        write_identity_file(home, newer)
     return newer
 
 
@@ -149,14 +149,14 @@ def _compared(home: Home, found: SignalsPortfolio, name: str | None) -> Portfoli
     return known
 
 
-def _another(home: Home, known: PortfolioIdentity, found: SignalsPortfolio, overlap: Overlap) -> AnotherPortfolio:
+def _another(home: Home, known: PortfolioIdentity, found: SignalsPortfolio, overlap: Overlap) -> PortfolioMismatchError:
     differs = []
     if known.kind != found.kind:
         kinds = {"contractual": "contracts (subscriptions)", "orders": "orders without subscriptions"}
         differs.append(f"the business is one of {kinds[found.kind]}, the home's one of {kinds[known.kind]}")
-    if overlap.shared is not None and overlap.shared < LEAST_SHARED:
+    if overlap.shared is not None and overlap.shared < MIN_SHARED:
         differs.append(f"{overlap.known or 0:.0%} of the {len(found.ids):,} account ids are known")
-    elif overlap.same_month is not None and overlap.same_month < LEAST_SAME_MONTH:
+    elif overlap.same_month is not None and overlap.same_month < MIN_SAME_MONTH:
         differs.append(
             f"{overlap.known or 0:.0%} of the {len(found.ids):,} account ids are known, but only "
             f"{overlap.same_month:.0%} of these accounts were created in the month that the home knows"
@@ -168,7 +168,7 @@ def _another(home: Home, known: PortfolioIdentity, found: SignalsPortfolio, over
     if new := sorted(set(found.tables) - set(known.tables)):
         differs.append(f"tables new: {', '.join(new)}")
     same = "\nIf it is the same portfolio under new ids: renewcast home SIGNALS --same-portfolio --why TEXT"
-    return AnotherPortfolio(
+    return PortfolioMismatchError(
         f"these signals are of another portfolio than the home {home.root}, which belongs to {known.name}: "
         + "; ".join(differs),
         "signals of the home's own portfolio: one home, one portfolio",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from models.artifacts.bundle import Bundle
 
 
-def kept_identity(home: Home) -> PortfolioIdentity | None:
+def read_identity_file(home: Home) -> PortfolioIdentity | None:
     """The identity that stands in the home's file; None without the file.
 
     Raises
@@ -40,7 +40,7 @@ def kept_identity(home: Home) -> PortfolioIdentity | None:
         raise HomeError(f"{file}: key {key}: {first['msg']}", "an identity", cure) from None
 
 
-def keep_identity(home: Home, identity: PortfolioIdentity) -> None:
+def write_identity_file(home: Home, identity: PortfolioIdentity) -> None:
     """Write the home's file.
 
     Raises
@@ -50,7 +50,7 @@ def keep_identity(home: Home, identity: PortfolioIdentity) -> None:
     write_file(home.portfolio_file, identity.model_dump_json(indent=1) + "\n")
 
 
-def require_own(identity: PortfolioIdentity | None, bundle: Bundle) -> Bundle:
+def require_same_portfolio(identity: PortfolioIdentity | None, bundle: Bundle) -> Bundle:
     """The bundle, unless it was made for another portfolio than the home's. Bundles of before there were identities
     tell nothing.
 

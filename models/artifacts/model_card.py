@@ -12,15 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.targets import Target
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Count = Annotated[int, Field(ge=0)]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Figure(_Part):
+class MetricEstimate(_Part):
     """A value and its interval of 95% by accounts; None where it is not defined. ``good``: in words, what a good value
     is."""
 
@@ -30,26 +30,26 @@ class Figure(_Part):
     good: str = ""
 
 
-class Slice(_Part):
+class DataSlice(_Part):
     """The snapshots of a part of the data: first and last date (ISO), how many dates, rows, accounts, and accounts with
     the outcome."""
 
     first: str
     last: str
-    dates: Count
-    rows: Count
-    accounts: Count
-    accounts_with_outcome: Count
+    dates: _Count
+    rows: _Count
+    accounts: _Count
+    accounts_with_outcome: _Count
 
 
-class Rival(_Part):
+class CandidateMetrics(_Part):
     """One candidate on the test dates, by the names of the metrics."""
 
     candidate: str
-    metrics: dict[str, Figure]
+    metrics: dict[str, MetricEstimate]
 
 
-class Apart(_Part):
+class LossDifference(_Part):
     """The model's mean loss less that of another candidate; below 0 the model is better."""
 
     against: str
@@ -59,54 +59,54 @@ class Apart(_Part):
     high: float
 
 
-class Bin(_Part):
+class ReliabilityBin(_Part):
     """Test rows of like probability: their mean, how often it happened (with its interval), rows and outcomes."""
 
-    said: Share
-    happened: Figure
-    rows: Count
-    outcomes: Count
+    said: _Share
+    happened: MetricEstimate
+    rows: _Count
+    outcomes: _Count
 
 
-class Piece(_Part):
+class SubsetMetrics(_Part):
     """The model on a part of the test rows; ``ratio`` is how many times as often it happened as was said, ``beside``
     the ROC AUC of what it had to beat, by candidate (of the segments; cards of before that tell none). ``note``: why it
     was not ``judged`` there, or on which dates, where not on those of the test."""
 
     name: str
-    rows: Count
-    accounts: Count
-    happened: Count
+    rows: _Count
+    accounts: _Count
+    happened: _Count
     rate: float | None
     expected: float | None
-    ratio: Figure
-    roc_auc: Figure
-    beside: dict[str, Figure] = {}
+    ratio: MetricEstimate
+    roc_auc: MetricEstimate
+    beside: dict[str, MetricEstimate] = {}
     judged: bool = True
     note: str = ""
 
 
-class Weight(_Part):
+class FeatureImportance(_Part):
     """What a feature adds to the predictions: its share of the sum of absolute contributions."""
 
     feature: str
     words: str
     dimension: str
-    share: Share
+    share: _Share
 
 
-class Sight(_Part):
+class CapacityRecall(_Part):
     """The share of the outcomes, and of their ARR, that a team sees which looks after the ``capacity`` accounts ranked
     highest; ``lift``: how many times as many outcomes as at random (None in cards of before that was told)."""
 
     candidate: str
-    capacity: Count
-    caught: Figure
-    caught_arr: Figure
-    lift: Figure | None = None
+    capacity: _Count
+    caught: MetricEstimate
+    caught_arr: MetricEstimate
+    lift: MetricEstimate | None = None
 
 
-class Kinds(_Part):
+class InvoluntaryChurnCard(_Part):
     """How churn by nonpayment is told apart from the rest, and how well on the churned of the test dates.
 
     Parameters
@@ -120,16 +120,16 @@ class Kinds(_Part):
     """
 
     words: str
-    known_share: Share
-    trained_on: dict[str, Count]
-    tested_on: dict[str, Count]
-    rate: Share | None
-    expected: Share | None
-    ratio: Figure
-    rivals: list[Rival]
+    known_share: _Share
+    trained_on: dict[str, _Count]
+    tested_on: dict[str, _Count]
+    rate: _Share | None
+    expected: _Share | None
+    ratio: MetricEstimate
+    rivals: list[CandidateMetrics]
 
 
-class Card(_Part):
+class ModelCard(_Part):
     """One model's card.
 
     Parameters
@@ -154,31 +154,31 @@ class Card(_Part):
     subject: str
     grade: str
     words: str
-    slices: dict[str, Slice]
+    slices: dict[str, DataSlice]
     history_days: float
     missing_share: dict[str, float]
-    known_rate: Share
-    window_rate: Share
-    rivals: list[Rival]
-    apart: list[Apart]
+    known_rate: _Share
+    window_rate: _Share
+    rivals: list[CandidateMetrics]
+    apart: list[LossDifference]
     calibrator: str
-    reliability: list[Bin]
-    by_segment: list[Piece]
-    by_horizon: list[Piece]
-    features_read: Count
-    weights: list[Weight]
-    dimensions: dict[str, Share]
+    reliability: list[ReliabilityBin]
+    by_segment: list[SubsetMetrics]
+    by_horizon: list[SubsetMetrics]
+    features_read: _Count
+    weights: list[FeatureImportance]
+    dimensions: dict[str, _Share]
     same_first: float | None
-    sight: list[Sight]
-    trees: Count
-    leaves: Count
-    trees_share: Share
+    sight: list[CapacityRecall]
+    trees: _Count
+    leaves: _Count
+    trees_share: _Share
     notes: list[str]
-    involuntary: Kinds | None = None
+    involuntary: InvoluntaryChurnCard | None = None
     feeds: list[str] = Field(default_factory=list)
 
     @classmethod
-    def from_json(cls, content: bytes) -> Card:
+    def from_json(cls, content: bytes) -> ModelCard:
         """Read a card.
 
         Raises
@@ -192,9 +192,9 @@ class Card(_Part):
             place = ".".join(str(part) for part in first["loc"])
             raise ValueError(f"key {place}: {first['msg']}") from None
 
-    def figure(self, candidate: str, metric: str) -> Figure:
+    def figure(self, candidate: str, metric: str) -> MetricEstimate:
         """One candidate's figure; undefined where it was not judged."""
         for rival in self.rivals:
             if rival.candidate == candidate:
-                return rival.metrics.get(metric, Figure(value=None))
-        return Figure(value=None)
+                return rival.metrics.get(metric, MetricEstimate(value=None))
+        return MetricEstimate(value=None)

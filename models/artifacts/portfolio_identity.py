@@ -21,21 +21,21 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-Kind = Literal["contractual", "orders"]
-Hashes = npt.NDArray[np.uint64]
-Months = npt.NDArray[np.uint16]
+BusinessKind = Literal["contractual", "orders"]
+AccountHashes = npt.NDArray[np.uint64]
+MonthHashes = npt.NDArray[np.uint16]
 
 #: Accounts kept in a home at most (10 bytes each, as text a third more): up to so many the comparison is exact.
 HOME_SAMPLE = 65_536
 #: Accounts kept in a bundle at most.
 BUNDLE_SAMPLE = 2_048
 #: Two sets of accounts are of one portfolio if at least this share of the smaller one is found in the other.
-LEAST_SHARED = 0.2
+MIN_SHARED = 0.2
 #: Of the shared ids, at least this share has to have been created in the same month: short ids such as 1, 2, 3 are
 #: shared by companies that have nothing to do with each other.
-LEAST_SAME_MONTH = 0.5
+MIN_SAME_MONTH = 0.5
 #: Fewer shared ids than this tell nothing about months.
-MONTHS_FROM = 3
+MIN_DATED_ACCOUNTS = 3
 NAME_LIMIT = 100
 _UNKNOWN_MONTH = 0
 
@@ -64,7 +64,7 @@ class SignalsPortfolio:
     """
 
     name: str
-    kind: Kind
+    kind: BusinessKind
     tables: tuple[str, ...]
     ids: Sequence[str]
     created: Sequence[datetime | None]
@@ -85,9 +85,9 @@ class Overlap(NamedTuple):
     @property
     def is_same(self) -> bool:
         """Whether nothing speaks against one portfolio."""
-        if self.shared is not None and self.shared < LEAST_SHARED:
+        if self.shared is not None and self.shared < MIN_SHARED:
             return False
-        return self.same_month is None or self.same_month >= LEAST_SAME_MONTH
+        return self.same_month is None or self.same_month >= MIN_SAME_MONTH
 
 
 class PortfolioIdentity(BaseModel):
@@ -112,7 +112,7 @@ class PortfolioIdentity(BaseModel):
     format_version: Literal[1] = 1
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
-    kind: Kind
+    kind: BusinessKind
     tables: Annotated[tuple[str, ...], Field(strict=False)]
     accounts: Annotated[int, Field(ge=0)]
     known_share: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -132,15 +132,15 @@ class PortfolioIdentity(BaseModel):
     def of(cls, signals: SignalsPortfolio) -> Self:
         """A new identity, from the signals that a home sees first."""
         key = secrets.token_hex(16)
-        hashes, months = _hashed(key, signals)
+        hashes, months = _hash_accounts(key, signals)
         known = {"id": secrets.token_hex(16), "name": signals.name, "kind": signals.kind, "key": key}
-        sample = _sampled(hashes, months, HOME_SAMPLE, complete=True)
+        sample = _sample_fields(hashes, months, HOME_SAMPLE, complete=True)
         return cls.model_validate(known | {"tables": tuple(sorted(signals.tables))} | sample)
 
     @property
-    def sampled(self) -> tuple[Hashes, Months]:
+    def sampled(self) -> tuple[AccountHashes, MonthHashes]:
         """The hashes in ascending order, and that of each account's id and month; 0 where the month is unknown."""
-        return _read(self.sample)
+        return _decode_sample(self.sample)
 
     @property
     def origin(self) -> dict[str, str]:
@@ -154,7 +154,7 @@ class PortfolioIdentity(BaseModel):
     def overlap(self, signals: SignalsPortfolio) -> Overlap:
         """How the accounts of signals overlap with those known."""
         known, months = self.sampled
-        found, found_months = _hashed(self.key, signals)
+        found, found_months = _hash_accounts(self.key, signals)
         if not self.complete and len(known):
             within = found <= known[-1]
             found, found_months = found[within], found_months[within]
@@ -163,21 +163,23 @@ class PortfolioIdentity(BaseModel):
         _, ours, theirs = np.intersect1d(known, found, assume_unique=True, return_indices=True)
         dated = (months[ours] != _UNKNOWN_MONTH) & (found_months[theirs] != _UNKNOWN_MONTH)
         agree = None
-        if dated.sum() >= MONTHS_FROM:
+        if dated.sum() >= MIN_DATED_ACCOUNTS:
             agree = float((months[ours] == found_months[theirs])[dated].mean())
         return Overlap(len(ours) / min(len(known), len(found)), len(ours) / len(found), agree)
 
     def with_signals(self, signals: SignalsPortfolio, *, trained: bool = False) -> Self:
         """The identity with the accounts and tables of newer signals. Accounts that are gone stay known; tables that
         are gone are forgotten by the next training."""
-        found, found_months = _hashed(self.key, signals)
+        found, found_months = _hash_accounts(self.key, signals)
         known, months = self.sampled
         if not self.complete and len(known):
             within = found <= known[-1]
             found, found_months = found[within], found_months[within]
         # The newest month counts, and so it comes first.
         hashes, first = np.unique(np.concatenate([found, known]), return_index=True)
-        merged = _sampled(hashes, np.concatenate([found_months, months])[first], HOME_SAMPLE, complete=self.complete)
+        merged = _sample_fields(
+            hashes, np.concatenate([found_months, months])[first], HOME_SAMPLE, complete=self.complete
+        )
         tables = signals.tables if trained else {*self.tables, *signals.tables}
         share = self.overlap(signals).known
         changed = merged | {"tables": tuple(sorted(tables)), "known_share": share}
@@ -186,12 +188,12 @@ class PortfolioIdentity(BaseModel):
     def for_bundle(self) -> Self:
         """The identity as a bundle carries it: a smaller sample, no statements."""
         hashes, months = self.sampled
-        smaller = _sampled(hashes, months, BUNDLE_SAMPLE, complete=self.complete)
+        smaller = _sample_fields(hashes, months, BUNDLE_SAMPLE, complete=self.complete)
         return type(self).model_validate(self.model_dump() | smaller | {"accounts": self.accounts, "same": ()})
 
 
 @lru_cache(maxsize=8)
-def _read(sample: str) -> tuple[Hashes, Months]:
+def _decode_sample(sample: str) -> tuple[AccountHashes, MonthHashes]:
     content = base64.b64decode(sample, validate=True)
     rows, rest = divmod(len(content), 10)
     if rest:
@@ -199,7 +201,7 @@ def _read(sample: str) -> tuple[Hashes, Months]:
     return np.frombuffer(content, "<u8", rows), np.frombuffer(content, "<u2", rows, 8 * rows)
 
 
-def _sampled(hashes: Hashes, months: Months, most: int, *, complete: bool) -> dict[str, object]:
+def _sample_fields(hashes: AccountHashes, months: MonthHashes, most: int, *, complete: bool) -> dict[str, object]:
     """The fields that hold a sample of accounts; ``hashes`` ascend."""
     kept = min(len(hashes), most)
     content = hashes[:kept].astype("<u8").tobytes() + months[:kept].astype("<u2").tobytes()
@@ -209,7 +211,7 @@ def _sampled(hashes: Hashes, months: Months, most: int, *, complete: bool) -> di
     return {"accounts": accounts, "sample": base64.b64encode(content).decode(), "complete": complete}
 
 
-def _hashed(key: str, signals: SignalsPortfolio) -> tuple[Hashes, Months]:
+def _hash_accounts(key: str, signals: SignalsPortfolio) -> tuple[AccountHashes, MonthHashes]:
     """The hash of each account in ascending order, and that of its id and month."""
     secret = bytes.fromhex(key)
     hashes = np.fromiter((_digest(secret, (account,), 8) for account in signals.ids), np.uint64, len(signals.ids))

@@ -15,9 +15,9 @@ from models.targets import Target
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
 
-MOST_UNKNOWN = 0.5
+MAX_UNKNOWN_SHARE = 0.5
 """A model of whose gain more than this share lies in unknown features is not used."""
-NAMED = 5
+FEATURES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class UnknownInputs:
     tables: tuple[str, ...]
 
     @property
-    def too_many(self) -> bool:
+    def exceeds_limit(self) -> bool:
         """Whether the model is not to be used."""
-        return self.share > MOST_UNKNOWN
+        return self.share > MAX_UNKNOWN_SHARE
 
 
 def unknown_inputs(
@@ -52,7 +52,7 @@ def unknown_inputs(
     return UnknownInputs(min(sum(gain for gain, _ in ranked), 1.0), names, tuple(tables))
 
 
-def unknown_in(frame: pd.DataFrame) -> Callable[[str], bool]:
+def unknown_in_frame(frame: pd.DataFrame) -> Callable[[str], bool]:
     """Whether a feature is null in every row of a snapshot, or has no column there."""
     return lambda name: name not in frame.columns or bool(frame[name].isna().all())
 
@@ -72,18 +72,22 @@ def require_inputs(
     SignalsError : which tables and features are missing.
     """
     for target, bundle in bundles.items():
-        lacking = unknown_inputs(bundle, unknown_in(frame), catalogue)
-        if lacking.too_many:
+        lacking = unknown_inputs(bundle, unknown_in_frame(frame), catalogue)
+        if lacking.exceeds_limit:
             missing = [table for table in lacking.tables if table not in tables]
             empty = [table for table in lacking.tables if table in tables]
             parts = [f"tables missing: {', '.join(missing)}"] if missing else []
             parts += [f"tables without usable rows or columns: {', '.join(empty)}"] if empty else []
-            first = ", ".join(lacking.features[:NAMED])
-            more = f" and {len(lacking.features) - NAMED:,} more" if len(lacking.features) > NAMED else ""
+            first = ", ".join(lacking.features[:FEATURES_SHOWN])
+            more = (
+                f" and {len(lacking.features) - FEATURES_SHOWN:,} more"
+                if len(lacking.features) > FEATURES_SHOWN
+                else ""
+            )
             raise SignalsError(
                 f"{lacking.share:.0%} of the gain of the {target} model (version {bundle.manifest.version}) lies in "
                 f"features that are unknown for every account; {'; '.join(parts)}; features: {first}{more}",
-                f"at most {MOST_UNKNOWN:.0%}",
+                f"at most {MAX_UNKNOWN_SHARE:.0%}",
                 "add the missing tables, or train on signals like these: renewcast train SIGNALS (for another "
                 "portfolio in a new home: RENEWCAST_HOME=FOLDER)",
             )

@@ -1,7 +1,7 @@
-"""Tables of what groups of leaves contribute, and the looking up.
+"""Lookup tables of the contributions of groups of leaves.
 
-For each group and each of its columns a table holds the column's contribution by kind of row. A row's kind in a group
-is a number: the sum of what its place in each column adds, its "step", which is looked up as well.
+For each group and each of its columns, a table holds the column's contribution by class of row. The index of a row's
+class in a group is a sum over the columns of "steps", one per column and bin, which are looked up as well.
 """
 
 from __future__ import annotations
@@ -10,36 +10,34 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from models.explain.leaf_conditions import Group, Leaf, bits
+from features.utils.arrays import Floats, Ints
+from models.explain.leaf_conditions import Leaf, LeafGroup, bin_mask
 from models.explain.shapley import leaf_tables
-from models.explain.threshold_bins import Cells, Integers
+from models.explain.threshold_bins import ThresholdBins
 
-Floats = npt.NDArray[np.float64]
-
-#: Up to this number of rows, all tables are read at once for each row; beyond, each table for all rows.
+#: Up to this many rows, each row reads all tables together; with more, each table is read for all rows.
 FEW_ROWS = 128
-# So many groups' tables are made at once, to bound the memory.
-_AT_ONCE = 64
+# The number of groups whose tables are computed together, to bound memory.
+_GROUP_BATCH = 64
 
 
 class _Reading(NamedTuple):
-    """How a group reads a column: by place the step, and by kind the contribution."""
+    """How a group reads a column: the step by bin, and the contribution by class of row."""
 
     column: int
-    step: Integers
+    step: Ints
     contribution: Floats
 
 
-class Tables:
-    """The tables of groups of leaves, over columns numbered as in ``cells``."""
+class ContributionTables:
+    """The tables of groups of leaves, with columns indexed as in ``thresholds``."""
 
-    def __init__(self, groups: Sequence[Group], cells: Cells) -> None:
-        self._width = len(cells.columns)
-        counts = cells.counts
-        known: dict[tuple[int, int, tuple[int, ...]], int] = {}
-        steps: list[Integers] = []
+    def __init__(self, groups: Sequence[LeafGroup], thresholds: ThresholdBins) -> None:
+        self._width = len(thresholds.columns)
+        counts = thresholds.counts
+        known_steps: dict[tuple[int, int, tuple[int, ...]], int] = {}
+        steps: list[Ints] = []
         columns: list[int] = []
         step_at: list[int] = []
         table_at: list[int] = []
@@ -51,12 +49,12 @@ class Tables:
             for column, classes in group.classes.items():
                 stride //= len(classes)
                 key = (counts[column], stride, classes)
-                if key not in known:
-                    known[key] = step_end
+                if key not in known_steps:
+                    known_steps[key] = step_end
                     steps.append(_steps(*key))
                     step_end += counts[column]
                 columns.append(column)
-                step_at.append(known[key])
+                step_at.append(known_steps[key])
                 table_at.append(table_end)
                 table_end += size
         self._steps = np.concatenate([np.zeros(0, dtype=np.int64), *steps])
@@ -76,46 +74,46 @@ class Tables:
 
     @property
     def bytes(self) -> int:
-        """The size of all of them."""
+        """The size of all tables in bytes."""
         return self._table.nbytes + self._steps.nbytes
 
-    def parts(self, places: Integers) -> Floats:
-        """What the groups' leaves contribute to rows with these places: (c, n) -> (c, n), in log-odds."""
-        answer = np.zeros(places.shape)
-        if places.shape[1] <= FEW_ROWS:
-            for row in range(places.shape[1]):
-                answer[:, row] = self._one(places[:, row])
+    def contributions(self, bins: Ints) -> Floats:
+        """Return the contributions of the groups' leaves for rows with these bins: (c, n) -> (c, n), in log-odds."""
+        answer = np.zeros(bins.shape)
+        if bins.shape[1] <= FEW_ROWS:
+            for row in range(bins.shape[1]):
+                answer[:, row] = self._one(bins[:, row])
         else:
-            self._many(places, answer)
+            self._many(bins, answer)
         return answer
 
-    def _one(self, places: Integers) -> Floats:
+    def _one(self, bins: Ints) -> Floats:
         if not len(self._first):
             return np.zeros(self._width)
-        kind = np.add.reduceat(self._steps[self._step_at + places[self._columns]], self._first)
-        found = self._table[self._table_at + kind[self._group]]
-        return np.bincount(self._columns, found, self._width).astype(np.float64, copy=False)
+        row_class = np.add.reduceat(self._steps[self._step_at + bins[self._columns]], self._first)
+        values = self._table[self._table_at + row_class[self._group]]
+        return np.bincount(self._columns, values, self._width).astype(np.float64, copy=False)
 
-    def _many(self, places: Integers, answer: Floats) -> None:
-        rows = places.shape[1]
-        kind, more, found = np.empty(rows, dtype=np.int64), np.empty(rows, dtype=np.int64), np.empty(rows)
+    def _many(self, bins: Ints, answer: Floats) -> None:
+        rows = bins.shape[1]
+        row_class, more, values = np.empty(rows, dtype=np.int64), np.empty(rows, dtype=np.int64), np.empty(rows)
         for readings in self._readings:
-            into = kind
+            into = row_class
             for column, step, _ in readings:
-                # Every place has its step; "clip" only spares NumPy a copy.
-                step.take(places[column], out=into, mode="clip")
+                # Every bin has a step; mode="clip" only avoids a copy in NumPy.
+                step.take(bins[column], out=into, mode="clip")
                 if into is more:
-                    kind += more
+                    row_class += more
                 into = more
             for column, _, contribution in readings:
-                contribution.take(kind, out=found, mode="clip")
-                answer[column] += found
+                contribution.take(row_class, out=values, mode="clip")
+                answer[column] += values
 
-    def _fill(self, groups: Sequence[Group]) -> None:
-        for start in range(0, len(groups), _AT_ONCE):
-            some = groups[start : start + _AT_ONCE]
-            tables = iter(_leaf_tables([leaf for group in some for leaf in group.leaves]))
-            for number, group in enumerate(some, start):
+    def _fill(self, groups: Sequence[LeafGroup]) -> None:
+        for start in range(0, len(groups), _GROUP_BATCH):
+            batch = groups[start : start + _GROUP_BATCH]
+            tables = iter(_leaf_tables([leaf for group in batch for leaf in group.leaves]))
+            for number, group in enumerate(batch, start):
                 at = self._table_at[self._first[number]]
                 whole = self._table[at : at + group.entries].reshape(len(group.classes), group.size)
                 order = {column: i for i, column in enumerate(group.classes)}
@@ -124,37 +122,37 @@ class Tables:
 
 
 def _leaf_tables(leaves: Sequence[Leaf]) -> list[Floats]:
-    """The table of each leaf, (m, 2^m) with its own m."""
+    """Return the table of each leaf, (m, 2^m) for a leaf of m conditions."""
     by_size: dict[int, list[int]] = {}
     for i, leaf in enumerate(leaves):
         by_size.setdefault(len(leaf.conditions), []).append(i)
     answer = [np.zeros((0, 1))] * len(leaves)
-    for size, places in by_size.items():
-        shares = [one.share for i in places for one in leaves[i].conditions.values()]
-        values = np.array([leaves[i].value for i in places])
-        for i, table in zip(places, leaf_tables(np.array(shares).reshape(-1, size), values), strict=True):
+    for size, indices in by_size.items():
+        shares = [condition.share for i in indices for condition in leaves[i].conditions.values()]
+        values = np.array([leaves[i].value for i in indices])
+        for i, table in zip(indices, leaf_tables(np.array(shares).reshape(-1, size), values), strict=True):
             answer[i] = table
     return answer
 
 
-def _patterns(group: Group) -> Integers:
-    """By leaf and kind of row, which conditions are satisfied, as in `leaf_tables`; shape (leaves, kinds)."""
+def _patterns(group: LeafGroup) -> Ints:
+    """Return the pattern of satisfied conditions (see `leaf_tables`), shape (leaves, classes of rows)."""
     count = len(group.leaves)
     answer = np.zeros((count, 1), dtype=np.int64)
     bit = [{column: 1 << i for i, column in enumerate(leaf.conditions)} for leaf in group.leaves]
     for column, classes in group.classes.items():
-        asked = [
-            (leaf.conditions[column].places, own[column]) if column in own else (0, 0)
+        conditions = [
+            (leaf.conditions[column].bins, own[column]) if column in own else (0, 0)
             for leaf, own in zip(group.leaves, bit, strict=True)
         ]
-        satisfied = np.array([[value if one & places else 0 for one in classes] for places, value in asked])
+        satisfied = np.array([[value if each & bins else 0 for each in classes] for bins, value in conditions])
         answer = (answer[:, :, None] + satisfied[:, None, :]).reshape(count, -1)
     return answer
 
 
-def _steps(count: int, stride: int, classes: Sequence[int]) -> Integers:
-    """By place, the number of its class times the stride; shape (count,)."""
+def _steps(count: int, stride: int, classes: Sequence[int]) -> Ints:
+    """Return the index of each bin's class times the stride; shape (count,)."""
     answer = np.zeros(count, dtype=np.int64)
-    for number, places in enumerate(classes):
-        answer[bits(places, count)] = number * stride
+    for number, bins in enumerate(classes):
+        answer[bin_mask(bins, count)] = number * stride
     return answer

@@ -1,6 +1,6 @@
-"""Feature values as people read them: with their unit, against the account's own past and against its peers.
+"""Text of reasons: a feature's value with its unit, compared with the account's own past and with its peers.
 
-A sentence says what goes with a higher or lower risk in the model; it never says what causes it.
+A reason describes what raises or lowers the model's prediction. It makes no claim about causes.
 """
 
 from __future__ import annotations
@@ -12,33 +12,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
 
-NOT_KNOWN = "not known"
+UNKNOWN_VALUE = "not known"
 
-GOES_WITH: dict[str, str] = {
-    "raises_risk": "goes with a higher churn risk",
-    "lowers_risk": "goes with a lower churn risk",
-    "raises_chance": "goes with a higher chance of expansion",
-    "lowers_chance": "goes with a lower chance of expansion",
+DIRECTION_PHRASES: dict[str, str] = {
+    "raises_risk": "raises churn risk",
+    "lowers_risk": "lowers churn risk",
+    "raises_chance": "raises the chance of expansion",
+    "lowers_chance": "lowers the chance of expansion",
 }
 
-#: Closer to 1 than this, a ratio is told as unchanged; from TIMES_FROM on it is told as "times".
+#: A ratio closer to 1 than this is shown as unchanged. From TIMES_FROM on, a ratio is shown as "times".
 UNCHANGED_WITHIN = 0.005
 TIMES_FROM = 2.0
 
-#: Units of time are named after the number, unless the feature's words name them already.
+#: A unit of time follows the number, unless the feature's description already names it.
 TIME_UNITS = frozenset({"minutes", "hours", "days", "weeks"})
 
 
 def number_words(value: float) -> str:
-    """A plain number with no more digits than say something: none after the point from 10 on, one from 1 on, and two
-    that count below."""
+    """Format a number with few digits: no decimals from 10, one decimal from 1, two significant digits below 1."""
     if value == round(value) or abs(value) >= 10:
         return f"{value:,.0f}"
     return f"{value:.1f}".removesuffix(".0") if abs(value) >= 1 else f"{value:.2g}"
 
 
 def ratio_words(ratio: float, less: str, more: str, times: str, same: str) -> str:
-    """A ratio to something: "41% {less}", "20% {more}", "2.3 times {times}", or ``same``."""
+    """Format a ratio as "41% {less}", "20% {more}", "2.3 times {times}" or ``same``."""
     if abs(ratio - 1.0) < UNCHANGED_WITHIN:
         return same
     if ratio >= TIMES_FROM:
@@ -49,16 +48,16 @@ def ratio_words(ratio: float, less: str, more: str, times: str, same: str) -> st
 
 
 def value_words(value: float | str | None, unit: str, words: str = "") -> str:
-    """One value with its unit.
+    """Format a value with its unit.
 
     Parameters
     ----------
     value : a number, a category's value, or None or NaN for unknown.
-    unit : the feature's unit; share (0 to 1) is told in per cent, ratio (1 is unchanged) as lower or higher.
-    words : the noun phrase that it stands beside, so that a unit is not named twice.
+    unit : the feature's unit. A share (0 to 1) is shown in percent, a ratio (1 is unchanged) as lower or higher.
+    words : the feature's description, shown next to the value. A unit that it names is not repeated.
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        return NOT_KNOWN
+        return UNKNOWN_VALUE
     if isinstance(value, str):
         return value
     if unit == "share":
@@ -80,10 +79,10 @@ def value_words(value: float | str | None, unit: str, words: str = "") -> str:
 
 
 def past_words(feature: Feature, past: Feature, ratio: float) -> str:
-    """How the account compares with its own past, with the comma or semicolon ahead; "" where that is unknown.
+    """Compare the account with its own past, starting with a comma or semicolon; "" if the ratio is unknown.
 
-    Where both features look at the same window the value itself has moved: "41% below its own earlier level".
-    Otherwise the trend is told in its own words, for it is of another window.
+    If both features cover the same window, the text describes the value itself: "41% below its own earlier level".
+    Otherwise the trend covers another window and is described in its own words.
     """
     if math.isnan(ratio):
         return ""
@@ -96,26 +95,27 @@ def past_words(feature: Feature, past: Feature, ratio: float) -> str:
 def reason_words(
     feature: Feature, value: float | str | None, median: float, past: Feature | None, ratio: float, direction: str
 ) -> str:
-    """One reason as a sentence without a full stop.
+    """Format one reason as a sentence without a final period.
 
     Parameters
     ----------
-    feature, value : what it is about, and the account's value.
-    median : of comparable accounts; NaN where unknown.
-    past, ratio : the ratio feature that compares ``feature`` with the account's own past, and its value (NaN unknown).
+    feature, value : the feature, and the account's value.
+    median : the median of comparable accounts; NaN if unknown.
+    past, ratio : the ratio feature that compares ``feature`` with the account's own past, and its value (NaN if
+        unknown).
     direction : raises_risk, lowers_risk, raises_chance or lowers_chance.
     """
-    told = value_words(value, feature.unit, feature.words)
-    sentence = f"{feature.words[:1].upper()}{feature.words[1:]}: {told}"
-    if told != NOT_KNOWN:
+    shown = value_words(value, feature.unit, feature.words)
+    sentence = f"{feature.words[:1].upper()}{feature.words[1:]}: {shown}"
+    if shown != UNKNOWN_VALUE:
         if not math.isnan(median) and feature.unit != "yes or no":
             sentence += f" (median of comparable accounts: {value_words(median, feature.unit, feature.words)})"
         if past is not None:
             sentence += past_words(feature, past, ratio)
-    return f"{sentence}; {GOES_WITH[direction]}"
+    return f"{sentence}; {DIRECTION_PHRASES[direction]}"
 
 
 def _window(name: str) -> str:
-    """The window that a feature's name ends with, such as "28d"; "" where it names none."""
-    found = re.search(r"_(\d+d)$", name)
-    return found.group(1) if found else ""
+    """Return the window at the end of a feature's name, such as "28d"; "" if there is none."""
+    match = re.search(r"_(\d+d)$", name)
+    return match.group(1) if match else ""

@@ -1,8 +1,8 @@
-"""From contributions of columns to reasons for people.
+"""Reasons of a prediction, from the contributions of its features.
 
-Correlated columns belong to one concept and are summed before anything is ranked, so that "active users" over three
-windows is one reason and not three. Contributions are in log-odds before calibration and still add up:
-base + the reasons + the rest = the raw score.
+Correlated features belong to one concept and are summed before they are ranked, so that "active users" over three
+windows is one reason, not three. Contributions are in log-odds before calibration and add up:
+base + reasons + rest = raw score.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features.utils.arrays import Floats, Ints
 from models.explain.reason_text import reason_words
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
@@ -24,16 +25,13 @@ from models.targets import DOWN, UP, Target
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
 
-#: How many reasons a person gets.
-TOP = 5
-
-Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.int64]
+#: Reasons given per account.
+MAX_REASONS = 5
 
 
 @dataclass(frozen=True)
-class Reason:
-    """One concept's part in a prediction; ``code`` is the name of the feature that adds most to it."""
+class ConceptReason:
+    """The contribution of one concept; ``code`` is the feature of the concept that contributes most."""
 
     code: str
     concept: str
@@ -44,78 +42,82 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Explained:
-    """One account: ``base`` + the reasons' contributions + ``rest`` = ``raw``, all in log-odds.
+class AccountExplanation:
+    """The explanation of one account: ``base`` + the reasons' contributions + ``rest`` = ``raw``, all in log-odds.
 
-    ``reasons`` are at most TOP, largest first; ``rest`` is what all other concepts add together; ``by_dimension`` is
-    the same sum, base apart, by dimension.
+    ``reasons`` holds at most MAX_REASONS, largest first; ``rest`` is the sum of all other concepts; ``by_dimension``
+    gives the contributions, without the base, summed by dimension.
     """
 
     base: float
-    reasons: tuple[Reason, ...]
+    reasons: tuple[ConceptReason, ...]
     rest: float
     raw: float
     by_dimension: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """Explains one target's predictions for n accounts, when asked.
+class TargetExplainer:
+    """Explains one target's predictions for n accounts, on demand.
 
     Parameters
     ----------
     frame : the accounts' rows, in order.
     names : the booster's features, in order.
     raw : log-odds, shape (n,).
-    contribute : gives the contributions of the rows at k places, log-odds of shape (k, features + 1), the last column
-        the base. It is called when an explanation is asked for, since contributions cost more than predictions.
+    contribute : returns the contributions of k rows given by position: log-odds of shape (k, features + 1), the last
+        column the base. It is called on demand, since contributions cost more than predictions.
     peers, segments : for the comparison with comparable accounts.
-    catalogue : holds every one of ``names``.
+    catalogue : the features, by name; it has every one of ``names``.
     """
 
     target: Target
     frame: pd.DataFrame
     names: tuple[str, ...]
     raw: Floats
-    contribute: Callable[[npt.NDArray[np.int64]], Floats]
+    contribute: Callable[[Ints], Floats]
     peers: Peers
     segments: npt.NDArray[np.object_]
     catalogue: Mapping[str, Feature]
 
-    def explain(self, rows: npt.ArrayLike) -> list[Explained]:
-        """Explain the accounts at these places, in their order. Alone or together, the answers are the same."""
-        places = np.asarray(rows, dtype=np.int64)
-        if not len(places):
+    def explain(self, rows: npt.ArrayLike) -> list[AccountExplanation]:
+        """Explain the accounts at these positions, in the given order. Results do not depend on the other rows."""
+        positions = np.asarray(rows, dtype=np.int64)
+        if not len(positions):
             return []
-        parts = self.contribute(places)
-        by_concept = _summed(parts, self._concepts, len(self._members))
+        parts = self.contribute(positions)
+        by_concept = _sum_by_group(parts, self._concepts, len(self._members))
         by_dimension = self._by_dimension(parts)
         return [
-            self._explained(int(row), one, sums, dimensions)
-            for row, one, sums, dimensions in zip(places, parts, by_concept, by_dimension, strict=True)
+            self._explained(int(row), contributions, sums, dimensions)
+            for row, contributions, sums, dimensions in zip(positions, parts, by_concept, by_dimension, strict=True)
         ]
 
     def by_dimension(self, rows: npt.ArrayLike) -> list[dict[str, float]]:
-        """What each dimension adds to the log-odds of the accounts at these places."""
-        places = np.asarray(rows, dtype=np.int64)
-        return self._by_dimension(self.contribute(places)) if len(places) else []
+        """Return the contribution of each dimension to the log-odds of the accounts at these positions."""
+        positions = np.asarray(rows, dtype=np.int64)
+        return self._by_dimension(self.contribute(positions)) if len(positions) else []
 
     def _by_dimension(self, parts: Floats) -> list[dict[str, float]]:
-        places, names = self._dimensions
-        return [dict(zip(names, sums, strict=True)) for sums in _summed(parts, places, len(names)).tolist()]
+        owners, names = self._dimensions
+        return [dict(zip(names, sums, strict=True)) for sums in _sum_by_group(parts, owners, len(names)).tolist()]
 
-    def _explained(self, row: int, parts: Floats, by_concept: Floats, dimensions: dict[str, float]) -> Explained:
+    def _explained(
+        self, row: int, parts: Floats, by_concept: Floats, dimensions: dict[str, float]
+    ) -> AccountExplanation:
         ranked = np.argsort(-np.abs(by_concept), kind="stable")
         concepts = tuple(self._members)
         reasons = tuple(
-            self._reason(row, concepts[i], parts, float(by_concept[i])) for i in ranked[:TOP] if by_concept[i] != 0.0
+            self._reason(row, concepts[i], parts, float(by_concept[i]))
+            for i in ranked[:MAX_REASONS]
+            if by_concept[i] != 0.0
         )
-        rest = float(sum(by_concept[i] for i in ranked[TOP:]))
-        return Explained(float(parts[-1]), reasons, rest, float(self.raw[row]), dimensions)
+        rest = float(sum(by_concept[i] for i in ranked[MAX_REASONS:]))
+        return AccountExplanation(float(parts[-1]), reasons, rest, float(self.raw[row]), dimensions)
 
-    def _reason(self, row: int, concept: str, parts: Floats, amount: float) -> Reason:
+    def _reason(self, row: int, concept: str, parts: Floats, amount: float) -> ConceptReason:
         members = self._members[concept]
-        # Of the features that pull the concept's way, the one that pulls hardest.
+        # The feature with the largest contribution in the direction of the concept.
         leading = max(members, key=lambda member: parts[member] * np.sign(amount))
         feature = self.catalogue[self.names[leading]]
         direction = (UP if amount > 0 else DOWN)[self.target]
@@ -129,27 +131,27 @@ class Explanation:
             ratio if isinstance(ratio, float) else np.nan,
             direction,
         )
-        return Reason(feature.name, concept, feature.dimension, direction, text, amount)
+        return ConceptReason(feature.name, concept, feature.dimension, direction, text, amount)
 
     @cached_property
     def _members(self) -> dict[str, list[int]]:
-        """The places of each concept's features, concepts in the order of their first feature."""
+        """The positions of each concept's features; concepts are in the order of their first feature."""
         members: dict[str, list[int]] = {}
-        for place, name in enumerate(self.names):
-            members.setdefault(self.catalogue[name].concept, []).append(place)
+        for position, name in enumerate(self.names):
+            members.setdefault(self.catalogue[name].concept, []).append(position)
         return members
 
     @cached_property
-    def _concepts(self) -> Places:
-        """The concept of each feature, by its place in `_members`."""
-        found = np.empty(len(self.names), dtype=np.int64)
+    def _concepts(self) -> Ints:
+        """The index of each feature's concept in `_members`."""
+        concepts = np.empty(len(self.names), dtype=np.int64)
         for concept, members in enumerate(self._members.values()):
-            found[members] = concept
-        return found
+            concepts[members] = concept
+        return concepts
 
     @cached_property
-    def _dimensions(self) -> tuple[Places, tuple[str, ...]]:
-        """The dimension of each feature, by its place among the names, those in the order of their first feature."""
+    def _dimensions(self) -> tuple[Ints, tuple[str, ...]]:
+        """The index of each feature's dimension, and the dimensions' names, in the order of their first feature."""
         of_each = [self.catalogue[name].dimension for name in self.names]
         names = tuple(dict.fromkeys(of_each))
         return np.array([names.index(name) for name in of_each], dtype=np.int64), names
@@ -173,10 +175,12 @@ class Explanation:
         return float("nan") if spread is None else spread.median
 
 
-def _summed(parts: Floats, groups: Places, many: int) -> Floats:
-    """Columns summed by group, (k, columns + 1) -> (k, many): one after another, so that a row's sums are the same to
-    the last bit however many rows there are."""
-    bins = np.arange(len(parts))[:, None] * many + groups
+def _sum_by_group(parts: Floats, groups: Ints, count: int) -> Floats:
+    """Sum columns by group, (k, columns + 1) -> (k, count).
+
+    Columns are added in a fixed order, so that a row's sums are bit-identical whatever rows it comes with.
+    """
+    bins = np.arange(len(parts))[:, None] * count + groups
     weights = np.ascontiguousarray(parts[:, : len(groups)])
-    sums: Floats = np.bincount(bins.ravel(), weights.ravel(), len(parts) * many).astype(np.float64, copy=False)
-    return sums.reshape(len(parts), many)
+    sums: Floats = np.bincount(bins.ravel(), weights.ravel(), len(parts) * count).astype(np.float64, copy=False)
+    return sums.reshape(len(parts), count)

@@ -1,7 +1,7 @@
-"""Which values a model's splits tell apart: every row becomes whole numbers, one for each column.
+"""Bins of column values, as divided by a model's split thresholds.
 
-A tree sees of a number only between which of the model's thresholds it lies, of a category only which it is. Rows
-that share these places get the same answer, so all further work goes by place.
+A tree sees only between which thresholds a number lies, or which category a value is. Rows with the same bins get the
+same result, so all further work uses bins.
 """
 
 from __future__ import annotations
@@ -12,37 +12,34 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-from models.explain.lightgbm_trees import NAN, NOTHING, Tree
+from features.utils.arrays import Floats, Ints
+from models.explain.lightgbm_trees import MISSING_NAN, MISSING_NONE, Tree
 from models.scorer.base import ScorerError
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-
-#: LightGBM takes what is no further from zero than this (1e-35 as a float of 32 bits) for zero.
+#: LightGBM treats numbers at most this far from zero (1e-35 as a 32-bit float) as zero.
 NEARLY_ZERO = float(np.float32(1e-35))
-#: With at most this many rows all thresholds are compared at once; with more, each column is searched.
+#: Up to this many rows, all thresholds are compared in one pass; with more rows, each column is searched.
 FEW_ROWS = 4
-#: Counting by comparing with one threshold after the other is quicker than searching up to this many.
+#: Up to this many thresholds, comparing with each one is faster than a binary search.
 FEW_THRESHOLDS = 32
 
 
 @dataclass(frozen=True)
-class Cells:
-    """The places of c columns that the model reads, ``columns`` (c,).
+class ThresholdBins:
+    """The bins of the c columns that the model reads, ``columns`` (c,).
 
-    ``thresholds`` is one rising array a column, the last infinity. A value's place is how many of them it lies above;
-    a missing value comes after all others, so that there is one place more than thresholds. Of a category, place 0
-    is a negative code, and place k + 1 is code k, as far as the model names codes.
+    ``thresholds`` holds one ascending array per column, ending with infinity. A value's bin is the number of
+    thresholds below it; a missing value has the last bin, so that there is one bin more than thresholds. Of a
+    category, bin 0 is a negative code, and bin k + 1 is code k, up to the largest code in the model.
     """
 
-    columns: Integers
+    columns: Ints
     thresholds: tuple[Floats, ...]
 
     @classmethod
-    def of(cls, trees: Sequence[Tree]) -> Cells:
-        """What these trees tell apart.
+    def of(cls, trees: Sequence[Tree]) -> ThresholdBins:
+        """Collect the thresholds of trees.
 
         Raises
         ------
@@ -60,21 +57,21 @@ class Cells:
                     codes[column] = max(codes.get(column, 0), *some, 0)
         if both := sorted(numbers.keys() & codes.keys()):
             raise ScorerError(f"model.txt reads column {both[0]} as a number and as a category")
-        found = {column: np.array(sorted(some)) for column, some in numbers.items()}
+        thresholds = {column: np.array(sorted(some)) for column, some in numbers.items()}
         for column, last in codes.items():
-            # A code is cut towards zero, as LightGBM does: code k begins at k and ends just below k + 1.
+            # A code is truncated toward zero, as LightGBM does: code k begins at k and ends just below k + 1.
             ends = np.nextafter(np.arange(1.0, last + 2.0), -np.inf)
-            found[column] = np.array([-1.0, *ends, math.inf])
-        columns = sorted(found)
-        return cls(np.array(columns, dtype=np.int64), tuple(found[column] for column in columns))
+            thresholds[column] = np.array([-1.0, *ends, math.inf])
+        columns = sorted(thresholds)
+        return cls(np.array(columns, dtype=np.int64), tuple(thresholds[column] for column in columns))
 
     @property
     def counts(self) -> list[int]:
-        """The number of places of each column."""
+        """The number of bins of each column."""
         return [len(numbers) + 1 for numbers in self.thresholds]
 
-    def places(self, matrix: Floats) -> Integers:
-        """The place of each value, (n, features) -> (c, n)."""
+    def bins(self, matrix: Floats) -> Ints:
+        """Return the bin of each value, (n, features) -> (c, n)."""
         values = np.ascontiguousarray(matrix[:, self.columns].T)
         if values.shape[1] > FEW_ROWS:
             answer = np.empty(values.shape, dtype=np.int64)
@@ -83,26 +80,26 @@ class Cells:
             return answer
         if not len(values):
             return np.empty(values.shape, dtype=np.int64)
-        every, owner, first, sizes = self._at_once
+        every, owner, first, sizes = self._flat
         return sizes - np.add.reduceat(values[owner] <= every, first, axis=0, dtype=np.int64)
 
     @cached_property
-    def _at_once(self) -> tuple[Floats, Integers, Integers, Integers]:
-        """All thresholds (t, 1), the column of each (t,), where each column's begin (c,), and how many (c, 1)."""
+    def _flat(self) -> tuple[Floats, Ints, Ints, Ints]:
+        """All thresholds (t, 1), the column of each (t,), and per column their start (c,) and count (c, 1)."""
         sizes = np.array([len(numbers) for numbers in self.thresholds])
         owner = np.repeat(np.arange(len(sizes)), sizes)
         return np.concatenate(self.thresholds)[:, None], owner, np.cumsum(sizes) - sizes, sizes[:, None]
 
-    def numbers(self, columns: Integers) -> list[int]:
-        """The numbers, among these columns, of columns of the matrix."""
-        found: list[int] = np.searchsorted(self.columns, columns).tolist()
-        return found
+    def column_indices(self, columns: Ints) -> list[int]:
+        """Return the indices, among ``self.columns``, of columns of the matrix."""
+        indices: list[int] = np.searchsorted(self.columns, columns).tolist()
+        return indices
 
     def left(self, tree: Tree) -> list[int]:
-        """For each node of a tree the places that go left, as the bits of a whole number."""
+        """Return for each node of a tree the bins that go left, as the bits of an integer."""
         answer = []
         for i, number, some, missing, default in zip(
-            self.numbers(tree.feature),
+            self.column_indices(tree.feature),
             tree.threshold.tolist(),
             tree.left_categories,
             tree.missing.tolist(),
@@ -114,25 +111,25 @@ class Cells:
                 continue
             below = (2 << int(self.thresholds[i].searchsorted(number))) - 1
             zero = self._zero[i]
-            # Where nothing counts as missing, NaN is zero; where zero does, it goes with NaN.
-            zero_left = number >= 0.0 if missing in (NOTHING, NAN) else default
-            missing_left = number >= 0.0 if missing == NOTHING else default
+            # If nothing counts as missing, NaN is zero. If zero counts as missing, it is treated like NaN.
+            zero_left = number >= 0.0 if missing in (MISSING_NONE, MISSING_NAN) else default
+            missing_left = number >= 0.0 if missing == MISSING_NONE else default
             last = 1 << len(self.thresholds[i])
             answer.append((below & ~zero) | (zero if zero_left else 0) | (last if missing_left else 0))
         return answer
 
     @cached_property
     def _zero(self) -> list[int]:
-        """By column, the places that are taken for zero, as bits."""
+        """By column, the bins that count as zero, as bits."""
         answer = []
         for numbers in self.thresholds:
             ends = np.flatnonzero(np.abs(numbers) <= NEARLY_ZERO).tolist()
-            answer.append(sum(1 << place for place in ends))
+            answer.append(sum(1 << end for end in ends))
         return answer
 
 
-def _above(values: Floats, thresholds: Floats) -> Integers:
-    """How many thresholds each value lies above; all of them if it is missing."""
+def _above(values: Floats, thresholds: Floats) -> Ints:
+    """Count the thresholds below each value; a missing value is above all of them."""
     if len(thresholds) > FEW_THRESHOLDS:
         return thresholds.searchsorted(values)
     not_above, one = np.zeros(values.shape, dtype=np.uint8), np.empty(values.shape, dtype=np.bool_)

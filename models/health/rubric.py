@@ -16,12 +16,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.health.rubric_schema import (
+    GradeStep,
     PercentileSignal,
     RubricError,
     RubricFile,
+    RubricSignal,
     ScaleSignal,
-    Signal,
-    Step,
     StepsSignal,
     parse_rubric,
 )
@@ -65,7 +65,7 @@ class Rubric:
         return self.rules.version
 
     @cached_property
-    def signals(self) -> tuple[tuple[str, Signal], ...]:
+    def signals(self) -> tuple[tuple[str, RubricSignal], ...]:
         """Every signal with the name of its dimension, in the file's order."""
         return tuple((dimension.name, signal) for dimension in self.rules.dimensions for signal in dimension.signals)
 
@@ -258,7 +258,7 @@ def rubric_from_text(text: str, file: str, catalogue: Mapping[str, Feature] | No
     return Rubric(parse_rubric(text, file, numbers), text)
 
 
-def _meets(signal: StepsSignal, step: Step, x: Floats) -> npt.NDArray[np.bool_]:
+def _meets(signal: StepsSignal, step: GradeStep, x: Floats) -> npt.NDArray[np.bool_]:
     """Where the values meet the step's bound; a step without one takes every known value."""
     if step.at_least is None and step.up_to is None:
         return ~np.isnan(x)
@@ -277,7 +277,7 @@ def _tenths(points: Floats) -> Floats:
     return np.asarray(10.0 * np.floor(points / 10.0 + 0.5), dtype=np.float64)
 
 
-def _grade(signal: Signal, value: float, points: float) -> str | None:
+def _grade(signal: RubricSignal, value: float, points: float) -> str | None:
     if np.isnan(points):
         return None
     if isinstance(signal, ScaleSignal) or (isinstance(signal, PercentileSignal) and signal.green_above is None):

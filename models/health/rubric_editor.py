@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from models.health.rubric_schema import Bands, Profile, RubricError, RubricFile
+from models.health.rubric_schema import Bands, RubricError, RubricFile, WeightProfile
 from models.peer_groups.rule_files import parse
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]\]?\s*(#.*)?$")
@@ -13,13 +13,13 @@ _ENTRY = re.compile(r"^(\s*)([A-Za-z0-9_-]+)(\s*=\s*)([^#]*?)(\s*(?:#.*)?)$")
 _TEXT = re.compile(r"""^["'](.*)["']$""")
 
 
-def revised(
+def revise_rubric_text(
     text: str,
     version: str,
     weights: Mapping[str, float],
     bands: Mapping[str, float],
     note: str,
-    profiles: Sequence[Profile] = (),
+    profiles: Sequence[WeightProfile] = (),
 ) -> str:
     """The text of another version.
 
@@ -74,7 +74,7 @@ def _check(
     version: str,
     weights: Mapping[str, float],
     bands: Mapping[str, float],
-    profiles: Sequence[Profile],
+    profiles: Sequence[WeightProfile],
 ) -> None:
     file = "the rubric in force"
     old, new = (parse(each, file, RubricFile, RubricError, tag_at=4) for each in (text, out))

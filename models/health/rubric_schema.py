@@ -12,10 +12,10 @@ from models.peer_groups.rule_files import Part, RulesError, parse
 from models.peer_groups.segments import segment_names
 
 GradeName = Literal["green", "yellow", "red"]
-Points = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+ScorePoints = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+PositiveWeight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 DimensionWeight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
 
 #: The weights of the dimensions sum to 100 up to this.
 WEIGHT_TOLERANCE = 1e-6
@@ -25,18 +25,18 @@ class RubricError(RulesError):
     """A rubric file that cannot be read, or that breaks the rules of its format."""
 
 
-class Step(Part):
+class GradeStep(Part):
     """Values at least ``from`` (higher is better) or at most ``up_to`` (lower is better) earn these points."""
 
     grade: GradeName
-    points: Points
+    points: ScorePoints
     at_least: float | None = Field(default=None, alias="from", allow_inf_nan=False)
     up_to: float | None = Field(default=None, allow_inf_nan=False)
 
 
 class _Signal(Part):
     feature: str
-    weight: Weight
+    weight: PositiveWeight
     better: Literal["higher", "lower"]
 
 
@@ -45,45 +45,47 @@ class PercentileSignal(_Signal):
     these, 0 to 10 by the nearest tenth."""
 
     grade: Literal["percentile"]
-    green_above: Points | None = None
-    yellow_from: Points | None = None
+    green_above: ScorePoints | None = None
+    yellow_from: ScorePoints | None = None
 
 
 class ScaleSignal(_Signal):
     """A feature graded 0 (at ``worst`` or beyond) to 10 (at ``best`` or beyond) by the nearest tenth of the way."""
 
     grade: Literal["scale"]
-    worst: Number
-    best: Number
+    worst: FiniteNumber
+    best: FiniteNumber
 
 
 class StepsSignal(_Signal):
     """A feature graded by its own value: the first step whose bound it meets, best first; the last has no bound."""
 
     grade: Literal["steps"]
-    steps: Annotated[tuple[Step, ...], Field(strict=False, min_length=1)]
+    steps: Annotated[tuple[GradeStep, ...], Field(strict=False, min_length=1)]
 
 
-Signal = PercentileSignal | StepsSignal | ScaleSignal
+RubricSignal = PercentileSignal | StepsSignal | ScaleSignal
 
 
-class Dimension(Part):
+class RubricDimension(Part):
     """A dimension: its weight of 100 and its signals. With a weight of 0 it is told, and does not count."""
 
     name: str
     weight: DimensionWeight
-    signals: Annotated[tuple[Annotated[Signal, Field(discriminator="grade")], ...], Field(strict=False, min_length=1)]
+    signals: Annotated[
+        tuple[Annotated[RubricSignal, Field(discriminator="grade")], ...], Field(strict=False, min_length=1)
+    ]
 
 
 class Bands(Part):
     """The score at which each band begins; it ends where the next higher one begins, green at 100."""
 
-    green: Points
-    yellow: Points
-    red: Points
+    green: ScorePoints
+    yellow: ScorePoints
+    red: ScorePoints
 
 
-class Profile(Part):
+class WeightProfile(Part):
     """Other weights of the dimensions, for some segments."""
 
     segments: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
@@ -98,9 +100,9 @@ class RubricFile(Part):
     version: str
     weights: Literal["fixed", "learned"] = "fixed"
     minimum_coverage: Annotated[float, Field(ge=0, le=1)]
-    profiles: Annotated[tuple[Profile, ...], Field(strict=False)] = ()
+    profiles: Annotated[tuple[WeightProfile, ...], Field(strict=False)] = ()
     bands: Bands
-    dimensions: Annotated[tuple[Dimension, ...], Field(strict=False, min_length=1)]
+    dimensions: Annotated[tuple[RubricDimension, ...], Field(strict=False, min_length=1)]
 
 
 def parse_rubric(text: str, file: str, features: Collection[str]) -> RubricFile:
@@ -177,7 +179,7 @@ def _check_weights(rubric: RubricFile, file: str) -> None:
         )
 
 
-def _check_signal(signal: Signal, file: str, key: str, features: Collection[str]) -> None:
+def _check_signal(signal: RubricSignal, file: str, key: str, features: Collection[str]) -> None:
     if signal.feature not in features:
         raise RubricError(
             f"{file}: key {key}.feature: the catalogue has no number called {signal.feature}",

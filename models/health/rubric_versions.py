@@ -21,7 +21,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from features.errors import HomeError
 from features.utils.atomic_files import write_file
 from models.health.rubric import Rubric, rubric_from_text
-from models.health.score_calibration import Meaning
+from models.health.score_calibration import ScoreCalibration
 from models.home import Home
 from models.peer_groups.rule_files import read_text
 from models.scorer.base import ScorerError
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 #: A larger history (bytes) is not one.
 SIZE_LIMIT = 64 * 2**20
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-Name = Annotated[str, Field(pattern=NAME)]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+VersionName = Annotated[str, Field(pattern=NAME_PATTERN)]
 Person = Annotated[str, Field(min_length=1, max_length=200)]
 DecisionId = Annotated[str, Field(pattern=r"^cal_[0-9a-f]{16}$")]
 
 
-class Hashes(BaseModel):
+class ReviewedHashes(BaseModel):
     """What was reviewed: the signals, the rubric's text, the champion's bundle (None without a model)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,12 +48,12 @@ class Hashes(BaseModel):
     model: str | None = None
 
 
-class Written(BaseModel):
+class RubricVersion(BaseModel):
     """A version of a rubric as a file: its version and the SHA-256 of its text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Name
+    version: VersionName
     sha256: str
 
 
@@ -93,7 +93,7 @@ def signature_hash(
     return sha256(json.dumps([signed, made], sort_keys=True, separators=(",", ":"), ensure_ascii=True))
 
 
-class Terms(BaseModel):
+class DecisionTerms(BaseModel):
     """What both people sign.
 
     Parameters
@@ -111,21 +111,21 @@ class Terms(BaseModel):
 
     what: Literal["approved", "rejected", "rolled_back"]
     review: str
-    rubric: Name
+    rubric: VersionName
     owner: Person | None = None
     why: Annotated[str, Field(max_length=2000)] | None = None
     effective: date | None = None
     takes_back: str | None = None
-    hashes: Hashes | None = None
+    hashes: ReviewedHashes | None = None
     proposal: str | None = None
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> DecisionTerms:
         """These alone."""
-        return Terms(**{name: getattr(self, name) for name in Terms.model_fields})
+        return DecisionTerms(**{name: getattr(self, name) for name in DecisionTerms.model_fields})
 
 
-class Pending(Terms):
+class PendingDecision(DecisionTerms):
     """Terms that one person has signed, and that wait for another person. ``id`` is that of the decision to come."""
 
     id: DecisionId
@@ -137,7 +137,7 @@ class Pending(Terms):
         return self
 
 
-class Decision(Terms):
+class ReviewDecision(DecisionTerms):
     """One sign-off, or one rollback.
 
     ``id`` names it, and the webhook about it. ``version`` is the new one; None where nothing changes, or nothing was
@@ -150,9 +150,9 @@ class Decision(Terms):
     at: AwareDatetime
     author: Person
     reviewer: Person
-    version: Written | None = None
-    replaces: Written | None = None
-    meaning: Meaning | None = None
+    version: RubricVersion | None = None
+    replaces: RubricVersion | None = None
+    meaning: ScoreCalibration | None = None
     signatures: tuple[Signature, ...] = ()
 
     @property
@@ -195,7 +195,9 @@ class Decision(Terms):
         return f"{self.review} is approved: version {version} of {self.rubric} is in force from {since} on"
 
 
-def signed_with_version(terms: Terms, version: Written | None, replaces: Written | None) -> dict[str, Any]:
+def signed_with_version(
+    terms: DecisionTerms, version: RubricVersion | None, replaces: RubricVersion | None
+) -> dict[str, Any]:
     """What the second signature covers, as plain data."""
     files = {name: None if each is None else each.model_dump() for name, each in (("new", version), ("old", replaces))}
     return {"terms": terms.model_dump(mode="json"), "versions": files}
@@ -217,8 +219,8 @@ class HistoryFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1, 2] = 2
-    decisions: tuple[Decision, ...] = ()
-    pending: tuple[Pending, ...] = ()
+    decisions: tuple[ReviewDecision, ...] = ()
+    pending: tuple[PendingDecision, ...] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -240,12 +242,12 @@ class HistoryFile(BaseModel):
         """The hash of the newest decision's last signature; None where no decision has one."""
         return next((each.signatures[-1].sha256 for each in reversed(self.decisions) if each.signatures), None)
 
-    def pending_of(self, review: str, rollback: bool = False) -> Pending | None:
+    def pending_of(self, review: str, rollback: bool = False) -> PendingDecision | None:
         """What waits for a second signature about a review: its sign-off, or the rollback of it."""
         found = [e for e in self.pending if e.review == review and (e.what == "rolled_back") == rollback]
         return found[-1] if found else None
 
-    def approvals(self, rubric: str) -> list[Decision]:
+    def approvals(self, rubric: str) -> list[ReviewDecision]:
         """The approved new versions of a rubric that were not rolled back, oldest first."""
         back = {each.takes_back for each in self.decisions if each.what == "rolled_back"}
         return [
@@ -254,7 +256,7 @@ class HistoryFile(BaseModel):
             if each.what == "approved" and each.version is not None and each.rubric == rubric and each.id not in back
         ]
 
-    def of_review(self, review: str) -> Decision | None:
+    def of_review(self, review: str) -> ReviewDecision | None:
         """What was decided of a review last; None if nothing was, or if it was rolled back."""
         back = {each.takes_back for each in self.decisions if each.what == "rolled_back"}
         found = [e for e in self.decisions if e.review == review and e.what != "rolled_back" and e.id not in back]
@@ -287,7 +289,7 @@ class RubricHistory:
         assert told is not None
         return self.rubrics[(rubric.name, told.version)]
 
-    def meaning(self, rubric: Rubric) -> Meaning | None:
+    def meaning(self, rubric: Rubric) -> ScoreCalibration | None:
         """What a version's scores have meant, as it was reviewed; None for another one."""
         known_as = self.rubrics.get((rubric.name, rubric.version))
         if known_as is None or known_as.rules != rubric.rules:
@@ -301,9 +303,9 @@ class RubricHistory:
         return found[-1] if found else None
 
     @cached_property
-    def _first(self) -> dict[str, Written]:
+    def _first(self) -> dict[str, RubricVersion]:
         """Of each rubric, the version before the first that was approved."""
-        found: dict[str, Written] = {}
+        found: dict[str, RubricVersion] = {}
         for each in self.file.decisions:
             if each.what == "approved" and each.version is not None and each.replaces is not None:
                 found.setdefault(each.rubric, each.replaces)

@@ -37,7 +37,7 @@ class BandRate(_Fact):
     high: Share | None = None
 
 
-class Later(_Fact):
+class CalibrationCheck(_Fact):
     """How a curve, fitted on label windows that ended before the test dates, did on them: mean expected and actual
     rate, mean absolute difference between them over fifths of the rows, and the Brier score beside that of the rate
     known before."""
@@ -51,7 +51,7 @@ class Later(_Fact):
     brier_base_rate: Share
 
 
-class Meaning(_Fact):
+class ScoreCalibration(_Fact):
     """The churn rate within the horizon that has followed each of `SCORES`, with an 80% interval by account bootstrap.
 
     ``rate``, ``low`` and ``high`` never rise with the score. ``first`` and ``last`` are ISO dates of the snapshots.
@@ -66,7 +66,7 @@ class Meaning(_Fact):
     first: str
     last: str
     bands: tuple[BandRate, ...]
-    later: Later | None = None
+    later: CalibrationCheck | None = None
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -96,7 +96,7 @@ class RubricFacts(_Fact):
     """What training found out about one rubric. Without enough churn, nothing."""
 
     version: str
-    meaning: Meaning | None = None
+    meaning: ScoreCalibration | None = None
     learned: LearnedWeights | None = None
 
 

@@ -14,8 +14,8 @@ import pandas as pd
 
 from features.errors import BadRequest
 from models.artifacts.champion import Champion
-from models.artifacts.unknown_inputs import UnknownInputs, unknown_in, unknown_inputs
-from models.explain.reasons import TOP
+from models.artifacts.unknown_inputs import UnknownInputs, unknown_in_frame, unknown_inputs
+from models.explain.reasons import MAX_REASONS
 from models.health.rubric import HealthScores
 from models.peer_groups.frame_columns import number_column, text_column
 from models.peer_groups.peers import Peers
@@ -175,14 +175,14 @@ class Assessment:
         }
         columns |= {str(name): column for name, column in self.judged.flat.items()}
         texts = self._reason_texts()
-        columns |= {f"reason_{k + 1}": text_column(texts[:, k]) for k in range(TOP)}
+        columns |= {f"reason_{k + 1}": text_column(texts[:, k]) for k in range(MAX_REASONS)}
         for target in TARGETS:
             version = np.full(len(self.frame), self.outlooks[target].version, dtype=object)
             columns[f"{target}_model_version"] = text_column(version)
         return pd.DataFrame(columns)
 
     def _reason_texts(self) -> Texts:
-        out = np.full((len(self.frame), TOP), None, dtype=object)
+        out = np.full((len(self.frame), MAX_REASONS), None, dtype=object)
         seen = self.outlooks["churn"]
         if seen.explanation is not None:
             rows = np.flatnonzero(seen.status == SCORED)
@@ -251,9 +251,9 @@ def assess(
     if min(ages.values(), default=0) > SILENT_AFTER_DAYS:
         withheld = withheld or STALE_INPUTS
     if is_unknown is None and peers is None:
-        is_unknown = unknown_in(frame)
+        is_unknown = unknown_in_frame(frame)
     lacking = {t: unknown_inputs(b, is_unknown, catalogue) for t, b in champion.bundles.items()} if is_unknown else {}
-    unusable = {target: inputs for target, inputs in lacking.items() if inputs.too_many}
+    unusable = {target: inputs for target, inputs in lacking.items() if inputs.exceeds_limit}
     outlooks: dict[Target, Outlook] = {}
     for target in TARGETS:
         bundle = champion.bundles.get(target)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from features.errors import UnknownAccount
 from models.artifacts.bundle import Bundle
-from models.explain.reasons import Explained
+from models.explain.reasons import AccountExplanation
 from models.health.rubric import INSUFFICIENT
 from models.predictions.assessment import Assessment
 from models.predictions.target_predictions import SCORED, Outlook
@@ -85,7 +85,7 @@ def answers(
 def _answer(
     assessment: Assessment,
     row: int,
-    why: Mapping[Target, Explained | None],
+    why: Mapping[Target, AccountExplanation | None],
     scored_at: datetime,
     data_through: datetime | None,
     earlier: Assessment | None,
@@ -185,14 +185,14 @@ def _target(seen: Outlook, row: int) -> dict[str, Any]:
     }
 
 
-def _parts(why: Explained | None) -> dict[str, Any]:
+def _parts(why: AccountExplanation | None) -> dict[str, Any]:
     if why is None:
         return {"explained": None}
     parts = {"base_log_odds": why.base, "rest_log_odds": why.rest, "raw_log_odds": why.raw}
     return {"explained": {**parts, "by_dimension": dict(why.by_dimension)}}
 
 
-def _reasons(why: Explained | None) -> list[dict[str, Any]]:
+def _reasons(why: AccountExplanation | None) -> list[dict[str, Any]]:
     return [] if why is None else [dict(vars(reason)) for reason in why.reasons]
 
 
@@ -210,7 +210,7 @@ def _change(
     return number_told(now.probability[row] - then.probability[earlier.places[account_id]])
 
 
-def _health(assessment: Assessment, row: int, why: Explained | None) -> dict[str, Any]:
+def _health(assessment: Assessment, row: int, why: AccountExplanation | None) -> dict[str, Any]:
     health, rubric = assessment.health, assessment.champion.rubric
     dimensions = {
         name: number_told(points)
@@ -243,7 +243,7 @@ def _meant(assessment: Assessment, row: int) -> dict[str, Any] | None:
     }
 
 
-def _explained_by(assessment: Assessment, row: int, why: Explained | None) -> str | None:
+def _explained_by(assessment: Assessment, row: int, why: AccountExplanation | None) -> str | None:
     if why is None or assessment.agreement[row] in (None, "agree"):
         return None
     return assessment.explained_by(row, why.by_dimension)

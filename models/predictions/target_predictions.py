@@ -12,7 +12,7 @@ import pandas as pd
 
 from features.errors import BadRequest
 from models.artifacts.bundle import Bundle
-from models.explain.reasons import Explained, Explanation
+from models.explain.reasons import AccountExplanation, TargetExplainer
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
 from models.peer_groups.percentiles import midrank
@@ -59,13 +59,13 @@ class Outlook:
     points: Floats
     band: Texts
     percentile: Floats
-    explanation: Explanation | None
+    explanation: TargetExplainer | None
     missing: tuple[str, ...]
     unseen: Mapping[str, npt.NDArray[np.bool_]]
     by_horizon: Mapping[int, Floats]
     involuntary: Floats
 
-    def explained(self, rows: Sequence[int]) -> list[Explained | None]:
+    def explained(self, rows: Sequence[int]) -> list[AccountExplanation | None]:
         """Why, for the accounts at these places; None where there is no number to explain."""
         if self.explanation is None:
             return [None] * len(rows)
@@ -127,7 +127,7 @@ def outlook(
         points,
         risk_band(points),
         midrank(p) if is_portfolio else np.full(len(frame), np.nan),
-        Explanation(
+        TargetExplainer(
             target,
             frame,
             scorer.features,

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from features.errors import BadRequest
 
-LONGEST = 200
+MAX_NAME_LENGTH = 200
 """Characters of a name."""
 
 
@@ -24,8 +24,8 @@ def tidy_name(what: str, name: str) -> str:
         It is empty, too long, or holds characters that do not print.
     """
     tidied = " ".join(name.split())
-    if not tidied or len(tidied) > LONGEST or not tidied.isprintable():
-        raise BadRequest(f"the {what} has no name that can be kept", f"a name of 1 to {LONGEST} characters")
+    if not tidied or len(tidied) > MAX_NAME_LENGTH or not tidied.isprintable():
+        raise BadRequest(f"the {what} has no name that can be kept", f"a name of 1 to {MAX_NAME_LENGTH} characters")
     return tidied
 
 

@@ -12,9 +12,9 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from features.errors import BadRequest, HomeError
-from models.health.rubric_schema import Profile
-from models.health.rubric_versions import Decision, Hashes, HistoryFile, Pending, read_history
-from models.health.score_calibration import Meaning
+from models.health.rubric_schema import WeightProfile
+from models.health.rubric_versions import HistoryFile, PendingDecision, ReviewDecision, ReviewedHashes, read_history
+from models.health.score_calibration import ScoreCalibration
 from models.home import Home
 from models.scorer.base import ScorerError
 from models.scorer.strict_files import read_bounded
@@ -22,7 +22,7 @@ from models.scorer.strict_files import read_bounded
 PAGE, DOCUMENT = "index.html", "review.json"
 SIZE_LIMIT = 64 * 2**20
 _ID = re.compile(r"^[0-9]{4}Q[1-4]-[A-Za-z0-9][A-Za-z0-9._-]{0,120}$")
-Answer = Literal["keep", "change", "not_enough_evidence"]
+ProposalAnswer = Literal["keep", "change", "not_enough_evidence"]
 
 
 class _Part(BaseModel):
@@ -30,24 +30,24 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Decided(_Part):
+class ReasonedAnswer(_Part):
     """The answer for weights or limits, in words, with its reasons."""
 
-    answer: Answer
+    answer: ProposalAnswer
     words: str
     reasons: tuple[str, ...]
 
 
-class Box(_Part):
+class DecisionSummary(_Part):
     """The decision that the evidence leads to."""
 
     headline: str
-    weights: Decided
-    bands: Decided
+    weights: ReasonedAnswer
+    bands: ReasonedAnswer
     effective: str
 
 
-class ToSign(_Part):
+class SignOffProposal(_Part):
     """What would be signed; see `training.review.document.SignOffSection`."""
 
     rubric: str
@@ -55,11 +55,11 @@ class ToSign(_Part):
     model: str | None
     signals: str
     data_through: AwareDatetime
-    hashes: Hashes
+    hashes: ReviewedHashes
     proposed_weights: dict[str, float] | None
     proposed_bands: dict[str, float] | None
-    proposed_profiles: tuple[Profile, ...] = ()
-    meaning: Meaning | None
+    proposed_profiles: tuple[WeightProfile, ...] = ()
+    meaning: ScoreCalibration | None
     earliest_effective: date
 
     @property
@@ -68,32 +68,32 @@ class ToSign(_Part):
         return self.proposed_weights is not None and self.proposed_bands is not None
 
 
-class ReviewTold(_Part):
+class ReviewFile(_Part):
     """One review."""
 
     schema_version: Literal[1]
     id: str
     quarter: str
     created_at: AwareDatetime
-    decision: Box
-    sign_off: ToSign
+    decision: DecisionSummary
+    sign_off: SignOffProposal
 
 
 @dataclass(frozen=True)
-class Kept:
+class ReviewRecord:
     """A review of the home, what was decided about it (None: nothing yet), and what waits for a second signature: its
     sign-off, or, once it was approved, its rollback."""
 
-    told: ReviewTold
+    review: ReviewFile
     folder: Path
-    decided: Decision | None
-    pending: Pending | None = None
+    decided: ReviewDecision | None
+    pending: PendingDecision | None = None
 
     @classmethod
-    def of(cls, told: ReviewTold, folder: Path, history: HistoryFile) -> Kept:
+    def of(cls, review: ReviewFile, folder: Path, history: HistoryFile) -> ReviewRecord:
         """A review with what the history knows about it."""
-        decided = history.of_review(told.id)
-        return cls(told, folder, decided, history.pending_of(told.id, rollback=decided is not None))
+        decided = history.of_review(review.id)
+        return cls(review, folder, decided, history.pending_of(review.id, rollback=decided is not None))
 
     @property
     def state(self) -> str:
@@ -107,7 +107,7 @@ class UnknownReview(BadRequest):
     """A review that the home does not hold."""
 
 
-def read_review(folder: Path) -> ReviewTold:
+def read_review(folder: Path) -> ReviewFile:
     """The review in a folder.
 
     Raises
@@ -117,7 +117,7 @@ def read_review(folder: Path) -> ReviewTold:
     """
     file = folder / DOCUMENT
     try:
-        return ReviewTold.model_validate_json(read_bounded(file, SIZE_LIMIT))
+        return ReviewFile.model_validate_json(read_bounded(file, SIZE_LIMIT))
     except (ScorerError, OSError) as error:
         raise HomeError(f"{file} cannot be read: {error}", "a review", "hold it again: `renewcast review`") from None
     except ValidationError as error:
@@ -126,7 +126,7 @@ def read_review(folder: Path) -> ReviewTold:
         raise HomeError(f"{file}: key {key}: {first['msg']}", "a review", "hold it again: `renewcast review`") from None
 
 
-def list_reviews(home: Home, history: HistoryFile | None = None) -> list[Kept]:
+def list_reviews(home: Home, history: HistoryFile | None = None) -> list[ReviewRecord]:
     """All sound reviews of the home, the newest quarter first; one that is broken is left out.
 
     Raises
@@ -143,11 +143,11 @@ def list_reviews(home: Home, history: HistoryFile | None = None) -> list[Kept]:
             told = read_review(folder)
         except HomeError:
             continue
-        found.append(Kept.of(told, folder, decided))
-    return sorted(found, key=lambda kept: (kept.told.quarter, kept.told.created_at), reverse=True)
+        found.append(ReviewRecord.of(told, folder, decided))
+    return sorted(found, key=lambda kept: (kept.review.quarter, kept.review.created_at), reverse=True)
 
 
-def one_review(home: Home, named: str) -> Kept:
+def find_review(home: Home, named: str) -> ReviewRecord:
     """A review by its id, by an unambiguous beginning of it, or by its folder.
 
     Raises
@@ -160,14 +160,14 @@ def one_review(home: Home, named: str) -> Kept:
     decided = read_history(home)
     if Path(named).is_dir() and (Path(named) / DOCUMENT).is_file():
         told = read_review(Path(named))
-        return Kept.of(told, Path(named), decided)
+        return ReviewRecord.of(told, Path(named), decided)
     if _ID.match(named) and (home.reviews / named / DOCUMENT).is_file():
         told = read_review(home.reviews / named)
-        return Kept.of(told, home.reviews / named, decided)
+        return ReviewRecord.of(told, home.reviews / named, decided)
     names = sorted(f.name for f in home.reviews.iterdir()) if home.reviews.is_dir() else []
     near = [name for name in names if _ID.match(name) and name.startswith(named)] if named else []
     if len(near) == 1:
-        return one_review(home, near[0])
+        return find_review(home, near[0])
     known = ", ".join(near or [name for name in names if _ID.match(name)]) or "there is none yet"
     raise UnknownReview(
         "there is no such review" if not near else f"{len(near)} reviews begin so",
@@ -176,7 +176,7 @@ def one_review(home: Home, named: str) -> Kept:
     )
 
 
-def document_of(kept: Kept) -> dict[str, Any]:
+def read_document(kept: ReviewRecord) -> dict[str, Any]:
     """The whole of ``review.json``, as it was written."""
     found: dict[str, Any] = json.loads(read_bounded(kept.folder / DOCUMENT, SIZE_LIMIT))
     return found

@@ -21,14 +21,14 @@ from features.utils.dates import to_iso
 from features.utils.file_lock import exclusive_lock
 from models.artifacts.champion import load_champion
 from models.health.rubric import Rubric
-from models.health.rubric_editor import revised
+from models.health.rubric_editor import revise_rubric_text
 from models.health.rubric_versions import (
-    Decision,
+    DecisionTerms,
     HistoryFile,
-    Pending,
+    PendingDecision,
+    ReviewDecision,
+    RubricVersion,
     Signature,
-    Terms,
-    Written,
     read_history,
     sha256,
     signature_hash,
@@ -38,15 +38,15 @@ from models.health.rubric_versions import (
 )
 from models.home import Home
 from models.reviews.person_names import same_person, tidy_name
-from models.reviews.review_store import Kept, ToSign, one_review
+from models.reviews.review_store import ReviewRecord, SignOffProposal, find_review
 
-WHY_LIMIT = 2000
+REASON_LIMIT = 2000
 """Characters of a reason."""
 DECISION_NOUNS = {"approved": "approval", "rejected": "rejection", "rolled_back": "rollback"}
 """What each kind of decision is called."""
 
 
-class ChangedSince(BadRequest):
+class ReviewChanged(BadRequest):
     """What was reviewed, or signed first, is not what there is now."""
 
 
@@ -54,11 +54,11 @@ class AlreadyDecided(BadRequest):
     """The review was signed or rejected before, or its proposal came too late."""
 
 
-class OtherTerms(ChangedSince):
+class TermsDiffer(ReviewChanged):
     """Another person has signed first, and in other terms."""
 
 
-class SamePerson(BadRequest):
+class SameSigner(BadRequest):
     """Both signatures would be one person's."""
 
 
@@ -77,7 +77,7 @@ class Signer:
 
 
 @dataclass(frozen=True)
-class Signed:
+class SignOffResult:
     """What a signature has led to: a decision, or terms that wait for another person's signature.
 
     Parameters
@@ -87,9 +87,9 @@ class Signed:
     instead_of : the first signature that this one has taken the place of, since the terms were others.
     """
 
-    decision: Decision | None
-    pending: Pending | None
-    instead_of: Pending | None = None
+    decision: ReviewDecision | None
+    pending: PendingDecision | None
+    instead_of: PendingDecision | None = None
 
     def words(self) -> str:
         """What a person wants to know."""
@@ -115,14 +115,14 @@ class Signed:
         return f"RENEWCAST_KEY=… renewcast approve {self.pending.review}{option}"
 
 
-class Earliest(NamedTuple):
+class EarliestDate(NamedTuple):
     """The first date on which a version may begin, and why not before."""
 
     day: date
     why: str
 
 
-def earliest_effective(home: Home, history: HistoryFile, rubric: str, reviewed_to: date, changes: bool) -> Earliest:
+def earliest_effective(home: Home, history: HistoryFile, rubric: str, reviewed_to: date, changes: bool) -> EarliestDate:
     """The first date from which on an approved review may be in force: not within the quarter that was reviewed, not
     before the last approved version, and for a change of the rubric not on or before a date that was scored already.
 
@@ -138,17 +138,17 @@ def earliest_effective(home: Home, history: HistoryFile, rubric: str, reviewed_t
     HomeError
         The home cannot be read.
     """
-    limits = [Earliest(reviewed_to, f"the quarter was reviewed up to {reviewed_to}")]
+    limits = [EarliestDate(reviewed_to, f"the quarter was reviewed up to {reviewed_to}")]
     if known := history.approvals(rubric):
         last = known[-1].effective
         assert last is not None
-        limits.append(Earliest(last, f"the last approved version is in force from {last}"))
+        limits.append(EarliestDate(last, f"the last approved version is in force from {last}"))
     if changes and (scored := _last_scored(home)) is not None:
-        limits.append(Earliest(date.fromordinal(scored.toordinal() + 1), f"scores of {scored} were given already"))
+        limits.append(EarliestDate(date.fromordinal(scored.toordinal() + 1), f"scores of {scored} were given already"))
     return max(limits)
 
 
-def earliest_of(home: Home, history: HistoryFile, told: ToSign) -> Earliest:
+def earliest_for_review(home: Home, history: HistoryFile, told: SignOffProposal) -> EarliestDate:
     """`earliest_effective` of a review."""
     return earliest_effective(home, history, told.rubric, told.earliest_effective, told.changes)
 
@@ -166,7 +166,7 @@ def sign(
     replace: bool = False,
     is_good: Callable[[str], bool] | None = None,
     data_fingerprint: str | None = None,
-) -> Signed:
+) -> SignOffResult:
     """Sign a review off, or its rejection: as the first person, or as the second where another person has signed the
     same before. What changes weights or limits then writes a new version of the rubric, which is in force from its
     effective date on; earlier scores stay as they were.
@@ -211,10 +211,10 @@ def sign(
         plan = _plan(home, history, review, signer, reject, owner, effective, why, first, replace)
         if plan.terms is None:
             _refuse_revoked(home, history, plan.first, is_good)
-            in_force = _still_stands(home, history, plan.kept, plan.first, data_fingerprint)
+            in_force = _check_first_signature(home, history, plan.kept, plan.first, data_fingerprint)
             return _complete(home, history, plan.first, signer, plan.kept, in_force)
         if plan.terms.effective is not None:
-            _unchanged(home, plan.kept, data_fingerprint, plan.terms.effective)
+            _require_unchanged(home, plan.kept, data_fingerprint, plan.terms.effective)
         return _begin(home, history, plan.terms, signer, plan.waiting)
 
 
@@ -243,7 +243,7 @@ def sign_rollback(
     why: str | None = None,
     first: str | None = None,
     is_good: Callable[[str], bool] | None = None,
-) -> Signed:
+) -> SignOffResult:
     """Sign that the newest approved version of a rubric is taken back, as the first or the second person. The one
     before is then in force again for all dates. What was published under it stays on record as it was.
 
@@ -262,10 +262,10 @@ def sign_rollback(
     reason = _reason(why)
     with exclusive_lock(home.rubrics / ".lock"):
         history = read_history(home)
-        kept = None if review is None else one_review(home, review)
-        of = rubric or (load_champion(home).rubric.name if kept is None else kept.told.sign_off.rubric)
+        kept = None if review is None else find_review(home, review)
+        of = rubric or (load_champion(home).rubric.name if kept is None else kept.review.sign_off.rubric)
         known = history.approvals(of)
-        if not known or (kept is not None and known[-1].review != kept.told.id):
+        if not known or (kept is not None and known[-1].review != kept.review.id):
             raise BadRequest(
                 f"no approved version of {of} is in force or to come"
                 if not known
@@ -277,12 +277,12 @@ def sign_rollback(
         waiting = history.pending_of(last.review, rollback=True)
         if waiting is not None and waiting.takes_back != last.id:
             waiting = None
-        _check_shown(waiting, first)
+        _require_shown(waiting, first)
         if waiting is not None and _agrees(waiting, {"why": reason}):
             _refuse_same_person(waiting, signer)
             _refuse_revoked(home, history, waiting, is_good)
             return _complete(home, history, waiting, signer)
-        terms = Terms(what="rolled_back", review=last.review, rubric=of, why=reason, takes_back=last.id)
+        terms = DecisionTerms(what="rolled_back", review=last.review, rubric=of, why=reason, takes_back=last.id)
         return _begin(home, history, terms, signer, waiting)
 
 
@@ -290,12 +290,12 @@ def sign_rollback(
 class _Plan:
     """What a signature would do to a review: complete the terms that wait (``terms`` is None), or sign new ones."""
 
-    kept: Kept
-    waiting: Pending | None
-    terms: Terms | None
+    kept: ReviewRecord
+    waiting: PendingDecision | None
+    terms: DecisionTerms | None
 
     @property
-    def first(self) -> Pending:
+    def first(self) -> PendingDecision:
         assert self.waiting is not None
         return self.waiting
 
@@ -316,15 +316,15 @@ def _plan(
     day = None if effective is None or reject else _plain_date(effective)
     owned, reason = None if owner is None else tidy_name("owner", owner), _reason(why)
     what: Literal["approved", "rejected"] = "rejected" if reject else "approved"
-    kept = one_review(home, review)
-    if (earlier := history.of_review(kept.told.id)) is not None:
+    kept = find_review(home, review)
+    if (earlier := history.of_review(kept.review.id)) is not None:
         raise AlreadyDecided(
             f"the review was {earlier.what} on {earlier.at.date().isoformat()}",
             "a review that is open",
             "hold a new one, or take an approval back: `renewcast approve --rollback`",
         )
-    told, waiting = kept.told.sign_off, history.pending_of(kept.told.id)
-    _check_shown(waiting, first)
+    told, waiting = kept.review.sign_off, history.pending_of(kept.review.id)
+    _require_shown(waiting, first)
     given = {"owner": owned, "effective": day, "why": reason}
     if waiting is not None and waiting.what == what and _agrees(waiting, given):
         _refuse_same_person(waiting, signer)
@@ -336,7 +336,7 @@ def _plan(
             raise BadRequest(
                 "an approval without a CS owner", "the name of the person who is responsible for it", "name the owner"
             )
-        earliest = earliest_of(home, history, told)
+        earliest = earliest_for_review(home, history, told)
         day = day or earliest.day
         if day < earliest.day:
             raise BadRequest(
@@ -344,9 +344,9 @@ def _plan(
                 f"{earliest.day} or later",
                 "choose a later date, or leave it out",
             )
-    terms = Terms(
+    terms = DecisionTerms(
         what=what,
-        review=kept.told.id,
+        review=kept.review.id,
         rubric=told.rubric,
         owner=owned,
         why=reason,
@@ -357,7 +357,7 @@ def _plan(
     return _Plan(kept, waiting, terms)
 
 
-def lapsed(home: Home, history: HistoryFile, kept: Kept, waiting: Pending) -> str:
+def lapse_reason(home: Home, history: HistoryFile, kept: ReviewRecord, waiting: PendingDecision) -> str:
     """Why a first signature no longer counts, in words; empty where it does. The data are not looked at.
 
     Raises
@@ -368,20 +368,20 @@ def lapsed(home: Home, history: HistoryFile, kept: Kept, waiting: Pending) -> st
     if waiting.what == "rolled_back":
         known = history.approvals(waiting.rubric)
         return "" if known and known[-1].id == waiting.takes_back else "another version has been approved since"
-    told = kept.told.sign_off
+    told = kept.review.sign_off
     if waiting.hashes != told.hashes or waiting.proposal != proposal_hash(told):
         return "the review proposes something else now"
     if waiting.what == "rejected":
         return ""
     assert waiting.effective is not None
-    earliest = earliest_of(home, history, told)
+    earliest = earliest_for_review(home, history, told)
     if waiting.effective < earliest.day:
         return f"{waiting.effective} has passed for this rubric: {earliest.why}"
     changed, _ = _changes_since(home, kept, waiting.effective)
     return "; ".join(changed)
 
 
-def proposal_hash(told: ToSign) -> str:
+def proposal_hash(told: SignOffProposal) -> str:
     """SHA-256 of what a review proposes: weights, limits, profiles, and what they would have meant."""
     proposed = told.model_dump_json(
         include={"rubric", "version", "proposed_weights", "proposed_bands", "proposed_profiles", "meaning"}
@@ -389,33 +389,35 @@ def proposal_hash(told: ToSign) -> str:
     return hashlib.sha256(proposed.encode()).hexdigest()
 
 
-def _begin(home: Home, history: HistoryFile, terms: Terms, signer: Signer, waiting: Pending | None) -> Signed:
+def _begin(
+    home: Home, history: HistoryFile, terms: DecisionTerms, signer: Signer, waiting: PendingDecision | None
+) -> SignOffResult:
     """Record a first signature, in place of the one that waits under other terms."""
     signature = _signature("author", signer, terms.model_dump(mode="json"), history.last_signature)
-    pending = Pending(**terms.model_dump(), id=f"cal_{secrets.token_hex(8)}", signature=signature)
-    write_history(home, history.model_copy(update={"pending": (*_others(history.pending, waiting), pending)}))
-    return Signed(None, pending, waiting)
+    pending = PendingDecision(**terms.model_dump(), id=f"cal_{secrets.token_hex(8)}", signature=signature)
+    write_history(home, history.model_copy(update={"pending": (*_without(history.pending, waiting), pending)}))
+    return SignOffResult(None, pending, waiting)
 
 
 def _complete(
     home: Home,
     history: HistoryFile,
-    waiting: Pending,
+    waiting: PendingDecision,
     signer: Signer,
-    kept: Kept | None = None,
+    kept: ReviewRecord | None = None,
     in_force: Rubric | None = None,
-) -> Signed:
+) -> SignOffResult:
     """Record the decision that a second signature makes."""
     version = replaces = meaning = None
     if waiting.what == "rolled_back":
         taken = next(each for each in history.decisions if each.id == waiting.takes_back)
         version, replaces = taken.replaces, taken.version
-    elif waiting.what == "approved" and kept is not None and in_force is not None and kept.told.sign_off.changes:
-        version, replaces = _written(home, history, kept, waiting, in_force)
-        meaning = kept.told.sign_off.meaning
+    elif waiting.what == "approved" and kept is not None and in_force is not None and kept.review.sign_off.changes:
+        version, replaces = _write_versions(home, history, kept, waiting, in_force)
+        meaning = kept.review.sign_off.meaning
     signed = signed_with_version(waiting.terms, version, replaces)
     second = _signature("reviewer", signer, signed, waiting.signature.sha256)
-    decision = Decision(
+    decision = ReviewDecision(
         **waiting.terms.model_dump(),
         id=waiting.id,
         at=second.at,
@@ -427,8 +429,10 @@ def _complete(
         signatures=(waiting.signature, second),
     )
     decided = (*history.decisions, decision)
-    write_history(home, history.model_copy(update={"decisions": decided, "pending": _others(history.pending, waiting)}))
-    return Signed(decision, None)
+    write_history(
+        home, history.model_copy(update={"decisions": decided, "pending": _without(history.pending, waiting)})
+    )
+    return SignOffResult(decision, None)
 
 
 def _signature(
@@ -439,16 +443,16 @@ def _signature(
     return Signature(role=role, key=signer.key, name=name, at=at, previous=previous, sha256=made)
 
 
-def _others(pending: Sequence[Pending], one: Pending | None) -> tuple[Pending, ...]:
+def _without(pending: Sequence[PendingDecision], one: PendingDecision | None) -> tuple[PendingDecision, ...]:
     return tuple(each for each in pending if one is None or each.id != one.id)
 
 
-def _agrees(waiting: Pending, given: Mapping[str, object]) -> bool:
+def _agrees(waiting: PendingDecision, given: Mapping[str, object]) -> bool:
     """Whether what was given, None for nothing, is what the first signature says."""
     return all(value is None or value == getattr(waiting, name) for name, value in given.items())
 
 
-def _other_terms(waiting: Pending, what: str, given: Mapping[str, object]) -> OtherTerms:
+def _other_terms(waiting: PendingDecision, what: str, given: Mapping[str, object]) -> TermsDiffer:
     """Which terms differ from those of the first signature."""
     if waiting.what != what:
         differs = f"the decision: {DECISION_NOUNS[waiting.what]}, not {DECISION_NOUNS[what]}"
@@ -458,58 +462,62 @@ def _other_terms(waiting: Pending, what: str, given: Mapping[str, object]) -> Ot
             for name, value in given.items()
             if value is not None and value != getattr(waiting, name)
         )
-    return OtherTerms(
+    return TermsDiffer(
         f"{waiting.signature.name} has signed first, in other terms ({differs})",
         "the same terms, which may be left out",
         "leave them out to sign the same, or add --replace to sign these instead; the first signature then lapses",
     )
 
 
-def _check_shown(waiting: Pending | None, first: str | None) -> None:
+def _require_shown(waiting: PendingDecision | None, first: str | None) -> None:
     if first is not None and (waiting is None or waiting.signature.sha256 != first):
-        raise ChangedSince(
+        raise ReviewChanged(
             "the first signature is not the one that was shown", "the first signature as it is now", "look at it again"
         )
 
 
-def _refuse_same_person(waiting: Pending, signer: Signer) -> None:
+def _refuse_same_person(waiting: PendingDecision, signer: Signer) -> None:
     made = waiting.signature
     if made.key == signer.key or same_person(made.name, signer.name):
         with_key = "with this key" if made.key == signer.key else "with a key whose name is or looks the same"
-        raise SamePerson(
+        raise SameSigner(
             f"author and reviewer are the same person: {made.name} has signed first, {with_key}",
             "a second signature by another person",
             "let somebody else sign with a key of their own (`renewcast keys create NAME --scope admin`)",
         )
 
 
-def _refuse_revoked(home: Home, history: HistoryFile, waiting: Pending, is_good: Callable[[str], bool] | None) -> None:
+def _refuse_revoked(
+    home: Home, history: HistoryFile, waiting: PendingDecision, is_good: Callable[[str], bool] | None
+) -> None:
     """Forget a first signature whose key was revoked since."""
     if is_good is None or is_good(waiting.signature.key):
         return
-    write_history(home, history.model_copy(update={"pending": _others(history.pending, waiting)}))
-    raise ChangedSince(
+    write_history(home, history.model_copy(update={"pending": _without(history.pending, waiting)}))
+    raise ReviewChanged(
         f"the first signature, by {waiting.signature.name}, has lapsed: its key was revoked",
         "a first signature with a key that stands",
         "sign again as the first person",
     )
 
 
-def _still_stands(home: Home, history: HistoryFile, kept: Kept, waiting: Pending, data: str | None) -> Rubric | None:
+def _check_first_signature(
+    home: Home, history: HistoryFile, kept: ReviewRecord, waiting: PendingDecision, data: str | None
+) -> Rubric | None:
     """The rubric in force at the effective date of an approval, if the first signature still counts; it is forgotten if
     not."""
-    why, in_force = lapsed(home, history, kept, waiting), None
+    why, in_force = lapse_reason(home, history, kept, waiting), None
     try:
         if not why and waiting.what == "approved":
             assert waiting.effective is not None
-            in_force = _unchanged(home, kept, data, waiting.effective)
-    except ChangedSince:
+            in_force = _require_unchanged(home, kept, data, waiting.effective)
+    except ReviewChanged:
         if data is not None:
-            write_history(home, history.model_copy(update={"pending": _others(history.pending, waiting)}))
+            write_history(home, history.model_copy(update={"pending": _without(history.pending, waiting)}))
         raise
     if why:
-        write_history(home, history.model_copy(update={"pending": _others(history.pending, waiting)}))
-        raise ChangedSince(
+        write_history(home, history.model_copy(update={"pending": _without(history.pending, waiting)}))
+        raise ReviewChanged(
             f"the first signature, by {waiting.signature.name}, has lapsed: {why}",
             "what was signed first",
             "sign again as the first person; where data, rubric or model have changed, hold the review again",
@@ -517,11 +525,11 @@ def _still_stands(home: Home, history: HistoryFile, kept: Kept, waiting: Pending
     return in_force
 
 
-def _changes_since(home: Home, kept: Kept, day: date) -> tuple[list[str], Rubric]:
+def _changes_since(home: Home, kept: ReviewRecord, day: date) -> tuple[list[str], Rubric]:
     """What of rubric and model is not as reviewed, in words, and the rubric in force at a date."""
-    told, champion = kept.told.sign_off, load_champion(home)
+    told, champion = kept.review.sign_off, load_champion(home)
     if champion.rubric.name != told.rubric:
-        champion = champion.judged_by(told.rubric)
+        champion = champion.with_rubric(told.rubric)
     rubric = champion.rubric_at(datetime(day.year, day.month, day.day, tzinfo=UTC))
     changed = []
     if sha256(rubric.text) != told.hashes.rubric:
@@ -534,9 +542,9 @@ def _changes_since(home: Home, kept: Kept, day: date) -> tuple[list[str], Rubric
     return changed, rubric
 
 
-def _unchanged(home: Home, kept: Kept, data: str | None, day: date) -> Rubric:
+def _require_unchanged(home: Home, kept: ReviewRecord, data: str | None, day: date) -> Rubric:
     """The rubric in force at the effective date, if that, the data and the model are what was reviewed."""
-    told = kept.told.sign_off
+    told = kept.review.sign_off
     changed, rubric = _changes_since(home, kept, day)
     if data is None:
         changed.insert(0, "the data could not be looked at")
@@ -549,7 +557,7 @@ def _unchanged(home: Home, kept: Kept, data: str | None, day: date) -> Rubric:
             else f"the data up to {to_iso(told.data_through)} are others",
         )
     if changed:
-        raise ChangedSince(
+        raise ReviewChanged(
             "changed since the review: " + "; ".join(changed),
             "what was reviewed",
             "hold the review again, and sign that",
@@ -568,15 +576,21 @@ def _last_scored(home: Home) -> date | None:
     return max(days, default=None)
 
 
-def _written(home: Home, history: HistoryFile, kept: Kept, terms: Terms, old: Rubric) -> tuple[Written, Written]:
+def _write_versions(
+    home: Home, history: HistoryFile, kept: ReviewRecord, terms: DecisionTerms, old: Rubric
+) -> tuple[RubricVersion, RubricVersion]:
     """The new version and the one that it replaces, as files of the home."""
-    told, day = kept.told.sign_off, terms.effective
+    told, day = kept.review.sign_off, terms.effective
     assert told.proposed_weights is not None
     assert told.proposed_bands is not None
     assert day is not None
     version = _next_version(home, history, told.rubric, day, old.version)
-    note = f"Version {version}, in force from {day} on, by the review {kept.told.id}; before it: version {old.version}."
-    text = revised(old.text, version, told.proposed_weights, told.proposed_bands, note, told.proposed_profiles)
+    note = (
+        f"Version {version}, in force from {day} on, by the review {kept.review.id}; before it: version {old.version}."
+    )
+    text = revise_rubric_text(
+        old.text, version, told.proposed_weights, told.proposed_bands, note, told.proposed_profiles
+    )
     spoken_of = [w for each in history.decisions if each.rubric == told.rubric for w in (each.version, each.replaces)]
     if any(w is not None and w.version == old.version and w.sha256 != sha256(old.text) for w in spoken_of):
         raise BadRequest(
@@ -586,7 +600,9 @@ def _written(home: Home, history: HistoryFile, kept: Kept, terms: Terms, old: Ru
         )
     for name, content in ((old.version, old.text), (version, text)):
         write_file(version_file(home, told.rubric, name), content)
-    return Written(version=version, sha256=sha256(text)), Written(version=old.version, sha256=sha256(old.text))
+    return RubricVersion(version=version, sha256=sha256(text)), RubricVersion(
+        version=old.version, sha256=sha256(old.text)
+    )
 
 
 def _next_version(home: Home, history: HistoryFile, rubric: str, day: date, old: str) -> str:
@@ -608,7 +624,7 @@ def _reason(why: str | None) -> str | None:
     if why is None:
         return None
     said = "".join(each if each.isprintable() else " " for each in why)
-    return " ".join(said.split())[:WHY_LIMIT] or None
+    return " ".join(said.split())[:REASON_LIMIT] or None
 
 
 def _plain_date(given: date | str) -> date:

@@ -28,9 +28,11 @@ class Calibrated(NamedTuple):
     high: Floats
 
 
-def _log_odds(p: Floats) -> Floats:
+def log_odds(p: Floats) -> Floats:
+    """Return the log-odds of probabilities."""
     return np.log(p) - np.log1p(-p)
 
 
-def _logistic(z: Floats) -> Floats:
+def logistic(z: Floats) -> Floats:
+    """Return the probabilities of log-odds."""
     return np.exp(-np.logaddexp(0.0, -z))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import MINIMUM_RESAMPLES, Floats, ScorerError, _logistic
+from .base import MINIMUM_RESAMPLES, Floats, ScorerError, logistic
 
 PARAMETERS = {"sigmoid": ("a", "b"), "beta": ("a", "b", "c"), "isotonic": ("x", "y")}
 
@@ -16,7 +16,7 @@ _Calibrators = Callable[[Floats], Floats]
 """Log-odds (n,) to the probabilities of k calibrators, (k, n)."""
 
 
-def _calibrators_of(stored: Mapping[str, Any]) -> tuple[_Calibrators, _Calibrators]:
+def read_calibrators(stored: Mapping[str, Any]) -> tuple[_Calibrators, _Calibrators]:
     """The calibrator alone, and together with its resamples, where it comes first."""
     kind, resamples = stored.get("kind"), stored.get("resamples")
     if kind not in PARAMETERS:
@@ -24,10 +24,10 @@ def _calibrators_of(stored: Mapping[str, Any]) -> tuple[_Calibrators, _Calibrato
     if not isinstance(resamples, list) or len(resamples) < MINIMUM_RESAMPLES:
         raise ScorerError(f"calibrator.json: an interval needs at least {MINIMUM_RESAMPLES} resamples")
     every = [_parameters(kind, given, where) for where, given in _named(stored.get("parameters"), resamples)]
-    return _made(kind, every[:1]), _made(kind, every)
+    return _build(kind, every[:1]), _build(kind, every)
 
 
-def _made(kind: str, every: Sequence[Mapping[str, Floats]]) -> _Calibrators:
+def _build(kind: str, every: Sequence[Mapping[str, Floats]]) -> _Calibrators:
     if kind == "isotonic":
         return _isotonic([(given["x"], given["y"]) for given in every])
     columns = [np.array([given[name] for given in every])[:, None] for name in PARAMETERS[kind]]
@@ -64,12 +64,12 @@ def _parameters(kind: str, given: Any, where: str) -> dict[str, Floats]:
 
 def _sigmoid(a: Floats, b: Floats) -> Callable[[Floats], Floats]:
     """Platt 1999: 1 / (1 + exp(-(a z + b))) with z the log-odds and a >= 0."""
-    return lambda z: _logistic(a * z + b)
+    return lambda z: logistic(a * z + b)
 
 
 def _beta(a: Floats, b: Floats, c: Floats) -> Callable[[Floats], Floats]:
     """Kull, Silva Filho and Flach 2017: log-odds c + a log p - b log(1 - p), p the raw probability, a and b >= 0."""
-    return lambda z: _logistic(c - a * np.logaddexp(0.0, -z) + b * np.logaddexp(0.0, z))
+    return lambda z: logistic(c - a * np.logaddexp(0.0, -z) + b * np.logaddexp(0.0, z))
 
 
 def _isotonic(points: Sequence[tuple[Floats, Floats]]) -> Callable[[Floats], Floats]:

@@ -50,7 +50,7 @@ def horizon_columns(matrix: Floats, features: Sequence[str], days: float | Float
     return np.column_stack([days, *(np.where(known, column, np.nan) for column in (renews, behind, ends))])
 
 
-def _features_of(schema: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, dict[str, int]]]:
+def read_features(schema: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, dict[str, int]]]:
     """The features in order, and for the categorical ones the code of each value: its place in the schema's list."""
     entries = schema.get("features")
     if not isinstance(entries, list) or not entries:
@@ -76,7 +76,8 @@ def _features_of(schema: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, 
     return tuple(names), categories
 
 
-def _difference(booster: lightgbm.Booster, expected: Sequence[str]) -> str:
+def describe_difference(booster: lightgbm.Booster, expected: Sequence[str]) -> str:
+    """Describe where the booster's feature names differ from the expected ones."""
     found = booster.feature_name()
     if len(found) != len(expected):
         return f"{len(found)} in the model, {len(expected)} in the schema"
@@ -84,7 +85,7 @@ def _difference(booster: lightgbm.Booster, expected: Sequence[str]) -> str:
     return f"at position {first} {found[first]} in the model, {expected[first]} in the schema"
 
 
-def _numbers(frame: Any) -> Floats:
+def number_matrix(frame: Any) -> Floats:
     """The columns as float64, what is null or infinite as NaN."""
     try:
         numbers = frame.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -99,7 +100,7 @@ def _numbers(frame: Any) -> Floats:
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
-def _horizons_of(schema: Mapping[str, Any]) -> tuple[tuple[int, ...], int | None]:
+def read_horizons(schema: Mapping[str, Any]) -> tuple[tuple[int, ...], int | None]:
     """The horizons that the model knows, ascending, and the main one; none and None where it knows one only."""
     if (told := schema.get("horizons")) is None:
         return (), None

@@ -10,7 +10,7 @@ import numpy as np
 from .base import Floats, ScorerError
 
 
-class _Start:
+class LinearTerms:
     """A linear model, as ``schema.json`` holds it: under "start" the one beside the trees, under "involuntary" the one
     that tells how a churn comes about.
 
@@ -27,7 +27,7 @@ class _Start:
     @classmethod
     def of(
         cls, schema: Mapping[str, Any], key: str, features: tuple[str, ...], categories: Mapping[str, Mapping[str, int]]
-    ) -> _Start | None:
+    ) -> LinearTerms | None:
         """Read it from the schema; None where there is none."""
         if (told := schema.get(key)) is None:
             return None

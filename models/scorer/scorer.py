@@ -17,19 +17,19 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
-from .base import RENEWAL_FEATURE, Calibrated, Floats, ScorerError, _log_odds, _logistic
-from .calibrators import _calibrators_of
+from .base import RENEWAL_FEATURE, Calibrated, Floats, ScorerError, log_odds, logistic
+from .calibrators import read_calibrators
 from .encoding import (
     HORIZON_COLUMNS,
     HORIZON_LENGTH,
     Encoded,
-    _difference,
-    _features_of,
-    _horizons_of,
-    _numbers,
+    describe_difference,
     horizon_columns,
+    number_matrix,
+    read_features,
+    read_horizons,
 )
-from .linear_terms import _Start
+from .linear_terms import LinearTerms
 from .strict_files import JSON_LIMIT, MODEL_LIMIT, read_bounded, read_json
 
 #: A matrix (n, columns) to the trees' contributions (n, columns + 1), the base last; None where it cannot tell.
@@ -42,13 +42,13 @@ INTERVAL = (0.1, 0.9)
 #: The standard normal quantile that belongs to them.
 NORMAL_80 = 1.2815515655446004
 #: base + sum of the contributions must give the raw score to this precision.
-ADDS_UP_WITHIN = 1e-6
+MAX_SUM_ERROR = 1e-6
 #: LightGBM keeps the number of threads for the whole process: of two calls at a time that ask for different ones, one
 #: may write past what it laid out for fewer threads, and the process ends (its documentation of ``num_threads`` warns
 #: of changing it). So all calls ask for the same.
 THREADS = 1
 #: So many rows are calibrated at once, to bound the memory.
-MANY_ROWS = 8192
+BATCH_ROWS = 8192
 
 
 class Scorer:
@@ -65,17 +65,17 @@ class Scorer:
         explainer: Explainer | None = None,
     ) -> None:
         self._explainer = explainer
-        self.features, self.categories = _features_of(schema)
-        self.horizons, self.main_horizon = _horizons_of(schema)
+        self.features, self.categories = read_features(schema)
+        self.horizons, self.main_horizon = read_horizons(schema)
         self._booster = booster
         columns = (*self.features, *(HORIZON_COLUMNS if self.horizons else ()))
-        self._start = _Start.of(schema, "start", columns, self.categories)
-        self._involuntary = _Start.of(schema, "involuntary", columns, self.categories)
-        self._share = _share_of(schema)
-        self._calibrator, self._calibrators = _calibrators_of(calibrator)
-        self._spread = _spread_of(calibrator)
+        self._start = LinearTerms.of(schema, "start", columns, self.categories)
+        self._involuntary = LinearTerms.of(schema, "involuntary", columns, self.categories)
+        self._share = _read_trees_share(schema)
+        self._calibrator, self._calibrators = read_calibrators(calibrator)
+        self._spread = _read_spread(calibrator)
         if tuple(booster.feature_name()) != columns:
-            where = _difference(booster, columns)
+            where = describe_difference(booster, columns)
             raise ScorerError(f"model.txt and schema.json do not name the same features in the same order: {where}")
         if booster.num_model_per_iteration() != 1:
             raise ScorerError("model.txt holds a model of several classes, not one of a yes or no")
@@ -145,7 +145,7 @@ class Scorer:
         matrix = np.full((len(frame), len(self.features)), np.nan, order="C")
         unseen: dict[str, npt.NDArray[np.bool_]] = {}
         places = [place for place, name in enumerate(self.features) if name in columns and name not in self.categories]
-        matrix[:, places] = _numbers(frame[[self.features[place] for place in places]])
+        matrix[:, places] = number_matrix(frame[[self.features[place] for place in places]])
         for name in self.categories:
             if name in columns:
                 codes = self.categories[name]
@@ -210,8 +210,8 @@ class Scorer:
             parts = np.hstack([parts[:, :own], parts[:, -1:]])
             parts[:, self.features.index(RENEWAL_FEATURE) if RENEWAL_FEATURE in self.features else -1] += of_renewal
         off = float(np.abs(parts.sum(axis=1) - (self.raw(matrix) if raw is None else raw)).max(initial=0.0))
-        if not off <= ADDS_UP_WITHIN:
-            raise ScorerError(f"the contributions miss the raw score by {off:.3g}, more than {ADDS_UP_WITHIN:g}")
+        if not off <= MAX_SUM_ERROR:
+            raise ScorerError(f"the contributions miss the raw score by {off:.3g}, more than {MAX_SUM_ERROR:g}")
         return parts
 
     def calibrate(self, raw: Floats) -> Calibrated:
@@ -224,7 +224,7 @@ class Scorer:
         (``spread``, a standard deviation in log-odds); their half widths add in squares.
         """
         z = np.ascontiguousarray(raw, dtype=np.float64)
-        chunks = [self._calibrated(z[start : start + MANY_ROWS]) for start in range(0, max(len(z), 1), MANY_ROWS)]
+        chunks = [self._calibrated(z[start : start + BATCH_ROWS]) for start in range(0, max(len(z), 1), BATCH_ROWS)]
         return Calibrated(*(np.concatenate(part) for part in zip(*chunks, strict=True)))
 
     def probability(self, raw: Floats) -> Floats:
@@ -244,7 +244,7 @@ class Scorer:
         if self._involuntary is None:
             return np.full(len(matrix), np.nan)
         given = self._at(matrix, None)
-        return _logistic(self._involuntary.intercept + self._involuntary.parts(given).sum(axis=1))
+        return logistic(self._involuntary.intercept + self._involuntary.parts(given).sum(axis=1))
 
     def gain(self, spread: Mapping[str, float]) -> dict[str, float]:
         """The share of the model's gain by feature; the shares sum to 1, or are all 0 for a model without any.
@@ -280,9 +280,9 @@ class Scorer:
         point, (low, high) = every[0], np.quantile(every[1:], INTERVAL, axis=0)
         low, high = np.minimum(low, point), np.maximum(high, point)
         if self._spread:
-            centre, half = _log_odds(point), NORMAL_80 * self._spread
-            low = _logistic(centre - np.hypot(half, centre - _log_odds(low)))
-            high = _logistic(centre + np.hypot(half, _log_odds(high) - centre))
+            centre, half = log_odds(point), NORMAL_80 * self._spread
+            low = logistic(centre - np.hypot(half, centre - log_odds(low)))
+            high = logistic(centre + np.hypot(half, log_odds(high) - centre))
         return Calibrated(point, low, high)
 
     def _at(self, matrix: Floats, days: int | None) -> Floats:
@@ -305,14 +305,14 @@ class Scorer:
         return np.asarray(answer, dtype=np.float64).reshape(shape)
 
 
-def _share_of(schema: Mapping[str, Any]) -> float:
+def _read_trees_share(schema: Mapping[str, Any]) -> float:
     share = schema.get("trees_share", 1.0)
     if not isinstance(share, int | float) or isinstance(share, bool) or not 0 <= share <= 1:
         raise ScorerError("schema.json: trees_share is a number from 0 to 1")
     return float(share)
 
 
-def _spread_of(stored: Mapping[str, Any]) -> float:
+def _read_spread(stored: Mapping[str, Any]) -> float:
     spread = stored.get("spread", 0.0)
     if not isinstance(spread, int | float) or isinstance(spread, bool) or not 0 <= spread <= 10:
         raise ScorerError("calibrator.json: spread is a number from 0 to 10")

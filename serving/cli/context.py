@@ -45,7 +45,7 @@ def champion_at_hand(rubric: str | None = None) -> Champion:
     from models.home import current_home
 
     champion = load_champion(current_home())
-    return champion if rubric is None else champion.judged_by(rubric)
+    return champion if rubric is None else champion.with_rubric(rubric)
 
 
 def signals_at_hand(signals: str, until: datetime, engine: str, tell: Progress) -> Opened:

@@ -29,7 +29,7 @@ def show_home(
     """Show which portfolio the home belongs to: name, kind of business, tables, known accounts. With SIGNALS, check
     that they are of this portfolio (exit code 2 if not)."""
     from features.signals.signals import open_signals
-    from models.artifacts.home_portfolio import accept_ids, current_user, read_identity, require_portfolio
+    from models.artifacts.home_portfolio import current_user, read_identity, record_same_portfolio, require_portfolio
     from models.home import current_home
 
     home = current_home()
@@ -42,7 +42,9 @@ def show_home(
             opened = open_signals(signals, None, tell, engine, home.rollups)
             try:
                 identity = (
-                    accept_ids(home, opened, current_user(who), why or "") if same else require_portfolio(home, opened)
+                    record_same_portfolio(home, opened, current_user(who), why or "")
+                    if same
+                    else require_portfolio(home, opened)
                 )
             finally:
                 opened.close()

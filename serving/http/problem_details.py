@@ -29,7 +29,7 @@ from features.errors import (
 from models.home import Home
 from models.peer_groups.rule_files import RulesError
 from models.reviews.review_store import UnknownReview
-from models.reviews.sign_off import AlreadyDecided, ChangedSince, SamePerson
+from models.reviews.sign_off import AlreadyDecided, ReviewChanged, SameSigner
 from serving.common.browser_requests import wants_page
 from serving.common.content_negotiation import media_type
 from serving.common.errors import (
@@ -68,8 +68,8 @@ KINDS: Mapping[type[RenewcastError], Kind] = {
     UnknownSnapshot: Kind(404, "unknown_snapshot", "No snapshot was scored at this date"),
     UnknownReview: Kind(404, "unknown_review", "There is no such review"),
     AlreadyDecided: Kind(409, "already_decided", "The review was decided before"),
-    ChangedSince: Kind(409, "changed_since_review", "What was reviewed has changed since"),
-    SamePerson: Kind(409, "same_person", "Two different people have to sign"),
+    ReviewChanged: Kind(409, "changed_since_review", "What was reviewed has changed since"),
+    SameSigner: Kind(409, "same_person", "Two different people have to sign"),
     BadRequest: Kind(422, "invalid_request", "The request cannot be used"),
     SignalsError: Kind(422, "invalid_signals", "The signals break the data contract"),
     InsufficientData: Kind(422, "insufficient_data", "There is too little data"),

@@ -15,8 +15,8 @@ from starlette.responses import HTMLResponse, Response
 from features.errors import HomeError, RenewcastError
 from models.health.rubric_versions import HistoryFile, read_history
 from models.home import Home
-from models.reviews.review_store import PAGE, SIZE_LIMIT, Kept, list_reviews, one_review
-from models.reviews.sign_off import DECISION_NOUNS, earliest_of, lapsed
+from models.reviews.review_store import PAGE, SIZE_LIMIT, ReviewRecord, find_review, list_reviews
+from models.reviews.sign_off import DECISION_NOUNS, earliest_for_review, lapse_reason
 from models.scorer.base import ScorerError
 from models.scorer.strict_files import read_bounded
 from serving.html.assets import static
@@ -54,21 +54,21 @@ def get_reviews_page(request: Request, home: TheHome) -> Response:
 @router.get("/reviews/{review_id}/style.css")
 def get_review_style(home: TheHome, review_id: ReviewId) -> Response:
     """The style sheet of one review."""
-    found = STYLE.search(_text(home, one_review(home, review_id)))
+    found = STYLE.search(_text(home, find_review(home, review_id)))
     return Response(found[1] if found else "", media_type="text/css; charset=utf-8")
 
 
 @router.get("/reviews/{review_id}")
 def get_review_page(request: Request, home: TheHome, review_id: ReviewId) -> Response:
     """One review, and how to sign it or how it was signed."""
-    kept, history = one_review(home, review_id), read_history(home)
+    kept, history = find_review(home, review_id), read_history(home)
     style, icon = f'<link rel="stylesheet" href="/reviews/{review_id}/style.css">', static("icon.svg")
     text = ICON.sub(f'<link rel="icon" href="{icon}" type="image/svg+xml">', STYLE.sub(style, _text(home, kept), 1))
     # The file holds the date of the day on which it was written; the earliest moves on as dates are scored.
-    earliest = earliest_of(home, history, kept.told.sign_off)
+    earliest = earliest_for_review(home, history, kept.review.sign_off)
     text = EARLIEST.sub(rf"\g<1>{earliest.day}", text)
     caller = getattr(request.state, "caller", None)
-    known = history.approvals(kept.told.sign_off.rubric)
+    known = history.approvals(kept.review.sign_off.rubric)
     form = render(
         "sign_off.html",
         kept=kept,
@@ -85,20 +85,20 @@ def get_review_page(request: Request, home: TheHome, review_id: ReviewId) -> Res
     return HTMLResponse(text.replace(PLACE, form, 1))
 
 
-def _lapsed(home: Home, history: HistoryFile, kept: Kept) -> str:
+def _lapsed(home: Home, history: HistoryFile, kept: ReviewRecord) -> str:
     """Why the first signature no longer counts; empty where it does, or there is none."""
     if kept.pending is None:
         return ""
     try:
-        return lapsed(home, history, kept, kept.pending)
+        return lapse_reason(home, history, kept, kept.pending)
     except RenewcastError as error:
         return error.found
 
 
-def _text(home: Home, kept: Kept) -> str:
+def _text(home: Home, kept: ReviewRecord) -> str:
     try:
         return read_bounded(kept.folder / PAGE, SIZE_LIMIT).decode()
     except (ScorerError, OSError, UnicodeDecodeError):
         raise HomeError(
-            f"the page of {kept.told.id} cannot be read", "a review", "hold it again: `renewcast review`"
+            f"the page of {kept.review.id} cannot be read", "a review", "hold it again: `renewcast review`"
         ) from None

@@ -7,7 +7,7 @@ from typing import Any
 from features.errors import BundleError
 from models.artifacts.bundle import Bundle
 from models.artifacts.champion import Champion, read_pointer
-from models.artifacts.model_card import Card
+from models.artifacts.model_card import ModelCard
 from models.home import Home
 from models.targets import TARGETS, Target
 
@@ -32,7 +32,7 @@ OF_KINDS = {"roc_auc": "ROC AUC", "brier": "Brier", "log_loss": "Log loss"}
 def cards_of(home: Home, champion: Champion) -> list[dict[str, Any]]:
     """A card for each champion, as plain data: ``target``, ``version``, ``trained_through`` and ``created_at`` (ISO,
     UTC), ``base_rate``, ``metrics`` and ``gates`` of the bundle, ``promotions`` (the latest first), ``card``
-    (`models.artifacts.model_card.Card`; None in bundles of before there were cards), ``uses`` and ``limits`` in
+    (`models.artifacts.model_card.ModelCard`; None in bundles of before there were cards), ``uses`` and ``limits`` in
     words."""
     return [_told(home, target, champion.bundles[target]) for target in TARGETS if target in champion.bundles]
 
@@ -97,7 +97,7 @@ MEASURED = (
 )
 
 
-def limits(card: Card) -> list[str]:
+def limits(card: ModelCard) -> list[str]:
     """What its figures do not say, from the figures themselves."""
     test, found = card.slices.get("test"), []
     if test is not None:

@@ -9,8 +9,8 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from models.health.rubric_versions import read_history
-from models.reviews.review_store import Kept, document_of, list_reviews, one_review
-from models.reviews.sign_off import Signer, earliest_of
+from models.reviews.review_store import ReviewRecord, find_review, list_reviews, read_document
+from models.reviews.sign_off import Signer, earliest_for_review
 from serving.http.authentication import Caller, caller_of, needs
 from serving.http.dependencies import JSON_ONLY, NO_PARAMETER, OF_A_BODY, TheHome, TheStore, problems_of
 from serving.http.idempotency import ONCE
@@ -179,14 +179,14 @@ def get_reviews(home: TheHome) -> Response:
 )
 def get_review(home: TheHome, review_id: ReviewId) -> Response:
     """All of its sections, and whether it was signed."""
-    kept = one_review(home, review_id)
+    kept = find_review(home, review_id)
     signed = {
         "state": kept.state,
         "decision": None if kept.decided is None else data_of(kept.decided),
         "pending": None if kept.pending is None else pending_data(kept.pending),
     }
-    earliest = earliest_of(home, read_history(home), kept.told.sign_off).day.isoformat()
-    return JSONResponse({**signed, "earliest_effective": earliest, "review": document_of(kept)})
+    earliest = earliest_for_review(home, read_history(home), kept.review.sign_off).day.isoformat()
+    return JSONResponse({**signed, "earliest_effective": earliest, "review": read_document(kept)})
 
 
 @router.post(
@@ -225,8 +225,8 @@ def roll_back_review(
     return JSONResponse(signed_data(signed), 201)
 
 
-def _shown(kept: Kept) -> dict[str, Any]:
-    told = kept.told
+def _shown(kept: ReviewRecord) -> dict[str, Any]:
+    told = kept.review
     return {
         "id": told.id,
         "quarter": told.quarter,

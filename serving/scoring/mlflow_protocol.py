@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 from features.catalogue.catalogue import KEYS
 from features.custom.settings import current_catalogue
 from models.artifacts.bundle import Bundle
-from models.artifacts.unknown_inputs import NAMED, unknown_inputs
+from models.artifacts.unknown_inputs import FEATURES_SHOWN, unknown_inputs
 from models.predictions.payload import model_told
 from models.scorer.base import Floats
 from models.scorer.encoding import Encoded
@@ -258,8 +258,8 @@ def _refuse_unknown(bundle: Bundle, encoded: Encoded, pointer: str) -> None:
     nowhere: npt.NDArray[np.bool_] = np.all(np.isnan(encoded.matrix), axis=0)
     unknown = {name for name, missing in zip(bundle.scorer.features, nowhere, strict=True) if missing}
     lacking = unknown_inputs(bundle, unknown.__contains__, current_catalogue())
-    if lacking.too_many:
-        first = ", ".join(lacking.features[:NAMED])
+    if lacking.exceeds_limit:
+        first = ", ".join(lacking.features[:FEATURES_SHOWN])
         raise InvalidBody(
             f"{lacking.share:.0%} of the model's gain lies in features that are unknown in every row",
             [Fault(pointer, "inputs_unknown", f"needs more of the model's features, above all {first}")],

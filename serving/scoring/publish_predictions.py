@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from features.utils.dates import parse_instant
-from models.artifacts.champion import Change
+from models.artifacts.champion import ChampionChange
 from models.targets import TARGETS
 from serving.store.database import Store, next_number, one_after_another
 from serving.store.tables import alerts, batches, predictions
@@ -69,7 +69,9 @@ class _Said:
     later: bool
 
 
-def publish_batch(store: Store, answers: Sequence[Mapping[str, Any]], changes: Sequence[Change] = ()) -> PublishedBatch:
+def publish_batch(
+    store: Store, answers: Sequence[Mapping[str, Any]], changes: Sequence[ChampionChange] = ()
+) -> PublishedBatch:
     """Keep a portfolio's answers, those of `models.predictions.payload.answer`, all of one as_of.
 
     Told by webhook is what differs from what was said of an account last, of this date or else of its date before:

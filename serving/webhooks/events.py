@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from models.artifacts.champion import Change
+from models.artifacts.champion import ChampionChange
 from models.predictions.payload import instant_words
 from models.targets import Target
 from serving.store.database import Store
@@ -37,7 +37,7 @@ class Drift:
     reasons: Sequence[str]
 
 
-def promotions(changes: Iterable[Change]) -> list[Occurrence]:
+def promotions(changes: Iterable[ChampionChange]) -> list[Occurrence]:
     """Changes of champion as events. Who made them and why stays in the home."""
     told = []
     for change in changes:
@@ -47,7 +47,7 @@ def promotions(changes: Iterable[Change]) -> list[Occurrence]:
     return told
 
 
-def tell_promotions(store: Store, changes: Iterable[Change]) -> int:
+def tell_promotions(store: Store, changes: Iterable[ChampionChange]) -> int:
     """Put changes of champion into the outbox; how many deliveries.
 
     Raises

@@ -14,7 +14,7 @@ import pytest
 
 from features.catalogue.catalogue import Catalogue
 from features.definitions.feature import Feature
-from models.artifacts.bundle import Bundle, BundleParts, schema_of, write_bundle
+from models.artifacts.bundle import Bundle, BundleContents, bundle_schema, write_bundle
 from models.artifacts.champion import Champion
 from models.health.rubric import Rubric, rubric_from_text
 from models.peer_groups.peers import Peers
@@ -154,10 +154,10 @@ def peers(portfolio: pd.DataFrame) -> Peers:
 
 
 @pytest.fixture(scope="session")
-def parts(model_text: str, peers: Peers, rubric: Rubric) -> Callable[..., BundleParts]:
+def parts(model_text: str, peers: Peers, rubric: Rubric) -> Callable[..., BundleContents]:
     """What a churn bundle of version 3 is made of; keywords replace a part."""
 
-    def make(**other: Any) -> BundleParts:
+    def make(**other: Any) -> BundleContents:
         usual: dict[str, Any] = {
             "target": "churn",
             "version": "3",
@@ -171,27 +171,27 @@ def parts(model_text: str, peers: Peers, rubric: Rubric) -> Callable[..., Bundle
             "gates": {"leakcheck": {"passed": True}},
             "model_text": model_text,
             "calibrator": SIGMOID,
-            "schema": schema_of(list(SMALL), {"contract.plan": PLANS}, peers, SMALL),
+            "schema": bundle_schema(list(SMALL), {"contract.plan": PLANS}, peers, SMALL),
             "rubric": rubric,
         }
-        return BundleParts(**(usual | other))
+        return BundleContents(**(usual | other))
 
     return make
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory, parts: Callable[..., BundleParts]) -> Bundle:
+def bundle(tmp_path_factory: pytest.TempPathFactory, parts: Callable[..., BundleContents]) -> Bundle:
     return write_bundle(tmp_path_factory.mktemp("home") / "bundles" / "churn" / "3", parts(), SMALL)
 
 
 @pytest.fixture(scope="session")
-def champion(bundle: Bundle, parts: Callable[..., BundleParts], rubric: Rubric) -> Champion:
+def champion(bundle: Bundle, parts: Callable[..., BundleContents], rubric: Rubric) -> Champion:
     """A champion for churn only."""
     return Champion({"churn": bundle}, rubric)
 
 
 @pytest.fixture(scope="session")
-def both(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle, parts: Callable[..., BundleParts]) -> Champion:
+def both(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle, parts: Callable[..., BundleContents]) -> Champion:
     """A champion for both targets; the same booster stands in for expansion."""
     folder: Path = tmp_path_factory.mktemp("home") / "bundles" / "expansion" / "5"
     other = write_bundle(folder, parts(target="expansion", version="5"), SMALL)

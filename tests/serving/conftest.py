@@ -22,8 +22,8 @@ from features.catalogue.catalogue import CATALOGUE, Catalogue
 from features.signals.signals import Signals
 from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid
-from models.artifacts.bundle import BundleParts, schema_of, write_bundle
-from models.artifacts.champion import Pointer, point_to, write_pointer
+from models.artifacts.bundle import BundleContents, bundle_schema, write_bundle
+from models.artifacts.champion import ChampionPointer, champion_entry, write_pointer
 from models.health.rubric import load_rubric
 from models.home import Home
 from models.peer_groups.peers import Peers
@@ -133,12 +133,12 @@ class Champions:
         pointed = {}
         for target in targets:
             folder = home.bundle_folder(target, version)
-            pointed[target] = point_to(home, write_bundle(folder, self._parts(target, version, seed)))
-        write_pointer(home, Pointer(promoted_at=datetime(2026, 6, 1, tzinfo=UTC), **pointed))
+            pointed[target] = champion_entry(home, write_bundle(folder, self._parts(target, version, seed)))
+        write_pointer(home, ChampionPointer(promoted_at=datetime(2026, 6, 1, tzinfo=UTC), **pointed))
 
-    def _parts(self, target: Target, version: str, seed: int) -> BundleParts:
+    def _parts(self, target: Target, version: str, seed: int) -> BundleContents:
         numbers = [name for name, feature in CATALOGUE.items() if feature.kind == "number"]
-        return BundleParts(
+        return BundleContents(
             target=target,
             version=version,
             horizon_days=90,
@@ -155,7 +155,7 @@ class Champions:
                 "parameters": {"a": 0.9, "b": -0.2},
                 "resamples": [{"a": 0.7 + 0.02 * i, "b": -0.5 + 0.04 * i} for i in range(20)],
             },
-            schema=schema_of(USED, {"contract.plan": PLANS}, Peers.of(self.frame, numbers), CATALOGUE),
+            schema=bundle_schema(USED, {"contract.plan": PLANS}, Peers.of(self.frame, numbers), CATALOGUE),
             rubric=load_rubric(),
         )
 

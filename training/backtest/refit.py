@@ -8,7 +8,7 @@ from datetime import datetime
 
 from features.catalogue.catalogue import Catalogue
 from features.errors import BundleError, InsufficientData
-from models.artifacts.bundle import schema_of
+from models.artifacts.bundle import bundle_schema
 from models.artifacts.champion import load_champion
 from models.home import Home
 from models.peer_groups.peers import Peers
@@ -77,7 +77,7 @@ def refitted(
     recipes.setdefault(target, model)
     numbers = [name for name, feature in catalogue.items() if feature.kind == "number"]
     encoding = model.encoding
-    schema = schema_of(
+    schema = bundle_schema(
         encoding.features,
         encoding.levels,
         Peers.of(latest.frame.head(1), numbers),

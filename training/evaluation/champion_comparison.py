@@ -13,7 +13,7 @@ from features.catalogue.catalogue import Catalogue
 from features.errors import BundleError
 from features.utils.arrays import Floats
 from models.artifacts.bundle import Bundle, load_bundle
-from models.artifacts.champion import Pointed, read_pointer
+from models.artifacts.champion import ChampionEntry, read_pointer
 from models.home import Home
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
@@ -68,7 +68,7 @@ def load_champions(home: Home, catalogue: Catalogue) -> Mapping[Target, Bundle |
     return found
 
 
-def _read(home: Home, target: Target, pointed: Pointed, catalogue: Catalogue) -> Bundle | UnreadableChampion:
+def _read(home: Home, target: Target, pointed: ChampionEntry, catalogue: Catalogue) -> Bundle | UnreadableChampion:
     try:
         bundle = load_bundle(home.root / pointed.folder, target, catalogue)
     except BundleError:

@@ -11,7 +11,7 @@ import scipy.sparse
 from sklearn.isotonic import IsotonicRegression
 
 from features.utils.arrays import Floats
-from models.health.score_calibration import LEVEL, SCORES, BandRate, Later, Meaning
+from models.health.score_calibration import LEVEL, SCORES, BandRate, CalibrationCheck, ScoreCalibration
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 
 MINIMUM_CHURNED = 20
@@ -29,7 +29,7 @@ def fit_score_calibration(
     as_of: pd.Series[pd.Timestamp],
     held: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None = None,
     seed: int = 0,
-) -> Meaning | None:
+) -> ScoreCalibration | None:
     """The curve of churn over health score (isotonic regression, never rising), with an interval by account bootstrap.
 
     Parameters
@@ -63,7 +63,7 @@ def fit_score_calibration(
     )
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     rate = _curve(levels, rows.sum(axis=0), events.sum(axis=0))
-    return Meaning(
+    return ScoreCalibration(
         rate=tuple(rate.tolist()),
         # A percentile of resamples need not hold the estimate itself where that sits at a step.
         low=tuple(np.minimum(low, rate).tolist()),
@@ -115,14 +115,14 @@ def _later(
     accounts: npt.NDArray[np.object_],
     before: npt.NDArray[np.bool_],
     test: npt.NDArray[np.bool_],
-) -> Later | None:
+) -> CalibrationCheck | None:
     if not test.any() or len(np.unique(accounts[before & (churned == 1)])) < MINIMUM_CHURNED:
         return None
     curve = _curve(score[before], np.ones(int(before.sum())), churned[before])
     expected, happened = np.interp(score[test], SCORES, curve), churned[test]
     parts = np.array_split(np.argsort(expected, kind="stable"), FIFTHS)
     apart = [abs(expected[part].mean() - happened[part].mean()) * len(part) for part in parts if len(part)]
-    return Later(
+    return CalibrationCheck(
         rows=len(happened),
         accounts_with_churn=len(np.unique(accounts[test & (churned == 1)])),
         expected=float(expected.mean()),

@@ -29,7 +29,7 @@ from features.utils.arrays import Bools, Floats
 from features.utils.dates import Grid, midnight, to_iso
 from features.utils.progress import Progress, no_progress, subprogress
 from models.artifacts.bundle import Bundle, load_bundle
-from models.artifacts.champion import Pointed, Pointer, load_champion, read_pointer
+from models.artifacts.champion import ChampionEntry, ChampionPointer, load_champion, read_pointer
 from models.artifacts.home_portfolio import require_portfolio
 from models.home import Home
 from models.targets import TARGETS, Target
@@ -86,7 +86,7 @@ def monitor(
         signals.close()
 
 
-def _watched(signals: Signals, bundle: Bundle, pointer: Pointer, home: Home, catalogue: Catalogue) -> Watched:
+def _watched(signals: Signals, bundle: Bundle, pointer: ChampionPointer, home: Home, catalogue: Catalogue) -> Watched:
     told = bundle.manifest
     trained, last = midnight(told.trained_through), midnight(signals.data_through)
     if last < trained:
@@ -95,7 +95,7 @@ def _watched(signals: Signals, bundle: Bundle, pointer: Pointer, home: Home, cat
             "newer signals",
         )
 
-    def load(champion: Pointed) -> Bundle:
+    def load(champion: ChampionEntry) -> Bundle:
         folder = home.root / champion.folder
         return bundle if folder == bundle.folder else load_bundle(folder, told.target, catalogue)
 

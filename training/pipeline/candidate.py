@@ -12,8 +12,8 @@ import numpy as np
 
 from features.utils.arrays import Floats
 from features.utils.progress import Progress, subprogress
-from models.artifacts.bundle import Bundle, BundleParts, schema_of, write_bundle
-from models.artifacts.model_card import Card
+from models.artifacts.bundle import Bundle, BundleContents, bundle_schema, write_bundle
+from models.artifacts.model_card import ModelCard
 from models.artifacts.portfolio_identity import PortfolioIdentity
 from models.health.rubric import Rubric
 from models.health.score_calibration import HealthFacts
@@ -90,14 +90,14 @@ class Candidate:
         config: TrainConfig,
         rubric: Rubric,
         health: HealthFacts,
-        card: Card | None = None,
+        card: ModelCard | None = None,
         portfolio: PortfolioIdentity | None = None,
     ) -> Bundle:
         """Write the bundle that ships, with its card and the identity of the portfolio."""
         numbers = [name for name, feature in prepared.catalogue.items() if feature.kind == "number"]
         encoding = self.shipped.encoding
         kinds = None if self.involuntary is None else self.involuntary.scorer_parameters()
-        parts = BundleParts(
+        parts = BundleContents(
             target=self.target,
             version=version,
             horizon_days=config.horizon_days,
@@ -110,7 +110,7 @@ class Candidate:
             gates={gate.name: asdict(gate) for gate in self.gates},
             model_text=self.shipped.trees.text,
             calibrator=self.calibrator,
-            schema=schema_of(
+            schema=bundle_schema(
                 encoding.features,
                 encoding.levels,
                 Peers.of(prepared.latest, numbers),

@@ -13,7 +13,7 @@ import numpy as np
 from features.feed_health.feed_health import Feeds
 from features.utils.dates import to_iso
 from models.artifacts import model_card
-from models.explain.treeshap import Explainer
+from models.explain.treeshap import LazyTreeShap
 from models.scorer.scorer import Scorer
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots
@@ -53,7 +53,7 @@ def card_of(
     segments: Sequence[SegmentMetrics],
     work: Sequence[CapacityValue],
     run_id: str,
-) -> model_card.Card:
+) -> model_card.ModelCard:
     """A candidate's card.
 
     Parameters
@@ -66,7 +66,7 @@ def card_of(
     judged, encoding = candidate.judgement, candidate.shipped.encoding
     weights, dimensions = _weights(candidate, prepared)
     settings = candidate.shipped.trees.settings
-    return model_card.Card(
+    return model_card.ModelCard(
         target=candidate.target,
         horizon_days=config.horizon_days,
         grace_days=prepared.grace_days,
@@ -81,14 +81,14 @@ def card_of(
         known_rate=judged.known_rate,
         window_rate=judged.window_rate,
         rivals=[
-            model_card.Rival(
+            model_card.CandidateMetrics(
                 candidate=row.candidate, metrics={m.name: _metric(m) for m in row.metrics if m.name in METRICS}
             )
             for row in judged.rows
             if row.candidate in RIVALS
         ],
         apart=[
-            model_card.Apart(against=d.against, loss=d.loss, value=d.value, low=d.low, high=d.high)
+            model_card.LossDifference(against=d.against, loss=d.loss, value=d.value, low=d.low, high=d.high)
             for d in judged.differences
             if d.against in RIVALS
         ],
@@ -101,7 +101,7 @@ def card_of(
         dimensions=dimensions,
         same_first=None if candidate.stability is None else candidate.stability.same_first,
         sight=[
-            model_card.Sight(
+            model_card.CapacityRecall(
                 candidate=w.candidate,
                 capacity=w.capacity,
                 caught=_figure(w.caught),
@@ -120,7 +120,7 @@ def card_of(
     )
 
 
-def reliability(tested: ScoredTestRows, seed: int = 0) -> list[model_card.Bin]:
+def reliability(tested: ScoredTestRows, seed: int = 0) -> list[model_card.ReliabilityBin]:
     """What the judged model said against what happened, by tenths of the probabilities; accounts resampled."""
     data = Predictions(tested.y, tested.p[BLEND], tested.arr)
     bootstrap = AccountBootstrap(tested.accounts, RESAMPLES, seed)
@@ -141,13 +141,13 @@ def reliability(tested: ScoredTestRows, seed: int = 0) -> list[model_card.Bin]:
             high = 1.0 - NONE_HAPPENED ** (1.0 / len({*tested.accounts[inside == 1]}))
         figure = (outcomes / rows, low, high)
         said = float((inside * tested.p[BLEND]).sum() / rows)
-        found.append(model_card.Bin(said=said, happened=_figure(figure), rows=rows, outcomes=outcomes))
+        found.append(model_card.ReliabilityBin(said=said, happened=_figure(figure), rows=rows, outcomes=outcomes))
     return found
 
 
-def _kinds(told: InvoluntaryChurn) -> model_card.Kinds:
+def _kinds(told: InvoluntaryChurn) -> model_card.InvoluntaryChurnCard:
     figures, judged = told.figures, told.judgement
-    return model_card.Kinds(
+    return model_card.InvoluntaryChurnCard(
         words=told.words,
         known_share=told.known_share,
         trained_on=dict(told.trained_on),
@@ -156,15 +156,17 @@ def _kinds(told: InvoluntaryChurn) -> model_card.Kinds:
         expected=None if figures is None else figures.expected,
         ratio=_figure(UNDEFINED if figures is None else figures.ratio),
         rivals=[
-            model_card.Rival(candidate=row.candidate, metrics={name: _metric(row[name]) for name in OF_KINDS})
+            model_card.CandidateMetrics(
+                candidate=row.candidate, metrics={name: _metric(row[name]) for name in OF_KINDS}
+            )
             for row in (judged.rows if judged else ())
         ],
     )
 
 
-def _slices(candidate: Candidate) -> dict[str, model_card.Slice]:
+def _slices(candidate: Candidate) -> dict[str, model_card.DataSlice]:
     return {
-        name: model_card.Slice(
+        name: model_card.DataSlice(
             first=_day(part.first),
             last=_day(part.last),
             dates=part.dates,
@@ -176,7 +178,9 @@ def _slices(candidate: Candidate) -> dict[str, model_card.Slice]:
     }
 
 
-def _weights(candidate: Candidate, prepared: LabelledSnapshots) -> tuple[list[model_card.Weight], dict[str, float]]:
+def _weights(
+    candidate: Candidate, prepared: LabelledSnapshots
+) -> tuple[list[model_card.FeatureImportance], dict[str, float]]:
     """Which features, and which dimensions, move the predictions of the newest snapshot's accounts."""
     encoding, catalogue = candidate.shipped.encoding, prepared.catalogue
     entries: list[dict[str, Any]] = []
@@ -187,14 +191,14 @@ def _weights(candidate: Candidate, prepared: LabelledSnapshots) -> tuple[list[mo
         entries.append(entry)
     schema = json.loads(json.dumps({"features": entries, **candidate.shipped.scorer_parameters()}))
     calibrator = json.loads(json.dumps(candidate.calibrator))
-    scorer = Scorer.from_texts(candidate.shipped.trees.text, schema, calibrator, Explainer)
+    scorer = Scorer.from_texts(candidate.shipped.trees.text, schema, calibrator, LazyTreeShap)
     latest = prepared.latest
     rows = latest.sample(min(EXPLAINED, len(latest)), random_state=0)
     moved = np.abs(scorer.contributions(scorer.encode(rows).matrix)[:, :-1]).mean(axis=0)
     shares = moved / (moved.sum() or 1.0)
     order = np.argsort(-shares, kind="stable")
     weights = [
-        model_card.Weight(
+        model_card.FeatureImportance(
             feature=name,
             words=catalogue[name].words,
             dimension=catalogue[name].dimension,
@@ -211,20 +215,20 @@ def _weights(candidate: Candidate, prepared: LabelledSnapshots) -> tuple[list[mo
     return weights, {name: min(share, 1.0) for name, share in sorted(dimensions.items(), key=lambda each: -each[1])}
 
 
-def _metric(metric: Metric) -> model_card.Figure:
+def _metric(metric: Metric) -> model_card.MetricEstimate:
     return _figure((metric.value, metric.low, metric.high), metric.good)
 
 
-def _beside(segment: SegmentMetrics) -> dict[str, model_card.Figure]:
+def _beside(segment: SegmentMetrics) -> dict[str, model_card.MetricEstimate]:
     if segment.judgement is None:
         return {}
     return {row.candidate: _metric(row["roc_auc"]) for row in segment.judgement.rows if row.candidate in BESIDE}
 
 
 def _piece(
-    part: PartMetrics, beside: dict[str, model_card.Figure], judged: bool = True, note: str = ""
-) -> model_card.Piece:
-    return model_card.Piece(
+    part: PartMetrics, beside: dict[str, model_card.MetricEstimate], judged: bool = True, note: str = ""
+) -> model_card.SubsetMetrics:
+    return model_card.SubsetMetrics(
         name=part.name,
         rows=part.rows,
         accounts=part.accounts,
@@ -239,9 +243,9 @@ def _piece(
     )
 
 
-def _figure(figure: Estimate, good: str = "") -> model_card.Figure:
+def _figure(figure: Estimate, good: str = "") -> model_card.MetricEstimate:
     value, low, high = (_number(each) for each in figure)
-    return model_card.Figure(value=value, low=low, high=high, good=good)
+    return model_card.MetricEstimate(value=value, low=low, high=high, good=good)
 
 
 def _number(value: float) -> float | None:

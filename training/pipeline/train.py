@@ -23,8 +23,8 @@ from features.utils.dates import to_iso
 from features.utils.progress import Progress, no_progress, subprogress
 from models.artifacts.bundle import Bundle
 from models.artifacts.home_portfolio import require_portfolio
-from models.artifacts.identity_file import require_own
-from models.artifacts.model_card import Card
+from models.artifacts.identity_file import require_same_portfolio
+from models.artifacts.model_card import ModelCard
 from models.artifacts.portfolio_identity import PortfolioIdentity
 from models.health.rubric import Rubric, load_rubric
 from models.health.rubric_versions import load_rubric_history
@@ -104,7 +104,7 @@ def train(
         identity = require_portfolio(home, signals, portfolio)
         for rival in rivals.values():
             if isinstance(rival, Bundle):
-                require_own(identity, rival)
+                require_same_portfolio(identity, rival)
         feeds = feeds.with_kept(signals.rows)
         prepared = label_snapshots(signals, config, subprogress(progress, 0.12, 0.35), catalogue)
         faults = label_feed_faults(feeds, signals.contractual, prepared.grid.first)
@@ -194,7 +194,7 @@ def _register(
             run.document(f"{target}-card.json", card.model_dump(mode="json"))
 
             def write(
-                version: str, target: Target = target, candidate: Candidate = candidate, card: Card = card
+                version: str, target: Target = target, candidate: Candidate = candidate, card: ModelCard = card
             ) -> Path:
                 # The registry's numbers start anew on another server; the run's id keeps the folders apart.
                 folder = home.bundle_folder(target, f"{version}-{run.run_id[:8]}")

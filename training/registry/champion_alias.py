@@ -10,7 +10,7 @@ import logging
 from typing import Any
 
 from features.errors import HomeError
-from models.artifacts.champion import Pointed, read_pointer
+from models.artifacts.champion import ChampionEntry, read_pointer
 from models.home import Home
 from models.targets import TARGETS, Target
 from training.registry import mlflow_tracking
@@ -46,7 +46,7 @@ def follow(home: Home, mlflow: Any = None) -> bool:
     return all(marked)
 
 
-def _marked(client: Any, target: Target, champion: Pointed) -> bool:
+def _marked(client: Any, target: Target, champion: ChampionEntry) -> bool:
     try:
         why = mlflow_tracking.mark_champion(client, target, champion.version, run_of(champion.folder))
     except Exception as error:  # noqa: BLE001  SQLAlchemy, requests and MLflow each have their own tree of errors.

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from features.errors import BundleError
 from features.utils.dates import midnight
 from models.artifacts.bundle import Bundle
-from models.artifacts.champion import Pointed, Pointer
+from models.artifacts.champion import ChampionEntry, ChampionPointer
 from models.targets import Target
 
 #: Older reigns say nothing of how the models of today are made.
@@ -32,13 +32,15 @@ class Reign:
     until : None for the present champion.
     """
 
-    champion: Pointed
+    champion: ChampionEntry
     bundle: Bundle | None
     since: datetime
     until: datetime | None
 
 
-def reigns(pointer: Pointer, target: Target, last: datetime, load: Callable[[Pointed], Bundle]) -> tuple[Reign, ...]:
+def reigns(
+    pointer: ChampionPointer, target: Target, last: datetime, load: Callable[[ChampionEntry], Bundle]
+) -> tuple[Reign, ...]:
     """The reigns of one target, oldest first; those that had ended two years before ``last`` are left out.
 
     Parameters
@@ -54,7 +56,7 @@ def reigns(pointer: Pointer, target: Target, last: datetime, load: Callable[[Poi
         line.append((pointer.promoted_at, present))
     ended = [at for at, _ in line[1:]]
     line = [one for one, end in zip(line, [*ended, None], strict=True) if end is None or end > last - LOOK_BACK]
-    bundles: dict[Pointed, Bundle | None] = {}
+    bundles: dict[ChampionEntry, Bundle | None] = {}
     begun: list[datetime] = []
     for at, champion in line:
         if champion not in bundles:
@@ -68,13 +70,13 @@ def reigns(pointer: Pointer, target: Target, last: datetime, load: Callable[[Poi
     )
 
 
-def by_champion(found: Sequence[Reign]) -> dict[Pointed, tuple[Reign, ...]]:
+def by_champion(found: Sequence[Reign]) -> dict[ChampionEntry, tuple[Reign, ...]]:
     """The reigns of each champion, in the order of the last of them."""
     champions = list(dict.fromkeys(reign.champion for reign in reversed(found)))
     return {one: tuple(reign for reign in found if reign.champion == one) for one in reversed(champions)}
 
 
-def _loaded(champion: Pointed, load: Callable[[Pointed], Bundle]) -> Bundle | None:
+def _loaded(champion: ChampionEntry, load: Callable[[ChampionEntry], Bundle]) -> Bundle | None:
     try:
         return load(champion)
     except BundleError:

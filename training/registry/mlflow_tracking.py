@@ -18,7 +18,7 @@ from typing import Any
 
 from features.definitions.feature import Feature
 from features.errors import HomeError
-from models.artifacts.identity_file import kept_identity
+from models.artifacts.identity_file import read_identity_file
 from models.home import Home
 from models.scorer import __path__ as scorer_package
 from models.targets import Target
@@ -170,7 +170,7 @@ def run(home: Home, name: str) -> Iterator[Run]:
         If the tracking store cannot be reached or written.
     """
     mlflow = connect(home)
-    identity = kept_identity(home)
+    identity = read_identity_file(home)
     with mlflow.start_run(run_name=name, tags=identity.origin if identity else None) as opened:
         yield Run(home, mlflow, opened.info.run_id)
         mlflow.set_tag(COMPLETED, "true")

@@ -15,9 +15,17 @@ from features.errors import BadRequest
 from features.utils.file_lock import exclusive_lock
 from features.utils.private_files import make_tree_private
 from models.artifacts.bundle import Bundle, load_bundle
-from models.artifacts.champion import CHANGES, Change, Pointed, Pointer, point_to, read_pointer, write_pointer
+from models.artifacts.champion import (
+    HISTORY_LIMIT,
+    ChampionChange,
+    ChampionEntry,
+    ChampionPointer,
+    champion_entry,
+    read_pointer,
+    write_pointer,
+)
 from models.artifacts.home_portfolio import read_identity
-from models.artifacts.identity_file import require_own
+from models.artifacts.identity_file import require_same_portfolio
 from models.home import Home
 from models.targets import Target
 from training.evaluation.promotion_gates import blocking_gates, gate_text
@@ -43,7 +51,7 @@ def promote(home: Home, bundles: Mapping[Target, Bundle], rubric: str, who: str,
     """
     if not bundles:
         return
-    entries = {t: point_to(home, b) for t, b in bundles.items()}
+    entries = {t: champion_entry(home, b) for t, b in bundles.items()}
     with _changing(home) as before:
         _write(home, before, entries, "promoted", who, why, rubric)
     follow(home)
@@ -67,14 +75,14 @@ def promote_version(home: Home, target: Target, version: str, who: str, why: str
     if failed := blocking_gates([told for told in bundle.manifest.gates.values() if isinstance(told, dict)]):
         words = "; ".join(gate_text(told) for told in failed)
         raise BadRequest(f"version {version} for {target} did not pass every gate: {words}", cure="train again")
-    entry = {target: point_to(home, bundle)}
+    entry = {target: champion_entry(home, bundle)}
     with _changing(home) as before:
         _write(home, before, entry, "promoted", who, why, before.rubric if before else bundle.rubric.name)
     follow(home)
     return bundle
 
 
-def rollback(home: Home, target: Target, who: str, why: str) -> Pointed:
+def rollback(home: Home, target: Target, who: str, why: str) -> ChampionEntry:
     """Give the title back to the champion before the present one.
 
     Raises
@@ -88,14 +96,14 @@ def rollback(home: Home, target: Target, who: str, why: str) -> Pointed:
         earlier = pointer.before(target) if pointer else None
         if pointer is None or earlier is None:
             raise BadRequest(f"no champion for {target} came before the present one", "at least two promotions")
-        require_own(read_identity(home), load_bundle(home.root / earlier.folder, target))
+        require_same_portfolio(read_identity(home), load_bundle(home.root / earlier.folder, target))
         _write(home, pointer, {target: earlier}, "rolled_back", who, why, pointer.rubric)
     follow(home)
     return earlier
 
 
 @contextmanager
-def _changing(home: Home) -> Iterator[Pointer | None]:
+def _changing(home: Home) -> Iterator[ChampionPointer | None]:
     """The pointer as it is, which nobody else changes meanwhile."""
     make_tree_private(home.root)
     with exclusive_lock(home.root / LOCK):
@@ -104,8 +112,8 @@ def _changing(home: Home) -> Iterator[Pointer | None]:
 
 def _write(
     home: Home,
-    before: Pointer | None,
-    entries: Mapping[Target, Pointed],
+    before: ChampionPointer | None,
+    entries: Mapping[Target, ChampionEntry],
     what: Literal["promoted", "rolled_back"],
     who: str,
     why: str,
@@ -113,16 +121,20 @@ def _write(
 ) -> None:
     now = datetime.now(UTC)
     kept = {"churn": before.churn, "expansion": before.expansion} if before else {}
-    told = [Change(at=now, what=what, target=t, champion=entry, who=who, why=why) for t, entry in entries.items()]
-    history = (*(before.history if before else ()), *told)[-CHANGES:]
-    write_pointer(home, Pointer(**(kept | dict(entries)), promoted_at=now, rubric=rubric, history=history))
+    told = [
+        ChampionChange(at=now, what=what, target=t, champion=entry, who=who, why=why) for t, entry in entries.items()
+    ]
+    history = (*(before.history if before else ()), *told)[-HISTORY_LIMIT:]
+    write_pointer(home, ChampionPointer(**(kept | dict(entries)), promoted_at=now, rubric=rubric, history=history))
 
 
 def _bundle_of(home: Home, target: Target, version: str) -> Bundle:
     folders = sorted(home.bundles.glob(f"{target}/{version}-*")) if version.isdigit() else []
     # Another registry began its numbers anew: the newest one is meant.
     identity = read_identity(home)
-    found = [require_own(identity, load_bundle(folder, target)) for folder in folders if completed(home, folder)]
+    found = [
+        require_same_portfolio(identity, load_bundle(folder, target)) for folder in folders if completed(home, folder)
+    ]
     if not found:
         whole = [folder for folder in home.bundles.glob(f"{target}/*-*") if completed(home, folder)]
         there = sorted({f.name.split("-")[0] for f in whole}, key=lambda v: (len(v), v))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from features.utils.dates import to_iso
-from models.artifacts.champion import Change, read_pointer
+from models.artifacts.champion import ChampionChange, read_pointer
 from models.home import Home
 from models.targets import TARGETS, Target
 from training.evaluation.baselines import BLEND
@@ -77,7 +77,7 @@ def runs(home: Home, limit: int = 50) -> list[Trained]:
     return [_trained(run, answering) for run in found]
 
 
-def changes(home: Home) -> tuple[Change, ...]:
+def changes(home: Home) -> tuple[ChampionChange, ...]:
     """Every change of champion, oldest first."""
     pointer = read_pointer(home)
     return pointer.history if pointer else ()

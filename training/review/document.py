@@ -6,9 +6,9 @@ from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, JsonValue
 
-from models.health.rubric_schema import Profile
-from models.health.rubric_versions import Hashes
-from models.health.score_calibration import Meaning
+from models.health.rubric_schema import WeightProfile
+from models.health.rubric_versions import ReviewedHashes
+from models.health.score_calibration import ScoreCalibration
 from training.review.figure import ReviewModel
 from training.review.hindsight import Hindsight
 from training.review.sections.band_migration import BandMigration
@@ -39,14 +39,14 @@ class SignOffSection(ReviewModel):
     model: str | None
     signals: str
     data_through: str
-    hashes: Hashes
+    hashes: ReviewedHashes
     weights: dict[str, float]
     bands: dict[str, float]
-    profiles: tuple[Profile, ...] = ()
+    profiles: tuple[WeightProfile, ...] = ()
     proposed_weights: dict[str, float] | None
     proposed_bands: dict[str, float] | None
-    proposed_profiles: tuple[Profile, ...] = ()
-    meaning: Meaning | None
+    proposed_profiles: tuple[WeightProfile, ...] = ()
+    meaning: ScoreCalibration | None
     earliest_effective: str
 
 

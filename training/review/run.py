@@ -17,7 +17,7 @@ from features.utils.atomic_files import UNFINISHED, new_folder
 from features.utils.progress import Progress, no_progress
 from models.artifacts.champion import load_champion
 from models.artifacts.home_portfolio import require_portfolio
-from models.health.rubric_versions import Hashes, read_history, sha256
+from models.health.rubric_versions import ReviewedHashes, read_history, sha256
 from models.home import Home
 from models.reviews.sign_off import earliest_effective
 from training.config import TrainConfig
@@ -110,7 +110,7 @@ def run_review(
         _refuse_foreign(out)
     champion = load_champion(home)
     if rubric is not None:
-        champion = champion.judged_by(rubric)
+        champion = champion.with_rubric(rubric)
     seen = load_review_data(address, quarter, champion, lambda done, what: progress(0.6 * done, what), home.rollups)
     try:
         require_portfolio(home, seen.signals)
@@ -132,7 +132,7 @@ def run_review(
 
 def _review(seen: ReviewData, found: Proposals, capacity: int, home: Home, address: str | Path) -> ReviewDocument:
     rubric, bundle = seen.champion.rubric, seen.champion.bundles.get("churn")
-    hashes = Hashes(
+    hashes = ReviewedHashes(
         data=seen.data_fingerprint, rubric=sha256(rubric.text), model=None if bundle is None else bundle.fingerprint
     )
     quarter = seen.window.quarter

@@ -11,16 +11,16 @@ from rich.console import Console
 
 from features.utils.console import Table
 from models.health.rubric_versions import HistoryFile
-from models.reviews.review_store import Kept
+from models.reviews.review_store import ReviewRecord
 from models.reviews.sign_off import DECISION_NOUNS
 from serving.review_sign_off import data_of, pending_data
 
 
-def print_reviews(found: Sequence[Kept], history: HistoryFile, console: Console, as_json: bool) -> None:
+def print_reviews(found: Sequence[ReviewRecord], history: HistoryFile, console: Console, as_json: bool) -> None:
     """The reviews, the newest first, and every decision."""
     if as_json:
         told = [
-            {"id": k.told.id, "state": k.state, "headline": k.told.decision.headline, "folder": str(k.folder)}
+            {"id": k.review.id, "state": k.state, "headline": k.review.decision.headline, "folder": str(k.folder)}
             for k in found
         ]
         signed = {
@@ -35,7 +35,9 @@ def print_reviews(found: Sequence[Kept], history: HistoryFile, console: Console,
         return
     table = Table("review", "state", "decision", "held")
     for kept in found:
-        table.add_row(kept.told.id, kept.state, kept.told.decision.headline, kept.told.created_at.date().isoformat())
+        table.add_row(
+            kept.review.id, kept.state, kept.review.decision.headline, kept.review.created_at.date().isoformat()
+        )
     console.print(table)
     if history.pending:
         waiting = Table(

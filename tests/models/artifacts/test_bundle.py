@@ -13,10 +13,10 @@ import pytest
 
 from features.catalogue.catalogue import Catalogue
 from features.errors import BundleError, HomeError
-from models.artifacts.bundle import Bundle, BundleParts, load_bundle, schema_of, write_bundle
+from models.artifacts.bundle import Bundle, BundleContents, bundle_schema, load_bundle, write_bundle
 from models.peer_groups.peers import Peers
 
-Parts = Callable[..., BundleParts]
+Parts = Callable[..., BundleContents]
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_a_feature_that_is_now_measured_otherwise_is_refused(
         own = replace(catalogue["outcomes.nps_last"], definition=definition)
         return Catalogue(tuple(own if f.name == own.name else f for f in catalogue.values()))
 
-    schema = schema_of(list(catalogue), {"contract.plan": ["basic", "pro", "team"]}, peers, defined("one"))
+    schema = bundle_schema(list(catalogue), {"contract.plan": ["basic", "pro", "team"]}, peers, defined("one"))
     bundle = write_bundle(tmp_path / "3", parts(schema=schema), defined("one"))
     for other in (catalogue, defined("another")):
         with pytest.raises(BundleError, match=r"outcomes\.nps_last was measured otherwise"):

@@ -7,12 +7,19 @@ import pytest
 
 from features.catalogue.catalogue import Catalogue
 from features.errors import BundleError, HomeError
-from models.artifacts.bundle import Bundle, BundleParts, write_bundle
-from models.artifacts.champion import Champion, Pointer, load_champion, point_to, read_pointer, write_pointer
+from models.artifacts.bundle import Bundle, BundleContents, write_bundle
+from models.artifacts.champion import (
+    Champion,
+    ChampionPointer,
+    champion_entry,
+    load_champion,
+    read_pointer,
+    write_pointer,
+)
 from models.health.rubric import Rubric
 from models.home import Home
 
-Parts = Callable[..., BundleParts]
+Parts = Callable[..., BundleContents]
 WHEN = datetime(2026, 1, 6, tzinfo=UTC)
 
 
@@ -21,7 +28,7 @@ def home(tmp_path: Path, parts: Parts, catalogue: Catalogue) -> Home:
     """A home with churn version 3 as its champion."""
     home = Home(tmp_path / "home")
     bundle = write_bundle(home.bundle_folder("churn", "3"), parts(), catalogue)
-    write_pointer(home, Pointer(churn=point_to(home, bundle), promoted_at=WHEN, rubric="small"))
+    write_pointer(home, ChampionPointer(churn=champion_entry(home, bundle), promoted_at=WHEN, rubric="small"))
     return home
 
 
@@ -67,7 +74,7 @@ def test_a_bundle_of_another_version_is_refused(home: Home, parts: Parts, catalo
 def test_a_bundle_of_another_target_is_refused(home: Home, catalogue: Catalogue) -> None:
     pointer = read_pointer(home)
     assert pointer is not None
-    write_pointer(home, Pointer(expansion=pointer.churn, promoted_at=WHEN))
+    write_pointer(home, ChampionPointer(expansion=pointer.churn, promoted_at=WHEN))
     with pytest.raises(BundleError, match="for churn\nExpected: expansion"):
         load_champion(home, catalogue)
 
@@ -92,4 +99,4 @@ def test_a_broken_pointer_is_named(home: Home, text: str) -> None:
 
 def test_only_bundles_of_the_home_can_be_pointed_to(bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(HomeError, match="not one of the home"):
-        point_to(Home(tmp_path), bundle)
+        champion_entry(Home(tmp_path), bundle)

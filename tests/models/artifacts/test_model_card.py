@@ -11,25 +11,33 @@ from pydantic import ValidationError
 
 from features.errors import BundleError
 from models.artifacts.bundle import CARD, MANIFEST, Bundle, load_bundle, write_bundle
-from models.artifacts.model_card import Apart, Bin, Card, Figure, Piece, Rival, Slice
+from models.artifacts.model_card import (
+    CandidateMetrics,
+    DataSlice,
+    LossDifference,
+    MetricEstimate,
+    ModelCard,
+    ReliabilityBin,
+    SubsetMetrics,
+)
 
-FIGURE = Figure(value=0.8, low=0.7, high=0.9, good="higher")
+FIGURE = MetricEstimate(value=0.8, low=0.7, high=0.9, good="higher")
 
 
-def card(**other: Any) -> Card:
+def card(**other: Any) -> ModelCard:
     usual: dict[str, Any] = {
         "target": "churn", "horizon_days": 90, "grace_days": 30, "run_id": "r1", "catalogue_version": "c1",
         "subject": "blend", "grade": "fair", "words": "ranks usefully",
-        "slices": {"test": Slice(first="2025-07-01", last="2025-09-01", dates=9, rows=900, accounts=100, accounts_with_outcome=20)},
+        "slices": {"test": DataSlice(first="2025-07-01", last="2025-09-01", dates=9, rows=900, accounts=100, accounts_with_outcome=20)},
         "history_days": 800.0, "missing_share": {"orders": 1.0, "usage": 0.1}, "known_rate": 0.2, "window_rate": 0.25,
-        "rivals": [Rival(candidate="blend", metrics={"roc_auc": FIGURE}), Rival(candidate="base_rate", metrics={"roc_auc": Figure(value=0.5)})],
-        "apart": [Apart(against="logistic_regression", loss="log_loss", value=-0.001, low=-0.003, high=0.001)],
-        "calibrator": "sigmoid", "reliability": [Bin(said=0.1, happened=FIGURE, rows=90, outcomes=9)],
-        "by_segment": [Piece(name="SMB", rows=9, accounts=3, happened=1, rate=0.1, expected=0.1, ratio=Figure(value=None), roc_auc=Figure(value=None))],
+        "rivals": [CandidateMetrics(candidate="blend", metrics={"roc_auc": FIGURE}), CandidateMetrics(candidate="base_rate", metrics={"roc_auc": MetricEstimate(value=0.5)})],
+        "apart": [LossDifference(against="logistic_regression", loss="log_loss", value=-0.001, low=-0.003, high=0.001)],
+        "calibrator": "sigmoid", "reliability": [ReliabilityBin(said=0.1, happened=FIGURE, rows=90, outcomes=9)],
+        "by_segment": [SubsetMetrics(name="SMB", rows=9, accounts=3, happened=1, rate=0.1, expected=0.1, ratio=MetricEstimate(value=None), roc_auc=MetricEstimate(value=None))],
         "by_horizon": [], "features_read": 2, "weights": [], "dimensions": {"usage": 1.0}, "same_first": 0.8, "sight": [],
         "trees": 12, "leaves": 5, "trees_share": 0.5, "notes": [],
     }  # fmt: skip
-    return Card(**(usual | other))
+    return ModelCard(**(usual | other))
 
 
 @pytest.fixture
@@ -69,6 +77,6 @@ def test_a_card_that_was_altered_lost_or_slipped_in_is_refused(carded: Bundle, t
 def test_a_card_of_another_layout_is_told_by_its_place(carded: Bundle) -> None:
     told = card().model_dump(mode="json") | {"known_rate": 2}
     with pytest.raises(ValueError, match="key known_rate"):
-        Card.from_json(json.dumps(told).encode())
+        ModelCard.from_json(json.dumps(told).encode())
     with pytest.raises(ValidationError):
         card(trees_share=2.0)

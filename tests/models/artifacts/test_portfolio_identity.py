@@ -16,9 +16,14 @@ from hypothesis import strategies as st
 from features.errors import BadRequest, BundleError, HomeError
 from models.artifacts import home_portfolio, portfolio_identity
 from models.artifacts.bundle import write_bundle
-from models.artifacts.champion import Pointer, load_champion, point_to, write_pointer
-from models.artifacts.home_portfolio import AnotherPortfolio, accept_ids, read_identity, require_portfolio
-from models.artifacts.identity_file import keep_identity
+from models.artifacts.champion import ChampionPointer, champion_entry, load_champion, write_pointer
+from models.artifacts.home_portfolio import (
+    PortfolioMismatchError,
+    read_identity,
+    record_same_portfolio,
+    require_portfolio,
+)
+from models.artifacts.identity_file import write_identity_file
 from models.artifacts.portfolio_identity import PortfolioIdentity, SignalsPortfolio
 from models.home import Home
 
@@ -136,11 +141,11 @@ def test_a_home_takes_the_first_portfolio_and_refuses_others(home: Home, make_si
     require_portfolio(home, own)
     assert not caplog.text
     # Orders are another kind of business, though the accounts are the same.
-    with pytest.raises(AnotherPortfolio, match="orders without subscriptions") as refused:
+    with pytest.raises(PortfolioMismatchError, match="orders without subscriptions") as refused:
         require_portfolio(home, make_signals({"accounts": ACCOUNTS, "orders": ORDERS}), keep=True)
     assert "RENEWCAST_HOME=FOLDER renewcast train SIGNALS" in str(refused.value)
     assert "--same-portfolio" not in str(refused.value)
-    with pytest.raises(AnotherPortfolio, match="it is called"):
+    with pytest.raises(PortfolioMismatchError, match="it is called"):
         require_portfolio(home, own, "globex")
     assert read_identity(home) == require_portfolio(home, own)
 
@@ -149,16 +154,16 @@ def test_the_same_portfolio_under_new_ids_is_a_persons_statement(home: Home, mak
     own = make_signals({"accounts": ACCOUNTS, "subscriptions": RUNNING})
     renamed = make_signals({n: [r | {"account_id": f"crm-{r['account_id']}"} for r in rows] for n, rows in (("accounts", ACCOUNTS), ("subscriptions", RUNNING))})
     with pytest.raises(BadRequest):
-        accept_ids(home, renamed, "Ada", "why")
+        record_same_portfolio(home, renamed, "Ada", "why")
     first = require_portfolio(home, own, keep=True)
-    with pytest.raises(AnotherPortfolio, match="0% of the 30 account ids are known") as refused:
+    with pytest.raises(PortfolioMismatchError, match="0% of the 30 account ids are known") as refused:
         require_portfolio(home, renamed, keep=True)
     assert "renewcast home SIGNALS --same-portfolio --why TEXT" in str(refused.value)
-    accepted = accept_ids(home, renamed, "Ada", "moved to another CRM")
+    accepted = record_same_portfolio(home, renamed, "Ada", "moved to another CRM")
     assert (accepted.id, [(each.who, each.why) for each in accepted.same]) == (first.id, [("Ada", "moved to another CRM")])
     assert require_portfolio(home, renamed, keep=True).same == accepted.same
-    with pytest.raises(AnotherPortfolio, match="orders"):
-        accept_ids(home, make_signals({"accounts": ACCOUNTS, "orders": ORDERS}), "Ada", "why")
+    with pytest.raises(PortfolioMismatchError, match="orders"):
+        record_same_portfolio(home, make_signals({"accounts": ACCOUNTS, "orders": ORDERS}), "Ada", "why")
 
 
 def test_a_bundle_of_another_portfolio_is_not_loaded_and_a_lost_file_is_made_up_for(
@@ -167,13 +172,13 @@ def test_a_bundle_of_another_portfolio_is_not_loaded_and_a_lost_file_is_made_up_
     own = make_signals({"accounts": ACCOUNTS, "subscriptions": RUNNING})
     identity = require_portfolio(home, own, keep=True)
     bundle = write_bundle(home.bundle_folder("churn", "1"), parts(portfolio=identity), catalogue)
-    write_pointer(home, Pointer(promoted_at=datetime(2026, 1, 1, tzinfo=UTC), churn=point_to(home, bundle), rubric=rubric.name))
+    write_pointer(home, ChampionPointer(promoted_at=datetime(2026, 1, 1, tzinfo=UTC), churn=champion_entry(home, bundle), rubric=rubric.name))
     assert load_champion(home, catalogue).bundles["churn"].manifest.portfolio == identity.for_bundle()
     home.portfolio_file.unlink()
     found = read_identity(home)
     assert found is not None
     assert found.id == identity.id
-    keep_identity(home, PortfolioIdentity.of(portfolio(numbers(0, 9), name="globex")))
+    write_identity_file(home, PortfolioIdentity.of(portfolio(numbers(0, 9), name="globex")))
     with pytest.raises(BundleError, match=r"trained on another portfolio, a test .contractual., than this home's, globex"):
         load_champion(home, catalogue)
 

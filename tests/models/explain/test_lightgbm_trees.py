@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from models.explain import lightgbm_trees as module
-from models.explain.lightgbm_trees import NAN, read_trees
+from models.explain.lightgbm_trees import MISSING_NAN, read_trees
 from models.scorer.base import ScorerError
 
 HEAD = "tree\nversion=v4\nnum_class=1\n"
@@ -33,7 +33,7 @@ def test_a_tree_is_read() -> None:
     assert tree.threshold[1] == 2.5
     # Bits 0 and 2 of the first word of 32, bit 0 of the second.
     assert tree.left_categories == (frozenset({0, 2, 32}), None)
-    assert tree.missing.tolist() == [NAN, NAN]
+    assert tree.missing.tolist() == [MISSING_NAN, MISSING_NAN]
     assert tree.default_left.tolist() == [False, True]
     assert (tree.left.tolist(), tree.right.tolist()) == ([-1, -2], [1, -3])
     assert tree.value.tolist() == [0.25, -0.5, 1.0]
@@ -42,7 +42,7 @@ def test_a_tree_is_read() -> None:
     assert len(constant.feature) == 0
 
 
-def test_all_of_a_model_is_read(model_text: str) -> None:
+def test_every_tree_of_a_model_is_read(model_text: str) -> None:
     trees = read_trees(model_text, 7)
     assert len(trees) == 15
     assert {len(tree.value) for tree in trees} == {6}
@@ -68,35 +68,35 @@ def test_all_of_a_model_is_read(model_text: str) -> None:
         ("threshold=0 2.5", "threshold=1 2.5", "it has no set of categories 1"),
         ("threshold=0 2.5", "threshold=0.5 2.5", "it has no set of categories 0.5"),
         ("cat_boundaries=0 2", "cat_boundaries=0 9", "cat_threshold does not hold 9"),
-        ("cat_boundaries=0 2", "cat_boundaries=1 2", "not whole"),
-        ("cat_threshold=5 1", "cat_threshold=-5 1", "not whole"),
-        ("cat_threshold=5 1", "cat_threshold=5 4294967296", "not whole"),
+        ("cat_boundaries=0 2", "cat_boundaries=1 2", "malformed"),
+        ("cat_threshold=5 1", "cat_threshold=-5 1", "malformed"),
+        ("cat_threshold=5 1", "cat_threshold=5 4294967296", "malformed"),
         ("cat_threshold=5 1", "cat_threshold=5 99999999999999999999", "."),
     ],
 )
-def test_what_is_no_tree_is_refused(old: str, new: str, message: str) -> None:
+def test_malformed_trees_are_rejected(old: str, new: str, message: str) -> None:
     assert old in TREE
     with pytest.raises(ScorerError, match=f"tree 0 cannot be read .*{message}"):
         read_trees(HEAD + TREE.replace(old, new) + END, 2)
 
 
-def test_averaged_trees_are_refused() -> None:
+def test_averaged_trees_are_rejected() -> None:
     with pytest.raises(ScorerError, match="averages its trees"):
         read_trees(HEAD + "average_output\n" + TREE + END, 2)
 
 
-@pytest.mark.parametrize(("bound", "least"), [("MOST_LEAVES", 4), ("MOST_CODES", 64)])
-def test_what_is_read_is_bounded(bound: str, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, bound, least)
+@pytest.mark.parametrize(("constant", "least"), [("MAX_LEAVES", 4), ("MAX_CATEGORY_CODE", 64)])
+def test_leaves_and_category_codes_are_limited(constant: str, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, constant, least)
     assert len(read_trees(HEAD + TREE + CONSTANT + END, 2)) == 2
-    monkeypatch.setattr(module, bound, least - 1)
+    monkeypatch.setattr(module, constant, least - 1)
     with pytest.raises(ScorerError, match=r"more than 3 leaves|beyond 63"):
         read_trees(HEAD + TREE + CONSTANT + END, 2)
 
 
-def test_a_model_of_no_trees_is_empty() -> None:
+def test_a_model_without_trees_is_empty() -> None:
     assert read_trees(HEAD + "\nend of trees\n", 2) == ()
 
 
-def test_a_split_off_of_the_missing_has_an_infinite_threshold() -> None:
+def test_a_split_of_missing_values_has_an_infinite_threshold() -> None:
     assert np.isinf(read_trees(HEAD + TREE.replace("0 2.5", "0 inf") + END, 2)[0].threshold[1])

@@ -7,7 +7,7 @@ NAN = float("nan")
 
 
 @pytest.mark.parametrize(
-    ("value", "unit", "words", "told"),
+    ("value", "unit", "words", "expected"),
     [
         (12.0, "users", "active users", "12"),
         (1234.0, "events", "uses", "1,234"),
@@ -41,12 +41,12 @@ NAN = float("nan")
         (NAN, "users", "active users", "not known"),
     ],
 )
-def test_each_unit_reads_well(value: float | str | None, unit: str, words: str, told: str) -> None:
-    assert value_words(value, unit, words) == told
+def test_values_are_formatted_by_unit(value: float | str | None, unit: str, words: str, expected: str) -> None:
+    assert value_words(value, unit, words) == expected
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         (3.0, "3"),
         (3.14159, "3.1"),
@@ -58,8 +58,8 @@ def test_each_unit_reads_well(value: float | str | None, unit: str, words: str, 
         (0.0, "0"),
     ],
 )
-def test_no_more_digits_than_say_something(value: float, told: str) -> None:
-    assert number_words(value) == told
+def test_numbers_have_few_digits(value: float, expected: str) -> None:
+    assert number_words(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -68,32 +68,32 @@ def test_no_more_digits_than_say_something(value: float, told: str) -> None:
         (
             "usage.active_users_28d", 12.0, 30.0, 0.59, "raises_risk",
             "Active users in the last 28 days: 12 (median of comparable accounts: 30), "
-            "41% below its own earlier level; goes with a higher churn risk",
+            "41% below its own earlier level; raises churn risk",
         ),
         (
             "usage.active_users_7d", 12.0, 30.0, 0.59, "raises_risk",
             "Active users in the last 7 days: 12 (median of comparable accounts: 30); "
-            "active users in the last 28 days against the 28 before: 41% lower; goes with a higher churn risk",
+            "active users in the last 28 days against the 28 before: 41% lower; raises churn risk",
         ),
         (
             "usage.active_users_28d", 12.0, NAN, NAN, "lowers_chance",
-            "Active users in the last 28 days: 12; goes with a lower chance of expansion",
+            "Active users in the last 28 days: 12; lowers the chance of expansion",
         ),
         (
             "usage.active_users_28d", 12.0, 12.0, 1.0, "lowers_risk",
             "Active users in the last 28 days: 12 (median of comparable accounts: 12), "
-            "at its own earlier level; goes with a lower churn risk",
+            "at its own earlier level; lowers churn risk",
         ),
         (
             "outcomes.nps_last", NAN, 8.0, NAN, "raises_risk",
-            "Latest NPS answer: not known; goes with a higher churn risk",
+            "Latest NPS answer: not known; raises churn risk",
         ),
         (
             "contract.arr", 24_000.0, 18_000.0, NAN, "raises_chance",
             "Annual recurring revenue: 24,000 (median of comparable accounts: 18,000); "
-            "goes with a higher chance of expansion",
+            "raises the chance of expansion",
         ),
-        ("contract.plan", "pro", NAN, NAN, "lowers_risk", "Plan: pro; goes with a lower churn risk"),
+        ("contract.plan", "pro", NAN, NAN, "lowers_risk", "Plan: pro; lowers churn risk"),
     ],
 )  # fmt: skip
 def test_a_reason_is_one_sentence(
@@ -105,19 +105,19 @@ def test_a_reason_is_one_sentence(
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_every_feature_of_the_catalogue_makes_a_sentence(name: str) -> None:
+def test_every_catalogue_feature_has_a_reason_sentence(name: str) -> None:
     feature = CATALOGUE[name]
     past = CATALOGUE[feature.own_past] if feature.own_past else None
     value: float | str = 0.75 if feature.kind == "number" else "EMEA"
-    told = reason_words(feature, value, 0.5, past, 0.8, "raises_risk")
-    assert told[0].isupper()
-    assert told.endswith("; goes with a higher churn risk")
-    assert "nan" not in told.lower()
-    assert "caus" not in told.lower()
-    assert "_" not in told
+    sentence = reason_words(feature, value, 0.5, past, 0.8, "raises_risk")
+    assert sentence[0].isupper()
+    assert sentence.endswith("; raises churn risk")
+    assert "nan" not in sentence.lower()
+    assert "caus" not in sentence.lower()
+    assert "_" not in sentence
 
 
-def test_a_yes_or_no_has_no_median() -> None:
+def test_yes_or_no_features_show_no_median() -> None:
     feature = CATALOGUE["contract.renewal_overdue"]
-    told = reason_words(feature, 1.0, 0.0, None, NAN, "raises_risk")
-    assert told == f"{feature.words.capitalize()}: yes; goes with a higher churn risk"
+    sentence = reason_words(feature, 1.0, 0.0, None, NAN, "raises_risk")
+    assert sentence == f"{feature.words.capitalize()}: yes; raises churn risk"

@@ -1,4 +1,4 @@
-"""The contributions that are told are the Shapley values that SHAP's own algorithm finds."""
+"""Contributions agree with the Shapley values of the SHAP package."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import lightgbm
 import numpy as np
 import pandas as pd
 
-from models.explain.treeshap import Explainer
+from models.explain.treeshap import LazyTreeShap
 from models.scorer.scorer import Scorer
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # SHAP's and matplotlib's own, on import.
+    warnings.simplefilter("ignore")  # Warnings of SHAP and matplotlib on import.
     import shap
 
 
@@ -27,10 +27,10 @@ def test_contributions_agree_with_shap() -> None:
     schema = {"features": [{"name": name, "kind": "number"} for name in names]}
     identity = {"a": 1.0, "b": 0.0}
     calibrator = {"kind": "sigmoid", "parameters": identity, "resamples": [identity] * 10}
-    scorer = Scorer.from_texts(booster.model_to_string(), schema, calibrator, Explainer)
-    told = scorer.contributions(scorer.encode(pd.DataFrame(x, columns=names)).matrix)
+    scorer = Scorer.from_texts(booster.model_to_string(), schema, calibrator, LazyTreeShap)
+    contributions = scorer.contributions(scorer.encode(pd.DataFrame(x, columns=names)).matrix)
     explainer = shap.TreeExplainer(booster)
-    # Left to itself, SHAP asks LightGBM; its own algorithm has to be insisted on.
+    # By default SHAP uses LightGBM's contributions; this selects its own algorithm.
     explainer.model.model_type = "internal"
-    theirs = explainer.shap_values(x, check_additivity=False)
-    assert np.abs(told[:, :-1] - theirs).max() < 1e-6
+    expected = explainer.shap_values(x, check_additivity=False)
+    assert np.abs(contributions[:, :-1] - expected).max() < 1e-6

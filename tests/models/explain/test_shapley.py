@@ -6,22 +6,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.explain.shapley import factors, leaf_tables
+from models.explain.shapley import leaf_factors, leaf_tables
 
 SHARES = st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=6)
 
 
 def by_definition(satisfied: list[bool], shares: list[float], value: float, i: int) -> float:
-    """The average, over the orders in which columns join, of what column i adds."""
+    """Average contribution of column i over the orders in which columns join."""
     others = [j for j in range(len(shares)) if j != i]
 
-    def worth(known: tuple[int, ...]) -> float:
-        return value * prod(satisfied[j] if j in known else shares[j] for j in range(len(shares)))
+    def value_of(joined: tuple[int, ...]) -> float:
+        return value * prod(satisfied[j] if j in joined else shares[j] for j in range(len(shares)))
 
     return sum(
-        factorial(size) * factorial(len(others) - size) / factorial(len(shares)) * (worth((*known, i)) - worth(known))
+        factorial(size) * factorial(len(others) - size) / factorial(len(shares)) * (value_of((*joined, i)) - value_of(joined))
         for size in range(len(others) + 1)
-        for known in combinations(others, size)
+        for joined in combinations(others, size)
     )
 
 
@@ -38,7 +38,7 @@ def test_tables_hold_the_shapley_values(shares: list[float], value: float) -> No
 
 @settings(deadline=None)
 @given(st.integers(1, 12), st.integers(0, 2**32 - 1))
-def test_contributions_add_up_to_the_leaf_less_what_is_expected_of_it(conditions: int, seed: int) -> None:
+def test_contributions_sum_to_leaf_value_minus_expected_value(conditions: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     shares, values = 1.0 - rng.random((3, conditions)), rng.normal(size=3)
     table = leaf_tables(shares, values)
@@ -48,8 +48,8 @@ def test_contributions_add_up_to_the_leaf_less_what_is_expected_of_it(conditions
     np.testing.assert_allclose(table.sum(axis=1), expected, rtol=0, atol=1e-12)
 
 
-def test_one_condition_by_hand() -> None:
-    # A leaf of 2.0 that a quarter of the rows reach: they get 1.5 from it, the others lose 0.5.
+def test_one_condition_computed_by_hand() -> None:
+    # A leaf of 2.0 that a quarter of the rows reach: it adds 1.5 for them, and -0.5 for the others.
     assert leaf_tables(np.array([[0.25]]), np.array([2.0])).tolist() == [[[-0.5, 1.5]]]
 
 
@@ -61,5 +61,5 @@ def test_a_condition_that_all_rows_satisfy_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("conditions", [1, 2, 7, 40])
-def test_there_are_half_as_many_points_as_conditions(conditions: int) -> None:
-    assert factors(np.full((1, conditions), 0.5), np.ones(1)).whole.shape == (1, conditions, 2, (conditions + 1) // 2)
+def test_quadrature_uses_half_as_many_points_as_conditions(conditions: int) -> None:
+    assert leaf_factors(np.full((1, conditions), 0.5), np.ones(1)).whole.shape == (1, conditions, 2, (conditions + 1) // 2)

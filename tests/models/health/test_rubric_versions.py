@@ -13,12 +13,12 @@ import pytest
 from features.errors import BadRequest, HomeError
 from models.artifacts.champion import Champion, load_champion
 from models.health.rubric import load_rubric
-from models.health.rubric_editor import revised
+from models.health.rubric_editor import revise_rubric_text
 from models.health.rubric_versions import load_rubric_history, read_history, sha256, version_file
 from models.home import Home
 from models.predictions.assessment import assess
-from models.reviews.review_store import UnknownReview, list_reviews, one_review
-from models.reviews.sign_off import AlreadyDecided, ChangedSince, Signer, sign_rollback
+from models.reviews.review_store import UnknownReview, find_review, list_reviews
+from models.reviews.sign_off import AlreadyDecided, ReviewChanged, Signer, sign_rollback
 from models.reviews.sign_off import sign as sign_once
 
 DATA = "duckdb-1:abc"
@@ -135,20 +135,20 @@ def test_nothing_is_taken_back_where_nothing_was_approved(home: Home) -> None:
 )
 def test_other_data_are_refused(home: Home, more: dict[str, Any], says: str) -> None:
     review = write_review(home)
-    with pytest.raises(ChangedSince, match=says):
+    with pytest.raises(ReviewChanged, match=says):
         sign(home, review, **more)
 
 
 def test_another_rubric_or_model_is_refused_and_both_are_named(home: Home) -> None:
     hashes = {"data": DATA, "rubric": "0" * 64, "model": "1" * 64}
-    with pytest.raises(ChangedSince, match=r"rubric five-dimensions .* the champion is version none, not 7"):
+    with pytest.raises(ReviewChanged, match=r"rubric five-dimensions .* the champion is version none, not 7"):
         sign(home, write_review(home, hashes=hashes, model="7"))
 
 
 def test_a_second_review_of_the_old_version_is_refused_once_the_new_one_is_in_force(home: Home) -> None:
     first, second = write_review(home), write_review(home, "2026Q3-five-dimensions-0000ffff")
     sign(home, first)
-    with pytest.raises(ChangedSince, match="is version 2026Q4"):
+    with pytest.raises(ReviewChanged, match="is version 2026Q4"):
         sign(home, second, "2026-11-01")
 
 
@@ -252,17 +252,17 @@ def test_every_shipped_rubric_can_be_revised(name: str) -> None:
     rubric = load_rubric(name)
     dimensions = [d.name for d in rubric.rules.dimensions]
     weights = {d: 100 / len(dimensions) for d in dimensions}
-    text = revised(rubric.text, "2027Q1", weights, {"green": 81.0, "yellow": 55.5, "red": 0.0}, "a\nnote")
+    text = revise_rubric_text(rubric.text, "2027Q1", weights, {"green": 81.0, "yellow": 55.5, "red": 0.0}, "a\nnote")
     assert text.startswith("# a note\n")
 
 
 def test_a_review_is_found_by_its_beginning_and_others_are_listed(home: Home) -> None:
     name = write_review(home)
-    assert one_review(home, "2026Q3").told.id == name
+    assert find_review(home, "2026Q3").review.id == name
     with pytest.raises(UnknownReview, match=name):
-        one_review(home, "2025Q1")
+        find_review(home, "2025Q1")
     with pytest.raises(UnknownReview):
-        one_review(home, "../../etc")
+        find_review(home, "../../etc")
 
 
 def test_decisions_that_were_left_out_or_repeated_are_noticed(home: Home) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from features.catalogue.catalogue import Catalogue
 from features.errors import UnknownAccount
-from models.artifacts.bundle import schema_of, write_bundle
+from models.artifacts.bundle import bundle_schema, write_bundle
 from models.artifacts.champion import Champion
 from models.peer_groups.peers import Peers
 from models.predictions.assessment import Assessment, assess
@@ -174,7 +174,7 @@ def test_nonpayment_is_a_part_of_churn_and_the_rest_is_voluntary(
     told = {}
     for name, slopes in (("constant", numbers), ("by_size", by_size)):
         shares = {"intercept": -1.0, "numbers": slopes, "levels": {"contract.plan": [[0.0, 0.0, 0.0], 0.0]}}
-        schema = schema_of(list(catalogue), {"contract.plan": plans}, peers, catalogue, {"involuntary": shares})
+        schema = bundle_schema(list(catalogue), {"contract.plan": plans}, peers, catalogue, {"involuntary": shares})
         bundle = write_bundle(tmp_path / name, parts(schema=schema), catalogue)
         told[name] = assess(portfolio, Champion({"churn": bundle}, bundle.rubric), catalogue=catalogue).outlooks["churn"]
     churn, constant = told["by_size"].probability, told["constant"]

@@ -15,13 +15,13 @@ from features.errors import BadRequest, HomeError
 from models.artifacts.champion import load_champion
 from models.health.rubric import load_rubric
 from models.health.rubric_versions import (
-    Decision,
-    Hashes,
+    DecisionTerms,
     HistoryFile,
-    Pending,
+    PendingDecision,
+    ReviewDecision,
+    ReviewedHashes,
+    RubricVersion,
     Signature,
-    Terms,
-    Written,
     load_rubric_history,
     read_history,
     sha256,
@@ -29,17 +29,17 @@ from models.health.rubric_versions import (
     signed_with_version,
     write_history,
 )
-from models.health.score_calibration import SCORES, BandRate, Meaning, RubricFacts
+from models.health.score_calibration import SCORES, BandRate, RubricFacts, ScoreCalibration
 from models.home import Home
-from models.reviews.review_store import list_reviews, one_review
+from models.reviews.review_store import find_review, list_reviews
 from models.reviews.sign_off import (
     AlreadyDecided,
-    ChangedSince,
-    OtherTerms,
-    SamePerson,
+    ReviewChanged,
+    SameSigner,
     Signer,
-    earliest_of,
-    lapsed,
+    TermsDiffer,
+    earliest_for_review,
+    lapse_reason,
     sign,
     sign_rollback,
 )
@@ -53,7 +53,7 @@ def home(tmp_path: Any) -> Home:
     return Home(tmp_path / "home")
 
 
-def begin(home: Home, review: str, signer: Signer = ADA, **more: Any) -> Pending:
+def begin(home: Home, review: str, signer: Signer = ADA, **more: Any) -> PendingDecision:
     signed = sign(home, review, signer, **{"owner": "owner", "data_fingerprint": DATA} | more)
     assert signed.decision is None
     assert signed.pending is not None
@@ -70,7 +70,7 @@ def test_one_signature_decides_nothing_and_the_second_completes_it(home: Home) -
     assert (decision.id, decision.author, decision.reviewer, decision.owner, decision.why) == (pending.id, "Ada", "Grace", "owner", "as shown")
     assert [(each.role, each.key, each.name) for each in decision.signatures] == [("author", "key_1", "Ada"), ("reviewer", "key_2", "Grace")]
     assert read_history(home).pending == ()
-    assert one_review(home, review).state == "approved"
+    assert find_review(home, review).state == "approved"
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,12 @@ def test_the_second_is_another_person(home: Home, other: Signer, what: str) -> N
         sign(home, review, GRACE, data_fingerprint=DATA)
         assert sign_rollback(home, ADA).pending is not None
         before = read_history(home)
-        with pytest.raises(SamePerson, match="the same person: Ada has signed first"):
+        with pytest.raises(SameSigner, match="the same person: Ada has signed first"):
             sign_rollback(home, other)
     else:
         begin(home, review, reject=what == "reject")
         before = read_history(home)
-        with pytest.raises(SamePerson, match="the same person: Ada has signed first"):
+        with pytest.raises(SameSigner, match="the same person: Ada has signed first"):
             sign(home, review, other, reject=what == "reject", data_fingerprint=DATA)
     assert read_history(home) == before
 
@@ -102,7 +102,7 @@ def test_other_terms_are_a_new_first_signature(home: Home, more: dict[str, Any])
     given = {"owner": "owner", "data_fingerprint": DATA} | more
     before = read_history(home)
     name = "the decision" if "reject" in more else next(iter(more))
-    with pytest.raises(OtherTerms, match=f"Ada has signed first, in other terms \\({name}"):
+    with pytest.raises(TermsDiffer, match=f"Ada has signed first, in other terms \\({name}"):
         sign(home, review, GRACE, **given)
     assert read_history(home) == before, "nobody's signature is dropped unasked"
     given["replace"] = True
@@ -111,7 +111,7 @@ def test_other_terms_are_a_new_first_signature(home: Home, more: dict[str, Any])
     assert signed.instead_of == old
     assert "Ada had signed" in signed.words()
     assert len(read_history(home).pending) == 1
-    with pytest.raises(SamePerson):
+    with pytest.raises(SameSigner):
         sign(home, review, GRACE, **given)
     decision = sign(home, review, ADA, reject=bool(more.get("reject")), data_fingerprint=DATA).decision
     assert decision is not None
@@ -122,7 +122,7 @@ def test_who_was_shown_another_first_signature_does_not_sign(home: Home) -> None
     review = write_review(home)
     shown = begin(home, review).signature.sha256
     begin(home, review, MARY, effective="2026-12-01", replace=True)
-    with pytest.raises(ChangedSince, match="not the one that was shown"):
+    with pytest.raises(ReviewChanged, match="not the one that was shown"):
         sign(home, review, GRACE, data_fingerprint=DATA, first=shown)
 
 
@@ -137,8 +137,8 @@ def test_a_first_signature_lapses_where_what_was_signed_has_changed(home: Home) 
         assert waiting is not None
         change()
         if data == DATA:
-            assert says in lapsed(home, read_history(home), one_review(home, review), waiting)
-        with pytest.raises(ChangedSince, match=says):
+            assert says in lapse_reason(home, read_history(home), find_review(home, review), waiting)
+        with pytest.raises(ReviewChanged, match=says):
             sign(home, review, GRACE, data_fingerprint=data)
         assert read_history(home).pending == (), "it has lapsed"
 
@@ -158,7 +158,7 @@ def test_a_first_signature_lapses_where_what_was_signed_has_changed(home: Home) 
 def test_data_that_could_not_be_read_do_not_end_a_first_signature(home: Home) -> None:
     review = write_review(home)
     begin(home, review)
-    with pytest.raises(ChangedSince, match="could not be looked at"):
+    with pytest.raises(ReviewChanged, match="could not be looked at"):
         sign(home, review, GRACE)
     assert sign(home, review, GRACE, data_fingerprint=DATA).decision is not None
 
@@ -176,7 +176,7 @@ def test_the_default_date_is_the_earliest_that_is_allowed(home: Home, scored: st
         (home.snapshots / f"{scored}.parquet").write_bytes(b"")
     hashes = {"data": DATA, "rubric": sha256(load_champion(home).rubric_at(datetime(2026, 12, 1, tzinfo=UTC)).text), "model": None}
     review = write_review(home, hashes=hashes, **({} if changes else {"proposed_weights": None, "proposed_bands": None}))
-    earliest = earliest_of(home, read_history(home), one_review(home, review).told.sign_off)
+    earliest = earliest_for_review(home, read_history(home), find_review(home, review).review.sign_off)
     day_before = date.fromordinal(earliest.day.toordinal() - 1)
     with pytest.raises(BadRequest, match="has passed"):
         sign(home, review, ADA, owner="owner", effective=day_before, data_fingerprint=DATA)
@@ -217,11 +217,11 @@ def test_a_rollback_is_of_the_newest_version_and_of_the_named_review(home: Home)
         sign_rollback(home, ADA, review=two)
     first = sign_rollback(home, ADA, review=one, why="a mistake")
     assert first.pending is not None
-    assert one_review(home, one).pending == first.pending
+    assert find_review(home, one).pending == first.pending
     done = sign_rollback(home, GRACE, review=one, first=first.pending.signature.sha256).decision
     assert done is not None
     assert (done.takes_back, done.why) == (read_history(home).decisions[0].id, "a mistake")
-    assert one_review(home, one).state == "open"
+    assert find_review(home, one).state == "open"
     # And once more, with the same review.
     begin(home, one)
     assert sign(home, one, GRACE, data_fingerprint=DATA).decision is not None
@@ -250,22 +250,22 @@ def test_what_was_signed_cannot_be_edited(home: Home, part: str) -> None:
 NAMES = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20)
 TEXTS = st.none() | st.text(st.characters(exclude_categories=["C"]), max_size=50)
 SHARES = st.floats(0, 1)
-WRITTEN = st.builds(Written, version=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,9}", fullmatch=True), sha256=st.text("0123456789abcdef", min_size=64, max_size=64))
+WRITTEN = st.builds(RubricVersion, version=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,9}", fullmatch=True), sha256=st.text("0123456789abcdef", min_size=64, max_size=64))
 FALLING = st.lists(SHARES, min_size=1, max_size=4).map(lambda s: tuple(sorted(s * len(SCORES), reverse=True)[: len(SCORES)]))
 BAND_RATES = st.builds(BandRate, band=NAMES, rows=st.just(0), accounts_with_churn=st.just(0), rate=st.none() | SHARES, low=st.none(), high=st.none() | SHARES)
 MEANINGS = st.builds(
-    Meaning, rate=FALLING, low=FALLING, high=FALLING, rows=st.integers(0, 9), accounts=st.integers(0, 9),
+    ScoreCalibration, rate=FALLING, low=FALLING, high=FALLING, rows=st.integers(0, 9), accounts=st.integers(0, 9),
     accounts_with_churn=st.integers(0, 9), first=st.just("2026-01-01"), last=st.just("2026-02-01"), bands=st.lists(BAND_RATES, max_size=3).map(tuple), later=st.none(),
 )  # fmt: skip
 INSTANTS = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))
-HASHES = st.none() | st.builds(Hashes, data=NAMES, rubric=NAMES, model=st.none() | NAMES)
+HASHES = st.none() | st.builds(ReviewedHashes, data=NAMES, rubric=NAMES, model=st.none() | NAMES)
 
 
 @st.composite
-def terms(draw: Any) -> Terms:
+def terms(draw: Any) -> DecisionTerms:
     return draw(
         st.builds(
-            Terms, what=st.sampled_from(["approved", "rejected", "rolled_back"]), review=NAMES, rubric=st.just("five-dimensions"),
+            DecisionTerms, what=st.sampled_from(["approved", "rejected", "rolled_back"]), review=NAMES, rubric=st.just("five-dimensions"),
             owner=st.none() | NAMES, why=TEXTS, effective=st.none() | st.dates(date(2020, 1, 1)), takes_back=st.none() | NAMES, hashes=HASHES, proposal=st.none() | NAMES,
         )
     )  # fmt: skip
@@ -276,14 +276,14 @@ def signature(role: Any, key: str, name: str, at: datetime, previous: str | None
 
 
 @st.composite
-def pendings(draw: Any) -> Pending:
+def pendings(draw: Any) -> PendingDecision:
     what = draw(terms())
     made = signature("author", "key_1", draw(NAMES), draw(INSTANTS), None, what.model_dump(mode="json"))
-    return Pending(**what.model_dump(), id="cal_0123456789abcdef", signature=made)
+    return PendingDecision(**what.model_dump(), id="cal_0123456789abcdef", signature=made)
 
 
 @st.composite
-def decisions(draw: Any) -> Decision:
+def decisions(draw: Any) -> ReviewDecision:
     what, at = draw(terms()), draw(INSTANTS)
     version, replaces = draw(st.none() | WRITTEN), draw(st.none() | WRITTEN)
     author, reviewer = draw(NAMES), draw(NAMES)
@@ -292,7 +292,7 @@ def decisions(draw: Any) -> Decision:
         first = signature("author", "key_1", author, at, None, what.model_dump(mode="json"))
         second = signature("reviewer", "key_2", reviewer, at, first.sha256, signed_with_version(what, version, replaces))
         signatures = (first, second)
-    return Decision(
+    return ReviewDecision(
         **what.model_dump(), id=draw(st.from_regex(r"cal_[0-9a-f]{16}", fullmatch=True)), at=at, author=author, reviewer=reviewer, version=version,
         replaces=replaces, meaning=draw(st.none() | MEANINGS), signatures=signatures,
     )  # fmt: skip
@@ -300,7 +300,7 @@ def decisions(draw: Any) -> Decision:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(found=st.lists(decisions(), max_size=3, unique_by=lambda each: each.id), waiting=st.lists(pendings(), max_size=2))
-def test_every_decision_is_read_as_it_was_written(home: Home, found: list[Decision], waiting: list[Pending]) -> None:
+def test_every_decision_is_read_as_it_was_written(home: Home, found: list[ReviewDecision], waiting: list[PendingDecision]) -> None:
     history = HistoryFile(decisions=tuple(found), pending=tuple(waiting))
     write_history(home, history)
     assert read_history(home) == history
@@ -308,9 +308,9 @@ def test_every_decision_is_read_as_it_was_written(home: Home, found: list[Decisi
 
 @settings(max_examples=60, deadline=None)
 @given(MEANINGS)
-def test_what_a_score_has_meant_is_read_with_nulls_and_without(meaning: Meaning) -> None:
+def test_what_a_score_has_meant_is_read_with_nulls_and_without(meaning: ScoreCalibration) -> None:
     for exclude_none in (False, True):
-        assert Meaning.model_validate_json(meaning.model_dump_json(exclude_none=exclude_none)) == meaning
+        assert ScoreCalibration.model_validate_json(meaning.model_dump_json(exclude_none=exclude_none)) == meaning
     facts = RubricFacts(version="1", meaning=None, learned=None)
     assert RubricFacts.model_validate_json(facts.model_dump_json(exclude_none=True)) == facts
 

@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 
-from models.artifacts.champion import Change, load_champion, read_pointer, write_pointer
-from models.artifacts.model_card import Apart, Bin, Card, Figure, Kinds, Piece, Rival, Sight, Slice
+from models.artifacts.champion import ChampionChange, load_champion, read_pointer, write_pointer
+from models.artifacts.model_card import (
+    CandidateMetrics,
+    CapacityRecall,
+    DataSlice,
+    InvoluntaryChurnCard,
+    LossDifference,
+    MetricEstimate,
+    ModelCard,
+    ReliabilityBin,
+    SubsetMetrics,
+)
 from models.home import Home
 from serving.pages.model_card import as_html
 from serving.portfolio.model_card_markdown import figure_words, markdown
@@ -16,16 +26,16 @@ from serving.portfolio.model_cards import cards_of, limits
 HOSTILE = "<script>alert(1)</script> | **bold** [x](http://elsewhere.test)"
 
 
-def _card(outcomes: int = 20, worse: bool = True) -> Card:
-    slices = {"test": Slice(first="2025-07-01", last="2025-09-01", dates=9, rows=900, accounts=100, accounts_with_outcome=outcomes)}
-    none = Figure(value=None)
-    return Card(
+def _card(outcomes: int = 20, worse: bool = True) -> ModelCard:
+    slices = {"test": DataSlice(first="2025-07-01", last="2025-09-01", dates=9, rows=900, accounts=100, accounts_with_outcome=outcomes)}
+    none = MetricEstimate(value=None)
+    return ModelCard(
         target="churn", horizon_days=90, grace_days=30, run_id="r1", catalogue_version="c1", subject="blend", grade="fair",
         words="ranks usefully", slices=slices, history_days=800.0, missing_share={"orders": 1.0, "usage": 0.1}, known_rate=0.2,
-        window_rate=0.25, rivals=[Rival(candidate="blend", metrics={"roc_auc": Figure(value=0.8123, low=0.7, high=0.9)})],
-        apart=[Apart(against="logistic_regression", loss="log_loss", value=-0.001, low=-0.003, high=0.001 if worse else -0.0001)],
+        window_rate=0.25, rivals=[CandidateMetrics(candidate="blend", metrics={"roc_auc": MetricEstimate(value=0.8123, low=0.7, high=0.9)})],
+        apart=[LossDifference(against="logistic_regression", loss="log_loss", value=-0.001, low=-0.003, high=0.001 if worse else -0.0001)],
         calibrator="sigmoid", reliability=[],
-        by_segment=[Piece(name="SMB", rows=9, accounts=3, happened=1, rate=0.1, expected=0.1, ratio=none, roc_auc=none)],
+        by_segment=[SubsetMetrics(name="SMB", rows=9, accounts=3, happened=1, rate=0.1, expected=0.1, ratio=none, roc_auc=none)],
         by_horizon=[], features_read=2, weights=[], dimensions={"usage": 1.0}, same_first=0.8, sight=[], trees=12, leaves=5,
         trees_share=0.5, notes=[],
     )  # fmt: skip
@@ -44,12 +54,12 @@ def test_limits_come_from_the_figures() -> None:
 
 
 def test_limits_say_which_horizons_were_not_judged_and_which_feeds_were_not_sound() -> None:
-    none, known = Figure(value=None), Figure(value=0.7, low=0.6, high=0.8)
+    none, known = MetricEstimate(value=None), MetricEstimate(value=0.7, low=0.6, high=0.8)
     figures = {"rate": None, "expected": None, "ratio": none}
     pieces = [
-        Piece(name="30 days", rows=9, accounts=9, happened=9, roc_auc=known, **figures),
-        Piece(name="60 days", rows=9, accounts=9, happened=9, roc_auc=known, note="judged on earlier dates", **figures),
-        Piece(name="180 days", rows=0, accounts=0, happened=0, roc_auc=none, judged=False, note="too short a history", **figures),
+        SubsetMetrics(name="30 days", rows=9, accounts=9, happened=9, roc_auc=known, **figures),
+        SubsetMetrics(name="60 days", rows=9, accounts=9, happened=9, roc_auc=known, note="judged on earlier dates", **figures),
+        SubsetMetrics(name="180 days", rows=0, accounts=0, happened=0, roc_auc=none, judged=False, note="too short a history", **figures),
     ]
     card = _card().model_copy(update={"by_horizon": pieces, "feeds": ["usage.minutes rose 60-fold: seconds?"]})
     told = limits(card)
@@ -76,7 +86,7 @@ def test_a_card_tells_who_promoted_it_and_takes_no_ones_words_for_markup(own_hom
     pointer = read_pointer(own_home)
     assert pointer is not None
     assert pointer.churn is not None
-    change = Change(at=pointer.promoted_at, what="promoted", target="churn", champion=pointer.churn, who=HOSTILE, why=HOSTILE)
+    change = ChampionChange(at=pointer.promoted_at, what="promoted", target="churn", champion=pointer.churn, who=HOSTILE, why=HOSTILE)
     write_pointer(own_home, pointer.model_copy(update={"history": (change,)}))
     cards = cards_of(own_home, load_champion(own_home))
     assert [told["target"] for told in cards] == ["churn", "expansion"]
@@ -96,7 +106,7 @@ def test_a_card_tells_who_promoted_it_and_takes_no_ones_words_for_markup(own_hom
 def test_both_forms_say_how_contributions_are_measured_and_of_which_model_the_figures_are(own_home: Home) -> None:
     """Trees and the linear part follow two conventions, and the model that answers is a refit of the judged one."""
     cards = cards_of(own_home, load_champion(own_home))[:1]
-    seen = Bin(said=0.004, happened=Figure(value=0.011, low=0.0, high=0.04), rows=361, outcomes=4)
+    seen = ReliabilityBin(said=0.004, happened=MetricEstimate(value=0.011, low=0.0, high=0.04), rows=361, outcomes=4)
     card = _card().model_copy(update={"reliability": [seen]})
     cards[0] |= {"card": card.model_dump(mode="json"), "limits": limits(card)}
     for text in (as_html(cards), markdown(cards)):
@@ -107,11 +117,11 @@ def test_both_forms_say_how_contributions_are_measured_and_of_which_model_the_fi
 
 
 def test_segments_stand_beside_what_had_to_be_beaten_and_a_team_learns_its_lift(own_home: Home) -> None:
-    auc = {"health_score": Figure(value=0.6123, low=0.5, high=0.7), "logistic_regression": Figure(value=0.7456, low=0.6, high=0.8)}
-    own = Figure(value=0.7789, low=0.6, high=0.9)
-    piece = Piece(name="SMB", rows=99, accounts=30, happened=12, rate=0.1, expected=0.1, ratio=own, roc_auc=own, beside=auc)
-    share, lift = Figure(value=0.4, low=0.3, high=0.5), Figure(value=3.25, low=2.5, high=4.0)
-    sight = Sight(candidate="blend", capacity=20, caught=share, caught_arr=share, lift=lift)
+    auc = {"health_score": MetricEstimate(value=0.6123, low=0.5, high=0.7), "logistic_regression": MetricEstimate(value=0.7456, low=0.6, high=0.8)}
+    own = MetricEstimate(value=0.7789, low=0.6, high=0.9)
+    piece = SubsetMetrics(name="SMB", rows=99, accounts=30, happened=12, rate=0.1, expected=0.1, ratio=own, roc_auc=own, beside=auc)
+    share, lift = MetricEstimate(value=0.4, low=0.3, high=0.5), MetricEstimate(value=3.25, low=2.5, high=4.0)
+    sight = CapacityRecall(candidate="blend", capacity=20, caught=share, caught_arr=share, lift=lift)
     old = sight.model_copy(update={"candidate": "random", "lift": None})
     cards = cards_of(own_home, load_champion(own_home))[:1]
     cards[0]["card"] = _card().model_copy(update={"by_segment": [piece], "sight": [old, sight]}).model_dump(mode="json")
@@ -124,18 +134,18 @@ def test_segments_stand_beside_what_had_to_be_beaten_and_a_team_learns_its_lift(
 
 
 def test_how_churn_comes_about_is_told_with_its_figures_or_with_the_reason_there_are_none(own_home: Home) -> None:
-    def shown(kinds: Kinds | None) -> tuple[str, str]:
+    def shown(kinds: InvoluntaryChurnCard | None) -> tuple[str, str]:
         cards = cards_of(own_home, load_champion(own_home))[:1]
         cards[0]["card"] = _card().model_copy(update={"involuntary": kinds}).model_dump(mode="json")
         return as_html(cards), markdown(cards)
 
-    def rival(name: str, auc: float) -> Rival:
-        figures = {n: Figure(value=auc, low=auc - 0.1, high=auc + 0.1) for n in ("roc_auc", "brier", "log_loss")}
-        return Rival(candidate=name, metrics=figures)
+    def rival(name: str, auc: float) -> CandidateMetrics:
+        figures = {n: MetricEstimate(value=auc, low=auc - 0.1, high=auc + 0.1) for n in ("roc_auc", "brier", "log_loss")}
+        return CandidateMetrics(candidate=name, metrics=figures)
 
-    judged = Kinds(
+    judged = InvoluntaryChurnCard(
         words="the share is estimated per account", known_share=0.15, trained_on={"involuntary": 40, "voluntary": 200},
-        tested_on={"involuntary": 12, "voluntary": 60}, rate=0.2, expected=0.16, ratio=Figure(value=1.25, low=0.8, high=1.7),
+        tested_on={"involuntary": 12, "voluntary": 60}, rate=0.2, expected=0.16, ratio=MetricEstimate(value=1.25, low=0.8, high=1.7),
         rivals=[rival("share_by_account", 0.7), rival("constant_share", 0.5)],
     )  # fmt: skip
     page, text = shown(judged)
@@ -144,7 +154,7 @@ def test_how_churn_comes_about_is_told_with_its_figures_or_with_the_reason_there
     assert "12 accounts of the test dates ended by nonpayment and 60 otherwise: 20.0%" in text
     assert "Happened over said: 1.25 (0.80 to 1.70)." in text
     assert "A constant share" in page
-    none = {"rate": None, "expected": None, "ratio": Figure(value=None), "rivals": []}
+    none = {"rate": None, "expected": None, "ratio": MetricEstimate(value=None), "rivals": []}
     page, text = shown(judged.model_copy(update=none | {"words": f"not judged: too few {HOSTILE}"}))
     assert "Not judged: too few" in page
     assert "<script" not in page

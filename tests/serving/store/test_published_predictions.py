@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from features.errors import BadRequest
-from models.artifacts.champion import Change, Pointed
+from models.artifacts.champion import ChampionChange, ChampionEntry
 from serving.common.errors import Unknown
 from serving.scoring.publish_predictions import PublishedBatch, publish_batch
 from serving.store.database import Store
@@ -71,8 +71,8 @@ def test_the_same_batch_twice_changes_nothing(listening: Store) -> None:
 
 def test_what_differs_from_the_date_before_is_told(listening: Store) -> None:
     publish_batch(listening, _answers("2026-06-01", "lg= mg= hy= lg!"))
-    change = Change(
-        at=datetime.now(UTC), what="promoted", target="churn", champion=Pointed(version="2", folder="bundles/churn/2"), who="w", why="y"
+    change = ChampionChange(
+        at=datetime.now(UTC), what="promoted", target="churn", champion=ChampionEntry(version="2", folder="bundles/churn/2"), who="w", why="y"
     )
     earlier = change.model_copy(update={"at": datetime(2026, 1, 1, tzinfo=UTC)})
     publish_batch(listening, _answers("2026-07-01", "lg= hg= hr= lg! my!", version="2"), [earlier, change])

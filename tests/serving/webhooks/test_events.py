@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from models.artifacts.champion import Change, Pointed
+from models.artifacts.champion import ChampionChange, ChampionEntry
 from serving.store.database import Store
 from serving.store.tables import webhook_deliveries
 from serving.webhooks.endpoints import add_endpoint
 from serving.webhooks.events import Drift, tell_drift, tell_promotions
 
 AT = datetime(2026, 7, 1, 12, 30, 15, 250_000, tzinfo=UTC)
-CHANGE = Change(
-    at=AT, what="promoted", target="churn", champion=Pointed(version="2", folder="bundles/churn/2"), who="reviewer", why="better"
+CHANGE = ChampionChange(
+    at=AT, what="promoted", target="churn", champion=ChampionEntry(version="2", folder="bundles/churn/2"), who="reviewer", why="better"
 )
 
 

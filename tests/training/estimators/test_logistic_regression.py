@@ -14,7 +14,7 @@ from features.definitions.feature import Feature
 from features.errors import InsufficientData
 from features.utils.arrays import Floats
 from models.scorer.base import RENEWAL_FEATURE
-from models.scorer.linear_terms import _Start
+from models.scorer.linear_terms import LinearTerms
 from training.dataset.design_matrix import Design, build_design
 from training.estimators.logistic_regression import STRENGTHS, fit_linear, signed_log
 
@@ -106,7 +106,7 @@ def test_its_plain_form_gives_the_scorer_the_same_log_odds(
     frame, y = small_portfolio
     found = fit_linear(rows(frame, y, small_catalogue), small_catalogue)
     told = json.loads(json.dumps({"start": found.scorer_parameters()}))
-    start = _Start.of(told, "start", found.encoding.features, found.encoding.categories)
+    start = LinearTerms.of(told, "start", found.encoding.features, found.encoding.categories)
     assert start is not None
     holes = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.2)
     matrix = found.encoding.matrix(holes)
@@ -128,7 +128,7 @@ def test_each_contribution_is_zero_on_average(small_portfolio: Portfolio, small_
     design = build_design(frame.assign(**{RENEWAL_FEATURE: until}), due, 90, 0, catalogue)
     found = fit_linear(design, catalogue)
     told = json.loads(json.dumps({"start": found.scorer_parameters()}))
-    start = _Start.of(told, "start", found.encoding.columns, found.encoding.categories)
+    start = LinearTerms.of(told, "start", found.encoding.columns, found.encoding.categories)
     assert start is not None
     main, weight = design.matrix[design.main], design.weight[design.main]
     parts = start.parts(main)

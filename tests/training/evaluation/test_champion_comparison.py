@@ -13,7 +13,7 @@ import pytest
 
 from features.catalogue.catalogue import CATALOGUE
 from features.errors import BundleError
-from models.artifacts.champion import Pointer, write_pointer
+from models.artifacts.champion import ChampionPointer, write_pointer
 from models.home import Home
 from training.config import TrainConfig
 from training.evaluation.champion_comparison import UnreadableChampion, compare_with_champion, load_champions
@@ -73,7 +73,7 @@ def test_a_broken_champion_is_no_rival_and_a_missing_one_is_none(tmp_path: Path,
     home = Home(tmp_path)
     assert load_champions(home, CATALOGUE) == {}
     told = '{"churn": {"version": "7", "folder": "bundles/churn/7"}, "promoted_at": "2026-01-01T00:00:00Z"}'
-    write_pointer(home, Pointer.model_validate_json(told))
+    write_pointer(home, ChampionPointer.model_validate_json(told))
     assert load_champions(home, CATALOGUE) == {"churn": UnreadableChampion("7")}
     frame, y = tested
     found = compare_with_champion(UnreadableChampion("7"), np.full(len(y), 0.3), frame, y, 30, CONFIG)

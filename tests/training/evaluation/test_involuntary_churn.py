@@ -12,7 +12,7 @@ import scipy.special
 
 from features.definitions.feature import Feature
 from features.utils.arrays import Floats, Objects
-from models.scorer.linear_terms import _Start
+from models.scorer.linear_terms import LinearTerms
 from training.dataset.design_matrix import build_design
 from training.evaluation import test_predictions
 from training.evaluation.involuntary_churn import (
@@ -71,7 +71,7 @@ def _shares(model: dict[str, object] | None, evaluation: InvoluntaryChurn, frame
     assert evaluation.model is not None
     encoding = evaluation.model.encoding
     schema = json.loads(json.dumps({"involuntary": model}, allow_nan=False))
-    start = _Start.of(schema, "involuntary", encoding.features, encoding.categories)
+    start = LinearTerms.of(schema, "involuntary", encoding.features, encoding.categories)
     assert start is not None
     shares: Floats = scipy.special.expit(start.intercept + start.parts(encoding.matrix(frame)).sum(axis=1))
     return shares

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.health.score_calibration import SCORES, Meaning
+from models.health.score_calibration import SCORES, ScoreCalibration
 from training.estimators.rubric_weights import learn_weights
 from training.evaluation.score_calibration import MINIMUM_CHURNED, fit_score_calibration
 
@@ -90,9 +90,9 @@ def test_too_few_churns_say_nothing() -> None:
 def test_it_survives_json_and_a_rising_curve_is_refused() -> None:
     found = fit_score_calibration(*_world(200))
     assert found is not None
-    assert Meaning.model_validate_json(found.model_dump_json()) == found
+    assert ScoreCalibration.model_validate_json(found.model_dump_json()) == found
     with pytest.raises(ValueError, match="never rise"):
-        Meaning.model_validate(found.model_dump() | {"rate": found.rate[::-1]})
+        ScoreCalibration.model_validate(found.model_dump() | {"rate": found.rate[::-1]})
 
 
 def test_weights_follow_how_strongly_a_dimension_goes_with_staying() -> None:

@@ -15,7 +15,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.errors import BundleError
 from features.signals.signals import Signals
 from features.utils.dates import Grid
-from models.artifacts.champion import Change, Pointed, Pointer
+from models.artifacts.champion import ChampionChange, ChampionEntry, ChampionPointer
 from models.home import Home
 from training.monitoring import monitor
 from training.monitoring.report import Watched
@@ -50,8 +50,8 @@ def _day(days: float) -> datetime:
     return FIRST + timedelta(days=days)
 
 
-def _pointed(version: str) -> Pointed:
-    return Pointed(version=version, folder=f"bundles/churn/{version}-run")
+def _pointed(version: str) -> ChampionEntry:
+    return ChampionEntry(version=version, folder=f"bundles/churn/{version}-run")
 
 
 def _bundle(home: Home, version: str, p: float, through: int) -> Any:
@@ -86,10 +86,10 @@ def look(
         home = Home(tmp_path)
         made = {v: _bundle(home, v, 0.01 * int(v), through) for v, through in trained.items()}
         history = tuple(
-            Change(at=_day(d + 0.2), what="promoted", target="churn", champion=_pointed(v), who="Ada", why="a test")
+            ChampionChange(at=_day(d + 0.2), what="promoted", target="churn", champion=_pointed(v), who="Ada", why="a test")
             for v, d in trained.items()
         )
-        pointer = Pointer(churn=history[-1].champion, promoted_at=history[-1].at, history=history)
+        pointer = ChampionPointer(churn=history[-1].champion, promoted_at=history[-1].at, history=history)
 
         def load(folder: Path, *_: object) -> Any:
             version = folder.name.partition("-")[0]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import renewcast
-from models.artifacts.champion import Pointed, Pointer, read_pointer, write_pointer
+from models.artifacts.champion import ChampionEntry, ChampionPointer, read_pointer, write_pointer
 from models.home import Home
 from training.registry import mlflow_tracking, promotion
 from training.registry.champion_alias import follow
@@ -48,12 +48,12 @@ def home(registered: tuple[Home, tuple[str, ...]]) -> Iterator[Home]:
     (home.root / "champion.json").unlink()
 
 
-def _entry(version: str, run_id: str) -> Pointed:
-    return Pointed(version=version, folder=f"bundles/churn/{version}-{run_id[:8]}")
+def _entry(version: str, run_id: str) -> ChampionEntry:
+    return ChampionEntry(version=version, folder=f"bundles/churn/{version}-{run_id[:8]}")
 
 
 def _point(home: Home, version: str, run_id: str) -> None:
-    write_pointer(home, Pointer(churn=_entry(version, run_id), promoted_at=datetime.now(UTC)))
+    write_pointer(home, ChampionPointer(churn=_entry(version, run_id), promoted_at=datetime.now(UTC)))
 
 
 def _alias(home: Home) -> str:

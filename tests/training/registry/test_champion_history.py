@@ -13,7 +13,7 @@ import pytest
 
 from features.errors import BundleError
 from models.artifacts.bundle import Bundle
-from models.artifacts.champion import Change, Pointed, Pointer
+from models.artifacts.champion import ChampionChange, ChampionEntry, ChampionPointer
 from training.registry.champion_history import by_champion, reigns
 
 DAY_0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -73,8 +73,8 @@ def _bundle(created: str, through: str) -> Any:
     return type("Bundle", (), {"manifest": manifest})
 
 
-def _pointed(version: str) -> Pointed:
-    return Pointed(version=version, folder=f"bundles/churn/{version}-run")
+def _pointed(version: str) -> ChampionEntry:
+    return ChampionEntry(version=version, folder=f"bundles/churn/{version}-run")
 
 
 @pytest.mark.parametrize("table", CASES.values(), ids=list(CASES))
@@ -82,7 +82,7 @@ def test_each_champion_answers_for_its_dates(table: str) -> None:
     lines = [[cell.strip() for cell in line.split("|")] for line in table.strip().splitlines()[1:]]
     made = {version: (created, through) for _, version, created, through, _ in lines}
 
-    def load(champion: Pointed) -> Bundle:
+    def load(champion: ChampionEntry) -> Bundle:
         created, through = made[champion.version]
         if created == "-":
             raise BundleError("it is gone")
@@ -90,10 +90,10 @@ def test_each_champion_answers_for_its_dates(table: str) -> None:
         return bundle
 
     history = tuple(
-        Change(at=_at(at), what="promoted", target="churn", champion=_pointed(version), who="Ada", why="a test")
+        ChampionChange(at=_at(at), what="promoted", target="churn", champion=_pointed(version), who="Ada", why="a test")
         for at, version, *_ in lines
     )
-    pointer = Pointer(churn=history[-1].champion, promoted_at=history[-1].at, history=history)
+    pointer = ChampionPointer(churn=history[-1].champion, promoted_at=history[-1].at, history=history)
     found = reigns(pointer, "churn", DAY_0 + timedelta(days=60 if "-900" not in table else 0), load)
     wanted = [(version, *answers.split("..")) for _, version, _, _, answers in lines if answers]
     assert [
@@ -104,18 +104,18 @@ def test_each_champion_answers_for_its_dates(table: str) -> None:
 
 
 def test_without_a_history_the_champion_answers_since_its_training() -> None:
-    pointer = Pointer(churn=_pointed("1"), promoted_at=_at("5"))
+    pointer = ChampionPointer(churn=_pointed("1"), promoted_at=_at("5"))
     (only,) = reigns(pointer, "churn", DAY_0, lambda _: _bundle("4.9", "3"))
     assert (only.champion.version, only.since, only.until) == ("1", _at("3"), None)
     assert reigns(pointer, "expansion", DAY_0, lambda _: _bundle("4.9", "3")) == ()
 
 
 def test_the_reigns_of_one_champion_are_kept_together_and_the_present_one_is_last() -> None:
-    pointer = Pointer(
+    pointer = ChampionPointer(
         churn=_pointed("1"),
         promoted_at=_at("20"),
         history=tuple(
-            Change(at=_at(at), what="promoted", target="churn", champion=_pointed(version), who="Ada", why="a test")
+            ChampionChange(at=_at(at), what="promoted", target="churn", champion=_pointed(version), who="Ada", why="a test")
             for at, version in (("0", "1"), ("10", "2"), ("20", "1"))
         ),
     )

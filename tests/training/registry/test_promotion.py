@@ -15,7 +15,7 @@ import pytest
 
 from features.errors import BadRequest
 from features.utils.atomic_files import UNFINISHED
-from models.artifacts.champion import Pointed, Pointer, read_pointer, write_pointer
+from models.artifacts.champion import ChampionEntry, ChampionPointer, read_pointer, write_pointer
 from models.home import Home
 from training.registry import promotion, run_completion
 
@@ -29,34 +29,34 @@ class _Bundle:
 
 
 @pytest.fixture
-def followed(monkeypatch: pytest.MonkeyPatch) -> list[Pointer | None]:
+def followed(monkeypatch: pytest.MonkeyPatch) -> list[ChampionPointer | None]:
     """The pointers that the alias has followed."""
-    seen: list[Pointer | None] = []
+    seen: list[ChampionPointer | None] = []
     monkeypatch.setattr(promotion, "follow", lambda home: seen.append(read_pointer(home)))
     return seen
 
 
 def _home(tmp_path: Path) -> Home:
     home = Home(tmp_path)
-    pointer = Pointer.model_validate_json(
+    pointer = ChampionPointer.model_validate_json(
         '{"churn": {"version": "1", "folder": "bundles/churn/1"}, "promoted_at": "2026-01-01T00:00:00Z"}'
     )
     write_pointer(home, pointer)
     return home
 
 
-def test_the_other_target_keeps_its_champion(tmp_path: Path, followed: list[Pointer | None]) -> None:
+def test_the_other_target_keeps_its_champion(tmp_path: Path, followed: list[ChampionPointer | None]) -> None:
     home = _home(tmp_path)
     bundle: Any = _Bundle(home.bundle_folder("expansion", "4-abc"), "4")
     promotion.promote(home, {"expansion": bundle}, "five-dimensions", "Ada", "it is better")
     pointer = read_pointer(home)
     assert pointer is not None
-    assert pointer.churn == Pointed(version="1", folder="bundles/churn/1")
-    assert pointer.expansion == Pointed(version="4", folder="bundles/expansion/4-abc")
+    assert pointer.churn == ChampionEntry(version="1", folder="bundles/churn/1")
+    assert pointer.expansion == ChampionEntry(version="4", folder="bundles/expansion/4-abc")
     assert followed == [pointer]
 
 
-def test_nothing_to_promote_changes_nothing(tmp_path: Path, followed: list[Pointer | None]) -> None:
+def test_nothing_to_promote_changes_nothing(tmp_path: Path, followed: list[ChampionPointer | None]) -> None:
     home = _home(tmp_path)
     before = home.champion_file.read_bytes()
     promotion.promote(home, {}, "five-dimensions", "Ada", "nothing")
@@ -65,7 +65,7 @@ def test_nothing_to_promote_changes_nothing(tmp_path: Path, followed: list[Point
 
 
 def test_an_interrupt_while_writing_leaves_the_old_champion(
-    tmp_path: Path, followed: list[Pointer | None], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, followed: list[ChampionPointer | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = _home(tmp_path)
     before = home.champion_file.read_bytes()
@@ -150,7 +150,7 @@ def test_of_promotions_at_the_same_time_none_is_lost(tmp_path: Path) -> None:
 
 
 def test_a_version_of_a_run_that_was_broken_off_is_refused(
-    tmp_path: Path, followed: list[Pointer | None], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, followed: list[ChampionPointer | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = _home(tmp_path)
     before = home.champion_file.read_bytes()

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table
-from models.artifacts.champion import Change
+from models.artifacts.champion import ChampionChange
 from training.registry.runs import Trained
 
 
-def print_runs(found: Sequence[Trained], changes: Sequence[Change], console: Console) -> None:
+def print_runs(found: Sequence[Trained], changes: Sequence[ChampionChange], console: Console) -> None:
     """Print both, newest first."""
     if not found:
         console.print("No training has been completed yet.")

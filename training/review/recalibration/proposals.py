@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.health.rubric import Rubric, rubric_from_text
-from models.health.rubric_editor import revised
-from models.health.rubric_schema import Profile
+from models.health.rubric_editor import revise_rubric_text
+from models.health.rubric_schema import WeightProfile
 from training.review.dataset import ReviewData
 from training.review.labelled_rows import ReviewRows, later_rows_mask
 from training.review.recalibration.band_decision import propose_bands
@@ -115,8 +115,8 @@ def _overall_verdict(sets: Sequence[WeightSetProposal]) -> Verdict:
 def changed_rubric(rubric: Rubric, weights: Sequence[Mapping[str, float]], bands: Mapping[str, float]) -> Rubric:
     """A rubric with other weights (of its dimensions, then of each profile) and limits, in all else the same."""
     profiles = [
-        Profile(segments=profile.segments, weights=dict(own))
+        WeightProfile(segments=profile.segments, weights=dict(own))
         for profile, own in zip(rubric.rules.profiles, weights[1:], strict=True)
     ]
-    text = revised(rubric.text, rubric.version, weights[0], bands, "as reviewed", profiles)
+    text = revise_rubric_text(rubric.text, rubric.version, weights[0], bands, "as reviewed", profiles)
     return rubric_from_text(text, "the rubric as reviewed")

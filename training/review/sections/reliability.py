@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from features.utils.arrays import Floats
-from models.health.score_calibration import Meaning
+from models.health.score_calibration import ScoreCalibration
 from models.home import Home
 from training.evaluation.score_calibration import fit_score_calibration
 from training.review.dataset import ReviewData
@@ -39,7 +39,7 @@ class ScoreReliability(ReviewModel):
     with too few churns); ``auc`` how well the score ranks who left below who stayed in the quarter: 0.5 is guessing."""
 
     bins: tuple[ScoreBin, ...]
-    meaning: Meaning | None
+    meaning: ScoreCalibration | None
     auc: ReviewFigure
     falls: bool
     words: str
@@ -98,7 +98,7 @@ def score_reliability(seen: ReviewData) -> ScoreReliability:
     )
 
 
-def _meaning(seen: ReviewData, score: Floats, band: object) -> Meaning | None:
+def _meaning(seen: ReviewData, score: Floats, band: object) -> ScoreCalibration | None:
     rows = seen.labelled
     return fit_score_calibration(
         score[rows],
@@ -109,7 +109,7 @@ def _meaning(seen: ReviewData, score: Floats, band: object) -> Meaning | None:
     )
 
 
-def score_meaning(seen: ReviewData, score: Floats, band: object) -> Meaning | None:
+def score_meaning(seen: ReviewData, score: Floats, band: object) -> ScoreCalibration | None:
     """What other scores and bands of the same rows would have meant."""
     return _meaning(seen, score, band)
 

@@ -7,7 +7,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from models.artifacts.champion import Change, Pointed
+from models.artifacts.champion import ChampionChange, ChampionEntry
 from training.cli.tables.runs import print_runs
 from training.registry.runs import Outcome, Trained
 
@@ -15,7 +15,7 @@ AT = datetime(2026, 10, 1, 8, 30, tzinfo=UTC)
 FIGURES = {"roc_auc": 0.8123, "brier_skill": 0.101, "calibration_slope": 0.55}
 
 
-def _printed(runs: list[Trained], changes: list[Change]) -> str:
+def _printed(runs: list[Trained], changes: list[ChampionChange]) -> str:
     out = StringIO()
     print_runs(runs, changes, Console(file=out, width=80, highlight=False))
     return out.getvalue()
@@ -27,8 +27,8 @@ def test_everything_is_there() -> None:
         "expansion": Outcome("9", False, ("calibration_slope", "beats_base_rate"), FIGURES),
     }
     run = Trained("0123456789abcdef", AT, "2026-09-30", "90", outcomes)  # type: ignore[arg-type]
-    pointed = Pointed(version="12", folder="bundles/churn/12-01234567")
-    change = Change(at=AT, what="rolled_back", target="churn", champion=pointed, who="Ada", why="the other one failed in May")
+    pointed = ChampionEntry(version="12", folder="bundles/churn/12-01234567")
+    change = ChampionChange(at=AT, what="rolled_back", target="churn", champion=pointed, who="Ada", why="the other one failed in May")
     told = _printed([run], [change])
     for words in ("01234567", "2026-10-01", "2026-09-30", "12 *", "0.812", "0.550", "all passed", "2 failed"):
         assert words in told

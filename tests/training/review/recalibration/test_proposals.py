@@ -185,6 +185,6 @@ def signed(found: Proposals, old: Rubric, tmp_path: Path, monkeypatch: pytest.Mo
     (home.reviews / name / "review.json").write_text(json.dumps(told))
     sign(home, name, Signer("key_a", "author"), owner="owner", effective="2026-10-15", data_fingerprint="duckdb-1:abc")
     sign(home, name, Signer("key_b", "reviewer"), data_fingerprint="duckdb-1:abc")
-    champion = load_champion(home).judged_by("own")
+    champion = load_champion(home).with_rubric("own")
     assert champion.rubric_at(datetime(2026, 10, 14, tzinfo=UTC)).text == old.text
     return champion.rubric_at(datetime(2026, 10, 15, tzinfo=UTC))
