@@ -1,1 +1,1 @@
-"""The catalogue of all features, and the data dictionary made from it."""
+"""The feature catalogue and the data dictionary."""

@@ -1,4 +1,4 @@
-"""The catalogue: every feature there is, in the order of a snapshot's columns."""
+"""The catalogue of all features, in the order of a snapshot's columns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from features.families import (
 )
 
 KEYS = ("account_id", "as_of")
-"""A snapshot's key columns, ahead of the features."""
+"""Key columns of a snapshot, before the features."""
 
 
 class Catalogue(Mapping[str, Feature]):
@@ -34,8 +34,8 @@ class Catalogue(Mapping[str, Feature]):
     Parameters
     ----------
     features : in the order of a snapshot's columns.
-    windows : the standard windows in days, over which a windowed measure is taken unless told otherwise.
-    own_text : the file that a deployment's own features were read from, as it was; empty without one.
+    windows : the default windows of windowed measures, in days.
+    custom_text : the text of the file with the custom features; empty without one.
 
     Raises
     ------
@@ -43,15 +43,17 @@ class Catalogue(Mapping[str, Feature]):
         If two features share a name, or one names an ``own_past`` that does not exist.
     """
 
-    def __init__(self, features: tuple[Feature, ...], windows: tuple[int, ...] = WINDOWS, own_text: str = "") -> None:
-        self.windows, self.own_text = windows, own_text
+    def __init__(
+        self, features: tuple[Feature, ...], windows: tuple[int, ...] = WINDOWS, custom_text: str = ""
+    ) -> None:
+        self.windows, self.custom_text = windows, custom_text
         self._features = {f.name: f for f in features}
         if len(self._features) != len(features):
             names = [f.name for f in features]
             raise BadRequest(f"features declared twice: {sorted({n for n in names if names.count(n) > 1})}")
         for f in features:
             if f.own_past is not None and f.own_past not in self._features:
-                raise BadRequest(f"{f.name} compares itself with {f.own_past}, which is not declared")
+                raise BadRequest(f"{f.name} is compared with {f.own_past}, which is not declared")
 
     def __getitem__(self, name: str) -> Feature:
         return self._features[name]
@@ -64,12 +66,12 @@ class Catalogue(Mapping[str, Feature]):
 
     @property
     def version(self) -> str:
-        """Twelve hex digits that change when a feature's name, kind, unit or meaning does."""
-        said = [(f.name, f.table, f.kind, f.unit, f.words, f.definition) for f in self._features.values()]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
+        """Twelve hex digits that change with any feature's name, kind, unit or meaning."""
+        identity = [(f.name, f.table, f.kind, f.unit, f.words, f.definition) for f in self._features.values()]
+        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
 
     def dictionary(self) -> list[dict[str, Any]]:
-        """The data dictionary: one plain record per feature."""
+        """Return the data dictionary: one record per feature."""
         fields = (
             "name",
             "table",
@@ -98,4 +100,4 @@ CATALOGUE = Catalogue(
     + accounts.FEATURES
     + interventions.FEATURES
 )
-"""Every feature that ships."""
+"""All built-in features."""

@@ -1,1 +1,1 @@
-"""Features that a company declares in a file of its own."""
+"""Custom features that a company declares in a TOML file."""

@@ -1,4 +1,4 @@
-"""Conditions of a company's own features: what a row of a table fulfils, told by values and bounds."""
+"""Row conditions of custom features: values, bounds and known or unknown columns."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from features.definitions.aggregations import Pick, Rows
 from features.errors import BadRequest
 
 NUMBERS = ("float", "int")
-"""The kinds of column that hold numbers."""
+"""The numeric column kinds."""
 _RANGE = {"min", "max"}
 _TYPES: dict[str, tuple[type, ...]] = {"string": (str,), "bool": (bool,), "float": (int, float), "int": (int, float)}
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition on one column; a row whose value is not known fulfils only ``known = false``."""
+    """A condition on one column. A row with an unknown value meets only ``known = false``."""
 
     column: str
     values: tuple[str | float | bool, ...] = ()
@@ -27,51 +27,59 @@ class Condition:
     known: bool | None = None
 
     def __call__(self, rows: Rows) -> Any:
-        """Which rows fulfil it."""
+        """Return which rows meet the condition."""
         value = rows[self.column]
         if self.known is not None:
             return value.notnull() if self.known else value.isnull()
         if self.values:
             return value.isin(self.values).fill_null(False)
-        held = value.notnull()
+        mask = value.notnull()
         if self.low is not None:
-            held &= (value >= self.low).fill_null(False)
-        return held if self.high is None else held & (value <= self.high).fill_null(False)
+            mask &= (value >= self.low).fill_null(False)
+        return mask if self.high is None else mask & (value <= self.high).fill_null(False)
 
 
-def conditions(given: dict[str, Any], table: TableSchema, place: str) -> tuple[Condition, ...]:
-    """Conditions as a file gives them, by column name; ``place`` names file, feature and key in messages.
+def parse_conditions(entries: dict[str, Any], table: TableSchema, place: str) -> tuple[Condition, ...]:
+    """Parse the conditions of a file.
+
+    Parameters
+    ----------
+    entries : the conditions by column name.
+    table : the table that they apply to.
+    place : the file, feature and key, for messages.
 
     Raises
     ------
     BadRequest
-        If a column or a value is not the contract's.
+        If a column or a value is not in the contract.
     """
-    return tuple(_condition(column_of(name, table, place), said, f"{place}.{name}") for name, said in given.items())
+    return tuple(
+        _parse_condition(column_of(name, table, place), spec, f"{place}.{name}") for name, spec in entries.items()
+    )
 
 
-def every(held: tuple[Condition, ...]) -> Pick:
-    """The rows that fulfil every condition."""
+def all_of(parts: tuple[Condition, ...]) -> Pick:
+    """Return a filter for the rows that meet every condition."""
 
     def pick(rows: Rows) -> Any:
-        # Only here: who reads features that were made before needs no query engine.
+        # Imported here: reading stored features does not need the query engine.
         import ibis
 
-        fulfilled: Any = ibis.literal(True)
-        for condition in held:
-            fulfilled = fulfilled & condition(rows)
-        return fulfilled
+        mask: Any = ibis.literal(True)
+        for condition in parts:
+            mask = mask & condition(rows)
+        return mask
 
     return pick
 
 
 def column_of(name: str, table: TableSchema, place: str) -> Column:
-    """The column ``name`` of ``table``, of those that tell something of an event.
+    """Return the column ``name`` of ``table``, without the account id and the arrival.
 
     Raises
     ------
     BadRequest
-        If there is none; the message lists those that there are.
+        If there is no such column; the message lists the available ones.
     """
     names = [n for n in table.names if n not in ("account_id", "loaded_at")]
     if name not in names:
@@ -79,28 +87,27 @@ def column_of(name: str, table: TableSchema, place: str) -> Column:
     return table[name]
 
 
-def _condition(column: Column, said: Any, place: str) -> Condition:
-    if isinstance(said, dict):
-        if set(said) == {"known"} and isinstance(said["known"], bool):
-            if column.known_from is not None and not said["known"]:
+def _parse_condition(column: Column, spec: Any, place: str) -> Condition:
+    if isinstance(spec, dict):
+        if set(spec) == {"known"} and isinstance(spec["known"], bool):
+            if column.known_from is not None and not spec["known"]:
                 raise BadRequest(
-                    f"{place}: what is not known yet cannot be counted", "{known = true}, counted from that moment on"
+                    f"{place}: unknown values of this column cannot be counted",
+                    "{known = true}, counted from that instant",
                 )
-            return Condition(column.name, known=said["known"])
-        if said and set(said) <= _RANGE and column.kind in NUMBERS and all(map(_finite, said.values())):
-            return Condition(column.name, low=said.get("min"), high=said.get("max"))
+            return Condition(column.name, known=spec["known"])
+        if spec and set(spec) <= _RANGE and column.kind in NUMBERS and all(map(_finite, spec.values())):
+            return Condition(column.name, low=spec.get("min"), high=spec.get("max"))
         kinds = "{min = 1, max = 2}, {known = true}" if column.kind in NUMBERS else "{known = true}"
-        raise BadRequest(
-            f"{place}: a condition that cannot be understood", f"a {column.kind}, a list of them, or {kinds}"
-        )
-    values = tuple(said) if isinstance(said, list) else (said,)
+        raise BadRequest(f"{place}: an invalid condition", f"a {column.kind}, a list of them, or {kinds}")
+    values = tuple(spec) if isinstance(spec, list) else (spec,)
     if column.kind == "instant":
-        raise BadRequest(f"{place}: an instant is placed by windows", "{known = true}")
+        raise BadRequest(f"{place}: instants are selected by windows", "{known = true}")
     if not values or not all(isinstance(v, _TYPES[column.kind]) and _fits(v, column) for v in values):
         listed = (
             f"{column.name} is one of {', '.join(column.values)}" if column.values else f"a {column.kind}, or several"
         )
-        raise BadRequest(f"{place}: a value that the column never takes", listed)
+        raise BadRequest(f"{place}: a value that the column cannot have", listed)
     return Condition(column.name, values)
 
 

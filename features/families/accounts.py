@@ -1,4 +1,4 @@
-"""The account itself: what kind of company it is."""
+"""Account attributes: industry, region and company size."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ _feature = Family("accounts", "commercial", "account")
 FEATURES: tuple[Feature, ...] = (
     _feature.category("industry", "industry", "industry", "industry"),
     _feature.category("region", "region", "region", "region"),
-    _feature("employees", from_column("employees"), "size of company", "employees", "employees"),
+    _feature("employees", from_column("employees"), "company size", "employees", "number of employees"),
 )

@@ -1,4 +1,4 @@
-"""Billing: payments that came, came late or failed."""
+"""Billing: paid and overdue invoices, failed payments and budget reviews."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ LAST_FAILED = Newest("billing", "last_failed", where=_kind("payment_failed"))
 
 FEATURES: tuple[Feature, ...] = (
     *_feature.over(
-        "overdue_{w}d", OVERDUE, "invoices overdue", "invoices", "invoices overdue in the last {w} days",
+        "overdue_{w}d", OVERDUE, "overdue invoices", "invoices", "overdue invoices in the last {w} days",
         direction="raises_risk", chance="lowers_chance", monotone=True, windows=RARE,
     ),
     *_feature.over(
-        "failed_{w}d", FAILED, "payments failed", "payments", "payments failed in the last {w} days",
+        "failed_{w}d", FAILED, "failed payments", "payments", "failed payments in the last {w} days",
         direction="raises_risk", chance="lowers_chance", monotone=True, windows=OCCASIONAL,
     ),
     _feature(
-        "paid_182d", PAID.over(HALF_YEAR), "invoices paid", "invoices", "invoices paid in the last half-year",
+        "paid_182d", PAID.over(HALF_YEAR), "paid invoices", "invoices", "paid invoices in the last half-year",
         direction="lowers_risk",
     ),
     _feature(
         "paid_share_364d", PAID.over(YEAR) / (PAID.over(YEAR) + OVERDUE.over(YEAR) + FAILED.over(YEAR)),
-        "invoices paid", "share", "share of payments that neither failed nor were overdue in the last 364 days",
+        "paid invoices", "share", "share of payments neither failed nor overdue in the last 364 days",
         direction="lowers_risk", chance="raises_chance",
     ),
     *_feature.over(
-        "budget_reviews_{w}d", REVIEWS, "budget review", "reviews", "budget reviews in the last {w} days",
+        "budget_reviews_{w}d", REVIEWS, "budget reviews", "reviews", "budget reviews in the last {w} days",
         direction="raises_risk", chance="lowers_chance", monotone=True, windows=RARE,
     ),
     _feature(
-        "days_since_failed", LAST_FAILED.days_since(), "payments failed", "days", "days since a payment failed",
+        "days_since_failed", LAST_FAILED.days_since(), "failed payments", "days", "days since the last failed payment",
         direction="lowers_risk",
     ),
 )

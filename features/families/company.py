@@ -1,4 +1,4 @@
-"""The customer's company: money, people and structure that come and go."""
+"""Company news: funding, hiring, layoffs, acquisitions and new departments."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def _news(kind: str, name: str, words: str, direction: Direction, chance: Chance
 
 
 FEATURES: tuple[Feature, ...] = (
-    _news("funding", "funding", "rounds of funding", "lowers_risk", "raises_chance"),
-    _news("hiring", "hiring", "waves of hiring", "lowers_risk", "raises_chance"),
+    _news("funding", "funding", "funding rounds", "lowers_risk", "raises_chance"),
+    _news("hiring", "hiring", "hiring announcements", "lowers_risk", "raises_chance"),
     _news("layoffs", "layoffs", "layoffs", "raises_risk", "lowers_chance"),
     _news("acquisition", "acquisitions", "acquisitions", None, None),
     _news("new_department", "new_departments", "new departments", "lowers_risk", "raises_chance"),

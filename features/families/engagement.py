@@ -1,4 +1,4 @@
-"""Engagement: meetings kept, mails answered, reviews held, people met."""
+"""Engagement: meetings, email replies, business reviews, trainings and community posts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from features.definitions.windows import HALF_YEAR, LASTING, QUARTER, RARE, YEAR
 _feature = Family("engagement", "engagement")
 
 MEETINGS = ("meeting", "qbr", "training", "webinar")
-"""Kinds that one attends."""
+"""Kinds of engagement that a contact attends."""
 TEACHING = ("training", "webinar")
-MAIL = ("email",)
+EMAIL = ("email",)
 MISSED = ("no_show", "cancelled")
 
 
@@ -25,74 +25,74 @@ def _outcome(*outcomes: str, kinds: tuple[str, ...] = ()) -> Any:
     return pick
 
 
-# What the vendor alone did (a mail sent and ignored, a meeting not kept) is no engagement of the customer's.
-OURS_AND_THEIRS = ("attended", "replied", "posted", "completed")
-TOUCHES = Count("engagement", "touches", column="outcome", where=_outcome(*OURS_AND_THEIRS))
-KEPT = Count("engagement", "kept", column="outcome", where=_outcome("attended", kinds=MEETINGS))
+# Activity of the vendor alone (an ignored email, a missed meeting) is not engagement of the customer.
+MUTUAL = ("attended", "replied", "posted", "completed")
+TOUCHES = Count("engagement", "touches", column="outcome", where=_outcome(*MUTUAL))
+ATTENDED = Count("engagement", "kept", column="outcome", where=_outcome("attended", kinds=MEETINGS))
 MISSES = Count("engagement", "missed", column="outcome", where=_outcome(*MISSED, kinds=MEETINGS))
 NO_SHOWS = Count("engagement", "no_shows", column="outcome", where=_outcome(*MISSED, kinds=MEETINGS))
 TRAININGS = Count("engagement", "trainings", column="outcome", where=_outcome("attended", "completed", kinds=TEACHING))
-REPLIES = Count("engagement", "replies", column="outcome", where=_outcome("replied", kinds=MAIL))
-IGNORED = Count("engagement", "ignored", column="outcome", where=_outcome("ignored", kinds=MAIL))
+REPLIES = Count("engagement", "replies", column="outcome", where=_outcome("replied", kinds=EMAIL))
+IGNORED = Count("engagement", "ignored", column="outcome", where=_outcome("ignored", kinds=EMAIL))
 RESPONSE_HOURS = Sum("engagement", "response_hours", value=lambda t: t.response_hours)
 RESPONSES = Count("engagement", "responses", where=lambda t: t.response_hours.notnull())
 POSTS = Count("engagement", "posts", where=lambda t: t.kind == "community")
 QBRS_HELD = Count("engagement", "qbrs_held", column="outcome", where=_outcome("attended", "completed", kinds=("qbr",)))
 QBRS_MISSED = Count("engagement", "qbrs_missed", column="outcome", where=_outcome(*MISSED, kinds=("qbr",)))
 CONTACTS = Distinct(
-    "engagement", "contacts", column="contact_id", where=_outcome(*OURS_AND_THEIRS), key=lambda t: t.contact_id
+    "engagement", "contacts", column="contact_id", where=_outcome(*MUTUAL), key=lambda t: t.contact_id
 )
-LAST = Newest("engagement", "last", where=_outcome(*OURS_AND_THEIRS))
+LAST = Newest("engagement", "last", where=_outcome(*MUTUAL))
 LAST_MEETING = Newest("engagement", "last_meeting", where=_outcome("attended", kinds=MEETINGS))
 
 FEATURES: tuple[Feature, ...] = (
     *_feature.over(
         "touches_{w}d", TOUCHES, "contact with us", "contacts",
-        "meetings attended, mails answered and posts in the last {w} days",
+        "meetings attended, emails answered and posts in the last {w} days",
         direction="lowers_risk", chance="raises_chance", own_past="touches_trend_91d", windows=LASTING,
     ),
     _feature(
         "touches_trend_91d", trend(TOUCHES, QUARTER, 2 * QUARTER), "contact with us", "ratio",
-        "contact in the last quarter against the quarter before", direction="lowers_risk", chance="raises_chance",
+        "contact in the last quarter relative to the quarter before", direction="lowers_risk", chance="raises_chance",
     ),
     *_feature.over(
-        "meetings_kept_{w}d", KEPT, "meetings kept", "meetings", "meetings and trainings attended in the last {w} days",
+        "meetings_kept_{w}d", ATTENDED, "meetings attended", "meetings", "meetings and trainings attended in the last {w} days",
         direction="lowers_risk", chance="raises_chance", windows=RARE,
     ),
     _feature(
-        "days_since_meeting", LAST_MEETING.days_since(), "meetings kept", "days", "days since the last meeting attended",
+        "days_since_meeting", LAST_MEETING.days_since(), "meetings attended", "days", "days since the last meeting attended",
         direction="raises_risk", chance="lowers_chance",
     ),
     _feature(
-        "meetings_kept_share_182d", KEPT.over(HALF_YEAR) / (KEPT.over(HALF_YEAR) + MISSES.over(HALF_YEAR)),
-        "meetings kept", "share",
-        "share of meetings kept in the last half-year", direction="lowers_risk", chance="raises_chance", monotone=True,
+        "meetings_kept_share_182d", ATTENDED.over(HALF_YEAR) / (ATTENDED.over(HALF_YEAR) + MISSES.over(HALF_YEAR)),
+        "meetings attended", "share",
+        "share of meetings attended in the last half-year", direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     *_feature.over(
-        "no_shows_{w}d", NO_SHOWS, "meetings missed", "meetings", "meetings cancelled or missed in the last {w} days",
+        "no_shows_{w}d", NO_SHOWS, "meetings missed", "meetings", "meetings canceled or missed in the last {w} days",
         direction="raises_risk", chance="lowers_chance", windows=RARE,
     ),
     _feature(
         "no_shows_change_91d", NO_SHOWS.over(QUARTER) - NO_SHOWS.back(QUARTER).over(QUARTER), "meetings missed",
-        "more meetings", "change in meetings cancelled or missed from the quarter before to the last",
+        "more meetings", "change in meetings canceled or missed from the previous quarter to the last",
         direction="raises_risk", chance="lowers_chance",
     ),
     _feature(
-        "trainings_182d", TRAININGS.over(HALF_YEAR), "training", "trainings",
+        "trainings_182d", TRAININGS.over(HALF_YEAR), "trainings", "trainings",
         "trainings and webinars attended in the last half-year", direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
         "replies_share_91d", REPLIES.over(QUARTER) / (REPLIES.over(QUARTER) + IGNORED.over(QUARTER)),
-        "answers to mail", "share",
-        "share of mails answered in the last 91 days", direction="lowers_risk", chance="raises_chance", monotone=True,
+        "email replies", "share",
+        "share of emails answered in the last 91 days", direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "response_hours_91d", RESPONSE_HOURS.over(QUARTER) / RESPONSES.over(QUARTER), "time to answer", "hours",
-        "hours until an answer, on average over the last 91 days", direction="raises_risk", chance="lowers_chance",
+        "response_hours_91d", RESPONSE_HOURS.over(QUARTER) / RESPONSES.over(QUARTER), "response time", "hours",
+        "average hours until a reply in the last 91 days", direction="raises_risk", chance="lowers_chance",
         monotone=True,
     ),
     _feature(
-        "community_posts_91d", POSTS.over(QUARTER), "community", "posts", "community posts in the last 91 days",
+        "community_posts_91d", POSTS.over(QUARTER), "community posts", "posts", "community posts in the last 91 days",
         direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
@@ -113,7 +113,7 @@ FEATURES: tuple[Feature, ...] = (
         direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "days_since_last", LAST.days_since(), "silence towards us", "days", "days since the last contact",
+        "days_since_last", LAST.days_since(), "time since contact", "days", "days since the last contact",
         direction="raises_risk", chance="lowers_chance",
     ),
 )

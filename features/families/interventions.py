@@ -1,4 +1,4 @@
-"""Interventions: what has lately been done for the account."""
+"""Interventions: plays run for the account recently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders: the rhythm and size of buying where there is no contract."""
+"""Orders: frequency, size, trend and season of purchases without a contract."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def _bought(rows: Rows) -> object:
 
 
 def _order(rows: Rows) -> object:
-    # Only here: who reads features that were made before needs no query engine.
+    # Imported here: reading stored features does not need the query engine.
     import ibis
 
     return ibis.coalesce(rows.order_id, rows.occurred_at.cast("string"))
 
 
-# An order is its number where there is one, else its instant; lines of one order count once.
+# An order is identified by its number, or else by its instant; lines of one order count once.
 ORDERS = Distinct("orders", "count", where=_bought, key=_order)
 AMOUNT = Sum("orders", "amount", value=lambda t: t.amount)
 RETURNS = Count("orders", "returns", where=lambda t: t.amount < 0)
@@ -31,8 +31,7 @@ LAST = Newest("orders", "last", where=_bought)
 FIRST = Oldest("orders", "first", where=_bought)
 
 ARR = AMOUNT.seen(CALENDAR_YEAR).at_least(0.0)
-"""An account without a contract is read as recurring by what it ordered in the last 365 days; where it returned more,
-its ARR is zero."""
+"""The ARR of an account without a contract: the amount ordered in the last 365 days, and zero if it returned more."""
 
 _last = LAST.days_since()
 _observed = FIRST.days_since().at_most(float(CALENDAR_YEAR))
@@ -40,7 +39,7 @@ _gap = _observed / ORDERS.seen(CALENDAR_YEAR)
 
 
 def _season(measure: Distinct | Sum) -> Term:
-    """What the coming quarter brought a year ago: a window that lies wholly in the past."""
+    """Return the value of the coming quarter's months a year ago, a window that lies entirely in the past."""
     return measure.back(CALENDAR_YEAR - QUARTER).over(QUARTER)
 
 
@@ -54,53 +53,53 @@ FEATURES: tuple[Feature, ...] = (
         direction="lowers_risk", own_past="amount_trend_91d", windows=LASTING,
     ),
     _feature(
-        "returns_182d", RETURNS.over(HALF_YEAR), "returns", "lines", "lines returned in the last half-year",
+        "returns_182d", RETURNS.over(HALF_YEAR), "returns", "lines", "order lines returned in the last half-year",
     ),
     *_feature.over(
-        "products_{w}d", PRODUCTS, "breadth of products", "products",
+        "products_{w}d", PRODUCTS, "product variety", "products",
         "different products ordered in the last {w} days", direction="lowers_risk", windows=(QUARTER, YEAR),
     ),
-    _feature("days_since_last", _last, "silence", "days", "days since the last order", direction="raises_risk"),
+    _feature("days_since_last", _last, "inactivity", "days", "days since the last order", direction="raises_risk"),
     _feature(
-        "mean_gap_days", _gap, "rhythm of orders", "days", "days between orders, on average over the last year",
+        "mean_gap_days", _gap, "order frequency", "days", "average days between orders over the last year",
         direction="raises_risk",
     ),
     _feature(
-        "overdue_share", (_last / _gap).at_most(20.0), "rhythm of orders", "ratio",
-        "time since the last order against the usual time between orders", direction="raises_risk",
+        "overdue_share", (_last / _gap).at_most(20.0), "order frequency", "ratio",
+        "time since the last order relative to the usual time between orders", direction="raises_risk",
     ),
     _feature(
-        "amount_trend_91d", trend(AMOUNT, QUARTER, 2 * QUARTER), "trend of orders", "ratio",
-        "amount ordered in the last quarter against the quarter before",
+        "amount_trend_91d", trend(AMOUNT, QUARTER, 2 * QUARTER), "order trend", "ratio",
+        "amount ordered in the last quarter relative to the quarter before",
     ),
     _feature(
-        "count_trend_91d", ORDERS.over(QUARTER) / ORDERS.back(QUARTER).over(QUARTER), "trend of orders", "ratio",
-        "orders in the last quarter against the quarter before", direction="lowers_risk",
+        "count_trend_91d", ORDERS.over(QUARTER) / ORDERS.back(QUARTER).over(QUARTER), "order trend", "ratio",
+        "orders in the last quarter relative to the quarter before", direction="lowers_risk",
     ),
     _feature(
-        "amount_level_91d", AMOUNT.over(QUARTER) * 4.0 / AMOUNT.over(YEAR), "trend of orders", "ratio",
-        "amount ordered in the last quarter against the average quarter of the year",
+        "amount_level_91d", AMOUNT.over(QUARTER) * 4.0 / AMOUNT.over(YEAR), "order trend", "ratio",
+        "amount ordered in the last quarter relative to the average quarter of the year",
         direction="lowers_risk", chance="lowers_chance",
     ),
     _feature(
-        "recent_share_91d", AMOUNT.over(MONTH) / AMOUNT.over(QUARTER), "trend of orders", "share",
-        "share of the quarter's orders that fell in its last 28 days", direction="lowers_risk",
+        "recent_share_91d", AMOUNT.over(MONTH) / AMOUNT.over(QUARTER), "order trend", "share",
+        "share of the last quarter's order amount from its last 28 days", direction="lowers_risk",
     ),
     _feature(
-        "amount_per_order_182d", AMOUNT.over(HALF_YEAR) / ORDERS.over(HALF_YEAR), "size of orders", "currency",
+        "amount_per_order_182d", AMOUNT.over(HALF_YEAR) / ORDERS.over(HALF_YEAR), "order size", "currency",
         "amount per order in the last half-year",
     ),
     _feature(
-        "season_ratio", (_season(AMOUNT) / AMOUNT.over(QUARTER)).at_most(MAX_RATIO), "orders in this season", "ratio",
-        "orders of the coming quarter's months a year ago against those of the last quarter",
+        "season_ratio", (_season(AMOUNT) / AMOUNT.over(QUARTER)).at_most(MAX_RATIO), "seasonal orders", "ratio",
+        "amount ordered in the coming quarter's months a year ago relative to the last quarter",
         direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "same_season_count", _season(ORDERS), "orders in this season", "orders",
+        "same_season_count", _season(ORDERS), "seasonal orders", "orders",
         "orders in the coming quarter's months a year ago", direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "same_season_amount", _season(AMOUNT), "orders in this season", "currency",
+        "same_season_amount", _season(AMOUNT), "seasonal orders", "currency",
         "amount ordered in the coming quarter's months a year ago", direction="lowers_risk", chance="raises_chance",
     ),
 )

@@ -1,4 +1,4 @@
-"""Outcomes: goals met, return shown, what the customer says of it."""
+"""Outcomes: goals, return on investment, milestones, time to value and survey answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from features.definitions.windows import HALF_YEAR, LIFE, YEAR
 _feature = Family("outcomes", "outcomes")
 
 DETRACTOR_UP_TO, PROMOTER_FROM = 6, 9
-"""NPS answers, 0 to 10: detractors up to the one, promoters from the other."""
+"""NPS answers from 0 to 10: the highest of a detractor and the lowest of a promoter."""
 
 
 def _kind(*kinds: str) -> Any:
@@ -42,7 +42,7 @@ FIRST_VALUES = Count("outcomes", "first_values", where=_kind("first_value"))
 FIRST_PROOF = Oldest("outcomes", "first_proof", where=_kind("goal_met", "roi_reported"))
 LAST_NPS = Newest("outcomes", "last_nps", where=lambda t: (t.kind == "nps") & t.value.notnull())
 
-# Only where the feed reaches back to the account's beginning is it known what came first.
+# First events are known only if the feed covers the account's whole life.
 _values_so_far = FIRST_VALUES.over(LIFE)
 _whole_life = _values_so_far + 1.0
 
@@ -64,20 +64,20 @@ FEATURES: tuple[Feature, ...] = (
         "share of goals met in the last 364 days", direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "nps_last", NPS.ever(), "willingness to recommend", "of 10", "latest NPS answer",
+        "nps_last", NPS.ever(), "likelihood to recommend", "of 10", "latest NPS answer",
         direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "nps_change", NPS.ever() - NPS.back(HALF_YEAR).ever(), "willingness to recommend", "points",
-        "change of the NPS answer over half a year", direction="lowers_risk", chance="raises_chance",
+        "nps_change", NPS.ever() - NPS.back(HALF_YEAR).ever(), "likelihood to recommend", "points",
+        "change of the NPS answer over the last half-year", direction="lowers_risk", chance="raises_chance",
     ),
-    _feature("nps_age_days", LAST_NPS.days_since(), "willingness to recommend", "days", "days since the latest NPS answer"),
+    _feature("nps_age_days", LAST_NPS.days_since(), "likelihood to recommend", "days", "days since the latest NPS answer"),
     _feature(
-        "detractors_182d", DETRACTORS.over(HALF_YEAR), "willingness to recommend", "answers",
+        "detractors_182d", DETRACTORS.over(HALF_YEAR), "likelihood to recommend", "answers",
         "NPS answers of 0 to 6 in the last half-year", direction="raises_risk", chance="lowers_chance",
     ),
     _feature(
-        "promoters_182d", PROMOTERS.over(HALF_YEAR), "willingness to recommend", "answers",
+        "promoters_182d", PROMOTERS.over(HALF_YEAR), "likelihood to recommend", "answers",
         "NPS answers of 9 or 10 in the last half-year", direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
@@ -85,7 +85,7 @@ FEATURES: tuple[Feature, ...] = (
         direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "roi_last", ROI.ever(), "return on spend", "times spend", "latest return reported, as a multiple of the spend",
+        "roi_last", ROI.ever(), "return on investment", "times spend", "latest reported return as a multiple of the spend",
         direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
@@ -94,7 +94,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     _feature(
         "days_to_first_value", (TENURE - FIRST_VALUE.days_since()).at_least(0.0).where(_whole_life), "first value", "days",
-        "days it took to reach first value", direction="raises_risk", chance="lowers_chance",
+        "days until first value", direction="raises_risk", chance="lowers_chance",
     ),
     _feature(
         "days_without_first_value", TENURE * (_values_so_far < 1.0), "first value", "days",
@@ -102,6 +102,6 @@ FEATURES: tuple[Feature, ...] = (
     ),
     _feature(
         "days_to_first_proof", (TENURE - FIRST_PROOF.days_since()).at_least(0.0).where(_whole_life), "first value", "days",
-        "days it took until a goal was met or a return reported", direction="raises_risk", chance="lowers_chance",
+        "days until the first goal met or return reported", direction="raises_risk", chance="lowers_chance",
     ),
 )

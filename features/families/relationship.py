@@ -1,4 +1,4 @@
-"""Relationship: who stands for us over there, and who has gone."""
+"""Relationship: champions, sponsors, decision makers and contacts, and changes among them."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ def _role(*roles: str, event: str | None = None) -> Any:
     return pick
 
 
-def _there(rows: Rows) -> Any:
+def _has_not_left(rows: Rows) -> Any:
     return rows.event != "left"
 
 
-def _champions_still(rows: Rows) -> Any:
-    return (rows.role == "champion") & _there(rows)
+def _remains_champion(rows: Rows) -> Any:
+    return (rows.role == "champion") & _has_not_left(rows)
 
 
 def _present(name: str, where: Any, key: tuple[str, ...] = ("contact_id", "role")) -> Holding:
-    return Holding("relationship", name, where=where, key=key, holds=_there)
+    return Holding("relationship", name, where=where, key=key, holds=_has_not_left)
 
 
 CHAMPIONS = _present("champions", _role("champion"))
 SPONSORS = _present("sponsors", _role("executive_sponsor"))
 DECISION_MAKERS = _present("decision_makers", _role("decision_maker"))
 CONTACTS = Holding(
-    "relationship", "contacts", where=lambda t: t.event.notnull(), key=("contact_id",), by="role", holds=_there
+    "relationship", "contacts", where=lambda t: t.event.notnull(), key=("contact_id",), by="role", holds=_has_not_left
 )
-# A contact's latest row, whatever its role: a champion who was since given another role is not held by it.
+# Based on a contact's latest row in any role: a champion who has since changed roles does not count.
 CHAMPIONS_STILL = Holding(
-    "relationship", "champions_still", where=lambda t: t.event.notnull(), key=("contact_id",), holds=_champions_still
+    "relationship", "champions_still", where=lambda t: t.event.notnull(), key=("contact_id",), holds=_remains_champion
 )
 CHAMPIONS_LEFT = Count("relationship", "champions_left", where=_role("champion", event="left"))
 SPONSORS_LEFT = Count("relationship", "sponsors_left", where=_role("executive_sponsor", event="left"))
@@ -59,11 +59,11 @@ FEATURES: tuple[Feature, ...] = (
         direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "decision_makers", DECISION_MAKERS.ever(), "decision makers", "people", "decision makers known",
+        "decision_makers", DECISION_MAKERS.ever(), "decision makers", "people", "known decision makers",
         direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
-        "contacts", CONTACTS.ever(), "contacts", "people", "contacts known", direction="lowers_risk", chance="raises_chance"
+        "contacts", CONTACTS.ever(), "contacts", "people", "known contacts", direction="lowers_risk", chance="raises_chance"
     ),
     *_feature.over(
         "champions_left_{w}d", CHAMPIONS_LEFT, "champion", "people", "champions who left in the last {w} days",
@@ -71,7 +71,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     _feature(
         "champions_moved", (CHAMPIONS.ever() - CHAMPIONS_STILL.ever()).at_least(0.0), "champion", "people",
-        "champions whose latest record names another role", direction="raises_risk", chance="lowers_chance",
+        "champions whose latest record has another role", direction="raises_risk", chance="lowers_chance",
     ),
     _feature(
         "champions_promoted_182d", CHAMPIONS_PROMOTED.over(HALF_YEAR), "champion", "people",

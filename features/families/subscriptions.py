@@ -1,4 +1,4 @@
-"""The contract: what is paid, for how many, since when and until when."""
+"""Contracts: revenue, seats, tenure, renewal, notice, term and changes."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ RENEWALS = Count("subscriptions", "renewals", **_END, where=lambda t: (t.end_rea
 NOTICES = Standing("subscriptions", "notices", **_NOTICE, column="notice_at")
 LAST_NOTICE = Newest("subscriptions", "last_notice", **_NOTICE)
 UNKNOWN = Standing("subscriptions", "unknown", **_START, where=lambda t: t.arr.isnull())
-"""Subscriptions that run on terms which their source has overwritten since (see `features.signals.contract_terms`)."""
+"""Active subscriptions whose terms at the time were overwritten in the source (see `features.signals.contract_terms`)."""
 OVERWRITTEN = Count("subscriptions", "overwritten", **_START, where=lambda t: t.arr.isnull())
 
 
 def _none(measure: Measure) -> Term:
-    """Above 0 where there is nothing of ``measure``."""
+    """Return a term above 0 where ``measure`` is zero."""
     return measure.ever() * -1.0 + 1.0
 
 
 def _known(measure: Standing) -> Term:
-    """The sum over the subscriptions that run; unknown where the terms of one of them are."""
+    """Return the sum over active subscriptions; unknown if the terms of any of them are unknown."""
     return measure.ever().where(_none(UNKNOWN.back(measure.ago)))
 
 
 LICENSED, INCLUDED = _known(SEATS), _known(USAGE_LIMIT)
-"""Seats, and the usage that the plans include, of what runs."""
+"""Seats and included usage of the active subscriptions."""
 _arr, _seats = _known(ARR), LICENSED.where(LICENSED)
 _to_renewal = from_column("days_to_renewal")
 
 FEATURES: tuple[Feature, ...] = (
-    _account("arr", from_column("arr"), "size of contract", "currency", "annual recurring revenue"),
+    _account("arr", from_column("arr"), "contract value", "currency", "annual recurring revenue"),
     _account("tenure_days", TENURE, "tenure", "days", "days as a customer"),
     _feature("days_since_start", STARTED.days_since(), "tenure", "days", "days since the first contract began"),
     _feature("seats", _seats, "licensed seats", "seats", "licensed seats"),
@@ -54,43 +54,43 @@ FEATURES: tuple[Feature, ...] = (
         "arr_per_seat", _arr / LICENSED, "price per seat", "currency", "annual revenue per licensed seat"
     ),
     _feature(
-        "arr_change_182d", _arr / _known(ARR.back(HALF_YEAR)), "growth of contract", "ratio",
-        "annual recurring revenue against half a year before", direction="lowers_risk",
+        "arr_change_182d", _arr / _known(ARR.back(HALF_YEAR)), "contract growth", "ratio",
+        "annual recurring revenue relative to half a year before", direction="lowers_risk",
     ),
     _feature(
-        "arr_change_364d", _arr / _known(ARR.back(YEAR)), "growth of contract", "ratio",
-        "annual recurring revenue against a year before", direction="lowers_risk",
+        "arr_change_364d", _arr / _known(ARR.back(YEAR)), "contract growth", "ratio",
+        "annual recurring revenue relative to a year before", direction="lowers_risk",
     ),
     _feature(
-        "seats_change_182d", LICENSED / _known(SEATS.back(HALF_YEAR)), "growth of contract", "ratio",
-        "licensed seats against half a year before", direction="lowers_risk",
+        "seats_change_182d", LICENSED / _known(SEATS.back(HALF_YEAR)), "contract growth", "ratio",
+        "licensed seats relative to half a year before", direction="lowers_risk",
     ),
     _feature("days_to_renewal", _to_renewal, "renewal date", "days", "days until the contract's renewal"),
     _feature(
-        "renewal_overdue", _to_renewal < 0.0, "renewal date", "yes or no", "renewal date passed without a signature",
+        "renewal_overdue", _to_renewal < 0.0, "renewal date", "yes or no", "renewal date passed without a renewal",
         direction="raises_risk",
     ),
     _feature(
-        "notice_given", NOTICES.ever().at_most(1.0), "notice", "yes or no", "notice given to end the contract",
+        "notice_given", NOTICES.ever().at_most(1.0), "notice", "yes or no", "notice of termination given",
         direction="raises_risk",
     ),
     _feature(
         "days_since_notice", LAST_NOTICE.days_since().where(NOTICES.ever()), "notice", "days",
-        "days since notice was given",
+        "days since notice of termination",
     ),
-    _feature("term_days", from_column("term_days"), "contract term", "days", "length of the main contract's term"),
+    _feature("term_days", from_column("term_days"), "contract term", "days", "term length of the main contract"),
     _feature(
         "days_since_change", from_column("days_since_change"), "contract term", "days",
-        "days since the terms last changed or were renewed",
+        "days since the last change or renewal of the terms",
     ),
-    _feature("products", PRODUCTS.ever(), "products", "subscriptions", "subscriptions running", direction="lowers_risk"),
+    _feature("products", PRODUCTS.ever(), "products", "subscriptions", "active subscriptions", direction="lowers_risk"),
     _feature("renewals", RENEWALS.ever().where(_none(OVERWRITTEN)), "renewals", "renewals", "renewals so far", direction="lowers_risk"),
     _feature(
-        "upgrades_364d", UPGRADES.over(YEAR).where(_none(OVERWRITTEN)), "growth of contract", "changes",
+        "upgrades_364d", UPGRADES.over(YEAR).where(_none(OVERWRITTEN)), "contract growth", "changes",
         "upgrades in the last 364 days",
     ),
     _feature(
-        "downgrades_364d", DOWNGRADES.over(YEAR).where(_none(OVERWRITTEN)), "growth of contract", "changes",
+        "downgrades_364d", DOWNGRADES.over(YEAR).where(_none(OVERWRITTEN)), "contract growth", "changes",
         "downgrades in the last 364 days", direction="raises_risk",
     ),
     _feature.category("plan", "plan", "plan", "plan"),
@@ -103,12 +103,11 @@ _FROM_COLUMNS = frozenset(
 
 
 def terms_read(catalogue: Mapping[str, Feature]) -> tuple[str, ...]:
-    """The features that read what holds for one term of a subscription (`features.signals.contract_terms.TERMS`), in
-    order.
+    """Return the features that depend on the terms of a subscription (`features.signals.contract_terms.TERMS`), in order.
 
     Parameters
     ----------
-    catalogue : features by name; of those that a deployment added, whichever measure subscriptions count.
+    catalogue : features by name. Custom features count if they use a measure of subscriptions.
     """
     return tuple(name for name, feature in catalogue.items() if name in _FROM_COLUMNS or _reads_terms(feature))
 

@@ -1,4 +1,4 @@
-"""Support: how many tickets, how bad, how they were felt to be handled."""
+"""Support: ticket volume, severity, escalations, satisfaction, sentiment and resolution time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _feature = Family("support", "support")
 SEVERE = ("high", "urgent")
 
 
-# Of the topics that a company gives its tickets, two mean something here: competitor and feature_request.
+# Only two ticket topics are used: competitor and feature_request.
 def _topic(*topics: str) -> Any:
     def pick(rows: Rows) -> Any:
         return rows.topic.isin(topics).fill_null(False)
@@ -30,7 +30,7 @@ SEVERE_TICKETS = Count("support", "severe", where=_severe)
 ESCALATED = Count("support", "escalated", column="escalated", where=lambda t: t.escalated.fill_null(False))
 OPEN = Standing("support", "open", at="known_at", end="resolved_known_at")
 OPEN_SEVERE = Standing("support", "open_severe", at="known_at", end="resolved_known_at", where=_severe)
-# A satisfaction score is known from the resolution on, so both its sum and its count are placed there.
+# A satisfaction score becomes known at the resolution, so its sum and its count are dated there.
 _RATED: dict[str, Any] = {"at": "resolved_at", "known": "csat_known_at"}
 _RESOLVED: dict[str, Any] = {"at": "resolved_at", "known": "resolved_known_at"}
 CSAT = Sum("support", "csat", **_RATED, value=lambda t: t.csat)
@@ -47,7 +47,7 @@ FEATURE_REQUESTS = Count("support", "feature_requests", column="topic", where=_t
 
 
 def _change(measure: Measure, days: int) -> Term:
-    """How many more than in the same span before: unlike a ratio, also known where there was nothing."""
+    """Return the change from the previous window; unlike a ratio, it is known even if the previous window is zero."""
     return measure.over(days) - measure.back(days).over(days)
 
 
@@ -58,11 +58,11 @@ FEATURES: tuple[Feature, ...] = (
     ),
     _feature(
         "tickets_trend_28d", trend(TICKETS, MONTH, QUARTER), "tickets", "ratio",
-        "tickets in the last 28 days against the nine weeks before", direction="raises_risk",
+        "tickets in the last 28 days relative to the nine weeks before", direction="raises_risk",
     ),
     _feature(
         "tickets_change_28d", _change(TICKETS, MONTH), "tickets", "more tickets",
-        "change in tickets from the 28 days before to the last 28", direction="raises_risk",
+        "change in tickets from the previous 28 days to the last 28", direction="raises_risk",
     ),
     *_feature.over(
         "severe_{w}d", SEVERE_TICKETS, "severe tickets", "tickets",
@@ -71,7 +71,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     _feature(
         "severe_change_91d", _change(SEVERE_TICKETS, QUARTER), "severe tickets", "more tickets",
-        "change in tickets of high or urgent severity from the quarter before to the last",
+        "change in tickets of high or urgent severity from the previous quarter to the last",
         direction="raises_risk", chance="lowers_chance",
     ),
     _feature(
@@ -83,7 +83,7 @@ FEATURES: tuple[Feature, ...] = (
         direction="raises_risk", chance="lowers_chance", monotone=True, windows=OCCASIONAL,
     ),
     _feature(
-        "open_tickets", OPEN.ever(), "open tickets", "tickets", "tickets open", direction="raises_risk",
+        "open_tickets", OPEN.ever(), "open tickets", "tickets", "open tickets", direction="raises_risk",
         chance="lowers_chance",
     ),
     _feature(
@@ -92,24 +92,24 @@ FEATURES: tuple[Feature, ...] = (
     ),
     _feature(
         "csat_182d", CSAT.over(HALF_YEAR) / CSATS.over(HALF_YEAR), "satisfaction with support", "of 5",
-        "satisfaction with support over the last half-year", direction="lowers_risk", chance="raises_chance", monotone=True,
+        "average satisfaction with support in the last half-year", direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "sentiment_91d", SENTIMENT.over(QUARTER) / SENTIMENTS.over(QUARTER), "tone of tickets", "from -1 to 1",
-        "tone of the tickets of the last 91 days", direction="lowers_risk", chance="raises_chance", monotone=True,
+        "sentiment_91d", SENTIMENT.over(QUARTER) / SENTIMENTS.over(QUARTER), "ticket sentiment", "from -1 to 1",
+        "average sentiment of tickets in the last 91 days", direction="lowers_risk", chance="raises_chance", monotone=True,
     ),
     _feature(
-        "competitor_mentions_182d", COMPETITOR.over(HALF_YEAR), "competitor", "tickets",
-        "tickets that name a competitor in the last half-year", direction="raises_risk", chance="lowers_chance",
+        "competitor_mentions_182d", COMPETITOR.over(HALF_YEAR), "competitor mentions", "tickets",
+        "tickets mentioning a competitor in the last half-year", direction="raises_risk", chance="lowers_chance",
         monotone=True,
     ),
     _feature(
         "feature_requests_182d", FEATURE_REQUESTS.over(HALF_YEAR), "feature requests", "tickets",
-        "tickets that ask for a feature in the last half-year", direction="lowers_risk", chance="raises_chance",
+        "tickets requesting a feature in the last half-year", direction="lowers_risk", chance="raises_chance",
     ),
     _feature(
         "resolution_hours_91d", RESOLUTION.over(QUARTER) / RESOLVED.over(QUARTER), "time to resolution", "hours",
-        "hours until a ticket is resolved, on average over the last 91 days", direction="raises_risk",
+        "average hours to resolve a ticket in the last 91 days", direction="raises_risk",
         chance="lowers_chance",
     ),
 )

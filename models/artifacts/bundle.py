@@ -226,7 +226,7 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
     """
     if catalogue is None:
         # Not at import: the catalogue brings the query engine with it.
-        from features.custom.settings import current_catalogue
+        from features.custom.current_catalogue import current_catalogue
 
         catalogue = current_catalogue()
     _check_names(folder)

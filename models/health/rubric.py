@@ -251,7 +251,7 @@ def rubric_from_text(text: str, file: str, catalogue: Mapping[str, Feature] | No
     """The same from TOML text; ``file`` names it in messages."""
     if catalogue is None:
         # Not at import: the catalogue brings the query engine with it.
-        from features.custom.settings import current_catalogue
+        from features.custom.current_catalogue import current_catalogue
 
         catalogue = current_catalogue()
     numbers = {name for name, feature in catalogue.items() if feature.kind == "number"}

@@ -77,7 +77,7 @@ def read_rules(name: str, kind: type[R]) -> R:
     RulesError : names file, key and cure.
     """
     # Not at import: the catalogue brings the query engine with it.
-    from features.custom.settings import current_catalogue
+    from features.custom.current_catalogue import current_catalogue
 
     path = rules_file(name)
     try:
@@ -90,7 +90,7 @@ def read_rules(name: str, kind: type[R]) -> R:
 
 @lru_cache(maxsize=64)
 def _read(path: Path, _changed: int, _size: int, kind: type[R], _catalogue: str) -> R:
-    from features.custom.settings import current_catalogue
+    from features.custom.current_catalogue import current_catalogue
 
     rules, catalogue = parse(read_text(path), path.name, kind), current_catalogue()
     for key, feature in rules.used():

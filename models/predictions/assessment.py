@@ -221,7 +221,7 @@ def assess(
     feeds : the newest event known of each table, UTC; a table whose newest is over 14 days old is warned of. Where that
         of every table is over 60 days old, the status is stale_inputs: the silence is the feeds', not the accounts'.
     jumped : columns, as ``table.column``, whose unit seems to have changed (`features.health`): they are warned of.
-    catalogue : the features; the deployment's if not given (`features.custom.settings.current_catalogue`).
+    catalogue : the features; the deployment's if not given (`features.custom.current_catalogue.current_catalogue`).
     withheld : as of `models.predictions.target_predictions.outlook`, where the caller knows why no number is to be
     told.
     executives_from : for accounts that come alone: the ARR at risk from which executives act, as the portfolio's own
@@ -237,7 +237,7 @@ def assess(
     """
     if catalogue is None:
         # Not at import: the catalogue brings the query engine with it.
-        from features.custom.settings import current_catalogue
+        from features.custom.current_catalogue import current_catalogue
 
         catalogue = current_catalogue()
     _check(frame)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.custom.settings import current_catalogue
+from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest, UnknownAccount
 from features.revenue.account_history import account_rows
 from features.revenue.arr import facts, movements

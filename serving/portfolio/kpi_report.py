@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue.catalogue import Catalogue
-from features.custom.settings import current_catalogue
+from features.custom.current_catalogue import current_catalogue
 from features.definitions.feature import Feature
 from features.kpi.components import FEATURES, churn_parts, instant_parts, period_parts
 from features.kpi.definitions import AT_INSTANT, AT_START, MEASURES, Measure

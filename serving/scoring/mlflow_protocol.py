@@ -16,7 +16,7 @@ from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from features.catalogue.catalogue import KEYS
-from features.custom.settings import current_catalogue
+from features.custom.current_catalogue import current_catalogue
 from models.artifacts.bundle import Bundle
 from models.artifacts.unknown_inputs import FEATURES_SHOWN, unknown_inputs
 from models.predictions.payload import model_told

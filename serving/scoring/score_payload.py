@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features.contract.schema import ID_COLUMNS, TABLES, Column
-from features.custom.settings import current_catalogue
+from features.custom.current_catalogue import current_catalogue
 from features.errors import SignalsError
 from features.signals.signals import read_signals
 from features.signals.validation import check

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract.schema import EVENT_TABLES
-from features.custom.settings import current_catalogue
+from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest
 from features.signals.signals import Signals
 from features.snapshots.snapshot import snapshot

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from features.catalogue.catalogue import KEYS, Catalogue
-from features.custom.settings import current_catalogue
+from features.custom.current_catalogue import current_catalogue
 from features.errors import HomeError, UnknownSnapshot
 from features.utils.atomic_files import new_file
 from models.home import Home

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.catalogue.catalogue import CATALOGUE
-from features.custom.settings import with_own
+from features.custom.current_catalogue import with_custom_features
 from features.signals.signals import open_signals
 from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid, parse_instant
@@ -96,7 +96,7 @@ def test_the_card_travels_with_the_bundle_and_says_what_the_run_says(world: Any)
 
 def test_a_companys_own_features_are_trained_on_and_recorded(world: Any) -> None:
     """All of this world was made with them; the service answers from snapshots that hold them."""
-    own = with_own(world.own_features)
+    own = with_custom_features(world.own_features)
     assert world.report["catalogue_version"] == own.version != CATALOGUE.version
     recorded = [file.read_text(encoding="utf-8") for file in world.home.rglob("features.toml")]
     assert recorded == [world.own_features.read_text(encoding="utf-8")]
@@ -224,7 +224,7 @@ def test_an_unknown_account_is_a_problem_of_status_404(service: str) -> None:
 def test_the_registered_model_answers_alike_in_an_environment_of_its_own(world: Any, tmp_path: Path) -> None:
     """Only what the model's own requirements list is installed there, and nothing of ours."""
     mlflow_uri = Home(world.home).tracking_uri
-    own, at = with_own(world.own_features), parse_instant(SCORED_AT)
+    own, at = with_custom_features(world.own_features), parse_instant(SCORED_AT)
     frame = snapshot(open_signals(world.signals, at), Grid.single(at), catalogue=own)
     frame.to_parquet(tmp_path / "snapshot.parquet")
     champion = load_champion(Home(world.home), own)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from features.custom.settings import current_catalogue
+from features.custom.current_catalogue import current_catalogue
 from models.health.rubric import load_rubric
 from models.home import Home
 from serving.app.app import create_app

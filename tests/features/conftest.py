@@ -1,4 +1,4 @@
-"""What the tests of several engines share: a portfolio, a PostgreSQL server, and whether Spark can run."""
+"""Fixtures for the tests of several engines: a portfolio, and Spark if it can run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def portfolios() -> ModuleType:
-    """The module beside this one (test folders are no packages here)."""
+    """Return the module `portfolio.py` in this folder; test folders are not packages."""
     path = Path(__file__).resolve().parent / "portfolio.py"
     spec = importlib.util.spec_from_file_location("renewcast_portfolio", path)
     assert spec is not None
@@ -29,24 +29,24 @@ def portfolios() -> ModuleType:
 
 
 def _why_no_spark() -> str:
-    """Why Spark cannot run here; empty if it can."""
+    """Return why Spark cannot run here; empty if it can."""
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     if not java:
         return "Spark needs Java 17 or 21, and there is no java on the PATH or at JAVA_HOME"
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60).stderr
-    version = re.search(r'version "(\d+)', said)
+    output = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60).stderr
+    version = re.search(r'version "(\d+)', output)
     if not version or int(version[1]) < 17:
-        return f"Spark needs Java 17 or 21; {java} is {said.splitlines()[0] if said else 'silent'}"
+        return f"Spark needs Java 17 or 21; {java} is {output.splitlines()[0] if output else 'silent'}"
     return ""
 
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[str]:
-    """The name of the engine, where it can run."""
+    """Return the name of the Spark engine, or skip the test if it cannot run."""
     if reason := _why_no_spark():
         pytest.skip(reason)
     with pytest.MonkeyPatch.context() as patch:
-        # The best machine code takes longer to make than these tests would gain by it.
+        # Full JIT compilation takes longer than these tests would gain.
         patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
         yield "spark"

@@ -1,7 +1,7 @@
-"""A made-up portfolio of every contract table, with what makes reading hard, and the ways to write it down.
+"""A synthetic portfolio of every contract table with difficult data, and functions to write it in several formats.
 
-Rows arrive late or never say when, batches are sent again, columns are filled in later or only begin later, accounts
-hold two subscriptions at once, and texts are such as CSV files stumble over.
+Rows arrive late or without an arrival, batches are sent again, columns are filled in later or begin later, accounts have
+two subscriptions at the same time, and texts are difficult for CSV files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TEXTS = ("plain", 'he said "no"', "semi;colon, comma", "two\nlines", "ünï", " 
 
 
 def portfolio(*, contractual: bool = True, seed: int = 7) -> dict[str, pa.Table]:
-    """The tables by name; ``contractual``: with subscriptions, otherwise with orders in their place."""
+    """Return the tables by name, with subscriptions if ``contractual``, else with orders."""
     rng = random.Random(seed)
     ids = [f"a{i:03d}" for i in range(ACCOUNTS)]
     tables = {"accounts": [_account(rng, a) for a in ids]}
@@ -87,13 +87,13 @@ def _events(rng: random.Random, name: str, ids: list[str]) -> list[dict[str, Any
         row = _event(rng, name, at, i) | {"account_id": rng.choice(ids[:-1])}
         rows.append(row)
         if rng.random() < 0.08:
-            # The same event in a batch that was sent again, at once or later.
+            # The same event in a batch that was sent again, immediately or later.
             rows.append(dict(row, loaded_at=rng.choice([row["loaded_at"], at + timedelta(days=50)])))
         if row.get(table.identity) and rng.random() < 0.2:
-            # A later version of the event says something else, perhaps of another account.
+            # A later version of the event has other values, perhaps another account.
             later = (row["loaded_at"] or at) + timedelta(days=rng.choice([1, 20, 90]))
-            whose = rng.choice([row["account_id"]] * 9 + ids[:-1])
-            version = _event(rng, name, at, i) | {"account_id": whose, table.identity: row[table.identity]}
+            owner = rng.choice([row["account_id"]] * 9 + ids[:-1])
+            version = _event(rng, name, at, i) | {"account_id": owner, table.identity: row[table.identity]}
             rows.append(version | {"loaded_at": later})
     rng.shuffle(rows)
     return rows
@@ -133,14 +133,14 @@ def _value(rng: random.Random, column: Any, at: datetime, i: int) -> Any:
             return rng.choice([*TEXTS, "c1", "c2", "c3"])
     low = -50.0 if column.minimum is None else column.minimum
     high = 400.0 if column.maximum is None else column.maximum
-    # A column that begins later is empty before.
+    # A column that begins later is empty before that.
     if column.name == "minutes" and at < BEGIN + timedelta(days=200):
         return None
     return rng.choice([low, high, round(rng.uniform(low, high), 3), 0.1 + low, (low + high) / 3])
 
 
 def _moment(rng: random.Random, first: int, last: int) -> datetime:
-    """A midnight, a moment just before one, or any other."""
+    """Return a midnight, an instant just before a midnight, or any other instant."""
     at = BEGIN + timedelta(days=rng.randint(first, last - 1))
     return at + rng.choice([timedelta(0), timedelta(days=1, microseconds=-1), timedelta(seconds=rng.uniform(0, 86_000))])
 
@@ -150,13 +150,13 @@ def _arrow(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return pa.table({c.name: pa.array([r.get(c.name) for r in rows], TYPES[c.kind]) for c in TABLES[name].columns})
 
 
-NEEDLESS = 40
+UNUSED_COLUMNS = 40
 SPECIAL_INSTANTS = {"engagement": pa.timestamp("ns"), "billing": pa.timestamp("us", "Europe/Berlin")}
 
 
 def as_parquet(tables: Mapping[str, pa.Table], to: Path) -> str:
-    """A folder of Parquet files: usage in a folder of a month each, with damaged columns that nobody needs; instants as
-    nanoseconds and in another zone, too."""
+    """Write a folder of Parquet files: usage in monthly folders with damaged unused columns; some instants in nanoseconds or
+    in another time zone."""
     for name, table in tables.items():
         if name in SPECIAL_INSTANTS:
             place = table.schema.get_field_index("occurred_at")
@@ -169,13 +169,13 @@ def as_parquet(tables: Mapping[str, pa.Table], to: Path) -> str:
         for month in sorted(set(months.to_pylist())):
             part = to / name / f"month={month}"
             part.mkdir(parents=True)
-            # Of rows that agree in all else, such columns would tell whether they are one event.
+            # Rows that agree in all else would count as different events because of these columns.
             _write_damaged(_each_once(table.filter(pc.equal(months, month))), part / "0.parquet")
     return str(to)
 
 
 def _each_once(table: pa.Table) -> pa.Table:
-    """Each event's row that arrived first."""
+    """Keep the first arrived row of each event."""
     frame = table.to_pandas(types_mapper=pd.ArrowDtype)
     known = frame["loaded_at"].fillna(frame["occurred_at"]).clip(lower=frame["occurred_at"])
     order = known.sort_values(kind="stable").index
@@ -185,37 +185,37 @@ def _each_once(table: pa.Table) -> pa.Table:
 
 
 def _write_damaged(table: pa.Table, file: Path) -> None:
-    """Write the table with further columns, whose every byte is then overwritten."""
-    for i in range(NEEDLESS):
-        table = table.append_column(f"needless_{i:02d}", pa.array(["x" * i + str(j) for j in range(len(table))]))
+    """Write the table with additional columns, and overwrite all bytes of these columns."""
+    for i in range(UNUSED_COLUMNS):
+        table = table.append_column(f"unused_{i:02d}", pa.array(["x" * i + str(j) for j in range(len(table))]))
     pq.write_table(table, file)
     about, content = pq.read_metadata(file), bytearray(file.read_bytes())
     for group in range(about.num_row_groups):
         for column in map(about.row_group(group).column, range(about.num_columns)):
-            if column.path_in_schema.startswith("needless"):
+            if column.path_in_schema.startswith("unused"):
                 start, size = column.dictionary_page_offset or column.data_page_offset, column.total_compressed_size
                 content[start : start + size] = b"\xff" * size
     file.write_bytes(content)
 
 
 def as_csv(tables: Mapping[str, pa.Table], to: Path) -> str:
-    """A folder of CSV files."""
+    """Write a folder of CSV files."""
     for name, table in tables.items():
         pa_csv.write_csv(table, to / f"{name}.csv")
     return str(to)
 
 
 def as_duckdb(tables: Mapping[str, pa.Table], to: Path) -> str:
-    """A DuckDB file."""
+    """Write a DuckDB file."""
     with duckdb.connect(str(to / "w.duckdb")) as connection:
         for name, table in tables.items():
-            connection.register("given", table)
-            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM given")
+            connection.register("source", table)
+            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM source")
     return f"duckdb:///{to / 'w.duckdb'}"
 
 
 def as_sqlite(tables: Mapping[str, pa.Table], to: Path) -> str:
-    """A SQLite file, with instants as text."""
+    """Write a SQLite file, with instants as text."""
     connection = sqlite3.connect(to / "w.db")
     for name, table in tables.items():
         columns = ", ".join(table.column_names)
@@ -231,8 +231,8 @@ POSTGRES_TYPES = {"string": "text", "instant": "timestamp", "float": "float8", "
 
 
 def as_postgres(tables: Mapping[str, pa.Table], server: Any, schema: str) -> None:
-    """A schema on a PostgreSQL server: instants with and without a zone, amounts as numerics, a view, and a column that
-    nobody needs."""
+    """Write a schema on a PostgreSQL server: instants with and without a zone, amounts as numerics, a view, and an unused
+    column."""
     server.execute(f"CREATE SCHEMA {schema}")
     for name, table in tables.items():
         special = {"loaded_at": "timestamptz", "arr": "numeric", "amount": "numeric"}

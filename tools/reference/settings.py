@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from features.custom.settings import OwnSettings
+from features.custom.current_catalogue import CustomFeatureSettings
 from models.home import HomeSettings
 from models.peer_groups.rule_files import OWN as RULES_VARIABLE
 from serving.common.settings import PREFIX, ServiceSettings
@@ -52,7 +52,7 @@ def settings_page() -> str:
 
 def _where() -> list[tuple[str, str, str]]:
     defaults: dict[str, str] = {}
-    for kind in (HomeSettings, OwnSettings):
+    for kind in (HomeSettings, CustomFeatureSettings):
         for field in kind.model_fields.values():
             defaults[str(field.validation_alias)] = "" if field.default is None else str(field.default)
     if missing := sorted(set(defaults) - set(_WHERE)):

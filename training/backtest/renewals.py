@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.custom.settings import current_catalogue
+from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest, InsufficientData
 from features.snapshots.snapshot import snapshot
 from features.sources.base import DUCKDB

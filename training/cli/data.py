@@ -89,7 +89,7 @@ def leakcheck(
 ) -> None:
     """Look for leaks: snapshots that change with what comes later, features that know the outcome. Exit code 1 if any
     is found. Every training does the same, and stops at one."""
-    from features.custom.settings import current_catalogue
+    from features.custom.current_catalogue import current_catalogue
     from features.utils.dates import parse_instant
     from training.cli.tables.leakage import print_leaks
     from training.leakage.check import check_source_for_leaks as look

@@ -29,7 +29,7 @@ def snapshot(
     engine: Engine = "duckdb",
 ) -> None:
     """Write the features of every active account as of a date (or a grid of dates)."""
-    from features.custom.settings import current_catalogue
+    from features.custom.current_catalogue import current_catalogue
     from features.signals.signals import open_signals
     from features.snapshots.snapshot import snapshot as build
     from features.utils.dates import Grid, parse_instant
@@ -64,7 +64,7 @@ def list_features(
 ) -> None:
     """List every feature: what it says, its unit, and how it goes with churn and expansion."""
     from features.catalogue.data_dictionary import markdown, tables
-    from features.custom.settings import current_catalogue
+    from features.custom.current_catalogue import current_catalogue
 
     catalogue = current_catalogue()
     if as_markdown and not as_json:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from features.custom.settings import current_catalogue
+from features.custom.current_catalogue import current_catalogue
 from features.signals.overwritten_contracts import contract_findings, leaking_contracts
 from features.signals.signals import Signals, read_signals
 from features.signals.validation import Finding

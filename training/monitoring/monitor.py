@@ -18,7 +18,7 @@ import pandas as pd
 import scipy.special
 
 from features.catalogue.catalogue import Catalogue
-from features.custom.settings import current_catalogue
+from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest
 from features.feed_health.feed_health import feed_health
 from features.signals.signals import Signals, read_signals

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from features.custom.settings import current_catalogue
+from features.custom.current_catalogue import current_catalogue
 from features.errors import InsufficientData
 from features.feed_health.feed_health import Feeds, feed_health
 from features.signals.signals import read_signals
@@ -187,8 +187,8 @@ def _register(
         run.document("config.json", config.model_dump())
         run.document("leakcheck.json", leaks.as_dict())
         run.document("health.json", health.model_dump(mode="json"))
-        if prepared.catalogue.own_text:
-            run.document("features.toml", prepared.catalogue.own_text)
+        if prepared.catalogue.custom_text:
+            run.document("features.toml", prepared.catalogue.custom_text)
         for target, candidate in candidates.items():
             card = card_of(candidate, prepared, config, leaks, feeds, segments[target], work[target], run.run_id)
             run.document(f"{target}-card.json", card.model_dump(mode="json"))

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue.catalogue import Catalogue
-from features.custom.settings import current_catalogue
+from features.custom.current_catalogue import current_catalogue
 from features.definitions.feature import Feature
 from features.errors import InsufficientData
 from features.feed_health.feed_health import Feeds, feed_health

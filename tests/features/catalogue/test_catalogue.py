@@ -1,4 +1,4 @@
-"""Every signal that customer success watches has its features: the rules read the same snapshot as the models."""
+"""Every signal used by the customer success rules has features in the catalogue."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PRODUCT_RELATIONSHIP_OUTCOMES = {
     "feature adoption": "usage.features_used_91d usage.features_so_far usage.new_features_91d",
     "active users against licensed seats": "usage.seats_used_share",
     "support tickets": "support.tickets_91d",
-    # Who of the executives took part is not in the contract: the sponsor's being there, and reviews, stand for it.
+    # The contract does not record which executives took part; sponsors and reviews are used instead.
     "executive engagement": "relationship.executive_sponsors engagement.qbrs_held_182d",
     "meeting attendance": "engagement.meetings_kept_share_182d",
     "NPS": "outcomes.nps_last outcomes.nps_change outcomes.nps_age_days",
@@ -52,7 +52,7 @@ ADOPTION_ENGAGEMENT_BUSINESS_RELATIONSHIP = {
     "NPS and CSAT": "outcomes.nps_last outcomes.csat_last support.csat_182d",
     "QBR participation": "engagement.qbrs_held_182d engagement.qbrs_held_share_364d",
     "response times": "engagement.response_hours_91d",
-    "usage against licence": "usage.seats_used_share usage.limit_used_share",
+    "usage relative to license": "usage.seats_used_share usage.limit_used_share",
     "growth": "contract.arr_change_182d contract.arr_change_364d contract.seats_change_182d",
     "payment history": "billing.paid_share_364d billing.overdue_91d billing.failed_91d billing.paid_182d",
     "executive alignment": "relationship.executive_sponsors",
@@ -93,7 +93,7 @@ ONBOARDING = {
 }
 EXPANSION = {
     "usage over 80% of the limit or seats": "usage.limit_used_share usage.seats_used_share",
-    # What was bought is not in the contract by feature: what is new to the account, and asked for, stands for it.
+    # The contract does not record which features were bought; new and requested features are used instead.
     "features beyond those bought": "usage.new_features_91d usage.features_used_trend_28d support.feature_requests_182d",
     "new users asking in": "usage.new_users_28d usage.new_users_91d relationship.contacts_joined_182d",
     "goals or ROI early": "outcomes.days_to_first_proof",
@@ -140,41 +140,41 @@ def test_every_signal_of_the_rules_has_its_features(rules: str, signal: str, fea
 
 def test_windows_are_the_standard_ones() -> None:
     assert CATALOGUE.windows == WINDOWS == (7, 28, 91, 182, 364)
-    named = {int(found[1]) for name in CATALOGUE if (found := re.search(r"_(\d+)d$", name))}
+    named = {int(match[1]) for name in CATALOGUE if (match := re.search(r"_(\d+)d$", name))}
     assert named == set(WINDOWS)
     for measure in ("events", "quantity", "minutes", "active_users", "features_used"):
         assert all(f"usage.{measure}_{w}d" in CATALOGUE for w in WINDOWS)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_what_a_feature_says_fits_together(name: str) -> None:
+def test_feature_attributes_are_consistent(name: str) -> None:
     feature = CATALOGUE[name]
     label = {"accounts": ("account", "contract"), "subscriptions": ("contract",)}.get(feature.table, (feature.table,))
     assert name.split(".")[0] in label
     assert feature.unit or feature.kind == "category"
     assert "{" not in feature.words
-    if told := re.search(r"in the last (\d+) days$", feature.words):
-        assert name.endswith(f"_{told[1]}d")
-    # A model is held to a direction only where there is one.
+    if match := re.search(r"in the last (\d+) days$", feature.words):
+        assert name.endswith(f"_{match[1]}d")
+    # A model is constrained to a direction only if there is one.
     assert not feature.monotone or (feature.direction and feature.expansion_direction)
     opposite = {"raises_risk": "lowers_chance", "lowers_risk": "raises_chance"}
     if feature.monotone:
         assert feature.expansion_direction == opposite[str(feature.direction)]
 
 
-def test_features_are_enough_but_not_too_many() -> None:
+def test_features_are_unique_and_not_too_many() -> None:
     assert len({f.words for f in CATALOGUE.values()}) == len(CATALOGUE)
-    # Every feature costs noise where accounts are few.
+    # Every feature adds noise if accounts are few.
     assert len(CATALOGUE) <= 190
     assert {f.table for f in CATALOGUE.values()} == set(TABLES)
 
 
-def test_a_name_is_given_once() -> None:
+def test_duplicate_names_are_rejected() -> None:
     feature = CATALOGUE["usage.events_28d"]
     with pytest.raises(BadRequest, match="declared twice"):
         Catalogue((feature, feature))
 
 
-def test_an_unknown_past_is_refused() -> None:
+def test_an_unknown_own_past_is_rejected() -> None:
     with pytest.raises(BadRequest, match="not declared"):
         Catalogue((CATALOGUE["usage.events_28d"],))

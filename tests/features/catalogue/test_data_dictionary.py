@@ -1,4 +1,4 @@
-"""The documents, the catalogue and a snapshot hold together."""
+"""The generated page, the catalogue and a snapshot list the same features."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from features.utils.dates import Grid
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "reference" / "generated" / "features.md"
 
 
-def _told(*arguments: str) -> str:
+def _output(*arguments: str) -> str:
     done = CliRunner().invoke(renewcast.app, ["features", *arguments])
     assert done.exit_code == 0, done.output
     return done.output
 
 
-def test_the_document_is_what_the_command_prints() -> None:
-    """Where this fails: `make docs-reference`."""
-    assert DOCUMENT.read_text(encoding="utf-8") == markdown(CATALOGUE) == _told("--markdown")
+def test_the_page_equals_the_output_of_the_command() -> None:
+    """If this fails, run `make docs-reference`."""
+    assert DOCUMENT.read_text(encoding="utf-8") == markdown(CATALOGUE) == _output("--markdown")
 
 
-def test_the_document_the_catalogue_and_a_snapshot_name_the_same_features(make_signals: Any) -> None:
+def test_the_page_the_catalogue_and_a_snapshot_list_the_same_features(make_signals: Any) -> None:
     signals = make_signals(
         {
             "accounts": [{"account_id": "a", "created_at": "2024-01-01"}],
@@ -45,16 +45,16 @@ def test_the_document_the_catalogue_and_a_snapshot_name_the_same_features(make_s
     assert sorted(documented) == sorted(CATALOGUE)
 
 
-def test_json_holds_one_record_per_feature() -> None:
-    told = json.loads(_told("--json"))
-    assert told["version"] == CATALOGUE.version
-    assert told["windows"] == list(CATALOGUE.windows)
-    assert [record["name"] for record in told["features"]] == list(CATALOGUE)
-    assert told["features"] == json.loads(json.dumps(CATALOGUE.dictionary()))
+def test_json_has_one_record_per_feature() -> None:
+    output = json.loads(_output("--json"))
+    assert output["version"] == CATALOGUE.version
+    assert output["windows"] == list(CATALOGUE.windows)
+    assert [record["name"] for record in output["features"]] == list(CATALOGUE)
+    assert output["features"] == json.loads(json.dumps(CATALOGUE.dictionary()))
 
 
-def test_the_list_for_people_shows_every_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_terminal_output_shows_every_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    told = _told()
-    assert all(name in told for name in CATALOGUE)
-    assert f"{len(CATALOGUE)} features" in told
+    output = _output()
+    assert all(name in output for name in CATALOGUE)
+    assert f"{len(CATALOGUE)} features" in output

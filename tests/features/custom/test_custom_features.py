@@ -1,4 +1,4 @@
-"""A company's own features are computed as their file says, and a mistake in the file is told with its place."""
+"""Custom features are computed as declared, and mistakes in the file are reported with their location."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from features.catalogue.catalogue import CATALOGUE, Catalogue
-from features.custom.settings import current_catalogue, with_own
+from features.custom.current_catalogue import current_catalogue, with_custom_features
 from features.errors import BadRequest
 from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid
@@ -63,32 +63,32 @@ TABLES: dict[str, list[dict[str, Any]]] = {
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
-    """The catalogue with the features of a file of this text."""
+    """Return a function that builds the catalogue from the text of a custom feature file."""
 
-    def make(text: str) -> Catalogue:
+    def read_text(text: str) -> Catalogue:
         (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
-        return with_own(tmp_path / "mine.toml")
+        return with_custom_features(tmp_path / "mine.toml")
 
-    return make
+    return read_text
 
 
 def _feature(**keys: Any) -> str:
-    """One entry: its keys as TOML text, over those that every entry has."""
+    """Return one TOML entry with default keys, overridden by ``keys``."""
     entry = {"name": '"own.x"', "table": '"usage"', "measure": '"count"', "unit": '"uses"', "words": '"uses in {w} days"'}
     entry |= {"windows": "[28]"} | keys
-    return "[[features]]\n" + "".join(f"{key} = {told}\n" for key, told in entry.items() if told is not None)
+    return "[[features]]\n" + "".join(f"{key} = {value}\n" for key, value in entry.items() if value is not None)
 
 
 def _values(make_signals: Any, catalogue: Catalogue) -> dict[str, float]:
-    """The own features of account a."""
+    """Return the custom features of account a."""
     frame = snapshot(make_signals(TABLES, "2027-01-01"), Grid.single(AS_OF), catalogue=catalogue)
     assert frame.columns.tolist() == ["account_id", "as_of", *catalogue]
     row = frame.set_index("account_id").loc["a"]
     return {name: row[name] for name in catalogue if name not in CATALOGUE}
 
 
-def test_the_example_is_computed_as_it_says(make_signals: Any) -> None:
-    found = _values(make_signals, with_own(EXAMPLE))
+def test_the_example_file_is_computed_as_declared(make_signals: Any) -> None:
+    found = _values(make_signals, with_custom_features(EXAMPLE))
     assert found == pytest.approx(
         {
             "own.exports_28d": 2,
@@ -96,7 +96,7 @@ def test_the_example_is_computed_as_it_says(make_signals: Any) -> None:
             # Two in 28 days against one in the 63 before.
             "own.exports_trend_28d": (2 / 28) / (1 / 63),
             "own.long_sessions_share_91d": 2 / 4,
-            # The second ticket is resolved at the very instant, so its mark is not known yet.
+            # The second ticket is resolved exactly at as_of, so its mark is not known yet.
             "support.bad_marks_182d": 1,
             "own.days_since_community": 10,
             "own.admins": 1,
@@ -121,7 +121,7 @@ MEASURED: list[tuple[dict[str, Any], float]] = [
     ({"measure": '"count"', "table": '"support"', "where": "{ resolved_at = { known = true } }"}, 1),
     ({"measure": '"count"', "table": '"subscriptions"', "where": '{ end_reason = "cancelled" }', "windows": "[91]"}, 1),
     ({"measure": '"sum"', "table": '"subscriptions"', "value": '"seats"', "windows": "[364]"}, 0),
-    # The feed never carried a topic: not known, rather than none.
+    # The feed never had a topic: unknown rather than zero.
     ({"measure": '"count"', "table": '"support"', "where": '{ topic = "price" }'}, NAN),
     ({"table": '"orders"'}, NAN),
 ]  # fmt: skip
@@ -129,10 +129,10 @@ MEASURED: list[tuple[dict[str, Any], float]] = [
 
 @pytest.fixture(scope="module")
 def measured(make_signals: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
-    """Account a's value of every entry of MEASURED, by place; each window's days taken off the names."""
+    """Return account a's value of each entry of MEASURED by its position, without window suffixes."""
     file = tmp_path_factory.mktemp("own") / "mine.toml"
     file.write_text("\n".join(_feature(name=f'"own.x{i}_"', **keys) for i, (keys, _) in enumerate(MEASURED)), encoding="utf-8")
-    return {name.split("_")[0]: value for name, value in _values(make_signals, with_own(file)).items()}
+    return {name.split("_")[0]: value for name, value in _values(make_signals, with_custom_features(file)).items()}
 
 
 @pytest.mark.parametrize(("place", "value"), [(i, value) for i, (_, value) in enumerate(MEASURED)])
@@ -147,39 +147,39 @@ def test_every_measure_counts_what_was_known(measured: dict[str, float], place: 
         ({"table": '"accounts"'}, "no table accounts to measure"),
         ({"name": '"support.x"'}, r"the name begins with another table\n.*own.… or usage.…"),
         ({"name": '"Own X"'}, r"feature Own X, key name.*\n.*own.exports"),
-        ({"name": '"usage.events"'}, "usage.events_28d is also the name of one that ships"),
+        ({"name": '"usage.events"'}, "usage.events_28d is also the name of a built-in feature"),
         ({"measure": '"median"'}, "key measure: Input should be 'count', 'sum'"),
-        ({"colour": "1"}, r"key colour: Extra inputs are not permitted\n.*name, table, measure"),
+        ({"color": "1"}, r"key color: Extra inputs are not permitted\n.*name, table, measure"),
         ({"words": None}, r"key words: Field required"),
-        ({"words": '"uses"', "windows": None}, r"key words: its windows would all read alike\n.*\{w\}"),
+        ({"words": '"uses"', "windows": None}, r"key words: all windows would have the same words\n.*\{w\}"),
         ({"unit": None}, "key unit: it is missing"),
         ({"windows": "[0]"}, r"key windows.0: Input should be greater than or equal to 1"),
-        ({"windows": "[28, 28]"}, "own.x_28d is also the name of another in the file"),
+        ({"windows": "[28, 28]"}, "own.x_28d is also the name of another feature in the file"),
         ({"direction": '"bad"'}, "key direction: Input should be 'raises_risk' or 'lowers_risk'"),
-        ({"value": '"minutes"'}, r"key value: it is out of place\n.*count takes neither"),
+        ({"value": '"minutes"'}, r"key value: it is not allowed here\n.*count takes neither"),
         ({"measure": '"sum"'}, r"key value: it is missing\n.*sum takes value"),
-        ({"measure": '"sum"', "value": '"feature"'}, r"feature is no number\n.*quantity, minutes"),
-        ({"measure": '"distinct"', "key": '"minutes"'}, r"minutes is no text\n.*user_id, feature"),
-        ({"measure": '"newest"'}, "newest looks at everything known"),
-        ({"where": '{ colour = "x" }'}, r"key where: usage has no column colour\n.*one of .*feature"),
+        ({"measure": '"sum"', "value": '"feature"'}, r"feature is not a number\n.*quantity, minutes"),
+        ({"measure": '"distinct"', "key": '"minutes"'}, r"minutes is not a text\n.*user_id, feature"),
+        ({"measure": '"newest"'}, "newest uses the whole known history"),
+        ({"where": '{ color = "x" }'}, r"key where: usage has no column color\n.*one of .*feature"),
         ({"where": '{ account_id = "x" }'}, "no column account_id"),
-        ({"where": '{ minutes = "x" }'}, r"key where.minutes: a value that the column never takes\n.*a float"),
-        ({"where": "{ minutes = nan }"}, "a value that the column never takes"),
-        ({"where": "{ minutes = true }"}, "a value that the column never takes"),
-        ({"where": "{ feature = [] }"}, "a value that the column never takes"),
-        ({"where": "{ feature = { min = 1 } }"}, r"a condition that cannot be understood\n.*\{known = true\}"),
-        ({"where": "{ minutes = { over = 1 } }"}, r"a condition that cannot be understood\n.*\{min = 1, max = 2\}"),
-        ({"where": "{ occurred_at = 2026-01-01 }"}, "an instant is placed by windows"),
+        ({"where": '{ minutes = "x" }'}, r"key where.minutes: a value that the column cannot have\n.*a float"),
+        ({"where": "{ minutes = nan }"}, "a value that the column cannot have"),
+        ({"where": "{ minutes = true }"}, "a value that the column cannot have"),
+        ({"where": "{ feature = [] }"}, "a value that the column cannot have"),
+        ({"where": "{ feature = { min = 1 } }"}, r"an invalid condition\n.*\{known = true\}"),
+        ({"where": "{ minutes = { over = 1 } }"}, r"an invalid condition\n.*\{min = 1, max = 2\}"),
+        ({"where": "{ occurred_at = 2026-01-01 }"}, "instants are selected by windows"),
         ({"table": '"support"', "where": '{ severity = "huge" }'}, "severity is one of low, normal, high, urgent"),
-        ({"table": '"support"', "where": "{ csat = { known = false } }"}, "what is not known yet cannot be counted"),
-        ({"per": '"usage.event_{w}d"'}, r"key per: there is no number called usage.event_28d\n.*usage.events_28d"),
-        ({"per": '"contract.plan"'}, "there is no number called contract.plan"),
+        ({"table": '"support"', "where": "{ csat = { known = false } }"}, "unknown values of this column cannot be counted"),
+        ({"per": '"usage.event_{w}d"'}, r"key per: there is no numeric feature usage.event_28d\n.*usage.events_28d"),
+        ({"per": '"contract.plan"'}, "there is no numeric feature contract.plan"),
         ({"per": '"contract.seats"', "trend_days": "91"}, "one of per, against_days_ago, trend_days"),
         ({"trend_days": "28"}, "not longer than the window"),
         ({"measure": '"distinct"', "key": '"user_id"', "trend_days": "91"}, "do not add up"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_with_its_place(read: Read, keys: dict[str, Any], message: str) -> None:
+def test_mistakes_are_reported_with_their_location(read: Read, keys: dict[str, Any], message: str) -> None:
     with pytest.raises(BadRequest) as caught:
         read(_feature(**keys))
     assert re.search(f"(?s){message}", str(caught.value)), str(caught.value)
@@ -196,50 +196,50 @@ def test_a_mistake_is_told_with_its_place(read: Read, keys: dict[str, Any], mess
         ("[[features]]\n[[features]]\nname = 'own.b'", "feature number 1, key name: Field required"),
     ],
 )
-def test_a_file_of_another_shape_is_refused(read: Read, text: str, message: str) -> None:
+def test_files_with_another_structure_are_rejected(read: Read, text: str, message: str) -> None:
     with pytest.raises(BadRequest, match=message):
         read(text)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match=r"none.toml cannot be read.*\n.*\n.*RENEWCAST_FEATURES"):
-        with_own(tmp_path / "none.toml")
+        with_custom_features(tmp_path / "none.toml")
 
 
-def test_the_version_covers_what_is_measured_and_not_only_its_name(read: Read) -> None:
-    plain = read(_feature(where='{ feature = "exports" }'))
-    assert plain.version == read("# the same\n" + _feature(where='{ feature = "exports" }')).version
+def test_the_version_covers_definitions_and_not_only_names(read: Read) -> None:
+    base = read(_feature(where='{ feature = "exports" }'))
+    assert base.version == read("# the same\n" + _feature(where='{ feature = "exports" }')).version
     others = [
         CATALOGUE,
         read(_feature(where='{ feature = "reports" }')),
         read(_feature(where='{ feature = "exports" }', per='"contract.seats"')),
         read(_feature(where='{ feature = "exports" }', against_days_ago="28")),
     ]
-    assert len({catalogue.version for catalogue in (plain, *others)}) == 5
+    assert len({catalogue.version for catalogue in (base, *others)}) == 5
 
 
-def test_what_ships_is_there_unchanged_and_first(read: Read) -> None:
+def test_built_in_features_come_first_and_are_unchanged(read: Read) -> None:
     catalogue = read(_feature())
     assert list(catalogue)[: len(CATALOGUE)] == list(CATALOGUE)
     own = catalogue["own.x_28d"]
     assert (own.dimension, own.concept, own.words) == ("usage", "x", "uses in 28 days")
-    assert catalogue.own_text == _feature()
-    assert CATALOGUE.own_text == ""
+    assert catalogue.custom_text == _feature()
+    assert CATALOGUE.custom_text == ""
 
 
 @pytest.fixture
-def _fresh() -> Iterator[None]:
+def _empty_cache() -> Iterator[None]:
     current_catalogue.cache_clear()
     yield
     current_catalogue.cache_clear()
 
 
-@pytest.mark.usefixtures("_fresh")
-@pytest.mark.parametrize("told", [None, "", str(EXAMPLE)])
-def test_the_environment_names_the_file(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
-    if told is None:
+@pytest.mark.usefixtures("_empty_cache")
+@pytest.mark.parametrize("value", [None, "", str(EXAMPLE)])
+def test_the_environment_names_the_file(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+    if value is None:
         monkeypatch.delenv("RENEWCAST_FEATURES", raising=False)
     else:
-        monkeypatch.setenv("RENEWCAST_FEATURES", told)
-    assert ("own.exports_28d" in current_catalogue()) == bool(told)
-    assert told or current_catalogue() is CATALOGUE
+        monkeypatch.setenv("RENEWCAST_FEATURES", value)
+    assert ("own.exports_28d" in current_catalogue()) == bool(value)
+    assert value or current_catalogue() is CATALOGUE

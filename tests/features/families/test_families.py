@@ -1,4 +1,4 @@
-"""Features that tell of firsts, changes and newcomers say what their words say, and nothing where it is not known."""
+"""Features of first events, changes and new users have the documented values, and are unknown where they must be."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def frame(make_signals: Any) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("feature", "elder", "adult", "young", "idle"),
     [
-        # The feed reaches back to 2024-01-01 only: what the elder did before is not known.
+        # The feed begins on 2024-01-01: what account elder did before is unknown.
         ("usage.users_so_far", None, 2, 2, 0),
         ("usage.features_so_far", None, 2, 2, 0),
         ("usage.days_to_first_use", None, 10, 2, None),
@@ -98,7 +98,7 @@ def frame(make_signals: Any) -> pd.DataFrame:
         ("support.tickets_change_28d", 0, 1, 0, 0),
         ("support.severe_change_91d", 0, 1, 0, 0),
         ("support.feature_requests_182d", 0, 1, 0, 0),
-        # No ticket has told whether it was escalated.
+        # No ticket states whether it was escalated.
         ("support.escalated_91d", None, None, None, None),
         ("relationship.champions_moved", 1, 0, 0, 0),
         ("relationship.champions_promoted_182d", 0, 1, 0, 0),
@@ -107,7 +107,7 @@ def frame(make_signals: Any) -> pd.DataFrame:
         ("contract.days_since_start", 1277, 881, 9, 5),
     ],
 )  # fmt: skip
-def test_what_a_feature_counts(frame: pd.DataFrame, feature: str, elder: float, adult: float, young: float, idle: float) -> None:
-    found = frame.loc[["elder", "adult", "young", "idle"], feature].to_numpy()
+def test_feature_values(frame: pd.DataFrame, feature: str, elder: float, adult: float, young: float, idle: float) -> None:
+    values = frame.loc[["elder", "adult", "young", "idle"], feature].to_numpy()
     expected = np.array([elder, adult, young, idle], dtype=np.float64)
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(values, expected, rtol=1e-12)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.custom.config_file import parse_own_file, read_own_file
+from features.custom.config_file import parse_custom_file, read_custom_file
 from features.errors import RenewcastError
 from features.utils.toml_text import DEPTH_LIMIT, SIZE_LIMIT, TomlError, parse_toml, read_toml_text
 from models.peer_groups.rule_files import Rules, parse, read_text
@@ -39,7 +39,7 @@ HOSTILE = {
     "twice": "a = 1\na = 2",
 }
 READERS: dict[str, Callable[[Path], Any]] = {
-    "custom features": lambda path: parse_own_file(read_own_file(path), path.name),
+    "custom features": lambda path: parse_custom_file(read_custom_file(path), path.name),
     "rules and rubrics": lambda path: parse(read_text(path), path.name, Rules),
     "settings": read_config,
 }

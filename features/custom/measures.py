@@ -1,0 +1,133 @@
+"""Measures of custom features: file entries validated against the data contract and built."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from features.contract.schema import TABLES, Column, TableSchema, known_at_column
+from features.custom.config_file import CustomFeature, MeasureKind
+from features.custom.filters import NUMBERS, Condition, all_of, column_of, parse_conditions
+from features.definitions.aggregations import Count, Distinct, Holding, Latest, Measure, Newest, Oldest, Pick, Sum
+from features.errors import BadRequest
+
+WINDOWED_MEASURES: tuple[MeasureKind, ...] = ("count", "sum", "distinct")
+"""Measures over time windows; all other measures use the whole known history."""
+REQUIRED_KEYS: dict[MeasureKind, tuple[str, ...]] = {
+    "count": (),
+    "sum": ("value",),
+    "distinct": ("key",),
+    "newest": (),
+    "oldest": (),
+    "latest": ("value",),
+    "holding": ("key", "holds"),
+}
+"""The keys that each measure requires; other measures must not have them."""
+
+
+def custom_measure(entry: CustomFeature, place: str) -> Measure:
+    """Build the measure of an entry. Its name is a hash of its definition, so that equal measures are computed once.
+
+    Parameters
+    ----------
+    entry : an entry of the file.
+    place : the file and the feature, for messages.
+
+    Raises
+    ------
+    BadRequest
+        If a table, column or value is not in the contract, or a key is missing or not allowed.
+    """
+    table = _table(entry, place)
+    _check_keys(entry, place)
+    where = parse_conditions(entry.where, table, f"{place}, key where")
+    holds = parse_conditions(entry.holds, table, f"{place}, key holds")
+    value = None if entry.value is None else column_of(entry.value, table, f"{place}, key value")
+    key = None if entry.key is None else column_of(entry.key, table, f"{place}, key key")
+    _check_kind(value, NUMBERS, "number", table, f"{place}, key value")
+    _check_kind(key, ("string",), "text", table, f"{place}, key key")
+    definition: dict[str, Any] = {"measure": entry.measure, "value": entry.value, "key": entry.key}
+    definition |= {"where": [asdict(c) for c in where], "holds": [asdict(c) for c in holds]}
+    arguments: dict[str, Any] = {
+        "table": table.name,
+        "name": f"own_{hashlib.sha256(json.dumps(definition).encode()).hexdigest()[:12]}",
+        "where": all_of(where),
+        **_time_columns(
+            table, [c for c in (value, key) if c is not None] + [table[c.column] for c in (*where, *holds)]
+        ),
+        "column": _source_column(table, value or key, where),
+    }
+    match entry.measure:
+        case "count":
+            return Count(**arguments)
+        case "sum":
+            return Sum(**arguments, value=_value(entry.value))
+        case "distinct":
+            return Distinct(**arguments, key=_value(entry.key))
+        case "newest":
+            return Newest(**arguments)
+        case "oldest":
+            return Oldest(**arguments)
+        case "latest":
+            return Latest(**arguments, value=_value(entry.value))
+        case "holding":
+            return Holding(**arguments, key=(str(entry.key),), holds=all_of(holds))
+
+
+def _table(entry: CustomFeature, place: str) -> TableSchema:
+    tables = [name for name in TABLES if name != "accounts"]
+    if entry.table not in tables:
+        raise BadRequest(
+            f"{place}, key table: there is no table {entry.table} to measure", "one of " + ", ".join(tables)
+        )
+    return TABLES[entry.table]
+
+
+def _check_keys(entry: CustomFeature, place: str) -> None:
+    for key in ("value", "key", "holds"):
+        needed = key in REQUIRED_KEYS[entry.measure]
+        if needed != bool(getattr(entry, key)):
+            takes = " and ".join(REQUIRED_KEYS[entry.measure]) or "neither value, key nor holds"
+            raise BadRequest(
+                f"{place}, key {key}: it is {'missing' if needed else 'not allowed here'}",
+                f"{entry.measure} takes {takes}",
+            )
+
+
+def _check_kind(column: Column | None, kinds: tuple[str, ...], what: str, table: TableSchema, place: str) -> None:
+    if column is not None and column.kind not in kinds:
+        usable = [c.name for c in table.columns if c.kind in kinds and c.name != "account_id"]
+        raise BadRequest(
+            f"{place}: {column.name} is not a {what}",
+            f"a {what} of {table.name}: {', '.join(usable) or 'there is none'}",
+        )
+
+
+def _value(name: str | None) -> Pick:
+    return lambda rows: rows[name]
+
+
+def _time_columns(table: TableSchema, used: list[Column]) -> dict[str, str]:
+    """Return the columns with the instants at which a row counts and becomes known.
+
+    A value that is filled in later counts from that instant; using it earlier would be a leak.
+    """
+    later = [c for c in used if c.known_from is not None]
+    if later:
+        # A score arrives with the resolution or after it, so a value takes precedence over the instant itself.
+        last = next((c for c in later if c.known_from != c.name), later[0])
+        return {
+            "at": str(last.known_from),
+            "known": known_at_column(last) if "loaded_at" in table.names else str(last.known_from),
+        }
+    return {"at": table.at, "known": "known_at" if table.event else table.at}
+
+
+def _source_column(table: TableSchema, read: Column | None, where: tuple[Condition, ...]) -> str:
+    """Return the first optional column that the measure depends on; "" for none."""
+    names = [read.name] if read is not None else []
+    names += [c.column for c in where if c.known is not False]
+    optional = (n for n in names if not table[n].required and table[n].known_from is None)
+    return next(optional, "") if table.event else ""
