@@ -1,11 +1,55 @@
-"""The one door: `renewcast …`. The rooms bring their commands; here stand those that join training and serving."""
+"""Predict churn and expansion of B2B customer accounts, explain the predictions, and check the health score.
+
+This module is the public Python API, and the entry of the command line ``renewcast``. The names in ``__all__`` are
+stable; everything else, in this module and in the packages ``features``, ``models``, ``training`` and ``serving``, may
+change in any release.
+
+Functions
+---------
+simulate : generate a synthetic portfolio
+check : validate a signals source, and say whether there is enough data
+open_signals : open a signals source
+features : list the feature catalogue
+snapshot : compute features as of one date or several
+labels : say what happened after each snapshot
+train : train on the past, evaluate on later data, promote what passes every gate
+load_champion : load the models that answer now
+score : score every account as of a date
+explain : explain one account
+health : compute health scores
+renewals : forecast the renewals of a period
+worklist : list the accounts to work this week
+
+Classes
+-------
+Signals : an open signals source
+CheckResult : what `check` found
+TrainingResult : what `train` did
+Champion : the models that answer, and the health score's rubric
+RenewalForecast : what `renewals` forecasts
+Worklist : what `worklist` lists
+RenewcastError : the base of all errors that a user can fix; ``found``, ``expected`` and ``cure`` say how
+
+Dates are ISO 8601 text, `datetime.date`, `datetime.datetime` or `pandas.Timestamp`; without a time zone they are UTC.
+Tables are pandas DataFrames. Where a home is needed, ``home=`` names its folder; without it, the environment variable
+RENEWCAST_HOME does, as on the command line.
+
+Examples
+--------
+>>> import renewcast
+>>> with renewcast.open_signals("signals") as signals:
+...     frame = renewcast.snapshot(signals, "2026-09-30")
+>>> len(frame) > 0
+True
+"""
 
 from __future__ import annotations
 
 import csv
 import getpass
+import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -36,17 +80,63 @@ from serving.cli import (
     kpi,
     reviews,
     rule_tables,
-    score,
     serve,
     webhook_events,
     webhooks,
-    worklist,
 )
+from serving.cli import score as score_command
+from serving.cli import worklist as worklist_command
 from serving.cli.renewals import forecast
 from training.cli import data, review, runs, snapshots
 
 if TYPE_CHECKING:
+    from features.python_api import Address, Signals, features, open_signals, snapshot
+    from models.artifacts.champion import Champion
     from models.targets import Target
+    from serving.python_api import (
+        RenewalForecast,
+        Worklist,
+        explain,
+        health,
+        load_champion,
+        renewals,
+        score,
+        worklist,
+    )
+    from training.python_api import CheckResult, TrainingResult, check, labels, simulate
+
+__all__ = [
+    "Champion",
+    "CheckResult",
+    "RenewalForecast",
+    "RenewcastError",
+    "Signals",
+    "TrainingResult",
+    "Worklist",
+    "check",
+    "explain",
+    "features",
+    "health",
+    "labels",
+    "load_champion",
+    "open_signals",
+    "renewals",
+    "score",
+    "simulate",
+    "snapshot",
+    "train",
+    "worklist",
+]
+
+_MODULES = {
+    "features.python_api": ("Signals", "features", "open_signals", "snapshot"),
+    "models.artifacts.champion": ("Champion",),
+    "training.python_api": ("CheckResult", "TrainingResult", "check", "labels", "simulate"),
+    "serving.python_api": (
+        *("RenewalForecast", "Worklist", "explain", "health", "load_champion", "renewals", "score", "worklist"),
+    ),
+}
+"""Where the names of the API come from. They are imported on first use, since they take long."""
 
 FIT_NOTHING = frozenset(
     {"check", "snapshot", "features", "score", "health", "risks", "expansions", "onboarding", "worklist", "portfolio"}
@@ -114,8 +204,74 @@ def before() -> None:
     keep_texts(current_home().texts)
 
 
-@fitting.command()
 def train(
+    signals: Signals,
+    *,
+    home: Address | None = None,
+    config: Address | Mapping[str, object] | None = None,
+    portfolio: str | None = None,
+) -> TrainingResult:
+    """Train on the past, evaluate on later data next to simple baselines, and promote what passes every gate.
+
+    It does what ``renewcast train`` does: it registers the models with MLflow, writes them to the home, and notifies
+    webhooks of a promotion. It takes minutes.
+
+    Parameters
+    ----------
+    signals : Signals
+        The open source. It is read again from its address, up to its ``data_through``.
+    home : str or path-like, optional
+        The home folder. By default the environment variable RENEWCAST_HOME, or ``.renewcast`` without it.
+    config : str, path-like or mapping, optional
+        Settings by name, such as ``{"horizon_days": 60, "trials": 30}``, or the path of a TOML file of them.
+    portfolio : str, optional
+        The name of the portfolio that the home belongs to. By default that of the source.
+
+    Returns
+    -------
+    TrainingResult
+        Versions, metrics, gates and test predictions, and the trained models as ``champion``.
+
+    Raises
+    ------
+    RenewcastError
+        If there is too little data, a setting is unknown or out of range, a feature leaks the future, or the home
+        belongs to another portfolio.
+
+    Examples
+    --------
+    >>> import renewcast
+    >>> quick = {"every_days": 14, "trials": 1, "resamples": 50, "refits": 0}
+    >>> with renewcast.open_signals("training-signals", data_through="2026-09-30") as signals:
+    ...     result = renewcast.train(signals, home="trained", config=quick)
+    >>> 0.5 < result.metrics.loc[("expansion", "blend", "roc_auc"), "value"] < 1
+    np.True_
+    >>> result.champion.versions["expansion"]
+    '1'
+    """
+    from training.python_api import train_signals
+
+    result = train_signals(signals, home, config, portfolio)
+    webhook_events.promotions_told(result.report.promoted, result.home)
+    return result
+
+
+if not TYPE_CHECKING:
+    # Type checkers do not see it: they read the imports above, and report names that do not exist.
+    def __getattr__(name: str) -> Any:
+        """Import a name of the API when it is first needed (PEP 562)."""
+        for module, names in _MODULES.items():
+            if name in names:
+                return getattr(importlib.import_module(module), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+@fitting.command("train")
+def _train(
     signals: SignalsArgument,
     data_through: DataThrough = None,
     horizon: Annotated[int | None, typer.Option(help="Days ahead to predict (default: 90).")] = None,
@@ -201,14 +357,15 @@ def _target(name: str) -> Target:
     return name
 
 
-@forecasts.command()
-def renewals(
+@forecasts.command("renewals")
+def _renewals(
     signals: SignalsArgument,
     as_of: Annotated[
         str | None, typer.Option("--as-of", metavar="DATE", help="What was known before this instant (UTC).")
     ] = None,
     period: Annotated[
-        str | None, typer.Option("--period", metavar="QUARTER", help="A quarter, such as 2026Q4.")
+        str | None,
+        typer.Option("--period", metavar="PERIOD", help="A quarter such as 2026Q4, or a month such as 2026-10."),
     ] = None,
     days: Annotated[int | None, typer.Option("--days", help="The next 30, 60, 90 or 120 days (default: 90).")] = None,
     backtest: Annotated[
@@ -258,8 +415,8 @@ def demo(
         return
     signals, scores = place / "signals", place / "scores.csv"
     data.simulate(signals, accounts=DEMO_ACCOUNTS, weeks=DEMO_WEEKS, seed=1)
-    train(str(signals))
-    score.score(str(signals), as_of=DEMO_AS_OF, out=scores, publish=True)
+    _train(str(signals))
+    score_command.score(str(signals), as_of=DEMO_AS_OF, out=scores, publish=True)
     url = demo_process.start(place, port)
     with scores.open(encoding="utf-8", newline="") as file:
         worst = max(csv.DictReader(file), key=lambda row: float(row["churn_probability"] or 0))
@@ -279,8 +436,8 @@ def demo(
 
 # As the help lists them.
 for commands in (
-    data.app, snapshots.app, fitting, runs.app, champions, review.app, reviews.app, score.app, rule_tables.app,
-    kpi.app, account_reports.app, forecasts, worklist.app, card.app, home.app, serve.app, trials,
+    data.app, snapshots.app, fitting, runs.app, champions, review.app, reviews.app, score_command.app, rule_tables.app,
+    kpi.app, account_reports.app, forecasts, worklist_command.app, card.app, home.app, serve.app, trials,
 ):  # fmt: skip
     app.add_typer(commands)
 app.add_typer(keys.app, name="keys")

@@ -32,9 +32,9 @@ GIB = 2**30
 
 def child(signals: Path, home: Path, quarter: str, profile: Path | None) -> None:
     """Hold one review, and print what it took as JSON."""
+    from features.utils.periods import Quarter
     from models.home import Home
     from training.review.run import run_review
-    from training.review.window import Quarter
 
     seconds: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     at = ["start, imports, health of feeds", 0.0, time.time() - time.process_time()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -115,11 +116,17 @@ class Home:
         return self
 
 
+def home_at(root: str | os.PathLike[str] | None = None) -> Home:
+    """The home in the folder ``root``; without one, the home that the environment names at this moment."""
+    settings = HomeSettings()
+    folder = settings.home if root is None else Path(root)
+    return Home(folder.expanduser().absolute(), settings.mlflow_tracking_uri)
+
+
 @lru_cache(maxsize=1)
 def current_home() -> Home:
     """The home that the environment names, read once. ``current_home.cache_clear()`` makes it read again.
 
     A relative RENEWCAST_HOME is taken from the folder in which the process is at the first call.
     """
-    settings = HomeSettings()
-    return Home(settings.home.expanduser().absolute(), settings.mlflow_tracking_uri)
+    return home_at()

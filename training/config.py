@@ -62,7 +62,7 @@ class TrainConfig(BaseModel):
     cost_per_account: Annotated[float, Field(ge=0)] = 0.0
 
 
-def read_config(path: Path | None, **given: object) -> TrainConfig:
+def read_config(path: Path | None, /, **given: object) -> TrainConfig:
     """The settings in a TOML file, overridden by what is given (None: not given).
 
     Raises

@@ -34,11 +34,13 @@ def markdown(catalogue: Catalogue) -> str:
 
 def tables(catalogue: Catalogue) -> list[Table]:
     """Render the dictionary as terminal tables, one for each table of the contract."""
+    from rich.box import HEAVY_HEAD
+
     from features.utils.console import Table
 
     rendered = []
     for name, features in by_table(catalogue):
-        shown = Table(title=f"{name} ({len(features)})", title_justify="left", expand=True)
+        shown = Table(title=f"{name} ({len(features)})", box=HEAVY_HEAD, padding=(0, 1), expand=True)
         for heading in HEADINGS:
             shown.add_column(heading, overflow="fold")
         for f in features:

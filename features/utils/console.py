@@ -61,11 +61,14 @@ class Table(rich.table.Table):
 
     Parameters
     ----------
-    *headers, **settings : passed to `rich.table.Table`.
+    *headers, **settings : as `rich.table.Table` takes them. Without frame, and with a bold title on the left, unless
+        given.
+    gap : spaces between columns.
     """
 
-    def __init__(self, *headers: rich.table.Column | str, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(self, *headers: rich.table.Column | str, gap: int = 2, **settings: Any) -> None:
+        plain = {"box": None, "padding": (0, gap, 0, 0), "title_justify": "left", "title_style": "bold"}
+        super().__init__(**plain | settings)
         self.title = one_line(self.title)
         for header in headers:
             if isinstance(header, str):

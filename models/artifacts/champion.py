@@ -94,6 +94,15 @@ class Champion:
     rubric: Rubric
     history: RubricHistory = field(default_factory=RubricHistory)
 
+    def __repr__(self) -> str:
+        models = ", ".join(f"{target} {version}" for target, version in self.versions.items()) or "no model"
+        return f"<Champion: {models}; rubric {self.rubric.name}>"
+
+    @property
+    def versions(self) -> dict[Target, str]:
+        """The version of each target's model."""
+        return {target: self.bundles[target].manifest.version for target in TARGETS if target in self.bundles}
+
     @property
     def peers(self) -> Peers | None:
         """What an account that comes alone is compared with: the training portfolio of the churn model, or else of

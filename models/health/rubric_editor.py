@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from models.health.rubric_schema import Bands, RubricError, RubricFile, WeightProfile
 from models.peer_groups.rule_files import parse
 
-_HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]\]?\s*(#.*)?$")
-_ENTRY = re.compile(r"^(\s*)([A-Za-z0-9_-]+)(\s*=\s*)([^#]*?)(\s*(?:#.*)?)$")
-_TEXT = re.compile(r"""^["'](.*)["']$""")
+#: What messages call it.
+FILE = "the rubric in force"
 
 
 def revise_rubric_text(
@@ -35,37 +34,39 @@ def revise_rubric_text(
     Raises
     ------
     RubricError
-        The text is written so that the lines to change cannot be told; nothing but those may have changed.
+        The text cannot be edited so that nothing else changes.
     """
-    lines, place, dimension, profile = [f"# {' '.join(note.split())}"], "", "", -1
-    for line in text.splitlines():
-        if header := _HEADER.match(line):
-            place = header[2]
-            dimension = "" if place == "dimensions" else dimension
-            profile += place == "profiles"
-        elif entry := _ENTRY.match(line):
-            key, value = entry[2], entry[4].strip()
-            own = profiles[profile].weights if 0 <= profile < len(profiles) else {}
-            if place == "dimensions" and key == "name" and (named := _TEXT.match(value)):
-                dimension = named[1]
-            told: str | None = None
-            if not place and key == "version":
-                told = f'"{version}"'
-            elif not place and key == "weights":
-                told = '"fixed"'
-            elif place == "bands" and key in bands:
-                told = _number(bands[key])
-            elif place == "dimensions" and key == "weight" and dimension in weights:
-                told = _number(weights[dimension])
-            elif place == "profiles" and key == "weights" and own and value.startswith("{"):
-                told = "{ " + ", ".join(f"{name} = {_number(weight)}" for name, weight in own.items()) + " }"
-            elif place == "profiles.weights" and key in own:
-                told = _number(own[key])
-            line = line if told is None else f"{entry[1]}{key}{entry[3]}{told}{entry[5]}"
-        lines.append(line)
-    out = "\n".join(lines) + "\n"
+    # Imported here: only signing a review needs it.
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document: Any = tomlkit.parse(text)
+        document["version"] = version
+        if "weights" in document:
+            document["weights"] = "fixed"
+        _set_numbers(document["bands"], {name: at for name, at in bands.items() if name in document["bands"]})
+        for dimension in document["dimensions"]:
+            if dimension["name"] in weights:
+                _set_numbers(dimension, {"weight": weights[dimension["name"]]})
+        for table, profile in zip(document.get("profiles", ()), profiles, strict=False):
+            for name in set(table["weights"]) - set(profile.weights):
+                del table["weights"][name]
+            _set_numbers(table["weights"], profile.weights)
+        out = f"# {' '.join(note.split())}\n{tomlkit.dumps(document)}"
+    except TOMLKitError as error:
+        raise _not_editable() from error
     _check(text, out, version, weights, bands, profiles)
     return out
+
+
+def _set_numbers(table: Any, numbers: Mapping[str, float]) -> None:
+    """Write numbers into a table of the document, whole ones without a point; comments stay."""
+    import tomlkit
+
+    for name, number in numbers.items():
+        short = f"{number:g}"
+        table[name] = tomlkit.value(short if float(short) == number else repr(float(number)))
 
 
 def _check(
@@ -76,8 +77,8 @@ def _check(
     bands: Mapping[str, float],
     profiles: Sequence[WeightProfile],
 ) -> None:
-    file = "the rubric in force"
-    old, new = (parse(each, file, RubricFile, RubricError, tag_at=4) for each in (text, out))
+    """Read the text back: nothing but what was asked for may have changed."""
+    old, new = (parse(each, FILE, RubricFile, RubricError, tag_at=4) for each in (text, out))
     wanted = old.model_copy(
         update={
             "version": version,
@@ -91,13 +92,12 @@ def _check(
         }
     )
     if new != wanted:
-        raise RubricError(
-            f"{file} is written so that its weights and limits cannot be replaced line by line",
-            "a line of its own for version, for each limit of [bands], and for name and weight of each [[dimensions]], "
-            "the name first; for the weights of each [[profiles]] one line too, or a line each",
-            "write it so, as the shipped rubrics are, and review again",
-        )
+        raise _not_editable()
 
 
-def _number(value: float) -> str:
-    return f"{value:g}" if abs(value - round(value, 6)) < 1e-9 else repr(float(value))
+def _not_editable() -> RubricError:
+    return RubricError(
+        f"the weights and limits of {FILE} cannot be replaced without other changes",
+        "each table in one place: [bands], and each [[dimensions]] and [[profiles]] with its own keys",
+        "write it as the shipped rubrics are, and review again",
+    )

@@ -9,10 +9,10 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from features.utils.periods import Period
 from models.renewals.forecast import Due
 from models.renewals.forecast_bias import spread_of
 from models.renewals.hazard_interpolation import probability_by
-from models.renewals.renewal_period import Period
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

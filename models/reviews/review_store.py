@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from features.errors import BadRequest, HomeError
+from features.utils.periods import Quarter
 from models.health.rubric_schema import WeightProfile
 from models.health.rubric_versions import HistoryFile, PendingDecision, ReviewDecision, ReviewedHashes, read_history
 from models.health.score_calibration import ScoreCalibration
@@ -164,6 +166,9 @@ def find_review(home: Home, named: str) -> ReviewRecord:
     if _ID.match(named) and (home.reviews / named / DOCUMENT).is_file():
         told = read_review(home.reviews / named)
         return ReviewRecord.of(told, home.reviews / named, decided)
+    # A quarter may be written in any of its forms.
+    with suppress(BadRequest):
+        named = Quarter.parse(named).name
     names = sorted(f.name for f in home.reviews.iterdir()) if home.reviews.is_dir() else []
     near = [name for name in names if _ID.match(name) and name.startswith(named)] if named else []
     if len(near) == 1:

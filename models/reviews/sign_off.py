@@ -19,6 +19,7 @@ from features.errors import BadRequest
 from features.utils.atomic_files import write_file
 from features.utils.dates import to_iso
 from features.utils.file_lock import exclusive_lock
+from features.utils.periods import Quarter
 from models.artifacts.champion import load_champion
 from models.health.rubric import Rubric
 from models.health.rubric_editor import revise_rubric_text
@@ -584,7 +585,7 @@ def _write_versions(
     assert told.proposed_weights is not None
     assert told.proposed_bands is not None
     assert day is not None
-    version = _next_version(home, history, told.rubric, day, old.version)
+    version = _next_version(history, told.rubric, day, old.version)
     note = (
         f"Version {version}, in force from {day} on, by the review {kept.review.id}; before it: version {old.version}."
     )
@@ -605,9 +606,9 @@ def _write_versions(
     )
 
 
-def _next_version(home: Home, history: HistoryFile, rubric: str, day: date, old: str) -> str:
+def _next_version(history: HistoryFile, rubric: str, day: date, old: str) -> str:
     """Named after the quarter in which it begins; with a number where that was taken, rolled back ones included."""
-    base = f"{day.year:04d}Q{(day.month - 1) // 3 + 1}"
+    base = Quarter.of(day).name
     taken = {old} | {
         written.version
         for each in history.decisions

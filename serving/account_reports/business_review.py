@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from features.utils.dates import to_iso
+from features.utils.formatting import money, percent
 from features.utils.periods import Period
 from models.predictions.payload import instant_words
 from serving.account_reports.account_facts import Known
@@ -34,7 +35,6 @@ SUPPORT = (
     "support.tickets_91d", "support.severe_91d", "support.escalated_91d", "support.open_tickets",
     "support.resolution_hours_91d", "support.csat_182d",
 )  # fmt: skip
-CONTACT = ("engagement.meetings_kept_share_182d", "engagement.replies_share_91d", "engagement.qbrs_held_182d")
 GATE = {
     "health_green": "health is green",
     "adoption_above_segment": "adoption is above the segment's average",
@@ -108,9 +108,9 @@ def partnership(known: Known) -> dict[str, Any]:
     missing = [f["label"] for f in figures if f is not None and f["value"] is None]
     items = []
     if moved.get("expanded"):
-        items.append(item(f"the contract grew by {moved['expanded']:,.0f} a year", state="good"))
+        items.append(item(f"the contract grew by {money(moved['expanded'])} a year", state="good"))
     if moved.get("contracted"):
-        items.append(item(f"the contract shrank by {moved['contracted']:,.0f} a year", state="bad"))
+        items.append(item(f"the contract shrank by {money(moved['contracted'])} a year", state="bad"))
     if moved.get("new"):
         items.append(item("the customer is new this quarter", state="good"))
     kept = [f for f in figures if f is not None and f["value"] is not None]
@@ -184,7 +184,7 @@ def risk(known: Known) -> dict[str, Any]:
         low, high = churn["interval"]
         figures[2] = {
             **fact("churn probability", churn["probability"], "share"),
-            "note": f"between {low:.0%} and {high:.0%}",
+            "note": f"between {percent(low, 0)} and {percent(high, 0)}",
         }
     items = [item(sign["says"], sign["since"], _severity(sign)) for sign in told["early_warnings"]]
     items += [

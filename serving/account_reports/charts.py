@@ -7,7 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from features.utils.vega_svg import render_svg
+from features.utils.vega_svg import draw_svg
+from serving.html.charts import CONFIG
 
 WIDTH, HEIGHT = 640, 190
 
@@ -31,4 +32,4 @@ def picture(described: Mapping[str, Any]) -> Markup:
             {"mark": {"type": "circle", "color": "var(--accent)", "size": 40, "opacity": 1}},
         ],
     }
-    return render_svg(spec, described["label"])
+    return draw_svg(spec, described["label"], CONFIG)

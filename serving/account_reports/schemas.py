@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from features.errors import UnknownSnapshot
-from features.utils.periods import calendar_quarter
+from features.utils.periods import Quarter
 from models.predictions.payload import instant_words
 from serving.account_reports.account_facts import known_from_published
 from serving.account_reports.business_review import review_told
@@ -135,8 +135,7 @@ def quarters_of(standing: Standing) -> list[str]:
 
 def quarter_of(as_of: datetime) -> str:
     """The quarter that a snapshot tells of: one taken at its very end is of it."""
-    last = as_of - timedelta(microseconds=1)
-    return f"{last.year}Q{(last.month + 2) // 3}"
+    return Quarter.of(as_of - timedelta(microseconds=1)).name
 
 
 def published_review(standing: Standing, account_id: str, quarter: str) -> dict[str, Any]:
@@ -149,7 +148,8 @@ def published_review(standing: Standing, account_id: str, quarter: str) -> dict[
     UnknownSnapshot : none was scored in it.
     UnknownAccount : the snapshot does not hold the account.
     """
-    period = calendar_quarter(quarter)
+    found = Quarter.parse(quarter)
+    period = found.period
     dates = [date for date in standing.dates() if period.start < date <= period.end]
     if not dates:
         raise UnknownSnapshot(
@@ -157,4 +157,4 @@ def published_review(standing: Standing, account_id: str, quarter: str) -> dict[
             "a quarter in which one was scored",
             SCORE_AGAIN,
         )
-    return review_told(known_from_published(standing.scored(dates[-1]), account_id), period, quarter)
+    return review_told(known_from_published(standing.scored(dates[-1]), account_id), period, found.name)

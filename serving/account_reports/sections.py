@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from features.utils.formatting import percent
 from models.explain.reason_text import value_words
 from serving.account_reports.account_facts import Known
 
@@ -96,7 +97,7 @@ def gaps(known: Known) -> list[str]:
     if known.answer["churn"]["status"] != "scored":
         told.append(f"no churn probability: {known.answer['churn']['status'].replace('_', ' ')}")
     if known.answer["health"]["score"] is None:
-        told.append(f"no health score: only {known.answer['health']['coverage']:.0%} of its weight had data")
+        told.append(f"no health score: only {percent(known.answer['health']['coverage'], 0)} of its weight had data")
     return told
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from features.utils.dates import to_iso
+from features.utils.formatting import percent
 from models.peer_groups.rule_files import read_rules
 from models.peer_groups.segments import SegmentsFile, segments_file
 from models.predictions.payload import instant_words
@@ -77,7 +78,7 @@ def at_risk(told: Mapping[str, Any]) -> list[str]:
         elif code.startswith("churn_"):
             probability, days = told["churn"]["probability"], told["horizon_days"]
             sentences.append(
-                f"The model's churn risk is {told['churn']['band']}: {probability:.0%} within {days} days."
+                f"The model's churn risk is {told['churn']['band']}: {percent(probability, 0)} within {days} days."
             )
     return sentences
 

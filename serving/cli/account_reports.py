@@ -36,13 +36,13 @@ def qbr(
 ) -> None:
     """One account's business review: partnership, goals, use, value, support, health and risk, expansion, open
     questions; what is not known is named."""
-    from features.utils.periods import calendar_quarter
+    from features.utils.periods import Quarter
     from serving.account_reports.business_review import review_told
 
-    period = calendar_quarter(quarter)
+    asked = Quarter.parse(quarter)
     with progress_bar("reading") as tell:
-        known = _known(signals, account, period, None, rubric, engine, tell)
-    _pack(review_told(known, period, quarter), f"qbr-{quarter}", out, as_json)
+        known = _known(signals, account, asked.period, None, rubric, engine, tell)
+    _pack(review_told(known, asked.period, asked.name), f"qbr-{asked.name}", out, as_json)
 
 
 @app.command()

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
     from features.signals.signals import Signals as Opened
     from models.artifacts.champion import Champion
+    from models.home import Home
     from models.predictions.assessment import Assessment
     from serving.store.database import Store
 
 
-def store_at_hand() -> Store:
-    """The store of the home, or the one that the environment names.
+def store_at_hand(home: Home | None = None) -> Store:
+    """The store of the ``home`` (by default the one that the environment names), or the store that the environment
+    names.
 
     Raises
     ------
@@ -30,7 +32,7 @@ def store_at_hand() -> Store:
     from serving.common.settings import current_settings
     from serving.store.database import Store
 
-    return Store.of(current_home().ensure(), current_settings().store_address)
+    return Store.of((home or current_home()).ensure(), current_settings().store_address)
 
 
 def champion_at_hand(rubric: str | None = None) -> Champion:

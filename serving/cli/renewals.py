@@ -16,7 +16,7 @@ def forecast(
 
     Parameters
     ----------
-    period, days : a quarter, or the next so many days; 90 days if neither is given.
+    period, days : a quarter or a month, or the next so many days; 90 days if neither is given.
     out : a file for every account due.
 
     Raises
@@ -24,9 +24,9 @@ def forecast(
     BadRequest : period and days that cannot be forecast, or a file of another kind.
     """
     from features.utils.dates import parse_instant
+    from features.utils.periods import forecast_period
     from models.home import current_home
     from models.predictions.table_export import suffix_of
-    from models.renewals.renewal_period import period_of
     from serving.cli.tables.renewals import print_renewals
     from serving.renewals.forecast import accounts_frame, renewals_of
     from serving.renewals.inputs import known_from
@@ -34,7 +34,7 @@ def forecast(
     if out is not None:
         suffix_of(out)
     instant = parse_instant(as_of)
-    asked = period_of(instant, period, days)
+    asked = forecast_period(instant, period, days)
     with progress_bar("looking ahead") as tell:
         opened, found = portfolio_at_hand(signals, instant, engine, champion_at_hand(), subprogress(tell, 0.0, 0.9))
         told = renewals_of(found, asked, known_from(opened, instant, current_home()))

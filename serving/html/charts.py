@@ -1,4 +1,4 @@
-"""Charts with axes: Vega-Lite, drawn to SVG on the server by vl-convert, which needs neither a browser nor the network.
+"""Charts with axes, drawn on the server.
 
 Colours are names of the style sheet's (``var(--good)``), so that one drawing serves light and dark. Drawing takes tens
 of milliseconds, and starting it seconds: what is drawn of a snapshot is kept with it.
@@ -11,7 +11,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from features.utils.vega_svg import render_svg
+from features.utils.vega_svg import chart_config, draw_svg
+
+CONFIG = chart_config("var(--ink)", "var(--soft)", "var(--line)", font_size=12)
 
 
 def weekly(weeks: Sequence[Mapping[str, Any]]) -> Markup:
@@ -75,9 +77,10 @@ def weekly(weeks: Sequence[Mapping[str, Any]]) -> Markup:
             },
         },
     }
-    return render_svg(
+    return draw_svg(
         {"vconcat": [mean, bars], "spacing": 12, "resolve": {"scale": {"x": "shared"}}},
         "Mean health and accounts by band of health, week by week",
+        CONFIG,
     )
 
 
@@ -122,9 +125,10 @@ def reliability(bins: Sequence[Mapping[str, Any]], target: str) -> Markup:
         },
         "encoding": {"x": along, "y": up},
     }
-    return render_svg(
+    return draw_svg(
         {"width": 520, "height": 260, "layer": [line, spans, dots]},
         f"{target}: what was said against what happened, by tenths of the probabilities",
+        CONFIG,
     )
 
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 import ipaddress
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from cachetools import FIFOCache
 from fastapi import Depends, Request
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
@@ -156,12 +156,16 @@ class _Known:
         self._store = store
         self._lock = threading.Lock()
         # Apart by how they are shown, so that a session's token is never taken for a key.
-        self._believed: OrderedDict[tuple[_Find, str], _Believed] = OrderedDict()
+        # First in, first out: reading does not reorder it, so that `at_hand` needs no lock.
+        self._believed = FIFOCache[tuple[_Find, str], _Believed](BELIEVED)
 
     def at_hand(self, shown: str) -> Key | None:
         """The key, if it was looked up and nothing has changed in the store since; waits for nobody."""
-        believed = self._believed.get((find_key, digest(shown)))
-        if believed is None or believed.version is None or believed.version != self._store.version():
+        try:
+            believed = self._believed[find_key, digest(shown)]
+        except KeyError:
+            return None
+        if believed.version is None or believed.version != self._store.version():
             return None
         # Nothing has changed, so the store vouches for it now as it did then.
         believed.since = time.monotonic()
@@ -187,11 +191,10 @@ class _Known:
                 raise
             return believed.key
         with self._lock:
-            self._believed.pop(mark, None)
-            if key is not None:
+            if key is None:
+                self._believed.pop(mark, None)
+            else:
                 self._believed[mark] = _Believed(key, time.monotonic(), version)
-            while len(self._believed) > BELIEVED:
-                self._believed.popitem(last=False)
         return key
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from cachetools import LRUCache
 
 #: So many callers are remembered, those seen last.
 CALLERS = 10_000
@@ -55,7 +56,7 @@ class Rates:
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit, self._clock = limit, clock
         self._lock = threading.Lock()
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets = LRUCache[str, tuple[float, float]](CALLERS)
 
     def look(self, caller: str) -> Allowance:
         """What a caller has left, without counting a request."""
@@ -72,13 +73,11 @@ class Rates:
     def _take(self, caller: str, cost: float) -> Allowance:
         now, each = self._clock(), MINUTE / self._limit
         with self._lock:
-            tokens, seen = self._buckets.pop(caller, (float(self._limit), now))
+            tokens, seen = self._buckets.get(caller, (float(self._limit), now))
             tokens = min(float(self._limit), tokens + (now - seen) / each)
             allowed = tokens >= 1
             tokens = min(float(self._limit), tokens - cost) if allowed or cost < 0 else tokens
             self._buckets[caller] = tokens, now
-            while len(self._buckets) > CALLERS:
-                self._buckets.popitem(last=False)
         wait = 0 if allowed else max(1, math.ceil((1 - tokens) * each))
         return Allowance(allowed, self._limit, int(tokens), math.ceil((self._limit - tokens) * each), wait)
 
@@ -99,7 +98,7 @@ class Attempts:
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._each, self._failed = Rates(limit, clock), Rates(self.TOGETHER * limit, clock)
         self._lock = threading.Lock()
-        self._welcome: OrderedDict[str, None] = OrderedDict()
+        self._welcome = LRUCache[str, None](CALLERS)
 
     def wait(self, address: str) -> int:
         """Count an attempt from ``address``; seconds until it may be made, 0 for now."""
@@ -116,6 +115,3 @@ class Attempts:
         self._each.give_back(address)
         with self._lock:
             self._welcome[address] = None
-            self._welcome.move_to_end(address)
-            while len(self._welcome) > CALLERS:
-                self._welcome.popitem(last=False)

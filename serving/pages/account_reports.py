@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
+from features.utils.periods import Quarter
 from serving.account_reports.html import pictures, title_of
 from serving.account_reports.schemas import published_plan, published_review, quarter_of, quarters_of
 from serving.html.links import json_href, with_query
@@ -18,7 +19,7 @@ from serving.http.dependencies import TheKeeper
 from serving.pages.account_params import AccountAsked, AccountInPath, account_named
 from serving.schemas.base import Asked
 from serving.schemas.form_fields import nothing
-from serving.schemas.query_params import Quarter
+from serving.schemas.query_params import QuarterText
 from serving.schemas.signal_rows import Id
 from serving.snapshots.live_state import Standing
 
@@ -29,7 +30,7 @@ class ReviewAsked(Asked):
     """Which account, where its id is not in the path, and which quarter; left out, that of the latest snapshot."""
 
     id: Id | None = None
-    quarter: Annotated[Quarter | None, BeforeValidator(nothing)] = None
+    quarter: Annotated[QuarterText | None, BeforeValidator(nothing)] = None
 
 
 @router.get("/accounts/{account_id:path}/qbr")
@@ -38,7 +39,7 @@ def get_review_page(
 ) -> Response:
     """The review of a quarter."""
     standing, account = keeper.standing(), account_named(account_id, asked.id)
-    quarter = asked.quarter or quarter_of(standing.scored(None).as_of)
+    quarter = Quarter.parse(asked.quarter or quarter_of(standing.scored(None).as_of)).name
     told = published_review(standing, account, quarter)
     return _page(request, standing, told, with_query(json_href(account, "qbr"), {"quarter": quarter}), "")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
-from models.renewals.renewal_period import DAYS, DEFAULT_DAYS
+from features.utils.periods import DEFAULT_FORECAST_DAYS, FORECAST_DAYS, Quarter
 from serving.html.links import with_query
 from serving.html.templates import page
 from serving.http.authentication import needs
@@ -33,7 +33,7 @@ router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
 
 
 class RenewalsPageAsked(AtDateOrLatest):
-    """Which period, in one word: days (90) or a quarter (2026Q4); and which page of its accounts."""
+    """Which period, in one word: days (90), a quarter (2026Q4) or a month (2026-10); and which page of its accounts."""
 
     period: Annotated[str | None, BeforeValidator(nothing), Field(max_length=20)] = None
     csm: Annotated[str | None, BeforeValidator(nothing), Field(max_length=1000)] = None
@@ -47,8 +47,10 @@ def get_renewals_page(request: Request, keeper: TheKeeper, asked: Annotated[Rene
     standing = keeper.standing()
     scored = standing.scored(asked.as_of)
     days = _days(asked.period)
-    quarter = None if days is not None or asked.period is None else asked.period
-    told = renewals_published(scored, quarter, days, None, None)
+    named = None if days is not None else asked.period
+    told = renewals_published(scored, named, days, None, None)
+    # As it is printed, however it was written in the address.
+    period = told["period"] if named is not None else str(days or DEFAULT_FORECAST_DAYS)
     narrow: tuple[tuple[Literal["csm", "segment"], str | None], ...] = (("csm", asked.csm), ("segment", asked.segment))
     due = [
         account
@@ -72,8 +74,8 @@ def get_renewals_page(request: Request, keeper: TheKeeper, asked: Annotated[Rene
         section="renewals",
         told=told,
         figures=FIGURES,
-        periods=_periods(scored.as_of),
-        period=asked.period or str(DEFAULT_DAYS),
+        periods=_periods(scored.as_of, period),
+        period=period,
         asked=asked,
         due=due,
         accounts=due[(number - 1) * PAGE : number * PAGE],
@@ -82,7 +84,7 @@ def get_renewals_page(request: Request, keeper: TheKeeper, asked: Annotated[Rene
         query=with_query("", {"as_of": shared["as_of"]}),
         pages=pages,
         link=link,
-        json=with_query("/v1/renewals", {"as_of": shared["as_of"], "period": quarter, "days": days, "limit": 1000}),
+        json=with_query("/v1/renewals", {"as_of": shared["as_of"], "period": named, "days": days, "limit": 1000}),
     )
 
 
@@ -90,11 +92,11 @@ def _days(period: str | None) -> int | None:
     return int(period) if period is not None and period.isascii() and period.isdigit() else None
 
 
-def _periods(as_of: datetime) -> list[tuple[str, str]]:
-    """The periods that can be chosen: their name in the address, and as people read it."""
-    found: list[tuple[str, Any]] = [(str(days), f"next {days} days") for days in DAYS]
-    year, quarter = as_of.year, (as_of.month - 1) // 3
+def _periods(as_of: datetime, chosen: str) -> list[tuple[str, str]]:
+    """The periods that can be chosen, the chosen one among them: their name in the address, and as people read it."""
+    found: list[tuple[str, str]] = [(str(days), f"next {days} days") for days in FORECAST_DAYS]
+    quarter = Quarter.of(as_of)
     for _ in range(QUARTERS):
-        found.append((f"{year}Q{quarter + 1}", f"{year} Q{quarter + 1}"))
-        year, quarter = year + (quarter + 1) // 4, (quarter + 1) % 4
-    return found
+        found.append((quarter.name, quarter.name))
+        quarter = quarter.next
+    return found if chosen in [name for name, _ in found] else [*found, (chosen, chosen)]

@@ -54,7 +54,7 @@ def get_reviews_page(request: Request, home: TheHome) -> Response:
 @router.get("/reviews/{review_id}/style.css")
 def get_review_style(home: TheHome, review_id: ReviewId) -> Response:
     """The style sheet of one review."""
-    found = STYLE.search(_text(home, find_review(home, review_id)))
+    found = STYLE.search(_text(find_review(home, review_id)))
     return Response(found[1] if found else "", media_type="text/css; charset=utf-8")
 
 
@@ -63,7 +63,7 @@ def get_review_page(request: Request, home: TheHome, review_id: ReviewId) -> Res
     """One review, and how to sign it or how it was signed."""
     kept, history = find_review(home, review_id), read_history(home)
     style, icon = f'<link rel="stylesheet" href="/reviews/{review_id}/style.css">', static("icon.svg")
-    text = ICON.sub(f'<link rel="icon" href="{icon}" type="image/svg+xml">', STYLE.sub(style, _text(home, kept), 1))
+    text = ICON.sub(f'<link rel="icon" href="{icon}" type="image/svg+xml">', STYLE.sub(style, _text(kept), 1))
     # The file holds the date of the day on which it was written; the earliest moves on as dates are scored.
     earliest = earliest_for_review(home, history, kept.review.sign_off)
     text = EARLIEST.sub(rf"\g<1>{earliest.day}", text)
@@ -95,7 +95,7 @@ def _lapsed(home: Home, history: HistoryFile, kept: ReviewRecord) -> str:
         return error.found
 
 
-def _text(home: Home, kept: ReviewRecord) -> str:
+def _text(kept: ReviewRecord) -> str:
     try:
         return read_bounded(kept.folder / PAGE, SIZE_LIMIT).decode()
     except (ScorerError, OSError, UnicodeDecodeError):

@@ -28,7 +28,6 @@ from models.rules.kpi_targets import measures_file, met
 from serving.portfolio.health_kpis import advocates, health_parts
 
 DIVISIONS = ("segment", "csm", "region")
-NO_DIVISION = "whole"
 
 
 def measures_told(

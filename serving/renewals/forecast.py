@@ -12,6 +12,7 @@ import pandas as pd
 
 from features.utils.dates import to_iso
 from features.utils.formatting import count_of, money
+from features.utils.periods import Period
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE, segment_names
 from models.predictions.assessment import Assessment
@@ -21,7 +22,6 @@ from models.renewals.due_accounts import InPeriod, Said, in_period
 from models.renewals.forecast import Expected, Forecast, forecast
 from models.renewals.historical_rates import Habits
 from models.renewals.past_forecasts import FIGURES, PastFigure, PastForecasts, levels
-from models.renewals.renewal_period import Period
 from models.scorer.base import RENEWAL_FEATURE
 
 Floats = npt.NDArray[np.float64]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from features.utils.periods import forecast_period
 from models.renewals.past_forecasts import FILE
-from models.renewals.renewal_period import period_of
 from serving.renewals.forecast import narrowed, renewals_of
 from serving.renewals.inputs import RENEWALS, known_published
 from serving.snapshots.scored_snapshot import Scored
@@ -19,15 +19,16 @@ def renewals_published(
     by: str | None = None,
     limit: int | None = None,
 ) -> dict[str, Any]:
-    """What `serving.renewals.schemas.Renewals` says of a period: a quarter by name or the next so many days, 90 by
-    default; one division by name, or all; the first ``limit`` accounts, or all.
+    """What `serving.renewals.schemas.Renewals` says of a period: a quarter or month by name, or the next so many days,
+    90
+    by default; one division by name, or all; the first ``limit`` accounts, or all.
 
     Raises
     ------
     BadRequest : the period cannot be, or the business has no contracts.
     HomeError : what was kept beside the snapshot is broken.
     """
-    asked = period_of(scored.as_of, period, days)
+    asked = forecast_period(scored.as_of, period, days)
     snapshots = scored.snapshots
 
     def make() -> dict[str, Any]:

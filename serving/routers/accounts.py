@@ -18,7 +18,7 @@ from serving.portfolio.kpi_schemas import DEFAULT, Kept, PortfolioMeasures, kept
 from serving.portfolio.lifetime_value import LIMIT_YEARS
 from serving.schemas import predictions
 from serving.schemas.base import Asked
-from serving.schemas.query_params import MOST, NO_SNAPSHOT, Quarter
+from serving.schemas.query_params import MOST, NO_SNAPSHOT, QuarterText
 from serving.schemas.signal_rows import Id
 from serving.snapshots.portfolio_summary import Portfolio
 
@@ -60,7 +60,7 @@ async def get_portfolio(keeper: TheKeeper, at: Annotated[predictions.AtDate, Que
 class QuarterAsked(Asked):
     """Which quarter."""
 
-    quarter: Quarter = Field(examples=["2026Q3"])
+    quarter: QuarterText = Field(examples=["2026Q3"])
 
 
 @router.get(

@@ -14,7 +14,7 @@ from serving.http.dependencies import NOT_READY, TheKeeper, problems_of
 from serving.renewals.published_forecast import renewals_published
 from serving.renewals.schemas import Renewals
 from serving.schemas import predictions
-from serving.schemas.query_params import MOST, NO_SNAPSHOT, Quarter
+from serving.schemas.query_params import MOST, NO_SNAPSHOT, PeriodText
 
 router = APIRouter(tags=["portfolio"], dependencies=[needs("predict")])
 
@@ -22,7 +22,9 @@ router = APIRouter(tags=["portfolio"], dependencies=[needs("predict")])
 class RenewalsAsked(predictions.AtDate):
     """Which period, and how it is divided."""
 
-    period: Quarter | None = Field(None, description="A quarter that is not over.", examples=["2026Q4"])
+    period: PeriodText | None = Field(
+        None, description="A quarter or a month (2026-10) that is not over.", examples=["2026Q4"]
+    )
     days: Literal[30, 60, 90, 120] | None = Field(None, description="The next so many days; left out, 90.")
     by: Literal["segment", "csm"] | None = Field(None, description="One division only; left out, both.")
     limit: int = Field(100, ge=0, le=MOST, strict=False, description="At most so many accounts are listed.")
@@ -47,7 +49,7 @@ class RenewalsAsked(predictions.AtDate):
     response_model=Renewals,
     responses=problems_of(
         s404=NO_SNAPSHOT,
-        s422="A parameter cannot be used, the quarter is over, or the business has no contracts.",
+        s422="A parameter cannot be used, the period is over, or the business has no contracts.",
         s503=NOT_READY,
     ),
 )

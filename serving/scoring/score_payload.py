@@ -6,11 +6,10 @@ import json
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pandas as pd
 import pyarrow as pa
 
 from features.contract.schema import ID_COLUMNS, TABLES, Column
@@ -18,18 +17,15 @@ from features.custom.current_catalogue import current_catalogue
 from features.errors import SignalsError
 from features.signals.signals import read_signals
 from features.signals.validation import check
-from features.snapshots.snapshot import computable, snapshot
+from features.snapshots.snapshot import computable
 from features.sources.base import Source, from_tables
-from features.utils.dates import WEEK_DAYS, Grid
 from models.artifacts.champion import Champion
-from models.predictions.assessment import assess
 from models.predictions.payload import answer
 from models.predictions.target_predictions import OUT_OF_SCOPE
-from models.rules.history import WEEKS
 from models.rules.plays import CSM
 from serving.common.errors import Fault, InvalidBody, TooSlow
 from serving.schemas.signal_rows import Row, shown_names
-from serving.scoring.score_portfolio import horizon_of, now_and_past
+from serving.scoring.score_portfolio import score_weeks
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -118,37 +114,32 @@ class FreshScore:
             signals = read_signals(source, self._as_of, self._asked.history_from, self._go_on)
         except SignalsError as error:
             raise self._at_their_places(source, error) from None
-        horizon = horizon_of(champion)
         catalogue = current_catalogue()
-        weeks = Grid(self._as_of - timedelta(weeks=WEEKS - 1), WEEK_DAYS, WEEKS)
-        rows = snapshot(signals, weeks, horizon_days=horizon, catalogue=catalogue, progress=self._go_on)
-        frame, past = now_and_past(rows, self._as_of, champion)
-        warnings = self._warnings()
-        if frame.empty:
-            unknown = rows.iloc[:0].reindex([0])
-            unknown = unknown.assign(account_id=self._asked.account_id, as_of=pd.Timestamp(self._as_of))
-            assessment = assess(unknown, champion, self._standing.peers, catalogue=catalogue, withheld=OUT_OF_SCOPE)
+        kinds = {b.manifest.portfolio.kind for b in champion.bundles.values() if b.manifest.portfolio}
+        foreign = bool(kinds) and ("contractual" if signals.contractual else "orders") not in kinds
+        lacking = {f.name for f in catalogue.values()} - {f.name for f in computable(signals, catalogue)}
+        latest = self._standing.latest
+        book = None if latest is None else latest.assessment.judged.playbook
+        scored = score_weeks(
+            signals,
+            self._as_of,
+            champion,
+            catalogue,
+            inactive=self._asked.account_id,
+            progress=self._go_on,
+            peers=self._standing.peers,
+            withheld=OUT_OF_SCOPE if foreign else None,
+            executives_from=None if book is None else book.executives_from,
+            handed=None if book is None else book.handed,
+            is_unknown=lacking.__contains__,
+        )
+        assessment, warnings = scored.assessment, self._warnings()
+        if not scored.active:
             warnings = [
                 {"code": "not_active", "table": "subscriptions" if signals.contractual else "orders"},
                 *warnings,
             ]
         else:
-            kinds = {b.manifest.portfolio.kind for b in champion.bundles.values() if b.manifest.portfolio}
-            foreign = bool(kinds) and ("contractual" if signals.contractual else "orders") not in kinds
-            lacking = {f.name for f in catalogue.values()} - {f.name for f in computable(signals, catalogue)}
-            latest = self._standing.latest
-            book = None if latest is None else latest.assessment.judged.playbook
-            assessment = assess(
-                frame,
-                champion,
-                self._standing.peers,
-                past=past,
-                catalogue=catalogue,
-                withheld=OUT_OF_SCOPE if foreign else None,
-                executives_from=None if book is None else book.executives_from,
-                handed=None if book is None else book.handed,
-                is_unknown=lacking.__contains__,
-            )
             if latest is None and any(p.severity == "high" and p.who == CSM for p in assessment.judged.plays_of(0)):
                 # Executives have room for few accounts, and there is no portfolio to rank this one in.
                 warnings = [{"code": "executives_room_not_known"}, *warnings]

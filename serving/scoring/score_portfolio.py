@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import ibis
 import numpy as np
 import pandas as pd
 
+from features.catalogue.catalogue import Catalogue
 from features.contract.schema import EVENT_TABLES
 from features.custom.current_catalogue import current_catalogue
 from features.errors import BadRequest
@@ -26,13 +28,14 @@ from models.artifacts.champion import Champion, load_champion, read_pointer
 from models.artifacts.home_portfolio import require_portfolio
 from models.artifacts.unknown_inputs import require_inputs
 from models.home import Home
+from models.peer_groups.peers import Peers
 from models.predictions.assessment import Assessment, assess
 from models.predictions.payload import instant_words
 from models.predictions.table_export import formula_note, suffix_of, write_frame
-from models.predictions.target_predictions import SCORED, risk_points
+from models.predictions.target_predictions import OUT_OF_SCOPE, SCORED, Withheld, risk_points
 from models.rules.evaluate import RISK, looked_back_on
 from models.rules.history import WEEKS
-from models.rules.playbook import Called
+from models.rules.playbook import Called, Handed
 from models.targets import DEFAULT_HORIZON_DAYS, TARGETS, Target
 from serving.portfolio.publish_kpis import keep_measures
 from serving.renewals.inputs import RENEWALS, renewals_document
@@ -202,40 +205,104 @@ def look(
     RulesError : a file of rules is broken.
     """
     catalogue = current_catalogue()
+    feeds = newest_known(signals, as_of)
+    snapshots = Snapshots(home, catalogue)
+    called: Called = {}
+    if last_published(snapshots, as_of) is not None:
+        recorded = recorded_before(home, as_of, store)
+        called = called_before(snapshots, as_of, interventions_of(signals, as_of), recorded)
+    scored = score_weeks(
+        signals,
+        as_of,
+        champion,
+        catalogue,
+        rollups=home.rollups,
+        progress=progress,
+        feeds=feeds,
+        jumped=jumped,
+        called=called,
+        handed=handed_before(snapshots, as_of),
+    )
+    require_inputs(champion.bundles, scored.assessment.frame, tuple(signals.tables), catalogue)
+    return scored.assessment, feeds, scored.past
+
+
+class AssessmentContext(TypedDict, total=False):
+    """What is known beside the weeks, as `models.predictions.assessment.assess` takes it."""
+
+    peers: Peers | None
+    feeds: Mapping[str, datetime | None]
+    jumped: Sequence[str]
+    withheld: Withheld | None
+    executives_from: float | None
+    called: Called
+    handed: Handed | None
+    is_unknown: Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class ScoredWeeks:
+    """The assessment at the last of `WEEKS` weekly dates, and the rows of the dates before it.
+
+    Parameters
+    ----------
+    assessment : at ``as_of``.
+    past : the earlier rows, with the churn risk of each in the column `models.rules.evaluate.RISK`.
+    active : whether any account was active at ``as_of``.
+    """
+
+    assessment: Assessment
+    past: pd.DataFrame
+    active: bool
+
+
+def score_weeks(
+    signals: Signals,
+    as_of: datetime,
+    champion: Champion,
+    catalogue: Catalogue,
+    *,
+    inactive: str | None = None,
+    rollups: Path | None = None,
+    progress: Progress = no_progress,
+    **context: Unpack[AssessmentContext],
+) -> ScoredWeeks:
+    """Take the snapshots of the weeks up to ``as_of`` and assess the accounts that are active then.
+
+    The rules look back on the earlier weeks, so that an alert that lasts says since when.
+
+    Parameters
+    ----------
+    inactive : an account that is answered without a number if no account is active.
+    rollups : where rollups of the signals are cached; they are not if not given.
+    context : peers, feeds and whatever else `models.predictions.assessment.assess` should know.
+
+    Raises
+    ------
+    BadRequest : no account is active, and ``inactive`` is not given.
+    """
     progress(0.0, "taking the snapshot")
     rows = snapshot(
         signals,
         Grid(as_of - timedelta(weeks=WEEKS - 1), WEEK_DAYS, WEEKS),
         horizon_days=horizon_of(champion),
         catalogue=catalogue,
-        kept=home.rollups,
+        kept=rollups,
         progress=lambda done, what: progress(0.8 * done, what),
     )
-    feeds = newest_known(signals, as_of)
     progress(0.85, "scoring")
-    frame, past = now_and_past(rows, as_of, champion)
-    if len(frame):
-        require_inputs(champion.bundles, frame, tuple(signals.tables), catalogue)
-    snapshots = Snapshots(home, catalogue)
-    called: Called = {}
-    if last_published(snapshots, as_of) is not None:
-        recorded = recorded_before(home, as_of, store)
-        called = called_before(snapshots, as_of, interventions_of(signals, as_of), recorded)
-    handed = handed_before(snapshots, as_of)
-    found = assess(
-        frame, champion, past=past, feeds=feeds, jumped=jumped, catalogue=catalogue, called=called, handed=handed
-    )
-    return found, feeds, past
-
-
-def now_and_past(rows: pd.DataFrame, as_of: datetime, champion: Champion) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows at ``as_of``, and those of earlier dates with the risk that the model sees at each, so that an alert of
-    a risk that lasts goes on telling since when."""
     dates = rows["as_of"]
     now, past = rows[dates == pd.Timestamp(as_of)], rows[dates < pd.Timestamp(as_of)]
     known = "churn" in champion.bundles and len(past) > 0
     risk = risk_points(past, champion.bundles["churn"]) if known else np.full(len(past), np.nan)
-    return now.reset_index(drop=True), past.assign(**{RISK: risk}).reset_index(drop=True)
+    past = past.assign(**{RISK: risk}).reset_index(drop=True)
+    active = len(now) > 0
+    if inactive is not None and not active:
+        unknown = rows.iloc[:0].reindex([0]).assign(account_id=inactive, as_of=pd.Timestamp(as_of))
+        assessment = assess(unknown, champion, context.get("peers"), catalogue=catalogue, withheld=OUT_OF_SCOPE)
+    else:
+        assessment = assess(now.reset_index(drop=True), champion, past=past, catalogue=catalogue, **context)
+    return ScoredWeeks(assessment, past, active)
 
 
 def horizon_of(champion: Champion) -> int:

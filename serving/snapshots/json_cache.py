@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+
+from cachetools import FIFOCache
 
 #: All texts of one snapshot together (bytes); the oldest go first.
 LIMIT = 64 * 2**20
@@ -17,27 +19,27 @@ class Written:
 
     Parameters
     ----------
-    limit : bytes of all texts together.
+    limit : bytes of all texts together; a longer text is not kept.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self._limit, self._bytes = limit, 0
-        self._texts: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
+        # First in, first out: reading does not reorder it, so that readers need no lock.
+        self._texts = FIFOCache[tuple[str, ...], bytes](limit, getsizeof=len)
         self._lock = threading.Lock()
 
     def at_hand(self, *key: str) -> bytes | None:
         """The text that was kept; None if it was not, or no longer is. Waits for nobody."""
-        return self._texts.get(key)
+        try:
+            return self._texts[key]
+        except KeyError:
+            return None
 
     def of(self, *key: str, make: Callable[[], Any]) -> bytes:
         """The text that was kept, or else that of what ``make`` gives (plain data), which is then kept."""
         if (kept := self.at_hand(*key)) is not None:
             return kept
         text = json.dumps(make(), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-        with self._lock:
-            if key not in self._texts:
-                self._texts[key] = text
-                self._bytes += len(text)
-            while self._bytes > self._limit:
-                self._bytes -= len(self._texts.popitem(last=False)[1])
+        # cachetools raises ValueError for a text longer than the limit.
+        with self._lock, suppress(ValueError):
+            self._texts.setdefault(key, text)
         return text

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
+
+from cachetools import LRUCache
 
 from features.catalogue.catalogue import Catalogue
 from features.errors import RenewcastError
@@ -133,8 +134,8 @@ class Shelf:
     """The snapshots of other dates than the latest that were asked for last, assessed by one champion."""
 
     def __init__(self, snapshots: Snapshots, champion: Champion, places: int) -> None:
-        self.snapshots, self._champion, self._places = snapshots, champion, places
-        self._kept: OrderedDict[datetime, Scored] = OrderedDict()
+        self.snapshots, self._champion = snapshots, champion
+        self._kept = LRUCache[datetime, Scored](places)
         self._looking, self._assessing = threading.Lock(), threading.Lock()
 
     def get(self, as_of: datetime) -> Scored:
@@ -153,8 +154,6 @@ class Shelf:
             made = score_published(self.snapshots, self._champion, as_of)
             with self._looking:
                 self._kept[as_of] = made
-                while len(self._kept) > self._places:
-                    self._kept.popitem(last=False)
             return made
 
     def _look(self, as_of: datetime) -> Scored | None:
@@ -163,5 +162,4 @@ class Shelf:
             kept = self._kept.get(as_of)
             if kept is None or kept.stamp != stamp:
                 return None
-            self._kept.move_to_end(as_of)
             return kept

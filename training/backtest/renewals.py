@@ -21,6 +21,7 @@ from features.snapshots.snapshot import snapshot
 from features.sources.base import DUCKDB
 from features.utils.arrays import Bools, Floats
 from features.utils.dates import Grid, to_iso
+from features.utils.periods import Period, Quarter
 from features.utils.progress import Progress, no_progress, subprogress
 from models.artifacts.home_portfolio import require_portfolio
 from models.home import Home
@@ -31,7 +32,6 @@ from models.renewals.forecast import forecast
 from models.renewals.forecast_bias import missed_of
 from models.renewals.historical_rates import habits_of
 from models.renewals.past_forecasts import FIGURES, PastFigure, PastForecasts, PastMiss, PastQuarter, levels
-from models.renewals.renewal_period import Period, quarter_of
 from models.scorer.base import RENEWAL_FEATURE
 from models.scorer.scorer import Scorer
 from models.targets import Target
@@ -131,7 +131,7 @@ def past_forecasts(
 
 
 def _period(told: PastQuarter) -> Period:
-    return quarter_of(told.as_of)
+    return Quarter.of(told.as_of).period
 
 
 def _matured(period: Period, grace: int) -> datetime:
@@ -142,11 +142,11 @@ def _matured(period: Period, grace: int) -> datetime:
 def _settled(prepared: LabelledSnapshots, quarters: int) -> list[Period]:
     """The newest quarters that have matured, the oldest first."""
     found: list[Period] = []
-    period = quarter_of(prepared.signals.data_through)
+    period = Quarter.of(prepared.signals.data_through).period
     while period.start > prepared.grid.first and len(found) < quarters:
         if _matured(period, prepared.grace_days) <= prepared.signals.data_through:
             found.append(period)
-        period = quarter_of(period.start - timedelta(days=1))
+        period = Quarter.of(period.start - timedelta(days=1)).period
     return found[::-1]
 
 

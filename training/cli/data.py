@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,6 @@ from features.utils.cli import (
     progress_bar,
     write_result,
 )
-from features.utils.progress import subprogress
 
 app = typer.Typer()
 
@@ -44,39 +42,19 @@ def check(
     signals: SignalsArgument, data_through: DataThrough = None, engine: Engine = "duckdb", as_json: AsJson = False
 ) -> None:
     """Hold signals against the data contract, and say whether there is enough of them to train on."""
-    from features.feed_health.feed_health import feed_health
-    from features.signals.validation import check as hold
-    from features.sources.open_source import open_source
     from features.utils.dates import parse_instant
     from training.cli.tables.check import print_check
-    from training.config import TrainConfig
-    from training.dataset.data_verdict import broken_contract_verdict, verdict
-    from training.dataset.sufficiency_check import check_sufficiency
+    from training.python_api import check_source
 
     through = parse_instant(data_through) if data_through else None
     with progress_bar("checking") as tell:
-        source = open_source(signals, engine)
-        report = hold(source, through)
-        tell(0.2, "looking at the feeds")
-        feeds = feed_health(source, through)
-        config = TrainConfig()
-        enough = check_sufficiency(source, config, subprogress(tell, 0.4, 1.0), through) if report.ok else None
-    if enough is None:
-        said = broken_contract_verdict(len(report.errors), config.horizon_days)
-    else:
-        feeds = feeds.with_kept(enough.kept)
-        report = replace(report, findings=(*report.findings, *enough.findings))
-        said = verdict(enough, feeds)
-    facts = enough.facts if enough else {}
-    told = {
-        **report.as_dict(),
-        "sufficiency": {target: fact.as_dict() for target, fact in facts.items()},
-        "feeds": feeds.as_dict(),
-        "horizons": [horizon.as_dict() for horizon in enough.horizons] if enough else [],
-        "verdict": said.as_dict(),
-    }
-    write_result(as_json, lambda: told, lambda console: print_check(report, feeds, enough, said, console))
-    if not report.ok:
+        found = check_source(signals, through, engine, tell)
+    write_result(
+        as_json,
+        found.as_dict,
+        lambda console: print_check(found.report, found.feed_report, found.enough, found.verdict, console),
+    )
+    if not found.ok:
         raise typer.Exit(USER_MISTAKE)
 
 

@@ -27,9 +27,9 @@ def review(
 ) -> None:
     """Hold the health score of a quarter against what happened: a page and a document to decide on. It changes
     nothing until it is approved."""
+    from features.utils.periods import Quarter
     from models.home import current_home
     from training.review.run import CAPACITY, run_review
-    from training.review.window import Quarter
 
     asked = Quarter.parse(quarter)
     with progress_bar(f"reviewing {asked.name}") as tell:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from features.utils.dates import to_iso
+from features.utils.formatting import count_of
 from models.targets import Target
 
 Check = Literal["future added", "future dropped", "rows repeated", "separation", "arrival", "due dates"]
@@ -127,10 +128,10 @@ class LeakReport:
         missed = [_name(c) for c in self.checks if c.lacking]
         rest = f"; not looked at: {', '.join(missed)}" if missed else ""
         if self.ok:
-            seen = f"{_times(self.accounts, 'account')} at {_times(len(self.dates), 'date')}"
+            seen = f"{count_of(self.accounts, 'account')} at {count_of(len(self.dates), 'date')}"
             return f"no leak found: snapshots of {seen} stay the same whatever comes later{rest}"
         subjects = list(dict.fromkeys(f.subject for f in self.failures))
-        return f"{_times(len(subjects), 'leak')} found: {first_names(subjects)}{rest}"
+        return f"{count_of(len(subjects), 'leak')} found: {first_names(subjects)}{rest}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON, instants as ISO 8601 text."""
@@ -153,10 +154,6 @@ def first_names(names: Sequence[str]) -> str:
     """The first few of ``names``, and how many more there are."""
     more = f" and {len(names) - MAXIMUM_NAMED} more" if len(names) > MAXIMUM_NAMED else ""
     return ", ".join(names[:MAXIMUM_NAMED]) + more
-
-
-def _times(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _name(looked: CheckRun) -> str:

@@ -23,6 +23,7 @@ from features.snapshots.snapshot import snapshot
 from features.sources.open_source import open_source
 from features.utils.arrays import Bools, Floats, Objects
 from features.utils.dates import WEEK_DAYS, Grid, midnight, to_iso
+from features.utils.periods import Quarter
 from features.utils.progress import Progress, no_progress
 from models.artifacts.bundle import Bundle
 from models.artifacts.champion import Champion
@@ -34,7 +35,7 @@ from training.config import TrainConfig
 from training.dataset.labelled_snapshots import labelled_grid
 from training.dataset.labels import churn_events, label
 from training.dataset.overwritten_terms import mask_overwritten_terms, mask_terms, overwritten_rows
-from training.review.window import Quarter, Window
+from training.review.window import Window
 
 #: Text of a band without a score, and the bands from bad to good.
 BAND_NAMES = ("red", "yellow", "green", "insufficient_data")

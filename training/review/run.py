@@ -14,6 +14,7 @@ import numpy as np
 
 from features.errors import BadRequest, HomeError
 from features.utils.atomic_files import UNFINISHED, new_folder
+from features.utils.periods import Quarter
 from features.utils.progress import Progress, no_progress
 from models.artifacts.champion import load_champion
 from models.artifacts.home_portfolio import require_portfolio
@@ -40,7 +41,6 @@ from training.review.sections.impact import proposal_impact
 from training.review.sections.interventions import intervention_outcomes
 from training.review.sections.lead_time import lead_time
 from training.review.sections.reliability import model_reliability, score_meaning, score_reliability
-from training.review.window import Quarter
 
 PAGE, DOCUMENT = "index.html", "review.json"
 CAPACITY = TrainConfig().capacity

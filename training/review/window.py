@@ -7,66 +7,16 @@ as the quarter is over, and nothing that comes to be known later changes it.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.errors import BadRequest, InsufficientData
+from features.errors import InsufficientData
 from features.utils.dates import to_iso
-
-MONTHS = 3
-_NAME = re.compile(r"(\d{4})[qQ]([1-4])")
-
-
-@dataclass(frozen=True, order=True)
-class Quarter:
-    """A calendar quarter, ``[start, end)`` in UTC."""
-
-    year: int
-    number: int
-
-    @classmethod
-    def parse(cls, text: str) -> Quarter:
-        """The quarter that a text such as ``2026Q3`` names.
-
-        Raises
-        ------
-        BadRequest
-            It names none.
-        """
-        found = _NAME.fullmatch(text.strip())
-        if found is None or not 1 < int(found[1]) < 9999:
-            raise BadRequest("a quarter that cannot be read", "a year and a quarter, such as 2026Q3")
-        return cls(int(found[1]), int(found[2]))
-
-    @classmethod
-    def of(cls, day: date) -> Quarter:
-        """The quarter in which a day lies."""
-        return cls(day.year, (day.month - 1) // MONTHS + 1)
-
-    @property
-    def name(self) -> str:
-        """Such as ``2026Q3``."""
-        return f"{self.year:04d}Q{self.number}"
-
-    @property
-    def start(self) -> datetime:
-        """Its first instant."""
-        return datetime(self.year, MONTHS * (self.number - 1) + 1, 1, tzinfo=UTC)
-
-    @property
-    def next(self) -> Quarter:
-        """The quarter after it."""
-        return Quarter(self.year + self.number // 4, self.number % 4 + 1)
-
-    @property
-    def end(self) -> datetime:
-        """The first instant after it."""
-        return self.next.start
+from features.utils.periods import Quarter
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def _print(rows: list[dict[str, Any]], as_json: bool, nothing: str) -> None:
     if not rows:
         typer.echo(nothing)
         return
-    table = Table(box=None)
+    table = Table()
     for name in rows[0]:
         # An id or an address that is cut short is of no use.
         table.add_column(name, overflow="fold")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import Table
-from features.utils.formatting import MINUS, in_unit, money, percent, short_money, signed
+from features.utils.formatting import MINUS, in_unit, money, number, percent, short_money, signed
 
 BOUNDS = {"above": "> ", "at_least": "≥ ", "below": "< "}
 IN_SEGMENTS = (
@@ -94,7 +94,7 @@ def _whole(told: Mapping[str, Any], title: str, parts: bool) -> Table:
                 *([Text(f"unknown: {m['unknown']}", style="dim")] if parts and not known else ()),
             ]
         )
-    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table = Table(title=Text(title), gap=1)
     for place, heading in enumerate(headings):
         # In a narrow terminal names are cut before numbers are.
         numbers = [
@@ -118,7 +118,7 @@ def _made_of(m: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def _segments(told: Mapping[str, Any]) -> Table:
     units = {m["measure"]: m for m in told["measures"]}
-    table = Table(title=Text("by segment"), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table = Table(title=Text("by segment"), gap=1)
     table.add_column("segment")
     for code in IN_SEGMENTS:
         table.add_column(code.replace("_", " "), justify="right")
@@ -133,7 +133,7 @@ def print_cohorts(told: Mapping[str, Any], console: Console) -> None:
     """Print retention by cohort (accounts, and ARR beside it) and the lifetimes of the segments."""
     kept, life = told["retention"], told["lifetime"]
     title = f"accounts (and ARR) that stay, as of {kept['as_of']}, by the quarter of their start"
-    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table = Table(title=Text(title), gap=1)
     table.add_column("start")
     for heading in ("accounts", "lost", *(f"{months} months" for months in kept["ages"])):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -150,12 +150,12 @@ def print_cohorts(told: Mapping[str, Any], console: Console) -> None:
         console.print(Text(f"ARR: {kept['arr_unknown']}", style="dim"))
     console.print(Text(f"assumed: {kept['assumption']}", style="dim"))
     title = f"lifetime within {life['limit_years']:g} years, and its value at a margin of {percent(life['margin'], 0)}"
-    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table = Table(title=Text(title), gap=1)
     table.add_column("segment")
     for heading in ("accounts", "mean years", "value"):
         table.add_column(heading, justify="right")
     for name, group in (*life["by_segment"].items(), ("all", life["whole"])):
-        years = "–" if group["lifetime_years"] is None else f"{group['lifetime_years']:.1f}"
+        years = number(group["lifetime_years"], 1)
         table.add_row(name, f"{group['accounts']:,}", years, in_unit(group["value"], "currency"))
     console.print(table)
     left = f"; of {life['unknown']:,} accounts it is not known" if life["unknown"] else ""

@@ -29,7 +29,7 @@ def print_renewals(told: Mapping[str, Any], console: Console) -> None:
     console.print(
         f"{count_of(whole['accounts'], 'account')} with {money(whole['arr'])} ARR are due; with 80% intervals:"
     )
-    table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
+    table = Table(padding=(0, 2, 0, 2), show_header=False)
     table.add_column()
     table.add_column(justify="right")
     table.add_column()
@@ -52,7 +52,7 @@ def print_renewals(told: Mapping[str, Any], console: Console) -> None:
 
 def print_backtest(found: PastForecasts, console: Console) -> None:
     """Print each past quarter beside what happened."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table()
     for heading in ("quarter", "by", "due", "figure", "expected", "80% interval", "happened", ""):
         table.add_column(heading, justify="left" if heading in ("quarter", "by", "figure", "") else "right")
     for quarter in found.quarters:
@@ -83,7 +83,7 @@ def _form(name: str) -> Any:
 
 
 def _division(parts: Sequence[Mapping[str, Any]], name: str) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0))
+    table = Table(gap=1)
     for place, heading in enumerate((name, "due", "ARR due", "renewed ARR", "80% interval", "GRR", "NRR", "overdue")):
         table.add_column(heading, justify="left" if not place else "right", no_wrap=True)
     for part in parts:
@@ -106,7 +106,7 @@ def _division(parts: Sequence[Mapping[str, Any]], name: str) -> Table:
 def _accounts(rows: Sequence[Mapping[str, Any]]) -> Table:
     shown = f"{min(SHOWN, len(rows))} of {len(rows):,}; --out FILE writes them all"
     title = Text(f"largest expected lost ARR by the renewal ({shown})")
-    table = Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left")
+    table = Table(title=title)
     for heading in ("account", "CSM", "ARR", "renews", "churn by then", "lost ARR", "expansion by then", "health"):
         table.add_column(heading, justify="left" if heading in ("account", "CSM", "renews", "health") else "right")
     for row in rows[:SHOWN]:

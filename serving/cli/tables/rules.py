@@ -62,7 +62,7 @@ _CODES = {"warnings", "signs", "closed_by", "find_out", "weakest", "by", "work"}
 
 def print_board(board: pd.DataFrame, columns: Mapping[str, str], title: str, console: Console) -> None:
     """Print the first rows of a view, and how many more there are."""
-    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table = Table(title=Text(title), gap=1)
     rows = [{name: _cell(name, row[name]) for name in columns} for row in board.head(SHOWN).to_dict("records")]
     # A column without anything in it would only take room from the others.
     shown = [name for name in columns if any(row[name].plain for row in rows)]
@@ -100,13 +100,13 @@ SUMMARY = {
 def print_summary(told: Mapping[str, Any], console: Console) -> None:
     """Print the shares of `plays_summary`."""
     console.print(Text(f"plays as of {told['as_of']}: {told['accounts']:,} accounts", style="bold"))
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table = Table(show_header=False)
     table.add_column(justify="right")
     table.add_column(justify="right")
     table.add_column()
     for name, words in SUMMARY.items():
         words += f" (room for {told['executive_capacity']:,})" if name == "executive" else ""
-        table.add_row(f"{told[name]['accounts']:,}", f"{told[name]['share']:.1%}", words)
+        table.add_row(f"{told[name]['accounts']:,}", percent(told[name]["share"]), words)
     console.print(table)
     for title, counts in (("kinds", told["kinds"]), ("who acts", told["who"]), ("off the list", told["off_the_list"])):
         if counts:
@@ -124,7 +124,7 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
     console.print(Text.assemble("health ", (f"{told}, {band}", STYLES.get(band, "")), f" by {health.rubric.name}"))
     if len(judged.dates) > 1:
         console.print(f"by week  {spark(judged.score[row])}  (oldest first)")
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table()
     for heading, justify in (
         ("dimension", "left"), ("signal", "left"), ("value", "right"), ("grade", "left"), ("points", "right"),
         ("weight", "right"), ("adds", "right"),

@@ -21,7 +21,7 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
     whose = f" of {told['csm']}" if told["csm"] else ""
     head = f"worklist{whose} as of {told['as_of']}: {len(told['accounts'])} of {told['capacity']} places"
     console.print(one_line(Text(head, style="bold")))
-    table = Table(box=None, padding=(0, 1, 0, 0))
+    table = Table(gap=1)
     churn = f"churn {told['horizon_days']}d"
     wide = console.width >= WIDE
     headings: tuple[str, ...] = ("", "account", "CSM", "ARR", churn, "ARR at risk", "renews", "act by")

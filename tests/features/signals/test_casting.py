@@ -107,7 +107,6 @@ def test_ids_of_any_type_are_text(kind: str, tmp_path: Path) -> None:
 
 
 FAR = ["9999-12-31", "2200-01-01", "1899-12-31 23:59:59", "0001-01-01", "2199-12-31", "1900-01-01", None]
-READ = [None, None, None, None, datetime(2199, 12, 31), datetime(1900, 1, 1), None]
 
 
 @pytest.mark.parametrize("typed", [False, True])

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from features.errors import BadRequest, UnknownAccount
 from features.signals.signals import Signals
-from features.utils.periods import calendar_quarter
+from features.utils.periods import calendar_period
 from models.artifacts.champion import load_champion
 from serving.account_reports.account_facts import Known
 from serving.account_reports.business_review import review_told
@@ -51,12 +51,12 @@ def rich(tables: Any, make_signals: Callable[..., Signals]) -> Signals:
 
 @pytest.fixture(scope="module")
 def known(house: Any, rich: Signals) -> Known:
-    return known_from_signals(rich, "a00", calendar_quarter(QUARTER), AS_OF, house.home, load_champion(house.home))
+    return known_from_signals(rich, "a00", calendar_period(QUARTER), AS_OF, house.home, load_champion(house.home))
 
 
 @pytest.fixture(scope="module")
 def review(known: Known) -> dict[str, Any]:
-    return review_told(known, calendar_quarter(QUARTER), QUARTER)
+    return review_told(known, calendar_period(QUARTER), QUARTER)
 
 
 def _part(told: dict[str, Any], name: str) -> dict[str, Any]:
@@ -191,6 +191,8 @@ def test_files_bear_the_accounts_name_as_far_as_they_can(review: dict[str, Any],
 
 def test_from_what_was_published_it_says_what_it_cannot_tell(client: TestClient) -> None:
     told = client.get("/v1/accounts/a00/qbr?quarter=2026Q2").json()
+    for form in ("2026q2", "2026-Q2", "2026 q2", "Q2 2026"):
+        assert client.get("/v1/accounts/a00/qbr", params={"quarter": form}).json() == told
     Review.model_validate(told)
     prediction = client.get("/v1/accounts/a00/prediction").json()
     assert (told["source"], told["as_of"]) == ("published", "2026-07-01")
@@ -203,9 +205,9 @@ def test_from_what_was_published_it_says_what_it_cannot_tell(client: TestClient)
 
 
 def test_a_quarter_is_looked_at_as_far_as_the_signals_go(rich: Signals, house: Any) -> None:
-    assert looked_at(rich, calendar_quarter("2026Q1")) == datetime(2026, 4, 1, tzinfo=UTC)
-    assert looked_at(rich, calendar_quarter("2026Q3")) == datetime(2026, 7, 2, tzinfo=UTC)
+    assert looked_at(rich, calendar_period("2026Q1")) == datetime(2026, 4, 1, tzinfo=UTC)
+    assert looked_at(rich, calendar_period("2026Q3")) == datetime(2026, 7, 2, tzinfo=UTC)
     with pytest.raises(BadRequest, match="before the period begins"):
-        looked_at(rich, calendar_quarter("2026Q4"))
+        looked_at(rich, calendar_period("2026Q4"))
     with pytest.raises(UnknownAccount):
-        known_from_signals(rich, "a39", calendar_quarter(QUARTER), AS_OF, house.home, load_champion(house.home))
+        known_from_signals(rich, "a39", calendar_period(QUARTER), AS_OF, house.home, load_champion(house.home))

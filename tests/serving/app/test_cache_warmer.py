@@ -56,7 +56,7 @@ def test_what_pages_show_is_at_hand_then(own_home: Home, monkeypatch: pytest.Mon
     scored = keeper.standing().latest
     assert scored is not None
     until_done(Warmer(keeper))
-    for make in ("serving.snapshots.signal_history.Weeks", "serving.renewals.published_forecast.renewals_of", "features.utils.vega_svg.render_svg", "serving.worklist.account_view.Seen.of"):
+    for make in ("serving.snapshots.signal_history.Weeks", "serving.renewals.published_forecast.renewals_of", "serving.html.charts.draw_svg", "serving.worklist.account_view.Seen.of"):
         monkeypatch.setattr(make, None)
     for step in STEPS.values():
         step(scored)

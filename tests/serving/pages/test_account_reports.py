@@ -55,6 +55,13 @@ def test_a_plan_is_answered_as_described_at_any_date(paged: TestClient) -> None:
     assert any("no single events" in gap for gap in told["gaps"])
 
 
+def test_a_quarter_may_be_written_in_other_forms(paged: TestClient) -> None:
+    shown = paged.get("/accounts/a05/qbr?quarter=2026Q3")
+    assert shown.status_code == 200
+    for form in ("2026-q3", "Q3 2026"):
+        assert paged.get("/accounts/a05/qbr", params={"quarter": form}).text == shown.text
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

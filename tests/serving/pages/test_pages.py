@@ -197,6 +197,7 @@ def test_the_worklist_and_the_renewals_say_what_the_json_says(paged: TestClient)
     assert f"ARR at risk reached {words.short_money(told['reached_arr_at_risk']['worklist'])}" in _text(page)
     due = paged.get("/v1/renewals?period=2027Q1", headers=EXACT).json()
     shown = _text(paged.get("/renewals?period=2027Q1").text)
+    assert '<option value="2027Q1" selected>' in paged.get("/renewals?period=2027-q1").text
     assert due["whole"]["accounts"] > 0
     assert f"Due {words.short_money(due['whole']['arr'])} {due['whole']['accounts']} accounts" in shown
     assert f"Overdue {words.short_money(due['whole']['overdue_arr'])} {due['whole']['overdue_accounts']} accounts" in shown

@@ -98,6 +98,11 @@ def test_what_the_model_cannot_reach_is_named_and_not_guessed(client: TestClient
 def test_a_quarter_is_what_is_left_of_it(client: TestClient) -> None:
     told = ask(client, period="2026Q3")
     assert (told["start"], told["end"]) == ("2026-07-01", "2026-10-01")
+    for form in ("2026q3", "2026-Q3", "2026 Q3", "Q3 2026"):
+        assert ask(client, period=form) == told
+    assert told["period"] == "2026Q3"
+    month = ask(client, period="2026-08")
+    assert (month["period"], month["start"], month["end"]) == ("2026-08", "2026-08-01", "2026-09-01")
     assert told["whole"]["accounts"] == 10
 
 

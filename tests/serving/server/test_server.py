@@ -91,7 +91,7 @@ def test_an_address_that_others_can_reach_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, host: str, warned: bool
 ) -> None:
     monkeypatch.setattr(server._Server, "run", lambda *_, **__: None)
-    monkeypatch.setattr(server.logs, "log_to_stderr", lambda: None)
+    monkeypatch.setattr(server.json_logs, "log_to_stderr", lambda: None)
     monkeypatch.setattr(server, "_listen", lambda *_: socket.create_server(("127.0.0.1", 0)))
     caplog.set_level(logging.INFO)
     run(host, 0, Home(tmp_path))

@@ -44,7 +44,8 @@ def test_the_oldest_go_when_there_is_no_more_room() -> None:
         texts.of(name, make=lambda name=name: name * 8)
     assert [texts.at_hand(name) is not None for name in "abc"] == [False, True, True]
     assert texts.of("long", make=lambda: "x" * 100) == b'"' + b"x" * 100 + b'"'
-    assert [texts.at_hand(name) for name in ("b", "c", "long")] == [None, None, None]
+    assert texts.at_hand("long") is None, "it is longer than the limit, so it is not kept and replaces nothing"
+    assert [texts.at_hand(name) is not None for name in "bc"] == [True, True]
 
 
 def test_threads_that_ask_at_once_are_told_the_same_and_it_is_counted_once() -> None:
@@ -61,7 +62,9 @@ def test_threads_that_ask_at_once_are_told_the_same_and_it_is_counted_once() -> 
 
 
 def test_a_second_request_works_nothing_out(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = [f"/v1/accounts/a07/{what}" for what in ("prediction", "prediction?view=flat", "health")] + ["/v1/portfolio"]
+    paths = [f"/v1/accounts/a07/{what}" for what in ("prediction", "prediction?view=flat", "health")] + [
+        "/v1/portfolio"
+    ]
     first = [client.get(path).json() for path in paths]
 
     def fail(*_: Any) -> None:

@@ -21,7 +21,7 @@ from serving.app.app import create_app
 from serving.common.errors import StoreDown
 from serving.common.settings import ServiceSettings
 from serving.http.api_keys import create_key
-from serving.store import database
+from serving.store import database, engines
 from serving.store.database import Store
 from serving.store.tables import api_keys
 
@@ -114,6 +114,7 @@ def test_a_broken_store_has_one_message_and_one_status(own_home: Any, tmp_path: 
 
 def test_a_store_that_another_process_locks_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "PATIENCE", 0.1)
+    monkeypatch.setattr(engines, "PATIENCE", 0.1)
     path = tmp_path / "store.sqlite"
     _made(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -189,7 +190,7 @@ def test_a_read_only_store_still_answers_reads(own_home: Any, tmp_path: Path, re
 def test_a_store_that_can_be_written_again_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "store.sqlite"
     _made(path)
-    monkeypatch.setattr(database, "is_read_only", lambda file: True)
+    monkeypatch.setattr(engines, "is_read_only", lambda file: True)
     store = Store(f"sqlite:///{path}")
     with pytest.raises(StoreDown, match="cannot be written"), store.begin():
         pass

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from features.utils.dates import parse_instant
+from features.utils.periods import Quarter
 from training.review.recalibration.synthetic_histories import SyntheticHistory, simulate_synthetic_history
-from training.review.window import Quarter, Window
+from training.review.window import Window
 
 IN_FORCE = {"usage": 30.0, "engagement": 25.0, "support": 15.0, "outcomes": 20.0, "relationship": 10.0}
 OTHER = {"usage": 10.0, "engagement": 15.0, "support": 40.0, "outcomes": 10.0, "relationship": 25.0}

@@ -5,32 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.errors import BadRequest, InsufficientData
-from training.review.window import Quarter, Window
+from features.errors import InsufficientData
+from features.utils.periods import Quarter
+from training.review.window import Window
 
 
 def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("text", "start", "end"),
-    [
-        ("2026Q3", "2026-07-01", "2026-10-01"),
-        ("2024q1", "2024-01-01", "2024-04-01"),
-        (" 2025Q4 ", "2025-10-01", "2026-01-01"),
-    ],
-)
-def test_a_quarter_and_its_instants(text: str, start: str, end: str) -> None:
-    quarter = Quarter.parse(text)
-    assert (quarter.start, quarter.end) == (at(start), at(end))
-    assert Quarter.parse(quarter.name) == quarter == Quarter.of(quarter.start.date())
-
-
-@pytest.mark.parametrize("text", ["2026", "2026Q5", "Q3 2026", "2026Q0", "0001Q1", "9999Q4", ""])
-def test_what_names_no_quarter_is_refused(text: str) -> None:
-    with pytest.raises(BadRequest, match="2026Q3"):
-        Quarter.parse(text)
 
 
 def test_what_matured_in_the_quarter() -> None:

@@ -10,6 +10,7 @@ from features.feed_health.feed_health import Feeds
 from features.feed_health.feed_report import FeedHealth
 from features.signals.validation import CheckReport
 from features.utils.console import Table
+from features.utils.formatting import percent
 from models.targets import TARGETS
 from training.dataset.data_verdict import Verdict
 from training.dataset.outcome_counts import TargetCounts
@@ -68,7 +69,7 @@ def _feeds(report: CheckReport, feeds: Feeds) -> Table:
             table.add_row(name, f"{rows:,}", "", "", "", "", Text("not judged: see the errors", style="red"))
             continue
         first, last = (f"{at:%Y-%m-%d}" if at else "" for at in (feed.first, feed.last))
-        share = "" if feed.accounts_share is None else f"{feed.accounts_share:.0%}"
+        share = "" if feed.accounts_share is None else percent(feed.accounts_share, 0)
         table.add_row(name, f"{rows:,}", first, last, _silent(feed), share, _missing(feed))
     return table
 
@@ -83,7 +84,9 @@ def _silent(feed: FeedHealth) -> Text:
 def _missing(feed: FeedHealth) -> str:
     """Absent columns, then those that are partly empty."""
     absent = [c.name for c in feed.columns if not c.given]
-    partly = [f"{c.name} {c.missing_share:.0%}" for c in feed.columns if c.given and c.missing_share >= SHOWN_MISSING]
+    partly = [
+        f"{c.name} {percent(c.missing_share, 0)}" for c in feed.columns if c.given and c.missing_share >= SHOWN_MISSING
+    ]
     return ", ".join([*partly, *([f"no {', '.join(absent)}"] if absent else [])])
 
 
@@ -131,4 +134,4 @@ def _verdict(report: CheckReport, verdict: Verdict) -> Panel:
 
 
 def _table(title: str) -> Table:
-    return Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    return Table(title=Text(title))

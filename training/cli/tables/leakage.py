@@ -7,12 +7,13 @@ from rich.panel import Panel
 from rich.text import Text
 
 from features.utils.console import Table
+from features.utils.formatting import count_of
 from training.leakage.report import CheckRun, LeakFinding, LeakReport
 
 
 def print_leaks(report: LeakReport, console: Console) -> None:
     """Print what was looked at and how, what was found, and the verdict last."""
-    table = Table(title=Text(report.origin), title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    table = Table(title=Text(report.origin))
     table.add_column("check")
     table.add_column("looked at")
     table.add_column("result", no_wrap=True)
@@ -52,5 +53,5 @@ def _result(looked: CheckRun, report: LeakReport) -> Text:
     if looked.check == "arrival":
         mine = [f for f in report.findings if f.check == "arrival"]
     if leaks := sum(f.severity == "failure" for f in mine):
-        return Text(f"{leaks} leak{'' if leaks == 1 else 's'}", style="red")
+        return Text(count_of(leaks, "leak"), style="red")
     return Text(f"{len(mine)} to know of" if mine else "passed", style="green")

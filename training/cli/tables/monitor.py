@@ -9,6 +9,7 @@ from rich.text import Text
 
 from features.utils.console import Table
 from features.utils.dates import to_iso
+from features.utils.formatting import percent
 from training.monitoring.matured_predictions import Matured
 from training.monitoring.report import MonitorReport, Watched
 
@@ -17,7 +18,6 @@ SHOWN = 12
 COLUMNS = ("within", "it happened to", "expected", "happened", "ratio", "AUC", "slope")
 FORMER_COLUMNS = ("it happened to", "ratio", "slope")
 # Nothing is cut off in a terminal of eighty columns.
-_CLOSE = (0, 1, 0, 0)
 
 
 def print_monitor(report: MonitorReport, console: Console) -> None:
@@ -49,7 +49,7 @@ def print_monitor(report: MonitorReport, console: Console) -> None:
 
 
 def _print_matured(matured: Sequence[Matured], console: Console) -> None:
-    table = Table(*COLUMNS, box=None, padding=_CLOSE)
+    table = Table(*COLUMNS, gap=1)
     for seen in matured:
         table.add_row(f"{seen.days} days", *_cells(seen))
     console.print(table if matured else "no prediction has matured yet")
@@ -61,7 +61,7 @@ def _print_former(watched: Watched, console: Console) -> None:
     console.print("all champions so far, each on the dates that it answered for:")
     _print_matured(watched.together, console)
     days = watched.horizon_days
-    table = Table("version", "from", "until", *FORMER_COLUMNS, box=None, padding=_CLOSE)
+    table = Table("version", "from", "until", *FORMER_COLUMNS, gap=1)
     for former in watched.former:
         seen = next((one for one in former.matured or () if one.days == days), None)
         cells = dict(zip(COLUMNS[1:], _cells(seen), strict=True)) if seen else {}
@@ -76,8 +76,8 @@ def _print_former(watched: Watched, console: Console) -> None:
 def _cells(seen: Matured) -> list[str | Group]:
     return [
         f"{seen.happened:,} of {seen.accounts:,}",
-        f"{seen.expected:.1%}",
-        f"{seen.rate:.1%}",
+        percent(seen.expected),
+        percent(seen.rate),
         _with_interval(seen.ratio),
         _with_interval(seen.roc_auc),
         _with_interval(seen.slope),

@@ -16,7 +16,7 @@ def print_runs(found: Sequence[Trained], changes: Sequence[ChampionChange], cons
     """Print both, newest first."""
     if not found:
         console.print("No training has been completed yet.")
-    table = Table(box=None, padding=(0, 1, 0, 0))
+    table = Table(gap=1)
     for heading in ("run", "trained", "data through", "target"):
         table.add_column(heading, no_wrap=True)
     for heading in ("version", "AUC", "skill", "slope"):
@@ -38,7 +38,7 @@ def print_runs(found: Sequence[Trained], changes: Sequence[ChampionChange], cons
                 names = ", ".join(name.replace("_", " ") for name in outcome.failed)
                 console.print(f"{target} {outcome.version} was held back by: {names}")
     if changes:
-        told = Table(box=None, padding=(0, 1, 0, 0), title="changes of champion", title_justify="left")
+        told = Table(gap=1, title="changes of champion")
         for heading in ("when", "target", "version", "what"):
             told.add_column(heading, no_wrap=True)
         told.add_column("who")

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from features.utils.console import Table
 from features.utils.dates import to_iso
+from features.utils.formatting import percent
 from models.targets import Target
 from training.cli.tables.leakage import print_findings
 from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE
@@ -60,7 +61,7 @@ def _panel(report: TrainReport, candidate: Candidate) -> Panel:
         f"trained on snapshots{step} of {dates['train']}, calibrated on {dates['calibration']}, "
         f"judged on {dates['test']}\n"
         f"test: {size['rows']:,} snapshots of {size['accounts']:,} accounts, {size['accounts_with_outcome']:,} of them "
-        f"with {target}; rate {judged.window_rate:.1%} (before: {judged.known_rate:.1%})"
+        f"with {target}; rate {percent(judged.window_rate)} (before: {percent(judged.known_rate)})"
     )
     verdict = Text(f"{judged.grade}: {judged.words}", style="bold")
     gates = Table.grid(padding=(0, 1))
@@ -112,23 +113,23 @@ def _more(report: TrainReport, candidate: Candidate) -> list[str]:
     ours, health, nothing = (work.get(name) for name in (BLEND, HEALTH_SCORE, "random"))
     lines = []
     if ours and nothing and math.isfinite(ours.caught_arr[0]):
-        beside = f", {health.caught_arr[0]:.0%} by health score" if health else ""
+        beside = f", {percent(health.caught_arr[0], 0)} by health score" if health else ""
         lines.append(
-            f"a team that looks after {ours.capacity} accounts sees {ours.caught_arr[0]:.0%} "
-            f"({ours.caught_arr[1]:.0%} to {ours.caught_arr[2]:.0%}) of the ARR to which it happens{beside}, "
-            f"{nothing.caught_arr[0]:.0%} at random"
+            f"a team that looks after {ours.capacity} accounts sees {percent(ours.caught_arr[0], 0)} "
+            f"({percent(ours.caught_arr[1], 0)} to {percent(ours.caught_arr[2], 0)}) of the ARR to which it "
+            f"happens{beside}, {percent(nothing.caught_arr[0], 0)} at random"
         )
     if alike := candidate.stability:
         lines.append(
-            f"trained on other draws of the accounts, {alike.same_first:.0%} of accounts keep their first reason and "
-            f"{alike.overlap:.0%} of the first three are shared"
+            f"trained on other draws of the accounts, {percent(alike.same_first, 0)} of accounts keep their first "
+            f"reason and {percent(alike.overlap, 0)} of the first three are shared"
         )
     return lines + [part.words for part in candidate.by_horizon if part.words]
 
 
 def _table(candidate: Candidate) -> Table:
     """A candidate a line, with the 95% interval of each figure below it; narrow enough for 80 columns."""
-    table = Table(box=None, padding=(0, 0, 0, 1), pad_edge=False)
+    table = Table(padding=(0, 0, 0, 1), pad_edge=False)
     table.add_column("", max_width=10)
     for heading in COLUMNS.values():
         table.add_column(heading, justify="right")

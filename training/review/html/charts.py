@@ -5,17 +5,15 @@ Text and lines take the colour of the page's text (``currentColor``), so that on
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from itertools import count
 
 import altair as alt
 import pandas as pd
-import vl_convert
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-INK = "#010203"
-"""Stands for the page's text colour until the drawing is done."""
+from features.utils.vega_svg import chart_config, draw_svg
+
+INK = "currentColor"
 RED, AMBER, GREEN, BLUE, GREY, VIOLET = "#d1493f", "#b87700", "#2a8a57", "#3b78d8", "#7c8a9a", "#8a56c9"
 BAND_COLORS = {"red": RED, "yellow": AMBER, "green": GREEN, "insufficient_data": GREY, "not there": GREY}
 WIDTH = 380
@@ -24,30 +22,26 @@ ROW = 34
 ChartPoint = tuple[str, float | None, float | None, float | None, str]
 """Name, value, low, high, colour."""
 
-_ids = count(1)
+CONFIG = {
+    **chart_config(
+        INK,
+        INK,
+        INK,
+        13,
+        titleFontWeight="normal",
+        gridOpacity=0.12,
+        domainOpacity=0.4,
+        tickOpacity=0.4,
+        labelLimit=230,
+    ),
+    "background": "transparent",
+    "padding": {"left": 30, "right": 12, "top": 5, "bottom": 5},
+}
 
 
 def svg(chart: alt.TopLevelMixin, title: str) -> Markup:
-    """The drawing as SVG for a page: it scales with its place, names itself, and shares no id with another."""
-    drawn = chart.configure(
-        font="system-ui, sans-serif", background="transparent", padding={"left": 30, "right": 12, "top": 5, "bottom": 5}
-    )
-    drawn = drawn.configure_axis(
-        labelColor=INK, titleColor=INK, gridColor=INK, domainColor=INK, tickColor=INK, gridOpacity=0.12,
-        domainOpacity=0.4,
-        tickOpacity=0.4, labelFontSize=13, titleFontSize=13, titleFontWeight="normal", labelLimit=230,
-    )  # fmt: skip
-    drawn = drawn.configure_view(stroke=None).configure_legend(labelColor=INK, titleColor=INK, labelFontSize=13)
-    text = vl_convert.vegalite_to_svg(drawn.to_json())
-    key = f"pic{next(_ids)}"
-    text = re.sub(r'id="(\w+)"', rf'id="{key}-\1"', text)
-    text = re.sub(r"url\(#(\w+)\)", rf"url(#{key}-\1)", text)
-    text = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", text).replace(INK, "currentColor")
-    size = re.search(r'width="([\d.]+)" height="([\d.]+)"', text)
-    assert size is not None
-    text = text.replace(size[0], f'style-width="{size[1]}"', 1).replace(f' style-width="{size[1]}"', "", 1)
-    named = f'<svg role="img" aria-labelledby="{key}" '
-    return Markup(text.replace("<svg ", named, 1).replace(">", f'><title id="{key}">{escape(title)}</title>', 1))
+    """The drawing as SVG for a page: it scales with its place, says what it shows, and shares no id with another."""
+    return draw_svg(chart.to_dict(), title, CONFIG)
 
 
 def interval_chart(

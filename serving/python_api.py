@@ -1,0 +1,482 @@
+"""The part of the public Python API that scores: champions, scores, explanations, health, renewals and the worklist.
+
+`renewcast` exports it. Users import it from there. Nothing here publishes: the service keeps answering from what
+``renewcast score`` wrote last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel
+
+from features.errors import BadRequest
+from features.python_api import Address, Instant, Signals, to_instant
+from features.signals.signals import Signals as OpenSignals
+from features.utils.periods import forecast_period
+from models.artifacts.champion import Champion
+from models.artifacts.champion import load_champion as load
+from models.artifacts.home_portfolio import require_portfolio
+from models.home import Home, home_at
+from models.predictions.assessment import Assessment
+from models.predictions.payload import answer, row_of
+from models.predictions.table_export import plain_rows
+from models.renewals.past_forecasts import FIGURES
+from serving.cli.tables.worklist import worklist_frame
+from serving.common.settings import current_settings
+from serving.portfolio.rule_tables import health_board
+from serving.renewals.forecast import renewals_of
+from serving.renewals.inputs import known_from
+from serving.renewals.schemas import DueAccount
+from serving.schemas.predictions import Play
+from serving.scoring.score_portfolio import horizon_of, look
+from serving.snapshots.sidecars import accounts_document
+from serving.snapshots.snapshot_files import Snapshots
+from serving.store.database import Store
+from serving.worklist.interventions import Recorded, interventions_of, recorded_now
+from serving.worklist.rank import Team, worklist_of
+from serving.worklist.schemas import TooLate, WorkItem
+
+
+@dataclass(frozen=True)
+class RenewalForecast:
+    """The renewal forecast of one period. `renewals` returns it.
+
+    Attributes
+    ----------
+    totals : pandas.DataFrame
+        One row per figure of the accounts due: ``figure`` (such as ``renewed_arr``, ``grr``, ``nrr``), ``expected``,
+        ``low`` and ``high`` (80% interval). Amounts are in currency a year, rates are shares (1 is 100%). Empty if
+        nothing can be forecast; ``notes`` says why.
+    accounts : pandas.DataFrame
+        One row per account that is due or overdue, the largest expected loss first.
+    notes : list of str
+        What limits the forecast.
+    """
+
+    document: Mapping[str, Any]
+
+    @property
+    def totals(self) -> pd.DataFrame:
+        """The figures of all accounts due, with 80% intervals."""
+        whole = self.document["whole"]
+        rows = [
+            {"figure": name, "expected": told["expected"], "low": told["interval"][0], "high": told["interval"][1]}
+            for name in FIGURES
+            if (told := whole[name]) is not None
+        ]
+        return pd.DataFrame(rows, columns=["figure", "expected", "low", "high"])
+
+    @property
+    def accounts(self) -> pd.DataFrame:
+        """The accounts that are due or overdue, the largest expected loss first."""
+        return _table(self.document["accounts"], DueAccount)
+
+    @property
+    def notes(self) -> list[str]:
+        """What limits the forecast."""
+        return list(self.document["notes"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything, as ``renewcast renewals --json`` prints it."""
+        return dict(self.document)
+
+    def __repr__(self) -> str:
+        told = self.document
+        return (
+            f"<RenewalForecast for {told['period']} as of {told['as_of']}, {told['whole']['accounts']:,} accounts due>"
+        )
+
+
+@dataclass(frozen=True)
+class Worklist:
+    """This week's priorities. `worklist` returns it.
+
+    Attributes
+    ----------
+    accounts : pandas.DataFrame
+        One row per account to work, in order. The recommended play is in columns ``play_name``, ``play_severity``,
+        ``play_act``, ``play_who`` and ``play_due``.
+    too_late : pandas.DataFrame
+        Accounts whose renewal is nearer than their play takes.
+    reached_arr_at_risk : dict of str to float or None
+        The ARR at risk (currency a year) that the same capacity covers in the order of this ``worklist``,
+        ``by_health_score``, ``at_random``, and with room for ``everyone``.
+    notes : list of str
+        What limits the list.
+    """
+
+    document: Mapping[str, Any]
+
+    @property
+    def accounts(self) -> pd.DataFrame:
+        """The accounts to work, in order."""
+        plays = [f"play_{name}" for name in Play.model_fields]
+        columns = [*(name for name in WorkItem.model_fields if name != "play"), *plays]
+        frame = worklist_frame(self.document)
+        return frame if len(frame) else pd.DataFrame(columns=columns)
+
+    @property
+    def too_late(self) -> pd.DataFrame:
+        """Accounts whose renewal is nearer than their play takes."""
+        return _table(self.document["too_late"], TooLate)
+
+    @property
+    def reached_arr_at_risk(self) -> dict[str, float | None]:
+        """The ARR at risk that the same capacity covers, by the order in which accounts are worked."""
+        return dict(self.document["reached_arr_at_risk"])
+
+    @property
+    def notes(self) -> list[str]:
+        """What limits the list."""
+        return list(self.document["notes"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything, as ``renewcast worklist --json`` prints it."""
+        return dict(self.document)
+
+    def __repr__(self) -> str:
+        told = self.document
+        return f"<Worklist as of {told['as_of']}, {len(told['accounts'])} of {told['capacity']} places>"
+
+
+def load_champion(*, home: Address | None = None) -> Champion:
+    """Load the champion: the models that answer now, and the health score's rubric.
+
+    Parameters
+    ----------
+    home : str or path-like, optional
+        The home folder. By default the environment variable RENEWCAST_HOME, or ``.renewcast`` without it.
+
+    Returns
+    -------
+    Champion
+        With ``versions`` (by target; empty before the first promotion), ``rubric`` and ``judged_by``. Without a
+        promoted model it holds the default rubric only.
+
+    Raises
+    ------
+    RenewcastError
+        If the champion's files are broken or belong to another portfolio.
+
+    Examples
+    --------
+    >>> import renewcast
+    >>> champion = renewcast.load_champion(home="home")
+    >>> champion.rubric.name
+    'five-dimensions'
+    """
+    return load(home_at(home))
+
+
+def score(
+    signals: Signals, as_of: Instant, *, home: Address | None = None, champion: Champion | None = None
+) -> pd.DataFrame:
+    """Score every active account as of a date.
+
+    The rows are those that ``renewcast score`` writes. Nothing is published and no file is written.
+
+    Parameters
+    ----------
+    signals : Signals
+        The open source. It must be of the portfolio that the home belongs to.
+    as_of : str, date, datetime or pandas.Timestamp
+        Only what was known before this instant (UTC) counts.
+    home : str or path-like, optional
+        The home folder. By default the environment variable RENEWCAST_HOME, or ``.renewcast`` without it.
+    champion : Champion, optional
+        The models to score with, for example those of a `TrainingResult`. By default the champion of the home.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per active account, sorted by ``account_id``. For churn and expansion: ``*_status``,
+        ``*_probability`` with the interval ``*_low`` to ``*_high`` (float64, 0 to 1), ``*_risk_score`` (0 to 100) and
+        ``*_band``; then ``health_score`` (0 to 100), ``health_band``, alerts, warnings, the recommended play, and
+        ``reason_1`` to ``reason_3``. ``as_of`` is datetime64[us, UTC]. Unknown is NaN or None. Without a model the
+        status is ``no_model``.
+
+    Raises
+    ------
+    RenewcastError
+        If no account is active, the signals are of another portfolio, or most of what the model relies on is unknown.
+
+    Examples
+    --------
+    >>> import renewcast
+    >>> with renewcast.open_signals("signals") as signals:
+    ...     scores = renewcast.score(signals, "2026-09-30", home="home")
+    >>> scores["account_id"].is_unique
+    True
+    >>> scores[["health_score", "churn_probability"]].dtypes.astype(str).unique().tolist()
+    ['float64']
+    """
+    with _Portfolio(signals, as_of, home, champion) as portfolio:
+        return portfolio.assessment.rows()
+
+
+def explain(
+    signals: Signals,
+    account_id: str,
+    as_of: Instant,
+    *,
+    home: Address | None = None,
+    champion: Champion | None = None,
+) -> dict[str, Any]:
+    """Explain one account: its probabilities, reasons, health score, alerts and plays.
+
+    Parameters
+    ----------
+    signals : Signals
+        The open source.
+    account_id : str
+        An account that is active at ``as_of``.
+    as_of : str, date, datetime or pandas.Timestamp
+        Only what was known before this instant (UTC) counts.
+    home : str or path-like, optional
+        The home folder. By default the environment variable RENEWCAST_HOME, or ``.renewcast`` without it.
+    champion : Champion, optional
+        The models to explain. By default the champion of the home.
+
+    Returns
+    -------
+    dict
+        What ``renewcast health SIGNALS --account ID --json`` prints: plain values, None where unknown. ``reasons`` are
+        those of the churn model; each has ``text`` and ``contribution_log_odds``. ``churn["explained"]`` holds the
+        rest of the sum: base + reasons + rest = raw log-odds. ``breakdown`` shows the health score as a sum.
+
+    Raises
+    ------
+    RenewcastError
+        If the account is not active at ``as_of``, or for the reasons of `score`.
+
+    Examples
+    --------
+    >>> import renewcast
+    >>> with renewcast.open_signals("signals") as signals:
+    ...     account = renewcast.score(signals, "2026-09-30", home="home").loc[0, "account_id"]
+    ...     explanation = renewcast.explain(signals, account, "2026-09-30", home="home")
+    >>> explanation["account_id"] == account, explanation["as_of"]
+    (True, '2026-09-30')
+    """
+    with _Portfolio(signals, as_of, home, champion) as portfolio:
+        found = portfolio.assessment
+        parts = found.health.breakdown(row_of(found, account_id))
+        return answer(found, account_id, scored_at=datetime.now(UTC)) | {"breakdown": plain_rows(parts)}
+
+
+def health(
+    signals: Signals,
+    as_of: Instant,
+    *,
+    rubric: str | None = None,
+    home: Address | None = None,
+    champion: Champion | None = None,
+) -> pd.DataFrame:
+    """Compute the health score of every active account, next to what the model says.
+
+    Parameters
+    ----------
+    signals : Signals
+        The open source.
+    as_of : str, date, datetime or pandas.Timestamp
+        Only what was known before this instant (UTC) counts.
+    rubric : str, optional
+        The name of a rubric, or the path of a ``.toml`` file. By default the champion's.
+    home : str or path-like, optional
+        The home folder. By default the environment variable RENEWCAST_HOME, or ``.renewcast`` without it.
+    champion : Champion, optional
+        The models to compare with. By default the champion of the home.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per account, the lowest score first: ``health_score`` (0 to 100, higher is better), ``health_band``,
+        ``change_7d`` (points), ``coverage`` (share of the weight that had data), ``weakest`` dimension, the points of
+        each dimension, ``churn_probability``, ``meant_churn`` (the churn rate that followed such scores in the past),
+        ``agreement`` of model and health score, and alerts. Unknown is NaN or None.
+
+    Raises
+    ------
+    RenewcastError
+        If there is no such rubric, or for the reasons of `score`.
+
+    Examples
+    --------
+    >>> import renewcast
+    >>> with renewcast.open_signals("signals") as signals:
+    ...     scores = renewcast.health(signals, "2026-09-30", rubric="five-dimensions", home="home")
+    >>> scores["health_score"].dropna().is_monotonic_increasing
+    True
+    """
+    with _Portfolio(signals, as_of, home, champion, rubric) as portfolio:
+        return health_board(portfolio.assessment)
+
+
+def renewals(
+    signals: Signals,
+    as_of: Instant,
+    *,
+    period: str | None = None,
+    days: int | None = None,
+    home: Address | None = None,
+    champion: Champion | None = None,
+) -> RenewalForecast:
+    """Forecast the renewals of a period: what is due, and what is expected to be kept, to grow and to be lost.
+
+    Parameters
+    ----------
+    signals : Signals
+        The open source. It must have subscriptions.
+    as_of : str, date, datetime or pandas.Timestamp
+        Only what was known before this instant (UTC) counts.
+    period : str, optional
+        A calendar quarter, such as ``"2026Q4"``; only the part after ``as_of`` counts.
+    days : {30, 60, 90, 120}, optional
+        The next so many days, if no ``period`` is given. 90 by default.
+    home : str or path-like, optional
+        The home folder. By default the environment variable RENEWCAST_HOME, or ``.renewcast`` without it.
+    champion : Champion, optional
+        The models to forecast with. By default the champion of the home.
+
+    Returns
+    -------
+    RenewalForecast
+        ``totals`` and ``accounts`` are DataFrames; ``as_dict()`` is what ``renewcast renewals --json`` prints.
+
+    Raises
+    ------
+    RenewcastError
+        If the period is over or unknown, the signals have no subscriptions, or for the reasons of `score`.
+
+    Examples
+    --------
+    >>> import renewcast
+    >>> with renewcast.open_signals("signals") as signals:
+    ...     forecast = renewcast.renewals(signals, "2026-09-30", period="2026Q4", home="home")
+    >>> forecast.totals.columns.tolist()
+    ['figure', 'expected', 'low', 'high']
+    """
+    span = forecast_period(to_instant(as_of), period, days)
+    with _Portfolio(signals, as_of, home, champion) as portfolio:
+        known = known_from(portfolio.known, portfolio.as_of, portfolio.home)
+        return RenewalForecast(renewals_of(portfolio.assessment, span, known))
+
+
+def worklist(
+    signals: Signals,
+    as_of: Instant,
+    *,
+    capacity: int = 20,
+    csm: str | None = None,
+    save_rate: float | None = None,
+    home: Address | None = None,
+    champion: Champion | None = None,
+) -> Worklist:
+    """List the accounts to work this week, those with the most ARR at risk first.
+
+    Parameters
+    ----------
+    signals : Signals
+        The open source.
+    as_of : str, date, datetime or pandas.Timestamp
+        Only what was known before this instant (UTC) counts.
+    capacity : int, default 20
+        The number of accounts that the team can work.
+    csm : str, optional
+        Only the accounts of this customer success manager.
+    save_rate : float, optional
+        The assumed share (0 to 1) of churning accounts that a play keeps. A measured rate takes precedence.
+    home : str or path-like, optional
+        The home folder. By default the environment variable RENEWCAST_HOME, or ``.renewcast`` without it. Interventions
+        and snoozes that its store holds take accounts off the list.
+    champion : Champion, optional
+        The models to rank with. By default the champion of the home.
+
+    Returns
+    -------
+    Worklist
+        ``accounts`` and ``too_late`` are DataFrames; ``as_dict()`` is what ``renewcast worklist --json`` prints.
+
+    Raises
+    ------
+    RenewcastError
+        If ``capacity`` or ``save_rate`` is out of range, no account has this ``csm``, or for the reasons of `score`.
+
+    Examples
+    --------
+    >>> import renewcast
+    >>> with renewcast.open_signals("signals") as signals:
+    ...     week = renewcast.worklist(signals, "2026-09-30", capacity=3, home="home")
+    >>> week.accounts["rank"].tolist()
+    [1, 2, 3]
+    """
+    if capacity < 0:
+        raise BadRequest(f"a capacity of {capacity} accounts", "0 or more")
+    if save_rate is not None and not 0 <= save_rate <= 1:
+        raise BadRequest(f"a save rate of {save_rate:g}", "a share from 0 to 1")
+    with _Portfolio(signals, as_of, home, champion) as portfolio:
+        found, known, instant = portfolio.assessment, portfolio.known, portfolio.as_of
+        people = accounts_document(known, instant, horizon_of(portfolio.champion))["accounts"]
+        recorded = _recorded(portfolio.home, found.account_ids, instant)
+        team = Team(people, [*interventions_of(known, instant), *recorded.interventions], recorded.snoozed)
+        return Worklist(worklist_of(found, capacity, team, csm, save_rate))
+
+
+class _Portfolio:
+    """The portfolio of open signals at one instant, assessed. It is used in a ``with`` statement.
+
+    It is what the commands of the same names look at: the signals have to be of the home's portfolio, and the home's
+    earlier publications and interventions count.
+    """
+
+    def __init__(
+        self,
+        signals: Signals,
+        as_of: Instant,
+        home: Address | None,
+        champion: Champion | None,
+        rubric: str | None = None,
+    ) -> None:
+        self._signals = signals
+        self._stack = ExitStack()
+        self.as_of = to_instant(as_of)
+        self.home: Home = home_at(home)
+        if not self.home.root.exists():
+            # What a large feed was rolled up to is kept there, for the owner only.
+            self.home.ensure()
+        chosen = load(self.home) if champion is None else champion
+        self.champion = chosen if rubric is None else chosen.with_rubric(rubric)
+
+    def __enter__(self) -> _Portfolio:
+        with ExitStack() as stack:
+            self.known: OpenSignals = stack.enter_context(self._signals.known_before(self.as_of))
+            require_portfolio(self.home, self.known)
+            self.assessment: Assessment = look(self.known, self.as_of, self.home, self.champion)[0]
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+
+def _recorded(home: Home, account_ids: Sequence[str], as_of: datetime) -> Recorded:
+    """The interventions and snoozes that the store holds; reading creates no store."""
+    address = current_settings().store_address
+    if address is None and not Store.file_of(home).exists():
+        return Recorded(as_of.date())
+    return recorded_now(Store.of(home, address), Snapshots(home), frozenset(account_ids), as_of)
+
+
+def _table(rows: Iterable[Mapping[str, Any]], schema: type[BaseModel]) -> pd.DataFrame:
+    """Rows of one schema as a DataFrame, which has the schema's columns even without rows."""
+    listed = list(rows)
+    return pd.DataFrame(listed, columns=list(schema.model_fields) if not listed else None)

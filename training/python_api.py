@@ -1,0 +1,394 @@
+"""The part of the public Python API that validates, labels and trains.
+
+`renewcast` exports it. Users import it from there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.errors import BadRequest
+from features.feed_health.feed_health import Feeds, feed_health
+from features.python_api import Address, Instant, Signals, to_instant
+from features.signals.validation import CheckReport, Finding, Violation
+from features.signals.validation import check as validate
+from features.sources.base import DUCKDB
+from features.sources.open_source import open_source
+from features.utils.progress import Progress, no_progress, subprogress
+from models.artifacts.bundle import load_bundle
+from models.artifacts.champion import Champion
+from models.health.rubric import load_rubric
+from models.health.rubric_versions import load_rubric_history
+from models.home import Home, home_at
+from models.targets import TARGETS
+from training.config import TrainConfig, read_config
+from training.dataset.data_verdict import Verdict, broken_contract_verdict, verdict
+from training.dataset.labels import label
+from training.dataset.sufficiency_check import SufficiencyReport, check_sufficiency
+from training.pipeline.report import TrainReport
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check of a signals source found. `check` returns it.
+
+    Attributes
+    ----------
+    ok : bool
+        Whether the source keeps the data contract.
+    errors : pandas.DataFrame
+        What breaks the contract: ``table``, ``column``, ``problem``, ``expected``, ``rows`` (how many) and
+        ``positions`` (the first row positions, from 1).
+    findings : pandas.DataFrame
+        What breaks no rule but should be looked at: ``table``, ``column``, ``rows``, ``what``, ``cure``, ``positions``.
+    feeds : pandas.DataFrame
+        One row per table: ``rows``, ``first`` and ``last`` (datetime64[us, UTC]), ``silent_days``, ``stale``,
+        ``accounts_share`` (0 to 1).
+    ready : tuple of str
+        The targets for which there is enough data to train a model.
+    summary : str
+        The verdict in one sentence.
+    """
+
+    report: CheckReport
+    feed_report: Feeds
+    enough: SufficiencyReport | None
+    verdict: Verdict
+
+    @property
+    def ok(self) -> bool:
+        """Whether the source keeps the data contract."""
+        return self.report.ok
+
+    @property
+    def errors(self) -> pd.DataFrame:
+        """What breaks the data contract."""
+        return pd.DataFrame([vars(each) for each in self.report.errors], columns=list(Violation.__dataclass_fields__))
+
+    @property
+    def findings(self) -> pd.DataFrame:
+        """What breaks no rule but should be looked at."""
+        return pd.DataFrame([vars(each) for each in self.report.findings], columns=list(Finding.__dataclass_fields__))
+
+    @property
+    def feeds(self) -> pd.DataFrame:
+        """One row per table: rows, span, silence and coverage."""
+        names = ("table", "rows", "first", "last", "silent_days", "stale", "accounts_share")
+        rows = [{name: getattr(feed, name) for name in names} for feed in self.feed_report.tables.values()]
+        frame = pd.DataFrame(rows, columns=list(names))
+        return frame.assign(**{at: pd.to_datetime(frame[at], utc=True).dt.as_unit("us") for at in ("first", "last")})
+
+    @property
+    def ready(self) -> tuple[str, ...]:
+        """The targets for which there is enough data to train a model."""
+        return tuple(self.verdict.ready)
+
+    @property
+    def summary(self) -> str:
+        """The verdict in one sentence."""
+        return self.verdict.summary
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything, as ``renewcast check --json`` prints it."""
+        enough = self.enough
+        return {
+            **self.report.as_dict(),
+            "sufficiency": {target: fact.as_dict() for target, fact in enough.facts.items()} if enough else {},
+            "feeds": self.feed_report.as_dict(),
+            "horizons": [horizon.as_dict() for horizon in enough.horizons] if enough else [],
+            "verdict": self.verdict.as_dict(),
+        }
+
+    def __repr__(self) -> str:
+        return f"<CheckResult of {self.report.origin!r}: {self.summary}>"
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training did. `train` returns it.
+
+    Attributes
+    ----------
+    promoted : tuple of str
+        The targets whose new model is now the champion.
+    versions : dict of str to str
+        The registered version of each target that was trained.
+    champion : Champion
+        The models that were trained, whether they were promoted or not, with the rubric they were judged against.
+        `score` and the other functions take it.
+    metrics : pandas.DataFrame
+        Index ``target``, ``candidate``, ``metric``; columns ``value``, ``low`` and ``high`` (95% interval, accounts
+        resampled) on the test dates. NaN where undefined. The model that ships is the candidate ``blend``.
+    gates : pandas.DataFrame
+        What a model had to pass to be promoted: ``target``, ``name``, ``passed`` (bool) and ``words``.
+    """
+
+    report: TrainReport
+    home: Home
+
+    @property
+    def promoted(self) -> tuple[str, ...]:
+        """The targets whose new model is now the champion."""
+        return tuple(self.report.promoted)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The registered version of each target that was trained."""
+        return {str(target): version for target, version in self.report.versions.items()}
+
+    @cached_property
+    def champion(self) -> Champion:
+        """The models that were trained, whether they were promoted or not."""
+        folders = self.report.folders
+        bundles = {target: load_bundle(folders[target]) for target in TARGETS if target in folders}
+        rubric = next((bundle.rubric for bundle in bundles.values()), None) or load_rubric(self.report.config.rubric)
+        return Champion(bundles, rubric, load_rubric_history(self.home))
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Each candidate's metrics on the test dates, with 95% intervals."""
+        rows = [
+            {"target": target, "candidate": row["candidate"], "metric": metric["name"]}
+            | {name: metric[name] for name in ("value", "low", "high")}
+            for target, told in self._trained.items()
+            for row in told["judgement"]["rows"]
+            for metric in row["metrics"]
+        ]
+        keys, figures = ["target", "candidate", "metric"], ["value", "low", "high"]
+        return pd.DataFrame(rows, columns=keys + figures).set_index(keys).astype("float64")
+
+    @property
+    def gates(self) -> pd.DataFrame:
+        """What a model had to pass to be promoted, and whether it did."""
+        names = ("name", "passed", "words")
+        rows = [
+            {"target": target} | {name: gate[name] for name in names}
+            for target, told in self._trained.items()
+            for gate in told["gates"]
+        ]
+        return pd.DataFrame(rows, columns=["target", *names])
+
+    def test_predictions(self, target: str = "churn") -> pd.DataFrame:
+        """Return what the candidates predicted for the test rows, and what happened.
+
+        Parameters
+        ----------
+        target : {"churn", "expansion"}
+            Which target.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per account and test date: ``account_id``, ``as_of`` (datetime64[us, UTC]), ``segment``, ``arr``
+            (currency a year), ``outcome`` (0.0 or 1.0), and the probability (0 to 1) by each candidate that gives one,
+            in a column of its name; the model that ships is ``blend``.
+
+        Raises
+        ------
+        RenewcastError
+            If the target was not trained.
+        """
+        tested = next((one.tested for name, one in self.report.candidates.items() if name == target), None)
+        if tested is None:
+            raise BadRequest(f"no model of {target} was trained", f"one of {', '.join(self.versions)}")
+        return pd.DataFrame(
+            {
+                "account_id": tested.accounts,
+                "as_of": pd.to_datetime(tested.as_of, utc=True).dt.as_unit("us").reset_index(drop=True),
+                "segment": tested.segment,
+                "arr": tested.arr,
+                "outcome": tested.y,
+                **tested.p,
+            }
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything, as ``renewcast train --json`` prints it."""
+        return self.report.as_dict()
+
+    @property
+    def _trained(self) -> dict[str, Any]:
+        """What the report says of each target that was trained."""
+        return {target: told for target, told in self.as_dict()["targets"].items() if "judgement" in told}
+
+    def __repr__(self) -> str:
+        promoted = ", ".join(self.promoted) or "nothing"
+        versions = ", ".join(f"{target} {version}" for target, version in self.versions.items())
+        return f"<TrainingResult: {versions}; promoted {promoted}>"
+
+
+def simulate(folder: Address, *, accounts: int = 500, weeks: int = 156, seed: int = 0) -> Path:
+    """Generate a synthetic B2B SaaS portfolio, to try things out.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder to write the tables to. ``FOLDER-truth.parquet`` beside it holds the true probabilities.
+    accounts : int, default 500
+        The number of accounts, at least 20.
+    weeks : int, default 156
+        The length of the history, at least 26. It ends on 2026-09-30.
+    seed : int, default 0
+        The same seed gives the same files.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder, which `open_signals` reads.
+
+    Raises
+    ------
+    RenewcastError
+        If a number is out of range, or the folder holds something else.
+
+    Examples
+    --------
+    >>> import renewcast
+    >>> folder = renewcast.simulate("synthetic", accounts=20, weeks=26, seed=1)
+    >>> folder.name
+    'synthetic'
+    """
+    from training.simulation import simulate as generate
+
+    return generate(Path(folder), accounts=accounts, weeks=weeks, seed=seed).folder
+
+
+def check(source: Address, *, data_through: Instant | None = None, engine: str = DUCKDB) -> CheckResult:
+    """Validate a signals source, and say whether there is enough data to train on.
+
+    Parameters
+    ----------
+    source : str or path-like
+        Whatever `open_signals` takes.
+    data_through : str, date, datetime or pandas.Timestamp, optional
+        Nothing at or after this instant (UTC) is read. By default, everything.
+    engine : str, default "duckdb"
+        See `open_signals`.
+
+    Returns
+    -------
+    CheckResult
+        A source that breaks the data contract does not raise: ``ok`` is False and ``errors`` lists the problems.
+
+    Raises
+    ------
+    RenewcastError
+        If there is no readable source at that address.
+
+    Examples
+    --------
+    >>> import renewcast
+    >>> result = renewcast.check("signals")
+    >>> result.ok, len(result.errors)
+    (True, 0)
+    >>> result.feeds.set_index("table").loc["accounts", "rows"]
+    np.int64(30)
+    """
+    through = None if data_through is None else to_instant(data_through)
+    return check_source(os.fspath(source), through, engine)
+
+
+def check_source(
+    address: str, data_through: datetime | None, engine: str, progress: Progress = no_progress
+) -> CheckResult:
+    """Validate the source at ``address``; see `check`."""
+    source = open_source(address, engine)
+    report = validate(source, data_through)
+    progress(0.2, "looking at the feeds")
+    feeds = feed_health(source, data_through)
+    config = TrainConfig()
+    if not report.ok:
+        return CheckResult(report, feeds, None, broken_contract_verdict(len(report.errors), config.horizon_days))
+    enough = check_sufficiency(source, config, subprogress(progress, 0.4, 1.0), data_through)
+    feeds = feeds.with_kept(enough.kept)
+    report = replace(report, findings=(*report.findings, *enough.findings))
+    return CheckResult(report, feeds, enough, verdict(enough, feeds))
+
+
+def labels(signals: Signals, snapshots: pd.DataFrame, *, horizon_days: int = 90, grace_days: int = 30) -> pd.DataFrame:
+    """Say what happened to each account after each snapshot.
+
+    Labels look ahead: from ``as_of`` until ``as_of`` + ``horizon_days``. Never join them to features of a later date.
+
+    Parameters
+    ----------
+    signals : Signals
+        The open source.
+    snapshots : pandas.DataFrame
+        One row per account and date, with the columns ``account_id`` and ``as_of`` (a zone-less ``as_of`` is UTC); for
+        example the result of `snapshot`.
+    horizon_days : int, default 90
+        The length of the window, in days.
+    grace_days : int, default 30
+        A new subscription within this number of days undoes a churn. Orders have no grace.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per row of ``snapshots``, in the same order: ``account_id``, ``as_of``, then ``churn``, ``expansion``
+        and ``contraction`` (float64: 1.0 it happened, 0.0 it did not, NaN not known yet), ``churn_kind``
+        ("voluntary" or "involuntary"), ``expansion_kind``, ``arr`` (at ``as_of``, currency a year) and ``active``
+        (bool).
+
+    Raises
+    ------
+    RenewcastError
+        If a column is missing, or a number of days is out of range.
+
+    Examples
+    --------
+    >>> import renewcast
+    >>> with renewcast.open_signals("signals") as signals:
+    ...     past = renewcast.snapshot(signals, "2026-04-01")
+    ...     outcomes = renewcast.labels(signals, past)
+    >>> outcomes["churn"].isin([0.0, 1.0]).all()
+    np.True_
+    >>> len(outcomes) == len(past)
+    True
+    """
+    return label(signals.opened, snapshots, horizon_days, grace_days)
+
+
+def train_signals(
+    signals: Signals,
+    home: Address | None,
+    config: Address | Mapping[str, object] | None,
+    portfolio: str | None,
+) -> TrainingResult:
+    """Train on the source of ``signals`` up to their ``data_through``; see `renewcast.train`."""
+    from training.pipeline.train import train
+
+    if isinstance(config, Mapping):
+        settings = read_config(None, **{str(name): value for name, value in config.items()})
+    else:
+        settings = read_config(None if config is None else Path(config))
+    place = home_at(home)
+    with _environment_restored("MLFLOW_"):
+        report = train(signals.address, place, settings, signals.cutoff, engine=signals.engine, portfolio=portfolio)
+    # Libraries write in the home with the modes of the user's umask; the home is its owner's only.
+    place.ensure()
+    return TrainingResult(report, place)
+
+
+@contextmanager
+def _environment_restored(prefix: str) -> Iterator[None]:
+    """Restore the environment variables that begin with ``prefix``.
+
+    MLflow writes the address of its store there. The next home would take it for the user's choice.
+    """
+    before = {name: value for name, value in os.environ.items() if name.startswith(prefix)}
+    try:
+        yield
+    finally:
+        for name in [name for name in os.environ if name.startswith(prefix) and name not in before]:
+            del os.environ[name]
+        os.environ.update(before)
