@@ -1,15 +1,16 @@
-"""A bundle: one trained model as a folder of plain data, checked as a whole before it answers anything.
+"""Bundles: one trained model stored as a folder of plain data, and checked as a whole when it is loaded.
 
 ===================  ==============================================================================================
-``manifest.json``    what it is: format, target, version, horizon, cut-off, base rate, metrics, gates, and the SHA-256
-                     of every other file
-``model.txt``        the booster, as LightGBM writes it
+``manifest.json``    format, target, version, horizon, cut-off, base rate, metrics, gates, and the SHA-256 of every
+                     other file
+``model.txt``        the booster in LightGBM's text format
 ``calibrator.json``  the calibrator and its resamples, see `models.scorer.scorer`
-``schema.json``      the features in the booster's order, and how the training portfolio was spread
-(`models.peer_groups.peers`)
-``rubric.toml``      the rubric that the health score was made with
-``health.json``      what the rubrics' scores have meant, and learned weights, see `models.health.score_calibration`
-``card.json``        the model card, see `models.artifacts.model_card`; bundles of before there were cards lack it
+``schema.json``      the features in the booster's order, and the distribution of the training portfolio, see
+                     `models.peer_groups.peers`
+``rubric.toml``      the rubric of the health score
+``health.json``      the churn rates of the rubrics' scores, and learned weights, see
+                     `models.health.score_calibration`
+``card.json``        the model card, see `models.artifacts.model_card`; missing in old bundles
 ===================  ==============================================================================================
 """
 
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION: Final = 4
 READABLE_VERSIONS: Final = (3, FORMAT_VERSION)
-"""Bundles of version 3 are those of before there were portfolio identities."""
+"""Bundles of version 3 have no portfolio identity."""
 MANIFEST = "manifest.json"
 FILES: dict[str, int] = {
     "model.txt": MODEL_LIMIT,
@@ -57,18 +58,18 @@ FILES: dict[str, int] = {
     "health.json": JSON_LIMIT,
 }
 CARD = "card.json"
-"""May be missing. It decides no answer, so it is no part of the fingerprint."""
+"""Optional. It does not affect predictions, so it is not part of the fingerprint."""
 RETRAIN = "train again with this version of Renewcast, or promote another version"
-REPLACE = "restore the folder from where it was made, or promote another version"
+REPLACE = "restore the folder from where it was created, or promote another version"
 
 
 class Manifest(BaseModel):
-    """What a bundle says of itself.
+    """The manifest of a bundle.
 
-    ``horizon_days`` and ``grace_days`` define the label; nothing at or after ``trained_through`` (UTC) was read;
-    ``base_rate`` is what the average account has (0 to 1), the level that the probabilities are set to; ``metrics`` and
-    ``gates`` are those of the training run, by name; ``files`` the SHA-256 of each file, in hex; ``portfolio`` is that
-    whose accounts it was trained on, None in bundles of format version 3.
+    ``horizon_days`` and ``grace_days`` define the label; no data at or after ``trained_through`` (UTC) was read;
+    ``base_rate`` is the rate of the average account (0 to 1), which the probabilities are calibrated to; ``metrics``
+    and ``gates`` are those of the training run, by name; ``files`` holds the SHA-256 of each file in hex; ``portfolio``
+    is the portfolio of the training accounts, None in bundles of format version 3.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -130,15 +131,15 @@ class Bundle:
 
     @cached_property
     def gains(self) -> Mapping[str, float]:
-        """The share of the model's gain by feature; see `models.scorer.scorer.Scorer.gain`."""
+        """Share of the model's gain by feature; see `models.scorer.scorer.Scorer.gain`."""
         return self.scorer.gain(self.peers.log_spreads(self.scorer.features))
 
     @property
     def fingerprint(self) -> str:
-        """One hash for everything that decides an answer: target, version and the files' hashes."""
+        """One hash of everything that affects predictions: target, version and the hashes of the files."""
         m = self.manifest
-        told = json.dumps([m.target, m.version, sorted((n, mark) for n, mark in m.files.items() if n != CARD)])
-        return hashlib.sha256(told.encode()).hexdigest()
+        content = json.dumps([m.target, m.version, sorted((n, digest) for n, digest in m.files.items() if n != CARD)])
+        return hashlib.sha256(content.encode()).hexdigest()
 
 
 def bundle_schema(
@@ -148,15 +149,15 @@ def bundle_schema(
     catalogue: Mapping[str, Feature],
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The content of ``schema.json``.
+    """Build the content of ``schema.json``.
 
     Parameters
     ----------
-    features : the names in the order of the booster's columns.
-    categories : for each categorical one, its values; a value's code is its place in the list.
+    features : the names of the features, in the order of the booster's columns.
+    categories : the values of each categorical feature; the code of a value is its index in the list.
     peers : the latest training portfolio (`Peers.of` over all numeric features of the catalogue).
-    catalogue : gives each feature's kind and unit, and of a company's own the definition.
-    more : what else the scorer reads: "start" (the linear model beside the trees), "trees_share" and "horizons".
+    catalogue : the kind and unit of each feature, and the definition of custom features.
+    more : other keys that the scorer reads: "start" (the linear model added to the trees), "trees_share", "horizons".
     """
     entries: list[dict[str, Any]] = []
     for name in features:
@@ -171,12 +172,12 @@ def bundle_schema(
 
 
 def write_bundle(folder: Path, parts: BundleContents, catalogue: Mapping[str, Feature] | None = None) -> Bundle:
-    """Write a bundle, all of it or nothing, and only one that `load_bundle` accepts.
+    """Write a bundle atomically. Only a bundle that `load_bundle` accepts is written.
 
     Raises
     ------
-    BundleError : the parts do not fit each other or the catalogue.
-    HomeError : the folder exists already or cannot be written.
+    BundleError : the parts do not match each other or the catalogue.
+    HomeError : the folder already exists or cannot be written.
     """
     contents = {
         "model.txt": parts.model_text.encode(),
@@ -203,29 +204,28 @@ def write_bundle(folder: Path, parts: BundleContents, catalogue: Mapping[str, Fe
         portfolio=None if parts.portfolio is None else parts.portfolio.for_bundle(),
     )
     contents[MANIFEST] = _json(manifest.model_dump(mode="json"))
-    with new_folder(folder) as beside:
+    with new_folder(folder) as temporary:
         for name, content in contents.items():
-            (beside / name).write_bytes(content)
-        load_bundle(beside, parts.target, catalogue)
+            (temporary / name).write_bytes(content)
+        load_bundle(temporary, parts.target, catalogue)
     return load_bundle(folder, parts.target, catalogue)
 
 
 def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[str, Feature] | None = None) -> Bundle:
-    """Read a bundle and check all of it.
+    """Load a bundle and check it completely.
 
     Parameters
     ----------
-    target : what it must predict, if that matters.
-    catalogue : the features that there are now; the deployment's if not given.
+    target : the target that it must predict; any if None.
+    catalogue : the current features; those of the deployment by default.
 
     Raises
     ------
-    BundleError : a file is missing, there is one too many, one was changed or cannot be read, the format is unknown,
-        the target is another, or its features are not those of the catalogue. The message names the file and what
-        differs.
+    BundleError : a file is missing, unexpected, changed or unreadable, the format is unknown, the target differs, or
+        the features differ from the catalogue. The message names the file and the difference.
     """
     if catalogue is None:
-        # Not at import: the catalogue brings the query engine with it.
+        # Imported here because the catalogue loads the query engine.
         from features.custom.current_catalogue import current_catalogue
 
         catalogue = current_catalogue()
@@ -234,7 +234,7 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
         manifest = _read_manifest(folder)
         if target is not None and manifest.target != target:
             raise BundleError(
-                f"{folder / MANIFEST} is of a model for {manifest.target}", target, f"give one for {target}"
+                f"{folder / MANIFEST} belongs to a model for {manifest.target}", target, f"use a bundle for {target}"
             )
         limits = FILES | ({CARD: JSON_LIMIT} if CARD in manifest.files or (folder / CARD).exists() else {})
         contents = {name: read_bounded(folder / name, limit) for name, limit in limits.items()}
@@ -273,23 +273,23 @@ def load_bundle(folder: Path, target: Target | None = None, catalogue: Mapping[s
 def _check_names(folder: Path) -> None:
     if not folder.is_dir():
         raise BundleError(f"there is no bundle at {folder}", "a folder", "train and promote a model")
-    found = {entry.name: entry for entry in folder.iterdir()}
+    entries = {entry.name: entry for entry in folder.iterdir()}
     wanted = {MANIFEST, *FILES}
-    if missing := sorted(wanted - set(found)):
+    if missing := sorted(wanted - set(entries)):
         raise BundleError(f"{folder} lacks {', '.join(missing)}", f"the files {', '.join(sorted(wanted))}", REPLACE)
-    if extra := sorted(set(found) - wanted - {CARD}):
+    if extra := sorted(set(entries) - wanted - {CARD}):
         raise BundleError(f"{folder} also holds {', '.join(extra)}", f"only {', '.join(sorted(wanted))}", "remove it")
-    for name, entry in found.items():
+    for name, entry in entries.items():
         if not stat.S_ISREG(entry.lstat().st_mode):
             raise BundleError(f"{folder / name} is a link or a folder", "a plain file", REPLACE)
 
 
 def _read_manifest(folder: Path) -> Manifest:
     content = read_bounded(folder / MANIFEST, JSON_LIMIT)
-    told = read_json(content, MANIFEST)
-    if told.get("format_version") not in READABLE_VERSIONS:
+    raw = read_json(content, MANIFEST)
+    if raw.get("format_version") not in READABLE_VERSIONS:
         readable = " or ".join(map(str, READABLE_VERSIONS))
-        raise BundleError(f"{folder / MANIFEST} has format version {told.get('format_version')!r}", readable, RETRAIN)
+        raise BundleError(f"{folder / MANIFEST} has format version {raw.get('format_version')!r}", readable, RETRAIN)
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
@@ -302,23 +302,23 @@ def _read_manifest(folder: Path) -> Manifest:
 
 
 def _check_catalogue(folder: Path, schema: Mapping[str, Any], catalogue: Mapping[str, Feature]) -> None:
-    differs = []
+    differences = []
     for entry in schema["features"]:
         now = catalogue.get(entry["name"])
         if now is None:
-            differs.append(f"{entry['name']} is not in the catalogue")
+            differences.append(f"{entry['name']} is not in the catalogue")
         elif now.kind != entry["kind"]:
-            differs.append(f"{entry['name']} is a {entry['kind']} in the bundle and a {now.kind} in the catalogue")
+            differences.append(f"{entry['name']} is a {entry['kind']} in the bundle and a {now.kind} in the catalogue")
         elif now.unit != entry.get("unit"):
-            differs.append(
+            differences.append(
                 f"{entry['name']} is in {entry.get('unit')} in the bundle and in {now.unit} in the catalogue"
             )
         elif now.definition != entry.get("definition", ""):
-            differs.append(f"{entry['name']} was measured otherwise when the bundle was made")
-    if differs:
+            differences.append(f"{entry['name']} had another definition when the bundle was created")
+    if differences:
         raise BundleError(
-            f"{folder / 'schema.json'} was made for another catalogue: {'; '.join(differs)}",
-            "features of the present catalogue (RENEWCAST_FEATURES included), of the same kind, unit and measure",
+            f"{folder / 'schema.json'} was created for another catalogue: {'; '.join(differences)}",
+            "features of the current catalogue (including RENEWCAST_FEATURES), of the same kind, unit and definition",
             RETRAIN,
         )
 

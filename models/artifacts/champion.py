@@ -1,4 +1,4 @@
-"""The champion: which bundles answer now. One small file points to them and is replaced in one step."""
+"""The champion: the bundles in use. One small file points to them and is replaced atomically."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from models.targets import TARGETS, Target
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
 
-#: A larger pointer file (bytes) is not one.
+#: Maximum size of the pointer file in bytes.
 SIZE_LIMIT = 4 * 2**20
-#: So many changes of champion are kept, the newest.
+#: Number of champion changes that are stored; older ones are dropped.
 HISTORY_LIMIT = 2000
 
 
 class ChampionEntry(BaseModel):
-    """One target's champion: its version, and its folder relative to the home, with forward slashes."""
+    """The champion of one target: its version, and its folder relative to the home, with forward slashes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -43,7 +43,7 @@ class ChampionEntry(BaseModel):
 
 
 class ChampionChange(BaseModel):
-    """One change of champion: when, of what, by whom and why; ``rolled_back`` takes the last promotion back."""
+    """One change of champion: time, target, author and reason; ``rolled_back`` reverts the last promotion."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -56,8 +56,11 @@ class ChampionChange(BaseModel):
 
 
 class ChampionPointer(BaseModel):
-    """``champion.json``: a target without an entry has no model. ``rubric`` names the health score in use; ``history``
-    tells every change of champion, oldest first. Being one file, champion and history cannot come apart."""
+    """The content of ``champion.json``; a target without an entry has no model.
+
+    ``rubric`` names the health score in use; ``history`` lists every change of champion, oldest first. Champion and
+    history are in one file, so that they always agree.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -68,26 +71,26 @@ class ChampionPointer(BaseModel):
     history: tuple[ChampionChange, ...] = Field(default=(), strict=False)
 
     def before(self, target: Target) -> ChampionEntry | None:
-        """The champion that the present one took over from; None where there was none."""
-        line: list[ChampionEntry] = []
+        """Return the previous champion; None if there was none."""
+        champions: list[ChampionEntry] = []
         for change in self.history:
             if change.target == target and change.what == "promoted":
-                line.append(change.champion)
-            elif change.target == target and line:
-                line.pop()
-        return line[-2] if len(line) > 1 else None
+                champions.append(change.champion)
+            elif change.target == target and champions:
+                champions.pop()
+        return champions[-2] if len(champions) > 1 else None
 
     def of(self, target: Target) -> ChampionEntry | None:
-        """The entry of one target."""
+        """Return the entry of one target."""
         return {"churn": self.churn, "expansion": self.expansion}[target]
 
 
 @dataclass(frozen=True)
 class Champion:
-    """The bundles that answer, by target (one may be missing), and the rubric of the health score.
+    """The bundles in use, by target (one may be missing), and the rubric of the health score.
 
-    ``rubric`` is as the churn bundle carries it, or as it was named; reviews may have led to other versions since,
-    which ``history`` knows: `at` an instant, the version in force then is the rubric.
+    ``rubric`` is the one of the churn bundle, or the one that was selected. Reviews may have created other versions
+    since, which ``history`` knows; `at` selects the version in force at a time.
     """
 
     bundles: Mapping[Target, Bundle]
@@ -105,26 +108,32 @@ class Champion:
 
     @property
     def peers(self) -> Peers | None:
-        """What an account that comes alone is compared with: the training portfolio of the churn model, or else of
-        the expansion model; None without any model."""
+        """The accounts that a single account is compared with; None without any model.
+
+        This is the training portfolio of the churn model, or else of the expansion model.
+        """
         return next((self.bundles[target].peers for target in TARGETS if target in self.bundles), None)
 
     def at(self, as_of: datetime) -> Champion:
-        """The same bundles beside the version of the rubric that is in force at ``as_of``."""
-        found = self.history.at(self.rubric, as_of)
-        return self if found.text == self.rubric.text else replace(self, rubric=self._with_learned(found))
+        """Return the champion with the version of the rubric in force at ``as_of``."""
+        in_force = self.history.at(self.rubric, as_of)
+        return self if in_force.text == self.rubric.text else replace(self, rubric=self._with_learned(in_force))
 
     def rubric_at(self, as_of: datetime) -> Rubric:
-        """The version of the rubric that is in force at ``as_of``."""
+        """Return the version of the rubric in force at ``as_of``."""
         return self.at(as_of).rubric
 
     def with_rubric(self, rubric: str) -> Champion:
-        """The same bundles beside another rubric: one that ships or is the deployment's own, in the version in force,
-        or a file, just as it is.
+        """Return the champion with another rubric.
+
+        Parameters
+        ----------
+        rubric : the name of a shipped rubric or of one of the deployment, in the version in force; or a file, which is
+            used as it is.
 
         Raises
         ------
-        RubricError : there is none of that name, or it breaks the rules.
+        RubricError : there is no rubric of that name, or it is invalid.
         """
         chosen = self._with_learned(load_rubric(rubric))
         history = RubricHistory() if Path(rubric).suffix == ".toml" else self.history
@@ -132,8 +141,10 @@ class Champion:
 
     @property
     def meaning(self) -> ScoreCalibration | None:
-        """What the scores of the rubric in use have meant in churn: as training found out; of a version that is
-        younger, as the review found out that led to it; None where neither could tell."""
+        """The churn rates that followed the scores of the rubric in use; None if unknown.
+
+        They come from training, or, for a version that is newer than the model, from the review that created it.
+        """
         facts = self._facts(self.rubric)
         return facts.meaning if facts else self.history.meaning(self.rubric)
 
@@ -147,40 +158,40 @@ class Champion:
 
 
 def champion_entry(home: Home, bundle: Bundle) -> ChampionEntry:
-    """The entry for a bundle that lies in the home.
+    """Return the entry for a bundle of the home.
 
     Raises
     ------
-    HomeError : it lies elsewhere.
+    HomeError : the bundle is outside the home.
     """
     try:
         folder = PurePosixPath(bundle.folder.absolute().relative_to(home.root))
         return ChampionEntry(version=bundle.manifest.version, folder=str(folder))
     except (ValueError, ValidationError) as error:
         raise HomeError(
-            f"the bundle {bundle.folder} is not one of the home",
+            f"the bundle {bundle.folder} is not in the home",
             f"a folder {home.bundles}/<target>/<version>",
             "move it",
         ) from error
 
 
 def write_pointer(home: Home, pointer: ChampionPointer) -> None:
-    """Make these bundles the champion, in one step: a reader sees the old file or the new one.
+    """Make these bundles the champion. The file is replaced atomically.
 
     Raises
     ------
     HomeError : the home cannot be written.
     """
-    told = pointer.model_dump(mode="json")
-    write_file(home.champion_file, json.dumps(told, indent=1, sort_keys=True) + "\n")
+    content = pointer.model_dump(mode="json")
+    write_file(home.champion_file, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def read_pointer(home: Home) -> ChampionPointer | None:
-    """Read ``champion.json``; None where nothing was promoted yet.
+    """Read ``champion.json``; None if nothing was promoted yet.
 
     Raises
     ------
-    BundleError : it is there but broken.
+    BundleError : the file is broken.
     """
     file = home.champion_file
     if not file.exists():
@@ -199,16 +210,16 @@ def read_pointer(home: Home) -> ChampionPointer | None:
 
 
 def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) -> Champion:
-    """Load what ``champion.json`` points to, and what reviews have decided of rubrics. Without the file there is no
-    model, only the default rubric.
+    """Load the bundles that ``champion.json`` points to, and the rubric with its history.
 
-    The rubric is the one that a bundle carries under the pointer's name, so that an answer can be given again after
-    the shipped file was edited; without such a bundle, the shipped one.
+    Without the file there is no model, only the default rubric. The rubric comes from a bundle that has one of the
+    pointer's name, so that predictions stay reproducible after the shipped file was edited. Without such a bundle, the
+    shipped rubric is used.
 
     Raises
     ------
-    BundleError : the pointer or a bundle is broken, or a bundle is not the version pointed to, or of another portfolio
-        than the home's.
+    BundleError : the pointer or a bundle is broken, or a bundle has another version than the pointer says, or belongs
+        to another portfolio than the home.
     HomeError, RubricError : the history of rubrics, or a version of one, is broken.
     """
     pointer = read_pointer(home)
@@ -229,7 +240,7 @@ def load_champion(home: Home, catalogue: Mapping[str, Feature] | None = None) ->
                 "promote a model again",
             )
         bundles[target] = bundle
-    carried = next((bundle.rubric for bundle in bundles.values() if bundle.rubric.name == pointer.rubric), None)
-    if carried is not None:
-        return Champion(bundles, carried, history)
+    from_bundle = next((bundle.rubric for bundle in bundles.values() if bundle.rubric.name == pointer.rubric), None)
+    if from_bundle is not None:
+        return Champion(bundles, from_bundle, history)
     return Champion(bundles, load_rubric(pointer.rubric, catalogue), history).with_rubric(pointer.rubric)

@@ -1,4 +1,4 @@
-"""A home belongs to one portfolio: its identity is read, compared with signals, and kept."""
+"""The portfolio of a home: reading its identity, comparing signals with it, and updating it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from models.artifacts.portfolio_identity import (
     SignalsPortfolio,
 )
 from models.home import Home
-from models.scorer.base import ScorerError
+from models.scorer.base import RENEWAL_FEATURE, ScorerError
 from models.scorer.strict_files import JSON_LIMIT, read_bounded, read_json
 from models.targets import TARGETS
 
@@ -37,23 +37,22 @@ log = logging.getLogger(__name__)
 
 LOCK = ".portfolio.lock"
 """The file in the home that is locked while the identity is read, changed and written."""
-RENEWAL_FEATURE = "contract.days_to_renewal"
 
 
 class PortfolioMismatchError(SignalsError):
-    """Signals, or a bundle, of another portfolio than the home's."""
+    """Signals or a bundle that belong to another portfolio than the home."""
 
 
 def signals_portfolio(signals: Signals, name: str | None = None) -> SignalsPortfolio:
-    """What open signals tell of their portfolio.
+    """Describe the portfolio of open signals.
 
     Parameters
     ----------
-    name : for people; the last part of the signals' address if not given.
+    name : a name for people; by default the last part of the address of the signals.
 
     Raises
     ------
-    BadRequest : a name that is empty, too long, or holds characters that cannot be printed.
+    BadRequest : the name is empty, too long, or not printable.
     """
     accounts = signals.tables["accounts"].select("account_id", "created_at").to_pyarrow()
     return SignalsPortfolio(
@@ -66,9 +65,9 @@ def signals_portfolio(signals: Signals, name: str | None = None) -> SignalsPortf
 
 
 def read_identity(home: Home) -> PortfolioIdentity | None:
-    """The identity of the home's portfolio; None where it has none yet.
+    """Read the identity of the home's portfolio; None if it has none yet.
 
-    A home whose file is missing has that of its champion. Homes of before there were identities have neither.
+    If the file is missing, the identity comes from the champion. Old homes have neither.
 
     Raises
     ------
@@ -80,105 +79,109 @@ def read_identity(home: Home) -> PortfolioIdentity | None:
 def require_portfolio(
     home: Home, signals: Signals, name: str | None = None, *, keep: bool = False, trained: bool = False
 ) -> PortfolioIdentity:
-    """Refuse signals of another portfolio than the home's.
+    """Reject signals of another portfolio than the home's.
 
     Parameters
     ----------
-    name : the portfolio's name, which has to be the home's if it has one; None: whatever it is.
-    keep : note the accounts and tables of these signals in the home. A home without an identity gets one.
-    trained : with ``keep``: the signals were trained on, so that tables which they lack are no longer expected.
+    name : the name of the portfolio, which must match the name in the home, if any; None accepts any name.
+    keep : record the accounts and tables of these signals in the home. A home without an identity gets one.
+    trained : with ``keep``: the signals were used for training, so that tables that they lack are no longer expected.
 
     Returns
     -------
     PortfolioIdentity
-        The home's, or what would become it.
+        The identity of the home, or the one that it would get.
 
     Raises
     ------
-    AnotherPortfolio : what differs, and how to make a new home.
+    PortfolioMismatchError : the message says what differs, and how to create a new home.
     HomeError : the identity is broken or cannot be written.
     """
-    found = signals_portfolio(signals, name)
+    portfolio = signals_portfolio(signals, name)
     if not keep:
-        return _compared(home, found, name)
+        return _compared(home, portfolio, name)
     with exclusive_lock(home.root / LOCK):
-        known = _compared(home, found, name)
-        newer = known.with_signals(found, trained=trained)
-        if newer != known or not home.portfolio_file.exists():
+        identity = _compared(home, portfolio, name)
+        newer = identity.with_signals(portfolio, trained=trained)
+        if newer != identity or not home.portfolio_file.exists():
             write_identity_file(home, newer)
     return newer
 
 
 def record_same_portfolio(home: Home, signals: Signals, who: str, why: str) -> PortfolioIdentity:
-    """Record that these signals are the home's portfolio, although their account ids are new.
+    """Record a person's statement that these signals are the home's portfolio under new account ids.
 
     Raises
     ------
-    AnotherPortfolio : the kind of business differs, which no statement can change.
-    BadRequest : the home has no identity yet, or a statement without author or reason.
+    PortfolioMismatchError : the kind of business differs, which a statement cannot change.
+    BadRequest : the home has no identity yet, or the author or reason is missing.
     """
     if not why.strip() or not who.strip():
-        raise BadRequest("a statement without an author or a reason", "--why TEXT and --by NAME")
-    found = signals_portfolio(signals)
+        raise BadRequest("the statement has no author or no reason", "--why TEXT and --by NAME")
+    portfolio = signals_portfolio(signals)
     with exclusive_lock(home.root / LOCK):
-        known = read_identity(home)
-        if known is None:
-            raise BadRequest("the home belongs to no portfolio yet", "a home with a model", "train or score first")
-        if known.kind != found.kind:
-            raise _another(home, known, found, known.overlap(found))
+        identity = read_identity(home)
+        if identity is None:
+            raise BadRequest("the home has no portfolio yet", "a home with a model", "train or score first")
+        if identity.kind != portfolio.kind:
+            raise _another(home, identity, portfolio, identity.overlap(portfolio))
         statement = SamePortfolio(at=datetime.now(UTC), who=who, why=why)
-        newer = known.with_signals(found).model_copy(update={"same": (*known.same, statement)})
+        newer = identity.with_signals(portfolio).model_copy(update={"same": (*identity.same, statement)})
         write_identity_file(home, newer)
     return newer
 
 
-def _compared(home: Home, found: SignalsPortfolio, name: str | None) -> PortfolioIdentity:
-    known = read_identity(home)
-    if known is None:
-        legacy = _of_snapshot(home, found)
-        if legacy is None:
+def _compared(home: Home, portfolio: SignalsPortfolio, name: str | None) -> PortfolioIdentity:
+    identity = read_identity(home)
+    if identity is None:
+        from_snapshot = _of_snapshot(home, portfolio)
+        if from_snapshot is None:
             if home.champion_file.exists():
-                log.warning("This home has a model but no portfolio identity yet; it now belongs to %s.", found.name)
-            return PortfolioIdentity.of(found)
-        known = legacy
-    overlap = known.overlap(found)
-    if known.kind != found.kind or not overlap.is_same or (name is not None and name != known.name):
-        raise _another(home, known, found, overlap)
-    if gone := sorted(set(known.tables) - set(found.tables)):
-        log.warning("Tables missing that %s had before: %s.", known.name, ", ".join(gone))
-    return known
+                log.warning(
+                    "This home has a model but no portfolio identity yet; it now belongs to %s.", portfolio.name
+                )
+            return PortfolioIdentity.of(portfolio)
+        identity = from_snapshot
+    overlap = identity.overlap(portfolio)
+    if identity.kind != portfolio.kind or not overlap.is_same or (name is not None and name != identity.name):
+        raise _another(home, identity, portfolio, overlap)
+    if gone := sorted(set(identity.tables) - set(portfolio.tables)):
+        log.warning("Tables missing that %s had before: %s.", identity.name, ", ".join(gone))
+    return identity
 
 
-def _another(home: Home, known: PortfolioIdentity, found: SignalsPortfolio, overlap: Overlap) -> PortfolioMismatchError:
-    differs = []
-    if known.kind != found.kind:
+def _another(
+    home: Home, identity: PortfolioIdentity, portfolio: SignalsPortfolio, overlap: Overlap
+) -> PortfolioMismatchError:
+    differences = []
+    if identity.kind != portfolio.kind:
         kinds = {"contractual": "contracts (subscriptions)", "orders": "orders without subscriptions"}
-        differs.append(f"the business is one of {kinds[found.kind]}, the home's one of {kinds[known.kind]}")
+        differences.append(f"the business is one of {kinds[portfolio.kind]}, the home's one of {kinds[identity.kind]}")
     if overlap.shared is not None and overlap.shared < MIN_SHARED:
-        differs.append(f"{overlap.known or 0:.0%} of the {len(found.ids):,} account ids are known")
+        differences.append(f"{overlap.known or 0:.0%} of the {len(portfolio.ids):,} account ids are known")
     elif overlap.same_month is not None and overlap.same_month < MIN_SAME_MONTH:
-        differs.append(
-            f"{overlap.known or 0:.0%} of the {len(found.ids):,} account ids are known, but only "
-            f"{overlap.same_month:.0%} of these accounts were created in the month that the home knows"
+        differences.append(
+            f"{overlap.known or 0:.0%} of the {len(portfolio.ids):,} account ids are known, but only "
+            f"{overlap.same_month:.0%} of these accounts have the month of creation that the home recorded"
         )
-    elif known.kind == found.kind:
-        differs.append(f"it is called {found.name}")
-    if missing := sorted(set(known.tables) - set(found.tables)):
-        differs.append(f"tables missing: {', '.join(missing)}")
-    if new := sorted(set(found.tables) - set(known.tables)):
-        differs.append(f"tables new: {', '.join(new)}")
+    elif identity.kind == portfolio.kind:
+        differences.append(f"the name is {portfolio.name}")
+    if missing := sorted(set(identity.tables) - set(portfolio.tables)):
+        differences.append(f"tables missing: {', '.join(missing)}")
+    if new := sorted(set(portfolio.tables) - set(identity.tables)):
+        differences.append(f"tables new: {', '.join(new)}")
     same = "\nIf it is the same portfolio under new ids: renewcast home SIGNALS --same-portfolio --why TEXT"
     return PortfolioMismatchError(
-        f"these signals are of another portfolio than the home {home.root}, which belongs to {known.name}: "
-        + "; ".join(differs),
+        f"these signals belong to another portfolio than the home {home.root}, whose portfolio is {identity.name}: "
+        + "; ".join(differences),
         "signals of the home's own portfolio: one home, one portfolio",
-        "make a new home for it: RENEWCAST_HOME=FOLDER renewcast train SIGNALS"
-        + (same if known.kind == found.kind else ""),
+        "create a new home for it: RENEWCAST_HOME=FOLDER renewcast train SIGNALS"
+        + (same if identity.kind == portfolio.kind else ""),
     )
 
 
 def _of_champion(home: Home) -> PortfolioIdentity | None:
-    """What the manifests of the champion say: they outlive a lost file."""
+    """Return the identity in the champion's manifests, for homes whose file was lost."""
     pointer = read_pointer(home)
     for target in TARGETS:
         pointed = pointer.of(target) if pointer else None
@@ -192,8 +195,8 @@ def _of_champion(home: Home) -> PortfolioIdentity | None:
     return None
 
 
-def _of_snapshot(home: Home, found: SignalsPortfolio) -> PortfolioIdentity | None:
-    """The identity of a home of before there were identities, from the accounts of its newest published snapshot."""
+def _of_snapshot(home: Home, portfolio: SignalsPortfolio) -> PortfolioIdentity | None:
+    """Return the identity of an old home, from the accounts of its newest published snapshot."""
     files = sorted(home.snapshots.glob("*.parquet"))
     try:
         table = pq.read_table(files[-1], columns=["account_id", RENEWAL_FEATURE]) if files else None
@@ -202,13 +205,13 @@ def _of_snapshot(home: Home, found: SignalsPortfolio) -> PortfolioIdentity | Non
     if table is None or not len(table):
         return None
     ids = [str(account) for account in table["account_id"].to_pylist()]
-    # Contracts may lack renewal dates, orders never have one. Tables and the accounts' dates were not kept.
-    kind = "contractual" if table[RENEWAL_FEATURE].null_count < len(table) else found.kind
-    return PortfolioIdentity.of(SignalsPortfolio(found.name, kind, found.tables, ids, [None] * len(ids)))
+    # Contracts may lack renewal dates, orders never have one. Tables and creation dates were not stored.
+    kind = "contractual" if table[RENEWAL_FEATURE].null_count < len(table) else portfolio.kind
+    return PortfolioIdentity.of(SignalsPortfolio(portfolio.name, kind, portfolio.tables, ids, [None] * len(ids)))
 
 
 def _name_of(origin: str) -> str:
-    """The last part of an address: a folder, a file without its ending, a database."""
+    """Return the last part of an address: a folder, a file without its extension, a database."""
     parts = urlsplit(origin)
     path = Path(parts.path if parts.scheme and "://" in origin else origin)
     name = "".join(letter for letter in (path.resolve().stem or parts.hostname or "portfolio") if letter.isprintable())
@@ -217,10 +220,10 @@ def _name_of(origin: str) -> str:
 
 def _checked(name: str) -> str:
     if not name.strip() or len(name) > NAME_LIMIT or not name.isprintable():
-        raise BadRequest("a portfolio name that is empty, too long or not printable", f"1 to {NAME_LIMIT} characters")
+        raise BadRequest("the portfolio name is empty, too long or not printable", f"1 to {NAME_LIMIT} characters")
     return name.strip()
 
 
 def current_user(who: str | None) -> str:
-    """Who makes a statement: as given, or the name of the user."""
+    """Return the author of a statement: the given name, or that of the operating system's user."""
     return who or getpass.getuser()

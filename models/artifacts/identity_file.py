@@ -1,4 +1,4 @@
-"""The file of a home's portfolio identity, and whether a bundle is of that portfolio."""
+"""Reading and writing the portfolio identity of a home, and checking bundles against it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_identity_file(home: Home) -> PortfolioIdentity | None:
-    """The identity that stands in the home's file; None without the file.
+    """Read the identity from the home's file; None without the file.
 
     Raises
     ------
@@ -51,12 +51,13 @@ def write_identity_file(home: Home, identity: PortfolioIdentity) -> None:
 
 
 def require_same_portfolio(identity: PortfolioIdentity | None, bundle: Bundle) -> Bundle:
-    """The bundle, unless it was made for another portfolio than the home's. Bundles of before there were identities
-    tell nothing.
+    """Return the bundle if it belongs to the portfolio of the home.
+
+    Old bundles have no identity and are accepted.
 
     Raises
     ------
-    BundleError : it is of another portfolio.
+    BundleError : it belongs to another portfolio.
     """
     own = bundle.manifest.portfolio
     if identity is not None and own is not None and own.id != identity.id:
@@ -64,6 +65,6 @@ def require_same_portfolio(identity: PortfolioIdentity | None, bundle: Bundle) -
             f"{bundle.folder} was trained on another portfolio, {own.name} ({own.kind}), than this home's, "
             f"{identity.name} ({identity.kind})",
             "a bundle of this home's portfolio",
-            "promote a version that was trained here, or use the home that the bundle comes from (RENEWCAST_HOME)",
+            "promote a version that was trained in this home, or use the home of the bundle (RENEWCAST_HOME)",
         )
     return bundle

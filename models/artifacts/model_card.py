@@ -1,7 +1,7 @@
-"""The model card: what a model is, what it was made of and how it was judged, as plain data in its bundle.
+"""The model card: what a model is, what data it was trained on, and how it was evaluated.
 
-What belongs into a card is after Mitchell et al., "Model cards for model reporting" (2019). It is written when the
-model is trained, from the same facts as the run's report, so that whoever serves the model can show it without the run.
+The content follows Mitchell et al., "Model cards for model reporting" (2019). The card is plain data in the bundle. It
+is written during training from the same results as the run's report, so that it can be shown without the run.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ class _Part(BaseModel):
 
 
 class MetricEstimate(_Part):
-    """A value and its interval of 95% by accounts; None where it is not defined. ``good``: in words, what a good value
-    is."""
+    """A value with its 95% interval by accounts; None if it is undefined. ``good`` describes what a good value is."""
 
     value: float | None
     low: float | None = None
@@ -31,8 +30,10 @@ class MetricEstimate(_Part):
 
 
 class DataSlice(_Part):
-    """The snapshots of a part of the data: first and last date (ISO), how many dates, rows, accounts, and accounts with
-    the outcome."""
+    """The snapshots of one part of the data.
+
+    It has the first and last date (ISO), and the numbers of dates, rows, accounts, and accounts with the outcome.
+    """
 
     first: str
     last: str
@@ -43,14 +44,14 @@ class DataSlice(_Part):
 
 
 class CandidateMetrics(_Part):
-    """One candidate on the test dates, by the names of the metrics."""
+    """The metrics of one candidate on the test dates, by name."""
 
     candidate: str
     metrics: dict[str, MetricEstimate]
 
 
 class LossDifference(_Part):
-    """The model's mean loss less that of another candidate; below 0 the model is better."""
+    """The model's mean loss minus that of another candidate; the model is better below 0."""
 
     against: str
     loss: Literal["brier", "log_loss"]
@@ -60,7 +61,7 @@ class LossDifference(_Part):
 
 
 class ReliabilityBin(_Part):
-    """Test rows of like probability: their mean, how often it happened (with its interval), rows and outcomes."""
+    """Test rows of similar probability: mean prediction, observed rate with its interval, rows and outcomes."""
 
     said: _Share
     happened: MetricEstimate
@@ -69,9 +70,12 @@ class ReliabilityBin(_Part):
 
 
 class SubsetMetrics(_Part):
-    """The model on a part of the test rows; ``ratio`` is how many times as often it happened as was said, ``beside``
-    the ROC AUC of what it had to beat, by candidate (of the segments; cards of before that tell none). ``note``: why it
-    was not ``judged`` there, or on which dates, where not on those of the test."""
+    """The model's metrics on a subset of the test rows.
+
+    ``ratio`` is the observed rate divided by the predicted one; ``beside`` is the ROC AUC of the candidates that the
+    model had to beat (for segments; missing in old cards). ``note`` explains why the subset was not ``judged``, or on
+    which dates, if not on those of the test.
+    """
 
     name: str
     rows: _Count
@@ -87,7 +91,7 @@ class SubsetMetrics(_Part):
 
 
 class FeatureImportance(_Part):
-    """What a feature adds to the predictions: its share of the sum of absolute contributions."""
+    """The importance of a feature: its share of the sum of absolute contributions."""
 
     feature: str
     words: str
@@ -96,8 +100,11 @@ class FeatureImportance(_Part):
 
 
 class CapacityRecall(_Part):
-    """The share of the outcomes, and of their ARR, that a team sees which looks after the ``capacity`` accounts ranked
-    highest; ``lift``: how many times as many outcomes as at random (None in cards of before that was told)."""
+    """The recall of a team that handles the ``capacity`` accounts ranked highest.
+
+    ``caught`` is the share of the outcomes among these accounts, ``caught_arr`` that of their ARR; ``lift`` is the
+    ratio to a random selection (None in old cards).
+    """
 
     candidate: str
     capacity: _Count
@@ -107,16 +114,16 @@ class CapacityRecall(_Part):
 
 
 class InvoluntaryChurnCard(_Part):
-    """How churn by nonpayment is told apart from the rest, and how well on the churned of the test dates.
+    """How churn by nonpayment is distinguished from other churn, and how well on the test dates.
 
     Parameters
     ----------
-    words : what answers and why.
-    known_share : of the churned that were trained on, the part that ended by nonpayment.
+    words : which method is used, and why.
+    known_share : the share of the churned training accounts that ended by nonpayment.
     trained_on, tested_on : churned accounts, by kind.
-    rate, expected : how often it was nonpayment on the test dates, and what was said; None where that was not judged.
-    ratio : one over the other.
-    rivals : a share for each account and a constant one, on the test dates; empty where that was not judged.
+    rate, expected : the observed and the predicted share of nonpayment on the test dates; None if not evaluated.
+    ratio : ``rate`` divided by ``expected``.
+    rivals : a share per account and a constant share, on the test dates; empty if not evaluated.
     """
 
     words: str
@@ -134,15 +141,16 @@ class ModelCard(_Part):
 
     Parameters
     ----------
-    run_id : of the MLflow run.
-    slices : train, calibration and test.
-    missing_share : by table, the share of the history's rows without it.
-    rivals : the model (named ``subject``) and what it had to beat, on the test dates.
-    features_read : how many features the model reads; ``weights`` the weightiest, ``dimensions`` all by dimension.
-    same_first : the share of accounts whose weightiest reason another training gives too; None if not looked at.
-    notes : what the leak check has found that is no leak.
-    involuntary : how churn by nonpayment is told apart; None for expansion, and on cards of before that was judged.
-    feeds : what was wrong with the feeds that it was trained on.
+    run_id : the id of the MLflow run.
+    slices : the training, calibration and test data.
+    missing_share : by table, the share of the history's rows without data.
+    rivals : the model (named ``subject``) and the candidates that it had to beat, on the test dates.
+    features_read : the number of features that the model reads; ``weights`` has the most important ones, and
+        ``dimensions`` all of them by dimension.
+    same_first : the share of accounts whose first reason is the same after a refit; None if not evaluated.
+    notes : findings of the leak check that are not leaks.
+    involuntary : how churn by nonpayment is distinguished; None for expansion and in old cards.
+    feeds : problems of the feeds of the training data.
     """
 
     format: Literal[1] = 1
@@ -183,7 +191,7 @@ class ModelCard(_Part):
 
         Raises
         ------
-        ValueError : it is not as written; the message names the place, never a value.
+        ValueError : the card is invalid; the message names the key, never a value.
         """
         try:
             return cls.model_validate_json(content)
@@ -193,7 +201,7 @@ class ModelCard(_Part):
             raise ValueError(f"key {place}: {first['msg']}") from None
 
     def figure(self, candidate: str, metric: str) -> MetricEstimate:
-        """One candidate's figure; undefined where it was not judged."""
+        """Return a metric of one candidate; undefined if it was not evaluated."""
         for rival in self.rivals:
             if rival.candidate == candidate:
                 return rival.metrics.get(metric, MetricEstimate(value=None))

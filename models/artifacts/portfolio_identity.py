@@ -1,9 +1,9 @@
-"""Portfolio identity: which company's accounts a home, a bundle or a run is about.
+"""Portfolio identity: the company whose accounts a home, a bundle or a run is about.
 
-Account ids are never stored. Of each, a keyed hash of 64 bits and one of 16 bits of the id with the month of its
-``created_at`` are kept; the key is random and belongs to one home. Of a large portfolio only the accounts with the
-smallest hashes are kept: a uniform sample, from which the overlap of two sets of ids is estimated (bottom-k sketches,
-Broder 1997; Cohen and Kaplan 2007).
+Account ids are never stored. For each account, a keyed 64-bit hash of the id and a 16-bit hash of the id with the month
+of its ``created_at`` are stored; the key is random and belongs to one home. For a large portfolio only the accounts
+with the smallest hashes are stored: a uniform sample, from which the overlap of two sets of ids is estimated (bottom-k
+sketches, Broder 1997; Cohen and Kaplan 2007).
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ BusinessKind = Literal["contractual", "orders"]
 AccountHashes = npt.NDArray[np.uint64]
 MonthHashes = npt.NDArray[np.uint16]
 
-#: Accounts kept in a home at most (10 bytes each, as text a third more): up to so many the comparison is exact.
+#: Maximum accounts stored in a home (10 bytes each, a third more as text). Smaller portfolios are compared exactly.
 HOME_SAMPLE = 65_536
-#: Accounts kept in a bundle at most.
+#: Maximum accounts stored in a bundle.
 BUNDLE_SAMPLE = 2_048
-#: Two sets of accounts are of one portfolio if at least this share of the smaller one is found in the other.
+#: Two sets of accounts belong to one portfolio if the larger one contains at least this share of the smaller one.
 MIN_SHARED = 0.2
-#: Of the shared ids, at least this share has to have been created in the same month: short ids such as 1, 2, 3 are
-#: shared by companies that have nothing to do with each other.
+#: Minimum share of the shared ids that were created in the same month: unrelated companies share short ids such as
+#: 1, 2, 3.
 MIN_SAME_MONTH = 0.5
-#: Fewer shared ids than this tell nothing about months.
+#: Minimum number of shared ids for comparing months.
 MIN_DATED_ACCOUNTS = 3
 NAME_LIMIT = 100
 _UNKNOWN_MONTH = 0
@@ -52,11 +52,11 @@ class SamePortfolio(BaseModel):
 
 @dataclass(frozen=True)
 class SignalsPortfolio:
-    """What signals tell of the portfolio that they are about.
+    """The portfolio that signals are about.
 
     Parameters
     ----------
-    name : from the address of the signals, or as given.
+    name : the given name, or one from the address of the signals.
     kind : contractual (a table of subscriptions) or orders.
     tables : the tables present.
     ids : the account ids.
@@ -71,11 +71,11 @@ class SignalsPortfolio:
 
 
 class Overlap(NamedTuple):
-    """How two sets of accounts overlap.
+    """The overlap of two sets of accounts.
 
-    ``shared`` is the share of the smaller set's ids that the other one holds, ``known`` the share of the signals' ids
-    that were known; None where a sample holds none of them. ``same_month`` is the share of the shared ids that were
-    created in the same month; None where there are too few.
+    ``shared`` is the share of the smaller set's ids that are in the other set; ``known`` is the share of the signals'
+    ids that were known; both are None if a sample is empty. ``same_month`` is the share of the shared ids that were
+    created in the same month; None if there are too few.
     """
 
     shared: float | None
@@ -84,7 +84,7 @@ class Overlap(NamedTuple):
 
     @property
     def is_same(self) -> bool:
-        """Whether nothing speaks against one portfolio."""
+        """Whether the two sets can belong to one portfolio."""
         if self.shared is not None and self.shared < MIN_SHARED:
             return False
         return self.same_month is None or self.same_month >= MIN_SAME_MONTH
@@ -104,7 +104,7 @@ class PortfolioIdentity(BaseModel):
     key : of the hashes, hex.
     sample : the hashes in ascending order (uint64, little endian), then the hashes of months (uint16), as base64.
     complete : whether the sample holds every account.
-    same : statements that other ids are the same portfolio, oldest first.
+    same : statements that other ids belong to the same portfolio, oldest first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -130,21 +130,21 @@ class PortfolioIdentity(BaseModel):
 
     @classmethod
     def of(cls, signals: SignalsPortfolio) -> Self:
-        """A new identity, from the signals that a home sees first."""
+        """Create an identity from the first signals of a home."""
         key = secrets.token_hex(16)
         hashes, months = _hash_accounts(key, signals)
-        known = {"id": secrets.token_hex(16), "name": signals.name, "kind": signals.kind, "key": key}
+        base = {"id": secrets.token_hex(16), "name": signals.name, "kind": signals.kind, "key": key}
         sample = _sample_fields(hashes, months, HOME_SAMPLE, complete=True)
-        return cls.model_validate(known | {"tables": tuple(sorted(signals.tables))} | sample)
+        return cls.model_validate(base | {"tables": tuple(sorted(signals.tables))} | sample)
 
     @property
     def sampled(self) -> tuple[AccountHashes, MonthHashes]:
-        """The hashes in ascending order, and that of each account's id and month; 0 where the month is unknown."""
+        """The id hashes in ascending order, and the hash of each id with its month; 0 if the month is unknown."""
         return _decode_sample(self.sample)
 
     @property
     def origin(self) -> dict[str, str]:
-        """The tags of a run or a registered version: no hash is among them."""
+        """The tags of a run or a registered version, without any hash."""
         tags = {"": self.id, ".name": self.name, ".kind": self.kind, ".tables": ",".join(self.tables)}
         tags[".accounts"] = str(self.accounts)
         if self.known_share is not None:
@@ -152,33 +152,35 @@ class PortfolioIdentity(BaseModel):
         return {f"renewcast.portfolio{end}": value for end, value in tags.items()}
 
     def overlap(self, signals: SignalsPortfolio) -> Overlap:
-        """How the accounts of signals overlap with those known."""
-        known, months = self.sampled
-        found, found_months = _hash_accounts(self.key, signals)
-        if not self.complete and len(known):
-            within = found <= known[-1]
-            found, found_months = found[within], found_months[within]
-        if not len(known) or not len(found):
+        """Return the overlap of the signals' accounts with the known accounts."""
+        hashes, months = self.sampled
+        other_hashes, other_months = _hash_accounts(self.key, signals)
+        if not self.complete and len(hashes):
+            within = other_hashes <= hashes[-1]
+            other_hashes, other_months = other_hashes[within], other_months[within]
+        if not len(hashes) or not len(other_hashes):
             return Overlap(None, None, None)
-        _, ours, theirs = np.intersect1d(known, found, assume_unique=True, return_indices=True)
-        dated = (months[ours] != _UNKNOWN_MONTH) & (found_months[theirs] != _UNKNOWN_MONTH)
+        _, ours, theirs = np.intersect1d(hashes, other_hashes, assume_unique=True, return_indices=True)
+        dated = (months[ours] != _UNKNOWN_MONTH) & (other_months[theirs] != _UNKNOWN_MONTH)
         agree = None
         if dated.sum() >= MIN_DATED_ACCOUNTS:
-            agree = float((months[ours] == found_months[theirs])[dated].mean())
-        return Overlap(len(ours) / min(len(known), len(found)), len(ours) / len(found), agree)
+            agree = float((months[ours] == other_months[theirs])[dated].mean())
+        return Overlap(len(ours) / min(len(hashes), len(other_hashes)), len(ours) / len(other_hashes), agree)
 
     def with_signals(self, signals: SignalsPortfolio, *, trained: bool = False) -> Self:
-        """The identity with the accounts and tables of newer signals. Accounts that are gone stay known; tables that
-        are gone are forgotten by the next training."""
-        found, found_months = _hash_accounts(self.key, signals)
-        known, months = self.sampled
-        if not self.complete and len(known):
-            within = found <= known[-1]
-            found, found_months = found[within], found_months[within]
-        # The newest month counts, and so it comes first.
-        hashes, first = np.unique(np.concatenate([found, known]), return_index=True)
+        """Return the identity with the accounts and tables of newer signals added.
+
+        Accounts that are gone remain known. Tables that are gone are removed by the next training.
+        """
+        other_hashes, other_months = _hash_accounts(self.key, signals)
+        hashes, months = self.sampled
+        if not self.complete and len(hashes):
+            within = other_hashes <= hashes[-1]
+            other_hashes, other_months = other_hashes[within], other_months[within]
+        # The newest month takes precedence, so it comes first.
+        hashes, first = np.unique(np.concatenate([other_hashes, hashes]), return_index=True)
         merged = _sample_fields(
-            hashes, np.concatenate([found_months, months])[first], HOME_SAMPLE, complete=self.complete
+            hashes, np.concatenate([other_months, months])[first], HOME_SAMPLE, complete=self.complete
         )
         tables = signals.tables if trained else {*self.tables, *signals.tables}
         share = self.overlap(signals).known
@@ -186,7 +188,7 @@ class PortfolioIdentity(BaseModel):
         return type(self).model_validate(self.model_dump() | changed)
 
     def for_bundle(self) -> Self:
-        """The identity as a bundle carries it: a smaller sample, no statements."""
+        """Return the identity as stored in a bundle: a smaller sample, without statements."""
         hashes, months = self.sampled
         smaller = _sample_fields(hashes, months, BUNDLE_SAMPLE, complete=self.complete)
         return type(self).model_validate(self.model_dump() | smaller | {"accounts": self.accounts, "same": ()})
@@ -201,18 +203,18 @@ def _decode_sample(sample: str) -> tuple[AccountHashes, MonthHashes]:
     return np.frombuffer(content, "<u8", rows), np.frombuffer(content, "<u2", rows, 8 * rows)
 
 
-def _sample_fields(hashes: AccountHashes, months: MonthHashes, most: int, *, complete: bool) -> dict[str, object]:
-    """The fields that hold a sample of accounts; ``hashes`` ascend."""
-    kept = min(len(hashes), most)
-    content = hashes[:kept].astype("<u8").tobytes() + months[:kept].astype("<u2").tobytes()
-    complete = complete and kept == len(hashes)
+def _sample_fields(hashes: AccountHashes, months: MonthHashes, limit: int, *, complete: bool) -> dict[str, object]:
+    """Return the fields that hold a sample of accounts; ``hashes`` are in ascending order."""
+    count = min(len(hashes), limit)
+    content = hashes[:count].astype("<u8").tobytes() + months[:count].astype("<u2").tobytes()
+    complete = complete and count == len(hashes)
     # With k hashes up to t of 2**64 there are about (k - 1) 2**64 / t accounts.
-    accounts = kept if complete or kept < 2 else round((kept - 1) * 2.0**64 / float(hashes[kept - 1]))
+    accounts = count if complete or count < 2 else round((count - 1) * 2.0**64 / float(hashes[count - 1]))
     return {"accounts": accounts, "sample": base64.b64encode(content).decode(), "complete": complete}
 
 
 def _hash_accounts(key: str, signals: SignalsPortfolio) -> tuple[AccountHashes, MonthHashes]:
-    """The hash of each account in ascending order, and that of its id and month."""
+    """Return the hash of each account in ascending order, and the hash of its id with its month."""
     secret = bytes.fromhex(key)
     hashes = np.fromiter((_digest(secret, (account,), 8) for account in signals.ids), np.uint64, len(signals.ids))
     months = np.fromiter(

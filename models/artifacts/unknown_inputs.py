@@ -1,4 +1,4 @@
-"""How much of a model rests on features that are unknown for every account, and when it is therefore not used."""
+"""Features that are unknown for every account, and models that depend too much on them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from features.definitions.feature import Feature
 
 MAX_UNKNOWN_SHARE = 0.5
-"""A model of whose gain more than this share lies in unknown features is not used."""
+"""A model is not used if unknown features have more than this share of its gain."""
 FEATURES_SHOWN = 5
 
 
@@ -26,8 +26,8 @@ class UnknownInputs:
 
     Parameters
     ----------
-    share : of the model's gain, 0 to 1.
-    features : their names, the one with the largest gain first; those without any gain are left out.
+    share : their share of the model's gain, 0 to 1.
+    features : their names, largest gain first, without those that have no gain.
     tables : the tables that they come from, sorted.
     """
 
@@ -37,14 +37,14 @@ class UnknownInputs:
 
     @property
     def exceeds_limit(self) -> bool:
-        """Whether the model is not to be used."""
+        """Whether the model must not be used."""
         return self.share > MAX_UNKNOWN_SHARE
 
 
 def unknown_inputs(
     bundle: Bundle, is_unknown: Callable[[str], bool], catalogue: Mapping[str, Feature]
 ) -> UnknownInputs:
-    """What a model lacks, where ``is_unknown`` tells of a feature whether it is unknown for every account."""
+    """Find the features of a model that are unknown for every account, according to ``is_unknown``."""
     lacking = [(gain, name) for name, gain in bundle.gains.items() if gain > 0 and is_unknown(name)]
     ranked = sorted(lacking, key=lambda each: (-each[0], each[1]))
     names = tuple(name for _, name in ranked)
@@ -53,23 +53,23 @@ def unknown_inputs(
 
 
 def unknown_in_frame(frame: pd.DataFrame) -> Callable[[str], bool]:
-    """Whether a feature is null in every row of a snapshot, or has no column there."""
+    """Return a function that checks whether a feature has no column in a snapshot or is null in every row."""
     return lambda name: name not in frame.columns or bool(frame[name].isna().all())
 
 
 def require_inputs(
     bundles: Mapping[Target, Bundle], frame: pd.DataFrame, tables: Sequence[str], catalogue: Mapping[str, Feature]
 ) -> None:
-    """Refuse to score a portfolio with a model whose gain lies mostly in features unknown for every account.
+    """Reject scoring with a model whose gain is mostly in features that are unknown for every account.
 
     Parameters
     ----------
     frame : the portfolio's snapshot.
-    tables : those that the signals hold.
+    tables : the tables of the signals.
 
     Raises
     ------
-    SignalsError : which tables and features are missing.
+    SignalsError : the message names the missing tables and features.
     """
     for target, bundle in bundles.items():
         lacking = unknown_inputs(bundle, unknown_in_frame(frame), catalogue)
@@ -85,7 +85,7 @@ def require_inputs(
                 else ""
             )
             raise SignalsError(
-                f"{lacking.share:.0%} of the gain of the {target} model (version {bundle.manifest.version}) lies in "
+                f"{lacking.share:.0%} of the gain of the {target} model (version {bundle.manifest.version}) is in "
                 f"features that are unknown for every account; {'; '.join(parts)}; features: {first}{more}",
                 f"at most {MAX_UNKNOWN_SHARE:.0%}",
                 "add the missing tables, or train on signals like these: renewcast train SIGNALS (for another "

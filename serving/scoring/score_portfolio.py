@@ -115,7 +115,7 @@ def score(
     Raises
     ------
     BadRequest : another ending, or no account is active.
-    AnotherPortfolio : the home belongs to another portfolio.
+    PortfolioMismatchError : the home belongs to another portfolio.
     BundleError : the champion is broken.
     HomeError : the home or ``out`` cannot be written.
     StoreDown : the store cannot be reached.

@@ -60,7 +60,7 @@ def test_another_companys_contracts_and_orders_are_refused_everywhere(
     other = tmp_path / "other"
     renewcast("simulate", other, "--accounts", "60", "--weeks", "60", "--seed", "9", home=tmp_path / "unused")
     before = contents(home)
-    for signals, differs in ((orders, "orders without subscriptions"), (other, "were created in the month that the home knows")):
+    for signals, differs in ((orders, "orders without subscriptions"), (other, "have the month of creation that the home recorded")):
         for command in COMMANDS if signals is orders else COMMANDS[:2]:
             done = renewcast(*command(signals, tmp_path), home=home, expect=2)
             head, *rest = done.stderr.strip().splitlines()
@@ -121,7 +121,7 @@ def test_a_vanished_table_is_warned_of_and_most_of_the_model_gone_is_refused(
             file.unlink()
     out.unlink()
     refused = renewcast("score", part, "--as-of", AS_OF, "--out", out, home=home, expect=2)
-    assert "lies in features that are unknown for every account; tables missing: " in refused.stderr
+    assert "is in features that are unknown for every account; tables missing: " in refused.stderr
     assert "usage" in refused.stderr
     assert "renewcast train SIGNALS" in refused.stderr
     assert not out.exists()

@@ -63,7 +63,7 @@ def backtest(
     Raises
     ------
     BadRequest : the signals have no contracts.
-    AnotherPortfolio : the home belongs to another portfolio.
+    PortfolioMismatchError : the home belongs to another portfolio.
     InsufficientData : no quarter could be forecast; what is lacking is said.
     """
     home.ensure()

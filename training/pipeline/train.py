@@ -80,7 +80,7 @@ def train(
     ------
     SignalsError, HomeError
         If the source cannot be read, or the home not written.
-    AnotherPortfolio
+    PortfolioMismatchError
         If the home belongs to another portfolio: models of two are neither compared nor promoted over each other.
     InsufficientData
         If neither target has enough data; the message says what is lacking. Nothing is registered then.

@@ -21,21 +21,21 @@ Parts = Callable[..., BundleContents]
 
 @pytest.fixture
 def folder(bundle: Bundle, tmp_path: Path) -> Path:
-    """A copy to tamper with."""
+    """A copy of the bundle that a test may change."""
     return Path(shutil.copytree(bundle.folder, tmp_path / "3"))
 
 
 def _change(folder: Path, name: str, change: Callable[[Any], object]) -> None:
-    """Change a JSON file and, unless it is the manifest, put its new hash into the manifest, as a forger would."""
-    told = json.loads((folder / name).read_text())
-    change(told)
-    (folder / name).write_text(json.dumps(told))
+    """Change a JSON file and, unless it is the manifest, update its hash in the manifest."""
+    content = json.loads((folder / name).read_text())
+    change(content)
+    (folder / name).write_text(json.dumps(content))
     if name != "manifest.json":
         digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         _change(folder, "manifest.json", lambda manifest: manifest["files"].update({name: digest}))
 
 
-def test_what_is_written_is_read_again(bundle: Bundle, catalogue: Catalogue, portfolio: pd.DataFrame) -> None:
+def test_written_bundles_are_read_back(bundle: Bundle, catalogue: Catalogue, portfolio: pd.DataFrame) -> None:
     again = load_bundle(bundle.folder, "churn", catalogue)
     assert again.manifest == bundle.manifest
     assert again.peers == bundle.peers
@@ -46,29 +46,29 @@ def test_what_is_written_is_read_again(bundle: Bundle, catalogue: Catalogue, por
     )
 
 
-def test_it_says_what_it_is(bundle: Bundle) -> None:
-    told = json.loads((bundle.folder / "manifest.json").read_text())
-    assert (told["target"], told["version"], told["horizon_days"], told["base_rate"]) == ("churn", "3", 90, 0.2)
-    assert told["trained_through"] == "2025-10-01T00:00:00Z"
-    for name, digest in told["files"].items():
+def test_manifest_describes_the_bundle(bundle: Bundle) -> None:
+    content = json.loads((bundle.folder / "manifest.json").read_text())
+    assert (content["target"], content["version"], content["horizon_days"], content["base_rate"]) == ("churn", "3", 90, 0.2)
+    assert content["trained_through"] == "2025-10-01T00:00:00Z"
+    for name, digest in content["files"].items():
         assert hashlib.sha256((bundle.folder / name).read_bytes()).hexdigest() == digest
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "model.txt", "calibrator.json", "schema.json", "rubric.toml", "health.json"])
-def test_a_missing_file_is_named(folder: Path, catalogue: Catalogue, name: str) -> None:
+def test_missing_files_are_named(folder: Path, catalogue: Catalogue, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(BundleError, match=f"lacks {name}"):
         load_bundle(folder, catalogue=catalogue)
 
 
-def test_an_extra_file_is_named(folder: Path, catalogue: Catalogue) -> None:
+def test_extra_files_are_named(folder: Path, catalogue: Catalogue) -> None:
     (folder / "model.pkl").write_text("")
     with pytest.raises(BundleError, match=r"also holds model\.pkl"):
         load_bundle(folder, catalogue=catalogue)
 
 
 @pytest.mark.parametrize("name", ["model.txt", "calibrator.json", "schema.json", "rubric.toml", "health.json"])
-def test_one_changed_byte_is_named(folder: Path, catalogue: Catalogue, name: str) -> None:
+def test_a_changed_byte_is_detected(folder: Path, catalogue: Catalogue, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(bytes(content))
@@ -76,14 +76,14 @@ def test_one_changed_byte_is_named(folder: Path, catalogue: Catalogue, name: str
         load_bundle(folder, catalogue=catalogue)
 
 
-def test_a_link_is_refused(folder: Path, catalogue: Catalogue, tmp_path: Path) -> None:
+def test_links_are_rejected(folder: Path, catalogue: Catalogue, tmp_path: Path) -> None:
     os.rename(folder / "model.txt", tmp_path / "elsewhere.txt")
     (folder / "model.txt").symlink_to(tmp_path / "elsewhere.txt")
     with pytest.raises(BundleError, match=r"model\.txt is a link"):
         load_bundle(folder, catalogue=catalogue)
 
 
-def test_no_folder_is_told(tmp_path: Path, catalogue: Catalogue) -> None:
+def test_missing_folder_is_reported(tmp_path: Path, catalogue: Catalogue) -> None:
     with pytest.raises(BundleError, match="there is no bundle at"):
         load_bundle(tmp_path / "4", catalogue=catalogue)
 
@@ -101,7 +101,7 @@ def test_no_folder_is_told(tmp_path: Path, catalogue: Catalogue) -> None:
         (lambda m: m["files"].pop("model.txt"), "key files does not list"),
     ],
 )
-def test_a_manifest_that_breaks_the_rules_is_named(
+def test_invalid_manifests_are_named(
     folder: Path, catalogue: Catalogue, change: Callable[[Any], object], message: str
 ) -> None:
     _change(folder, "manifest.json", change)
@@ -110,30 +110,30 @@ def test_a_manifest_that_breaks_the_rules_is_named(
     assert message in str(caught.value)
 
 
-def test_a_manifest_that_is_not_json_is_named(folder: Path, catalogue: Catalogue) -> None:
+def test_manifests_that_are_not_json_are_named(folder: Path, catalogue: Catalogue) -> None:
     (folder / "manifest.json").write_text("{")
     with pytest.raises(BundleError, match=r"manifest\.json is not strict JSON"):
         load_bundle(folder, catalogue=catalogue)
 
 
-def test_another_target_is_refused(folder: Path, catalogue: Catalogue) -> None:
+def test_bundles_of_another_target_are_rejected(folder: Path, catalogue: Catalogue) -> None:
     with pytest.raises(BundleError, match=r"for churn\nExpected: expansion"):
         load_bundle(folder, "expansion", catalogue)
 
 
-def test_a_calibrator_of_unknown_kind_is_named(folder: Path, catalogue: Catalogue) -> None:
+def test_unknown_calibrator_kinds_are_named(folder: Path, catalogue: Catalogue) -> None:
     _change(folder, "calibrator.json", lambda c: c.update(kind="spline"))
     with pytest.raises(BundleError, match=r"calibrator\.json: its kind"):
         load_bundle(folder, catalogue=catalogue)
 
 
-def test_a_broken_reference_is_named(folder: Path, catalogue: Catalogue) -> None:
+def test_broken_references_are_named(folder: Path, catalogue: Catalogue) -> None:
     _change(folder, "schema.json", lambda s: s.pop("reference"))
     with pytest.raises(BundleError, match=r"schema\.json: reference"):
         load_bundle(folder, catalogue=catalogue)
 
 
-def test_every_feature_that_differs_from_the_catalogue_is_named(bundle: Bundle, catalogue: Catalogue) -> None:
+def test_every_difference_from_the_catalogue_is_named(bundle: Bundle, catalogue: Catalogue) -> None:
     changed = [
         replace(feature, kind="category") if name == "contract.arr" else feature
         for name, feature in catalogue.items()
@@ -147,10 +147,10 @@ def test_every_feature_that_differs_from_the_catalogue_is_named(bundle: Bundle, 
     assert "contract.tenure_days is in days in the bundle and in weeks in the catalogue" in caught.value.found
 
 
-def test_a_feature_that_is_now_measured_otherwise_is_refused(
+def test_changed_feature_definitions_are_rejected(
     parts: Parts, peers: Peers, catalogue: Catalogue, tmp_path: Path
 ) -> None:
-    """A company may change what its own feature measures and keep its name."""
+    """A company may change the definition of a custom feature without renaming it."""
 
     def defined(definition: str) -> Catalogue:
         own = replace(catalogue["outcomes.nps_last"], definition=definition)
@@ -159,11 +159,11 @@ def test_a_feature_that_is_now_measured_otherwise_is_refused(
     schema = bundle_schema(list(catalogue), {"contract.plan": ["basic", "pro", "team"]}, peers, defined("one"))
     bundle = write_bundle(tmp_path / "3", parts(schema=schema), defined("one"))
     for other in (catalogue, defined("another")):
-        with pytest.raises(BundleError, match=r"outcomes\.nps_last was measured otherwise"):
+        with pytest.raises(BundleError, match=r"outcomes\.nps_last had another definition"):
             load_bundle(bundle.folder, catalogue=other)
 
 
-def test_a_rubric_of_unknown_signals_is_refused(parts: Parts, catalogue: Catalogue, tmp_path: Path) -> None:
+def test_rubrics_with_unknown_signals_are_rejected(parts: Parts, catalogue: Catalogue, tmp_path: Path) -> None:
     usual = parts()
     forged = replace(usual.rubric, text=usual.rubric.text.replace("outcomes.nps_last", "outcomes.luck"))
     with pytest.raises(BundleError, match=r"rubric\.toml.*outcomes\.luck"):
@@ -171,7 +171,7 @@ def test_a_rubric_of_unknown_signals_is_refused(parts: Parts, catalogue: Catalog
     assert os.listdir(tmp_path) == []
 
 
-def test_parts_that_do_not_fit_are_never_written(parts: Parts, catalogue: Catalogue, tmp_path: Path) -> None:
+def test_inconsistent_contents_are_never_written(parts: Parts, catalogue: Catalogue, tmp_path: Path) -> None:
     schema = json.loads(json.dumps(parts().schema))
     schema["features"].reverse()
     with pytest.raises(BundleError, match="same features in the same order"):
@@ -179,13 +179,13 @@ def test_parts_that_do_not_fit_are_never_written(parts: Parts, catalogue: Catalo
     assert os.listdir(tmp_path) == []
 
 
-def test_a_version_is_never_overwritten(bundle: Bundle, parts: Parts, catalogue: Catalogue) -> None:
+def test_versions_are_never_overwritten(bundle: Bundle, parts: Parts, catalogue: Catalogue) -> None:
     with pytest.raises(HomeError, match="exists already"):
         write_bundle(bundle.folder, parts(), catalogue)
     assert load_bundle(bundle.folder, catalogue=catalogue).manifest == bundle.manifest
 
 
-def test_an_interrupted_write_leaves_nothing(
+def test_interrupted_writes_leave_no_files(
     parts: Parts, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:

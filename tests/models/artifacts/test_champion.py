@@ -32,7 +32,7 @@ def home(tmp_path: Path, parts: Parts, catalogue: Catalogue) -> Home:
     return home
 
 
-def test_the_pointer_names_version_and_folder(home: Home) -> None:
+def test_pointer_names_version_and_folder(home: Home) -> None:
     pointer = read_pointer(home)
     assert pointer is not None
     assert pointer.churn is not None
@@ -41,14 +41,14 @@ def test_the_pointer_names_version_and_folder(home: Home) -> None:
     assert pointer.promoted_at == WHEN
 
 
-def test_a_home_may_be_moved(home: Home, catalogue: Catalogue, tmp_path: Path) -> None:
+def test_homes_can_be_moved(home: Home, catalogue: Catalogue, tmp_path: Path) -> None:
     shutil.move(home.root, tmp_path / "elsewhere")
     champion = load_champion(Home(tmp_path / "elsewhere"), catalogue)
     assert champion.bundles["churn"].manifest.version == "3"
     assert "expansion" not in champion.bundles
 
 
-def test_the_rubric_and_the_peers_are_the_bundles_own(home: Home, catalogue: Catalogue) -> None:
+def test_rubric_and_peers_come_from_the_bundle(home: Home, catalogue: Catalogue) -> None:
     champion = load_champion(home, catalogue)
     assert champion.rubric.name == "small"
     assert champion.peers == champion.bundles["churn"].peers
@@ -58,20 +58,20 @@ def test_without_any_model_there_are_no_peers(rubric: Rubric) -> None:
     assert Champion({}, rubric).peers is None
 
 
-def test_nothing_promoted_means_no_model_and_the_default_rubric(tmp_path: Path) -> None:
+def test_without_promotion_there_is_no_model_and_the_default_rubric(tmp_path: Path) -> None:
     champion = load_champion(Home(tmp_path))
     assert champion.bundles == {}
     assert champion.rubric.name == "five-dimensions"
 
 
-def test_a_bundle_of_another_version_is_refused(home: Home, parts: Parts, catalogue: Catalogue) -> None:
+def test_bundles_of_another_version_are_rejected(home: Home, parts: Parts, catalogue: Catalogue) -> None:
     shutil.rmtree(home.bundle_folder("churn", "3"))
     write_bundle(home.bundle_folder("churn", "3"), parts(version="4"), catalogue)
     with pytest.raises(BundleError, match="holds version 4\nExpected: version 3"):
         load_champion(home, catalogue)
 
 
-def test_a_bundle_of_another_target_is_refused(home: Home, catalogue: Catalogue) -> None:
+def test_bundles_of_another_target_are_rejected(home: Home, catalogue: Catalogue) -> None:
     pointer = read_pointer(home)
     assert pointer is not None
     write_pointer(home, ChampionPointer(expansion=pointer.churn, promoted_at=WHEN))
@@ -91,12 +91,12 @@ def test_a_bundle_of_another_target_is_refused(home: Home, catalogue: Catalogue)
         '{"promoted_at": "2026-01-06T00:00:00Z", "churn": {"version": "3", "folder": "bundles/../../3"}}',
     ],
 )
-def test_a_broken_pointer_is_named(home: Home, text: str) -> None:
+def test_broken_pointers_are_named(home: Home, text: str) -> None:
     home.champion_file.write_text(text)
     with pytest.raises(BundleError, match=r"champion\.json"):
         read_pointer(home)
 
 
-def test_only_bundles_of_the_home_can_be_pointed_to(bundle: Bundle, tmp_path: Path) -> None:
-    with pytest.raises(HomeError, match="not one of the home"):
+def test_pointer_entries_need_bundles_of_the_home(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(HomeError, match="is not in the home"):
         champion_entry(Home(tmp_path), bundle)

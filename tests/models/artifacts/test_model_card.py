@@ -1,4 +1,4 @@
-"""The card travels with its bundle, unaltered, and decides no answer."""
+"""Model cards are stored unchanged in the bundle and do not affect predictions."""
 
 from __future__ import annotations
 
@@ -41,32 +41,32 @@ def card(**other: Any) -> ModelCard:
 
 
 @pytest.fixture
-def carded(tmp_path: Path, parts: Any, catalogue: Any) -> Bundle:
+def bundle_with_card(tmp_path: Path, parts: Any, catalogue: Any) -> Bundle:
     return write_bundle(tmp_path / "3", parts(card=card()), catalogue)
 
 
-def test_a_card_is_read_as_it_was_written(carded: Bundle) -> None:
-    assert carded.card == card()
-    assert carded.card.figure("blend", "roc_auc") == FIGURE
-    assert carded.card.figure("blend", "none").value is None
-    assert carded.card.figure("nobody", "roc_auc").value is None
+def test_written_cards_are_read_back(bundle_with_card: Bundle) -> None:
+    assert bundle_with_card.card == card()
+    assert bundle_with_card.card.figure("blend", "roc_auc") == FIGURE
+    assert bundle_with_card.card.figure("blend", "none").value is None
+    assert bundle_with_card.card.figure("nobody", "roc_auc").value is None
 
 
-def test_bundles_without_a_card_are_as_good_and_answer_under_the_same_name(bundle: Bundle, carded: Bundle) -> None:
+def test_the_card_does_not_change_the_fingerprint(bundle: Bundle, bundle_with_card: Bundle) -> None:
     assert bundle.card is None
-    assert CARD in carded.manifest.files
-    assert carded.fingerprint == bundle.fingerprint, "predictions keep their ids"
+    assert CARD in bundle_with_card.manifest.files
+    assert bundle_with_card.fingerprint == bundle.fingerprint, "predictions keep their ids"
 
 
-def test_a_card_that_was_altered_lost_or_slipped_in_is_refused(carded: Bundle, tmp_path: Path, parts: Any, catalogue: Any) -> None:
-    file = carded.folder / CARD
+def test_altered_missing_or_added_cards_are_rejected(bundle_with_card: Bundle, tmp_path: Path, parts: Any, catalogue: Any) -> None:
+    file = bundle_with_card.folder / CARD
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace("fair", "good"), encoding="utf-8")
     with pytest.raises(BundleError, match=r"card\.json was changed"):
-        load_bundle(carded.folder, catalogue=catalogue)
+        load_bundle(bundle_with_card.folder, catalogue=catalogue)
     file.unlink()
     with pytest.raises(BundleError, match=r"card\.json"):
-        load_bundle(carded.folder, catalogue=catalogue)
+        load_bundle(bundle_with_card.folder, catalogue=catalogue)
     plain = write_bundle(tmp_path / "4", parts(), catalogue)
     (plain.folder / CARD).write_text(text, encoding="utf-8")
     assert CARD not in json.loads((plain.folder / MANIFEST).read_text(encoding="utf-8"))["files"]
@@ -74,9 +74,9 @@ def test_a_card_that_was_altered_lost_or_slipped_in_is_refused(carded: Bundle, t
         load_bundle(plain.folder, catalogue=catalogue)
 
 
-def test_a_card_of_another_layout_is_told_by_its_place(carded: Bundle) -> None:
-    told = card().model_dump(mode="json") | {"known_rate": 2}
+def test_invalid_cards_are_reported_by_key(bundle_with_card: Bundle) -> None:
+    content = card().model_dump(mode="json") | {"known_rate": 2}
     with pytest.raises(ValueError, match="key known_rate"):
-        ModelCard.from_json(json.dumps(told).encode())
+        ModelCard.from_json(json.dumps(content).encode())
     with pytest.raises(ValidationError):
         card(trees_share=2.0)

@@ -1,4 +1,4 @@
-"""Which signals are of the home's portfolio: growing ones, shrinking ones and parts are, others are not."""
+"""Signals match the portfolio of a home if it grew, shrank or is given in part; other portfolios do not match."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TABLES = ("accounts", "subscriptions", "usage")
 
 
 def portfolio(ids: Sequence[str], name: str = "acme", kind: Any = "contractual", year: int = 2020, tables: tuple[str, ...] = TABLES) -> SignalsPortfolio:
-    """Accounts created a month apart, by their place among the ids; ids that are numbers by their number."""
+    """Accounts created a month apart, by their position among the ids; numeric ids by their number."""
     created = [datetime(year, 1, 1) + timedelta(days=31 * (int(i) if i.isdigit() else k) % 2000) for k, i in enumerate(ids)]
     return SignalsPortfolio(name, kind, tables, list(ids), created)
 
@@ -48,7 +48,7 @@ def is_same(known: PortfolioIdentity, found: SignalsPortfolio) -> bool:
 @given(
     known=st.integers(1, 1500), gone=st.floats(0, 0.75), new=st.integers(0, 2500), most=st.sampled_from([512, 65_536])
 )
-def test_a_growing_portfolio_is_never_refused_and_others_always_are(known: int, gone: float, new: int, most: int) -> None:
+def test_growing_portfolios_are_accepted_and_others_rejected(known: int, gone: float, new: int, most: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(portfolio_identity, "HOME_SAMPLE", most)
         home = PortfolioIdentity.of(portfolio(numbers(0, known)))
@@ -60,7 +60,7 @@ def test_a_growing_portfolio_is_never_refused_and_others_always_are(known: int, 
         assert len(home.sampled[0]) <= most
 
 
-def test_a_part_is_of_the_portfolio_and_does_not_shrink_what_is_known() -> None:
+def test_a_subset_matches_and_keeps_the_known_accounts() -> None:
     home = PortfolioIdentity.of(portfolio(numbers(0, 500)))
     for part in (numbers(0, 3), numbers(100, 150)):
         assert is_same(home, portfolio(part))
@@ -69,7 +69,7 @@ def test_a_part_is_of_the_portfolio_and_does_not_shrink_what_is_known() -> None:
     assert is_same(home, portfolio(numbers(400, 410)))
 
 
-def test_ids_that_companies_share_by_chance_are_told_apart_by_the_month_of_creation() -> None:
+def test_month_of_creation_distinguishes_ids_shared_by_chance() -> None:
     home = PortfolioIdentity.of(portfolio(numbers(1, 200)))
     overlap = home.overlap(portfolio(numbers(1, 150), year=2011))
     assert overlap.shared == 1.0
@@ -86,12 +86,12 @@ def test_ids_that_companies_share_by_chance_are_told_apart_by_the_month_of_creat
 
 
 @pytest.mark.parametrize(("shared", "same"), [(0.15, False), (0.25, True)])
-def test_the_limit_is_a_fifth_of_the_smaller_set(shared: float, same: bool) -> None:
+def test_limit_is_a_fifth_of_the_smaller_set(shared: float, same: bool) -> None:
     home = PortfolioIdentity.of(portfolio(numbers(0, 1000)))
     assert is_same(home, portfolio([*numbers(0, int(200 * shared)), *(f"new{i}" for i in range(int(200 * (1 - shared))))])) is same
 
 
-def test_a_large_portfolio_is_sampled_and_no_id_stands_in_clear() -> None:
+def test_large_portfolios_are_sampled_without_plain_ids() -> None:
     ids = [f"customer-{i}" for i in range(100_000)]
     home = PortfolioIdentity.of(portfolio(ids))
     text = home.model_dump_json()
@@ -126,14 +126,14 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
-def test_a_home_takes_the_first_portfolio_and_refuses_others(home: Home, make_signals: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_homes_accept_the_first_portfolio_and_reject_others(home: Home, make_signals: Make, caplog: pytest.LogCaptureFixture) -> None:
     own = make_signals({"accounts": ACCOUNTS, "subscriptions": RUNNING, "usage": USAGE})
     assert require_portfolio(home, own).name == "a test"
     assert read_identity(home) is None
     first = require_portfolio(home, own, "acme", keep=True)
     assert first.known_share is None or first.known_share == 1.0
     assert (read_identity(home), first.tables) == (first, ("accounts", "subscriptions", "usage"))
-    # A table that is gone for a week is warned of; one that is new is not.
+    # A missing table causes a warning; a new one does not.
     fewer = make_signals({"accounts": ACCOUNTS, "subscriptions": RUNNING})
     assert require_portfolio(home, fewer, keep=True).id == first.id
     assert "Tables missing that acme had before: usage" in caplog.text
@@ -145,12 +145,12 @@ def test_a_home_takes_the_first_portfolio_and_refuses_others(home: Home, make_si
         require_portfolio(home, make_signals({"accounts": ACCOUNTS, "orders": ORDERS}), keep=True)
     assert "RENEWCAST_HOME=FOLDER renewcast train SIGNALS" in str(refused.value)
     assert "--same-portfolio" not in str(refused.value)
-    with pytest.raises(PortfolioMismatchError, match="it is called"):
+    with pytest.raises(PortfolioMismatchError, match="the name is globex"):
         require_portfolio(home, own, "globex")
     assert read_identity(home) == require_portfolio(home, own)
 
 
-def test_the_same_portfolio_under_new_ids_is_a_persons_statement(home: Home, make_signals: Make) -> None:
+def test_a_person_can_state_that_new_ids_are_the_same_portfolio(home: Home, make_signals: Make) -> None:
     own = make_signals({"accounts": ACCOUNTS, "subscriptions": RUNNING})
     renamed = make_signals({n: [r | {"account_id": f"crm-{r['account_id']}"} for r in rows] for n, rows in (("accounts", ACCOUNTS), ("subscriptions", RUNNING))})
     with pytest.raises(BadRequest):
@@ -166,7 +166,7 @@ def test_the_same_portfolio_under_new_ids_is_a_persons_statement(home: Home, mak
         record_same_portfolio(home, make_signals({"accounts": ACCOUNTS, "orders": ORDERS}), "Ada", "why")
 
 
-def test_a_bundle_of_another_portfolio_is_not_loaded_and_a_lost_file_is_made_up_for(
+def test_other_bundles_are_rejected_and_lost_files_restored(
     home: Home, parts: Make, make_signals: Make, catalogue: Any, rubric: Any
 ) -> None:
     own = make_signals({"accounts": ACCOUNTS, "subscriptions": RUNNING})
@@ -184,18 +184,18 @@ def test_a_bundle_of_another_portfolio_is_not_loaded_and_a_lost_file_is_made_up_
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"id": "x"}', "{" * 10_000])
-def test_a_broken_file_is_named(home: Home, content: str) -> None:
+def test_broken_files_are_named(home: Home, content: str) -> None:
     home.root.mkdir()
     home.portfolio_file.write_text(content)
     with pytest.raises(HomeError, match=r"portfolio\.json"):
         read_identity(home)
 
 
-def test_a_sample_that_was_tampered_with_is_refused(home: Home) -> None:
+def test_tampered_samples_are_rejected(home: Home) -> None:
     home.root.mkdir()
-    told = json.loads(PortfolioIdentity.of(portfolio(numbers(0, 9))).model_dump_json())
-    for sample in ("!", told["sample"][:-4] + "AAA", told["sample"][::-1]):
-        home.portfolio_file.write_text(json.dumps(told | {"sample": sample}))
+    content = json.loads(PortfolioIdentity.of(portfolio(numbers(0, 9))).model_dump_json())
+    for sample in ("!", content["sample"][:-4] + "AAA", content["sample"][::-1]):
+        home.portfolio_file.write_text(json.dumps(content | {"sample": sample}))
         with pytest.raises(HomeError, match=r"portfolio\.json"):
             read_identity(home)
 
@@ -204,5 +204,5 @@ def test_a_sample_that_was_tampered_with_is_refused(home: Home) -> None:
     ("origin", "name"),
     [("/data/acme", "acme"), ("/data/acme.toml", "acme"), ("postgresql://h/crm", "crm"), ("duckdb:///x/y.duckdb", "y"), ("/", "portfolio")],
 )
-def test_the_name_is_the_last_part_of_the_address(origin: str, name: str) -> None:
+def test_name_is_the_last_part_of_the_address(origin: str, name: str) -> None:
     assert home_portfolio._name_of(origin) == name
