@@ -43,7 +43,7 @@ def home(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def folder(world: Any, home: Path, renewcast: Any) -> Path:
     done = renewcast("review", world.signals, "--quarter", QUARTER, "--capacity", "15", home=home)
-    assert "Look at" in done.stdout
+    assert "index.html" in done.stdout
     (found,) = (home / "reviews").iterdir()
     return Path(found)
 
@@ -101,7 +101,7 @@ def test_the_same_review_again_takes_its_own_place(world: Any, home: Path, folde
 
 def test_a_quarter_that_has_not_matured_says_what_is_lacking(world: Any, home: Path, renewcast: Any) -> None:
     done = renewcast("review", world.signals, "--quarter", "2027Q2", home=home, expect=2)
-    assert "days short of 2027-04-01" in done.stderr
+    assert "days before 2027-04-01" in done.stderr
     done = renewcast("review", world.signals, "--quarter", "summer", home=home, expect=2)
     assert "such as 2026Q3" in done.stderr
 

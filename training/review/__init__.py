@@ -1,1 +1,1 @@
-"""The quarterly review: the health score held against what happened, and changes to it proposed or, oftener, not."""
+"""The quarterly review of the health score: evaluation against outcomes, and proposals for weights and band limits."""

@@ -1,4 +1,4 @@
-"""What else the review says that seems to speak against a proposed weight, with the sentence that explains it."""
+"""Notes on findings of a review that seem to contradict a proposed weight."""
 
 from __future__ import annotations
 
@@ -9,42 +9,48 @@ from training.review.recalibration.schemas import DimensionFinding
 
 
 def contradictions(sets: Sequence[WeightSetProposal], strength: Mapping[str, float]) -> tuple[str, ...]:
-    """A sentence for each dimension whose weight is to change against another finding of the same page.
+    """Explain each changed weight that seems to contradict another finding of the review.
 
     Parameters
     ----------
-    sets : what is proposed.
-    strength : by dimension, how strongly its points go with staying by themselves, as the training of the model found;
-        empty where it is not known.
+    sets : the proposals for each set of weights.
+    strength : by dimension, the association of its points alone with staying, from the training of the model; empty if
+        unknown.
+
+    Returns
+    -------
+    One sentence or more for each contradiction.
     """
     return tuple(
-        f"{each.name}: {said}" if len(sets) > 1 else said
+        f"{each.name}: {note}" if len(sets) > 1 else note
         for each in sets
-        for one in each.proposal.dimensions
-        if one.new != one.old
-        for said in _of(one, each.proposal.dimensions, strength)
+        for dimension in each.proposal.dimensions
+        if dimension.new != dimension.old
+        for note in _notes(dimension, each.proposal.dimensions, strength)
     )
 
 
-def _of(one: DimensionFinding, others: Sequence[DimensionFinding], strength: Mapping[str, float]) -> list[str]:
-    found = []
+def _notes(dimension: DimensionFinding, others: Sequence[DimensionFinding], strength: Mapping[str, float]) -> list[str]:
+    notes = []
     losses = {each.name: each.without.log_loss_change.value for each in others if each.without is not None}
-    loss, up = losses.get(one.name), one.new > one.old
+    loss, up = losses.get(dimension.name), dimension.new > dimension.old
     if up and loss is not None and (loss <= 0 or loss == min(losses.values())):
-        what = "the later dates lose nothing" if loss <= 0 else "the later dates lose least"
-        found.append(
-            f"{one.name} rises although {what} when it is left out: at {one.old:g} of 100 points it can hardly show."
-            " The proposal rests on what more weight on it would do, which the later dates confirm."
+        effect = "costs nothing on the later dates" if loss <= 0 else "costs least on the later dates"
+        notes.append(
+            f"The weight of {dimension.name} rises although leaving it out {effect}. With only {dimension.old:g} of 100"
+            " points it has little effect so far. The proposal rests on the effect of more weight, which the later"
+            " dates confirm."
         )
     if not up and loss is not None and loss > 0 and loss == max(losses.values()):
-        found.append(
-            f"{one.name} falls although the later dates lose most when it is left out: it stays important, and gives"
-            " points to a dimension that tells more for each point."
+        notes.append(
+            f"The weight of {dimension.name} falls although leaving it out costs most on the later dates. It stays"
+            " important, but other dimensions predict more per point."
         )
-    known = {each.name: strength[each.name] for each in others if each.name in strength}
-    if up and len(known) > 1 and one.name in known and known[one.name] == min(known.values()):
-        found.append(
-            f"{one.name} rises although the training of the model found that it separates accounts that left least when"
-            " taken alone: beside the other dimensions it tells more than they do."
+    strengths = {each.name: strength[each.name] for each in others if each.name in strength}
+    weakest = len(strengths) > 1 and strengths.get(dimension.name) == min(strengths.values())
+    if up and weakest:
+        notes.append(
+            f"The weight of {dimension.name} rises although in training it was the dimension that, taken alone,"
+            " separated churned accounts least. Combined with the other dimensions it adds more information."
         )
-    return found
+    return notes

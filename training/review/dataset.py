@@ -1,5 +1,5 @@
-"""What a review looks at: weekly snapshots through the quarter and before it, their scores by the rubric in force, what
-became of each, and what the champion says."""
+"""Data of a review: weekly snapshots up to the end of the quarter, their scores by the current rubric, their outcomes,
+and the churn probabilities of the champion."""
 
 from __future__ import annotations
 
@@ -37,27 +37,28 @@ from training.dataset.labels import churn_events, label
 from training.dataset.overwritten_terms import mask_overwritten_terms, mask_terms, overwritten_rows
 from training.review.window import Window
 
-#: Text of a band without a score, and the bands from bad to good.
+#: The bands from worst to best, then accounts without a score.
 BAND_NAMES = ("red", "yellow", "green", "insufficient_data")
 TENURE = "contract.tenure_days"
 
 
 @dataclass(frozen=True)
 class ReviewData:
-    """n weekly snapshots and all that is known of them; every array is of shape (n,), in the order of ``frame``.
+    """n weekly snapshots with scores and outcomes. Every array has shape (n,), in the order of ``frame``.
 
     Parameters
     ----------
-    signals, feeds : the source up to the window's ``data_through``, and the health of its feeds.
-    window : which snapshots the quarter judges.
-    champion : the bundles, and the rubric that is reviewed.
+    signals, feeds : the source up to ``data_through`` of the window, and the health of its feeds.
+    window : the snapshots that the quarter evaluates.
+    champion : the bundles, and the reviewed rubric.
+    catalogue : the features.
     frame : account_id, as_of, the features of the rubric, ARR, days to renewal.
-    health : the scores by the rubric in force at the newest date.
-    labels : what became of each row (`training.dataset.labels.label`).
-    churned_at : every churn that is known by the end: account_id, churned_at (UTC), involuntary.
-    probability : the champion's, of churn; NaN where it was not worked out.
+    health : the scores by the rubric in force on the newest date.
+    labels : the outcome of each row (`training.dataset.labels.label`).
+    churned_at : every churn known by the end: account_id, churned_at (UTC), involuntary.
+    probability : churn probability of the champion; NaN where it was not computed.
     data_fingerprint : of the signals (`features.signals.fingerprint`).
-    kept : folder of the roll-ups of large feeds; None keeps none.
+    rollup_folder : where roll-ups of large feeds are stored; None to store none.
     """
 
     signals: Signals
@@ -71,7 +72,7 @@ class ReviewData:
     churned_at: pd.DataFrame
     probability: Floats
     data_fingerprint: str
-    kept: Path | None = None
+    rollup_folder: Path | None = None
 
     @cached_property
     def accounts(self) -> Objects:
@@ -85,42 +86,42 @@ class ReviewData:
 
     @cached_property
     def score(self) -> Floats:
-        """The health score, NaN for none."""
+        """The health score; NaN without a score."""
         return np.asarray(self.health.score, dtype=np.float64)
 
     @cached_property
     def band(self) -> Objects:
-        """Its band."""
+        """The band of the score."""
         return self.health.band.to_numpy(dtype=object)
 
     @cached_property
     def arr(self) -> Floats:
-        """ARR at as_of, 0 where unknown."""
+        """ARR at as_of; 0 if unknown."""
         return np.asarray(np.nan_to_num(number_column(self.frame, ARR_FEATURE)), dtype=np.float64)
 
     @cached_property
     def segment(self) -> Objects:
-        """The segment by ARR, None unknown."""
+        """The segment by ARR; None if unknown."""
         return segment_of(number_column(self.frame, ARR_FEATURE))
 
     @cached_property
     def churn(self) -> Floats:
-        """1 churned, 0 stayed, NaN censored."""
+        """1 for churned, 0 for retained, NaN for censored."""
         return self.labels["churn"].to_numpy(dtype=np.float64)
 
     @cached_property
     def expansion(self) -> Floats:
-        """1 grew, 0 did not, NaN censored."""
+        """1 for expanded, 0 for not expanded, NaN for censored."""
         return self.labels["expansion"].to_numpy(dtype=np.float64)
 
     @cached_property
     def judged(self) -> Bools:
-        """The rows that the quarter judges: matured in it, with a known outcome."""
+        """The rows evaluated in the quarter: their outcome became known in it."""
         return self.window.judged(self.as_of) & np.isfinite(self.churn)
 
     @cached_property
     def labelled(self) -> Bools:
-        """Every row with a known outcome, those of earlier quarters too."""
+        """All rows with a known outcome, including those of earlier quarters."""
         return np.asarray(np.isfinite(self.churn))
 
     @cached_property
@@ -130,12 +131,12 @@ class ReviewData:
 
     @cached_property
     def newest(self) -> Bools:
-        """The rows of the newest date: the portfolio as it stands."""
+        """The rows of the newest date: the current portfolio."""
         return (self.as_of == self.as_of.max()).to_numpy()
 
     @property
     def contractual(self) -> bool:
-        """Whether there are contracts."""
+        """Whether the signals contain contracts."""
         return self.signals.contractual
 
     def at(self, date: pd.Timestamp) -> Bools:
@@ -143,27 +144,42 @@ class ReviewData:
         return (self.as_of == date).to_numpy()
 
     def unseen(self, bundle: Bundle) -> Bools:
-        """Judged rows whose outcome was still open when a model was trained; on others its figures flatter it."""
-        open_then = (self.as_of + self.window.wait > bundle.manifest.trained_through).to_numpy()
-        return np.asarray(self.judged & open_then & (self._old_enough))
+        """Return the evaluated rows whose outcome was still open when a model was trained.
+
+        Metrics on other rows would be too optimistic.
+
+        Parameters
+        ----------
+        bundle : the model.
+        """
+        was_open = (self.as_of + self.window.wait > bundle.manifest.trained_through).to_numpy()
+        return np.asarray(self.judged & was_open & (self._old_enough))
 
     @cached_property
     def _old_enough(self) -> Bools:
         return np.asarray(~(number_column(self.frame, TENURE) < WEEK_DAYS))
 
     def probability_by(self, bundle: Bundle, rows: Bools) -> Floats:
-        """A bundle's probability of churn on some rows; NaN elsewhere. Its features are built for those dates."""
+        """Compute the churn probability of a bundle on some rows; NaN elsewhere.
+
+        The features of the bundle are built for the dates of those rows.
+
+        Parameters
+        ----------
+        bundle : the model.
+        rows : mask of shape (n,).
+        """
         out = np.full(len(self.frame), np.nan)
         wanted = self.frame.loc[rows, ["account_id", "as_of"]]
-        for grid in _grids(wanted["as_of"]):
-            catalogue = _part_of(self.catalogue, bundle.scorer.features)
+        for grid in _weekly_grids(wanted["as_of"]):
+            catalogue = _catalogue_subset(self.catalogue, bundle.scorer.features)
             horizon = self.window.horizon_days
-            built = snapshot(self.signals, grid, horizon_days=horizon, catalogue=catalogue, kept=self.kept)
+            built = snapshot(self.signals, grid, horizon_days=horizon, catalogue=catalogue, kept=self.rollup_folder)
             if self.signals.contractual:
-                lost = self.as_of[overwritten_rows(self.as_of, number_column(self.frame, ARR_FEATURE))].unique()
-                built = mask_terms(built, built["as_of"].isin(lost).to_numpy(), catalogue)
-            found = bundle.scorer.predict(built).probability
-            keyed = built[["account_id", "as_of"]].assign(p=found)
+                overwritten = self.as_of[overwritten_rows(self.as_of, number_column(self.frame, ARR_FEATURE))].unique()
+                built = mask_terms(built, built["as_of"].isin(overwritten).to_numpy(), catalogue)
+            probability = bundle.scorer.predict(built).probability
+            keyed = built[["account_id", "as_of"]].assign(p=probability)
             merged = wanted.reset_index().merge(keyed, on=["account_id", "as_of"], how="inner")
             out[merged["index"].to_numpy()] = merged["p"].to_numpy()
         return np.where(self._old_enough, out, np.nan)
@@ -174,36 +190,38 @@ def load_review_data(
     quarter: Quarter,
     champion: Champion,
     progress: Progress = no_progress,
-    kept: Path | None = None,
+    rollup_folder: Path | None = None,
 ) -> ReviewData:
-    """Read the signals and work out all that a review needs.
+    """Read the signals and compute the data of a review.
 
     Parameters
     ----------
-    address : the signals source; rows at or after the quarter's end are not looked at.
-    champion : the models, and beside them the rubric to review, as named by the caller.
-    kept : folder of the roll-ups of large feeds.
+    address : the signals source. Rows at or after the end of the quarter are ignored.
+    quarter : the quarter to review.
+    champion : the models and the rubric to review.
+    progress : called with the share done (0 to 1) and a description of the current step.
+    rollup_folder : where roll-ups of large feeds are stored; None to store none.
 
     Raises
     ------
     SignalsError, BundleError, RulesError
-        The source, a bundle or a file of rules is broken.
+        The source, a bundle or a rules file is broken.
     InsufficientData
-        Nothing has matured in the quarter: what is lacking.
+        No snapshot matured in the quarter; the message lists what is missing.
     """
     source = open_source(address)
     newest = newest_instant(source)
     config = _settings(champion)
-    # Grace is known only once the tables are read; without contracts there is none.
+    # The grace period depends on the tables: it is 0 without contracts.
     grace = config.grace_days if "subscriptions" in source.tables else 0
     window = Window.of(quarter, config.horizon_days, grace, newest + timedelta(microseconds=1))
     feeds = feed_health(source, window.data_through)
     signals = read_signals(
-        source, window.data_through, progress=lambda done, what: progress(0.2 * done, what), kept=kept
+        source, window.data_through, progress=lambda done, what: progress(0.2 * done, what), kept=rollup_folder
     )
     try:
         progress(0.2, "fingerprint of the data")
-        told = fingerprint(signals)
+        data_fingerprint = fingerprint(signals)
         grid = _grid(signals, config, window)
         champion = champion.at(window.data_through)
         catalogue = current_catalogue()
@@ -213,17 +231,17 @@ def load_review_data(
             signals,
             grid,
             horizon_days=config.horizon_days,
-            catalogue=_part_of(catalogue, wanted),
-            kept=kept,
+            catalogue=_catalogue_subset(catalogue, wanted),
+            kept=rollup_folder,
             progress=lambda done, what: progress(0.25 + 0.4 * done, what),
         )
         if frame.empty:
-            raise _too_little(quarter, ["active accounts: there is none"])
+            raise _insufficient_data(quarter, ["there are no active accounts"])
         if signals.contractual:
-            frame = mask_overwritten_terms(frame, _part_of(catalogue, wanted))
-        progress(0.65, "what became of them")
+            frame = mask_overwritten_terms(frame, _catalogue_subset(catalogue, wanted))
+        progress(0.65, "outcomes")
         labels = label(signals, frame[["account_id", "as_of"]], config.horizon_days, grace)
-        seen = ReviewData(
+        data = ReviewData(
             signals,
             feeds,
             window,
@@ -234,18 +252,18 @@ def load_review_data(
             labels,
             churn_events(signals, frame, labels, grace),
             np.full(len(frame), np.nan),
-            told,
-            kept,
+            data_fingerprint,
+            rollup_folder,
         )
-        if not seen.judged.any():
-            raise _too_little(quarter, [_when(window, grid)])
+        if not data.judged.any():
+            raise _insufficient_data(quarter, [_missing_snapshots(window, grid)])
         if "churn" in champion.bundles:
-            progress(0.7, "what the champion says")
+            progress(0.7, "probabilities of the champion")
             bundle = champion.bundles["churn"]
-            rows = seen.unseen(bundle) | seen.newest
-            seen = replace(seen, probability=seen.probability_by(bundle, rows))
-        progress(1.0, "evidence gathered")
-        return seen
+            rows = data.unseen(bundle) | data.newest
+            data = replace(data, probability=data.probability_by(bundle, rows))
+        progress(1.0, "data ready")
+        return data
     except BaseException:
         signals.close()
         raise
@@ -259,15 +277,15 @@ def _settings(champion: Champion) -> TrainConfig:
 
 
 def _grid(signals: Signals, config: TrainConfig, window: Window) -> Grid:
-    """Weekly dates that end with the newest, from the first of which the outcome can be known."""
+    """Weekly dates up to the newest one, from the first date whose outcome can be known."""
     try:
         first = labelled_grid(signals, config)[0].first
     except InsufficientData as error:
-        raise _too_little(window.quarter, error.missing) from None
+        raise _insufficient_data(window.quarter, error.missing) from None
     return Grid.ending(midnight(window.data_through), first, WEEK_DAYS)
 
 
-def _too_little(quarter: Quarter, missing: list[str]) -> InsufficientData:
+def _insufficient_data(quarter: Quarter, missing: list[str]) -> InsufficientData:
     return InsufficientData(
         missing,
         "load more history, or review another quarter",
@@ -276,15 +294,15 @@ def _too_little(quarter: Quarter, missing: list[str]) -> InsufficientData:
     )
 
 
-def _when(window: Window, grid: Grid) -> str:
+def _missing_snapshots(window: Window, grid: Grid) -> str:
     return (
-        f"snapshots of {to_iso(window.after)} to {to_iso(window.cut_off)}, whose {window.horizon_days} days and "
-        f"{window.grace_days} days of grace end in the quarter: the history begins with {to_iso(grid.first)}"
+        f"snapshots from {to_iso(window.after)} to {to_iso(window.cut_off)}, whose {window.horizon_days} days of "
+        f"horizon and {window.grace_days} days of grace end in the quarter (the history begins on {to_iso(grid.first)})"
     )
 
 
-def _part_of(catalogue: Mapping[str, Feature], names: Iterable[str]) -> Catalogue:
-    """The features of these names, and those that they compare themselves with, in the catalogue's order."""
+def _catalogue_subset(catalogue: Mapping[str, Feature], names: Iterable[str]) -> Catalogue:
+    """The named features and the features they are compared with, in the order of the catalogue."""
     wanted: set[str] = set()
     todo = [name for name in names if name in catalogue]
     while todo:
@@ -296,11 +314,11 @@ def _part_of(catalogue: Mapping[str, Feature], names: Iterable[str]) -> Catalogu
     return Catalogue(tuple(catalogue[name] for name in catalogue if name in wanted))
 
 
-def _grids(dates: pd.Series[pd.Timestamp]) -> list[Grid]:
-    """Weekly grids that hold the dates: one for each run without a gap."""
-    known = sorted(pd.Timestamp(date).to_pydatetime() for date in dates.unique())
+def _weekly_grids(dates: pd.Series[pd.Timestamp]) -> list[Grid]:
+    """Weekly grids that cover the dates, one for each run without a gap."""
+    ordered = sorted(pd.Timestamp(date).to_pydatetime() for date in dates.unique())
     runs: list[list[datetime]] = []
-    for date in known:
+    for date in ordered:
         if runs and date - runs[-1][-1] == timedelta(days=WEEK_DAYS):
             runs[-1].append(date)
         else:

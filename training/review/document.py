@@ -1,4 +1,4 @@
-"""The review as one typed document: what the page shows and ``review.json`` holds, section by section."""
+"""The review as one typed document: the content of the page and of ``review.json``, section by section."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from training.review.sections.lead_time import LeadTime
 from training.review.sections.reliability import ModelReliability, ScoreReliability
 
 SCHEMA_VERSION: Final = 1
-"""Of ``review.json``: it changes when a key is renamed or taken away, never when one is added."""
+"""Version of ``review.json``. It changes when a key is renamed or removed, not when one is added."""
 
 
 class SignOffSection(ReviewModel):
-    """What was reviewed and what would be signed: the rubric's name and version, its text as proposed (None where
-    nothing changes), the weights and limits by name, the profiles, and what the
-    proposed scores have meant."""
+    """What was reviewed and what an approval would sign: versions and hashes, current and proposed values.
+
+    Proposed values are None if nothing changes. ``meaning`` is the churn rate by score with the proposed values.
+    """
 
     rubric: str
     version: str
@@ -51,8 +52,11 @@ class SignOffSection(ReviewModel):
 
 
 class ReviewDocument(ReviewModel):
-    """All fifteen sections, in their order. ``profile_proposals`` are as ``weight_proposal``, one for each profile of
-    the rubric; where there are any, ``weight_proposal`` is of the accounts without one."""
+    """All fifteen sections, in their order.
+
+    ``profile_proposals`` has one entry per profile of the rubric, in the format of ``weight_proposal``. With profiles,
+    ``weight_proposal`` applies to accounts without a profile.
+    """
 
     schema_version: Literal[1] = 1
     id: str
@@ -80,5 +84,5 @@ class ReviewDocument(ReviewModel):
     sign_off: SignOffSection
 
     def plain(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return the review as plain data for JSON."""
         return self.model_dump(mode="json")

@@ -1,7 +1,7 @@
-"""A figure of the review: its value, how many events stand behind it, and how far chance reaches.
+"""Figures of the review: a value, its confidence interval, and the number of events behind it.
 
-Every interval comes from resampling accounts, and is 95% wide unless the section says otherwise. A figure that is not
-defined, or for which there is too little, is null and never a stand-in.
+Intervals come from resampling accounts, at 95% unless a section states another level. A figure that is undefined, or
+has too little data, is null.
 """
 
 from __future__ import annotations
@@ -16,20 +16,19 @@ from features.utils.arrays import Bools, Floats, Objects
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 
 RESAMPLES = 300
-#: Accounts with the event, below which no interval and nothing that is derived is told.
+#: Minimum number of accounts with the event for derived figures.
 MINIMUM_EVENTS = 5
 SEED = 0
 
 
 class ReviewModel(BaseModel):
-    """A piece of the review: never changed, nothing but what is declared, no number that is not one."""
+    """Base class of the parts of a review: immutable, without extra fields, without NaN or infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ReviewFigure(ReviewModel):
-    """One number. ``events`` are the accounts with the event behind it; ``low`` and ``high`` its interval, null where
-    it has none."""
+    """One number with its interval, if any. ``events`` is the number of accounts with the event."""
 
     value: float | None
     low: float | None = None
@@ -38,60 +37,74 @@ class ReviewFigure(ReviewModel):
 
     @classmethod
     def of(cls, value: float, resampled: Floats, events: int) -> ReviewFigure:
-        """A value and what it comes to when accounts are resampled; NaN is null."""
+        """Build a figure from a value and the values of the resamples; NaN becomes null."""
         if not np.isfinite(value):
             return cls(value=None, events=events)
         low, high = interval(resampled)
-        # Where every resample gives the same (6 saved of 6), chance has not been looked at.
-        told = np.isfinite(low) and np.isfinite(high) and high > low
+        # If all resamples agree (such as 6 of 6 saved), they say nothing about the uncertainty.
+        has_interval = np.isfinite(low) and np.isfinite(high) and high > low
         return cls(
-            value=float(value), low=float(low) if told else None, high=float(high) if told else None, events=events
+            value=float(value),
+            low=float(low) if has_interval else None,
+            high=float(high) if has_interval else None,
+            events=events,
         )
 
 
 def undefined_figure(events: int = 0) -> ReviewFigure:
-    """A figure that cannot be told."""
+    """A figure without a value."""
     return ReviewFigure(value=None, events=events)
 
 
 class AccountResamples:
-    """Rows of accounts, and figures of them whose intervals share their resamples, so that differences are paired.
+    """Computes figures of account rows with intervals from shared resamples, so that differences are paired.
 
     Parameters
     ----------
     accounts : the account of each row, shape (n,).
+    seed, resamples : of the account bootstrap.
     """
 
     def __init__(self, accounts: Objects, seed: int = SEED, resamples: int = RESAMPLES) -> None:
         self.accounts = accounts
         self.bootstrap = AccountBootstrap(accounts, resamples, seed)
 
-    def people(self, rows: Bools) -> int:
-        """How many accounts have one of these rows."""
+    def account_count(self, rows: Bools) -> int:
+        """Return the number of accounts with at least one of these rows."""
         return len(np.unique(self.bootstrap.codes[rows]))
 
     def ratio(self, part: npt.ArrayLike, whole: npt.ArrayLike, events: int, least: int = 0) -> ReviewFigure:
-        """The sum of ``part`` over that of ``whole``, row by row; null where the whole is nothing or fewer than
-        ``least`` events stand behind it."""
+        """Divide the sum of ``part`` by that of ``whole``.
+
+        Parameters
+        ----------
+        part, whole : of each row, shape (n,).
+        events : accounts with the event.
+        least : minimum number of events.
+
+        Returns
+        -------
+        The figure; null if the whole is 0 or there are fewer than ``least`` events.
+        """
         sums = [self._sums(values) for values in (part, whole)]
         if not sums[1].sum() or events < least:
             return undefined_figure(events)
         return ReviewFigure.of(float(sums[0].sum() / sums[1].sum()), self._shares(*sums), events)
 
-    def apart(
+    def ratio_difference(
         self, one: tuple[npt.ArrayLike, npt.ArrayLike], two: tuple[npt.ArrayLike, npt.ArrayLike], events: int
     ) -> ReviewFigure:
-        """The first ratio less the second, on the same resamples."""
+        """Subtract the second ratio from the first, on the same resamples."""
         left, right = ([self._sums(values) for values in pair] for pair in (one, two))
         if not left[1].sum() or not right[1].sum():
             return undefined_figure(events)
         value = left[0].sum() / left[1].sum() - right[0].sum() / right[1].sum()
         return ReviewFigure.of(float(value), self._shares(*left) - self._shares(*right), events)
 
-    def times(
+    def ratio_quotient(
         self, one: tuple[npt.ArrayLike, npt.ArrayLike], two: tuple[npt.ArrayLike, npt.ArrayLike], events: int
     ) -> ReviewFigure:
-        """The first ratio over the second, on the same resamples: a lift."""
+        """Divide the first ratio by the second (a lift), on the same resamples."""
         left, right = ([self._sums(values) for values in pair] for pair in (one, two))
         if not left[1].sum() or not right[0].sum():
             return undefined_figure(events)
@@ -100,8 +113,8 @@ class AccountResamples:
         drawn = np.divide(self._shares(*left), bottom, out=np.full(len(bottom), np.nan), where=bottom > 0)
         return ReviewFigure.of(float(value), drawn, events)
 
-    def of(self, metric: Callable[[Floats], Floats], events: int) -> ReviewFigure:
-        """A metric of row weights, as `training.statistics.metrics` has them."""
+    def evaluate(self, metric: Callable[[Floats], Floats], events: int) -> ReviewFigure:
+        """Compute a metric of row weights from `training.statistics.metrics`."""
         value = float(metric(np.ones((1, len(self.accounts))))[0])
         return ReviewFigure.of(value, self.bootstrap.values(metric), events)
 
@@ -111,5 +124,5 @@ class AccountResamples:
 
     def _shares(self, part: Floats, whole: Floats) -> Floats:
         top, bottom = self.bootstrap.counts @ part, self.bootstrap.counts @ whole
-        found: Floats = np.divide(top, bottom, out=np.full(len(bottom), np.nan), where=bottom > 0)
-        return found
+        shares: Floats = np.divide(top, bottom, out=np.full(len(bottom), np.nan), where=bottom > 0)
+        return shares

@@ -1,4 +1,4 @@
-"""What the health score had shown before the churns of the quarter, and what it would have shown with the changes."""
+"""Health bands before the churns of the quarter, with the current rubric and with the proposed one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from training.review.figure import ReviewModel
 from training.review.sections.lead_time import band_before, churns_of_quarter
 
 DAYS_BEFORE = 90
-"""So long before an account left."""
+"""Days before the churn."""
 
 
 class Hindsight(ReviewModel):
-    """Of the churns that became certain in the quarter: those with a score 90 days before the account left, how many of
-    them were red then, and how many would have been with the proposed changes (None where nothing is proposed).
+    """Bands of churned accounts 90 days before they left, for the churns confirmed in the quarter.
 
-    ``words`` is the same as sentences.
+    ``known`` is the number of accounts with a score on that day, ``red`` the number that were red, and ``red_proposed``
+    the number that would have been red with the proposed changes (None if nothing is proposed). ``words`` is the same
+    as text.
     """
 
     churned: int
@@ -29,35 +30,41 @@ class Hindsight(ReviewModel):
     words: str
 
 
-def hindsight(seen: ReviewData, proposed: Rubric | None) -> Hindsight:
-    """Look back by the rubric in force and by the proposed one."""
-    churned = len(churns_of_quarter(seen))
-    bands = _bands(seen, seen.band)
-    red_then, after = int((bands == "red").sum()), None
-    now, then = int((seen.band[seen.newest] == "red").sum()), None
+def hindsight(data: ReviewData, proposed: Rubric | None) -> Hindsight:
+    """Count red accounts before each churn, with the current rubric and with the proposed one.
+
+    Parameters
+    ----------
+    data : the data of the review.
+    proposed : the rubric with the proposed changes; None if nothing is proposed.
+    """
+    churned = len(churns_of_quarter(data))
+    bands = _bands(data, data.band)
+    red_then, red_proposed = int((bands == "red").sum()), None
+    now, then = int((data.band[data.newest] == "red").sum()), None
     if proposed is not None:
-        other = proposed.score(seen.frame).band.to_numpy(dtype=object)
-        after, then = int((_bands(seen, other) == "red").sum()), int((other[seen.newest] == "red").sum())
+        other = proposed.score(data.frame).band.to_numpy(dtype=object)
+        red_proposed, then = int((_bands(data, other) == "red").sum()), int((other[data.newest] == "red").sum())
     return Hindsight(
         churned=churned,
         known=len(bands),
         red=red_then,
-        red_proposed=after,
-        words=_hindsight_text(churned, bands, after, now, then),
+        red_proposed=red_proposed,
+        words=_hindsight_text(churned, bands, red_proposed, now, then),
     )
 
 
-def _bands(seen: ReviewData, band: Objects) -> Objects:
-    """The band of each churned account that had one, so many days before it left."""
-    known = band_before(churns_of_quarter(seen), _scores(seen, band), DAYS_BEFORE)
-    return np.asarray(known["band"].to_numpy(dtype=object))
+def _bands(data: ReviewData, band: Objects) -> Objects:
+    """The band of each churned account 90 days before it left, for those with a score."""
+    bands = band_before(churns_of_quarter(data), _scores(data, band), DAYS_BEFORE)
+    return np.asarray(bands["band"].to_numpy(dtype=object))
 
 
-def _scores(seen: ReviewData, band: Objects) -> pd.DataFrame:
-    as_of = pd.to_datetime(seen.as_of.to_numpy(), utc=True).as_unit("us")
-    frame = pd.DataFrame({"account_id": seen.accounts, "as_of": as_of, "score": seen.score, "band": band})
-    known: pd.DataFrame = frame[np.isfinite(frame["score"])]
-    return known.sort_values("as_of")
+def _scores(data: ReviewData, band: Objects) -> pd.DataFrame:
+    as_of = pd.to_datetime(data.as_of.to_numpy(), utc=True).as_unit("us")
+    frame = pd.DataFrame({"account_id": data.accounts, "as_of": as_of, "score": data.score, "band": band})
+    with_score: pd.DataFrame = frame[np.isfinite(frame["score"])]
+    return with_score.sort_values("as_of")
 
 
 def _hindsight_text(churned: int, bands: Objects, after: int | None, now: int, then: int | None) -> str:

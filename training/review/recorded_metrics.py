@@ -1,4 +1,4 @@
-"""What the run that a bundle comes from has recorded: how the candidates did on its test dates."""
+"""Test metrics recorded with the training run of a bundle."""
 
 from __future__ import annotations
 
@@ -17,23 +17,29 @@ from training.review.figure import ReviewFigure, undefined_figure
 
 @dataclass(frozen=True)
 class RecordedEvaluation:
-    """The judgement of a run, as plain data."""
+    """The evaluation of a run, as plain data."""
 
-    judgement: Mapping[str, Any]
+    evaluation: Mapping[str, Any]
 
     @property
     def accounts(self) -> int:
-        """On the test dates."""
-        return int(self.judgement["size"]["accounts"])
+        """Number of accounts on the test dates."""
+        return int(self.evaluation["size"]["accounts"])
 
     @property
     def events(self) -> int:
-        """Accounts with the outcome there."""
-        return int(self.judgement["size"]["accounts_with_outcome"])
+        """Number of accounts with the outcome on the test dates."""
+        return int(self.evaluation["size"]["accounts_with_outcome"])
 
     def figure(self, name: str, candidate: str = BLEND) -> ReviewFigure:
-        """One of a candidate's figures; null where it is not there."""
-        for row in self.judgement["rows"]:
+        """Return one metric of a candidate; null if it was not recorded.
+
+        Parameters
+        ----------
+        name : of the metric.
+        candidate : name of the candidate model.
+        """
+        for row in self.evaluation["rows"]:
             for metric in row["metrics"] if row["candidate"] == candidate else ():
                 if metric["name"] == name:
                     return ReviewFigure(
@@ -42,16 +48,33 @@ class RecordedEvaluation:
         return undefined_figure()
 
     def differences(self, loss: str) -> dict[str, ReviewFigure]:
-        """The mean loss of the model that shipped less that of each contender, paired; below 0 the model is better."""
+        """Return the mean loss of the champion minus that of each candidate, paired.
+
+        Below 0 the champion is better.
+
+        Parameters
+        ----------
+        loss : name of the loss.
+        """
         return {
             each["against"]: ReviewFigure(value=each["value"], low=each["low"], high=each["high"], events=self.events)
-            for each in self.judgement["differences"]
+            for each in self.evaluation["differences"]
             if each["loss"] == loss
         }
 
 
 def load_recorded_evaluation(home: Home, bundle: Bundle) -> RecordedEvaluation | None:
-    """The judgement recorded with a bundle's run; None where the run is not at hand."""
+    """Load the evaluation recorded with the training run of a bundle.
+
+    Parameters
+    ----------
+    home : where the runs are stored.
+    bundle : the model.
+
+    Returns
+    -------
+    The evaluation; None if the run is not available.
+    """
     _, _, run = bundle.folder.name.partition("-")
     if not run:
         return None
@@ -62,12 +85,12 @@ def load_recorded_evaluation(home: Home, bundle: Bundle) -> RecordedEvaluation |
     try:
         experiment = mlflow.get_experiment_by_name(mlflow_tracking.EXPERIMENT).experiment_id
         target = bundle.manifest.target
-        found = mlflow.MlflowClient().search_runs(
+        runs = mlflow.MlflowClient().search_runs(
             [experiment], f"tags.`{mlflow_tracking.version_tag(target)}` = '{bundle.manifest.version}'", max_results=100
         )
-        for one in found:
-            if one.info.run_id.startswith(run):
-                text = mlflow.artifacts.load_text(f"{one.info.artifact_uri}/report.json")
+        for candidate_run in runs:
+            if candidate_run.info.run_id.startswith(run):
+                text = mlflow.artifacts.load_text(f"{candidate_run.info.artifact_uri}/report.json")
                 return RecordedEvaluation(json.loads(text)["targets"][target]["judgement"])
     except (mlflow.exceptions.MlflowException, OSError, KeyError, ValueError):
         return None

@@ -1,8 +1,8 @@
-"""A quarter and the snapshots that it judges: pure arithmetic of dates, in UTC.
+"""A quarter and the snapshots that it evaluates: date arithmetic in UTC.
 
-A snapshot belongs to the quarter in which its outcome became known: horizon and grace were over after the quarter's
-start and not after its end. So every snapshot is judged in one review and in no other, the review can be held as soon
-as the quarter is over, and nothing that comes to be known later changes it.
+A snapshot belongs to the quarter in which its outcome became known, that is, in which horizon and grace period ended.
+So every snapshot is evaluated in exactly one review, a review can run as soon as the quarter is over, and later data do
+not change it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from features.utils.periods import Quarter
 
 @dataclass(frozen=True)
 class Window:
-    """Which snapshots a quarter judges.
+    """The snapshots that a quarter evaluates.
 
     Parameters
     ----------
     quarter : the quarter.
     horizon_days, grace_days : H and G of the label.
-    data_through : the end of what is read, UTC; never after the quarter's end.
+    data_through : the end of the data, UTC; never after the end of the quarter.
     """
 
     quarter: Quarter
@@ -37,20 +37,25 @@ class Window:
 
     @classmethod
     def of(cls, quarter: Quarter, horizon_days: int, grace_days: int, newest: datetime) -> Window:
-        """The window of a quarter, for signals that are complete up to ``newest``: what comes after the quarter is not
-        looked at.
+        """Build the window of a quarter.
+
+        Parameters
+        ----------
+        quarter : the quarter.
+        horizon_days, grace_days : H and G of the label.
+        newest : the end of the signals; data after the quarter are ignored.
 
         Raises
         ------
         InsufficientData
-            Nothing has matured in the quarter yet: the signals end at or before its start.
+            The signals end at or before the start of the quarter, so that no snapshot matured in it.
         """
         if newest <= quarter.start:
             short = -(-(quarter.start - newest) // timedelta(days=1))
             raise InsufficientData(
                 [
-                    f"the signals end on {to_iso(newest)}, {max(short, 1)} days short of {to_iso(quarter.start)}, so "
-                    f"that no outcome has become known in {quarter.name}"
+                    f"the signals end on {to_iso(newest)}, {max(short, 1)} days before {to_iso(quarter.start)}, so no "
+                    f"outcome became known in {quarter.name}"
                 ],
                 "load newer signals, or review an earlier quarter",
                 f"review {quarter.name}",
@@ -60,30 +65,30 @@ class Window:
 
     @property
     def wait(self) -> timedelta:
-        """How long after a snapshot its outcome is known: H + G."""
+        """Time until the outcome of a snapshot is known: H + G."""
         return timedelta(days=self.horizon_days + self.grace_days)
 
     @property
     def after(self) -> datetime:
-        """Snapshots later than this are judged in the quarter …"""
+        """The quarter evaluates snapshots after this instant …"""
         return self.quarter.start - self.wait
 
     @property
     def cut_off(self) -> datetime:
-        """… up to this one: the label cut-off. What became of later snapshots is not known yet."""
+        """… up to this one: the label cut-off. The outcome of later snapshots is still open."""
         return self.data_through - self.wait
 
     @property
     def over(self) -> bool:
-        """Whether the signals reach the quarter's end, up to a day."""
+        """Whether the signals reach the end of the quarter, with a tolerance of two days."""
         return self.quarter.end - self.data_through <= timedelta(days=2)
 
     def judged(self, as_of: pd.Series[pd.Timestamp]) -> npt.NDArray[np.bool_]:
-        """Which instants the quarter judges, shape (n,)."""
-        found: npt.NDArray[np.bool_] = ((as_of > self.after) & (as_of <= self.cut_off)).to_numpy()
-        return found
+        """Return a mask of the instants that the quarter evaluates, shape (n,)."""
+        mask: npt.NDArray[np.bool_] = ((as_of > self.after) & (as_of <= self.cut_off)).to_numpy()
+        return mask
 
     def before(self, as_of: pd.Series[pd.Timestamp]) -> npt.NDArray[np.bool_]:
-        """Which were judged in earlier quarters, shape (n,)."""
-        found: npt.NDArray[np.bool_] = (as_of <= self.after).to_numpy()
-        return found
+        """Return a mask of the instants evaluated in earlier quarters, shape (n,)."""
+        mask: npt.NDArray[np.bool_] = (as_of <= self.after).to_numpy()
+        return mask

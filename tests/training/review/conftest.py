@@ -1,4 +1,4 @@
-"""A tiny portfolio whose review can be added up by hand, and small worlds that several tests look at."""
+"""A tiny portfolio for section tests, and synthetic histories shared by several tests."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Rows = list[tuple[str, str, str, float, float, float]]
 
 @pytest.fixture(scope="session")
 def gathered() -> Callable[..., Any]:
-    """Rows of (account, date, band, score, ARR, churned) as a review sees them, judged where the outcome is known."""
+    """Build review data from rows of (account, date, band, score, ARR, churned); known outcomes are evaluated."""
 
-    def make(rows: Rows, **more: Any) -> Any:
+    def make(rows: Rows, **extra: Any) -> Any:
         account, date, band, score, arr, churn = (list(column) for column in zip(*rows, strict=True))
         as_of = pd.Series(pd.to_datetime(date, utc=True)).dt.as_unit("us")
         churned = np.array(churn, dtype=float)
         labelled = np.isfinite(churned)
-        told = {
+        columns = {
             "window": Window(Quarter(2026, 3), 90, 30, parse_instant("2026-10-01")),
             "accounts": np.array(account, dtype=object),
             "as_of": as_of,
@@ -46,20 +46,20 @@ def gathered() -> Callable[..., Any]:
             "contractual": True,
             "churned_at": pd.DataFrame({"account_id": [], "churned_at": pd.to_datetime([], utc=True), "involuntary": []}),
         }
-        seen = SimpleNamespace(**(told | more))
-        seen.at = lambda day: (seen.as_of == day).to_numpy()
-        return seen
+        data = SimpleNamespace(**(columns | extra))
+        data.at = lambda day: (data.as_of == day).to_numpy()
+        return data
 
     return make
 
 
 @pytest.fixture(scope="session")
 def wrong() -> SyntheticHistory:
-    """The weights in force are far from the true ones."""
+    """A history whose current weights are far from the true ones."""
     return simulate_synthetic_history(OTHER, IN_FORCE, 1_000, 3, every_weeks=13)
 
 
 @pytest.fixture(scope="session")
 def few() -> SyntheticHistory:
-    """The same with forty churns."""
+    """The same with about forty churns."""
     return simulate_synthetic_history(OTHER, IN_FORCE, 40, 3, every_weeks=8)

@@ -1,4 +1,4 @@
-"""A weight that moves against another finding of the page says why."""
+"""A changed weight that seems to contradict another finding is explained."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def proposed(wrong: SyntheticHistory) -> WeightProposal:
 
 
 def sets(proposed: WeightProposal, losses: dict[str, float]) -> tuple[WeightSetProposal, ...]:
-    """The proposal, with what the later rows lose without each dimension."""
+    """The proposal, with the given loss on later rows without each dimension."""
     dimensions = []
     for each in proposed.dimensions:
         assert each.without is not None
@@ -32,48 +32,52 @@ def sets(proposed: WeightProposal, losses: dict[str, float]) -> tuple[WeightSetP
     return (WeightSetProposal((), 10, "", replace(proposed, dimensions=tuple(dimensions))),)
 
 
-def test_a_rising_weight_that_nothing_is_lost_without_is_explained(proposed: WeightProposal) -> None:
+def notes_about(dimension: str, notes: tuple[str, ...]) -> list[str]:
+    return [note for note in notes if note.startswith(f"The weight of {dimension} ")]
+
+
+def test_a_rising_weight_of_a_dispensable_dimension_is_explained(proposed: WeightProposal) -> None:
     up = next(d.name for d in proposed.dimensions if d.new > d.old)
-    (said,) = [each for each in contradictions(sets(proposed, {up: -0.001}), {}) if each.startswith(up)]
-    assert said.startswith(f"{up} rises although the later dates lose nothing when it is left out")
+    (note,) = notes_about(up, contradictions(sets(proposed, {up: -0.001}), {}))
+    assert note.startswith(f"The weight of {up} rises although leaving it out costs nothing on the later dates")
 
 
-def test_a_falling_weight_that_most_is_lost_without_is_explained(proposed: WeightProposal) -> None:
+def test_a_falling_weight_of_an_important_dimension_is_explained(proposed: WeightProposal) -> None:
     down = next(d.name for d in proposed.dimensions if d.new < d.old)
     others = {d.name: 0.001 + 0.001 * (d.new >= d.old) for d in proposed.dimensions}
     same = {d.name: 0.0005 for d in proposed.dimensions if d.new == d.old}
-    (said,) = [each for each in contradictions(sets(proposed, others | same | {down: 0.005}), {}) if each.startswith(down)]
-    assert f"{down} falls although the later dates lose most when it is left out" in said
+    (note,) = notes_about(down, contradictions(sets(proposed, others | same | {down: 0.005}), {}))
+    assert note.startswith(f"The weight of {down} falls although leaving it out costs most on the later dates")
 
 
-def test_a_rising_weight_that_training_found_weakest_is_explained(proposed: WeightProposal) -> None:
+def test_a_rising_weight_of_the_weakest_dimension_in_training_is_explained(proposed: WeightProposal) -> None:
     up = next(d.name for d in proposed.dimensions if d.new > d.old)
     strength = {d.name: 0.3 for d in proposed.dimensions} | {up: 0.1}
-    assert any("separates accounts that left least" in said for said in contradictions(sets(proposed, {}), strength) if said.startswith(up))
+    assert any("separated churned accounts least" in note for note in notes_about(up, contradictions(sets(proposed, {}), strength)))
 
 
-def test_what_stays_needs_no_explanation(proposed: WeightProposal) -> None:
-    kept = replace(proposed, dimensions=tuple(replace(d, new=d.old) for d in proposed.dimensions))
-    assert contradictions(sets(kept, {"usage": -1.0}), {"usage": 0.0, "support": 1.0}) == ()
+def test_an_unchanged_weight_is_not_explained(proposed: WeightProposal) -> None:
+    unchanged = replace(proposed, dimensions=tuple(replace(d, new=d.old) for d in proposed.dimensions))
+    assert contradictions(sets(unchanged, {"usage": -1.0}), {"usage": 0.0, "support": 1.0}) == ()
 
 
-def test_the_box_says_what_changes_from_what_to_what_and_the_evidence(proposed: WeightProposal, bands_kept: object) -> None:
+def test_the_decision_lists_old_and_new_values_and_the_evidence(proposed: WeightProposal, unchanged_bands: object) -> None:
     assert proposed.decision == "change", proposed.reasons
-    found = Proposals((WeightSetProposal((), 10, "", proposed),), bands_kept, None, None)  # type: ignore[arg-type]
-    box = decision_box(found, "2026-10-01", "0 of 12 had been red.", {})
+    proposals = Proposals((WeightSetProposal((), 10, "", proposed),), unchanged_bands, None, None)  # type: ignore[arg-type]
+    box = decision_box(proposals, "2026-10-01", "0 of 12 were red.", {})
     for each in proposed.dimensions:
         assert (f"{each.name} {each.old:g} → {each.new:g}" in box.changes) is (each.new != each.old)
-    assert box.evidence.startswith(f"{proposed.earlier.churned} accounts that left earlier say so")
-    assert "confirm it: their log loss changes by -" in box.evidence
-    assert box.hindsight == "0 of 12 had been red."
-    nothing = replace(proposed, decision="keep", reasons=("the evidence points to usage 30 → 20, but no",))
-    kept = Proposals((WeightSetProposal((), 10, "", nothing),), bands_kept, None, None)  # type: ignore[arg-type]
-    assert describe_changes(kept) == "Nothing changes."
-    assert decision_box(kept, "2026-10-01").evidence == "The evidence points to usage 30 → 20, but no."
+    assert box.evidence.startswith(f"The change is based on {proposed.earlier.churned} churned accounts and confirmed by {proposed.later.churned} ")
+    assert "churned later: their log loss changes by -" in box.evidence
+    assert box.hindsight == "0 of 12 were red."
+    without_change = replace(proposed, decision="keep", reasons=("the evidence points to usage 30 → 20, but no",))
+    unchanged = Proposals((WeightSetProposal((), 10, "", without_change),), unchanged_bands, None, None)  # type: ignore[arg-type]
+    assert describe_changes(unchanged) == "Nothing changes."
+    assert decision_box(unchanged, "2026-10-01").evidence == "The evidence points to usage 30 → 20, but no."
 
 
 @pytest.fixture(scope="module")
-def bands_kept(few: SyntheticHistory) -> object:
+def unchanged_bands(few: SyntheticHistory) -> object:
     from models.health.rubric_schema import Bands
     from training.review.recalibration.band_decision import propose_bands
 

@@ -1,1 +1,1 @@
-"""The review as an HTML document."""
+"""The review page as HTML."""

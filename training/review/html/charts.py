@@ -1,6 +1,6 @@
-"""The pictures of the page: Altair's charts as SVG, drawn without a browser; each says in words what it shows.
+"""Charts of the review page: Altair charts as SVG, drawn without a browser, each with a title for screen readers.
 
-Text and lines take the colour of the page's text (``currentColor``), so that one drawing serves light and dark.
+Text and lines use the text color of the page (``currentColor``), so that one drawing works in light and dark mode.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from markupsafe import Markup
 from features.utils.vega_svg import chart_config, draw_svg
 
 INK = "currentColor"
-RED, AMBER, GREEN, BLUE, GREY, VIOLET = "#d1493f", "#b87700", "#2a8a57", "#3b78d8", "#7c8a9a", "#8a56c9"
-BAND_COLORS = {"red": RED, "yellow": AMBER, "green": GREEN, "insufficient_data": GREY, "not there": GREY}
+RED, AMBER, GREEN, BLUE, GRAY, VIOLET = "#d1493f", "#b87700", "#2a8a57", "#3b78d8", "#7c8a9a", "#8a56c9"
+BAND_COLORS = {"red": RED, "yellow": AMBER, "green": GREEN, "insufficient_data": GRAY, "not there": GRAY}
 WIDTH = 380
 ROW = 34
 
 ChartPoint = tuple[str, float | None, float | None, float | None, str]
-"""Name, value, low, high, colour."""
+"""Name, value, lower and upper end of the interval, color."""
 
 CONFIG = {
     **chart_config(
@@ -40,17 +40,17 @@ CONFIG = {
 
 
 def svg(chart: alt.TopLevelMixin, title: str) -> Markup:
-    """The drawing as SVG for a page: it scales with its place, says what it shows, and shares no id with another."""
+    """Draw a chart as SVG that scales with the page, has a title, and shares no id with other charts."""
     return draw_svg(chart.to_dict(), title, CONFIG)
 
 
 def interval_chart(
     points: Sequence[ChartPoint], axis: str, title: str, *, shares: bool = False, mark_at: float | None = None
 ) -> Markup:
-    """One row per point: the value as a dot, its interval as a line; a dashed line at ``mark_at``."""
+    """Draw one row per point: the value as a dot, its interval as a line, and a dashed line at ``mark_at``."""
     table = pd.DataFrame(
         [
-            {"name": n, "value": v, "low": low, "high": high, "colour": c}
+            {"name": n, "value": v, "low": low, "high": high, "color": c}
             for n, v, low, high, c in points
             if v is not None
         ]
@@ -58,9 +58,9 @@ def interval_chart(
     if table.empty:
         return Markup("")
     rows = alt.Y("name:N", sort=None, title=None)
-    form = alt.Axis(format="%" if shares else ",.4~f", title=axis, tickCount=5)
+    ticks = alt.Axis(format="%" if shares else ",.4~f", title=axis, tickCount=5)
     base = alt.Chart(table)
-    colour = alt.Color("colour:N", scale=None)
+    color = alt.Color("color:N", scale=None)
     scale = alt.Scale(zero=shares, domain=_domain(table)) if shares else alt.Scale(zero=False)
     layers: list[alt.Chart] = []
     if mark_at is not None:
@@ -72,19 +72,19 @@ def interval_chart(
     if table["low"].notna().any():
         layers.append(
             base.mark_rule(strokeWidth=3, opacity=0.55, clip=True).encode(
-                x=alt.X("low:Q", axis=form, scale=scale), x2="high:Q", y=rows, color=colour
+                x=alt.X("low:Q", axis=ticks, scale=scale), x2="high:Q", y=rows, color=color
             )
         )
     layers.append(
         base.mark_point(filled=True, size=110, opacity=1).encode(
-            x=alt.X("value:Q", axis=form, scale=scale), y=rows, color=colour
+            x=alt.X("value:Q", axis=ticks, scale=scale), y=rows, color=color
         )
     )
     return svg(alt.layer(*layers).properties(width=WIDTH - 120, height=ROW * len(table) + 8), title)
 
 
 def _domain(table: pd.DataFrame) -> list[float]:
-    """From 0 to where the intervals end, or where most of them do: one that chance makes endless hides the others."""
+    """Axis range from 0 to the end of the intervals, cut off at 2.5 times the largest value."""
     top = float(table["value"].max())
     return [0.0, max(min(float(table["high"].fillna(top).max()), 2.5 * top), 0.01)]
 
@@ -92,9 +92,13 @@ def _domain(table: pd.DataFrame) -> list[float]:
 def weight_chart(
     rows: Sequence[tuple[str, float, float, float | None, float | None, float | None]], axis: str, title: str
 ) -> Markup:
-    """One row per name: what the evidence points to as a dot with its interval, a grey bar for what is in force, and a
-    violet one for what is proposed where that is something else. Rows hold name, in force, proposed, value, low,
-    high."""
+    """Draw one row per name: the fitted value as a blue dot with its interval, the current value as a gray bar, and
+    the proposed value as a violet bar where it differs.
+
+    Parameters
+    ----------
+    rows : name, current value, proposed value, fitted value, lower and upper end of the interval.
+    """
     table = pd.DataFrame(rows, columns=["name", "old", "new", "value", "low", "high"])
     if table.empty:
         return Markup("")
@@ -109,7 +113,7 @@ def weight_chart(
             .mark_rule(color=BLUE, strokeWidth=3, opacity=0.55)
             .encode(x=alt.X("low:Q", axis=x, scale=scale), x2="high:Q", y=y)
         )
-    layers.append(base.mark_tick(color=GREY, thickness=5, size=24).encode(x=alt.X("old:Q", axis=x, scale=scale), y=y))
+    layers.append(base.mark_tick(color=GRAY, thickness=5, size=24).encode(x=alt.X("old:Q", axis=x, scale=scale), y=y))
     if len(table[table["value"].notna()]):
         dots = alt.Chart(table[table["value"].notna()])
         layers.append(
@@ -117,10 +121,10 @@ def weight_chart(
                 x=alt.X("value:Q", axis=x, scale=scale), y=y
             )
         )
-    moved = table[table["new"] != table["old"]]
-    if len(moved):
+    changed = table[table["new"] != table["old"]]
+    if len(changed):
         layers.append(
-            alt.Chart(moved)
+            alt.Chart(changed)
             .mark_tick(color=VIOLET, thickness=5, size=24)
             .encode(x=alt.X("new:Q", axis=x, scale=scale), y=y)
         )
@@ -130,7 +134,7 @@ def weight_chart(
 def line_chart(
     points: Sequence[ChartPoint], x_axis: str, y_axis: str, title: str, level: float | None = None
 ) -> Markup:
-    """Values over an ordered axis, with their intervals; a dashed line at ``level``."""
+    """Draw values over an ordered axis, with their intervals and a dashed line at ``level``."""
     table = pd.DataFrame(
         [{"x": n, "value": v, "low": low, "high": high} for n, v, low, high, _ in points if v is not None]
     )
@@ -160,68 +164,68 @@ def line_chart(
 def score_reliability_chart(
     points: Iterable[tuple[float, ChartPoint]], curve: Sequence[tuple[float, float, float, float]], title: str
 ) -> Markup:
-    """Rates over scores: dots with intervals, and the curve with its band where there is one."""
+    """Draw churn rates by score: dots with intervals, and the fitted curve with its confidence band, if any."""
     table = pd.DataFrame(
         [{"x": x, "value": v, "low": low, "high": high} for x, (_, v, low, high, _) in points if v is not None]
     )
     if table.empty:
         return Markup("")
     x = alt.X("x:Q", title="health score", scale=alt.Scale(domain=[0, 100]))
-    form = alt.Axis(format="%", title="churn that followed", tickCount=5)
+    ticks = alt.Axis(format="%", title="churn rate", tickCount=5)
     scale = alt.Scale(domain=_domain(table))
     layers: list[alt.Chart] = []
     if curve:
         drawn = alt.Chart(pd.DataFrame(curve, columns=["x", "rate", "low", "high"])).encode(x=x)
         layers.append(
             drawn.mark_area(color=BLUE, opacity=0.18, clip=True).encode(
-                y=alt.Y("low:Q", axis=form, scale=scale), y2="high:Q"
+                y=alt.Y("low:Q", axis=ticks, scale=scale), y2="high:Q"
             )
         )
-        layers.append(drawn.mark_line(color=BLUE, strokeWidth=2).encode(y=alt.Y("rate:Q", axis=form, scale=scale)))
+        layers.append(drawn.mark_line(color=BLUE, strokeWidth=2).encode(y=alt.Y("rate:Q", axis=ticks, scale=scale)))
     base = alt.Chart(table).encode(x=x)
     if table["low"].notna().any():
         layers.append(
             base.mark_rule(color=RED, strokeWidth=3, opacity=0.5, clip=True).encode(
-                y=alt.Y("low:Q", axis=form, scale=scale), y2="high:Q"
+                y=alt.Y("low:Q", axis=ticks, scale=scale), y2="high:Q"
             )
         )
     layers.append(
-        base.mark_point(color=RED, filled=True, size=90, opacity=1).encode(y=alt.Y("value:Q", axis=form, scale=scale))
+        base.mark_point(color=RED, filled=True, size=90, opacity=1).encode(y=alt.Y("value:Q", axis=ticks, scale=scale))
     )
     return svg(alt.layer(*layers).properties(width=WIDTH - 70, height=200), title)
 
 
 def model_reliability_chart(points: Sequence[tuple[float, ChartPoint]], title: str) -> Markup:
-    """How often it happened over how often it was said to; on the dashed line both are the same."""
+    """Draw the observed rate over the predicted probability; on the dashed line both are equal."""
     table = pd.DataFrame(
         [{"x": x, "value": v, "low": low, "high": high} for x, (_, v, low, high, _) in points if v is not None]
     )
     if table.empty:
         return Markup("")
     top = float(table[["x", "value", "high"]].max().max())
-    x = alt.X("x:Q", title="the model said", axis=alt.Axis(format="%", tickCount=5))
-    form = alt.Axis(format="%", title="it happened", tickCount=5)
-    same = alt.Chart(pd.DataFrame({"x": [0.0, top], "value": [0.0, top]}))
+    x = alt.X("x:Q", title="predicted", axis=alt.Axis(format="%", tickCount=5))
+    ticks = alt.Axis(format="%", title="observed", tickCount=5)
+    diagonal = alt.Chart(pd.DataFrame({"x": [0.0, top], "value": [0.0, top]}))
     base = alt.Chart(table).encode(x=x)
-    layers = [same.mark_line(color=INK, strokeDash=[5, 4], opacity=0.6).encode(x=x, y=alt.Y("value:Q", axis=form))]
+    layers = [diagonal.mark_line(color=INK, strokeDash=[5, 4], opacity=0.6).encode(x=x, y=alt.Y("value:Q", axis=ticks))]
     if table["low"].notna().any():
         layers.append(
-            base.mark_rule(color=BLUE, strokeWidth=3, opacity=0.5).encode(y=alt.Y("low:Q", axis=form), y2="high:Q")
+            base.mark_rule(color=BLUE, strokeWidth=3, opacity=0.5).encode(y=alt.Y("low:Q", axis=ticks), y2="high:Q")
         )
-    layers.append(base.mark_point(color=BLUE, filled=True, size=90, opacity=1).encode(y=alt.Y("value:Q", axis=form)))
+    layers.append(base.mark_point(color=BLUE, filled=True, size=90, opacity=1).encode(y=alt.Y("value:Q", axis=ticks)))
     return svg(alt.layer(*layers).properties(width=WIDTH - 70, height=200), title)
 
 
 def bar_chart(rows: Sequence[tuple[str, float, str]], axis: str, title: str, mark_at: float | None = None) -> Markup:
-    """One bar per row, its number beside it; a dashed line at ``mark_at``."""
-    table = pd.DataFrame([{"name": n, "value": v, "colour": c} for n, v, c in rows])
+    """Draw one bar per row with its value next to it, and a dashed line at ``mark_at``."""
+    table = pd.DataFrame([{"name": n, "value": v, "color": c} for n, v, c in rows])
     if table.empty:
         return Markup("")
     y = alt.Y("name:N", sort=None, title=None)
     base = alt.Chart(table).encode(y=y)
     layers = [
         base.mark_bar(height=16, cornerRadiusEnd=3).encode(
-            x=alt.X("value:Q", title=axis), color=alt.Color("colour:N", scale=None)
+            x=alt.X("value:Q", title=axis), color=alt.Color("color:N", scale=None)
         ),
         base.mark_text(align="left", dx=4, fontSize=12, color=INK).encode(
             x="value:Q", text=alt.Text("value:Q", format=",.2~f")
@@ -239,12 +243,12 @@ def bar_chart(rows: Sequence[tuple[str, float, str]], axis: str, title: str, mar
 def migration_matrix(
     cells: Sequence[tuple[str, str, int]], rows: Sequence[str], columns: Sequence[str], title: str
 ) -> Markup:
-    """Counts from one band to another, the darker the more."""
+    """Draw the number of accounts that changed from one band to another; darker cells hold more accounts."""
     if not cells:
         return Markup("")
     table = pd.DataFrame(cells, columns=["before", "after", "accounts"])
-    x = alt.X("after:N", sort=list(columns), title="at the end", axis=alt.Axis(orient="top", labelAngle=0))
-    base = alt.Chart(table).encode(x=x, y=alt.Y("before:N", sort=list(rows), title="at the start"))
+    x = alt.X("after:N", sort=list(columns), title="band at the end", axis=alt.Axis(orient="top", labelAngle=0))
+    base = alt.Chart(table).encode(x=x, y=alt.Y("before:N", sort=list(rows), title="band at the start"))
     shade = alt.Opacity("accounts:Q", legend=None, scale=alt.Scale(range=[0.1, 0.55]))
     layers = [
         base.mark_rect(color=BLUE, cornerRadius=3).encode(opacity=shade),

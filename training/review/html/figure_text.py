@@ -1,8 +1,8 @@
-"""Numbers as people read them: with their interval and how many events stand behind them."""
+"""Text for the review page: figures with their intervals, labels, and display names of stored values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -15,18 +15,34 @@ BAND_LABELS = {
     "yellow": "Yellow",
     "green": "Green",
     "insufficient_data": "No score",
-    "not there": "Not there",
+    "not there": "Not a customer",
 }
+SIGN_LABELS = {"with_staying": "less churn", "with_churn": "more churn", "not_clear": "unclear"}
+"""What more points of a dimension mean, by the stored sign of its coefficient."""
+SCORING_LABELS = {
+    "in force": "current",
+    "target": "suggested by the data, before the cap",
+    "proposed": "tested",
+    "model": "churn model, for comparison",
+}
+"""Names of the compared weights, by their stored name. Other stored names are shown as they are."""
+DRIFT_LABELS = {
+    "stable": "stable",
+    "moved": "moderate shift",
+    "another population": "large shift",
+    "no data": "no data",
+}
+"""Names of the drift states, by the stored state."""
 
 
 def trimmed_number(value: float | None, digits: int = 1) -> str:
-    """A plain number with so many digits, trailing zeros dropped."""
-    shown = with_digits(value, digits)
-    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+    """A number with at most this many decimals, without trailing zeros."""
+    text = with_digits(value, digits)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def share_text(figure: Mapping[str, Any]) -> str:
-    """A share with its interval."""
+    """A share in percent with its interval."""
     return _with_interval(figure, percent)
 
 
@@ -36,31 +52,43 @@ def number_text(figure: Mapping[str, Any], digits: int = 2) -> str:
 
 
 def table_cell(figure: Mapping[str, Any], digits: int | None = None) -> Markup:
-    """A figure in a table, its interval below it: a number with so many digits, or a share if None."""
+    """A figure for a table, with its interval on a second line.
+
+    Parameters
+    ----------
+    digits : decimals of a number; None for a share in percent.
+    """
     if figure.get("value") is None:
         return Markup(UNKNOWN)
 
-    def told(value: float) -> str:
+    def to_text(value: float) -> str:
         return percent(value) if digits is None else trimmed_number(value, digits)
 
     if figure.get("low") is None:
-        return Markup(told(figure["value"]))
-    return Markup("{} <small>{} to {}</small>").format(told(figure["value"]), told(figure["low"]), told(figure["high"]))
+        return Markup(to_text(figure["value"]))
+    return Markup("{} <small>{} to {}</small>").format(
+        to_text(figure["value"]), to_text(figure["low"]), to_text(figure["high"])
+    )
 
 
-def _with_interval(figure: Mapping[str, Any], told: Any) -> str:
+def _with_interval(figure: Mapping[str, Any], to_text: Callable[[float], str]) -> str:
     if figure.get("value") is None:
         return UNKNOWN
     if figure.get("low") is None:
-        return str(told(figure["value"]))
-    return f"{told(figure['value'])} ({told(figure['low'])} to {told(figure['high'])})"
+        return to_text(figure["value"])
+    return f"{to_text(figure['value'])} ({to_text(figure['low'])} to {to_text(figure['high'])})"
 
 
 def band_label(name: str) -> str:
-    """A band's name as a heading has it."""
+    """The label of a band."""
     return BAND_LABELS.get(name, name)
 
 
 def readable_name(name: str) -> str:
-    """A key such as ``logistic_regression`` in words."""
+    """A key such as ``logistic_regression`` with spaces instead of underscores."""
     return name.replace("_", " ")
+
+
+def sentences(reasons: Iterable[str]) -> str:
+    """Reasons as sentences: each starts with a capital letter and ends with a period."""
+    return " ".join(f"{reason[0].upper()}{reason[1:]}." for reason in reasons if reason)

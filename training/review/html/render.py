@@ -1,4 +1,4 @@
-"""The document as one HTML file: style sheet and pictures within, no script, nothing to be fetched."""
+"""The review page as one HTML file with its style sheet and charts inside, without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -13,14 +13,29 @@ from training.review.html import figure_text
 from training.review.html.section_charts import section_charts
 from training.review.sections.decision import VERDICT_TEXT
 
-HERE = Path(__file__).parent
+TEMPLATE_FOLDER = Path(__file__).parent
 
 
 def render(review: ReviewDocument) -> str:
-    """The page of a review. What customers wrote is escaped; the figures are those of ``review.json``."""
-    told = review.plain()
+    """Render the page of a review.
+
+    Text from the signals is escaped. The figures are those of ``review.json``.
+
+    Parameters
+    ----------
+    review : the review.
+
+    Returns
+    -------
+    The page as HTML.
+    """
+    document = review.plain()
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATE_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {
         "percent": formatting.percent,
@@ -30,9 +45,15 @@ def render(review: ReviewDocument) -> str:
         "points": figure_text.number_text,
         "cell": figure_text.table_cell,
         "band": figure_text.band_label,
-        "words": figure_text.readable_name,
+        "readable": figure_text.readable_name,
+        "sentences": figure_text.sentences,
     }
-    style = Markup((HERE / "style.css").read_text(encoding="utf-8"))
     return environment.get_template("review.html").render(
-        r=told, pictures=section_charts(told), style=style, verdicts=VERDICT_TEXT
+        r=document,
+        charts=section_charts(document),
+        style=Markup((TEMPLATE_FOLDER / "style.css").read_text(encoding="utf-8")),
+        verdicts=VERDICT_TEXT,
+        signs=figure_text.SIGN_LABELS,
+        scorings=figure_text.SCORING_LABELS,
+        drift_states=figure_text.DRIFT_LABELS,
     )

@@ -1,4 +1,4 @@
-"""Churn and expansion by band of the health score: how often each happened, how much of it the worse bands hold."""
+"""Churn and expansion by health band: rate, lift and cumulative capture."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from training.review.figure import AccountResamples, ReviewFigure, ReviewModel
 
 
 class BandRow(ReviewModel):
-    """One band over the quarter's snapshots.
+    """One band over the evaluated snapshots.
 
-    ``accounts`` had at least one snapshot in it; ``accounts_a_week`` and ``arr`` are the average of a weekly date.
-    ``rate`` is the share of its weekly snapshots that the event followed within the horizon; ``lift`` that over the
-    portfolio's. ``captured`` is the share of all such snapshots in this band and the worse ones together (for churn;
-    the better ones for expansion), ``captured_arr`` the same in ARR.
+    ``accounts`` is the number of accounts with at least one snapshot in the band. ``accounts_a_week`` and ``arr`` are
+    averages per weekly date. ``rate`` is the share of its snapshots followed by the event within the horizon, and
+    ``lift`` is this rate divided by the rate of the portfolio. ``captured`` is the share of all snapshots followed by
+    the event that lie in this band or the worse ones (for expansion: the better ones); ``captured_arr`` is the same
+    share in ARR.
     """
 
     band: str
@@ -29,41 +30,47 @@ class BandRow(ReviewModel):
 
 
 class OutcomeByBand(ReviewModel):
-    """One outcome by band, the worst band first, and over the whole portfolio."""
+    """One outcome by band and over the whole portfolio. The band that should have most events comes first."""
 
     outcome: str
     bands: tuple[BandRow, ...]
     overall: ReviewFigure
 
 
-def outcome_by_band(seen: ReviewData, outcome: str) -> OutcomeByBand:
-    """One outcome, ``churn`` or ``expansion``, by band over the rows that the quarter judges."""
-    happened = seen.churn if outcome == "churn" else seen.expansion
-    rows = seen.judged & np.isfinite(happened)
-    y, arr, band = happened[rows], seen.arr[rows], seen.band[rows]
-    resampled = AccountResamples(seen.accounts[rows])
-    ones, dates = np.ones(len(y)), max(seen.as_of[rows].nunique(), 1)
+def outcome_by_band(data: ReviewData, outcome: str) -> OutcomeByBand:
+    """Compute the rates of one outcome by band.
+
+    Parameters
+    ----------
+    data : the data of the review.
+    outcome : ``churn`` or ``expansion``.
+    """
+    event = data.churn if outcome == "churn" else data.expansion
+    rows = data.judged & np.isfinite(event)
+    y, arr, band = event[rows], data.arr[rows], data.band[rows]
+    resampled = AccountResamples(data.accounts[rows])
+    ones, dates = np.ones(len(y)), max(data.as_of[rows].nunique(), 1)
     order = BAND_NAMES if outcome == "churn" else ("green", "yellow", "red", "insufficient_data")
-    found, so_far = [], np.zeros(len(y))
+    band_rows, cumulative = [], np.zeros(len(y))
     for name in order:
-        mine = band == name
-        if not mine.any():
+        in_band = band == name
+        if not in_band.any():
             continue
-        inside: Floats = mine.astype(np.float64)
-        events = resampled.people(mine & (y == 1))
-        so_far = so_far + inside
-        caught = resampled.people((so_far > 0) & (y == 1))
-        found.append(
+        in_band_float: Floats = in_band.astype(np.float64)
+        events = resampled.account_count(in_band & (y == 1))
+        cumulative = cumulative + in_band_float
+        captured_events = resampled.account_count((cumulative > 0) & (y == 1))
+        band_rows.append(
             BandRow(
                 band=name,
-                accounts=resampled.people(mine),
-                accounts_a_week=float(mine.sum() / dates),
-                arr=float((arr * inside).sum() / dates),
-                rate=resampled.ratio(inside * y, inside, events),
-                lift=resampled.times((inside * y, inside), (y, ones), events),
-                captured=resampled.ratio(so_far * y, y, caught),
-                captured_arr=resampled.ratio(so_far * y * arr, y * arr, caught),
+                accounts=resampled.account_count(in_band),
+                accounts_a_week=float(in_band.sum() / dates),
+                arr=float((arr * in_band_float).sum() / dates),
+                rate=resampled.ratio(in_band_float * y, in_band_float, events),
+                lift=resampled.ratio_quotient((in_band_float * y, in_band_float), (y, ones), events),
+                captured=resampled.ratio(cumulative * y, y, captured_events),
+                captured_arr=resampled.ratio(cumulative * y * arr, y * arr, captured_events),
             )
         )
-    overall = resampled.ratio(y, ones, resampled.people(y == 1))
-    return OutcomeByBand(outcome=outcome, bands=tuple(found), overall=overall)
+    overall = resampled.ratio(y, ones, resampled.account_count(y == 1))
+    return OutcomeByBand(outcome=outcome, bands=tuple(band_rows), overall=overall)

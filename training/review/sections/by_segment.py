@@ -1,4 +1,4 @@
-"""Segments by ARR: how often churn happened and how well the score ranks there. A segment with too few says so."""
+"""Churn rate and ranking quality of the score by ARR segment."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from training.review.figure import AccountResamples, ReviewFigure, ReviewModel, 
 from training.statistics import metrics
 from training.statistics.metrics import Predictions
 
-#: Accounts with and without churn, below which a segment's figures would be made up.
+#: Minimum number of accounts with and without churn for a segment's rate and AUC.
 MINIMUM_OUTCOMES = 10
 
 
 class SegmentRow(ReviewModel):
-    """One segment over the quarter's snapshots: accounts, churn and mean score; ``auc`` how well the score ranks those
-    who left below those who stayed. Rate and ``auc`` are null where it has too few (``enough`` false)."""
+    """One segment over the evaluated snapshots: accounts, churn, mean score, and how well the score ranks (``auc``).
+
+    ``rate`` and ``auc`` are null if the segment has too few outcomes (``enough`` is false).
+    """
 
     segment: str
     accounts: int
@@ -30,33 +32,40 @@ class SegmentRow(ReviewModel):
     auc: ReviewFigure
 
 
-def segment_rows(seen: ReviewData) -> tuple[SegmentRow, ...]:
-    """Each segment, the largest contracts first, and accounts without a known ARR."""
-    found = []
-    names = np.array([name if name is not None else "unknown" for name in seen.segment], dtype=object)
-    dates = max(seen.as_of[seen.judged].nunique(), 1)
+def segment_rows(data: ReviewData) -> tuple[SegmentRow, ...]:
+    """Compute one row per segment, the segment with the largest contracts first, accounts without ARR last.
+
+    Parameters
+    ----------
+    data : the data of the review.
+    """
+    segments = []
+    names = np.array([name if name is not None else "unknown" for name in data.segment], dtype=object)
+    dates = max(data.as_of[data.judged].nunique(), 1)
     for name in (*segment_names(), "unknown"):
-        rows = seen.judged & (names == name)
+        rows = data.judged & (names == name)
         if not rows.any():
             continue
-        y, score, resampled = seen.churn[rows], seen.score[rows], AccountResamples(seen.accounts[rows])
-        events, others = resampled.people(y == 1), resampled.people(y == 0)
-        enough, known, ones = min(events, others) >= MINIMUM_OUTCOMES, np.isfinite(score), np.ones(len(y))
+        y, score, resampled = data.churn[rows], data.score[rows], AccountResamples(data.accounts[rows])
+        events, others = resampled.account_count(y == 1), resampled.account_count(y == 0)
+        enough, has_score, ones = min(events, others) >= MINIMUM_OUTCOMES, np.isfinite(score), np.ones(len(y))
         auc = undefined_figure(events)
-        if enough and 0 < y[known].sum() < known.sum():
-            ranked = AccountResamples(seen.accounts[rows][known])
-            data = Predictions(y[known], 0.999 - 0.998 * score[known] / 100, np.zeros(int(known.sum())))
-            auc = ranked.of(partial(metrics.roc_auc, data), events)
-        found.append(
+        if enough and 0 < y[has_score].sum() < has_score.sum():
+            ranked = AccountResamples(data.accounts[rows][has_score])
+            predictions = Predictions(
+                y[has_score], 0.999 - 0.998 * score[has_score] / 100, np.zeros(int(has_score.sum()))
+            )
+            auc = ranked.evaluate(partial(metrics.roc_auc, predictions), events)
+        segments.append(
             SegmentRow(
                 segment=name,
                 accounts=resampled.bootstrap.accounts,
                 accounts_with_churn=events,
-                arr=float(seen.arr[rows].sum() / dates),
-                score=resampled.ratio(np.nan_to_num(score), known, resampled.bootstrap.accounts),
+                arr=float(data.arr[rows].sum() / dates),
+                score=resampled.ratio(np.nan_to_num(score), has_score, resampled.bootstrap.accounts),
                 enough=enough,
                 rate=resampled.ratio(y, ones, events) if enough else undefined_figure(events),
                 auc=auc,
             )
         )
-    return tuple(found)
+    return tuple(segments)

@@ -1,5 +1,7 @@
-"""Champion against challenger, paired: the newest registered version beside the champion on the quarter's snapshots;
-where there is none to compare, the contenders of the champion's own run on its test dates."""
+"""Paired comparison of the champion with a challenger, the newest other registered version, on the quarter's snapshots.
+
+Without a comparable challenger, the section shows the candidates of the champion's training run on its test dates.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,16 @@ from training.review.recorded_metrics import load_recorded_evaluation
 from training.statistics.metrics import log_odds
 from training.statistics.newton_logistic import row_log_loss
 
-#: Accounts with a churn that neither model could know, below which two models are not compared.
+#: Minimum number of churned accounts unseen by both models for a comparison.
 MINIMUM_OUTCOMES = 10
 LOSSES: tuple[Literal["log_loss", "brier"], ...] = ("log_loss", "brier")
 
 
 class LossDifference(ReviewModel):
-    """The champion's mean loss less that of ``against``: below 0 the champion is better, and clearly so where the whole
-    interval is."""
+    """Mean loss of the champion minus that of ``against``.
+
+    Below 0 the champion is better; the difference is clear if the whole interval is below 0.
+    """
 
     against: str
     loss: Literal["log_loss", "brier"]
@@ -32,7 +36,7 @@ class LossDifference(ReviewModel):
 
 
 class ChallengerComparison(ReviewModel):
-    """``source``: the quarter's snapshots, the test dates of the champion's run, or none."""
+    """The comparison. ``source``: the quarter's snapshots, the test dates of the champion's run, or none."""
 
     source: Literal["quarter", "test", "none"]
     champion: str | None
@@ -42,74 +46,102 @@ class ChallengerComparison(ReviewModel):
     words: str
 
 
-def compare_challenger(seen: ReviewData, home: Home) -> ChallengerComparison:
-    """Hold the champion against whoever wants its place."""
-    champion = seen.champion.bundles.get("churn")
+def compare_challenger(data: ReviewData, home: Home) -> ChallengerComparison:
+    """Compare the champion with the newest challenger.
+
+    Parameters
+    ----------
+    data : the data of the review.
+    home : where bundles and runs are stored.
+    """
+    champion = data.champion.bundles.get("churn")
     if champion is None:
         return ChallengerComparison(
-            source="none", champion=None, challenger=None, accounts=0, against=(), words="there is no champion"
+            source="none",
+            champion=None,
+            challenger=None,
+            accounts=0,
+            against=(),
+            words="there is no champion for churn",
         )
     challenger = newest_challenger(home, champion)
     version = champion.manifest.version
     if challenger is not None:
-        rows = seen.unseen(champion) & seen.unseen(challenger)
-        accounts = seen.accounts[rows]
-        if len(set(accounts[seen.churn[rows] == 1])) >= MINIMUM_OUTCOMES:
-            return _paired(seen, champion, challenger, rows)
-    told = load_recorded_evaluation(home, champion)
+        rows = data.unseen(champion) & data.unseen(challenger)
+        accounts = data.accounts[rows]
+        if len(set(accounts[data.churn[rows] == 1])) >= MINIMUM_OUTCOMES:
+            return _paired(data, champion, challenger, rows)
+    recorded = load_recorded_evaluation(home, champion)
     name = challenger.manifest.version if challenger else None
-    why = (
-        f"version {name} and the champion share too few outcomes of the quarter that neither could know at its training"
+    reason = (
+        f"version {name} cannot be compared: too few outcomes of the quarter are unseen by both models"
         if name
         else "no other version is registered"
     )
-    if told is None:
-        words = f"{why}, and the champion's run is not at hand"
+    if recorded is None:
+        words = f"{reason}; the training run of the champion is not available either"
         return ChallengerComparison(
             source="none", champion=version, challenger=name, accounts=0, against=(), words=words
         )
     against = [
         LossDifference(against=other, loss=loss, difference=figure)
         for loss in LOSSES
-        for other, figure in told.differences(loss).items()
+        for other, figure in recorded.differences(loss).items()
     ]
-    words = f"{why}; below are the contenders of the champion's own run, on its test dates"
+    words = (
+        f"{reason}. The table shows the other candidates of the champion's training run, on the test dates of that run"
+    )
     return ChallengerComparison(
-        source="test", champion=version, challenger=name, accounts=told.accounts, against=tuple(against), words=words
+        source="test",
+        champion=version,
+        challenger=name,
+        accounts=recorded.accounts,
+        against=tuple(against),
+        words=words,
     )
 
 
 def newest_challenger(home: Home, champion: Bundle) -> Bundle | None:
-    """The newest sound bundle for churn that is not the champion and predicts the same; None without one."""
-    found = []
+    """Find the newest other churn bundle with the same horizon and grace period.
+
+    Parameters
+    ----------
+    home : where bundles are stored.
+    champion : the bundle in use.
+
+    Returns
+    -------
+    The bundle; None if there is none.
+    """
+    challengers = []
     for folder in sorted(home.bundles.glob("churn/*")) if home.bundles.is_dir() else []:
-        other = _sound(folder)
-        same = other is not None and _predicts(other) == _predicts(champion)
+        other = _load_or_none(folder)
+        same = other is not None and _target_window(other) == _target_window(champion)
         if other is not None and same and other.fingerprint != champion.fingerprint:
-            found.append(other)
-    return max(found, key=lambda bundle: bundle.manifest.created_at, default=None)
+            challengers.append(other)
+    return max(challengers, key=lambda bundle: bundle.manifest.created_at, default=None)
 
 
-def _predicts(bundle: Bundle) -> tuple[int, int]:
+def _target_window(bundle: Bundle) -> tuple[int, int]:
     return bundle.manifest.horizon_days, bundle.manifest.grace_days
 
 
-def _sound(folder: Path) -> Bundle | None:
+def _load_or_none(folder: Path) -> Bundle | None:
     try:
         return load_bundle(folder, "churn")
     except BundleError:
         return None
 
 
-def _paired(seen: ReviewData, champion: Bundle, challenger: Bundle, rows: np.ndarray) -> ChallengerComparison:
-    theirs = seen.probability_by(challenger, rows)
-    both = rows & np.isfinite(theirs) & np.isfinite(seen.probability)
-    y, mine, other = seen.churn[both], seen.probability[both], theirs[both]
-    resampled = AccountResamples(seen.accounts[both])
-    events, ones = resampled.people(y == 1), np.ones(len(y))
-    apart = {
-        "log_loss": row_log_loss(log_odds(mine), y) - row_log_loss(log_odds(other), y),
-        "brier": (mine - y) ** 2 - (other - y) ** 2,
+def _paired(data: ReviewData, champion: Bundle, challenger: Bundle, rows: np.ndarray) -> ChallengerComparison:
+    challenger_p_all = data.probability_by(challenger, rows)
+    both = rows & np.isfinite(challenger_p_all) & np.isfinite(data.probability)
+    y, champion_p, other = data.churn[both], data.probability[both], challenger_p_all[both]
+    resampled = AccountResamples(data.accounts[both])
+    events, ones = resampled.account_count(y == 1), np.ones(len(y))
+    differences = {
+        "log_loss": row_log_loss(log_odds(champion_p), y) - row_log_loss(log_odds(other), y),
+        "brier": (champion_p - y) ** 2 - (other - y) ** 2,
     }
     name = challenger.manifest.version
     return ChallengerComparison(
@@ -118,8 +150,8 @@ def _paired(seen: ReviewData, champion: Bundle, challenger: Bundle, rows: np.nda
         challenger=name,
         accounts=resampled.bootstrap.accounts,
         against=tuple(
-            LossDifference(against=name, loss=loss, difference=resampled.ratio(apart[loss], ones, events))
+            LossDifference(against=name, loss=loss, difference=resampled.ratio(differences[loss], ones, events))
             for loss in LOSSES
         ),
-        words=f"version {name} is the newest that is not champion; on snapshots whose outcome neither could know",
+        words=f"challenger: version {name}, the newest other version, compared on outcomes that are new to both models",
     )

@@ -1,4 +1,4 @@
-"""Data quality: which feeds are late, and what share of each dimension's weight had no data."""
+"""Data quality: late feeds, and the share of each dimension's weight without data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from training.review.dataset import ReviewData
 from training.review.figure import ReviewModel
 
 DEFAULT_PATIENCE_DAYS = 14
-"""A feed that does not tell its own rhythm is called stale after so many days."""
+"""Days without a row after which a feed is stale if its usual interval is unknown."""
 
 
 class FeedRow(ReviewModel):
-    """One table: its newest row, how many days it is silent at the end, and how long a silence its rhythm explains."""
+    """One table: its newest row, the days since then, and how many days are normal for this table."""
 
     table: str
     rows: int
@@ -24,8 +24,10 @@ class FeedRow(ReviewModel):
 
 
 class DimensionRow(ReviewModel):
-    """One dimension: the share of its weight without data at the newest date and over the judged snapshots (0 to 1),
-    and the accounts of the newest date about whom nothing at all is known in it."""
+    """One dimension: the share of its weight without data on the newest date and in the evaluated snapshots (0 to 1).
+
+    ``empty_accounts`` is the number of accounts without any data for it on the newest date.
+    """
 
     dimension: str
     weight: float
@@ -35,8 +37,11 @@ class DimensionRow(ReviewModel):
 
 
 class DataQuality(ReviewModel):
-    """``absent`` are tables of the contract that the source does not have; ``troubles`` what is wrong with a feed, in
-    words; ``without_score`` the accounts of the newest date for whom too little is known."""
+    """Feeds and dimensions.
+
+    ``absent`` lists the tables of the data contract that the source lacks, and ``troubles`` describes problems of
+    feeds. ``without_score`` is the number of accounts with too little data for a score on the newest date.
+    """
 
     feeds: tuple[FeedRow, ...]
     absent: tuple[str, ...]
@@ -46,13 +51,18 @@ class DataQuality(ReviewModel):
     without_score: int
 
 
-def data_quality(seen: ReviewData) -> DataQuality:
-    """The feeds up to the end of the quarter, and the rubric's dimensions."""
+def data_quality(data: ReviewData) -> DataQuality:
+    """Assess the feeds up to the end of the quarter, and the dimensions of the rubric.
+
+    Parameters
+    ----------
+    data : the data of the review.
+    """
     feeds = []
-    for name, feed in seen.feeds.tables.items():
-        owes = name not in ("accounts", "interventions", "subscriptions")
-        patience = feed.patience_days if owes else None
-        stale = owes and feed.silent_days > (patience if patience is not None else DEFAULT_PATIENCE_DAYS)
+    for name, feed in data.feeds.tables.items():
+        regular = name not in ("accounts", "interventions", "subscriptions")
+        patience = feed.patience_days if regular else None
+        stale = regular and feed.silent_days > (patience if patience is not None else DEFAULT_PATIENCE_DAYS)
         feeds.append(
             FeedRow(
                 table=name,
@@ -63,9 +73,9 @@ def data_quality(seen: ReviewData) -> DataQuality:
                 stale=bool(stale),
             )
         )
-    dimensions, health, start = [], seen.health, 0
+    dimensions, health, start = [], data.health, 0
     unknown = np.isnan(health.points)
-    for dimension in seen.champion.rubric.rules.dimensions:
+    for dimension in data.champion.rubric.rules.dimensions:
         columns = slice(start, start + len(dimension.signals))
         start += len(dimension.signals)
         share = np.array([signal.weight for signal in dimension.signals])
@@ -73,28 +83,28 @@ def data_quality(seen: ReviewData) -> DataQuality:
         dimensions.append(
             DimensionRow(
                 dimension=dimension.name,
-                weight=weight_of(seen, dimension.name),
-                missing_now=float(missing[seen.newest].mean()),
-                missing_judged=float(missing[seen.judged].mean()),
-                empty_accounts=int((missing[seen.newest] > 1 - 1e-9).sum()),
+                weight=weight_of(data, dimension.name),
+                missing_now=float(missing[data.newest].mean()),
+                missing_judged=float(missing[data.judged].mean()),
+                empty_accounts=int((missing[data.newest] > 1 - 1e-9).sum()),
             )
         )
     return DataQuality(
         feeds=tuple(feeds),
-        absent=seen.feeds.absent,
-        troubles=tuple(seen.feeds.troubles()),
+        absent=data.feeds.absent,
+        troubles=tuple(data.feeds.troubles()),
         dimensions=tuple(dimensions),
-        accounts=int(seen.newest.sum()),
-        without_score=int((seen.band[seen.newest] == INSUFFICIENT).sum()),
+        accounts=int(data.newest.sum()),
+        without_score=int((data.band[data.newest] == INSUFFICIENT).sum()),
     )
 
 
-def weight_of(seen: ReviewData, dimension: str) -> float:
-    """The weight in force of a dimension, learned ones included."""
-    return weights_in_force(seen)[dimension]
+def weight_of(data: ReviewData, dimension: str) -> float:
+    """The current weight of a dimension, also if it is learned."""
+    return weights_in_force(data)[dimension]
 
 
-def weights_in_force(seen: ReviewData) -> dict[str, float]:
-    """The weights in force by dimension, learned ones included; of profiles for segments nothing is said."""
-    rubric = seen.champion.rubric
+def weights_in_force(data: ReviewData) -> dict[str, float]:
+    """The current weights by dimension, also if they are learned, without the profiles for segments."""
+    rubric = data.champion.rubric
     return {d.name: float((rubric.learned or {}).get(d.name, d.weight)) for d in rubric.rules.dimensions}

@@ -1,39 +1,38 @@
-"""The decision box: keep, change, or not enough evidence, for the weights and for the band limits."""
+"""The decision of a review: keep, change, or not enough evidence, for the weights and for the band limits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from training.review.contradictions import contradictions
 from training.review.figure import ReviewModel
 from training.review.recalibration.proposals import Proposals
-from training.review.recalibration.schemas import BandProposal, WeightProposal
+from training.review.recalibration.schemas import BandProposal, Verdict, WeightProposal
 from training.review.recalibration.score_comparison import TARGET
 from training.review.recalibration.weight_verdict import changes_text, log_loss_text
 
-Answer = Literal["keep", "change", "not_enough_evidence"]
-VERDICT_TEXT: dict[Answer, str] = {
-    "keep": "do not change",
+VERDICT_TEXT: dict[Verdict, str] = {
+    "keep": "no change",
     "change": "change",
-    "not_enough_evidence": "not enough evidence: do not change",
+    "not_enough_evidence": "no change: not enough evidence",
 }
 
 
 class VerdictSummary(ReviewModel):
-    """One answer, in words, and its reasons, the weightiest first."""
+    """A verdict, its text, and its reasons, the most important first."""
 
-    answer: Answer
+    answer: Verdict
     words: str
     reasons: tuple[str, ...]
 
 
 class DecisionBox(ReviewModel):
-    """``headline`` is the whole in one sentence; ``effective`` the first date on which a change could take effect, when
-    the review was held. The owner is named when it is signed.
+    """The decision in sentences.
 
-    ``changes`` says what changes from what to what, ``hindsight`` what it would have changed in the quarter,
-    ``evidence`` in one sentence what it rests on; ``notes`` explain what on the page seems to speak against it.
+    ``headline`` is the decision in one sentence. ``changes`` lists old and new values, ``hindsight`` describes the
+    effect on the churns of the quarter, and ``evidence`` states the evidence in one sentence. ``notes`` explain other
+    findings that seem to contradict it. ``effective`` is the earliest effective date at the time of the review. The
+    owner is named at sign-off.
     """
 
     headline: str
@@ -48,38 +47,41 @@ class DecisionBox(ReviewModel):
 
 
 def decision_box(
-    found: Proposals, effective: str, hindsight: str = "", strength: Mapping[str, float] | None = None
+    proposals: Proposals, effective: str, hindsight: str = "", strength: Mapping[str, float] | None = None
 ) -> DecisionBox:
-    """The decision that the evidence leads to; people may still reject it.
+    """Build the decision from the proposals; the signers may still reject it.
 
     Parameters
     ----------
-    effective : ISO date. hindsight : the sentences of `training.review.hindsight`.
+    proposals : what is proposed.
+    effective : earliest effective date, in ISO format.
+    hindsight : the text of `training.review.hindsight`.
     strength : as in `contradictions`.
     """
-    weights, bands = _decided(found.weights, found.reasons), _decided(found.bands.decision, found.bands.reasons)
+    weights = _summarize(proposals.weights, proposals.reasons)
+    bands = _summarize(proposals.bands.decision, proposals.bands.reasons)
     return DecisionBox(
         headline=_headline(weights.answer, bands.answer),
-        changes=describe_changes(found),
+        changes=describe_changes(proposals),
         hindsight=hindsight,
-        evidence=_evidence(found),
-        notes=contradictions(found.sets, strength or {}),
+        evidence=_evidence(proposals),
+        notes=contradictions(proposals.sets, strength or {}),
         weights=weights,
         bands=bands,
         effective=effective,
     )
 
 
-def describe_changes(found: Proposals) -> str:
-    """What changes, from what to what."""
+def describe_changes(proposals: Proposals) -> str:
+    """Describe the changes with old and new values."""
     parts = []
-    for each in found.sets:
+    for each in proposals.sets:
         if each.proposal.decision == "change":
             old, new = each.proposal.old, each.proposal.new
-            of = "Weights" if len(found.sets) == 1 else f"Weights of {each.name}"
-            parts.append(f"{of}: {changes_text(list(old), list(old.values()), [new[name] for name in old])}.")
-    if found.bands.decision == "change":
-        limits = found.bands.limits
+            subject = "Weights" if len(proposals.sets) == 1 else f"Weights of {each.name}"
+            parts.append(f"{subject}: {changes_text(list(old), list(old.values()), [new[name] for name in old])}.")
+    if proposals.bands.decision == "change":
+        limits = proposals.bands.limits
         words = changes_text(
             [each.band for each in limits], [each.old for each in limits], [each.new for each in limits]
         )
@@ -87,32 +89,32 @@ def describe_changes(found: Proposals) -> str:
     return " ".join(parts) or "Nothing changes."
 
 
-def _evidence(found: Proposals) -> str:
-    """What the decision rests on, in one sentence: of the weights, or of the limits where those alone change."""
-    sets = [each.proposal for each in found.sets if each.proposal.decision == found.weights]
-    of: WeightProposal | BandProposal = sets[0]
-    if found.weights != "change" and found.bands.decision == "change":
-        of = found.bands
-    target = next((each for each in of.judged if each.name == TARGET), None)
-    if of.decision == "change" and target is not None:
+def _evidence(proposals: Proposals) -> str:
+    """The evidence in one sentence: for the weights, or for the band limits if only those change."""
+    sets = [each.proposal for each in proposals.sets if each.proposal.decision == proposals.weights]
+    proposal: WeightProposal | BandProposal = sets[0]
+    if proposals.weights != "change" and proposals.bands.decision == "change":
+        proposal = proposals.bands
+    target = next((each for each in proposal.judged if each.name == TARGET), None)
+    if proposal.decision == "change" and target is not None:
         return (
-            f"{of.earlier.churned} accounts that left earlier say so, and {of.later.churned} that left later confirm"
-            f" it: {log_loss_text(target.log_loss_change)}."
+            f"The change is based on {proposal.earlier.churned} churned accounts and confirmed by"
+            f" {proposal.later.churned} accounts that churned later: {log_loss_text(target.log_loss_change)}."
         )
-    return f"{of.reasons[0][0].upper()}{of.reasons[0][1:]}." if of.reasons else ""
+    return f"{proposal.reasons[0][0].upper()}{proposal.reasons[0][1:]}." if proposal.reasons else ""
 
 
-def _decided(answer: Answer, reasons: tuple[str, ...]) -> VerdictSummary:
+def _summarize(answer: Verdict, reasons: tuple[str, ...]) -> VerdictSummary:
     return VerdictSummary(answer=answer, words=VERDICT_TEXT[answer], reasons=tuple(reasons))
 
 
-def _headline(weights: Answer, bands: Answer) -> str:
+def _headline(weights: Verdict, bands: Verdict) -> str:
     if weights == "change" and bands == "change":
         return "Change the weights and the band limits."
     if weights == "change":
-        return "Change the weights; keep the band limits."
+        return "Change the weights. Keep the band limits."
     if bands == "change":
-        return "Keep the weights; change the band limits."
+        return "Keep the weights. Change the band limits."
     if "not_enough_evidence" in (weights, bands):
-        return "Do not change: there is not enough evidence."
-    return "Do not change: the weights and band limits in force stand."
+        return "No change: there is not enough evidence."
+    return "No change: keep the current weights and band limits."

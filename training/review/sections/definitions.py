@@ -1,4 +1,4 @@
-"""The definitions of a review: what was counted, what is not known yet, and what was left out."""
+"""Definitions of a review: what is counted, which outcomes are still open, and what is excluded."""
 
 from __future__ import annotations
 
@@ -46,17 +46,22 @@ class ReviewDefinitions(ReviewModel):
     notes: tuple[str, ...]
 
 
-def review_definitions(seen: ReviewData) -> ReviewDefinitions:
-    """What was counted."""
-    window, judged = seen.window, seen.judged
-    dates = seen.as_of[judged]
-    with_score = seen.accounts[judged & (seen.band != INSUFFICIENT)]
-    people = set(seen.accounts[judged])
-    earlier = seen.labelled & window.before(seen.as_of)
-    certain = seen.churned_at["churned_at"] + confirmation_delay(seen)
-    settled = (certain > window.quarter.start) & (certain <= window.data_through)
-    notes = [] if window.over else [f"the quarter is not over: the signals end on {to_iso(window.data_through)}"]
-    left = len(set(seen.accounts[judged & (seen.churn == 1)]))
+def review_definitions(data: ReviewData) -> ReviewDefinitions:
+    """Collect the counts and dates of a review.
+
+    Parameters
+    ----------
+    data : the data of the review.
+    """
+    window, judged = data.window, data.judged
+    dates = data.as_of[judged]
+    with_score = data.accounts[judged & (data.band != INSUFFICIENT)]
+    accounts = set(data.accounts[judged])
+    earlier = data.labelled & window.before(data.as_of)
+    confirmed_at = data.churned_at["churned_at"] + confirmation_delay(data)
+    confirmed_in_quarter = (confirmed_at > window.quarter.start) & (confirmed_at <= window.data_through)
+    notes = [] if window.over else [f"The quarter is incomplete: the signals end on {to_iso(window.data_through)}."]
+    left = len(set(data.accounts[judged & (data.churn == 1)]))
     return ReviewDefinitions(
         quarter=window.quarter.name,
         starts=to_iso(window.quarter.start),
@@ -70,33 +75,33 @@ def review_definitions(seen: ReviewData) -> ReviewDefinitions:
         cut_off=window.cut_off.date().isoformat(),
         dates=int(dates.nunique()),
         snapshots=int(judged.sum()),
-        accounts=len(people),
+        accounts=len(accounts),
         accounts_with_churn=left,
-        accounts_with_expansion=len(set(seen.accounts[judged & (seen.expansion == 1)])),
-        churns_confirmed=int(settled.sum()),
-        censored=int((seen.newest & ~np.isfinite(seen.churn)).sum()),
-        excluded=len(people - set(with_score)),
-        history_first=str(seen.dates[0].date()),
+        accounts_with_expansion=len(set(data.accounts[judged & (data.expansion == 1)])),
+        churns_confirmed=int(confirmed_in_quarter.sum()),
+        censored=int((data.newest & ~np.isfinite(data.churn)).sum()),
+        excluded=len(accounts - set(with_score)),
+        history_first=str(data.dates[0].date()),
         history_snapshots=int(earlier.sum()),
-        history_accounts_with_churn=len(set(seen.accounts[earlier & (seen.churn == 1)])),
-        contractual=seen.contractual,
-        counts=_counts(seen, left, int(settled.sum())),
-        signals=seen.signals.origin,
-        notes=(*notes, *seen.signals.notes),
+        history_accounts_with_churn=len(set(data.accounts[earlier & (data.churn == 1)])),
+        contractual=data.contractual,
+        counts=_counts(data, left, int(confirmed_in_quarter.sum())),
+        signals=data.signals.origin,
+        notes=(*notes, *data.signals.notes),
     )
 
 
-def _counts(seen: ReviewData, left: int, certain: int) -> str:
-    """Why the sections count different churns, in words."""
-    window, wait = seen.window, confirmation_delay(seen)
+def _counts(data: ReviewData, left: int, confirmed: int) -> str:
+    """Explain why sections count different churns."""
+    window, wait = data.window, confirmation_delay(data)
     first, last = (at.date() for at in (window.quarter.start - wait, window.data_through - wait))
-    judged = seen.as_of[seen.judged]
+    judged = data.as_of[data.judged]
     until = (judged.max() + pd.Timedelta(days=window.horizon_days)).date()
     return (
-        f"Churns are counted in two ways. {left} accounts left within {window.horizon_days} days of a score that is"
-        f" judged here, so between {judged.min().date()} and {until}: sections 4, 7, 11 and 13 count these. {certain}"
-        f" churns became certain in the quarter: the account left after {first}, by {last}, and {wait.days} days have"
-        " passed. The lead time (section 5) and what section 1 says of the bands before a churn count these. Section 8"
-        " counts the accounts that left in all history, in an earlier and a later period. What sections 7 and 10 say"
-        " about the model is of dates that it had not seen."
+        f"Sections count churns in different ways. Sections 4, 7, 11 and 13 count the {left} accounts that left within"
+        f" {window.horizon_days} days of a reviewed score, that is, between {judged.min().date()} and {until}."
+        f" Sections 1 (bands before a churn) and 5 count the {confirmed} churns confirmed in the quarter: these"
+        f" accounts left after {first}, no later than {last}, and {wait.days} days have passed since. Section 8"
+        " counts the churned accounts of all history, in an earlier and a later period. Sections 7 and 10 evaluate the"
+        " model only on outcomes that it was not trained on."
     )

@@ -1,5 +1,4 @@
-"""Disagreements: where the score was wrong, where rule and model differ now, and where people acted against the
-score."""
+"""Disagreements: wrong scores, accounts where score and model differ, and plays started against the score."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ MAX_LISTED = 20
 
 
 class DisagreeingAccount(ReviewModel):
-    """One account, with the last snapshot that shows it: score, ARR, and of the model its probability of churn."""
+    """One account with its last snapshot of this kind: score, ARR and churn probability of the model."""
 
     account_id: str
     as_of: str
@@ -28,7 +27,7 @@ class DisagreeingAccount(ReviewModel):
 
 
 class Disagreement(ReviewModel):
-    """Accounts of one kind: how many, their ARR, ``share`` of what (``of``, in words), and the largest by ARR."""
+    """One kind of disagreement: accounts, their ARR, their share of the accounts named in ``of``, and the largest."""
 
     kind: str
     words: str
@@ -39,108 +38,133 @@ class Disagreement(ReviewModel):
     largest: tuple[DisagreeingAccount, ...]
 
 
-def find_disagreements(seen: ReviewData) -> tuple[Disagreement, ...]:
-    """Green that churned, red that stayed and had to renew, rule and model apart, and overrides."""
-    renewing = number_column(seen.frame, RENEWAL)
-    due = (renewing >= 0) & (renewing < seen.window.horizon_days) if seen.contractual else np.ones(len(renewing), bool)
-    green, red = seen.band == "green", seen.band == "red"
-    gone, stayed = seen.judged & (seen.churn == 1), seen.judged & (seen.churn == 0)
-    told = [
-        _one(
-            seen,
+def find_disagreements(data: ReviewData) -> tuple[Disagreement, ...]:
+    """List green accounts that churned, red accounts that renewed, differences between score and model, and overrides.
+
+    Parameters
+    ----------
+    data : the data of the review.
+    """
+    renewing = number_column(data.frame, RENEWAL)
+    due = (renewing >= 0) & (renewing < data.window.horizon_days) if data.contractual else np.ones(len(renewing), bool)
+    green, red = data.band == "green", data.band == "red"
+    churned, retained = data.judged & (data.churn == 1), data.judged & (data.churn == 0)
+    disagreements = [
+        _disagreement(
+            data,
             "green_that_churned",
-            "green, and left within the horizon",
-            gone & green,
-            gone,
-            "of the accounts that left",
+            "green accounts that churned within the horizon",
+            churned & green,
+            churned,
+            "accounts that churned",
         ),
-        _one(
-            seen,
+        _disagreement(
+            data,
             "red_that_renewed",
-            "red, with a renewal due within the horizon, and stayed" if seen.contractual else "red, and stayed",
-            stayed & red & due,
-            seen.judged & red & due,
-            "of the red accounts that were due",
+            "red accounts with a renewal due that were retained"
+            if data.contractual
+            else "red accounts that were retained",
+            retained & red & due,
+            data.judged & red & due,
+            "red accounts with a renewal due" if data.contractual else "red accounts",
         ),
-        *_apart(seen),
-        *_overrides(seen),
+        *_model_disagreements(data),
+        *_overrides(data),
     ]
-    return tuple(told)
+    return tuple(disagreements)
 
 
-def _one(seen: ReviewData, kind: str, words: str, rows: np.ndarray, whole: np.ndarray, of: str) -> Disagreement:
-    picked = pd.DataFrame(
-        {"account_id": seen.accounts[rows], "as_of": seen.as_of[rows].to_numpy(), "place": np.flatnonzero(rows)}
+def _disagreement(
+    data: ReviewData, kind: str, words: str, rows: np.ndarray, whole: np.ndarray, of: str
+) -> Disagreement:
+    selected = pd.DataFrame(
+        {"account_id": data.accounts[rows], "as_of": data.as_of[rows].to_numpy(), "position": np.flatnonzero(rows)}
     )
-    last = picked.sort_values("as_of").groupby("account_id").tail(1)
-    places = last["place"].to_numpy(dtype=np.int64)
-    largest = sorted(places, key=lambda place: -seen.arr[place])[:MAX_LISTED]
-    # By account, each once: an account counts where any of its snapshots does.
-    people = pd.unique(seen.accounts[whole])
-    resampled, mine = (
-        AccountResamples(np.asarray(people, dtype=object)),
-        np.isin(people.astype(str), last["account_id"].astype(str)),
+    last = selected.sort_values("as_of").groupby("account_id").tail(1)
+    positions = last["position"].to_numpy(dtype=np.int64)
+    largest = sorted(positions, key=lambda position: -data.arr[position])[:MAX_LISTED]
+    # Each account counts once, if any of its snapshots does.
+    whole_accounts = pd.unique(data.accounts[whole])
+    resampled, disagrees = (
+        AccountResamples(np.asarray(whole_accounts, dtype=object)),
+        np.isin(whole_accounts.astype(str), last["account_id"].astype(str)),
     )
     return Disagreement(
         kind=kind,
         words=words,
         accounts=len(last),
-        arr=float(seen.arr[places].sum()),
-        share=resampled.ratio(mine, np.ones(len(people)), len(last)),
+        arr=float(data.arr[positions].sum()),
+        share=resampled.ratio(disagrees, np.ones(len(whole_accounts)), len(last)),
         of=of,
-        largest=tuple(_named(seen, place) for place in largest),
+        largest=tuple(_disagreeing_account(data, position) for position in largest),
     )
 
 
-def _named(seen: ReviewData, place: int) -> DisagreeingAccount:
-    score, p = seen.score[place], seen.probability[place]
+def _disagreeing_account(data: ReviewData, position: int) -> DisagreeingAccount:
+    score, p = data.score[position], data.probability[position]
     return DisagreeingAccount(
-        account_id=str(seen.accounts[place]),
-        as_of=str(pd.Timestamp(seen.as_of.iloc[place]).date()),
+        account_id=str(data.accounts[position]),
+        as_of=str(pd.Timestamp(data.as_of.iloc[position]).date()),
         score=float(score) if np.isfinite(score) else None,
-        arr=float(seen.arr[place]),
+        arr=float(data.arr[position]),
         probability=float(p) if np.isfinite(p) else None,
     )
 
 
-def _apart(seen: ReviewData) -> list[Disagreement]:
-    bundle = seen.champion.bundles.get("churn")
+def _model_disagreements(data: ReviewData) -> list[Disagreement]:
+    bundle = data.champion.bundles.get("churn")
     if bundle is None:
         return []
-    rows = seen.newest & np.isfinite(seen.probability)
-    bands = risk_band(whole_points(risk_score(seen.probability, bundle.manifest.base_rate)))
-    further = np.array(
+    rows = data.newest & np.isfinite(data.probability)
+    bands = risk_band(whole_points(risk_score(data.probability, bundle.manifest.base_rate)))
+    band_difference = np.array(
         [
             CHURN_ORDER[risk] - HEALTH_ORDER[health] if risk in CHURN_ORDER and health in HEALTH_ORDER else 0
-            for risk, health in zip(bands, seen.band, strict=True)
+            for risk, health in zip(bands, data.band, strict=True)
         ]
     )
-    of = "of the accounts of the newest date"
+    of = "accounts on the newest date"
     return [
-        _one(seen, "model_worse", "the model sees more risk than the score's band", rows & (further > 0), rows, of),
-        _one(seen, "model_better", "the model sees less risk than the score's band", rows & (further < 0), rows, of),
+        _disagreement(
+            data,
+            "model_worse",
+            "accounts for which the model predicts more risk than the band",
+            rows & (band_difference > 0),
+            rows,
+            of,
+        ),
+        _disagreement(
+            data,
+            "model_better",
+            "accounts for which the model predicts less risk than the band",
+            rows & (band_difference < 0),
+            rows,
+            of,
+        ),
     ]
 
 
-def _overrides(seen: ReviewData) -> list[Disagreement]:
-    """People who acted against the score: an intervention on an account that was green at the date before it."""
-    if not seen.signals.has("interventions"):
+def _overrides(data: ReviewData) -> list[Disagreement]:
+    """Plays started for accounts that were green on the last date before."""
+    if not data.signals.has("interventions"):
         return []
-    table = newest_versions(seen.signals.tables["interventions"])
+    table = newest_versions(data.signals.tables["interventions"])
     rows = table.select("account_id", "occurred_at", "held_out").to_pyarrow().to_pandas()
     at = pd.to_datetime(rows["occurred_at"], utc=True)
-    quarter = seen.window.quarter
-    # Unknown is not held out.
+    quarter = data.window.quarter
+    # A missing value counts as not held out.
     acted = rows[(at >= quarter.start) & (at < quarter.end) & ~rows["held_out"].eq(True)]
-    places = [_place(seen, str(r.account_id), pd.Timestamp(r.occurred_at, tz="UTC")) for r in acted.itertuples()]
-    known = sorted({place for place in places if place is not None})
-    treated, green = np.zeros(len(seen.frame), dtype=bool), seen.band == "green"
-    treated[known] = True
-    words = "green when somebody started a play all the same"
-    return [_one(seen, "overrides", words, treated & green, treated, "of the accounts treated in the quarter")]
+    positions = [
+        _last_row_before(data, str(r.account_id), pd.Timestamp(r.occurred_at, tz="UTC")) for r in acted.itertuples()
+    ]
+    treated_rows = sorted({position for position in positions if position is not None})
+    treated, green = np.zeros(len(data.frame), dtype=bool), data.band == "green"
+    treated[treated_rows] = True
+    words = "green accounts for which a play was started"
+    return [_disagreement(data, "overrides", words, treated & green, treated, "accounts with a play in the quarter")]
 
 
-def _place(seen: ReviewData, account: str, at: pd.Timestamp) -> int | None:
+def _last_row_before(data: ReviewData, account: str, at: pd.Timestamp) -> int | None:
     """The account's last snapshot before an instant."""
-    rows = np.flatnonzero((seen.accounts == account) & (seen.as_of <= at).to_numpy())
+    rows = np.flatnonzero((data.accounts == account) & (data.as_of <= at).to_numpy())
     return int(rows[-1]) if len(rows) else None

@@ -1,4 +1,4 @@
-"""Drift of signals and score: the portfolio as it stands against the one that the quarter judges."""
+"""Drift of signals and score: the current portfolio compared with the evaluated one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ STABLE = 0.1
 
 
 class SignalDrift(ReviewModel):
-    """One signal of the rubric, or the score: its population stability index (0 or more; null where either side is
-    empty), the share that is unknown then and now, and whether it is stable, has moved, or is another population."""
+    """Drift of one signal of the rubric, or of the score.
+
+    ``psi`` is the population stability index (0 or more; null if either side is empty). ``unknown_then`` and
+    ``unknown_now`` are the shares without a value. ``state`` is ``stable``, ``moved``, ``another population`` or
+    ``no data``.
+    """
 
     name: str
     words: str
@@ -25,8 +29,11 @@ class SignalDrift(ReviewModel):
 
 
 class DriftSection(ReviewModel):
-    """``then`` is the date that stands for the judged snapshots, ``now`` the newest. ``limit`` is the index above
-    which a population is another one: 0.25, and what chance gives on so many accounts."""
+    """Drift of the score and of each signal between the newest evaluated date and the newest date.
+
+    ``limit`` is the index above which a shift is large: 0.25 plus the index expected by chance for this number of
+    accounts.
+    """
 
     then: str
     now: str
@@ -35,31 +42,36 @@ class DriftSection(ReviewModel):
     signals: tuple[SignalDrift, ...]
 
 
-def signal_drift(seen: ReviewData) -> DriftSection:
-    """The newest judged date against the newest date, signal by signal."""
-    then_at = max(date for date in seen.dates if seen.judged[seen.at(date)].any())
-    then, now = seen.at(then_at), seen.newest
-    limit = ANOTHER + by_chance(int(then.sum()), int(now.sum()))
-    values = {signal.feature: seen.frame[signal.feature] for _, signal in seen.champion.rubric.signals}
+def signal_drift(data: ReviewData) -> DriftSection:
+    """Compare the newest evaluated date with the newest date, signal by signal.
 
-    def one(name: str, column: pd.Series) -> SignalDrift:
+    Parameters
+    ----------
+    data : the data of the review.
+    """
+    then_at = max(date for date in data.dates if data.judged[data.at(date)].any())
+    then, now = data.at(then_at), data.newest
+    limit = ANOTHER + by_chance(int(then.sum()), int(now.sum()))
+    values = {signal.feature: data.frame[signal.feature] for _, signal in data.champion.rubric.signals}
+
+    def drift_of(name: str, column: pd.Series) -> SignalDrift:
         index = psi(column[then], column[now])
-        moved = "another population" if index > limit else "moved" if index > STABLE + limit - ANOTHER else "stable"
-        feature = seen.catalogue.get(name)
+        state = "another population" if index > limit else "moved" if index > STABLE + limit - ANOTHER else "stable"
+        feature = data.catalogue.get(name)
         return SignalDrift(
             name=name,
             words=feature.words if feature else "health score",
             psi=float(index) if np.isfinite(index) else None,
             unknown_then=float(column[then].isna().mean()),
             unknown_now=float(column[now].isna().mean()),
-            state=moved if column[then].notna().any() or column[now].notna().any() else "no data",
+            state=state if column[then].notna().any() or column[now].notna().any() else "no data",
         )
 
-    signals = sorted((one(name, column) for name, column in values.items()), key=lambda each: -(each.psi or 0.0))
+    signals = sorted((drift_of(name, column) for name, column in values.items()), key=lambda each: -(each.psi or 0.0))
     return DriftSection(
         then=str(then_at.date()),
-        now=str(seen.dates[-1].date()),
+        now=str(data.dates[-1].date()),
         limit=limit,
-        score=one("health_score", pd.Series(seen.score, index=seen.frame.index)),
+        score=drift_of("health_score", pd.Series(data.score, index=data.frame.index)),
         signals=tuple(signals),
     )

@@ -1,4 +1,4 @@
-"""What a change would do to the portfolio as it stands: who changes band, what ARR moves, how long the red queue is."""
+"""Impact of a change on the current portfolio: accounts and ARR that change band, and the length of the red queue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_LISTED = 20
 
 
 class BandChange(ReviewModel):
-    """Accounts that would go from one band to another, and their ARR."""
+    """Accounts that would move from one band to another, and their ARR."""
 
     before: str
     after: str
@@ -33,7 +33,7 @@ class BandMover(ReviewModel):
 
 
 class BandCount(ReviewModel):
-    """Accounts and ARR of a band, before and after."""
+    """Accounts and ARR of a band, before and after the change."""
 
     band: str
     accounts_before: int
@@ -43,8 +43,11 @@ class BandCount(ReviewModel):
 
 
 class Impact(ReviewModel):
-    """At ``as_of``, under the weights and limits that were judged; ``proposed`` tells whether they are proposed, or
-    only what would come of them. ``over`` tells whether the red queue is longer than the team's ``capacity``."""
+    """Impact of the tested weights and limits on the accounts at ``as_of``.
+
+    ``proposed`` is true if they are proposed, and false if they were only tested. ``over_before`` and ``over_after``
+    are true if the red queue is longer than the ``capacity`` of the team.
+    """
 
     as_of: str
     proposed: bool
@@ -61,22 +64,30 @@ class Impact(ReviewModel):
     largest: tuple[BandMover, ...]
 
 
-def proposal_impact(seen: ReviewData, other: Rubric, capacity: int, proposed: bool) -> Impact:
-    """Score the newest date by another rubric beside the one in force."""
-    rows = seen.newest
-    scored = other.score(seen.frame[rows])
+def proposal_impact(data: ReviewData, other: Rubric, capacity: int, proposed: bool) -> Impact:
+    """Score the newest date with another rubric, and compare with the current one.
+
+    Parameters
+    ----------
+    data : the data of the review.
+    other : the rubric with the tested weights and limits.
+    capacity : red accounts that the team can look after on a date.
+    proposed : whether the other rubric is proposed.
+    """
+    rows = data.newest
+    scored = other.score(data.frame[rows])
     after, score_after = scored.band.to_numpy(dtype=object), scored.score.to_numpy(dtype=np.float64)
-    before, score_before, arr = seen.band[rows], seen.score[rows], seen.arr[rows]
-    accounts, moved = seen.accounts[rows], before != after
+    before, score_before, arr = data.band[rows], data.score[rows], data.arr[rows]
+    accounts, moved = data.accounts[rows], before != after
     table = pd.DataFrame({"before": before, "after": after, "arr": arr})[moved]
     changes = [
         BandChange(before=str(one), after=str(two), accounts=len(values), arr=float(values.sum()))
         for (one, two), values in table.groupby(["before", "after"])["arr"]
     ]
-    largest = sorted(np.flatnonzero(moved), key=lambda place: -arr[place])[:MAX_LISTED]
+    largest = sorted(np.flatnonzero(moved), key=lambda position: -arr[position])[:MAX_LISTED]
     red_before, red_after = (int((band == "red").sum()) for band in (before, after))
     return Impact(
-        as_of=str(seen.dates[-1].date()),
+        as_of=str(data.dates[-1].date()),
         proposed=proposed,
         accounts=int(rows.sum()),
         accounts_changing=int(moved.sum()),
@@ -99,17 +110,17 @@ def proposal_impact(seen: ReviewData, other: Rubric, capacity: int, proposed: bo
         over_after=red_after > capacity,
         largest=tuple(
             BandMover(
-                account_id=str(accounts[place]),
-                arr=float(arr[place]),
-                score_before=_known(score_before[place]),
-                score_after=_known(score_after[place]),
-                before=str(before[place]),
-                after=str(after[place]),
+                account_id=str(accounts[position]),
+                arr=float(arr[position]),
+                score_before=_finite_or_none(score_before[position]),
+                score_after=_finite_or_none(score_after[position]),
+                before=str(before[position]),
+                after=str(after[position]),
             )
-            for place in largest
+            for position in largest
         ),
     )
 
 
-def _known(score: float) -> float | None:
+def _finite_or_none(score: float) -> float | None:
     return float(score) if np.isfinite(score) else None

@@ -1,4 +1,4 @@
-"""Interventions: who was treated, who was held out at random, how many were saved, and what that says of the plays."""
+"""Interventions: treated and held-out accounts, reported results, and the effect of plays."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from training.dataset.labels import label
 from training.review.dataset import ReviewData
 from training.review.figure import AccountResamples, ReviewFigure, ReviewModel, undefined_figure
 
-#: Accounts treated and held out, below which no uplift is told.
+#: Minimum number of treated and of held-out accounts for an uplift.
 MINIMUM_ACCOUNTS = 10
 
 
 class PlayOutcomes(ReviewModel):
-    """One play: how often it ended saved or lost, of those that began in the quarter."""
+    """Results of one play, for interventions that started in the quarter."""
 
     play: str
     begun: int
@@ -25,9 +25,13 @@ class PlayOutcomes(ReviewModel):
 
 
 class InterventionOutcomes(ReviewModel):
-    """``begun`` and ``held_out`` are of the quarter. ``churn_treated`` and ``churn_held_out`` are of all interventions
-    whose outcome is known by its end; ``uplift`` is how much less often the treated left, in points of probability, and
-    is told only where accounts were held out at random. ``save_rate`` is what people reported, which says less."""
+    """Results of interventions.
+
+    ``begun`` and ``held_out`` count interventions that started in the quarter. ``churn_treated`` and
+    ``churn_held_out`` cover all interventions with a known outcome at its end. ``uplift`` is the churn rate of held-out
+    accounts minus that of treated ones, and is null unless accounts were held out at random. ``save_rate`` is based on
+    results reported by hand, which is weaker evidence.
+    """
 
     recorded: bool
     begun: int
@@ -43,18 +47,23 @@ class InterventionOutcomes(ReviewModel):
     words: str
 
 
-def intervention_outcomes(seen: ReviewData) -> InterventionOutcomes:
-    """The table of interventions, where there is one."""
-    if not seen.signals.has("interventions"):
-        return _none("no interventions are recorded in the signals")
+def intervention_outcomes(data: ReviewData) -> InterventionOutcomes:
+    """Summarize the interventions.
+
+    Parameters
+    ----------
+    data : the data of the review.
+    """
+    if not data.signals.has("interventions"):
+        return _without_interventions("the signals contain no interventions")
     wanted = ("account_id", "occurred_at", "play", "held_out", "result")
-    rows = newest_versions(seen.signals.tables["interventions"]).select(*wanted).to_pyarrow().to_pandas()
+    rows = newest_versions(data.signals.tables["interventions"]).select(*wanted).to_pyarrow().to_pandas()
     rows = rows.assign(occurred_at=pd.to_datetime(rows["occurred_at"], utc=True), held_out=rows["held_out"].eq(True))
-    quarter = seen.window.quarter
+    quarter = data.window.quarter
     inside = rows[(rows["occurred_at"] >= quarter.start) & (rows["occurred_at"] < quarter.end)]
     acted = inside[~inside["held_out"]]
-    plays = tuple(_play(str(name), mine) for name, mine in acted.groupby("play"))
-    left, kept, uplift, words = _uplift(seen, rows)
+    plays = tuple(_play_outcomes(str(name), group) for name, group in acted.groupby("play"))
+    treated, held_out, uplift, words = _uplift(data, rows)
     return InterventionOutcomes(
         recorded=True,
         begun=len(acted),
@@ -62,62 +71,74 @@ def intervention_outcomes(seen: ReviewData) -> InterventionOutcomes:
         held_out=int(inside["held_out"].sum()),
         saved=int((acted["result"] == "saved").sum()),
         lost=int((acted["result"] == "lost").sum()),
-        save_rate=_saved(acted),
+        save_rate=_save_rate(acted),
         plays=plays,
-        churn_treated=left,
-        churn_held_out=kept,
+        churn_treated=treated,
+        churn_held_out=held_out,
         uplift=uplift,
         words=words,
     )
 
 
-def _play(name: str, rows: pd.DataFrame) -> PlayOutcomes:
+def _play_outcomes(name: str, rows: pd.DataFrame) -> PlayOutcomes:
     saved, lost = ((rows["result"] == result).sum() for result in ("saved", "lost"))
-    return PlayOutcomes(play=name, begun=len(rows), saved=int(saved), lost=int(lost), save_rate=_saved(rows))
+    return PlayOutcomes(play=name, begun=len(rows), saved=int(saved), lost=int(lost), save_rate=_save_rate(rows))
 
 
-def _saved(rows: pd.DataFrame) -> ReviewFigure:
+def _save_rate(rows: pd.DataFrame) -> ReviewFigure:
     ended = rows[rows["result"].isin(["saved", "lost"])]
     if ended.empty:
         return undefined_figure()
     resampled = AccountResamples(ended["account_id"].to_numpy(dtype=object))
     saved = (ended["result"] == "saved").to_numpy()
-    return resampled.ratio(saved, np.ones(len(ended)), resampled.people(saved))
+    return resampled.ratio(saved, np.ones(len(ended)), resampled.account_count(saved))
 
 
-def _uplift(seen: ReviewData, rows: pd.DataFrame) -> tuple[ReviewFigure, ReviewFigure, ReviewFigure, str]:
+def _uplift(data: ReviewData, rows: pd.DataFrame) -> tuple[ReviewFigure, ReviewFigure, ReviewFigure, str]:
     if rows.empty:
-        return undefined_figure(), undefined_figure(), undefined_figure(), "no intervention is recorded"
+        return undefined_figure(), undefined_figure(), undefined_figure(), "the signals contain no interventions"
     keys = rows[["account_id"]].assign(as_of=rows["occurred_at"].to_numpy()).reset_index(drop=True)
     keys["as_of"] = pd.to_datetime(keys["as_of"], utc=True)
-    y = label(seen.signals, keys, seen.window.horizon_days, seen.window.grace_days)["churn"].to_numpy(dtype=np.float64)
-    known = np.isfinite(y)
-    out = rows["held_out"].to_numpy(dtype=bool)[known]
-    y, accounts = y[known], keys["account_id"].to_numpy(dtype=object)[known]
+    y = label(data.signals, keys, data.window.horizon_days, data.window.grace_days)["churn"].to_numpy(dtype=np.float64)
+    has_outcome = np.isfinite(y)
+    out = rows["held_out"].to_numpy(dtype=bool)[has_outcome]
+    y, accounts = y[has_outcome], keys["account_id"].to_numpy(dtype=object)[has_outcome]
     if not len(y):
-        return undefined_figure(), undefined_figure(), undefined_figure(), "of no intervention the outcome is known yet"
+        return (
+            undefined_figure(),
+            undefined_figure(),
+            undefined_figure(),
+            "no intervention has a known outcome yet",
+        )
     resampled = AccountResamples(accounts)
-    events = [resampled.people(mine & (y == 1)) for mine in (~out, out)]
-    left, kept = (resampled.ratio(mine * y, mine, n) for mine, n in zip((~out, out), events, strict=True))
-    people = [resampled.people(mine) for mine in (~out, out)]
+    events = [resampled.account_count(group & (y == 1)) for group in (~out, out)]
+    treated, held_out = (resampled.ratio(group * y, group, n) for group, n in zip((~out, out), events, strict=True))
+    accounts_by_group = [resampled.account_count(group) for group in (~out, out)]
     if not out.any():
         return (
-            left,
-            kept,
+            treated,
+            held_out,
             undefined_figure(sum(events)),
-            "nobody was held out at random, so that what the plays achieve is not known",
+            "no plays were held out at random, so the effect of plays cannot be measured",
         )
-    if min(people) < MINIMUM_ACCOUNTS:
-        words = f"{people[1]} accounts were held out and {people[0]} treated: under {MINIMUM_ACCOUNTS} say nothing"
-        return left, kept, undefined_figure(sum(events)), words
-    uplift = resampled.apart((out * y, out), (~out * y, ~out), sum(events))
+    if min(accounts_by_group) < MINIMUM_ACCOUNTS:
+        words = (
+            f"{accounts_by_group[0]} accounts were treated and {accounts_by_group[1]} held out; at least"
+            f" {MINIMUM_ACCOUNTS} of each are needed to measure the effect of plays"
+        )
+        return treated, held_out, undefined_figure(sum(events)), words
+    uplift = resampled.ratio_difference((out * y, out), (~out * y, ~out), sum(events))
     clear = uplift.low is not None and uplift.low > 0
-    words = "fewer of the treated left than of those held out" if clear else "that plays keep accounts is not clear"
-    return left, kept, uplift, words
+    words = (
+        "treated accounts churned less often than held-out accounts"
+        if clear
+        else "the data do not show clearly whether plays reduce churn"
+    )
+    return treated, held_out, uplift, words
 
 
-def _none(words: str) -> InterventionOutcomes:
-    gone = undefined_figure()
+def _without_interventions(words: str) -> InterventionOutcomes:
+    undefined = undefined_figure()
     return InterventionOutcomes(
         recorded=False,
         begun=0,
@@ -125,10 +146,10 @@ def _none(words: str) -> InterventionOutcomes:
         held_out=0,
         saved=0,
         lost=0,
-        save_rate=gone,
+        save_rate=undefined,
         plays=(),
-        churn_treated=gone,
-        churn_held_out=gone,
-        uplift=gone,
+        churn_treated=undefined,
+        churn_held_out=undefined,
+        uplift=undefined,
         words=words,
     )

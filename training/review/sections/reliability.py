@@ -1,5 +1,4 @@
-"""Whether score and model mean what they say: what a score of 72 has meant, and how often it happened where the model
-said one in ten."""
+"""Reliability of score and model: the churn rate at each score, and predicted compared with observed churn."""
 
 from __future__ import annotations
 
@@ -20,12 +19,12 @@ from training.statistics.metrics import Predictions
 
 SCORE_BIN_WIDTH = 10
 MODEL_BINS = 5
-#: Accounts with and without churn among a model's unseen rows, below which nothing is said of it.
+#: Minimum number of churned and of retained accounts among the unseen rows for an evaluation of the model.
 MINIMUM_OUTCOMES = 10
 
 
 class ScoreBin(ReviewModel):
-    """Snapshots with a health score in ``[low, high)`` (the last bin holds 100): how often churn followed."""
+    """Churn rate of snapshots with a health score in ``[low, high)``; the last bin includes 100."""
 
     low: int
     high: int
@@ -34,9 +33,12 @@ class ScoreBin(ReviewModel):
 
 
 class ScoreReliability(ReviewModel):
-    """The score in tens over the quarter's snapshots; ``meaning`` the curve over all snapshots with a known outcome
-    (None
-    with too few churns); ``auc`` how well the score ranks who left below who stayed in the quarter: 0.5 is guessing."""
+    """Churn rate by score over the evaluated snapshots.
+
+    ``meaning`` is the churn rate by score over all snapshots with a known outcome (None with too few churns). ``auc``
+    measures how well the score ranks churned below retained accounts in the quarter; 0.5 is random. ``falls`` is true
+    if it is clearly better than random.
+    """
 
     bins: tuple[ScoreBin, ...]
     meaning: ScoreCalibration | None
@@ -46,7 +48,7 @@ class ScoreReliability(ReviewModel):
 
 
 class ModelBin(ReviewModel):
-    """A fifth of the rows by the model's probability: the mean said, and how often it happened."""
+    """One fifth of the rows, ordered by predicted probability: mean prediction and observed rate."""
 
     expected: float
     accounts: int
@@ -54,10 +56,10 @@ class ModelBin(ReviewModel):
 
 
 class ModelReliability(ReviewModel):
-    """The champion on rows whose outcome it could not know when it was trained; where there are too few in the quarter,
-    what its test dates gave at its training.
+    """Evaluation of the champion on rows whose outcome was unknown when it was trained.
 
-    ``source`` tells which: ``quarter``, ``test`` or ``none``. ``intercept`` 0 and ``slope`` 1 are right.
+    If the quarter has too few such rows, the figures are those of the test dates of its training run. ``source`` is
+    ``quarter``, ``test`` or ``none``. A perfectly calibrated model has ``intercept`` 0 and ``slope`` 1.
     """
 
     source: Literal["quarter", "test", "none"]
@@ -72,73 +74,99 @@ class ModelReliability(ReviewModel):
     words: str
 
 
-def score_reliability(seen: ReviewData) -> ScoreReliability:
-    """What scores have meant."""
-    rows = seen.judged & np.isfinite(seen.score)
-    y, score = seen.churn[rows], seen.score[rows]
-    resampled, bins = AccountResamples(seen.accounts[rows]), []
+def score_reliability(data: ReviewData) -> ScoreReliability:
+    """Compute the churn rate by score, and how well the score ranks.
+
+    Parameters
+    ----------
+    data : the data of the review.
+    """
+    rows = data.judged & np.isfinite(data.score)
+    y, score = data.churn[rows], data.score[rows]
+    resampled, bins = AccountResamples(data.accounts[rows]), []
     for low in range(0, 100, SCORE_BIN_WIDTH):
-        mine = (score >= low) & ((score < low + SCORE_BIN_WIDTH) | ((low + SCORE_BIN_WIDTH == 100) & (score == 100)))
-        if mine.any():
-            rate = resampled.ratio(mine * y, mine, resampled.people(mine & (y == 1)))
-            bins.append(ScoreBin(low=low, high=low + SCORE_BIN_WIDTH, accounts=resampled.people(mine), rate=rate))
-    events = resampled.people(y == 1)
+        in_bin = (score >= low) & ((score < low + SCORE_BIN_WIDTH) | ((low + SCORE_BIN_WIDTH == 100) & (score == 100)))
+        if in_bin.any():
+            rate = resampled.ratio(in_bin * y, in_bin, resampled.account_count(in_bin & (y == 1)))
+            bins.append(
+                ScoreBin(low=low, high=low + SCORE_BIN_WIDTH, accounts=resampled.account_count(in_bin), rate=rate)
+            )
+    events = resampled.account_count(y == 1)
     auc = undefined_figure(events)
     if 0 < y.sum() < len(y):
-        data = Predictions(y, 0.999 - 0.998 * score / 100, np.zeros(len(y)))
-        auc = resampled.of(partial(metrics.roc_auc, data), events)
+        predictions = Predictions(y, 0.999 - 0.998 * score / 100, np.zeros(len(y)))
+        auc = resampled.evaluate(partial(metrics.roc_auc, predictions), events)
     falls = auc.low is not None and auc.low > 0.5
     words = (
-        "lower scores have gone with more churn"
+        "lower scores were followed by more churn"
         if falls
-        else "that lower scores go with more churn is not clear from this quarter"
+        else "this quarter does not show clearly that lower scores mean more churn"
     )
     return ScoreReliability(
-        bins=tuple(bins), meaning=_meaning(seen, seen.score, seen.band), auc=auc, falls=falls, words=words
+        bins=tuple(bins), meaning=_fit_score_meaning(data, data.score, data.band), auc=auc, falls=falls, words=words
     )
 
 
-def _meaning(seen: ReviewData, score: Floats, band: object) -> ScoreCalibration | None:
-    rows = seen.labelled
+def _fit_score_meaning(data: ReviewData, score: Floats, band: object) -> ScoreCalibration | None:
+    rows = data.labelled
     return fit_score_calibration(
         score[rows],
         np.asarray(band, dtype=object)[rows],
-        seen.churn[rows],
-        seen.accounts[rows],
-        seen.as_of[rows].reset_index(drop=True),
+        data.churn[rows],
+        data.accounts[rows],
+        data.as_of[rows].reset_index(drop=True),
     )
 
 
-def score_meaning(seen: ReviewData, score: Floats, band: object) -> ScoreCalibration | None:
-    """What other scores and bands of the same rows would have meant."""
-    return _meaning(seen, score, band)
+def score_meaning(data: ReviewData, score: Floats, band: object) -> ScoreCalibration | None:
+    """Compute the churn rate by score for other scores and bands of the same rows.
+
+    Parameters
+    ----------
+    data : the data of the review.
+    score, band : of each row.
+
+    Returns
+    -------
+    The churn rate by score; None with too few churns.
+    """
+    return _fit_score_meaning(data, score, band)
 
 
-def model_reliability(seen: ReviewData, home: Home) -> ModelReliability:
-    """What the champion's probabilities have meant."""
-    bundle = seen.champion.bundles.get("churn")
+def model_reliability(data: ReviewData, home: Home) -> ModelReliability:
+    """Evaluate the probabilities of the champion.
+
+    Parameters
+    ----------
+    data : the data of the review.
+    home : where the runs are stored.
+    """
+    bundle = data.champion.bundles.get("churn")
     if bundle is None:
-        return _without("none", None, None, "there is no champion for churn")
+        return _without_figures("none", None, None, "there is no champion for churn")
     version, trained = bundle.manifest.version, bundle.manifest.trained_through.date().isoformat()
-    rows = seen.unseen(bundle) & np.isfinite(seen.probability)
-    y, p, accounts = seen.churn[rows], seen.probability[rows], seen.accounts[rows]
+    rows = data.unseen(bundle) & np.isfinite(data.probability)
+    y, p, accounts = data.churn[rows], data.probability[rows], data.accounts[rows]
     events, others = len(set(accounts[y == 1])), len(set(accounts[y == 0]))
     if min(events, others) < MINIMUM_OUTCOMES:
-        told = load_recorded_evaluation(home, bundle)
-        if told is None:
-            return _without(
-                "none", version, trained, "the champion has seen these outcomes, and its run is not at hand"
+        recorded = load_recorded_evaluation(home, bundle)
+        if recorded is None:
+            return _without_figures(
+                "none",
+                version,
+                trained,
+                "too few outcomes of the quarter are new to the champion, and its training run is not available",
             )
-        return _from_test(told, version, trained)
-    resampled, data, bins = AccountResamples(accounts), Predictions(y, p, np.zeros(len(y))), []
+        return _from_test_dates(recorded, version, trained)
+    resampled, predictions, bins = AccountResamples(accounts), Predictions(y, p, np.zeros(len(y))), []
     for part in np.array_split(np.argsort(p, kind="stable"), MODEL_BINS):
-        mine = np.zeros(len(y), dtype=bool)
-        mine[part] = True
-        rate = resampled.ratio(mine * y, mine, resampled.people(mine & (y == 1)))
-        bins.append(ModelBin(expected=float(p[mine].mean()), accounts=resampled.people(mine), rate=rate))
+        in_bin = np.zeros(len(y), dtype=bool)
+        in_bin[part] = True
+        rate = resampled.ratio(in_bin * y, in_bin, resampled.account_count(in_bin & (y == 1)))
+        bins.append(ModelBin(expected=float(p[in_bin].mean()), accounts=resampled.account_count(in_bin), rate=rate))
     figures = {
-        name: resampled.of(partial(measure, data), events)
-        for name, measure in (
+        name: resampled.evaluate(partial(metric, predictions), events)
+        for name, metric in (
             ("intercept", metrics.calibration_intercept),
             ("slope", metrics.calibration_slope),
             ("brier", metrics.brier),
@@ -151,38 +179,38 @@ def model_reliability(seen: ReviewData, home: Home) -> ModelReliability:
         trained_through=trained,
         accounts=resampled.bootstrap.accounts,
         bins=tuple(bins),
-        words="on snapshots of the quarter whose outcome was open when the model was trained",
+        words="evaluated on snapshots of the quarter whose outcome was not yet known when the model was trained",
         **figures,
     )
 
 
-def _from_test(told: RecordedEvaluation, version: str, trained: str) -> ModelReliability:
+def _from_test_dates(recorded: RecordedEvaluation, version: str, trained: str) -> ModelReliability:
     return ModelReliability(
         source="test",
         version=version,
         trained_through=trained,
-        accounts=told.accounts,
+        accounts=recorded.accounts,
         bins=(),
-        intercept=told.figure("calibration_intercept"),
-        slope=told.figure("calibration_slope"),
-        brier=told.figure("brier"),
-        auc=told.figure("roc_auc"),
-        words=f"the champion was trained through {trained}: it has seen too many outcomes of the quarter to be judged "
-        "by them; these are the figures of its test dates, later than all that the judged model was fitted on",
+        intercept=recorded.figure("calibration_intercept"),
+        slope=recorded.figure("calibration_slope"),
+        brier=recorded.figure("brier"),
+        auc=recorded.figure("roc_auc"),
+        words=f"the champion was trained on data through {trained}, so too few outcomes of the quarter are new to it. "
+        "The figures below come from the test dates of its training run, which are later than its training dates",
     )
 
 
-def _without(source: Literal["none"], version: str | None, trained: str | None, words: str) -> ModelReliability:
-    gone = undefined_figure()
+def _without_figures(source: Literal["none"], version: str | None, trained: str | None, words: str) -> ModelReliability:
+    undefined = undefined_figure()
     return ModelReliability(
         source=source,
         version=version,
         trained_through=trained,
         accounts=0,
         bins=(),
-        intercept=gone,
-        slope=gone,
-        brier=gone,
-        auc=gone,
+        intercept=undefined,
+        slope=undefined,
+        brier=undefined,
+        auc=undefined,
         words=words,
     )
