@@ -336,7 +336,7 @@ def monitor(
     again, of which webhooks are told. It changes no model."""
     from features.utils.dates import parse_instant
     from models.home import current_home
-    from serving.webhooks.events import Drift
+    from serving.webhooks.events import DriftFinding
     from training.cli.tables.monitor import print_monitor
     from training.monitoring.monitor import monitor as look
 
@@ -345,7 +345,9 @@ def monitor(
         report = look(signals, current_home(), through, tell, engine)
     if report.retrain:
         found = {target: watched for target, watched in report.targets.items() if watched.reasons}
-        webhook_events.drift_told([Drift(t, w.version, report.data_through, w.reasons) for t, w in found.items()])
+        webhook_events.drift_told(
+            [DriftFinding(t, w.version, report.data_through, w.reasons) for t, w in found.items()]
+        )
     write_result(as_json, report.as_dict, lambda console: print_monitor(report, console))
 
 

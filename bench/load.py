@@ -165,13 +165,13 @@ def _lost(asking: Caller, store: Store, ledger: Ledger, receiver: Receiver, publ
                 told = asking.sure("job", f"/v1/jobs/{name}")
                 jobs[name], reasons[name] = told["state"], told.get("reason") or "no reason"
         waiting = sum(state in ("?", "queued", "running") for state in jobs.values())
-        with store.look() as connection:
+        with store.read() as connection:
             rows = connection.execute(select(webhook_deliveries)).all()
         if not waiting and not any(row.due_at is not None for row in rows):
             break
         time.sleep(1.0)
     lost = [f"job {name} is {state}: {reasons[name]}" for name, state in jobs.items() if state != "finished"]
-    with store.look() as connection:
+    with store.read() as connection:
         kept = Counter(
             json.loads(document)["note"] for document in connection.execute(select(records.c.document)).scalars()
         )

@@ -19,8 +19,8 @@ from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.renewals.inputs import RENEWALS
-from serving.snapshots.sidecars import ACCOUNTS, COHORTS, MEASURES, read_companion, write_companion
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.sidecars import ACCOUNTS, COHORTS, MEASURES, read_sidecar, write_sidecar
+from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.worklist.interventions import INTERVENTIONS
 
 TIMES = 15
@@ -43,7 +43,7 @@ def enlarged(home: Home, accounts: int, place: Path) -> Home:
     skip = shutil.ignore_patterns("mlartifacts", "mlflow.db", "store.sqlite*", "rollups", "demo", "companions", "jobs")
     shutil.copytree(home.root, place, ignore=skip)
     copy = Home(place)
-    snapshots = Snapshots(copy)
+    snapshots = SnapshotFiles(copy)
     latest = snapshots.latest()
     copies = -(-accounts // len(latest.frame))
 
@@ -51,15 +51,15 @@ def enlarged(home: Home, accounts: int, place: Path) -> Home:
         parts = [frame.assign(account_id=frame["account_id"] + f"-{k}") for k in range(copies)]
         return pd.concat(parts, ignore_index=True)
 
-    facts = latest.facts
+    facts = latest.metadata
     past = None if latest.past is None else many(latest.past)
     looked = [] if past is None else [name for name in past.columns if name not in ("account_id", "as_of")]
     for name in (RENEWALS, INTERVENTIONS, MEASURES, COHORTS):
-        if (kept := read_companion(Snapshots(home), facts.as_of, name)) is not None:
-            write_companion(snapshots, facts.as_of, name, kept)
-    if (kept := read_companion(Snapshots(home), facts.as_of, ACCOUNTS)) is not None:
+        if (kept := read_sidecar(SnapshotFiles(home), facts.as_of, name)) is not None:
+            write_sidecar(snapshots, facts.as_of, name, kept)
+    if (kept := read_sidecar(SnapshotFiles(home), facts.as_of, ACCOUNTS)) is not None:
         people = {f"{account}-{k}": told for account, told in kept["accounts"].items() for k in range(copies)}
-        write_companion(snapshots, facts.as_of, ACCOUNTS, kept | {"accounts": people})
+        write_sidecar(snapshots, facts.as_of, ACCOUNTS, kept | {"accounts": people})
     snapshots.publish(
         many(latest.frame),
         origin=facts.origin,
@@ -80,7 +80,7 @@ def main() -> None:
         copy = enlarged(home, accounts, Path(place) / "home")
         app = create_app(copy, ServiceSettings(open_locally=True, requests_a_minute=1_000_000))
         with TestClient(app, base_url="http://localhost", client=("127.0.0.1", 1)) as client:
-            held = app.state.keeper.standing().scored(None)
+            held = app.state.live.current().scored(None)
             account = held.assessment.account_ids[len(held.assessment.frame) // 2]
             print(f"{len(held.assessment.frame):,} accounts; milliseconds: first, median, worst of {TIMES}; bytes")
             for paths in PATHS:

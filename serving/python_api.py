@@ -37,7 +37,7 @@ from serving.renewals.schemas import DueAccount
 from serving.schemas.predictions import Play
 from serving.scoring.score_portfolio import horizon_of, look
 from serving.snapshots.sidecars import accounts_document
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.worklist.interventions import Recorded, interventions_of, recorded_now
 from serving.worklist.rank import Team, worklist_of
@@ -473,7 +473,7 @@ def _recorded(home: Home, account_ids: Sequence[str], as_of: datetime) -> Record
     address = current_settings().store_address
     if address is None and not Store.file_of(home).exists():
         return Recorded(as_of.date())
-    return recorded_now(Store.of(home, address), Snapshots(home), frozenset(account_ids), as_of)
+    return recorded_now(Store.of(home, address), SnapshotFiles(home), frozenset(account_ids), as_of)
 
 
 def _table(rows: Iterable[Mapping[str, Any]], schema: type[BaseModel]) -> pd.DataFrame:

@@ -20,14 +20,14 @@ from models.reviews.review_store import find_review
 from models.reviews.sign_off import Signer, SignOffResult, check_sign, sign, sign_rollback
 from serving.http.api_keys import find_key, list_keys
 from serving.store.database import Store
-from serving.webhooks.outbox import Occurrence, tell
+from serving.webhooks.outbox import Occurrence, enqueue
 
 #: Decisions that are older are not sent again at a start.
-TOLD_AGAIN = timedelta(days=2)
+RESEND_WITHIN = timedelta(days=2)
 
 
 @dataclass(frozen=True)
-class Asking:
+class SignOffRequest:
     """What somebody wants to sign; see `models.reviews.sign_off.sign`. What is None is as in the first signature."""
 
     reject: bool = False
@@ -38,7 +38,7 @@ class Asking:
     replace: bool = False
 
 
-def signer_of(store: Store, secret: str) -> Signer:
+def signer_from_key(store: Store, secret: str) -> Signer:
     """Who signs with an API key.
 
     Raises
@@ -46,7 +46,7 @@ def signer_of(store: Store, secret: str) -> Signer:
     BadRequest
         The key is not good, or has no scope admin.
     """
-    with store.look() as connection:
+    with store.read() as connection:
         key = find_key(connection, secret.strip())
     cure = "`renewcast keys create NAME --scope admin` makes one for one person"
     if key is None:
@@ -56,12 +56,12 @@ def signer_of(store: Store, secret: str) -> Signer:
     return Signer(key.id, key.name)
 
 
-def sign_here(
+def sign_review(
     home: Home,
     store: Store,
     review: str,
     signer: Signer,
-    asked: Asking,
+    asked: SignOffRequest,
     signals: str | None = None,
     progress: Progress = no_progress,
 ) -> SignOffResult:
@@ -86,29 +86,34 @@ def sign_here(
     found = None
     if not asked.reject:
         progress(0.1, "looking at the data again")
-        found = data_now(home, review, signals, progress)
-    is_good = _standing_keys(store).__contains__
+        found = current_fingerprint(home, review, signals, progress)
+    is_good = _active_keys(store).__contains__
     signed = sign(home, review, signer, **given, is_good=is_good, data_fingerprint=found)  # type: ignore[arg-type]
-    _tell(store, [] if signed.decision is None else [signed.decision])
+    _notify(store, [] if signed.decision is None else [signed.decision])
     progress(1.0, "signed")
     return signed
 
 
-def sign_rollback_here(
-    home: Home, store: Store, signer: Signer, asked: Asking, rubric: str | None = None, review: str | None = None
+def sign_off_rollback(
+    home: Home,
+    store: Store,
+    signer: Signer,
+    asked: SignOffRequest,
+    rubric: str | None = None,
+    review: str | None = None,
 ) -> SignOffResult:
     """Sign that the newest approved version is taken back, as `models.reviews.sign_off.sign_rollback` does."""
-    is_good = _standing_keys(store).__contains__
+    is_good = _active_keys(store).__contains__
     return sign_rollback(home, signer, rubric=rubric, review=review, why=asked.why, first=asked.first, is_good=is_good)
 
 
-def _standing_keys(store: Store) -> set[str]:
+def _active_keys(store: Store) -> set[str]:
     """The ids of the keys that were not revoked."""
-    with store.look() as connection:
+    with store.read() as connection:
         return {key.id for key in list_keys(connection) if key.revoked_at is None}
 
 
-def data_now(home: Home, review: str, address: str | None = None, progress: Progress = no_progress) -> str:
+def current_fingerprint(home: Home, review: str, address: str | None = None, progress: Progress = no_progress) -> str:
     """The fingerprint of a review's signals as they are now, up to its ``data_through``."""
     # Only here: who is told of decisions needs no query engine.
     from features.signals.fingerprint import fingerprint
@@ -125,40 +130,45 @@ def data_now(home: Home, review: str, address: str | None = None, progress: Prog
         opened.close()
 
 
-def tell_untold(home: Home, store: Store) -> None:
+def notify_missed_approvals(home: Home, store: Store) -> None:
     """Tell of the newest approvals, those of which a process that ended too early could not; what is wrong with the
     home or the store is no reason not to start."""
     try:
-        since = datetime.now(UTC) - TOLD_AGAIN
-        _tell(store, [each for each in read_history(home).decisions if each.at >= since])
+        since = datetime.now(UTC) - RESEND_WITHIN
+        _notify(store, [each for each in read_history(home).decisions if each.at >= since])
     except RenewcastError:
         return
 
 
-def _tell(store: Store, decisions: list[ReviewDecision]) -> None:
+def _notify(store: Store, decisions: list[ReviewDecision]) -> None:
     approved = [each for each in decisions if each.what == "approved"]
     if not approved:
         return
     with store.begin() as connection:
         for each in approved:
-            tell(connection, [Occurrence("calibration.approved", each.id, data_of(each))], each.at, known_by=each.at)
+            enqueue(
+                connection,
+                [Occurrence("calibration.approved", each.id, decision_payload(each))],
+                each.at,
+                known_by=each.at,
+            )
 
 
-def data_of(decision: ReviewDecision) -> dict[str, Any]:
+def decision_payload(decision: ReviewDecision) -> dict[str, Any]:
     """A decision in a webhook, or in a list."""
     return decision.model_dump(mode="json", exclude={"meaning"})
 
 
-def pending_data(pending: PendingDecision) -> dict[str, Any]:
+def pending_payload(pending: PendingDecision) -> dict[str, Any]:
     """Terms that wait for a second signature, in a list."""
     return pending.model_dump(mode="json")
 
 
-def signed_data(signed: SignOffResult) -> dict[str, Any]:
+def signature_payload(signed: SignOffResult) -> dict[str, Any]:
     """What a signature has led to."""
     decision, pending = signed.decision, signed.pending
     return {
         "state": "pending" if decision is None else decision.what,
-        "decision": None if decision is None else data_of(decision),
-        "pending": None if pending is None else pending_data(pending),
+        "decision": None if decision is None else decision_payload(decision),
+        "pending": None if pending is None else pending_payload(pending),
     }

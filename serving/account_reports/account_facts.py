@@ -13,8 +13,8 @@ from features.definitions.feature import Feature
 from features.utils.dates import to_iso
 from models.explain.reason_text import value_words
 from models.predictions.payload import number_told, row_of
-from serving.snapshots.scored_snapshot import Scored
-from serving.snapshots.sidecars import ACCOUNTS, read_companion
+from serving.snapshots.scored_snapshot import ScoredSnapshot
+from serving.snapshots.sidecars import ACCOUNTS, read_sidecar
 
 Row = Mapping[str, Any]
 
@@ -73,7 +73,7 @@ class Known:
         return self.values.get(feature.name) is not None
 
 
-def known_from_published(scored: Scored, account_id: str) -> Known:
+def known_from_published(scored: ScoredSnapshot, account_id: str) -> Known:
     """What was published: no single rows, and of the weeks before the health scores only, which the answer holds.
 
     Raises
@@ -83,7 +83,7 @@ def known_from_published(scored: Scored, account_id: str) -> Known:
     told = scored.answer(account_id)
     frame = scored.assessment.frame
     now = cells_of(frame.iloc[row_of(scored.assessment, account_id)].to_dict())
-    kept = read_companion(scored.snapshots, scored.as_of, ACCOUNTS)
+    kept = read_sidecar(scored.snapshots, scored.as_of, ACCOUNTS)
     fact = None if kept is None else kept["accounts"].get(account_id)
     return Known(account_id, scored.as_of, scored.data_through, told, now, (now,), fact, None, None, scored.catalogue)
 

@@ -14,9 +14,9 @@ from serving.account_reports.account_facts import known_from_published
 from serving.account_reports.business_review import review_told
 from serving.account_reports.success_plan import plan_told
 from serving.schemas.base import Answer
-from serving.snapshots.live_state import Standing
+from serving.snapshots.live_state import LiveState
 from serving.snapshots.lookback_rows import SCORE_AGAIN
-from serving.snapshots.scored_snapshot import Scored
+from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 
 class Figure(Answer):
@@ -113,7 +113,7 @@ class Plan(Answer):
     gaps: list[str]
 
 
-def published_plan(scored: Scored, account_id: str) -> dict[str, Any]:
+def published_plan(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
     """The plan from a published snapshot.
 
     Raises
@@ -123,14 +123,14 @@ def published_plan(scored: Scored, account_id: str) -> dict[str, Any]:
     return plan_told(known_from_published(scored, account_id))
 
 
-def quarters_of(standing: Standing) -> list[str]:
+def quarters_of(state: LiveState) -> list[str]:
     """The quarters in which a snapshot was scored, the latest first.
 
     Raises
     ------
     NotReady, HomeError : as `Standing.dates`.
     """
-    return list(dict.fromkeys(quarter_of(date) for date in reversed(standing.dates())))
+    return list(dict.fromkeys(quarter_of(date) for date in reversed(state.dates())))
 
 
 def quarter_of(as_of: datetime) -> str:
@@ -138,7 +138,7 @@ def quarter_of(as_of: datetime) -> str:
     return Quarter.of(as_of - timedelta(microseconds=1)).name
 
 
-def published_review(standing: Standing, account_id: str, quarter: str) -> dict[str, Any]:
+def published_review(state: LiveState, account_id: str, quarter: str) -> dict[str, Any]:
     """The review from the last snapshot that was scored in the quarter, or at its end.
 
     Raises
@@ -150,11 +150,11 @@ def published_review(standing: Standing, account_id: str, quarter: str) -> dict[
     """
     found = Quarter.parse(quarter)
     period = found.period
-    dates = [date for date in standing.dates() if period.start < date <= period.end]
+    dates = [date for date in state.dates() if period.start < date <= period.end]
     if not dates:
         raise UnknownSnapshot(
             f"no snapshot was scored between {instant_words(period.start)} and {instant_words(period.end)}",
             "a quarter in which one was scored",
             SCORE_AGAIN,
         )
-    return review_told(known_from_published(standing.scored(dates[-1]), account_id), period, found.name)
+    return review_told(known_from_published(state.scored(dates[-1]), account_id), period, found.name)

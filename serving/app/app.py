@@ -11,26 +11,26 @@ from starlette.concurrency import run_in_threadpool
 
 from features.errors import RenewcastError
 from models.home import Home
-from serving.app.cache_warmer import WARM_SECONDS, Warmer
-from serving.app.openapi import Described
+from serving.app.cache_warmer import WARM_SECONDS, CacheWarmer
+from serving.app.openapi import RenewcastAPI
 from serving.app.routes import ROUTES
-from serving.common.background_thread import Background
+from serving.common.background_thread import BackgroundThread
 from serving.common.disk_space import Disk
 from serving.common.settings import GRACE, ServiceSettings, current_settings
-from serving.common.thread_pool import Workers
+from serving.common.thread_pool import ThreadPool
 from serving.http import problem_details
 from serving.http.api_keys import list_keys
-from serving.http.authentication import Door
-from serving.http.idempotency import Idempotency, Repeated, repeat
-from serving.http.prometheus import Measured, Metrics
-from serving.http.rate_limit import Attempts
-from serving.http.request_limits import Edge
-from serving.http.security_headers import Sheltered
-from serving.review_sign_off import tell_untold
+from serving.http.authentication import AuthenticationMiddleware
+from serving.http.idempotency import IdempotencyMiddleware, ReplayedResponse, replay_response
+from serving.http.prometheus import Metrics, MetricsMiddleware
+from serving.http.rate_limit import SignInLimiter
+from serving.http.request_limits import RequestLimitsMiddleware
+from serving.http.security_headers import SecurityHeadersMiddleware
+from serving.review_sign_off import notify_missed_approvals
 from serving.scoring.job_worker import JobWorker
-from serving.snapshots.live_state import Keeper
+from serving.snapshots.live_state import LiveStateManager
 from serving.store.database import Store
-from serving.webhooks.delivery_worker import Courier
+from serving.webhooks.delivery_worker import DeliveryWorker
 
 DESCRIPTION = """Churn and expansion of B2B customer accounts: calibrated probabilities, health score, and reasons.
 
@@ -38,7 +38,7 @@ Every error is a problem (RFC 9457) with `code` and `errors: [{pointer, code, de
 """
 
 #: How often (seconds) deliveries that are due, and jobs of other processes, are looked for.
-COURIER_SECONDS, JOBS_SECONDS = 1.0, 2.0
+DELIVERY_SECONDS, JOBS_SECONDS = 1.0, 2.0
 
 
 def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
@@ -55,17 +55,17 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
     limits = settings or current_settings()
 
     store = Store.of(home, limits.store_address)
-    keeper = Keeper(home, limits)
+    live = LiveStateManager(home, limits)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(keeper.standing)
-        await run_in_threadpool(tell_untold, home, store)
-        courier = Background("courier", Courier(store, limits.webhooks_anywhere).deliver, COURIER_SECONDS)
-        app.state.jobs = Background("jobs", JobWorker(home, keeper, store).work, JOBS_SECONDS)
+        await run_in_threadpool(live.current)
+        await run_in_threadpool(notify_missed_approvals, home, store)
+        courier = BackgroundThread("courier", DeliveryWorker(store, limits.webhooks_anywhere).deliver, DELIVERY_SECONDS)
+        app.state.jobs = BackgroundThread("jobs", JobWorker(home, live, store).work, JOBS_SECONDS)
         courier.start()
         app.state.jobs.start()
-        warmer = Background("warm", Warmer(keeper).work, WARM_SECONDS)
+        warmer = BackgroundThread("warm", CacheWarmer(live).work, WARM_SECONDS)
         warmer.start()
         yield
         app.state.workers.close()
@@ -74,7 +74,7 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
         await run_in_threadpool(courier.stop, GRACE)
         store.close()
 
-    app = Described(
+    app = RenewcastAPI(
         title="Renewcast",
         version=_version(),
         description=DESCRIPTION,
@@ -84,26 +84,26 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.home, app.state.settings, app.state.store, app.state.keeper = home, limits, store, keeper
+    app.state.home, app.state.settings, app.state.store, app.state.live = home, limits, store, live
     app.state.disk = Disk(home)
-    app.state.attempts = Attempts(limits.sign_ins_a_minute)
-    app.state.workers = Workers(limits.workers, limits.waiting)
-    problem_details.install(app)
-    app.add_exception_handler(Repeated, repeat)
-    app.state.metrics = Metrics(keeper)
+    app.state.attempts = SignInLimiter(limits.sign_ins_a_minute)
+    app.state.workers = ThreadPool(limits.workers, limits.waiting)
+    problem_details.install_error_handlers(app)
+    app.add_exception_handler(ReplayedResponse, replay_response)
+    app.state.metrics = Metrics(live)
     # The last one added is the first to see a request.
-    app.add_middleware(Idempotency, store=store, settings=limits)
-    app.add_middleware(Door, store=store, settings=limits)
-    app.add_middleware(Edge, settings=limits)
-    app.add_middleware(Sheltered)
-    app.add_middleware(Measured, metrics=app.state.metrics)
+    app.add_middleware(IdempotencyMiddleware, store=store, settings=limits)
+    app.add_middleware(AuthenticationMiddleware, store=store, settings=limits)
+    app.add_middleware(RequestLimitsMiddleware, settings=limits)
+    app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
     return app
 
 
-def any_key(store: Store) -> bool:
+def has_active_key(store: Store) -> bool:
     """Whether anybody is let in; true also where the store cannot be asked."""
     try:
-        with store.look() as connection:
+        with store.read() as connection:
             return any(key.revoked_at is None for key in list_keys(connection))
     except RenewcastError:
         # That it cannot is told at /readyz, and by every request that needs it.

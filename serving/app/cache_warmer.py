@@ -10,18 +10,18 @@ import logging
 from collections.abc import Callable, Mapping
 
 from features.errors import RenewcastError
-from serving.common.json_logs import tell, where_it_failed
+from serving.common.json_logs import error_location, log_event
 from serving.pages.snapshot_context import roster_of, signal_weeks_of, trend_of
 from serving.portfolio.account_list import RosterAsked
 from serving.renewals.published_forecast import renewals_published
-from serving.snapshots.live_state import Keeper
-from serving.snapshots.scored_snapshot import Scored
+from serving.snapshots.live_state import LiveStateManager
+from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.worklist.published_worklist import lists_of
 
 #: How often (seconds) a new snapshot is looked for; one that is replaced sooner is not worth the work.
 WARM_SECONDS = 1.0
-Step = Callable[[Scored], object]
-STEPS: Mapping[str, Step] = {
+WarmStep = Callable[[ScoredSnapshot], object]
+STEPS: Mapping[str, WarmStep] = {
     "portfolio": lambda scored: scored.portfolio,
     "roster": lambda scored: roster_of(scored).find(RosterAsked(as_of=None)),
     "trend": trend_of,
@@ -32,7 +32,7 @@ STEPS: Mapping[str, Step] = {
 """What the pages are slow without, the first page first."""
 
 
-class Warmer:
+class CacheWarmer:
     """Prepares the latest snapshot, once.
 
     Parameters
@@ -40,16 +40,16 @@ class Warmer:
     steps : what is done, by its name in the log.
     """
 
-    def __init__(self, keeper: Keeper, steps: Mapping[str, Step] = STEPS) -> None:
-        self._keeper = keeper
+    def __init__(self, live: LiveStateManager, steps: Mapping[str, WarmStep] = STEPS) -> None:
+        self._live = live
         self._steps = steps
-        self._scored: Scored | None = None
+        self._scored: ScoredSnapshot | None = None
         self._left: list[str] = []
 
     def work(self) -> bool:
-        """Take one step; whether there may be more at once. For `serving.common.background_thread.Background`."""
-        standing = self._keeper.at_hand()
-        latest = None if standing is None else standing.latest
+        """Take one step; whether there may be more at once. For `serving.common.background_thread.BackgroundThread`."""
+        state = self._live.cached()
+        latest = None if state is None else state.latest
         if latest is None:
             return False
         if latest is not self._scored:
@@ -62,9 +62,9 @@ class Warmer:
             self._steps[name](latest)
         except RenewcastError as error:
             # Of some businesses a part cannot be told; whoever asks for it hears why.
-            tell("warm_left_out", step=name, error=type(error).__name__)
+            log_event("warm_left_out", step=name, error=type(error).__name__)
         except Exception as error:  # noqa: BLE001 the other steps may do better
-            tell("warm_failed", logging.WARNING, step=name, **where_it_failed(error))
+            log_event("warm_failed", logging.WARNING, step=name, **error_location(error))
         if not self._left:
-            tell("warm", as_of=latest.as_of.isoformat())
+            log_event("warm", as_of=latest.as_of.isoformat())
         return bool(self._left)

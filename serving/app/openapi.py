@@ -7,9 +7,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from serving.http.authentication import OPEN
-from serving.http.dependencies import problems_of
-from serving.http.openapi_3_0 import METHODS
+from serving.http.authentication import PUBLIC_PATHS
+from serving.http.dependencies import problem_responses
+from serving.http.openapi_3_0 import HTTP_METHODS
 
 #: Either will do.
 KEYS: Mapping[str, dict[str, Any]] = {
@@ -23,7 +23,7 @@ _REFUSALS = {
 }
 
 
-class Described(FastAPI):
+class RenewcastAPI(FastAPI):
     """An application that says of each operation who may call it."""
 
     def openapi(self) -> dict[str, Any]:
@@ -32,16 +32,16 @@ class Described(FastAPI):
             document = super().openapi()
             document["components"]["securitySchemes"] = dict(KEYS)
             for path, item in document["paths"].items():
-                for method in METHODS:
-                    if path not in OPEN and method in item:
-                        _behind_the_door(item[method])
+                for method in HTTP_METHODS:
+                    if path not in PUBLIC_PATHS and method in item:
+                        _add_authentication(item[method])
             self.openapi_schema = document
         return self.openapi_schema
 
 
-def _behind_the_door(operation: dict[str, Any]) -> None:
+def _add_authentication(operation: dict[str, Any]) -> None:
     problem = {"$ref": "#/components/schemas/Problem"}
-    for status, told in problems_of(**_REFUSALS).items():
+    for status, told in problem_responses(**_REFUSALS).items():
         content = {media: {"schema": problem} for media in ("application/json", *told["content"])}
         operation["responses"].setdefault(str(status), {"description": told["description"], "content": content})
     operation["responses"] = dict(sorted(operation["responses"].items()))

@@ -37,7 +37,7 @@ def list_keys(as_json: AsJson = False) -> None:
     from serving.cli.tables.admin import print_keys
     from serving.http.api_keys import list_keys as every
 
-    with store_at_hand().look() as connection:
+    with store_at_hand().read() as connection:
         found = every(connection)
     print_keys(found, as_json)
 

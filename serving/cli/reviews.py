@@ -69,22 +69,28 @@ def approve(
     `renewcast approve REVIEW` with another person's key completes it. What the review proposes is then a new version of
     the rubric, in force from a date on. Data, rubric and model have to be those that were reviewed."""
     from models.home import current_home
-    from serving.review_sign_off import Asking, sign_here, sign_rollback_here, signed_data, signer_of
+    from serving.review_sign_off import (
+        SignOffRequest,
+        sign_off_rollback,
+        sign_review,
+        signature_payload,
+        signer_from_key,
+    )
 
     if review is None and not back:
         raise BadRequest(
             "a sign-off without a review", "renewcast approve REVIEW --owner NAME", "name the review, or --rollback"
         )
     home, store = current_home(), store_at_hand()
-    signer = signer_of(store, _key(key))
-    asked = Asking(reject, owner, effective, why, replace=replace)
+    signer = signer_from_key(store, _key(key))
+    asked = SignOffRequest(reject, owner, effective, why, replace=replace)
     with progress_bar("signing") as tell:
         if back:
-            signed = sign_rollback_here(home, store, signer, asked, rubric, review)
+            signed = sign_off_rollback(home, store, signer, asked, rubric, review)
         else:
             assert review is not None
-            signed = sign_here(home, store, review, signer, asked, signals, tell)
-    write_result(as_json, lambda: signed_data(signed), lambda _: typer.echo(signed.words()))
+            signed = sign_review(home, store, review, signer, asked, signals, tell)
+    write_result(as_json, lambda: signature_payload(signed), lambda _: typer.echo(signed.words()))
 
 
 def _key(given: str | None) -> str:

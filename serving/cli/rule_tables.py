@@ -98,7 +98,7 @@ def risks(
     from models.predictions.payload import instant_words
     from serving.cli.tables.rules import RISKS, print_summary
     from serving.portfolio.rule_tables import plays_summary, risks_board
-    from serving.snapshots.snapshot_files import Snapshots
+    from serving.snapshots.snapshot_files import SnapshotFiles
     from serving.worklist.interventions import interventions_of, recorded_now
 
     if summary and out is not None:
@@ -110,7 +110,7 @@ def risks(
     instant, store = parse_instant(as_of), store_at_hand()
     with progress_bar("looking") as tell:
         opened, found = portfolio_at_hand(signals, instant, engine, champion_at_hand(rubric), tell)
-        known = recorded_now(store, Snapshots(current_home()), frozenset(found.account_ids), instant)
+        known = recorded_now(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
         standing = known.standing(interventions_of(opened, instant), instant)
     if summary:
         told = {"as_of": instant_words(found.as_of), **plays_summary(found, standing)}

@@ -20,7 +20,7 @@ def serve(
     from features.utils.private_files import make_tree_private
     from models.home import current_home
     from serving.server import slim_imports  # noqa: F401 it is to come before all that it leaves out
-    from serving.server.server import run
+    from serving.server.server import run_server
 
     make_tree_private(current_home().root)
-    run(host, port, current_home(), workers)
+    run_server(host, port, current_home(), workers)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from models.home import Home
     from models.targets import Target
     from serving.store.database import Store
-    from serving.webhooks.events import Drift
+    from serving.webhooks.events import DriftFinding
 
 
 def promotions_told(targets: Collection[Target], home: Home | None = None) -> None:
@@ -19,7 +19,7 @@ def promotions_told(targets: Collection[Target], home: Home | None = None) -> No
     names."""
     from models.artifacts.champion import read_pointer
     from models.home import current_home
-    from serving.webhooks.events import tell_promotions
+    from serving.webhooks.events import enqueue_promotions
 
     place = home or current_home()
     pointer = read_pointer(place)
@@ -27,16 +27,16 @@ def promotions_told(targets: Collection[Target], home: Home | None = None) -> No
     newest = [next(change for change in reversed(history) if change.target == target) for target in targets]
     if newest:
         otherwise = "webhooks are told of it with the next published batch"
-        _tell(place, lambda store: tell_promotions(store, newest), otherwise)
+        _tell(place, lambda store: enqueue_promotions(store, newest), otherwise)
 
 
-def drift_told(found: Sequence[Drift]) -> None:
+def drift_told(found: Sequence[DriftFinding]) -> None:
     """Tell webhooks that champions should be trained again."""
     from models.home import current_home
-    from serving.webhooks.events import tell_drift
+    from serving.webhooks.events import enqueue_drift
 
     otherwise = "webhooks are not told of it; `renewcast monitor` tries again"
-    _tell(current_home(), lambda store: tell_drift(store, found), otherwise)
+    _tell(current_home(), lambda store: enqueue_drift(store, found), otherwise)
 
 
 def _tell(home: Home, send: Callable[[Store], int], otherwise: str) -> None:

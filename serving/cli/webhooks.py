@@ -39,7 +39,7 @@ def list_webhooks(as_json: AsJson = False) -> None:
     from serving.cli.tables.admin import print_endpoints
     from serving.webhooks.endpoints import list_endpoints
 
-    with store_at_hand().look() as connection:
+    with store_at_hand().read() as connection:
         found = list_endpoints(connection)
     print_endpoints(found, as_json)
 
@@ -68,12 +68,12 @@ def remove_webhook(endpoint_id: EndpointId) -> None:
 def rotate_key() -> None:
     """Encrypt the secrets of all endpoints with a new key. The secrets themselves stay as they are."""
     from serving.store.encryption import VARIABLE
-    from serving.webhooks.endpoints import encrypt_again
+    from serving.webhooks.endpoints import reencrypt_secrets
 
     store = store_at_hand()
     if not os.environ.get(VARIABLE):
         store.cipher.add_key()
     with store.begin() as connection:
-        many = encrypt_again(connection)
+        many = reencrypt_secrets(connection)
     store.cipher.forget_other_keys()
     typer.echo(f"the secrets of {many} endpoints are encrypted with the new key")

@@ -35,7 +35,7 @@ def worklist(
     from serving.cli.tables.worklist import print_worklist, worklist_frame
     from serving.scoring.score_portfolio import horizon_of
     from serving.snapshots.sidecars import accounts_document
-    from serving.snapshots.snapshot_files import Snapshots
+    from serving.snapshots.snapshot_files import SnapshotFiles
     from serving.worklist.interventions import interventions_of, recorded_now
     from serving.worklist.rank import Team, worklist_of
 
@@ -46,7 +46,7 @@ def worklist(
         store = store_at_hand()
         opened, found = portfolio_at_hand(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
         people = accounts_document(opened, instant, horizon_of(champion))["accounts"]
-        told = recorded_now(store, Snapshots(current_home()), frozenset(found.account_ids), instant)
+        told = recorded_now(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
         team = Team(people, [*interventions_of(opened, instant), *told.interventions], told.snoozed)
         answer = worklist_of(found, capacity, team, csm, save_rate)
     file = frame_file(worklist_frame(answer))

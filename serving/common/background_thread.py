@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable
 
 from serving.common.errors import StoreDown
-from serving.common.json_logs import tell, where_it_failed
+from serving.common.json_logs import error_location, log_event
 
 #: Seconds until it is tried again after a failure.
-AFTER_FAILURE = 10.0
+RETRY_SECONDS = 10.0
 
 
-class Background:
+class BackgroundThread:
     """Work beside the requests.
 
     Parameters
@@ -50,9 +50,9 @@ class Background:
                     continue
             except StoreDown:
                 # Every request that needs the store says so already.
-                wait = AFTER_FAILURE
+                wait = RETRY_SECONDS
             except Exception as error:  # noqa: BLE001 the next time may do better
-                tell(f"{self._name}_failed", logging.ERROR, **where_it_failed(error))
-                wait = AFTER_FAILURE
+                log_event(f"{self._name}_failed", logging.ERROR, **error_location(error))
+                wait = RETRY_SECONDS
             self._woken.wait(wait)
             self._woken.clear()

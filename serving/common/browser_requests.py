@@ -39,7 +39,7 @@ def session_token(headers: Headers, scheme: str) -> str | None:
     return found.value if found is not None and found.value else None
 
 
-def from_another_site(headers: Headers) -> bool:
+def is_cross_origin(headers: Headers) -> bool:
     """Whether a browser says that another site made this request, as Go's `net/http.CrossOriginProtection` tells it: by
     Sec-Fetch-Site, or by Origin where that is not sent. A program says neither."""
     if (site := headers.get("sec-fetch-site")) is not None:

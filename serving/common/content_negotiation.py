@@ -10,7 +10,7 @@ PROBLEM, JSON = "application/problem+json", "application/json"
 _REFUSED = re.compile(r"q\s*=\s*0(\.0*)?")
 
 
-def media_type(accept: str | None) -> str:
+def problem_media_type(accept: str | None) -> str:
     """application/json where the caller accepts that and not application/problem+json, else the latter."""
     if accept is None:
         return PROBLEM

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from models.home import Home
 
 #: With less room (bytes) the disk counts as full: a snapshot or a review would not fit.
-ROOM = 16 * 2**20
+MIN_FREE_BYTES = 16 * 2**20
 #: So long (seconds) an answer holds.
-CHECKED_SECONDS = 10.0
-WRITABLE = "RENEWCAST_HOME cannot be written"
+CHECK_SECONDS = 10.0
+NOT_WRITABLE = "RENEWCAST_HOME cannot be written"
 FULL = "the disk of RENEWCAST_HOME is full"
 
 
@@ -33,11 +33,11 @@ class Disk:
         self._lock = threading.Lock()
         self._checked: tuple[float, str | None] | None = None
 
-    def trouble(self) -> str | None:
-        """Why the home cannot be written, in words; None if it can. Looked at anew after `CHECKED_SECONDS`."""
+    def write_error(self) -> str | None:
+        """Why the home cannot be written, in words; None if it can. Looked at anew after `CHECK_SECONDS`."""
         with self._lock:
             now = self._clock()
-            if self._checked is None or now - self._checked[0] >= CHECKED_SECONDS:
+            if self._checked is None or now - self._checked[0] >= CHECK_SECONDS:
                 self._checked = now, self._look()
             return self._checked[1]
 
@@ -45,7 +45,7 @@ class Disk:
         try:
             if hasattr(os, "statvfs"):
                 facts = os.statvfs(self._root)
-                if (room := facts.f_bavail * facts.f_frsize) < ROOM:
+                if (room := facts.f_bavail * facts.f_frsize) < MIN_FREE_BYTES:
                     return f"{FULL}: {room // 2**20} MiB are free"
                 # Some file systems count no files.
                 if facts.f_files and not facts.f_favail:
@@ -54,7 +54,7 @@ class Disk:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 return f"{FULL}: {error.strerror}"
-            return f"{WRITABLE}: {error.strerror}"
+            return f"{NOT_WRITABLE}: {error.strerror}"
         return None
 
     def _try(self) -> None:

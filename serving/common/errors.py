@@ -24,7 +24,7 @@ class Forbidden(RenewcastError):
     """A good key that may not do this."""
 
 
-class TooMany(RenewcastError):
+class TooManyRequests(RenewcastError):
     """More requests than the caller may make; ``wait`` is in how many seconds the next one may come."""
 
     def __init__(self, limit: int, wait: int, found: str = "more requests than a key may make in a minute") -> None:
@@ -36,11 +36,11 @@ class StillRunning(RenewcastError):
     """A request of the same Idempotency-Key that has not come to its end."""
 
 
-class OtherBody(BadRequest):
+class IdempotencyKeyReused(BadRequest):
     """An Idempotency-Key that was used for another request."""
 
 
-class Unknown(RenewcastError):
+class UnknownId(RenewcastError):
     """Something asked for by an id that there is not (or not yet, or not any more)."""
 
 

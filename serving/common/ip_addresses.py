@@ -20,7 +20,7 @@ NOT_PUBLIC = tuple(
     )
 )
 #: An IPv6 customer has a network of this size at least (RFC 6177), so that single addresses count for nothing.
-CUSTOMER_BITS = 64
+IPV6_PREFIX_BITS = 64
 #: A name or an address with or without a port (RFC 3986, 3.2; without user names and percent-encoding).
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5})?)?", re.ASCII)
 
@@ -41,7 +41,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
-def customer_of(address: str | None) -> str:
+def client_network(address: str | None) -> str:
     """Whom requests from an address count for: the address itself, or an IPv6 address's network of 64 bits. What is no
     address (a local socket) counts as one caller."""
     try:
@@ -51,7 +51,7 @@ def customer_of(address: str | None) -> str:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:
             return str(ip.ipv4_mapped)
-        return str(ipaddress.ip_network((int(ip), CUSTOMER_BITS), strict=False))
+        return str(ipaddress.ip_network((int(ip), IPV6_PREFIX_BITS), strict=False))
     return str(ip)
 
 

@@ -13,12 +13,12 @@ from typing import Any
 log = logging.getLogger("serving")
 
 
-def tell(event: str, level: int = logging.INFO, /, **fields: Any) -> None:
+def log_event(event: str, level: int = logging.INFO, /, **fields: Any) -> None:
     """Log one event with its fields."""
     log.log(level, event, extra={"fields": fields})
 
 
-def where_it_failed(error: BaseException) -> dict[str, str]:
+def error_location(error: BaseException) -> dict[str, str]:
     """An unexpected error for the log: its class and the places it went through, without its message, which may repeat
     what a caller sent."""
     steps = traceback.extract_tb(error.__traceback__)[-6:]
@@ -26,8 +26,8 @@ def where_it_failed(error: BaseException) -> dict[str, str]:
     return {"error": type(error).__name__, "at": path}
 
 
-class JsonLines(logging.Formatter):
-    """Time (UTC), level, logger, event and fields. Of an exception only what `where_it_failed` says."""
+class JsonFormatter(logging.Formatter):
+    """Time (UTC), level, logger, event and fields. Of an exception only what `error_location` says."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line of JSON, all of it ASCII: nothing that a terminal would obey."""
@@ -39,12 +39,12 @@ class JsonLines(logging.Formatter):
         }
         told |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[1] is not None:
-            told |= where_it_failed(record.exc_info[1])
+            told |= error_location(record.exc_info[1])
         return json.dumps(told, default=str)
 
 
 def log_to_stderr() -> None:
     """Send everything from INFO on to standard error as JSON lines; for a process that only serves."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

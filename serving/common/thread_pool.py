@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from serving.common.errors import Busy
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
 class Interruptible(Protocol):
@@ -20,14 +20,14 @@ class Interruptible(Protocol):
         """End the work soon; it then fails in its own thread."""
 
 
-class Workers:
+class ThreadPool:
     """At most ``workers`` jobs at once and ``waiting`` more in line; whoever comes then is sent away at once."""
 
     def __init__(self, workers: int, waiting: int) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="signals")
         self._places = threading.Semaphore(workers + waiting)
 
-    async def run(self, work: Callable[[], Result], job: Interruptible) -> Result:
+    async def run(self, work: Callable[[], T], job: Interruptible) -> T:
         """The result of ``work()`` in a thread. If the caller is cancelled, ``job`` is interrupted; its place is free
         again only once the thread has ended.
 

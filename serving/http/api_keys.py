@@ -29,7 +29,7 @@ LENGTH_LIMIT = 200
 
 
 @dataclass(frozen=True)
-class Key:
+class ApiKey:
     """What is known of a key; never the key itself.
 
     Parameters
@@ -51,7 +51,7 @@ class Key:
         return scope in self.scopes or "admin" in self.scopes
 
 
-def create_key(connection: Connection, name: str, scopes: Collection[str]) -> tuple[Key, str]:
+def create_key(connection: Connection, name: str, scopes: Collection[str]) -> tuple[ApiKey, str]:
     """Make a key: what is known of it, and the key itself, which is shown this once.
 
     Raises
@@ -64,21 +64,23 @@ def create_key(connection: Connection, name: str, scopes: Collection[str]) -> tu
         raise BadRequest("a key with a scope that there is not, or none", "some of " + ", ".join(SCOPES))
     granted = frozenset(scope for scope in SCOPES if scope in scopes)
     secret = PREFIX + secrets.token_urlsafe(32)
-    key = Key(f"key_{secrets.token_hex(6)}", name.strip(), granted, datetime.now(UTC))
+    key = ApiKey(f"key_{secrets.token_hex(6)}", name.strip(), granted, datetime.now(UTC))
     connection.execute(
         api_keys.insert().values(
-            id=key.id, name=key.name, digest=digest(secret), scopes=_words(granted), created_at=key.created_at
+            id=key.id, name=key.name, digest=secret_digest(secret), scopes=_words(granted), created_at=key.created_at
         )
     )
     return key, secret
 
 
-def list_keys(connection: Connection) -> list[Key]:
+def list_keys(connection: Connection) -> list[ApiKey]:
     """All keys, revoked ones too, oldest first."""
-    return [key_of(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id))]
+    return [
+        key_from_row(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id))
+    ]
 
 
-def revoke_key(connection: Connection, key_id: str) -> Key:
+def revoke_key(connection: Connection, key_id: str) -> ApiKey:
     """Take a key back; it is refused from the next request on. Twice is as good as once.
 
     Raises
@@ -91,22 +93,22 @@ def revoke_key(connection: Connection, key_id: str) -> Key:
     row = connection.execute(select(api_keys).where(there)).one_or_none()
     if row is None:
         raise BadRequest("there is no key of that id", "an id from `renewcast keys list`")
-    return key_of(row)
+    return key_from_row(row)
 
 
-def find_key(connection: Connection, secret: str) -> Key | None:
+def find_key(connection: Connection, secret: str) -> ApiKey | None:
     """The key that somebody shows, if it is good."""
     if len(secret) > LENGTH_LIMIT:
         return None
-    shown = digest(secret)
+    shown = secret_digest(secret)
     row = connection.execute(select(api_keys).where(api_keys.c.digest == shown)).one_or_none()
     # The look-up's time tells of digests only; the comparison takes the same time wherever they differ.
     if row is None or row.revoked_at is not None or not hmac.compare_digest(row.digest, shown):
         return None
-    return key_of(row)
+    return key_from_row(row)
 
 
-def digest(secret: str) -> str:
+def secret_digest(secret: str) -> str:
     """What is kept of a key: SHA-256 in hexadecimal."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
@@ -115,8 +117,8 @@ def _words(scopes: Collection[Scope]) -> str:
     return ",".join(scope for scope in SCOPES if scope in scopes)
 
 
-def key_of(row: object) -> Key:
+def key_from_row(row: object) -> ApiKey:
     """A row of the keys' table as a key."""
     told = row._mapping  # type: ignore[attr-defined]
     scopes = frozenset(scope for scope in SCOPES if scope in told["scopes"].split(","))
-    return Key(told["id"], told["name"], scopes, told["created_at"], told["revoked_at"])
+    return ApiKey(told["id"], told["name"], scopes, told["created_at"], told["revoked_at"])

@@ -28,32 +28,32 @@ from starlette.types import Scope as Asgi
 from features.errors import RenewcastError
 from serving.common.browser_requests import (
     SAFE_METHODS,
-    from_another_site,
+    is_cross_origin,
     is_forwarded,
     is_local_name,
     session_token,
     wants_page,
 )
-from serving.common.errors import Forbidden, StoreDown, TooMany, Unauthorized
+from serving.common.errors import Forbidden, StoreDown, TooManyRequests, Unauthorized
 from serving.common.settings import ServiceSettings
-from serving.http.api_keys import Key, digest, find_key
+from serving.http.api_keys import ApiKey, find_key, secret_digest
 from serving.http.api_keys import Scope as Grant
-from serving.http.problem_details import renewcast_problem
-from serving.http.rate_limit import Rates
+from serving.http.problem_details import renewcast_problem_response
+from serving.http.rate_limit import RateLimiter
 from serving.http.sessions import find_session
-from serving.http.sign_in_redirect import ask_to_sign_in
+from serving.http.sign_in_redirect import redirect_to_sign_in
 from serving.store.database import Store
 
 #: What needs no key: whether the service lives, and how it is to be called.
-OPEN = frozenset(
+PUBLIC_PATHS = frozenset(
     {"/livez", "/readyz", "/ping", "/health", "/version", "/openapi.json", "/openapi-3.0.json", "/docs"}
     | {"/sign-in", "/sign-out"}
 )
 #: The files that every page needs.
-OPEN_FOLDER = "/static/"
+PUBLIC_PREFIX = "/static/"
 #: So long (seconds) is a key believed that the store vouched for, while the store cannot be reached.
-BELIEVED_SECONDS = 600.0
-BELIEVED = 1000
+OUTAGE_SECONDS = 600.0
+CACHED_KEYS = 1000
 
 
 @dataclass(frozen=True)
@@ -70,29 +70,29 @@ def _may_locally(scope: Grant) -> bool:
     return scope != "admin"
 
 
-LOCAL = Caller("local", "somebody on this machine", _may_locally)
+LOCAL_CALLER = Caller("local", "somebody on this machine", _may_locally)
 
 
-class Door:
+class AuthenticationMiddleware:
     """ASGI middleware; see the module."""
 
     def __init__(self, app: ASGIApp, store: Store, settings: ServiceSettings) -> None:
         self._app, self._settings = app, settings
-        self._known = _Known(store)
-        self._rates = Rates(settings.requests_a_minute)
+        self._known = _KeyCache(store)
+        self._rates = RateLimiter(settings.requests_a_minute)
 
     async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
         """Let one request pass, or answer it with 401, 403, 429 or 503."""
-        if scope["type"] != "http" or scope["path"] in OPEN or scope["path"].startswith(OPEN_FOLDER):
+        if scope["type"] != "http" or scope["path"] in PUBLIC_PATHS or scope["path"].startswith(PUBLIC_PREFIX):
             await self._app(scope, receive, send)
             return
         try:
             caller = await self._caller(scope)
         except RenewcastError as error:
             if isinstance(error, Unauthorized) and scope["method"] == "GET" and wants_page(Headers(scope=scope)):
-                await ask_to_sign_in(scope)(scope, receive, send)
+                await redirect_to_sign_in(scope)(scope, receive, send)
                 return
-            await renewcast_problem(Request(scope), error)(scope, receive, send)
+            await renewcast_problem_response(Request(scope), error)(scope, receive, send)
             return
         scope.setdefault("state", {})["caller"] = caller
         allowance = self._rates.take(caller.id)
@@ -105,14 +105,14 @@ class Door:
         if allowance.allowed:
             await self._app(scope, receive, told)
         else:
-            refused = TooMany(allowance.limit, allowance.wait)
-            await renewcast_problem(Request(scope), refused)(scope, receive, told)
+            refused = TooManyRequests(allowance.limit, allowance.wait)
+            await renewcast_problem_response(Request(scope), refused)(scope, receive, told)
 
     async def _caller(self, scope: Asgi) -> Caller:
         headers = Headers(scope=scope)
-        shown = _shown(headers)
+        shown = _key_shown(headers)
         if shown is not None:
-            key = self._known.at_hand(shown) or await run_in_threadpool(self._known.key, shown)
+            key = self._known.cached(shown) or await run_in_threadpool(self._known.key, shown)
             if key is None:
                 raise Unauthorized("the API key is not good", "a key that was made here and not revoked")
             return Caller(key.id, key.name, key.may)
@@ -123,7 +123,7 @@ class Door:
                 "Authorization: Bearer KEY, or X-API-Key: KEY",
                 "`renewcast keys create` makes one",
             )
-        if scope["method"] not in SAFE_METHODS and from_another_site(headers):
+        if scope["method"] not in SAFE_METHODS and is_cross_origin(headers):
             raise Forbidden("the request comes from another site", "one of this service's own pages, or a key")
         return caller
 
@@ -133,22 +133,22 @@ class Door:
         key = None if token is None else await run_in_threadpool(self._known.of_session, token)
         if key is not None:
             return Caller(key.id, key.name, key.may, in_session=True)
-        return LOCAL if self._settings.open_locally and _from_here(scope, headers) else None
+        return LOCAL_CALLER if self._settings.open_locally and _is_local(scope, headers) else None
 
 
-_Find = Callable[[Connection, str], Key | None]
+_Find = Callable[[Connection, str], ApiKey | None]
 
 
 @dataclass
-class _Believed:
+class _CachedKey:
     """A key that the store has vouched for, when last (monotonic seconds), and what `Store.version` was then."""
 
-    key: Key
+    key: ApiKey
     since: float
     version: tuple[int, int] | None
 
 
-class _Known:
+class _KeyCache:
     """The keys, looked up in the store at each request, or found to be the same since nothing in it has changed: a
     revoked one is refused at once."""
 
@@ -156,13 +156,13 @@ class _Known:
         self._store = store
         self._lock = threading.Lock()
         # Apart by how they are shown, so that a session's token is never taken for a key.
-        # First in, first out: reading does not reorder it, so that `at_hand` needs no lock.
-        self._believed = FIFOCache[tuple[_Find, str], _Believed](BELIEVED)
+        # First in, first out: reading does not reorder it, so that `cached` require_scope no lock.
+        self._believed = FIFOCache[tuple[_Find, str], _CachedKey](CACHED_KEYS)
 
-    def at_hand(self, shown: str) -> Key | None:
+    def cached(self, shown: str) -> ApiKey | None:
         """The key, if it was looked up and nothing has changed in the store since; waits for nobody."""
         try:
-            believed = self._believed[find_key, digest(shown)]
+            believed = self._believed[find_key, secret_digest(shown)]
         except KeyError:
             return None
         if believed.version is None or believed.version != self._store.version():
@@ -171,41 +171,41 @@ class _Known:
         believed.since = time.monotonic()
         return believed.key
 
-    def key(self, shown: str) -> Key | None:
+    def key(self, shown: str) -> ApiKey | None:
         return self._found(shown, find_key)
 
-    def of_session(self, token: str) -> Key | None:
+    def of_session(self, token: str) -> ApiKey | None:
         return self._found(token, find_session)
 
-    def _found(self, shown: str, find: _Find) -> Key | None:
-        mark = find, digest(shown)
+    def _found(self, shown: str, find: _Find) -> ApiKey | None:
+        mark = find, secret_digest(shown)
         # Told before looking, so that what changes meanwhile is looked up again.
         version = self._store.version()
         try:
-            with self._store.look() as connection:
+            with self._store.read() as connection:
                 key = find(connection, shown)
         except StoreDown:
             with self._lock:
                 believed = self._believed.get(mark)
-            if believed is None or time.monotonic() - believed.since > BELIEVED_SECONDS:
+            if believed is None or time.monotonic() - believed.since > OUTAGE_SECONDS:
                 raise
             return believed.key
         with self._lock:
             if key is None:
                 self._believed.pop(mark, None)
             else:
-                self._believed[mark] = _Believed(key, time.monotonic(), version)
+                self._believed[mark] = _CachedKey(key, time.monotonic(), version)
         return key
 
 
-def _shown(headers: Headers) -> str | None:
+def _key_shown(headers: Headers) -> str | None:
     scheme, _, rest = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and rest.strip():
         return rest.strip()
     return headers.get("x-api-key") or None
 
 
-def _from_here(scope: Asgi, headers: Headers) -> bool:
+def _is_local(scope: Asgi, headers: Headers) -> bool:
     """Whether the caller is on this machine. One for whom a proxy speaks is not, whatever the proxy's address; some
     proxies show themselves only by the older HTTP that they speak."""
     if is_forwarded(headers) or scope.get("http_version") == "1.0" or not is_local_name(headers.get("host", "")):
@@ -216,7 +216,7 @@ def _from_here(scope: Asgi, headers: Headers) -> bool:
         return False
 
 
-async def caller_of(request: Request) -> Caller:
+async def current_caller(request: Request) -> Caller:
     """Who makes this request.
 
     Raises
@@ -229,7 +229,7 @@ async def caller_of(request: Request) -> Caller:
     return caller
 
 
-def needs(scope: Grant) -> Any:
+def require_scope(scope: Grant) -> Any:
     """A dependency that lets in whoever may do what needs ``scope``.
 
     Raises
@@ -237,7 +237,7 @@ def needs(scope: Grant) -> Any:
     Forbidden : the caller's key may not.
     """
 
-    async def check(caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
+    async def check(caller: Annotated[Caller, Depends(current_caller)]) -> Caller:
         if not caller.may(scope):
             raise Forbidden(f"the key may not do this: it has no scope {scope}", f"a key with the scope {scope}")
         return caller

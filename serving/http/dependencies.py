@@ -14,16 +14,16 @@ from starlette.exceptions import HTTPException
 from models.home import Home
 from serving.common.content_negotiation import JSON, PROBLEM
 from serving.common.settings import ServiceSettings
-from serving.common.thread_pool import Workers
+from serving.common.thread_pool import ThreadPool
 from serving.schemas import predictions
-from serving.snapshots.live_state import Keeper
-from serving.snapshots.scored_snapshot import Scored
+from serving.snapshots.live_state import LiveStateManager
+from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.store.database import Store
 
 
-async def _keeper(request: Request) -> Keeper:
-    keeper: Keeper = request.app.state.keeper
-    return keeper
+async def _live_state(request: Request) -> LiveStateManager:
+    live: LiveStateManager = request.app.state.live
+    return live
 
 
 async def _settings(request: Request) -> ServiceSettings:
@@ -31,8 +31,8 @@ async def _settings(request: Request) -> ServiceSettings:
     return settings
 
 
-async def _workers(request: Request) -> Workers:
-    workers: Workers = request.app.state.workers
+async def _thread_pool(request: Request) -> ThreadPool:
+    workers: ThreadPool = request.app.state.workers
     return workers
 
 
@@ -51,7 +51,9 @@ async def _json_only(request: Request) -> None:
         raise HTTPException(415)
 
 
-async def read(keeper: Keeper, as_of: datetime | None, *key: str, make: Callable[[Scored], dict[str, Any]]) -> bytes:
+async def read_cached(
+    live: LiveStateManager, as_of: datetime | None, *key: str, make: Callable[[ScoredSnapshot], dict[str, Any]]
+) -> bytes:
     """What is said from a snapshot, as JSON: read where it was worked out before, else worked out beside the requests.
 
     Parameters
@@ -62,25 +64,25 @@ async def read(keeper: Keeper, as_of: datetime | None, *key: str, make: Callable
 
     Raises
     ------
-    NotReady, UnknownSnapshot, HomeError : as `serving.snapshots.live_state.Standing.scored`.
+    NotReady, UnknownSnapshot, HomeError : as `serving.snapshots.live_state.LiveState.scored`.
     """
-    standing = keeper.at_hand()
-    scored = None if standing is None else standing.at_hand(as_of)
-    if scored is not None and (text := scored.written.at_hand(*key)) is not None:
+    state = live.cached()
+    scored = None if state is None else state.cached(as_of)
+    if scored is not None and (text := scored.json_cache.cached(*key)) is not None:
         return text
 
     def work() -> bytes:
-        scored = keeper.standing().scored(as_of)
-        return scored.written.of(*key, make=lambda: make(scored))
+        scored = live.current().scored(as_of)
+        return scored.json_cache.of(*key, make=lambda: make(scored))
 
     return await run_in_threadpool(work)
 
 
-TheKeeper = Annotated[Keeper, Depends(_keeper)]
-TheHome = Annotated[Home, Depends(_home)]
-TheStore = Annotated[Store, Depends(_store)]
-TheSettings = Annotated[ServiceSettings, Depends(_settings)]
-TheWorkers = Annotated[Workers, Depends(_workers)]
+LiveStateDep = Annotated[LiveStateManager, Depends(_live_state)]
+HomeDep = Annotated[Home, Depends(_home)]
+StoreDep = Annotated[Store, Depends(_store)]
+SettingsDep = Annotated[ServiceSettings, Depends(_settings)]
+ThreadPoolDep = Annotated[ThreadPool, Depends(_thread_pool)]
 
 #: For operations that take a body.
 JSON_ONLY = Depends(_json_only)
@@ -90,7 +92,7 @@ NO_ACCOUNT = "No such account in the snapshot, or no snapshot at this date."
 NOT_READY = "Not ready; Retry-After says when to try again."
 
 #: What may be wrong with any request that has a body, by status.
-OF_A_BODY = {
+BODY_PROBLEMS = {
     "s400": "The body is not JSON.",
     "s408": "The body did not arrive in time.",
     "s409": "The first request of the Idempotency-Key is still being worked on; Retry-After says when to try again.",
@@ -99,7 +101,7 @@ OF_A_BODY = {
 }
 
 
-def problems_of(**said: str) -> dict[int | str, dict[str, Any]]:
+def problem_responses(**said: str) -> dict[int | str, dict[str, Any]]:
     """The errors that an operation may answer, for /openapi.json: status with an ``s`` before it, and when."""
     # The model stands for application/json, which some callers accept alone.
     told = {"model": predictions.Problem, "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}}

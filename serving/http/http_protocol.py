@@ -22,29 +22,33 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.common.ip_addresses import customer_of, is_host
+from serving.common.ip_addresses import client_network, is_host
 from serving.common.settings import ServiceSettings
-from serving.http.problem_details import Kind, problem
+from serving.http.problem_details import ProblemType, problem_response
 
 #: So many connections above the bound are still told so; those beyond are closed without a word.
-TOLD = 100
+REFUSED_CONNECTIONS = 100
 #: The same for one address.
-TOLD_HERE = 5
+REFUSED_CONNECTIONS_PER_ADDRESS = 5
 #: Seconds for what is left of a body after its answer.
-LEFT_SECONDS = 5.0
+UNREAD_BODY_SECONDS = 5.0
 CLOSE = {"Connection": "close"}
 
-NO_HTTP = Kind(400, "not_http", "What was sent is not HTTP/1.1")
-TOO_SLOW = Kind(408, "head_too_slow", "The request's line and headers did not arrive in time")
-TOO_LARGE = Kind(431, "head_too_large", "The request's line and headers are larger than the service takes")
-BAD_HOST = Kind(400, "bad_host", "A request names one host, in one Host header")
-BAD_FRAMING = Kind(400, "bad_framing", "A body has a Content-Length, or the transfer encoding chunked of HTTP/1.1")
-TOO_MANY_HERE = Kind(429, "too_many_connections_from_address", "This address has more connections open than it may")
-TOO_MANY = Kind(503, "too_many_connections", "More connections are open than the service takes")
+NOT_HTTP = ProblemType(400, "not_http", "What was sent is not HTTP/1.1")
+TOO_SLOW = ProblemType(408, "head_too_slow", "The request's line and headers did not arrive in time")
+TOO_LARGE = ProblemType(431, "head_too_large", "The request's line and headers are larger than the service takes")
+BAD_HOST = ProblemType(400, "bad_host", "A request names one host, in one Host header")
+BAD_FRAMING = ProblemType(
+    400, "bad_framing", "A body has a Content-Length, or the transfer encoding chunked of HTTP/1.1"
+)
+TOO_MANY_FROM_ADDRESS = ProblemType(
+    429, "too_many_connections_from_address", "This address has more connections open than it may"
+)
+TOO_MANY = ProblemType(503, "too_many_connections", "More connections are open than the service takes")
 
 
-class Bounded(HttpToolsProtocol):
-    """One connection; see the module. ``limits`` is set by `bounded`."""
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection; see the module. ``limits`` is set by `limited_protocol`."""
 
     limits: ServiceSettings
 
@@ -52,7 +56,7 @@ class Bounded(HttpToolsProtocol):
         super().__init__(*args, **more)
         self._deadline: TimerHandle | None = None
         self._in_head = True
-        self._excess: Kind | None = None
+        self._excess: ProblemType | None = None
         self._customer = ""
         # As they came, and as they were parsed: what comes at once may be of several requests.
         self._head_bytes = self._parsed_bytes = 0
@@ -62,10 +66,13 @@ class Bounded(HttpToolsProtocol):
         super().connection_made(transport)
         others, here = len(self.connections) - 1, self._from_here()
         if here >= self.limits.connections_per_address:
-            self._excess = TOO_MANY_HERE
+            self._excess = TOO_MANY_FROM_ADDRESS
         elif others >= self.limits.connections:
             self._excess = TOO_MANY
-        if others >= self.limits.connections + TOLD or here >= self.limits.connections_per_address + TOLD_HERE:
+        if (
+            others >= self.limits.connections + REFUSED_CONNECTIONS
+            or here >= self.limits.connections_per_address + REFUSED_CONNECTIONS_PER_ADDRESS
+        ):
             transport.abort()
         else:
             self._wait(self.limits.head_seconds)
@@ -75,8 +82,8 @@ class Bounded(HttpToolsProtocol):
         peer = self.client[0] if self.client else None
         if peer in _proxies(str(self.config.forwarded_allow_ips)):
             return 0
-        self._customer = customer_of(peer)
-        others = (each for each in self.connections if isinstance(each, Bounded) and each is not self)
+        self._customer = client_network(peer)
+        others = (each for each in self.connections if isinstance(each, LimitedProtocol) and each is not self)
         return sum(each._customer == self._customer for each in others)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -125,7 +132,7 @@ class Bounded(HttpToolsProtocol):
             # The parser takes what follows for another protocol, which there is none of here.
             self.cycle.keep_alive = False
 
-    def _fault(self) -> Kind | None:
+    def _fault(self) -> ProblemType | None:
         """What a proxy in front could understand otherwise than this service does (request smuggling, RFC 9112, 11.2),
         beyond what the parser refuses."""
         version = self.parser.get_http_version()
@@ -151,11 +158,11 @@ class Bounded(HttpToolsProtocol):
         """It was answered."""
         super().on_response_complete()
         if not self._in_head:
-            self._wait(LEFT_SECONDS)
+            self._wait(UNREAD_BODY_SECONDS)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be read."""
-        self._refuse(NO_HTTP)
+        self._refuse(NOT_HTTP)
 
     def _wait(self, seconds: float | None) -> None:
         if self._deadline is not None:
@@ -174,7 +181,7 @@ class Bounded(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _refuse(self, kind: Kind) -> None:
+    def _refuse(self, kind: ProblemType) -> None:
         answer = _problem(Headers(), kind, self.limits)
         lines = [f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}".encode()]
         lines += [name + b": " + value for name, value in answer.raw_headers]
@@ -182,9 +189,9 @@ class Bounded(HttpToolsProtocol):
         self.transport.close()
 
 
-def bounded(settings: ServiceSettings) -> type[asyncio.Protocol]:
+def limited_protocol(settings: ServiceSettings) -> type[asyncio.Protocol]:
     """The protocol with the limits of a deployment."""
-    return type("Bounded", (Bounded,), {"limits": settings})
+    return type("Bounded", (LimitedProtocol,), {"limits": settings})
 
 
 def _authority(url: bytes) -> bytes:
@@ -198,13 +205,13 @@ def _proxies(addresses: str) -> Container[str | None]:
     return cast("Container[str | None]", trusted)
 
 
-def _refusing(kind: Kind, limits: ServiceSettings) -> ASGIApp:
+def _refusing(kind: ProblemType, limits: ServiceSettings) -> ASGIApp:
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         await _problem(Headers(scope=scope), kind, limits)(scope, receive, send)
 
     return refuse
 
 
-def _problem(headers: Headers, kind: Kind, limits: ServiceSettings) -> Response:
+def _problem(headers: Headers, kind: ProblemType, limits: ServiceSettings) -> Response:
     later = limits.retry_after if kind.status in (429, 503) else None
-    return problem(headers, kind, kind.title, headers_out=CLOSE, retry_after=later)
+    return problem_response(headers, kind, kind.title, headers_out=CLOSE, retry_after=later)

@@ -25,12 +25,12 @@ from typing import Any
 
 VERSION = "3.0.3"
 JSON = "application/json"
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+HTTP_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 #: Their tables are arrays of arrays, and who calls them reads 3.1 or nothing.
-LEFT_OUT = frozenset({"mlflow"})
+EXCLUDED_TAGS = frozenset({"mlflow"})
 
 #: What a schema of 3.0 may hold that needs no turning; everything else that is not turned is dropped.
-KEPT = frozenset(
+COPIED_KEYWORDS = frozenset(
     {
         *("title", "description", "type", "format", "enum", "default", "pattern", "multipleOf", "minimum", "maximum"),
         *("minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties"),
@@ -44,7 +44,7 @@ _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number"}
 Schema = dict[str, Any]
 
 
-def down(document: Mapping[str, Any], left_out: Collection[str] = LEFT_OUT) -> dict[str, Any]:
+def to_openapi_3_0(document: Mapping[str, Any], left_out: Collection[str] = EXCLUDED_TAGS) -> dict[str, Any]:
     """A document of OpenAPI 3.1 as one of 3.0.3. What it promises is the same or less, never more.
 
     Parameters
@@ -52,9 +52,9 @@ def down(document: Mapping[str, Any], left_out: Collection[str] = LEFT_OUT) -> d
     document : as FastAPI makes it; it is not changed.
     left_out : operations with one of these tags are left out, as are those that do not answer in JSON.
     """
-    turn = _Turn(document.get("components", {}).get("schemas", {}))
+    turn = _Converter(document.get("components", {}).get("schemas", {}))
     paths = {path: turn.path(item, left_out) for path, item in document["paths"].items()}
-    paths = {path: item for path, item in paths.items() if any(method in item for method in METHODS)}
+    paths = {path: item for path, item in paths.items() if any(method in item for method in HTTP_METHODS)}
     info = {name: value for name, value in document["info"].items() if name != "summary"}
     others = {
         name: part
@@ -66,7 +66,7 @@ def down(document: Mapping[str, Any], left_out: Collection[str] = LEFT_OUT) -> d
     return told | {"paths": paths, "components": {**others, "schemas": turn.used_by(paths)}}
 
 
-class _Turn:
+class _Converter:
     """The turning of one document; it collects the schemas that it turns and makes."""
 
     def __init__(self, schemas: Mapping[str, Schema]) -> None:
@@ -75,10 +75,14 @@ class _Turn:
 
     def path(self, item: Mapping[str, Any], left_out: Collection[str]) -> dict[str, Any]:
         """A path's operations, as far as they stay."""
-        told = {name: value for name, value in item.items() if name not in METHODS}
-        for method in METHODS:
+        told = {name: value for name, value in item.items() if name not in HTTP_METHODS}
+        for method in HTTP_METHODS:
             operation = item.get(method)
-            if operation is not None and not set(operation.get("tags", ())) & set(left_out) and _in_json(operation):
+            if (
+                operation is not None
+                and not set(operation.get("tags", ())) & set(left_out)
+                and _returns_json(operation)
+            ):
                 told[method] = self._operation(operation)
         return told
 
@@ -87,7 +91,7 @@ class _Turn:
         found: dict[str, Schema] = {}
         ahead = [part]
         while ahead:
-            for name in _names(ahead.pop()):
+            for name in _references(ahead.pop()):
                 if name not in found:
                     found[name] = self._turned[name] if name in self._turned else self.schema(self._given[name])
                     ahead.append(found[name])
@@ -119,7 +123,7 @@ class _Turn:
         if not isinstance(given, Mapping):
             # true takes everything; false, which 3.0 cannot say, is widened to it.
             return {}
-        told = {name: value for name, value in given.items() if name in KEPT}
+        told = {name: value for name, value in given.items() if name in COPIED_KEYWORDS}
         told |= self._inner(given)
         _bounds(told)
         if "const" in given:
@@ -169,13 +173,13 @@ class _Turn:
         if {each.get("type") for each in others} == {"integer", "number"}:
             others = [each for each in others if each["type"] == "number"]
         if len(others) == 1:
-            told = _beside(others[0], around)
+            told = _with_context(others[0], around)
         elif others and all(self._is_object(each) for each in others):
-            told = _beside(self._merged(others), around)
+            told = _with_context(self._merged(others), around)
         else:
             # Any type at all.
             return {name: value for name, value in around.items() if name in ("title", "description", "example")}
-        return _or_null(told) if nullable else told
+        return _nullable(told) if nullable else told
 
     def _is_object(self, schema: Schema) -> bool:
         return "$ref" in schema and self._given[_name(schema)].get("type") == "object"
@@ -197,7 +201,7 @@ class _Turn:
         return {"$ref": _PREFIX + name}
 
 
-def _beside(schema: Schema, around: Schema) -> Schema:
+def _with_context(schema: Schema, around: Schema) -> Schema:
     """A schema with what stood around the choice; where both say something, what stood around it says it."""
     if "$ref" not in schema:
         return {**schema, **around}
@@ -205,7 +209,7 @@ def _beside(schema: Schema, around: Schema) -> Schema:
     return {"allOf": [schema], **said} if said else schema
 
 
-def _or_null(schema: Schema) -> Schema:
+def _nullable(schema: Schema) -> Schema:
     if "$ref" in schema:
         schema = {"allOf": [schema]}
     if "enum" in schema:
@@ -223,7 +227,7 @@ def _bounds(told: Schema) -> None:
             told[inclusive], told[exclusive] = told[exclusive], True
 
 
-def _in_json(operation: Mapping[str, Any]) -> bool:
+def _returns_json(operation: Mapping[str, Any]) -> bool:
     """Whether what it answers, where all is well, is JSON."""
     good = [each for status, each in operation["responses"].items() if status.startswith("2")]
     return all(JSON in each["content"] for each in good if each.get("content"))
@@ -233,18 +237,18 @@ def _name(reference: Schema) -> str:
     return str(reference["$ref"]).removeprefix(_PREFIX)
 
 
-def _names(part: Any) -> Iterator[str]:
+def _references(part: Any) -> Iterator[str]:
     """The schemas that a part of a document refers to."""
     if isinstance(part, Mapping):
         if isinstance(part.get("$ref"), str):
             yield _name(dict(part))
         for each in part.values():
-            yield from _names(each)
+            yield from _references(each)
     elif isinstance(part, list):
         for each in part:
-            yield from _names(each)
+            yield from _references(each)
 
 
-def text(document: Mapping[str, Any]) -> bytes:
+def openapi_3_0_json(document: Mapping[str, Any]) -> bytes:
     """The turned document as it is served."""
-    return json.dumps(down(document), ensure_ascii=False).encode()
+    return json.dumps(to_openapi_3_0(document), ensure_ascii=False).encode()

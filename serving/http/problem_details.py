@@ -31,20 +31,20 @@ from models.peer_groups.rule_files import RulesError
 from models.reviews.review_store import UnknownReview
 from models.reviews.sign_off import AlreadyDecided, ReviewChanged, SameSigner
 from serving.common.browser_requests import wants_page
-from serving.common.content_negotiation import media_type
+from serving.common.content_negotiation import problem_media_type
 from serving.common.errors import (
     Busy,
     Fault,
     Forbidden,
+    IdempotencyKeyReused,
     InvalidBody,
     NotReady,
-    OtherBody,
     StillRunning,
     StoreDown,
-    TooMany,
+    TooManyRequests,
     TooSlow,
     Unauthorized,
-    Unknown,
+    UnknownId,
 )
 from serving.common.settings import ServiceSettings
 from serving.html.error_page import problem_page
@@ -54,7 +54,7 @@ FAULTS_SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Kind:
+class ProblemType:
     """How one class of errors is told: its HTTP status, a code for programs, and a title that never changes."""
 
     status: int
@@ -63,34 +63,36 @@ class Kind:
 
 
 #: Every error that a person can mend, and its status; a class that is not here is told as the one it derives from.
-KINDS: Mapping[type[RenewcastError], Kind] = {
-    UnknownAccount: Kind(404, "unknown_account", "The snapshot does not hold this account"),
-    UnknownSnapshot: Kind(404, "unknown_snapshot", "No snapshot was scored at this date"),
-    UnknownReview: Kind(404, "unknown_review", "There is no such review"),
-    AlreadyDecided: Kind(409, "already_decided", "The review was decided before"),
-    ReviewChanged: Kind(409, "changed_since_review", "What was reviewed has changed since"),
-    SameSigner: Kind(409, "same_person", "Two different people have to sign"),
-    BadRequest: Kind(422, "invalid_request", "The request cannot be used"),
-    SignalsError: Kind(422, "invalid_signals", "The signals break the data contract"),
-    InsufficientData: Kind(422, "insufficient_data", "There is too little data"),
-    BundleError: Kind(503, "no_sound_model", "The model cannot be used"),
-    RulesError: Kind(503, "no_sound_rules", "The rules cannot be used"),
-    HomeError: Kind(503, "home_unavailable", "What was stored cannot be used"),
-    NotReady: Kind(503, "not_ready", "The service is not ready"),
-    StoreDown: Kind(503, "store_unavailable", "The store cannot be reached"),
-    Unauthorized: Kind(401, "unauthorized", "The caller is not known"),
-    Forbidden: Kind(403, "forbidden", "The caller may not do this"),
-    Unknown: Kind(404, "unknown", "There is nothing of this id"),
-    StillRunning: Kind(409, "still_running", "A request of this Idempotency-Key is still running"),
-    OtherBody: Kind(422, "idempotency_key_reused", "The Idempotency-Key was used for another request"),
-    TooMany: Kind(429, "too_many_requests", "More requests than the caller may make"),
-    Busy: Kind(503, "busy", "The service is busy"),
-    TooSlow: Kind(503, "too_slow", "The request took too long"),
-    RenewcastError: Kind(500, "failed", "The request failed"),
+PROBLEM_TYPES: Mapping[type[RenewcastError], ProblemType] = {
+    UnknownAccount: ProblemType(404, "unknown_account", "The snapshot does not hold this account"),
+    UnknownSnapshot: ProblemType(404, "unknown_snapshot", "No snapshot was scored at this date"),
+    UnknownReview: ProblemType(404, "unknown_review", "There is no such review"),
+    AlreadyDecided: ProblemType(409, "already_decided", "The review was decided before"),
+    ReviewChanged: ProblemType(409, "changed_since_review", "RecordKind was reviewed has changed since"),
+    SameSigner: ProblemType(409, "same_person", "Two different people have to sign"),
+    BadRequest: ProblemType(422, "invalid_request", "The request cannot be used"),
+    SignalsError: ProblemType(422, "invalid_signals", "The signals break the data contract"),
+    InsufficientData: ProblemType(422, "insufficient_data", "There is too little data"),
+    BundleError: ProblemType(503, "no_sound_model", "The model cannot be used"),
+    RulesError: ProblemType(503, "no_sound_rules", "The rules cannot be used"),
+    HomeError: ProblemType(503, "home_unavailable", "RecordKind was stored cannot be used"),
+    NotReady: ProblemType(503, "not_ready", "The service is not ready"),
+    StoreDown: ProblemType(503, "store_unavailable", "The store cannot be reached"),
+    Unauthorized: ProblemType(401, "unauthorized", "The caller is not known"),
+    Forbidden: ProblemType(403, "forbidden", "The caller may not do this"),
+    UnknownId: ProblemType(404, "unknown", "There is nothing of this id"),
+    StillRunning: ProblemType(409, "still_running", "A request of this IdempotencyMiddleware-ApiKey is still running"),
+    IdempotencyKeyReused: ProblemType(
+        422, "idempotency_key_reused", "The IdempotencyMiddleware-ApiKey was used for another request"
+    ),
+    TooManyRequests: ProblemType(429, "too_many_requests", "More requests than the caller may make"),
+    Busy: ProblemType(503, "busy", "The service is busy"),
+    TooSlow: ProblemType(503, "too_slow", "The request took too long"),
+    RenewcastError: ProblemType(500, "failed", "The request failed"),
 }
 
 #: Errors of HTTP itself.
-STATUSES: Mapping[int, tuple[str, str]] = {
+HTTP_PROBLEMS: Mapping[int, tuple[str, str]] = {
     400: ("not_json", "The body is not JSON that can be read"),
     404: ("unknown_route", "There is nothing at this address; /openapi.json lists what there is"),
     405: ("unknown_method", "This address does not know the method; the Allow header lists those that it knows"),
@@ -101,7 +103,7 @@ STATUSES: Mapping[int, tuple[str, str]] = {
 }
 
 #: The names that a pointer may hold.
-NAMES = frozenset(
+POINTER_NAMES = frozenset(
     {
         *("account_id", "as_of", "signals", "history_from", "view", "prefix", "items", "target", "params"),
         *("prediction_id", "note", "severity", "intervention_id", "until"),
@@ -114,30 +116,30 @@ NAMES = frozenset(
 )
 
 #: What pydantic calls some faults, in our words.
-CODES: Mapping[str, str] = {"extra_forbidden": "unknown_field", "missing": "missing"}
+FAULT_CODES: Mapping[str, str] = {"extra_forbidden": "unknown_field", "missing": "missing"}
 
 
-def install(app: FastAPI) -> None:
+def install_error_handlers(app: FastAPI) -> None:
     """Make every error that the app raises a problem, in place of the framework's own answers."""
-    app.add_exception_handler(RenewcastError, _of_ours)
-    app.add_exception_handler(RequestValidationError, _of_validation)
-    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(RenewcastError, _handle_renewcast_error)
+    app.add_exception_handler(RequestValidationError, _handle_validation_error)
+    app.add_exception_handler(HTTPException, _handle_http_error)
 
 
-def http_problem(headers: Mapping[str, str], status: int, more: Mapping[str, str] | None = None) -> Response:
+def http_problem_response(headers: Mapping[str, str], status: int, more: Mapping[str, str] | None = None) -> Response:
     """The problem for an error of HTTP itself. ``headers`` are the request's, ``more`` go into the answer."""
-    code, title = STATUSES.get(status, ("refused", HTTPStatus(status).phrase))
-    return problem(headers, Kind(status, code, title), title, headers_out=more)
+    code, title = HTTP_PROBLEMS.get(status, ("refused", HTTPStatus(status).phrase))
+    return problem_response(headers, ProblemType(status, code, title), title, headers_out=more)
 
 
-def renewcast_problem(request: Request, error: RenewcastError) -> Response:
+def renewcast_problem_response(request: Request, error: RenewcastError) -> Response:
     """The problem for one of our own errors, as a response."""
-    return _response(request.headers, problem_of(error, request.app.state.home, request.app.state.settings))
+    return _response(request.headers, problem_body(error, request.app.state.home, request.app.state.settings))
 
 
-def problem_of(error: RenewcastError, home: Home, settings: ServiceSettings) -> dict[str, Any]:
+def problem_body(error: RenewcastError, home: Home, settings: ServiceSettings) -> dict[str, Any]:
     """The problem for one of our own errors, as the body has it."""
-    kind = next(KINDS[parent] for parent in type(error).__mro__ if parent in KINDS)
+    kind = next(PROBLEM_TYPES[parent] for parent in type(error).__mro__ if parent in PROBLEM_TYPES)
     told = [error.found]
     told += [f"Expected: {error.expected}"] if error.expected else []
     told += [f"Fix: {error.cure}"] if error.cure else []
@@ -146,20 +148,20 @@ def problem_of(error: RenewcastError, home: Home, settings: ServiceSettings) -> 
     faults = error.faults if isinstance(error, InvalidBody) else ()
     later = kind.status == 503 or isinstance(error, StillRunning)
     wait = settings.retry_after if later else None
-    if isinstance(error, TooMany):
+    if isinstance(error, TooManyRequests):
         wait = error.wait
     return _body(kind, detail, faults, retry_after=wait)
 
 
-def unexpected() -> dict[str, Any]:
+def unexpected_problem_body() -> dict[str, Any]:
     """The problem for what nobody expected, as the body has it."""
-    code, title = STATUSES[500]
-    return _body(Kind(500, code, title), title)
+    code, title = HTTP_PROBLEMS[500]
+    return _body(ProblemType(500, code, title), title)
 
 
-def problem(
+def problem_response(
     headers: Mapping[str, str],
-    kind: Kind,
+    kind: ProblemType,
     detail: str,
     faults: Sequence[Fault] = (),
     *,
@@ -172,7 +174,7 @@ def problem(
 
 
 def _body(
-    kind: Kind,
+    kind: ProblemType,
     detail: str,
     faults: Sequence[Fault] = (),
     *,
@@ -207,7 +209,7 @@ def _response(
     if wants_page(headers):
         return problem_page(body, out)
     content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-    return Response(content, body["status"], out, media_type=media_type(headers.get("accept")))
+    return Response(content, body["status"], out, media_type=problem_media_type(headers.get("accept")))
 
 
 def new_instance() -> str:
@@ -215,18 +217,18 @@ def new_instance() -> str:
     return f"urn:uuid:{uuid.uuid4()}"
 
 
-def faults_of(errors: Sequence[Mapping[str, Any]]) -> list[Fault]:
+def validation_faults(errors: Sequence[Mapping[str, Any]]) -> list[Fault]:
     """Pydantic's findings as faults, without what was sent."""
-    return [Fault(pointer_to(e["loc"]), CODES.get(e["type"], e["type"]), _detail(e)) for e in errors]
+    return [Fault(json_pointer(e["loc"]), FAULT_CODES.get(e["type"], e["type"]), _detail(e)) for e in errors]
 
 
-def pointer_to(place: Sequence[str | int]) -> str:
+def json_pointer(place: Sequence[str | int]) -> str:
     """A JSON pointer from a place such as ("body", "signals", "usage", 3, "minutes"); it ends where a name begins that
     is not of the contract."""
     where, *parts = place
     out = "" if where == "body" else f"/{where}"
     for part in parts:
-        if isinstance(part, str) and part not in NAMES:
+        if isinstance(part, str) and part not in POINTER_NAMES:
             break
         out += f"/{part}"
     return out
@@ -236,28 +238,30 @@ def _detail(error: Mapping[str, Any]) -> str:
     return "a field that is not known here; see /openapi.json" if error["type"] == "extra_forbidden" else error["msg"]
 
 
-async def _of_ours(request: Request, error: Exception) -> Response:
+async def _handle_renewcast_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RenewcastError)
-    return renewcast_problem(request, error)
+    return renewcast_problem_response(request, error)
 
 
-async def _of_validation(request: Request, error: Exception) -> Response:
+async def _handle_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = error.errors()
     if any(each["type"] == "json_invalid" for each in errors):
-        return http_problem(request.headers, 400)
-    kind = KINDS[BadRequest]
+        return http_problem_response(request.headers, 400)
+    kind = PROBLEM_TYPES[BadRequest]
     noun = "place" if len(errors) == 1 else "places"
-    return problem(request.headers, kind, f"the request is wrong at {len(errors)} {noun}", faults_of(errors))
+    return problem_response(
+        request.headers, kind, f"the request is wrong at {len(errors)} {noun}", validation_faults(errors)
+    )
 
 
-async def _of_http(request: Request, error: Exception) -> Response:
+async def _handle_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     more = dict(error.headers or {})
     if error.status_code == 405:
         # Starlette names the methods of the first of several operations at an address only.
         more["Allow"] = ", ".join(sorted(_methods(request))) or more.get("Allow", "")
-    return http_problem(request.headers, error.status_code, more)
+    return http_problem_response(request.headers, error.status_code, more)
 
 
 def _methods(request: Request) -> set[str]:

@@ -20,18 +20,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.targets import TARGETS
 from serving.common.settings import SHARED_METRICS
-from serving.snapshots.live_state import Keeper
+from serving.snapshots.live_state import LiveStateManager
 
 #: A look-up takes milliseconds, signals in a body half a second, and the longest request the time it is granted.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 #: Other methods are counted together, since a caller may make up any number of them.
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+LABELED_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Metrics:
     """The measures of one application, in a registry of its own, so that several can live in one process."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, live: LiveStateManager) -> None:
         self._registry = CollectorRegistry()
         labels = ("method", "route")
         self.requests = Counter(
@@ -50,36 +50,36 @@ class Metrics:
             # The counts of all workers instead of this one's own.
             self._registry = CollectorRegistry()
             MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
-        self._registry.register(_Standing(keeper))
+        self._registry.register(_LiveStateCollector(live))
 
     def text(self) -> bytes:
         """All measures in Prometheus' text format. May load what has changed in the home, as every request may."""
         return generate_latest(self._registry)
 
 
-class _Standing(Collector):
+class _LiveStateCollector(Collector):
     """What stands at the moment of asking. What there is none of has no sample, rather than one of zero."""
 
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
+    def __init__(self, live: LiveStateManager) -> None:
+        self._live = live
 
     def describe(self) -> list[Metric]:
         """Nothing beforehand, so that registering does not load the home."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        standing = self._keeper.standing()
+        state = self._live.current()
         champion = InfoMetricFamily("renewcast_champion", "The model that answers, by target.", labels=["target"])
-        bundles = {} if standing.champion is None else standing.champion.bundles
+        bundles = {} if state.champion is None else state.champion.bundles
         for target in TARGETS:
             if target in bundles:
                 champion.add_metric([target], {"version": bundles[target].manifest.version})
         yield champion
         accounts = GaugeMetricFamily("renewcast_snapshot_accounts", "Accounts of the latest scored snapshot.")
         age = GaugeMetricFamily("renewcast_snapshot_age_seconds", "Time since the as_of of the latest snapshot.")
-        if standing.latest is not None:
-            accounts.add_metric([], len(standing.latest.assessment.frame))
-            age.add_metric([], (datetime.now(UTC) - standing.latest.as_of).total_seconds())
+        if state.latest is not None:
+            accounts.add_metric([], len(state.latest.assessment.frame))
+            age.add_metric([], (datetime.now(UTC) - state.latest.as_of).total_seconds())
         yield accounts
         yield age
         refusals = CounterMetricFamily(
@@ -87,17 +87,17 @@ class _Standing(Collector):
             "How often a broken champion or snapshot was refused, each look counted.",
             labels=["what"],
         )
-        for what, times in sorted(self._keeper.refusals.items()):
+        for what, times in sorted(self._live.refusals.items()):
             refusals.add_metric([what], times)
         yield refusals
         yield GaugeMetricFamily(
             "renewcast_degraded",
             "1 where something stands refused or missing, as /readyz says.",
-            bool(standing.reasons),
+            bool(state.reasons),
         )
 
 
-class Measured:
+class MetricsMiddleware:
     """ASGI middleware that counts and times requests; it stands outermost, so that it sees what all others answer."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -121,7 +121,7 @@ class Measured:
             try:
                 await self._app(scope, receive, seen)
             finally:
-                method = scope["method"] if scope["method"] in METHODS else "other"
+                method = scope["method"] if scope["method"] in LABELED_METHODS else "other"
                 route = getattr(scope.get("route"), "path_format", None) or "unmatched"
                 self._metrics.requests.labels(method, route, str(status or "none")).inc()
                 self._metrics.seconds.labels(method, route).observe(time.perf_counter() - began)

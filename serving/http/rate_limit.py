@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from cachetools import LRUCache
 
 #: So many callers are remembered, those seen last.
-CALLERS = 10_000
+CACHED_CALLERS = 10_000
 MINUTE = 60.0
 
 
@@ -44,7 +44,7 @@ class Allowance:
         return {f"RateLimit-{name}": str(value) for name, value in told.items()}
 
 
-class Rates:
+class RateLimiter:
     """Counts the requests of each caller; safe to use from many threads.
 
     Parameters
@@ -56,9 +56,9 @@ class Rates:
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit, self._clock = limit, clock
         self._lock = threading.Lock()
-        self._buckets = LRUCache[str, tuple[float, float]](CALLERS)
+        self._buckets = LRUCache[str, tuple[float, float]](CACHED_CALLERS)
 
-    def look(self, caller: str) -> Allowance:
+    def peek(self, caller: str) -> Allowance:
         """What a caller has left, without counting a request."""
         return self._take(caller, 0.0)
 
@@ -82,7 +82,7 @@ class Rates:
         return Allowance(allowed, self._limit, int(tokens), math.ceil((self._limit - tokens) * each), wait)
 
 
-class Attempts:
+class SignInLimiter:
     """Bounds how often keys are tried at the sign-in: from one address, and those that fail from all together.
 
     Whoever has signed in from an address is not kept out by what fails elsewhere: the common bound does not hold there.
@@ -96,16 +96,16 @@ class Attempts:
     TOGETHER = 60
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._each, self._failed = Rates(limit, clock), Rates(self.TOGETHER * limit, clock)
+        self._each, self._failed = RateLimiter(limit, clock), RateLimiter(self.TOGETHER * limit, clock)
         self._lock = threading.Lock()
-        self._welcome = LRUCache[str, None](CALLERS)
+        self._welcome = LRUCache[str, None](CACHED_CALLERS)
 
     def wait(self, address: str) -> int:
         """Count an attempt from ``address``; seconds until it may be made, 0 for now."""
         wait = self._each.take(address).wait
         if wait or address in self._welcome:
             return wait
-        return self._failed.look("").wait
+        return self._failed.peek("").wait
 
     def count(self, address: str, *, succeeded: bool) -> None:
         """Say what came of an attempt."""

@@ -15,14 +15,21 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.common.errors import TooSlow
-from serving.common.json_logs import tell, where_it_failed
+from serving.common.json_logs import error_location, log_event
 from serving.common.settings import ServiceSettings
-from serving.http.problem_details import STATUSES, Kind, http_problem, new_instance, problem, renewcast_problem
+from serving.http.problem_details import (
+    HTTP_PROBLEMS,
+    ProblemType,
+    http_problem_response,
+    new_instance,
+    problem_response,
+    renewcast_problem_response,
+)
 
 TOO_LARGE = 413
 
 
-class Edge:
+class RequestLimitsMiddleware:
     """ASGI middleware; see the module."""
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
@@ -32,12 +39,12 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
-            await _Passage(self._app, self._settings, scope, receive, send).run()
+            await _LimitedRequest(self._app, self._settings, scope, receive, send).run()
         else:
             await self._app(scope, receive, send)
 
 
-class _Passage:
+class _LimitedRequest:
     """One request on its way through."""
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,10 +65,12 @@ class _Passage:
             # Nobody is there to be told; the log's line has no status.
             pass
         except Exception as error:  # noqa: BLE001 whatever it is, the caller gets a problem and the log a place
-            fields = {"instance": new_instance()} | where_it_failed(error)
-            code, title = STATUSES[500]
-            await self._answer(problem(self._headers, Kind(500, code, title), title, instance=fields["instance"]))
-        tell(
+            fields = {"instance": new_instance()} | error_location(error)
+            code, title = HTTP_PROBLEMS[500]
+            await self._answer(
+                problem_response(self._headers, ProblemType(500, code, title), title, instance=fields["instance"])
+            )
+        log_event(
             "request",
             logging.ERROR if fields else logging.INFO,
             method=self._scope["method"],
@@ -77,7 +86,7 @@ class _Passage:
     async def _within_time(self) -> None:
         if self._announced() > self._settings.body_limit_bytes:
             # Nothing of it is read, so the connection cannot be used again.
-            await self._answer(http_problem(self._headers, TOO_LARGE, {"Connection": "close"}))
+            await self._answer(http_problem_response(self._headers, TOO_LARGE, {"Connection": "close"}))
             return
         try:
             async with asyncio.timeout(self._settings.request_seconds) as limit:
@@ -89,9 +98,9 @@ class _Passage:
 
     def _too_slow(self) -> Response:
         if not self._body_complete:
-            return http_problem(self._headers, 408, {"Connection": "close"})
+            return http_problem_response(self._headers, 408, {"Connection": "close"})
         found = f"the request took longer than {self._settings.request_seconds:g} seconds"
-        return renewcast_problem(Request(self._scope), TooSlow(found, cure="send less, or try again later"))
+        return renewcast_problem_response(Request(self._scope), TooSlow(found, cure="send less, or try again later"))
 
     def _announced(self) -> int:
         length = self._headers.get("content-length", "0")

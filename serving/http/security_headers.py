@@ -23,21 +23,21 @@ PAGE_POLICY = "; ".join(
     )
 )
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
-SHARED = {
+COMMON_HEADERS = {
     "x-content-type-options": "nosniff",
     # Not no-referrer: with it browsers hide a form's origin, by which the door knows it for our own.
     "referrer-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-OF_PAGES = {
+PAGE_HEADERS = {
     "content-security-policy": PAGE_POLICY,
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "cross-origin-opener-policy": "same-origin",
 }
 
 
-class Sheltered:
+class SecurityHeadersMiddleware:
     """ASGI middleware; see the module. What a handler says itself stands."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -52,10 +52,10 @@ class Sheltered:
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in SHARED.items():
+                for name, value in COMMON_HEADERS.items():
                     headers.setdefault(name, value)
                 if headers.get("content-type", "").startswith("text/html"):
-                    headers.update(OF_PAGES)
+                    headers.update(PAGE_HEADERS)
                 else:
                     headers.setdefault("content-security-policy", DATA_POLICY)
             await send(message)

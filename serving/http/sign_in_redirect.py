@@ -12,7 +12,7 @@ from serving.html.templates import page
 PATH = "/sign-in"
 
 
-def ask_to_sign_in(scope: Scope) -> Response:
+def redirect_to_sign_in(scope: Scope) -> Response:
     """What a browser that nobody knows is answered where it wanted a page.
 
     A link on another site comes without the cookie, since that is kept from other sites. Then the page asks for itself

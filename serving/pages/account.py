@@ -21,17 +21,17 @@ from serving.common.errors import StoreDown
 from serving.html.links import account_href, with_query
 from serving.html.sparklines import lines, nice_top
 from serving.html.templates import page
-from serving.http.authentication import Caller, caller_of, needs
-from serving.http.dependencies import TheKeeper, TheStore
+from serving.http.authentication import Caller, current_caller, require_scope
+from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.account_params import AccountAsked, AccountInPath, account_named
 from serving.pages.snapshot_context import dates_of, people_of, signal_weeks_of, snoozed_until, work_of
 from serving.portfolio.account_health import health_of
 from serving.routers.interventions import Snooze, snooze
 from serving.schemas.form_fields import form_fields, whole
-from serving.snapshots.scored_snapshot import Scored
-from serving.snapshots.signal_history import Weeks
+from serving.snapshots.scored_snapshot import ScoredSnapshot
+from serving.snapshots.signal_history import SignalHistory
 from serving.store.database import Store
-from serving.store.published_predictions import records_of
+from serving.store.published_predictions import list_records
 
 #: So many records of an account are shown.
 RECORDS = 50
@@ -42,20 +42,20 @@ PEOPLE = ("name", "csm", "industry", "region", "renewal_at", "notice_at")
 #: The drawing of the score over the weeks: width and height of its field.
 FIELD = (600, 150)
 
-router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
+router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
 @router.get("/accounts/{account_id:path}")
 def get_account_page(
     request: Request,
-    keeper: TheKeeper,
-    store: TheStore,
+    live: LiveStateDep,
+    store: StoreDep,
     account_id: AccountInPath,
     asked: Annotated[AccountAsked, Query()],
 ) -> Response:
     """One account."""
-    account, standing = account_named(account_id, asked.id), keeper.standing()
-    scored = standing.scored(asked.as_of)
+    account, state = account_named(account_id, asked.id), live.current()
+    scored = state.scored(asked.as_of)
     row = row_of(scored.assessment, account)
     weeks = signal_weeks_of(scored)
     told, health = scored.answer(account), health_of(scored, account)
@@ -85,18 +85,18 @@ def get_account_page(
         pull_top=max(
             (abs(r["contribution_log_odds"]) for r in (*told["reasons"], *told["expansion"]["reasons"])), default=1.0
         ),
-        dates=dates_of(standing, scored),
+        dates=dates_of(state, scored),
         quarter=quarter_of(scored.as_of),
         query=with_query("", {"as_of": asked.when}),
     )
 
 
-@router.post("/accounts/{account_id:path}", dependencies=[needs("write")])
+@router.post("/accounts/{account_id:path}", dependencies=[require_scope("write")])
 async def post_snooze(
     request: Request,
-    keeper: TheKeeper,
-    store: TheStore,
-    caller: Annotated[Caller, Depends(caller_of)],
+    live: LiveStateDep,
+    store: StoreDep,
+    caller: Annotated[Caller, Depends(current_caller)],
     account_id: AccountInPath,
     asked: Annotated[AccountAsked, Query()],
 ) -> Response:
@@ -107,7 +107,7 @@ async def post_snooze(
         raise BadRequest("the form names no number of days that it offers", known, "send it from the page")
     until = (datetime.now(UTC) + timedelta(days=days)).date()
     told = Snooze.model_validate({"until": until.isoformat(), "play": form.get("play") or None})
-    await run_in_threadpool(snooze, keeper, store, caller, account, told)
+    await run_in_threadpool(snooze, live, store, caller, account, told)
     return RedirectResponse(account_href(account), 303)
 
 
@@ -120,13 +120,13 @@ def may_write(request: Request) -> bool:
 def _records(store: Store, account: str) -> list[dict[str, Any]] | None:
     """None where the store cannot be reached: the page shows the rest."""
     try:
-        with store.look() as connection:
-            return records_of(connection, account, RECORDS)
+        with store.read() as connection:
+            return list_records(connection, account, RECORDS)
     except StoreDown:
         return None
 
 
-def _dimensions(told: dict[str, Any], health: dict[str, Any], weeks: Weeks, row: int) -> list[dict[str, Any]]:
+def _dimensions(told: dict[str, Any], health: dict[str, Any], weeks: SignalHistory, row: int) -> list[dict[str, Any]]:
     """The dimensions of the health score beside what the model makes of them; those that only it has come last."""
     explained = told["churn"]["explained"]
     pulls = dict(explained["by_dimension"]) if explained else {}
@@ -156,7 +156,7 @@ def _spark(values: list[float | None]) -> list[str]:
     return lines([None if v is None else (v - low) / span + level for v in values], 84, 24, 1.0)
 
 
-def _changes(scored: Scored, weeks: Weeks, row: int) -> list[dict[str, Any]]:
+def _changes(scored: ScoredSnapshot, weeks: SignalHistory, row: int) -> list[dict[str, Any]]:
     found = []
     for change in weeks.changes(row, scored.assessment.health):
         feature = scored.catalogue.get(change["feature"])

@@ -14,16 +14,16 @@ from serving.account_reports.html import pictures, title_of
 from serving.account_reports.schemas import published_plan, published_review, quarter_of, quarters_of
 from serving.html.links import json_href, with_query
 from serving.html.templates import page
-from serving.http.authentication import needs
-from serving.http.dependencies import TheKeeper
+from serving.http.authentication import require_scope
+from serving.http.dependencies import LiveStateDep
 from serving.pages.account_params import AccountAsked, AccountInPath, account_named
 from serving.schemas.base import Asked
 from serving.schemas.form_fields import nothing
 from serving.schemas.query_params import QuarterText
 from serving.schemas.signal_rows import Id
-from serving.snapshots.live_state import Standing
+from serving.snapshots.live_state import LiveState
 
-router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
+router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
 class ReviewAsked(Asked):
@@ -35,29 +35,29 @@ class ReviewAsked(Asked):
 
 @router.get("/accounts/{account_id:path}/qbr")
 def get_review_page(
-    request: Request, keeper: TheKeeper, account_id: AccountInPath, asked: Annotated[ReviewAsked, Query()]
+    request: Request, live: LiveStateDep, account_id: AccountInPath, asked: Annotated[ReviewAsked, Query()]
 ) -> Response:
     """The review of a quarter."""
-    standing, account = keeper.standing(), account_named(account_id, asked.id)
-    quarter = Quarter.parse(asked.quarter or quarter_of(standing.scored(None).as_of)).name
-    told = published_review(standing, account, quarter)
-    return _page(request, standing, told, with_query(json_href(account, "qbr"), {"quarter": quarter}), "")
+    state, account = live.current(), account_named(account_id, asked.id)
+    quarter = Quarter.parse(asked.quarter or quarter_of(state.scored(None).as_of)).name
+    told = published_review(state, account, quarter)
+    return _page(request, state, told, with_query(json_href(account, "qbr"), {"quarter": quarter}), "")
 
 
 @router.get("/accounts/{account_id:path}/plan")
 def get_plan_page(
-    request: Request, keeper: TheKeeper, account_id: AccountInPath, asked: Annotated[AccountAsked, Query()]
+    request: Request, live: LiveStateDep, account_id: AccountInPath, asked: Annotated[AccountAsked, Query()]
 ) -> Response:
     """The plan."""
-    standing, account = keeper.standing(), account_named(account_id, asked.id)
-    told = published_plan(standing.scored(asked.as_of), account)
+    state, account = live.current(), account_named(account_id, asked.id)
+    told = published_plan(state.scored(asked.as_of), account)
     query = with_query("", {"as_of": asked.when})
-    return _page(request, standing, told, json_href(account, "plan") + query, query)
+    return _page(request, state, told, json_href(account, "plan") + query, query)
 
 
-def _page(request: Request, standing: Standing, told: Mapping[str, Any], json: str, query: str) -> Response:
+def _page(request: Request, state: LiveState, told: Mapping[str, Any], json: str, query: str) -> Response:
     kind = title_of(told)
-    quarters = quarters_of(standing)
+    quarters = quarters_of(state)
     return page(
         request,
         "pack_page.html",

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from models.peer_groups.segments import segment_names
 from serving.html.links import with_query
 from serving.html.templates import page
-from serving.http.authentication import needs
-from serving.http.dependencies import TheKeeper
+from serving.http.authentication import require_scope
+from serving.http.dependencies import LiveStateDep
 from serving.pages.snapshot_context import dates_of, people_of
 from serving.portfolio.cohorts import cohorts_published
 from serving.schemas.form_fields import AtDateOrLatest
@@ -19,14 +19,14 @@ from serving.schemas.form_fields import AtDateOrLatest
 #: So many accounts are listed, and so many quarters before the rest is folded away.
 SHOWN, QUARTERS = 12, 12
 
-router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
+router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
 @router.get("/cohorts")
-def get_cohorts_page(request: Request, keeper: TheKeeper, asked: Annotated[AtDateOrLatest, Query()]) -> Response:
+def get_cohorts_page(request: Request, live: LiveStateDep, asked: Annotated[AtDateOrLatest, Query()]) -> Response:
     """The cohorts."""
-    standing = keeper.standing()
-    scored = standing.scored(asked.as_of)
+    state = live.current()
+    scored = state.scored(asked.as_of)
     return page(
         request,
         "cohorts.html",
@@ -36,7 +36,7 @@ def get_cohorts_page(request: Request, keeper: TheKeeper, asked: Annotated[AtDat
         segments=segment_names(),
         told=cohorts_published(scored, limit=SHOWN),
         people=people_of(scored),
-        dates=dates_of(standing, scored),
+        dates=dates_of(state, scored),
         query=with_query("", {"as_of": asked.when}),
         json=with_query("/v1/portfolio/cohorts", {"as_of": asked.when}),
     )

@@ -13,25 +13,25 @@ from models.predictions.payload import instant_words
 from serving.html import charts
 from serving.html.assets import assets
 from serving.html.templates import page, render
-from serving.http.authentication import needs
-from serving.http.dependencies import TheHome, TheKeeper
+from serving.http.authentication import require_scope
+from serving.http.dependencies import HomeDep, LiveStateDep
 from serving.portfolio.model_card_markdown import METRICS, ordered, rivals_beside
 from serving.portfolio.model_cards import KINDS, MEASURED, OF_KINDS, RIVALS, cards_of
 
-router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
+router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
 @router.get("/model")
-def get_model_page(request: Request, keeper: TheKeeper, home: TheHome) -> Response:
+def get_model_page(request: Request, live: LiveStateDep, home: HomeDep) -> Response:
     """The cards."""
-    standing = keeper.standing()
-    if standing.champion is None:
-        raise standing.not_ready()
-    cards = cards_of(home, standing.champion)
+    state = live.current()
+    if state.champion is None:
+        raise state.not_ready()
+    cards = cards_of(home, state.champion)
     drawn = getattr(request.app.state, "card_pictures", None)
-    if drawn is None or drawn[0] is not standing.champion:
-        drawn = request.app.state.card_pictures = standing.champion, pictures(cards)
-    latest = None if standing.latest is None else instant_words(standing.latest.as_of)
+    if drawn is None or drawn[0] is not state.champion:
+        drawn = request.app.state.card_pictures = state.champion, pictures(cards)
+    latest = None if state.latest is None else instant_words(state.latest.as_of)
     return page(request, "model.html", title="Model", section="model", drawn=drawn[1], as_of=latest, **_shown(cards))
 
 

@@ -13,12 +13,12 @@ from models.predictions.payload import instant_words
 from serving.html.links import with_query
 from serving.html.sparklines import lines, nice_top
 from serving.html.templates import page
-from serving.http.authentication import needs
-from serving.http.dependencies import TheKeeper, TheStore
+from serving.http.authentication import require_scope
+from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.snapshot_context import dates_of, roster_of, trend_of, weekly_of, work_of
 from serving.portfolio.account_list import LARGEST_FIRST, SIZES, Found, Order, Roster, RosterAsked
 from serving.portfolio.kpi_schemas import DEFAULT, kept_measures
-from serving.snapshots.scored_snapshot import Scored
+from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 #: The columns that can be put in order, and their headings.
 HEADINGS: dict[Order, str] = {
@@ -40,16 +40,16 @@ ONLY = {
 }
 SPARK = (84, 24)
 
-router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
+router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
 @router.get("/")
 def get_portfolio_page(
-    request: Request, keeper: TheKeeper, store: TheStore, asked: Annotated[RosterAsked, Query()]
+    request: Request, live: LiveStateDep, store: StoreDep, asked: Annotated[RosterAsked, Query()]
 ) -> Response:
     """The portfolio."""
-    standing = keeper.standing()
-    scored = standing.scored(asked.as_of)
+    state = live.current()
+    scored = state.scored(asked.as_of)
     roster = roster_of(scored)
     work = work_of(scored, store)
     found = roster.find(asked, work)
@@ -69,14 +69,14 @@ def get_portfolio_page(
         roster=roster,
         headings=_headings(asked, roster),
         link=_Links(asked),
-        dates=dates_of(standing, scored),
+        dates=dates_of(state, scored),
         query=with_query("", {"as_of": asked.when}),
         sizes=SIZES,
         only=ONLY,
     )
 
 
-def _measures(scored: Scored) -> dict[str, Any] | None:
+def _measures(scored: ScoredSnapshot) -> dict[str, Any] | None:
     """Those of the trailing twelve months; None where none were kept with the snapshot."""
     try:
         return kept_measures(scored, DEFAULT)
@@ -131,7 +131,7 @@ def _headings(asked: RosterAsked, roster: Roster) -> list[dict[str, Any]]:
     return found
 
 
-def _rows(scored: Scored, roster: Roster, found: Found, work: Mapping[str, str]) -> list[dict[Any, Any]]:
+def _rows(scored: ScoredSnapshot, roster: Roster, found: Found, work: Mapping[str, str]) -> list[dict[Any, Any]]:
     judged = scored.assessment.judged
     shown = roster.frame.iloc[found.rows].astype(object)
     shown = shown.where(shown.notna(), None)

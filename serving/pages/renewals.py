@@ -12,8 +12,8 @@ from starlette.responses import Response
 from features.utils.periods import DEFAULT_FORECAST_DAYS, FORECAST_DAYS, Quarter
 from serving.html.links import with_query
 from serving.html.templates import page
-from serving.http.authentication import needs
-from serving.http.dependencies import TheKeeper
+from serving.http.authentication import require_scope
+from serving.http.dependencies import LiveStateDep
 from serving.pages.snapshot_context import dates_of
 from serving.renewals.published_forecast import renewals_published
 from serving.schemas.form_fields import AtDateOrLatest, nothing, whole
@@ -29,7 +29,7 @@ FIGURES = {
     "expanded_arr": ("Expanded", "good"),
 }
 
-router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
+router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
 class RenewalsPageAsked(AtDateOrLatest):
@@ -42,10 +42,10 @@ class RenewalsPageAsked(AtDateOrLatest):
 
 
 @router.get("/renewals")
-def get_renewals_page(request: Request, keeper: TheKeeper, asked: Annotated[RenewalsPageAsked, Query()]) -> Response:
+def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[RenewalsPageAsked, Query()]) -> Response:
     """What is due, and what is expected of it."""
-    standing = keeper.standing()
-    scored = standing.scored(asked.as_of)
+    state = live.current()
+    scored = state.scored(asked.as_of)
     days = _days(asked.period)
     named = None if days is not None else asked.period
     told = renewals_published(scored, named, days, None, None)
@@ -80,7 +80,7 @@ def get_renewals_page(request: Request, keeper: TheKeeper, asked: Annotated[Rene
         due=due,
         accounts=due[(number - 1) * PAGE : number * PAGE],
         number=number,
-        dates=dates_of(standing, scored),
+        dates=dates_of(state, scored),
         query=with_query("", {"as_of": shared["as_of"]}),
         pages=pages,
         link=link,

@@ -21,8 +21,8 @@ from models.scorer.base import ScorerError
 from models.scorer.strict_files import read_bounded
 from serving.html.assets import static
 from serving.html.templates import page, render
-from serving.http.authentication import LOCAL, needs
-from serving.http.dependencies import TheHome
+from serving.http.authentication import LOCAL_CALLER, require_scope
+from serving.http.dependencies import HomeDep
 from serving.schemas.query_params import REVIEW_ID
 
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
@@ -31,12 +31,12 @@ EARLIEST = re.compile(r'(<dd id="earliest">)[0-9-]*')
 PLACE = "<!--sign-off-->"
 TITLE = "Quarterly reviews"
 
-router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
+router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 ReviewId = Annotated[str, Path(pattern=REVIEW_ID)]
 
 
 @router.get("/reviews")
-def get_reviews_page(request: Request, home: TheHome) -> Response:
+def get_reviews_page(request: Request, home: HomeDep) -> Response:
     """The reviews, the newest first, and what was decided."""
     history = read_history(home)
     return page(
@@ -52,14 +52,14 @@ def get_reviews_page(request: Request, home: TheHome) -> Response:
 
 
 @router.get("/reviews/{review_id}/style.css")
-def get_review_style(home: TheHome, review_id: ReviewId) -> Response:
+def get_review_style(home: HomeDep, review_id: ReviewId) -> Response:
     """The style sheet of one review."""
     found = STYLE.search(_text(find_review(home, review_id)))
     return Response(found[1] if found else "", media_type="text/css; charset=utf-8")
 
 
 @router.get("/reviews/{review_id}")
-def get_review_page(request: Request, home: TheHome, review_id: ReviewId) -> Response:
+def get_review_page(request: Request, home: HomeDep, review_id: ReviewId) -> Response:
     """One review, and how to sign it or how it was signed."""
     kept, history = find_review(home, review_id), read_history(home)
     style, icon = f'<link rel="stylesheet" href="/reviews/{review_id}/style.css">', static("icon.svg")
@@ -79,7 +79,7 @@ def get_review_page(request: Request, home: TheHome, review_id: ReviewId) -> Res
         can_roll_back=kept.decided is not None and bool(known) and known[-1].id == kept.decided.id,
         # Whose key this browser is signed in with, if that may sign.
         signer=caller if caller is not None and caller.in_session and caller.may("admin") else None,
-        local=caller is not None and caller.id == LOCAL.id,
+        local=caller is not None and caller.id == LOCAL_CALLER.id,
         words=DECISION_NOUNS,
     )
     return HTMLResponse(text.replace(PLACE, form, 1))

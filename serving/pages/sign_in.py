@@ -13,14 +13,14 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from serving.common.browser_requests import cookie_name, from_another_site, session_token
-from serving.common.errors import Forbidden, TooMany
-from serving.common.ip_addresses import customer_of
+from serving.common.browser_requests import cookie_name, is_cross_origin, session_token
+from serving.common.errors import Forbidden, TooManyRequests
+from serving.common.ip_addresses import client_network
 from serving.common.settings import ServiceSettings
 from serving.html.links import own_path
 from serving.html.templates import page
-from serving.http.dependencies import TheSettings, TheStore
-from serving.http.rate_limit import Attempts
+from serving.http.dependencies import SettingsDep, StoreDep
+from serving.http.rate_limit import SignInLimiter
 from serving.http.sessions import end_session, open_session
 from serving.http.sign_in_redirect import PATH
 from serving.schemas.form_fields import form_fields
@@ -31,20 +31,20 @@ router = APIRouter(include_in_schema=False)
 
 @router.get(PATH)
 def get_sign_in(
-    request: Request, settings: TheSettings, next: Annotated[str | None, Query(max_length=4000)] = None
+    request: Request, settings: SettingsDep, next: Annotated[str | None, Query(max_length=4000)] = None
 ) -> Response:
     """The form."""
     return _form(request, settings, own_path(next))
 
 
 @router.post(PATH)
-async def post_sign_in(request: Request, store: TheStore, settings: TheSettings) -> Response:
+async def post_sign_in(request: Request, store: StoreDep, settings: SettingsDep) -> Response:
     """A session for a good key; the form again for one that is not."""
     _check_site(request)
-    attempts: Attempts = request.app.state.attempts
-    customer = customer_of(request.client.host if request.client else None)
+    attempts: SignInLimiter = request.app.state.attempts
+    customer = client_network(request.client.host if request.client else None)
     if wait := attempts.wait(customer):
-        raise TooMany(settings.sign_ins_a_minute, wait, "more sign-ins than may fail in a minute")
+        raise TooManyRequests(settings.sign_ins_a_minute, wait, "more sign-ins than may fail in a minute")
     form = await form_fields(request)
     onward = own_path(form.get("next"))
     lasts = timedelta(hours=settings.session_hours)
@@ -62,7 +62,7 @@ async def post_sign_in(request: Request, store: TheStore, settings: TheSettings)
 
 
 @router.post("/sign-out")
-def post_sign_out(request: Request, store: TheStore) -> Response:
+def post_sign_out(request: Request, store: StoreDep) -> Response:
     """Forget the session, here and in the browser."""
     _check_site(request)
     scheme = request.url.scheme
@@ -91,7 +91,7 @@ def _form(request: Request, settings: ServiceSettings, onward: str, wrong: bool 
 
 
 def _check_site(request: Request) -> None:
-    if from_another_site(request.headers):
+    if is_cross_origin(request.headers):
         raise Forbidden("the form comes from another site", "one of this service's own pages")
 
 

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from serving.html.links import with_query
 from serving.html.templates import page
-from serving.http.authentication import needs
-from serving.http.dependencies import TheKeeper, TheStore
+from serving.http.authentication import require_scope
+from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.snapshot_context import dates_of, roster_of
 from serving.schemas.form_fields import AtDateOrLatest, nothing, whole
 from serving.worklist.published_worklist import worklist_published
@@ -25,7 +25,7 @@ ORDERED = {
     "health": "by health score, the lowest first",
 }
 
-router = APIRouter(include_in_schema=False, dependencies=[needs("predict")])
+router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
 class WorklistPageAsked(AtDateOrLatest):
@@ -38,13 +38,13 @@ class WorklistPageAsked(AtDateOrLatest):
 @router.get("/worklist")
 def get_worklist_page(
     request: Request,
-    keeper: TheKeeper,
-    store: TheStore,
+    live: LiveStateDep,
+    store: StoreDep,
     asked: Annotated[WorklistPageAsked, Query()],
 ) -> Response:
     """The list."""
-    standing = keeper.standing()
-    scored = standing.scored(asked.as_of)
+    state = live.current()
+    scored = state.scored(asked.as_of)
     told = worklist_published(scored, store, asked.capacity, asked.csm)
     return page(
         request,
@@ -54,7 +54,7 @@ def get_worklist_page(
         told=told,
         asked=asked,
         as_of=asked.when,
-        dates=dates_of(standing, scored),
+        dates=dates_of(state, scored),
         query=with_query("", {"as_of": asked.when}),
         csms=roster_of(scored).csms,
         capacities=sorted({*CAPACITIES, asked.capacity}),

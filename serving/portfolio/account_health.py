@@ -10,7 +10,7 @@ from pydantic import Field
 from models.predictions.payload import number_told, row_of
 from serving.schemas import predictions
 from serving.schemas.base import Answer, Points
-from serving.snapshots.scored_snapshot import Scored
+from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 Weight = Annotated[float, Field(ge=0, le=100)]
 
@@ -64,7 +64,7 @@ class HealthTold(predictions.Health):
     warnings: list[predictions.Warned]
 
 
-def health_of(scored: Scored, account_id: str) -> dict[str, Any]:
+def health_of(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
     """What `HealthTold` says of one account.
 
     Raises
@@ -84,7 +84,7 @@ def health_of(scored: Scored, account_id: str) -> dict[str, Any]:
     }
 
 
-def _breakdown(scored: Scored, row: int, points: dict[str, float | None]) -> list[dict[str, Any]]:
+def _breakdown(scored: ScoredSnapshot, row: int, points: dict[str, float | None]) -> list[dict[str, Any]]:
     health = scored.assessment.health
     table = health.breakdown(row).assign(base_weight=health.base[row])
     signals = [_signal(scored, told) for told in table.to_dict("records")]
@@ -100,7 +100,7 @@ def _breakdown(scored: Scored, row: int, points: dict[str, float | None]) -> lis
     ]
 
 
-def _signal(scored: Scored, told: Mapping[Hashable, Any]) -> dict[str, Any]:
+def _signal(scored: ScoredSnapshot, told: Mapping[Hashable, Any]) -> dict[str, Any]:
     feature = scored.catalogue.get(told["signal"])
     return {
         "feature": told["signal"],

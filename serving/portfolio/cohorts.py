@@ -8,8 +8,8 @@ from pydantic import Field
 
 from serving.portfolio.lifetime_value import LIMIT_YEARS, check_asked, lifetimes
 from serving.schemas.base import Answer, Share
-from serving.snapshots.scored_snapshot import Scored
-from serving.snapshots.sidecars import COHORTS, read_companion
+from serving.snapshots.scored_snapshot import ScoredSnapshot
+from serving.snapshots.sidecars import COHORTS, read_sidecar
 
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
@@ -92,7 +92,7 @@ class PortfolioCohorts(Answer):
 
 
 def cohorts_published(
-    scored: Scored, margin: float = 1.0, years: float = LIMIT_YEARS, limit: int | None = None
+    scored: ScoredSnapshot, margin: float = 1.0, years: float = LIMIT_YEARS, limit: int | None = None
 ) -> dict[str, Any]:
     """What `PortfolioCohorts` says, the first ``limit`` accounts listed.
 
@@ -102,14 +102,14 @@ def cohorts_published(
     HomeError : what was kept is broken.
     """
     check_asked(margin, years)
-    kept = read_companion(scored.snapshots, scored.as_of, COHORTS)
+    kept = read_sidecar(scored.snapshots, scored.as_of, COHORTS)
     usual = (margin, years) == (1.0, LIMIT_YEARS)
 
     def make() -> dict[str, Any]:
         return lifetimes(scored.assessment, margin, years)
 
     # Only the usual question is kept, so that many others cannot drive out what pages need.
-    life = scored.made.get("lifetimes", make) if usual else make()
+    life = scored.cache.get("lifetimes", make) if usual else make()
     shown = life["accounts"] if limit is None else life["accounts"][:limit]
     more = len(life["accounts"]) - len(shown)
     return {"retention": kept, "lifetime": {**life, "accounts": shown, "more_accounts": more}}

@@ -9,8 +9,8 @@ from pydantic import Field
 from features.errors import UnknownSnapshot
 from serving.schemas.base import Answer, Points
 from serving.snapshots.lookback_rows import SCORE_AGAIN
-from serving.snapshots.scored_snapshot import Scored
-from serving.snapshots.sidecars import MEASURES, read_companion
+from serving.snapshots.scored_snapshot import ScoredSnapshot
+from serving.snapshots.sidecars import MEASURES, read_sidecar
 
 Count = Annotated[int, Field(ge=0)]
 Kept = Literal["quarter", "year"]
@@ -113,7 +113,7 @@ class PortfolioMeasures(Answer):
     advocates: list[Advocate]
 
 
-def kept_measures(scored: Scored, period: Kept) -> dict[str, Any]:
+def kept_measures(scored: ScoredSnapshot, period: Kept) -> dict[str, Any]:
     """The measures that were kept when the snapshot was scored.
 
     Raises
@@ -121,7 +121,7 @@ def kept_measures(scored: Scored, period: Kept) -> dict[str, Any]:
     UnknownSnapshot : none were, for the snapshot was made before there were any.
     HomeError : they are broken.
     """
-    kept = read_companion(scored.snapshots, scored.as_of, MEASURES)
+    kept = read_sidecar(scored.snapshots, scored.as_of, MEASURES)
     if kept is None or period not in kept:
         again = f"{SCORE_AGAIN} --publish"
         raise UnknownSnapshot("no measures were kept with this snapshot", "a snapshot that has some", again)

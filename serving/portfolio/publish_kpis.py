@@ -13,12 +13,12 @@ from features.utils.periods import period_ending
 from models.health.rubric import Rubric
 from serving.portfolio.kpi_report import measures_told
 from serving.portfolio.kpi_schemas import KEPT
-from serving.snapshots.sidecars import COHORTS, MEASURES, write_companion
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.sidecars import COHORTS, MEASURES, write_sidecar
+from serving.snapshots.snapshot_files import SnapshotFiles
 
 
 def keep_measures(
-    signals: Signals, snapshots: Snapshots, as_of: datetime, frame: pd.DataFrame, rubric: Rubric, active_days: int
+    signals: Signals, snapshots: SnapshotFiles, as_of: datetime, frame: pd.DataFrame, rubric: Rubric, active_days: int
 ) -> None:
     """Keep the measures of each period of `KEPT` that ends at ``as_of``, and the retention of its cohorts.
 
@@ -36,5 +36,5 @@ def keep_measures(
         name: measures_told(signals, period_ending(as_of, name), rubric, active_days, frames=frames, kept=rollups)
         for name in KEPT
     }
-    write_companion(snapshots, as_of, MEASURES, told)
-    write_companion(snapshots, as_of, COHORTS, cohorts(signals, as_of, active_days))
+    write_sidecar(snapshots, as_of, MEASURES, told)
+    write_sidecar(snapshots, as_of, COHORTS, cohorts(signals, as_of, active_days))

@@ -13,8 +13,8 @@ from models.renewals.historical_rates import Habits, habits_of
 from models.renewals.past_forecasts import PastForecasts
 from serving.renewals.forecast import GRACE_DAYS, Known
 from serving.snapshots.lookback_rows import SCORE_AGAIN
-from serving.snapshots.sidecars import ACCOUNTS, accounts_document, companion_path, read_companion
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.sidecars import ACCOUNTS, accounts_document, read_sidecar, sidecar_path
+from serving.snapshots.snapshot_files import SnapshotFiles
 
 if TYPE_CHECKING:
     from features.signals.signals import Signals
@@ -40,7 +40,7 @@ def known_from(signals: Signals, as_of: datetime, home: Home) -> Known:
     return Known(_habits(signals, as_of), people, PastForecasts.load(home))
 
 
-def known_published(snapshots: Snapshots, as_of: datetime) -> Known:
+def known_published(snapshots: SnapshotFiles, as_of: datetime) -> Known:
     """Read it from what was kept beside a published snapshot; what was not kept is not known.
 
     Raises
@@ -48,7 +48,7 @@ def known_published(snapshots: Snapshots, as_of: datetime) -> Known:
     BadRequest : the snapshot is of a business without contracts.
     HomeError : a companion or the backtest's file is broken.
     """
-    accounts, kept = (read_companion(snapshots, as_of, name) for name in (ACCOUNTS, RENEWALS))
+    accounts, kept = (read_sidecar(snapshots, as_of, name) for name in (ACCOUNTS, RENEWALS))
     if accounts is not None and not accounts.get("contractual", True):
         raise BadRequest(
             "a business without contracts has no renewals", "signals with subscriptions", "ask for the portfolio"
@@ -59,7 +59,7 @@ def known_published(snapshots: Snapshots, as_of: datetime) -> Known:
     except ValidationError as error:
         # The reasons are left out: they can repeat values.
         raise HomeError(
-            f"{companion_path(snapshots, as_of, RENEWALS)} is not as written ({error.error_count()} differences)",
+            f"{sidecar_path(snapshots, as_of, RENEWALS)} is not as written ({error.error_count()} differences)",
             "what `renewcast score` keeps of past renewals",
             SCORE_AGAIN,
         ) from None

@@ -8,12 +8,12 @@ from features.utils.periods import forecast_period
 from models.renewals.past_forecasts import FILE
 from serving.renewals.forecast import narrowed, renewals_of
 from serving.renewals.inputs import RENEWALS, known_published
-from serving.snapshots.scored_snapshot import Scored
-from serving.snapshots.snapshot_files import stamp_of
+from serving.snapshots.scored_snapshot import ScoredSnapshot
+from serving.snapshots.snapshot_files import file_version
 
 
 def renewals_published(
-    scored: Scored,
+    scored: ScoredSnapshot,
     period: str | None = None,
     days: int | None = None,
     by: str | None = None,
@@ -35,5 +35,5 @@ def renewals_published(
         return renewals_of(scored.assessment, asked, known_published(snapshots, scored.as_of))
 
     # A new backtest changes the answer.
-    told = scored.made.get((RENEWALS, asked, stamp_of(snapshots.home.root / FILE)), make)
+    told = scored.cache.get((RENEWALS, asked, file_version(snapshots.home.root / FILE)), make)
     return narrowed(told, by, limit)

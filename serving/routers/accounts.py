@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from serving.account_reports.schemas import Plan, Review, published_plan, published_review
 from serving.common.content_negotiation import JSON
-from serving.http.authentication import needs
-from serving.http.dependencies import NO_ACCOUNT, NO_PARAMETER, NOT_READY, TheKeeper, problems_of, read
+from serving.http.authentication import require_scope
+from serving.http.dependencies import NO_ACCOUNT, NO_PARAMETER, NOT_READY, LiveStateDep, problem_responses, read_cached
 from serving.portfolio.account_health import HealthTold, health_of
 from serving.portfolio.cohorts import PortfolioCohorts, cohorts_published
 from serving.portfolio.kpi_schemas import DEFAULT, Kept, PortfolioMeasures, kept_measures
@@ -22,7 +22,7 @@ from serving.schemas.query_params import MOST, NO_SNAPSHOT, QuarterText
 from serving.schemas.signal_rows import Id
 from serving.snapshots.portfolio_summary import Portfolio
 
-router = APIRouter(dependencies=[needs("predict")])
+router = APIRouter(dependencies=[require_scope("predict")])
 
 
 @router.get(
@@ -31,14 +31,14 @@ router = APIRouter(dependencies=[needs("predict")])
     summary="One account's health score, added up",
     operation_id="getHealth",
     response_model=HealthTold,
-    responses=problems_of(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
+    responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_health(
-    keeper: TheKeeper, account_id: Annotated[Id, Path()], at: Annotated[predictions.AtDate, Query()]
+    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[predictions.AtDate, Query()]
 ) -> Response:
     """The rubric's dimensions and signals with their weights and points, the history of the score, whether the model
     agrees, and the alerts of the snapshot."""
-    text = await read(keeper, at.as_of, "health", account_id, make=lambda scored: health_of(scored, account_id))
+    text = await read_cached(live, at.as_of, "health", account_id, make=lambda scored: health_of(scored, account_id))
     return Response(text, media_type=JSON)
 
 
@@ -48,12 +48,12 @@ async def get_health(
     summary="The whole portfolio at a glance",
     operation_id="getPortfolio",
     response_model=Portfolio,
-    responses=problems_of(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
+    responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
 )
-async def get_portfolio(keeper: TheKeeper, at: Annotated[predictions.AtDate, Query()]) -> Response:
+async def get_portfolio(live: LiveStateDep, at: Annotated[predictions.AtDate, Query()]) -> Response:
     """Accounts, ARR, mean health and expected churn: as a whole, by band of health, by band of churn risk, by segment.
     Worked out once for each snapshot."""
-    text = await read(keeper, at.as_of, "portfolio", make=lambda scored: scored.portfolio)
+    text = await read_cached(live, at.as_of, "portfolio", make=lambda scored: scored.portfolio)
     return Response(text, media_type=JSON)
 
 
@@ -69,19 +69,19 @@ class QuarterAsked(Asked):
     summary="One account's business review of a quarter",
     operation_id="getBusinessReview",
     response_model=Review,
-    responses=problems_of(
+    responses=problem_responses(
         s404="No snapshot was scored in the quarter, or it does not hold the account.",
         s422=NO_PARAMETER,
         s503=NOT_READY,
     ),
 )
 def get_review(
-    keeper: TheKeeper, account_id: Annotated[Id, Path()], asked: Annotated[QuarterAsked, Query()]
+    live: LiveStateDep, account_id: Annotated[Id, Path()], asked: Annotated[QuarterAsked, Query()]
 ) -> Response:
     """From the last snapshot that was scored in the quarter: figures, health and risk, expansion and open questions.
     Single events (goals, tickets, meetings, people) and movements of the contract were not published; `gaps` names what
     is missing, and `renewcast qbr` tells it from the signals."""
-    return JSONResponse(published_review(keeper.standing(), account_id, asked.quarter))
+    return JSONResponse(published_review(live.current(), account_id, asked.quarter))
 
 
 class CohortsAsked(predictions.AtDate):
@@ -100,12 +100,12 @@ class CohortsAsked(predictions.AtDate):
     summary="How long accounts stay: retention by cohort, and lifetime value",
     operation_id="getPortfolioCohorts",
     response_model=PortfolioCohorts,
-    responses=problems_of(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
+    responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
 )
-def get_cohorts(keeper: TheKeeper, asked: Annotated[CohortsAsked, Query()]) -> Response:
+def get_cohorts(live: LiveStateDep, asked: Annotated[CohortsAsked, Query()]) -> Response:
     """Retention in accounts and ARR by the quarter of their start (Kaplan-Meier), as kept when the snapshot was scored;
     and expected lifetime and its value from the model's churn probabilities."""
-    scored = keeper.standing().scored(asked.as_of)
+    scored = live.current().scored(asked.as_of)
     return JSONResponse(cohorts_published(scored, asked.margin, asked.years, asked.limit))
 
 
@@ -115,14 +115,14 @@ def get_cohorts(keeper: TheKeeper, asked: Annotated[CohortsAsked, Query()]) -> R
     summary="One account's plan: to save it where it is at risk, else for its success",
     operation_id="getAccountPlan",
     response_model=Plan,
-    responses=problems_of(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
+    responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_plan(
-    keeper: TheKeeper, account_id: Annotated[Id, Path()], at: Annotated[predictions.AtDate, Query()]
+    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[predictions.AtDate, Query()]
 ) -> Response:
     """Goals, stakeholders, risks with plays, owners and dates, milestones, and expansion where the gate allows it.
     Single events were not published; `gaps` names what is missing, and `renewcast plan` tells it from the signals."""
-    text = await read(keeper, at.as_of, "plan", account_id, make=lambda scored: published_plan(scored, account_id))
+    text = await read_cached(live, at.as_of, "plan", account_id, make=lambda scored: published_plan(scored, account_id))
     return Response(text, media_type=JSON)
 
 
@@ -140,9 +140,11 @@ class MeasuresAsked(predictions.AtDate):
     summary="The portfolio's measures: retention, churn, health, satisfaction, renewals",
     operation_id="getPortfolioMeasures",
     response_model=PortfolioMeasures,
-    responses=problems_of(s404="No snapshot at this date, or none with measures.", s422=NO_PARAMETER, s503=NOT_READY),
+    responses=problem_responses(
+        s404="No snapshot at this date, or none with measures.", s422=NO_PARAMETER, s503=NOT_READY
+    ),
 )
-def get_measures(keeper: TheKeeper, asked: Annotated[MeasuresAsked, Query()]) -> Response:
+def get_measures(live: LiveStateDep, asked: Annotated[MeasuresAsked, Query()]) -> Response:
     """Each with its numerator and denominator, its last value and its target; also by segment, CSM and region. What was
     kept when the snapshot was scored."""
-    return JSONResponse(kept_measures(keeper.standing().scored(asked.as_of), asked.period))
+    return JSONResponse(kept_measures(live.current().scored(asked.as_of), asked.period))

@@ -13,21 +13,21 @@ from starlette.responses import JSONResponse, Response
 from features.errors import UnknownSnapshot
 from models.predictions.payload import row_of
 from serving.common.errors import Fault, InvalidBody
-from serving.http.authentication import Caller, caller_of, needs
-from serving.http.dependencies import JSON_ONLY, NO_ACCOUNT, OF_A_BODY, TheKeeper, TheStore, problems_of
-from serving.http.idempotency import ONCE, name_of
+from serving.http.authentication import Caller, current_caller, require_scope
+from serving.http.dependencies import BODY_PROBLEMS, JSON_ONLY, NO_ACCOUNT, LiveStateDep, StoreDep, problem_responses
+from serving.http.idempotency import IDEMPOTENT, request_name
 from serving.schemas.base import Answer, Asked
 from serving.schemas.signal_rows import Day, Id, Instant, Number, Text
-from serving.snapshots.live_state import Keeper
-from serving.store import interventions
+from serving.snapshots.live_state import LiveStateManager
+from serving.store import records
 from serving.store.database import Store
 
-router = APIRouter(tags=["records"], dependencies=[needs("write")])
-_SAID = OF_A_BODY | {
+router = APIRouter(tags=["records"], dependencies=[require_scope("write")])
+_SAID = BODY_PROBLEMS | {
     "s422": "The body cannot be used; errors say where.",
     "s503": "The store cannot be reached; Retry-After says when to try again.",
 }
-TheCaller = Annotated[Caller, Depends(caller_of)]
+TheCaller = Annotated[Caller, Depends(current_caller)]
 
 
 class _Recorded(Asked):
@@ -78,10 +78,10 @@ class Kept(Answer):
     summary="Record what was done about an account",
     operation_id="recordIntervention",
     response_model=Kept,
-    dependencies=[JSON_ONLY, ONCE],
-    responses=problems_of(**_SAID),
+    dependencies=[JSON_ONLY, IDEMPOTENT],
+    responses=problem_responses(**_SAID),
 )
-def record_intervention(request: Request, store: TheStore, caller: TheCaller, told: Intervention) -> Response:
+def record_intervention(request: Request, store: StoreDep, caller: TheCaller, told: Intervention) -> Response:
     """Kept as it was told. With an Idempotency-Key, once however often it is sent."""
     return _kept(request, store, caller, "intervention", told)
 
@@ -92,20 +92,20 @@ def record_intervention(request: Request, store: TheStore, caller: TheCaller, to
     summary="Put an account's plays off until a day",
     operation_id="snoozePlays",
     response_model=Kept,
-    dependencies=[JSON_ONLY, ONCE],
-    responses=problems_of(**_SAID | {"s404": NO_ACCOUNT}),
+    dependencies=[JSON_ONLY, IDEMPOTENT],
+    responses=problem_responses(**_SAID | {"s404": NO_ACCOUNT}),
 )
 def snooze_plays(
     request: Request,
-    keeper: TheKeeper,
-    store: TheStore,
+    live: LiveStateDep,
+    store: StoreDep,
     caller: TheCaller,
     account_id: Annotated[Id, Path()],
     told: Snooze,
 ) -> Response:
     """They are off the worklist and the pages at once, and back on the day. Another snooze of the account replaces it.
     With an Idempotency-Key, once however often it is sent."""
-    return _answer(snooze(keeper, store, caller, account_id, told, name_of(request)))
+    return _answer(snooze(live, store, caller, account_id, told, request_name(request)))
 
 
 @router.post(
@@ -114,27 +114,27 @@ def snooze_plays(
     summary="Record what became of an account",
     operation_id="recordOutcome",
     response_model=Kept,
-    dependencies=[JSON_ONLY, ONCE],
-    responses=problems_of(**_SAID),
+    dependencies=[JSON_ONLY, IDEMPOTENT],
+    responses=problem_responses(**_SAID),
 )
-def record_outcome(request: Request, store: TheStore, caller: TheCaller, told: Outcome) -> Response:
+def record_outcome(request: Request, store: StoreDep, caller: TheCaller, told: Outcome) -> Response:
     """Kept as it was told. With an Idempotency-Key, once however often it is sent."""
     return _kept(request, store, caller, "outcome", told)
 
 
-def _kept(request: Request, store: Store, caller: Caller, what: interventions.What, told: _Recorded) -> Response:
+def _kept(request: Request, store: Store, caller: Caller, what: records.RecordKind, told: _Recorded) -> Response:
     _refuse_future(told.occurred_at)
     rest = told.model_dump(mode="json", exclude={"account_id", "occurred_at"}, exclude_none=True)
     with store.begin() as connection:
-        kept = interventions.keep(
-            connection, what, told.account_id, told.occurred_at, rest, caller.id, name_of(request)
+        kept = records.store_record(
+            connection, what, told.account_id, told.occurred_at, rest, caller.id, request_name(request)
         )
     return _answer(kept)
 
 
 def snooze(
-    keeper: Keeper, store: Store, caller: Caller, account_id: str, told: Snooze, name: str | None = None
-) -> interventions.Record:
+    live: LiveStateManager, store: Store, caller: Caller, account_id: str, told: Snooze, name: str | None = None
+) -> records.StoredRecord:
     """Keep that an account's plays are put off; one of the same ``name`` once.
 
     Raises
@@ -145,13 +145,13 @@ def snooze(
     """
     _refuse_day(told.until)
     with suppress(UnknownSnapshot):
-        row_of(keeper.standing().scored(None).assessment, account_id)
+        row_of(live.current().scored(None).assessment, account_id)
     rest = told.model_dump(mode="json", exclude_none=True)
     with store.begin() as connection:
-        return interventions.keep(connection, "snooze", account_id, datetime.now(UTC), rest, caller.id, name)
+        return records.store_record(connection, "snooze", account_id, datetime.now(UTC), rest, caller.id, name)
 
 
-def _answer(kept: interventions.Record) -> JSONResponse:
+def _answer(kept: records.StoredRecord) -> JSONResponse:
     return JSONResponse({"id": kept.id, "recorded_at": kept.recorded_at.isoformat().replace("+00:00", "Z")}, 201)
 
 

@@ -9,10 +9,10 @@ from pydantic import Field
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from models.predictions.payload import instant_words
-from serving.common.errors import Unknown
-from serving.http.authentication import Caller, caller_of, needs
-from serving.http.dependencies import JSON_ONLY, OF_A_BODY, TheHome, TheStore, problems_of
-from serving.http.idempotency import ONCE, name_of
+from serving.common.errors import UnknownId
+from serving.http.authentication import Caller, current_caller, require_scope
+from serving.http.dependencies import BODY_PROBLEMS, JSON_ONLY, HomeDep, StoreDep, problem_responses
+from serving.http.idempotency import IDEMPOTENT, request_name
 from serving.schemas.base import Answer, Asked
 from serving.schemas.signal_rows import AsOf
 from serving.scoring.job_worker import folder_of
@@ -51,16 +51,16 @@ class JobTold(Answer):
     summary="Have a whole portfolio written to a file",
     operation_id="createJob",
     response_model=JobTold,
-    dependencies=[JSON_ONLY, needs("write"), ONCE],
-    responses=problems_of(**OF_A_BODY, s422="The body cannot be used; errors say where.", s503=NO_STORE),
+    dependencies=[JSON_ONLY, require_scope("write"), IDEMPOTENT],
+    responses=problem_responses(**BODY_PROBLEMS, s422="The body cannot be used; errors say where.", s503=NO_STORE),
 )
 def create_job(
-    request: Request, store: TheStore, caller: Annotated[Caller, Depends(caller_of)], asked: JobAsked
+    request: Request, store: StoreDep, caller: Annotated[Caller, Depends(current_caller)], asked: JobAsked
 ) -> Response:
     """Accepted: it will be done, also if the service is stopped meanwhile. `Location` and `id` say where to ask."""
     wanted = {"format": asked.format, "as_of": None if asked.as_of is None else asked.as_of.isoformat()}
     with store.begin() as connection:
-        job = jobs.accept(connection, wanted, caller.id, name_of(request))
+        job = jobs.accept(connection, wanted, caller.id, request_name(request))
     request.app.state.jobs.wake()
     return JSONResponse(_told(job), 202, {"Location": f"/v1/jobs/{job.id}"})
 
@@ -70,12 +70,12 @@ def create_job(
     summary="How far a job is",
     operation_id="getJob",
     response_model=JobTold,
-    dependencies=[needs("predict")],
-    responses=problems_of(s404="There is no such job.", s422="The id is none.", s503=NO_STORE),
+    dependencies=[require_scope("predict")],
+    responses=problem_responses(s404="There is no such job.", s422="The id is none.", s503=NO_STORE),
 )
-def get_job(store: TheStore, job_id: JobId) -> Response:
+def get_job(store: StoreDep, job_id: JobId) -> Response:
     """Ask again every few seconds until `state` is finished or failed."""
-    with store.look() as connection:
+    with store.read() as connection:
         return JSONResponse(_told(jobs.find(connection, job_id)))
 
 
@@ -84,22 +84,22 @@ def get_job(store: TheStore, job_id: JobId) -> Response:
     summary="What a job has written",
     operation_id="getJobResult",
     response_class=FileResponse,
-    dependencies=[needs("predict")],
+    dependencies=[require_scope("predict")],
     responses={
         200: {
             "description": "The file.",
             "content": {media: {"schema": {"type": "string"}} for media in MEDIA.values()},
         },
-        **problems_of(s404="There is no such job, or no result (yet).", s422="The id is none.", s503=NO_STORE),
+        **problem_responses(s404="There is no such job, or no result (yet).", s422="The id is none.", s503=NO_STORE),
     },
 )
-def get_job_result(home: TheHome, store: TheStore, job_id: JobId) -> Response:
+def get_job_result(home: HomeDep, store: StoreDep, job_id: JobId) -> Response:
     """A row per account, as `renewcast score` writes it."""
-    with store.look() as connection:
+    with store.read() as connection:
         job = jobs.find(connection, job_id)
     file = None if job.file is None else folder_of(home) / job.file
     if file is None or not file.is_file():
-        raise Unknown("the job has no result", "a job that has finished", "ask for the job's state")
+        raise UnknownId("the job has no result", "a job that has finished", "ask for the job's state")
     return FileResponse(file, media_type=MEDIA[job.request["format"]], filename=job.file)
 
 

@@ -11,31 +11,31 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from serving.common.content_negotiation import JSON
-from serving.http.authentication import needs
+from serving.http.authentication import require_scope
 from serving.http.dependencies import (
+    BODY_PROBLEMS,
     JSON_ONLY,
     NO_ACCOUNT,
     NO_PARAMETER,
     NOT_READY,
-    OF_A_BODY,
-    TheHome,
-    TheKeeper,
-    TheSettings,
-    TheWorkers,
-    problems_of,
-    read,
+    HomeDep,
+    LiveStateDep,
+    SettingsDep,
+    ThreadPoolDep,
+    problem_responses,
+    read_cached,
 )
-from serving.http.idempotency import ONCE
+from serving.http.idempotency import IDEMPOTENT
 from serving.schemas import predictions
 from serving.schemas.flat_view import FlatPrediction, View
 from serving.schemas.signal_rows import Id
 from serving.scoring.score_many import ITEMS_LIMIT, Many, ManyAsked, ManyTold
-from serving.snapshots.live_state import Keeper
+from serving.snapshots.live_state import LiveStateManager
 
 #: What a prediction looks like, by view.
 SHOWN: Any = predictions.Prediction | FlatPrediction
 
-router = APIRouter(tags=["predictions"], dependencies=[needs("predict")])
+router = APIRouter(tags=["predictions"], dependencies=[require_scope("predict")])
 
 
 @router.get(
@@ -43,13 +43,13 @@ router = APIRouter(tags=["predictions"], dependencies=[needs("predict")])
     summary="One account's prediction from a scored snapshot",
     operation_id="getPrediction",
     response_model=SHOWN,
-    responses=problems_of(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
+    responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_prediction(
-    keeper: TheKeeper, account_id: Annotated[Id, Path()], asked: Annotated[predictions.AtDateInView, Query()]
+    live: LiveStateDep, account_id: Annotated[Id, Path()], asked: Annotated[predictions.AtDateInView, Query()]
 ) -> Response:
     """Health score, probabilities of churn and expansion for the horizon, and the reasons in words."""
-    return await _by_id(keeper, account_id, asked.as_of, asked)
+    return await _by_id(live, account_id, asked.as_of, asked)
 
 
 @router.post(
@@ -57,18 +57,18 @@ async def get_prediction(
     summary="One account's prediction, by id or from signals in the body",
     operation_id="createPrediction",
     response_model=SHOWN,
-    dependencies=[JSON_ONLY, ONCE],
-    responses=problems_of(
-        **OF_A_BODY,
+    dependencies=[JSON_ONLY, IDEMPOTENT],
+    responses=problem_responses(
+        **BODY_PROBLEMS,
         s404=NO_ACCOUNT,
         s422="The body cannot be used; errors say where.",
         s503="Not ready, busy or too slow; Retry-After says when to try again.",
     ),
 )
 async def create_prediction(
-    keeper: TheKeeper,
-    workers: TheWorkers,
-    settings: TheSettings,
+    live: LiveStateDep,
+    workers: ThreadPoolDep,
+    settings: SettingsDep,
     view: Annotated[View, Query()],
     asked: predictions.PredictionRequest,
 ) -> Response:
@@ -78,12 +78,12 @@ async def create_prediction(
     out_of_scope).
     """
     if asked.signals is None:
-        return await _by_id(keeper, asked.account_id, asked.as_of, view)
+        return await _by_id(live, asked.account_id, asked.as_of, view)
     # Only now, since a service that never sees signals needs no query engine for them.
     from serving.scoring.score_payload import FreshScore
 
-    standing = await run_in_threadpool(keeper.standing)
-    job = FreshScore(asked, standing, rows_limit=settings.body_limit_rows)
+    state = await run_in_threadpool(live.current)
+    job = FreshScore(asked, state, rows_limit=settings.body_limit_rows)
     return JSONResponse(view.of(await workers.run(job, job)))
 
 
@@ -93,30 +93,30 @@ async def create_prediction(
     operation_id="createPredictions",
     response_model=ManyTold,
     response_model_exclude_unset=True,
-    dependencies=[JSON_ONLY, ONCE],
-    responses=problems_of(
-        **OF_A_BODY,
+    dependencies=[JSON_ONLY, IDEMPOTENT],
+    responses=problem_responses(
+        **BODY_PROBLEMS,
         s422=f"The body as a whole cannot be used, such as one of more than {ITEMS_LIMIT} items.",
         s503=NOT_READY,
     ),
 )
 async def create_predictions(
-    keeper: TheKeeper,
-    workers: TheWorkers,
-    settings: TheSettings,
-    home: TheHome,
+    live: LiveStateDep,
+    workers: ThreadPoolDep,
+    settings: SettingsDep,
+    home: HomeDep,
     view: Annotated[View, Query()],
     asked: ManyAsked,
 ) -> Response:
     """Each item as if it had been asked for alone, in the order given, with a status of its own: one that fails spoils
     no other. Signals are bounded over all items together, in rows and in time; items beyond have a problem that says
     so."""
-    standing = await run_in_threadpool(keeper.standing)
-    many = Many(standing, workers, settings, home, view)
+    state = await run_in_threadpool(live.current)
+    many = Many(state, workers, settings, home, view)
     return JSONResponse({"results": await many.results(asked.items)})
 
 
-async def _by_id(keeper: Keeper, account_id: str, as_of: datetime | None, view: View) -> Response:
+async def _by_id(live: LiveStateManager, account_id: str, as_of: datetime | None, view: View) -> Response:
     # The answer is not held against its model again on each request; the tests do that.
-    text = await read(keeper, as_of, "prediction", account_id, make=lambda scored: scored.answer(account_id))
+    text = await read_cached(live, as_of, "prediction", account_id, make=lambda scored: scored.answer(account_id))
     return Response(text, media_type=JSON) if view.view == "full" else JSONResponse(view.of(json.loads(text)))

@@ -12,7 +12,7 @@ from serving.common.content_negotiation import JSON
 from serving.common.disk_space import Disk
 from serving.common.errors import NotReady
 from serving.http import openapi_3_0
-from serving.http.dependencies import TheKeeper, TheStore, problems_of
+from serving.http.dependencies import LiveStateDep, StoreDep, problem_responses
 from serving.schemas import predictions
 
 router = APIRouter()
@@ -23,7 +23,7 @@ def openapi_30(request: Request) -> Response:
     """The API as OpenAPI 3.0.3, for importers such as Salesforce External Services."""
     state = request.app.state
     if not hasattr(state, "openapi_30"):
-        state.openapi_30 = openapi_3_0.text(request.app.openapi())
+        state.openapi_30 = openapi_3_0.openapi_3_0_json(request.app.openapi())
     return Response(state.openapi_30, media_type=JSON)
 
 
@@ -38,21 +38,21 @@ async def livez() -> predictions.Alive:
     tags=["service"],
     summary="Whether the service answers, and from what",
     operation_id="readyz",
-    responses=problems_of(s503="It answers nothing, or can keep nothing; the detail says why."),
+    responses=problem_responses(s503="It answers nothing, or can keep nothing; the detail says why."),
 )
-def readyz(request: Request, keeper: TheKeeper, store: TheStore) -> predictions.Ready:
+def readyz(request: Request, live: LiveStateDep, store: StoreDep) -> predictions.Ready:
     """``ready``; or ``degraded``: it answers, but something was refused, is missing or cannot be reached, and the
     reasons say what. 503 where nothing can be answered, or the home's disk is full or read-only: what was scored is
     still answered then, and nothing is kept."""
     disk: Disk = request.app.state.disk
-    if (trouble := disk.trouble()) is not None:
+    if (trouble := disk.write_error()) is not None:
         raise NotReady(trouble, "a disk with room that can be written", "free some space, or make it writable")
-    standing = keeper.standing()
-    reasons = [*standing.reasons, *([] if store.trouble is None else [store.trouble])]
-    if not standing.answers or standing.champion is None:
-        raise standing.not_ready()
-    bundles = standing.champion.bundles
-    latest = standing.latest
+    state = live.current()
+    reasons = [*state.reasons, *([] if store.error is None else [store.error])]
+    if not state.answers or state.champion is None:
+        raise state.not_ready()
+    bundles = state.champion.bundles
+    latest = state.latest
     return predictions.Ready(
         status="degraded" if reasons else "ready",
         reasons=reasons,

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from serving.http.authentication import needs
-from serving.http.dependencies import NO_PARAMETER, TheStore, problems_of
+from serving.http.authentication import require_scope
+from serving.http.dependencies import NO_PARAMETER, StoreDep, problem_responses
 from serving.schemas import predictions
 from serving.schemas.base import Answer, Asked
 from serving.schemas.signal_rows import Id, Instant
@@ -18,7 +18,7 @@ from serving.store import published_predictions
 #: So many predictions, or alerts, are given at once at most.
 PAGE = 1000
 
-router = APIRouter(tags=["published"], dependencies=[needs("predict")])
+router = APIRouter(tags=["published"], dependencies=[require_scope("predict")])
 NO_STORE = "The store cannot be reached; Retry-After says when to try again."
 
 
@@ -66,13 +66,13 @@ class AlertPage(Answer):
     summary="Published predictions, from where the caller left off",
     operation_id="listPredictions",
     response_model=PredictionPage,
-    responses=problems_of(s422=NO_PARAMETER, s503=NO_STORE),
+    responses=problem_responses(s422=NO_PARAMETER, s503=NO_STORE),
 )
-def list_predictions(store: TheStore, asked: Annotated[StreamAsked, Query()]) -> Response:
+def list_predictions(store: StoreDep, asked: Annotated[StreamAsked, Query()]) -> Response:
     """What `renewcast score --publish` has kept, oldest first. No row is passed over or told twice by a caller who goes
     on from `next`."""
-    with store.look() as connection:
-        return _page(published_predictions.stream(connection, asked.cursor, asked.updated_since, asked.limit))
+    with store.read() as connection:
+        return _page(published_predictions.list_predictions(connection, asked.cursor, asked.updated_since, asked.limit))
 
 
 @router.get(
@@ -80,15 +80,15 @@ def list_predictions(store: TheStore, asked: Annotated[StreamAsked, Query()]) ->
     summary="A published prediction as it was given",
     operation_id="replayPrediction",
     response_model=predictions.Prediction,
-    responses=problems_of(s404="Nothing of this id was published.", s422=NO_PARAMETER, s503=NO_STORE),
+    responses=problem_responses(s404="Nothing of this id was published.", s422=NO_PARAMETER, s503=NO_STORE),
 )
 def replay_prediction(
-    store: TheStore, prediction_id: Annotated[str, Path(max_length=80, pattern="^prd_[0-9a-zA-Z]+$")]
+    store: StoreDep, prediction_id: Annotated[str, Path(max_length=80, pattern="^prd_[0-9a-zA-Z]+$")]
 ) -> Response:
     """The same answer, however models and rubrics have changed since. What was answered from signals in a body is not
     kept: nobody has asked for that."""
-    with store.look() as connection:
-        return JSONResponse(published_predictions.replay(connection, prediction_id))
+    with store.read() as connection:
+        return JSONResponse(published_predictions.find_prediction(connection, prediction_id))
 
 
 @router.get(
@@ -96,13 +96,13 @@ def replay_prediction(
     summary="Alerts that were raised, from where the caller left off",
     operation_id="listAlerts",
     response_model=AlertPage,
-    responses=problems_of(s422=NO_PARAMETER, s503=NO_STORE),
+    responses=problem_responses(s422=NO_PARAMETER, s503=NO_STORE),
 )
-def list_alerts(store: TheStore, asked: Annotated[AlertsAsked, Query()]) -> Response:
+def list_alerts(store: StoreDep, asked: Annotated[AlertsAsked, Query()]) -> Response:
     """Each once, when it came about."""
-    with store.look() as connection:
-        return _page(published_predictions.stream_alerts(connection, asked.cursor, asked.limit, asked.account_id))
+    with store.read() as connection:
+        return _page(published_predictions.list_alerts(connection, asked.cursor, asked.limit, asked.account_id))
 
 
-def _page(page: published_predictions.Page) -> Response:
+def _page(page: published_predictions.ResultPage) -> Response:
     return JSONResponse({"data": page.data, "next": page.next})

@@ -9,14 +9,14 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import JSONResponse, Response
 
-from serving.http.authentication import needs
-from serving.http.dependencies import NOT_READY, TheKeeper, problems_of
+from serving.http.authentication import require_scope
+from serving.http.dependencies import NOT_READY, LiveStateDep, problem_responses
 from serving.renewals.published_forecast import renewals_published
 from serving.renewals.schemas import Renewals
 from serving.schemas import predictions
 from serving.schemas.query_params import MOST, NO_SNAPSHOT, PeriodText
 
-router = APIRouter(tags=["portfolio"], dependencies=[needs("predict")])
+router = APIRouter(tags=["portfolio"], dependencies=[require_scope("predict")])
 
 
 class RenewalsAsked(predictions.AtDate):
@@ -47,14 +47,14 @@ class RenewalsAsked(predictions.AtDate):
     summary="The renewal forecast of a period",
     operation_id="getRenewals",
     response_model=Renewals,
-    responses=problems_of(
+    responses=problem_responses(
         s404=NO_SNAPSHOT,
         s422="A parameter cannot be used, the period is over, or the business has no contracts.",
         s503=NOT_READY,
     ),
 )
-def get_renewals(keeper: TheKeeper, asked: Annotated[RenewalsAsked, Query()]) -> Response:
+def get_renewals(live: LiveStateDep, asked: Annotated[RenewalsAsked, Query()]) -> Response:
     """Who is due, and the accounts and ARR expected to be renewed, contracted, expanded and lost, with 80% intervals:
     as a whole, by segment and by CSM. Worked out once for each snapshot and period."""
-    scored = keeper.standing().scored(asked.as_of)
+    scored = live.current().scored(asked.as_of)
     return JSONResponse(renewals_published(scored, asked.period, asked.days, asked.by, asked.limit))

@@ -11,10 +11,17 @@ from starlette.responses import JSONResponse, Response
 from models.health.rubric_versions import read_history
 from models.reviews.review_store import ReviewRecord, find_review, list_reviews, read_document
 from models.reviews.sign_off import Signer, earliest_for_review
-from serving.http.authentication import Caller, caller_of, needs
-from serving.http.dependencies import JSON_ONLY, NO_PARAMETER, OF_A_BODY, TheHome, TheStore, problems_of
-from serving.http.idempotency import ONCE
-from serving.review_sign_off import Asking, data_of, pending_data, sign_here, sign_rollback_here, signed_data
+from serving.http.authentication import Caller, current_caller, require_scope
+from serving.http.dependencies import BODY_PROBLEMS, JSON_ONLY, NO_PARAMETER, HomeDep, StoreDep, problem_responses
+from serving.http.idempotency import IDEMPOTENT
+from serving.review_sign_off import (
+    SignOffRequest,
+    decision_payload,
+    pending_payload,
+    sign_off_rollback,
+    sign_review,
+    signature_payload,
+)
 from serving.schemas.base import Answer, Asked
 from serving.schemas.query_params import REVIEW_ID
 from serving.schemas.signal_rows import Text
@@ -140,8 +147,8 @@ class Rollback(Asked):
     first_signature: Sha256 | None = Field(None, description=FIRST)
 
 
-TheSigner = Annotated[Caller, Depends(caller_of)]
-_ANSWERS = OF_A_BODY | {
+TheSigner = Annotated[Caller, Depends(current_caller)]
+_ANSWERS = BODY_PROBLEMS | {
     "s403": "The key has no scope admin.",
     "s404": "There is no such review.",
     "s422": "It cannot be signed so; the detail says why.",
@@ -158,15 +165,15 @@ _NOT_NOW = (
     summary="The quarterly reviews and what was decided",
     operation_id="listReviews",
     response_model=ReviewList,
-    dependencies=[needs("predict")],
-    responses=problems_of(s503=BROKEN),
+    dependencies=[require_scope("predict")],
+    responses=problem_responses(s503=BROKEN),
 )
-def get_reviews(home: TheHome) -> Response:
+def get_reviews(home: HomeDep) -> Response:
     """Those that `renewcast review` keeps in the home."""
     history = read_history(home)
     told = {"data": [_shown(kept) for kept in list_reviews(home, history)]}
-    signed = {"decisions": [data_of(each) for each in history.decisions]}
-    return JSONResponse({**told, **signed, "pending": [pending_data(each) for each in history.pending]})
+    signed = {"decisions": [decision_payload(each) for each in history.decisions]}
+    return JSONResponse({**told, **signed, "pending": [pending_payload(each) for each in history.pending]})
 
 
 @router.get(
@@ -174,16 +181,16 @@ def get_reviews(home: TheHome) -> Response:
     summary="One review as it was written",
     operation_id="getReview",
     response_model=ReviewDocument,
-    dependencies=[needs("predict")],
-    responses=problems_of(s404="There is no such review.", s422=NO_PARAMETER, s503=BROKEN),
+    dependencies=[require_scope("predict")],
+    responses=problem_responses(s404="There is no such review.", s422=NO_PARAMETER, s503=BROKEN),
 )
-def get_review(home: TheHome, review_id: ReviewId) -> Response:
+def get_review(home: HomeDep, review_id: ReviewId) -> Response:
     """All of its sections, and whether it was signed."""
     kept = find_review(home, review_id)
     signed = {
         "state": kept.state,
-        "decision": None if kept.decided is None else data_of(kept.decided),
-        "pending": None if kept.pending is None else pending_data(kept.pending),
+        "decision": None if kept.decided is None else decision_payload(kept.decided),
+        "pending": None if kept.pending is None else pending_payload(kept.pending),
     }
     earliest = earliest_for_review(home, read_history(home), kept.review.sign_off).day.isoformat()
     return JSONResponse({**signed, "earliest_effective": earliest, "review": read_document(kept)})
@@ -195,15 +202,17 @@ def get_review(home: TheHome, review_id: ReviewId) -> Response:
     summary="Sign a review off, or reject it",
     operation_id="approveReview",
     response_model=SignedShown,
-    dependencies=[needs("admin"), JSON_ONLY, ONCE],
-    responses=problems_of(**_ANSWERS | {"s409": _NOT_NOW.format("data, rubric or model have changed since; ")}),
+    dependencies=[require_scope("admin"), JSON_ONLY, IDEMPOTENT],
+    responses=problem_responses(**_ANSWERS | {"s409": _NOT_NOW.format("data, rubric or model have changed since; ")}),
 )
-def approve_review(home: TheHome, store: TheStore, caller: TheSigner, review_id: ReviewId, asked: Approval) -> Response:
+def approve_review(home: HomeDep, store: StoreDep, caller: TheSigner, review_id: ReviewId, asked: Approval) -> Response:
     """Two people sign, each with a key of their own: the first call is kept with its terms, the same call with another
     person's key completes it. Other terms are signed anew. What the review proposes is then in force from the effective
     date on."""
-    given = Asking(asked.reject, asked.owner, asked.effective, asked.why, asked.first_signature)
-    return JSONResponse(signed_data(sign_here(home, store, review_id, Signer(caller.id, caller.name), given)), 201)
+    given = SignOffRequest(asked.reject, asked.owner, asked.effective, asked.why, asked.first_signature)
+    return JSONResponse(
+        signature_payload(sign_review(home, store, review_id, Signer(caller.id, caller.name), given)), 201
+    )
 
 
 @router.post(
@@ -212,17 +221,17 @@ def approve_review(home: TheHome, store: TheStore, caller: TheSigner, review_id:
     summary="Take the version back that a review has led to",
     operation_id="rollBackReview",
     response_model=SignedShown,
-    dependencies=[needs("admin"), JSON_ONLY, ONCE],
-    responses=problems_of(**_ANSWERS | {"s409": _NOT_NOW.format("")}),
+    dependencies=[require_scope("admin"), JSON_ONLY, IDEMPOTENT],
+    responses=problem_responses(**_ANSWERS | {"s409": _NOT_NOW.format("")}),
 )
 def roll_back_review(
-    home: TheHome, store: TheStore, caller: TheSigner, review_id: ReviewId, asked: Rollback
+    home: HomeDep, store: StoreDep, caller: TheSigner, review_id: ReviewId, asked: Rollback
 ) -> Response:
     """Two people sign, as for an approval. It has to be the rubric's newest approved version; the one before is then in
     force again for all dates."""
-    given = Asking(why=asked.why, first=asked.first_signature)
-    signed = sign_rollback_here(home, store, Signer(caller.id, caller.name), given, review=review_id)
-    return JSONResponse(signed_data(signed), 201)
+    given = SignOffRequest(why=asked.why, first=asked.first_signature)
+    signed = sign_off_rollback(home, store, Signer(caller.id, caller.name), given, review=review_id)
+    return JSONResponse(signature_payload(signed), 201)
 
 
 def _shown(kept: ReviewRecord) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from serving.http.authentication import needs
-from serving.http.dependencies import NOT_READY, TheKeeper, TheStore, problems_of
+from serving.http.authentication import require_scope
+from serving.http.dependencies import NOT_READY, LiveStateDep, StoreDep, problem_responses
 from serving.schemas import predictions
 from serving.schemas.query_params import MOST, NO_SNAPSHOT, Csm
 from serving.worklist.published_worklist import worklist_published
 from serving.worklist.schemas import Worklist
 
-router = APIRouter(tags=["portfolio"], dependencies=[needs("predict")])
+router = APIRouter(tags=["portfolio"], dependencies=[require_scope("predict")])
 
 
 class WorklistAsked(predictions.AtDate):
@@ -38,15 +38,15 @@ class WorklistAsked(predictions.AtDate):
     summary="Whom to work this week",
     operation_id="getWorklist",
     response_model=Worklist,
-    responses=problems_of(
+    responses=problem_responses(
         s404=NO_SNAPSHOT,
         s422="A parameter cannot be used, or no account has this CSM.",
         s503=NOT_READY,
     ),
 )
-def get_worklist(keeper: TheKeeper, store: TheStore, asked: Annotated[WorklistAsked, Query()]) -> Response:
+def get_worklist(live: LiveStateDep, store: StoreDep, asked: Annotated[WorklistAsked, Query()]) -> Response:
     """The accounts whose ARR at risk is most worth a play, what to do, by whom and by when; who is too late, snoozed or
     in an intervention already; what that reaches beside working by health score or at random; and what interventions
     have come to, those recorded at /v1/interventions and /v1/outcomes included."""
-    scored = keeper.standing().scored(asked.as_of)
+    scored = live.current().scored(asked.as_of)
     return JSONResponse(worklist_published(scored, store, asked.capacity, asked.csm, asked.save_rate))

@@ -16,11 +16,11 @@ from models.home import Home
 from models.predictions.payload import instant_words
 from models.predictions.table_export import formula_note, write_frame
 from serving.common.errors import NotReady, StoreDown
-from serving.common.json_logs import tell, where_it_failed
-from serving.snapshots.live_state import Keeper
+from serving.common.json_logs import error_location, log_event
+from serving.snapshots.live_state import LiveStateManager
 from serving.store import jobs
 from serving.store.database import Store
-from serving.store.jobs import CLAIMED, Job
+from serving.store.jobs import CLAIM_DURATION, Job
 
 #: So long a job waits for the service to be ready.
 PATIENCE = timedelta(hours=1)
@@ -31,13 +31,15 @@ class JobWorker:
 
     Parameters
     ----------
-    home, keeper : where snapshots are, and what answers.
+    home, live : where snapshots are, and what answers.
     store : where the jobs are.
     every : seconds after which a claim is kept anew.
     """
 
-    def __init__(self, home: Home, keeper: Keeper, store: Store, every: float = CLAIMED.total_seconds() / 4) -> None:
-        self._home, self._keeper, self._store, self._every = home, keeper, store, every
+    def __init__(
+        self, home: Home, live: LiveStateManager, store: Store, every: float = CLAIM_DURATION.total_seconds() / 4
+    ) -> None:
+        self._home, self._live, self._store, self._every = home, live, store, every
 
     def work(self) -> bool:
         """Do the next job; whether there was one that could be done now.
@@ -62,24 +64,24 @@ class JobWorker:
                 self._fail(job, error.found)
                 return True
             with self._store.begin() as connection:
-                jobs.give_back(connection, job)
+                jobs.release(connection, job)
             return False
         except RenewcastError as error:
             self._fail(job, error.found.replace(str(self._home.root), "RENEWCAST_HOME"))
         except Exception as error:  # noqa: BLE001 a job may not end the worker
-            tell("job_failed", logging.ERROR, job=job.id, **where_it_failed(error))
+            log_event("job_failed", logging.ERROR, job=job.id, **error_location(error))
             self._fail(job, f"{type(error).__name__}; the log says where")
         else:
             with self._store.begin() as connection:
                 finished = jobs.finish(connection, job, file, rows, notes)
             if not finished:
                 self._remove(file)
-            tell("job" if finished else "job_taken_over", job=job.id, rows=rows)
+            log_event("job" if finished else "job_taken_over", job=job.id, rows=rows)
         return True
 
     def _done(self, job: Job) -> tuple[str, int, str | None]:
         as_of = job.request.get("as_of")
-        scored = self._keeper.standing().scored(None if as_of is None else parse_instant(as_of))
+        scored = self._live.current().scored(None if as_of is None else parse_instant(as_of))
         total = len(scored.assessment.frame)
         self._tell(job, 0, total)
         rows = scored.assessment.rows().assign(as_of=instant_words(scored.as_of))
@@ -91,7 +93,7 @@ class JobWorker:
 
     def _tell(self, job: Job, done: int, total: int) -> None:
         with self._store.begin() as connection:
-            jobs.progress(connection, job, done, total)
+            jobs.report_progress(connection, job, done, total)
 
     @contextmanager
     def _kept(self, job: Job) -> Iterator[None]:
@@ -102,7 +104,7 @@ class JobWorker:
             while not done.wait(self._every):
                 # Where the store is away for longer than the claim lasts, another may take the job up.
                 with suppress(StoreDown), self._store.begin() as connection:
-                    jobs.keep(connection, job, datetime.now(UTC))
+                    jobs.extend_claim(connection, job, datetime.now(UTC))
 
         keeping = threading.Thread(target=keep, name="job-claim", daemon=True)
         keeping.start()
@@ -118,7 +120,7 @@ class JobWorker:
 
     def _forget(self) -> None:
         with self._store.begin() as connection:
-            files = jobs.forget(connection, datetime.now(UTC))
+            files = jobs.delete_expired(connection, datetime.now(UTC))
         for file in files:
             self._remove(file)
 

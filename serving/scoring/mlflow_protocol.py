@@ -28,7 +28,7 @@ from serving.common.errors import Fault, InvalidBody, NotReady, TooSlow
 from serving.schemas.base import Answer, Asked, Share
 from serving.schemas.predictions import Model, Warned
 from serving.schemas.signal_rows import shown_names
-from serving.snapshots.live_state import Standing
+from serving.snapshots.live_state import LiveState
 
 #: So many rows are scored before somebody may stop the work.
 CHUNK = 1024
@@ -120,8 +120,8 @@ class Invoke:
     rows_limit : more rows than this are refused.
     """
 
-    def __init__(self, asked: Invocation, target: Target | None, standing: Standing, *, rows_limit: int) -> None:
-        self._asked, self._standing, self._rows_limit = asked, standing, rows_limit
+    def __init__(self, asked: Invocation, target: Target | None, state: LiveState, *, rows_limit: int) -> None:
+        self._asked, self._state, self._rows_limit = asked, state, rows_limit
         self._target = target
         self._interrupted = threading.Event()
 
@@ -139,7 +139,7 @@ class Invoke:
             leave most of the model unknown.
         TooSlow : `interrupt` was called.
         """
-        bundle = bundle_for(self._standing, self._chosen())
+        bundle = bundle_for(self._state, self._chosen())
         pointer, columns, rows = self._asked.table()
         if rows > self._rows_limit:
             limit = f"at most {self._rows_limit} rows"
@@ -179,17 +179,17 @@ class Invoke:
         return found
 
 
-def bundle_for(standing: Standing, target: Target | None = None) -> Bundle:
+def bundle_for(state: LiveState, target: Target | None = None) -> Bundle:
     """The champion's bundle for a target; any if none is given.
 
     Raises
     ------
     NotReady : there is none.
     """
-    bundles = {} if standing.champion is None else standing.champion.bundles
+    bundles = {} if state.champion is None else state.champion.bundles
     found = next((bundle for of, bundle in bundles.items() if target in (None, of)), None)
     if found is None:
-        what = "; ".join(standing.troubles) or f"there is no model{f' for {target}' if target else ''}"
+        what = "; ".join(state.errors) or f"there is no model{f' for {target}' if target else ''}"
         raise NotReady(what, "a promoted model", "train and promote one")
     return found
 

@@ -20,10 +20,10 @@ from sqlalchemy import Connection, bindparam, func, select
 from features.utils.dates import parse_instant
 from models.artifacts.champion import ChampionChange
 from models.targets import TARGETS
-from serving.store.database import Store, next_number, one_after_another
+from serving.store.database import Store, lock_publishing, next_sequence
 from serving.store.tables import alerts, batches, predictions
-from serving.webhooks.events import promotions
-from serving.webhooks.outbox import Occurrence, tell
+from serving.webhooks.events import promotion_events
+from serving.webhooks.outbox import Occurrence, enqueue
 
 #: So many rows go into one statement.
 CHUNK = 2_000
@@ -90,7 +90,7 @@ def publish_batch(
     models: dict[str, str | None] = {target: _version(answers[0], target) for target in TARGETS}
     mark = hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:32]
     with store.begin() as connection:
-        one_after_another(connection)
+        lock_publishing(connection)
         if _standing(connection, as_of) == f"bat_{mark}":
             return PublishedBatch(0, 0, 0)
         said = _said(connection, as_of)
@@ -101,13 +101,13 @@ def publish_batch(
         last = connection.execute(select(func.max(batches.c.published_at))).scalar_one()
         again = _stand(connection, f"bat_{mark}", as_of, now, len(ids), json.dumps(models))
         told = [
-            *promotions(change for change in changes if last is not None and change.at > last),
+            *promotion_events(change for change in changes if last is not None and change.at > last),
             Occurrence("batch.completed", f"bat_{mark}{again}", {"as_of": answers[0]["as_of"], "accounts": len(ids)}),
         ]
         if not said.later:
             told += _changes([answers[i] for i in new], said, now)
             told += [_of_alert(row) for row in raised]
-        return PublishedBatch(len(new), len(raised), tell(connection, told, now))
+        return PublishedBatch(len(new), len(raised), enqueue(connection, told, now))
 
 
 def _version(answer: Mapping[str, Any], target: str) -> str | None:
@@ -131,7 +131,7 @@ def _row(answer: Mapping[str, Any], packed: bytes, as_of: datetime, now: datetim
 def _insert(connection: Connection, table: Any, name: str, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
-    first = next_number(connection, name, len(rows))
+    first = next_sequence(connection, name, len(rows))
     for start in range(0, len(rows), CHUNK):
         chunk = [row | {"sequence": first + start + i} for i, row in enumerate(rows[start : start + CHUNK])]
         connection.execute(table.insert(), chunk)
@@ -141,7 +141,7 @@ def _put(connection: Connection, rows: list[dict[str, Any]], known: Set[str]) ->
     """Put predictions at the end of the stream: those that are ``known`` anew."""
     _insert(connection, predictions, "predictions", [row for row in rows if row["id"] not in known])
     if anew := [row for row in rows if row["id"] in known]:
-        first = next_number(connection, "predictions", len(anew))
+        first = next_sequence(connection, "predictions", len(anew))
         there = predictions.update().where(predictions.c.id == bindparam("of"))
         told = there.values(sequence=bindparam("number"), updated_at=bindparam("at"))
         connection.execute(

@@ -14,14 +14,14 @@ from starlette.concurrency import run_in_threadpool
 from features.errors import RenewcastError
 from models.home import Home
 from serving.common.errors import InvalidBody, TooSlow
-from serving.common.json_logs import tell, where_it_failed
+from serving.common.json_logs import error_location, log_event
 from serving.common.settings import ServiceSettings
-from serving.common.thread_pool import Workers
-from serving.http.problem_details import faults_of, problem_of, unexpected
+from serving.common.thread_pool import ThreadPool
+from serving.http.problem_details import problem_body, unexpected_problem_body, validation_faults
 from serving.schemas import predictions
 from serving.schemas.base import Answer, Asked
 from serving.schemas.flat_view import FlatPrediction, View
-from serving.snapshots.live_state import Standing
+from serving.snapshots.live_state import LiveState
 
 ITEMS_LIMIT = 200
 #: The share of a request's time after which what is left is told to be too slow, so that the rest is still answered.
@@ -60,8 +60,10 @@ class Many:
     for all together: see `TIME_SHARE`.
     """
 
-    def __init__(self, standing: Standing, workers: Workers, settings: ServiceSettings, home: Home, view: View) -> None:
-        self._standing, self._workers, self._settings, self._home = standing, workers, settings, home
+    def __init__(
+        self, state: LiveState, workers: ThreadPool, settings: ServiceSettings, home: Home, view: View
+    ) -> None:
+        self._state, self._workers, self._settings, self._home = state, workers, settings, home
         self._view = view
         self._rows_left = settings.body_limit_rows
         self._end = asyncio.get_running_loop().time() + TIME_SHARE * settings.request_seconds
@@ -76,24 +78,24 @@ class Many:
             return {"status": 200, "prediction": self._view.of(await self._prediction(asked))}
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False, include_context=False)
-            faults = faults_of([{**each, "loc": ("body", *each["loc"])} for each in found])
+            faults = validation_faults([{**each, "loc": ("body", *each["loc"])} for each in found])
             told = self._told(InvalidBody(f"the item is wrong at {len(found)} places", faults), place)
         except RenewcastError as error:
             told = self._told(error, place)
         except Exception as error:  # noqa: BLE001 whatever it is, the other items are answered
-            told = unexpected()
-            tell("item_failed", logging.ERROR, instance=told["instance"], **where_it_failed(error))
+            told = unexpected_problem_body()
+            log_event("item_failed", logging.ERROR, instance=told["instance"], **error_location(error))
         return {"status": told["status"], "problem": told}
 
     async def _prediction(self, asked: predictions.PredictionRequest) -> dict[str, Any]:
         if asyncio.get_running_loop().time() >= self._end:
             raise _too_slow()
         if asked.signals is None:
-            return await run_in_threadpool(lambda: self._standing.scored(asked.as_of).answer(asked.account_id))
+            return await run_in_threadpool(lambda: self._state.scored(asked.as_of).answer(asked.account_id))
         # Only now, since a service that never sees signals needs no query engine for them.
         from serving.scoring.score_payload import FreshScore
 
-        job = FreshScore(asked, self._standing, rows_limit=self._rows_left)
+        job = FreshScore(asked, self._state, rows_limit=self._rows_left)
         if job.rows <= self._rows_left:
             self._rows_left -= job.rows
         try:
@@ -106,7 +108,7 @@ class Many:
         if isinstance(error, InvalidBody):
             faults = [replace(fault, pointer=f"/items/{place}{fault.pointer}") for fault in error.faults]
             error = InvalidBody(error.found, faults, error.expected, error.cure)
-        return problem_of(error, self._home, self._settings)
+        return problem_body(error, self._home, self._settings)
 
 
 def _too_slow() -> TooSlow:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
     from serving.schemas.predictions import PredictionRequest
-    from serving.snapshots.live_state import Standing
+    from serving.snapshots.live_state import LiveState
 
 ORIGIN = "the body"
 OTHER_FIELDS = "fields outside the contract"
@@ -58,14 +58,14 @@ class FreshScore:
     Parameters
     ----------
     asked : with signals and as_of.
-    standing : the champion that scores, and the portfolio to compare the account with.
+    state : the champion that scores, and the portfolio to compare the account with.
     rows_limit : more rows than this, over all tables, are refused.
     """
 
-    def __init__(self, asked: PredictionRequest, standing: Standing, *, rows_limit: int) -> None:
+    def __init__(self, asked: PredictionRequest, state: LiveState, *, rows_limit: int) -> None:
         assert asked.as_of is not None
         assert asked.signals is not None
-        self._asked, self._as_of, self._standing, self._rows_limit = asked, asked.as_of, standing, rows_limit
+        self._asked, self._as_of, self._state, self._rows_limit = asked, asked.as_of, state, rows_limit
         self._tables: dict[str, Sequence[Row]] = {
             name: rows for name in TABLES if (rows := asked.signals.rows(name)) is not None
         }
@@ -93,7 +93,7 @@ class FreshScore:
         InvalidBody : the signals break the contract, or are too many.
         TooSlow : `interrupt` was called.
         """
-        champion = self._standing.scorer()
+        champion = self._state.scorer()
         self._refuse_unusable()
         account_id = self._asked.account_id
         source = from_tables({name: _arrow(name, rows, account_id) for name, rows in self._tables.items()}, ORIGIN)
@@ -118,7 +118,7 @@ class FreshScore:
         kinds = {b.manifest.portfolio.kind for b in champion.bundles.values() if b.manifest.portfolio}
         foreign = bool(kinds) and ("contractual" if signals.contractual else "orders") not in kinds
         lacking = {f.name for f in catalogue.values()} - {f.name for f in computable(signals, catalogue)}
-        latest = self._standing.latest
+        latest = self._state.latest
         book = None if latest is None else latest.assessment.judged.playbook
         scored = score_weeks(
             signals,
@@ -127,7 +127,7 @@ class FreshScore:
             catalogue,
             inactive=self._asked.account_id,
             progress=self._go_on,
-            peers=self._standing.peers,
+            peers=self._state.peers,
             withheld=OUT_OF_SCOPE if foreign else None,
             executives_from=None if book is None else book.executives_from,
             handed=None if book is None else book.handed,

@@ -40,10 +40,10 @@ from models.targets import DEFAULT_HORIZON_DAYS, TARGETS, Target
 from serving.portfolio.publish_kpis import keep_measures
 from serving.renewals.inputs import RENEWALS, renewals_document
 from serving.scoring.publish_predictions import PublishedBatch, publish_batch
-from serving.snapshots.published_plays import PLAYS, handed_before, last_published, plays_document
-from serving.snapshots.scored_snapshot import Scored, earlier_of
-from serving.snapshots.sidecars import ACCOUNTS, accounts_document, write_companion
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.published_plays import PLAYS, executive_plays_before, plays_document, previous_publication
+from serving.snapshots.scored_snapshot import ScoredSnapshot, assess_earlier
+from serving.snapshots.sidecars import ACCOUNTS, accounts_document, write_sidecar
+from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.worklist.first_due import called_before
 from serving.worklist.interventions import INTERVENTIONS, interventions_document, interventions_of, recorded_before
@@ -131,15 +131,15 @@ def score(
         signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped, store
     )
     frame, rows, rubric = assessment.frame, assessment.rows(), assessment.champion.rubric
-    snapshots, data_through = Snapshots(home, catalogue), _complete_until(signals, as_of, feeds)
+    snapshots, data_through = SnapshotFiles(home, catalogue), _complete_until(signals, as_of, feeds)
     require_portfolio(home, signals, portfolio, keep=True)
     # Before the snapshot: whoever sees it finds what belongs to it.
     horizon_days = horizon_of(champion)
-    write_companion(snapshots, as_of, ACCOUNTS, accounts_document(signals, as_of, horizon_days))
+    write_sidecar(snapshots, as_of, ACCOUNTS, accounts_document(signals, as_of, horizon_days))
     if signals.contractual:
-        write_companion(snapshots, as_of, RENEWALS, renewals_document(signals, as_of))
-    write_companion(snapshots, as_of, INTERVENTIONS, interventions_document(signals, as_of))
-    write_companion(snapshots, as_of, PLAYS, plays_document(assessment))
+        write_sidecar(snapshots, as_of, RENEWALS, renewals_document(signals, as_of))
+    write_sidecar(snapshots, as_of, INTERVENTIONS, interventions_document(signals, as_of))
+    write_sidecar(snapshots, as_of, PLAYS, plays_document(assessment))
     if store is not None:
         progress(0.85, "adding up the portfolio's measures")
         keep_measures(signals, snapshots, as_of, frame, rubric, horizon_days)
@@ -156,8 +156,8 @@ def score(
     )
     batch = None
     if store is not None:
-        earlier = earlier_of(snapshots, champion, as_of)
-        scored = Scored(assessment, as_of, data_through, datetime.now(UTC), earlier, None, snapshots)
+        earlier = assess_earlier(snapshots, champion, as_of)
+        scored = ScoredSnapshot(assessment, as_of, data_through, datetime.now(UTC), earlier, None, snapshots)
         pointer = read_pointer(home)
         batch = publish_batch(store, list(scored.answers()), pointer.history if pointer else ())
     # As text, so that the date is the same in every format.
@@ -206,9 +206,9 @@ def look(
     """
     catalogue = current_catalogue()
     feeds = newest_known(signals, as_of)
-    snapshots = Snapshots(home, catalogue)
+    snapshots = SnapshotFiles(home, catalogue)
     called: Called = {}
-    if last_published(snapshots, as_of) is not None:
+    if previous_publication(snapshots, as_of) is not None:
         recorded = recorded_before(home, as_of, store)
         called = called_before(snapshots, as_of, interventions_of(signals, as_of), recorded)
     scored = score_weeks(
@@ -221,7 +221,7 @@ def look(
         feeds=feeds,
         jumped=jumped,
         called=called,
-        handed=handed_before(snapshots, as_of),
+        handed=executive_plays_before(snapshots, as_of),
     )
     require_inputs(champion.bundles, scored.assessment.frame, tuple(signals.tables), catalogue)
     return scored.assessment, feeds, scored.past

@@ -13,10 +13,10 @@ gc.disable()
 from serving.server import slim_imports  # noqa: E402, F401 it is to come before all that it leaves out
 
 # isort: split
-from serving.app.app import any_key, create_app  # noqa: E402
-from serving.http.http_protocol import bounded  # noqa: E402
+from serving.app.app import create_app, has_active_key  # noqa: E402
+from serving.http.http_protocol import limited_protocol  # noqa: E402
 
 gc.freeze()
 gc.enable()
 
-__all__ = ["any_key", "bounded", "create_app"]
+__all__ = ["create_app", "has_active_key", "limited_protocol"]

@@ -25,7 +25,7 @@ from serving.server.worker_supervisor import ALIVE_SECONDS, Supervisor
 WORKERS_LIMIT = 64
 
 
-def run(host: str, port: int, home: Home, workers: int = 1) -> None:
+def run_server(host: str, port: int, home: Home, workers: int = 1) -> None:
     """Serve until told to stop (SIGINT or SIGTERM), then let the requests under way come to their end. Logs go to
     standard error as JSON lines. Port 0 takes a free one; the log names it.
 
@@ -43,25 +43,27 @@ def run(host: str, port: int, home: Home, workers: int = 1) -> None:
         raise BadRequest(f"{workers} workers", f"1 to {WORKERS_LIMIT}", "choose with --workers")
     with closing(_listen(host, port)) as listening:
         json_logs.log_to_stderr()
-        json_logs.tell("listening", host=host, port=listening.getsockname()[1], workers=workers)
-        if not _only_here(host):
-            json_logs.tell(
+        json_logs.log_event("listening", host=host, port=listening.getsockname()[1], workers=workers)
+        if not _is_loopback(host):
+            json_logs.log_event(
                 "open_to_the_network", logging.WARNING, reason="keys are asked for, but nothing is encrypted"
             )
         if workers == 1:
-            serve(listening, home)
+            serve_requests(listening, home)
         else:
-            Supervisor(worker, listening, home, workers).run()
-        json_logs.tell("stopped")
+            Supervisor(run_worker, listening, home, workers).run()
+        json_logs.log_event("stopped")
 
 
-def worker(listening: socket.socket, home: Home, supervisor: Connection, first: bool) -> None:
+def run_worker(listening: socket.socket, home: Home, supervisor: Connection, first: bool) -> None:
     """One of several processes: serves, and tells ``supervisor`` so; stops when that one is gone."""
     json_logs.log_to_stderr()
-    serve(listening, home, supervisor, first)
+    serve_requests(listening, home, supervisor, first)
 
 
-def serve(listening: socket.socket, home: Home, supervisor: Connection | None = None, first: bool = True) -> None:
+def serve_requests(
+    listening: socket.socket, home: Home, supervisor: Connection | None = None, first: bool = True
+) -> None:
     """Answer on a socket until told to stop.
 
     Parameters
@@ -70,12 +72,12 @@ def serve(listening: socket.socket, home: Home, supervisor: Connection | None = 
     first : whether it is this process that warns of a deployment without keys.
     """
     # Only here, since the process that looks after the workers does without.
-    from serving.server.preload import any_key, bounded, create_app
+    from serving.server.preload import create_app, has_active_key, limited_protocol
 
     app = create_app(home)
-    if first and not app.state.settings.open_locally and not any_key(app.state.store):
+    if first and not app.state.settings.open_locally and not has_active_key(app.state.store):
         cure = "`renewcast keys create NAME` makes one; RENEWCAST_OPEN_LOCALLY=true asks for none on this machine"
-        json_logs.tell("no_keys", logging.WARNING, reason="there is no API key, so nobody is let in", cure=cure)
+        json_logs.log_event("no_keys", logging.WARNING, reason="there is no API key, so nobody is let in", cure=cure)
 
     async def alive() -> None:
         if supervisor is not None:
@@ -86,7 +88,7 @@ def serve(listening: socket.socket, home: Home, supervisor: Connection | None = 
 
     config = uvicorn.Config(
         app,
-        http=bounded(app.state.settings),
+        http=limited_protocol(app.state.settings),
         ws="none",
         access_log=False,
         log_config=None,
@@ -137,7 +139,7 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _only_here(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -12,8 +12,8 @@ import os
 import sys
 
 #: None in `sys.modules` is Python's own way to say that a module cannot be imported.
-LEFT_OUT = ("sklearn", "charset_normalizer")
+BLOCKED_MODULES = ("sklearn", "charset_normalizer")
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-for _name in LEFT_OUT:
+for _name in BLOCKED_MODULES:
     sys.modules.setdefault(_name, None)  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ from typing import Any
 
 from features.errors import HomeError
 from models.home import Home
-from serving.common.json_logs import tell
+from serving.common.json_logs import log_event
 from serving.common.settings import GRACE, SHARED_METRICS
 
 Work = Callable[[socket.socket, Home, Connection, bool], None]
@@ -35,13 +35,13 @@ Work = Callable[[socket.socket, Home, Connection, bool], None]
 #: How often (seconds) a worker tells that it lives; how long it may not, and how long it may take to come up.
 ALIVE_SECONDS, SILENT_SECONDS, STARTING_SECONDS = 5, 60.0, 300.0
 #: How often (seconds) signals and silent workers are looked for.
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 #: Seconds until a worker is started that ended soon after its start, doubled each time, and the most it comes to.
 SOON, FIRST_WAIT, LONGEST_WAIT = 10.0, 0.5, 30.0
 
 
 @dataclass
-class _Place:
+class _WorkerSlot:
     """One of the workers: the process now in it, since when, and what is known of it."""
 
     process: BaseProcess | None = None
@@ -79,7 +79,7 @@ class Supervisor:
         preloaded: Sequence[str] = ("__main__", "serving.server.preload"),
     ) -> None:
         self._work, self._listening, self._home = work, listening, home
-        self._places = [_Place() for _ in range(workers)]
+        self._places = [_WorkerSlot() for _ in range(workers)]
         self._preloaded = preloaded
         self._stopping = self._any_came_up = self._any_started = False
 
@@ -100,7 +100,7 @@ class Supervisor:
                 while not self._stopping:
                     self._look_after(time.monotonic())
                     ends = [e for p in self._places if p.process for e in (p.process.sentinel, p.heard) if e]
-                    wait(ends, LOOK_SECONDS)
+                    wait(ends, POLL_SECONDS)
             finally:
                 self._end()
                 os.environ.pop(SHARED_METRICS)
@@ -121,22 +121,22 @@ class Supervisor:
             elif not place.process.is_alive():
                 self._ended(place, now)
             elif place.is_silent(now):
-                tell("worker_silent", logging.ERROR, worker=place.process.pid)
+                log_event("worker_silent", logging.ERROR, worker=place.process.pid)
                 place.process.kill()
                 place.killed = True
 
-    def _listen_to(self, place: _Place, now: float) -> None:
+    def _listen_to(self, place: _WorkerSlot, now: float) -> None:
         try:
             while place.heard is not None and place.heard.poll():
                 place.heard.recv_bytes()
                 if place.alive is None and place.process is not None:
-                    tell("worker", worker=place.process.pid, seconds=round(now - place.started, 2))
+                    log_event("worker", worker=place.process.pid, seconds=round(now - place.started, 2))
                 place.alive, self._any_came_up = now, True
         except (EOFError, OSError):
             # Its end is looked at next.
             _close(place)
 
-    def _start(self, place: _Place, now: float) -> None:
+    def _start(self, place: _WorkerSlot, now: float) -> None:
         place.heard, theirs = self._context.Pipe()
         given = (self._listening, self._home, theirs, not self._any_started)
         place.process = self._context.Process(target=self._work, args=given, name="worker")
@@ -144,12 +144,12 @@ class Supervisor:
         theirs.close()
         place.started, place.alive, place.killed, self._any_started = now, None, False, True
 
-    def _ended(self, place: _Place, now: float) -> None:
+    def _ended(self, place: _WorkerSlot, now: float) -> None:
         assert place.process is not None
         place.process.join()
         code, pid = place.process.exitcode, place.process.pid
         _forget_metrics(pid)
-        tell("worker_ended", logging.ERROR, worker=pid, exit_code=code, seconds=round(now - place.started, 2))
+        log_event("worker_ended", logging.ERROR, worker=pid, exit_code=code, seconds=round(now - place.started, 2))
         _close(place)
         soon = place.alive is None or now - place.started < SOON
         place.short_lives = place.short_lives + 1 if soon else 0
@@ -168,7 +168,7 @@ class Supervisor:
         for process in running:
             process.join(max(0.0, until - time.monotonic()))
             if process.is_alive():
-                tell("worker_killed", logging.ERROR, worker=process.pid)
+                log_event("worker_killed", logging.ERROR, worker=process.pid)
                 process.kill()
                 process.join()
         for place in self._places:
@@ -182,7 +182,7 @@ def _context(preloaded: Sequence[str]) -> Any:
     return context
 
 
-def _close(place: _Place) -> None:
+def _close(place: _WorkerSlot) -> None:
     if place.heard is not None:
         place.heard.close()
         place.heard = None

@@ -8,23 +8,23 @@ from typing import Any, TypeVar
 
 from cachetools import LRUCache, cached
 
-Thing = TypeVar("Thing")
+T = TypeVar("T")
 
 #: So many things worked out from one snapshot are kept.
-MADE = 32
+MAX_ENTRIES = 32
 
 
-class Made:
+class ComputeOnceCache:
     """The answers that were asked for last, by what was asked. Safe to use from many threads."""
 
-    def __init__(self, places: int = MADE) -> None:
+    def __init__(self, places: int = MAX_ENTRIES) -> None:
         cache = LRUCache[Hashable, Any](places)
         # With a condition, cachetools computes each key once: other threads wait for that key, and for no other.
         memoize = cached(cache, key=lambda asked, make: asked, condition=threading.Condition())
         self._get: Callable[[Hashable, Callable[[], Any]], Any] = memoize(lambda asked, make: make())
 
-    def get(self, asked: Hashable, make: Callable[[], Thing]) -> Thing:
+    def get(self, asked: Hashable, make: Callable[[], T]) -> T:
         """What was made for ``asked``, made now if it was not. Whoever asks for what is being made waits for it: made
         twice at once it would take both longer."""
-        found: Thing = self._get(asked, make)
+        found: T = self._get(asked, make)
         return found

@@ -14,7 +14,7 @@ from cachetools import FIFOCache
 LIMIT = 64 * 2**20
 
 
-class Written:
+class JsonCache:
     """Texts by key; safe to use from many threads.
 
     Parameters
@@ -27,7 +27,7 @@ class Written:
         self._texts = FIFOCache[tuple[str, ...], bytes](limit, getsizeof=len)
         self._lock = threading.Lock()
 
-    def at_hand(self, *key: str) -> bytes | None:
+    def cached(self, *key: str) -> bytes | None:
         """The text that was kept; None if it was not, or no longer is. Waits for nobody."""
         try:
             return self._texts[key]
@@ -36,7 +36,7 @@ class Written:
 
     def of(self, *key: str, make: Callable[[], Any]) -> bytes:
         """The text that was kept, or else that of what ``make`` gives (plain data), which is then kept."""
-        if (kept := self.at_hand(*key)) is not None:
+        if (kept := self.cached(*key)) is not None:
             return kept
         text = json.dumps(make(), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
         # cachetools raises ValueError for a text longer than the limit.

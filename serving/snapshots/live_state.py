@@ -22,38 +22,38 @@ from models.home import Home
 from models.peer_groups.peers import Peers
 from models.targets import TARGETS
 from serving.common.errors import NotReady
-from serving.common.json_logs import tell, where_it_failed
+from serving.common.json_logs import error_location, log_event
 from serving.common.settings import ServiceSettings
 from serving.snapshots.lookback_rows import SCORE_AGAIN
-from serving.snapshots.scored_snapshot import Scored, Shelf, score_published
-from serving.snapshots.snapshot_files import Snapshots, Stamp, stamp_of
+from serving.snapshots.scored_snapshot import ScoredSnapshot, SnapshotCache, score_published
+from serving.snapshots.snapshot_files import FileVersion, SnapshotFiles, file_version
 
 #: A file system tells times in steps: a stamp younger than this (seconds) may hide a second change in the same step.
-UNSETTLED = 2.0
+TIMESTAMP_RESOLUTION = 2.0
 #: What explanations are looked up in is made so long (seconds) after a champion has come, so that a service that starts
 #: is ready before; a request that comes sooner and wants it makes it.
 PREPARE_AFTER = 0.1
 
-ChampionStamp = tuple[Stamp | None, Stamp | None]
+ChampionStamp = tuple[FileVersion | None, FileVersion | None]
 """Of the pointer to the bundles, and of the history of what reviews have decided of rubrics."""
 
-Thing = TypeVar("Thing")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Standing:
+class LiveState:
     """What answers at one moment; never changed.
 
-    ``troubles`` are what was refused, a sentence each; with a ``champion`` or ``latest`` of None, why there is none.
+    ``errors`` are what was refused, a sentence each; with a ``champion`` or ``latest`` of None, why there is none.
     """
 
     champion: Champion | None = None
-    shelf: Shelf | None = None
-    latest: Scored | None = None
-    troubles: tuple[str, ...] = ()
+    shelf: SnapshotCache | None = None
+    latest: ScoredSnapshot | None = None
+    errors: tuple[str, ...] = ()
     champion_stamp: ChampionStamp | None = None
 
-    def scored(self, as_of: datetime | None) -> Scored:
+    def scored(self, as_of: datetime | None) -> ScoredSnapshot:
         """The latest snapshot, or that at ``as_of``, assessed.
 
         Raises
@@ -80,7 +80,7 @@ class Standing:
             raise self.not_ready()
         return self.shelf.snapshots.dates()
 
-    def at_hand(self, as_of: datetime | None) -> Scored | None:
+    def cached(self, as_of: datetime | None) -> ScoredSnapshot | None:
         """The latest snapshot, if it is the one asked for."""
         latest = self.latest if self.shelf is not None else None
         return latest if latest is not None and as_of in (None, latest.as_of) else None
@@ -112,88 +112,88 @@ class Standing:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why a person should look: what was refused, or that nothing was scored yet."""
-        return self.troubles or (() if self.latest else ("no snapshot was scored yet",))
+        return self.errors or (() if self.latest else ("no snapshot was scored yet",))
 
     def not_ready(self) -> NotReady:
         """The error that says why there is no answer."""
-        cure = "mend what is named" if self.troubles else SCORE_AGAIN.replace("it again", "one")
+        cure = "mend what is named" if self.errors else SCORE_AGAIN.replace("it again", "one")
         return NotReady("; ".join(self.reasons), "a sound champion and a scored snapshot", cure)
 
 
-class Keeper:
-    """Holds the `Standing` of one home and renews it when the home changes. Safe to use from many threads."""
+class LiveStateManager:
+    """Holds the `LiveState` of one home and renews it when the home changes. Safe to use from many threads."""
 
     def __init__(self, home: Home, settings: ServiceSettings) -> None:
         self._home, self._settings = home, settings
-        self._snapshots = Snapshots(home)
+        self._snapshots = SnapshotFiles(home)
         self._renewing = threading.Lock()
-        self._standing: Standing | None = None
-        self._seen: tuple[ChampionStamp, Stamp | None] | None = None
+        self._state: LiveState | None = None
+        self._seen: tuple[ChampionStamp, FileVersion | None] | None = None
         self._look_again_at = 0.0
         self.refusals: Counter[str] = Counter(champion=0, snapshot=0)
         """How often each was refused, every look counted."""
 
-    def at_hand(self) -> Standing | None:
+    def cached(self) -> LiveState | None:
         """What answers now, if nothing has to be loaded for it; waits for nobody."""
-        return None if self._standing is None or self._changed() else self._standing
+        return None if self._state is None or self._changed() else self._state
 
-    def standing(self) -> Standing:
+    def current(self) -> LiveState:
         """What answers now. Loads what changed if nobody else is doing so."""
-        standing = self._standing
-        if standing is not None and not self._changed():
-            return standing
+        state = self._state
+        if state is not None and not self._changed():
+            return state
         # Only where there is nothing yet does anyone wait for another's loading.
-        if self._renewing.acquire(blocking=standing is None):
+        if self._renewing.acquire(blocking=state is None):
             try:
-                if self._standing is None or self._changed():
-                    self._renew(self._standing or Standing())
+                if self._state is None or self._changed():
+                    self._renew(self._state or LiveState())
             finally:
                 self._renewing.release()
-        assert self._standing is not None
-        return self._standing
+        assert self._state is not None
+        return self._state
 
-    def _stamps(self) -> tuple[ChampionStamp, Stamp | None]:
-        champion = stamp_of(self._home.champion_file), stamp_of(self._home.rubric_history)
-        return champion, stamp_of(self._home.snapshots)
+    def _stamps(self) -> tuple[ChampionStamp, FileVersion | None]:
+        champion = file_version(self._home.champion_file), file_version(self._home.rubric_history)
+        return champion, file_version(self._home.snapshots)
 
     def _changed(self) -> bool:
         return time.monotonic() >= self._look_again_at or self._stamps() != self._seen
 
-    def _renew(self, old: Standing) -> None:
+    def _renew(self, old: LiveState) -> None:
         seen = self._stamps()
         new = self._next(old, seen[0])
         newest = max((stamp[1] for stamp in (*seen[0], seen[1]) if stamp is not None), default=0)
-        wait = self._settings.retry_seconds if new.troubles else float("inf")
-        if time.time() - newest / 1e9 < UNSETTLED:
-            wait = min(wait, UNSETTLED)
+        wait = self._settings.retry_seconds if new.errors else float("inf")
+        if time.time() - newest / 1e9 < TIMESTAMP_RESOLUTION:
+            wait = min(wait, TIMESTAMP_RESOLUTION)
         self._look_again_at = time.monotonic() + wait
-        self._standing, self._seen = new, seen
+        self._state, self._seen = new, seen
         if new.champion is not None and new.champion is not old.champion:
             preparing = threading.Timer(PREPARE_AFTER, _prepare, args=(new.champion,))
             preparing.daemon = True
             preparing.start()
-        _tell_changes(old, new)
+        _log_changes(old, new)
 
-    def _next(self, old: Standing, champion_stamp: ChampionStamp) -> Standing:
-        troubles: list[str] = []
+    def _next(self, old: LiveState, champion_stamp: ChampionStamp) -> LiveState:
+        errors: list[str] = []
         champion, stamp = old.champion, old.champion_stamp
         if champion is None or champion_stamp != stamp:
             catalogue = self._snapshots.catalogue
-            champion = self._or_keep(lambda: load_champion(self._home, catalogue), champion, "champion", troubles)
-            stamp = stamp if troubles else champion_stamp
+            champion = self._or_keep(lambda: load_champion(self._home, catalogue), champion, "champion", errors)
+            stamp = stamp if errors else champion_stamp
         if champion is None:
-            return Standing(troubles=tuple(troubles))
+            return LiveState(errors=tuple(errors))
         shelf = old.shelf if champion is old.champion else None
         if shelf is None:
-            shelf = Shelf(self._snapshots, champion, self._settings.snapshots_in_memory)
+            shelf = SnapshotCache(self._snapshots, champion, self._settings.snapshots_in_memory)
         new = replace(old, champion=champion, shelf=shelf, champion_stamp=stamp)
-        latest = self._or_keep(lambda: self._latest(new, old), old.latest, "snapshot", troubles)
-        if latest is old.latest and troubles and champion is not old.champion and old.latest is not None:
+        latest = self._or_keep(lambda: self._latest(new, old), old.latest, "snapshot", errors)
+        if latest is old.latest and errors and champion is not old.champion and old.latest is not None:
             # What was assessed by the old champion is not answered beside the new one.
-            return replace(old, troubles=tuple(troubles))
-        return replace(new, latest=latest, troubles=tuple(troubles))
+            return replace(old, errors=tuple(errors))
+        return replace(new, latest=latest, errors=tuple(errors))
 
-    def _latest(self, new: Standing, old: Standing) -> Scored | None:
+    def _latest(self, new: LiveState, old: LiveState) -> ScoredSnapshot | None:
         """The latest snapshot assessed by the new champion; the old one's where neither changed."""
         dates = self._snapshots.dates()
         if not dates or new.champion is None:
@@ -203,22 +203,22 @@ class Keeper:
             kept is not None
             and new.champion is old.champion
             and kept.as_of == dates[-1]
-            and kept.stamp == self._snapshots.stamp(dates[-1])
+            and kept.file_version == self._snapshots.version(dates[-1])
         ):
             return kept
         return score_published(self._snapshots, new.champion, dates[-1])
 
-    def _or_keep(self, make: Callable[[], Thing], kept: Thing, what: str, troubles: list[str]) -> Thing:
-        """``make()``; if it fails ``kept``, with the reason among the ``troubles``."""
+    def _or_keep(self, make: Callable[[], T], kept: T, what: str, errors: list[str]) -> T:
+        """``make()``; if it fails ``kept``, with the reason among the ``errors``."""
         try:
             return make()
         except RenewcastError as error:
             reason = error.found.replace(str(self._home.root), "RENEWCAST_HOME")
             cure = f" Fix: {error.cure}." if error.cure else ""
-            troubles.append(f"the {what} is refused: {reason}.{cure}")
+            errors.append(f"the {what} is refused: {reason}.{cure}")
         except Exception as error:  # noqa: BLE001 no request may fail because of what was put into the home
-            tell(f"{what}_failed", logging.ERROR, **where_it_failed(error))
-            troubles.append(f"the {what} is refused: {type(error).__name__}; the log says where")
+            log_event(f"{what}_failed", logging.ERROR, **error_location(error))
+            errors.append(f"the {what} is refused: {type(error).__name__}; the log says where")
         self.refusals[what] += 1
         return kept
 
@@ -229,13 +229,13 @@ def _prepare(champion: Champion) -> None:
         bundle.scorer.prepare()
 
 
-def _tell_changes(old: Standing, new: Standing) -> None:
+def _log_changes(old: LiveState, new: LiveState) -> None:
     if new.champion is not old.champion and new.champion is not None:
         bundles = new.champion.bundles
         versions = {target: bundles[target].manifest.version if target in bundles else None for target in TARGETS}
-        tell("champion", versions=versions)
+        log_event("champion", versions=versions)
     if new.latest is not old.latest and new.latest is not None:
-        tell("snapshot", as_of=new.latest.as_of.isoformat(), accounts=len(new.latest.assessment.frame))
-    for trouble in new.troubles:
-        if trouble not in old.troubles:
-            tell("refused", logging.WARNING, reason=trouble)
+        log_event("snapshot", as_of=new.latest.as_of.isoformat(), accounts=len(new.latest.assessment.frame))
+    for error in new.errors:
+        if error not in old.errors:
+            log_event("refused", logging.WARNING, reason=error)

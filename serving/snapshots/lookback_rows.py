@@ -21,7 +21,7 @@ FILE_LIMIT = 2 * 2**30
 SCORE_AGAIN = "score it again: renewcast score SIGNALS --as-of DATE --out FILE"
 
 
-def write_earlier(path: Path, past: pd.DataFrame, features: Sequence[str]) -> None:
+def write_lookback(path: Path, past: pd.DataFrame, features: Sequence[str]) -> None:
     """Keep ``features`` and `models.rules.evaluate.RISK` of earlier rows, whole or not at all.
 
     Raises
@@ -32,7 +32,7 @@ def write_earlier(path: Path, past: pd.DataFrame, features: Sequence[str]) -> No
     write_frame(pd.DataFrame({name: past.get(name, np.nan) for name in columns}), path)
 
 
-def read_earlier(path: Path, as_of: datetime) -> pd.DataFrame | None:
+def read_lookback(path: Path, as_of: datetime) -> pd.DataFrame | None:
     """The earlier rows at ``path``; None without any.
 
     Raises

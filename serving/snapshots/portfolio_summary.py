@@ -27,7 +27,7 @@ Mask = npt.NDArray[np.bool_]
 HEALTH_BANDS = ("green", "yellow", "red", INSUFFICIENT)
 
 
-class Group(Answer):
+class AccountGroup(Answer):
     """Some accounts together. What is known of none of them is null, never zero; what is known of some is told of
     these, beside how many are left out."""
 
@@ -45,19 +45,19 @@ class Group(Answer):
     expected_churned_arr_unknown: Count = Field(description="Accounts that lack either, which that sum leaves out.")
 
 
-class OfHealthBand(Group):
+class HealthBandGroup(AccountGroup):
     """The accounts of one band of health."""
 
     band: Literal["green", "yellow", "red", "insufficient_data"]
 
 
-class OfChurnBand(Group):
+class ChurnBandGroup(AccountGroup):
     """The accounts of one band of the churn risk."""
 
     band: Literal["low", "medium", "high"] | None = Field(description="Null: not scored.")
 
 
-class OfSegment(Group):
+class SegmentGroup(AccountGroup):
     """The accounts of one segment."""
 
     segment: str | None = Field(description="Null: the ARR is not known.")
@@ -78,10 +78,10 @@ class Portfolio(Answer):
     data_through: str
     scored_at: str
     horizon_days: int | None
-    whole: Group
-    by_health_band: list[OfHealthBand]
-    by_churn_band: list[OfChurnBand]
-    by_segment: list[OfSegment]
+    whole: AccountGroup
+    by_health_band: list[HealthBandGroup]
+    by_churn_band: list[ChurnBandGroup]
+    by_segment: list[SegmentGroup]
     expansion_ready: Count = Field(description="Accounts to which more may be proposed.")
     base_rates: dict[str, Share | None] = Field(
         description="By target: what the average account had when the model was trained; null without a model."
@@ -92,7 +92,7 @@ class Portfolio(Answer):
     models: dict[str, Model | None] = Field(description="By target; null without a model.")
 
 
-def portfolio_of(assessment: Assessment) -> dict[str, Any]:
+def summarize_portfolio(assessment: Assessment) -> dict[str, Any]:
     """The numbers of `Portfolio`, all but those that tell when it was scored."""
     health, seen = assessment.health, assessment.outlooks
     bundles = {target: seen[target].bundle for target in TARGETS}

@@ -10,13 +10,13 @@ from models.predictions.assessment import Assessment
 from models.rules.history import WEEKS
 from models.rules.playbook import Called, Handed
 from serving.snapshots.lookback_rows import SCORE_AGAIN
-from serving.snapshots.sidecars import companion_path, read_companion
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.sidecars import read_sidecar, sidecar_path
+from serving.snapshots.snapshot_files import SnapshotFiles
 
 PLAYS = "plays"
 """The companion that holds, by account and by the name of a play, the day on which it was first due; and by account
 the instant of the publication that handed its play to the executives, in the week before."""
-BACK = timedelta(weeks=WEEKS)
+LOOKBACK = timedelta(weeks=WEEKS)
 """What was published longer ago is not looked at."""
 
 
@@ -32,14 +32,14 @@ def plays_document(assessment: Assessment) -> dict[str, Any]:
     return {"first_due": first, "executives": handed}
 
 
-def plays_published(snapshots: Snapshots, as_of: datetime) -> Called:
+def read_due_dates(snapshots: SnapshotFiles, as_of: datetime) -> Called:
     """When the plays of a published snapshot were first due; empty where nothing was kept.
 
     Raises
     ------
     HomeError : what was kept is broken.
     """
-    kept = read_companion(snapshots, as_of, PLAYS)
+    kept = read_sidecar(snapshots, as_of, PLAYS)
     if kept is None:
         return {}
     try:
@@ -51,14 +51,14 @@ def plays_published(snapshots: Snapshots, as_of: datetime) -> Called:
         raise _broken(snapshots, as_of) from None
 
 
-def handed_published(snapshots: Snapshots, as_of: datetime) -> Handed:
+def read_executive_plays(snapshots: SnapshotFiles, as_of: datetime) -> Handed:
     """What executives were handed in the week that ended with a published snapshot; empty where nothing was kept.
 
     Raises
     ------
     HomeError : what was kept is broken.
     """
-    kept = read_companion(snapshots, as_of, PLAYS)
+    kept = read_sidecar(snapshots, as_of, PLAYS)
     try:
         # Earlier releases kept none.
         told = {} if kept is None else kept.get("executives", {})
@@ -70,22 +70,22 @@ def handed_published(snapshots: Snapshots, as_of: datetime) -> Handed:
     return handed
 
 
-def handed_before(snapshots: Snapshots, as_of: datetime) -> Handed:
+def executive_plays_before(snapshots: SnapshotFiles, as_of: datetime) -> Handed:
     """What executives were handed by the publication before ``as_of``, and in the week before that.
 
     Raises
     ------
     HomeError : what was kept is broken.
     """
-    before = last_published(snapshots, as_of)
-    return {} if before is None else handed_published(snapshots, before)
+    before = previous_publication(snapshots, as_of)
+    return {} if before is None else read_executive_plays(snapshots, before)
 
 
-def _broken(snapshots: Snapshots, as_of: datetime) -> HomeError:
-    path = companion_path(snapshots, as_of, PLAYS)
+def _broken(snapshots: SnapshotFiles, as_of: datetime) -> HomeError:
+    path = sidecar_path(snapshots, as_of, PLAYS)
     return HomeError(f"{path} is not as written", "what `renewcast score` keeps of plays", SCORE_AGAIN)
 
 
-def last_published(snapshots: Snapshots, as_of: datetime) -> datetime | None:
+def previous_publication(snapshots: SnapshotFiles, as_of: datetime) -> datetime | None:
     """The date of the publication before ``as_of``; None without one in the quarter before."""
-    return max((each for each in snapshots.dates() if as_of - BACK <= each < as_of), default=None)
+    return max((each for each in snapshots.dates() if as_of - LOOKBACK <= each < as_of), default=None)

@@ -17,21 +17,21 @@ from models.artifacts.champion import Champion
 from models.peer_groups.peers import Peers
 from models.predictions.assessment import Assessment, assess
 from models.predictions.payload import CHANGE_DAYS, CHANGE_TOLERANCE_DAYS, answer, answers, instant_words
-from serving.common.json_logs import tell
-from serving.snapshots.compute_once_cache import Made
-from serving.snapshots.json_cache import Written
-from serving.snapshots.portfolio_summary import portfolio_of
-from serving.snapshots.published_plays import handed_published, plays_published
-from serving.snapshots.snapshot_files import Published, Snapshots, Stamp
+from serving.common.json_logs import log_event
+from serving.snapshots.compute_once_cache import ComputeOnceCache
+from serving.snapshots.json_cache import JsonCache
+from serving.snapshots.portfolio_summary import summarize_portfolio
+from serving.snapshots.published_plays import read_due_dates, read_executive_plays
+from serving.snapshots.snapshot_files import FileVersion, PublishedSnapshot, SnapshotFiles
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredSnapshot:
     """One snapshot, assessed by one champion; never changed.
 
-    ``earlier`` is the assessment of about 30 days before, where that was scored; ``stamp`` the version of the file;
-    ``snapshots`` are those among which it lies. What is worked out from it to be answered again is ``made``, and what
-    is answered as text ``written``.
+    ``earlier`` is the assessment of about 30 days before, where that was scored; ``file_version`` that of the file;
+    ``snapshots`` are those among which it lies. What is worked out from it to be answered again is ``cache``, and what
+    is answered as text ``json_cache``.
     """
 
     assessment: Assessment
@@ -39,10 +39,10 @@ class Scored:
     data_through: datetime
     scored_at: datetime
     earlier: Assessment | None
-    stamp: Stamp | None
-    snapshots: Snapshots
-    written: Written = field(default_factory=Written, compare=False)
-    made: Made = field(default_factory=Made, compare=False)
+    file_version: FileVersion | None
+    snapshots: SnapshotFiles
+    json_cache: JsonCache = field(default_factory=JsonCache, compare=False)
+    cache: ComputeOnceCache = field(default_factory=ComputeOnceCache, compare=False)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -72,7 +72,7 @@ class Scored:
     def portfolio(self) -> dict[str, Any]:
         """The portfolio at a glance, as `serving.snapshots.portfolio_summary.Portfolio` has it."""
         told = (("as_of", self.as_of), ("data_through", self.data_through), ("scored_at", self.scored_at))
-        return {name: instant_words(instant) for name, instant in told} | portfolio_of(self.assessment)
+        return {name: instant_words(instant) for name, instant in told} | summarize_portfolio(self.assessment)
 
     @cached_property
     def peers(self) -> Peers:
@@ -81,41 +81,41 @@ class Scored:
         return Peers.of(self.assessment.frame, numbers)
 
 
-def score_published(snapshots: Snapshots, champion: Champion, as_of: datetime) -> Scored:
+def score_published(snapshots: SnapshotFiles, champion: Champion, as_of: datetime) -> ScoredSnapshot:
     """Assess the snapshot at ``as_of``, and that of about 30 days before where there is one.
 
     Raises
     ------
     UnknownSnapshot, HomeError : as `Snapshots.at`.
     """
-    stamp = snapshots.stamp(as_of)
+    stamp = snapshots.version(as_of)
     published = snapshots.at(as_of)
-    return Scored(
+    return ScoredSnapshot(
         _assessed(published, champion, snapshots),
         as_of,
-        published.facts.data_through,
+        published.metadata.data_through,
         datetime.now(UTC),
-        earlier_of(snapshots, champion, as_of),
+        assess_earlier(snapshots, champion, as_of),
         stamp,
         snapshots,
     )
 
 
-def _assessed(published: Published, champion: Champion, snapshots: Snapshots) -> Assessment:
-    facts = published.facts
+def _assessed(published: PublishedSnapshot, champion: Champion, snapshots: SnapshotFiles) -> Assessment:
+    metadata = published.metadata
     return assess(
         published.frame,
         champion,
         past=published.past,
-        feeds=facts.feeds,
-        jumped=facts.jumped,
+        feeds=metadata.feeds,
+        jumped=metadata.jumped,
         catalogue=snapshots.catalogue,
-        called=plays_published(snapshots, facts.as_of),
-        handed=handed_published(snapshots, facts.as_of),
+        called=read_due_dates(snapshots, metadata.as_of),
+        handed=read_executive_plays(snapshots, metadata.as_of),
     )
 
 
-def earlier_of(snapshots: Snapshots, champion: Champion, as_of: datetime) -> Assessment | None:
+def assess_earlier(snapshots: SnapshotFiles, champion: Champion, as_of: datetime) -> Assessment | None:
     """The assessment of about 30 days before ``as_of``; None where there is none that can be read."""
     wanted = as_of - timedelta(days=CHANGE_DAYS)
     near = [date for date in snapshots.dates() if abs(date - wanted) <= timedelta(days=CHANGE_TOLERANCE_DAYS)]
@@ -126,19 +126,19 @@ def earlier_of(snapshots: Snapshots, champion: Champion, as_of: datetime) -> Ass
         return _assessed(nearest, champion, snapshots)
     except RenewcastError as error:
         # Only the change since then is unknown without it.
-        tell("earlier_snapshot_refused", error=type(error).__name__)
+        log_event("earlier_snapshot_refused", error=type(error).__name__)
         return None
 
 
-class Shelf:
+class SnapshotCache:
     """The snapshots of other dates than the latest that were asked for last, assessed by one champion."""
 
-    def __init__(self, snapshots: Snapshots, champion: Champion, places: int) -> None:
+    def __init__(self, snapshots: SnapshotFiles, champion: Champion, places: int) -> None:
         self.snapshots, self._champion = snapshots, champion
-        self._kept = LRUCache[datetime, Scored](places)
+        self._kept = LRUCache[datetime, ScoredSnapshot](places)
         self._looking, self._assessing = threading.Lock(), threading.Lock()
 
-    def get(self, as_of: datetime) -> Scored:
+    def get(self, as_of: datetime) -> ScoredSnapshot:
         """The snapshot at ``as_of``, assessed now if it was not, or was replaced since.
 
         Raises
@@ -156,10 +156,10 @@ class Shelf:
                 self._kept[as_of] = made
             return made
 
-    def _look(self, as_of: datetime) -> Scored | None:
-        stamp = self.snapshots.stamp(as_of)
+    def _look(self, as_of: datetime) -> ScoredSnapshot | None:
+        stamp = self.snapshots.version(as_of)
         with self._looking:
             kept = self._kept.get(as_of)
-            if kept is None or kept.stamp != stamp:
+            if kept is None or kept.file_version != stamp:
                 return None
             return kept

@@ -21,7 +21,7 @@ from features.errors import HomeError
 from features.utils.atomic_files import write_file
 from models.predictions.table_export import plain_rows
 from serving.snapshots.lookback_rows import SCORE_AGAIN
-from serving.snapshots.snapshot_files import Snapshots, Stamp, stamp_of
+from serving.snapshots.snapshot_files import FileVersion, SnapshotFiles, file_version
 
 if TYPE_CHECKING:
     from features.signals.signals import Signals
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Larger files (bytes) are neither written nor read.
 SIZE_LIMIT = 256 * 2**20
 #: So many are kept at hand.
-KEPT = 8
+CACHED_FILES = 8
 #: The layout of the envelope.
 FORMAT = 1
 
@@ -52,7 +52,7 @@ class Envelope(BaseModel):
     document: dict[str, JsonValue]
 
 
-def companion_path(snapshots: Snapshots, as_of: datetime, name: str) -> Path:
+def sidecar_path(snapshots: SnapshotFiles, as_of: datetime, name: str) -> Path:
     """Where the companion ``name`` of the snapshot at ``as_of`` lies.
 
     Raises
@@ -65,7 +65,7 @@ def companion_path(snapshots: Snapshots, as_of: datetime, name: str) -> Path:
     return path.parent / "companions" / path.stem / f"{name}.json"
 
 
-def write_companion(snapshots: Snapshots, as_of: datetime, name: str, document: dict[str, Any]) -> Path:
+def write_sidecar(snapshots: SnapshotFiles, as_of: datetime, name: str, document: dict[str, Any]) -> Path:
     """Keep ``document`` beside the snapshot at ``as_of``, in place of an earlier one of that name, whole or not at all.
     The same document gives the same bytes.
 
@@ -78,7 +78,7 @@ def write_companion(snapshots: Snapshots, as_of: datetime, name: str, document: 
     HomeError : the home cannot be written, or the document is too large.
     ValueError : it is not plain data, or the name is none.
     """
-    path = companion_path(snapshots, as_of, name)
+    path = sidecar_path(snapshots, as_of, name)
     told = {"format": FORMAT, "name": name, "as_of": as_of.isoformat(), "document": document}
     content = json.dumps(told, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
     if len(content) > SIZE_LIMIT:
@@ -87,7 +87,7 @@ def write_companion(snapshots: Snapshots, as_of: datetime, name: str, document: 
     return path
 
 
-def read_companion(snapshots: Snapshots, as_of: datetime, name: str) -> dict[str, Any] | None:
+def read_sidecar(snapshots: SnapshotFiles, as_of: datetime, name: str) -> dict[str, Any] | None:
     """The companion ``name`` of the snapshot at ``as_of``; None without one: the snapshot was published before there
     were companions, or without signals. It is kept at hand until its file changes, so it is not to be changed.
 
@@ -95,8 +95,8 @@ def read_companion(snapshots: Snapshots, as_of: datetime, name: str) -> dict[str
     ------
     HomeError : it is broken, too large, or of another snapshot or layout.
     """
-    path = companion_path(snapshots, as_of, name)
-    stamp = stamp_of(path)
+    path = sidecar_path(snapshots, as_of, name)
+    stamp = file_version(path)
     if stamp is None:
         return None
     found = _read(path, stamp)
@@ -105,8 +105,8 @@ def read_companion(snapshots: Snapshots, as_of: datetime, name: str) -> dict[str
     return found.document
 
 
-@lru_cache(maxsize=KEPT)
-def _read(path: Path, _stamp: Stamp) -> Envelope:
+@lru_cache(maxsize=CACHED_FILES)
+def _read(path: Path, _stamp: FileVersion) -> Envelope:
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size > SIZE_LIMIT:

@@ -12,16 +12,16 @@ import pandas as pd
 from features.errors import RenewcastError
 from models.health.rubric import HealthScores
 from models.predictions.payload import instant_words, number_told
-from serving.common.json_logs import tell, where_it_failed
-from serving.snapshots.scored_snapshot import Scored
+from serving.common.json_logs import error_location, log_event
+from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 Floats = npt.NDArray[np.float32]
 #: Changes of the score smaller than this (points) are not worth telling.
-WORTH_TELLING = 0.05
+MIN_CHANGE = 0.05
 
 
 @dataclass(frozen=True)
-class Weeks:
+class SignalHistory:
     """The signals of the health score at d dates, the last being the snapshot's, for its n accounts.
 
     Parameters
@@ -64,11 +64,11 @@ class Weeks:
                 "points": float(moved[j]),
             }
             for j in order
-            if abs(moved[j]) >= WORTH_TELLING
+            if abs(moved[j]) >= MIN_CHANGE
         ]
 
 
-def read_weeks(scored: Scored) -> Weeks:
+def read_signal_history(scored: ScoredSnapshot) -> SignalHistory:
     """The weeks before ``scored``, as they were kept beside its snapshot; only its own date where they were not, or
     cannot be read."""
     seen = scored.assessment
@@ -90,14 +90,14 @@ def read_weeks(scored: Scored) -> Weeks:
             before, adds = len(dates) - 1, _placed(_adds(scores), at, len(place))
     dates.append(instant_words(seen.as_of.to_pydatetime()))
     values.append(seen.health.values.astype(np.float32))
-    return Weeks(tuple(dates), signals, np.stack(values), adds, before)
+    return SignalHistory(tuple(dates), signals, np.stack(values), adds, before)
 
 
-def _past(scored: Scored) -> pd.DataFrame | None:
+def _past(scored: ScoredSnapshot) -> pd.DataFrame | None:
     try:
         return scored.snapshots.at(scored.as_of).past
     except RenewcastError as error:
-        tell("earlier_weeks_refused", **where_it_failed(error))
+        log_event("earlier_weeks_refused", **error_location(error))
         return None
 
 

@@ -1,7 +1,7 @@
 """Published snapshots: the features that were scored, kept in the home so that the service can answer from them.
 
 One Parquet file per ``as_of`` under ``snapshots/``, with what is known of it as JSON in the file's own metadata: a file
-is replaced in one step, so rows and facts always belong together.
+is replaced in one step, so rows and metadata always belong together.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from features.errors import HomeError, UnknownSnapshot
 from features.utils.atomic_files import new_file
 from models.home import Home
 from models.predictions.payload import instant_words
-from serving.snapshots.lookback_rows import FILE_LIMIT, SCORE_AGAIN, read_earlier, write_earlier
+from serving.snapshots.lookback_rows import FILE_LIMIT, SCORE_AGAIN, read_lookback, write_lookback
 
 #: Files that unpack to more (bytes) are not read.
 UNPACKED_LIMIT = 8 * 2**30
 #: How many of the nearest dates an UnknownSnapshot names.
 NEAREST = 3
 
-FACTS = b"renewcast"
+METADATA_KEY = b"renewcast"
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{6})Z)?\.parquet")
 
-Stamp = tuple[int, int, int]
+FileVersion = tuple[int, int, int]
 """What tells one version of a file from the next: inode, time of change (ns), size (bytes)."""
 
 
-class Facts(BaseModel):
+class SnapshotMetadata(BaseModel):
     """What is known of a snapshot as a whole.
 
     ``origin`` is the address of the signals; ``data_through`` (UTC) the instant up to which they were complete, never
@@ -59,18 +59,18 @@ class Facts(BaseModel):
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedSnapshot:
     """A snapshot as `features.snapshots.snapshot.snapshot` made it, for one ``as_of``, and what is known of it;
     ``past`` are rows
     of the weeks before, which the rules look back on (None without any)."""
 
-    facts: Facts
+    metadata: SnapshotMetadata
     frame: pd.DataFrame
     past: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
-class Snapshots:
+class SnapshotFiles:
     """The published snapshots of one home, in the columns of ``catalogue``: the deployment's if not given."""
 
     home: Home
@@ -96,7 +96,7 @@ class Snapshots:
         HomeError : the home cannot be written.
         """
         as_of: datetime = frame[KEYS[1]].iloc[0].to_pydatetime()
-        facts = Facts(
+        metadata = SnapshotMetadata(
             as_of=as_of,
             origin=origin,
             data_through=data_through,
@@ -105,11 +105,11 @@ class Snapshots:
             feeds=dict(sorted(feeds.items())),
             jumped=tuple(jumped),
         )
-        schema = self._schema().with_metadata({FACTS: facts.model_dump_json().encode()})
+        schema = self._schema().with_metadata({METADATA_KEY: metadata.model_dump_json().encode()})
         table = pa.table([_column(frame, field) for field in schema], schema=schema)
         path = self.path(as_of)
         if past is not None:
-            write_earlier(self._earlier(as_of), past, looked_back_on)
+            write_lookback(self._earlier(as_of), past, looked_back_on)
         with new_file(path) as beside:
             pq.write_table(table, beside, compression="zstd")
         return path
@@ -139,11 +139,11 @@ class Snapshots:
             raise HomeError(f"cannot read {self.home.snapshots}: {error.strerror}", "a folder of snapshots") from error
         return sorted(date for date in map(_date_of, names) if date is not None)
 
-    def stamp(self, as_of: datetime) -> Stamp | None:
+    def version(self, as_of: datetime) -> FileVersion | None:
         """Which version of the snapshot there is now; None without one."""
-        return stamp_of(self.path(as_of))
+        return file_version(self.path(as_of))
 
-    def latest(self) -> Published:
+    def latest(self) -> PublishedSnapshot:
         """The snapshot of the latest date.
 
         Raises
@@ -156,7 +156,7 @@ class Snapshots:
             raise UnknownSnapshot("no snapshot was scored yet", "at least one", SCORE_AGAIN.replace("it again", "one"))
         return self.at(dates[-1])
 
-    def at(self, as_of: datetime) -> Published:
+    def at(self, as_of: datetime) -> PublishedSnapshot:
         """The snapshot at ``as_of``.
 
         Raises
@@ -169,12 +169,12 @@ class Snapshots:
             with path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size > FILE_LIMIT:
                     raise _broken(path, f"it is larger than {FILE_LIMIT} bytes")
-                facts, table = self._read(path, pq.ParquetFile(file))
+                metadata, table = self._read(path, pq.ParquetFile(file))
         except FileNotFoundError:
             raise self._unknown(as_of) from None
         # The reasons are left out: they can repeat values.
         except ValidationError as error:
-            raise _broken(path, f"its facts are not as written ({error.error_count()} differences)") from None
+            raise _broken(path, f"its metadata are not as written ({error.error_count()} differences)") from None
         except (OSError, ValueError, pa.ArrowException) as error:
             raise _broken(path, f"it cannot be read as Parquet ({type(error).__name__})") from None
         frame = table.to_pandas()
@@ -182,27 +182,27 @@ class Snapshots:
             if feature.kind == "category":
                 values = frame[name].astype(object)
                 frame[name] = values.where(values.notna(), None)
-        if facts.as_of != as_of or frame.empty or not (frame[KEYS[1]] == pd.Timestamp(as_of)).all():
+        if metadata.as_of != as_of or frame.empty or not (frame[KEYS[1]] == pd.Timestamp(as_of)).all():
             raise _broken(path, "it is of another date than its name says, or empty")
-        return Published(facts, frame, read_earlier(self._earlier(as_of), as_of))
+        return PublishedSnapshot(metadata, frame, read_lookback(self._earlier(as_of), as_of))
 
-    def _read(self, path: Path, parquet: pq.ParquetFile) -> tuple[Facts, pa.Table]:
+    def _read(self, path: Path, parquet: pq.ParquetFile) -> tuple[SnapshotMetadata, pa.Table]:
         groups = parquet.metadata
         if sum(groups.row_group(i).total_byte_size for i in range(groups.num_row_groups)) > UNPACKED_LIMIT:
             raise _broken(path, f"it unpacks to more than {UNPACKED_LIMIT} bytes")
-        told = (parquet.schema_arrow.metadata or {}).get(FACTS)
+        told = (parquet.schema_arrow.metadata or {}).get(METADATA_KEY)
         if told is None:
-            raise _broken(path, "it holds no facts of a snapshot")
-        facts = Facts.model_validate_json(told)
-        if facts.catalogue_version != self.catalogue.version:
+            raise _broken(path, "it holds no metadata of a snapshot")
+        metadata = SnapshotMetadata.model_validate_json(told)
+        if metadata.catalogue_version != self.catalogue.version:
             raise HomeError(
-                f"{path} was made with version {facts.catalogue_version} of the features",
+                f"{path} was made with version {metadata.catalogue_version} of the features",
                 f"version {self.catalogue.version}",
                 SCORE_AGAIN,
             )
         if not parquet.schema_arrow.remove_metadata().equals(self._schema()):
             raise _broken(path, "its columns are not those of the catalogue")
-        return facts, parquet.read()
+        return metadata, parquet.read()
 
     def _schema(self) -> pa.Schema:
         kinds = {"number": pa.float64(), "category": pa.string()}
@@ -225,7 +225,7 @@ def _column(frame: pd.DataFrame, field: pa.Field) -> pa.Array:
     return pa.array(frame[field.name].to_numpy(), field.type, from_pandas=True)
 
 
-def stamp_of(path: Path) -> Stamp | None:
+def file_version(path: Path) -> FileVersion | None:
     """Which version of a file or folder is there now; None without one, or where it cannot be looked at."""
     try:
         seen = path.stat()

@@ -25,9 +25,9 @@ from features.utils.private_files import make_folder
 from models.home import Home
 from serving.common.errors import StoreDown
 from serving.store.encryption import OPTION, VARIABLE, Cipher
-from serving.store.engines import _LOOKING, PATIENCE, _engine, is_read_only
-from serving.store.layout import _layout, _upgrade
-from serving.store.tables import LAYOUT, counters
+from serving.store.engines import READ_ONLY_OPTION, TIMEOUT_SECONDS, create_store_engine, is_read_only
+from serving.store.schema_version import schema_version, upgrade_schema
+from serving.store.tables import SCHEMA_VERSION, counters
 
 #: A number of ours among PostgreSQL's advisory locks: whoever changes the layout holds it.
 _MIGRATING = 7_032_026
@@ -50,13 +50,13 @@ class Store:
     """
 
     def __init__(self, address: str | URL, key_folder: Path | None = None) -> None:
-        engine = _engine(address)
+        engine = create_store_engine(address)
         file = engine.url.database if engine.dialect.name == "sqlite" else None
         self.cipher = Cipher(key_folder or (Path(file).parent if file else None), os.environ.get(VARIABLE))
         self._engine = engine.execution_options(**{OPTION: self.cipher})
         self._ready = False
-        self._trouble: str | None = None
-        self._fault: str | None = None
+        self._connect_error: str | None = None
+        self._query_error: str | None = None
         self._opening, self._watching, self._trying = threading.Lock(), threading.Lock(), threading.Lock()
         self._watch: tuple[int, sqlite3.Connection] | None = None
 
@@ -82,9 +82,9 @@ class Store:
         return str(self._engine.dialect.name)
 
     @property
-    def trouble(self) -> str | None:
+    def error(self) -> str | None:
         """Why the store could not be reached or used when that was last tried, in words; None if it could."""
-        return self._trouble or self._fault
+        return self._connect_error or self._query_error
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -92,14 +92,14 @@ class Store:
 
         Raises
         ------
-        StoreDown : the store cannot be reached, or is busy for longer than `PATIENCE`.
+        StoreDown : the store cannot be reached, or is busy for longer than `TIMEOUT_SECONDS`.
         HomeError : its layout is newer than this program knows.
         """
         with self._reached() as connection, connection.begin():
             yield connection
 
     @contextmanager
-    def look(self) -> Iterator[Connection]:
+    def read(self) -> Iterator[Connection]:
         """A transaction that only reads: it waits for nobody who writes, and sees one moment.
 
         Raises
@@ -107,7 +107,7 @@ class Store:
         StoreDown, HomeError : as `begin`.
         """
         with self._reached() as opened:
-            connection = opened.execution_options(**{_LOOKING: True})
+            connection = opened.execution_options(**{READ_ONLY_OPTION: True})
             with connection.begin():
                 yield connection
 
@@ -116,16 +116,16 @@ class Store:
         try:
             with self._connect() as connection:
                 yield connection
-            self._fault = None
+            self._query_error = None
         except StoreDown as error:
             # What was read is none of ours.
-            self._fault = error.found
+            self._query_error = error.found
             raise
         except DBAPIError as error:
-            down = reason_of(error)
+            down = store_error(error)
             if down is None:
                 raise
-            self._fault = down.found
+            self._query_error = down.found
             if self.kind == "sqlite" and down.found != _BUSY[0]:
                 # What is opened next looks anew at whether the file can be written.
                 self._engine.dispose()
@@ -134,7 +134,7 @@ class Store:
             raise _down() from error
 
     def _connect(self) -> Connection:
-        if self._trouble is None or self.kind == "sqlite":
+        if self._connect_error is None or self.kind == "sqlite":
             return self._tried()
         # Of a server that is out of reach, one at a time finds out whether it is back: a network that drops what is
         # sent lets each wait, and all together would take every thread that answers requests.
@@ -152,10 +152,10 @@ class Store:
         except PoolTimeout:
             raise
         except (SQLAlchemyError, RenewcastError) as error:
-            down = reason_of(error) if isinstance(error, DBAPIError) else error
-            self._trouble = (down if isinstance(down, RenewcastError) else _down()).found
+            down = store_error(error) if isinstance(error, DBAPIError) else error
+            self._connect_error = (down if isinstance(down, RenewcastError) else _down()).found
             raise
-        self._trouble = None
+        self._connect_error = None
         return connection
 
     def version(self) -> tuple[int, int] | None:
@@ -195,7 +195,7 @@ class Store:
     def _open(self) -> None:
         if self._ready:
             return
-        if not self._opening.acquire(timeout=2 * PATIENCE):
+        if not self._opening.acquire(timeout=2 * TIMEOUT_SECONDS):
             raise _down()
         # Whoever waited here finds nothing left to do.
         try:
@@ -210,7 +210,7 @@ class Store:
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
                     # A new layout may take as long as it does.
                     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-                changed = _upgrade(connection)
+                changed = upgrade_schema(connection)
             if changed and self.kind == "sqlite":
                 self._clear_away()
             self._ready = True
@@ -221,7 +221,10 @@ class Store:
         """Leave nothing in the files of what an older layout held in clear."""
         file = self._engine.url.database
         # Where another process holds it, or there is no room, the next change of the pages overwrites what is left.
-        with suppress(sqlite3.Error), closing(sqlite3.connect(file or "", PATIENCE, isolation_level=None)) as raw:
+        with (
+            suppress(sqlite3.Error),
+            closing(sqlite3.connect(file or "", TIMEOUT_SECONDS, isolation_level=None)) as raw,
+        ):
             raw.execute("VACUUM")
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -232,18 +235,18 @@ class Store:
     def _check_layout(self) -> None:
         """Of a file that cannot be written, and so not be brought up to date either."""
         with self._engine.connect() as opened:
-            connection = opened.execution_options(**{_LOOKING: True})
+            connection = opened.execution_options(**{READ_ONLY_OPTION: True})
             with connection.begin():
-                now = _layout(connection)
-        if now != LAYOUT:
+                now = schema_version(connection)
+        if now != SCHEMA_VERSION:
             raise StoreDown(
                 f"the store's layout is {now or 'none'} and the file cannot be written",
-                f"{LAYOUT}, or a file that can be written and so be brought up to date",
+                f"{SCHEMA_VERSION}, or a file that can be written and so be brought up to date",
                 "make the store's file and folder writable once",
             )
 
 
-def next_number(connection: Connection, name: str, many: int = 1) -> int:
+def next_sequence(connection: Connection, name: str, many: int = 1) -> int:
     """The first of ``many`` numbers, 1 or above, that no other transaction is given; held until this one ends."""
     # Only here: PostgreSQL's own takes a while to import, and few stores are of it.
     dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
@@ -254,7 +257,7 @@ def next_number(connection: Connection, name: str, many: int = 1) -> int:
     return last - many + 1
 
 
-def one_after_another(connection: Connection) -> None:
+def lock_publishing(connection: Connection) -> None:
     """Let this transaction go on when no other is beyond the same point, however long one of them takes.
 
     SQLite's transactions that write are one at a time from their beginning.
@@ -276,7 +279,7 @@ _DAMAGED = (
 )
 _OTHER = (
     "the store is another program's, or lacks parts of its layout",
-    f"a database of layout {LAYOUT} that Renewcast has made",
+    f"a database of layout {SCHEMA_VERSION} that Renewcast has made",
     "put a backup in its place, or give it a database of its own",
 )
 
@@ -315,7 +318,7 @@ _POSTGRES: Mapping[str, tuple[str, str, str] | None] = {
 }
 
 
-def reason_of(error: DBAPIError) -> StoreDown | None:
+def store_error(error: DBAPIError) -> StoreDown | None:
     """Why the database could not be reached or used, for whoever runs the service; None where a statement was wrong.
 
     The database's own words are left out, since they can repeat addresses and values.

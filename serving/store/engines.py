@@ -15,24 +15,30 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from features.errors import BadRequest
 
 #: How long (seconds) a transaction waits for another's lock, for a connection, and for a server that is silent.
-PATIENCE = 5
+TIMEOUT_SECONDS = 5
 #: How long (seconds) PostgreSQL works on one statement at most.
 STATEMENT_SECONDS = 60
-_LOOKING = "renewcast_looking"
+READ_ONLY_OPTION = "renewcast_looking"
 
 
-def _engine(address: str | URL) -> Engine:
+def create_store_engine(address: str | URL) -> Engine:
+    """Create the engine of a store.
+
+    Raises
+    ------
+    BadRequest : the address is not that of a supported database.
+    """
     try:
         url = make_url(address)
         if url.get_backend_name() == "sqlite":
-            engine = create_engine(url, connect_args={"timeout": PATIENCE}, pool_timeout=PATIENCE)
+            engine = create_engine(url, connect_args={"timeout": TIMEOUT_SECONDS}, pool_timeout=TIMEOUT_SECONDS)
             event.listen(engine, "do_connect", _open_read_only)
             event.listen(engine, "connect", _set_up_sqlite)
             event.listen(engine, "begin", _lock_sqlite)
             return engine
         if url.get_backend_name() == "postgresql":
             driver = url.set(drivername="postgresql+psycopg")
-            return create_engine(driver, pool_pre_ping=True, pool_timeout=PATIENCE, connect_args=_bounds(url))
+            return create_engine(driver, pool_pre_ping=True, pool_timeout=TIMEOUT_SECONDS, connect_args=_bounds(url))
     except (ArgumentError, ImportError, SQLAlchemyError):
         # The reason is left out: it can repeat the address, which may hold a password.
         pass
@@ -47,12 +53,12 @@ def _bounds(url: URL) -> dict[str, Any]:
     """What keeps anybody from waiting for a PostgreSQL that answers nothing: neither a refusal nor a word more."""
     given = url.query.get("options", ())
     options = [given] if isinstance(given, str) else list(given)
-    options += [f"-c lock_timeout={PATIENCE * 1000}", f"-c statement_timeout={STATEMENT_SECONDS * 1000}"]
+    options += [f"-c lock_timeout={TIMEOUT_SECONDS * 1000}", f"-c statement_timeout={STATEMENT_SECONDS * 1000}"]
     # A silent connection is asked for a sign of life after as long as one is waited for, three times within as long.
-    alive = {"keepalives": 1, "keepalives_idle": PATIENCE, "keepalives_interval": 2, "keepalives_count": 3}
+    alive = {"keepalives": 1, "keepalives_idle": TIMEOUT_SECONDS, "keepalives_interval": 2, "keepalives_count": 3}
     return {
-        "connect_timeout": PATIENCE,
-        "tcp_user_timeout": PATIENCE * 1000,
+        "connect_timeout": TIMEOUT_SECONDS,
+        "tcp_user_timeout": TIMEOUT_SECONDS * 1000,
         **alive,
         "options": " ".join(options),
     }
@@ -71,7 +77,7 @@ def _open_read_only(_dialect: Any, _record: Any, given: list[Any], _more: dict[s
     # Without its log, nobody has the file open to write, and nobody can: no locks are needed, nor possible.
     alone = "" if Path(f"{file}-wal").exists() else "&immutable=1"
     address = f"file:{quote(str(file.absolute()))}?mode=ro{alone}"
-    connection = sqlite3.connect(address, timeout=PATIENCE, uri=True, check_same_thread=False)
+    connection = sqlite3.connect(address, timeout=TIMEOUT_SECONDS, uri=True, check_same_thread=False)
     connection.execute("PRAGMA query_only=ON")
     return connection
 
@@ -88,7 +94,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
 
 def _write_ahead(connection: Any) -> None:
     # SQLite does not wait by itself where several turn a new file to write-ahead at once; once it is, there is none.
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -100,5 +106,5 @@ def _write_ahead(connection: Any) -> None:
 
 
 def _lock_sqlite(connection: Connection) -> None:
-    looking = connection.get_execution_options().get(_LOOKING)
+    looking = connection.get_execution_options().get(READ_ONLY_OPTION)
     connection.exec_driver_sql("BEGIN" if looking else "BEGIN IMMEDIATE")

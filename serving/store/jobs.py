@@ -1,5 +1,5 @@
 """Jobs: accepted, worked on, finished. What was accepted is not lost, whatever happens to the process: a job whose
-worker ended comes up again once its claim has run out, `ATTEMPTS` times at most."""
+worker ended comes up again once its claim has run out, `MAX_ATTEMPTS` times at most."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, func, or_, select
 
-from serving.common.errors import Busy, Unknown
+from serving.common.errors import Busy, UnknownId
 from serving.store.tables import jobs
 
-State = Literal["queued", "running", "finished", "failed"]
+JobState = Literal["queued", "running", "finished", "failed"]
 #: A worker that has not told of progress for so long has ended.
-CLAIMED = timedelta(minutes=2)
-ATTEMPTS = 3
+CLAIM_DURATION = timedelta(minutes=2)
+MAX_ATTEMPTS = 3
 #: More than so many may not wait.
-WAITING = 100
+MAX_QUEUED = 100
 #: Finished ones are kept so long, with their files.
-KEPT = timedelta(days=7)
+RETENTION = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Job:
 
     id: str
     attempt: int
-    state: State
+    state: JobState
     request: Mapping[str, Any]
     created_at: datetime
     finished_at: datetime | None
@@ -68,7 +68,7 @@ def accept(connection: Connection, request: Mapping[str, Any], by: str, name: st
         if row is not None:
             return _job(row)
     waiting = connection.execute(select(func.count()).where(jobs.c.state == "queued")).scalar_one()
-    if waiting >= WAITING:
+    if waiting >= MAX_QUEUED:
         raise Busy("as many jobs as the service takes are waiting", cure="try again later")
     now = datetime.now(UTC)
     job = Job(made, 0, "queued", dict(request), now, None, 0, None, None, None)
@@ -95,38 +95,38 @@ def find(connection: Connection, job_id: str) -> Job:
     """
     row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
     if row is None:
-        raise Unknown("there is no job of this id", f"one that was accepted in the last {KEPT.days} days")
+        raise UnknownId("there is no job of this id", f"one that was accepted in the last {RETENTION.days} days")
     return _job(row)
 
 
 def claim(connection: Connection, now: datetime) -> Job | None:
-    """Take the oldest job that nobody works on, for `CLAIMED` from ``now`` (UTC) on; None where there is none."""
+    """Claim the oldest unclaimed job until `CLAIM_DURATION` after ``now`` (UTC); None if there is none."""
     open_ = or_(jobs.c.state == "queued", (jobs.c.state == "running") & (jobs.c.running_until <= now))
     query = select(jobs).where(open_).order_by(jobs.c.created_at, jobs.c.id).limit(1)
     row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
     if row is None:
         return None
-    if row.attempts >= ATTEMPTS:
+    if row.attempts >= MAX_ATTEMPTS:
         fail(connection, _job(row), "its worker ended before it was done, several times")
         return None
-    told = {"state": "running", "running_until": now + CLAIMED, "attempts": row.attempts + 1}
+    told = {"state": "running", "running_until": now + CLAIM_DURATION, "attempts": row.attempts + 1}
     connection.execute(jobs.update().where(jobs.c.id == row.id).values(**told))
     return replace(_job(row), attempt=row.attempts + 1, state="running")
 
 
-def keep(connection: Connection, job: Job, now: datetime) -> bool:
-    """Keep the claim for `CLAIMED` from ``now`` (UTC) on; whether it still is the worker's own."""
-    return _tell(connection, job, running_until=now + CLAIMED)
+def extend_claim(connection: Connection, job: Job, now: datetime) -> bool:
+    """Keep the claim for `CLAIM_DURATION` from ``now`` (UTC) on; whether it still is the worker's own."""
+    return _update(connection, job, running_until=now + CLAIM_DURATION)
 
 
-def progress(connection: Connection, job: Job, done: int, total: int) -> None:
+def report_progress(connection: Connection, job: Job, done: int, total: int) -> None:
     """Tell how far a claimed job is; that also keeps the claim."""
-    _tell(connection, job, rows_done=done, rows_total=total, running_until=datetime.now(UTC) + CLAIMED)
+    _update(connection, job, rows_done=done, rows_total=total, running_until=datetime.now(UTC) + CLAIM_DURATION)
 
 
-def give_back(connection: Connection, job: Job) -> None:
+def release(connection: Connection, job: Job) -> None:
     """It cannot be done now; somebody takes it up later, and this was no attempt."""
-    _tell(connection, job, state="queued", running_until=None, attempts=job.attempt - 1)
+    _update(connection, job, state="queued", running_until=None, attempts=job.attempt - 1)
 
 
 def finish(connection: Connection, job: Job, file: str, rows: int, notes: str | None = None) -> bool:
@@ -136,23 +136,23 @@ def finish(connection: Connection, job: Job, file: str, rows: int, notes: str | 
     """
     now = datetime.now(UTC)
     told = {"finished_at": now, "rows_done": rows, "rows_total": rows, "file": file, "notes": notes}
-    return _tell(connection, job, state="finished", running_until=None, **told)
+    return _update(connection, job, state="finished", running_until=None, **told)
 
 
 def fail(connection: Connection, job: Job, reason: str) -> None:
     """It cannot be done; ``reason`` holds no values of accounts."""
-    _tell(connection, job, state="failed", finished_at=datetime.now(UTC), reason=reason, running_until=None)
+    _update(connection, job, state="failed", finished_at=datetime.now(UTC), reason=reason, running_until=None)
 
 
-def _tell(connection: Connection, job: Job, **told: Any) -> bool:
+def _update(connection: Connection, job: Job, **told: Any) -> bool:
     """Note something of a running job, unless another has taken it up since."""
     mine = (jobs.c.id == job.id) & (jobs.c.attempts == job.attempt) & (jobs.c.state == "running")
     return connection.execute(jobs.update().where(mine).values(**told)).rowcount == 1
 
 
-def forget(connection: Connection, now: datetime) -> list[str]:
-    """Forget jobs that were finished `KEPT` before ``now``; the names of their files."""
-    old = jobs.c.finished_at < now - KEPT
+def delete_expired(connection: Connection, now: datetime) -> list[str]:
+    """Forget jobs that were finished `RETENTION` before ``now``; the names of their files."""
+    old = jobs.c.finished_at < now - RETENTION
     files = [file for file in connection.execute(select(jobs.c.file).where(old)).scalars() if file]
     connection.execute(delete(jobs).where(old))
     return files

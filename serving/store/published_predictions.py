@@ -11,14 +11,14 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from features.errors import BadRequest
-from serving.common.errors import Unknown
+from serving.common.errors import UnknownId
 from serving.store.tables import alerts, predictions, records
 
 CURSOR = "s"
 
 
 @dataclass(frozen=True)
-class Page:
+class ResultPage:
     """A part of a stream: ``data``, and ``next``, the cursor to go on from. There is always one, so that a caller who
     has read everything can ask again later for what came since."""
 
@@ -26,7 +26,7 @@ class Page:
     next: str
 
 
-def replay(connection: Connection, prediction_id: str) -> dict[str, Any]:
+def find_prediction(connection: Connection, prediction_id: str) -> dict[str, Any]:
     """A published answer, as it was given.
 
     Raises
@@ -35,13 +35,13 @@ def replay(connection: Connection, prediction_id: str) -> dict[str, Any]:
     """
     found = connection.execute(select(predictions.c.document).where(predictions.c.id == prediction_id)).scalar()
     if found is None:
-        raise Unknown(
+        raise UnknownId(
             "no prediction of this id was published", "an id from a batch that `renewcast score --publish` made"
         )
     return _unpacked(found)
 
 
-def stream(connection: Connection, cursor: str | None, since: datetime | None, limit: int) -> Page:
+def list_predictions(connection: Connection, cursor: str | None, since: datetime | None, limit: int) -> ResultPage:
     """Predictions in the order in which they were published.
 
     Parameters
@@ -60,18 +60,20 @@ def stream(connection: Connection, cursor: str | None, since: datetime | None, l
     if cursor is None and since is not None:
         query = query.where(of.updated_at >= since)
     rows = connection.execute(query).all()
-    return Page([_unpacked(row.document) for row in rows], _cursor(rows, after))
+    return ResultPage([_unpacked(row.document) for row in rows], _cursor(rows, after))
 
 
-def stream_alerts(connection: Connection, cursor: str | None, limit: int, account_id: str | None = None) -> Page:
-    """Alerts in the order in which they were raised, of one account or all; else as `stream`."""
+def list_alerts(connection: Connection, cursor: str | None, limit: int, account_id: str | None = None) -> ResultPage:
+    """Alerts in the order in which they were raised, of one account or all; else as `list_predictions`."""
     of = alerts.c
     after = _after(cursor)
     query = select(of.document, of.account_id, of.sequence).where(of.sequence > after)
     if account_id is not None:
         query = query.where(of.account_id == account_id)
     rows = connection.execute(query.order_by(of.sequence).limit(limit)).all()
-    return Page([{"account_id": row.account_id, **json.loads(row.document)} for row in rows], _cursor(rows, after))
+    return ResultPage(
+        [{"account_id": row.account_id, **json.loads(row.document)} for row in rows], _cursor(rows, after)
+    )
 
 
 def _cursor(rows: Any, after: int) -> str:
@@ -92,7 +94,7 @@ def _unpacked(document: bytes) -> dict[str, Any]:
     return told
 
 
-def records_of(connection: Connection, account_id: str, limit: int) -> list[dict[str, Any]]:
+def list_records(connection: Connection, account_id: str, limit: int) -> list[dict[str, Any]]:
     """What was done about an account and what became of it, the latest first: ``what``, ``occurred_at`` (UTC) and what
     was told with it."""
     of = records.c

@@ -29,11 +29,11 @@ from sqlalchemy.types import TypeDecorator
 from serving.common.errors import StoreDown
 
 #: The revision of `migrations` that makes these tables.
-LAYOUT = "0005"
+SCHEMA_VERSION = "0005"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Instant(TypeDecorator[datetime]):
+class UtcMicroseconds(TypeDecorator[datetime]):
     """An aware datetime as microseconds since 1970 in UTC."""
 
     impl = BigInteger
@@ -78,8 +78,8 @@ api_keys = Table(
     Column("name", String(200), nullable=False),
     Column("digest", String(64), nullable=False, unique=True),
     Column("scopes", String(100), nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("revoked_at", Instant),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    Column("revoked_at", UtcMicroseconds),
 )
 
 sessions = Table(
@@ -87,8 +87,8 @@ sessions = Table(
     METADATA,
     Column("digest", String(64), primary_key=True),
     Column("key_id", String(40), ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("expires_at", Instant, nullable=False, index=True),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    Column("expires_at", UtcMicroseconds, nullable=False, index=True),
 )
 
 predictions = Table(
@@ -96,12 +96,12 @@ predictions = Table(
     METADATA,
     Column("id", String(80), primary_key=True),
     Column("account_id", Text, nullable=False),
-    Column("as_of", Instant, nullable=False),
+    Column("as_of", UtcMicroseconds, nullable=False),
     Column("churn_band", String(20)),
     Column("health_band", String(20)),
     Column("agreement", String(20)),
     Column("sequence", BigInteger, nullable=False, unique=True),
-    Column("updated_at", Instant, nullable=False),
+    Column("updated_at", UtcMicroseconds, nullable=False),
     Column("document", LargeBinary, nullable=False),
     Index("ix_predictions_account_id_as_of", "account_id", "as_of"),
     Index("ix_predictions_updated_at", "updated_at"),
@@ -111,8 +111,8 @@ batches = Table(
     "batches",
     METADATA,
     Column("id", String(80), primary_key=True),
-    Column("as_of", Instant, nullable=False),
-    Column("published_at", Instant, nullable=False, index=True),
+    Column("as_of", UtcMicroseconds, nullable=False),
+    Column("published_at", UtcMicroseconds, nullable=False, index=True),
     Column("accounts", Integer, nullable=False),
     Column("models", Text, nullable=False),
 )
@@ -123,7 +123,7 @@ alerts = Table(
     Column("account_id", Text, primary_key=True),
     Column("key", String(200), primary_key=True),
     Column("code", String(40), nullable=False),
-    Column("as_of", Instant, nullable=False),
+    Column("as_of", UtcMicroseconds, nullable=False),
     Column("sequence", BigInteger, nullable=False, unique=True),
     Column("document", Text, nullable=False),
 )
@@ -134,8 +134,8 @@ records = Table(
     Column("id", String(40), primary_key=True),
     Column("what", String(20), nullable=False),
     Column("account_id", Text, nullable=False),
-    Column("occurred_at", Instant, nullable=False),
-    Column("recorded_at", Instant, nullable=False),
+    Column("occurred_at", UtcMicroseconds, nullable=False),
+    Column("recorded_at", UtcMicroseconds, nullable=False),
     Column("recorded_by", String(200), nullable=False),
     Column("document", Text, nullable=False),
     Index("ix_records_account_id", "account_id"),
@@ -146,11 +146,11 @@ idempotency = Table(
     METADATA,
     Column("key", String(64), primary_key=True),
     Column("fingerprint", String(64), nullable=False),
-    Column("running_until", Instant),
+    Column("running_until", UtcMicroseconds),
     Column("status", Integer),
     Column("headers", Text),
     Column("body", LargeBinary),
-    Column("created_at", Instant, nullable=False, index=True),
+    Column("created_at", UtcMicroseconds, nullable=False, index=True),
 )
 
 jobs = Table(
@@ -159,11 +159,11 @@ jobs = Table(
     Column("id", String(40), primary_key=True),
     Column("state", String(20), nullable=False, index=True),
     Column("request", Text, nullable=False),
-    Column("created_at", Instant, nullable=False),
+    Column("created_at", UtcMicroseconds, nullable=False),
     Column("created_by", String(200), nullable=False),
-    Column("running_until", Instant),
+    Column("running_until", UtcMicroseconds),
     Column("attempts", Integer, nullable=False),
-    Column("finished_at", Instant),
+    Column("finished_at", UtcMicroseconds),
     Column("rows_done", Integer, nullable=False),
     Column("rows_total", Integer),
     Column("file", String(200)),
@@ -178,8 +178,8 @@ webhook_endpoints = Table(
     Column("url", Text, nullable=False),
     Column("secret", String(200), nullable=False),
     Column("events", Text, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("disabled_at", Instant),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    Column("disabled_at", UtcMicroseconds),
     Column("reason", Text),
 )
 
@@ -191,11 +191,11 @@ webhook_deliveries = Table(
     Column("event_id", String(80), nullable=False),
     Column("event", String(60), nullable=False),
     Column("body", Text, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("due_at", Instant),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    Column("due_at", UtcMicroseconds),
     Column("attempts", Integer, nullable=False),
     Column("last_status", Integer),
-    Column("delivered_at", Instant),
+    Column("delivered_at", UtcMicroseconds),
     Column("given_up", Boolean, nullable=False),
     Index("ix_webhook_deliveries_endpoint_id_due_at", "endpoint_id", "due_at"),
     Index("uq_webhook_deliveries_endpoint_id_event_id", "endpoint_id", "event_id", unique=True),

@@ -20,20 +20,20 @@ from typing import Any
 
 from sqlalchemy import select
 
-from serving.common.json_logs import tell
+from serving.common.json_logs import log_event
 from serving.store.database import Store
 from serving.store.encryption import SecretKeyError
 from serving.store.tables import webhook_deliveries, webhook_endpoints
-from serving.webhooks.deliver import Delivery, Refused, send
+from serving.webhooks.delivery import Delivery, RefusedAddress, send
 from serving.webhooks.endpoints import disable_endpoint
 
 #: Seconds until the next attempt, after each (those that Standard Webhooks proposes), give or take a tenth.
 WAITS = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 JITTER = 0.1
 #: Longer than any attempt takes.
-CLAIMED = timedelta(minutes=2)
+CLAIM_DURATION = timedelta(minutes=2)
 #: Deliveries under way at once, in all and to one endpoint.
-AT_ONCE, TO_ONE = 32, 8
+MAX_DELIVERIES, MAX_PER_ENDPOINT = 32, 8
 #: Seconds that those just begun are waited for; what takes longer goes on beside the next ones.
 SLOW = 1.0
 GONE = 410
@@ -41,7 +41,7 @@ GONE = 410
 Send = Callable[[Delivery, datetime, bool], int]
 
 
-class Courier:
+class DeliveryWorker:
     """Makes the deliveries that are due.
 
     Parameters
@@ -63,7 +63,7 @@ class Courier:
         self._clock, self._chance, self._sending = clock, chance, sending
         self._under_way: dict[Future[None], str] = {}
 
-    def deliver(self, many: int = AT_ONCE) -> int:
+    def deliver(self, many: int = MAX_DELIVERIES) -> int:
         """Claim up to ``many`` deliveries that are due and begin them, at the same time; how many. Returns when they
         are made, or some seconds later.
 
@@ -74,7 +74,10 @@ class Courier:
         StoreDown : the store cannot be reached.
         """
         self._settle()
-        begun = {self._begin(each): each.endpoint_id for each in self._claim(min(many, AT_ONCE - len(self._under_way)))}
+        begun = {
+            self._begin(each): each.endpoint_id
+            for each in self._claim(min(many, MAX_DELIVERIES - len(self._under_way)))
+        }
         self._under_way |= begun
         wait(begun, timeout=SLOW)
         self._settle()
@@ -114,7 +117,7 @@ class Courier:
                     select(deliveries)
                     .where(deliveries.c.endpoint_id == endpoint.id, deliveries.c.due_at <= now)
                     .order_by(deliveries.c.due_at, deliveries.c.id)
-                    .limit(max(0, min(many - len(found), TO_ONE - busy[endpoint.id])))
+                    .limit(max(0, min(many - len(found), MAX_PER_ENDPOINT - busy[endpoint.id])))
                     .with_for_update(skip_locked=True)
                 )
                 found += [
@@ -123,7 +126,7 @@ class Courier:
                 ]
             if found:
                 mine = deliveries.c.id.in_([each.id for each in found])
-                connection.execute(deliveries.update().where(mine).values(due_at=now + CLAIMED))
+                connection.execute(deliveries.update().where(mine).values(due_at=now + CLAIM_DURATION))
         return found
 
     def _make(self, delivery: Delivery) -> None:
@@ -132,7 +135,7 @@ class Courier:
         try:
             secret = self._store.cipher.decrypt(delivery.secret, delivery.endpoint_id)
             status = self._sending(replace(delivery, secret=secret), self._clock(), self._anywhere)
-        except Refused as error:
+        except RefusedAddress as error:
             reason = str(error)
         except SecretKeyError as error:
             reason = error.found
@@ -161,4 +164,4 @@ class Courier:
             if status == GONE:
                 disable_endpoint(connection, delivery.endpoint_id, "it answered 410 Gone")
         level = logging.INFO if delivered else logging.WARNING
-        tell("webhook", level, endpoint=delivery.endpoint_id, status=status, reason=reason, attempts=attempts)
+        log_event("webhook", level, endpoint=delivery.endpoint_id, status=status, reason=reason, attempts=attempts)

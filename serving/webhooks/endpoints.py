@@ -16,7 +16,7 @@ from features.errors import BadRequest
 from serving.store.encryption import cipher_of
 from serving.store.tables import webhook_deliveries, webhook_endpoints
 
-Event = Literal[
+EventType = Literal[
     "prediction.band_changed",
     "health.alert",
     "health.disagreement_opened",
@@ -25,7 +25,7 @@ Event = Literal[
     "calibration.approved",
     "drift.detected",
 ]
-EVENTS: tuple[Event, ...] = get_args(Event)
+EVENTS: tuple[EventType, ...] = get_args(EventType)
 URL_LIMIT = 2000
 
 
@@ -45,7 +45,7 @@ class Endpoint:
 
     id: str
     url: str
-    events: tuple[Event, ...]
+    events: tuple[EventType, ...]
     created_at: datetime
     disabled_at: datetime | None = None
     reason: str | None = None
@@ -86,7 +86,7 @@ def add_endpoint(
     return endpoint, secret
 
 
-def encrypt_again(connection: Connection) -> int:
+def reencrypt_secrets(connection: Connection) -> int:
     """Encrypt every endpoint's secret with the first key; how many.
 
     Raises

@@ -17,11 +17,11 @@ from models.artifacts.champion import ChampionChange
 from models.predictions.payload import instant_words
 from models.targets import Target
 from serving.store.database import Store
-from serving.webhooks.outbox import Occurrence, tell
+from serving.webhooks.outbox import Occurrence, enqueue
 
 
 @dataclass(frozen=True)
-class Drift:
+class DriftFinding:
     """What monitoring found of one champion.
 
     Parameters
@@ -37,7 +37,7 @@ class Drift:
     reasons: Sequence[str]
 
 
-def promotions(changes: Iterable[ChampionChange]) -> list[Occurrence]:
+def promotion_events(changes: Iterable[ChampionChange]) -> list[Occurrence]:
     """Changes of champion as events. Who made them and why stays in the home."""
     told = []
     for change in changes:
@@ -47,7 +47,7 @@ def promotions(changes: Iterable[ChampionChange]) -> list[Occurrence]:
     return told
 
 
-def tell_promotions(store: Store, changes: Iterable[ChampionChange]) -> int:
+def enqueue_promotions(store: Store, changes: Iterable[ChampionChange]) -> int:
     """Put changes of champion into the outbox; how many deliveries.
 
     Raises
@@ -55,10 +55,10 @@ def tell_promotions(store: Store, changes: Iterable[ChampionChange]) -> int:
     StoreDown : the store cannot be reached.
     """
     with store.begin() as connection:
-        return tell(connection, promotions(changes), datetime.now(UTC))
+        return enqueue(connection, promotion_events(changes), datetime.now(UTC))
 
 
-def tell_drift(store: Store, found: Iterable[Drift]) -> int:
+def enqueue_drift(store: Store, found: Iterable[DriftFinding]) -> int:
     """Put what monitoring found into the outbox; how many deliveries. The same champion held against the same signals
     is told of once.
 
@@ -71,7 +71,7 @@ def tell_drift(store: Store, found: Iterable[Drift]) -> int:
         facts = {"target": drift.target, "version": drift.version, "data_through": _words(drift.data_through)}
         told.append(Occurrence("drift.detected", _id("dri", facts), facts | {"reasons": list(drift.reasons)}))
     with store.begin() as connection:
-        return tell(connection, told, datetime.now(UTC))
+        return enqueue(connection, told, datetime.now(UTC))
 
 
 def _id(kind: str, facts: Mapping[str, Any]) -> str:

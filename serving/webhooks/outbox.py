@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from serving.store.tables import webhook_deliveries, webhook_endpoints
-from serving.webhooks.endpoints import Event
+from serving.webhooks.endpoints import EventType
 
 #: So many rows go into one statement.
 CHUNK = 5_000
@@ -30,12 +30,12 @@ class Occurrence:
     data : what belongs to it, plain data for JSON.
     """
 
-    event: Event
+    event: EventType
     id: str
     data: dict[str, Any]
 
 
-def tell(
+def enqueue(
     connection: Connection, occurrences: Iterable[Occurrence], at: datetime, known_by: datetime | None = None
 ) -> int:
     """Put a delivery for every endpoint that wants to know into the outbox; how many. An occurrence that an endpoint

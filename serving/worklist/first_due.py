@@ -12,13 +12,13 @@ from datetime import datetime
 
 from models.rules.intervention_effects import Intervention
 from models.rules.playbook import Called
-from serving.snapshots.published_plays import last_published, plays_published
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.published_plays import previous_publication, read_due_dates
+from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.worklist.interventions import Recorded
 
 
 def called_before(
-    snapshots: Snapshots, as_of: datetime, interventions: Sequence[Intervention], recorded: Recorded
+    snapshots: SnapshotFiles, as_of: datetime, interventions: Sequence[Intervention], recorded: Recorded
 ) -> Called:
     """The plays of the publication before ``as_of``, without those of accounts about which something has been done
     since, or is being done, or whose plays were snoozed since then: these are due anew when they are back.
@@ -32,11 +32,11 @@ def called_before(
     ------
     HomeError : what was kept is broken.
     """
-    before = last_published(snapshots, as_of)
+    before = previous_publication(snapshots, as_of)
     if before is None:
         return {}
     known = [one for one in (*interventions, *recorded.interventions) if one.occurred_at < as_of]
     worked = {one.account_id for one in known if max(one.occurred_at, one.closed_at or one.occurred_at) >= before}
     worked |= set(recorded.standing(interventions, as_of))
     worked |= {one.account_id for one in recorded.snoozes if one.until > before.date()}
-    return {account: plays for account, plays in plays_published(snapshots, before).items() if account not in worked}
+    return {account: plays for account, plays in read_due_dates(snapshots, before).items() if account not in worked}

@@ -27,8 +27,8 @@ from models.rules.intervention_effects import (
 )
 from serving.common.settings import current_settings
 from serving.snapshots.lookback_rows import SCORE_AGAIN
-from serving.snapshots.sidecars import companion_path, read_companion
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.sidecars import read_sidecar, sidecar_path
+from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.store.tables import records
 
@@ -118,14 +118,14 @@ def _plain(one: Intervention) -> list[Any]:
     return [one.account_id, one.occurred_at.isoformat(), one.held_out, closed, one.result, one.stayed]
 
 
-def interventions_published(snapshots: Snapshots, as_of: datetime) -> list[Intervention] | None:
+def interventions_published(snapshots: SnapshotFiles, as_of: datetime) -> list[Intervention] | None:
     """What `score` kept of them; None where it kept nothing.
 
     Raises
     ------
     HomeError : it is broken.
     """
-    kept = read_companion(snapshots, as_of, INTERVENTIONS)
+    kept = read_sidecar(snapshots, as_of, INTERVENTIONS)
     if kept is None:
         return None
     try:
@@ -142,7 +142,7 @@ def interventions_published(snapshots: Snapshots, as_of: datetime) -> list[Inter
         ]
     except (KeyError, TypeError, ValueError):
         raise HomeError(
-            f"{companion_path(snapshots, as_of, INTERVENTIONS)} is not as written",
+            f"{sidecar_path(snapshots, as_of, INTERVENTIONS)} is not as written",
             "what `renewcast score` keeps of interventions",
             SCORE_AGAIN,
         ) from None
@@ -160,11 +160,11 @@ def recorded_before(home: Home, as_of: datetime, store: Store | None = None) -> 
     if store is None and address is None and not Store.file_of(home).exists():
         # To look at a portfolio makes no store.
         return Recorded(as_of.date())
-    with (store or Store.of(home, address)).look() as connection:
+    with (store or Store.of(home, address)).read() as connection:
         return recorded(connection, frozenset(), as_of, as_of)
 
 
-def recorded_now(store: Store, snapshots: Snapshots, active: Collection[str], as_of: datetime) -> Recorded:
+def recorded_now(store: Store, snapshots: SnapshotFiles, active: Collection[str], as_of: datetime) -> Recorded:
     """What callers recorded up to the publication after ``as_of``; up to now where there is none.
 
     Parameters
@@ -176,11 +176,11 @@ def recorded_now(store: Store, snapshots: Snapshots, active: Collection[str], as
     StoreDown : the store cannot be reached.
     """
     until = next_published(snapshots, as_of)
-    with store.look() as connection:
+    with store.read() as connection:
         return recorded(connection, active, as_of, until)
 
 
-def next_published(snapshots: Snapshots, as_of: datetime) -> datetime | None:
+def next_published(snapshots: SnapshotFiles, as_of: datetime) -> datetime | None:
     """The date of the publication after ``as_of``; None where it is the latest."""
     return min((each for each in snapshots.dates() if each > as_of), default=None)
 

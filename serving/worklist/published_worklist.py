@@ -11,10 +11,10 @@ from datetime import date, datetime
 from typing import Any
 
 from models.rules.intervention_effects import Intervention, Standing
-from serving.snapshots.compute_once_cache import Made
-from serving.snapshots.scored_snapshot import Scored
-from serving.snapshots.sidecars import ACCOUNTS, companion_path, read_companion
-from serving.snapshots.snapshot_files import stamp_of
+from serving.snapshots.compute_once_cache import ComputeOnceCache
+from serving.snapshots.scored_snapshot import ScoredSnapshot
+from serving.snapshots.sidecars import ACCOUNTS, read_sidecar, sidecar_path
+from serving.snapshots.snapshot_files import file_version
 from serving.store.database import Store
 from serving.worklist.account_view import Seen
 from serving.worklist.interventions import (
@@ -39,14 +39,14 @@ class Lists:
     HomeError : what was kept beside the snapshot is broken.
     """
 
-    def __init__(self, scored: Scored) -> None:
+    def __init__(self, scored: ScoredSnapshot) -> None:
         self._scored = scored
-        accounts = read_companion(scored.snapshots, scored.as_of, ACCOUNTS)
+        accounts = read_sidecar(scored.snapshots, scored.as_of, ACCOUNTS)
         self._people = {} if accounts is None else accounts["accounts"]
         self._kept = interventions_published(scored.snapshots, scored.as_of)
         self._seen = Seen.of(scored.assessment, self._people)
         self._active = frozenset(scored.assessment.account_ids)
-        self._made = Made(LISTS)
+        self._made = ComputeOnceCache(LISTS)
 
     def of(self, store: Store, capacity: int, csm: str | None, save_rate: float | None) -> dict[str, Any]:
         """As `worklist_published`."""
@@ -89,7 +89,7 @@ class Lists:
         return version, self._made.get(version, lambda: self._told(store, until))
 
     def _told(self, store: Store, until: datetime | None) -> Recorded:
-        with store.look() as connection:
+        with store.read() as connection:
             return recorded(connection, self._active, self._scored.as_of, until)
 
     def _work(self, known: Recorded, capacity: int, csm: str | None, save_rate: float | None) -> dict[str, Any]:
@@ -99,14 +99,14 @@ class Lists:
         return worklist_of(self._scored.assessment, capacity, team, csm, save_rate, self._seen)
 
 
-def lists_of(scored: Scored) -> Lists:
+def lists_of(scored: ScoredSnapshot) -> Lists:
     """The worklists of a snapshot, made once for each version of what was kept beside it."""
-    stamps = [stamp_of(companion_path(scored.snapshots, scored.as_of, name)) for name in (ACCOUNTS, INTERVENTIONS)]
-    return scored.made.get(("worklist", *stamps), lambda: Lists(scored))
+    stamps = [file_version(sidecar_path(scored.snapshots, scored.as_of, name)) for name in (ACCOUNTS, INTERVENTIONS)]
+    return scored.cache.get(("worklist", *stamps), lambda: Lists(scored))
 
 
 def worklist_published(
-    scored: Scored, store: Store, capacity: int, csm: str | None = None, save_rate: float | None = None
+    scored: ScoredSnapshot, store: Store, capacity: int, csm: str | None = None, save_rate: float | None = None
 ) -> dict[str, Any]:
     """What `serving.worklist.schemas.Worklist` says, what was recorded a moment ago included; not to be changed.
 

@@ -12,7 +12,7 @@ import pytest
 from features.contract.schema import TABLES, Column
 from models.peer_groups.rule_files import SHIPPED
 from serving.common.settings import ServiceSettings
-from serving.http.problem_details import KINDS, STATUSES
+from serving.http.problem_details import HTTP_PROBLEMS, PROBLEM_TYPES
 from serving.webhooks.endpoints import EVENTS
 from training.config import TrainConfig
 from training.dataset.sufficiency import MINIMUM_ACCOUNTS, MINIMUM_OUTCOMES
@@ -79,7 +79,7 @@ def test_every_code_of_a_problem_stands_beside_its_status() -> None:
     for statuses, codes in _rows(_section("reference/service.md", "## Problem details")):
         for status in statuses.split(", "):
             listed.setdefault(status, set()).update(re.findall(r"`(\w+)`", codes))
-    known = [(kind.status, kind.code) for kind in KINDS.values()] + [(s, code) for s, (code, _) in STATUSES.items()]
+    known = [(kind.status, kind.code) for kind in PROBLEM_TYPES.values()] + [(s, code) for s, (code, _) in HTTP_PROBLEMS.items()]
     assert [(status, code) for status, code in known if code not in listed.get(str(status), ())] == []
 
 

@@ -32,7 +32,7 @@ from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.portfolio.publish_kpis import keep_measures
 from serving.scoring.score_portfolio import ScoreSummary, score
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.snapshot_files import SnapshotFiles
 
 # The name that a browser on this machine uses; Starlette's own, testserver, is not this machine's.
 TestClient.__init__ = partialmethod(TestClient.__init__, base_url="http://localhost")  # type: ignore[assignment]
@@ -169,7 +169,7 @@ def publish(home: Home, frame: pd.DataFrame, as_of: datetime, catalogue: Catalog
     """Publish the rows as the snapshot of another date."""
     dated = frame.assign(as_of=pd.Series([as_of] * len(frame), dtype="datetime64[us, UTC]"))
     feeds = {"usage": as_of, "support": None}
-    return Snapshots(home, catalogue).publish(dated, origin="a test", data_through=as_of, horizon_days=90, feeds=feeds)
+    return SnapshotFiles(home, catalogue).publish(dated, origin="a test", data_through=as_of, horizon_days=90, feeds=feeds)
 
 
 @pytest.fixture(scope="session", name="publish")
@@ -191,7 +191,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, signals: Signals, champions:
     home = Home(root / "home")
     champions.promote(home, "1")
     summary = score(signals, AS_OF, root / "rows.ndjson", home)
-    snapshots = Snapshots(home)
+    snapshots = SnapshotFiles(home)
     keep_measures(signals, snapshots, AS_OF, snapshots.at(AS_OF).frame, load_rubric(), 90)
     publish(home, champions.frame.assign(**{"outcomes.nps_last": 2.0}), EARLIER)
     return House(home, summary)

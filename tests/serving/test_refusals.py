@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from serving.common.json_logs import JsonLines
+from serving.common.json_logs import JsonFormatter
 from serving.schemas.predictions import Problem
 
 MARKER = "Zq7-secret"
@@ -30,7 +30,7 @@ def refused(client: TestClient, caplog: pytest.LogCaptureFixture) -> Callable[..
         told: dict[str, Any] = answer.json()
         Problem.model_validate(told, strict=True)
         assert told["status"] == status
-        said = [answer.text, str(answer.headers), caplog.text, *map(JsonLines().format, caplog.records)]
+        said = [answer.text, str(answer.headers), caplog.text, *map(JsonFormatter().format, caplog.records)]
         ours = [text for text, record in zip(said[3:], caplog.records, strict=True) if record.name.startswith("serving")]
         assert not any(MARKER in text for text in [*said[:2], *ours])
         assert "Traceback" not in answer.text

@@ -14,8 +14,8 @@ from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.http.api_keys import SCOPES, Scope
-from serving.http.authentication import OPEN
-from serving.http.problem_details import KINDS, STATUSES
+from serving.http.authentication import PUBLIC_PATHS
+from serving.http.problem_details import HTTP_PROBLEMS, PROBLEM_TYPES
 from serving.pages.api_reference import reference
 from tools.reference.markdown import anchor, code, page, table, without_rst
 
@@ -59,7 +59,7 @@ def _scopes_of(routes: Iterable[Any]) -> Iterator[tuple[tuple[str, str], str]]:
         if isinstance(route, APIRoute) and route.include_in_schema:
             path = re.sub(r":\w+}", "}", route.path)
             scope = next(filter(None, map(_scope, route.dependant.dependencies)), None)
-            if scope is None and path not in OPEN:
+            if scope is None and path not in PUBLIC_PATHS:
                 scope = "any key"
             for method in route.methods or ():
                 yield (method, path), scope or ""
@@ -115,8 +115,8 @@ def _schema(shape: Mapping[str, Any]) -> str:
 
 
 def _problems() -> str:
-    rows = {(str(kind.status), code(kind.code), kind.title) for kind in KINDS.values()}
-    rows |= {(str(status), code(name), title) for status, (name, title) in STATUSES.items()}
+    rows = {(str(kind.status), code(kind.code), kind.title) for kind in PROBLEM_TYPES.values()}
+    rows |= {(str(status), code(name), title) for status, (name, title) in HTTP_PROBLEMS.items()}
     return table(("status", "code", "title"), sorted(rows))
 
 

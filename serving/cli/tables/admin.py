@@ -10,11 +10,11 @@ from typing import Any
 import typer
 
 from features.utils.console import Console, Table
-from serving.http.api_keys import Key
+from serving.http.api_keys import ApiKey
 from serving.webhooks.endpoints import EVENTS, Endpoint
 
 
-def print_keys(keys: Sequence[Key], as_json: bool) -> None:
+def print_keys(keys: Sequence[ApiKey], as_json: bool) -> None:
     """To standard output."""
     rows = [
         {

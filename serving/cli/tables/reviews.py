@@ -13,7 +13,7 @@ from features.utils.console import Table
 from models.health.rubric_versions import HistoryFile
 from models.reviews.review_store import ReviewRecord
 from models.reviews.sign_off import DECISION_NOUNS
-from serving.review_sign_off import data_of, pending_data
+from serving.review_sign_off import decision_payload, pending_payload
 
 
 def print_reviews(found: Sequence[ReviewRecord], history: HistoryFile, console: Console, as_json: bool) -> None:
@@ -24,8 +24,8 @@ def print_reviews(found: Sequence[ReviewRecord], history: HistoryFile, console: 
             for k in found
         ]
         signed = {
-            "decisions": [data_of(each) for each in history.decisions],
-            "pending": [pending_data(each) for each in history.pending],
+            "decisions": [decision_payload(each) for each in history.decisions],
+            "pending": [pending_payload(each) for each in history.pending],
         }
         json.dump({"reviews": told, **signed}, sys.stdout, indent=1)
         sys.stdout.write("\n")

@@ -25,19 +25,19 @@ def test_making_the_application_touches_nothing(tmp_path: Path) -> None:
 def test_a_process_whose_threads_all_wait_is_alive(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
     with TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
-        standing = client.app.state.keeper.standing  # type: ignore[attr-defined]
+        current = client.app.state.live.current  # type: ignore[attr-defined]
 
         def slow() -> Any:
             begun.set()
             go_on.wait(10)
-            return standing()
+            return current()
 
         def one_thread() -> None:
             current_default_thread_limiter().total_tokens = 1
 
         assert client.portal is not None
         client.portal.call(one_thread)
-        monkeypatch.setattr(client.app.state.keeper, "standing", slow)  # type: ignore[attr-defined]
+        monkeypatch.setattr(client.app.state.live, "current", slow)  # type: ignore[attr-defined]
         with ThreadPoolExecutor(1) as pool:
             ready = pool.submit(client.get, "/readyz")
             assert begun.wait(10)

@@ -9,12 +9,12 @@ import pytest
 
 from models.home import Home
 from serving.app import cache_warmer
-from serving.app.cache_warmer import STEPS, Warmer
+from serving.app.cache_warmer import STEPS, CacheWarmer
 from serving.common.settings import ServiceSettings
-from serving.snapshots.live_state import Keeper
+from serving.snapshots.live_state import LiveStateManager
 
 
-def until_done(warmer: Warmer) -> int:
+def until_done(warmer: CacheWarmer) -> int:
     """How many steps it took."""
     assert warmer.work() is False, "one look later, so that a snapshot that is replaced at once costs nothing"
     steps = 1
@@ -24,16 +24,16 @@ def until_done(warmer: Warmer) -> int:
 
 
 def test_each_snapshot_is_prepared_once_and_again_when_it_is_replaced(own_home: Home, publish: Any, frame: Any, house: Any) -> None:
-    keeper = Keeper(own_home, ServiceSettings(open_locally=True))
+    live = LiveStateManager(own_home, ServiceSettings(open_locally=True))
     done: list[str] = []
-    warmer = Warmer(keeper, {name: lambda scored, name=name: done.append(f"{name} {scored.as_of:%m-%d}") for name in ("one", "two")})
+    warmer = CacheWarmer(live, {name: lambda scored, name=name: done.append(f"{name} {scored.as_of:%m-%d}") for name in ("one", "two")})
     assert warmer.work() is False, "nothing was taken up yet"
-    keeper.standing()
+    live.current()
     assert until_done(warmer) == 2
     assert [warmer.work() for _ in range(3)] == [False] * 3
     assert done == ["one 07-01", "two 07-01"]
     publish(own_home, frame, datetime(2026, 7, 8, tzinfo=UTC))
-    keeper.standing()
+    live.current()
     until_done(warmer)
     assert done[2:] == ["one 07-08", "two 07-08"]
 
@@ -42,21 +42,21 @@ def test_what_fails_is_told_of_and_the_rest_is_done(
     own_home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[str, Any]] = []
-    monkeypatch.setattr(cache_warmer, "tell", lambda event, *_, **fields: told.append((event, fields.get("step"))))
-    keeper = Keeper(own_home, ServiceSettings(open_locally=True))
-    keeper.standing()
+    monkeypatch.setattr(cache_warmer, "log_event", lambda event, *_, **fields: told.append((event, fields.get("step"))))
+    live = LiveStateManager(own_home, ServiceSettings(open_locally=True))
+    live.current()
     done: list[str] = []
-    until_done(Warmer(keeper, {"bad": lambda _: 1 / 0, "good": lambda _: done.append("good")}))
+    until_done(CacheWarmer(live, {"bad": lambda _: 1 / 0, "good": lambda _: done.append("good")}))
     assert done == ["good"]
     assert told == [("warm_failed", "bad"), ("warm", None)]
 
 
 def test_what_pages_show_is_at_hand_then(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    keeper = Keeper(own_home, ServiceSettings(open_locally=True))
-    scored = keeper.standing().latest
+    live = LiveStateManager(own_home, ServiceSettings(open_locally=True))
+    scored = live.current().latest
     assert scored is not None
-    until_done(Warmer(keeper))
-    for make in ("serving.snapshots.signal_history.Weeks", "serving.renewals.published_forecast.renewals_of", "serving.html.charts.draw_svg", "serving.worklist.account_view.Seen.of"):
+    until_done(CacheWarmer(live))
+    for make in ("serving.snapshots.signal_history.SignalHistory", "serving.renewals.published_forecast.renewals_of", "serving.html.charts.draw_svg", "serving.worklist.account_view.Seen.of"):
         monkeypatch.setattr(make, None)
     for step in STEPS.values():
         step(scored)

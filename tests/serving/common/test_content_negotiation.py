@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving.common.content_negotiation import JSON, PROBLEM, media_type
+from serving.common.content_negotiation import JSON, PROBLEM, problem_media_type
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ from serving.common.content_negotiation import JSON, PROBLEM, media_type
     ],
 )
 def test_plain_json_only_where_that_is_all_the_caller_takes(accept: str | None, expected: str) -> None:
-    assert media_type(accept) == expected
+    assert problem_media_type(accept) == expected

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from models.home import Home
 from serving.app.app import create_app
-from serving.common.disk_space import CHECKED_SECONDS, Disk
+from serving.common.disk_space import CHECK_SECONDS, Disk
 from serving.common.settings import ServiceSettings
 
 
@@ -58,10 +58,10 @@ def test_the_disk_is_looked_at_seldom_and_nothing_is_left_behind(tmp_path: Path,
     monkeypatch.setattr("serving.common.disk_space.os.write", lambda *a: looks.append(1) or write(*a))
     disk = Disk(Home(tmp_path), clock=lambda: now)
     for _ in range(100):
-        assert disk.trouble() is None
+        assert disk.write_error() is None
     assert len(looks) == 1
-    now += CHECKED_SECONDS
-    assert disk.trouble() is None
+    now += CHECK_SECONDS
+    assert disk.write_error() is None
     assert len(looks) == 2
     assert list(tmp_path.iterdir()) == []
 
@@ -72,10 +72,10 @@ def test_a_real_disk_that_is_full_or_read_only(tmp_path: Path, options: str) -> 
         pytest.skip("this user may not mount")
     try:
         if options == "size=64m":
-            assert Disk(Home(tmp_path)).trouble() is None
+            assert Disk(Home(tmp_path)).write_error() is None
             subprocess.run(["mount", "-o", "remount,ro", str(tmp_path)], check=True)
-            assert Disk(Home(tmp_path)).trouble() == "RENEWCAST_HOME cannot be written: Read-only file system"
+            assert Disk(Home(tmp_path)).write_error() == "RENEWCAST_HOME cannot be written: Read-only file system"
         else:
-            assert "is full" in (Disk(Home(tmp_path)).trouble() or "")
+            assert "is full" in (Disk(Home(tmp_path)).write_error() or "")
     finally:
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from serving.common.errors import Busy
-from serving.common.thread_pool import Workers
+from serving.common.thread_pool import ThreadPool
 
 
 class _Job:
@@ -28,7 +28,7 @@ class _Job:
 
 def test_whoever_finds_no_place_is_sent_away_at_once() -> None:
     async def scene() -> list[str]:
-        workers, jobs = Workers(1, 1), [_Job(), _Job(), _Job()]
+        workers, jobs = ThreadPool(1, 1), [_Job(), _Job(), _Job()]
         running = [asyncio.create_task(workers.run(job, job)) for job in jobs[:2]]
         await asyncio.sleep(0)
         with pytest.raises(Busy):
@@ -45,7 +45,7 @@ def test_whoever_finds_no_place_is_sent_away_at_once() -> None:
 
 def test_a_caller_who_leaves_takes_the_job_along_but_its_place_stays_taken_until_it_ends() -> None:
     async def scene() -> None:
-        workers, job = Workers(1, 0), _Job()
+        workers, job = ThreadPool(1, 0), _Job()
         task = asyncio.create_task(workers.run(job, job))
         await asyncio.to_thread(job.started.wait, 5)
         task.cancel()

@@ -19,8 +19,8 @@ from serving.app.app import create_app
 from serving.app.routes import ROUTES
 from serving.common.settings import ServiceSettings
 from serving.http.api_keys import create_key, find_key, list_keys, revoke_key
-from serving.http.authentication import BELIEVED_SECONDS, OPEN, caller_of
-from serving.http.rate_limit import Rates
+from serving.http.authentication import OUTAGE_SECONDS, PUBLIC_PATHS, current_caller
+from serving.http.rate_limit import RateLimiter
 from serving.store.database import Store
 from serving.store.tables import api_keys
 
@@ -180,7 +180,7 @@ def test_a_caller_may_make_so_many_requests_a_minute(own_home: Home) -> None:
 
 def test_a_bucket_refills_steadily() -> None:
     now = [0.0]
-    rates = Rates(60, lambda: now[0])
+    rates = RateLimiter(60, lambda: now[0])
     assert [rates.take("a").allowed for _ in range(61)] == [True] * 60 + [False]
     assert rates.take("a").wait == 1
     now[0] = 1.0
@@ -213,7 +213,7 @@ def test_a_key_that_is_used_all_along_is_one_seen_lately(guarded: TestClient, mo
     monkeypatch.setattr("serving.http.authentication.time.monotonic", lambda: now[0])
     for _ in range(3):
         assert guarded.get(PATH, headers=_bearer(secret)).status_code == 200
-        now[0] += BELIEVED_SECONDS - 1
+        now[0] += OUTAGE_SECONDS - 1
     store: Store = guarded.app.state.store  # type: ignore[attr-defined]
     monkeypatch.setattr(store, "_engine", Store("postgresql://u@127.0.0.1:1/d")._engine)
     assert guarded.get(PATH, headers=_bearer(secret)).status_code == 200
@@ -245,10 +245,10 @@ def test_a_key_needs_a_name_and_scopes(tmp_path: Any, name: str, scopes: list[st
 
 def test_whatever_is_not_open_to_all_names_who_may_call_it() -> None:
     def names_a_caller(dependant: Dependant) -> bool:
-        return dependant.call is caller_of or any(map(names_a_caller, dependant.dependencies))
+        return dependant.call is current_caller or any(map(names_a_caller, dependant.dependencies))
 
     routes = [route for route in ROUTES if isinstance(route, APIRoute)]
     without = {route.path for route in routes if not names_a_caller(route.dependant)}
     # Measures of the process for any key; files of the pages, which hold nothing of an account.
-    assert without - OPEN == {"/metrics", "/static/{name}"}
+    assert without - PUBLIC_PATHS == {"/metrics", "/static/{name}"}
     assert len(routes) == len(ROUTES)

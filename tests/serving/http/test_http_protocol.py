@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from serving.common.settings import ServiceSettings
-from serving.http.http_protocol import TOLD, TOLD_HERE, bounded
+from serving.http.http_protocol import REFUSED_CONNECTIONS, REFUSED_CONNECTIONS_PER_ADDRESS, limited_protocol
 
 LIMITS = ServiceSettings(connections=3, head_limit_bytes=2048, head_seconds=0.3)
 GET = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"
@@ -29,7 +29,7 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
 @contextmanager
 def serving(limits: ServiceSettings) -> Iterator[Callable[..., socket.socket]]:
     """A function that connects to a server with these limits."""
-    config = uvicorn.Config(hello, http=bounded(limits), ws="none", log_config=None, lifespan="off", timeout_keep_alive=60)
+    config = uvicorn.Config(hello, http=limited_protocol(limits), ws="none", log_config=None, lifespan="off", timeout_keep_alive=60)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as opened:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -120,7 +120,7 @@ def test_a_head_that_does_not_end_is_told_to_be_too_slow(connect: Any) -> None:
 
 
 def test_what_is_left_of_a_body_that_was_answered_is_not_waited_for(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.http.http_protocol.LEFT_SECONDS", 0.2)
+    monkeypatch.setattr("serving.http.http_protocol.UNREAD_BODY_SECONDS", 0.2)
     with connect() as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\nx")
         assert connection.recv(65536).endswith(b"hello")
@@ -207,7 +207,7 @@ def test_one_address_does_not_take_all_connections(monkeypatch: pytest.MonkeyPat
             beyond.sendall(GET)
             status, problem = told(beyond)
             assert (status, problem["code"], problem["retry_after"]) == (429, "too_many_connections_from_address", 5)
-        more = [connect("127.0.0.2") for _ in range(TOLD_HERE)]
+        more = [connect("127.0.0.2") for _ in range(REFUSED_CONNECTIONS_PER_ADDRESS)]
         with connect("127.0.0.2") as far_beyond:
             assert told(far_beyond) == (0, None)
         for address in ("127.0.0.3", *["127.0.0.9"] * 10):
@@ -238,7 +238,7 @@ def test_connections_beyond_the_bound_are_told_so_and_the_others_go_on() -> None
             status, problem = told(beyond)
             assert (status, problem["code"], problem["retry_after"]) == (503, "too_many_connections", 5)
         assert all(map(answered, held))
-        more = [connect() for _ in range(TOLD)]
+        more = [connect() for _ in range(REFUSED_CONNECTIONS)]
         with connect() as far_beyond:
             assert told(far_beyond) == (0, None)
         for each in (held.pop(), *more):

@@ -21,7 +21,7 @@ from serving.common.settings import ServiceSettings
 from serving.http.api_keys import create_key
 from serving.http.idempotency import MARGIN
 from serving.store.database import Store
-from serving.store.idempotency_marks import Marks
+from serving.store.idempotency_keys import IdempotencyKeys
 from serving.store.tables import idempotency, jobs, records
 
 RECORD = {"account_id": "a05", "occurred_at": "2026-06-30", "play": "executive_change"}
@@ -49,7 +49,7 @@ def _count(client: TestClient) -> int:
 
 def _marks(client: TestClient) -> int:
     store: Store = client.app.state.store  # type: ignore[attr-defined]
-    with store.look() as connection:
+    with store.read() as connection:
         return connection.execute(select(func.count()).select_from(idempotency)).scalar_one()
 
 
@@ -122,7 +122,7 @@ def test_what_was_kept_but_could_not_be_told_is_kept_once(
     def down(*_: Any) -> None:
         raise StoreDown("the store cannot be reached")
 
-    monkeypatch.setattr(Marks, "settle", down)
+    monkeypatch.setattr(IdempotencyKeys, "settle", down)
     told = asked.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k1"})
     assert (told.status_code, told.json()["code"]) == (503, "store_unavailable")
     assert int(told.headers["retry-after"]) > 0
@@ -134,7 +134,7 @@ def test_what_was_kept_but_could_not_be_told_is_kept_once(
     assert len(kept) == 1
     again = asked.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k1"})
     assert again.json()["id"] == kept[0]
-    with store.look() as connection:
+    with store.read() as connection:
         assert list(connection.execute(select(TABLE[path].c.id)).scalars()) == kept
 
 

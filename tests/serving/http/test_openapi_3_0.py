@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from openapi_schema_validator import OAS30ReadValidator
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
-from serving.http.openapi_3_0 import METHODS, down
+from serving.http.openapi_3_0 import HTTP_METHODS, to_openapi_3_0
 
 REF = {"$ref": "#/components/schemas/A"}
 
@@ -28,7 +28,7 @@ def told(client: TestClient) -> dict[str, Any]:
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, item in document["paths"].items():
-        for method in METHODS:
+        for method in HTTP_METHODS:
             if method in item:
                 yield path, method, item[method]
 
@@ -192,7 +192,7 @@ def document(schema: dict[str, Any]) -> dict[str, Any]:
 def test_one_schema_after_the_other(given: dict[str, Any], expected: dict[str, Any]) -> None:
     full = document(given)
     before = copy.deepcopy(full)
-    turned = down(full)
+    turned = to_openapi_3_0(full)
     assert full == before, "what is given is not changed"
     assert turned["paths"]["/"]["get"]["responses"]["200"]["content"]["application/json"]["schema"] == expected
     OpenAPIV30SpecValidator(turned).validate()
@@ -200,7 +200,7 @@ def test_one_schema_after_the_other(given: dict[str, Any], expected: dict[str, A
 
 def test_a_choice_between_objects_becomes_one_that_needs_what_both_need() -> None:
     full = document({"anyOf": [REF, {"$ref": "#/components/schemas/B"}]})
-    made = down(full)["components"]["schemas"]
+    made = to_openapi_3_0(full)["components"]["schemas"]
     assert set(made) == {"AOrB"}
     assert made["AOrB"]["required"] == ["x"]
     assert made["AOrB"]["properties"]["z"] == {"type": "integer", "enum": [1]}

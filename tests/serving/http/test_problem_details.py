@@ -8,17 +8,17 @@ import pytest
 
 from features import errors
 from features.errors import RenewcastError
-from serving.http.problem_details import KINDS, STATUSES, pointer_to
+from serving.http.problem_details import HTTP_PROBLEMS, PROBLEM_TYPES, json_pointer
 
 
 def test_every_error_that_a_person_can_mend_has_a_status() -> None:
     classes = {c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, RenewcastError)}
-    assert classes <= set(KINDS)
-    assert {kind.status for kind in KINDS.values()} <= set(HTTPStatus)
+    assert classes <= set(PROBLEM_TYPES)
+    assert {kind.status for kind in PROBLEM_TYPES.values()} <= set(HTTPStatus)
 
 
 def test_codes_tell_errors_apart() -> None:
-    codes = [kind.code for kind in KINDS.values()] + [code for code, _ in STATUSES.values()]
+    codes = [kind.code for kind in PROBLEM_TYPES.values()] + [code for code, _ in HTTP_PROBLEMS.values()]
     assert len(codes) == len(set(codes))
 
 
@@ -35,4 +35,4 @@ def test_codes_tell_errors_apart() -> None:
     ],
 )
 def test_pointers(place: tuple[str | int, ...], pointer: str) -> None:
-    assert pointer_to(place) == pointer
+    assert json_pointer(place) == pointer

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from models.home import Home
 from serving.app.app import create_app
-from serving.common.json_logs import JsonLines
+from serving.common.json_logs import JsonFormatter
 from serving.common.settings import ServiceSettings
 
 MARKER = "Zq7-secret"
@@ -23,7 +23,7 @@ LIMITS = ServiceSettings(open_locally=True, body_limit_bytes=2048, request_secon
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     """What the log would hold."""
-    return [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == "serving"]
+    return [json.loads(JsonFormatter().format(record)) for record in caplog.records if record.name == "serving"]
 
 
 @pytest.fixture
@@ -152,6 +152,6 @@ def test_an_exception_that_somebody_logs_keeps_its_message_to_itself() -> None:
         raise ValueError(MARKER)
     except ValueError as error:
         record = logging.LogRecord("uvicorn.error", 40, "", 0, "failed", (), (type(error), error, error.__traceback__))
-    line = JsonLines().format(record)
+    line = JsonFormatter().format(record)
     assert MARKER not in line
     assert json.loads(line)["error"] == "ValueError"

@@ -20,8 +20,8 @@ from fastapi.testclient import TestClient
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
-from serving.snapshots.sidecars import ACCOUNTS, write_companion
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.sidecars import ACCOUNTS, write_sidecar
+from serving.snapshots.snapshot_files import SnapshotFiles
 
 WEEK = datetime(2026, 7, 8, tzinfo=UTC)
 #: As browsers ask for a page.
@@ -61,7 +61,7 @@ def paged_home(
         account: {**facts, "name": names.get(account, f"Company {account}"), "csm": CSMS[place % 2], "arr": 1.0}
         for place, account in enumerate(renamed["account_id"])
     }
-    write_companion(Snapshots(home), WEEK, ACCOUNTS, {"contractual": True, "accounts": people})
+    write_sidecar(SnapshotFiles(home), WEEK, ACCOUNTS, {"contractual": True, "accounts": people})
     return home
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.http.api_keys import create_key, revoke_key
-from serving.http.rate_limit import Attempts, Rates
+from serving.http.rate_limit import RateLimiter, SignInLimiter
 from serving.store.database import Store
 from serving.store.tables import sessions
 
@@ -101,7 +101,7 @@ def test_the_store_holds_no_token(guarded: TestClient) -> None:
     _, secret = _key(guarded)
     _sign_in(guarded, secret)
     token = guarded.cookies["renewcast_session"]
-    with _store(guarded).look() as connection:
+    with _store(guarded).read() as connection:
         assert token not in str(connection.execute(select(sessions)).all())
 
 
@@ -121,7 +121,7 @@ def test_a_session_ends_when_its_time_has_come_and_is_forgotten(guarded: TestCli
         connection.execute(update(sessions).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
     assert guarded.get(PAGE).status_code == 303
     _sign_in(guarded, secret)
-    with _store(guarded).look() as connection:
+    with _store(guarded).read() as connection:
         ends = connection.execute(select(sessions.c.expires_at)).scalars().all()
     assert len(ends) == 1
     assert timedelta(hours=11) < ends[0] - datetime.now(UTC) <= timedelta(hours=12)
@@ -213,7 +213,7 @@ FORM = "application/x-www-form-urlencoded"
     ],
 )
 def test_a_form_that_is_none_has_one_answer(guarded: TestClient, kind: str, content: bytes, status: int) -> None:
-    guarded.app.state.attempts = Attempts(100)  # type: ignore[attr-defined]
+    guarded.app.state.attempts = SignInLimiter(100)  # type: ignore[attr-defined]
     answer = guarded.post("/sign-in", content=content, headers={"Content-Type": kind})
     assert answer.status_code == status
     assert "session" not in answer.headers.get("set-cookie", "")
@@ -221,7 +221,7 @@ def test_a_form_that_is_none_has_one_answer(guarded: TestClient, kind: str, cont
 
 def test_sign_ins_that_fail_are_bounded_by_address_and_others_are_not_kept_out(guarded: TestClient) -> None:
     app, (_, secret) = guarded.app, _key(guarded)
-    app.state.attempts = Attempts(3)  # type: ignore[attr-defined]
+    app.state.attempts = SignInLimiter(3)  # type: ignore[attr-defined]
     other = TestClient(app, client=("192.0.2.99", 1), headers=BROWSER, follow_redirects=False)
     for _ in range(5):
         assert _sign_in(guarded, secret).status_code == 303, "those that succeed are not counted"
@@ -231,11 +231,11 @@ def test_sign_ins_that_fail_are_bounded_by_address_and_others_are_not_kept_out(g
     assert _sign_in(guarded, secret).status_code == 429, "nothing is said of the key"
     assert _sign_in(other, secret).status_code == 303
     # Many addresses together: those who signed in before are let in all the same.
-    app.state.attempts._failed = Rates(1)  # type: ignore[attr-defined]
+    app.state.attempts._failed = RateLimiter(1)  # type: ignore[attr-defined]
     stranger = TestClient(app, client=("192.0.2.50", 1), headers=BROWSER, follow_redirects=False)
     assert [_sign_in(stranger, "rc_wrong").status_code for _ in range(2)] == [401, 429]
     assert _sign_in(other, secret).status_code == 303
-    app.state.attempts = Attempts(100)  # type: ignore[attr-defined]
+    app.state.attempts = SignInLimiter(100)  # type: ignore[attr-defined]
 
 
 def test_what_else_is_no_session(guarded: TestClient) -> None:

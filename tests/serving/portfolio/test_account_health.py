@@ -16,7 +16,7 @@ ACCOUNTS = ("a01", "a05", "a22")
 @pytest.fixture(scope="module")
 def with_score(client: TestClient) -> list[dict[str, Any]]:
     """The health of the accounts of which enough is known."""
-    health_scores = client.app.state.keeper.standing().latest.assessment.health.score  # type: ignore[attr-defined]
+    health_scores = client.app.state.live.current().latest.assessment.health.score  # type: ignore[attr-defined]
     accounts = [f"a{i:02d}" for i, score in enumerate(health_scores) if score == score]
     return [health(client, account) for account in accounts]
 

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from features.kpi.cohort_retention import cohorts
 from features.signals.signals import Signals
 from serving.portfolio.cohorts import PortfolioCohorts
-from serving.snapshots.sidecars import COHORTS, companion_path
+from serving.snapshots.sidecars import COHORTS, sidecar_path
 
 BROWSER = {"Accept": "text/html"}
 
@@ -58,9 +58,9 @@ def test_what_was_not_kept_is_not_known_and_the_rest_is_told(client: TestClient)
 def test_what_was_kept_and_is_broken_is_refused_without_a_trace(own_home: Any, house: Any) -> None:
     from serving.app.app import create_app
     from serving.common.settings import ServiceSettings
-    from serving.snapshots.snapshot_files import Snapshots
+    from serving.snapshots.snapshot_files import SnapshotFiles
 
-    path = companion_path(Snapshots(own_home), house.summary.as_of, COHORTS)
+    path = sidecar_path(SnapshotFiles(own_home), house.summary.as_of, COHORTS)
     path.write_text("{")
     with TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
         answer = client.get("/v1/portfolio/cohorts")

@@ -13,8 +13,8 @@ from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.portfolio.kpi_schemas import PortfolioMeasures
-from serving.snapshots.sidecars import companion_path
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.sidecars import sidecar_path
+from serving.snapshots.snapshot_files import SnapshotFiles
 
 SUMS = ("numerator", "denominator", "left_out")
 
@@ -67,7 +67,7 @@ def test_advocates_are_green_and_promoters(told: dict[str, Any], client: TestCli
 
 
 def _latest_nps(client: TestClient) -> dict[str, float]:
-    frame = client.app.state.keeper.standing().latest.assessment.frame  # type: ignore[attr-defined]
+    frame = client.app.state.live.current().latest.assessment.frame  # type: ignore[attr-defined]
     return dict(zip(frame["account_id"], frame["outcomes.nps_last"], strict=True))
 
 
@@ -87,8 +87,8 @@ def test_a_year_is_kept_beside_the_quarter(told: dict[str, Any], client: TestCli
 def test_a_snapshot_without_measures_says_so(client: TestClient, own_home: Home) -> None:
     earlier = client.get("/v1/portfolio/measures?as_of=2026-06-01")
     assert (earlier.status_code, earlier.json()["code"]) == (404, "unknown_snapshot")
-    snapshots = Snapshots(own_home)
-    path = companion_path(snapshots, snapshots.dates()[-1], "measures")
+    snapshots = SnapshotFiles(own_home)
+    path = sidecar_path(snapshots, snapshots.dates()[-1], "measures")
     path.write_text("{}", encoding="utf-8")
     with TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as broken:
         answer = broken.get("/v1/portfolio/measures")

@@ -37,7 +37,7 @@ def test_horizons_that_agree_change_nothing_and_others_are_followed() -> None:
 
 
 def test_the_portfolios_lifetimes_add_up(client: TestClient) -> None:
-    assessment: Any = client.app.state.keeper.standing().latest.assessment  # type: ignore[attr-defined]
+    assessment: Any = client.app.state.live.current().latest.assessment  # type: ignore[attr-defined]
     told, half = lifetimes(assessment), lifetimes(assessment, margin=0.5)
     assert told["unknown"] == 1, "a38 is not scored"
     assert told["whole"]["value"] == pytest.approx(sum(each["value"] for each in told["accounts"]))
@@ -55,4 +55,4 @@ def test_the_portfolios_lifetimes_add_up(client: TestClient) -> None:
 @pytest.mark.parametrize(("margin", "years"), [(0.0, 5.0), (1.1, 5.0), (1.0, 0.0), (1.0, float("nan"))])
 def test_what_cannot_be_meant_is_refused(client: TestClient, margin: float, years: float) -> None:
     with pytest.raises(BadRequest, match="margin"):
-        lifetimes(client.app.state.keeper.standing().latest.assessment, margin, years)  # type: ignore[attr-defined]
+        lifetimes(client.app.state.live.current().latest.assessment, margin, years)  # type: ignore[attr-defined]

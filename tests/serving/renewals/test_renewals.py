@@ -16,8 +16,8 @@ from serving.common.settings import ServiceSettings
 from serving.renewals import published_forecast as door
 from serving.renewals.inputs import RENEWALS
 from serving.renewals.schemas import Renewals
-from serving.snapshots.sidecars import ACCOUNTS, companion_path
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.sidecars import ACCOUNTS, sidecar_path
+from serving.snapshots.snapshot_files import SnapshotFiles
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 DUE = 40
@@ -149,13 +149,13 @@ def test_it_is_worked_out_once_until_a_backtest_comes(own_home: Home, monkeypatc
 
 
 def test_what_score_kept_is_read(house: Any) -> None:
-    snapshots = Snapshots(house.home)
+    snapshots = SnapshotFiles(house.home)
     for name in (ACCOUNTS, RENEWALS, "interventions"):
-        assert companion_path(snapshots, AS_OF, name).is_file()
+        assert sidecar_path(snapshots, AS_OF, name).is_file()
 
 
 def test_a_broken_companion_is_named(own_home: Home) -> None:
-    path = companion_path(Snapshots(own_home), AS_OF, RENEWALS)
+    path = sidecar_path(SnapshotFiles(own_home), AS_OF, RENEWALS)
     path.write_text(path.read_text().replace('"segments"', '"parts"'))
     with at_home(own_home) as client:
         answer = client.get("/v1/renewals")

@@ -17,7 +17,7 @@ from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.scoring import job_worker
 from serving.scoring.job_worker import JobWorker
-from serving.snapshots.live_state import Keeper
+from serving.snapshots.live_state import LiveStateManager
 from serving.store import jobs, tables
 from serving.store.database import Store
 
@@ -72,9 +72,9 @@ def test_a_job_whose_worker_was_killed_is_done_by_another(own_home: Home, store:
     now = datetime.now(UTC)
     with store.begin() as connection:
         job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
-        assert jobs.claim(connection, now - 2 * jobs.CLAIMED) == replace(job, attempt=1, state="running")
+        assert jobs.claim(connection, now - 2 * jobs.CLAIM_DURATION) == replace(job, attempt=1, state="running")
         assert jobs.find(connection, job.id).state == "running"
-    assert JobWorker(own_home, Keeper(own_home, SETTINGS), store).work()
+    assert JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store).work()
     with store.begin() as connection:
         assert jobs.find(connection, job.id).state == "finished"
 
@@ -82,20 +82,20 @@ def test_a_job_whose_worker_was_killed_is_done_by_another(own_home: Home, store:
 def test_a_job_waits_while_the_service_is_not_ready(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     good = own_home.champion_file.read_bytes()
     own_home.champion_file.write_text("{")
-    worker = JobWorker(own_home, Keeper(own_home, SETTINGS), store)
+    worker = JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store)
     with store.begin() as connection:
         job, late = (jobs.accept(connection, {"format": "csv", "as_of": None}, "a test") for _ in range(2))
-    for _ in range(2 * jobs.ATTEMPTS):
+    for _ in range(2 * jobs.MAX_ATTEMPTS):
         assert not worker.work()
-    with store.look() as connection:
+    with store.read() as connection:
         assert jobs.find(connection, job.id).state == "queued"
     own_home.champion_file.write_bytes(good)
     time.sleep(2 * SETTINGS.retry_seconds)
     assert worker.work()
     own_home.champion_file.write_text("{")
     monkeypatch.setattr(job_worker, "PATIENCE", timedelta(0))
-    assert JobWorker(own_home, Keeper(own_home, SETTINGS), store).work()
-    with store.look() as connection:
+    assert JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store).work()
+    with store.read() as connection:
         told = [jobs.find(connection, each.id) for each in (job, late)]
     assert sorted(each.state for each in told) == ["failed", "finished"]
 
@@ -104,9 +104,9 @@ def test_a_job_that_kills_its_workers_is_given_up(store: Store) -> None:
     at = datetime.now(UTC) - timedelta(days=1)
     with store.begin() as connection:
         job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
-        for k in range(jobs.ATTEMPTS):
-            assert jobs.claim(connection, at + 2 * k * jobs.CLAIMED) is not None
-        assert jobs.claim(connection, at + 2 * jobs.ATTEMPTS * jobs.CLAIMED) is None
+        for k in range(jobs.MAX_ATTEMPTS):
+            assert jobs.claim(connection, at + 2 * k * jobs.CLAIM_DURATION) is not None
+        assert jobs.claim(connection, at + 2 * jobs.MAX_ATTEMPTS * jobs.CLAIM_DURATION) is None
         assert jobs.find(connection, job.id).state == "failed"
 
 
@@ -115,14 +115,14 @@ def test_a_running_job_is_not_taken_from_its_worker(store: Store) -> None:
     with store.begin() as connection:
         jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
         assert jobs.claim(connection, now) is not None
-        assert jobs.claim(connection, now + jobs.CLAIMED / 2) is None
+        assert jobs.claim(connection, now + jobs.CLAIM_DURATION / 2) is None
 
 
 def test_a_claim_is_kept_while_its_worker_works(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long that takes; meanwhile it is told how far it is."""
-    monkeypatch.setattr(jobs, "CLAIMED", timedelta(seconds=0.4))
+    monkeypatch.setattr(jobs, "CLAIM_DURATION", timedelta(seconds=0.4))
     seen: list[tuple[int, int | None, bool]] = []
-    worker = JobWorker(own_home, Keeper(own_home, SETTINGS), store, every=0.05)
+    worker = JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store, every=0.05)
     written = job_worker.write_frame
 
     def slowly(*given: Any) -> None:
@@ -142,7 +142,7 @@ def test_a_claim_is_kept_while_its_worker_works(own_home: Home, store: Store, mo
 def test_a_worker_that_has_lost_its_claim_changes_nothing(own_home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with store.begin() as connection:
         job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
-    second, written = JobWorker(own_home, Keeper(own_home, SETTINGS), store), job_worker.write_frame
+    second, written = JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store), job_worker.write_frame
 
     def taken_over(*given: Any) -> None:
         monkeypatch.setattr(job_worker, "write_frame", written)
@@ -152,27 +152,27 @@ def test_a_worker_that_has_lost_its_claim_changes_nothing(own_home: Home, store:
         written(*given)
 
     monkeypatch.setattr(job_worker, "write_frame", taken_over)
-    assert JobWorker(own_home, Keeper(own_home, SETTINGS), store).work()
-    with store.look() as connection:
+    assert JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store).work()
+    with store.read() as connection:
         told = jobs.find(connection, job.id)
     assert (told.state, told.attempt, told.file) == ("finished", 2, f"{job.id}-2.csv")
     assert [file.name for file in job_worker.folder_of(own_home).iterdir()] == [told.file]
 
 
 def test_more_than_so_many_do_not_wait(store: Store, own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "WAITING", 0)
+    monkeypatch.setattr(jobs, "MAX_QUEUED", 0)
     with TestClient(create_app(own_home, SETTINGS), client=("127.0.0.1", 1)) as client:
         told = client.post("/v1/jobs", json={})
         assert (told.status_code, told.json()["code"]) == (503, "busy")
 
 
 def test_what_is_old_is_forgotten_with_its_file(store: Store, own_home: Home) -> None:
-    worker = JobWorker(own_home, Keeper(own_home, SETTINGS), store)
+    worker = JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store)
     with store.begin() as connection:
         job = jobs.accept(connection, {"format": "csv", "as_of": None}, "a test")
     assert worker.work()
     (file,) = (own_home.root / "jobs").iterdir()
     with store.begin() as connection:
-        assert jobs.forget(connection, datetime.now(UTC)) == []
-        assert jobs.forget(connection, datetime.now(UTC) + 2 * jobs.KEPT) == [file.name]
+        assert jobs.delete_expired(connection, datetime.now(UTC)) == []
+        assert jobs.delete_expired(connection, datetime.now(UTC) + 2 * jobs.RETENTION) == [file.name]
     assert job.id in file.name

@@ -27,8 +27,8 @@ from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.http.api_keys import create_key, revoke_key
 from serving.scoring.score_portfolio import score
-from serving.snapshots.sidecars import MEASURES, read_companion
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.sidecars import MEASURES, read_sidecar
+from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.store.tables import webhook_deliveries
 from serving.webhooks.endpoints import add_endpoint
@@ -71,7 +71,7 @@ def home(own_home: Home) -> Home:
 @pytest.fixture
 def client(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     # What the data say is the fingerprint's test's business; reading them is the end-to-end test's.
-    monkeypatch.setattr(review_sign_off, "data_now", lambda *_: DATA)
+    monkeypatch.setattr(review_sign_off, "current_fingerprint", lambda *_: DATA)
     settings = ServiceSettings(open_locally=True, retry_seconds=0.05)
     with TestClient(create_app(home, settings), client=("127.0.0.1", 1)) as opened:
         yield opened
@@ -168,7 +168,7 @@ def test_a_body_says_no_names(client: TestClient, admin: dict[str, str]) -> None
 
 
 def test_a_session_signs_as_the_key_that_it_was_opened_with(home: Home, monkeypatch: pytest.MonkeyPatch, other: dict[str, str]) -> None:
-    monkeypatch.setattr(review_sign_off, "data_now", lambda *_: DATA)
+    monkeypatch.setattr(review_sign_off, "current_fingerprint", lambda *_: DATA)
     secret = key_of(home, "Ada")["X-API-Key"]
     with TestClient(create_app(home, ServiceSettings()), client=("127.0.0.1", 1)) as client:
         client.post("/sign-in", data={"key": secret, "next": "/"})
@@ -214,7 +214,7 @@ def test_a_signature_is_told_once_and_scores_follow_without_a_restart(
     assert "scores of 2026-07-08 were given already" in early.json()["detail"]
     first = client.post(ADDRESS, json=BODY | {"effective": "2026-07-09"}, headers=admin)
     assert (first.status_code, first.json()["state"]) == (201, "pending"), first.text
-    with store.look() as connection:
+    with store.read() as connection:
         assert connection.execute(webhook_deliveries.select()).all() == [], "nothing is approved yet"
     second = client.post(ADDRESS, json={}, headers=other)
     assert (second.status_code, second.json()["state"]) == (201, "approved"), second.text
@@ -227,8 +227,8 @@ def test_a_signature_is_told_once_and_scores_follow_without_a_restart(
     }
     assert versions == {"2026-07-01": load_rubric().version, "2026-07-08": load_rubric().version, "2026-07-15": "2026Q3"}
     # Told again, as a start after a crash does, it is still one delivery, under the decision's own id.
-    review_sign_off.tell_untold(home, store)
-    with store.look() as connection:
+    review_sign_off.notify_missed_approvals(home, store)
+    with store.read() as connection:
         rows: list[Any] = connection.execute(webhook_deliveries.select()).all()
     assert [(row.event, row.event_id) for row in rows] == [("calibration.approved", told["id"])]
     again = client.post(ADDRESS, json=BODY, headers=admin)
@@ -237,7 +237,7 @@ def test_a_signature_is_told_once_and_scores_follow_without_a_restart(
 
 
 def test_what_changed_since_is_a_conflict(client: TestClient, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(review_sign_off, "data_now", lambda *_: "duckdb-1:other")
+    monkeypatch.setattr(review_sign_off, "current_fingerprint", lambda *_: "duckdb-1:other")
     told = client.post(ADDRESS, json=BODY, headers=admin)
     assert (told.status_code, told.json()["code"]) == (409, "changed_since_review")
 
@@ -245,7 +245,7 @@ def test_what_changed_since_is_a_conflict(client: TestClient, admin: dict[str, s
 def test_the_published_batch_adds_up_by_the_version_in_force(home: Home, signals: Signals, tmp_path: Path) -> None:
     approve(home)
     score(signals, LATER, tmp_path / "rows.csv", home, store=Store.of(home))
-    told = read_companion(Snapshots(home), LATER, MEASURES)
+    told = read_sidecar(SnapshotFiles(home), LATER, MEASURES)
     assert told is not None
     assert {each["rubric_version"] for each in told.values()} == {read_history(home).decisions[-1].version.version}
 
@@ -283,7 +283,7 @@ def folder(tables: Any, to_arrow: Any, tmp_path: Path) -> Path:
 @pytest.fixture
 def cli(home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Runs a command on the home: what it has printed."""
-    monkeypatch.setattr(review_sign_off, "data_now", lambda *_: DATA)
+    monkeypatch.setattr(review_sign_off, "current_fingerprint", lambda *_: DATA)
     monkeypatch.setenv("RENEWCAST_HOME", str(home.root))
 
     def run(*asked: object) -> str:

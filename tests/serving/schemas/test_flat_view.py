@@ -44,7 +44,7 @@ def test_a_flat_answer_says_what_the_nested_one_says(client: TestClient, account
 
 
 def test_every_account_has_the_same_fields_and_every_field_is_a_scalar(client: TestClient, house: Any) -> None:
-    scored = client.app.state.keeper.standing().latest  # type: ignore[attr-defined]
+    scored = client.app.state.live.current().latest  # type: ignore[attr-defined]
     told = [flat(scored.answer(account)) for account in scored.assessment.account_ids]
     assert {tuple(each) for each in told} == {tuple(field.name for field in FIELDS)}
     kinds = {"text": str, "number": float, "whole": int, "truth": bool}

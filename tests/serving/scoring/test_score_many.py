@@ -15,7 +15,7 @@ from serving.common.settings import ServiceSettings
 from serving.schemas.predictions import PredictionRequest
 from serving.scoring import score_payload
 from serving.scoring.score_many import ManyTold
-from serving.snapshots.scored_snapshot import Scored
+from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 MANY = "/v1/predictions:batch"
 MARKER = "Zq7-secret"
@@ -128,14 +128,14 @@ def test_items_beyond_the_time_are_told_so_and_those_before_are_answered(
 
 
 def test_what_nobody_expected_of_one_item_is_its_own(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = Scored.answer
+    answer = ScoredSnapshot.answer
 
-    def broken(scored: Scored, account_id: str) -> dict[str, Any]:
+    def broken(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
         if account_id == "a17":
             raise RuntimeError(f"could not convert '{MARKER}'")
         return answer(scored, account_id)
 
-    monkeypatch.setattr(Scored, "answer", broken)
+    monkeypatch.setattr(ScoredSnapshot, "answer", broken)
     told = ask(client, [{"account_id": "a05"}, {"account_id": "a17"}, {"account_id": "a05"}])
     assert [each["status"] for each in told] == [200, 500, 200]
     assert MARKER not in json.dumps(told)

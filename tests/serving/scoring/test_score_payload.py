@@ -19,7 +19,7 @@ from serving.common.settings import ServiceSettings
 from serving.schemas.predictions import Prediction, PredictionRequest
 from serving.schemas.signal_rows import ROWS
 from serving.scoring.score_payload import FreshScore, _arrow
-from serving.snapshots.live_state import Keeper
+from serving.snapshots.live_state import LiveStateManager
 
 Body = Callable[[str], dict[str, Any]]
 
@@ -101,7 +101,7 @@ def test_another_input_gives_another_id(
 
 def _job(house: Any, body: dict[str, Any], rows_limit: int = 1000) -> FreshScore:
     home: Home = house.home
-    return FreshScore(PredictionRequest.model_validate(body), Keeper(home, ServiceSettings()).standing(), rows_limit=rows_limit)
+    return FreshScore(PredictionRequest.model_validate(body), LiveStateManager(home, ServiceSettings()).current(), rows_limit=rows_limit)
 
 
 def test_signals_that_take_too_long_are_given_up_and_the_service_goes_on(house: Any, body: dict[str, Any]) -> None:

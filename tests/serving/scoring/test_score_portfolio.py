@@ -20,7 +20,7 @@ from models.artifacts.champion import load_champion
 from models.home import Home
 from models.rules.history import WEEKS
 from serving.scoring.score_portfolio import look, score
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.snapshot_files import SnapshotFiles
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 COLUMNS = [
@@ -130,7 +130,7 @@ def test_without_a_champion_the_health_score_is_told_and_the_rest_said_to_be_unk
     assert {row["health_rubric"] for row in rows} == {"five-dimensions"}
     assert "no champion yet" in summary.words()
     assert "churn without a model" in summary.words()
-    assert Snapshots(home).dates() == [house.summary.as_of]
+    assert SnapshotFiles(home).dates() == [house.summary.as_of]
 
 
 def test_stale_feeds_and_ids_that_a_spreadsheet_would_run_are_noted_and_nothing_is_changed(
@@ -170,5 +170,5 @@ def test_what_fails_leaves_nothing_behind(signals: Signals, own_home: Home, hous
     with pytest.raises(BundleError, match=r"model\.txt was changed"):
         score(signals, house.summary.as_of, tmp_path / "rows.csv", own_home)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.csv", "own"]
-    assert Snapshots(own_home).dates() == []
+    assert SnapshotFiles(own_home).dates() == []
 

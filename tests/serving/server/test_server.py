@@ -20,7 +20,7 @@ import pytest
 from features.errors import BadRequest
 from models.home import Home
 from serving.server import server
-from serving.server.server import run
+from serving.server.server import run_server
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
@@ -28,8 +28,8 @@ import sys
 from pathlib import Path
 from models.home import Home
 import serving.scoring.score_portfolio, serving.scoring.score_payload
-from serving.server.server import run
-run("127.0.0.1", 0, Home(Path(sys.argv[1])))
+from serving.server.server import run_server
+run_server("127.0.0.1", 0, Home(Path(sys.argv[1])))
 print(sorted({name.partition(".")[0] for name in sys.modules} & {"mlflow", "shap", "optuna", "training"}))
 """
 
@@ -77,13 +77,13 @@ def test_a_taken_port_is_one_clear_message(tmp_path: Path, host: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(BadRequest, match=rf"(?s)cannot listen on {host}, port {port}: .*in use.*--port"):
-            run(host, port, Home(tmp_path))
+            run_server(host, port, Home(tmp_path))
 
 
 @pytest.mark.parametrize(("host", "port"), [("no such host", 8000), ("192.0.2.1", 8000), ("127.0.0.1", 70_000), ("", -1)])
 def test_an_address_that_cannot_be_had_is_one_clear_message(tmp_path: Path, host: str, port: int) -> None:
     with pytest.raises(BadRequest, match="cannot listen on"):
-        run(host, port, Home(tmp_path))
+        run_server(host, port, Home(tmp_path))
 
 
 @pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("localhost", False), ("::1", False), ("0.0.0.0", True)])
@@ -94,7 +94,7 @@ def test_an_address_that_others_can_reach_is_warned_of(
     monkeypatch.setattr(server.json_logs, "log_to_stderr", lambda: None)
     monkeypatch.setattr(server, "_listen", lambda *_: socket.create_server(("127.0.0.1", 0)))
     caplog.set_level(logging.INFO)
-    run(host, 0, Home(tmp_path))
+    run_server(host, 0, Home(tmp_path))
     assert ("open_to_the_network" in caplog.text) is warned
 
 

@@ -46,7 +46,7 @@ if __name__ == "__main__":
     supervisor.SILENT_SECONDS = float(sys.argv[2])
     logs.log_to_stderr()
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        logs.tell("listening", port=listening.getsockname()[1])
+        logs.log_event("listening", port=listening.getsockname()[1])
         supervisor.Supervisor(globals()[sys.argv[1]], listening, Home(Path("nowhere")), 2, []).run()
     print("stopped")
 """

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from serving.snapshots.compute_once_cache import Made
+from serving.snapshots.compute_once_cache import ComputeOnceCache
 
 
 def test_a_thing_is_made_once_and_the_one_not_asked_for_longest_goes_first() -> None:
-    kept, made = Made(2), list[str]()
+    kept, made = ComputeOnceCache(2), list[str]()
 
     def ask(name: str) -> str:
         return kept.get(name, lambda: (made.append(name), name)[1])
@@ -25,7 +25,7 @@ def test_a_thing_is_made_once_and_the_one_not_asked_for_longest_goes_first() -> 
 
 
 def test_what_cannot_be_made_is_tried_again() -> None:
-    kept = Made()
+    kept = ComputeOnceCache()
     for _ in range(2):
         try:
             kept.get("x", lambda: 1 // 0)
@@ -35,7 +35,7 @@ def test_what_cannot_be_made_is_tried_again() -> None:
 
 
 def test_what_is_being_made_is_waited_for_and_made_once() -> None:
-    kept, begun, go_on, made = Made(), threading.Event(), threading.Event(), list[int]()
+    kept, begun, go_on, made = ComputeOnceCache(), threading.Event(), threading.Event(), list[int]()
 
     def make() -> int:
         begun.set()

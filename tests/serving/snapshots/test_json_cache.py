@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from models.predictions import payload as answers
-from serving.snapshots.json_cache import Written
+from serving.snapshots.json_cache import JsonCache
 
 
 def test_what_was_made_once_is_read_from_then_on() -> None:
@@ -21,16 +21,16 @@ def test_what_was_made_once_is_read_from_then_on() -> None:
         made.append(1)
         return {"n": len(made)}
 
-    texts = Written()
-    assert texts.at_hand("prediction", "a") is None
+    texts = JsonCache()
+    assert texts.cached("prediction", "a") is None
     assert json.loads(texts.of("prediction", "a", make=make)) == {"n": 1}
     assert json.loads(texts.of("prediction", "a", make=make)) == {"n": 1}
     assert json.loads(texts.of("prediction", "b", make=make)) == {"n": 2}
-    assert texts.at_hand("prediction", "a") == b'{"n":1}'
+    assert texts.cached("prediction", "a") == b'{"n":1}'
 
 
 def test_what_cannot_be_made_is_not_kept() -> None:
-    texts = Written()
+    texts = JsonCache()
     with pytest.raises(ZeroDivisionError):
         texts.of("a", make=lambda: 1 / 0)
     with pytest.raises(ValueError, match="JSON"):
@@ -39,17 +39,17 @@ def test_what_cannot_be_made_is_not_kept() -> None:
 
 
 def test_the_oldest_go_when_there_is_no_more_room() -> None:
-    texts = Written(limit=25)
+    texts = JsonCache(limit=25)
     for name in "abc":
         texts.of(name, make=lambda name=name: name * 8)
-    assert [texts.at_hand(name) is not None for name in "abc"] == [False, True, True]
+    assert [texts.cached(name) is not None for name in "abc"] == [False, True, True]
     assert texts.of("long", make=lambda: "x" * 100) == b'"' + b"x" * 100 + b'"'
-    assert texts.at_hand("long") is None, "it is longer than the limit, so it is not kept and replaces nothing"
-    assert [texts.at_hand(name) is not None for name in "bc"] == [True, True]
+    assert texts.cached("long") is None, "it is longer than the limit, so it is not kept and replaces nothing"
+    assert [texts.cached(name) is not None for name in "bc"] == [True, True]
 
 
 def test_threads_that_ask_at_once_are_told_the_same_and_it_is_counted_once() -> None:
-    texts, begin = Written(limit=1000), Barrier(8)
+    texts, begin = JsonCache(limit=1000), Barrier(8)
 
     def ask(_: int) -> bytes:
         begin.wait()
@@ -58,7 +58,7 @@ def test_threads_that_ask_at_once_are_told_the_same_and_it_is_counted_once() -> 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(ask, range(8)))) == 1
     texts.of("b", make=lambda: "y" * 400)
-    assert texts.at_hand("a") is not None
+    assert texts.cached("a") is not None
 
 
 def test_a_second_request_works_nothing_out(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,10 +17,10 @@ from features.catalogue.catalogue import CATALOGUE, Catalogue
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
-from serving.snapshots import live_state as keeper_module
-from serving.snapshots.live_state import Keeper
-from serving.snapshots.scored_snapshot import Shelf
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots import live_state as live_state_module
+from serving.snapshots.live_state import LiveStateManager
+from serving.snapshots.scored_snapshot import SnapshotCache
+from serving.snapshots.snapshot_files import SnapshotFiles
 
 AT = "/v1/accounts/a05/prediction"
 QUICK = ServiceSettings(open_locally=True, retry_seconds=0.05, snapshots_in_memory=1)
@@ -93,7 +93,7 @@ def test_what_nobody_expected_of_a_bundle_does_not_fail_a_request(
     def broken(*_: Any) -> Any:
         raise MemoryError("secret-value")
 
-    monkeypatch.setattr(keeper_module, "load_champion", broken)
+    monkeypatch.setattr(live_state_module, "load_champion", broken)
     champions.promote(own_home, "2")
     assert served.get(AT).status_code == 200
     (reason,) = served.get("/readyz").json()["reasons"]
@@ -186,12 +186,12 @@ def test_an_empty_home_answers_nothing_until_something_is_scored(
 def test_nothing_is_loaded_while_nothing_changes(
     own_home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = Keeper(own_home, QUICK)
-    first = kept.standing()
-    monkeypatch.setattr(keeper_module, "load_champion", lambda *_: pytest.fail("loaded again"))
-    monkeypatch.setattr(keeper_module, "score_published", lambda *_: pytest.fail("scored again"))
+    kept = LiveStateManager(own_home, QUICK)
+    first = kept.current()
+    monkeypatch.setattr(live_state_module, "load_champion", lambda *_: pytest.fail("loaded again"))
+    monkeypatch.setattr(live_state_module, "score_published", lambda *_: pytest.fail("scored again"))
     kept._look_again_at = 0.0
-    again = kept.standing()
+    again = kept.current()
     assert again.latest is first.latest
     assert again.champion is first.champion
 
@@ -199,20 +199,20 @@ def test_nothing_is_loaded_while_nothing_changes(
 def test_a_change_within_one_step_of_the_clock_is_found_a_little_later(
     own_home: Home, champions: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = Keeper(own_home, QUICK)
-    monkeypatch.setattr(keeper_module, "UNSETTLED", 3600.0)
-    kept.standing()
+    kept = LiveStateManager(own_home, QUICK)
+    monkeypatch.setattr(live_state_module, "TIMESTAMP_RESOLUTION", 3600.0)
+    kept.current()
     assert kept._look_again_at < time.monotonic() + 3601
-    monkeypatch.setattr(keeper_module, "UNSETTLED", 0.0)
+    monkeypatch.setattr(live_state_module, "TIMESTAMP_RESOLUTION", 0.0)
     kept._look_again_at = 0.0
-    kept.standing()
+    kept.current()
     assert kept._look_again_at == float("inf")
 
 
 def test_other_dates_are_kept_up_to_the_bound_and_assessed_once(own_home: Home, publish: Any, frame: pd.DataFrame) -> None:
-    standing = Keeper(own_home, QUICK).standing()
-    shelf = standing.shelf
-    assert isinstance(shelf, Shelf)
+    state = LiveStateManager(own_home, QUICK).current()
+    shelf = state.shelf
+    assert isinstance(shelf, SnapshotCache)
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(shelf.get, [JUNE] * 4))
     assert all(each is found[0] for each in found)
@@ -222,7 +222,7 @@ def test_other_dates_are_kept_up_to_the_bound_and_assessed_once(own_home: Home, 
 
 
 def test_an_earlier_snapshot_that_is_broken_leaves_only_the_change_unknown(own_home: Home) -> None:
-    Snapshots(own_home).path(JUNE).write_text("broken")
+    SnapshotFiles(own_home).path(JUNE).write_text("broken")
     with TestClient(create_app(own_home, QUICK), client=("127.0.0.1", 1)) as client:
         told = client.get(AT).json()
         assert told["churn"]["change_30d"] is None

@@ -16,7 +16,7 @@ from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.snapshots import scored_snapshot
-from serving.snapshots.portfolio_summary import Portfolio, portfolio_of
+from serving.snapshots.portfolio_summary import Portfolio, summarize_portfolio
 
 DIVISIONS = ("by_health_band", "by_churn_band", "by_segment")
 
@@ -31,7 +31,7 @@ def told(client: TestClient) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def nested(client: TestClient) -> list[dict[str, Any]]:
     """Every account's own answer."""
-    accounts = client.app.state.keeper.standing().latest.assessment.account_ids  # type: ignore[attr-defined]
+    accounts = client.app.state.live.current().latest.assessment.account_ids  # type: ignore[attr-defined]
     return [client.get(f"/v1/accounts/{account}/prediction").json() for account in accounts]
 
 
@@ -107,7 +107,7 @@ def test_without_a_model_nothing_is_expected_and_nothing_is_zero(own_home: Home,
 
 def test_it_is_worked_out_once_for_each_snapshot(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     times = []
-    monkeypatch.setattr(scored_snapshot, "portfolio_of", lambda assessment: times.append(1) or portfolio_of(assessment))
+    monkeypatch.setattr(scored_snapshot, "summarize_portfolio", lambda assessment: times.append(1) or summarize_portfolio(assessment))
     with TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
         for as_of in ("2026-07-01", "2026-06-01"):
             answers = [client.get("/v1/portfolio", params={"as_of": as_of}).json() for _ in range(3)]

@@ -11,28 +11,28 @@ import pytest
 from features.errors import HomeError
 from models.home import Home
 from serving.snapshots import sidecars
-from serving.snapshots.sidecars import ACCOUNTS, companion_path, read_companion, write_companion
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.sidecars import ACCOUNTS, read_sidecar, sidecar_path, write_sidecar
+from serving.snapshots.snapshot_files import SnapshotFiles
 
 AT = datetime(2026, 7, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def snapshots(tmp_path: Path) -> Snapshots:
-    return Snapshots(Home(tmp_path / "home"))
+def snapshots(tmp_path: Path) -> SnapshotFiles:
+    return SnapshotFiles(Home(tmp_path / "home"))
 
 
-def test_it_comes_back_as_it_was(snapshots: Snapshots) -> None:
-    assert read_companion(snapshots, AT, "measures") is None
+def test_it_comes_back_as_it_was(snapshots: SnapshotFiles) -> None:
+    assert read_sidecar(snapshots, AT, "measures") is None
     document = {"a": [1, 2.5, None, "ü"], "b": {"c": True}}
-    path = write_companion(snapshots, AT, "measures", document)
-    assert read_companion(snapshots, AT, "measures") == document
+    path = write_sidecar(snapshots, AT, "measures", document)
+    assert read_sidecar(snapshots, AT, "measures") == document
     first = path.read_bytes()
-    write_companion(snapshots, AT, "measures", {"other": 1})
-    assert read_companion(snapshots, AT, "measures") == {"other": 1}, "a new file is read anew"
-    write_companion(snapshots, AT, "measures", document)
+    write_sidecar(snapshots, AT, "measures", {"other": 1})
+    assert read_sidecar(snapshots, AT, "measures") == {"other": 1}, "a new file is read anew"
+    write_sidecar(snapshots, AT, "measures", document)
     assert path.read_bytes() == first
-    assert read_companion(snapshots, AT, "accounts") is None
+    assert read_sidecar(snapshots, AT, "accounts") is None
     assert snapshots.dates() == [], "a companion is no snapshot"
 
 
@@ -47,32 +47,32 @@ def test_it_comes_back_as_it_was(snapshots: Snapshots) -> None:
         lambda text: text.replace('"format":1', '"format":1,"more":1'),
     ],
 )
-def test_what_is_not_sound_is_refused(snapshots: Snapshots, spoil: Any) -> None:
-    path = write_companion(snapshots, AT, "measures", {"secret": "value"})
+def test_what_is_not_sound_is_refused(snapshots: SnapshotFiles, spoil: Any) -> None:
+    path = write_sidecar(snapshots, AT, "measures", {"secret": "value"})
     path.write_text(spoil(path.read_text(encoding="utf-8")), encoding="utf-8")
     with pytest.raises(HomeError, match="not a sound companion") as caught:
-        read_companion(snapshots, AT, "measures")
+        read_sidecar(snapshots, AT, "measures")
     assert "value" not in str(caught.value)
 
 
-def test_size_names_and_numbers_are_bounded(snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_names_and_numbers_are_bounded(snapshots: SnapshotFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("../evil", "", "A", "a" * 60, "a.b"):
         with pytest.raises(ValueError, match="name"):
-            write_companion(snapshots, AT, name, {})
+            write_sidecar(snapshots, AT, name, {})
     with pytest.raises(ValueError, match="Out of range"):
-        write_companion(snapshots, AT, "measures", {"x": float("nan")})
-    write_companion(snapshots, AT, "measures", {"x": "y" * 200})
+        write_sidecar(snapshots, AT, "measures", {"x": float("nan")})
+    write_sidecar(snapshots, AT, "measures", {"x": "y" * 200})
     monkeypatch.setattr(sidecars, "SIZE_LIMIT", 100)
     with pytest.raises(HomeError, match="larger than 100"):
-        write_companion(snapshots, AT, "accounts", {"x": "y" * 200})
+        write_sidecar(snapshots, AT, "accounts", {"x": "y" * 200})
     sidecars._read.cache_clear()
     with pytest.raises(HomeError, match="larger than 100"):
-        read_companion(snapshots, AT, "measures")
-    assert not companion_path(snapshots, AT, "accounts").exists()
+        read_sidecar(snapshots, AT, "measures")
+    assert not sidecar_path(snapshots, AT, "accounts").exists()
 
 
 def test_a_scoring_keeps_the_facts_of_every_account(house: Any) -> None:
-    told = read_companion(Snapshots(house.home), AT, ACCOUNTS)
+    told = read_sidecar(SnapshotFiles(house.home), AT, ACCOUNTS)
     assert told is not None
     assert told["contractual"] is True
     assert sorted(told["accounts"]) == [f"a{i:02d}" for i in range(39)]

@@ -14,7 +14,7 @@ from features.catalogue.catalogue import CATALOGUE, Catalogue
 from features.errors import HomeError, UnknownSnapshot
 from models.home import Home
 from serving.snapshots import snapshot_files
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.snapshot_files import SnapshotFiles
 
 JULY = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -22,9 +22,9 @@ JULY = datetime(2026, 7, 1, tzinfo=UTC)
 def test_what_is_read_is_what_was_written(publish: Any, frame: pd.DataFrame, tmp_path: Any) -> None:
     home = Home(tmp_path)
     path = publish(home, frame, JULY)
-    read = Snapshots(home).at(JULY)
+    read = SnapshotFiles(home).at(JULY)
     pd.testing.assert_frame_equal(read.frame, frame, check_exact=True)
-    assert read.facts.model_dump() == {
+    assert read.metadata.model_dump() == {
         "as_of": JULY,
         "origin": "a test",
         "data_through": JULY,
@@ -39,7 +39,7 @@ def test_what_is_read_is_what_was_written(publish: Any, frame: pd.DataFrame, tmp
 
 
 def test_dates_are_listed_in_order_and_the_latest_is_the_last(publish: Any, frame: pd.DataFrame, tmp_path: Any) -> None:
-    snapshots, few = Snapshots(Home(tmp_path)), frame.head(2)
+    snapshots, few = SnapshotFiles(Home(tmp_path)), frame.head(2)
     assert snapshots.dates() == []
     with pytest.raises(UnknownSnapshot, match="no snapshot was scored yet"):
         snapshots.latest()
@@ -49,11 +49,11 @@ def test_dates_are_listed_in_order_and_the_latest_is_the_last(publish: Any, fram
     for name in ("notes.txt", "2026-13-01.parquet", ".2026-08-01-0.unfinished.parquet", "2026-08-01.parquet.bak"):
         (snapshots.home.snapshots / name).write_text("not a snapshot")
     assert snapshots.dates() == [datetime(2025, 12, 31, tzinfo=UTC), JULY, noon]
-    assert snapshots.latest().facts.as_of == noon
+    assert snapshots.latest().metadata.as_of == noon
 
 
 def test_an_unknown_date_names_the_nearest(publish: Any, frame: pd.DataFrame, tmp_path: Any) -> None:
-    snapshots = Snapshots(Home(tmp_path))
+    snapshots = SnapshotFiles(Home(tmp_path))
     with pytest.raises(UnknownSnapshot, match="there is none yet"):
         snapshots.at(JULY)
     for day in range(1, 29, 7):
@@ -66,7 +66,7 @@ def test_another_versions_features_are_refused_by_name_with_the_cure(publish: An
     other = Catalogue(tuple(CATALOGUE.values())[:-1])
     publish(Home(tmp_path), frame, JULY, other)
     with pytest.raises(HomeError, match=rf"(?s){other.version}.*{CATALOGUE.version}.*score it again"):
-        Snapshots(Home(tmp_path)).at(JULY)
+        SnapshotFiles(Home(tmp_path)).at(JULY)
 
 
 @pytest.mark.parametrize("harm", ["cut", "text", "empty", "facts", "columns", "date", "folder"])
@@ -90,7 +90,7 @@ def test_a_broken_file_is_named(publish: Any, frame: pd.DataFrame, tmp_path: Any
         path.unlink()
         path.mkdir()
     with pytest.raises(HomeError, match=rf"{path.name} is not a sound snapshot") as caught:
-        Snapshots(Home(tmp_path)).latest()
+        SnapshotFiles(Home(tmp_path)).latest()
     assert "secret-value" not in str(caught.value)
 
 
@@ -101,7 +101,7 @@ def test_files_beyond_the_bounds_are_not_read(
     for name, word in (("UNPACKED_LIMIT", "unpacks to more"), ("FILE_LIMIT", "is larger than")):
         monkeypatch.setattr(snapshot_files, name, 10)
         with pytest.raises(HomeError, match=word):
-            Snapshots(Home(tmp_path)).at(JULY)
+            SnapshotFiles(Home(tmp_path)).at(JULY)
 
 
 def test_a_failed_writing_leaves_the_old_snapshot(

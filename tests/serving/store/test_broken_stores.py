@@ -93,7 +93,7 @@ def test_a_broken_store_has_one_message_and_one_status(own_home: Any, tmp_path: 
     breaks(path)
     store = Store(f"sqlite:///{path}")
     for _ in range(2):
-        with pytest.raises(RenewcastError) as refused, store.look() as connection:
+        with pytest.raises(RenewcastError) as refused, store.read() as connection:
             connection.execute(select(api_keys)).all()
         assert word in refused.value.found
         assert refused.value.cure
@@ -113,8 +113,8 @@ def test_a_broken_store_has_one_message_and_one_status(own_home: Any, tmp_path: 
 
 
 def test_a_store_that_another_process_locks_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "PATIENCE", 0.1)
-    monkeypatch.setattr(engines, "PATIENCE", 0.1)
+    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(engines, "TIMEOUT_SECONDS", 0.1)
     path = tmp_path / "store.sqlite"
     _made(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -122,7 +122,7 @@ def test_a_store_that_another_process_locks_is_busy(tmp_path: Path, monkeypatch:
         other.execute("BEGIN EXCLUSIVE")
         other.execute("DELETE FROM sessions")
         store = Store(f"sqlite:///{path}")
-        for reach in (store.begin, store.look):
+        for reach in (store.begin, store.read):
             with pytest.raises(StoreDown, match="busy"), reach():
                 pass
         other.execute("ROLLBACK")
@@ -180,7 +180,7 @@ def test_a_read_only_store_still_answers_reads(own_home: Any, tmp_path: Path, re
             assert "cannot be written" in refused.json()["detail"]
             assert client.get("/readyz").json()["status"] in ("ready", "degraded")
     store = Store(f"sqlite:///{path}")
-    with store.look() as connection:
+    with store.read() as connection:
         assert connection.execute(select(api_keys.c.name)).scalar_one() == ("changed" if in_use else "k")
     store.close()
     if in_use:

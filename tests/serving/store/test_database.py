@@ -22,8 +22,8 @@ from sqlalchemy.exc import IntegrityError
 from features.errors import BadRequest, HomeError
 from models.home import Home
 from serving.common.errors import StoreDown
-from serving.store.database import Store, next_number, one_after_another
-from serving.store.tables import LAYOUT, METADATA, Instant, records
+from serving.store.database import Store, lock_publishing, next_sequence
+from serving.store.tables import METADATA, SCHEMA_VERSION, UtcMicroseconds, records
 
 
 def _row(name: str, at: datetime) -> dict[str, object]:
@@ -40,7 +40,7 @@ def test_the_migrations_make_the_tables_that_the_program_knows(store: Store) -> 
 
 def test_a_store_that_is_up_to_date_is_known_as_such(store: Store) -> None:
     with store.begin() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == LAYOUT
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == SCHEMA_VERSION
 
 
 def test_a_transaction_is_kept_whole_or_not_at_all(store: Store) -> None:
@@ -63,7 +63,7 @@ def test_a_transaction_is_kept_whole_or_not_at_all(store: Store) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)), st.integers(-14, 14))
 def test_instants_come_back_as_they_were(at: datetime, hours: int) -> None:
-    column, given_at = Instant(), at.replace(tzinfo=timezone(timedelta(hours=hours)))
+    column, given_at = UtcMicroseconds(), at.replace(tzinfo=timezone(timedelta(hours=hours)))
     kept = column.process_bind_param(given_at, None)  # type: ignore[arg-type]
     assert isinstance(kept, int)
     assert column.process_result_value(kept, None) == given_at  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def test_numbers_are_given_out_once_and_seen_in_their_order(store: Store) -> Non
 
     def take(many: int) -> None:
         with store.begin() as connection:
-            first = next_number(connection, "things", many)
+            first = next_sequence(connection, "things", many)
             seen.extend(range(first, first + many))
 
     store.upgrade()
@@ -123,9 +123,9 @@ def test_who_reads_waits_for_nobody_who_writes(store: Store) -> None:
     now = datetime(2026, 7, 1, tzinfo=UTC)
     with store.begin() as writing:
         writing.execute(records.insert().values(**_row("one", now)))
-        with store.look() as reading:
+        with store.read() as reading:
             assert reading.execute(select(records)).all() == []
-    with store.look() as reading:
+    with store.read() as reading:
         assert len(reading.execute(select(records)).all()) == 1
 
 
@@ -151,7 +151,7 @@ def test_a_version_changes_with_every_change_and_with_nothing_else(tmp_path: Pat
     assert store.version() is None
     store.upgrade()
     first = store.version()
-    with store.look() as connection:
+    with store.read() as connection:
         connection.execute(select(records)).all()
     assert store.version() == first is not None
     now = datetime(2026, 7, 1, tzinfo=UTC)
@@ -178,18 +178,18 @@ def silent() -> Iterator[str]:
 
 
 def test_a_server_that_says_nothing_is_waited_for_by_one_at_a_time(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.store.engines.PATIENCE", 2)
+    monkeypatch.setattr("serving.store.engines.TIMEOUT_SECONDS", 2)
     store = Store(silent)
-    assert store.trouble is None
+    assert store.error is None
 
     def asked(_: int) -> float:
         started = time.monotonic()
-        with pytest.raises(StoreDown), store.look():
+        with pytest.raises(StoreDown), store.read():
             pass
         return time.monotonic() - started
 
     assert asked(0) < 10
-    assert store.trouble == "the store cannot be reached"
+    assert store.error == "the store cannot be reached"
     with ThreadPoolExecutor(8) as pool:
         waited = sorted(pool.map(asked, range(8)))
     assert waited[6] < 1 < waited[7], "one has asked the server, the others nobody"
@@ -198,22 +198,22 @@ def test_a_server_that_says_nothing_is_waited_for_by_one_at_a_time(silent: str, 
 def test_a_store_that_is_back_is_found_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     there = store._engine
     monkeypatch.setattr(store, "_engine", Store("postgresql://u@127.0.0.1:1/d")._engine)
-    with pytest.raises(StoreDown), store.look():
+    with pytest.raises(StoreDown), store.read():
         pass
-    assert store.trouble is not None
+    assert store.error is not None
     monkeypatch.setattr(store, "_engine", there)
     with store.begin() as connection:
         assert connection.execute(select(records)).all() == []
-    assert store.trouble is None
+    assert store.error is None
 
 
 def test_postgresql_bounds_every_wait(postgres_address: str) -> None:
     """And keeps what the address itself asks for."""
     store = Store(postgres_address + "&options=-c%20application_name%3Drenewcast")
-    with store.look() as connection:
+    with store.read() as connection:
         told = {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in ("statement_timeout", "lock_timeout", "application_name")}
         assert told == {"statement_timeout": "1min", "lock_timeout": "5s", "application_name": "renewcast"}
-        one_after_another(connection)
+        lock_publishing(connection)
         assert connection.execute(text("SHOW statement_timeout")).scalar_one() == "1min", "but for that wait itself"
         asked = connection.connection.dbapi_connection.info.get_parameters()  # type: ignore[union-attr]
         assert {"connect_timeout", "tcp_user_timeout", "keepalives_idle"} <= set(asked)

@@ -16,10 +16,10 @@ from sqlalchemy import select, text
 
 from serving.store.database import Store
 from serving.store.encryption import FILE, VARIABLE, Cipher, SecretKeyError
-from serving.store.tables import LAYOUT, webhook_endpoints
-from serving.webhooks.delivery_worker import Courier
-from serving.webhooks.endpoints import add_endpoint, encrypt_again
-from serving.webhooks.outbox import Occurrence, tell
+from serving.store.tables import SCHEMA_VERSION, webhook_endpoints
+from serving.webhooks.delivery_worker import DeliveryWorker
+from serving.webhooks.endpoints import add_endpoint, reencrypt_secrets
+from serving.webhooks.outbox import Occurrence, enqueue
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 HOOK = "https://example.com/hook"
@@ -33,8 +33,8 @@ def _delivered(store: Store) -> list[str]:
     """The secrets that deliveries are signed with."""
     signed: list[str] = []
     with store.begin() as connection:
-        tell(connection, [Occurrence("batch.completed", os.urandom(4).hex(), {})], NOW)
-    Courier(store, clock=lambda: NOW, sending=lambda delivery, *_: signed.append(delivery.secret) or 204).deliver()
+        enqueue(connection, [Occurrence("batch.completed", os.urandom(4).hex(), {})], NOW)
+    DeliveryWorker(store, clock=lambda: NOW, sending=lambda delivery, *_: signed.append(delivery.secret) or 204).deliver()
     return signed
 
 
@@ -67,7 +67,7 @@ def test_secrets_of_an_older_store_are_encrypted_and_gone_from_its_files(address
     newer = Store(address, tmp_path)
     with newer.begin() as connection:
         rows = {row.id: row.secret for row in connection.execute(select(webhook_endpoints))}
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == LAYOUT
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == SCHEMA_VERSION
     assert newer.cipher.decrypt(rows["whe_7"], "whe_7") == secret
     assert not any(value.startswith("whsec_") for value in rows.values())
     newer.close()
@@ -83,7 +83,7 @@ def test_keys_are_replaced_while_another_process_delivers(store: Store, address:
     store.cipher.add_key()
     assert _delivered(other) == [secret]
     with store.begin() as connection:
-        assert encrypt_again(connection) == 1
+        assert reencrypt_secrets(connection) == 1
     assert _delivered(other) == [secret]
     store.cipher.forget_other_keys()
     assert _delivered(other) == [secret]

@@ -13,10 +13,10 @@ from sqlalchemy import select
 
 from features.errors import BadRequest
 from models.artifacts.champion import ChampionChange, ChampionEntry
-from serving.common.errors import Unknown
+from serving.common.errors import UnknownId
 from serving.scoring.publish_predictions import PublishedBatch, publish_batch
 from serving.store.database import Store
-from serving.store.published_predictions import replay, stream, stream_alerts
+from serving.store.published_predictions import find_prediction, list_alerts, list_predictions
 from serving.store.tables import webhook_deliveries
 from serving.webhooks.endpoints import EVENTS, add_endpoint
 
@@ -125,12 +125,12 @@ def test_a_batch_whose_place_was_taken_stands_anew(listening: Store) -> None:
     publish_batch(listening, old)
     publish_batch(listening, new)
     with listening.begin() as connection:
-        read = stream(connection, None, None, 10)
+        read = list_predictions(connection, None, None, 10)
     assert publish_batch(listening, old) == PublishedBatch(2, 0, 2)
     assert publish_batch(listening, old) == PublishedBatch(0, 0, 0)
     with listening.begin() as connection:
-        assert [each["prediction_id"] for each in stream(connection, read.next, None, 10).data] == [a["prediction_id"] for a in old]
-        whole = [each["prediction_id"] for each in stream(connection, None, None, 10).data]
+        assert [each["prediction_id"] for each in list_predictions(connection, read.next, None, 10).data] == [a["prediction_id"] for a in old]
+        whole = [each["prediction_id"] for each in list_predictions(connection, None, None, 10).data]
     assert whole == [a["prediction_id"] for a in (*new, *old)]
     assert [(before, after) for _, _, before, after in _changed(listening)] == [("high", "low"), ("low", "high")]
     publish_batch(listening, new)
@@ -152,7 +152,7 @@ def test_who_goes_on_from_next_reads_everything_once(store: Store) -> None:
     for week in ("2026-06-08", "2026-06-15", None):
         while True:
             with store.begin() as connection:
-                page = stream(connection, cursor, None, 2)
+                page = list_predictions(connection, cursor, None, 2)
             cursor = page.next
             read += [each["prediction_id"] for each in page.data]
             if not page.data:
@@ -168,36 +168,36 @@ def test_an_answer_is_replayed_as_it_was(store: Store) -> None:
     publish_batch(store, [week])
     publish_batch(store, _answers("2026-07-01", "lg=", version="2"))
     with store.begin() as connection:
-        assert replay(connection, week["prediction_id"]) == week
-        with pytest.raises(Unknown):
-            replay(connection, "prd_0")
+        assert find_prediction(connection, week["prediction_id"]) == week
+        with pytest.raises(UnknownId):
+            find_prediction(connection, "prd_0")
 
 
 def test_alerts_are_kept_once_and_read_by_account(store: Store) -> None:
     publish_batch(store, _answers("2026-07-01", "hr= hr= lg="))
     publish_batch(store, _answers("2026-07-01", "hr! hr= lg=", version="2"))
     with store.begin() as connection:
-        everything = stream_alerts(connection, None, 10)
+        everything = list_alerts(connection, None, 10)
         assert [alert["account_id"] for alert in everything.data] == ["a0", "a1"]
-        assert len(stream_alerts(connection, None, 10, "a1").data) == 1
-        assert stream_alerts(connection, everything.next, 10).data == []
+        assert len(list_alerts(connection, None, 10, "a1").data) == 1
+        assert list_alerts(connection, everything.next, 10).data == []
 
 
 @pytest.mark.parametrize("cursor", ["", "s", "x1", "s-1", "s1.5", "s" + "9" * 30])
 def test_a_cursor_from_elsewhere_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(BadRequest), store.begin() as connection:
-        stream(connection, cursor, None, 1)
+        list_predictions(connection, cursor, None, 1)
 
 
 def test_nothing_is_kept_of_a_batch_that_fails_halfway(listening: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("serving.scoring.publish_predictions.tell", fails)
+    monkeypatch.setattr("serving.scoring.publish_predictions.enqueue", fails)
     with pytest.raises(KeyboardInterrupt):
         publish_batch(listening, _answers("2026-07-01", "hr="))
     monkeypatch.undo()
     with listening.begin() as connection:
-        assert stream(connection, None, None, 10).data == []
-        assert stream_alerts(connection, None, 10).data == []
+        assert list_predictions(connection, None, None, 10).data == []
+        assert list_alerts(connection, None, 10).data == []
     assert _told(listening) == []

@@ -18,14 +18,14 @@ from sqlalchemy import select
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from features.errors import BadRequest
-from serving.common.background_thread import Background
+from serving.common.background_thread import BackgroundThread
 from serving.common.ip_addresses import is_public
 from serving.store.database import Store
 from serving.store.tables import webhook_deliveries, webhook_endpoints
-from serving.webhooks.deliver import Delivery, Refused, send
-from serving.webhooks.delivery_worker import CLAIMED, JITTER, TO_ONE, WAITS, Courier
+from serving.webhooks.delivery import Delivery, RefusedAddress, send
+from serving.webhooks.delivery_worker import CLAIM_DURATION, JITTER, MAX_PER_ENDPOINT, WAITS, DeliveryWorker
 from serving.webhooks.endpoints import EVENTS, add_endpoint, enable_endpoint, list_endpoints, remove_endpoint
-from serving.webhooks.outbox import Occurrence, tell
+from serving.webhooks.outbox import Occurrence, enqueue
 
 NOW = datetime(2026, 7, 1, 9, tzinfo=UTC)
 
@@ -92,11 +92,11 @@ def _listening(store: Store, url: str, *events: str) -> str:
 
 def _happens(store: Store, at: datetime, *names: str) -> int:
     with store.begin() as connection:
-        return tell(connection, [Occurrence("health.alert", name, {"account_id": "ä"}) for name in names], at)
+        return enqueue(connection, [Occurrence("health.alert", name, {"account_id": "ä"}) for name in names], at)
 
 
 def _rows(store: Store) -> list[Any]:
-    with store.look() as connection:
+    with store.read() as connection:
         return list(connection.execute(select(webhook_deliveries).order_by(webhook_deliveries.c.event_id)))
 
 
@@ -111,7 +111,7 @@ def _until(true: Callable[[], bool]) -> None:
 def test_a_delivery_is_what_standard_webhooks_verifies(store: Store, receiver: Receiver) -> None:
     secret, clock = _listening(store, receiver.url), Clock()
     assert _happens(store, clock.now, "alr_1") == 1
-    assert Courier(store, True, clock).deliver() == 1
+    assert DeliveryWorker(store, True, clock).deliver() == 1
     ((headers, body),) = receiver.got
     assert Webhook(secret).verify(body, headers) == json.loads(body)
     assert headers["webhook-id"] == "alr_1"
@@ -119,7 +119,7 @@ def test_a_delivery_is_what_standard_webhooks_verifies(store: Store, receiver: R
     with pytest.raises(WebhookVerificationError):
         Webhook(secret).verify(body + b" ", headers)
     assert _rows(store)[0].delivered_at is not None
-    assert Courier(store, True, clock).deliver() == 0
+    assert DeliveryWorker(store, True, clock).deliver() == 0
 
 
 def test_a_failure_is_tried_again_later_and_later_and_then_given_up(store: Store, receiver: Receiver) -> None:
@@ -128,11 +128,11 @@ def test_a_failure_is_tried_again_later_and_later_and_then_given_up(store: Store
     _listening(store, receiver.url)
     _happens(store, clock.now, "alr_1")
     for wait in WAITS:
-        assert Courier(store, True, clock, lambda: 1.0).deliver() == 1
+        assert DeliveryWorker(store, True, clock, lambda: 1.0).deliver() == 1
         assert _rows(store)[0].due_at - clock.now == pytest.approx(timedelta(seconds=wait * (1 + JITTER)), abs=timedelta(seconds=1))
-        assert Courier(store, True, clock).deliver() == 0
+        assert DeliveryWorker(store, True, clock).deliver() == 0
         clock.now += timedelta(seconds=wait * (1 + JITTER) + 1)
-    Courier(store, True, clock).deliver()
+    DeliveryWorker(store, True, clock).deliver()
     row = _rows(store)[0]
     assert (row.given_up, row.due_at, row.attempts) == (True, None, len(WAITS) + 1)
     assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
@@ -144,7 +144,7 @@ def test_a_redirect_is_not_followed(store: Store, receiver: Receiver) -> None:
     clock = Clock()
     _listening(store, receiver.url)
     _happens(store, clock.now, "alr_1")
-    Courier(store, True, clock).deliver()
+    DeliveryWorker(store, True, clock).deliver()
     assert len(receiver.got) == 1
     assert _rows(store)[0].delivered_at is None
 
@@ -154,8 +154,8 @@ def test_an_endpoint_that_is_gone_is_told_nothing_more(store: Store, receiver: R
     clock = Clock()
     _listening(store, receiver.url)
     _happens(store, clock.now, "alr_1", "alr_2")
-    Courier(store, True, clock).deliver(1)
-    with store.look() as connection:
+    DeliveryWorker(store, True, clock).deliver(1)
+    with store.read() as connection:
         (endpoint,) = list_endpoints(connection)
     assert (endpoint.reason, endpoint.waiting) == ("it answered 410 Gone", 0)
     assert _happens(store, clock.now, "alr_3") == 0
@@ -175,7 +175,7 @@ def test_what_failed_for_an_endpoint_that_is_gone_meanwhile_is_not_tried_again(s
         assert gone.wait(10)
         return 500
 
-    courier = Courier(store, True, clock, sending=sending)
+    courier = DeliveryWorker(store, True, clock, sending=sending)
     assert courier.deliver() == 2
     assert _rows(store)[0].given_up
     gone.set()
@@ -190,7 +190,7 @@ def test_nothing_is_sent_to_an_endpoint_once_it_is_disabled(store: Store, receiv
     _happens(store, clock.now, "alr_1")
     with store.begin() as connection:
         connection.execute(webhook_endpoints.update().values(disabled_at=clock.now))
-    assert Courier(store, True, clock).deliver() == 0
+    assert DeliveryWorker(store, True, clock).deliver() == 0
     assert receiver.got == []
 
 
@@ -198,7 +198,7 @@ def test_a_slow_endpoint_keeps_nobody_else_waiting(store: Store) -> None:
     clock, go_on = Clock(), threading.Event()
     _listening(store, "http://slow.example/")
     _listening(store, "http://quick.example/")
-    many = [f"alr_{i:02}" for i in range(3 * TO_ONE)]
+    many = [f"alr_{i:02}" for i in range(3 * MAX_PER_ENDPOINT)]
     _happens(store, clock.now, *many)
     sent: list[tuple[str, str]] = []
 
@@ -208,13 +208,13 @@ def test_a_slow_endpoint_keeps_nobody_else_waiting(store: Store) -> None:
             assert go_on.wait(30)
         return 204
 
-    courier = Courier(store, True, clock, sending=sending)
+    courier = DeliveryWorker(store, True, clock, sending=sending)
     begun = time.monotonic()
     while courier.deliver():
         pass
     assert time.monotonic() - begun < 10
     assert sorted(name for url, name in sent if "quick" in url) == many
-    assert len([url for url, _ in sent if "slow" in url]) == TO_ONE, "so many of its own are under way, and no more"
+    assert len([url for url, _ in sent if "slow" in url]) == MAX_PER_ENDPOINT, "so many of its own are under way, and no more"
     go_on.set()
     _until(lambda: courier.deliver() == 0 and all(row.delivered_at for row in _rows(store)))
     assert len(sent) == len(set(sent)) == 2 * len(many)
@@ -224,7 +224,7 @@ def test_stopping_does_not_wait_for_a_slow_endpoint(store: Store) -> None:
     go_on = threading.Event()
     _listening(store, "http://slow.example/")
     _happens(store, datetime.now(UTC), "alr_1")
-    thread = Background("courier", Courier(store, True, sending=lambda *_: 204 if go_on.wait(30) else 500).deliver, 0.02)
+    thread = BackgroundThread("courier", DeliveryWorker(store, True, sending=lambda *_: 204 if go_on.wait(30) else 500).deliver, 0.02)
     thread.start()
     _until(lambda: _rows(store)[0].due_at > datetime.now(UTC))
     begun = time.monotonic()
@@ -244,10 +244,10 @@ def test_a_courier_that_was_killed_leaves_its_delivery_to_another(store: Store, 
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Courier(store, True, clock, sending=killed).deliver()
-    assert Courier(store, True, clock).deliver() == 0
-    clock.now += CLAIMED
-    assert Courier(store, True, clock).deliver() == 1
+        DeliveryWorker(store, True, clock, sending=killed).deliver()
+    assert DeliveryWorker(store, True, clock).deliver() == 0
+    clock.now += CLAIM_DURATION
+    assert DeliveryWorker(store, True, clock).deliver() == 1
     assert len(receiver.got) == 1
 
 
@@ -264,7 +264,7 @@ def test_each_endpoint_is_told_what_it_wants_to_know_and_once(store: Store) -> N
 
 def test_a_thread_delivers_by_itself(store: Store, receiver: Receiver) -> None:
     _listening(store, receiver.url)
-    thread = Background("courier", Courier(store, True).deliver, every_seconds=0.02)
+    thread = BackgroundThread("courier", DeliveryWorker(store, True).deliver, every_seconds=0.02)
     thread.start()
     _happens(store, datetime.now(UTC), "alr_1", "alr_2", "alr_3")
     for _ in range(200):
@@ -306,7 +306,7 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
 def test_a_private_address_is_refused_at_the_connection(receiver: Receiver) -> None:
     """Whatever name leads there."""
     for url in (receiver.url, receiver.url.replace("127.0.0.1", "localhost")):
-        with pytest.raises(Refused):
+        with pytest.raises(RefusedAddress):
             send(Delivery("d", "e", url, "whsec_" + "a" * 44, "alr_1", "{}", 0), NOW)
     assert receiver.got == []
 
@@ -318,7 +318,7 @@ def test_a_private_address_is_refused_at_the_connection(receiver: Receiver) -> N
 def test_an_address_that_cannot_be_used_is_refused(store: Store, url: str) -> None:
     with pytest.raises(BadRequest), store.begin() as connection:
         add_endpoint(connection, url, EVENTS)
-    with store.look() as connection:
+    with store.read() as connection:
         assert list_endpoints(connection) == []
 
 

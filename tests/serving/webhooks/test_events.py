@@ -14,7 +14,7 @@ from models.artifacts.champion import ChampionChange, ChampionEntry
 from serving.store.database import Store
 from serving.store.tables import webhook_deliveries
 from serving.webhooks.endpoints import add_endpoint
-from serving.webhooks.events import Drift, tell_drift, tell_promotions
+from serving.webhooks.events import DriftFinding, enqueue_drift, enqueue_promotions
 
 AT = datetime(2026, 7, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 CHANGE = ChampionChange(
@@ -32,32 +32,32 @@ def listening(tmp_path: Path) -> Iterator[Store]:
 
 
 def _bodies(store: Store) -> list[dict[str, object]]:
-    with store.look() as connection:
+    with store.read() as connection:
         return [json.loads(body) for body in connection.execute(select(webhook_deliveries.c.body)).scalars()]
 
 
 def test_a_change_of_champion_is_told_once_and_the_next_one_too(listening: Store) -> None:
-    assert tell_promotions(listening, [CHANGE]) == 1
-    assert tell_promotions(listening, [CHANGE]) == 0
+    assert enqueue_promotions(listening, [CHANGE]) == 1
+    assert enqueue_promotions(listening, [CHANGE]) == 0
     back = CHANGE.model_copy(update={"at": AT.replace(hour=13), "what": "rolled_back"})
-    assert tell_promotions(listening, [CHANGE, back]) == 1
+    assert enqueue_promotions(listening, [CHANGE, back]) == 1
     again = CHANGE.model_copy(update={"at": AT.replace(hour=14)})
-    assert tell_promotions(listening, [again]) == 1, "the same version, promoted anew, is news"
+    assert enqueue_promotions(listening, [again]) == 1, "the same version, promoted anew, is news"
     first = _bodies(listening)[0]
     assert first["type"] == "model.promoted"
     assert first["data"] == {"target": "churn", "version": "2", "what": "promoted", "at": "2026-07-01T12:30:15Z"}
 
 
 def test_who_promoted_and_why_is_nobody_elses_business(listening: Store) -> None:
-    tell_promotions(listening, [CHANGE])
+    enqueue_promotions(listening, [CHANGE])
     assert not {"reviewer", "better"} & set(json.dumps(_bodies(listening)).replace('"', " ").split())
 
 
 def test_drift_is_told_once_for_the_same_signals(listening: Store) -> None:
-    found = Drift("churn", "2", AT, ["the ranking has faded"])
-    assert tell_drift(listening, [found]) == 1
-    assert tell_drift(listening, [found]) == 0
-    assert tell_drift(listening, [Drift("churn", "2", AT.replace(day=8), ["the ranking has faded"])]) == 1
-    assert tell_drift(listening, [Drift("churn", "3", AT, ["the ranking has faded"])]) == 1
+    found = DriftFinding("churn", "2", AT, ["the ranking has faded"])
+    assert enqueue_drift(listening, [found]) == 1
+    assert enqueue_drift(listening, [found]) == 0
+    assert enqueue_drift(listening, [DriftFinding("churn", "2", AT.replace(day=8), ["the ranking has faded"])]) == 1
+    assert enqueue_drift(listening, [DriftFinding("churn", "3", AT, ["the ranking has faded"])]) == 1
     told = _bodies(listening)[0]
     assert (told["type"], told["data"]["reasons"]) == ("drift.detected", ["the ranking has faded"])  # type: ignore[index]

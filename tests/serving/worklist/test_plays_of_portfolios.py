@@ -32,8 +32,8 @@ from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.portfolio.rule_tables import plays_summary, risks_board
 from serving.scoring.score_portfolio import look, score
-from serving.snapshots.scored_snapshot import Scored, score_published
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.scored_snapshot import ScoredSnapshot, score_published
+from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.store.tables import records
 from training.simulation.simulate import simulate
@@ -42,14 +42,14 @@ AS_OF = datetime(2026, 9, 30, tzinfo=UTC)
 WEEK = timedelta(days=7)
 
 
-def published(home: Home, champions: Any, signals: Signals, as_of: datetime, store: Store | None = None) -> Scored:
+def published(home: Home, champions: Any, signals: Signals, as_of: datetime, store: Store | None = None) -> ScoredSnapshot:
     if not home.champion_file.is_file():
         champions.promote(home, "1")
     score(signals, as_of, home.root / "rows.csv", home, store=store)
-    return score_published(Snapshots(home), load_champion(home), as_of)
+    return score_published(SnapshotFiles(home), load_champion(home), as_of)
 
 
-def _standing(home: Home | Path, scored: Scored) -> set[tuple[str, str]]:
+def _standing(home: Home | Path, scored: ScoredSnapshot) -> set[tuple[str, str]]:
     from serving.worklist.published_worklist import lists_of
 
     at = home if isinstance(home, Home) else Home(home / "home")
@@ -72,7 +72,7 @@ def simulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="module")
-def scored(simulated: tuple[Path, Signals], champions: Any) -> Scored:
+def scored(simulated: tuple[Path, Signals], champions: Any) -> ScoredSnapshot:
     place, signals = simulated
     frame = snapshot(signals, Grid.single(AS_OF))
     own = type(champions)(champions.frame, {1: _risk_of_little_use(frame)})
@@ -100,7 +100,7 @@ def champion_features() -> list[str]:
     ]  # fmt: skip
 
 
-def test_the_shares_stay_within_their_bounds(scored: Scored) -> None:
+def test_the_shares_stay_within_their_bounds(scored: ScoredSnapshot) -> None:
     told = plays_summary(scored.assessment)
     n = told["accounts"]
     assert n > 20
@@ -123,7 +123,7 @@ def test_the_shares_stay_within_their_bounds(scored: Scored) -> None:
     assert told["by_people"]["accounts"] + told["who"].get("automated", 0) == told["with_play"]["accounts"]
 
 
-def _reasons(scored: Scored, row: int) -> dict[str, bool]:
+def _reasons(scored: ScoredSnapshot, row: int) -> dict[str, bool]:
     """By kind of play, whether the facts call for it: churn and health bands, what counts, steps missed, renewal."""
     seen, judged = scored.assessment, scored.assessment.judged
     churn, health = seen.outlooks["churn"].band[row], seen.health.band.iloc[row]
@@ -143,7 +143,7 @@ def _reasons(scored: Scored, row: int) -> dict[str, bool]:
     return {**found, "renewal": near, "immediate": immediate and found["save"]}
 
 
-def test_every_account_has_the_plays_that_its_numbers_call_for_and_no_other(scored: Scored) -> None:
+def test_every_account_has_the_plays_that_its_numbers_call_for_and_no_other(scored: ScoredSnapshot) -> None:
     seen, judged = scored.assessment, scored.assessment.judged
     kinds = set()
     for row, account in enumerate(seen.account_ids):
@@ -166,7 +166,7 @@ def test_every_account_has_the_plays_that_its_numbers_call_for_and_no_other(scor
     assert len(kinds) > 1
 
 
-def test_the_command_prints_the_shares(simulated: tuple[Path, Signals], scored: Scored, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_the_shares(simulated: tuple[Path, Signals], scored: ScoredSnapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     """`renewcast risks --summary`, as JSON and in words, says what the service would answer from."""
     place, _ = simulated
     monkeypatch.setenv("RENEWCAST_HOME", str(place / "home"))
@@ -185,7 +185,7 @@ def test_the_command_prints_the_shares(simulated: tuple[Path, Signals], scored: 
     assert not (place / "x.csv").exists()
 
 
-def test_every_door_has_the_same_plays(scored: Scored) -> None:
+def test_every_door_has_the_same_plays(scored: ScoredSnapshot) -> None:
     """The answer, the flat row, the list of risks, and the worklist."""
     seen = scored.assessment
     answers = {told["account_id"]: told for told in scored.answers()}
@@ -216,7 +216,7 @@ def test_every_door_has_the_same_plays(scored: Scored) -> None:
         assert all(item["play"]["kind"] == "renewal" for item in listed["accounts"][first_talk:])
 
 
-def test_an_alert_of_risk_names_who_acts(scored: Scored) -> None:
+def test_an_alert_of_risk_names_who_acts(scored: ScoredSnapshot) -> None:
     for told in scored.answers():
         executives = any(play["who"] == "executives" for play in told["plays"])
         for alert in told["alerts"]:
@@ -225,7 +225,7 @@ def test_an_alert_of_risk_names_who_acts(scored: Scored) -> None:
 
 
 @pytest.fixture(scope="module")
-def twice(tmp_path_factory: pytest.TempPathFactory, champions: Any) -> tuple[Home, Scored, Scored]:
+def twice(tmp_path_factory: pytest.TempPathFactory, champions: Any) -> tuple[Home, ScoredSnapshot, ScoredSnapshot]:
     """Published twice, two weeks apart; in between an intervention was begun on the account first on the list."""
     place = tmp_path_factory.mktemp("twice")
     simulate(place / "signals", accounts=60, weeks=40, seed=5)
@@ -241,7 +241,7 @@ def twice(tmp_path_factory: pytest.TempPathFactory, champions: Any) -> tuple[Hom
     return home, before, published(home, champions, signals, AS_OF, store)
 
 
-def test_overdue_is_only_what_was_due_before_and_not_done(twice: tuple[Home, Scored, Scored]) -> None:
+def test_overdue_is_only_what_was_due_before_and_not_done(twice: tuple[Home, ScoredSnapshot, ScoredSnapshot]) -> None:
     home, before, after = twice
     old = {told["account_id"]: {play["name"]: play for play in told["plays"]} for told in before.answers()}
     overdue = 0
@@ -262,7 +262,7 @@ def test_overdue_is_only_what_was_due_before_and_not_done(twice: tuple[Home, Sco
 
 
 def test_what_is_begun_or_done_after_publication_is_off_the_list_at_once_everywhere(
-    twice: tuple[Home, Scored, Scored],
+    twice: tuple[Home, ScoredSnapshot, ScoredSnapshot],
 ) -> None:
     home, _, after = twice
     with TestClient(create_app(home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
@@ -293,7 +293,7 @@ def test_what_is_begun_or_done_after_publication_is_off_the_list_at_once_everywh
     assert np.isclose(summary["with_play"]["share"], summary["with_play"]["accounts"] / summary["accounts"])
 
 
-def test_every_door_carries_the_same_due_dates_over(twice: tuple[Home, Scored, Scored], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_door_carries_the_same_due_dates_over(twice: tuple[Home, ScoredSnapshot, ScoredSnapshot], monkeypatch: pytest.MonkeyPatch) -> None:
     """The publication, `health`, `plan` and the lists: what callers recorded in the store is done for all of them."""
     home, _, after = twice
     signals = open_signals(str(home.root.parent / "signals"), AS_OF)
@@ -304,7 +304,7 @@ def test_every_door_carries_the_same_due_dates_over(twice: tuple[Home, Scored, S
     assert any(play["overdue"] for plays in expected.values() for play in plays)
     found, _, _ = look(signals, AS_OF, home, champion)
     assert {told["account_id"]: told["plays"] for told in answers(found, scored_at=AS_OF, data_through=AS_OF)} == expected
-    with Store.of(home).look() as connection:
+    with Store.of(home).read() as connection:
         begun = connection.execute(records.select().order_by(records.c.recorded_at)).all()[0]
     told = known_from_signals(signals, begun.account_id, period_ending(AS_OF, "year"), AS_OF, home, champion).answer
     assert told["plays"] == expected[begun.account_id]
@@ -315,5 +315,5 @@ def test_every_door_carries_the_same_due_dates_over(twice: tuple[Home, Scored, S
     assert json.loads(done.stdout)["plays"] == expected[begun.account_id]
     # Published without --publish, the same.
     score(signals, AS_OF, home.root / "again.csv", home)
-    again = score_published(Snapshots(home), champion, AS_OF)
+    again = score_published(SnapshotFiles(home), champion, AS_OF)
     assert {told["account_id"]: told["plays"] for told in again.answers()} == expected

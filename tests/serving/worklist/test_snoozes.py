@@ -18,7 +18,7 @@ from models.rules.intervention_effects import Intervention, Snooze, snoozed_on, 
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.http.api_keys import create_key
-from serving.snapshots.snapshot_files import Snapshots
+from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.store.tables import records
 from serving.worklist import interventions
@@ -146,7 +146,7 @@ def test_the_same_key_snoozes_once(client: TestClient, own_home: Home) -> None:
     first, again = snooze(client, "a05", headers=headers), snooze(client, "a05", headers=headers)
     assert first.json() == again.json()
     assert snooze(client, "a05", 8, headers=headers).status_code == 422
-    with Store.of(own_home).look() as connection:
+    with Store.of(own_home).read() as connection:
         kept = connection.execute(records.select().where(records.c.what == "snooze")).all()
     assert len(kept) == 1
     assert json.loads(kept[0].document) == {"until": in_days(7)}
@@ -196,10 +196,10 @@ def test_a_play_that_was_snoozed_is_due_anew(own_home: Home, monkeypatch: pytest
     """Due before the snooze ended is not overdue: nobody was to do it then."""
     from serving.worklist import first_due
 
-    snapshots = Snapshots(own_home)
-    monkeypatch.setattr(first_due, "last_published", lambda *_: AS_OF)
+    snapshots = SnapshotFiles(own_home)
+    monkeypatch.setattr(first_due, "previous_publication", lambda *_: AS_OF)
     due = {account: {"low_engagement": AS_OF.date()} for account in ("a05", "a06", "a07")}
-    monkeypatch.setattr(first_due, "plays_published", lambda *_: due)
+    monkeypatch.setattr(first_due, "read_due_dates", lambda *_: due)
     later = AS_OF + timedelta(days=7)
     with Store.of(own_home).begin() as connection:
         for account, until in (("a05", "2026-07-03"), ("a06", "2026-06-29")):

@@ -7,14 +7,14 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from features.errors import HomeError
-from serving.store.tables import LAYOUT
+from serving.store.tables import SCHEMA_VERSION
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def _upgrade(connection: Connection) -> bool:
+def upgrade_schema(connection: Connection) -> bool:
     """Bring the layout up to date; whether an older one was there."""
-    if _layout(connection) == LAYOUT:
+    if schema_version(connection) == SCHEMA_VERSION:
         return False
     # Only here, since a store is hardly ever of an older layout, and Alembic takes a while to import.
     from alembic import command
@@ -25,18 +25,18 @@ def _upgrade(connection: Connection) -> bool:
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     known = ScriptDirectory.from_config(config)
-    now = _layout(connection)
+    now = schema_version(connection)
     if now is not None and now not in {script.revision for script in known.walk_revisions()}:
         raise HomeError(
             f"the store's layout is {now}, which this program does not know",
-            f"{LAYOUT} or an earlier one",
+            f"{SCHEMA_VERSION} or an earlier one",
             "use the newer program that has written it",
         )
     command.upgrade(config, "head")
     return now is not None
 
 
-def _layout(connection: Connection) -> str | None:
+def schema_version(connection: Connection) -> str | None:
     """The store's layout as Alembic notes it; None for an empty store."""
     if not inspect(connection).has_table("alembic_version"):
         return None

@@ -32,7 +32,7 @@ DEADLINE = 30.0
 ANSWER_LIMIT = 64 * 2**10
 
 
-class Refused(Exception):
+class RefusedAddress(Exception):
     """An address that nothing is sent to."""
 
 
@@ -135,7 +135,7 @@ def _connect(found: Iterable[tuple[Any, ...]], patience: float, until: float, an
     failed: OSError | None = None
     for family, kind, protocol, _, address in found:
         if not anywhere and not is_public(str(address[0])):
-            raise Refused("the address is private")
+            raise RefusedAddress("the address is private")
         left = until - time.monotonic()
         if left <= 0:
             break

@@ -17,8 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from serving.webhooks import deliver
-from serving.webhooks.deliver import Delivery, send
+from serving.webhooks import delivery
+from serving.webhooks.delivery import Delivery, send
 
 NOW = datetime(2026, 7, 1, 9, tzinfo=UTC)
 DEADLINE = 0.5
@@ -54,7 +54,7 @@ def serve(request: pytest.FixtureRequest, certificate: tuple[Path, Path], monkey
     listening = socket.create_server(("127.0.0.1", 0))
     threads: list[threading.Thread] = []
     trusting = ssl.create_default_context(cafile=str(certificate[0]))
-    monkeypatch.setattr(deliver, "_tls", lambda: trusting)
+    monkeypatch.setattr(delivery, "_tls", lambda: trusting)
 
     def start(answer: Callable[[socket.socket], None]) -> str:
         def run() -> None:

@@ -11,13 +11,13 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import IntegrityError
 
-from serving.common.errors import OtherBody, StillRunning
+from serving.common.errors import IdempotencyKeyReused, StillRunning
 from serving.store.database import Store
 from serving.store.tables import idempotency
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredResponse:
     """An answer: its status, the headers that belong to it, its body."""
 
     status: int
@@ -26,14 +26,14 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Mark:
+class Claim:
     """What a request has left: the ``key`` of its row, and ``name``, the same for all that try it again."""
 
     key: str
     name: str
 
 
-class Marks:
+class IdempotencyKeys:
     """The marks of one store; safe to use from many threads and processes.
 
     Parameters
@@ -45,7 +45,7 @@ class Marks:
     def __init__(self, store: Store, kept_for: timedelta, running: timedelta) -> None:
         self._store, self._kept_for, self._running = store, kept_for, running
 
-    def claim(self, key: str, fingerprint: str) -> Kept | Mark:
+    def claim(self, key: str, fingerprint: str) -> StoredResponse | Claim:
         """Leave a mark; or what the key's first request was answered.
 
         Raises
@@ -61,50 +61,50 @@ class Marks:
             try:
                 with connection.begin_nested():
                     connection.execute(idempotency.insert().values(key=key, created_at=now, **row))
-                return Mark(key, _name(key, now))
+                return Claim(key, _name(key, now))
             except IntegrityError:
-                return _again(connection, key, row, now)
+                return _claim_existing(connection, key, row, now)
 
-    def settle(self, mark: Mark, kept: Kept) -> None:
+    def settle(self, mark: Claim, kept: StoredResponse) -> None:
         """Keep the answer."""
         told = {"status": kept.status, "headers": json.dumps(kept.headers), "body": kept.body}
         self._update(mark, running_until=None, **told)
 
-    def free(self, mark: Mark) -> None:
+    def free(self, mark: Claim) -> None:
         """Let others try at once, under the same name: some of the work may have been done."""
         self._update(mark, running_until=None)
 
-    def forget(self, mark: Mark) -> None:
+    def forget(self, mark: Claim) -> None:
         """Take the mark away: nothing was done."""
         with self._store.begin() as connection:
             connection.execute(delete(idempotency).where(_unanswered(mark)))
 
-    def _update(self, mark: Mark, **values: Any) -> None:
+    def _update(self, mark: Claim, **values: Any) -> None:
         with self._store.begin() as connection:
             connection.execute(idempotency.update().where(_unanswered(mark)).values(**values))
 
 
-def digest(*parts: str) -> str:
+def text_digest(*parts: str) -> str:
     """One name for several texts."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _again(connection: Connection, key: str, row: dict[str, Any], now: datetime) -> Kept | Mark:
+def _claim_existing(connection: Connection, key: str, row: dict[str, Any], now: datetime) -> StoredResponse | Claim:
     found = connection.execute(select(idempotency).where(idempotency.c.key == key).with_for_update()).one()
     if found.fingerprint != row["fingerprint"]:
-        raise OtherBody("the Idempotency-Key was used for another request", "a new key for each request")
+        raise IdempotencyKeyReused("the Idempotency-Key was used for another request", "a new key for each request")
     if found.status is not None:
-        return Kept(found.status, json.loads(found.headers), found.body)
+        return StoredResponse(found.status, json.loads(found.headers), found.body)
     if found.running_until is not None and found.running_until > now:
         raise StillRunning("the first request of this Idempotency-Key is being worked on", cure="try again later")
     connection.execute(idempotency.update().where(idempotency.c.key == key).values(**row))
-    return Mark(key, _name(key, found.created_at))
+    return Claim(key, _name(key, found.created_at))
 
 
-def _unanswered(mark: Mark) -> Any:
+def _unanswered(mark: Claim) -> Any:
     return (idempotency.c.key == mark.key) & idempotency.c.status.is_(None)
 
 
 def _name(key: str, first: datetime) -> str:
     # With its instant, since a key may be used anew once its answer is forgotten. Whole microseconds, as it is kept.
-    return digest(key, first.astimezone(UTC).isoformat())[:24]
+    return text_digest(key, first.astimezone(UTC).isoformat())[:24]
