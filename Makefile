@@ -59,11 +59,12 @@ audit: $(TOOLS) ## look the pinned requirements up among known vulnerabilities
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.txt -r requirements-test.txt
 
 docs: $(TOOLS) ## build the documentation site into site/, with warnings as errors
-	$(BIN)/python -m tools.reference --project
+	$(BIN)/python -m docs.generator --project
 	$(BIN)/zensical build --strict --clean
+	@rm -rf site/generator
 
 docs-reference: $(TOOLS) ## generate docs/reference/generated from the code
-	$(BIN)/python -m tools.reference
+	$(BIN)/python -m docs.generator
 
 serve: setup ## serve the champion on http://127.0.0.1:8000
 	$(BIN)/renewcast serve

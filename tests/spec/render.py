@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tools.reference.markdown import anchor
+from docs.generator.markdown import anchor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

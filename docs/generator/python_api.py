@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import renewcast
-from tools.reference.markdown import anchor, page, table, without_rst
+from docs.generator.markdown import anchor, page, table, without_rst
 
 _SECTION = re.compile(r"(?m)^(\w[\w ]*)\n-{3,}$")
 _INTRODUCTION = """\

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 
+from docs.generator.markdown import page
+from docs.generator.toml_tables import introduction, sections
 from models.peer_groups.rule_files import SHIPPED
-from tools.reference.markdown import page
-from tools.reference.toml_tables import introduction, sections
 
 _FILES = {
     "alerts": "Alerts",

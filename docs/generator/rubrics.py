@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from docs.generator.markdown import code, page, table
+from docs.generator.toml_tables import comments, introduction
 from models.health.rubric import RUBRICS
-from tools.reference.markdown import code, page, table
-from tools.reference.toml_tables import comments, introduction
 
 _INTRODUCTION = """\
 A rubric defines a health score from 0 to 100: weighted dimensions, and in each dimension signals that earn points.

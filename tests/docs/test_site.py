@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tools.reference.project import SOURCES, write_project_pages
+from docs.generator.project import SOURCES, write_project_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = re.compile(r"""(?:<(?:script|img|iframe|source)\b[^>]*?\bsrc|<link\b(?![^>]*\brel=["']?canonical)[^>]*?\bhref)=["']?(?:https?:)?//[^\s"'>]*""")

@@ -9,8 +9,8 @@ from typer.cli import get_docs_for_click
 from typer.main import get_command
 
 import renewcast
+from docs.generator.markdown import anchor, page, table
 from features.utils.cli import FAILED_CHECK, USER_MISTAKE
-from tools.reference.markdown import anchor, page, table
 
 PROGRAM = "renewcast"
 EXIT_CODES = (

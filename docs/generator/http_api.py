@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from fastapi.routing import APIRoute
 
+from docs.generator.markdown import anchor, code, page, table, without_rst
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
@@ -17,7 +18,6 @@ from serving.http.api_keys import SCOPES, Scope
 from serving.http.authentication import PUBLIC_PATHS
 from serving.http.problem_details import HTTP_PROBLEMS, PROBLEM_TYPES
 from serving.pages.api_reference import reference
-from tools.reference.markdown import anchor, code, page, table, without_rst
 
 _INTRODUCTION = """\
 `renewcast serve` answers these requests. A running service shows the same reference with examples at `/docs`, and the

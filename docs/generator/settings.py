@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from docs.generator.markdown import code, page, table
 from features.custom.current_catalogue import CustomFeatureSettings
 from models.home import HomeSettings
 from models.peer_groups.rule_files import OWN as RULES_VARIABLE
 from serving.common.settings import PREFIX, ServiceSettings
 from serving.store.encryption import VARIABLE as SECRET_KEY_VARIABLE
-from tools.reference.markdown import code, page, table
 
 _INTRODUCTION = """\
 Renewcast reads its settings from environment variables. An empty variable counts as unset. A value that cannot be used

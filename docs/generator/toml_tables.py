@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tools.reference.markdown import code, table
+from docs.generator.markdown import code, table
 
 _BOUNDS = {"at_least": "≥", "at_most": "≤", "above": ">", "below": "<", "percentile_below": "percentile <"}
 _HEADER = re.compile(r"\[+([\w.-]+)\]+")

@@ -1,16 +1,16 @@
-"""``python -m tools.reference`` writes the generated pages; with ``--project`` the project pages of the site, too."""
+"""``python -m docs.generator`` writes the generated pages; with ``--project`` the project pages of the site, too."""
 
 from __future__ import annotations
 
 import argparse
 
-from tools.reference.pages import GENERATED, write_pages
-from tools.reference.project import PROJECT, write_project_pages
+from docs.generator.pages import GENERATED, write_pages
+from docs.generator.project import PROJECT, write_project_pages
 
 
 def main() -> None:
     """Parse the arguments, write the pages, and print which ones changed."""
-    parser = argparse.ArgumentParser(prog="python -m tools.reference", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m docs.generator", description=__doc__)
     parser.add_argument(
         "--project", action="store_true", help="only write docs/project from CONTRIBUTING, CHANGELOG and SECURITY"
     )

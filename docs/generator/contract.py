@@ -5,8 +5,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+from docs.generator.markdown import code, page, table
 from features.contract.schema import TABLES, Column, TableSchema
-from tools.reference.markdown import code, page, table
 
 MEANINGS = Path(__file__).with_name("columns.toml")
 _TYPES = {"string": "text", "instant": "instant", "float": "number", "int": "whole number", "bool": "true or false"}

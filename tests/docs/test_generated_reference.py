@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import renewcast
-from tools.reference import contract, python_api, toml_tables
-from tools.reference.pages import GENERATED, PAGES, write_pages
-from tools.reference.project import relink
+from docs.generator import contract, python_api, toml_tables
+from docs.generator.pages import GENERATED, PAGES, write_pages
+from docs.generator.project import relink
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,7 +26,7 @@ def test_the_page_matches_the_code(name: str) -> None:
 def test_no_page_is_left_from_a_generator_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {path.name for path in GENERATED.iterdir()} == set(PAGES)
     (tmp_path / "old.md").write_text("# Old\n")
-    monkeypatch.setattr("tools.reference.pages.PAGES", {"a.md": lambda: "# A\n"})
+    monkeypatch.setattr("docs.generator.pages.PAGES", {"a.md": lambda: "# A\n"})
     assert write_pages(tmp_path) == ["a.md", "old.md"]
     assert [path.name for path in tmp_path.iterdir()] == ["a.md"]
     assert write_pages(tmp_path) == []

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from docs.generator import command_line, contract, http_api, python_api, rubrics, rules, settings, specification
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.data_dictionary import markdown
-from tools.reference import command_line, contract, http_api, python_api, rubrics, rules, settings, specification
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = ROOT / "docs" / "reference" / "generated"

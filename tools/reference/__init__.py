@@ -1,4 +1,0 @@
-"""The reference pages of the documentation, generated from the code.
-
-``python -m tools.reference`` writes them into `docs/reference/generated`. A test checks that they match the code.
-"""
