@@ -87,7 +87,7 @@ def rivals(
     accounts = slice_["account_id"].to_numpy(dtype=object)
     shipped = candidate.shipped
     final, every = candidate.split.final(), TargetRows(prepared, target, {}, TrainConfig().horizon_days)
-    expected = expected_rate(shipped, every.designed(final.calibration[0]), every.of(final, "calibration"))
+    expected = expected_rate(shipped, every.training_design(final.calibration[0]), every.slice(final, "calibration"))
     raws = {
         "logistic regression": (shipped.linear.raw(slice_), shipped.linear.raw(frame)),
         "trees": (shipped.trees.raw(slice_), shipped.trees.raw(frame)),

@@ -1,4 +1,4 @@
-"""An experiment's settings: a file that is recorded with the run."""
+"""Settings of a training run, read from a TOML file that is recorded with the run."""
 
 from __future__ import annotations
 
@@ -13,33 +13,32 @@ from models.health.rubric import DEFAULT_RUBRIC
 
 
 class TrainConfig(BaseModel):
-    """What a training run may be told; every value has a default that suits most portfolios.
+    """Settings of a training run. The defaults suit most portfolios.
 
     Parameters
     ----------
-    horizon_days : H, over which outcomes are predicted; what is judged, and what a probability means unless told
-        otherwise.
-    horizons : further horizons, in days, that the same model answers for. Order businesses have none: with them, what
-        is active depends on H.
-    grace_days : G, within which a new subscription undoes a churn; orders have none.
-    every_days : the step of the grid of snapshots.
-    snapshots : at most about so many rows, accounts times dates: where they would be more, the step of the grid becomes
-        a multiple of ``every_days``, up to a quarter of a year. What 24 GB of memory hold in training, with some to
-        spare.
+    horizon_days : H, the main prediction horizon in days. Models are evaluated at it, and probabilities refer to it
+        unless another horizon is given.
+    horizons : further horizons, in days, that the same model predicts. Order businesses have none: for them, which
+        accounts are active depends on H.
+    grace_days : G, the days after an end within which a new subscription counts as a renewal; 0 for order businesses.
+    every_days : step of the snapshot grid in days.
+    snapshots : maximum number of rows (accounts times dates), approximately. If there would be more, the step of the
+        grid becomes a multiple of ``every_days``, up to a quarter of a year. The default fits into 24 GB of memory.
     history_days : how far back the snapshots reach at most.
-    warmup_days : how long after the first subscription and the beginning of half of the feeds the
-        first snapshot is taken.
-    trials : of the search for LightGBM's settings.
-    resamples : account bootstraps behind every interval of the judgement.
-    refits : on resampled accounts, to see whether the reasons are stable; below 2 it is not looked at.
-    seed : of everything random.
-    threads : for LightGBM, 0 for all. Changes no result; on portfolios of this size, and beside other work, one is the
-    fastest.
-    rubric : the health score to judge against and to ship.
-    capacity : accounts that the team can look after at a date, for what a ranking is worth to it.
-    save_rate : the share of the accounts reached in time that are kept, or won; an assumption until held-out accounts
-        tell it.
-    cost_per_account : of looking after one account, in the source's currency.
+    warmup_days : days between the start of the data (the first subscription, and the start of half of the feeds) and
+        the first snapshot.
+    trials : trials of the search for LightGBM's settings.
+    resamples : account bootstrap resamples for each interval of the evaluation.
+    refits : refits on resampled accounts that measure the stability of the reasons; skipped below 2.
+    seed : seed of every random number.
+    threads : threads for LightGBM, 0 for all. Does not change the result. On portfolios of this size, and next to other
+        processes, one thread is fastest.
+    rubric : health score rubric to compare with and to ship.
+    capacity : accounts that the team can look after per date, used to value a ranking.
+    save_rate : share of the accounts reached in time that are saved, or won; an assumption until measured on a holdout
+        group.
+    cost_per_account : cost of looking after one account, in the source's currency.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,8 +61,17 @@ class TrainConfig(BaseModel):
     cost_per_account: Annotated[float, Field(ge=0)] = 0.0
 
 
-def read_config(path: Path | None, /, **given: object) -> TrainConfig:
-    """The settings in a TOML file, overridden by what is given (None: not given).
+def read_config(path: Path | None, /, **overrides: object) -> TrainConfig:
+    """Read training settings from a TOML file.
+
+    Parameters
+    ----------
+    path : the file; None for the defaults.
+    **overrides : settings that replace those of the file; None leaves a setting unchanged.
+
+    Returns
+    -------
+    TrainConfig
 
     Raises
     ------
@@ -76,7 +84,7 @@ def read_config(path: Path | None, /, **given: object) -> TrainConfig:
             values = parse_toml(read_toml_text(path))
         except (OSError, TomlError) as error:
             raise BadRequest(f"{path} cannot be read as TOML ({error})", "a file of training settings") from None
-    values |= {name: value for name, value in given.items() if value is not None}
+    values |= {name: value for name, value in overrides.items() if value is not None}
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:

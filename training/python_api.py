@@ -309,7 +309,7 @@ def check_source(
     if not report.ok:
         return CheckResult(report, feeds, None, broken_contract_verdict(len(report.errors), config.horizon_days))
     enough = check_sufficiency(source, config, subprogress(progress, 0.4, 1.0), data_through)
-    feeds = feeds.with_kept(enough.kept)
+    feeds = feeds.with_kept(enough.row_counts)
     report = replace(report, findings=(*report.findings, *enough.findings))
     return CheckResult(report, feeds, enough, verdict(enough, feeds))
 

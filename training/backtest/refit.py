@@ -65,12 +65,12 @@ def refitted(
     main, grace, catalogue = config.horizon_days, prepared.grace_days, prepared.catalogue
     parts = split_dates([at for at in prepared.grid.as_ofs if at < start], main, grace, start).final()
     rows = TargetRows(prepared, target, {}, main)
-    design = rows.designed(parts.calibration[0])
+    design = rows.training_design(parts.calibration[0])
     if target in recipes:
         model = refit_blend(recipes[target], design, catalogue, target)
     else:
         model = fit_blend(design, catalogue, target, config.trials, config.seed, config.threads)
-    latest = rows.of(parts, "calibration")
+    latest = rows.slice(parts, "calibration")
     expected, move = expected_rate(model, design, latest), level_move(model, rows, parts, start)
     calibrator = calibrate(model.raw(latest.frame), latest.y, *latest.keys, expected, seed=config.seed, move=move)
     # Only once all else went well.

@@ -1,4 +1,4 @@
-"""The verdict of a check in plain words: what can be trained, what is missing and by how much, what to do."""
+"""Verdict of a data check in plain words: what can be trained, what is missing, and what to do."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from training.dataset.sufficiency_check import SufficiencyReport
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a source is good for.
+    """What a source can be used for.
 
     Parameters
     ----------
-    ready : the targets that there is enough of to train on.
-    horizon_days : at which horizon.
+    ready : targets with enough data to train on.
+    horizon_days : the horizon of the verdict.
     summary : the verdict in one sentence.
-    missing : per target that is not ready, what is lacking and by how much.
-    todo : what to do, in order.
+    missing : per target that is not ready, what is missing and how much.
+    todo : recommended actions, in order.
     """
 
     ready: tuple[Target, ...]
@@ -34,103 +34,105 @@ class Verdict:
     todo: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The verdict as plain JSON values."""
+        """Return the verdict as JSON values."""
         own = {k: getattr(self, k) for k in ("horizon_days", "summary")}
         missing = {target: list(lines) for target, lines in self.missing.items()}
         return {"ready": list(self.ready), **own, "missing": missing, "todo": list(self.todo)}
 
-    def lacking(self) -> list[str]:
-        """What is lacking, a line each; what all targets lack is said once."""
-        told: dict[str, list[Target]] = {}
+    def missing_lines(self) -> list[str]:
+        """Return what is missing, one line each; a line that several targets share appears once."""
+        targets_by_line: dict[str, list[Target]] = {}
         for target, lines in self.missing.items():
             for line in lines:
-                told.setdefault(line, []).append(target)
-        return [f"{' and '.join(targets)}: {line}" for line, targets in told.items()]
+                targets_by_line.setdefault(line, []).append(target)
+        return [f"{' and '.join(targets)}: {line}" for line, targets in targets_by_line.items()]
 
 
 def broken_contract_verdict(findings: int, horizon_days: int) -> Verdict:
-    """The verdict on a source that breaks the data contract in so many places."""
+    """Return the verdict on a source that violates the data contract in ``findings`` places."""
     places = "one place" if findings == 1 else f"{findings} places"
-    todo = ("mend the source, or its mapping, where the errors say so, and check again",)
-    return Verdict((), horizon_days, f"not usable: the data contract is broken in {places}", {}, todo)
+    todo = ("fix the source or its mapping as the errors describe, and check again",)
+    return Verdict((), horizon_days, f"not usable: the data contract is violated in {places}", {}, todo)
 
 
 def verdict(enough: SufficiencyReport, feeds: Feeds) -> Verdict:
-    """The verdict on a source that keeps the data contract."""
-    asked = enough.asked
+    """Return the verdict on a source that satisfies the data contract."""
+    requested = enough.requested
     if enough.overwritten:
-        summary = "not fit to train on: contracts look overwritten, so every earlier date tells who will leave"
-        lacking = ("the terms of contracts as they were",)
-        return Verdict((), asked.days, summary, dict.fromkeys(TARGETS, lacking), (EXPORT, *_mend(feeds)))
-    ready = asked.ready
-    missing = {t: there.missing for t, there in asked.targets.items() if there.missing}
+        summary = "not suitable for training: contracts look overwritten, so every earlier date shows who will leave"
+        terms = ("the terms of contracts as they were",)
+        return Verdict((), requested.days, summary, dict.fromkeys(TARGETS, terms), (EXPORT, *_fix_feeds(feeds)))
+    ready = requested.ready
+    missing = {t: counts.missing for t, counts in requested.targets.items() if counts.missing}
     lost = [each.cure for each in enough.findings if each.column == "term_started_at"]
-    # Of lost terms no outcome is known, however many accounts are loaded.
-    unknowable = [t for t in missing if lost and t != "churn" and not asked.targets[t].accounts]
+    # If terms are lost, no outcome is known, regardless of how many accounts are loaded.
+    unknowable = [t for t in missing if lost and t != "churn" and not requested.targets[t].accounts]
     missing |= dict.fromkeys(unknowable, ("the terms of contracts before the current one: the source overwrites them",))
     if not missing:
-        summary = f"ready to train on {_and(TARGETS)} at {asked.days} days"
+        summary = f"ready to train on {_and(TARGETS)} at {requested.days} days"
     elif ready:
-        summary = f"ready to train on {_and(ready)} at {asked.days} days, not enough for {_and(tuple(missing))}"
+        summary = (
+            f"ready to train on {_and(ready)} at {requested.days} days, not enough data for {_and(tuple(missing))}"
+        )
     else:
-        summary = f"not enough to train on {' or '.join(TARGETS)} at {asked.days} days"
+        summary = f"not enough data to train on {' or '.join(TARGETS)} at {requested.days} days"
     export = lost[:1] if unknowable else []
     todo = [
-        *_mend(feeds),
+        *_fix_feeds(feeds),
         *_other_horizons(enough),
         *export,
-        *_more(enough, [t for t in missing if t not in unknowable]),
+        *_more_data(enough, [t for t in missing if t not in unknowable]),
     ]
-    return Verdict(ready, asked.days, summary, missing, tuple(todo))
+    return Verdict(ready, requested.days, summary, missing, tuple(todo))
 
 
 def _and(targets: tuple[Target, ...]) -> str:
     return " and ".join(targets)
 
 
-def _mend(feeds: Feeds) -> list[str]:
-    """What to do about the feeds' troubles."""
-    lines, told = [], set[str]()
+def _fix_feeds(feeds: Feeds) -> list[str]:
+    """Return what to do about the faults of the feeds."""
+    lines, covered = [], set[str]()
     base = feeds.tables.get("subscriptions") or feeds.tables.get("orders")
     if base is not None and base.stale and base.last is not None:
-        told = {base.table} if len(base.troubles()) == 1 else set()
+        covered = {base.table} if len(base.troubles()) == 1 else set()
         day = (base.last + timedelta(days=1)).date()
         lines.append(
             f"load the {base.table} since {base.last:%Y-%m-%d}, or train with --data-through {day}: without them, "
             "accounts that stayed look as if they had left"
         )
-    if others := sorted({name for name, feed in feeds.tables.items() if feed.troubles()} - told):
+    if others := sorted({name for name, feed in feeds.tables.items() if feed.troubles()} - covered):
         lines.append(
-            f"look first at what was found in {', '.join(others)}: a model takes a feed's faults for customers' habits"
+            f"first review the findings in {', '.join(others)}: a model mistakes faults of a feed for customer behavior"
         )
     return lines
 
 
 def _other_horizons(enough: SufficiencyReport) -> list[str]:
-    """The horizon nearest to the one asked for at which there is enough of a target that lacks here."""
+    """Return, per target that is not ready, the nearest horizon with enough data."""
     lines = []
     for target in TARGETS:
-        if target in enough.asked.ready:
+        if target in enough.requested.ready:
             continue
-        able = [h.days for h in enough.horizons if target in h.ready]
-        if able:
-            nearest = min(able, key=lambda days: abs(days - enough.asked.days))
+        ready = [h.days for h in enough.horizons if target in h.ready]
+        if ready:
+            nearest = min(ready, key=lambda days: abs(days - enough.requested.days))
             lines.append(
-                f"predict {target} at {nearest} days, of which there is enough: train with --horizon {nearest}"
+                f"predict {target} at {nearest} days, where there is enough data: train with --horizon {nearest}"
             )
     return lines
 
 
-def _more(enough: SufficiencyReport, targets: list[Target]) -> list[str]:
-    """Which data would fill what these targets lack."""
-    there = [enough.asked.targets[target] for target in targets]
-    if not there:
+def _more_data(enough: SufficiencyReport, targets: list[Target]) -> list[str]:
+    """Return which data these targets need."""
+    counts = [enough.requested.targets[target] for target in targets]
+    if not counts:
         return []
     lines = []
-    if not all(t.long_enough for t in there):
+    if not all(each.long_enough for each in counts):
         lines.append("load older data, or wait for more history")
-    elif any(t.accounts < MINIMUM_ACCOUNTS for t in there):
-        lines.append("load the accounts that are not here yet, those that have left among them")
+    elif any(each.accounts < MINIMUM_ACCOUNTS for each in counts):
+        lines.append("load the missing accounts, including those that have left")
     else:
-        lines.append("load older data, and the accounts that have left; or wait: outcomes come with time")
-    return [*lines, "until then the health score answers in the model's place"]
+        lines.append("load older data and the accounts that have left, or wait for more outcomes")
+    return [*lines, "until then, use the health score instead of a model"]

@@ -1,9 +1,9 @@
-"""The rows that models are fitted on: snapshots, each asked about one or several horizons.
+"""Design matrix: the rows that models are fitted on, one per snapshot and horizon.
 
-One model answers for all horizons: a snapshot gives a row for each horizon whose outcome was known in time, and what
-tells the horizons apart are columns of the row (`models.scorer.encoding.HORIZON_COLUMNS`). The shorter ones bring newer
-outcomes, all of them bring the shape of the risk over time. On simulated portfolios that gained 2 to 4% of the
-oracle's skill at the main horizon (bench/RESULTS.md).
+One model covers all horizons. A snapshot gives a row for each horizon whose outcome was known in time, and columns of
+the row identify the horizon (`models.scorer.encoding.HORIZON_COLUMNS`). Shorter horizons add newer outcomes, and all of
+them together show the shape of the risk over time. On simulated portfolios this gained 2 to 4% of the oracle's skill at
+the main horizon (bench/RESULTS.md).
 """
 
 from __future__ import annotations
@@ -25,70 +25,70 @@ from training.dataset.encoding import Encoding, fit_encoding
 from training.dataset.inner_folds import Fold, later_folds, search_date_mask
 from training.dataset.time_split import row_weight, step_days
 
-# Rows of one account and horizon nearer to each other than about this share of it are left out, to be quick. All rows
-# of the main horizon are kept: more of them average out more of the signals' noise.
+# For speed, rows of one account and horizon that are closer than about this share of the horizon are left out. All rows
+# of the main horizon stay: more rows average out more of the noise in the signals.
 MINIMUM_STEP_SHARE = 1 / 2
-# The other horizons serve the main one: they weigh half as much.
+# Rows of the other horizons only support the main one: they weigh half as much.
 OTHER_HORIZON_WEIGHT = 0.5
 
 
 @dataclass(frozen=True)
 class Design:
-    """Training rows, m of them.
+    """Design matrix of m training rows.
 
     Parameters
     ----------
-    reading : how a snapshot becomes columns.
+    encoding : how a snapshot becomes columns.
     matrix : float64 of shape (m, columns), NaN where unknown.
-    y, weight : the label, 0 or 1, and the weight, 0 to 1, of each row; a row weighs the share of its label window that
-        it does not share with the next one.
-    accounts, as_of : of each row.
-    main : the rows of the main horizon.
-    place : each row's place in the frame that it came from.
-    ends : the instant at which each row's label window is over.
+    y, weight : label, 0 or 1, and weight, 0 to 1, of each row. The weight is the share of the label window that does
+        not overlap the next one.
+    accounts, as_of : account and date of each row.
+    main : which rows belong to the main horizon.
+    row_index : position of each row in the frame from which it was built.
+    ends : end of the label window of each row.
     """
 
-    reading: Encoding
+    encoding: Encoding
     matrix: Floats
     y: Floats
     weight: Floats
     accounts: Objects
     as_of: pd.Series[pd.Timestamp]
     main: Bools
-    place: Ints
+    row_index: Ints
     ends: pd.Series[pd.Timestamp]
 
     def __post_init__(self) -> None:
-        happened = self.y[self.main]
-        if not 0 < happened.sum() < len(happened):
+        main_y = self.y[self.main]
+        if not 0 < main_y.sum() < len(main_y):
             raise InsufficientData(["both outcomes among the training dates: only one of them occurs there"])
 
     @cached_property
-    def thinned(self) -> Bools:
-        """The rows that a search looks at, to be quick: the main horizon's, of every so manieth date."""
+    def search_mask(self) -> Bools:
+        """Rows that a search uses, for speed: those of the main horizon at a part of the dates."""
         return search_date_mask(self.as_of) & self.main
 
-    def thin(self) -> Design:
-        """The `search_date_mask` rows, weighing as much more as there are fewer of them."""
-        thin = self.only(self.thinned)
-        return replace(thin, weight=np.minimum(1.0, thin.weight * (self.main.sum() / len(thin.y))))
+    def search_rows(self) -> Design:
+        """Return the rows of `search_mask`, with weights scaled up in proportion to the rows left out."""
+        rows = self.subset(self.search_mask)
+        return replace(rows, weight=np.minimum(1.0, rows.weight * (self.main.sum() / len(rows.y))))
 
-    def only(self, rows: Bools) -> Design:
-        """Some of the rows."""
+    def subset(self, rows: Bools) -> Design:
+        """Return some of the rows, by mask."""
         return Design(
-            self.reading,
+            self.encoding,
             self.matrix[rows],
             self.y[rows],
             self.weight[rows],
             self.accounts[rows],
             self.as_of[rows].reset_index(drop=True),
             self.main[rows],
-            self.place[rows],
+            self.row_index[rows],
             self.ends[rows].reset_index(drop=True),
         )
 
     def folds(self) -> tuple[Fold, ...]:
-        """Inner folds."""
+        """Return the inner folds (`training.dataset.inner_folds.later_folds`)."""
         return later_folds(self.accounts, self.as_of, self.y)
 
 
@@ -100,62 +100,66 @@ def build_design(
     features: Mapping[str, Feature],
     before: datetime | None = None,
 ) -> Design:
-    """Make training rows.
+    """Build the design matrix of labelled snapshots.
 
     Parameters
     ----------
     frame : n snapshots: account_id, as_of and the features.
-    labels : for each horizon in days (H) what happened, 0 or 1, NaN where not known, shape (n,).
-    main : the horizon that the model is judged at.
+    labels : labels by horizon in days (H): 0 or 1, NaN where unknown, shape (n,).
+    main : the horizon at which the model is evaluated.
     grace_days : G.
     features : the catalogue.
-    before : only labels whose window ``[as_of, as_of + H + G)`` has ended by then are used; None: all.
+    before : use only labels whose window ``[as_of, as_of + H + G)`` has ended by then; None: all.
+
+    Returns
+    -------
+    Design
 
     Raises
     ------
     InsufficientData
-        Of the main horizon, one class only.
+        If the main horizon has labels of one class only.
     """
     as_of = frame["as_of"].reset_index(drop=True)
-    known = {horizon: np.isfinite(happened) for horizon, happened in labels.items()}
+    known = {horizon: np.isfinite(y) for horizon, y in labels.items()}
     if before is not None:
         known = {h: rows & (as_of + timedelta(days=h + grace_days) <= before).to_numpy() for h, rows in known.items()}
     if not known[main].any():
         raise InsufficientData(["outcomes among the training dates: none is known there"])
     dates = np.sort(as_of[np.any(list(known.values()), axis=0)].unique())[::-1]
     step = min(step_days(pd.DatetimeIndex(dates).to_pydatetime().tolist()), min(labels))
-    places, days = [], []
+    indexes, horizon_steps = [], []
     for horizon, rows in known.items():
-        # Powers of two, so that dates left out here and for a quick search are the same ones.
+        # Powers of two, so that the dates left out here and in a search are the same.
         every = 1 if horizon == main else 2 ** max(0, int(np.log2(max(horizon * MINIMUM_STEP_SHARE / step, 1.0))))
-        kept = np.flatnonzero(rows & as_of.isin(dates[::every]).to_numpy())
-        if horizon == main or 0 < labels[horizon][kept].sum() < len(kept):
-            places.append(kept)
-            days.append((horizon, every))
-    horizons = tuple(sorted(horizon for horizon, _ in days))
+        index = np.flatnonzero(rows & as_of.isin(dates[::every]).to_numpy())
+        if horizon == main or 0 < labels[horizon][index].sum() < len(index):
+            indexes.append(index)
+            horizon_steps.append((horizon, every))
+    horizons = tuple(sorted(horizon for horizon, _ in horizon_steps))
     past = frame[(as_of <= dates[0]).to_numpy()]
-    reading = fit_encoding(past, features, horizons, main)
-    if len(horizons) == 1 and RENEWAL_FEATURE not in reading.features:
-        reading = fit_encoding(past, features)
-    plain = reading.encode(frame).matrix
-    place = np.concatenate(places)
-    of = np.repeat([horizon for horizon, _ in days], [len(rows) for rows in places])
+    encoding = fit_encoding(past, features, horizons, main)
+    if len(horizons) == 1 and RENEWAL_FEATURE not in encoding.features:
+        encoding = fit_encoding(past, features)
+    snapshots = encoding.encode(frame).matrix
+    row_index = np.concatenate(indexes)
+    days = np.repeat([horizon for horizon, _ in horizon_steps], [len(rows) for rows in indexes])
     weight = [
         np.full(len(rows), row_weight(step * every, horizon) * (1.0 if horizon == main else OTHER_HORIZON_WEIGHT))
-        for rows, (horizon, every) in zip(places, days, strict=True)
+        for rows, (horizon, every) in zip(indexes, horizon_steps, strict=True)
     ]
-    matrix = plain[place]
-    if reading.horizons:
-        matrix = np.hstack([matrix, horizon_columns(matrix, reading.features, of.astype(np.float64))])
-    dates_of = as_of.iloc[place].reset_index(drop=True)
+    matrix = snapshots[row_index]
+    if encoding.horizons:
+        matrix = np.hstack([matrix, horizon_columns(matrix, encoding.features, days.astype(np.float64))])
+    row_dates = as_of.iloc[row_index].reset_index(drop=True)
     return Design(
-        reading,
+        encoding,
         matrix,
-        np.concatenate([labels[horizon][rows] for rows, (horizon, _) in zip(places, days, strict=True)]),
+        np.concatenate([labels[horizon][rows] for rows, (horizon, _) in zip(indexes, horizon_steps, strict=True)]),
         np.concatenate(weight),
-        frame["account_id"].to_numpy(dtype=object)[place],
-        dates_of,
-        of == main,
-        place.astype(np.int64),
-        dates_of + pd.to_timedelta(of + grace_days, unit="D"),
+        frame["account_id"].to_numpy(dtype=object)[row_index],
+        row_dates,
+        days == main,
+        row_index.astype(np.int64),
+        row_dates + pd.to_timedelta(days + grace_days, unit="D"),
     )

@@ -1,6 +1,6 @@
-"""Frames as the booster sees them: which features, in which order, and which number stands for which category.
+"""Encoding of snapshots for the models: which features, in which order, and which code for which category.
 
-The encoding itself is the scorer's, so that training and serving cannot differ in it.
+The scorer does the encoding itself, so training and serving cannot differ.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from models.scorer.encoding import HORIZON_COLUMNS
 from models.scorer.scorer import Scorer
 from models.targets import Target
 
-# A level that fewer accounts than this bear in training is unknown to the model: it could only learn their names.
+# A level with fewer training accounts than this is unknown to the model: it could only memorize those accounts.
 MINIMUM_LEVEL_ACCOUNTS = 20
 
 
 class Encoding(Scorer):
-    """The scorer's encoding, before there is a booster to score with.
+    """The scorer's encoding, used before there is a booster to score with.
 
     Parameters
     ----------
     names : the features in the booster's order.
-    levels : for each categorical one, its values; a value's code is its place in the list.
-    horizons, main : the horizons in days, ascending, and the main one; none where there is only one.
+    levels : values of each categorical feature; the code of a value is its position in the list.
+    horizons, main : the horizons in days, ascending, and the main one; empty if there is only one.
     """
 
     def __init__(
@@ -40,17 +40,19 @@ class Encoding(Scorer):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What the models read: the features, and where there are several horizons what tells them apart."""
+        """The model's columns: the features and, with several horizons, the columns that identify the horizon."""
         return (*self.features, *(HORIZON_COLUMNS if self.horizons else ()))
 
     def matrix(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
-        """A frame of n snapshots as float64 (n, columns), NaN where unknown; ``days`` is the horizon, the main one if
-        None."""
+        """Return n snapshots as float64 (n, columns), NaN where unknown.
+
+        ``days`` is the horizon, the main one if None.
+        """
         return self._at(self.encode(frame).matrix, days)
 
     @property
     def schema(self) -> dict[str, Any]:
-        """What the scorer needs to encode alike: ``{"features": [{"name", "kind", "categories"?}, ...]}``."""
+        """The schema from which the scorer encodes: ``{"features": [{"name", "kind", "categories"?}, ...]}``."""
         entries = []
         for name in self.features:
             is_category = name in self.levels
@@ -62,34 +64,41 @@ class Encoding(Scorer):
 def fit_encoding(
     frame: pd.DataFrame, features: Mapping[str, Feature], horizons: tuple[int, ...] = (), main: int = 0
 ) -> Encoding:
-    """The encoding of a training frame: features that take two values or more there, levels borne by enough accounts.
+    """Fit the encoding on training snapshots: features with two or more values, and levels with enough accounts.
 
     Parameters
     ----------
     frame : training snapshots, with ``account_id`` and the features as columns.
     features : the catalogue.
     horizons, main : see `Encoding`.
+
+    Returns
+    -------
+    Encoding
     """
     names, levels = [], {}
     for name, feature in features.items():
         if feature.kind == "category":
-            bearers = frame.groupby(name)["account_id"].nunique()
-            kept = sorted(bearers.index[bearers >= MINIMUM_LEVEL_ACCOUNTS])
-            if kept:
+            accounts = frame.groupby(name)["account_id"].nunique()
+            frequent = sorted(accounts.index[accounts >= MINIMUM_LEVEL_ACCOUNTS])
+            if frequent:
                 names.append(name)
-                levels[name] = kept
+                levels[name] = frequent
         elif frame[name].nunique() > 1:
             names.append(name)
     return Encoding(tuple(names), levels, horizons, main)
 
 
 def monotone_constraints(names: tuple[str, ...], features: Mapping[str, Feature], target: Target) -> list[int]:
-    """Per feature 1 (the log-odds may only rise with it), -1 (only fall) or 0, where the catalogue is beyond
-    dispute. A longer horizon never has the lower log-odds."""
+    """Return the monotone constraint of each column: 1 (log-odds may only rise), -1 (only fall) or 0 (none).
+
+    Constraints apply to numeric features that the catalogue marks as monotone, and to the horizon columns: a longer
+    horizon never has lower log-odds.
+    """
     signs = {"raises_risk": 1, "lowers_risk": -1, "raises_chance": 1, "lowers_chance": -1, None: 0}
 
     def sign(feature: Feature) -> int:
-        towards = feature.direction if target == "churn" else feature.expansion_direction
-        return signs[towards] if feature.monotone and feature.kind == "number" else 0
+        direction = feature.direction if target == "churn" else feature.expansion_direction
+        return signs[direction] if feature.monotone and feature.kind == "number" else 0
 
     return [1 if name in HORIZON_COLUMNS else sign(features[name]) for name in names]

@@ -1,10 +1,10 @@
-"""Inner slices, for choosing a model's settings within the training dates.
+"""Inner folds, for choosing a model's settings within the training dates.
 
-A purged slice by time alone would cost H + G of the few training dates. Instead the accounts are dealt into folds: a
-model is fitted on the other folds and judged on the later dates of its own. What it is judged on is of accounts that
-it never saw, so no label window is shared, and it is of the later dates, which are nearer to those that it will meet.
-(Fitting on the earlier dates only was tried too: it stops too soon, for it sees half of the training's outcomes. Log
-loss out of time 0.540 against 0.536 on a wholesaler's churn.)
+A purged slice by time alone would cost H + G of the few training dates. Instead, accounts are assigned to folds. A
+model is fitted on the other folds and evaluated on the later dates of the held-out fold: on accounts that it has not
+seen, so no label window is shared, and on dates close to those it will predict. (Fitting on the earlier dates only
+stops too early, because it uses half of the training outcomes: log loss out of time 0.540 compared with 0.536 on a
+wholesaler's churn.)
 """
 
 from __future__ import annotations
@@ -19,47 +19,50 @@ import pandas as pd
 from features.utils.arrays import Bools
 
 FOLDS = 3
-# The share of the dates on which the settings are judged.
+# Share of the dates on which the settings are evaluated.
 LATER_SHARE = 0.5
-# Dates nearer to each other than this tell hardly anything new; the search leaves some out to be quick.
+# Dates closer than this add little information; the search leaves some out for speed.
 SEARCH_STEP_DAYS = 28
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Row masks of shape (n,): fit on `fit`, judge on `held`. They share no account."""
+    """Row masks of shape (n,): fit on `fit`, evaluate on `held_out`. They share no account."""
 
     fit: Bools
-    held: Bools
+    held_out: Bools
 
 
 def later_folds(
     accounts: npt.NDArray[np.object_], as_of: pd.Series[pd.Timestamp], y: npt.ArrayLike
 ) -> tuple[Fold, ...]:
-    """Folds of training rows; ones with a single class on either side are left out.
+    """Return folds of training rows, without those that have a single class on either side.
+
+    The fold of an account depends on its id only, not on other rows or their order.
 
     Parameters
     ----------
     accounts, as_of, y : account, date (UTC) and label of each row.
 
-    An account's fold depends on its id alone, not on the other rows or their order.
+    Returns
+    -------
+    tuple of Fold
     """
-    happened, fold = np.asarray(y) == 1, fold_numbers(accounts)
+    positive, fold = np.asarray(y) == 1, fold_numbers(accounts)
     dates = np.sort(as_of.unique())
     later = (as_of >= dates[int(len(dates) * (1 - LATER_SHARE))]).to_numpy(dtype=bool)
-    found = [Fold(fold != i, (fold == i) & later) for i in range(FOLDS)]
-    return tuple(f for f in found if all(0 < happened[rows].sum() < rows.sum() for rows in (f.fit, f.held)))
+    folds = [Fold(fold != i, (fold == i) & later) for i in range(FOLDS)]
+    return tuple(f for f in folds if all(0 < positive[rows].sum() < rows.sum() for rows in (f.fit, f.held_out)))
 
 
 def fold_numbers(accounts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
-    """The fold of each row, 0 to `FOLDS` - 1, by its account's id alone."""
+    """Return the fold of each row, 0 to `FOLDS` - 1, which depends on the account id only."""
     names, codes = np.unique(accounts.astype(str), return_inverse=True)
     return np.array([zlib.crc32(name.encode()) % FOLDS for name in names], dtype=np.int64)[codes]
 
 
 def search_date_mask(as_of: pd.Series[pd.Timestamp]) -> Bools:
-    """Rows of every so manieth date, at least four weeks apart where the dates allow it; the newest always among
-    them."""
+    """Return the rows at regularly spaced dates, about four weeks apart, which include the newest date."""
     dates = pd.DatetimeIndex(as_of.unique()).sort_values()
     step = pd.Series(dates).diff().median() / pd.Timedelta(days=1) if len(dates) > 1 else SEARCH_STEP_DAYS
     every = max(1, round(SEARCH_STEP_DAYS / step))

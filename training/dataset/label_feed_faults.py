@@ -1,8 +1,8 @@
-"""Which feed the labels stand on, and whether it was sound while a model learned from it.
+"""Faults of the feed that the labels are computed from.
 
-A feed of features that has faults makes a weaker model, and the judgement on later dates shows it. A feed of labels
-that has faults makes the judgement wrong too: without the newest subscriptions, accounts that stayed look as if they
-had left, in training and in the test alike. So this one is held to more than being named.
+A faulty feature feed makes a weaker model, and the evaluation on later dates shows it. A faulty label feed makes the
+evaluation wrong as well: without the newest subscriptions, accounts that stayed look as if they had left, in training
+and in the test. So faults of this feed block promotion instead of only being reported.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from features.definitions.windows import YEAR
 from features.feed_health.feed_health import Feeds
 
 LOOK_BACK = timedelta(days=YEAR)
-"""How long before the first snapshot a row still counts: the longest window of the features, and the usual contract."""
+"""How long before the first snapshot a row still matters: the longest feature window, and the usual contract term."""
 
 
 def label_feed(contractual: bool) -> str:
-    """The table that says what became of an account."""
+    """Return the name of the table from which labels are computed."""
     return "subscriptions" if contractual else "orders"
 
 
 def label_feed_faults(feeds: Feeds, contractual: bool, first: datetime) -> list[str] | None:
-    """What is wrong with the feed of the labels: that it went stale, or that its unit or volume jumped, a line each.
+    """List the faults of the label feed: it is stale, or its unit or volume jumped.
 
     Parameters
     ----------
-    feeds : as they are at the end of the data.
-    contractual : whether accounts are active by subscription; otherwise by orders.
-    first : the first snapshot of the training. What jumped more than `LOOK_BACK` before it no longer counts.
+    feeds : feed health at the end of the data.
+    contractual : whether subscriptions define active accounts; otherwise orders do.
+    first : date of the first training snapshot. Jumps more than `LOOK_BACK` before it do not count.
 
     Returns
     -------
     list of str or None
-        None if the feed could not be looked at.
+        One line per fault; None if the feed could not be checked.
     """
     feed = feeds.tables.get(label_feed(contractual))
     if feed is None:

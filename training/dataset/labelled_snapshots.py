@@ -1,4 +1,4 @@
-"""From a signals source to labelled snapshots: the rows that every candidate is trained and judged on."""
+"""Labelled snapshots of a signals source: the rows on which every candidate is trained and evaluated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from features.catalogue.catalogue import CATALOGUE, Catalogue
@@ -24,24 +23,24 @@ from training.dataset.labels import label
 from training.dataset.overwritten_terms import mask_growth, mask_terms, overwritten_rows
 
 COARSEST_DAYS = 91
-"""The widest step of the grid that a large portfolio is given."""
+"""Widest grid step, used for large portfolios."""
 
 
 @dataclass(frozen=True)
 class LabelledSnapshots:
-    """Snapshots and what became of them.
+    """Snapshots with their labels.
 
     Parameters
     ----------
-    signals : the checked source.
+    signals : the validated source.
     grid : the dates of the snapshots, all with a closed label window.
     frame : the snapshots, n rows (see `features.snapshots.snapshot.snapshot`).
-    labels : what became of each row, n rows in the same order (see `training.dataset.labels.label`).
-    grace_days : G in force: none for order businesses.
+    labels : labels at the main horizon, n rows in the same order (see `training.dataset.labels.label`).
+    grace_days : G in effect: 0 for order businesses.
     catalogue : the features of the snapshots.
-    beside : the labels at further horizons, by days, n rows in the same order.
-    without_terms : the dates at which the source has overwritten terms of contracts: nothing is known of them there
-        (see `training.dataset.overwritten_terms`).
+    further_labels : labels at further horizons, by days, n rows in the same order.
+    dates_without_terms : dates for which the source has overwritten contract terms, so that these are unknown (see
+        `training.dataset.overwritten_terms`).
     """
 
     signals: Signals
@@ -50,12 +49,12 @@ class LabelledSnapshots:
     labels: pd.DataFrame
     grace_days: int
     catalogue: Catalogue
-    beside: Mapping[int, pd.DataFrame] = field(default_factory=dict)
-    without_terms: tuple[datetime, ...] = ()
+    further_labels: Mapping[int, pd.DataFrame] = field(default_factory=dict)
+    dates_without_terms: tuple[datetime, ...] = ()
 
     @property
     def latest(self) -> pd.DataFrame:
-        """The newest of the snapshots."""
+        """The snapshots of the newest date."""
         newest: pd.DataFrame = self.frame[self.frame["as_of"] == self.frame["as_of"].max()]
         return newest
 
@@ -68,7 +67,11 @@ def read_labelled_snapshots(
     catalogue: Catalogue = CATALOGUE,
     engine: str = DUCKDB,
 ) -> LabelledSnapshots:
-    """Read the signals before ``data_through`` on ``engine``, snapshot them on a grid, and label the rows.
+    """Read the signals before ``data_through`` on ``engine``, take snapshots on a grid, and label the rows.
+
+    Returns
+    -------
+    LabelledSnapshots
 
     Raises
     ------
@@ -84,7 +87,11 @@ def read_labelled_snapshots(
 def label_snapshots(
     signals: Signals, config: TrainConfig, progress: Progress = no_progress, catalogue: Catalogue = CATALOGUE
 ) -> LabelledSnapshots:
-    """Snapshot open signals on a grid, and label the rows.
+    """Take snapshots of open signals on a grid, and label the rows.
+
+    Returns
+    -------
+    LabelledSnapshots
 
     Raises
     ------
@@ -101,27 +108,29 @@ def label_snapshots(
     )
     if frame.empty:
         raise InsufficientData(["accounts: none is active at any date with a known outcome"])
-    progress(0.85, "what became of them")
+    progress(0.85, "labeling snapshots")
     keys = frame[["account_id", "as_of"]]
     labels = label(signals, keys, config.horizon_days, grace)
-    further = sorted(set(config.horizons) - {config.horizon_days}) if signals.contractual else []
-    beside = {days: label(signals, keys, days, grace) for days in further}
-    lost = np.zeros(len(frame), dtype=np.bool_)
+    horizons = sorted(set(config.horizons) - {config.horizon_days}) if signals.contractual else []
+    further = {days: label(signals, keys, days, grace) for days in horizons}
+    overwritten = np.zeros(len(frame), dtype=np.bool_)
     if signals.contractual:
-        lost = overwritten_rows(labels["as_of"], labels["arr"])
-        frame, labels = mask_terms(frame, lost, catalogue), mask_growth(labels, lost)
-        beside = {days: mask_growth(each, lost) for days, each in beside.items()}
-    progress(1.0, "labelled")
-    return LabelledSnapshots(signals, grid, frame, labels, grace, catalogue, beside, _without_terms(frame, lost))
-
-
-def _without_terms(frame: pd.DataFrame, lost: npt.NDArray[np.bool_]) -> tuple[datetime, ...]:
-    return tuple(at.to_pydatetime() for at in pd.DatetimeIndex(frame["as_of"][lost].unique()))
+        overwritten = overwritten_rows(labels["as_of"], labels["arr"])
+        frame, labels = mask_terms(frame, overwritten, catalogue), mask_growth(labels, overwritten)
+        further = {days: mask_growth(each, overwritten) for days, each in further.items()}
+    progress(1.0, "snapshots labeled")
+    dates = tuple(at.to_pydatetime() for at in pd.DatetimeIndex(frame["as_of"][overwritten].unique()))
+    return LabelledSnapshots(signals, grid, frame, labels, grace, catalogue, further, dates)
 
 
 def labelled_grid(signals: Signals, config: TrainConfig) -> tuple[Grid, int]:
-    """The dates of which the outcome can be known, no more of them than ``config.snapshots`` allows, and the grace in
-    force: none for order businesses.
+    """Return the grid of dates whose outcome can be known, at most as many as ``config.snapshots`` allows.
+
+    Returns
+    -------
+    Grid
+    int
+        The grace period in effect, in days: 0 for order businesses.
 
     Raises
     ------
@@ -131,11 +140,11 @@ def labelled_grid(signals: Signals, config: TrainConfig) -> tuple[Grid, int]:
     grace = config.grace_days if signals.contractual else 0
     first, last = _span(signals, config, grace)
     if first > last:
-        short = -(-(first - last) // timedelta(days=1))
+        missing_days = -(-(first - last) // timedelta(days=1))
         raise InsufficientData(
             [
-                f"{short} more days of history (the first snapshot would be of {to_iso(first)}, and the last one whose "
-                f"outcome is known of {to_iso(last)})"
+                f"{missing_days} more days of history (the first snapshot would be at {to_iso(first)}, and the last "
+                f"one with a known outcome at {to_iso(last)})"
             ],
             "wait for more history, or load older data",
         )
@@ -147,21 +156,20 @@ def labelled_grid(signals: Signals, config: TrainConfig) -> tuple[Grid, int]:
 
 
 def _span(signals: Signals, config: TrainConfig, grace: int) -> tuple[datetime, datetime]:
-    """The first and last instant at which a snapshot may be taken."""
+    """Return the first and last instant at which a snapshot may be taken."""
     last = midnight(signals.data_through - timedelta(days=config.horizon_days + grace))
     table, at = ("subscriptions", "started_at") if signals.contractual else ("orders", "occurred_at")
-    begun = signals.tables[table][at].min().to_pyarrow().as_py()
-    if begun is None:
+    start = signals.tables[table][at].min().to_pyarrow().as_py()
+    if start is None:
         raise InsufficientData(
-            [f"rows in {table}: there is none before {to_iso(signals.data_through)}"],
+            [f"rows in {table}: there are none before {to_iso(signals.data_through)}"],
             f"fill {table}; `renewcast check` shows the facts",
         )
-    # Contracts are often known from long before most else was recorded; a snapshot of those times would be nearly
-    # empty.
+    # Contracts often reach back further than other feeds; snapshots of those times would be nearly empty.
     feeds = [signals.tables[name].occurred_at.min() for name in EVENT_TABLES if signals.has(name)]
-    heard = [first for feed in feeds if (first := feed.to_pyarrow().as_py()) is not None]
-    oldest = max(begun, sorted(heard)[len(heard) // 2]) if heard else begun
-    # Accounts with orders are active by their last H days, which have to lie within the data.
-    settle = config.warmup_days if signals.contractual else max(config.warmup_days, config.horizon_days)
-    earliest = midnight(oldest.replace(tzinfo=last.tzinfo)) + timedelta(days=settle)
+    starts = [first for feed in feeds if (first := feed.to_pyarrow().as_py()) is not None]
+    oldest = max(start, sorted(starts)[len(starts) // 2]) if starts else start
+    # For order businesses, the last H days decide which accounts are active, and must lie within the data.
+    warmup = config.warmup_days if signals.contractual else max(config.warmup_days, config.horizon_days)
+    earliest = midnight(oldest.replace(tzinfo=last.tzinfo)) + timedelta(days=warmup)
     return max(earliest, last - timedelta(days=config.history_days)), last

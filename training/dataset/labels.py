@@ -1,16 +1,16 @@
-"""What happened after each snapshot: churn, expansion and contraction.
+"""Labels of snapshots: churn, expansion and contraction within the horizon.
 
 See docs/reference/signals.md, "Outcomes to predict".
 
-This is the only code that looks ahead. Two readings of an instant meet here and are kept apart:
+This is the only code that looks ahead. It uses two readings of an instant, which must not be confused:
 
-- *At* ``as_of`` an account is seen as its snapshot sees it: a subscription counts if ``started_at < as_of`` and it
-  has no end or ``ended_at >= as_of``, for an end at exactly ``as_of`` is not known yet. So an account whose last
+- *At* ``as_of``, an account is what its snapshot shows: a subscription counts if ``started_at < as_of`` and it has no
+  end or ``ended_at >= as_of``, because an end at exactly ``as_of`` is not known yet. So an account whose last
   subscription ends at exactly ``as_of`` is active, and its churn lies inside the window.
-- *In the window* ``[as_of, as_of + H)`` a subscription truly runs over ``[started_at, ended_at)``. A renewal at
-  exactly ``as_of`` therefore replaces its predecessor there, and is never counted beside it.
+- *In the window* ``[as_of, as_of + H)``, a subscription runs over ``[started_at, ended_at)``. A renewal at exactly
+  ``as_of`` therefore replaces its predecessor there, and the two are never counted together.
 
-Both are one step function of the running subscriptions, the first read just before ``as_of``.
+Both are one step function of the running subscriptions; the first is read just before ``as_of``.
 """
 
 from __future__ import annotations
@@ -39,41 +39,42 @@ GROWTH = 1.05
 SHRINKAGE = 0.95
 ORDER_GROWTH = 1.25
 YEAR_OF_ORDERS = 365
-# Slack for a ratio of two sums that is exactly on its limit, such as 1.05 x 3.
+# Tolerance for a ratio of two sums that is exactly on its limit, such as 1.05 x 3.
 _SLACK = 1e-9
 
 
 def label(signals: Signals, keys: pd.DataFrame, horizon_days: int = 90, grace_days: int = 30) -> pd.DataFrame:
-    """What became of each account within ``[as_of, as_of + horizon_days)``.
+    """Label each account with its outcomes within ``[as_of, as_of + horizon_days)``.
 
     Parameters
     ----------
     signals : the source, complete up to ``signals.data_through``.
     keys : one row per account and instant: ``account_id`` (str), ``as_of`` (datetime, UTC; unzoned is read as UTC).
-    horizon_days, grace_days : H and G, in days. Order businesses have no grace: it is taken as 0 there.
+    horizon_days, grace_days : H and G, in days. Order businesses have no grace; it counts as 0 there.
 
     Returns
     -------
-    One row per key, in the order of `keys`, with a fresh index:
+    One row per key, in the order of `keys`, with a new index:
 
     - ``account_id``, ``as_of``;
     - ``churn`` float: 1.0 churned, 0.0 stayed, NaN censored (``as_of + H + G`` after ``data_through``);
-    - ``churn_kind``: "involuntary" (a subscription that ended last ended by nonpayment), "voluntary", or None. Always
-      voluntary for order businesses;
+    - ``churn_kind``: "involuntary" (a subscription that ended last ended by nonpayment), "voluntary", or None. Order
+      businesses have voluntary churn only;
     - ``expansion``, ``contraction`` float, NaN censored (``as_of + H`` after ``data_through``);
     - ``expansion_kind``: "cross_sell" (more subscriptions run than at ``as_of``), else "tier" (another plan), else
-      "seats" (more seats), as it stood when the growth was first reached; None otherwise, so for a mere rise in price;
-    - ``arr`` float: at ``as_of``, in currency a year;
+      "seats" (more seats), at the instant when the growth was first reached; None otherwise, such as for a price
+      increase only;
+    - ``arr`` float: at ``as_of``, in currency per year;
     - ``active`` bool: at ``as_of``.
 
-    Accounts that are not active at ``as_of`` have no labels: NaN and None throughout. Where the terms of a subscription
-    are unknown at ``as_of`` or in the window (see `features.signals.contract_terms`), so are ``arr``, ``expansion``
-    and ``contraction``.
+    Accounts that are not active at ``as_of`` have no labels, only NaN and None. If the terms of a subscription are
+    unknown at ``as_of`` or in the window (see `features.signals.contract_terms`), ``arr``, ``expansion`` and
+    ``contraction`` are unknown too.
 
     Raises
     ------
     BadRequest
-        `keys` lacks a column, or H is not positive, or G negative.
+        If `keys` lacks a column, H is not positive, or G is negative.
     """
     if missing := {"account_id", "as_of"} - set(keys.columns):
         raise BadRequest(f"keys without {', '.join(sorted(missing))}", "one row per account_id and as_of")
@@ -86,25 +87,30 @@ def label(signals: Signals, keys: pd.DataFrame, horizon_days: int = 90, grace_da
     rows = _subscriptions(signals) if signals.contractual else _orders(signals)
     accounts = keys["account_id"].to_numpy(dtype=object)
     codes = pd.factorize(np.concatenate([rows["account_id"].to_numpy(dtype=object), accounts]))[0].astype(np.int64)
-    rows, begin = rows.assign(code=codes[: len(rows)]), _micros(as_of)
+    rows, start = rows.assign(code=codes[: len(rows)]), _micros(as_of)
     through = int(_micros(pd.Series([signals.data_through]))[0])
-    asked = _Queries(codes[len(rows) :], begin, begin + horizon_days * DAY_US, through)
-    found = _label_contracts(rows, asked, grace_days * DAY_US) if signals.contractual else _label_orders(rows, asked)
-    return pd.DataFrame({"account_id": accounts, "as_of": as_of.dt.as_unit("us")}).join(found)
+    queries = _Queries(codes[len(rows) :], start, start + horizon_days * DAY_US, through)
+    if signals.contractual:
+        labels = _label_contracts(rows, queries, grace_days * DAY_US)
+    else:
+        labels = _label_orders(rows, queries)
+    return pd.DataFrame({"account_id": accounts, "as_of": as_of.dt.as_unit("us")}).join(labels)
 
 
 def churn_events(signals: Signals, frame: pd.DataFrame, labels: pd.DataFrame, grace_days: int = 30) -> pd.DataFrame:
-    """Every churn that is known by ``signals.data_through``, whether a snapshot saw it coming or not.
+    """List every churn that is known by ``signals.data_through``, including those without a snapshot before them.
 
     Parameters
     ----------
-    frame, labels : weekly snapshots and what became of them; read without contracts only, where a churn is dated by the
-        first snapshot after the last order (one that begins a run of snapshots labelled as churn).
+    signals : the source.
+    frame, labels : weekly snapshots and their labels. Used for order businesses only, where a churn is dated by the
+        first snapshot after the last order (the first of a run of snapshots labelled as churn).
     grace_days : G.
 
     Returns
     -------
-    One row per churn: account_id, churned_at (datetime64[us, UTC]), involuntary (bool).
+    DataFrame
+        One row per churn: account_id, churned_at (datetime64[us, UTC]), involuntary (bool).
     """
     if not signals.contractual:
         return _order_churns(frame, labels)
@@ -112,7 +118,7 @@ def churn_events(signals: Signals, frame: pd.DataFrame, labels: pd.DataFrame, gr
     codes, names = pd.factorize(rows["account_id"])
     start, end = (rows[c].to_numpy(dtype=np.int64) for c in ("start", "end"))
     spells = Spells(codes.astype(np.int64), start, end, rows["unpaid"].to_numpy(dtype=bool), grace_days * DAY_US)
-    account, ends, unpaid = spells.every
+    account, ends, unpaid = spells.all_ends
     known = ends + grace_days * DAY_US < int(_micros(pd.Series([signals.data_through]))[0])
     when = pd.to_datetime(ends[known], unit="us", utc=True).as_unit("us")
     return pd.DataFrame(
@@ -135,7 +141,7 @@ def _order_churns(frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Queries:
-    """The keys as numbers: accounts, [as_of, end) of their windows, and the end of the data (all microseconds)."""
+    """The keys as numbers: accounts, their windows [as_of, end), and the end of the data (all in microseconds)."""
 
     codes: Ints
     as_of: Ints
@@ -144,8 +150,8 @@ class _Queries:
 
 
 def _subscriptions(signals: Signals) -> pd.DataFrame:
-    """Every subscription that ran for a while: account_id, start, end, parts (ARR; 0 and ``unknown`` 1 where its
-    terms are unknown), seats, plan, unpaid."""
+    """Return every subscription of positive duration: account_id, start, end, parts (ARR; 0 and ``unknown`` 1 where
+    its terms are unknown), seats, plan, unpaid."""
     table = signals.tables["subscriptions"]
     columns = table.select("account_id", "started_at", "ended_at", "arr", "seats", "plan", "end_reason")
     columns = columns.to_pyarrow().to_pandas()
@@ -167,7 +173,8 @@ def _subscriptions(signals: Signals) -> pd.DataFrame:
 
 
 def _orders(signals: Signals) -> pd.DataFrame:
-    """Orders per account and instant: account_id, time, parts (net amount), bought (orders of positive amount)."""
+    """Return orders per account and instant: account_id, time, parts (net amount), bought (orders of positive
+    amount)."""
     table = newest_versions(signals.tables["orders"])
     parts = (table.amount * FIXED_POINT_SCALE).round().cast("int64")
     bought = (table.amount > 0).cast("int64")
@@ -176,63 +183,64 @@ def _orders(signals: Signals) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(time=_micros(rows["occurred_at"]))
 
 
-def _label_contracts(rows: pd.DataFrame, asked: _Queries, grace: int) -> pd.DataFrame:
+def _label_contracts(rows: pd.DataFrame, queries: _Queries, grace: int) -> pd.DataFrame:
     columns = ("code", "start", "end", "parts", "unknown")
-    codes, start, end, parts, lost = (rows[c].to_numpy(dtype=np.int64) for c in columns)
+    codes, start, end, parts, unknown_terms = (rows[c].to_numpy(dtype=np.int64) for c in columns)
     both, times = np.concatenate([codes, codes]), np.concatenate([start, end])
     arr = StepFunctions(both, times, np.concatenate([parts, -parts]))
     running = StepFunctions(both, times, np.repeat(np.array([1, -1]), len(rows)))
-    unknown = StepFunctions(both, times, np.concatenate([lost, -lost]))
-    active = running.before(asked.codes, asked.as_of) > 0
-    base = arr.before(asked.codes, asked.as_of)
-    unknown_base = unknown.before(asked.codes, asked.as_of) > 0
-    unknown_later = unknown.extremes(asked.codes, asked.as_of, asked.end).highest > 0
+    unknown = StepFunctions(both, times, np.concatenate([unknown_terms, -unknown_terms]))
+    active = running.before(queries.codes, queries.as_of) > 0
+    base = arr.before(queries.codes, queries.as_of)
+    unknown_base = unknown.before(queries.codes, queries.as_of) > 0
+    unknown_later = unknown.extremes(queries.codes, queries.as_of, queries.end).highest > 0
 
-    # While nothing runs, within the grace, there is no ARR to compare: a late renewal has not shrunk.
-    reached = arr.extremes(asked.codes, asked.as_of, asked.end, only=running.values > 0)
-    grown = reached.found & _grown(reached.highest, base, GROWTH)
-    shrunk = reached.found & _shrunk(reached.lowest, base)
+    # Within the grace, while nothing runs, there is no ARR to compare: a late renewal is no contraction.
+    reached = arr.extremes(queries.codes, queries.as_of, queries.end, only=running.values > 0)
+    grown = reached.has_value & _grown(reached.highest, base, GROWTH)
+    shrunk = reached.has_value & _shrunk(reached.lowest, base)
     spells = Spells(codes, start, end, rows["unpaid"].to_numpy(dtype=bool), grace)
-    last, unpaid = spells.ends(asked.codes, asked.as_of)
-    ends = last < asked.end
-    undecided = ends & (last + grace >= asked.through)
+    last, unpaid = spells.ends(queries.codes, queries.as_of)
+    ends = last < queries.end
+    undecided = ends & (last + grace >= queries.through)
 
-    known = active & (asked.end <= asked.through) & ~unknown_base & ~unknown_later
-    churn = _label(ends, active & (asked.end + grace <= asked.through))
+    known = active & (queries.end <= queries.through) & ~unknown_base & ~unknown_later
+    churn = _label(ends, active & (queries.end + grace <= queries.through))
     expansion = _label(grown, known)
     contraction = _label(shrunk & ~ends, known & ~(shrunk & undecided))
     kinds = _named(expansion == 1, None)
     grew = np.flatnonzero(expansion == 1)
-    low, high = arr.segments(asked.codes[grew], asked.as_of[grew], asked.end[grew])
-    when = np.maximum(_first_reached(arr, low, high, base[grew]), asked.as_of[grew])
-    kinds[grew] = growth_kind(rows, asked.codes[grew], asked.as_of[grew], when)
+    low, high = arr.segments(queries.codes[grew], queries.as_of[grew], queries.end[grew])
+    when = np.maximum(_first_reached(arr, low, high, base[grew]), queries.as_of[grew])
+    kinds[grew] = growth_kind(rows, queries.codes[grew], queries.as_of[grew], when)
     kind = _named(churn == 1, "voluntary")
     kind[(churn == 1) & unpaid] = "involuntary"
     arr_then = np.where(active & ~unknown_base, from_fixed_point(base), np.nan)
     return _columns(churn, kind, expansion, kinds, contraction, arr_then, active)
 
 
-def _label_orders(rows: pd.DataFrame, asked: _Queries) -> pd.DataFrame:
+def _label_orders(rows: pd.DataFrame, queries: _Queries) -> pd.DataFrame:
     codes, times, parts, purchases = (rows[c].to_numpy(dtype=np.int64) for c in ("code", "time", "parts", "bought"))
     bought, amount = StepFunctions(codes, times, purchases), StepFunctions(codes, times, parts)
-    # Each order counts towards the ARR for a year, and then leaves it: again a step function.
-    gone = times + YEAR_OF_ORDERS * DAY_US
-    arr = StepFunctions(np.concatenate([codes, codes]), np.concatenate([times, gone]), np.concatenate([parts, -parts]))
+    # Each order counts toward the ARR for a year: again a step function.
+    expiry = times + YEAR_OF_ORDERS * DAY_US
+    changes = np.concatenate([parts, -parts])
+    arr = StepFunctions(np.concatenate([codes, codes]), np.concatenate([times, expiry]), changes)
 
     def within(steps: StepFunctions, start: Ints, end: Ints) -> Ints:
-        return steps.before(asked.codes, end) - steps.before(asked.codes, start)
+        return steps.before(queries.codes, end) - steps.before(queries.codes, start)
 
-    earlier = asked.as_of - (asked.end - asked.as_of)
-    active = within(bought, earlier, asked.as_of) > 0
-    stopped = within(bought, asked.as_of, asked.end) == 0
-    # Returns can outweigh purchases; after that, any net purchase is growth.
-    spent = np.maximum(within(amount, earlier, asked.as_of), 0)
-    grown = _grown(within(amount, asked.as_of, asked.end), spent, ORDER_GROWTH)
-    # Where returns outweigh the orders of a year, there is no ARR, and not less.
-    base = np.maximum(arr.before(asked.codes, asked.as_of), 0)
-    shrunk = _shrunk(np.maximum(arr.extremes(asked.codes, asked.as_of, asked.end).lowest, 0), base)
+    earlier = queries.as_of - (queries.end - queries.as_of)
+    active = within(bought, earlier, queries.as_of) > 0
+    stopped = within(bought, queries.as_of, queries.end) == 0
+    # Returns can exceed purchases; after that, any net purchase is growth.
+    spent = np.maximum(within(amount, earlier, queries.as_of), 0)
+    grown = _grown(within(amount, queries.as_of, queries.end), spent, ORDER_GROWTH)
+    # If returns exceed the orders of a year, the ARR is 0, not negative.
+    base = np.maximum(arr.before(queries.codes, queries.as_of), 0)
+    shrunk = _shrunk(np.maximum(arr.extremes(queries.codes, queries.as_of, queries.end).lowest, 0), base)
 
-    known = active & (asked.end <= asked.through)
+    known = active & (queries.end <= queries.through)
     churn = _label(stopped, known)
     kind, kinds = _named(churn == 1, "voluntary"), _named(grown, None)
     contraction = _label(shrunk & ~stopped, known)
@@ -242,7 +250,7 @@ def _label_orders(rows: pd.DataFrame, asked: _Queries) -> pd.DataFrame:
 
 
 def _first_reached(arr: StepFunctions, low: Ints, high: Ints, base: Ints) -> Ints:
-    """The first instant of each range of levels at which the ARR has grown enough."""
+    """Return the first instant of each range of levels at which the ARR has grown enough."""
     length = high - low
     query = np.repeat(np.arange(len(low)), length)
     level = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length) + low[query]
@@ -253,7 +261,7 @@ def _first_reached(arr: StepFunctions, low: Ints, high: Ints, base: Ints) -> Int
 
 
 def _grown(value: Ints, base: Ints, factor: float) -> Bools:
-    """At least `factor` times the base, and more than it: nothing is not growth over nothing."""
+    """Return whether a value is at least `factor` times the base and above it: 0 is no growth over 0."""
     return np.asarray((value >= factor * base * (1 - _SLACK)) & (value > base))
 
 

@@ -1,4 +1,4 @@
-"""How many churns and expansions a source holds for each horizon. Only labels are needed, so no feature is computed."""
+"""Number of churns and expansions in a source per horizon. Needs labels only, so no feature is computed."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from training.dataset.overwritten_terms import mask_growth, overwritten_rows
 from training.dataset.sufficiency import count_outcomes
 
 HORIZONS = (30, 60, 90, 180)
-"""Days ahead that are counted, beside the one that is asked for."""
+"""Horizons in days that are counted in addition to the requested one."""
 
 
 @dataclass(frozen=True)
 class TargetCounts:
-    """What a source holds of one target at one horizon.
+    """Outcome counts of one target at one horizon.
 
     Parameters
     ----------
     accounts : distinct accounts with a label.
-    with_outcome : those of them to which it happened.
-    missing : what training would lack, and by how much, a line each; empty is enough.
-    long_enough : whether the history can be split for training, calibration and test.
+    with_outcome : those with the outcome.
+    missing : what is missing for training, and how much, one line each; empty if there is enough.
+    long_enough : whether the history can be split into training, calibration and test.
     """
 
     accounts: int
@@ -44,14 +44,14 @@ class TargetCounts:
 
 @dataclass(frozen=True)
 class HorizonCounts:
-    """What a source holds at one horizon.
+    """Outcome counts at one horizon.
 
     Parameters
     ----------
     days : H.
-    grace_days : G in force: none for order businesses.
-    first, last : the first and the last usable as_of, the last being one whose outcome is known; None without any.
-    targets : what there is, by target.
+    grace_days : G in effect: 0 for order businesses.
+    first, last : first and last usable as_of; the outcome of the last is known. None if there are none.
+    targets : counts by target.
     """
 
     days: int
@@ -62,46 +62,52 @@ class HorizonCounts:
 
     @property
     def ready(self) -> tuple[Target, ...]:
-        """The targets of which there is enough to train on."""
-        return tuple(t for t, there in self.targets.items() if not there.missing)
+        """Targets with enough data to train on."""
+        return tuple(t for t, counts in self.targets.items() if not counts.missing)
 
     def as_dict(self) -> dict[str, Any]:
-        """The counts as plain JSON values; instants as ISO 8601."""
+        """Return the counts as JSON values; instants as ISO 8601."""
         dates = {k: None if (at := getattr(self, k)) is None else to_iso(at) for k in ("first", "last")}
-        told = {target: asdict(there) | {"missing": list(there.missing)} for target, there in self.targets.items()}
-        return {"days": self.days, "grace_days": self.grace_days} | dates | told
+        targets = {name: asdict(counts) | {"missing": list(counts.missing)} for name, counts in self.targets.items()}
+        return {"days": self.days, "grace_days": self.grace_days} | dates | targets
 
 
 @dataclass(frozen=True)
 class LabelledGrid:
-    """The dates of which the outcome is known, and the labels of every account that is active at one of them."""
+    """Dates whose outcome is known, and the labels of every account that is active at them."""
 
     grid: Grid
     labels: pd.DataFrame
 
 
 def count_at_horizon(signals: Signals, config: TrainConfig) -> tuple[HorizonCounts, LabelledGrid | None]:
-    """What ``signals`` hold at ``config.horizon_days``, on the grid that training would use, and the labels that tell
-    it; None without any."""
+    """Count the outcomes at ``config.horizon_days``, on the grid that training would use.
+
+    Returns
+    -------
+    HorizonCounts
+    LabelledGrid or None
+        The labels that were counted; None if there are none.
+    """
     days, grace = config.horizon_days, config.grace_days if signals.contractual else 0
     try:
         labelled = _labelled(signals, config)
     except InsufficientData as lacking:
-        nothing = TargetCounts(0, 0, tuple(lacking.missing), False)
-        return HorizonCounts(days, grace, None, None, dict.fromkeys(TARGETS, nothing)), None
-    there = {}
+        empty = TargetCounts(0, 0, tuple(lacking.missing), False)
+        return HorizonCounts(days, grace, None, None, dict.fromkeys(TARGETS, empty)), None
+    targets = {}
     for target in TARGETS:
-        counted = count_outcomes(labelled.labels, labelled.grid.as_ofs, target, days, grace, signals.data_through)
-        long_enough = counted.split is not None
-        there[target] = TargetCounts(counted.accounts, counted.accounts_with_outcome, counted.missing, long_enough)
-    return HorizonCounts(days, grace, labelled.grid.first, labelled.grid.last, there), labelled
+        counts = count_outcomes(labelled.labels, labelled.grid.as_ofs, target, days, grace, signals.data_through)
+        long_enough = counts.split is not None
+        targets[target] = TargetCounts(counts.accounts, counts.accounts_with_outcome, counts.missing, long_enough)
+    return HorizonCounts(days, grace, labelled.grid.first, labelled.grid.last, targets), labelled
 
 
 def _labelled(signals: Signals, config: TrainConfig) -> LabelledGrid:
     grid, grace = labelled_grid(signals, config)
     table = signals.tables["subscriptions" if signals.contractual else "orders"]
-    known = table.select("account_id").distinct().order_by("account_id").to_pyarrow()
-    accounts = known["account_id"].to_numpy(zero_copy_only=False)
+    ids = table.select("account_id").distinct().order_by("account_id").to_pyarrow()
+    accounts = ids["account_id"].to_numpy(zero_copy_only=False)
     as_ofs = pd.DatetimeIndex(grid.as_ofs).as_unit("us")
     pairs = pd.DataFrame({"account_id": np.tile(accounts, grid.n), "as_of": as_ofs.repeat(len(accounts))})
     labels = label(signals, pairs, config.horizon_days, grace)

@@ -1,10 +1,9 @@
-"""Dates at which a source has overwritten the terms of subscriptions: nothing may be learned from the terms there.
+"""Masking of contract terms at dates for which a source has overwritten them.
 
-A source that keeps the current term only (see `features.signals.contract_terms`) still knows the terms of an account
-at an earlier date
-if the account has not renewed since: it left, or it is in that term to this day. So *that* they are known tells what
-became of the account. At a date where the terms of more than a few accounts are unknown they are therefore taken as
-unknown for all.
+A source that stores only the current term (see `features.signals.contract_terms`) has the terms of an account at an
+earlier date only if the account has not renewed since: it left, or that term still runs. So whether the terms are known
+reveals the outcome. At a date where the terms of more than a few accounts are unknown, they are treated as unknown for
+all accounts.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ import pandas as pd
 from features.catalogue.catalogue import Catalogue
 from features.families.subscriptions import terms_read
 from features.signals.contract_terms import TOLERATED_SHARE
+from features.utils.arrays import Bools
 from models.peer_groups.segments import ARR_FEATURE
-
-Bools = npt.NDArray[np.bool_]
 
 
 def overwritten_rows(as_of: pd.Series[Any], arr: npt.ArrayLike) -> Bools:
-    """Which rows lie at a date where the source has overwritten terms.
+    """Return which rows are at a date for which the source has overwritten terms.
 
     Parameters
     ----------
-    as_of : of each row, an account that is active then. Shape (n,).
-    arr : its ARR; NaN where its terms are unknown. Shape (n,).
+    as_of : date of each row; its account is active then. Shape (n,).
+    arr : ARR of the account; NaN where its terms are unknown. Shape (n,).
 
     Returns
     -------
-    bool, shape (n,).
+    ndarray of bool
+        Shape (n,).
     """
     unknown = pd.Series(np.isnan(np.asarray(arr, dtype=np.float64)), index=as_of.index)
     share = unknown.groupby(as_of.to_numpy()).transform("mean")
@@ -41,7 +40,7 @@ def overwritten_rows(as_of: pd.Series[Any], arr: npt.ArrayLike) -> Bools:
 
 
 def mask_terms(frame: pd.DataFrame, rows: Bools, catalogue: Catalogue) -> pd.DataFrame:
-    """Snapshots with every feature that reads terms unknown in ``rows``; the frame itself where there are none."""
+    """Return snapshots in which every feature that reads terms is unknown in ``rows``; the same frame if none."""
     if not rows.any():
         return frame
     hidden: dict[str, Any] = {}
@@ -53,16 +52,17 @@ def mask_terms(frame: pd.DataFrame, rows: Bools, catalogue: Catalogue) -> pd.Dat
 
 
 def mask_overwritten_terms(frame: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
-    """Snapshots of contracts, all active accounts of each date among them, with the terms unknown wherever the source
-    has overwritten them."""
+    """Return contract snapshots with the terms unknown at dates for which the source has overwritten them.
+
+    The frame must hold all active accounts of each date.
+    """
     if ARR_FEATURE not in frame:
         return frame
     return mask_terms(frame, overwritten_rows(frame["as_of"], frame[ARR_FEATURE]), catalogue)
 
 
 def mask_growth(labels: pd.DataFrame, rows: Bools) -> pd.DataFrame:
-    """Labels without expansion, contraction and ARR in ``rows``; churn needs no terms. The frame itself where there
-    are none."""
+    """Return labels without expansion, contraction and ARR in ``rows``; the same frame if none."""
     if not rows.any():
         return labels
     hidden = labels.assign(**{name: labels[name].mask(rows) for name in ("expansion", "contraction", "arr")})

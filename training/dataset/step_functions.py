@@ -1,10 +1,10 @@
-"""Step functions of time, one per account, asked about by many (account, instant) pairs at once.
+"""Step functions of time, one per account, evaluated for many (account, instant) pairs together.
 
-The running ARR of an account, its number of running subscriptions and its orders so far are all of this shape:
-they jump at some instants and are level in between. Everything is vectorised over numpy arrays; amounts are whole
-numbers (see `to_fixed_point`), so that a sum does not depend on the order of its rows, nor on how they were grouped.
+The running ARR of an account, its number of running subscriptions and its orders so far are step functions: they
+change at some instants and are constant in between. Everything is vectorized over numpy arrays. Amounts are integers
+(see `to_fixed_point`), so that a sum does not depend on the order or the grouping of its rows.
 
-Units: an instant is microseconds since 1970 in UTC (int64); `NEVER` stands for an end that has not come.
+Units: an instant is microseconds since 1970 in UTC (int64). `NEVER` marks an end that has not happened.
 """
 
 from __future__ import annotations
@@ -22,24 +22,26 @@ FIXED_POINT_SCALE = 10_000
 
 
 def to_fixed_point(amount: npt.ArrayLike) -> Ints:
-    """Money as whole ten-thousandths of a unit (int64); sums of it are exact."""
+    """Return amounts of money as integer ten-thousandths (int64); their sums are exact."""
     return np.rint(np.asarray(amount, dtype=np.float64) * FIXED_POINT_SCALE).astype(np.int64)
 
 
 def from_fixed_point(parts: Ints) -> Floats:
-    """The opposite of `to_fixed_point`: float64 in units of currency."""
+    """Return amounts in units of currency (float64), the inverse of `to_fixed_point`."""
     return np.asarray(parts / FIXED_POINT_SCALE, dtype=np.float64)
 
 
 class Timeline:
-    """Instants sorted within accounts, and the search for the last one before another instant.
+    """Instants sorted within accounts, with a search for the last one before another instant.
 
     Parameters
     ----------
-    codes, times : one entry per instant, of equal length and in any order: the account's number and when.
-        Repeated instants are allowed.
+    codes, times : account number and instant of each entry, of equal length and in any order. Repeated instants are
+        allowed.
 
-    `order` sorts rows given alongside into the timeline's order.
+    Attributes
+    ----------
+    order : permutation that sorts the given rows into the order of the timeline.
     """
 
     def __init__(self, codes: Ints, times: Ints) -> None:
@@ -51,25 +53,25 @@ class Timeline:
         self._keys = self.codes * self._stride + np.searchsorted(self._distinct, self.times, side="right")
 
     def count(self, codes: Ints, times: Ints, *, including: bool) -> Ints:
-        """How many entries of the whole timeline come up to (account, time); those at `time` too if `including`.
+        """Return the number of entries before each (account, time), counting those at `time` if `including`.
 
-        The entry at position ``count - 1`` is the account's last one so far, if it is the account's at all.
+        The entry at position ``count - 1`` is the last one so far, if it belongs to the account.
         """
         ranks = np.searchsorted(self._distinct, times, side="right" if including else "left")
         return np.searchsorted(self._keys, codes * self._stride + ranks, side="right")
 
     def first(self, codes: Ints) -> Ints:
-        """The position of each account's first entry (or where it would be)."""
+        """Return the position of each account's first entry (or where it would be)."""
         return np.searchsorted(self.codes, codes, side="left")
 
 
 @dataclass(frozen=True)
 class Extremes:
-    """Lowest and highest value reached in each window (int64), and whether it had any value there."""
+    """Lowest and highest value reached in each window (int64), and whether the window has any value."""
 
     lowest: Ints
     highest: Ints
-    found: Bools
+    has_value: Bools
 
 
 class StepFunctions:
@@ -77,8 +79,8 @@ class StepFunctions:
 
     Parameters
     ----------
-    codes, times, changes : one entry per change, in any order: the account's number, the instant, and by how much
-        the value changes there (int64; changes at one instant add up).
+    codes, times, changes : account number, instant and change of the value (int64) of each change, in any order.
+        Changes at the same instant add up.
     """
 
     def __init__(self, codes: Ints, times: Ints, changes: Ints) -> None:
@@ -92,11 +94,11 @@ class StepFunctions:
         self.values: Ints = total - np.where(first > 0, total[first - 1], 0)
 
     def before(self, codes: Ints, times: Ints) -> Ints:
-        """The value just before each instant: changes at the instant itself are not yet counted."""
+        """Return the value just before each instant: changes at the instant itself do not count."""
         return self._value(codes, self.timeline.count(codes, times, including=False))
 
     def at(self, codes: Ints, times: Ints) -> Ints:
-        """The value at each instant, changes at it included."""
+        """Return the value at each instant, including changes at it."""
         return self._value(codes, self.timeline.count(codes, times, including=True))
 
     def _value(self, codes: Ints, counts: Ints) -> Ints:
@@ -104,16 +106,16 @@ class StepFunctions:
         return np.where(inside, self.values[np.maximum(counts - 1, 0)], 0) if len(self.values) else np.zeros_like(codes)
 
     def segments(self, codes: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints]:
-        """Positions [low, high) in `values` of the levels held at some instant of [start, end)."""
+        """Return positions [low, high) in `values` of the levels that occur in [start, end)."""
         first = self.timeline.first(codes)
         low = np.maximum(self.timeline.count(codes, start, including=True) - 1, first)
         return low, np.maximum(self.timeline.count(codes, end, including=False), low)
 
     def extremes(self, codes: Ints, start: Ints, end: Ints, only: Bools | None = None) -> Extremes:
-        """Lowest and highest level held in [start, end), over all the levels or those where `only` is true.
+        """Return the lowest and highest level in [start, end), over all levels or those where `only` is true.
 
-        `only` has one entry per level (as `values`). A window's range of levels is covered by two runs whose
-        length is a power of two (a sparse table), so the cost does not grow with the windows' overlap.
+        `only` has one entry per level, like `values`. Two runs whose length is a power of two (a sparse table) cover
+        the levels of a window, so the cost does not grow with the overlap of the windows.
         """
         low, high = self.segments(codes, start, end)
         length = high - low

@@ -1,6 +1,6 @@
-"""Churn with a grace: stretches of an account's subscriptions with no gap longer than the grace.
+"""Subscription spells: periods in which an account's subscriptions have no gap longer than the grace period.
 
-Each stretch (a spell) ends in churn, or has not ended yet. Instants are microseconds since 1970 in UTC.
+A spell ends in churn, or has not ended yet. Instants are microseconds since 1970 in UTC.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ class Spells:
 
     Parameters
     ----------
-    codes : each subscription's account, as a number.
-    start, end : when it began and ended (`NEVER`: still running); every end lies after its start.
-    unpaid : whether nonpayment ended it.
-    grace : microseconds. A start up to and including `grace` after an end renews it.
+    codes : account number of each subscription.
+    start, end : start and end of each subscription (`NEVER`: still running); every end is after its start.
+    unpaid : whether nonpayment ended the subscription.
+    grace : microseconds. A start up to and including `grace` after an end is a renewal.
     """
 
     def __init__(self, codes: Ints, start: Ints, end: Ints, unpaid: Bools, grace: int) -> None:
@@ -32,22 +32,21 @@ class Spells:
         spell = np.cumsum(new) - 1
         ends = np.maximum.reduceat(reach, np.flatnonzero(new)) if len(codes) else reach
         last_unpaid = np.bincount(spell, unpaid & (end == ends[spell]), len(ends)) > 0
-        # One entry more, so that position -1 (no spell yet) is one that never ends.
+        # One extra entry, so that position -1 (no spell yet) means a spell that never ends.
         self._end = np.append(ends, NEVER)
         self._unpaid = np.append(last_unpaid, False)
         self._line = Timeline(codes[new], start[new])
         self.codes: Ints = codes[new]
 
     @property
-    def every(self) -> tuple[Ints, Ints, Bools]:
-        """Account, end (`NEVER`: not ended) and whether nonpayment ended it, of each spell."""
+    def all_ends(self) -> tuple[Ints, Ints, Bools]:
+        """Account number, end (`NEVER`: not ended) and whether nonpayment ended it, for each spell."""
         return self.codes, self._end[:-1], self._unpaid[:-1]
 
     def ends(self, codes: Ints, times: Ints) -> tuple[Ints, Bools]:
-        """When the spell ends that runs just before each (account, instant), and whether nonpayment ended it.
+        """Return the end of the spell that runs just before each (account, instant), and whether nonpayment ended it.
 
-        Asked only of accounts that are active there. Of several subscriptions that end together, one unpaid is
-        enough.
+        The accounts must be active at these instants. If several subscriptions end together, one unpaid is enough.
         """
         spell = self._line.count(codes, times, including=False) - 1
         return self._end[spell], self._unpaid[spell]

@@ -1,4 +1,4 @@
-"""Is there enough to learn from? Facts first, then the limits; below them, nothing is trained and called a model."""
+"""Data sufficiency: facts about the labelled history, and the minimums below which no model is trained."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from features.signals.signals import Signals
 from models.targets import Target
 from training.dataset.time_split import TimeSplit, split_dates
 
-# Below a hundred accounts a person knows each of them better than a model could.
+# With fewer than a hundred accounts, people know each account better than a model could.
 MINIMUM_ACCOUNTS = 100
-# Accounts with, and accounts without the outcome. Thirty give a regularised model one or two findings (ten to twenty
-# outcomes for each, Peduzzi et al. 1996). Ten let a calibrator place a level within a factor of two (1.96 / sqrt(10)
-# = 0.6 in log-odds), and a test tell an AUC of 0.75 from chance.
+# Accounts with, and accounts without the outcome. Thirty support one or two effects in a regularized model (ten to
+# twenty outcomes for each, Peduzzi et al. 1996). Ten let a calibrator estimate a level within a factor of two
+# (1.96 / sqrt(10) = 0.6 in log-odds), and a test distinguish an AUC of 0.75 from chance.
 MINIMUM_OUTCOMES = {"train": 30, "calibration": 10, "test": 10}
 
 
 @dataclass(frozen=True)
 class SliceFacts:
-    """What one slice of the history holds. Accounts are distinct; rows overlap."""
+    """Counts of one slice of the history. Accounts are distinct; rows overlap."""
 
     first: datetime
     last: datetime
@@ -45,14 +45,14 @@ class SliceFacts:
 
 @dataclass(frozen=True)
 class OutcomeCounts:
-    """The outcomes of one target that there are.
+    """Outcome counts of one target.
 
     Parameters
     ----------
     accounts : distinct accounts with a label.
-    accounts_with_outcome : those of them to which it happened.
+    accounts_with_outcome : those with the outcome.
     slices : facts by slice ("train", "calibration", "test"); empty if the history is too short to be split.
-    missing : what is lacking and by how much, a line each; empty is enough.
+    missing : what is missing and how much, one line each; empty if there is enough.
     split : the split, None if the history is too short.
     """
 
@@ -65,7 +65,7 @@ class OutcomeCounts:
 
 @dataclass(frozen=True)
 class Sufficiency:
-    """The facts of one target, and what they lack.
+    """Facts about the labelled history of one target, and what is missing.
 
     Parameters
     ----------
@@ -75,8 +75,8 @@ class Sufficiency:
     slices : facts by slice ("train", "calibration", "test"); empty if the history is too short to be split.
     missing_share : share of unknown values, 0 to 1, by signal table.
     stale_days : days from the newest row of each event table to the end of the data.
-    missing : what is lacking and by how much, a line each; empty is enough.
-    notes : what does not forbid training, but should be known.
+    missing : what is missing and how much, one line each; empty if there is enough.
+    notes : warnings that do not prevent training.
     split : the split, None if the history is too short.
     """
 
@@ -91,20 +91,20 @@ class Sufficiency:
     split: TimeSplit | None
 
     def require(self) -> TimeSplit:
-        """The split.
+        """Return the split.
 
         Raises
         ------
         InsufficientData
-            Anything is missing; the error lists all of it.
+            If anything is missing; the error lists all of it.
         """
         if self.missing or self.split is None:
-            cure = "add history or accounts; until then the health score is the answer"
+            cure = "add history or accounts; until then, use the health score"
             raise InsufficientData(list(self.missing), cure)
         return self.split
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, instants as ISO 8601 text; without the split itself."""
+        """Return the facts as JSON values, instants as ISO 8601, without the split itself."""
         facts = {name: asdict(part) for name, part in self.slices.items()}
         for part in facts.values():
             part.update(first=part["first"].isoformat(), last=part["last"].isoformat())
@@ -122,34 +122,39 @@ def sufficiency(
     grace_days: int = 30,
     catalogue: Catalogue = CATALOGUE,
 ) -> Sufficiency:
-    """Collect the facts for one target and hold them against the limits.
+    """Collect the facts for one target and compare them with the minimums.
 
     Parameters
     ----------
     signals : the source.
-    frame : the snapshot of all `as_ofs`: account_id, as_of and the catalogue's features.
+    frame : the snapshots of all `as_ofs`: account_id, as_of and the catalogue's features.
     labels : `training.dataset.labels.label` of the same rows, in the same order.
-    as_ofs : the grid's instants.
-    target, horizon_days, grace_days : what is to be predicted.
+    as_ofs : the instants of the grid.
+    target, horizon_days, grace_days : what is predicted.
+    catalogue : the features.
+
+    Returns
+    -------
+    Sufficiency
     """
     dates = sorted(as_ofs)
-    counted = count_outcomes(labels, dates, target, horizon_days, grace_days, signals.data_through)
-    silent = _silences(signals)
+    counts = count_outcomes(labels, dates, target, horizon_days, grace_days, signals.data_through)
+    silences = _silences(signals)
     first = dates[0] if dates else signals.data_through
     return Sufficiency(
         target,
         (signals.data_through - first).total_seconds() / 86_400,
-        counted.accounts,
-        counted.slices,
+        counts.accounts,
+        counts.slices,
         _missing_share(frame, catalogue),
-        {name: days for name, (days, _) in silent.items()},
-        counted.missing,
+        {name: days for name, (days, _) in silences.items()},
+        counts.missing,
         tuple(
             f"{name}: the newest row is {days:.0f} days older than the end of the data"
-            for name, (days, allowed) in silent.items()
+            for name, (days, allowed) in silences.items()
             if days > allowed
         ),
-        counted.split,
+        counts.split,
     )
 
 
@@ -161,7 +166,7 @@ def count_outcomes(
     grace_days: int,
     data_through: datetime,
 ) -> OutcomeCounts:
-    """Count the outcomes per slice, and what they lack; no feature is needed for it.
+    """Count the outcomes per slice and list what is missing; needs no feature.
 
     Parameters are those of `sufficiency`; `data_through` is the instant up to which the source is complete.
     """
@@ -169,46 +174,46 @@ def count_outcomes(
     parts: TimeSplit | None = None
     try:
         parts = split_dates(as_ofs, horizon_days, grace_days, data_through)
-    except InsufficientData as short:
-        missing += short.missing
-    known = labels[labels[target].notna()]
+    except InsufficientData as error:
+        missing += error.missing
+    labelled = labels[labels[target].notna()]
     active = labels["account_id"][labels["active"]].nunique()
     if active < MINIMUM_ACCOUNTS:
         missing.append(f"{MINIMUM_ACCOUNTS - active} more accounts ({active} active ones, at least {MINIMUM_ACCOUNTS})")
     slices = {name: _facts(labels, target, parts, name) for name in MINIMUM_OUTCOMES} if parts else {}
     for name, facts in slices.items():
-        missing += _lacking(facts, target, name)
-    with_outcome = known["account_id"][known[target] == 1].nunique()
-    return OutcomeCounts(known["account_id"].nunique(), with_outcome, slices, tuple(missing), parts)
+        missing += _missing_accounts(facts, target, name)
+    with_outcome = labelled["account_id"][labelled[target] == 1].nunique()
+    return OutcomeCounts(labelled["account_id"].nunique(), with_outcome, slices, tuple(missing), parts)
 
 
 def _facts(labels: pd.DataFrame, target: Target, parts: TimeSplit, name: str) -> SliceFacts:
     dates = parts.slices()[name]
     rows = labels[parts.mask(name, labels["as_of"])]
-    known = rows[rows[target].notna()]
-    per_outcome = known.groupby(target)["account_id"].nunique()
+    labelled = rows[rows[target].notna()]
+    per_outcome = labelled.groupby(target)["account_id"].nunique()
     return SliceFacts(
         dates[0],
         dates[-1],
         len(dates),
-        len(known),
-        len(rows) - len(known),
-        known["account_id"].nunique(),
-        int((known[target] == 1).sum()),
+        len(labelled),
+        len(rows) - len(labelled),
+        labelled["account_id"].nunique(),
+        int((labelled[target] == 1).sum()),
         int(per_outcome.get(1.0, 0)),
         int(per_outcome.get(0.0, 0)),
     )
 
 
-def _lacking(facts: SliceFacts, target: Target, name: str) -> list[str]:
-    """A line for each outcome of which the slice holds too few accounts."""
-    least = MINIMUM_OUTCOMES[name]
+def _missing_accounts(facts: SliceFacts, target: Target, name: str) -> list[str]:
+    """Return a line for each outcome with too few accounts in the slice."""
+    minimum = MINIMUM_OUTCOMES[name]
     counts = {f"with {target}": facts.accounts_with_outcome, f"without {target}": facts.accounts_without_outcome}
     return [
-        f"{least - n} more accounts {which} among the {name} dates ({n}, at least {least})"
+        f"{minimum - n} more accounts {which} among the {name} dates ({n}, at least {minimum})"
         + (": only one outcome occurs there" if n == 0 else "")
         for which, n in counts.items()
-        if n < least
+        if n < minimum
     ]
 
 
@@ -220,8 +225,8 @@ def _missing_share(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, float
 
 
 def _silences(signals: Signals) -> dict[str, tuple[float, float]]:
-    """Per event table with rows: the days from its newest row to the end of the data, and what its rhythm allows."""
-    found = {}
+    """Return, per event table with rows, the days since its newest row and the days its usual rhythm allows."""
+    silences = {}
     for name in EVENT_TABLES:
         if signals.has(name):
             at = signals.tables[name].occurred_at
@@ -229,5 +234,5 @@ def _silences(signals: Signals) -> dict[str, tuple[float, float]]:
             if len(rows):
                 age = signals.data_through - rows["newest"].max().replace(tzinfo=signals.data_through.tzinfo)
                 days = np.sort(pd.to_datetime(rows["day"]).to_numpy().astype("datetime64[D]").astype(np.int64))
-                found[name] = age.total_seconds() / 86_400, math.inf if name in NO_RHYTHM else patience_days(days)
-    return found
+                silences[name] = age.total_seconds() / 86_400, math.inf if name in NO_RHYTHM else patience_days(days)
+    return silences

@@ -1,4 +1,4 @@
-"""Whether a source has enough to train on, before anything is trained."""
+"""Check whether a source has enough data to train on, without training."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from training.dataset.outcome_counts import HORIZONS, HorizonCounts, LabelledGri
 from training.dataset.overwritten_terms import mask_overwritten_terms
 from training.dataset.sufficiency import Sufficiency, sufficiency
 
-# The share of unknown values per table is taken from a snapshot so often: whole months tell as much, sooner.
+# The share of unknown values per table is measured on monthly snapshots: as informative as weekly ones, and faster.
 SHARES_EVERY_DAYS = 28
 
 
 @dataclass(frozen=True)
 class SufficiencyReport:
-    """What there is to train on.
+    """The data that a source offers for training.
 
     Parameters
     ----------
-    facts : per target at the horizon asked for; empty where no snapshot has a known outcome.
-    horizons : what there is at each horizon, ascending.
-    asked : the horizon asked for, one of them.
-    kept : rows by table, each event taken once.
-    findings : what is lost or looks overwritten in the contracts.
-    overwritten : whether no model may be made from them therefore.
+    facts : facts per target at the requested horizon; empty if no snapshot has a known outcome.
+    horizons : outcome counts per horizon, ascending.
+    requested : the counts at the requested horizon, one of ``horizons``.
+    row_counts : rows by table, each event counted once.
+    findings : contract data that is lost or looks overwritten.
+    overwritten : whether contracts look overwritten, so that no model may be trained on them.
     """
 
     facts: Mapping[Target, Sufficiency]
     horizons: tuple[HorizonCounts, ...]
-    asked: HorizonCounts
-    kept: Mapping[str, int]
+    requested: HorizonCounts
+    row_counts: Mapping[str, int]
     findings: tuple[Finding, ...] = ()
     overwritten: bool = False
 
@@ -52,9 +52,13 @@ def check_sufficiency(
     progress: Progress = no_progress,
     data_through: datetime | None = None,
 ) -> SufficiencyReport:
-    """Count what ``source`` holds for training, at the horizon of ``config`` and at those of `HORIZONS`.
+    """Count the data for training in ``source``, at the horizon of ``config`` and at those of `HORIZONS`.
 
-    Nothing at or after ``data_through`` is read. The source's connection is closed thereby.
+    Nothing at or after ``data_through`` is read. The connection of the source is closed.
+
+    Returns
+    -------
+    SufficiencyReport
 
     Raises
     ------
@@ -64,31 +68,31 @@ def check_sufficiency(
     settings = config or TrainConfig()
     signals = read_signals(source, data_through, progress=subprogress(progress, 0.0, 0.3))
     try:
-        found: dict[int, HorizonCounts] = {}
+        counts: dict[int, HorizonCounts] = {}
         facts: dict[Target, Sufficiency] = {}
-        asked: LabelledGrid | None = None
+        requested: LabelledGrid | None = None
         days = sorted({*HORIZONS, settings.horizon_days})
         for i, horizon in enumerate(days):
-            progress(0.3 + 0.2 * i / len(days), f"outcomes within {horizon} days")
+            progress(0.3 + 0.2 * i / len(days), f"counting outcomes within {horizon} days")
             at = settings.model_copy(update={"horizon_days": horizon})
-            found[horizon], labelled = count_at_horizon(signals, at)
+            counts[horizon], labelled = count_at_horizon(signals, at)
             if horizon == settings.horizon_days and labelled is not None:
-                asked = labelled
-        if asked is not None:
-            facts = _facts(signals, asked, found[settings.horizon_days], progress)
+                requested = labelled
+        if requested is not None:
+            facts = _facts(signals, requested, counts[settings.horizon_days], progress)
         progress(1.0, "counted")
         findings, leaks = tuple(contract_findings(signals)), bool(leaking_contracts(signals))
-        horizons = tuple(found.values())
-        return SufficiencyReport(facts, horizons, found[settings.horizon_days], dict(signals.rows), findings, leaks)
+        horizons = tuple(counts.values())
+        return SufficiencyReport(facts, horizons, counts[settings.horizon_days], dict(signals.rows), findings, leaks)
     finally:
         signals.close()
 
 
 def _facts(
-    signals: Signals, asked: LabelledGrid, horizon: HorizonCounts, progress: Progress
+    signals: Signals, labelled: LabelledGrid, horizon: HorizonCounts, progress: Progress
 ) -> dict[Target, Sufficiency]:
     catalogue = current_catalogue()
-    monthly = Grid.ending(asked.grid.last, asked.grid.first, SHARES_EVERY_DAYS)
+    monthly = Grid.ending(labelled.grid.last, labelled.grid.first, SHARES_EVERY_DAYS)
     frame = snapshot(
         signals,
         monthly,
@@ -98,5 +102,5 @@ def _facts(
     )
     if signals.contractual:
         frame = mask_overwritten_terms(frame, catalogue)
-    as_ofs, days, grace = asked.grid.as_ofs, horizon.days, horizon.grace_days
-    return {t: sufficiency(signals, frame, asked.labels, as_ofs, t, days, grace, catalogue) for t in TARGETS}
+    as_ofs, days, grace = labelled.grid.as_ofs, horizon.days, horizon.grace_days
+    return {t: sufficiency(signals, frame, labelled.labels, as_ofs, t, days, grace, catalogue) for t in TARGETS}

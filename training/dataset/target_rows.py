@@ -1,4 +1,4 @@
-"""The labelled snapshots of one target, by slice of the split."""
+"""Labelled snapshots of one target, per slice of the time split."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from training.dataset.time_split import TimeSplit, require_purged
 
 @dataclass(frozen=True)
 class LabelledSlice:
-    """Rows whose label is known, n of them.
+    """The n labelled rows of one slice.
 
     Parameters
     ----------
     frame : the snapshots.
-    y : the label, 0 or 1, shape (n,).
-    health : the health score by each rubric, 0 to 100, NaN for unknown, shape (n,) each.
+    y : labels, 0 or 1, shape (n,).
+    health : health score by rubric, 0 to 100, NaN for unknown, shape (n,) each.
     """
 
     frame: pd.DataFrame
@@ -33,7 +33,7 @@ class LabelledSlice:
 
     @property
     def accounts(self) -> Objects:
-        """Of each row."""
+        """Account of each row."""
         return self.frame["account_id"].to_numpy(dtype=object)
 
     @property
@@ -44,37 +44,40 @@ class LabelledSlice:
 
 @dataclass(frozen=True)
 class TargetRows:
-    """All labelled snapshots.
+    """All snapshots with the labels of one target.
 
     Parameters
     ----------
-    target : whose labels.
-    health : the health score of each snapshot by each rubric.
-    main : the main horizon in days.
+    prepared : the labelled snapshots.
+    target : the target whose labels are used.
+    health : health score of each snapshot, by rubric.
+    main_horizon : the main horizon in days.
     """
 
     prepared: LabelledSnapshots
     target: Target
     health: Mapping[str, Floats]
-    main: int
+    main_horizon: int
 
-    def designed(self, before: datetime) -> Design:
-        """The training rows whose label windows have ended by then.
+    def training_design(self, before: datetime) -> Design:
+        """Return the training rows whose label windows have ended by ``before``.
 
         Raises
         ------
-        ValueError : one reaches further, which is a fault of ours and never trained on.
+        ValueError
+            If a label window ends later, which would be a bug.
         """
-        known = {self.main: self.prepared.labels} | dict(self.prepared.beside)
-        labels = {days: found[self.target].to_numpy(dtype=np.float64) for days, found in known.items()}
         prepared = self.prepared
-        made = build_design(prepared.frame, labels, self.main, prepared.grace_days, prepared.catalogue, before)
-        require_purged(made.ends, before)
-        return made
+        frames = {self.main_horizon: prepared.labels} | dict(prepared.further_labels)
+        labels = {days: frame[self.target].to_numpy(dtype=np.float64) for days, frame in frames.items()}
+        grace, catalogue = prepared.grace_days, prepared.catalogue
+        design = build_design(prepared.frame, labels, self.main_horizon, grace, catalogue, before)
+        require_purged(design.ends, before)
+        return design
 
-    def of(self, parts: TimeSplit, name: str, days: int | None = None) -> LabelledSlice:
-        """The rows of one slice whose label is known at a horizon, the main one if None."""
-        labels = self.prepared.labels if days is None else self.prepared.beside[days]
+    def slice(self, parts: TimeSplit, name: str, days: int | None = None) -> LabelledSlice:
+        """Return the rows of one slice that have a label at a horizon, the main one if None."""
+        labels = self.prepared.labels if days is None else self.prepared.further_labels[days]
         y = labels[self.target].to_numpy(dtype=np.float64)
         mask = parts.mask(name, self.prepared.frame["as_of"]) & np.isfinite(y)
         return LabelledSlice(

@@ -84,12 +84,12 @@ class HeldOutRows:
 
 def held_out_rows(linear: LinearModel, trees: BoostedTrees, design: Design) -> HeldOutRows | None:
     """What both have said of rows held out of ``design``, on which they were fitted; None where none could be."""
-    thin = design.thin()
-    held = [np.flatnonzero(fold.held) for fold in thin.folds()]
+    thin = design.search_rows()
+    held = [np.flatnonzero(fold.held_out) for fold in thin.folds()]
     if not held:
         return None
     rows = np.concatenate(held)
-    straight, bent = np.concatenate(linear.held), np.concatenate(trees.held)
+    straight, bent = np.concatenate(linear.held_out_log_odds), np.concatenate(trees.held_out_log_odds)
     return HeldOutRows(straight, bent, thin.y[rows], thin.accounts[rows], thin.as_of.iloc[rows].reset_index(drop=True))
 
 

@@ -83,7 +83,7 @@ class BoostedTrees:
     booster: lightgbm.Booster
     settings: dict[str, Any]
     loss: float
-    held: tuple[Floats, ...] = ()
+    held_out_log_odds: tuple[Floats, ...] = ()
 
     def raw(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
         """Log-odds of n snapshots at a horizon (the main one if None), shape (n,), not calibrated; what the trees add,
@@ -123,23 +123,23 @@ def fit_boosted_trees(
     fixed = _FIXED | {
         "seed": seed,
         "num_threads": threads,
-        "monotone_constraints": monotone_constraints(design.reading.columns, features, target),
+        "monotone_constraints": monotone_constraints(design.encoding.columns, features, target),
     }
-    search = _Search(design.thin(), fixed)
+    search = _Search(design.search_rows(), fixed)
     best, held = search.run(trials, seed, progress)
     settings = fixed | _settings(best.chosen, float(design.weight.mean())) | {"trees": best.trees}
-    return BoostedTrees(design.reading, _grown(design, settings), settings, best.loss, held)
+    return BoostedTrees(design.encoding, _grown(design, settings), settings, best.loss, held)
 
 
 def fit_from_start(judged: BoostedTrees, design: Design, start: Floats) -> BoostedTrees:
     """The settings of ``judged``, the trees starting from log-odds of the training rows, ``start`` (m,); their number
     is found anew, on the held-out later rows."""
-    thin = design.thin()
-    search = _Search(thin, {}, start[design.thinned])
+    thin = design.search_rows()
+    search = _Search(thin, {}, start[design.search_mask])
     settings = _rescaled(judged.settings, float(design.weight.mean() / thin.weight.mean()))
     loss, trees = search.judge({k: v for k, v in settings.items() if k != "trees"})
     settings = judged.settings | {"trees": trees}
-    return BoostedTrees(design.reading, _grown(design, settings, start), settings, loss)
+    return BoostedTrees(design.encoding, _grown(design, settings, start), settings, loss)
 
 
 def refit_boosted_trees(
@@ -150,9 +150,9 @@ def refit_boosted_trees(
     Parameters are those of `fit_boosted_trees`; ``judged`` is the booster whose settings are taken over.
     """
     settings = judged.settings | {
-        "monotone_constraints": monotone_constraints(design.reading.columns, features, target)
+        "monotone_constraints": monotone_constraints(design.encoding.columns, features, target)
     }
-    return BoostedTrees(design.reading, _grown(design, settings), settings, judged.loss)
+    return BoostedTrees(design.encoding, _grown(design, settings), settings, judged.loss)
 
 
 def _raw(booster: lightgbm.Booster, matrix: Floats, settings: Mapping[str, Any]) -> Floats:
@@ -183,7 +183,7 @@ class _Search:
         self.folds: list[tuple[lightgbm.Dataset, lightgbm.Dataset, Bools]] = []
         for fold in design.folds():
             data = _dataset(design, fold.fit, start)
-            self.folds.append((data, _dataset(design, fold.held, start, data), fold.held))
+            self.folds.append((data, _dataset(design, fold.held_out, start, data), fold.held_out))
 
     def run(
         self, trials: int, seed: int, progress: Callable[[int, int, float], None] | None
@@ -288,7 +288,7 @@ def _rescaled(settings: Mapping[str, Any], by: float) -> dict[str, Any]:
 def _dataset(
     design: Design, rows: Bools, start: Floats | None = None, like: lightgbm.Dataset | None = None
 ) -> lightgbm.Dataset:
-    columns, levels = design.reading.columns, design.reading.levels
+    columns, levels = design.encoding.columns, design.encoding.levels
     return lightgbm.Dataset(
         design.matrix[rows],
         design.y[rows],

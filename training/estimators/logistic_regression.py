@@ -51,9 +51,9 @@ class LinearModel:
     encoding: Encoding
     pipeline: Pipeline
     strength: float
-    tried: dict[float, float]
+    losses: dict[float, float]
     average: Floats
-    held: tuple[Floats, ...] = ()
+    held_out_log_odds: tuple[Floats, ...] = ()
 
     def raw(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
         """Log-odds of n snapshots at a horizon (the main one if None), shape (n,), not calibrated."""
@@ -111,9 +111,9 @@ def fit_linear(
     target : what is predicted, to hold the slopes to the directions that are beyond dispute for it; None: to none.
     progress : called with (ridges tried, ridges to try, best log loss so far).
     """
-    thin = design.thin()
-    sides = [(_side(thin, fold.fit), thin.matrix[fold.held], thin.y[fold.held]) for fold in thin.folds()]
-    prepared = [(_preparation(thin.reading).fit(fit.matrix), fit, held, happened) for fit, held, happened in sides]
+    thin = design.search_rows()
+    sides = [(_side(thin, fold.fit), thin.matrix[fold.held_out], thin.y[fold.held_out]) for fold in thin.folds()]
+    prepared = [(_preparation(thin.encoding).fit(fit.matrix), fit, held, happened) for fit, held, happened in sides]
     ready = [(p.transform(fit.matrix), fit, p.transform(held), happened) for p, fit, held, happened in prepared]
     tried: dict[float, float] = {}
     outside: dict[float, tuple[Floats, ...]] = {}
@@ -128,7 +128,7 @@ def fit_linear(
             progress(i + 1, len(STRENGTHS), min(tried.values()))
     best = min(STRENGTHS, key=lambda strength: tried[strength])
     pipeline, average = _fitted(design, best, features, target)
-    return LinearModel(design.reading, pipeline, best, tried, average, outside[best])
+    return LinearModel(design.encoding, pipeline, best, tried, average, outside[best])
 
 
 def refit_linear(
@@ -136,7 +136,7 @@ def refit_linear(
 ) -> LinearModel:
     """The same ridge on other (more) training rows; nothing is searched. Parameters are those of `fit_linear`."""
     pipeline, average = _fitted(design, chosen.strength, features, target)
-    return LinearModel(design.reading, pipeline, chosen.strength, chosen.tried, average)
+    return LinearModel(design.encoding, pipeline, chosen.strength, chosen.losses, average)
 
 
 class _Side(NamedTuple):
@@ -158,7 +158,7 @@ def _fitted(
     taken out, and the rest fitted again, until none is left. (Lawson and Hanson 1974, chapter 23, go on to let them
     back in; that would gain little under a ridge.)
     """
-    reading = design.reading
+    reading = design.encoding
     held_to = [0] * len(reading.columns) if target is None else monotone_constraints(reading.columns, features, target)
     signs = np.array(held_to)
     numbers = np.array([i for i, name in enumerate(reading.columns) if name not in reading.levels])

@@ -60,7 +60,7 @@ def expected_rate(model: Blend, design: Design, later: LabelledSlice) -> float:
     model : fitted on ``design``.
     later : labelled rows whose label windows begin after those of the design have ended.
     """
-    rows = design.only(design.main)
+    rows = design.subset(design.main)
     rate = float(np.average(rows.y, weights=rows.weight))
     straight, bent = model.linear.raw_of(rows.matrix), model.trees.raw_of(rows.matrix)
     both = [
@@ -87,7 +87,7 @@ def level_move(model: Blend, rows: TargetRows, parts: TimeSplit, through: dateti
     dates = [t for t in parts.labelled if t <= parts.calibration[-1]][::-DATE_STEP]
     frame, y = rows.prepared.frame, rows.prepared.labels[rows.target].to_numpy(dtype=np.float64)
     some = frame["as_of"].isin(pd.DatetimeIndex(dates)).to_numpy(dtype=bool) & np.isfinite(y)
-    history, latest = frame[some].reset_index(drop=True), rows.of(parts, "calibration")
+    history, latest = frame[some].reset_index(drop=True), rows.slice(parts, "calibration")
     slope = nonnegative_slope(model.raw(latest.frame), latest.y, latest.accounts)
     middle = parts.calibration[0] + (parts.calibration[-1] - parts.calibration[0]) / 2
     accounts = history["account_id"].to_numpy(dtype=object)

@@ -73,18 +73,18 @@ def run_benchmark(rows: TargetRows, parts: TimeSplit, config: TrainConfig, tell:
         If a slice holds one class only.
     """
     target, catalogue = rows.target, rows.prepared.catalogue
-    calibration, test = (rows.of(parts, name) for name in ("calibration", "test"))
+    calibration, test = (rows.slice(parts, name) for name in ("calibration", "test"))
 
     def searching(done: int, of: int, _best: float) -> None:
         tell(0.15 + 0.6 * done / of, f"{target}: searching settings, {done} of {of}")
 
     tell(0.0, f"{target}: logistic regression")
-    design = rows.designed(parts.calibration[0])
+    design = rows.training_design(parts.calibration[0])
     model = fit_blend(design, catalogue, target, config.trials, config.seed, config.threads, searching)
     tell(0.75, f"{target}: trees that start from the health score")
     own = rows.health[HEALTH_SCORE]
-    prior = health_prior(own[design.place], design, target)
-    from_health = fit_from_start(model.trees, design, prior.raw(own[design.place]))
+    prior = health_prior(own[design.row_index], design, target)
+    from_health = fit_from_start(model.trees, design, prior.raw(own[design.row_index]))
     tell(0.85, f"{target}: judging")
 
     linear, trees = model.linear, model.trees

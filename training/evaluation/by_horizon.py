@@ -1,9 +1,10 @@
-"""The model at the horizons beside the main one: judged where that is honest, and otherwise said not to be.
+"""Evaluation of the model at the horizons other than the main one.
 
-At the test dates the outcome of a longer horizon is as a rule not known yet: their windows reach beyond the end of the
-data. The whole arrangement of training, calibration and test then stands so many days earlier as the horizon is longer
-than the main one, and the model is fitted anew on what was known by then, with the judged one's settings. Nothing that
-it is judged on lies in a label window that it, its calibrator or the choice of its settings has seen.
+At the test dates, the outcome of a longer horizon is usually not known yet: its windows reach beyond the end of the
+data. The whole split into training, calibration and test is then moved back by the difference between the two horizons,
+and the model is refitted on the data of that time with the settings of the evaluated model. No evaluation row lies in a
+label window that the model, its calibrator or the choice of its settings has used. A horizon that cannot be evaluated
+this way is reported as not evaluated.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from training.evaluation.test_predictions import MINIMUM_ACCOUNTS, UNDEFINED, Pa
 
 @dataclass(frozen=True)
 class HorizonMetrics(PartMetrics):
-    """The model at one horizon.
+    """Metrics of the model at one horizon.
 
     Parameters
     ----------
-    note : why there are no figures, where there are not ``enough`` rows; or on which dates they are from, where not on
+    note : why there are no metrics, if there are not ``enough`` rows; or the dates of the evaluation, if they are not
         the test dates.
     """
 
@@ -36,87 +37,94 @@ class HorizonMetrics(PartMetrics):
 
     @property
     def words(self) -> str:
-        """What has to be said beside the figures, or in their place; empty if nothing has."""
+        """Remark that belongs to the metrics or replaces them; empty if there is none."""
         if not self.enough:
-            return f"{self.name}: not judged ({self.note})"
+            return f"{self.name}: not evaluated ({self.note})"
         return f"{self.name}: {self.note}" if self.note else ""
 
 
 def evaluate_by_horizon(
     rows: TargetRows, parts: TimeSplit, model: Blend, expected: float, seed: int
 ) -> tuple[HorizonMetrics, ...]:
-    """Judge ``model`` at every horizon that is answered for beside the main one, shortest first.
+    """Evaluate ``model`` at every further horizon, shortest first.
 
     Parameters
     ----------
     rows : labelled snapshots of one target.
-    parts : the split by which the model was fitted and judged.
+    parts : the split on which the model was fitted and evaluated.
+    model : the model.
     expected : the rate that training would expect of the calibration slice
-    (`training.evaluation.baselines.expected_rate`).
-    seed : of the intervals.
+        (`training.evaluation.baselines.expected_rate`).
+    seed : seed of the intervals.
+
+    Returns
+    -------
+    tuple of HorizonMetrics
     """
-    found = []
-    for days in sorted(rows.prepared.beside):
-        test = rows.of(parts, "test", days)
+    metrics = []
+    for days in sorted(rows.prepared.further_labels):
+        test = rows.slice(parts, "test", days)
         if days not in model.encoding.horizons:
-            found.append(_unjudged(days, "the judged model had no outcome of it to learn from"))
-        elif days > rows.main and _span_days(test) < MINIMUM_TEST_DAYS:
-            found.append(_earlier(rows, parts, model, days, seed))
+            metrics.append(not_evaluated(days, "the evaluated model had no outcomes to learn from"))
+        elif days > rows.main_horizon and _span_days(test) < MINIMUM_TEST_DAYS:
+            metrics.append(_evaluated_earlier(rows, parts, model, days, seed))
         else:
-            found.append(_measured(days, test, _probabilities(rows, parts, model, expected, test, days), seed))
-    return tuple(found)
+            metrics.append(_evaluated(days, test, _probabilities(rows, parts, model, expected, test, days), seed))
+    return tuple(metrics)
 
 
-def _earlier(rows: TargetRows, parts: TimeSplit, model: Blend, days: int, seed: int) -> HorizonMetrics:
-    """The same arrangement ``days - main`` days earlier, where history allows it."""
-    prepared = rows.prepared
-    then = prepared.signals.data_through - timedelta(days=days - rows.main)
-    counted = count_outcomes(prepared.labels, prepared.grid.as_ofs, rows.target, rows.main, prepared.grace_days, then)
-    unknown = "at the test dates its outcome is not known yet"
-    if counted.missing or counted.split is None:
-        return _unjudged(days, f"{unknown}, and on what was known by {then:%Y-%m-%d} too little: {counted.missing[0]}")
-    before = counted.split
+def _evaluated_earlier(rows: TargetRows, parts: TimeSplit, model: Blend, days: int, seed: int) -> HorizonMetrics:
+    """Evaluate on the same split, ``days - main_horizon`` days earlier, if the history allows it."""
+    prepared, main = rows.prepared, rows.main_horizon
+    then = prepared.signals.data_through - timedelta(days=days - main)
+    counts = count_outcomes(prepared.labels, prepared.grid.as_ofs, rows.target, main, prepared.grace_days, then)
+    unknown = "its outcome is not known yet at the test dates"
+    if counts.missing or counts.split is None:
+        return not_evaluated(days, f"{unknown}, and data known by {then:%Y-%m-%d} do not suffice: {counts.missing[0]}")
+    before = counts.split
     if before.test[0] < parts.calibration[0]:
-        return _unjudged(days, f"{unknown}, and earlier ones have had a say in the choice of the settings")
-    design = rows.designed(before.calibration[0])
-    again = refit_blend(model, design, prepared.catalogue, rows.target)
-    if days not in again.encoding.horizons:
-        return _unjudged(days, f"{unknown}, and by {to_iso(before.calibration[0])} there was none of it to learn from")
-    test = rows.of(before, "test", days)
-    on = (
-        f"judged on {to_iso(before.test[0])} to {to_iso(before.test[-1])} by the same settings fitted on what was "
+        return not_evaluated(days, f"{unknown}, and earlier dates were used to choose the settings")
+    design = rows.training_design(before.calibration[0])
+    refit = refit_blend(model, design, prepared.catalogue, rows.target)
+    if days not in refit.encoding.horizons:
+        first = to_iso(before.calibration[0])
+        return not_evaluated(days, f"{unknown}, and by {first} there were no outcomes to learn from")
+    test = rows.slice(before, "test", days)
+    note = (
+        f"evaluated on {to_iso(before.test[0])} to {to_iso(before.test[-1])} with the same settings, fitted on data "
         f"known then; {unknown}"
     )
-    expected = expected_rate(again, design, rows.of(before, "calibration"))
-    return _measured(days, test, _probabilities(rows, before, again, expected, test, days), seed, on)
+    expected = expected_rate(refit, design, rows.slice(before, "calibration"))
+    return _evaluated(days, test, _probabilities(rows, before, refit, expected, test, days), seed, note)
 
 
 def _probabilities(
     rows: TargetRows, parts: TimeSplit, model: Blend, expected: float, test: LabelledSlice, days: int
 ) -> Floats:
-    calibration = rows.of(parts, "calibration")
+    calibration = rows.slice(parts, "calibration")
     fitted = calibrate(model.raw(calibration.frame), calibration.y, *calibration.keys, expected, resamples=0)
     return apply_calibrator(fitted, model.raw(test.frame, days))
 
 
-def _measured(days: int, test: LabelledSlice, p: Floats, seed: int, note: str = "") -> HorizonMetrics:
-    told = part_metrics(_name(days), test.y, p, test.accounts, seed)
-    if not told.enough:
+def _evaluated(days: int, test: LabelledSlice, p: Floats, seed: int, note: str = "") -> HorizonMetrics:
+    metrics = part_metrics(_name(days), test.y, p, test.accounts, seed)
+    if not metrics.enough:
         without = len(set(test.accounts[test.y == 0]))
         too_few = (
-            f"{told.happened} accounts with the outcome and {without} without; at least {MINIMUM_ACCOUNTS} of each"
+            f"{metrics.happened} accounts with the outcome and {without} without; at least {MINIMUM_ACCOUNTS} of each"
         )
-        return HorizonMetrics(**vars(told), note=too_few)
-    return HorizonMetrics(**vars(told), note=note)
+        return HorizonMetrics(**vars(metrics), note=too_few)
+    return HorizonMetrics(**vars(metrics), note=note)
 
 
-def _unjudged(days: int, why: str) -> HorizonMetrics:
+def not_evaluated(days: int, reason: str) -> HorizonMetrics:
+    """Return undefined metrics for a horizon that could not be evaluated, with the reason."""
     nan = float("nan")
-    return HorizonMetrics(_name(days), 0, 0, 0, nan, nan, False, UNDEFINED, UNDEFINED, UNDEFINED, note=why)
+    return HorizonMetrics(_name(days), 0, 0, 0, nan, nan, False, UNDEFINED, UNDEFINED, UNDEFINED, note=reason)
 
 
 def _span_days(test: LabelledSlice) -> float:
-    """Days from the first to the last date of rows whose outcome is known."""
+    """Return the days from the first to the last date of the rows."""
     dates = test.frame["as_of"]
     return (dates.max() - dates.min()) / timedelta(days=1) if len(dates) else 0.0
 

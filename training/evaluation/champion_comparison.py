@@ -37,7 +37,7 @@ class ChampionComparison:
     """
 
     version: str
-    apart: tuple[float, float, float] | None
+    difference: tuple[float, float, float] | None
     reason: str = ""
     unreadable: bool = False
 

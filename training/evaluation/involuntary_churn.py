@@ -164,7 +164,7 @@ def fit_involuntary(design: Design, kind: Objects, features: Mapping[str, Featur
     if min(_by_kind(design.accounts[churned], kind[churned]).values()) < MINIMUM_ACCOUNTS:
         return None
     unpaid = (kind == "involuntary").astype(np.float64)
-    return fit_linear(replace(design, y=unpaid).only(churned), features)
+    return fit_linear(replace(design, y=unpaid).subset(churned), features)
 
 
 def _by_kind(accounts: Objects, kind: Objects) -> dict[str, int]:

@@ -95,10 +95,10 @@ def _no_loss(judgement: Comparison, rival: str) -> Gate:
 def _no_loss_to_champion(against: ChampionComparison) -> Gate:
     if against.unreadable:
         return Gate(NO_LOSS_TO_CHAMPION, True, None, 0.0, f"no rival: {against.reason}")
-    if against.apart is None:
+    if against.difference is None:
         words = f"it could not be compared with the champion, version {against.version}: {against.reason}"
         return Gate(NO_LOSS_TO_CHAMPION, False, None, 0.0, words)
-    _, low, high = against.apart
+    _, low, high = against.difference
     relation = "worse than" if low > 0 else "better than" if high < 0 else "not measurably different from"
     words = f"by log loss it is {relation} the champion, version {against.version}"
     return Gate(NO_LOSS_TO_CHAMPION, not low > 0, low, 0.0, words)

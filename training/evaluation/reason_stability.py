@@ -75,14 +75,14 @@ def reason_stability(
     """
     if refits < 2:
         return None
-    thin = design.thin()
+    thin = design.search_rows()
     counts = AccountBootstrap(thin.accounts, refits, seed)
     rows = latest.sample(min(EXPLAINED, len(latest)), random_state=seed)
     found = []
     for i in range(refits):
         drawn = counts.counts[i][counts.codes]
         there = drawn > 0
-        resampled = replace(thin, weight=thin.weight * drawn).only(there)
+        resampled = replace(thin, weight=thin.weight * drawn).subset(there)
         again = refit_blend(model, resampled, features, target, seed + i + 1)
         found.append(_explained(again, rows, features))
         tell((i + 1) / refits)

@@ -163,8 +163,8 @@ def fit_candidate(
         against = compare_with_champion(champion, p, found.test.frame, found.test.y, prepared.grace_days, config)
     tell(0.8, f"{target}: fitting anew up to the last known outcome")
     final = parts.final()
-    latest = rows.of(final, "calibration")
-    design = rows.designed(final.calibration[0])
+    latest = rows.slice(final, "calibration")
+    design = rows.training_design(final.calibration[0])
     shipped = refit_blend(found.model, design, catalogue, target)
 
     def refitting(share: float) -> None:
@@ -206,7 +206,7 @@ def _how_churn_comes(
     later = parts.mask("test", prepared.frame["as_of"]) & (prepared.labels["churn"] == 1).to_numpy()
     return evaluate_involuntary(
         design,
-        kind[design.place],
+        kind[design.row_index],
         prepared.catalogue,
         prepared.frame[later].reset_index(drop=True),
         kind[later],

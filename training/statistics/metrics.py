@@ -1,7 +1,7 @@
-"""How good predictions of a yes or no are. Each metric says what a good value is.
+"""Metrics of predicted probabilities. Each docstring says what a good value is.
 
-Every metric has the same form: predictions and row weights of shape (b, n) in, b values out, so that one pass gives
-the point value (weights of one) or hundreds of resamples. A metric that is not defined (one class only) is NaN.
+Every metric takes predictions and row weights of shape (b, n) and returns b values, so one pass gives the point value
+(weights of one) or hundreds of resamples. A metric that is undefined (one class only) is NaN.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ TOP_SHARES = (0.05, 0.10, 0.20)
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities beside what happened.
+    """Predicted probabilities and observed outcomes.
 
     Parameters
     ----------
     y : labels, 0 or 1, shape (n,).
-    p : probabilities, shape (n,); kept within 1e-6 of 0 and 1.
+    p : probabilities, shape (n,); clipped to [1e-6, 1 - 1e-6].
     arr : ARR at as_of, shape (n,), currency; NaN counts as 0.
     """
 
@@ -41,41 +41,41 @@ class Predictions:
 
     @cached_property
     def log_odds(self) -> Floats:
-        """Of the probabilities."""
+        """Log-odds of the probabilities."""
         return log_odds(self.p)
 
     @cached_property
     def ranking(self) -> tuple[Ints, Ints]:
-        """The order from the highest probability down, and where each group of equal ones begins in it."""
+        """Row order from the highest probability down, and the start of each group of equal probabilities in it."""
         order = np.argsort(-self.p, kind="stable")
         starts = np.flatnonzero(np.diff(self.p[order], prepend=np.inf))
         return order.astype(np.int64), starts.astype(np.int64)
 
     @cached_property
     def bins(self) -> Ints:
-        """Which tenth of the rows, by probability, each row belongs to; equal probabilities share one."""
+        """Tenth of the rows, by probability, to which each row belongs; equal probabilities share one."""
         edges = np.quantile(self.p, np.linspace(0, 1, BINS + 1)[1:-1])
         return np.searchsorted(edges, self.p, side="left").astype(np.int64)
 
     def ranked(self, weights: Floats, *values: Floats) -> list[Floats]:
-        """Sums of weight x value per group of equal probabilities, from the top down: (b, groups) for each value."""
+        """Return sums of weight x value per group of equal probabilities, from the top down: (b, groups) per value."""
         order, starts = self.ranking
         sorted_weights = weights[:, order]
         return [np.add.reduceat(sorted_weights * value[order], starts, axis=1) for value in values]
 
 
 def log_odds(p: Floats) -> Floats:
-    """Of probabilities, kept within 1e-6 of 0 and 1."""
+    """Return the log-odds of probabilities, clipped to [1e-6, 1 - 1e-6]."""
     return np.asarray(scipy.special.logit(np.clip(p, MINIMUM_PROBABILITY, 1 - MINIMUM_PROBABILITY)), dtype=np.float64)
 
 
 def base_rate(data: Predictions, weights: Floats) -> Floats:
-    """The share of rows with the outcome: neither good nor bad, but what everything else is held against."""
+    """Share of rows with the outcome: the reference for every other metric."""
     return _ratio(weights @ data.y, weights.sum(axis=1))
 
 
 def roc_auc(data: Predictions, weights: Floats) -> Floats:
-    """The chance that a row with the outcome ranks above one without. 0.5 is guessing, 0.7 useful, 0.8 good."""
+    """Probability that a row with the outcome ranks above one without. 0.5 is guessing, 0.7 useful, 0.8 good."""
     return _roc_auc(*data.ranked(weights, data.y, np.ones_like(data.y)))
 
 
@@ -85,84 +85,100 @@ def pr_auc(data: Predictions, weights: Floats) -> Floats:
 
 
 def brier(data: Predictions, weights: Floats) -> Floats:
-    """The mean squared error of the probabilities. Lower is better; the base rate p alone scores p (1 - p)."""
+    """Mean squared error of the probabilities. Lower is better; the base rate p alone scores p (1 - p)."""
     return _ratio(weights @ (data.p - data.y) ** 2, weights.sum(axis=1))
 
 
 def brier_skill(data: Predictions, weights: Floats, known_rate: float) -> Floats:
-    """The share of the Brier score of a constant `known_rate` that the model saves. Above 0 is better than knowing only
-    the rate from training; 0.05 is useful where outcomes are rare, 1 perfect."""
+    """Brier skill score against a constant `known_rate`, the rate in the training data.
+
+    Above 0 is better than that constant; 0.05 is useful where outcomes are rare, 1 perfect.
+    """
     return 1 - _ratio(brier(data, weights), _ratio(weights @ (known_rate - data.y) ** 2, weights.sum(axis=1)))
 
 
 def brier_skill_in_hindsight(data: Predictions, weights: Floats) -> Floats:
-    """The same against the test's own rate, which nobody could know then: a harder mark. Above 0 is good."""
+    """Brier skill score against the rate of the test rows, unknown at the time: a harder reference. Above 0 is good."""
     rate = base_rate(data, weights)
     return 1 - _ratio(brier(data, weights), rate * (1 - rate))
 
 
 def log_loss(data: Predictions, weights: Floats) -> Floats:
-    """The mean surprise in nats. Lower is better; confident mistakes cost most. Compare it with the base rate's."""
+    """Mean log loss in nats. Lower is better; confident mistakes cost most. Compare it with that of the base rate."""
     return _ratio(weights @ newton_logistic.row_log_loss(data.log_odds, data.y), weights.sum(axis=1))
 
 
 def calibration_error(data: Predictions, weights: Floats) -> Floats:
-    """How far the predicted and the actual rate lie apart, on average over tenths of the rows. 0 is perfect, under a
-    fifth of the base rate good. It never comes out at quite 0, for small tenths scatter."""
+    """Expected calibration error: mean distance between predicted and observed rate over tenths of the rows.
+
+    0 is perfect, under a fifth of the base rate good. It is never exactly 0, because small tenths scatter.
+    """
     inside = np.eye(BINS)[data.bins]
     gaps = np.abs(weights @ (inside * (data.p - data.y)[:, None]))
     return _ratio(gaps.sum(axis=1), weights.sum(axis=1))
 
 
 def calibration_slope(data: Predictions, weights: Floats) -> Floats:
-    """How the true log-odds rise with the predicted ones (Cox 1958). 1 is right, below 1 too extreme, above 1 too
-    timid; 0.8 to 1.25 is good."""
+    """Slope of the observed log-odds on the predicted log-odds (Cox 1958).
+
+    1 is right. Below 1, the probabilities are too extreme; above 1, too close to the average. 0.8 to 1.25 is good.
+    """
     if np.ptp(data.log_odds) < 1e-9:
         return np.full(len(weights), np.nan)
-    # On a scale of unit spread, so that Newton's steps have a common size.
+    # Scaled to unit spread, so that Newton steps have a common size.
     spread = data.log_odds.std()
     design = np.column_stack([(data.log_odds - data.log_odds.mean()) / spread, np.ones_like(data.y)])
-    found = newton_logistic.fit(design, data.y, weights, np.array([spread, 0.0]), np.array([1e-6, 1e-6]))
-    return np.where(_has_both_classes(data, weights), found[:, 0] / spread, np.nan)
+    parameters = newton_logistic.fit(design, data.y, weights, np.array([spread, 0.0]), np.array([1e-6, 1e-6]))
+    return np.where(_has_both_classes(data, weights), parameters[:, 0] / spread, np.nan)
 
 
 def calibration_intercept(data: Predictions, weights: Floats) -> Floats:
-    """The log-odds to add to every prediction to meet the actual rate (calibration in the large). 0 is right, above 0
-    the predictions are too low; within 0.2 is good."""
+    """Log-odds to add to every prediction to match the observed rate (calibration in the large).
+
+    0 is right. Above 0, the predictions are too low. Within 0.2 is good.
+    """
     design = np.ones((len(data.y), 1))
-    found = newton_logistic.fit(design, data.y, weights, np.zeros(1), np.full(1, 1e-6), offset=data.log_odds)
-    return np.where(_has_both_classes(data, weights), found[:, 0], np.nan)
+    parameters = newton_logistic.fit(design, data.y, weights, np.zeros(1), np.full(1, 1e-6), offset=data.log_odds)
+    return np.where(_has_both_classes(data, weights), parameters[:, 0], np.nan)
 
 
 def captured(data: Predictions, weights: Floats) -> Floats:
-    """The share of the outcomes found among the top 5, 10 and 20% of the rows, shape (b, 3). As much as the share of
-    rows is guessing; three times as much is good. A group of equal probabilities is taken in proportion."""
+    """Share of the outcomes among the top 5, 10 and 20% of the rows, shape (b, 3).
+
+    The share of rows is guessing; three times as much is good. A group of equal probabilities counts in proportion.
+    """
     return _captured_shares(*data.ranked(weights, data.y, np.ones_like(data.y)))
 
 
 def captured_arr(data: Predictions, weights: Floats) -> Floats:
-    """The same, counted in the ARR of the rows with the outcome: the share of the money at stake that is seen. Again
-    the share of rows is guessing, and three times as much is good."""
+    """Share of the ARR of the rows with the outcome that lies among the top 5, 10 and 20% of the rows, shape (b, 3).
+
+    The share of rows is guessing; three times as much is good.
+    """
     return _captured_shares(*data.ranked(weights, data.y * data.arr, np.ones_like(data.y)))
 
 
 def lift(data: Predictions, weights: Floats) -> Floats:
-    """How many times more frequent the outcome is among the top 5, 10 and 20% than overall, shape (b, 3). 1 is
-    guessing, 2 useful, 3 good."""
-    found: Floats = captured(data, weights) / np.array(TOP_SHARES)
-    return found
+    """Outcome rate among the top 5, 10 and 20% of the rows, divided by the overall rate, shape (b, 3).
+
+    1 is guessing, 2 useful, 3 good.
+    """
+    ratios: Floats = captured(data, weights) / np.array(TOP_SHARES)
+    return ratios
 
 
 def ranking_metrics(data: Predictions, weights: Floats) -> dict[str, Floats]:
-    """All metrics of the ranking by name, as each alone would tell them: to put the weights in its order is most of
-    their work, and is done once."""
+    """Return all metrics of the ranking by name, with the same values as their functions.
+
+    Sorting the weights is most of their cost, and is done once here.
+    """
     happened, money, every = data.ranked(weights, data.y, data.y * data.arr, np.ones_like(data.y))
-    seen = _captured_shares(happened, every)
+    shares = _captured_shares(happened, every)
     return {
         "roc_auc": _roc_auc(happened, every),
         "pr_auc": _pr_auc(happened, every),
-        "lift": seen / np.array(TOP_SHARES),
-        "captured": seen,
+        "lift": shares / np.array(TOP_SHARES),
+        "captured": shares,
         "captured_arr": _captured_shares(money, every),
     }
 
@@ -179,11 +195,11 @@ def _pr_auc(happened: Floats, every: Floats) -> Floats:
     return _ratio(np.nansum(happened * precision, axis=1), happened.sum(axis=1))
 
 
-def _captured_shares(caught: Floats, every: Floats) -> Floats:
+def _captured_shares(amounts: Floats, every: Floats) -> Floats:
     rows = np.pad(np.cumsum(every, axis=1), ((0, 0), (1, 0)))
-    found = np.pad(np.cumsum(caught, axis=1), ((0, 0), (1, 0)))
-    shares = [np.interp(np.array(TOP_SHARES) * r[-1], r, f) for r, f in zip(rows, found, strict=True)]
-    return _ratio(np.array(shares).reshape(-1, len(TOP_SHARES)), found[:, -1:])
+    totals = np.pad(np.cumsum(amounts, axis=1), ((0, 0), (1, 0)))
+    shares = [np.interp(np.array(TOP_SHARES) * r[-1], r, t) for r, t in zip(rows, totals, strict=True)]
+    return _ratio(np.array(shares).reshape(-1, len(TOP_SHARES)), totals[:, -1:])
 
 
 def _has_both_classes(data: Predictions, weights: Floats) -> Floats:
@@ -191,6 +207,6 @@ def _has_both_classes(data: Predictions, weights: Floats) -> Floats:
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
-    """Part over whole, NaN where the whole is nothing."""
-    nothing = whole == 0
-    return np.asarray(np.where(nothing, np.nan, part / np.where(nothing, 1.0, whole)), dtype=np.float64)
+    """Part over whole, NaN where the whole is 0."""
+    empty = whole == 0
+    return np.asarray(np.where(empty, np.nan, part / np.where(empty, 1.0, whole)), dtype=np.float64)

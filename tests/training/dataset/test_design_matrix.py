@@ -63,7 +63,7 @@ def test_no_label_window_reaches_beyond_the_limit(portfolio: tuple[pd.DataFrame,
     frame, labels = portfolio
     before = FIRST + timedelta(weeks=40)
     design = build_design(frame, labels, 90, 30, CATALOGUE, before)
-    horizon = design.matrix[:, design.reading.columns.index("horizon.days")]
+    horizon = design.matrix[:, design.encoding.columns.index("horizon.days")]
     ends = design.as_of + pd.to_timedelta(horizon + 30, unit="D")
     assert ends.max() <= before
     # The shorter the horizon, the newer its newest outcome.
@@ -78,7 +78,7 @@ def test_an_event_weighs_as_much_at_every_step_of_the_grid(portfolio: tuple[pd.D
     rows = (((frame["as_of"] - pd.Timestamp(FIRST)).dt.days % 14) == 0).to_numpy()
     coarse = build_design(frame[rows].reset_index(drop=True), {90: labels[90][rows]}, 90, 30, CATALOGUE)
     assert coarse.weight.sum() == pytest.approx(weekly.weight.sum(), rel=0.05)
-    assert weekly.thin().weight.sum() == pytest.approx(weekly.weight.sum(), rel=0.1)
+    assert weekly.search_rows().weight.sum() == pytest.approx(weekly.weight.sum(), rel=0.1)
 
 
 @pytest.mark.parametrize("always", [0.0, 1.0])

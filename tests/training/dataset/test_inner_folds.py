@@ -18,9 +18,9 @@ def test_no_account_on_both_sides_and_later_rows_held(small_portfolio: Portfolio
     assert len(folds) == 3
     middle = frame["as_of"].sort_values().iloc[len(frame) // 2]
     for fold in folds:
-        assert not set(accounts[fold.fit]) & set(accounts[fold.held])
-        assert frame["as_of"][fold.held].min() >= middle
-    held = np.sum([fold.held for fold in folds], axis=0)
+        assert not set(accounts[fold.fit]) & set(accounts[fold.held_out])
+        assert frame["as_of"][fold.held_out].min() >= middle
+    held = np.sum([fold.held_out for fold in folds], axis=0)
     assert held.tolist() == (frame["as_of"] >= middle).astype(int).tolist()
 
 

@@ -27,7 +27,7 @@ def test_values_and_extremes(given_changes: list[tuple[int, int, int]], asked: l
     for i, (c, t, n) in enumerate(asked):
         first = min((when for code, when, _ in given_changes if code == c), default=99)
         held = [value(c, when) for when in range(max(t, first), t + n)]
-        assert found.found[i] == bool(held)
+        assert found.has_value[i] == bool(held)
         if held:
             assert (found.lowest[i], found.highest[i]) == (min(held), max(held))
 
@@ -39,14 +39,14 @@ def test_levels_can_be_left_out() -> None:
     found = steps.extremes(one, one + 1, one + 9, only=steps.values != 7)
     assert (found.lowest[0], found.highest[0]) == (0, 3)
     nothing = steps.extremes(one, one + 2, one + 5, only=steps.values != 7)
-    assert not nothing.found[0]
+    assert not nothing.has_value[0]
 
 
 def test_nothing_ever_changed() -> None:
     none, one = np.empty(0, np.int64), np.zeros(1, np.int64)
     steps = StepFunctions(none, none, none)
     assert steps.at(one, one).tolist() == [0]
-    assert not steps.extremes(one, one, one + 5).found[0]
+    assert not steps.extremes(one, one, one + 5).has_value[0]
     assert Timeline(none, none).count(one, one, including=True).tolist() == [0]
 
 

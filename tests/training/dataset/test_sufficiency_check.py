@@ -27,9 +27,9 @@ def test_every_horizon_is_counted_and_the_one_asked_for_has_facts(small: Path) -
     told = []
     enough = check_sufficiency(open_source(small), TrainConfig(horizon_days=45), lambda share, _: told.append(share))
     assert [h.days for h in enough.horizons] == sorted({*HORIZONS, 45})
-    assert enough.asked.days == 45
+    assert enough.requested.days == 45
     for target, fact in enough.facts.items():
-        there = enough.asked.targets[target]
+        there = enough.requested.targets[target]
         assert fact.missing == there.missing
         assert fact.accounts == there.accounts
         assert any(line.startswith("6") and "more accounts (3" in line for line in fact.missing)
@@ -40,7 +40,7 @@ def test_every_horizon_is_counted_and_the_one_asked_for_has_facts(small: Path) -
 
 
 def test_the_rows_kept_are_told(small: Path) -> None:
-    assert check_sufficiency(open_source(small)).kept["accounts"] == 40
+    assert check_sufficiency(open_source(small)).row_counts["accounts"] == 40
 
 
 def test_without_a_usable_date_there_are_no_facts(to_arrow: Any) -> None:

@@ -91,11 +91,11 @@ def test_what_the_search_held_out_was_ranked_unseen(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     design = rows(small_portfolio, small_catalogue)
-    found, thin = fit(small_portfolio, small_catalogue), design.thin()
-    held = [fold.held for fold in thin.folds()]
-    assert [len(part) for part in found.held] == [int(part.sum()) for part in held]
+    found, thin = fit(small_portfolio, small_catalogue), design.search_rows()
+    held = [fold.held_out for fold in thin.folds()]
+    assert [len(part) for part in found.held_out_log_odds] == [int(part.sum()) for part in held]
     y = np.concatenate([thin.y[part] for part in held])
-    assert 0.65 < roc_auc_score(y, np.concatenate(found.held)) < 1.0
+    assert 0.65 < roc_auc_score(y, np.concatenate(found.held_out_log_odds)) < 1.0
 
 
 def test_trees_that_start_from_a_perfect_answer_add_little(
@@ -182,7 +182,7 @@ def test_from_a_start_the_search_keeps_each_leafs_diet_on_its_thinned_rows(
     monkeypatch.setattr(lightgbm, "train", training)
     fit_from_start(judged, design, np.zeros(len(design.y)))
     *searched, needed = asked
-    by = design.weight.mean() / design.thin().weight.mean()
+    by = design.weight.mean() / design.search_rows().weight.mean()
     assert by < 0.5
     assert needed == judged.settings["min_data_in_leaf"]
     assert set(searched) == {round(needed * by)}

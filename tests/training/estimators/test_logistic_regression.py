@@ -30,7 +30,7 @@ def test_it_ranks_rows_that_it_never_saw(small_portfolio: Portfolio, small_catal
     early = (frame["as_of"] < frame["as_of"].quantile(0.7)).to_numpy(dtype=bool)
     found = fit_linear(rows(frame[early].reset_index(drop=True), y[early], small_catalogue), small_catalogue)
     assert found.strength in STRENGTHS
-    assert found.strength == min(found.tried, key=lambda s: found.tried[s])
+    assert found.strength == min(found.losses, key=lambda s: found.losses[s])
     assert roc_auc_score(y[~early], found.raw(frame[~early])) > 0.7
 
 

@@ -1,4 +1,4 @@
-"""Every horizon that is answered for is judged without a look at what is judged, or said not to be, and why."""
+"""Every further horizon is evaluated on data the model has not used, or reported as not evaluated with a reason."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Portfolio = tuple[pd.DataFrame, npt.NDArray[np.float64]]
 
 @pytest.fixture
 def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> LabelledSnapshots:
-    """Snapshots four weeks apart; the outcome is the same at each horizon, where its window has closed."""
+    """Snapshots four weeks apart; the outcome is the same at each horizon whose window has closed."""
     frame, happened = small_portfolio
     frame, last = frame.copy(), frame["as_of"].max()
     rng = np.random.default_rng(0)
@@ -40,8 +40,8 @@ def prepared(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) ->
 
     signals: Any = SimpleNamespace(data_through=through)
     grid: Any = SimpleNamespace(as_ofs=sorted(frame["as_of"].dt.to_pydatetime().tolist()))
-    beside = {days: labels(days) for days in (SHORTER, LONGER)}
-    return LabelledSnapshots(signals, grid, frame, labels(MAIN), 0, cast("Any", small_catalogue), beside)
+    further = {days: labels(days) for days in (SHORTER, LONGER)}
+    return LabelledSnapshots(signals, grid, frame, labels(MAIN), 0, cast("Any", small_catalogue), further)
 
 
 def _rows(prepared: LabelledSnapshots) -> TargetRows:
@@ -55,55 +55,55 @@ def _split(prepared: LabelledSnapshots, back: int = 0) -> TimeSplit:
 
 @pytest.fixture
 def model(prepared: LabelledSnapshots, small_catalogue: dict[str, Feature]) -> Blend:
-    return fit_blend(_rows(prepared).designed(_split(prepared).calibration[0]), small_catalogue, "churn", trials=1)
+    return fit_blend(_rows(prepared).training_design(_split(prepared).calibration[0]), small_catalogue, "churn", trials=1)
 
 
-def _judged(prepared: LabelledSnapshots, model: Blend) -> dict[str, HorizonMetrics]:
+def _evaluate(prepared: LabelledSnapshots, model: Blend) -> dict[str, HorizonMetrics]:
     rows, parts = _rows(prepared), _split(prepared)
-    expected = expected_rate(model, rows.designed(parts.calibration[0]), rows.of(parts, "calibration"))
+    expected = expected_rate(model, rows.training_design(parts.calibration[0]), rows.slice(parts, "calibration"))
     return {each.name: each for each in evaluate_by_horizon(rows, parts, model, expected, 0)}
 
 
-def test_a_shorter_one_is_judged_on_the_test_and_a_longer_one_on_earlier_dates_that_nothing_has_seen(
+def test_shorter_horizons_use_the_test_dates_and_longer_ones_earlier_unused_dates(
     prepared: LabelledSnapshots, model: Blend
 ) -> None:
-    found, before = _judged(prepared, model), _split(prepared, LONGER - MAIN)
+    found, before = _evaluate(prepared, model), _split(prepared, LONGER - MAIN)
     assert list(found) == ["14 days", "60 days"]
     short, long = found.values()
     assert (short.enough, short.note, short.words) == (True, "", "")
     assert long.enough
     assert long.roc_auc[0] > 0.6
-    assert f"judged on {before.test[0]:%Y-%m-%d} to {before.test[-1]:%Y-%m-%d}" in long.words
+    assert f"evaluated on {before.test[0]:%Y-%m-%d} to {before.test[-1]:%Y-%m-%d}" in long.words
 
-    def turned(known: pd.DataFrame, days: int) -> pd.DataFrame:
-        """Every outcome turned round of which anything became known after the first date that is judged."""
-        late = (known["as_of"] + timedelta(days=days) > before.test[0]).to_numpy()
-        return known.assign(churn=np.where(late, 1 - known["churn"], known["churn"]))
+    def flipped(labels: pd.DataFrame, days: int) -> pd.DataFrame:
+        """Flip every outcome that became known, even in part, after the first evaluated date."""
+        late = (labels["as_of"] + timedelta(days=days) > before.test[0]).to_numpy()
+        return labels.assign(churn=np.where(late, 1 - labels["churn"], labels["churn"]))
 
-    beside = {days: turned(known, days) for days, known in prepared.beside.items()}
-    other = replace(prepared, labels=turned(prepared.labels, MAIN), beside=beside)
-    again = _judged(other, model)["60 days"]
+    further = {days: flipped(labels, days) for days, labels in prepared.further_labels.items()}
+    other = replace(prepared, labels=flipped(prepared.labels, MAIN), further_labels=further)
+    again = _evaluate(other, model)["60 days"]
     assert again.expected == long.expected
     assert again.rate == pytest.approx(1 - long.rate)
 
 
-def test_too_short_a_history_is_said(prepared: LabelledSnapshots, model: Blend) -> None:
+def test_a_history_that_is_too_short_is_reported(prepared: LabelledSnapshots, model: Blend) -> None:
     late = (prepared.frame["as_of"] >= _split(prepared).train[2]).to_numpy()
     dates: Any = SimpleNamespace(as_ofs=sorted(set(prepared.frame["as_of"][late].dt.to_pydatetime())))
     found = evaluate_by_horizon(_rows(replace(prepared, grid=dates)), _split(prepared), model, 0.2, 0)[-1]
     assert not found.enough
-    assert found.words.startswith("60 days: not judged (at the test dates its outcome is not known yet, and on what was known")
+    assert found.words.startswith("60 days: not evaluated (its outcome is not known yet at the test dates, and data known by")
     assert np.isnan(found.roc_auc[0])
     assert found.as_dict()["roc_auc"][0] is None
 
 
-def test_too_few_outcomes_are_said(prepared: LabelledSnapshots, model: Blend) -> None:
-    none = prepared.beside[SHORTER].assign(churn=0.0)
-    found = _judged(replace(prepared, beside={**prepared.beside, SHORTER: none}), model)["14 days"]
+def test_too_few_outcomes_are_reported(prepared: LabelledSnapshots, model: Blend) -> None:
+    none = prepared.further_labels[SHORTER].assign(churn=0.0)
+    found = _evaluate(replace(prepared, further_labels={**prepared.further_labels, SHORTER: none}), model)["14 days"]
     assert not found.enough
     assert "0 accounts with the outcome" in found.note
 
 
-def test_a_horizon_that_the_judged_model_did_not_learn_is_said(prepared: LabelledSnapshots, model: Blend) -> None:
-    more = {**prepared.beside, 90: prepared.beside[LONGER]}
-    assert "no outcome of it to learn from" in _judged(replace(prepared, beside=more), model)["90 days"].words
+def test_a_horizon_without_training_outcomes_is_reported(prepared: LabelledSnapshots, model: Blend) -> None:
+    more = {**prepared.further_labels, 90: prepared.further_labels[LONGER]}
+    assert "no outcomes to learn from" in _evaluate(replace(prepared, further_labels=more), model)["90 days"].words

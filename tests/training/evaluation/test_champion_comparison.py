@@ -40,17 +40,17 @@ def tested() -> tuple[pd.DataFrame, np.ndarray]:
 def test_on_outcomes_since_its_training_the_better_one_shows(tested: Any) -> None:
     frame, y = tested
     found = compare_with_champion(_champion(LAST), np.where(y == 1, 0.9, 0.1), frame, y, 30, CONFIG)
-    assert found.apart is not None
-    assert found.apart[2] < 0
+    assert found.difference is not None
+    assert found.difference[2] < 0
     found = compare_with_champion(_champion(LAST), np.where(y == 1, 0.1, 0.9), frame, y, 30, CONFIG)
-    assert found.apart is not None
-    assert found.apart[1] > 0
+    assert found.difference is not None
+    assert found.difference[1] > 0
 
 
 def test_trained_on_the_same_data_it_has_seen_them_all(tested: Any) -> None:
     frame, y = tested
     found = compare_with_champion(_champion(LAST + 120 * DAY), np.full(len(y), 0.3), frame, y, 30, CONFIG)
-    assert (found.apart, found.unreadable) == (None, False)
+    assert (found.difference, found.unreadable) == (None, False)
     assert found.reason == "it was trained through 2026-06-29 and has seen every outcome of the test"
 
 
@@ -58,14 +58,14 @@ def test_too_few_outcomes_since_then_are_counted(tested: Any) -> None:
     frame, y = tested
     few = y * (frame["account_id"].isin(["a0", "a3", "a6"])).to_numpy()
     found = compare_with_champion(_champion(LAST), np.full(len(y), 0.3), frame, few, 30, CONFIG)
-    assert found.apart is None
+    assert found.difference is None
     assert "those of 3 accounts; at least 10 are needed" in found.reason
 
 
 def test_another_horizon_is_another_question(tested: Any) -> None:
     frame, y = tested
     found = compare_with_champion(_champion(LAST, horizon_days=60), np.full(len(y), 0.3), frame, y, 30, CONFIG)
-    assert found.apart is None
+    assert found.difference is None
     assert found.reason == "it predicts 60 days ahead (grace 30), not 90 (grace 30)"
 
 

@@ -63,7 +63,7 @@ def evaluate(frame: pd.DataFrame, kind: Objects, later: tuple[pd.DataFrame, Obje
     y: Floats = np.repeat([1.0, 0.0], len(frame))
     design = build_design(both, {90: y}, 90, 0, catalogue)
     kinds = np.concatenate([kind, np.full(len(frame), None, dtype=object)])
-    return evaluate_involuntary(design, kinds[design.place], catalogue, *later, resamples=200)
+    return evaluate_involuntary(design, kinds[design.row_index], catalogue, *later, resamples=200)
 
 
 def _shares(model: dict[str, object] | None, evaluation: InvoluntaryChurn, frame: pd.DataFrame) -> Floats:
@@ -133,7 +133,7 @@ def test_no_model_with_too_few_accounts_of_either_kind(catalogue: Catalogue, rar
         kind = np.concatenate([np.where(number < accounts, rare, other), np.full(len(frame), None)]).astype(object)
         design = build_design(both, {90: y}, 90, 0, catalogue)
         # Three snapshots of one account count as one account.
-        assert (fit_involuntary(design, kind[design.place], catalogue) is not None) is fitted
+        assert (fit_involuntary(design, kind[design.row_index], catalogue) is not None) is fitted
 
 
 def test_nothing_ships_without_a_model_and_the_text_gives_the_counts(catalogue: Catalogue) -> None:

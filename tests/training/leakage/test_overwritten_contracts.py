@@ -201,7 +201,7 @@ def test_with_the_start_of_the_term_no_date_tells_who_will_leave(simulated: Path
     assert leaking_contracts(signals) == []
     assert not compare_due_shares(signals, 90, 30).differs
     prepared = label_snapshots(signals, TrainConfig(every_days=28, horizons=()))
-    assert set(prepared.frame["as_of"]) == {pd.Timestamp(at) for at in prepared.without_terms}
+    assert set(prepared.frame["as_of"]) == {pd.Timestamp(at) for at in prepared.dates_without_terms}
     assert prepared.frame[NO_TERMS].isna().all(axis=None)
     assert prepared.labels["expansion"].isna().all()
     assert prepared.labels["churn"].notna().all()
@@ -213,6 +213,6 @@ def test_with_the_start_of_the_term_no_date_tells_who_will_leave(simulated: Path
 def test_of_whole_contracts_nothing_is_hidden(simulated: Path) -> None:
     signals = of(simulated, None, ("accounts", "usage"))
     prepared = label_snapshots(signals, TrainConfig(every_days=28, horizons=()), catalogue=CATALOGUE)
-    assert prepared.without_terms == ()
+    assert prepared.dates_without_terms == ()
     assert prepared.frame["contract.arr"].notna().all()
     signals.close()

@@ -106,7 +106,7 @@ def _horizons(enough: SufficiencyReport) -> Table:
             for t in TARGETS
             for cell in (f"{horizon.targets[t].with_outcome:,}", _enough(horizon.targets[t], enough.overwritten))
         ]
-        style = "bold" if horizon is enough.asked else ""
+        style = "bold" if horizon is enough.requested else ""
         table.add_row(f"{horizon.days} days", last, f"{accounts:,}", *cells, style=style)
     return table
 
@@ -124,7 +124,7 @@ def _verdict(report: CheckReport, verdict: Verdict) -> Panel:
     body = Table.grid(padding=(0, 1))
     body.add_column(no_wrap=True)
     body.add_column()
-    for line in verdict.lacking():
+    for line in verdict.missing_lines():
         body.add_row("lacking", Text(line))
     for line in verdict.todo:
         body.add_row("do", Text(line))

@@ -38,7 +38,7 @@ def test_it_fits_and_ends_with_the_verdict(to_arrow: Any, width: int) -> None:
     text = _printed(to_arrow, width, usage=USAGE, relationship=[])
     lines = text.splitlines()
     assert max(map(len, lines)) <= width
-    assert "not enough to train on churn or expansion at 90 days" in text[text.index("verdict") :]
+    assert "not enough data to train on churn or expansion at 90 days" in text[text.index("verdict") :]
     assert text.index("90 days") < text.index("verdict")
     assert lines[-1].startswith("╰")
 
@@ -53,7 +53,7 @@ def test_overwritten_contracts_are_enough_of_nothing(to_arrow: Any) -> None:
     rows = [line for line in out.getvalue().splitlines() if " days  " in line]
     assert len(rows) == len(enough.horizons)
     assert all(row.count("overwritten") == 2 and "yes" not in row for row in rows)
-    assert "not fit to train on" in out.getvalue()
+    assert "not suitable for training" in out.getvalue()
 
 
 def test_stale_feeds_and_missing_columns_are_in_the_table(to_arrow: Any) -> None:
@@ -69,4 +69,4 @@ def test_a_broken_source_shows_its_errors_and_no_horizon(to_arrow: Any) -> None:
     assert "error  engagement.outcome: a value outside the list in 2 rows" in text
     assert "last as_of" not in text
     assert "[bold]" not in text
-    assert "not usable: the data contract is broken in one place" in text
+    assert "not usable: the data contract is violated in one place" in text

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from training.cli.tables.train import COLUMNS, _gate, _more, _standing, _table, _why_not, print_report
-from training.evaluation.by_horizon import _unjudged
+from training.evaluation.by_horizon import not_evaluated
 from training.evaluation.comparison import CandidateMetrics, Metric
 from training.evaluation.promotion_gates import Gate
 from training.leakage.report import LeakFinding, LeakReport
@@ -91,5 +91,5 @@ def test_a_target_that_a_leak_concerns_is_not_trained_and_says_the_cure() -> Non
 
 def test_a_horizon_that_was_not_judged_is_never_silent() -> None:
     report: Any = SimpleNamespace(worked=lambda _target: ())
-    candidate: Any = SimpleNamespace(target="churn", stability=None, by_horizon=(_unjudged(180, "too short a history"),))
-    assert _more(report, candidate) == ["180 days: not judged (too short a history)"]
+    candidate: Any = SimpleNamespace(target="churn", stability=None, by_horizon=(not_evaluated(180, "too short a history"),))
+    assert _more(report, candidate) == ["180 days: not evaluated (too short a history)"]
