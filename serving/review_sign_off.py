@@ -1,9 +1,8 @@
-"""Sign-offs of reviews as the service and the command line do them: the data are looked at again, the decision is kept,
-and webhooks are sent.
+"""Sign-off of reviews by the service and the command line: check the data, store the decision, send webhooks.
 
-The history file is the truth and is written first. The webhook follows in a transaction of the store, under the
-decision's own id: should the process end in between, it is sent when a service starts next, and recording it twice does
-nothing.
+The history file is authoritative and is written first. The webhook follows in a transaction of the store, under the
+decision's id. If the process ends between the two, the next start of the service sends the webhook. Queueing it twice
+has no effect.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from serving.http.api_keys import find_key, list_keys
 from serving.store.database import Store
 from serving.webhooks.outbox import Occurrence, enqueue
 
-#: Decisions that are older are not sent again at a start.
+#: Older decisions are not sent again when the service starts.
 RESEND_WITHIN = timedelta(days=2)
 
 
 @dataclass(frozen=True)
 class SignOffRequest:
-    """What somebody wants to sign; see `models.reviews.sign_off.sign`. What is None is as in the first signature."""
+    """The terms of a sign-off; see `models.reviews.sign_off.sign`. None means: as in the first signature."""
 
     reject: bool = False
     owner: str | None = None
@@ -39,18 +38,18 @@ class SignOffRequest:
 
 
 def signer_from_key(store: Store, secret: str) -> Signer:
-    """Who signs with an API key.
+    """Return the signer that an API key belongs to.
 
     Raises
     ------
     BadRequest
-        The key is not good, or has no scope admin.
+        The key is not valid, or lacks the scope admin.
     """
     with store.read() as connection:
         key = find_key(connection, secret.strip())
-    cure = "`renewcast keys create NAME --scope admin` makes one for one person"
+    cure = "`renewcast keys create NAME --scope admin` creates a key for one person"
     if key is None:
-        raise BadRequest("the API key is not good", "a key of this store that was not revoked", cure)
+        raise BadRequest("the API key is not valid", "a key of this store that was not revoked", cure)
     if not key.may("admin"):
         raise BadRequest(f"the key of {key.name} may not sign", "a key with the scope admin", cure)
     return Signer(key.id, key.name)
@@ -65,30 +64,31 @@ def sign_review(
     signals: str | None = None,
     progress: Progress = no_progress,
 ) -> SignOffResult:
-    """Sign a review off, as the first person or the second, and send webhooks about an approval.
+    """Sign a review as the first or the second person, and send webhooks about an approval.
 
     Parameters
     ----------
-    signer : who signs; the caller has checked the key.
-    signals : where the reviewed signals are; as the review says if None. A password is never kept in a review: such an
-        address has to be given.
+    signer : the person who signs; the caller has checked the key.
+    signals : address of the reviewed signals; None for the address in the review. A review never contains a password,
+        so an address with a password must be passed.
 
     Raises
     ------
     SignalsError
         The signals cannot be read.
-    The others as `models.reviews.sign_off.sign`.
+    Others
+        See `models.reviews.sign_off.sign`.
     """
-    given = {"reject": asked.reject, "owner": asked.owner, "effective": asked.effective, "why": asked.why}
-    given |= {"first": asked.first, "replace": asked.replace}
-    # Before the data are looked at, which can take a while.
-    check_sign(home, review, signer, **given)  # type: ignore[arg-type]
-    found = None
+    terms = {"reject": asked.reject, "owner": asked.owner, "effective": asked.effective, "why": asked.why}
+    terms |= {"first": asked.first, "replace": asked.replace}
+    # Reading the data can take a while, so check everything else first.
+    check_sign(home, review, signer, **terms)  # type: ignore[arg-type]
+    fingerprint = None
     if not asked.reject:
-        progress(0.1, "looking at the data again")
-        found = current_fingerprint(home, review, signals, progress)
+        progress(0.1, "checking the data")
+        fingerprint = current_fingerprint(home, review, signals, progress)
     is_good = _active_keys(store).__contains__
-    signed = sign(home, review, signer, **given, is_good=is_good, data_fingerprint=found)  # type: ignore[arg-type]
+    signed = sign(home, review, signer, **terms, is_good=is_good, data_fingerprint=fingerprint)  # type: ignore[arg-type]
     _notify(store, [] if signed.decision is None else [signed.decision])
     progress(1.0, "signed")
     return signed
@@ -102,26 +102,26 @@ def sign_off_rollback(
     rubric: str | None = None,
     review: str | None = None,
 ) -> SignOffResult:
-    """Sign that the newest approved version is taken back, as `models.reviews.sign_off.sign_rollback` does."""
+    """Sign the rollback of the newest approved version; see `models.reviews.sign_off.sign_rollback`."""
     is_good = _active_keys(store).__contains__
     return sign_rollback(home, signer, rubric=rubric, review=review, why=asked.why, first=asked.first, is_good=is_good)
 
 
 def _active_keys(store: Store) -> set[str]:
-    """The ids of the keys that were not revoked."""
+    """Return the ids of the keys that were not revoked."""
     with store.read() as connection:
         return {key.id for key in list_keys(connection) if key.revoked_at is None}
 
 
 def current_fingerprint(home: Home, review: str, address: str | None = None, progress: Progress = no_progress) -> str:
-    """The fingerprint of a review's signals as they are now, up to its ``data_through``."""
-    # Only here: who is told of decisions needs no query engine.
+    """Return the fingerprint of a review's signals as they are now, up to its ``data_through``."""
+    # Imported here, since sending webhooks needs no query engine.
     from features.signals.fingerprint import fingerprint
     from features.signals.signals import open_signals
 
-    told = find_review(home, review).review.sign_off
+    reviewed = find_review(home, review).review.sign_off
     opened = open_signals(
-        address or told.signals, told.data_through, subprogress(progress, 0.1, 0.7), kept=home.rollups
+        address or reviewed.signals, reviewed.data_through, subprogress(progress, 0.1, 0.7), kept=home.rollups
     )
     try:
         progress(0.75, "fingerprint of the data")
@@ -131,8 +131,10 @@ def current_fingerprint(home: Home, review: str, address: str | None = None, pro
 
 
 def notify_missed_approvals(home: Home, store: Store) -> None:
-    """Tell of the newest approvals, those of which a process that ended too early could not; what is wrong with the
-    home or the store is no reason not to start."""
+    """Queue webhooks for recent approvals whose process ended before it could.
+
+    Errors of the home or the store are ignored, so that the service starts all the same.
+    """
     try:
         since = datetime.now(UTC) - RESEND_WITHIN
         _notify(store, [each for each in read_history(home).decisions if each.at >= since])
@@ -155,17 +157,17 @@ def _notify(store: Store, decisions: list[ReviewDecision]) -> None:
 
 
 def decision_payload(decision: ReviewDecision) -> dict[str, Any]:
-    """A decision in a webhook, or in a list."""
+    """Return a decision as plain data for a webhook or a list."""
     return decision.model_dump(mode="json", exclude={"meaning"})
 
 
 def pending_payload(pending: PendingDecision) -> dict[str, Any]:
-    """Terms that wait for a second signature, in a list."""
+    """Return terms that wait for a second signature as plain data."""
     return pending.model_dump(mode="json")
 
 
 def signature_payload(signed: SignOffResult) -> dict[str, Any]:
-    """What a signature has led to."""
+    """Return the result of a signature as plain data."""
     decision, pending = signed.decision, signed.pending
     return {
         "state": "pending" if decision is None else decision.what,

@@ -1,1 +1,1 @@
-"""Helpers of the service that belong to no topic: settings, logs, threads, errors."""
+"""Shared helpers of the service: settings, logs, threads and errors."""

@@ -1,4 +1,4 @@
-"""What tells a browser's request from a program's: its cookie, where it comes from, and whether it wants a page."""
+"""Properties of browser requests: session cookie, origin, proxies and whether a page is wanted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from starlette.datastructures import Headers
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HTML = "text/html"
-_NAME = "renewcast_session"
-#: What only those add who pass requests on: RFC 7239, RFC 9110 (Via), RFC 8586 (CDN-Loop), and what products use.
+_COOKIE = "renewcast_session"
+#: Headers that only proxies add: RFC 7239, RFC 9110 (Via), RFC 8586 (CDN-Loop), and those of common products.
 _FORWARDED = frozenset(
     {"forwarded", "via", "cdn-loop", "client-ip", "proxy-connection", "max-forwards", "x-real-ip", "x-client-ip"}
     | {"true-client-ip", "x-true-client-ip", "x-cluster-client-ip", "x-proxyuser-ip", "x-remote-ip", "x-remote-addr"}
@@ -26,35 +26,41 @@ _FORWARDED_PREFIXES = (
 
 
 def cookie_name(scheme: str) -> str:
-    """The session's cookie. Over TLS its name makes browsers refuse one that another host of the domain has set."""
-    return f"__Host-{_NAME}" if scheme == "https" else _NAME
+    """Return the name of the session cookie. Over TLS, the ``__Host-`` prefix makes browsers reject a cookie that
+    another host of the domain sets."""
+    return f"__Host-{_COOKIE}" if scheme == "https" else _COOKIE
 
 
 def session_token(headers: Headers, scheme: str) -> str | None:
-    """The token of a session, if the request carries one."""
+    """Return the session token of the request's cookie, or None."""
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(cookie_name(scheme))
+        cookie = SimpleCookie(headers.get("cookie", "")).get(cookie_name(scheme))
     except CookieError:
         return None
-    return found.value if found is not None and found.value else None
+    return cookie.value if cookie is not None and cookie.value else None
 
 
 def is_cross_origin(headers: Headers) -> bool:
-    """Whether a browser says that another site made this request, as Go's `net/http.CrossOriginProtection` tells it: by
-    Sec-Fetch-Site, or by Origin where that is not sent. A program says neither."""
+    """Return whether another site made a browser send this request.
+
+    The rule is that of Go's `net/http.CrossOriginProtection`: Sec-Fetch-Site decides, or Origin if that header is
+    absent. Programs send neither.
+    """
     if (site := headers.get("sec-fetch-site")) is not None:
         return site not in ("same-origin", "none")
     origin = headers.get("origin")
     try:
         return origin is not None and urlsplit(origin).netloc != headers.get("host")
     except ValueError:
-        # No site at all.
+        # The origin is not a valid URL.
         return True
 
 
 def is_local_name(host: str) -> bool:
-    """Whether a Host header names this machine: localhost (RFC 6761) or a loopback address. A site that lets its own
-    name lead to 127.0.0.1 (DNS rebinding) names itself."""
+    """Return whether a Host header names this machine: localhost (RFC 6761) or a loopback address.
+
+    In a DNS rebinding attack, a site's own name resolves to 127.0.0.1, but the header still holds the site's name.
+    """
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -66,13 +72,15 @@ def is_local_name(host: str) -> bool:
 
 
 def is_forwarded(headers: Headers) -> bool:
-    """Whether a proxy, a load balancer or a content network has passed the request on: any of the headers that they
-    add, also where an underscore stands for the hyphen."""
+    """Return whether a proxy, a load balancer or a content delivery network forwarded the request.
+
+    Any header that they add counts, also with underscores instead of hyphens.
+    """
     names = (name.replace("_", "-") for name in headers)
     return any(name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES) for name in names)
 
 
 def wants_page(headers: Mapping[str, str]) -> bool:
-    """Whether the caller would rather read a page than JSON: browsers name text/html, programs do not."""
+    """Return whether the caller prefers a page to JSON: browsers accept text/html by name, programs do not."""
     accept = headers.get("accept", "").lower()
     return HTML in accept and "json" not in accept

@@ -1,4 +1,4 @@
-"""Which media type an error is told in."""
+"""Media type of error responses."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 
 PROBLEM, JSON = "application/problem+json", "application/json"
 
-#: The weight by which an Accept header refuses a media type.
+#: The weight with which an Accept header refuses a media type.
 _REFUSED = re.compile(r"q\s*=\s*0(\.0*)?")
 
 
 def problem_media_type(accept: str | None) -> str:
-    """application/json where the caller accepts that and not application/problem+json, else the latter."""
+    """Return application/json if the caller accepts it and not application/problem+json, else the latter."""
     if accept is None:
         return PROBLEM
     return JSON if not _accepts(accept, PROBLEM) and _accepts(accept, JSON) else PROBLEM
 
 
 def _accepts(accept: str, wanted: str) -> bool:
-    """Whether an Accept header takes a media type; of several ranges the most specific decides (RFC 9110, 12.5.1)."""
+    """Return whether an Accept header accepts a media type. The most specific range decides (RFC 9110, 12.5.1)."""
     weights: dict[str, bool] = {}
     for part in accept.lower().split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))

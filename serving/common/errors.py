@@ -1,5 +1,4 @@
-"""What a service refuses besides what a person can mend in the data; `serving.http.problem_details` maps it to
-statuses."""
+"""Errors of the service. `serving.http.problem_details` maps them to HTTP statuses."""
 
 from __future__ import annotations
 
@@ -13,19 +12,19 @@ from features.errors import (
 
 
 class StoreDown(RenewcastError):
-    """The store cannot be reached, or does not answer in time."""
+    """The store cannot be reached, or does not respond in time."""
 
 
 class Unauthorized(RenewcastError):
-    """No key, or none that is good."""
+    """The request has no API key, or not a valid one."""
 
 
 class Forbidden(RenewcastError):
-    """A good key that may not do this."""
+    """The API key is valid but lacks the scope for this operation."""
 
 
 class TooManyRequests(RenewcastError):
-    """More requests than the caller may make; ``wait`` is in how many seconds the next one may come."""
+    """The caller exceeded a rate limit; ``wait`` is the number of seconds until the next request is allowed."""
 
     def __init__(self, limit: int, wait: int, found: str = "more requests than a key may make in a minute") -> None:
         self.wait = wait
@@ -33,27 +32,27 @@ class TooManyRequests(RenewcastError):
 
 
 class StillRunning(RenewcastError):
-    """A request of the same Idempotency-Key that has not come to its end."""
+    """A request with the same Idempotency-Key has not finished."""
 
 
 class IdempotencyKeyReused(BadRequest):
-    """An Idempotency-Key that was used for another request."""
+    """The Idempotency-Key was used for a different request."""
 
 
 class UnknownId(RenewcastError):
-    """Something asked for by an id that there is not (or not yet, or not any more)."""
+    """No item has this id, or no longer, or not yet."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong in a request.
+    """One error in a request.
 
     Parameters
     ----------
-    pointer : where: a JSON pointer (RFC 6901) into the body, or /query/NAME, /path/NAME or /header/NAME. It holds
-        names of the contract and places in lists, never a name that the caller made up.
-    code : for programs, stable.
-    detail : for people.
+    pointer : its place: a JSON pointer (RFC 6901) into the body, or /query/NAME, /path/NAME or /header/NAME. It
+        consists of names of the contract and list indexes only, never of names that the caller chose.
+    code : a stable code for programs.
+    detail : a description for people.
     """
 
     pointer: str
@@ -62,7 +61,7 @@ class Fault:
 
 
 class InvalidBody(BadRequest):
-    """A body that is JSON of the right shape, but whose content cannot be used; ``faults`` says where."""
+    """The body has the right structure, but its content is invalid; ``faults`` lists where."""
 
     def __init__(self, found: str, faults: Sequence[Fault], expected: str = "", cure: str = "") -> None:
         self.faults = tuple(faults)
@@ -70,12 +69,12 @@ class InvalidBody(BadRequest):
 
 
 class NotReady(RenewcastError):
-    """Nothing to answer from yet, or nothing sound."""
+    """There is no valid model or snapshot to answer from."""
 
 
 class Busy(RenewcastError):
-    """More is being worked on, or waiting, than the service takes at once."""
+    """The service has reached its limit of running and waiting work."""
 
 
 class TooSlow(RenewcastError):
-    """A request that took longer than the service grants."""
+    """The request exceeded the time limit."""

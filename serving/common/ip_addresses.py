@@ -1,15 +1,15 @@
-"""Addresses on the network: whose they are, for limits and for what may be called."""
+"""IP addresses: which are public, and which network a client belongs to."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 
-#: What networks translate IPv4 to (RFC 6052).
+#: The IPv6 prefix to which networks translate IPv4 (RFC 6052).
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
-#: What `ipaddress` counts as global all the same: IETF protocol assignments, among them Oracle Cloud's 192.0.0.192;
-#: relays of 6to4 (RFC 7526); Azure's platform address; IBM Cloud's service network; the private addresses of old
-#: (site-local, RFC 3879); IPv4-compatible and IPv4-translated addresses; examples (RFC 9637).
+#: Not public, although `ipaddress` reports them as global: IETF protocol assignments, among them Oracle Cloud's
+#: 192.0.0.192; relays of 6to4 (RFC 7526); Azure's platform address; IBM Cloud's service network; the former private
+#: addresses (site-local, RFC 3879); IPv4-compatible and IPv4-translated addresses; examples (RFC 9637).
 NOT_PUBLIC = tuple(
     map(
         ipaddress.ip_network,
@@ -19,19 +19,22 @@ NOT_PUBLIC = tuple(
         ),
     )
 )
-#: An IPv6 customer has a network of this size at least (RFC 6177), so that single addresses count for nothing.
+#: An IPv6 site has a network of at least this size (RFC 6177), so single addresses do not identify a client.
 IPV6_PREFIX_BITS = 64
 #: A name or an address with or without a port (RFC 3986, 3.2; without user names and percent-encoding).
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5})?)?", re.ASCII)
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the open internet: not this machine, a private network, a cloud's metadata service
-    or platform, multicast, nor an IPv6 form of any of these."""
+    """Return whether an address belongs to the public internet.
+
+    Addresses of this machine, private networks, metadata services and platforms of clouds, and multicast do not, nor
+    do IPv6 forms of any of these.
+    """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour
-        # NAT64 hides an IPv4 address in the last 32 bits.
+        # NAT64 holds an IPv4 address in the last 32 bits.
         if inner is None and ip in NAT64:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
@@ -42,8 +45,11 @@ def is_public(address: str) -> bool:
 
 
 def client_network(address: str | None) -> str:
-    """Whom requests from an address count for: the address itself, or an IPv6 address's network of 64 bits. What is no
-    address (a local socket) counts as one caller."""
+    """Return the network that requests from an address are counted for.
+
+    This is the address itself, or the 64-bit network of an IPv6 address. Everything that is not an address (a local
+    socket) counts as one client.
+    """
     try:
         ip = ipaddress.ip_address((address or "").partition("%")[0])
     except ValueError:
@@ -56,9 +62,9 @@ def client_network(address: str | None) -> str:
 
 
 def is_host(value: bytes) -> bool:
-    """Whether the value of a Host header is a host and perhaps a port."""
-    found = _HOST.fullmatch(value)
-    if found is None or int(found[1] or 0) > 65535:
+    """Return whether the value of a Host header is a host with an optional port."""
+    match = _HOST.fullmatch(value)
+    if match is None or int(match[1] or 0) > 65535:
         return False
     if value.startswith(b"["):
         try:

@@ -1,4 +1,4 @@
-"""What the environment says of a deployment's limits: RENEWCAST_*. Where the home is, is `models.home`'s to say."""
+"""Limits and options of a deployment, from the environment variables RENEWCAST_*. `models.home` reads the home's."""
 
 from __future__ import annotations
 
@@ -12,36 +12,37 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from features.errors import BadRequest
 
 PREFIX = "RENEWCAST_"
-#: How long (seconds) requests under way may take to end when the service is stopped.
+#: How long (seconds) running requests may take to finish when the service is stopped.
 GRACE = 10
 
 
 class ServiceSettings(BaseSettings):
-    """The service's limits. An empty variable counts as none.
+    """The service's limits and options. An empty variable counts as not set.
 
     Parameters
     ----------
-    body_limit_bytes : a larger request body is refused while it is being read.
+    body_limit_bytes : size of a request body; a larger one is refused while it is read (413).
     body_limit_rows : rows of signals in one body, over all tables.
-    request_seconds : a request that takes longer is answered with 503 (or 408 while its body is still coming).
-    connections : how many may be open at once, in each process; beyond that the answer is 503 with Retry-After.
-    connections_per_address : how many of these one address may open (of IPv6, one network of 64 bits); beyond that the
-        answer is 429. Proxies that FORWARDED_ALLOW_IPS names (this machine, unless set) speak for many and are
-        exempt.
-    head_limit_bytes : a request whose line and headers are larger together is refused (431).
-    head_seconds : a connection on which they do not arrive within this time is closed (408, if they had begun to).
-    workers : how many bodies with signals are worked on at once.
-    waiting : how many more may wait for a worker; beyond that the answer is 503 with Retry-After.
-    snapshots_in_memory : how many snapshots of other dates than the latest are kept assessed.
-    retry_seconds : how soon something broken is tried again, and what Retry-After says.
-    store : the address of the operational store; without one it is a SQLite file in the home.
-    open_locally : whether callers on this machine need no key (for all but what an admin's key is for).
-    session_hours : how long somebody who signed in to the pages stays so.
-    sign_ins_a_minute : how many sign-ins from one address may fail, in each process; from all together, 60 times
-        as many.
-    requests_a_minute : how many requests one key may make, in each process.
-    webhooks_anywhere : whether webhooks may go to private addresses, and without TLS.
-    idempotency_hours : how long the answer to an Idempotency-Key is kept.
+    request_seconds : time for one request; a longer one gets 503, or 408 if its body has not arrived.
+    connections : open connections in each process; further ones get 503 with Retry-After.
+    connections_per_address : open connections from one address (for IPv6, one 64-bit network) in each process; further
+        ones get 429. Proxies listed in FORWARDED_ALLOW_IPS (by default this machine) are exempt, since they connect
+        for many clients.
+    head_limit_bytes : size of the request line and headers together; a larger request is refused (431).
+    head_seconds : time in which the request line and headers must arrive; else the connection is closed (with 408, if
+        a part arrived).
+    workers : bodies with signals that are scored at the same time.
+    waiting : further bodies that may wait for a worker; beyond that the response is 503 with Retry-After.
+    snapshots_in_memory : assessed snapshots of dates other than the latest that stay in memory.
+    retry_seconds : interval before something broken is tried again; also the value of Retry-After.
+    store : address of the operational store; by default a SQLite file in the home.
+    open_locally : whether callers on this machine need no key, except for operations of the scope admin.
+    session_hours : duration of a session after sign-in to the pages.
+    sign_ins_a_minute : failed sign-ins allowed per minute from one address, in each process; 60 times as many from all
+        addresses together.
+    requests_a_minute : requests allowed per minute for one key, in each process.
+    webhooks_anywhere : whether webhooks may go to private addresses and without TLS.
+    idempotency_hours : how long the response to an Idempotency-Key is stored.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
@@ -67,32 +68,34 @@ class ServiceSettings(BaseSettings):
 
     @property
     def retry_after(self) -> int:
-        """`retry_seconds` as the header has it: whole seconds."""
+        """`retry_seconds` in whole seconds, for the Retry-After header."""
         return math.ceil(self.retry_seconds)
 
     @property
     def store_address(self) -> str | None:
-        """`store`, no longer hidden from whoever prints it."""
+        """`store` as plain text. It may contain a password, so do not print it."""
         return None if self.store is None else self.store.get_secret_value()
 
 
 @lru_cache(maxsize=1)
 def current_settings() -> ServiceSettings:
-    """The settings, read once. ``current_settings.cache_clear()`` makes it read again.
+    """Return the settings, which are read once. ``current_settings.cache_clear()`` makes the next call read again.
 
     Raises
     ------
-    BadRequest : a variable cannot be read, or is out of bounds; every such variable is named, never its value.
+    BadRequest : a variable is invalid or out of bounds. The message names every such variable, never its value.
     """
     try:
         return ServiceSettings()
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False, include_context=False)
-        told = "; ".join(f"{PREFIX}{str(each['loc'][0]).upper()}: {each['msg']}" for each in wrong)
+        reasons = "; ".join(f"{PREFIX}{str(each['loc'][0]).upper()}: {each['msg']}" for each in wrong)
         raise BadRequest(
-            f"the environment holds settings that cannot be used: {told}", "numbers within bounds", "set them anew"
+            f"the environment holds settings that cannot be used: {reasons}",
+            "numbers within bounds",
+            "correct these variables",
         ) from None
 
 
-#: The variable under which prometheus-client shares counts between processes.
+#: The environment variable with the folder in which prometheus-client shares counts between processes.
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"

@@ -1,4 +1,4 @@
-"""A bounded pool of threads for the work that one request asks for."""
+"""A bounded thread pool for work that a request starts."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ T = TypeVar("T")
 
 
 class Interruptible(Protocol):
-    """Something that a thread is working on and another may want to end."""
+    """A job that another thread can interrupt."""
 
     def interrupt(self) -> None:
-        """End the work soon; it then fails in its own thread."""
+        """Make the job fail soon, in its own thread."""
 
 
 class ThreadPool:
-    """At most ``workers`` jobs at once and ``waiting`` more in line; whoever comes then is sent away at once."""
+    """At most ``workers`` running and ``waiting`` queued jobs; further ones are refused immediately."""
 
     def __init__(self, workers: int, waiting: int) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="signals")
         self._places = threading.Semaphore(workers + waiting)
 
     async def run(self, work: Callable[[], T], job: Interruptible) -> T:
-        """The result of ``work()`` in a thread. If the caller is cancelled, ``job`` is interrupted; its place is free
-        again only once the thread has ended.
+        """Return the result of ``work()``, run in a thread.
+
+        If the caller is cancelled, ``job`` is interrupted. Its place becomes free only when the thread has ended.
 
         Raises
         ------
-        Busy : every place is taken.
+        Busy : all workers and all places in the queue are taken.
         """
         if not self._places.acquire(blocking=False):
-            raise Busy("as many requests with signals as the service takes are being worked on", cure="try again later")
+            raise Busy("the limit of concurrent requests with signals is reached", cure="try again later")
         future = self._pool.submit(work)
         future.add_done_callback(self._free)
         try:
@@ -46,7 +47,7 @@ class ThreadPool:
             raise
 
     def close(self) -> None:
-        """Take no more work, drop what waits, and let what runs come to its end."""
+        """Accept no more work, drop queued jobs, and let running jobs finish."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _free(self, _done: Any) -> None:

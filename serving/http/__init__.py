@@ -1,1 +1,1 @@
-"""HTTP: authentication, limits, idempotency, problem details and metrics."""
+"""HTTP layer: authentication, limits, idempotency, problem details and metrics."""

@@ -1,11 +1,10 @@
-"""The door: who calls, whether they may, and how often. It stands before every resource but those that tell nothing.
+"""Authentication, authorization and rate limiting of every request, except for public paths.
 
-A key comes as ``Authorization: Bearer`` or ``X-API-Key``, or is that of the session that a browser's cookie names; who
-wants a page and is not known is led to where one signs in. What a browser sends by itself, a cookie or merely that it
-runs on this machine, is not believed in a request that another site has made. On 127.0.0.1 no key is needed if the
-operator says so (RENEWCAST_OPEN_LOCALLY), and then for everything but what an admin's key is for. Where the store
-cannot be reached, keys that it has vouched for within the last minutes are believed, so that signals in a body can
-still be scored.
+A key is sent as ``Authorization: Bearer`` or ``X-API-Key``, or belongs to the session in a browser's cookie. An
+unauthenticated request for a page is redirected to the sign-in page. What a browser sends automatically (a cookie, or
+the fact that it runs on this machine) does not count for a request that another site made. On 127.0.0.1 no key is
+needed if the operator sets RENEWCAST_OPEN_LOCALLY, except for operations of the scope admin. While the store cannot be
+reached, keys that it confirmed within the last minutes stay valid, so that signals in a body can still be scored.
 """
 
 from __future__ import annotations
@@ -44,21 +43,29 @@ from serving.http.sessions import find_session
 from serving.http.sign_in_redirect import redirect_to_sign_in
 from serving.store.database import Store
 
-#: What needs no key: whether the service lives, and how it is to be called.
+#: Paths that need no key: probes, API descriptions, sign-in and sign-out.
 PUBLIC_PATHS = frozenset(
     {"/livez", "/readyz", "/ping", "/health", "/version", "/openapi.json", "/openapi-3.0.json", "/docs"}
     | {"/sign-in", "/sign-out"}
 )
-#: The files that every page needs.
+#: Paths of files that every page needs.
 PUBLIC_PREFIX = "/static/"
-#: So long (seconds) is a key believed that the store vouched for, while the store cannot be reached.
+#: How long (seconds) a key that the store confirmed stays valid while the store cannot be reached.
 OUTAGE_SECONDS = 600.0
+#: How many confirmed keys are remembered.
 CACHED_KEYS = 1000
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: ``id`` and ``name`` of the key, and what it may do. ``in_session``: through a browser's session."""
+    """The caller of a request.
+
+    Parameters
+    ----------
+    id, name : of the key.
+    may : returns whether the caller has a scope.
+    in_session : whether the caller signed in with a browser.
+    """
 
     id: str
     name: str
@@ -70,19 +77,19 @@ def _may_locally(scope: Grant) -> bool:
     return scope != "admin"
 
 
-LOCAL_CALLER = Caller("local", "somebody on this machine", _may_locally)
+LOCAL_CALLER = Caller("local", "someone on this machine", _may_locally)
 
 
 class AuthenticationMiddleware:
-    """ASGI middleware; see the module."""
+    """ASGI middleware that identifies the caller of each request; see the module."""
 
     def __init__(self, app: ASGIApp, store: Store, settings: ServiceSettings) -> None:
         self._app, self._settings = app, settings
-        self._known = _KeyCache(store)
-        self._rates = RateLimiter(settings.requests_a_minute)
+        self._keys = _KeyCache(store)
+        self._limiter = RateLimiter(settings.requests_a_minute)
 
     async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
-        """Let one request pass, or answer it with 401, 403, 429 or 503."""
+        """Pass one request on, or respond with 401, 403, 429 or 503."""
         if scope["type"] != "http" or scope["path"] in PUBLIC_PATHS or scope["path"].startswith(PUBLIC_PREFIX):
             await self._app(scope, receive, send)
             return
@@ -95,42 +102,42 @@ class AuthenticationMiddleware:
             await renewcast_problem_response(Request(scope), error)(scope, receive, send)
             return
         scope.setdefault("state", {})["caller"] = caller
-        allowance = self._rates.take(caller.id)
+        allowance = self._limiter.take(caller.id)
 
-        async def told(message: Message) -> None:
+        async def send_with_limits(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(allowance.headers)
             await send(message)
 
         if allowance.allowed:
-            await self._app(scope, receive, told)
+            await self._app(scope, receive, send_with_limits)
         else:
-            refused = TooManyRequests(allowance.limit, allowance.wait)
-            await renewcast_problem_response(Request(scope), refused)(scope, receive, told)
+            refusal = TooManyRequests(allowance.limit, allowance.wait)
+            await renewcast_problem_response(Request(scope), refusal)(scope, receive, send_with_limits)
 
     async def _caller(self, scope: Asgi) -> Caller:
         headers = Headers(scope=scope)
-        shown = _key_shown(headers)
-        if shown is not None:
-            key = self._known.cached(shown) or await run_in_threadpool(self._known.key, shown)
+        secret = _sent_key(headers)
+        if secret is not None:
+            key = self._keys.cached(secret) or await run_in_threadpool(self._keys.key, secret)
             if key is None:
-                raise Unauthorized("the API key is not good", "a key that was made here and not revoked")
+                raise Unauthorized("the API key is not valid", "a key that was created here and not revoked")
             return Caller(key.id, key.name, key.may)
-        caller = await self._unasked(scope, headers)
+        caller = await self._implicit_caller(scope, headers)
         if caller is None:
             raise Unauthorized(
-                "no API key was shown",
+                "no API key was sent",
                 "Authorization: Bearer KEY, or X-API-Key: KEY",
-                "`renewcast keys create` makes one",
+                "`renewcast keys create` creates one",
             )
         if scope["method"] not in SAFE_METHODS and is_cross_origin(headers):
             raise Forbidden("the request comes from another site", "one of this service's own pages, or a key")
         return caller
 
-    async def _unasked(self, scope: Asgi, headers: Headers) -> Caller | None:
-        """Who it is by what a browser sends by itself."""
+    async def _implicit_caller(self, scope: Asgi, headers: Headers) -> Caller | None:
+        """Return the caller by what a browser sends automatically: a session cookie, or a local address."""
         token = session_token(headers, scope["scheme"])
-        key = None if token is None else await run_in_threadpool(self._known.of_session, token)
+        key = None if token is None else await run_in_threadpool(self._keys.session_key, token)
         if key is not None:
             return Caller(key.id, key.name, key.may, in_session=True)
         return LOCAL_CALLER if self._settings.open_locally and _is_local(scope, headers) else None
@@ -141,64 +148,67 @@ _Find = Callable[[Connection, str], ApiKey | None]
 
 @dataclass
 class _CachedKey:
-    """A key that the store has vouched for, when last (monotonic seconds), and what `Store.version` was then."""
+    """A key that the store confirmed, with the time of it (monotonic seconds) and `Store.version` at that time."""
 
     key: ApiKey
-    since: float
+    confirmed: float
     version: tuple[int, int] | None
 
 
 class _KeyCache:
-    """The keys, looked up in the store at each request, or found to be the same since nothing in it has changed: a
-    revoked one is refused at once."""
+    """Keys that were looked up in the store.
+
+    Each request looks its key up again, unless the store has not changed since. So a revoked key is refused
+    immediately.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
-        # Apart by how they are shown, so that a session's token is never taken for a key.
-        # First in, first out: reading does not reorder it, so that `cached` require_scope no lock.
-        self._believed = FIFOCache[tuple[_Find, str], _CachedKey](CACHED_KEYS)
+        # The look-up function is part of the key, so that a session token is never accepted as an API key.
+        # First in, first out: reading does not reorder it, so that `cached` needs no lock.
+        self._cache = FIFOCache[tuple[_Find, str], _CachedKey](CACHED_KEYS)
 
-    def cached(self, shown: str) -> ApiKey | None:
-        """The key, if it was looked up and nothing has changed in the store since; waits for nobody."""
+    def cached(self, secret: str) -> ApiKey | None:
+        """Return the key if it was looked up before and the store has not changed since. Does not block."""
         try:
-            believed = self._believed[find_key, secret_digest(shown)]
+            entry = self._cache[find_key, secret_digest(secret)]
         except KeyError:
             return None
-        if believed.version is None or believed.version != self._store.version():
+        if entry.version is None or entry.version != self._store.version():
             return None
-        # Nothing has changed, so the store vouches for it now as it did then.
-        believed.since = time.monotonic()
-        return believed.key
+        # The store has not changed, so this counts as a confirmation.
+        entry.confirmed = time.monotonic()
+        return entry.key
 
-    def key(self, shown: str) -> ApiKey | None:
-        return self._found(shown, find_key)
+    def key(self, secret: str) -> ApiKey | None:
+        return self._look_up(secret, find_key)
 
-    def of_session(self, token: str) -> ApiKey | None:
-        return self._found(token, find_session)
+    def session_key(self, token: str) -> ApiKey | None:
+        return self._look_up(token, find_session)
 
-    def _found(self, shown: str, find: _Find) -> ApiKey | None:
-        mark = find, secret_digest(shown)
-        # Told before looking, so that what changes meanwhile is looked up again.
+    def _look_up(self, secret: str, find: _Find) -> ApiKey | None:
+        cache_key = find, secret_digest(secret)
+        # Read before the look-up, so that a change in between leads to another look-up.
         version = self._store.version()
         try:
             with self._store.read() as connection:
-                key = find(connection, shown)
+                key = find(connection, secret)
         except StoreDown:
             with self._lock:
-                believed = self._believed.get(mark)
-            if believed is None or time.monotonic() - believed.since > OUTAGE_SECONDS:
+                entry = self._cache.get(cache_key)
+            if entry is None or time.monotonic() - entry.confirmed > OUTAGE_SECONDS:
                 raise
-            return believed.key
+            return entry.key
         with self._lock:
             if key is None:
-                self._believed.pop(mark, None)
+                self._cache.pop(cache_key, None)
             else:
-                self._believed[mark] = _CachedKey(key, time.monotonic(), version)
+                self._cache[cache_key] = _CachedKey(key, time.monotonic(), version)
         return key
 
 
-def _key_shown(headers: Headers) -> str | None:
+def _sent_key(headers: Headers) -> str | None:
     scheme, _, rest = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and rest.strip():
         return rest.strip()
@@ -206,8 +216,10 @@ def _key_shown(headers: Headers) -> str | None:
 
 
 def _is_local(scope: Asgi, headers: Headers) -> bool:
-    """Whether the caller is on this machine. One for whom a proxy speaks is not, whatever the proxy's address; some
-    proxies show themselves only by the older HTTP that they speak."""
+    """Return whether the caller is on this machine.
+
+    A forwarded request is not local, whatever the proxy's address. Some proxies can only be recognized by HTTP/1.0.
+    """
     if is_forwarded(headers) or scope.get("http_version") == "1.0" or not is_local_name(headers.get("host", "")):
         return False
     try:
@@ -217,24 +229,24 @@ def _is_local(scope: Asgi, headers: Headers) -> bool:
 
 
 async def current_caller(request: Request) -> Caller:
-    """Who makes this request.
+    """Return the caller of a request.
 
     Raises
     ------
-    Unauthorized : nobody that the door has let in.
+    Unauthorized : the request was not authenticated.
     """
     caller: Any = getattr(request.state, "caller", None)
     if not isinstance(caller, Caller):
-        raise Unauthorized("no API key was shown", "a key")
+        raise Unauthorized("no API key was sent", "a key")
     return caller
 
 
 def require_scope(scope: Grant) -> Any:
-    """A dependency that lets in whoever may do what needs ``scope``.
+    """Return a dependency that requires the caller to have ``scope``.
 
     Raises
     ------
-    Forbidden : the caller's key may not.
+    Forbidden : the caller's key lacks the scope.
     """
 
     async def check(caller: Annotated[Caller, Depends(current_caller)]) -> Caller:

@@ -1,6 +1,6 @@
-"""How many requests a caller may make in a minute: a bucket that refills steadily (token bucket).
+"""Rate limits per minute by token buckets.
 
-Each process counts for itself: with several workers a caller may make up to so many times as many.
+Each process counts separately, so with n workers a caller may make up to n times as many requests.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
-#: So many callers are remembered, those seen last.
+#: How many callers are remembered, the most recent ones.
 CACHED_CALLERS = 10_000
 MINUTE = 60.0
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a caller has left.
+    """The state of a caller's rate limit.
 
     Parameters
     ----------
-    allowed : whether this request may go on.
-    limit : requests a minute.
-    remaining : whole requests left now.
+    allowed : whether this request is allowed.
+    limit : requests per minute.
+    remaining : requests left now.
     reset : seconds until the bucket is full again, rounded up.
-    wait : seconds until one more request may go on, rounded up; 0 where it may.
+    wait : seconds until a request is allowed, rounded up; 0 if it is now.
     """
 
     allowed: bool
@@ -39,18 +39,18 @@ class Allowance:
 
     @property
     def headers(self) -> dict[str, str]:
-        """As `RateLimit-*` headers (draft-ietf-httpapi-ratelimit-headers-03)."""
-        told = {"Limit": self.limit, "Remaining": self.remaining, "Reset": self.reset}
-        return {f"RateLimit-{name}": str(value) for name, value in told.items()}
+        """The `RateLimit-*` headers (draft-ietf-httpapi-ratelimit-headers-03)."""
+        values = {"Limit": self.limit, "Remaining": self.remaining, "Reset": self.reset}
+        return {f"RateLimit-{name}": str(value) for name, value in values.items()}
 
 
 class RateLimiter:
-    """Counts the requests of each caller; safe to use from many threads.
+    """Limit the requests of each caller. Thread-safe.
 
     Parameters
     ----------
-    limit : requests a minute, which may also come at once.
-    clock : seconds, never falling.
+    limit : requests per minute, which may also come in one burst.
+    clock : monotonic seconds.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -59,22 +59,22 @@ class RateLimiter:
         self._buckets = LRUCache[str, tuple[float, float]](CACHED_CALLERS)
 
     def peek(self, caller: str) -> Allowance:
-        """What a caller has left, without counting a request."""
+        """Return a caller's allowance without counting a request."""
         return self._take(caller, 0.0)
 
     def take(self, caller: str) -> Allowance:
-        """Count one request."""
+        """Count one request and return the caller's allowance."""
         return self._take(caller, 1.0)
 
     def give_back(self, caller: str) -> None:
-        """Count one request less."""
+        """Undo the count of one request."""
         self._take(caller, -1.0)
 
     def _take(self, caller: str, cost: float) -> Allowance:
         now, each = self._clock(), MINUTE / self._limit
         with self._lock:
-            tokens, seen = self._buckets.get(caller, (float(self._limit), now))
-            tokens = min(float(self._limit), tokens + (now - seen) / each)
+            tokens, updated = self._buckets.get(caller, (float(self._limit), now))
+            tokens = min(float(self._limit), tokens + (now - updated) / each)
             allowed = tokens >= 1
             tokens = min(float(self._limit), tokens - cost) if allowed or cost < 0 else tokens
             self._buckets[caller] = tokens, now
@@ -83,35 +83,36 @@ class RateLimiter:
 
 
 class SignInLimiter:
-    """Bounds how often keys are tried at the sign-in: from one address, and those that fail from all together.
+    """Limit failed sign-ins: from one address, and from all addresses together.
 
-    Whoever has signed in from an address is not kept out by what fails elsewhere: the common bound does not hold there.
+    The common limit does not apply to an address from which someone signed in before, so failures elsewhere do not
+    lock out its users.
 
     Parameters
     ----------
-    limit : attempts a minute from one address that may fail; `TOGETHER` times as many may fail altogether.
-    clock : seconds, never falling.
+    limit : failed attempts per minute from one address; `COMMON_FACTOR` times as many from all together.
+    clock : monotonic seconds.
     """
 
-    TOGETHER = 60
+    COMMON_FACTOR = 60
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._each, self._failed = RateLimiter(limit, clock), RateLimiter(self.TOGETHER * limit, clock)
+        self._each, self._failed = RateLimiter(limit, clock), RateLimiter(self.COMMON_FACTOR * limit, clock)
         self._lock = threading.Lock()
-        self._welcome = LRUCache[str, None](CACHED_CALLERS)
+        self._trusted = LRUCache[str, None](CACHED_CALLERS)
 
     def wait(self, address: str) -> int:
-        """Count an attempt from ``address``; seconds until it may be made, 0 for now."""
+        """Count an attempt from ``address`` and return the seconds until it is allowed, 0 if it is now."""
         wait = self._each.take(address).wait
-        if wait or address in self._welcome:
+        if wait or address in self._trusted:
             return wait
         return self._failed.peek("").wait
 
     def count(self, address: str, *, succeeded: bool) -> None:
-        """Say what came of an attempt."""
+        """Record the result of an attempt."""
         if not succeeded:
             self._failed.take("")
             return
         self._each.give_back(address)
         with self._lock:
-            self._welcome[address] = None
+            self._trusted[address] = None

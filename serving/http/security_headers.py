@@ -1,8 +1,8 @@
-"""What every answer tells a browser to do and not to do (OWASP secure headers).
+"""Security headers of every response (OWASP secure headers).
 
-A page may load what this service itself serves and nothing else: no other host, no script or style written into it. So
-a name that somebody else chose cannot do anything even if it were not escaped. JSON is told never to be run, framed or
-kept by a cache, since it holds customers' data.
+A page may load resources of this service only: nothing from other hosts, and no inline scripts or styles. So text that
+someone else chose is harmless even if it were not escaped. JSON must not be executed, framed or cached, since it
+contains customer data.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PAGE_POLICY = "; ".join(
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 COMMON_HEADERS = {
     "x-content-type-options": "nosniff",
-    # Not no-referrer: with it browsers hide a form's origin, by which the door knows it for our own.
+    # Not no-referrer: browsers would hide a form's origin, which authentication uses to recognize our own forms.
     "referrer-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
@@ -38,7 +38,7 @@ PAGE_HEADERS = {
 
 
 class SecurityHeadersMiddleware:
-    """ASGI middleware; see the module. What a handler says itself stands."""
+    """ASGI middleware that sets security headers; see the module. Headers that a handler sets have priority."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -49,7 +49,7 @@ class SecurityHeadersMiddleware:
             await self._app(scope, receive, send)
             return
 
-        async def told(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in COMMON_HEADERS.items():
@@ -60,4 +60,4 @@ class SecurityHeadersMiddleware:
                     headers.setdefault("content-security-policy", DATA_POLICY)
             await send(message)
 
-        await self._app(scope, receive, told)
+        await self._app(scope, receive, send_with_headers)

@@ -1,7 +1,7 @@
-"""Sessions of people who signed in with a key: a random token in a cookie, of which the store keeps a digest.
+"""Sessions of people who signed in with a key: a random token in a cookie, whose digest is in the store.
 
-A session is its key's: it may what the key may, and ends with it, at its own end, or when the person signs out. The
-token holds 256 random bits, so its digest needs no salt (see `serving.http.api_keys`).
+A session has the scopes of its key. It ends when it expires, when the key is revoked or when the person signs out. The
+token has 256 random bits, so its digest needs no salt (see `serving.http.api_keys`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from serving.store.tables import api_keys, sessions
 
 
 def open_session(connection: Connection, secret: str, lasts: timedelta) -> str | None:
-    """A session for whoever shows a good key: its token, which is given this once; None where the key is not good.
-    Forgets sessions that have ended."""
+    """Create a session and return its token, or None if the key is not valid. Deletes expired sessions."""
     now = datetime.now(UTC)
     connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
     key = find_key(connection, secret)
@@ -30,19 +29,19 @@ def open_session(connection: Connection, secret: str, lasts: timedelta) -> str |
 
 
 def find_session(connection: Connection, token: str) -> ApiKey | None:
-    """The key of a session that has not ended; None where it has, or its key was revoked."""
+    """Return the key of a session, or None if the session has ended or its key was revoked."""
     if len(token) > LENGTH_LIMIT:
         return None
-    asked = (
+    query = (
         select(api_keys)
         .join(sessions, sessions.c.key_id == api_keys.c.id)
         .where(sessions.c.digest == secret_digest(token), sessions.c.expires_at > datetime.now(UTC))
         .where(api_keys.c.revoked_at.is_(None))
     )
-    row = connection.execute(asked).one_or_none()
+    row = connection.execute(query).one_or_none()
     return None if row is None else key_from_row(row)
 
 
 def end_session(connection: Connection, token: str) -> None:
-    """Forget a session; twice is as good as once."""
+    """Delete a session, if it exists."""
     connection.execute(delete(sessions).where(sessions.c.digest == secret_digest(token)))

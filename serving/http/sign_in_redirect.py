@@ -1,4 +1,4 @@
-"""Sending a browser to the sign-in page, and back afterwards."""
+"""Redirect of a browser to the sign-in page, and back afterwards."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ PATH = "/sign-in"
 
 
 def redirect_to_sign_in(scope: Scope) -> Response:
-    """What a browser that nobody knows is answered where it wanted a page.
+    """Return the response to an unauthenticated request for a page.
 
-    A link on another site comes without the cookie, since that is kept from other sites. Then the page asks for itself
-    once more, which is a request of our own and carries it.
+    A link on another site comes without the cookie, since browsers do not send it across sites. In that case a small
+    page requests the same address again from this site, with the cookie.
     """
     request, here = Request(scope), _here(scope)
     if request.headers.get("sec-fetch-site") == "cross-site":

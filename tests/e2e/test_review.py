@@ -174,7 +174,7 @@ def test_from_its_date_on_scores_use_the_version_and_rollback_takes_it_back(
     ada, grace, alike = (_key(renewcast, place, name) for name in ("Ada Example", "Grace Example", "Аda Example"))
     sign = ("approve", folder.name)
     assert "without an API key" in renewcast(*sign, home=place, expect=2).stderr
-    assert "is not good" in renewcast(*sign, "--key", "rc_nonsense", home=place, expect=2).stderr
+    assert "is not valid" in renewcast(*sign, "--key", "rc_nonsense", home=place, expect=2).stderr
     assert "One signature is missing" in renewcast(*sign, "--owner", "owner", "--effective", "2026-10-05", "--key", ada, home=place).stdout
     for same in (ada, alike):
         assert "same person" in renewcast(*sign, "--key", same, home=place, expect=2).stderr
