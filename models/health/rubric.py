@@ -1,6 +1,6 @@
-"""A rubric: weights set by hand turn signals into a health score that a person can add up.
+"""Rubrics: hand-set weights that turn signals into a health score that a person can check by adding up.
 
-The rules are those of customer-success practice and live in TOML files under ``rubrics/``; this code only applies them.
+The rules follow customer-success practice and are in TOML files in ``rubrics/``; this module applies them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from features.utils.arrays import Bools, Floats
 from models.health.rubric_schema import (
     GradeStep,
     PercentileSignal,
@@ -36,18 +36,16 @@ if TYPE_CHECKING:
 RUBRICS = Path(__file__).parents[1] / "rubrics"
 DEFAULT_RUBRIC = "five-dimensions"
 
-#: The band of an account with too little data for a score.
+#: The band of an account without enough data for a score.
 INSUFFICIENT = "insufficient_data"
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Rubric:
-    """A checked rubric.
+    """A validated rubric.
 
-    ``text`` is its TOML, as a bundle keeps it; ``learned`` the weights of its dimensions, which sum to 100, where the
-    file leaves them to be learned and there is evidence.
+    ``text`` is its TOML, as stored in a bundle; ``learned`` holds the learned weights of its dimensions, which sum to
+    100, if the file asks for learned weights and there is evidence.
     """
 
     rules: RubricFile
@@ -66,11 +64,11 @@ class Rubric:
 
     @cached_property
     def signals(self) -> tuple[tuple[str, RubricSignal], ...]:
-        """Every signal with the name of its dimension, in the file's order."""
+        """Every signal with the name of its dimension, in the order of the file."""
         return tuple((dimension.name, signal) for dimension in self.rules.dimensions for signal in dimension.signals)
 
     def weights(self, segment: str | None = None) -> Floats:
-        """The weight of each signal for accounts of a segment, shape (signals,), summing to 100."""
+        """Return the weight of each signal for accounts of a segment, shape (signals,), summing to 100."""
         profile = next((p.weights for p in self.rules.profiles if segment in p.segments), None)
         own = profile or self.learned or {}
         return np.array(
@@ -88,13 +86,14 @@ class Rubric:
 
         Parameters
         ----------
-        frame : rows of accounts with ``as_of`` and the features; a feature that it lacks is unknown. Rows of one
-            ``as_of`` are taken for a whole portfolio and compared with each other, each ``as_of`` apart.
-        peers : what to compare with instead, for an account that comes alone.
+        frame : rows of accounts with ``as_of`` and the features; a missing feature is unknown. The rows of each
+            ``as_of`` are treated as a whole portfolio and compared with each other.
+        peers : the accounts to compare with instead, for a single account.
 
         Returns
         -------
-        HealthScores, in the order of the frame's rows.
+        HealthScores
+            In the order of the frame's rows.
         """
         comparable = Comparable(frame, peers)
         values = np.empty((len(frame), len(self.signals)))
@@ -121,9 +120,9 @@ class HealthScores:
 
     Parameters
     ----------
-    values : each signal's value, in its own unit; NaN unknown. Shape (n, signals).
-    points : what it earned, 0 to 100; NaN without data. Shape (n, signals).
-    base : the weight of each signal if all had data; a row sums to 100. Shape (n, signals).
+    values : the value of each signal in its unit; NaN if unknown. Shape (n, signals).
+    points : the points of each signal, 0 to 100; NaN without data. Shape (n, signals).
+    base : the weight of each signal if all had data; each row sums to 100. Shape (n, signals).
     """
 
     rubric: Rubric
@@ -133,25 +132,25 @@ class HealthScores:
     base: Floats
 
     def of(self, rows: slice) -> HealthScores:
-        """Those of some of the rows, numbered from 0."""
+        """Return the scores of some rows, with a new index from 0."""
         points = self.points[rows]
         return HealthScores(self.rubric, pd.RangeIndex(len(points)), self.values[rows], points, self.base[rows])
 
     @cached_property
     def weights(self) -> Floats:
-        """The weight of each signal once that of signals without data has been spread, shape (n, signals).
+        """The weight of each signal after redistributing the weights of signals without data, shape (n, signals).
 
-        Within a dimension in proportion, then from empty dimensions to the others in proportion. A row sums to 100, or
-        to 0 where nothing is known.
+        Weights are redistributed proportionally within a dimension first, then from dimensions without data to the
+        others. A row sums to 100, or to 0 if nothing is known.
         """
         known = ~np.isnan(self.points)
         out = np.where(known, self.base, 0.0)
-        in_play = np.zeros(len(out))
+        covered = np.zeros(len(out))
         for _, columns in self._dimensions():
-            weight, there = self.base[:, columns].sum(axis=1), out[:, columns].sum(axis=1)
-            out[:, columns] *= np.divide(weight, there, out=np.zeros_like(there), where=there > 0)[:, None]
-            in_play += np.where(there > 0, weight, 0.0)
-        return out * np.divide(100.0, in_play, out=np.zeros_like(in_play), where=in_play > 0)[:, None]
+            weight, available = self.base[:, columns].sum(axis=1), out[:, columns].sum(axis=1)
+            out[:, columns] *= np.divide(weight, available, out=np.zeros_like(available), where=available > 0)[:, None]
+            covered += np.where(available > 0, weight, 0.0)
+        return out * np.divide(100.0, covered, out=np.zeros_like(covered), where=covered > 0)[:, None]
 
     @cached_property
     def coverage(self) -> pd.Series[float]:
@@ -161,7 +160,7 @@ class HealthScores:
 
     @cached_property
     def score(self) -> pd.Series[float]:
-        """The score, 0 to 100, higher is better, to one decimal; NaN where the coverage is too small."""
+        """The score, 0 to 100, higher is better, rounded to one decimal; NaN if the coverage is too low."""
         total = np.zeros(len(self.points))
         for j in range(self.points.shape[1]):
             total += self.weights[:, j] * np.nan_to_num(self.points[:, j]) / 100.0
@@ -171,7 +170,7 @@ class HealthScores:
 
     @cached_property
     def band(self) -> pd.Series[str]:
-        """The band of the score as shown: green, yellow, red, or "insufficient_data"."""
+        """The band of the rounded score: green, yellow, red, or "insufficient_data"."""
         bands, score = self.rubric.rules.bands, self.score.to_numpy()
         names = np.full(len(score), INSUFFICIENT, dtype=object)
         for name, begins in (("red", bands.red), ("yellow", bands.yellow), ("green", bands.green)):
@@ -180,8 +179,10 @@ class HealthScores:
 
     @cached_property
     def dimensions(self) -> pd.DataFrame:
-        """The points of each dimension, 0 to 100, one of no weight too; NaN where none of its signals has data. Shape
-        (n, dimensions)."""
+        """The points of each dimension, 0 to 100, also of dimensions without weight. Shape (n, dimensions).
+
+        Points are NaN if none of the dimension's signals has data.
+        """
         columns = {}
         own = np.array([signal.weight for _, signal in self.rubric.signals])
         for name, at in self._dimensions():
@@ -192,8 +193,11 @@ class HealthScores:
         return pd.DataFrame(columns, index=self.index)
 
     def breakdown(self, row: int) -> pd.DataFrame:
-        """The sum of one account, a row per signal: dimension, signal, value, grade, points, weight (after spreading)
-        and adds (weight * points / 100); the column ``adds`` sums to the score. ``row`` is its place, from 0."""
+        """Return the calculation of one account's score, with one row per signal.
+
+        The columns are dimension, signal, value, grade, points, weight (after redistribution) and adds (weight * points
+        / 100). The column ``adds`` sums to the score. ``row`` is the position of the account, from 0.
+        """
         points, weights = self.points[row], self.weights[row]
         return pd.DataFrame(
             {
@@ -219,38 +223,40 @@ class HealthScores:
 
 
 def rubric_files() -> dict[str, Path]:
-    """The files of the rubrics that ship and of the deployment's own (``rubrics/`` in the folder that RENEWCAST_RULES
-    names; one of the same name takes the place of a shipped one), by name."""
+    """Return the files of the shipped rubrics and of the deployment's own, by name.
+
+    The deployment's own are in ``rubrics/`` in the folder RENEWCAST_RULES; they replace shipped ones of the same name.
+    """
     own = own_folder()
     folders = [RUBRICS, *([own / "rubrics"] if own is not None else [])]
     return dict(sorted({file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}.items()))
 
 
 def load_rubric(name_or_path: str | Path = DEFAULT_RUBRIC, catalogue: Mapping[str, Feature] | None = None) -> Rubric:
-    """Read and check a rubric.
+    """Read and validate a rubric.
 
     Parameters
     ----------
-    name_or_path : the name of one that is shipped, or the path of a TOML file.
-    catalogue : the features that signals may name; the deployment's if not given.
+    name_or_path : the name of a rubric (see `rubric_files`), or the path of a TOML file.
+    catalogue : the features that signals may use; those of the deployment by default.
 
     Raises
     ------
-    RubricError : no such rubric (the message lists those that there are), or the file breaks a rule (file, key, cure).
+    RubricError : there is no such rubric (the message lists the available ones), or the file is invalid.
     """
     path = Path(name_or_path)
     if path.suffix != ".toml":
-        known = rubric_files()
-        if str(name_or_path) not in known:
-            raise RubricError(f"there is no rubric {name_or_path}", f"one of {', '.join(known)}, or a path to a .toml")
-        path = known[str(name_or_path)]
+        files = rubric_files()
+        if str(name_or_path) not in files:
+            raise RubricError(f"there is no rubric {name_or_path}", f"one of {', '.join(files)}, or a path to a .toml")
+        path = files[str(name_or_path)]
     return rubric_from_text(read_text(path, RubricError), str(path.name), catalogue)
 
 
 def rubric_from_text(text: str, file: str, catalogue: Mapping[str, Feature] | None = None) -> Rubric:
-    """The same from TOML text; ``file`` names it in messages."""
+    """Read and validate a rubric from TOML text; ``file`` is its name in messages."""
     if catalogue is None:
-        # Not at import: the catalogue brings the query engine with it.
+        # Imported here because the catalogue loads the query engine.
         from features.custom.current_catalogue import current_catalogue
 
         catalogue = current_catalogue()
@@ -258,8 +264,8 @@ def rubric_from_text(text: str, file: str, catalogue: Mapping[str, Feature] | No
     return Rubric(parse_rubric(text, file, numbers), text)
 
 
-def _meets(signal: StepsSignal, step: GradeStep, x: Floats) -> npt.NDArray[np.bool_]:
-    """Where the values meet the step's bound; a step without one takes every known value."""
+def _meets(signal: StepsSignal, step: GradeStep, x: Floats) -> Bools:
+    """Return which values meet the bound of a step; a step without a bound matches every known value."""
     if step.at_least is None and step.up_to is None:
         return ~np.isnan(x)
     return x >= np.float64(step.at_least or 0.0) if signal.better == "higher" else x <= np.float64(step.up_to or 0.0)
@@ -273,7 +279,7 @@ def _step_points(signal: StepsSignal, x: Floats) -> Floats:
 
 
 def _tenths(points: Floats) -> Floats:
-    """Points of whole grades of 0 to 10, halves upwards."""
+    """Round points to whole grades of 0 to 10, with halves rounded up."""
     return np.asarray(10.0 * np.floor(points / 10.0 + 0.5), dtype=np.float64)
 
 

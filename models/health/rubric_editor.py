@@ -1,4 +1,4 @@
-"""The TOML text of a rubric's next version: the text in force with other weights and limits, every other line kept."""
+"""Writing the next version of a rubric: the TOML text in force with other weights and limits, and no other change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from models.health.rubric_schema import Bands, RubricError, RubricFile, WeightProfile
 from models.peer_groups.rule_files import parse
 
-#: What messages call it.
+#: The name of the rubric in messages.
 FILE = "the rubric in force"
 
 
@@ -20,21 +20,21 @@ def revise_rubric_text(
     note: str,
     profiles: Sequence[WeightProfile] = (),
 ) -> str:
-    """The text of another version.
+    """Return the text of the next version.
 
     Parameters
     ----------
-    text : the TOML in force.
-    version : the new one's.
-    weights : of every dimension, summing to 100. Learned weights become fixed ones: people have agreed on them.
-    bands : where green and yellow begin.
-    note : becomes the comment in the first line; it holds no line break.
-    profiles : all of the rubric's, in its order, with the weights that they come to have; none leaves them as they are.
+    text : the TOML text in force.
+    version : the name of the new version.
+    weights : the weight of every dimension, summing to 100. Learned weights become fixed, since people approved them.
+    bands : the scores at which green and yellow begin.
+    note : the comment in the first line, without line breaks.
+    profiles : all profiles of the rubric in order, with their new weights; empty to leave them unchanged.
 
     Raises
     ------
     RubricError
-        The text cannot be edited so that nothing else changes.
+        The text cannot be edited without other changes.
     """
     # Imported here: only signing a review needs it.
     import tomlkit
@@ -61,7 +61,7 @@ def revise_rubric_text(
 
 
 def _set_numbers(table: Any, numbers: Mapping[str, float]) -> None:
-    """Write numbers into a table of the document, whole ones without a point; comments stay."""
+    """Write numbers into a table of the document, whole numbers without a decimal point; comments are retained."""
     import tomlkit
 
     for name, number in numbers.items():
@@ -77,7 +77,7 @@ def _check(
     bands: Mapping[str, float],
     profiles: Sequence[WeightProfile],
 ) -> None:
-    """Read the text back: nothing but what was asked for may have changed."""
+    """Read the text back and check that only the requested values have changed."""
     old, new = (parse(each, FILE, RubricFile, RubricError, tag_at=4) for each in (text, out))
     wanted = old.model_copy(
         update={
@@ -99,5 +99,5 @@ def _not_editable() -> RubricError:
     return RubricError(
         f"the weights and limits of {FILE} cannot be replaced without other changes",
         "each table in one place: [bands], and each [[dimensions]] and [[profiles]] with its own keys",
-        "write it as the shipped rubrics are, and review again",
+        "write it like the shipped rubrics, and run the review again",
     )

@@ -1,4 +1,4 @@
-"""A rubric's file: its shape, and the checks that a person who edits it relies on."""
+"""The schema of a rubric file, and the checks for people who edit one."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ PositiveWeight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 DimensionWeight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
 
-#: The weights of the dimensions sum to 100 up to this.
+#: Tolerance of the sum of the dimensions' weights, which is 100.
 WEIGHT_TOLERANCE = 1e-6
 
 
 class RubricError(RulesError):
-    """A rubric file that cannot be read, or that breaks the rules of its format."""
+    """A rubric file cannot be read or is invalid."""
 
 
 class GradeStep(Part):
-    """Values at least ``from`` (higher is better) or at most ``up_to`` (lower is better) earn these points."""
+    """Points for values of at least ``from`` (if higher is better) or at most ``up_to`` (if lower is better)."""
 
     grade: GradeName
     points: ScorePoints
@@ -41,8 +41,10 @@ class _Signal(Part):
 
 
 class PercentileSignal(_Signal):
-    """A feature graded by its place among comparable accounts: green above one percentile, yellow from another; without
-    these, 0 to 10 by the nearest tenth."""
+    """A feature graded by its percentile among comparable accounts.
+
+    It is green above one percentile and yellow from another; without these, it is graded 0 to 10, rounded.
+    """
 
     grade: Literal["percentile"]
     green_above: ScorePoints | None = None
@@ -50,7 +52,7 @@ class PercentileSignal(_Signal):
 
 
 class ScaleSignal(_Signal):
-    """A feature graded 0 (at ``worst`` or beyond) to 10 (at ``best`` or beyond) by the nearest tenth of the way."""
+    """A feature graded from 0 (at ``worst`` or beyond) to 10 (at ``best`` or beyond), rounded."""
 
     grade: Literal["scale"]
     worst: FiniteNumber
@@ -58,7 +60,7 @@ class ScaleSignal(_Signal):
 
 
 class StepsSignal(_Signal):
-    """A feature graded by its own value: the first step whose bound it meets, best first; the last has no bound."""
+    """A feature graded by the first step whose bound its value meets, best first; the last step has no bound."""
 
     grade: Literal["steps"]
     steps: Annotated[tuple[GradeStep, ...], Field(strict=False, min_length=1)]
@@ -68,7 +70,7 @@ RubricSignal = PercentileSignal | StepsSignal | ScaleSignal
 
 
 class RubricDimension(Part):
-    """A dimension: its weight of 100 and its signals. With a weight of 0 it is told, and does not count."""
+    """A dimension: its weight out of 100 and its signals. With a weight of 0 it is shown but does not count."""
 
     name: str
     weight: DimensionWeight
@@ -78,7 +80,7 @@ class RubricDimension(Part):
 
 
 class Bands(Part):
-    """The score at which each band begins; it ends where the next higher one begins, green at 100."""
+    """The score at which each band begins. A band ends where the next higher one begins, green at 100."""
 
     green: ScorePoints
     yellow: ScorePoints
@@ -86,15 +88,18 @@ class Bands(Part):
 
 
 class WeightProfile(Part):
-    """Other weights of the dimensions, for some segments."""
+    """Alternative weights of the dimensions, for some segments."""
 
     segments: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     weights: dict[str, DimensionWeight]
 
 
 class RubricFile(Part):
-    """All that a rubric's file says. Where ``weights`` is learned, those of the dimensions hold until there is evidence
-    of how strongly each goes with retention."""
+    """The content of a rubric file.
+
+    If ``weights`` is learned, the weights of the dimensions apply until there is evidence of how strongly each one is
+    associated with retention.
+    """
 
     name: str
     version: str
@@ -106,19 +111,19 @@ class RubricFile(Part):
 
 
 def parse_rubric(text: str, file: str, features: Collection[str]) -> RubricFile:
-    """Read and check a rubric.
+    """Parse and validate a rubric.
 
     Parameters
     ----------
-    text : the TOML.
-    file : its name, for messages.
-    features : the numeric features of the catalogue, which signals may name.
+    text : the TOML text.
+    file : the name of the file, for messages.
+    features : the numeric features of the catalogue, which signals may use.
 
     Raises
     ------
-    RubricError : names file, key and cure.
+    RubricError : the message names the file and the key.
     """
-    # pydantic puts the kind of a signal into its path, after dimensions.<n>.signals.<n>.
+    # pydantic adds the kind of a signal to its path, after dimensions.<n>.signals.<n>.
     rubric = parse(text, file, RubricFile, RubricError, tag_at=4)
     _check_weights(rubric, file)
     bands = rubric.bands
@@ -137,7 +142,7 @@ def parse_rubric(text: str, file: str, features: Collection[str]) -> RubricFile:
 
 def _check_profiles(rubric: RubricFile, file: str) -> None:
     names, segments = {dimension.name for dimension in rubric.dimensions}, segment_names()
-    seen: set[str] = set()
+    assigned: set[str] = set()
     for i, profile in enumerate(rubric.profiles):
         key = f"profiles.{i}"
         if unknown := sorted(set(profile.segments) - set(segments)):
@@ -146,13 +151,13 @@ def _check_profiles(rubric: RubricFile, file: str) -> None:
                 f"some of {', '.join(segments)}",
                 f"correct {key}.segments",
             )
-        if twice := sorted(seen & set(profile.segments)):
+        if twice := sorted(assigned & set(profile.segments)):
             raise RubricError(
-                f"{file}: key {key}.segments: {', '.join(twice)} has a profile already",
-                "one each",
+                f"{file}: key {key}.segments: {', '.join(twice)} already has a profile",
+                "one profile per segment",
                 "remove one of them",
             )
-        seen |= set(profile.segments)
+        assigned |= set(profile.segments)
         total = sum(profile.weights.values())
         if set(profile.weights) != names or abs(total - 100.0) > WEIGHT_TOLERANCE:
             raise RubricError(
@@ -161,7 +166,11 @@ def _check_profiles(rubric: RubricFile, file: str) -> None:
                 f"correct {key}.weights",
             )
     if rubric.profiles and rubric.weights == "learned":
-        raise RubricError(f"{file}: key profiles: the weights are learned", "one or the other", "remove the profiles")
+        raise RubricError(
+            f"{file}: key profiles: the weights are learned",
+            "either learned weights or profiles",
+            "remove the profiles",
+        )
 
 
 def _check_weights(rubric: RubricFile, file: str) -> None:
@@ -169,9 +178,7 @@ def _check_weights(rubric: RubricFile, file: str) -> None:
     signals = [signal.feature for dimension in rubric.dimensions for signal in dimension.signals]
     for key, found in (("dimensions.name", names), ("dimensions.signals.feature", signals)):
         if twice := sorted({name for name in found if found.count(name) > 1}):
-            raise RubricError(
-                f"{file}: key {key}: {', '.join(twice)} is there twice", "each once", "remove one of them"
-            )
+            raise RubricError(f"{file}: key {key}: {', '.join(twice)} occurs twice", "each once", "remove one of them")
     total = sum(dimension.weight for dimension in rubric.dimensions)
     if abs(total - 100.0) > WEIGHT_TOLERANCE:
         raise RubricError(
@@ -182,7 +189,7 @@ def _check_weights(rubric: RubricFile, file: str) -> None:
 def _check_signal(signal: RubricSignal, file: str, key: str, features: Collection[str]) -> None:
     if signal.feature not in features:
         raise RubricError(
-            f"{file}: key {key}.feature: the catalogue has no number called {signal.feature}",
+            f"{file}: key {key}.feature: the catalogue has no numeric feature {signal.feature}",
             "a numeric feature of the catalogue",
             "use one of its names, or remove the signal",
         )
@@ -191,13 +198,13 @@ def _check_signal(signal: RubricSignal, file: str, key: str, features: Collectio
     elif isinstance(signal, ScaleSignal):
         if signal.worst == signal.best or (signal.best > signal.worst) is not (signal.better == "higher"):
             raise RubricError(
-                f"{file}: key {key}.best: {signal.better} is better, yet {signal.best:g} follows {signal.worst:g}",
+                f"{file}: key {key}.best: {signal.better} is better, worst {signal.worst:g}, best {signal.best:g}",
                 "best on the better side of worst",
                 f"correct {key}",
             )
     elif (signal.green_above is None) is not (signal.yellow_from is None):
         raise RubricError(
-            f"{file}: key {key}: one of green_above and yellow_from is there", "both or neither", f"correct {key}"
+            f"{file}: key {key}: only one of green_above and yellow_from is set", "both or neither", f"correct {key}"
         )
     elif signal.green_above is not None and signal.green_above <= (signal.yellow_from or 0.0):
         raise RubricError(
@@ -211,15 +218,19 @@ def _check_steps(signal: StepsSignal, file: str, key: str) -> None:
     bounds = [step.at_least if higher else step.up_to for step in signal.steps]
     others = [step.up_to if higher else step.at_least for step in signal.steps]
     if any(value is not None for value in others):
-        raise RubricError(f"{file}: key {key}: {signal.better} is better, yet {other} is used", cure=f"use {bound}")
+        raise RubricError(f"{file}: key {key}: {signal.better} is better, but {other} is used", cure=f"use {bound}")
     if bounds[-1] is not None or any(value is None for value in bounds[:-1]):
         raise RubricError(
-            f"{file}: key {key}: the wrong steps have a bound",
-            f"{bound} on every step but the last, which takes the rest",
+            f"{file}: key {key}: the steps with and without a bound are wrong",
+            f"{bound} on every step but the last",
             f"correct {key}",
         )
     for one, two in pairwise(value for value in bounds if value is not None):
         if (one <= two) if higher else (one >= two):
             raise RubricError(f"{file}: key {key}: the bounds are out of order", "the best step first", f"sort {key}")
     if any(one.points < two.points for one, two in pairwise(signal.steps)):
-        raise RubricError(f"{file}: key {key}: a better step earns fewer points", "never fewer", f"correct {key}")
+        raise RubricError(
+            f"{file}: key {key}: a better step earns fewer points",
+            "at least as many points as the next step",
+            f"correct {key}",
+        )

@@ -1,8 +1,8 @@
-"""Which version of a rubric is in force at an instant: the decisions of the quarterly reviews, oldest first.
+"""Versions of rubrics: the decisions of the quarterly reviews, and the version in force at a time.
 
-``RENEWCAST_HOME/rubrics/history.json`` holds every decision, rejected ones too, and the first signatures that wait for
-a second one. It is read and written here, by one schema, and replaced whole. ``rubrics/NAME/VERSION.toml`` holds each
-version that it names, with the SHA-256 that the history records.
+``RENEWCAST_HOME/rubrics/history.json`` holds every decision, also rejections, and the first signatures that wait for a
+second one. Only this module reads and writes it; the file is replaced as a whole. ``rubrics/NAME/VERSION.toml`` holds
+each version in the history, whose SHA-256 the history records.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from models.scorer.strict_files import read_bounded
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
 
-#: A larger history (bytes) is not one.
+#: Maximum size of the history in bytes.
 SIZE_LIMIT = 64 * 2**20
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 VersionName = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -39,7 +39,7 @@ DecisionId = Annotated[str, Field(pattern=r"^cal_[0-9a-f]{16}$")]
 
 
 class ReviewedHashes(BaseModel):
-    """What was reviewed: the signals, the rubric's text, the champion's bundle (None without a model)."""
+    """Hashes of what was reviewed: signals, text of the rubric, and champion bundle (None without a model)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,7 +49,7 @@ class ReviewedHashes(BaseModel):
 
 
 class RubricVersion(BaseModel):
-    """A version of a rubric as a file: its version and the SHA-256 of its text."""
+    """A version of a rubric in a file: its name and the SHA-256 of its text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,16 +58,16 @@ class RubricVersion(BaseModel):
 
 
 class Signature(BaseModel):
-    """One person's signature, made with a key of that person.
+    """A person's signature, made with that person's API key.
 
     Parameters
     ----------
     role : the author signs first, the reviewer second.
-    key, name : id and name of the API key that made it, as the store had them.
-    at : when, UTC.
-    previous : SHA-256 of the signature before: of the author's for the reviewer's; for the author's the last one of the
-        history, None if there was none.
-    sha256 : of what is signed together with all of the above; see `signature_hash`.
+    key, name : id and name of the API key, as stored at that time.
+    at : the time of the signature, UTC.
+    previous : SHA-256 of the previous signature. For the reviewer, this is the author's; for the author, the last one
+        in the history, None if there is none.
+    sha256 : the hash of the signed content and of all fields above; see `signature_hash`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,28 +83,29 @@ class Signature(BaseModel):
 def signature_hash(
     signed: Mapping[str, Any], role: str, key: str, name: str, at: datetime, previous: str | None
 ) -> str:
-    """SHA-256, in hex, over what is signed, by whom, when, and the signature before.
+    """Return the SHA-256, in hex, of the signed content, signer, time and previous signature.
 
     Parameters
     ----------
-    signed : plain data, as JSON can hold it. The rest as in `Signature`.
+    signed : the signed content, as plain JSON data. The other parameters are as in `Signature`.
     """
-    made = {"role": role, "key": key, "name": name, "at": at.astimezone(UTC).isoformat(), "previous": previous}
-    return sha256(json.dumps([signed, made], sort_keys=True, separators=(",", ":"), ensure_ascii=True))
+    signature = {"role": role, "key": key, "name": name, "at": at.astimezone(UTC).isoformat(), "previous": previous}
+    return sha256(json.dumps([signed, signature], sort_keys=True, separators=(",", ":"), ensure_ascii=True))
 
 
 class DecisionTerms(BaseModel):
-    """What both people sign.
+    """The terms that both people sign.
 
     Parameters
     ----------
     what : approved, rejected, or rolled_back.
-    review, rubric : the review's id and the rubric's name.
-    owner : the CS owner. why : the reason, if one was given.
-    effective : the date from which on an approved version is in force.
-    takes_back : of a rollback: the decision that it takes back.
-    hashes : of what was reviewed.
-    proposal : SHA-256 of what the review proposes; None in files of older versions.
+    review, rubric : the id of the review and the name of the rubric.
+    owner : the CS owner.
+    why : the reason, if given.
+    effective : the date from which an approved version is in force.
+    takes_back : the decision that a rollback reverts.
+    hashes : the hashes of what was reviewed.
+    proposal : SHA-256 of the review's proposal; None in files of older versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -121,12 +122,12 @@ class DecisionTerms(BaseModel):
 
     @property
     def terms(self) -> DecisionTerms:
-        """These alone."""
+        """The terms without the fields of a subclass."""
         return DecisionTerms(**{name: getattr(self, name) for name in DecisionTerms.model_fields})
 
 
 class PendingDecision(DecisionTerms):
-    """Terms that one person has signed, and that wait for another person. ``id`` is that of the decision to come."""
+    """Terms that wait for the signature of a second person. ``id`` is the id of the future decision."""
 
     id: DecisionId
     signature: Signature
@@ -138,12 +139,12 @@ class PendingDecision(DecisionTerms):
 
 
 class ReviewDecision(DecisionTerms):
-    """One sign-off, or one rollback.
+    """A sign-off or a rollback.
 
-    ``id`` names it, and the webhook about it. ``version`` is the new one; None where nothing changes, or nothing was
-    approved. ``replaces`` is the one in force before. ``meaning`` is what the new version's scores would have meant, as
-    reviewed. ``signatures`` are the author's and the reviewer's; none in files of older versions, which recorded names
-    only.
+    ``id`` identifies it, also in its webhook. ``version`` is the new version; None if nothing changes or nothing was
+    approved. ``replaces`` is the version that was in force before. ``meaning`` holds the churn rates that followed the
+    new version's scores, as reviewed. ``signatures`` are those of author and reviewer; empty in files of older
+    versions, which recorded names only.
     """
 
     id: DecisionId
@@ -157,7 +158,7 @@ class ReviewDecision(DecisionTerms):
 
     @property
     def signed_by_reviewer(self) -> dict[str, Any]:
-        """What the reviewer's signature covers: the terms, and the version that comes of them."""
+        """The content that the reviewer signs: the terms and the resulting version."""
         return signed_with_version(self.terms, self.version, self.replaces)
 
     @model_validator(mode="after")
@@ -170,50 +171,55 @@ class ReviewDecision(DecisionTerms):
         _check(first, "author", self.terms.model_dump(mode="json"))
         _check(second, "reviewer", self.signed_by_reviewer)
         if second.previous != first.sha256 or second.key == first.key:
-            raise ValueError("the second signature is not another person's under the first")
+            raise ValueError("the second signature is not by another person, or does not follow the first")
         if (first.name, second.name) != (self.author, self.reviewer):
-            raise ValueError("the signatures are not those of author and reviewer")
+            raise ValueError("the signatures are not those of the author and the reviewer")
         return self
 
     @property
     def begins(self) -> datetime:
-        """The first instant of its effective date, UTC."""
+        """The start of its effective date, UTC."""
         assert self.effective is not None
         return datetime(self.effective.year, self.effective.month, self.effective.day, tzinfo=UTC)
 
     def words(self) -> str:
-        """The decision as a person reads it."""
+        """Describe the decision in a sentence."""
         if self.what == "rejected":
             return f"{self.review} was rejected by {self.author} and {self.reviewer}; nothing changes"
         if self.what == "rolled_back":
-            told = f"version {self.replaces.version}" if self.replaces else "the version"
+            version = f"version {self.replaces.version}" if self.replaces else "the version"
             back = f", and version {self.version.version} is in force again" if self.version else ""
-            return f"{told} of {self.rubric} is taken back{back}"
+            return f"{version} of {self.rubric} was rolled back{back}"
         if self.version is None:
-            return f"{self.review} is approved: {self.rubric} stays as it is"
-        version, since = self.version.version, self.effective
-        return f"{self.review} is approved: version {version} of {self.rubric} is in force from {since} on"
+            return f"{self.review} is approved: {self.rubric} does not change"
+        return (
+            f"{self.review} is approved: version {self.version.version} of {self.rubric} is in force"
+            f" from {self.effective} on"
+        )
 
 
 def signed_with_version(
     terms: DecisionTerms, version: RubricVersion | None, replaces: RubricVersion | None
 ) -> dict[str, Any]:
-    """What the second signature covers, as plain data."""
+    """Return the content of the second signature, as plain data."""
     files = {name: None if each is None else each.model_dump() for name, each in (("new", version), ("old", replaces))}
     return {"terms": terms.model_dump(mode="json"), "versions": files}
 
 
-def _check(made: Signature, role: str, signed: Mapping[str, Any]) -> None:
-    if made.role != role:
-        raise ValueError(f"the signature is not of the {role}")
-    if signature_hash(signed, made.role, made.key, made.name, made.at, made.previous) != made.sha256:
-        raise ValueError(f"what the {role} signed was changed since")
+def _check(signature: Signature, role: str, signed: Mapping[str, Any]) -> None:
+    if signature.role != role:
+        raise ValueError(f"the signature is not that of the {role}")
+    if (
+        signature_hash(signed, signature.role, signature.key, signature.name, signature.at, signature.previous)
+        != signature.sha256
+    ):
+        raise ValueError(f"what the {role} signed has changed since")
 
 
 class HistoryFile(BaseModel):
-    """``history.json``: every decision, oldest first, and the first signatures that wait for a second one.
+    """The content of ``history.json``: every decision, oldest first, and first signatures that wait for a second one.
 
-    Version 1 knew no signatures; it is read as well, and version 2 is written.
+    Version 1 has no signatures; it can be read, and version 2 is named.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -228,107 +234,110 @@ class HistoryFile(BaseModel):
         signed: set[str | None] = {None}
         for each in self.decisions:
             if each.id in ids:
-                raise ValueError(f"the decision {each.id} stands there twice")
+                raise ValueError(f"the decision {each.id} occurs twice")
             ids.add(each.id)
             if each.signatures and each.signatures[0].previous not in signed:
                 raise ValueError(f"a decision before {each.id} is missing, or comes after it")
-            signed |= {made.sha256 for made in each.signatures}
+            signed |= {signature.sha256 for signature in each.signatures}
         if any(each.signature.previous not in signed for each in self.pending):
             raise ValueError("a decision before the newest signature is missing")
         return self
 
     @property
     def last_signature(self) -> str | None:
-        """The hash of the newest decision's last signature; None where no decision has one."""
+        """The hash of the last signature of the newest signed decision; None if there is none."""
         return next((each.signatures[-1].sha256 for each in reversed(self.decisions) if each.signatures), None)
 
     def pending_of(self, review: str, rollback: bool = False) -> PendingDecision | None:
-        """What waits for a second signature about a review: its sign-off, or the rollback of it."""
-        found = [e for e in self.pending if e.review == review and (e.what == "rolled_back") == rollback]
-        return found[-1] if found else None
+        """Return what waits for a second signature on a review: its sign-off, or its rollback."""
+        matches = [e for e in self.pending if e.review == review and (e.what == "rolled_back") == rollback]
+        return matches[-1] if matches else None
 
     def approvals(self, rubric: str) -> list[ReviewDecision]:
-        """The approved new versions of a rubric that were not rolled back, oldest first."""
-        back = {each.takes_back for each in self.decisions if each.what == "rolled_back"}
+        """Return the approvals of new versions of a rubric that were not rolled back, oldest first."""
+        rolled_back = {each.takes_back for each in self.decisions if each.what == "rolled_back"}
         return [
             each
             for each in self.decisions
-            if each.what == "approved" and each.version is not None and each.rubric == rubric and each.id not in back
+            if each.what == "approved"
+            and each.version is not None
+            and each.rubric == rubric
+            and each.id not in rolled_back
         ]
 
     def of_review(self, review: str) -> ReviewDecision | None:
-        """What was decided of a review last; None if nothing was, or if it was rolled back."""
-        back = {each.takes_back for each in self.decisions if each.what == "rolled_back"}
-        found = [e for e in self.decisions if e.review == review and e.what != "rolled_back" and e.id not in back]
-        return found[-1] if found else None
+        """Return the last decision on a review; None if there is none or it was rolled back."""
+        rolled_back = {each.takes_back for each in self.decisions if each.what == "rolled_back"}
+        matches = [
+            e for e in self.decisions if e.review == review and e.what != "rolled_back" and e.id not in rolled_back
+        ]
+        return matches[-1] if matches else None
 
 
 @dataclass(frozen=True)
 class RubricHistory:
-    """The decisions, and every version of a rubric that they speak of, by name and version."""
+    """The decisions, and the rubrics that they name, by name and version."""
 
     file: HistoryFile = field(default_factory=HistoryFile)
     rubrics: Mapping[tuple[str, str], Rubric] = field(default_factory=dict)
 
     def at(self, rubric: Rubric, as_of: datetime) -> Rubric:
-        """The version of ``rubric`` in force at ``as_of``.
+        """Return the version of ``rubric`` in force at ``as_of``.
 
         Parameters
         ----------
-        rubric : as shipped, as a deployment's own file has it, or as a bundle carries it. Where its version is none
-            that the history knows, or the history knows another rubric by that name, somebody has written a new one by
-            hand since: it holds as it is.
-        as_of : from its effective date on (a UTC midnight, that instant included) a version is in force.
+        rubric : the rubric as shipped, from a file of the deployment, or from a bundle. If the history does not have
+            its version, or has another rubric under that name, it was edited by hand since and is returned unchanged.
+        as_of : a version is in force from the UTC midnight at the start of its effective date, inclusive.
         """
-        known_as = self.rubrics.get((rubric.name, rubric.version))
-        if known_as is None or known_as.rules != rubric.rules:
+        recorded = self.rubrics.get((rubric.name, rubric.version))
+        if recorded is None or recorded.rules != rubric.rules:
             return rubric
-        known = self.file.approvals(rubric.name)
-        began = [each for each in known if each.begins <= as_of]
-        told = began[-1].version if began else self._first[rubric.name]
-        assert told is not None
-        return self.rubrics[(rubric.name, told.version)]
+        began = [each for each in self.file.approvals(rubric.name) if each.begins <= as_of]
+        in_force = began[-1].version if began else self._first[rubric.name]
+        assert in_force is not None
+        return self.rubrics[(rubric.name, in_force.version)]
 
     def meaning(self, rubric: Rubric) -> ScoreCalibration | None:
-        """What a version's scores have meant, as it was reviewed; None for another one."""
-        known_as = self.rubrics.get((rubric.name, rubric.version))
-        if known_as is None or known_as.rules != rubric.rules:
+        """Return the churn rates of a version's scores, as reviewed; None if the version was not reviewed."""
+        recorded = self.rubrics.get((rubric.name, rubric.version))
+        if recorded is None or recorded.rules != rubric.rules:
             return None
-        found = [
+        reviewed = [
             each.meaning
             for each in self.file.decisions
             if each.what == "approved" and each.version is not None
             if (each.rubric, each.version.version) == (rubric.name, rubric.version)
         ]
-        return found[-1] if found else None
+        return reviewed[-1] if reviewed else None
 
     @cached_property
     def _first(self) -> dict[str, RubricVersion]:
-        """Of each rubric, the version before the first that was approved."""
-        found: dict[str, RubricVersion] = {}
+        """For each rubric, the version before the first approved one."""
+        first: dict[str, RubricVersion] = {}
         for each in self.file.decisions:
             if each.what == "approved" and each.version is not None and each.replaces is not None:
-                found.setdefault(each.rubric, each.replaces)
-        return found
+                first.setdefault(each.rubric, each.replaces)
+        return first
 
 
 def version_file(home: Home, rubric: str, version: str) -> Path:
-    """Where a version lies."""
+    """Return the path of a version."""
     return home.rubrics / rubric / f"{version}.toml"
 
 
 def read_history(home: Home) -> HistoryFile:
-    """The decisions; none where nothing was decided yet.
+    """Read the decisions; an empty history if there are none yet.
 
     Raises
     ------
     HomeError
-        The file is there but broken.
+        The file is broken.
     """
     file = home.rubric_history
     if not file.exists():
         return HistoryFile()
-    cure = "restore it from where it is backed up"
+    cure = "restore it from a backup"
     try:
         return HistoryFile.model_validate_json(read_bounded(file, SIZE_LIMIT))
     except ScorerError as error:
@@ -345,41 +354,41 @@ def write_history(home: Home, history: HistoryFile) -> None:
     Raises
     ------
     HomeError
-        The home cannot be written.
+        The home cannot be named.
     """
     text = history.model_copy(update={"schema_version": 2}).model_dump_json(indent=1) + "\n"
-    # What cannot be read must never take the place of what can.
+    # Never replace a readable file with an unreadable one.
     HistoryFile.model_validate_json(text)
     write_file(home.rubric_history, text)
 
 
 def load_rubric_history(home: Home, catalogue: Mapping[str, Feature] | None = None) -> RubricHistory:
-    """The decisions with the versions that they speak of, each held against its SHA-256.
+    """Load the decisions with the versions that they name, and check each version's SHA-256.
 
     Raises
     ------
     HomeError
         The history is broken, or a version was changed since it was approved.
     RubricError
-        A version is missing, or breaks the rules (of a feature that is gone, say).
+        A version is missing or invalid, for example because a feature no longer exists.
     """
     file = read_history(home)
     rubrics: dict[tuple[str, str], Rubric] = {}
     for each in file.decisions:
-        for written in (each.replaces, each.version) if each.what == "approved" and each.version is not None else ():
-            if written is not None and (each.rubric, written.version) not in rubrics:
-                path = version_file(home, each.rubric, written.version)
+        for named in (each.replaces, each.version) if each.what == "approved" and each.version is not None else ():
+            if named is not None and (each.rubric, named.version) not in rubrics:
+                path = version_file(home, each.rubric, named.version)
                 text = read_text(path)
-                if sha256(text) != written.sha256:
+                if sha256(text) != named.sha256:
                     raise HomeError(
                         f"{path} was changed since it was approved",
                         f"its SHA-256 as in {home.rubric_history.name}",
-                        "restore it; other weights take another review",
+                        "restore it; other weights need another review",
                     )
-                rubrics[(each.rubric, written.version)] = rubric_from_text(text, path.name, catalogue)
+                rubrics[(each.rubric, named.version)] = rubric_from_text(text, path.name, catalogue)
     return RubricHistory(file, rubrics)
 
 
 def sha256(text: str) -> str:
-    """Of a rubric's text, in hex."""
+    """Return the SHA-256 of a rubric's text, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()

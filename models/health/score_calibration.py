@@ -1,6 +1,6 @@
-"""What a health score has meant: the churn that followed it, by a curve that never rises, and learned weights.
+"""Calibration of the health score: the churn rate that followed each score, and learned weights of dimensions.
 
-Fitted by training and carried in the bundle as plain data (``health.json``), by rubric.
+Both are fitted during training and stored in the bundle as plain data (``health.json``), by rubric.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from features.utils.arrays import Floats
+
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
-Floats = npt.NDArray[np.float64]
 
 SCORES: Floats = np.linspace(0.0, 100.0, 101)
-"""The scores at which a curve is kept."""
+"""The scores at which a curve is stored."""
 LEVEL = 0.8
-"""Of every interval here."""
+"""The level of every interval."""
 
 
 class _Fact(BaseModel):
@@ -26,8 +27,11 @@ class _Fact(BaseModel):
 
 
 class BandRate(_Fact):
-    """What became of the snapshots of one band: rows, accounts with a churn within the horizon, and their rate with an
-    80% interval by account bootstrap (None where it is not defined)."""
+    """The churn rate of the snapshots of one band.
+
+    It has the rows, the accounts that churned within the horizon, and their rate with an 80% interval by account
+    bootstrap (None if undefined).
+    """
 
     band: str
     rows: Count
@@ -38,9 +42,11 @@ class BandRate(_Fact):
 
 
 class CalibrationCheck(_Fact):
-    """How a curve, fitted on label windows that ended before the test dates, did on them: mean expected and actual
-    rate, mean absolute difference between them over fifths of the rows, and the Brier score beside that of the rate
-    known before."""
+    """The evaluation, on the test dates, of a curve fitted on label windows that ended before them.
+
+    It has the mean expected and observed rate, their mean absolute difference over fifths of the rows, and the Brier
+    score, compared with that of the previous rate.
+    """
 
     rows: Count
     accounts_with_churn: Count
@@ -52,9 +58,9 @@ class CalibrationCheck(_Fact):
 
 
 class ScoreCalibration(_Fact):
-    """The churn rate within the horizon that has followed each of `SCORES`, with an 80% interval by account bootstrap.
+    """The churn rate within the horizon that followed each of `SCORES`, with an 80% interval by account bootstrap.
 
-    ``rate``, ``low`` and ``high`` never rise with the score. ``first`` and ``last`` are ISO dates of the snapshots.
+    ``rate``, ``low`` and ``high`` never increase with the score. ``first`` and ``last`` are ISO dates of snapshots.
     """
 
     rate: tuple[Share, ...]
@@ -73,19 +79,22 @@ class ScoreCalibration(_Fact):
         for name in ("rate", "low", "high"):
             curve = getattr(self, name)
             if len(curve) != len(SCORES) or np.any(np.diff(curve) > 1e-12):
-                raise ValueError(f"{name} needs {len(SCORES)} numbers that never rise")
+                raise ValueError(f"{name} needs {len(SCORES)} numbers that never increase")
         return self
 
     def at(self, scores: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
-        """Rate, low and high for health scores of 0 to 100, NaN for NaN; shape (n,) each."""
+        """Return rate, low and high for health scores of 0 to 100; NaN for NaN; shape (n,) each."""
         x = np.asarray(scores, dtype=np.float64)
         rate, low, high = (np.interp(x, SCORES, curve) for curve in (self.rate, self.low, self.high))
         return rate, low, high
 
 
 class LearnedWeights(_Fact):
-    """Weights of a rubric's dimensions, summing to 100, and the evidence: how strongly each goes with retention
-    (Somers' D of its points against staying, -1 to 1, with a 90% interval), over so many accounts with a churn."""
+    """Learned weights of a rubric's dimensions, summing to 100, and the evidence for them.
+
+    ``strength`` is how strongly each dimension is associated with retention: Somers' D of its points against retention,
+    -1 to 1, with a 90% interval.
+    """
 
     weights: dict[str, Annotated[float, Field(ge=0, le=100)]]
     strength: dict[str, tuple[float, float, float]]
@@ -93,7 +102,7 @@ class LearnedWeights(_Fact):
 
 
 class RubricFacts(_Fact):
-    """What training found out about one rubric. Without enough churn, nothing."""
+    """Training results for one rubric; None without enough churn."""
 
     version: str
     meaning: ScoreCalibration | None = None
@@ -101,7 +110,7 @@ class RubricFacts(_Fact):
 
 
 class HealthFacts(_Fact):
-    """What training found out about the rubrics, by name."""
+    """Training results for the rubrics, by name."""
 
     rubrics: dict[str, RubricFacts] = {}
 
@@ -111,7 +120,7 @@ class HealthFacts(_Fact):
 
         Raises
         ------
-        ValueError : it has another shape; the message names the key.
+        ValueError : the content is invalid; the message names the key.
         """
         try:
             return cls.model_validate_json(content)
@@ -120,6 +129,6 @@ class HealthFacts(_Fact):
             raise ValueError(f"key {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
     def of(self, name: str, version: str) -> RubricFacts | None:
-        """What is known of a rubric in this version; None for another one."""
+        """Return the results for a version of a rubric; None if there are none."""
         facts = self.rubrics.get(name)
         return facts if facts is not None and facts.version == version else None

@@ -1,4 +1,4 @@
-"""Names of people: tidied for the record, and compared so that two that look alike count as one person."""
+"""Names of people: normalizing them, and detecting names that look the same."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from functools import lru_cache
 from features.errors import BadRequest
 
 MAX_NAME_LENGTH = 200
-"""Characters of a name."""
+"""Maximum length of a name in characters."""
 
 
 def tidy_name(what: str, name: str) -> str:
-    """A name with single spaces.
+    """Return a name with single spaces.
 
     Parameters
     ----------
-    what : whose name it is, for the message, such as ``owner``.
+    what : the role of the person, for the message, such as ``owner``.
 
     Raises
     ------
     BadRequest
-        It is empty, too long, or holds characters that do not print.
+        The name is empty, too long, or not printable.
     """
     tidied = " ".join(name.split())
     if not tidied or len(tidied) > MAX_NAME_LENGTH or not tidied.isprintable():
-        raise BadRequest(f"the {what} has no name that can be kept", f"a name of 1 to {MAX_NAME_LENGTH} characters")
+        raise BadRequest(f"the name of the {what} cannot be stored", f"a name of 1 to {MAX_NAME_LENGTH} characters")
     return tidied
 
 
 def same_person(one: str, other: str) -> bool:
-    """Whether two names are equal, or look so, and so have to be taken for one person.
+    """Return whether two names are equal or look the same, and so must count as one person.
 
-    Case, spaces, punctuation, accents and characters without a width make no difference, nor do letters of another
-    script or width that look alike (the skeletons of Unicode Technical Standard 39).
+    Case, spaces, punctuation, accents and zero-width characters make no difference, nor do letters of another script or
+    width that look the same (the skeletons of Unicode Technical Standard 39).
 
     Examples
     --------
@@ -46,12 +46,12 @@ def same_person(one: str, other: str) -> bool:
 
 
 def _skeletons(name: str) -> frozenset[str]:
-    """What a name looks like, by two ways to take case: a capital I looks like a small l, a small i does not."""
+    """Return what a name looks like, for several treatments of case: I looks like a lowercase l, i does not."""
     plain = unicodedata.normalize("NFKD", name)
     ways = (_look_alike(plain.casefold()), _look_alike(plain).casefold(), plain.casefold())
-    found = {_letters(unicodedata.normalize("NFKD", way)) for way in ways}
-    # A name of signs alone is compared as it is.
-    return frozenset(each or plain for each in found)
+    skeletons = {_letters(unicodedata.normalize("NFKD", way)) for way in ways}
+    # A name without letters or digits is compared as it is.
+    return frozenset(each or plain for each in skeletons)
 
 
 def _letters(text: str) -> str:
@@ -65,18 +65,18 @@ def _look_alike(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _prototypes() -> dict[str, str]:
-    """By character, the one that stands for all that look like it.
+    """Map each character to the representative of all characters that look like it.
 
-    The library keeps Unicode's table both ways. A character with one counterpart maps to it, unless that has no other
-    either: then the first of the two stands for both.
+    The library's table has both directions. A character with one counterpart maps to it, unless the counterpart has no
+    other either: then the first of the two represents both.
     """
-    # Takes a megabyte, and only who signs needs it.
+    # Imported here because it takes a megabyte and is only needed to sign.
     from confusable_homoglyphs.confusables import confusables_data
 
-    found: dict[str, str] = {}
-    for one, alike in confusables_data.items():
-        if len(one) != 1 or len(alike) != 1:
+    table: dict[str, str] = {}
+    for one, similar in confusables_data.items():
+        if len(one) != 1 or len(similar) != 1:
             continue
-        other = alike[0]["c"]
-        found[one] = min(one, other) if len(confusables_data.get(other, ())) == 1 else other
-    return found
+        other = similar[0]["c"]
+        table[one] = min(one, other) if len(confusables_data.get(other, ())) == 1 else other
+    return table

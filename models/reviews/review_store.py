@@ -1,4 +1,4 @@
-"""The reviews of a home: what a sign-off and the service need of each ``review.json``, without what made it."""
+"""The reviews of a home: what sign-offs and the service need of each ``review.json``, without loading training code."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ ProposalAnswer = Literal["keep", "change", "not_enough_evidence"]
 
 
 class _Part(BaseModel):
-    # A newer program may have written more than this one knows.
+    # Newer versions may have written more fields.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class ReasonedAnswer(_Part):
-    """The answer for weights or limits, in words, with its reasons."""
+    """The answer for weights or band limits, as text and with reasons."""
 
     answer: ProposalAnswer
     words: str
@@ -41,7 +41,7 @@ class ReasonedAnswer(_Part):
 
 
 class DecisionSummary(_Part):
-    """The decision that the evidence leads to."""
+    """The decision that follows from the evidence."""
 
     headline: str
     weights: ReasonedAnswer
@@ -50,7 +50,7 @@ class DecisionSummary(_Part):
 
 
 class SignOffProposal(_Part):
-    """What would be signed; see `training.review.document.SignOffSection`."""
+    """The content to sign; see `training.review.document.SignOffSection`."""
 
     rubric: str
     version: str
@@ -66,12 +66,12 @@ class SignOffProposal(_Part):
 
     @property
     def changes(self) -> bool:
-        """Whether a new version would come of it."""
+        """Whether approval would create a new version."""
         return self.proposed_weights is not None and self.proposed_bands is not None
 
 
 class ReviewFile(_Part):
-    """One review."""
+    """The parts of ``review.json`` that are needed here."""
 
     schema_version: Literal[1]
     id: str
@@ -83,8 +83,11 @@ class ReviewFile(_Part):
 
 @dataclass(frozen=True)
 class ReviewRecord:
-    """A review of the home, what was decided about it (None: nothing yet), and what waits for a second signature: its
-    sign-off, or, once it was approved, its rollback."""
+    """A review of the home with its decision.
+
+    ``decided`` is None if there is no decision yet. ``pending`` is what waits for a second signature: the sign-off, or
+    the rollback if the review was approved.
+    """
 
     review: ReviewFile
     folder: Path
@@ -93,7 +96,7 @@ class ReviewRecord:
 
     @classmethod
     def of(cls, review: ReviewFile, folder: Path, history: HistoryFile) -> ReviewRecord:
-        """A review with what the history knows about it."""
+        """Combine a review with its decisions in the history."""
         decided = history.of_review(review.id)
         return cls(review, folder, decided, history.pending_of(review.id, rollback=decided is not None))
 
@@ -106,82 +109,82 @@ class ReviewRecord:
 
 
 class UnknownReview(BadRequest):
-    """A review that the home does not hold."""
+    """There is no such review in the home."""
 
 
 def read_review(folder: Path) -> ReviewFile:
-    """The review in a folder.
+    """Read the review in a folder.
 
     Raises
     ------
     HomeError
-        There is none, or it is broken or of another schema.
+        The file is missing, broken or has another schema.
     """
     file = folder / DOCUMENT
     try:
         return ReviewFile.model_validate_json(read_bounded(file, SIZE_LIMIT))
     except (ScorerError, OSError) as error:
-        raise HomeError(f"{file} cannot be read: {error}", "a review", "hold it again: `renewcast review`") from None
+        raise HomeError(f"{file} cannot be read: {error}", "a review", "run it again: `renewcast review`") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise HomeError(f"{file}: key {key}: {first['msg']}", "a review", "hold it again: `renewcast review`") from None
+        raise HomeError(f"{file}: key {key}: {first['msg']}", "a review", "run it again: `renewcast review`") from None
 
 
 def list_reviews(home: Home, history: HistoryFile | None = None) -> list[ReviewRecord]:
-    """All sound reviews of the home, the newest quarter first; one that is broken is left out.
+    """List the reviews of the home, newest quarter first. Broken ones are left out.
 
     Raises
     ------
     HomeError
         The history of sign-offs is broken.
     """
-    decided = read_history(home) if history is None else history
-    found = []
+    decisions = read_history(home) if history is None else history
+    records = []
     for folder in sorted(home.reviews.iterdir()) if home.reviews.is_dir() else []:
         if not _ID.match(folder.name):
             continue
         try:
-            told = read_review(folder)
+            review = read_review(folder)
         except HomeError:
             continue
-        found.append(ReviewRecord.of(told, folder, decided))
-    return sorted(found, key=lambda kept: (kept.review.quarter, kept.review.created_at), reverse=True)
+        records.append(ReviewRecord.of(review, folder, decisions))
+    return sorted(records, key=lambda record: (record.review.quarter, record.review.created_at), reverse=True)
 
 
-def find_review(home: Home, named: str) -> ReviewRecord:
-    """A review by its id, by an unambiguous beginning of it, or by its folder.
+def find_review(home: Home, name: str) -> ReviewRecord:
+    """Find a review by its id, by an unambiguous prefix of it, or by its folder.
 
     Raises
     ------
     UnknownReview
-        There is none, or several.
+        There is no such review, or the prefix is ambiguous.
     HomeError
-        It is broken.
+        The review is broken.
     """
-    decided = read_history(home)
-    if Path(named).is_dir() and (Path(named) / DOCUMENT).is_file():
-        told = read_review(Path(named))
-        return ReviewRecord.of(told, Path(named), decided)
-    if _ID.match(named) and (home.reviews / named / DOCUMENT).is_file():
-        told = read_review(home.reviews / named)
-        return ReviewRecord.of(told, home.reviews / named, decided)
+    history = read_history(home)
     # A quarter may be written in any of its forms.
     with suppress(BadRequest):
-        named = Quarter.parse(named).name
-    names = sorted(f.name for f in home.reviews.iterdir()) if home.reviews.is_dir() else []
-    near = [name for name in names if _ID.match(name) and name.startswith(named)] if named else []
-    if len(near) == 1:
-        return find_review(home, near[0])
-    known = ", ".join(near or [name for name in names if _ID.match(name)]) or "there is none yet"
+        name = Quarter.parse(name).name
+    if Path(name).is_dir() and (Path(name) / DOCUMENT).is_file():
+        review = read_review(Path(name))
+        return ReviewRecord.of(review, Path(name), history)
+    if _ID.match(name) and (home.reviews / name / DOCUMENT).is_file():
+        review = read_review(home.reviews / name)
+        return ReviewRecord.of(review, home.reviews / name, history)
+    names = sorted(folder.name for folder in home.reviews.iterdir()) if home.reviews.is_dir() else []
+    matches = [each for each in names if _ID.match(each) and each.startswith(name)] if name else []
+    if len(matches) == 1:
+        return find_review(home, matches[0])
+    available = ", ".join(matches or [each for each in names if _ID.match(each)]) or "there are no reviews yet"
     raise UnknownReview(
-        "there is no such review" if not near else f"{len(near)} reviews begin so",
-        f"one of: {known}",
+        "there is no such review" if not matches else f"{len(matches)} reviews have this prefix",
+        f"one of: {available}",
         "`renewcast reviews` lists them",
     )
 
 
-def read_document(kept: ReviewRecord) -> dict[str, Any]:
-    """The whole of ``review.json``, as it was written."""
-    found: dict[str, Any] = json.loads(read_bounded(kept.folder / DOCUMENT, SIZE_LIMIT))
-    return found
+def read_document(record: ReviewRecord) -> dict[str, Any]:
+    """Return the whole content of ``review.json``."""
+    content: dict[str, Any] = json.loads(read_bounded(record.folder / DOCUMENT, SIZE_LIMIT))
+    return content

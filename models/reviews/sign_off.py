@@ -1,9 +1,8 @@
-"""Signing a review off: two people with keys of their own, nothing changed since the review, and from a date on another
-version of the rubric.
+"""Signing off a review: two people sign with their own keys, and a new version of the rubric applies from a date on.
 
-The first signature is recorded with its terms and waits. The second, with another person's key, completes the decision.
-The history is the truth: one file, replaced whole by one writer at a time. A version's file is written before the
-history names it; one that a crash has left behind is written again.
+The first signature is recorded with its terms and waits. The second, with another person's key, completes the decision
+if nothing has changed since the review. The history is the source of truth: one file, replaced as a whole by one writer
+at a time. A version's file is written before the history names it; if a crash leaves one behind, it is written again.
 """
 
 from __future__ import annotations
@@ -42,35 +41,35 @@ from models.reviews.person_names import same_person, tidy_name
 from models.reviews.review_store import ReviewRecord, SignOffProposal, find_review
 
 REASON_LIMIT = 2000
-"""Characters of a reason."""
+"""Maximum length of a reason in characters."""
 DECISION_NOUNS = {"approved": "approval", "rejected": "rejection", "rolled_back": "rollback"}
-"""What each kind of decision is called."""
+"""The noun for each kind of decision."""
 
 
 class ReviewChanged(BadRequest):
-    """What was reviewed, or signed first, is not what there is now."""
+    """Something has changed since the review or the first signature."""
 
 
 class AlreadyDecided(BadRequest):
-    """The review was signed or rejected before, or its proposal came too late."""
+    """The review already has a decision."""
 
 
 class TermsDiffer(ReviewChanged):
-    """Another person has signed first, and in other terms."""
+    """Another person has already signed different terms."""
 
 
 class SameSigner(BadRequest):
-    """Both signatures would be one person's."""
+    """Both signatures would come from the same person."""
 
 
 @dataclass(frozen=True)
 class Signer:
-    """Who signs, as an API key has proved it.
+    """The person who signs, authenticated by an API key.
 
     Parameters
     ----------
-    key : the key's id.
-    name : the key's name: the person whose key it is.
+    key : the id of the key.
+    name : the name of the key, which is the name of the person.
     """
 
     key: str
@@ -79,13 +78,13 @@ class Signer:
 
 @dataclass(frozen=True)
 class SignOffResult:
-    """What a signature has led to: a decision, or terms that wait for another person's signature.
+    """The result of a signature: a decision, or terms that wait for the signature of another person.
 
     Parameters
     ----------
-    decision : None while the second signature is missing.
-    pending : None once both are there.
-    instead_of : the first signature that this one has taken the place of, since the terms were others.
+    decision : the decision; None while the second signature is missing.
+    pending : the terms that wait; None if both signatures are there.
+    instead_of : the first signature with different terms that this one has replaced.
     """
 
     decision: ReviewDecision | None
@@ -93,46 +92,47 @@ class SignOffResult:
     instead_of: PendingDecision | None = None
 
     def words(self) -> str:
-        """What a person wants to know."""
+        """Describe the result for people."""
         if self.decision is not None:
             return self.decision.words()
         assert self.pending is not None
         by = f"{DECISION_NOUNS[self.pending.what]} of {self.pending.review}: signed by {self.pending.signature.name}"
         since = f", in force from {self.pending.effective}" if self.pending.what == "approved" else ""
         lines = [
-            f"{by}{since}. One signature is missing. Another person signs with a key of their own: {self._command()}"
+            f"{by}{since}. One signature is missing. Another person must sign with their own key: {self._command()}"
         ]
         if self.instead_of is not None:
             lines.append(
-                f"It takes the place of the {DECISION_NOUNS[self.instead_of.what]} that"
-                f" {self.instead_of.signature.name} had signed, whose terms were others."
+                f"It replaces the {DECISION_NOUNS[self.instead_of.what]} that"
+                f" {self.instead_of.signature.name} had signed with different terms."
             )
         return "\n".join(lines)
 
     def _command(self) -> str:
-        """What the second person runs."""
+        """Return the command for the second person."""
         assert self.pending is not None
         option = {"approved": "", "rejected": " --reject", "rolled_back": " --rollback"}[self.pending.what]
         return f"RENEWCAST_KEY=… renewcast approve {self.pending.review}{option}"
 
 
 class EarliestDate(NamedTuple):
-    """The first date on which a version may begin, and why not before."""
+    """The first possible effective date, and the reason why it cannot be earlier."""
 
     day: date
     why: str
 
 
 def earliest_effective(home: Home, history: HistoryFile, rubric: str, reviewed_to: date, changes: bool) -> EarliestDate:
-    """The first date from which on an approved review may be in force: not within the quarter that was reviewed, not
-    before the last approved version, and for a change of the rubric not on or before a date that was scored already.
+    """Return the first possible effective date of an approved review.
 
-    It is the default wherever a date is asked for, and moves on as dates are scored.
+    It is not within the reviewed quarter, not before the last approved version, and, if the rubric changes, after the
+    last date with scores. It is the default effective date and moves forward as new dates are scored.
 
     Parameters
     ----------
-    rubric : the reviewed rubric's name. reviewed_to : the day after the reviewed quarter.
-    changes : whether a new version of the rubric would come of it.
+    rubric : the name of the reviewed rubric.
+    reviewed_to : the day after the reviewed quarter.
+    changes : whether approval creates a new version of the rubric.
 
     Raises
     ------
@@ -140,18 +140,18 @@ def earliest_effective(home: Home, history: HistoryFile, rubric: str, reviewed_t
         The home cannot be read.
     """
     limits = [EarliestDate(reviewed_to, f"the quarter was reviewed up to {reviewed_to}")]
-    if known := history.approvals(rubric):
-        last = known[-1].effective
+    if approvals := history.approvals(rubric):
+        last = approvals[-1].effective
         assert last is not None
         limits.append(EarliestDate(last, f"the last approved version is in force from {last}"))
     if changes and (scored := _last_scored(home)) is not None:
-        limits.append(EarliestDate(date.fromordinal(scored.toordinal() + 1), f"scores of {scored} were given already"))
+        limits.append(EarliestDate(date.fromordinal(scored.toordinal() + 1), f"there are already scores of {scored}"))
     return max(limits)
 
 
-def earliest_for_review(home: Home, history: HistoryFile, told: SignOffProposal) -> EarliestDate:
-    """`earliest_effective` of a review."""
-    return earliest_effective(home, history, told.rubric, told.earliest_effective, told.changes)
+def earliest_for_review(home: Home, history: HistoryFile, proposal: SignOffProposal) -> EarliestDate:
+    """Return `earliest_effective` for a review."""
+    return earliest_effective(home, history, proposal.rubric, proposal.earliest_effective, proposal.changes)
 
 
 def sign(
@@ -168,54 +168,53 @@ def sign(
     is_good: Callable[[str], bool] | None = None,
     data_fingerprint: str | None = None,
 ) -> SignOffResult:
-    """Sign a review off, or its rejection: as the first person, or as the second where another person has signed the
-    same before. What changes weights or limits then writes a new version of the rubric, which is in force from its
-    effective date on; earlier scores stay as they were.
+    """Sign the approval or the rejection of a review, as the first or the second person.
 
-    What is left out is as in the first signature. Terms that differ from another person's first signature are refused,
-    unless the signer says that these replace it: this signature is then the first one, and the other lapses.
+    The second signature completes the same terms that another person has signed. If weights or limits change, the
+    decision writes a new version of the rubric, which is in force from its effective date; earlier scores do not
+    change. Arguments that are None are taken from the first signature. Terms that differ from another person's first
+    signature are rejected, unless they replace it: this signature is then the first one, and the other lapses.
 
     Parameters
     ----------
-    review : its id, or its folder.
-    signer : who signs; the caller has checked the key.
-    reject : that it is turned down; nothing is checked against the review then, and nothing changes.
-    owner : the CS owner, who is responsible for it; a first signature of an approval needs one.
-    effective : a plain date, not before `earliest_effective`; that by default.
-    why : kept with it.
-    first : SHA-256 of the first signature that the signer has seen; None does not ask for one.
-    replace : sign other terms than those that another person has signed first. A signer who names ``first`` has seen
-        that signature, and needs no ``replace``.
-    is_good : whether a key, by its id, still stands; a first signature whose key was revoked meanwhile lapses.
-    data_fingerprint : of the signals as they are now, up to the review's ``data_through``
-    (`features.signals.fingerprint`);
-        needed to approve.
+    review : the id or the folder of the review.
+    signer : the person who signs; the caller has checked the key.
+    reject : reject the review; then nothing is compared with the review, and nothing changes.
+    owner : the CS owner, who is responsible; required for the first signature of an approval.
+    effective : the effective date, not before `earliest_effective`, which is the default.
+    why : the reason, stored with the decision.
+    first : SHA-256 of the first signature as shown to the signer; None skips this check.
+    replace : replace different terms that another person has signed first. Not needed with ``first``, since the signer
+        has then seen that signature.
+    is_good : returns whether a key, given its id, is still valid; a first signature with a revoked key lapses.
+    data_fingerprint : the fingerprint of the current signals up to the review's ``data_through``
+        (`features.signals.fingerprint`); required to approve.
 
     Raises
     ------
     UnknownReview, HomeError
-        There is no such review, or it or the history is broken.
+        There is no such review, or the review or the history is broken.
     BadRequest
-        A name is missing, or the date cannot be.
+        A name is missing, or the date is too early.
     SamePerson
-        The first signature is of the same key, or of a name that looks the same.
+        The first signature has the same key, or a name that looks the same.
     ChangedSince
-        Data, rubric, model or the proposal are not those that were reviewed and signed first: which. A first signature
-        then lapses.
+        Data, rubric, model or proposal have changed since the review; the message says which. A first signature then
+        lapses.
     OtherTerms
-        Another person has signed first, in other terms: which.
+        Another person has signed different terms; the message says which differ.
     AlreadyDecided
-        It was decided before.
+        The review already has a decision.
     """
     with exclusive_lock(home.rubrics / ".lock"):
         history = read_history(home)
         plan = _plan(home, history, review, signer, reject, owner, effective, why, first, replace)
         if plan.terms is None:
             _refuse_revoked(home, history, plan.first, is_good)
-            in_force = _check_first_signature(home, history, plan.kept, plan.first, data_fingerprint)
-            return _complete(home, history, plan.first, signer, plan.kept, in_force)
+            in_force = _check_first_signature(home, history, plan.record, plan.first, data_fingerprint)
+            return _complete(home, history, plan.first, signer, plan.record, in_force)
         if plan.terms.effective is not None:
-            _require_unchanged(home, plan.kept, data_fingerprint, plan.terms.effective)
+            _require_unchanged(home, plan.record, data_fingerprint, plan.terms.effective)
         return _begin(home, history, plan.terms, signer, plan.waiting)
 
 
@@ -231,7 +230,7 @@ def check_sign(
     first: str | None = None,
     replace: bool = False,
 ) -> None:
-    """Refuse what `sign` would refuse whatever the data say: before they are read, which can take a while."""
+    """Make the checks of `sign` that do not depend on the data, before the data are read, which can take a while."""
     _plan(home, read_history(home), review, signer, reject, owner, effective, why, first, replace)
 
 
@@ -245,36 +244,38 @@ def sign_rollback(
     first: str | None = None,
     is_good: Callable[[str], bool] | None = None,
 ) -> SignOffResult:
-    """Sign that the newest approved version of a rubric is taken back, as the first or the second person. The one
-    before is then in force again for all dates. What was published under it stays on record as it was.
+    """Sign the rollback of the newest approved version of a rubric, as the first or the second person.
+
+    The previous version is then in force again for all dates. Results that were published with the version do not
+    change.
 
     Parameters
     ----------
-    rubric : its name; the review's, or else the champion's if None.
-    review : whose version it has to be; any if None.
-    The rest, and what is raised, is as in `sign`.
+    rubric : the name of the rubric; by default that of the review, or else of the champion.
+    review : the review that the version must belong to; any if None.
+    The other parameters and exceptions are as in `sign`.
 
     Raises
     ------
     BadRequest
-        There is nothing to take back, or it is not this review's.
+        There is nothing to roll back, or the version belongs to another review.
     """
     tidy_name("key", signer.name)
     reason = _reason(why)
     with exclusive_lock(home.rubrics / ".lock"):
         history = read_history(home)
-        kept = None if review is None else find_review(home, review)
-        of = rubric or (load_champion(home).rubric.name if kept is None else kept.review.sign_off.rubric)
-        known = history.approvals(of)
-        if not known or (kept is not None and known[-1].review != kept.review.id):
+        record = None if review is None else find_review(home, review)
+        of = rubric or (load_champion(home).rubric.name if record is None else record.review.sign_off.rubric)
+        approvals = history.approvals(of)
+        if not approvals or (record is not None and approvals[-1].review != record.review.id):
             raise BadRequest(
-                f"no approved version of {of} is in force or to come"
-                if not known
-                else f"the newest approved version of {of} is of the review {known[-1].review}",
+                f"no approved version of {of} is in force or scheduled"
+                if not approvals
+                else f"the newest approved version of {of} belongs to the review {approvals[-1].review}",
                 "the newest approved version",
-                "take that one back first" if known else "",
+                "roll that one back first" if approvals else "",
             )
-        last = known[-1]
+        last = approvals[-1]
         waiting = history.pending_of(last.review, rollback=True)
         if waiting is not None and waiting.takes_back != last.id:
             waiting = None
@@ -289,9 +290,9 @@ def sign_rollback(
 
 @dataclass(frozen=True)
 class _Plan:
-    """What a signature would do to a review: complete the terms that wait (``terms`` is None), or sign new ones."""
+    """The effect of a signature on a review: complete the pending terms (``terms`` is None), or sign new ones."""
 
-    kept: ReviewRecord
+    record: ReviewRecord
     waiting: PendingDecision | None
     terms: DecisionTerms | None
 
@@ -317,49 +318,49 @@ def _plan(
     day = None if effective is None or reject else _plain_date(effective)
     owned, reason = None if owner is None else tidy_name("owner", owner), _reason(why)
     what: Literal["approved", "rejected"] = "rejected" if reject else "approved"
-    kept = find_review(home, review)
-    if (earlier := history.of_review(kept.review.id)) is not None:
+    record = find_review(home, review)
+    if (earlier := history.of_review(record.review.id)) is not None:
         raise AlreadyDecided(
             f"the review was {earlier.what} on {earlier.at.date().isoformat()}",
-            "a review that is open",
-            "hold a new one, or take an approval back: `renewcast approve --rollback`",
+            "a review without a decision",
+            "run a new review, or roll an approval back: `renewcast approve --rollback`",
         )
-    told, waiting = kept.review.sign_off, history.pending_of(kept.review.id)
+    proposal, waiting = record.review.sign_off, history.pending_of(record.review.id)
     _require_shown(waiting, first)
     given = {"owner": owned, "effective": day, "why": reason}
     if waiting is not None and waiting.what == what and _agrees(waiting, given):
         _refuse_same_person(waiting, signer)
-        return _Plan(kept, waiting, None)
+        return _Plan(record, waiting, None)
     if waiting is not None and waiting.signature.key != signer.key and not replace and first is None:
         raise _other_terms(waiting, what, given)
     if not reject:
         if owned is None:
             raise BadRequest(
-                "an approval without a CS owner", "the name of the person who is responsible for it", "name the owner"
+                "the approval has no CS owner", "the name of the person who is responsible", "name the owner"
             )
-        earliest = earliest_for_review(home, history, told)
+        earliest = earliest_for_review(home, history, proposal)
         day = day or earliest.day
         if day < earliest.day:
             raise BadRequest(
-                f"{day} has passed for this rubric: {earliest.why}",
+                f"{day} is too early for this rubric: {earliest.why}",
                 f"{earliest.day} or later",
                 "choose a later date, or leave it out",
             )
     terms = DecisionTerms(
         what=what,
-        review=kept.review.id,
-        rubric=told.rubric,
+        review=record.review.id,
+        rubric=proposal.rubric,
         owner=owned,
         why=reason,
         effective=day,
-        hashes=told.hashes,
-        proposal=proposal_hash(told),
+        hashes=proposal.hashes,
+        proposal=proposal_hash(proposal),
     )
-    return _Plan(kept, waiting, terms)
+    return _Plan(record, waiting, terms)
 
 
-def lapse_reason(home: Home, history: HistoryFile, kept: ReviewRecord, waiting: PendingDecision) -> str:
-    """Why a first signature no longer counts, in words; empty where it does. The data are not looked at.
+def lapse_reason(home: Home, history: HistoryFile, record: ReviewRecord, waiting: PendingDecision) -> str:
+    """Return why a first signature no longer counts; empty if it still does. The data are not checked.
 
     Raises
     ------
@@ -367,24 +368,24 @@ def lapse_reason(home: Home, history: HistoryFile, kept: ReviewRecord, waiting: 
         The champion or the home is broken.
     """
     if waiting.what == "rolled_back":
-        known = history.approvals(waiting.rubric)
-        return "" if known and known[-1].id == waiting.takes_back else "another version has been approved since"
-    told = kept.review.sign_off
-    if waiting.hashes != told.hashes or waiting.proposal != proposal_hash(told):
-        return "the review proposes something else now"
+        approvals = history.approvals(waiting.rubric)
+        return "" if approvals and approvals[-1].id == waiting.takes_back else "another version has been approved since"
+    proposal = record.review.sign_off
+    if waiting.hashes != proposal.hashes or waiting.proposal != proposal_hash(proposal):
+        return "the proposal of the review has changed"
     if waiting.what == "rejected":
         return ""
     assert waiting.effective is not None
-    earliest = earliest_for_review(home, history, told)
+    earliest = earliest_for_review(home, history, proposal)
     if waiting.effective < earliest.day:
-        return f"{waiting.effective} has passed for this rubric: {earliest.why}"
-    changed, _ = _changes_since(home, kept, waiting.effective)
+        return f"{waiting.effective} is too early for this rubric: {earliest.why}"
+    changed, _ = _changes_since(home, record, waiting.effective)
     return "; ".join(changed)
 
 
-def proposal_hash(told: SignOffProposal) -> str:
-    """SHA-256 of what a review proposes: weights, limits, profiles, and what they would have meant."""
-    proposed = told.model_dump_json(
+def proposal_hash(proposal: SignOffProposal) -> str:
+    """Return the SHA-256 of a review's proposal: weights, limits, profiles, and the churn rates of their scores."""
+    proposed = proposal.model_dump_json(
         include={"rubric", "version", "proposed_weights", "proposed_bands", "proposed_profiles", "meaning"}
     )
     return hashlib.sha256(proposed.encode()).hexdigest()
@@ -393,7 +394,7 @@ def proposal_hash(told: SignOffProposal) -> str:
 def _begin(
     home: Home, history: HistoryFile, terms: DecisionTerms, signer: Signer, waiting: PendingDecision | None
 ) -> SignOffResult:
-    """Record a first signature, in place of the one that waits under other terms."""
+    """Record a first signature. It replaces a pending one with different terms."""
     signature = _signature("author", signer, terms.model_dump(mode="json"), history.last_signature)
     pending = PendingDecision(**terms.model_dump(), id=f"cal_{secrets.token_hex(8)}", signature=signature)
     write_history(home, history.model_copy(update={"pending": (*_without(history.pending, waiting), pending)}))
@@ -405,17 +406,17 @@ def _complete(
     history: HistoryFile,
     waiting: PendingDecision,
     signer: Signer,
-    kept: ReviewRecord | None = None,
+    record: ReviewRecord | None = None,
     in_force: Rubric | None = None,
 ) -> SignOffResult:
-    """Record the decision that a second signature makes."""
+    """Record the decision that a second signature completes."""
     version = replaces = meaning = None
     if waiting.what == "rolled_back":
         taken = next(each for each in history.decisions if each.id == waiting.takes_back)
         version, replaces = taken.replaces, taken.version
-    elif waiting.what == "approved" and kept is not None and in_force is not None and kept.review.sign_off.changes:
-        version, replaces = _write_versions(home, history, kept, waiting, in_force)
-        meaning = kept.review.sign_off.meaning
+    elif waiting.what == "approved" and record is not None and in_force is not None and record.review.sign_off.changes:
+        version, replaces = _write_versions(home, history, record, waiting, in_force)
+        meaning = record.review.sign_off.meaning
     signed = signed_with_version(waiting.terms, version, replaces)
     second = _signature("reviewer", signer, signed, waiting.signature.sha256)
     decision = ReviewDecision(
@@ -449,12 +450,12 @@ def _without(pending: Sequence[PendingDecision], one: PendingDecision | None) ->
 
 
 def _agrees(waiting: PendingDecision, given: Mapping[str, object]) -> bool:
-    """Whether what was given, None for nothing, is what the first signature says."""
+    """Return whether the given terms (None for unspecified) equal those of the first signature."""
     return all(value is None or value == getattr(waiting, name) for name, value in given.items())
 
 
 def _other_terms(waiting: PendingDecision, what: str, given: Mapping[str, object]) -> TermsDiffer:
-    """Which terms differ from those of the first signature."""
+    """Return the error that names the terms that differ from the first signature."""
     if waiting.what != what:
         differs = f"the decision: {DECISION_NOUNS[waiting.what]}, not {DECISION_NOUNS[what]}"
     else:
@@ -464,54 +465,56 @@ def _other_terms(waiting: PendingDecision, what: str, given: Mapping[str, object
             if value is not None and value != getattr(waiting, name)
         )
     return TermsDiffer(
-        f"{waiting.signature.name} has signed first, in other terms ({differs})",
-        "the same terms, which may be left out",
-        "leave them out to sign the same, or add --replace to sign these instead; the first signature then lapses",
+        f"{waiting.signature.name} has already signed different terms ({differs})",
+        "the same terms, which can be omitted",
+        "omit them to sign the same terms, or add --replace to sign these instead; the first signature then lapses",
     )
 
 
 def _require_shown(waiting: PendingDecision | None, first: str | None) -> None:
     if first is not None and (waiting is None or waiting.signature.sha256 != first):
         raise ReviewChanged(
-            "the first signature is not the one that was shown", "the first signature as it is now", "look at it again"
+            "the first signature is not the one that was shown", "the current first signature", "reload and check it"
         )
 
 
 def _refuse_same_person(waiting: PendingDecision, signer: Signer) -> None:
     made = waiting.signature
     if made.key == signer.key or same_person(made.name, signer.name):
-        with_key = "with this key" if made.key == signer.key else "with a key whose name is or looks the same"
+        with_key = "with this key" if made.key == signer.key else "with a key whose name is the same or looks the same"
         raise SameSigner(
-            f"author and reviewer are the same person: {made.name} has signed first, {with_key}",
+            f"author and reviewer are the same person: {made.name} signed first, {with_key}",
             "a second signature by another person",
-            "let somebody else sign with a key of their own (`renewcast keys create NAME --scope admin`)",
+            "let another person sign with their own key (`renewcast keys create NAME --scope admin`)",
         )
 
 
 def _refuse_revoked(
     home: Home, history: HistoryFile, waiting: PendingDecision, is_good: Callable[[str], bool] | None
 ) -> None:
-    """Forget a first signature whose key was revoked since."""
+    """Remove a first signature whose key was revoked."""
     if is_good is None or is_good(waiting.signature.key):
         return
     write_history(home, history.model_copy(update={"pending": _without(history.pending, waiting)}))
     raise ReviewChanged(
         f"the first signature, by {waiting.signature.name}, has lapsed: its key was revoked",
-        "a first signature with a key that stands",
+        "a first signature with a valid key",
         "sign again as the first person",
     )
 
 
 def _check_first_signature(
-    home: Home, history: HistoryFile, kept: ReviewRecord, waiting: PendingDecision, data: str | None
+    home: Home, history: HistoryFile, record: ReviewRecord, waiting: PendingDecision, data: str | None
 ) -> Rubric | None:
-    """The rubric in force at the effective date of an approval, if the first signature still counts; it is forgotten if
-    not."""
-    why, in_force = lapse_reason(home, history, kept, waiting), None
+    """Return the rubric in force at the effective date of an approval, if the first signature still counts.
+
+    A first signature that no longer counts is removed.
+    """
+    why, in_force = lapse_reason(home, history, record, waiting), None
     try:
         if not why and waiting.what == "approved":
             assert waiting.effective is not None
-            in_force = _require_unchanged(home, kept, data, waiting.effective)
+            in_force = _require_unchanged(home, record, data, waiting.effective)
     except ReviewChanged:
         if data is not None:
             write_history(home, history.model_copy(update={"pending": _without(history.pending, waiting)}))
@@ -521,53 +524,53 @@ def _check_first_signature(
         raise ReviewChanged(
             f"the first signature, by {waiting.signature.name}, has lapsed: {why}",
             "what was signed first",
-            "sign again as the first person; where data, rubric or model have changed, hold the review again",
+            "sign again as the first person; if data, rubric or model have changed, run the review again",
         )
     return in_force
 
 
-def _changes_since(home: Home, kept: ReviewRecord, day: date) -> tuple[list[str], Rubric]:
-    """What of rubric and model is not as reviewed, in words, and the rubric in force at a date."""
-    told, champion = kept.review.sign_off, load_champion(home)
-    if champion.rubric.name != told.rubric:
-        champion = champion.with_rubric(told.rubric)
+def _changes_since(home: Home, record: ReviewRecord, day: date) -> tuple[list[str], Rubric]:
+    """Return what has changed in rubric and model since the review, and the rubric in force at a date."""
+    proposal, champion = record.review.sign_off, load_champion(home)
+    if champion.rubric.name != proposal.rubric:
+        champion = champion.with_rubric(proposal.rubric)
     rubric = champion.rubric_at(datetime(day.year, day.month, day.day, tzinfo=UTC))
     changed = []
-    if sha256(rubric.text) != told.hashes.rubric:
-        changed.append(f"the rubric {told.rubric} in force on {day} is version {rubric.version} with another text")
+    if sha256(rubric.text) != proposal.hashes.rubric:
+        changed.append(f"the rubric {proposal.rubric} in force on {day} is version {rubric.version} with another text")
     churn = champion.bundles.get("churn")
-    if (churn.fingerprint if churn else None) != told.hashes.model:
+    if (churn.fingerprint if churn else None) != proposal.hashes.model:
         changed.append(
-            f"the champion is version {churn.manifest.version if churn else 'none'}, not {told.model or 'none'}"
+            f"the champion is version {churn.manifest.version if churn else 'none'}, not {proposal.model or 'none'}"
         )
     return changed, rubric
 
 
-def _require_unchanged(home: Home, kept: ReviewRecord, data: str | None, day: date) -> Rubric:
-    """The rubric in force at the effective date, if that, the data and the model are what was reviewed."""
-    told = kept.review.sign_off
-    changed, rubric = _changes_since(home, kept, day)
+def _require_unchanged(home: Home, record: ReviewRecord, data: str | None, day: date) -> Rubric:
+    """Return the rubric in force at the effective date if rubric, data and model are those that were reviewed."""
+    proposal = record.review.sign_off
+    changed, rubric = _changes_since(home, record, day)
     if data is None:
-        changed.insert(0, "the data could not be looked at")
-    elif data != told.hashes.data:
-        other = data.partition(":")[0] != told.hashes.data.partition(":")[0]
+        changed.insert(0, "the data could not be read")
+    elif data != proposal.hashes.data:
+        other = data.partition(":")[0] != proposal.hashes.data.partition(":")[0]
         changed.insert(
             0,
-            "the data cannot be compared, since another version of the engine has read them"
+            "the data cannot be compared, since another version of the engine read them"
             if other
-            else f"the data up to {to_iso(told.data_through)} are others",
+            else f"the data up to {to_iso(proposal.data_through)} have changed",
         )
     if changed:
         raise ReviewChanged(
             "changed since the review: " + "; ".join(changed),
-            "what was reviewed",
-            "hold the review again, and sign that",
+            "the reviewed state",
+            "run the review again, and sign the new one",
         )
     return rubric
 
 
 def _last_scored(home: Home) -> date | None:
-    """The newest date of which the home holds scores."""
+    """Return the newest date with scores in the home."""
     days = []
     for file in home.snapshots.glob("????-??-??*.parquet"):
         try:
@@ -578,36 +581,37 @@ def _last_scored(home: Home) -> date | None:
 
 
 def _write_versions(
-    home: Home, history: HistoryFile, kept: ReviewRecord, terms: DecisionTerms, old: Rubric
+    home: Home, history: HistoryFile, record: ReviewRecord, terms: DecisionTerms, old: Rubric
 ) -> tuple[RubricVersion, RubricVersion]:
-    """The new version and the one that it replaces, as files of the home."""
-    told, day = kept.review.sign_off, terms.effective
-    assert told.proposed_weights is not None
-    assert told.proposed_bands is not None
+    """Write the new version and the one that it replaces to files of the home."""
+    proposal, day = record.review.sign_off, terms.effective
+    assert proposal.proposed_weights is not None
+    assert proposal.proposed_bands is not None
     assert day is not None
-    version = _next_version(history, told.rubric, day, old.version)
-    note = (
-        f"Version {version}, in force from {day} on, by the review {kept.review.id}; before it: version {old.version}."
-    )
+    version = _next_version(history, proposal.rubric, day, old.version)
+    review = record.review.id
+    note = f"Version {version}, in force from {day} on, by the review {review}; before it: version {old.version}."
     text = revise_rubric_text(
-        old.text, version, told.proposed_weights, told.proposed_bands, note, told.proposed_profiles
+        old.text, version, proposal.proposed_weights, proposal.proposed_bands, note, proposal.proposed_profiles
     )
-    spoken_of = [w for each in history.decisions if each.rubric == told.rubric for w in (each.version, each.replaces)]
+    spoken_of = [
+        w for each in history.decisions if each.rubric == proposal.rubric for w in (each.version, each.replaces)
+    ]
     if any(w is not None and w.version == old.version and w.sha256 != sha256(old.text) for w in spoken_of):
         raise BadRequest(
-            f"the home keeps another text as version {old.version} of {told.rubric}",
-            "a version of its own for each text",
+            f"the home has a different text of version {old.version} of {proposal.rubric}",
+            "one text per version",
             "give the rubric that is in use a new version",
         )
     for name, content in ((old.version, old.text), (version, text)):
-        write_file(version_file(home, told.rubric, name), content)
+        write_file(version_file(home, proposal.rubric, name), content)
     return RubricVersion(version=version, sha256=sha256(text)), RubricVersion(
         version=old.version, sha256=sha256(old.text)
     )
 
 
 def _next_version(history: HistoryFile, rubric: str, day: date, old: str) -> str:
-    """Named after the quarter in which it begins; with a number where that was taken, rolled back ones included."""
+    """Return a name after the quarter of the effective date, with a number if it is taken, also by rolled back ones."""
     base = Quarter.of(day).name
     taken = {old} | {
         written.version
@@ -621,11 +625,11 @@ def _next_version(history: HistoryFile, rubric: str, day: date, old: str) -> str
 
 
 def _reason(why: str | None) -> str | None:
-    """On one line, without what does not print; None where nothing was said."""
+    """Return the reason on one line without unprintable characters; None if it is empty."""
     if why is None:
         return None
-    said = "".join(each if each.isprintable() else " " for each in why)
-    return " ".join(said.split())[:REASON_LIMIT] or None
+    printable = "".join(each if each.isprintable() else " " for each in why)
+    return " ".join(printable.split())[:REASON_LIMIT] or None
 
 
 def _plain_date(given: date | str) -> date:

@@ -72,11 +72,11 @@ def _portfolio(account: dict[str, float]) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(("text", "score", "coverage"), [(WHOLE, 59.0, 1.0), (PARTLY, None, 0.38)])
-def test_the_sum_can_be_checked_by_hand(text: str, score: float | None, coverage: float) -> None:
+def test_scores_match_examples_computed_by_hand(text: str, score: float | None, coverage: float) -> None:
     expected = _table(text)
     health = FIVE.score(_portfolio(dict(zip(expected["signal"], expected["value"], strict=True))))
-    found = health.breakdown(0).dropna(subset="points").reset_index(drop=True)
-    pd.testing.assert_frame_equal(found.drop(columns="dimension"), expected, check_dtype=False, rtol=0, atol=6e-4)
+    breakdown = health.breakdown(0).dropna(subset="points").reset_index(drop=True)
+    pd.testing.assert_frame_equal(breakdown.drop(columns="dimension"), expected, check_dtype=False, rtol=0, atol=6e-4)
     assert health.coverage[0] == pytest.approx(coverage)
     if score is None:
         assert np.isnan(health.score[0])
@@ -86,14 +86,14 @@ def test_the_sum_can_be_checked_by_hand(text: str, score: float | None, coverage
         assert health.band[0] == "yellow"
 
 
-def test_the_dimensions_of_the_whole_example() -> None:
+def test_dimension_points_match_the_example() -> None:
     expected = _table(WHOLE)
     health = FIVE.score(_portfolio(dict(zip(expected["signal"], expected["value"], strict=True))))
     # (70 + 90 + 10) / 3; (10 x 100 + 5 x 50 + 5 x 100 + 5 x 50) / 25; 550 / 15; 1000 / 20; 650 / 10.
     np.testing.assert_allclose(health.dimensions.iloc[0], [170 / 3, 80.0, 550 / 15, 50.0, 65.0])
 
 
-def test_half_of_the_weight_is_enough_and_less_is_not(rubric: Rubric) -> None:
+def test_scores_need_half_of_the_weight(rubric: Rubric) -> None:
     # The small rubric: usage 60 (percentile 40, trend 20), outcomes 40.
     frame = pd.DataFrame(
         {
@@ -109,13 +109,13 @@ def test_half_of_the_weight_is_enough_and_less_is_not(rubric: Rubric) -> None:
     np.testing.assert_allclose(health.weights, [[0, 60, 40], [0, 100, 0], [0, 0, 0]])
 
 
-def test_nothing_known_has_no_score_even_where_no_coverage_is_asked(rubric: Rubric, catalogue: Catalogue) -> None:
+def test_no_data_gives_no_score_even_without_minimum_coverage(rubric: Rubric, catalogue: Catalogue) -> None:
     text = rubric.text.replace("minimum_coverage = 0.5", "minimum_coverage = 0.0")
     lenient = rubric_from_text(text, "small.toml", catalogue)
     assert np.isnan(lenient.score(pd.DataFrame({"as_of": [WHEN]})).score[0])
 
 
-def test_bands_begin_where_the_shown_score_reaches_them(rubric: Rubric) -> None:
+def test_bands_use_the_rounded_score(rubric: Rubric) -> None:
     points = np.array([[100.0, 10.0, 70.0], [69.94] * 3, [69.95] * 3, [39.9] * 3])
     health = HealthScores(rubric, pd.RangeIndex(4), points, points, np.tile(rubric.weights(), (4, 1)))
     # 40 + 2 + 28 = 70.
@@ -128,7 +128,7 @@ def test_bands_begin_where_the_shown_score_reaches_them(rubric: Rubric) -> None:
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
-def test_the_order_of_the_accounts_does_not_change_a_bit(rubric: Rubric, portfolio: pd.DataFrame, order: int) -> None:
+def test_scores_do_not_depend_on_the_order_of_accounts(rubric: Rubric, portfolio: pd.DataFrame, order: int) -> None:
     turned = portfolio.sample(frac=1.0, random_state=order)
     one, two = rubric.score(portfolio), rubric.score(turned)
     pd.testing.assert_series_equal(one.score, two.score.sort_index(), check_exact=True)
@@ -140,14 +140,14 @@ def test_percentiles_do_not_depend_on_the_unit(rubric: Rubric, portfolio: pd.Dat
     pd.testing.assert_series_equal(rubric.score(portfolio).score, rubric.score(scaled).score, check_exact=True)
 
 
-def test_every_date_is_a_portfolio_of_its_own(rubric: Rubric, portfolio: pd.DataFrame) -> None:
+def test_each_date_is_a_separate_portfolio(rubric: Rubric, portfolio: pd.DataFrame) -> None:
     later = portfolio.iloc[:150].assign(as_of=WHEN + pd.Timedelta(days=7))
     together = rubric.score(pd.concat([portfolio, later], ignore_index=True))
     assert together.score[:300].tolist() == rubric.score(portfolio).score.tolist()
     assert together.score[300:].tolist() == rubric.score(later).score.tolist()
 
 
-def test_one_account_alone_is_scored_against_its_peers(rubric: Rubric, portfolio: pd.DataFrame, peers: Peers) -> None:
+def test_single_accounts_are_compared_with_the_given_peers(rubric: Rubric, portfolio: pd.DataFrame, peers: Peers) -> None:
     in_portfolio = rubric.score(portfolio).score
     alone = [rubric.score(portfolio.iloc[[i]], peers).score.iloc[0] for i in range(60)]
     # The reference keeps 21 quantiles: a place is right to a few of 100, and it weighs 40 of 100.
@@ -168,7 +168,7 @@ def _drawn(data: st.DataObject, shipped: Rubric) -> pd.DataFrame:
 @_each
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_a_better_signal_never_lowers_a_score(shipped: Rubric, data: st.DataObject) -> None:
+def test_better_signals_never_lower_a_score(shipped: Rubric, data: st.DataObject) -> None:
     frame = _drawn(data, shipped)
     _, signal = data.draw(st.sampled_from(shipped.signals))
     by = data.draw(st.floats(0, 50)) * (1 if signal.better == "higher" else -1)
@@ -182,7 +182,7 @@ def test_a_better_signal_never_lowers_a_score(shipped: Rubric, data: st.DataObje
 @_each
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
-def test_a_dimension_without_data_leaves_the_others_their_relative_weight(shipped: Rubric, data: st.DataObject) -> None:
+def test_missing_dimensions_keep_the_relative_weights_of_the_others(shipped: Rubric, data: st.DataObject) -> None:
     whole = shipped.score(_drawn(data, shipped).fillna(1.0)).weights[0]
     names = np.array([dimension for dimension, _ in shipped.signals])
     gone = data.draw(st.sampled_from(sorted(set(names))))
@@ -196,7 +196,7 @@ def test_a_dimension_without_data_leaves_the_others_their_relative_weight(shippe
 
 
 @_each
-def test_the_order_and_the_number_of_alike_accounts_do_not_matter(shipped: Rubric) -> None:
+def test_scores_do_not_depend_on_duplicates_and_order(shipped: Rubric) -> None:
     rng = np.random.default_rng(3)
     features = [signal.feature for _, signal in shipped.signals]
     frame = pd.DataFrame(rng.uniform(0, 10, (50, len(features))), columns=features).assign(as_of=WHEN)
@@ -208,13 +208,13 @@ def test_the_order_and_the_number_of_alike_accounts_do_not_matter(shipped: Rubri
 
 
 @_each
-def test_every_signal_that_ships_agrees_with_the_catalogue_on_what_is_better(shipped: Rubric) -> None:
+def test_shipped_signals_agree_with_the_catalogue_on_direction(shipped: Rubric) -> None:
     for _, signal in shipped.signals:
         direction = CATALOGUE[signal.feature].direction
         assert direction in (None, "lowers_risk" if signal.better == "higher" else "raises_risk"), signal.feature
 
 
-def test_learned_weights_take_the_place_of_equal_ones() -> None:
+def test_learned_weights_replace_equal_ones() -> None:
     shipped = load_rubric("adoption-engagement-business-relationship")
     assert shipped.rules.weights == "learned"
     own = {"adoption": 70.0, "engagement": 30.0, "business": 0.0, "relationship": 0.0}
@@ -228,16 +228,16 @@ def test_learned_weights_take_the_place_of_equal_ones() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(st.just(np.nan), st.floats(0, 100)), min_size=17, max_size=17))
-def test_weights_always_sum_to_100_and_scores_stay_within(points: list[float]) -> None:
+def test_weights_sum_to_100_and_scores_are_in_range(points: list[float]) -> None:
     earned = np.array([points])
     health = HealthScores(FIVE, pd.RangeIndex(1), earned, earned, FIVE.weights()[None])
-    known = not np.isnan(earned).all()
-    assert health.weights.sum() == pytest.approx(100.0 if known else 0.0)
-    if known:
+    has_data = not np.isnan(earned).all()
+    assert health.weights.sum() == pytest.approx(100.0 if has_data else 0.0)
+    if has_data:
         assert np.nanmin(earned) - 0.05 <= health.breakdown(0)["adds"].sum() <= np.nanmax(earned) + 0.05
 
 
-def test_the_shipped_rubric_is_that_of_the_rules() -> None:
+def test_shipped_rubric_matches_its_specification() -> None:
     assert {d.name: d.weight for d in FIVE.rules.dimensions} == {
         "usage": 30,
         "engagement": 25,
@@ -254,6 +254,6 @@ def test_the_shipped_rubric_is_that_of_the_rules() -> None:
         assert sum(signal.weight for signal in dimension.signals) == dimension.weight
 
 
-def test_an_unknown_rubric_lists_those_there_are() -> None:
+def test_unknown_rubrics_list_the_available_ones() -> None:
     with pytest.raises(RubricError, match="there is no rubric astrology\nExpected: one of adoption-engagement-business-relationship, five-dim"):
         load_rubric("astrology")

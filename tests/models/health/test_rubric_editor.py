@@ -1,4 +1,4 @@
-"""Editing a rubric keeps its comments and layout, and changes no value but those asked for."""
+"""Editing a rubric retains its comments and layout, and changes only the requested values."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.health.rubric import load_rubric
-from models.health.rubric_editor import revised
-from models.health.rubric_schema import Profile, RubricError
+from models.health.rubric_editor import revise_rubric_text
+from models.health.rubric_schema import RubricError, WeightProfile
 
 NAMES = ["five-dimensions", "product-relationship-outcomes", "adoption-engagement-business-relationship"]
 PLACES = st.one_of(st.integers(0, 100), st.floats(0, 100, allow_subnormal=False))
@@ -23,7 +23,7 @@ segments = ["enterprise"]
 
 
 def _with_comments(text: str, every: int) -> str:
-    """A comment behind each ``every``-th line that can take one."""
+    """Add a comment to every n-th line that can have one, n being ``every``."""
     lines = text.splitlines()
     for i in range(0, len(lines), every):
         if lines[i] and "#" not in lines[i]:
@@ -33,13 +33,13 @@ def _with_comments(text: str, every: int) -> str:
 
 @settings(deadline=None)
 @given(st.sampled_from(NAMES), st.integers(1, 7), st.data())
-def test_comments_and_all_other_values_stay(name: str, every: int, data: st.DataObject) -> None:
+def test_comments_and_other_values_do_not_change(name: str, every: int, data: st.DataObject) -> None:
     text = _with_comments(load_rubric(name).text, every)
     before = tomllib.loads(text)
     weights = {each["name"]: data.draw(PLACES) for each in before["dimensions"]}
     bands = {"green": data.draw(PLACES), "yellow": data.draw(PLACES)}
 
-    after = revised(text, "2027Q1", weights, bands, "why\nso")
+    after = revise_rubric_text(text, "2027Q1", weights, bands, "why\nso")
 
     expected = before | {"version": "2027Q1", "bands": before["bands"] | bands}
     expected["dimensions"] = [each | {"weight": weights[each["name"]]} for each in before["dimensions"]]
@@ -49,7 +49,7 @@ def test_comments_and_all_other_values_stay(name: str, every: int, data: st.Data
     first, *lines = after.splitlines()
     assert first == "# why so"
     for old, new in zip(text.splitlines(), lines, strict=True):
-        # Only the value itself differs, in the lines of these keys.
+        # In the lines of these keys, only the value differs.
         if re.match(r"(version|weights?|green|yellow) = ", old):
             assert (new.partition(" = ")[0], new.partition("#")[2]) == (old.partition(" = ")[0], old.partition("#")[2])
         else:
@@ -65,30 +65,30 @@ def test_comments_and_all_other_values_stay(name: str, every: int, data: st.Data
 )
 def test_weights_of_profiles_are_replaced_in_either_form(weights: str) -> None:
     text = load_rubric("five-dimensions").text + PROFILE.format(weights=weights)
-    new = Profile(segments=("enterprise",), weights={"usage": 55.5, "support": 44.5})
-    after = revised(text, "2027Q1", {}, {}, "why", [new])
+    new = WeightProfile(segments=("enterprise",), weights={"usage": 55.5, "support": 44.5})
+    after = revise_rubric_text(text, "2027Q1", {}, {}, "why", [new])
     assert tomllib.loads(after)["profiles"] == [{"segments": ["enterprise"], "weights": new.weights}]
     assert "[[profiles]]  # the largest" in after
     assert "# agreed" in after
 
 
-def test_the_same_keys_may_be_written_in_other_forms_of_toml() -> None:
+def test_other_forms_of_toml_keys_are_supported() -> None:
     text = load_rubric("five-dimensions").text
     dotted = text.replace("[bands]\ngreen = 70\nyellow = 40\nred = 0\n", "").replace(
         "minimum_coverage =", 'bands.green = 7e1\nbands."yellow" = 40.0  # half\nbands.red = 0\nminimum_coverage ='
     )
-    after = revised(dotted, "2027Q1", {"usage": 30.0}, {"green": 81.25, "yellow": 50.0}, "why")
+    after = revise_rubric_text(dotted, "2027Q1", {"usage": 30.0}, {"green": 81.25, "yellow": 50.0}, "why")
     assert tomllib.loads(after)["bands"] == {"green": 81.25, "yellow": 50, "red": 0}
     assert 'bands."yellow" = 50  # half' in after
 
 
-def test_a_limit_that_the_rubric_does_not_have_is_refused() -> None:
+def test_profiles_that_the_rubric_does_not_have_are_rejected() -> None:
     with pytest.raises(RubricError, match="without other changes"):
-        revised(
+        revise_rubric_text(
             load_rubric().text,
             "2027Q1",
             {},
             {"green": 70.0},
             "why",
-            [Profile(segments=("smb",), weights={"usage": 100})],
+            [WeightProfile(segments=("smb",), weights={"usage": 100})],
         )

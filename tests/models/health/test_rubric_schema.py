@@ -20,29 +20,29 @@ from models.health.rubric_schema import RubricError
         ('name = "small"', "", "name: Field required"),
         ("minimum_coverage = 0.5", "minimum_coverage = 2", "minimum_coverage"),
         ('version = "1"', 'version = "1"\nmood = "good"', "mood"),
-        ('name = "outcomes"', 'name = "usage"', "dimensions.name: usage is there twice"),
+        ('name = "outcomes"', 'name = "usage"', "dimensions.name: usage occurs twice"),
         (
             '"outcomes.nps_last"',
             '"usage.trend_28d"',
-            "dimensions.signals.feature: usage.trend_28d is there twice",
+            "dimensions.signals.feature: usage.trend_28d occurs twice",
         ),
-        ('"usage.trend_28d"', '"usage.luck"', "dimensions.0.signals.1.feature: the catalogue has no number called"),
-        ('"usage.trend_28d"', '"contract.plan"', "dimensions.0.signals.1.feature: the catalogue has no number called"),
+        ('"usage.trend_28d"', '"usage.luck"', "dimensions.0.signals.1.feature: the catalogue has no numeric feature"),
+        ('"usage.trend_28d"', '"contract.plan"', "dimensions.0.signals.1.feature: the catalogue has no numeric feature"),
         ('better = "higher"', 'better = "blue"', "dimensions.0.signals.0.better"),
         ('grade = "percentile"', 'grade = "stars"', "dimensions.0.signals.0"),
         ("green_above = 80", "green_above = 30", "dimensions.0.signals.0.green_above: not above yellow_from"),
-        ("green_above = 80\n", "", "dimensions.0.signals.0: one of green_above and yellow_from is there"),
+        ("green_above = 80\n", "", "dimensions.0.signals.0: only one of green_above and yellow_from is set"),
         ("green_above = 80", "green_above = 80\nsteps = []", "dimensions.0.signals.0.steps"),
         ("from = 0.5", "from = 1.5", "dimensions.0.signals.1.steps: the bounds are out of order"),
-        ("from = 0.5, ", "", "dimensions.0.signals.1.steps: the wrong steps have a bound"),
-        ('{grade = "red", points = 0}', '{from = 0, grade = "red", points = 0}', "steps: the wrong steps have a bound"),
-        ("from = 0.5", "up_to = 0.5", "dimensions.0.signals.1.steps: higher is better, yet up_to is used"),
+        ("from = 0.5, ", "", "dimensions.0.signals.1.steps: the steps with and without a bound are wrong"),
+        ('{grade = "red", points = 0}', '{from = 0, grade = "red", points = 0}', "steps: the steps with and without a bound are wrong"),
+        ("from = 0.5", "up_to = 0.5", "dimensions.0.signals.1.steps: higher is better, but up_to is used"),
         ("points = 50", "points = 101", "dimensions.0.signals.1.steps.1.points"),
         ('"yellow", points = 50', '"yellow", points = -1', "dimensions.0.signals.1.steps.1.points"),
         ('"green", points = 100', '"green", points = 10', "steps: a better step earns fewer points"),
     ],
 )
-def test_a_mistake_is_named_with_file_key_and_cure(
+def test_mistakes_are_reported_with_file_key_and_cure(
     rubric: Rubric, catalogue: Catalogue, old: str, new: str, key: str
 ) -> None:
     assert old in rubric.text
@@ -53,12 +53,12 @@ def test_a_mistake_is_named_with_file_key_and_cure(
     assert caught.value.cure
 
 
-def test_text_that_is_not_toml_is_told(catalogue: Catalogue) -> None:
+def test_invalid_toml_is_reported(catalogue: Catalogue) -> None:
     with pytest.raises(RubricError, match=r"mine\.toml is not TOML"):
         rubric_from_text("= 3", "mine.toml", catalogue)
 
 
-def test_a_rubric_of_ones_own_is_read_from_its_path(rubric: Rubric, catalogue: Catalogue, tmp_path: Path) -> None:
+def test_custom_rubrics_are_read_from_their_path(rubric: Rubric, catalogue: Catalogue, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(rubric.text)
     assert load_rubric(tmp_path / "mine.toml", catalogue).rules == rubric.rules
 
@@ -66,7 +66,7 @@ def test_a_rubric_of_ones_own_is_read_from_its_path(rubric: Rubric, catalogue: C
 @pytest.mark.parametrize(
     ("content", "message"), [(None, "No such file"), (b"\xff", "UTF-8"), (b"#" * (SIZE_LIMIT + 1), "larger than")]
 )
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_unreadable_files_are_reported(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / "mine.toml").write_bytes(content)
     with pytest.raises(RubricError, match=message):

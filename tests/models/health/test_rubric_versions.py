@@ -31,9 +31,9 @@ def at(text: str) -> datetime:
 
 
 def write_review(home: Home, name: str = "2026Q3-five-dimensions-0000abcd", **more: Any) -> str:
-    """A review that proposes `WEIGHTS` and `BANDS`; ``more`` takes the place of what would be signed."""
+    """Write a review that proposes `WEIGHTS` and `BANDS`; ``more`` replaces fields of the proposal."""
     decided = {"answer": "change", "words": "change", "reasons": ["so the evidence says"]}
-    told = {
+    content = {
         "schema_version": 1,
         "id": name,
         "quarter": "2026Q3",
@@ -55,7 +55,7 @@ def write_review(home: Home, name: str = "2026Q3-five-dimensions-0000abcd", **mo
     }
     folder = home.reviews / name
     folder.mkdir(parents=True)
-    (folder / "review.json").write_text(json.dumps(told))
+    (folder / "review.json").write_text(json.dumps(content))
     (folder / "index.html").write_text("<!doctype html><title>a review</title><!--sign-off-->")
     return name
 
@@ -69,7 +69,7 @@ AUTHOR, REVIEWER = Signer("key_a", "author"), Signer("key_b", "reviewer")
 
 
 def sign(home: Home, review: str, effective: str | None = "2026-10-15", **more: Any) -> Any:
-    """Both signatures; the decision."""
+    """Sign as author and reviewer, and return the decision."""
     given = {"owner": "owner", "data_fingerprint": DATA} | more
     first = sign_once(home, review, AUTHOR, effective=effective, **given)
     assert first.pending is not None
@@ -81,7 +81,7 @@ def roll_back(home: Home, why: str | None = None) -> Any:
     return sign_rollback(home, REVIEWER).decision
 
 
-def test_the_new_version_holds_from_its_date_on_and_the_old_one_before(home: Home) -> None:
+def test_new_versions_apply_from_their_effective_date(home: Home) -> None:
     decided = sign(home, write_review(home))
     assert decided.version is not None
     assert decided.version.version == "2026Q4"
@@ -95,20 +95,20 @@ def test_the_new_version_holds_from_its_date_on_and_the_old_one_before(home: Hom
     assert [s for _, s in after.signals] == [s for _, s in before.signals]
 
 
-def test_scores_use_the_version_of_their_date(home: Home, portfolio: pd.DataFrame) -> None:
+def test_scores_use_the_version_in_force_at_their_date(home: Home, portfolio: pd.DataFrame) -> None:
     sign(home, write_review(home))
     champion = load_champion(home)
-    told = {}
+    scores = {}
     for date in ("2026-10-08", "2026-10-15"):
         frame = portfolio.assign(as_of=pd.Timestamp(date, tz="UTC"))
-        found = assess(frame, champion)
-        told[date] = found.champion.rubric.version, found.health.score
-    assert [version for version, _ in told.values()] == [load_rubric().version, "2026Q4"]
+        assessment = assess(frame, champion)
+        scores[date] = assessment.champion.rubric.version, assessment.health.score
+    assert [version for version, _ in scores.values()] == [load_rubric().version, "2026Q4"]
     old = assess(portfolio.assign(as_of=pd.Timestamp("2026-10-08", tz="UTC")), Champion({}, load_rubric()))
-    pd.testing.assert_series_equal(told["2026-10-08"][1], old.health.score)
+    pd.testing.assert_series_equal(scores["2026-10-08"][1], old.health.score)
 
 
-def test_taken_back_the_version_before_holds_again(home: Home) -> None:
+def test_rollback_restores_the_previous_version(home: Home) -> None:
     sign(home, write_review(home))
     back = roll_back(home, "a mistake")
     assert back.takes_back == read_history(home).decisions[0].id
@@ -120,7 +120,7 @@ def test_taken_back_the_version_before_holds_again(home: Home) -> None:
     assert [each.what for each in read_history(home).decisions] == ["approved", "rolled_back", "approved"]
 
 
-def test_nothing_is_taken_back_where_nothing_was_approved(home: Home) -> None:
+def test_rollback_needs_an_approved_version(home: Home) -> None:
     with pytest.raises(BadRequest, match="no approved version"):
         roll_back(home)
 
@@ -128,70 +128,70 @@ def test_nothing_is_taken_back_where_nothing_was_approved(home: Home) -> None:
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"data_fingerprint": "duckdb-1:other"}, "the data up to 2026-10-01 are others"),
+        ({"data_fingerprint": "duckdb-1:other"}, "the data up to 2026-10-01 have changed"),
         ({"data_fingerprint": "duckdb-2:abc"}, "another version of the engine"),
-        ({"data_fingerprint": None}, "the data could not be looked at"),
+        ({"data_fingerprint": None}, "the data could not be read"),
     ],
 )
-def test_other_data_are_refused(home: Home, more: dict[str, Any], says: str) -> None:
+def test_changed_data_are_rejected(home: Home, more: dict[str, Any], says: str) -> None:
     review = write_review(home)
     with pytest.raises(ReviewChanged, match=says):
         sign(home, review, **more)
 
 
-def test_another_rubric_or_model_is_refused_and_both_are_named(home: Home) -> None:
+def test_changed_rubric_and_model_are_rejected_and_named(home: Home) -> None:
     hashes = {"data": DATA, "rubric": "0" * 64, "model": "1" * 64}
     with pytest.raises(ReviewChanged, match=r"rubric five-dimensions .* the champion is version none, not 7"):
         sign(home, write_review(home, hashes=hashes, model="7"))
 
 
-def test_a_second_review_of_the_old_version_is_refused_once_the_new_one_is_in_force(home: Home) -> None:
+def test_reviews_of_a_replaced_version_are_rejected(home: Home) -> None:
     first, second = write_review(home), write_review(home, "2026Q3-five-dimensions-0000ffff")
     sign(home, first)
     with pytest.raises(ReviewChanged, match="is version 2026Q4"):
         sign(home, second, "2026-11-01")
 
 
-def test_a_review_is_decided_once(home: Home) -> None:
+def test_reviews_are_decided_once(home: Home) -> None:
     review = write_review(home)
     rejected = sign(home, review, reject=True, data_fingerprint=None, why="not now")
     assert rejected.version is None
     assert load_champion(home).rubric_at(at("2027-01-01")).version == load_rubric().version
     with pytest.raises(AlreadyDecided, match="rejected"):
         sign(home, review)
-    assert [kept.state for kept in list_reviews(home)] == ["rejected"]
+    assert [record.state for record in list_reviews(home)] == ["rejected"]
 
 
-def test_a_review_that_keeps_all_is_approved_without_a_new_version(home: Home) -> None:
+def test_approval_without_changes_creates_no_version(home: Home) -> None:
     decided = sign(home, write_review(home, proposed_weights=None, proposed_bands=None))
     assert decided.version is None
     assert load_champion(home).rubric_at(at("2027-01-01")).version == load_rubric().version
 
 
 @pytest.mark.parametrize("effective", ["2026-09-30", "soon", "2026-10-15T00:00:00", ""])
-def test_the_date_is_a_plain_one_and_not_before_what_was_reviewed(home: Home, effective: str) -> None:
+def test_effective_date_must_be_a_date_after_the_reviewed_quarter(home: Home, effective: str) -> None:
     review = write_review(home)
-    with pytest.raises(BadRequest, match=r"has passed|cannot be read"):
+    with pytest.raises(BadRequest, match=r"is too early|cannot be read"):
         sign(home, review, effective)
 
 
-def test_scores_that_were_given_stay(home: Home) -> None:
+def test_existing_scores_limit_the_effective_date(home: Home) -> None:
     review = write_review(home)
     home.snapshots.mkdir(parents=True)
     (home.snapshots / "2026-10-21.parquet").write_bytes(b"")
-    with pytest.raises(BadRequest, match="scores of 2026-10-21 were given already"):
+    with pytest.raises(BadRequest, match="there are already scores of 2026-10-21"):
         sign(home, review, "2026-10-21")
     assert sign(home, review, "2026-10-22").version is not None
 
 
-def test_two_at_once_do_not_both_win(home: Home) -> None:
-    review, found = write_review(home), []
+def test_only_one_of_several_concurrent_sign_offs_succeeds(home: Home) -> None:
+    review, outcomes = write_review(home), []
 
     def one() -> None:
         try:
-            found.append(sign_once(home, review, REVIEWER, data_fingerprint=DATA).decision.what)
+            outcomes.append(sign_once(home, review, REVIEWER, data_fingerprint=DATA).decision.what)
         except AlreadyDecided:
-            found.append("refused")
+            outcomes.append("refused")
 
     sign_once(home, review, AUTHOR, owner="owner", data_fingerprint=DATA)
     threads = [threading.Thread(target=one) for _ in range(4)]
@@ -199,11 +199,11 @@ def test_two_at_once_do_not_both_win(home: Home) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(found) == ["approved", "refused", "refused", "refused"]
+    assert sorted(outcomes) == ["approved", "refused", "refused", "refused"]
     assert len(read_history(home).decisions) == 1
 
 
-def test_a_version_that_was_edited_is_refused(home: Home) -> None:
+def test_edited_versions_are_rejected(home: Home) -> None:
     sign(home, write_review(home))
     file = version_file(home, "five-dimensions", "2026Q4")
     file.write_text(file.read_text() + "# more\n")
@@ -212,14 +212,14 @@ def test_a_version_that_was_edited_is_refused(home: Home) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"decisions": [{}]}', '{"more": 1}'])
-def test_a_broken_history_is_named(home: Home, text: str) -> None:
+def test_broken_histories_are_named(home: Home, text: str) -> None:
     home.rubrics.mkdir(parents=True)
     home.rubric_history.write_text(text)
     with pytest.raises(HomeError, match=r"history\.json"):
         read_history(home)
 
 
-def test_a_rubric_written_by_hand_since_holds_as_it_is(home: Home) -> None:
+def test_rubrics_edited_by_hand_are_used_unchanged(home: Home) -> None:
     sign(home, write_review(home))
     history = load_rubric_history(home)
     text = load_rubric().text.replace(f'version = "{load_rubric().version}"', 'version = "by hand"')
@@ -228,21 +228,21 @@ def test_a_rubric_written_by_hand_since_holds_as_it_is(home: Home) -> None:
     assert history.at(rubric_from_text(text, "x"), at("2027-01-01")).version == "by hand"
 
 
-def test_another_rubric_by_the_name_of_an_approved_version_is_not_taken_for_it(home: Home) -> None:
+def test_other_rubrics_with_the_name_of_an_approved_version_are_kept_apart(home: Home) -> None:
     sign(home, write_review(home))
     history = load_rubric_history(home)
     text = load_rubric().text
     from models.health.rubric import rubric_from_text
 
     other = text.replace(f'version = "{load_rubric().version}"', 'version = "2026Q4"').replace("green = 70", "green = 71")
-    found = history.at(rubric_from_text(other, "x"), at("2027-01-01"))
-    assert (found.version, found.rules.bands.green) == ("2026Q4", 71)
-    assert history.meaning(found) is None
+    in_force = history.at(rubric_from_text(other, "x"), at("2027-01-01"))
+    assert (in_force.version, in_force.rules.bands.green) == ("2026Q4", 71)
+    assert history.meaning(in_force) is None
     # A note in the file makes no other version of it.
     assert history.at(rubric_from_text("# a note\n" + text, "x"), at("2027-01-01")).rules.dimensions[0].weight == WEIGHTS["usage"]
 
 
-def test_no_sign_off_takes_the_name_of_the_version_that_ships(home: Home) -> None:
+def test_new_versions_never_reuse_the_name_of_the_shipped_version(home: Home) -> None:
     """It may have been approved in a home before that version was shipped."""
     assert not re.fullmatch(r"[0-9]{4}Q[1-4](\.[1-9][0-9]*)?", load_rubric().version)
 
@@ -256,7 +256,7 @@ def test_every_shipped_rubric_can_be_revised(name: str) -> None:
     assert text.startswith("# a note\n")
 
 
-def test_a_review_is_found_by_its_beginning_and_others_are_listed(home: Home) -> None:
+def test_reviews_are_found_by_prefix_and_otherwise_listed(home: Home) -> None:
     name = write_review(home)
     for beginning in ("2026Q3", "2026-q3", "Q3 2026"):
         assert find_review(home, beginning).review.id == name
@@ -266,7 +266,7 @@ def test_a_review_is_found_by_its_beginning_and_others_are_listed(home: Home) ->
         find_review(home, "../../etc")
 
 
-def test_decisions_that_were_left_out_or_repeated_are_noticed(home: Home) -> None:
+def test_missing_or_repeated_decisions_are_detected(home: Home) -> None:
     sign(home, write_review(home))
     roll_back(home)
     whole = json.loads(home.rubric_history.read_text())

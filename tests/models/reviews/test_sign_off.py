@@ -1,4 +1,4 @@
-"""Two people sign: who may be the second, what both sign, when a first signature lapses, and what the record holds."""
+"""Sign-off by two people: who may sign second, what they sign, when a first signature lapses, and what is recorded."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def begin(home: Home, review: str, signer: Signer = ADA, **more: Any) -> Pending
     return signed.pending
 
 
-def test_one_signature_decides_nothing_and_the_second_completes_it(home: Home) -> None:
+def test_the_second_signature_completes_the_decision(home: Home) -> None:
     review = write_review(home)
     pending = begin(home, review, why="as shown")
     assert [each.state for each in list_reviews(home)] == ["pending"]
@@ -77,34 +77,34 @@ def test_one_signature_decides_nothing_and_the_second_completes_it(home: Home) -
     "other", [ADA, Signer("key_9", "Ada"), Signer("key_9", "ａｄａ"), Signer("key_9", "Аda"), Signer("key_9", "A da"), Signer("key_1", "Grace")]
 )
 @pytest.mark.parametrize("what", ["approve", "reject", "rollback"])
-def test_the_second_is_another_person(home: Home, other: Signer, what: str) -> None:
+def test_both_signatures_cannot_come_from_one_person(home: Home, other: Signer, what: str) -> None:
     review = write_review(home)
     if what == "rollback":
         begin(home, review)
         sign(home, review, GRACE, data_fingerprint=DATA)
         assert sign_rollback(home, ADA).pending is not None
         before = read_history(home)
-        with pytest.raises(SameSigner, match="the same person: Ada has signed first"):
+        with pytest.raises(SameSigner, match="the same person: Ada signed first"):
             sign_rollback(home, other)
     else:
         begin(home, review, reject=what == "reject")
         before = read_history(home)
-        with pytest.raises(SameSigner, match="the same person: Ada has signed first"):
+        with pytest.raises(SameSigner, match="the same person: Ada signed first"):
             sign(home, review, other, reject=what == "reject", data_fingerprint=DATA)
     assert read_history(home) == before
 
 
 @pytest.mark.parametrize("more", [{"effective": "2026-11-01"}, {"owner": "another"}, {"why": "other reasons"}, {"reject": True}])
-def test_other_terms_are_a_new_first_signature(home: Home, more: dict[str, Any]) -> None:
-    """Nothing is ever decided that two people have not signed in the same words."""
+def test_different_terms_need_a_new_first_signature(home: Home, more: dict[str, Any]) -> None:
+    """A decision needs the same terms from two people."""
     review = write_review(home)
     old = begin(home, review)
     given = {"owner": "owner", "data_fingerprint": DATA} | more
     before = read_history(home)
     name = "the decision" if "reject" in more else next(iter(more))
-    with pytest.raises(TermsDiffer, match=f"Ada has signed first, in other terms \\({name}"):
+    with pytest.raises(TermsDiffer, match=f"Ada has already signed different terms \\({name}"):
         sign(home, review, GRACE, **given)
-    assert read_history(home) == before, "nobody's signature is dropped unasked"
+    assert read_history(home) == before, "no signature is replaced without --replace"
     given["replace"] = True
     signed = sign(home, review, GRACE, **given)
     assert signed.decision is None
@@ -118,7 +118,7 @@ def test_other_terms_are_a_new_first_signature(home: Home, more: dict[str, Any])
     assert (decision.author, decision.reviewer) == ("Grace", "Ada")
 
 
-def test_who_was_shown_another_first_signature_does_not_sign(home: Home) -> None:
+def test_signing_fails_if_the_shown_signature_was_replaced(home: Home) -> None:
     review = write_review(home)
     shown = begin(home, review).signature.sha256
     begin(home, review, MARY, effective="2026-12-01", replace=True)
@@ -126,10 +126,10 @@ def test_who_was_shown_another_first_signature_does_not_sign(home: Home) -> None
         sign(home, review, GRACE, data_fingerprint=DATA, first=shown)
 
 
-def test_a_first_signature_lapses_where_what_was_signed_has_changed(home: Home) -> None:
+def test_first_signatures_lapse_after_changes(home: Home) -> None:
     review = write_review(home)
     file = home.reviews / review / "review.json"
-    told = json.loads(file.read_text())
+    content = json.loads(file.read_text())
 
     def refused(says: str, change: Any, data: str = DATA) -> None:
         begin(home, review)
@@ -140,25 +140,25 @@ def test_a_first_signature_lapses_where_what_was_signed_has_changed(home: Home) 
             assert says in lapse_reason(home, read_history(home), find_review(home, review), waiting)
         with pytest.raises(ReviewChanged, match=says):
             sign(home, review, GRACE, data_fingerprint=data)
-        assert read_history(home).pending == (), "it has lapsed"
+        assert read_history(home).pending == (), "the first signature has lapsed"
 
     def score() -> None:
         home.snapshots.mkdir(parents=True)
         (home.snapshots / "2026-10-21.parquet").write_bytes(b"")
 
     def propose() -> None:
-        more = told["sign_off"] | {"proposed_bands": {"green": 60.0, "yellow": 42.0, "red": 0.0}}
-        file.write_text(json.dumps(told | {"sign_off": more}))
+        more = content["sign_off"] | {"proposed_bands": {"green": 60.0, "yellow": 42.0, "red": 0.0}}
+        file.write_text(json.dumps(content | {"sign_off": more}))
 
-    refused("the data up to 2026-10-01 are others", lambda: None, "duckdb-1:other")
-    refused("2026-10-01 has passed for this rubric: scores of 2026-10-21 were given already", score)
-    refused("the review proposes something else now", propose)
+    refused("the data up to 2026-10-01 have changed", lambda: None, "duckdb-1:other")
+    refused("2026-10-01 is too early for this rubric: there are already scores of 2026-10-21", score)
+    refused("the proposal of the review has changed", propose)
 
 
-def test_data_that_could_not_be_read_do_not_end_a_first_signature(home: Home) -> None:
+def test_unreadable_data_do_not_remove_a_first_signature(home: Home) -> None:
     review = write_review(home)
     begin(home, review)
-    with pytest.raises(ReviewChanged, match="could not be looked at"):
+    with pytest.raises(ReviewChanged, match="could not be read"):
         sign(home, review, GRACE)
     assert sign(home, review, GRACE, data_fingerprint=DATA).decision is not None
 
@@ -166,7 +166,7 @@ def test_data_that_could_not_be_read_do_not_end_a_first_signature(home: Home) ->
 @pytest.mark.parametrize("scored", [None, "2026-09-30", "2026-10-21"])
 @pytest.mark.parametrize("changes", [True, False])
 @pytest.mark.parametrize("approved_before", [False, True])
-def test_the_default_date_is_the_earliest_that_is_allowed(home: Home, scored: str | None, changes: bool, approved_before: bool) -> None:
+def test_default_date_is_the_earliest_possible(home: Home, scored: str | None, changes: bool, approved_before: bool) -> None:
     if approved_before:
         earlier = write_review(home, "2026Q2-five-dimensions-0000aaaa")
         begin(home, earlier, effective="2026-11-11")
@@ -178,7 +178,7 @@ def test_the_default_date_is_the_earliest_that_is_allowed(home: Home, scored: st
     review = write_review(home, hashes=hashes, **({} if changes else {"proposed_weights": None, "proposed_bands": None}))
     earliest = earliest_for_review(home, read_history(home), find_review(home, review).review.sign_off)
     day_before = date.fromordinal(earliest.day.toordinal() - 1)
-    with pytest.raises(BadRequest, match="has passed"):
+    with pytest.raises(BadRequest, match="is too early"):
         sign(home, review, ADA, owner="owner", effective=day_before, data_fingerprint=DATA)
     assert begin(home, review).effective == earliest.day
     decision = sign(home, review, GRACE, data_fingerprint=DATA).decision
@@ -188,9 +188,9 @@ def test_the_default_date_is_the_earliest_that_is_allowed(home: Home, scored: st
         assert earliest.day == date(2026, 10, 22)
 
 
-def test_an_approval_needs_an_owner_and_a_rejection_neither_owner_nor_date(home: Home) -> None:
+def test_approvals_need_an_owner_and_rejections_no_terms(home: Home) -> None:
     review = write_review(home)
-    with pytest.raises(BadRequest, match="without a CS owner"):
+    with pytest.raises(BadRequest, match="has no CS owner"):
         sign(home, review, ADA, data_fingerprint=DATA)
     assert sign(home, review, ADA, reject=True, effective="2020-01-01").pending is not None
     rejected = sign(home, review, GRACE, reject=True).decision
@@ -200,20 +200,20 @@ def test_an_approval_needs_an_owner_and_a_rejection_neither_owner_nor_date(home:
         sign(home, review, MARY, reject=True)
 
 
-def test_a_rollback_is_of_the_newest_version_and_of_the_named_review(home: Home) -> None:
+def test_rollback_needs_the_newest_version_of_the_review(home: Home) -> None:
     one, two = write_review(home), write_review(home, "2026Q3-five-dimensions-0000ffff", proposed_weights=None, proposed_bands=None)
     with pytest.raises(BadRequest, match="no approved version"):
         sign_rollback(home, ADA, review=one)
     for each in (one, two):
-        # The second keeps everything, under the version that the first has made.
+        # The second review changes nothing in the version that the first one created.
         if each == two:
             hashes = {"data": DATA, "rubric": sha256(load_champion(home).rubric_at(datetime(2026, 12, 1, tzinfo=UTC)).text), "model": None}
             file = home.reviews / two / "review.json"
-            told = json.loads(file.read_text())
-            file.write_text(json.dumps(told | {"sign_off": told["sign_off"] | {"hashes": hashes}}))
+            content = json.loads(file.read_text())
+            file.write_text(json.dumps(content | {"sign_off": content["sign_off"] | {"hashes": hashes}}))
         begin(home, each)
         assert sign(home, each, GRACE, data_fingerprint=DATA).decision is not None
-    with pytest.raises(BadRequest, match=f"is of the review {one}"):
+    with pytest.raises(BadRequest, match=f"belongs to the review {one}"):
         sign_rollback(home, ADA, review=two)
     first = sign_rollback(home, ADA, review=one, why="a mistake")
     assert first.pending is not None
@@ -228,24 +228,24 @@ def test_a_rollback_is_of_the_newest_version_and_of_the_named_review(home: Home)
 
 
 @pytest.mark.parametrize("part", ["owner", "effective", "why", "version", "author", "at"])
-def test_what_was_signed_cannot_be_edited(home: Home, part: str) -> None:
+def test_edited_signed_content_is_rejected(home: Home, part: str) -> None:
     review = write_review(home)
     begin(home, review, why="as shown")
     sign(home, review, GRACE, data_fingerprint=DATA)
-    told = json.loads(home.rubric_history.read_text())
-    decision = told["decisions"][0]
+    content = json.loads(home.rubric_history.read_text())
+    decision = content["decisions"][0]
     if part == "version":
         decision["version"]["version"] = "2030Q1"
     elif part == "at":
         decision["signatures"][1]["at"] = "2020-01-01T00:00:00Z"
     else:
         decision[part] = "2026-12-24" if part == "effective" else "Mallory"
-    home.rubric_history.write_text(json.dumps(told))
+    home.rubric_history.write_text(json.dumps(content))
     with pytest.raises(HomeError, match=r"history\.json"):
         read_history(home)
 
 
-# What is written is what is read.
+# Round trips of the history file.
 
 NAMES = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20)
 TEXTS = st.none() | st.text(st.characters(exclude_categories=["C"]), max_size=50)
@@ -299,24 +299,24 @@ def decisions(draw: Any) -> ReviewDecision:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(found=st.lists(decisions(), max_size=3, unique_by=lambda each: each.id), waiting=st.lists(pendings(), max_size=2))
-def test_every_decision_is_read_as_it_was_written(home: Home, found: list[ReviewDecision], waiting: list[PendingDecision]) -> None:
-    history = HistoryFile(decisions=tuple(found), pending=tuple(waiting))
+@given(decision_list=st.lists(decisions(), max_size=3, unique_by=lambda each: each.id), pending=st.lists(pendings(), max_size=2))
+def test_written_decisions_are_read_back(home: Home, decision_list: list[ReviewDecision], pending: list[PendingDecision]) -> None:
+    history = HistoryFile(decisions=tuple(decision_list), pending=tuple(pending))
     write_history(home, history)
     assert read_history(home) == history
 
 
 @settings(max_examples=60, deadline=None)
 @given(MEANINGS)
-def test_what_a_score_has_meant_is_read_with_nulls_and_without(meaning: ScoreCalibration) -> None:
+def test_score_calibrations_are_read_with_and_without_nulls(meaning: ScoreCalibration) -> None:
     for exclude_none in (False, True):
         assert ScoreCalibration.model_validate_json(meaning.model_dump_json(exclude_none=exclude_none)) == meaning
     facts = RubricFacts(version="1", meaning=None, learned=None)
     assert RubricFacts.model_validate_json(facts.model_dump_json(exclude_none=True)) == facts
 
 
-def test_a_home_that_an_older_version_broke_is_read_again(home: Home) -> None:
-    """Version 1 wrote the file without what is null, and then could not read it."""
+def test_histories_of_version_1_without_nulls_are_read(home: Home) -> None:
+    """Version 1 wrote the file without null fields, and then could not read it."""
     curve = [0.5] * len(SCORES)
     bands = [{"band": "red", "rows": 5, "accounts_with_churn": 0}]
     meaning = {"rate": curve, "low": curve, "high": curve, "rows": 5, "accounts": 3, "accounts_with_churn": 1, "first": "2026-01-01", "last": "2026-02-01", "bands": bands}
@@ -326,17 +326,17 @@ def test_a_home_that_an_older_version_broke_is_read_again(home: Home) -> None:
     }  # fmt: skip
     home.rubrics.mkdir(parents=True)
     home.rubric_history.write_text(json.dumps({"schema_version": 1, "decisions": [decision]}))
-    (found,) = load_rubric_history(home).file.decisions
-    assert found.meaning is not None
-    assert found.meaning.later is None
-    assert found.meaning.bands[0].rate is None
+    (read,) = load_rubric_history(home).file.decisions
+    assert read.meaning is not None
+    assert read.meaning.later is None
+    assert read.meaning.bands[0].rate is None
     review = write_review(home)
     begin(home, review)
     assert sign(home, review, GRACE, data_fingerprint=DATA).decision is not None
     assert [each.what for each in read_history(home).decisions] == ["rejected", "approved"]
 
 
-def test_nothing_is_written_that_could_not_be_read(home: Home) -> None:
+def test_invalid_histories_are_never_written(home: Home) -> None:
     review = write_review(home)
     begin(home, review)
     history = read_history(home)
