@@ -1,4 +1,4 @@
-"""What a review judges on: the labelled snapshots of one rubric, and which of them come later than the others."""
+"""Labelled snapshots of one rubric, split by time into earlier and later rows."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from features.utils.arrays import Bools, Floats, Objects
 from models.peer_groups.frame_columns import number_column
 
 LATER_SHARE = 0.3
-"""The share of the churns that a proposal is judged on; the others make it."""
+"""Share of the churns in the later rows, which evaluate a proposal; the others are used for the fit."""
 
 
 @dataclass(frozen=True)
 class ReviewRows:
     """Snapshots of n (account, as_of), in any order, scored by one rubric.
 
-    What a proposal is made of are the `earlier` rows, what it is judged on the `later` ones. Between them lies a purge:
-    no label window of an earlier row reaches to the first later date (docs/reference/review.md, "The decision rule").
+    Proposals are fitted on the `earlier` rows and evaluated on the `later` ones. Between them is a purge: no label
+    window of an earlier row reaches the first later date (docs/reference/review.md, "The decision rule").
 
     Parameters
     ----------
-    points : of each dimension, 0 to 100, NaN unknown, shape (n, dimensions).
-    score : the rubric's, 0 to 100, NaN for no score, shape (n,).
-    band : of the score: "green", "yellow", "red" or "insufficient_data", shape (n,).
-    churned : 1 where the account churned within the horizon, 0 where it did not, NaN censored, shape (n,).
+    points : points of each dimension, 0 to 100, NaN if missing, shape (n, dimensions).
+    score : score of the rubric, 0 to 100, NaN without a score, shape (n,).
+    band : band of the score: "green", "yellow", "red" or "insufficient_data", shape (n,).
+    churned : 1 if the account churned within the horizon, 0 if it did not, NaN if censored, shape (n,).
     accounts : the account of each row, shape (n,).
-    as_of : when the row was seen, UTC, shape (n,).
-    later : the rows of later dates, shape (n,); see `later_rows_mask`.
+    as_of : date of the row, UTC, shape (n,).
+    later : mask of the rows on later dates, shape (n,); see `later_rows_mask`.
     horizon_days, grace_days : H and G. A label window is ``[as_of, as_of + H + G)``.
-    segment : of each row by ARR, None where unknown; all None if not given. Shape (n,).
-    model : the champion's probability of churn, NaN where it has none, or none that is honest since it was trained on
-        the row; all NaN if not given. Shape (n,).
+    segment : segment of each row by ARR, None if unknown; all None if not given. Shape (n,).
+    model : churn probability of the champion, NaN if there is none or if it was trained on the row; all NaN if not
+        given. Shape (n,).
 
     Raises
     ------
     BadRequest
-        Lengths differ, a value is out of range, a date has no zone, or a row that is not later is dated among the
-        later ones. The message names the column, never a value.
+        Lengths differ, a value is out of range, a date has no time zone, or a row on a later date is not marked as
+        later. The message names the column, but no value.
     """
 
     points: pd.DataFrame
@@ -65,35 +65,35 @@ class ReviewRows:
         if self.model is None:
             object.__setattr__(self, "model", np.full(n, np.nan))
         for name in ("score", "band", "churned", "accounts", "as_of", "later", "segment", "model"):
-            if (found := np.shape(getattr(self, name))) != (n,):
-                raise BadRequest(f"review rows: {name} has the shape {found}", f"({n},), a value for each row")
+            if (shape := np.shape(getattr(self, name))) != (n,):
+                raise BadRequest(f"review rows: {name} has the shape {shape}", f"({n},), one value per row")
         if self.horizon_days < 1 or self.grace_days < 0:
             raise BadRequest(
                 f"review rows: a horizon of {self.horizon_days} and a grace of {self.grace_days} days",
                 "a horizon of 1 day or more and a grace of 0 or more",
             )
         if not len(self.points.columns) or self.points.columns.has_duplicates:
-            raise BadRequest("review rows: dimensions without a name of their own", "one column of points for each")
+            raise BadRequest("review rows: no dimensions, or duplicate names", "one column of points per dimension")
         ranges: list[tuple[str, Floats | None, float]] = [("score", self.score, 100.0), ("model", self.model, 1.0)]
         ranges += [(f"points of {name}", number_column(self.points, name), 100.0) for name in self.points.columns]
         for name, values, most in ranges:
             assert values is not None
             if bool(((values < 0) | (values > most)).any()):
-                raise BadRequest(f"review rows: {name} lies out of range", f"0 to {most:g}, NaN for unknown")
+                raise BadRequest(f"review rows: {name} is out of range", f"0 to {most:g}, NaN for unknown")
         if not bool(np.isin(self.churned[~np.isnan(self.churned)], (0.0, 1.0)).all()):
-            raise BadRequest("review rows: churned is neither 0 nor 1", "0, 1, or NaN where it is not known")
+            raise BadRequest("review rows: churned is neither 0 nor 1", "0, 1, or NaN if unknown")
         if self.later.dtype != np.bool_:
-            raise BadRequest("review rows: later is no mask", "true or false for each row")
+            raise BadRequest("review rows: later is not a mask", "true or false for each row")
         if not isinstance(self.as_of.dtype, pd.DatetimeTZDtype) or bool(self.as_of.isna().any()):
-            raise BadRequest("review rows: as_of without a zone or a date", "an instant in UTC for each row")
+            raise BadRequest("review rows: as_of has no time zone or missing dates", "an instant in UTC for each row")
         if self.first_later is None:
             return
-        among = ~self.later & ~np.isnan(self.churned) & (self.as_of >= self.first_later).to_numpy(dtype=bool)
-        if among.any():
+        unmarked = ~self.later & ~np.isnan(self.churned) & (self.as_of >= self.first_later).to_numpy(dtype=bool)
+        if unmarked.any():
             raise BadRequest(
-                f"review rows: {int(among.sum())} labelled rows are dated among the later ones but are not later",
-                "every row from the first later date on is later",
-                "divide rows by date, as later_rows does",
+                f"review rows: {int(unmarked.sum())} labelled rows on later dates are not marked as later",
+                "every row from the first later date on is marked as later",
+                "split the rows by date, as later_rows_mask does",
             )
 
     def __len__(self) -> int:
@@ -101,24 +101,24 @@ class ReviewRows:
 
     @property
     def window(self) -> timedelta:
-        """How long a label window is: H + G."""
+        """Length of a label window: H + G."""
         return timedelta(days=self.horizon_days + self.grace_days)
 
     @cached_property
     def first_later(self) -> pd.Timestamp | None:
-        """The first later date; None where no row is later."""
+        """The first later date; None without later rows."""
         return pd.Timestamp(self.as_of[self.later].min()) if self.later.any() else None
 
     @cached_property
     def labelled(self) -> Bools:
-        """Rows with a score and a known outcome, shape (n,)."""
+        """Mask of the rows with a score and a known outcome, shape (n,)."""
         return np.asarray(~np.isnan(self.churned) & ~np.isnan(self.score))
 
     @cached_property
     def earlier(self) -> Bools:
-        """Labelled rows whose label windows have ended by the first later date, shape (n,): those in the purge are not.
+        """Mask of the labelled rows whose label windows end by the first later date, shape (n,).
 
-        All labelled rows where none is later.
+        Rows in the purge are left out. Without later rows, these are all labelled rows.
         """
         if self.first_later is None:
             return self.labelled
@@ -126,7 +126,7 @@ class ReviewRows:
 
     @cached_property
     def judged_on(self) -> Bools:
-        """Labelled rows among the later ones, shape (n,)."""
+        """Mask of the labelled rows among the later ones, shape (n,)."""
         return np.asarray(self.labelled & self.later)
 
     @property
@@ -135,7 +135,12 @@ class ReviewRows:
         return tuple(str(name) for name in self.points.columns)
 
     def only(self, mask: Bools) -> ReviewRows:
-        """Some of the rows, by a mask of shape (n,); what is later stays later."""
+        """Select rows; later rows stay later.
+
+        Parameters
+        ----------
+        mask : shape (n,).
+        """
         assert self.segment is not None
         assert self.model is not None
         return ReviewRows(
@@ -156,36 +161,35 @@ class ReviewRows:
 def later_rows_mask(
     as_of: pd.Series[pd.Timestamp], churned: Floats, accounts: Objects, window_days: int, share: float = LATER_SHARE
 ) -> Bools:
-    """Which rows come later: those of the newest dates that hold about ``share`` of the accounts with a churn.
+    """Mark the later rows: those on the newest dates that have about ``share`` of the churned accounts.
 
     Parameters
     ----------
     as_of, churned, accounts : as in `ReviewRows`, shape (n,).
-    window_days : H + G; a purge so long before the first later date is left out of both parts, and of the count.
+    window_days : H + G; the purge of this length before the first later date belongs to neither part.
     share : 0 to 1.
 
     Returns
     -------
-    A mask, shape (n,): every row from some date on. None where no date leaves churns on either side of its purge.
+    A mask, shape (n,): every row from some date on. All false if no date leaves churns on both sides of its purge.
     """
-    seen = as_of[churned == 1].groupby(accounts[churned == 1]).agg(["min", "max"])
+    churn_dates = as_of[churned == 1].groupby(accounts[churned == 1]).agg(["min", "max"])
     window = timedelta(days=window_days)
     best: tuple[float, pd.Timestamp] | None = None
     for first in sorted(as_of.unique(), reverse=True):
-        after, before = int((seen["max"] >= first).sum()), int((seen["min"] + window <= first).sum())
+        after, before = int((churn_dates["max"] >= first).sum()), int((churn_dates["min"] + window <= first).sum())
         if before and after:
-            apart = abs(after / (before + after) - share)
-            best = (apart, first) if best is None or apart < best[0] else best
+            error = abs(after / (before + after) - share)
+            best = (error, first) if best is None or error < best[0] else best
     return np.zeros(len(as_of), dtype=bool) if best is None else (as_of >= best[1]).to_numpy(dtype=bool)
 
 
 def overlap_weights(accounts: npt.ArrayLike, as_of: pd.Series[pd.Timestamp], horizon_days: int) -> Floats:
-    """What each row counts for, 0 to 1: the share of its horizon that it does not share with its account's next row.
+    """Weight of each row, 0 to 1: the share of its horizon that does not overlap with the next row of its account.
 
-    Rows of one account a week apart see nearly the same 90 days: together they count as one, so that the weights of
-    the rows that see one churn add up to about one (compare `training.dataset.time_split.row_weight`, which knows one
-    step for all).
-    Rows of one account and date share what one of them would count for.
+    Rows of one account a week apart cover nearly the same 90 days. Together they count as one, so that the weights of
+    the rows before one churn add up to about one (compare `training.dataset.time_split.row_weight`, which assumes the
+    same step for all). Duplicate rows of one account and date share the weight of one row.
 
     Parameters
     ----------
@@ -194,32 +198,43 @@ def overlap_weights(accounts: npt.ArrayLike, as_of: pd.Series[pd.Timestamp], hor
 
     Returns
     -------
-    Shape (n,), in the rows' order. An account's last row counts as much as one at the usual step (the median), or
-    fully where no account has two dates.
+    Weights, shape (n,). The last row of an account has the weight of the usual step (the median), or full weight if no
+    account has two dates.
     """
     code, time = pd.factorize(np.asarray(accounts, dtype=object))[0], as_of.astype("int64").to_numpy()
     day = pd.Timedelta(days=1) // pd.Timedelta(1, unit=as_of.dt.unit)
     order = np.lexsort((time, code))
     code, time = code[order], time[order]
-    # Rows of one account and date are one run; each run's weight is shared by its rows.
+    # Rows of one account and date form a run, and share its weight.
     begins = np.flatnonzero(np.diff(code, prepend=-1) | np.diff(time, prepend=-1))
     size = np.diff(begins, append=len(code))
     same = code[begins[1:]] == code[begins[:-1]]
     share = np.full(len(begins), np.nan)
     share[:-1][same] = np.diff(time[begins])[same] / (day * horizon_days)
     share[np.isnan(share)] = np.nanmedian(share) if same.any() else 1.0
-    found = np.empty(len(code))
-    found[order] = np.repeat(np.minimum(share, 1.0) / size, size)
-    return found
+    weights = np.empty(len(code))
+    weights[order] = np.repeat(np.minimum(share, 1.0) / size, size)
+    return weights
 
 
 def thin_dates(rows: ReviewRows, mask: Bools, most: int) -> Bools:
-    """The rows of a mask (n,), or those of every second date of theirs, or third, and so on, if they are too many.
+    """Reduce the rows of a mask to every second date, or every third, and so on, if there are too many.
 
-    Rows of one account a few weeks apart are nearly the same: fewer dates tell as much, sooner. The newest is kept.
+    Rows of one account a few weeks apart are nearly the same, so fewer dates give the same result faster. The newest
+    date is always included.
+
+    Parameters
+    ----------
+    rows : all rows.
+    mask : the rows to reduce, shape (n,).
+    most : maximum number of rows.
+
+    Returns
+    -------
+    The reduced mask, shape (n,).
     """
     every = -(-int(mask.sum()) // most)
     if every <= 1:
         return mask
-    kept = sorted(rows.as_of[mask].unique(), reverse=True)[::every]
-    return np.asarray(mask & rows.as_of.isin(kept).to_numpy(dtype=bool))
+    dates = sorted(rows.as_of[mask].unique(), reverse=True)[::every]
+    return np.asarray(mask & rows.as_of.isin(dates).to_numpy(dtype=bool))

@@ -1,4 +1,4 @@
-"""The limits that cut scores into three bands of churn: the likelihood of every pair of whole points at once."""
+"""Band limits by maximum likelihood, over all pairs of whole points."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from features.utils.arrays import Floats, Ints
 from training.statistics.account_bootstrap import AccountBootstrap
 
 POINTS = 101
-"""Scores are told apart by whole points, 0 to 100: limits are whole points too."""
+"""Whole points of score, 0 to 100. Limits are whole points."""
 MINIMUM_SHARE = 0.05
-"""Of the rows, in each band: a smaller one is no band."""
+"""Minimum share of the rows in each band."""
 
 
 @dataclass(frozen=True)
 class ScoreHistogram:
-    """Rows and churns at each whole point of score, of b resamples; shape (b, 101) each."""
+    """Rows and churns at each whole point of score, for b resamples; shape (b, 101) each."""
 
     rows: Floats
     churned: Floats
@@ -28,7 +28,13 @@ class ScoreHistogram:
     def of(
         cls, score: Floats, churned: Floats, weight: Floats, bootstrap: AccountBootstrap
     ) -> tuple[ScoreHistogram, ScoreHistogram]:
-        """Those of all rows (n,), b = 1, and those of every resample."""
+        """Count all rows (b = 1), and the rows of every resample.
+
+        Parameters
+        ----------
+        score, churned, weight : of each row, shape (n,).
+        bootstrap : the account resamples.
+        """
         point = np.floor(score).astype(np.int64)
         both = []
         for values in (weight, weight * churned):
@@ -38,7 +44,13 @@ class ScoreHistogram:
         return whole, cls(*(bootstrap.counts @ table for table in both))
 
     def with_prior(self, yellow: float, green: float, events: float) -> ScoreHistogram:
-        """As if so many churns more had come just as the bands in force say, with the scores seen."""
+        """Add churns distributed by the churn rates of the current bands, with the observed scores.
+
+        Parameters
+        ----------
+        yellow, green : the current limits.
+        events : number of churns to add.
+        """
         point = np.arange(POINTS)
         band = (point >= yellow).astype(np.int64) + (point >= green)
         rates = np.zeros_like(self.rows)
@@ -60,14 +72,14 @@ class ScoreHistogram:
         high: tuple[float, float] = (99, 100),
         share: float = MINIMUM_SHARE,
     ) -> Floats:
-        """Where yellow and green begin in the likeliest three bands, shape (b, 2); NaN where there are none.
+        """Find the most likely limits of yellow and green, shape (b, 2); NaN if there are none.
 
-        The churn rate never rises with the band, and no band holds less than a share of the rows.
+        The churn rate does not rise with the band, and each band has at least ``share`` of the rows.
 
         Parameters
         ----------
-        low, high : the least and the most of either limit, yellow first.
-        share : 0 to 1.
+        low, high : lowest and highest value of each limit, yellow first.
+        share : minimum share of the rows in each band, 0 to 1.
         """
         first, second = np.meshgrid(np.arange(1, POINTS - 1), np.arange(2, POINTS), indexing="ij")
         inside = (first < second) & (first >= low[0]) & (first <= high[0]) & (second >= low[1]) & (second <= high[1])
@@ -89,5 +101,5 @@ class ScoreHistogram:
     def _bands(cumulated: Floats, yellow: Ints, green: Ints) -> Floats:
         """Sums over red, yellow and green, shape (3, b, pairs)."""
         below, middle, whole = cumulated[:, yellow], cumulated[:, green], cumulated[:, -1:]
-        # Rounding leaves a sum of nothing a little off 0.
+        # Rounding errors may leave an empty sum slightly below 0.
         return np.maximum(np.stack([below, middle - below, whole - middle]), 0.0)

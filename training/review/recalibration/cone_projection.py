@@ -1,5 +1,5 @@
-"""The nearest allowed slopes: weights within bounds times a common slope form a cone, and a quadratic has one minimum
-on it."""
+"""Constrained slopes: weights within bounds times a common slope form a cone, and a quadratic form has one minimum on
+it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from features.utils.arrays import Floats
 
 
 def share_cone(low: Floats, high: Floats) -> Floats:
-    """The cone of slopes whose shares lie within bounds, as rows g with g @ slopes >= 0.
+    """Build the cone of slopes with shares within bounds, as rows g with g @ slopes >= 0.
 
     Parameters
     ----------
-    low, high : the least and the most share of each dimension, 0 to 1, shape (k,).
+    low, high : smallest and largest share of each dimension, 0 to 1, shape (k,).
 
     Returns
     -------
-    Shape (at most 2 k + 1, k). The sum of the slopes is not below 0 either.
+    Shape (at most 2 k + 1, k). One row requires that the sum of the slopes is not below 0.
     """
     ones = np.ones(len(low))
     rows = [np.eye(len(low)) - np.outer(low, ones), ones[None]]
@@ -29,10 +29,10 @@ def share_cone(low: Floats, high: Floats) -> Floats:
 
 
 def project_on_cone(slopes: Floats, information: Floats, cone: Floats) -> Floats:
-    """The point of the cone that is closest to ``slopes`` in the metric of ``information``.
+    """Find the point of the cone that is closest to ``slopes`` in the metric of ``information``.
 
-    With the roots of the metric taken out this is a projection on a cone, which is the point less its projection on the
-    polar cone (Moreau), and that is a non-negative least squares problem (Lawson and Hanson 1974, chapter 23).
+    After a change of coordinates this is a Euclidean projection on a cone. It equals the point minus its projection on
+    the polar cone (Moreau), which is a non-negative least squares problem (Lawson and Hanson 1974, chapter 23).
 
     Parameters
     ----------
@@ -45,17 +45,17 @@ def project_on_cone(slopes: Floats, information: Floats, cone: Floats) -> Floats
     if size == 0.0:
         return slopes
     pull, _ = scipy.optimize.nnls(sides, -goal / size)
-    found: Floats = scipy.linalg.solve_triangular(root.T, goal + size * (sides @ pull), lower=False)
-    return found
+    projection: Floats = scipy.linalg.solve_triangular(root.T, goal + size * (sides @ pull), lower=False)
+    return projection
 
 
 def constrained_minimum(theta: Floats, gradient: Floats, hessian: Floats, cone: Floats) -> Floats:
-    """Where a quadratic is least on the cone, the intercept being free.
+    """Find the minimum of a quadratic form on the cone, with a free intercept.
 
     Parameters
     ----------
-    theta : where it was taken: intercept, then slopes; shape (1 + k,).
-    gradient, hessian : there, of the same order.
+    theta : the point of expansion: intercept, then slopes; shape (1 + k,).
+    gradient, hessian : at that point, in the same order.
     cone : of the slopes, shape (m, k).
     """
     a, b = hessian[0, 0], hessian[0, 1:]

@@ -1,4 +1,4 @@
-"""A score whose unknown dimensions leave their weight to the others, and how it moves with the weights."""
+"""The weighted score with missing dimensions, and its derivatives by the weights."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 
 from features.utils.arrays import Bools, Floats
 
-# Of the weights in force, mixed into those that spread an unknown dimension's weight: where the fit gives nothing to
-# any of the known ones, these decide, and the score does not jump.
+# Share of the current weights mixed into the weights that distribute the weight of a missing dimension. If the fit
+# gives no weight to any available dimension, the current weights decide, and the score stays continuous.
 _MIXED_SHARE = 1e-3
 
 
 class LinearizedScore(NamedTuple):
     """Slope times score of n rows, shape (n,), and its derivatives by the dimensions' slopes, shape (n, dimensions).
 
-    It is homogeneous: the value is the sum of slopes times derivatives.
+    The value is homogeneous: it equals the sum of slopes times derivatives.
     """
 
     value: Floats
@@ -24,16 +24,16 @@ class LinearizedScore(NamedTuple):
 
 
 def weighted_score(points: Floats, weights: Floats) -> Floats:
-    """The weighted mean of each row's known points, as ``models/health/rubric.py`` spreads weights.
+    """Compute the weighted mean of the available points of each row, as ``models/health/rubric.py`` does.
 
     Parameters
     ----------
-    points : NaN unknown, shape (n, dimensions).
+    points : NaN if missing, shape (n, dimensions).
     weights : 0 or more, in any unit, shape (dimensions,).
 
     Returns
     -------
-    Shape (n,); the plain mean where only dimensions without weight are known, NaN where none is.
+    Shape (n,); the unweighted mean if only dimensions without weight are available, NaN if none is.
     """
     known = ~np.isnan(points)
     filled = np.where(known, points, 0.0)
@@ -44,13 +44,15 @@ def weighted_score(points: Floats, weights: Floats) -> Floats:
 
 
 def linearized_score(points: Floats, known: Bools, slopes: Floats, own: Floats) -> LinearizedScore:
-    """Slope times score at these slopes, as a sum over dimensions.
+    """Compute slope times score and its derivatives, as a sum over dimensions.
 
     Parameters
     ----------
-    points : shape (n, dimensions), NaN unknown; each row has a known one. known : which are.
-    slopes : log-odds per point of each dimension, 0 or more, shape (dimensions,); their sum is the score's.
-    own : shares of weight that decide where all the slopes are 0, shape (dimensions,).
+    points : NaN if missing, with at least one value per row, shape (n, dimensions).
+    known : mask of the available points, shape (n, dimensions).
+    slopes : log-odds per point of each dimension, 0 or more, shape (dimensions,). Their sum is the slope of the
+        score.
+    own : shares of weight to use if all slopes are 0, shape (dimensions,).
     """
     slope = slopes.sum()
     share = slopes / slope if slope > 0 else own

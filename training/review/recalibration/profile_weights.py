@@ -1,4 +1,4 @@
-"""The sets of weights that a rubric holds: those of its dimensions, and those of each profile for some segments."""
+"""Proposals for each set of weights of a rubric: the weights of its dimensions, and those of each profile."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from training.review.recalibration.weight_decision import CAP, propose_weights
 
 @dataclass(frozen=True)
 class WeightSetProposal:
-    """What to do about one set.
+    """The proposal for one set of weights.
 
     Parameters
     ----------
-    segments : whose accounts it scores; empty for the weights of the dimensions, which score all those without a
-        profile.
-    rows : how many rows it was reviewed on.
-    note : what is special about it, empty where nothing is.
-    proposal : on the rows that it scores.
+    segments : the segments that it scores; empty for the weights of the dimensions, which score all other accounts.
+    rows : number of rows that it was reviewed on.
+    note : a remark on the set; empty if there is none.
+    proposal : the proposal from the rows that it scores.
     """
 
     segments: tuple[str, ...]
@@ -34,44 +33,51 @@ class WeightSetProposal:
 
     @property
     def name(self) -> str:
-        """Whose weights they are."""
+        """The accounts that the weights apply to."""
         return ", ".join(self.segments) or "accounts without a profile"
 
     def as_dict(self) -> dict[str, Any]:
-        """The proposal as plain data for JSON, and which set it is of."""
+        """Return the proposal and its set as plain data for JSON."""
         return {"segments": list(self.segments), "rows": self.rows, "note": self.note, **self.proposal.as_dict()}
 
 
 def propose_for_rubric(
     rows: ReviewRows, rubric: Rubric, *, cap: float = CAP, seed: int = 0, resamples: int = 200
 ) -> tuple[WeightSetProposal, ...]:
-    """Propose weights for each set of a rubric, on the rows that it scores, the dimensions' own first.
+    """Propose weights for each set of a rubric, the weights of the dimensions first.
 
-    Each profile is reviewed on the accounts of its segments alone, and the dimensions' weights on the others; the sets
-    share the chance of a false alarm, so that more profiles do not mean more changes. Where the weights are learned,
-    those that hold now are reviewed like any others; they are learned anew at each training, by another measure (how
-    strongly each dimension goes with staying by itself), and to approve a proposal would fix them.
+    Each profile is reviewed on the accounts of its segments, and the weights of the dimensions on the other accounts.
+    The sets share the probability of a false alarm, so that more profiles do not lead to more changes. Learned weights
+    are reviewed like any others. They are learned again at each training, from the association of each dimension alone
+    with staying; an approved proposal makes them fixed.
 
     Parameters
     ----------
-    rows : of all segments, with ``segment``. rubric : as it scored them, its learned weights with it.
+    rows : rows of all segments, with ``segment``.
+    rubric : the rubric that scored them, including learned weights.
     cap, seed, resamples : as in `propose_weights`.
+
+    Returns
+    -------
+    One proposal per set.
     """
     assert rows.segment is not None
     profiles = rubric.rules.profiles
-    taken = {segment for profile in profiles for segment in profile.segments}
-    note = "learned weights: a change would fix them" if rubric.rules.weights == "learned" else ""
-    parts: list[tuple[tuple[str, ...], Bools, str]] = [((), ~np.isin(rows.segment.astype(str), sorted(taken)), note)]
+    profile_segments = {segment for profile in profiles for segment in profile.segments}
+    note = "learned weights; an approved change would make them fixed" if rubric.rules.weights == "learned" else ""
+    parts: list[tuple[tuple[str, ...], Bools, str]] = [
+        ((), ~np.isin(rows.segment.astype(str), sorted(profile_segments)), note)
+    ]
     parts += [(p.segments, np.isin(rows.segment.astype(str), p.segments), "") for p in profiles]
     out = []
-    for segments, mask, words in parts:
+    for segments, mask, note_text in parts:
         weights = rubric.weights(segments[0] if segments else None)
         incumbent = dict.fromkeys(rows.dimensions, 0.0)
         for (dimension, _), weight in zip(rubric.signals, weights, strict=True):
             incumbent[dimension] += float(weight)
-        # Shares of signals do not add up to the last digit.
+        # Sums of signal shares have rounding errors.
         incumbent = {name: round(weight, 9) for name, weight in incumbent.items()}
         some = rows.only(mask)
-        found = propose_weights(some, incumbent, cap=cap, seed=seed, resamples=resamples, sets=len(parts))
-        out.append(WeightSetProposal(segments, len(some), words, found))
+        proposal = propose_weights(some, incumbent, cap=cap, seed=seed, resamples=resamples, sets=len(parts))
+        out.append(WeightSetProposal(segments, len(some), note_text, proposal))
     return tuple(out)

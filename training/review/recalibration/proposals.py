@@ -1,4 +1,4 @@
-"""The proposals of a review: weights and band limits, from the estimators, on the rows of the review."""
+"""The proposals of a review for weights and band limits."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from training.review.recalibration.profile_weights import WeightSetProposal, pro
 from training.review.recalibration.schemas import BandProposal, Verdict
 
 CAP = 5.0
-"""Points by which a dimension's weight may change in a quarter."""
+"""Largest change of a weight per quarter, in points."""
 RESAMPLES = 200
 
 
 @dataclass(frozen=True)
 class Proposals:
-    """What is proposed, and the rubric that it would make.
+    """The proposals, and the rubric that they would create.
 
     Parameters
     ----------
-    sets : of weights: those of the dimensions first, then those of each profile.
-    candidate : the rubric with the weights and limits that were judged, changed or not.
-    proposed : the rubric with those that are proposed; None where nothing changes.
+    sets : proposals for the weights of the dimensions, then for those of each profile.
+    bands : proposal for the band limits.
+    candidate : the rubric with the tested weights and limits.
+    proposed : the rubric with the proposed weights and limits; None if nothing changes.
     """
 
     sets: tuple[WeightSetProposal, ...]
@@ -39,62 +40,68 @@ class Proposals:
 
     @property
     def changes(self) -> bool:
-        """Whether anything is to be changed."""
+        """Whether any change is proposed."""
         return self.proposed is not None
 
     @property
     def weights(self) -> Verdict:
-        """The decision about all sets of weights: to change if one is to be changed; too little evidence only where
-        there is too little for each."""
+        """The verdict on all sets: change if any set changes, not enough evidence only if all sets lack it."""
         return _overall_verdict(self.sets)
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """The reasons for it, each with the set that it is of where there are several; of sets that change first."""
+        """The reasons for the verdict, those of decisive sets first. With several sets, each names its set."""
         if len(self.sets) == 1:
             return self.sets[0].proposal.reasons
         ordered = sorted(self.sets, key=lambda each: each.proposal.decision != self.weights)
         return tuple(f"{each.name}: {reason}" for each in ordered for reason in each.proposal.reasons)
 
 
-def review_rows(seen: ReviewData) -> ReviewRows:
-    """All snapshots as the estimators take them; the model where it had not seen what it says."""
-    bundle, model = seen.champion.bundles.get("churn"), np.full(len(seen.frame), np.nan)
+def review_rows(data: ReviewData) -> ReviewRows:
+    """Convert the snapshots for the estimators; the model is NaN on rows that it was trained on.
+
+    Parameters
+    ----------
+    data : the data of the review.
+    """
+    bundle, model = data.champion.bundles.get("churn"), np.full(len(data.frame), np.nan)
     if bundle is not None:
-        honest = seen.unseen(bundle)
-        model[honest] = seen.probability[honest]
-    days = seen.window.horizon_days + seen.window.grace_days
+        unseen = data.unseen(bundle)
+        model[unseen] = data.probability[unseen]
+    days = data.window.horizon_days + data.window.grace_days
     return ReviewRows(
-        points=seen.health.dimensions.reset_index(drop=True),
-        score=seen.score,
-        band=seen.band,
-        churned=seen.churn,
-        accounts=seen.accounts,
-        as_of=seen.as_of.reset_index(drop=True),
-        later=later_rows_mask(seen.as_of.reset_index(drop=True), seen.churn, seen.accounts, days),
-        horizon_days=seen.window.horizon_days,
-        grace_days=seen.window.grace_days,
-        segment=seen.segment,
+        points=data.health.dimensions.reset_index(drop=True),
+        score=data.score,
+        band=data.band,
+        churned=data.churn,
+        accounts=data.accounts,
+        as_of=data.as_of.reset_index(drop=True),
+        later=later_rows_mask(data.as_of.reset_index(drop=True), data.churn, data.accounts, days),
+        horizon_days=data.window.horizon_days,
+        grace_days=data.window.grace_days,
+        segment=data.segment,
         model=model,
     )
 
 
-def propose_changes(seen: ReviewData, capacity: int, seed: int = 0) -> Proposals:
-    """Fit, judge and propose.
+def propose_changes(data: ReviewData, capacity: int, seed: int = 0) -> Proposals:
+    """Fit and evaluate weights and band limits, and propose changes.
 
     Parameters
     ----------
-    capacity : red accounts that the team can look after at a date.
+    data : the data of the review.
+    capacity : red accounts that the team can look after on a date.
+    seed : of the account bootstrap.
     """
-    rubric, rows = seen.champion.rubric, review_rows(seen)
+    rubric, rows = data.champion.rubric, review_rows(data)
     limits = rubric.rules.bands
     bands = {"green": limits.green, "yellow": limits.yellow, "red": limits.red}
     sets = propose_for_rubric(rows, rubric, cap=CAP, seed=seed, resamples=RESAMPLES)
     weights_change = _overall_verdict(sets) == "change"
-    # Limits are proposed for the scores as they will be read: if the weights change, on those of the new ones.
+    # If the weights change, the limits are fitted on the new scores.
     if weights_change:
         other = changed_rubric(rubric, [each.proposal.new for each in sets], bands)
-        scores = other.score(seen.frame)
+        scores = other.score(data.frame)
         rows = replace(rows, score=np.asarray(scores.score, dtype=np.float64), band=scores.band.to_numpy(dtype=object))
     limits_proposed = propose_bands(rows, limits, capacity=capacity)
     changed = weights_change or limits_proposed.decision == "change"
@@ -107,13 +114,20 @@ def propose_changes(seen: ReviewData, capacity: int, seed: int = 0) -> Proposals
 
 
 def _overall_verdict(sets: Sequence[WeightSetProposal]) -> Verdict:
-    found = {each.proposal.decision for each in sets}
+    verdicts = {each.proposal.decision for each in sets}
     order: tuple[Verdict, ...] = ("change", "keep", "not_enough_evidence")
-    return next(each for each in order if each in found)
+    return next(each for each in order if each in verdicts)
 
 
 def changed_rubric(rubric: Rubric, weights: Sequence[Mapping[str, float]], bands: Mapping[str, float]) -> Rubric:
-    """A rubric with other weights (of its dimensions, then of each profile) and limits, in all else the same."""
+    """Return a copy of a rubric with other weights and limits.
+
+    Parameters
+    ----------
+    rubric : the rubric.
+    weights : weights of its dimensions, then of each profile.
+    bands : the limits.
+    """
     profiles = [
         WeightProfile(segments=profile.segments, weights=dict(own))
         for profile, own in zip(rubric.rules.profiles, weights[1:], strict=True)

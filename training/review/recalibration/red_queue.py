@@ -1,4 +1,4 @@
-"""How many accounts are red at a date, under some limits, against what a team can look after."""
+"""The red queue: number of red accounts per date, compared with the capacity of the team."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ QUARTER = pd.Timedelta(days=91)
 
 
 def red_queue(rows: ReviewRows, yellow: float, capacity: int | None) -> RedQueue:
-    """The queue of the newest quarter of a year of dates, labelled or not.
+    """Count the red accounts on the dates of the newest 91 days, with or without a has_score outcome.
 
     Parameters
     ----------
+    rows : rows with scores.
     yellow : the score below which an account is red.
-    capacity : accounts that the team can look after at a date.
+    capacity : accounts that the team can look after on a date; None if unknown.
+
+    Returns
+    -------
+    The queue.
     """
-    known = ~np.isnan(rows.score)
-    frame = pd.DataFrame({"account": rows.accounts, "at": rows.as_of, "red": rows.score < yellow})[known]
+    has_score = ~np.isnan(rows.score)
+    frame = pd.DataFrame({"account": rows.accounts, "at": rows.as_of, "red": rows.score < yellow})[has_score]
     if frame.empty:
         return RedQueue(0.0, 0, 0, 0.0, capacity, False)
     frame = frame.drop_duplicates(["account", "at"]).sort_values(["account", "at"], kind="stable")

@@ -1,4 +1,4 @@
-"""What a review proposes, as plain facts: weights and band limits, old and new, and the evidence for each."""
+"""Proposals of a review for weights and band limits: old and new values, and the evidence for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CoefficientSign = Literal["with_staying", "with_churn", "not_clear"]
 
 
 class Estimate(NamedTuple):
-    """A figure with its interval; NaN where it is not defined."""
+    """A value with its interval; NaN if undefined."""
 
     value: float
     low: float
@@ -20,7 +20,7 @@ class Estimate(NamedTuple):
 
 
 class EvidenceCount(NamedTuple):
-    """What stands behind a figure: rows, accounts, and accounts with a churn."""
+    """Numbers of rows, accounts, and churned accounts behind a figure."""
 
     rows: int
     accounts: int
@@ -29,17 +29,17 @@ class EvidenceCount(NamedTuple):
 
 @dataclass(frozen=True)
 class ScoringEvaluation:
-    """How one way to score did on the later rows, calibrated on the earlier ones alone.
+    """Evaluation of one scoring on the later rows, calibrated on the earlier ones.
 
     Parameters
     ----------
-    name : "in force", "target" (what the evidence points to, shrunk but not capped), "proposed" (the capped step),
+    name : "in force", "target" (suggested by the data, shrunk but not capped), "proposed" (the capped step),
         "equal weights", "without <dimension>" or "model".
     brier, log_loss : mean loss, lower is better. auc : 0.5 is guessing, 1 perfect. With 90% intervals.
-    brier_change, log_loss_change, auc_change : less those of the weights or limits in force on the same rows, paired.
+    brier_change, log_loss_change, auc_change : paired difference from the current weights or limits on the same rows.
         Below 0 is better for the losses, above 0 for the AUC.
-    evidence : the rows that it was judged on. For the model those on which it has a probability; its changes are
-        against the weights in force on these.
+    evidence : the evaluated rows. For the model, those with a probability; its changes are relative to the current
+        weights on these rows.
     """
 
     name: str
@@ -58,22 +58,23 @@ class DimensionFinding:
 
     Parameters
     ----------
-    name : the dimension's.
-    old : its weight in force.
-    fitted : what the earlier rows alone point to: at least 0, neither shrunk nor capped. With a 90% interval that is
-        meant to hold the true weight in nine reviews of ten. NaN where it cannot be judged.
-    shrunk : the fitted weight drawn towards the one in force; what is aimed at over several quarters.
-    candidate : a step towards the shrunk weight: at most the cap from the old, in whole points.
-    candidate_range : where 90% of the resamples put the candidate, before rounding.
-    new : the weight that is proposed; the old one unless the decision is to change.
-    clear : whether the interval clears the weight in force, all dimensions minded together, and which way.
-    evidence : earlier rows on which the dimension is known.
+    name : name of the dimension.
+    old : the current weight.
+    fitted : the weight from the earlier rows alone, at least 0, neither shrunk nor capped. Its 90% interval should
+        contain the true weight in nine of ten reviews. NaN if it cannot be fitted.
+    shrunk : the fitted weight shrunk towards the current one; the target over several quarters.
+    candidate : a step towards the shrunk weight, in whole points and at most the cap.
+    candidate_range : range of the candidate in 90% of the resamples, before rounding.
+    new : the proposed weight; the old one unless the verdict is to change.
+    clear : direction in which the current weight is clearly wrong, all dimensions tested together; None if it is not.
+    evidence : earlier rows with data for the dimension.
     known : their share of the earlier rows, 0 to 1.
-    alone : by how much the log-odds of staying rise with ten of its points, by itself; with a 90% interval.
-    beside : the same beside the other dimensions.
-    sign : whether its points go with staying or, clearly, with churn, by itself or beside the others.
-    without : the later rows judged without the dimension (its weight spread over the others); None without later rows.
-    not_judged : why its weight is held as it is, empty where it is judged.
+    alone : increase of the log-odds of staying per ten points, for this dimension alone, with a 90% interval.
+    beside : the same with all dimensions together.
+    sign : whether more points mean staying or, clearly, churn, alone or with all dimensions together.
+    without : evaluation on the later rows without the dimension (its weight distributed over the others); None without
+        later rows.
+    not_judged : reason why the weight is not fitted; empty if it is.
     """
 
     name: str
@@ -95,21 +96,20 @@ class DimensionFinding:
 
 @dataclass(frozen=True)
 class WeightProposal:
-    """What to do about the weights, and why.
+    """The proposal for one set of weights.
 
     Parameters
     ----------
-    decision, reasons : the answer, and its reasons in words, the weightiest first.
-    dimensions : one finding each, in the rubric's order.
-    judged : on the later rows; empty where there are none. The weights in force come first.
-    earlier, later : the rows that the proposal was made of, and those that it was judged on.
+    decision, reasons : the verdict and its reasons, the most important first.
+    dimensions : one finding per dimension, in the order of the rubric.
+    judged : evaluations on the later rows, the current weights first; empty without later rows.
+    earlier, later : the rows used for the fit, and those used for the evaluation.
     events : churns behind the fit; overlapping rows of one churn count as one.
-    prior_events : how many churns the weights in force are worth in the shrinkage.
-    shrinkage : the share of the way from the fitted weights back to those in force that this makes, about:
-        prior_events / (prior_events + events).
-    chance : of a false alarm: how often a dimension or more would clear if all weights in force were right.
-    cap : the most that a weight may change, in points.
-    level : of the intervals.
+    prior_events : number of churns that the current weights count for in the shrinkage.
+    shrinkage : approximate share of the current weights in the shrunk ones: prior_events / (prior_events + events).
+    chance : probability of a false alarm, that is, that a dimension is clear although all current weights are right.
+    cap : largest change of a weight, in points.
+    level : confidence level of the intervals.
     """
 
     decision: Verdict
@@ -127,37 +127,37 @@ class WeightProposal:
 
     @property
     def old(self) -> dict[str, float]:
-        """The weights in force, by dimension."""
+        """The current weights by dimension."""
         return {d.name: d.old for d in self.dimensions}
 
     @property
     def candidate(self) -> dict[str, float]:
-        """The weights that were judged against them."""
+        """The tested weights by dimension."""
         return {d.name: d.candidate for d in self.dimensions}
 
     @property
     def new(self) -> dict[str, float]:
-        """The weights proposed: the old ones unless the decision is to change. They sum to 100."""
+        """The proposed weights by dimension: the old ones unless the verdict is to change. They sum to 100."""
         return {d.name: d.new for d in self.dimensions}
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; figures that are not defined are None."""
+        """Return plain data for JSON; undefined figures are None."""
         return dict(_plain(asdict(self)))
 
 
 @dataclass(frozen=True)
 class LimitFinding:
-    """Where one band begins.
+    """The lower limit of one band.
 
     Parameters
     ----------
-    band : "green" or "yellow"; red begins at 0.
-    old : the score at which it begins now.
-    fitted : what separates churn best on the earlier rows, neither shrunk nor capped, with a 90% interval.
-    target : what the evidence points to once shrunk towards the limit in force, not capped; a change is judged by it.
-    candidate : a step towards the target: at most the cap from the old, a whole point.
-    new : the limit proposed; the old one unless the decision is to change.
-    clear : whether the interval clears the limit in force, both limits minded together, and which way.
+    band : "green" or "yellow"; red starts at 0.
+    old : the current limit.
+    fitted : the limit that separates churn best on the earlier rows, neither shrunk nor capped, with a 90% interval.
+    target : the fitted limit shrunk towards the current one, not capped; a change is evaluated by it.
+    candidate : a step towards the target, a whole point and at most the cap from the old limit.
+    new : the proposed limit; the old one unless the verdict is to change.
+    clear : direction in which the current limit is clearly wrong, both limits tested together; None if it is not.
     """
 
     band: Literal["green", "yellow"]
@@ -171,13 +171,13 @@ class LimitFinding:
 
 @dataclass(frozen=True)
 class BandChurn:
-    """What became of the rows of a band under some limits.
+    """Churn rates of a band under some limits.
 
     Parameters
     ----------
     band : "green", "yellow" or "red".
-    begins : the score at which it begins.
-    rate_earlier, rate_later : the churn rate of the earlier and of the later rows, with 90% intervals.
+    begins : its lower limit.
+    rate_earlier, rate_later : churn rates of the earlier and of the later rows, with 90% intervals.
     earlier, later : the rows behind them.
     """
 
@@ -191,15 +191,15 @@ class BandChurn:
 
 @dataclass(frozen=True)
 class RedQueue:
-    """The red accounts that some limits make, over the newest quarter of a year of dates, labelled or not.
+    """The number of red accounts under some limits, on the dates of the newest 91 days.
 
     Parameters
     ----------
-    typical, most : accounts that are red at a date, the median and the most.
-    latest : at the newest date.
-    entering : accounts that turn red a week, on average (those that were not red at their date before).
-    capacity : accounts that the team can look after at a date; None if it was not told.
-    over : whether the typical queue is longer than that.
+    typical, most : median and maximum number of red accounts on a date.
+    latest : number of red accounts on the newest date.
+    entering : average number of accounts per week that turn red (they were not red on their previous date).
+    capacity : accounts that the team can look after on a date; None if unknown.
+    over : whether the typical queue is longer than the capacity.
     """
 
     typical: float
@@ -212,13 +212,13 @@ class RedQueue:
 
 @dataclass(frozen=True)
 class BandProposal:
-    """What to do about the band limits, and why; the rest as in `WeightProposal`.
+    """The proposal for the band limits; other fields as in `WeightProposal`.
 
     Parameters
     ----------
     limits : green, then yellow.
-    before, after : the bands under the limits in force and under the candidate.
-    queue_before, queue_after : the queues that they make.
+    before, after : the bands under the current limits and under the candidate.
+    queue_before, queue_after : the red queues under the current limits and under the candidate.
     """
 
     decision: Verdict
@@ -239,16 +239,16 @@ class BandProposal:
 
     @property
     def new(self) -> dict[str, float]:
-        """Where each band begins: the old limits unless the decision is to change."""
+        """The proposed limits by band: the old ones unless the verdict is to change."""
         return {limit.band: limit.new for limit in self.limits} | {"red": 0.0}
 
     @property
     def candidate(self) -> dict[str, float]:
-        """The limits that were judged against those in force."""
+        """The tested limits by band."""
         return {limit.band: limit.candidate for limit in self.limits} | {"red": 0.0}
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; figures that are not defined are None."""
+        """Return plain data for JSON; undefined figures are None."""
         return dict(_plain(asdict(self)))
 
 

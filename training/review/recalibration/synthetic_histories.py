@@ -1,10 +1,10 @@
-"""Simulated histories whose true weights are known, to hold the review's own method against.
+"""Synthetic histories with known true weights, to validate the method of the review.
 
-Each account has points in every dimension that wander around a level of its own. It leaves in a week with a chance that
-rises, in log-odds, with how far the weighted mean of its known points lies below that of all: these weights are the
-true ones, and no others predict better. All dimensions wander alike, so that the points of today tell those of the
-weeks to come in the same proportion, and the true weights are also those of churn within the horizon (for normal points
-the direction that a regression finds is right even where the link is not: Brillinger 1982; Li and Duan 1989).
+Each account has points in every dimension that vary around its own level. Its weekly log-odds of leaving rise as the
+weighted mean of its available points falls below the average: these weights are the true ones, and no others predict
+better. All dimensions vary at the same speed, so that current points predict future points in the same proportion, and
+the true weights are also those of churn within the horizon (for normal points a regression finds the right direction
+even with the wrong link: Brillinger 1982; Li and Duan 1989).
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from features.utils.arrays import Floats
 from training.review.labelled_rows import ReviewRows, later_rows_mask
 
 SPREADS = (22.0, 16.0, 12.0, 19.0, 9.0)
-"""Standard deviations of the points, by dimension, over and over: a point is not worth the same in each."""
+"""Standard deviations of the points by dimension, repeated as needed."""
 MEAN = 62.0
 CORRELATION = 0.3
 """Correlation between any two dimensions."""
 PERMANENT_SHARE = 0.5
-"""The share of the variance that an account keeps for good; the rest fades by `WEEKLY_PERSISTENCE` a week."""
+"""Share of the variance that is permanent for an account; the rest has the autocorrelation `WEEKLY_PERSISTENCE`."""
 WEEKLY_PERSISTENCE = 0.96
 CHURNED_SHARE = 0.3
-"""The share of the accounts that leave within the history."""
+"""Share of the accounts that leave within the history."""
 
 
 @dataclass(frozen=True)
 class SyntheticHistory:
-    """A simulated history.
+    """A synthetic history.
 
     Parameters
     ----------
-    rows : scored by the weights in force.
-    weights : the true ones, summing to 100.
-    slope : by how much the weekly log-odds of leaving fall with a point of the true score.
+    rows : rows scored by the current weights.
+    weights : the true weights, with a sum of 100.
+    slope : decrease of the weekly log-odds of leaving per point of the true score.
     """
 
     rows: ReviewRows
@@ -60,16 +60,21 @@ def simulate_synthetic_history(
     horizon_days: int = 90,
     grace_days: int = 30,
 ) -> SyntheticHistory:
-    """Simulate one.
+    """Simulate a history.
 
     Parameters
     ----------
-    weights, incumbent : the true ones and those in force, of the same dimensions, each summing to 100.
-    churned : about how many accounts leave in the whole history.
-    slope : 0 for a world in which points mean nothing.
-    weeks, every_weeks : how long it is, and how often it is seen.
-    unknown : the share of the accounts of which a dimension is never known, for each dimension.
+    weights, incumbent : true and current weights of the same dimensions, each with a sum of 100.
+    churned : approximate number of accounts that leave in the whole history.
+    seed : of the random numbers.
+    slope : decrease of the weekly log-odds of leaving per point of the true score; 0 if points have no effect.
+    weeks, every_weeks : length of the history, and weeks between snapshots.
+    unknown : share of the accounts without data for a dimension, for each dimension.
     horizon_days, grace_days : of the labels.
+
+    Returns
+    -------
+    The history.
     """
     names = list(weights)
     rng = np.random.default_rng(seed)
@@ -80,19 +85,19 @@ def simulate_synthetic_history(
     true = (points * ~never) @ (own := np.array([weights[name] for name in names])) / (~never @ own)
     risk = np.exp(-slope * (true - true.mean()))
     base = _base_rate(risk)
-    gone = rng.random((weeks, n)) < -np.expm1(-base * risk)
-    left = np.where(gone.any(axis=0), gone.argmax(axis=0), weeks + horizon_days)
+    leaves = rng.random((weeks, n)) < -np.expm1(-base * risk)
+    left = np.where(leaves.any(axis=0), leaves.argmax(axis=0), weeks + horizon_days)
     week, account = np.nonzero((np.arange(weeks)[:, None] <= left) & (np.arange(weeks)[:, None] % every_weeks == 0))
-    # It leaves within the week that follows the date.
-    happened = (left[account] * 7 < week * 7 + horizon_days).astype(np.float64)
-    churn = np.where(week * 7 + horizon_days + grace_days <= weeks * 7, happened, np.nan)
-    seen = np.where(never[account], np.nan, points[week, account])
-    score = score_points(seen, np.array([incumbent[name] for name in names]))
+    # The account leaves within the week after the date.
+    leaves_within_horizon = (left[account] * 7 < week * 7 + horizon_days).astype(np.float64)
+    churn = np.where(week * 7 + horizon_days + grace_days <= weeks * 7, leaves_within_horizon, np.nan)
+    observed = np.where(never[account], np.nan, points[week, account])
+    score = score_points(observed, np.array([incumbent[name] for name in names]))
     as_of = pd.Series(pd.Timestamp("2023-01-02", tz="UTC") + pd.to_timedelta(week * 7, unit="D"))
     accounts = np.array([f"a{i:05d}" for i in range(n)], dtype=object)[account]
     chance = -np.expm1(-base * risk[week, account] * horizon_days / 7)
     rows = ReviewRows(
-        points=pd.DataFrame(seen, columns=names),
+        points=pd.DataFrame(observed, columns=names),
         score=score,
         band=_band(score),
         churned=churn,
@@ -107,12 +112,22 @@ def simulate_synthetic_history(
 
 
 def score_points(points: Floats, weights: Floats) -> Floats:
-    """The weighted mean of each row's known points (n, k), 0 to 100; NaN where under half of the weight is known."""
+    """Compute the weighted mean of the available points of each row.
+
+    Parameters
+    ----------
+    points : 0 to 100, NaN if missing, shape (n, k).
+    weights : shape (k,).
+
+    Returns
+    -------
+    Scores, NaN if less than half of the weight has data, shape (n,).
+    """
     known = ~np.isnan(points)
     there = known @ weights
     total = np.nan_to_num(points) @ weights
-    found: Floats = np.divide(total, there, out=np.full(len(points), np.nan), where=there >= weights.sum() / 2)
-    return found
+    score: Floats = np.divide(total, there, out=np.full(len(points), np.nan), where=there >= weights.sum() / 2)
+    return score
 
 
 def _points(n: int, weeks: int, k: int, rng: np.random.Generator) -> Floats:
@@ -120,20 +135,20 @@ def _points(n: int, weeks: int, k: int, rng: np.random.Generator) -> Floats:
     spread = np.resize(np.array(SPREADS), k)
     own = rng.normal(size=(n, k)) * np.sqrt(PERMANENT_SHARE)
     moving = rng.normal(size=(n, k))
-    found = np.empty((weeks, n, k))
+    deviations = np.empty((weeks, n, k))
     for week in range(weeks):
-        found[week] = own + np.sqrt(1 - PERMANENT_SHARE) * moving
+        deviations[week] = own + np.sqrt(1 - PERMANENT_SHARE) * moving
         moving = WEEKLY_PERSISTENCE * moving + np.sqrt(1 - WEEKLY_PERSISTENCE**2) * rng.normal(size=(n, k))
-    return np.asarray(np.clip(MEAN + (found @ mix) * spread, 0.0, 100.0), dtype=np.float64)
+    return np.asarray(np.clip(MEAN + (deviations @ mix) * spread, 0.0, 100.0), dtype=np.float64)
 
 
 def _base_rate(risk: Floats) -> float:
     """The weekly rate at which the share `CHURNED_SHARE` of the accounts leaves."""
 
-    def apart(log_rate: float) -> float:
+    def churn_share_error(log_rate: float) -> float:
         return float(-np.expm1(-np.exp(log_rate) * risk.sum(axis=0)).mean() - CHURNED_SHARE)
 
-    return float(np.exp(scipy.optimize.brentq(apart, -20.0, 5.0)))
+    return float(np.exp(scipy.optimize.brentq(churn_share_error, -20.0, 5.0)))
 
 
 def _band(score: Floats) -> np.ndarray[tuple[int], np.dtype[np.object_]]:

@@ -1,4 +1,4 @@
-"""What the earlier rows say about the weights: fitted, shrunk, with intervals, and what may be proposed."""
+"""Estimates of the weights from the earlier rows: fitted, shrunk and candidate weights with intervals."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from training.statistics.account_bootstrap import interval
 STEP = 1.0
 """Weights are proposed in whole points."""
 MINIMUM_KNOWN = 10
-"""Accounts with, and without, a churn on which a dimension must be known to be judged."""
+"""Minimum number of churned and of other accounts with data for a dimension to be fitted."""
 _UNDEFINED = Estimate(float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
 class EarlierRows:
-    """Earlier rows, n of them, of k dimensions.
+    """The n earlier rows of k dimensions.
 
     Parameters
     ----------
-    points : NaN unknown, each row with a known one, shape (n, k). churned, accounts, weight : shape (n,); the weight
-        is what a row counts for among the overlapping ones of its account.
-    old : the weights in force, summing to 100, shape (k,).
+    points : NaN if missing, with at least one value per row, shape (n, k).
+    churned, accounts : of each row, shape (n,).
+    weight : weight of each row among the overlapping rows of its account, shape (n,).
+    old : the current weights, with a sum of 100, shape (k,).
     """
 
     points: Floats
@@ -41,47 +42,54 @@ class EarlierRows:
 
     @classmethod
     def of(cls, rows: ReviewRows, mask: Bools, old: Floats) -> EarlierRows:
-        """Some of the rows of a review."""
+        """Select rows of a review.
+
+        Parameters
+        ----------
+        rows : all rows.
+        mask : the rows to select, shape (n,).
+        old : the current weights.
+        """
         accounts = rows.accounts[mask]
         weight = overlap_weights(accounts, rows.as_of[mask], rows.horizon_days)
         return cls(rows.points.to_numpy(dtype=np.float64)[mask], rows.churned[mask], accounts, weight, old)
 
     @property
     def behind(self) -> EvidenceCount:
-        """What they are."""
+        """Counts of the rows."""
         return evidence_count(self.churned, self.accounts)
 
     def known(self, dimension: int) -> EvidenceCount:
-        """Those on which a dimension is known."""
-        there = ~np.isnan(self.points[:, dimension])
-        return evidence_count(self.churned[there], self.accounts[there])
+        """Count the rows with data for a dimension."""
+        has_points = ~np.isnan(self.points[:, dimension])
+        return evidence_count(self.churned[has_points], self.accounts[has_points])
 
     def lacking(self, dimension: int) -> str:
-        """Why a dimension cannot be judged; empty where it can."""
-        found = self.known(dimension)
-        if not found.rows:
-            return "it is never known"
+        """Explain why a dimension cannot be fitted; empty if it can."""
+        count = self.known(dimension)
+        if not count.rows:
+            return "no account has data for it"
         if np.nanstd(self.points[:, dimension]) == 0.0:
-            return "its points are always the same"
-        if min(found.churned, found.accounts - found.churned) < MINIMUM_KNOWN:
-            return f"it is known for {found.churned} accounts that churned and {found.accounts - found.churned} others"
+            return "its points never vary"
+        if min(count.churned, count.accounts - count.churned) < MINIMUM_KNOWN:
+            return f"only {count.churned} churned and {count.accounts - count.churned} other accounts have data for it"
         return ""
 
 
 @dataclass(frozen=True)
 class WeightEstimates:
-    """What they say; arrays of shape (k,) or (k, 2), NaN where a dimension is not judged. Weights in points of 100.
+    """Estimates for k dimensions; arrays of shape (k,) or (k, 2), NaN if not fitted. Weights in points of 100.
 
     Parameters
     ----------
-    lacking : why each is not judged, empty where it is.
-    fitted, low, high : neither shrunk nor capped, and its interval.
-    shrunk : drawn towards the weights in force; the target of a change.
-    candidate : a step towards ``shrunk`` within the cap, in whole points; ``range`` is where the resamples put it,
-        before rounding.
-    clear : 1 or -1 where the weight in force is clearly too low or too high.
-    beside : each coefficient beside the others, per ten points.
-    events : churns, those of overlapping rows counted once.
+    lacking : reason why each dimension is not fitted; empty if it is.
+    fitted, low, high : the weights, neither shrunk nor capped, and their intervals.
+    shrunk : the weights shrunk towards the current ones; the target of a change.
+    candidate : a step towards ``shrunk`` within the cap, in whole points.
+    range : range of the candidate over the resamples, before rounding.
+    clear : 1 or -1 if the current weight is clearly too low or too high, else 0.
+    beside : coefficients with all dimensions together, per ten points.
+    events : number of churns; overlapping rows of one churn count once.
     """
 
     lacking: tuple[str, ...]
@@ -97,19 +105,26 @@ class WeightEstimates:
 
     @property
     def judged(self) -> Bools:
-        """Which dimensions are."""
+        """Mask of the fitted dimensions."""
         return np.array([not reason for reason in self.lacking])
 
 
 def estimate_weights(
     past: EarlierRows, prior: float, cap: float, chance: float, resamples: int, seed: int
 ) -> WeightEstimates:
-    """Fit the weights of all dimensions that can be judged; the others keep theirs.
+    """Estimate the weights of all dimensions with enough data; the others keep their current weight.
 
     Parameters
     ----------
-    prior : events that the weights in force are worth.
-    cap : in points. chance : of any false alarm.
+    past : the earlier rows.
+    prior : number of events that the current weights count for.
+    cap : largest change of a weight, in points.
+    chance : probability of any false alarm.
+    resamples, seed : of the account bootstrap.
+
+    Returns
+    -------
+    The estimates.
     """
     k, old = len(past.old), past.old
     lacking = tuple(past.lacking(j) for j in range(k))
@@ -136,28 +151,30 @@ def estimate_weights(
         out[at] = values
         return out
 
-    drawn = fit(prior)
-    found = estimate_coefficients(points, stayed, weight, past.accounts[used], drawn.coef_[0], own, resamples, seed)
+    shrunk_fit = fit(prior)
+    coefficients = estimate_coefficients(
+        points, stayed, weight, past.accounts[used], shrunk_fit.coef_[0], own, resamples, seed
+    )
     clear = np.zeros(k, dtype=np.int64)
-    clear[at] = found.cleared(own, chance)
-    shrunk = placed(drawn.weights_ * whole / 100.0, old)
+    clear[at] = coefficients.cleared(own, chance)
+    shrunk = placed(shrunk_fit.weights_ * whole / 100.0, old)
     bounds = range_towards_target(old, shrunk, allowed_range(old, clear, cap))[at]
     candidate = fit(prior, bounds).weights_ * whole / 100.0
     moved = round_to_steps(candidate - old[at], STEP, bounds[:, 0] - old[at], bounds[:, 1] - old[at])
     rate = float(weight @ stayed / weight.sum())
     penalty = prior * max(rate, 1 - rate) * prior_quadratic_form(own, points_variance(points, weight))
-    spread = found.weights(bounds[:, 0] / whole, bounds[:, 1] / whole, penalty) * whole / 100.0
+    spread = coefficients.weights(bounds[:, 0] / whole, bounds[:, 1] / whole, penalty) * whole / 100.0
     ends = np.array([interval(spread[:, i], INTERVAL_LEVEL) for i in range(len(at))])
-    held = np.array([found.interval(i, INTERVAL_LEVEL) for i in range(len(at))]) * whole / 100.0
+    interval_ends = np.array([coefficients.interval(i, INTERVAL_LEVEL) for i in range(len(at))]) * whole / 100.0
     fitted = fit(0.0).weights_ * whole / 100.0
     beside = [_UNDEFINED] * k
     for i, j in enumerate(at):
-        beside[j] = slope_per_ten_points(found, i)
+        beside[j] = slope_per_ten_points(coefficients, i)
     return WeightEstimates(
         lacking,
         placed(fitted, blank),
-        placed(np.minimum(held[:, 0], fitted), blank),
-        placed(np.maximum(held[:, 1], fitted), blank),
+        placed(np.minimum(interval_ends[:, 0], fitted), blank),
+        placed(np.maximum(interval_ends[:, 1], fitted), blank),
         shrunk,
         placed(old[at] + moved, old),
         np.column_stack([placed(ends[:, 0], old), placed(ends[:, 1], old)]),
@@ -168,11 +185,21 @@ def estimate_weights(
 
 
 def allowed_range(old: Floats, clear: Ints, cap: float) -> Floats:
-    """The least and the most that each weight may become, shape (k, 2), in points.
+    """Compute the allowed range of each weight, in points.
 
-    A weight that is clearly wrong may move its way; the others only as far as that needs, for a sum of 100: down where
-    others go up, up where others go down, not at all where both do. Where none is clearly wrong, all may move.
-    One may fall to 0: its points are still told, and it may rise again.
+    A weight that is clearly wrong may move in that direction. The others may move only as needed for a sum of 100: down
+    if others rise, up if others fall, not at all if both happen. If no weight is clearly wrong, all may move. A weight
+    may fall to 0: the points of its dimension are still shown, and it may rise again.
+
+    Parameters
+    ----------
+    old : the current weights, shape (k,).
+    clear : 1 or -1 if a weight is clearly too low or too high, else 0, shape (k,).
+    cap : largest change, in points.
+
+    Returns
+    -------
+    Lowest and highest weight, shape (k, 2).
     """
     up, down = bool((clear > 0).any()), bool((clear < 0).any())
     falls = (clear < 0) | ((clear == 0) & (up | ~down) & ~(up & down))
@@ -182,40 +209,49 @@ def allowed_range(old: Floats, clear: Ints, cap: float) -> Floats:
 
 
 def range_towards_target(old: Floats, target: Floats, bounds: Floats) -> Floats:
-    """Bounds that let a weight move towards its target only, and at most a fraction of a point past it.
+    """Narrow bounds so that each weight moves only towards its target, and at most a fraction of a point past it.
 
     Parameters
     ----------
     old, target : weights in points, shape (k,).
-    bounds : the least and the most of each weight, with ``old`` between them, shape (k, 2).
+    bounds : lowest and highest value of each weight, with ``old`` between them, shape (k, 2).
 
     Returns
     -------
-    The narrower bounds, shape (k, 2). They lie whole steps away from ``old``, so that a small move survives rounding.
+    The narrower bounds, shape (k, 2), whole steps away from ``old``, so that a small change survives rounding.
     """
-    way = target - old
-    # A target that is equal but for the last digits is no way to go.
-    least = old - STEP * np.ceil(np.maximum(-way, 0.0) / STEP - 1e-6)
-    most = old + STEP * np.ceil(np.maximum(way, 0.0) / STEP - 1e-6)
+    gap = target - old
+    # Rounding errors of the target do not count as a difference.
+    least = old - STEP * np.ceil(np.maximum(-gap, 0.0) / STEP - 1e-6)
+    most = old + STEP * np.ceil(np.maximum(gap, 0.0) / STEP - 1e-6)
     return np.column_stack([np.maximum(bounds[:, 0], least), np.minimum(bounds[:, 1], most)])
 
 
 def single_dimension_slope(past: EarlierRows, dimension: int, resamples: int, seed: int) -> Estimate:
-    """The slope of one dimension by itself, per ten points."""
-    there = ~np.isnan(past.points[:, dimension])
-    found = estimate_coefficients(
-        past.points[there][:, [dimension]],
-        1.0 - past.churned[there],
-        past.weight[there],
-        past.accounts[there],
+    """Estimate the slope of one dimension alone, per ten points.
+
+    Parameters
+    ----------
+    past : the earlier rows.
+    dimension : its position.
+    resamples, seed : of the account bootstrap.
+    """
+    has_points = ~np.isnan(past.points[:, dimension])
+    coefficients = estimate_coefficients(
+        past.points[has_points][:, [dimension]],
+        1.0 - past.churned[has_points],
+        past.weight[has_points],
+        past.accounts[has_points],
         np.ones(1),
         np.ones(1),
         resamples,
         seed,
     )
-    return slope_per_ten_points(found, 0)
+    return slope_per_ten_points(coefficients, 0)
 
 
-def slope_per_ten_points(found: CoefficientEstimates, dimension: int) -> Estimate:
-    """A coefficient of the evidence: the log-odds of staying for ten points."""
-    return Estimate(10.0 * float(found.slopes[dimension]), *interval(10.0 * found.draws[:, dimension], INTERVAL_LEVEL))
+def slope_per_ten_points(coefficients: CoefficientEstimates, dimension: int) -> Estimate:
+    """Return a coefficient with its interval, as log-odds of staying per ten points."""
+    return Estimate(
+        10.0 * float(coefficients.slopes[dimension]), *interval(10.0 * coefficients.draws[:, dimension], INTERVAL_LEVEL)
+    )

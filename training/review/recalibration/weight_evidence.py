@@ -1,4 +1,4 @@
-"""How sure the weights are: the account bootstrap of their coefficients, and what it says of each weight."""
+"""Uncertainty of the weights: account bootstrap of the coefficients, intervals and tests for each weight."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.review.recalibration.linearized_score import linearized_score
 from training.statistics import newton_logistic
 from training.statistics.account_bootstrap import AccountBootstrap
 
-# Events behind the belief that a coefficient is 0, for each: keeps resamples finite that happen to separate.
+# Prior events in favor of a coefficient of 0, for each: keeps coefficients finite in resamples with perfect separation.
 _RIDGE_EVENTS = 1.0
 _GRID = np.linspace(0.0, 1.0, 2001)
 _NORMALS = 20_000
@@ -23,13 +23,13 @@ _NORMALS = 20_000
 
 @dataclass(frozen=True)
 class CoefficientEstimates:
-    """Coefficients of k dimensions side by side, free of sign, and resamples of them.
+    """Joint coefficients of k dimensions, without sign constraints, and their resamples.
 
     Parameters
     ----------
     slopes : log-odds of staying per point, shape (k,).
-    draws : the same of every resample, shape (resamples, k).
-    information : Fisher's, of the slopes, the intercept taken out; of every resample, shape (resamples, k, k).
+    draws : slopes of every resample, shape (resamples, k).
+    information : Fisher information of the slopes without the intercept, for every resample, shape (resamples, k, k).
     """
 
     slopes: Floats
@@ -38,43 +38,49 @@ class CoefficientEstimates:
 
     @cached_property
     def covariance(self) -> Floats:
-        """Of the slopes, over resamples of accounts, shape (k, k)."""
+        """Covariance of the slopes over resamples of accounts, shape (k, k)."""
         return np.atleast_2d(np.cov(self.draws, rowvar=False))
 
     def interval(self, dimension: int, level: float) -> tuple[float, float]:
-        """The interval of a dimension's true weight, in points of 100.
+        """Compute the interval of the true weight of a dimension, in points of 100.
 
-        It holds every weight w that the history does not contradict: those at which the coefficient less w times the
-        sum of all coefficients lies within its error of 0 (Fieller, J. R. Stat. Soc. B 16, 1954). So it stays honest
-        where the slope itself is hardly known, and a ratio of estimates would be anything: it is then as wide as 0 to
-        100. Where the history contradicts every weight of 0 or more, it is the nearest one.
-        """
-        away = self._away(dimension, _GRID)
-        held = np.flatnonzero(away <= scipy.stats.norm.ppf((1 + level) / 2))
-        held = held if len(held) else np.array([int(np.argmin(away))])
-        return 100.0 * float(_GRID[held[0]]), 100.0 * float(_GRID[held[-1]])
-
-    def _away(self, dimension: int, weights: Floats) -> Floats:
-        """By how many standard errors each weight (a share) is contradicted."""
-        contrast = np.eye(len(self.slopes))[dimension] - weights[:, None]
-        error = np.sqrt(np.einsum("ij,jk,ik->i", contrast, self.covariance, contrast))
-        found: Floats = np.abs(contrast @ self.slopes) / np.maximum(error, 1e-300)
-        return found
-
-    def cleared(self, shares: Floats, chance: float) -> Ints:
-        """Which dimensions' weights are clearly not those given, all minded together.
-
-        The largest of the k contrasts is held against how large it would be by chance if all the weights were right
-        (a max-t test: Westfall and Young 1993; Hothorn, Bretz and Westfall 2008), so that any false alarm comes with
-        ``chance`` at most, however many dimensions there are.
+        The interval contains every weight w that the data do not contradict, that is, for which the coefficient minus w
+        times the sum of all coefficients is within its error of 0 (Fieller, J. R. Stat. Soc. B 16, 1954). So it stays
+        valid if the slope is uncertain and a ratio of estimates would be unstable; it may then range from 0 to 100. If
+        the data contradict every weight of 0 or more, the interval is the nearest weight.
 
         Parameters
         ----------
-        shares : the weights to hold them against, summing to 1, shape (k,).
+        dimension : its position.
+        level : confidence level, 0 to 1.
+        """
+        distances = self._distance(dimension, _GRID)
+        accepted = np.flatnonzero(distances <= scipy.stats.norm.ppf((1 + level) / 2))
+        accepted = accepted if len(accepted) else np.array([int(np.argmin(distances))])
+        return 100.0 * float(_GRID[accepted[0]]), 100.0 * float(_GRID[accepted[-1]])
+
+    def _distance(self, dimension: int, weights: Floats) -> Floats:
+        """Distance of each weight (a share) from the estimate, in standard errors."""
+        contrast = np.eye(len(self.slopes))[dimension] - weights[:, None]
+        error = np.sqrt(np.einsum("ij,jk,ik->i", contrast, self.covariance, contrast))
+        distance: Floats = np.abs(contrast @ self.slopes) / np.maximum(error, 1e-300)
+        return distance
+
+    def cleared(self, shares: Floats, chance: float) -> Ints:
+        """Test which dimensions have weights that clearly differ from the given ones, all together.
+
+        The largest of the k contrasts is compared with its distribution if all weights are right (a max-t test:
+        Westfall and Young 1993; Hothorn, Bretz and Westfall 2008). So the probability of any false alarm is at most
+        ``chance``, for any number of dimensions.
+
+        Parameters
+        ----------
+        shares : the weights to compare with, with a sum of 1, shape (k,).
+        chance : probability of any false alarm.
 
         Returns
         -------
-        1 where the true weight is clearly higher, -1 where it is clearly lower, else 0; shape (k,).
+        1 if the true weight is clearly higher, -1 if it is clearly lower, else 0; shape (k,).
         """
         contrasts = np.eye(len(shares)) - shares[:, None]
         spread = contrasts @ self.covariance @ contrasts.T
@@ -87,20 +93,29 @@ class CoefficientEstimates:
         return np.where(np.abs(t) > np.quantile(chances, 1 - chance), np.sign(t), 0.0).astype(np.int64)
 
     def weights(self, low: Floats, high: Floats, penalty: Floats | None = None) -> Floats:
-        """The weights of every resample within bounds (shares), drawn by a penalty; shape (resamples, k), sum 100.
+        """Compute the weights of every resample within bounds, shrunk by a penalty.
 
-        Each resample's likelihood is taken for the quadratic around its own coefficients (Wang and Leng, JASA 102,
-        2007). NaN where all coefficients are 0.
+        The likelihood of each resample is approximated by the quadratic form around its coefficients (Wang and Leng,
+        JASA 102, 2007).
+
+        Parameters
+        ----------
+        low, high : smallest and largest share of each dimension, shape (k,).
+        penalty : quadratic form to add, shape (k, k); None for none.
+
+        Returns
+        -------
+        Weights with a sum of 100, NaN if all coefficients are 0, shape (resamples, k).
         """
         cone = share_cone(low, high)
-        pull = np.zeros_like(self.covariance) if penalty is None else penalty
-        found = []
+        added = np.zeros_like(self.covariance) if penalty is None else penalty
+        rows = []
         for slopes, information in zip(self.draws, self.information, strict=True):
-            both = information + pull
-            goal = np.linalg.solve(both, information @ slopes)
-            kept = project_on_cone(goal, both, cone)
-            found.append(100.0 * kept / kept.sum() if kept.sum() > 0 else np.full(len(kept), np.nan))
-        return np.array(found)
+            combined = information + added
+            goal = np.linalg.solve(combined, information @ slopes)
+            projected = project_on_cone(goal, combined, cone)
+            rows.append(100.0 * projected / projected.sum() if projected.sum() > 0 else np.full(len(projected), np.nan))
+        return np.array(rows)
 
 
 def estimate_coefficients(
@@ -113,17 +128,23 @@ def estimate_coefficients(
     resamples: int,
     seed: int,
 ) -> CoefficientEstimates:
-    """Coefficients free of sign, and their account bootstrap.
+    """Estimate coefficients without sign constraints, and resample them by account.
 
-    Each resample is one Newton step from the solution of all rows, made of sums by account (Davidson and MacKinnon,
-    Int. Econ. Rev. 40, 1999): as good as refitting where churns are dozens or more, and hundreds of times quicker.
+    Each resample is one Newton step from the solution of all rows, computed from sums by account (Davidson and
+    MacKinnon, Int. Econ. Rev. 40, 1999). This is as good as refitting with dozens of churns or more, and hundreds of
+    times faster.
 
     Parameters
     ----------
-    points : NaN unknown, every row with a known one, shape (n, k). stayed, weight, accounts : shape (n,).
-    slopes : where unknown dimensions are filled in: the shrunk fit's log-odds per point, 0 or more, shape (k,).
-    own : shares of the weights in force, shape (k,).
-    resamples, seed : of the bootstrap.
+    points : NaN if missing, with at least one value per row, shape (n, k).
+    stayed, weight, accounts : of each row, shape (n,).
+    slopes : log-odds per point of the shrunk fit, 0 or more, used to fill in missing dimensions, shape (k,).
+    own : shares of the current weights, shape (k,).
+    resamples, seed : of the account bootstrap.
+
+    Returns
+    -------
+    The coefficients and their resamples.
     """
     filled = linearized_score(points, ~np.isnan(points), slopes, own).slopes
     mean = weight @ filled / weight.sum()
@@ -137,9 +158,10 @@ def estimate_coefficients(
     p = scipy.special.expit(design @ theta)
     bootstrap = AccountBootstrap(accounts, resamples, seed)
     first = sums_by_account(bootstrap, (weight * (stayed - p))[:, None] * design)
-    curved = weight * p * (1 - p)
+    curvature = weight * p * (1 - p)
     second = sums_by_account(
-        bootstrap, np.stack([curved * design[:, i] * design[:, j] for i in range(k + 1) for j in range(k + 1)], axis=1)
+        bootstrap,
+        np.stack([curvature * design[:, i] * design[:, j] for i in range(k + 1) for j in range(k + 1)], axis=1),
     )
     score = bootstrap.counts @ first - strength * theta
     hessian = (bootstrap.counts @ second).reshape(-1, k + 1, k + 1) + np.diag(strength + 1e-9)
@@ -150,6 +172,16 @@ def estimate_coefficients(
 
 
 def sums_by_account(bootstrap: AccountBootstrap, values: Floats) -> Floats:
-    """Sums of row values (n, columns) by account, shape (accounts, columns)."""
+    """Sum row values by account.
+
+    Parameters
+    ----------
+    bootstrap : has the accounts of the rows.
+    values : shape (n, columns).
+
+    Returns
+    -------
+    Sums, shape (accounts, columns).
+    """
     sums = [np.bincount(bootstrap.codes, column, bootstrap.accounts) for column in values.T]
     return np.stack(sums, axis=1)

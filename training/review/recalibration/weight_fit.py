@@ -1,4 +1,4 @@
-"""The weights of a score's dimensions, fitted to what happened and drawn towards those in force."""
+"""Fit of the weights of a score to outcomes, shrunk towards the current weights."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ from training.review.recalibration.cone_projection import constrained_minimum, s
 from training.review.recalibration.linearized_score import LinearizedScore, linearized_score, weighted_score
 
 PRIOR_EVENTS_PER_DIMENSION = 10.0
-"""What the weights in force are worth, in churns: those that one coefficient takes to be told at all (Peduzzi et al.,
-J. Clin. Epidemiol. 49, 1996). With as many churns as this the past and the weights in force count half each."""
+"""Number of churns that the current weights count for, per dimension: the usual minimum to estimate a coefficient
+(Peduzzi et al., J. Clin. Epidemiol. 49, 1996). With as many churns, data and current weights count half each."""
 _RIDGE_EVENTS = 0.01
-"""Events behind the belief that points mean nothing: too few to be seen, but where points separate the outcomes they
-keep the slope finite."""
+"""Prior events in favor of a slope of 0: too few to matter, but they keep the slope finite under perfect separation."""
 _SMALLEST_STEP = 2.0**-20
 
 
@@ -32,39 +31,38 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression of staying on the points of dimensions, as one slope times weights that sum to 100.
 
     The log-odds of the second class are ``intercept_ + slope_ * score``, where the score is the weighted mean of the
-    points with weights of 0 or more, a dimension without points leaving its weight to the others in proportion (the
-    health score of ``models/health/rubric.py``). So the weights are those of a score that a person can add up, and the
-    true
-    ones are in proportion to the true coefficients of the points.
+    points with weights of 0 or more. The weight of a dimension without points is distributed over the others in
+    proportion (the health score of ``models/health/rubric.py``). So the score is easy to add up by hand, and its true
+    weights are proportional to the true coefficients of the points.
 
-    They are drawn towards the weights in force by a prior worth ``prior_events`` outcomes: as if so many accounts more
-    had left just as the weights in force say, with points of the spread seen but independent between dimensions (a
-    catalytic prior: Huang, Stein, Rubin and Kou, PNAS 117, 2020; here in its quadratic form). At ``events_`` outcomes
-    the fit therefore goes about ``events_ / (events_ + prior_events)`` of the way from the weights in force to those
-    that the data point to, and further back where two dimensions go together and cannot be told apart. The common
+    The weights are shrunk towards the current ones by a prior that counts for ``prior_events`` outcomes: as if this
+    many more accounts had left as the current weights predict, with points of the observed spread that are independent
+    between dimensions (a catalytic prior: Huang, Stein, Rubin and Kou, PNAS 117, 2020; here in its quadratic form).
+    With ``events_`` outcomes the fit goes about ``events_ / (events_ + prior_events)`` of the way from the current
+    weights to those suggested by the data, and less if two dimensions are correlated and hard to separate. The common
     slope is not shrunk.
 
     Parameters
     ----------
-    incumbent : the weights in force, of each dimension, in any unit; all equal if None.
-    prior_events : what they are worth, in outcomes of the rarer class; 0: no shrinkage, infinity: none but these.
-        If None, `PRIOR_EVENTS_PER_DIMENSION` for each dimension.
-    cap : the most that a weight may differ from the one in force, in points of 100; None for no limit.
-    bounds : instead, the least and the most of each weight in points of 100, shape (dimensions, 2).
-    max_iter : Newton steps at most; a `ConvergenceWarning` if they do not do.
-    tol : the longest move of a slope, in log-odds per standard deviation, after which they end.
+    incumbent : the current weights of the dimensions, in any unit; all equal if None.
+    prior_events : number of outcomes of the rarer class that they count for; 0 means no shrinkage, infinity fixes the
+        weights. If None, `PRIOR_EVENTS_PER_DIMENSION` for each dimension.
+    cap : largest difference of a weight from the current one, in points of 100; None for no limit.
+    bounds : lowest and highest value of each weight in points of 100, instead of ``cap``, shape (dimensions, 2).
+    max_iter : maximum number of Newton steps; a `ConvergenceWarning` if they do not converge.
+    tol : largest change of a slope at convergence, in log-odds per standard deviation.
 
     Attributes
     ----------
-    weights_ : shape (dimensions,), summing to 100.
-    slope_ : log-odds of the second class per point of score, never below 0. At 0 points say nothing, and ``weights_``
-        are those in force.
+    weights_ : the weights, with a sum of 100, shape (dimensions,).
+    slope_ : log-odds of the second class per point of score, 0 or more. If it is 0, points have no effect, and
+        ``weights_`` are the current weights.
     intercept_ : log-odds at a score of 0.
-    coef_ : slope times share of weight, shape (1, dimensions): the log-odds per point of a dimension where all are
-        known.
-    events_ : outcomes of the rarer class, weighted.
-    classes_ : the two classes; points go with the second.
-    n_iter_, n_features_in_, feature_names_in_ : as scikit-learn has them.
+    coef_ : slope times share of weight, shape (1, dimensions): the log-odds per point of a dimension if none is
+        missing.
+    events_ : weighted number of outcomes of the rarer class.
+    classes_ : the two classes; higher scores mean the second.
+    n_iter_, n_features_in_, feature_names_in_ : as in scikit-learn.
 
     Notes
     -----
@@ -118,13 +116,14 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : points of each dimension, NaN unknown, shape (n, dimensions). A row without any is left out.
-        y : two classes, of which points go with the second: 0 left, 1 stayed. Shape (n,).
-        sample_weight : what each row counts for, shape (n,).
+        X : points of each dimension, NaN if missing, shape (n, dimensions). Rows without any points are left out.
+        y : two classes; higher scores mean the second: 0 churned, 1 stayed. Shape (n,).
+        sample_weight : weight of each row, shape (n,).
 
         Raises
         ------
-        ValueError : one class only or more than two, or parameters that cannot be met.
+        ValueError
+            There are not exactly two classes, or the parameters are contradictory.
         """
         checked = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         points, y = cast(tuple[Floats, npt.NDArray[Any]], checked)
@@ -141,7 +140,7 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         own, low, high = self._limits()
         rate = float(weight @ stayed / weight.sum())
         self.events_ = float(weight.sum() * min(rate, 1 - rate))
-        # What one event tells of a coefficient of points of unit variance: p (1 - p) summed over the rows for each.
+        # Information of one event about a coefficient of points of unit variance: p (1 - p) summed over its rows.
         each = max(rate, 1 - rate)
         variance = points_variance(points, weight)
         prior = PRIOR_EVENTS_PER_DIMENSION * len(own) if self.prior_events is None else float(self.prior_events)
@@ -157,26 +156,53 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def decision_function(self, X: npt.ArrayLike) -> Floats:
-        """Log-odds of the second class, shape (n,). A row without any points has those of the mean row."""
+        """Compute the log-odds of the second class. Rows without points get the log-odds of the mean score.
+
+        Parameters
+        ----------
+        X : points of each dimension, NaN if missing, shape (n, dimensions).
+
+        Returns
+        -------
+        Log-odds, shape (n,).
+        """
         check_is_fitted(self)
         points = cast(Floats, validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan"))
         score = weighted_score(points, self.weights_)
-        found: Floats = self.intercept_ + self.slope_ * np.where(np.isnan(score), self.mean_score_, score)
-        return found
+        log_odds: Floats = self.intercept_ + self.slope_ * np.where(np.isnan(score), self.mean_score_, score)
+        return log_odds
 
     def predict_proba(self, X: npt.ArrayLike) -> Floats:
-        """Probabilities of both classes, shape (n, 2)."""
+        """Compute the probabilities of both classes.
+
+        Parameters
+        ----------
+        X : points of each dimension, NaN if missing, shape (n, dimensions).
+
+        Returns
+        -------
+        Probabilities, shape (n, 2).
+        """
         p = scipy.special.expit(self.decision_function(X))
         return np.column_stack([1.0 - p, p])
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        """The likelier class, shape (n,)."""
+        """Predict the more likely class.
+
+        Parameters
+        ----------
+        X : points of each dimension, NaN if missing, shape (n, dimensions).
+
+        Returns
+        -------
+        Classes, shape (n,).
+        """
         second = self.decision_function(X) > 0
-        found: npt.NDArray[Any] = self.classes_[second.astype(np.int64)]
-        return found
+        predicted: npt.NDArray[Any] = self.classes_[second.astype(np.int64)]
+        return predicted
 
     def _limits(self) -> tuple[Floats, Floats, Floats]:
-        """The weights in force as shares, and the least and the most share of each."""
+        """The current weights as shares, and the smallest and largest share of each."""
         k = self.n_features_in_
         own = np.ones(k) if self.incumbent is None else np.asarray(self.incumbent, dtype=np.float64)
         if own.shape != (k,) or not np.isfinite(own).all() or (own < 0).any() or own.sum() <= 0:
@@ -195,8 +221,8 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _newton(
         self, X: Floats, y: Floats, weight: Floats, own: Floats, penalty: Floats, cone: Floats
     ) -> tuple[Floats, int]:
-        """Intercept and log-odds per point of each dimension, shape (1 + dimensions,), and the steps that it took."""
-        # Unit points: Newton's matrix is then of the order of the events.
+        """Intercept and log-odds per point of each dimension, shape (1 + dimensions,), and the number of steps."""
+        # With points of unit variance, the Hessian is of the order of the number of events.
         unit = float(np.sqrt(points_variance(X, weight).mean())) or 1.0
         middle = float(weight @ np.nan_to_num(weighted_score(X, own)) / weight.sum())
         X, penalty = (X - middle) / unit, penalty / unit**2
@@ -219,19 +245,19 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             hessian = (design.T * (weight * p * (1 - p))) @ design
             gradient[1:] += penalty @ theta[1:]
             hessian[1:, 1:] += penalty
-            goal = constrained_minimum(theta, gradient, hessian, cone)
-            share, (new_loss, new_view) = 1.0, at(goal)
+            solution = constrained_minimum(theta, gradient, hessian, cone)
+            share, (new_loss, new_view) = 1.0, at(solution)
             while not new_loss <= loss and share > _SMALLEST_STEP:
                 share /= 2
-                new_loss, new_view = at(theta + share * (goal - theta))
+                new_loss, new_view = at(theta + share * (solution - theta))
             if not new_loss <= loss:
                 break
-            moved = share * float(np.abs(goal - theta).max())
-            theta, loss, view = theta + share * (goal - theta), new_loss, new_view
+            moved = share * float(np.abs(solution - theta).max())
+            theta, loss, view = theta + share * (solution - theta), new_loss, new_view
             if moved <= self.tol:
                 break
         else:
-            warnings.warn(f"WeightFit did not settle in {self.max_iter} steps", ConvergenceWarning, stacklevel=3)
+            warnings.warn(f"WeightFit did not converge in {self.max_iter} steps", ConvergenceWarning, stacklevel=3)
         slopes = np.where(np.abs(theta[1:]) < 1e-12, 0.0, theta[1:]) / unit
         if slopes.sum() * unit <= 1e-9:
             slopes = np.zeros_like(slopes)
@@ -241,27 +267,39 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def prior_quadratic_form(own: Floats, variance: Floats) -> Floats:
-    """The quadratic form that one event adds in favour of the weights in force: slopes @ form @ slopes.
+    """Build the quadratic form that one event adds in favor of the current weights: slopes @ form @ slopes.
 
     Parameters
     ----------
-    own : their shares, shape (k,). variance : of the points of each dimension, shape (k,).
+    own : shares of the current weights, shape (k,).
+    variance : variance of the points of each dimension, shape (k,).
 
     Returns
     -------
-    Shape (k, k): the sum over dimensions of variance times the squared distance of its slope from its share of all.
+    The form, shape (k, k): the sum over dimensions of variance times the squared distance of the slope from its share
+    of the total.
     """
     away = np.eye(len(own)) - np.outer(own, np.ones(len(own)))
-    found: Floats = (away.T * variance) @ away
-    return found
+    form: Floats = (away.T * variance) @ away
+    return form
 
 
 def points_variance(X: Floats, weight: Floats) -> Floats:
-    """Of the known points of each dimension, shape (dimensions,); 0 where none are known."""
+    """Compute the variance of the points of each dimension; 0 for a dimension without points.
+
+    Parameters
+    ----------
+    X : points of each dimension, NaN if missing, shape (n, dimensions).
+    weight : of each row, shape (n,).
+
+    Returns
+    -------
+    Variances, shape (dimensions,).
+    """
     known = ~np.isnan(X)
     filled = np.nan_to_num(X)
-    there = weight @ known
-    there = np.where(there > 0, there, 1.0)
-    mean = weight @ filled / there
-    found: Floats = np.maximum(weight @ (known * (filled - mean) ** 2) / there, 0.0)
-    return found
+    total_weight = weight @ known
+    total_weight = np.where(total_weight > 0, total_weight, 1.0)
+    mean = weight @ filled / total_weight
+    variance: Floats = np.maximum(weight @ (known * (filled - mean) ** 2) / total_weight, 0.0)
+    return variance

@@ -1,4 +1,4 @@
-"""Band limits move where churn clearly jumps elsewhere, and where the team can bear it."""
+"""Band limits move to clear jumps of the churn rate, within the capacity of the team."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BANDS = Bands(green=70, yellow=40, red=0)
 
 @pytest.fixture(scope="module")
 def jumps(wrong: SyntheticHistory) -> ReviewRows:
-    """Churn jumps at 52 and 70, whatever else is true of the world."""
+    """Rows whose churn rate jumps at 52 and 70."""
     rows = wrong.rows
     rng = np.random.default_rng(0)
     luck = rng.random(len(rows))
@@ -27,7 +27,7 @@ def jumps(wrong: SyntheticHistory) -> ReviewRows:
     return replace(rows, churned=churned, later=later_rows_mask(rows.as_of, churned, rows.accounts, 120))
 
 
-def test_a_limit_moves_towards_the_jump_and_no_further_than_the_cap(jumps: ReviewRows) -> None:
+def test_a_limit_moves_towards_the_jump_by_at_most_the_cap(jumps: ReviewRows) -> None:
     found = propose_bands(jumps, BANDS, capacity=None, resamples=100)
     assert found.decision == "change", found.reasons
     green, yellow = found.limits
@@ -47,14 +47,14 @@ def test_churn_falls_from_red_to_green_and_rows_add_up(jumps: ReviewRows) -> Non
         assert sum(b.earlier.rows for b in bands) == found.earlier.rows
 
 
-def test_a_queue_that_nobody_can_look_after_is_not_proposed(jumps: ReviewRows) -> None:
+def test_a_red_queue_over_capacity_is_not_proposed(jumps: ReviewRows) -> None:
     found = propose_bands(jumps, BANDS, capacity=1, resamples=50)
     assert found.decision == "keep"
     assert found.queue_after.typical > found.queue_before.typical
     assert "queue" in found.reasons[0]
 
 
-def test_limits_where_churn_jumps_are_kept(jumps: ReviewRows) -> None:
+def test_limits_at_the_jumps_are_kept(jumps: ReviewRows) -> None:
     found = propose_bands(jumps, Bands(green=70, yellow=52, red=0), capacity=None, resamples=50)
     assert found.decision == "keep", found.reasons
     assert found.candidate == {"green": 70.0, "yellow": 52.0, "red": 0.0}
@@ -66,7 +66,7 @@ def test_with_forty_churns_there_is_not_enough_evidence(few: SyntheticHistory) -
     assert found.new == {"green": 70.0, "yellow": 40.0, "red": 0.0}
 
 
-def test_without_any_row_nothing_is_proposed(few: SyntheticHistory) -> None:
+def test_without_rows_no_change_is_proposed(few: SyntheticHistory) -> None:
     found = propose_bands(few.rows.only(np.zeros(len(few.rows), dtype=bool)), BANDS, capacity=5, resamples=50)
     assert found.decision == "not_enough_evidence"
     json.dumps(found.as_dict(), allow_nan=False)

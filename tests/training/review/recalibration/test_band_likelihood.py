@@ -1,4 +1,4 @@
-"""Limits are found where churn jumps."""
+"""The likelihood finds the limits where the churn rate jumps."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def test_jumps_are_found() -> None:
     assert np.abs(drawn.best() - [37, 66]).max() <= 6
 
 
-def test_counts_are_those_of_the_rows() -> None:
+def test_counts_match_the_rows() -> None:
     whole, drawn = counts([0.3, 0.1, 0.02], (37, 66), rows=2_000)
     assert whole.rows.sum() == 2_000
     assert drawn.rows.sum(axis=1) == pytest.approx(np.full(20, 2_000))
 
 
-def test_bands_whose_churn_rises_are_none() -> None:
+def test_rising_churn_rates_give_no_limits() -> None:
     whole, _ = counts([0.02, 0.1, 0.3], (37, 66))
     assert np.isnan(whole.best()[0]).all()
 
@@ -40,6 +40,6 @@ def test_a_strong_prior_gives_the_limits_in_force() -> None:
     assert whole.with_prior(40, 70, 1e9).best()[0].tolist() == [40, 70]
 
 
-def test_limits_keep_their_bounds() -> None:
+def test_limits_stay_within_their_bounds() -> None:
     whole, _ = counts([0.3, 0.1, 0.02], (37, 66))
     assert whole.best((40, 70), (45, 75))[0].tolist() == [40, 70]

@@ -1,4 +1,4 @@
-"""A projection on the allowed slopes is allowed, and none allowed is nearer."""
+"""A projection is in the cone, and no point of the cone is nearer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOW, HIGH = np.array([0.1, 0.2, 0.0]), np.array([0.5, 0.6, 0.3])
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=50, deadline=None)
-def test_nothing_allowed_is_nearer(seed: int) -> None:
+def test_no_point_of_the_cone_is_nearer(seed: int) -> None:
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(3, 3))
     information, goal = root @ root.T + 0.1 * np.eye(3), rng.normal(size=3)
@@ -29,7 +29,7 @@ def test_nothing_allowed_is_nearer(seed: int) -> None:
             assert (other - goal) @ information @ (other - goal) >= near - 1e-9
 
 
-def test_what_is_allowed_stays() -> None:
+def test_a_point_of_the_cone_stays() -> None:
     inside = np.array([0.4, 0.4, 0.2])
     assert project_on_cone(inside, np.eye(3), share_cone(LOW, HIGH)) == pytest.approx(inside)
     assert project_on_cone(np.zeros(3), np.eye(3), share_cone(LOW, HIGH)).tolist() == [0, 0, 0]

@@ -1,4 +1,4 @@
-"""Changes come in whole steps, sum to nought, and keep their bounds."""
+"""Rounded changes are whole steps, sum to 0, and stay within their bounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from training.review.recalibration.largest_remainder import round_to_steps
 
 
-def test_a_table() -> None:
+def test_rounding() -> None:
     cap = np.full(3, 5.0)
     assert round_to_steps(np.array([3.4, -1.7, -1.7]), 1.0, -cap, cap).tolist() == [4, -2, -2]
     assert round_to_steps(np.array([0.3, -0.1, -0.2]), 1.0, -cap, cap).tolist() == [0, 0, 0]

@@ -1,4 +1,4 @@
-"""Unknown dimensions leave their weight to the others, as the rubric does it."""
+"""The weight of missing dimensions is distributed over the others, as in the rubric."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OWN = np.array([0.5, 0.3, 0.2])
 POINTS = np.array([[40.0, 60.0, 80.0], [np.nan, 60.0, 80.0], [np.nan, np.nan, 80.0], [np.nan] * 3])
 
 
-def test_a_table() -> None:
+def test_weighted_scores() -> None:
     assert weighted_score(POINTS, OWN)[:3] == pytest.approx([54.0, (18 + 16) / 0.5, 80.0])
     assert np.isnan(weighted_score(POINTS, OWN)[3])
 
@@ -24,11 +24,11 @@ def test_only_dimensions_without_weight() -> None:
 
 @given(st.lists(st.floats(0.01, 1), min_size=3, max_size=3))
 @settings(max_examples=20, deadline=None)
-def test_derivatives_are_those_of_slope_times_score(slopes: list[float]) -> None:
+def test_derivatives_of_slope_times_score(slopes: list[float]) -> None:
     points, known = POINTS[:3], ~np.isnan(POINTS[:3])
     at = np.array(slopes)
     found = linearized_score(points, known, at, OWN)
-    # A thousandth of the weights in force is mixed into what spreads an unknown dimension's weight.
+    # A thousandth of the current weights is mixed into the weights that distribute a missing dimension.
     assert found.value == pytest.approx(at.sum() * weighted_score(points, at), rel=2e-2)
     assert found.value[[0, 2]] == pytest.approx(at.sum() * weighted_score(points, at)[[0, 2]])
     for j in range(3):

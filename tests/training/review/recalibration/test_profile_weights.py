@@ -18,7 +18,7 @@ weights = { usage = 20, engagement = 20, support = 20, outcomes = 20, relationsh
 """
 
 
-def test_a_profile_is_reviewed_apart(few: SyntheticHistory) -> None:
+def test_a_profile_is_reviewed_separately(few: SyntheticHistory) -> None:
     plain = load_rubric()
     head, rest = plain.text.split("[bands]", 1)
     rubric = rubric_from_text(head + PROFILE + "\n[bands]" + rest, "own.toml")
@@ -33,7 +33,7 @@ def test_a_profile_is_reviewed_apart(few: SyntheticHistory) -> None:
     assert own.proposal.chance < 0.05
 
 
-def test_one_set_has_the_whole_chance(few: SyntheticHistory) -> None:
+def test_a_single_set_has_the_whole_false_alarm_rate(few: SyntheticHistory) -> None:
     (only,) = propose_for_rubric(few.rows, load_rubric(), resamples=50)
     assert only.proposal.chance == 0.05
     assert only.note == ""

@@ -1,4 +1,4 @@
-"""From the proposals of a review to a signature and to the scores that follow, with a profile for some segments."""
+"""From proposals to sign-off and to the resulting scores, with a profile for some segments."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ support = 60
 """
 
 
-def looked_at(rubric: Rubric, churned: int = 600) -> Any:
-    """A portfolio of one true set of weights, half of it with a profile, as `gather` hands it on."""
+def review_data(rubric: Rubric, churned: int = 600) -> Any:
+    """Review data of a portfolio with one true set of weights, half of it with a profile."""
     rows = simulate_synthetic_history(TRUE, EVEN, churned, 5, every_weeks=26).rows
     frame = rows.points.rename(columns=FEATURES).assign(account_id=rows.accounts, as_of=rows.as_of)
     frame["contract.arr"] = np.where(pd.Series(rows.accounts).str[-1].isin(list("02468")), 250_000.0, 9_000.0)
@@ -100,12 +100,12 @@ def looked_at(rubric: Rubric, churned: int = 600) -> Any:
 
 @pytest.fixture(scope="module")
 def found() -> Proposals:
-    return propose_changes(looked_at(rubric_of(TRUE, IN_A_LINE, IN_LINES)), capacity=10_000)
+    return propose_changes(review_data(rubric_of(TRUE, IN_A_LINE, IN_LINES)), capacity=10_000)
 
 
-def test_each_profile_is_decided_by_its_own_accounts(found: Proposals) -> None:
+def test_each_profile_is_decided_on_its_own_accounts(found: Proposals) -> None:
     own, enterprise, nobody = found.sets
-    assert own.proposal.decision != "change", "its weights in force are the true ones"
+    assert own.proposal.decision != "change", "its current weights are the true ones"
     assert enterprise.proposal.decision == "change"
     assert enterprise.proposal.new["support"] == OWN["support"] - 5
     assert (nobody.rows, nobody.proposal.decision, nobody.proposal.new) == (0, "not_enough_evidence", OWN)
@@ -116,7 +116,7 @@ def test_each_profile_is_decided_by_its_own_accounts(found: Proposals) -> None:
     assert any(reason.startswith("accounts without a profile: ") for reason in box.reasons)
 
 
-def test_approved_the_profile_has_its_new_weights_and_the_others_keep_theirs(
+def test_an_approval_changes_the_weights_of_the_profile_only(
     found: Proposals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = rubric_of(TRUE, IN_A_LINE, IN_LINES)
@@ -125,22 +125,22 @@ def test_approved_the_profile_has_its_new_weights_and_the_others_keep_theirs(
     assert after.rules.profiles[0].weights == found.sets[1].proposal.new
     assert after.rules.profiles[1].weights == OWN
     assert "# looked after by name" in after.text
-    frame = looked_at(old, 60).frame
+    frame = review_data(old, 60).frame
     before, then = (rubric.score(frame).score for rubric in (old, after))
     own = (frame["contract.arr"] > 100_000).to_numpy()
     assert (before[own] != then[own]).mean() > 0.5
     pd.testing.assert_series_equal(before[~own], then[~own])
-    # By hand: what points a weight takes from one dimension it gives to the others.
+    # Computed by hand: points taken from one dimension go to the others.
     row = frame[own].iloc[[0]]
     told = after.score(row)
     by_hand = sum(found.sets[1].proposal.new[name] * told.dimensions[name].iloc[0] / 100 for name in NAMES)
     assert told.score.iloc[0] == pytest.approx(by_hand, abs=0.05)
 
 
-def test_a_weight_may_come_to_nothing_be_approved_and_be_reviewed_again(
+def test_a_weight_of_zero_can_be_approved_and_reviewed_again(
     found: Proposals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Whatever the evidence says, the room decides to drop a dimension for the accounts without a profile.
+    # The signers drop a dimension for the accounts without a profile, regardless of the evidence.
     without, old = {"usage": 97.0, "engagement": 0.0, "support": 3.0}, rubric_of(TRUE, IN_A_LINE, IN_LINES)
     first, *others = found.sets
     dimensions = tuple(replace(each, new=without[each.name]) for each in first.proposal.dimensions)
@@ -148,8 +148,8 @@ def test_a_weight_may_come_to_nothing_be_approved_and_be_reviewed_again(
     proposed = proposing.changed_rubric(old, [each.proposal.new for each in sets], found.bands.new)
     after = signed(replace(found, sets=sets, proposed=proposed), old, tmp_path, monkeypatch)
     assert {d.name: d.weight for d in after.rules.dimensions} == without
-    seen = looked_at(after)
-    pd.testing.assert_frame_equal(seen.health.dimensions, looked_at(old).health.dimensions)
+    seen = review_data(after)
+    pd.testing.assert_frame_equal(seen.health.dimensions, review_data(old).health.dimensions)
     told = seen.health.dimensions
     known = told.notna().all(axis=1).to_numpy() & (seen.segment == "smb")
     np.testing.assert_allclose(seen.score[known], (0.97 * told.usage + 0.03 * told.support)[known], atol=0.0501)
@@ -159,7 +159,7 @@ def test_a_weight_may_come_to_nothing_be_approved_and_be_reviewed_again(
 
 
 def signed(found: Proposals, old: Rubric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rubric:
-    """The rubric in force after a review with these proposals was written and approved."""
+    """Write and approve a review with these proposals, and return the resulting rubric."""
     assert found.proposed is not None
     (tmp_path / "rules" / "rubrics").mkdir(parents=True)
     (tmp_path / "rules" / "rubrics" / "own.toml").write_text(old.text)

@@ -1,4 +1,4 @@
-"""The red queue, counted by hand."""
+"""The red queue, compared with counts by hand."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def rows() -> ReviewRows:
     )
 
 
-def test_it_is_counted_by_date() -> None:
+def test_red_accounts_are_counted_by_date() -> None:
     found = red_queue(rows(), 40, 1)
-    # Red: 1, 1, 2, 3; b enters on the third Monday, a again on the fourth; c was red when it came.
+    # Red: 1, 1, 2, 3; b enters on the third Monday, a again on the fourth; c was red on its first date.
     assert (found.typical, found.most, found.latest, found.entering) == (1.5, 3, 3, 0.5)
     assert found.over
 
 
-def test_a_higher_limit_is_never_a_shorter_queue() -> None:
+def test_a_higher_limit_never_shortens_the_queue() -> None:
     assert [red_queue(rows(), y, None).typical for y in (10, 25, 40, 90)] == sorted(red_queue(rows(), y, None).typical for y in (10, 25, 40, 90))
     assert not red_queue(rows(), 90, None).over
 
 
-def test_without_scores_there_is_none() -> None:
+def test_without_scores_the_queue_is_empty() -> None:
     found = red_queue(rows().only(np.zeros(10, dtype=bool)), 40, 5)
     assert (found.typical, found.most, found.over) == (0.0, 0, False)

@@ -1,4 +1,4 @@
-"""The simulated worlds are what they say."""
+"""Synthetic histories have the requested properties."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from training.review.recalibration.linearized_score import weighted_score
 from training.review.recalibration.synthetic_histories import SyntheticHistory, score_points, simulate_synthetic_history
 
 
-def test_about_as_many_leave_as_asked(few: SyntheticHistory, wrong: SyntheticHistory) -> None:
+def test_the_number_of_churned_accounts_is_about_as_requested(few: SyntheticHistory, wrong: SyntheticHistory) -> None:
     for some, asked in ((few, 40), (wrong, 1_000)):
         gone = len(np.unique(some.rows.accounts[some.rows.churned == 1]))
         assert 0.6 * asked <= gone <= 1.3 * asked
@@ -29,7 +29,7 @@ def test_no_weights_rank_better_than_the_true_ones(wrong: SyntheticHistory) -> N
     assert auc(wrong.weights) > auc(other) + 0.01
 
 
-def test_the_same_seed_is_the_same_world() -> None:
+def test_the_same_seed_gives_the_same_history() -> None:
     weights = {"a": 70.0, "b": 30.0}
     one, two, other = (simulate_synthetic_history(weights, weights, 20, seed, weeks=60).rows for seed in (1, 1, 2))
     assert one.points.equals(two.points)
@@ -43,7 +43,7 @@ def test_the_newest_outcomes_are_not_known(few: SyntheticHistory) -> None:
     assert np.isnan(rows.churned[(rows.as_of > last).to_numpy()]).all()
 
 
-def test_a_score_needs_half_of_its_weight() -> None:
+def test_a_score_needs_data_for_half_of_its_weight() -> None:
     points = np.array([[80.0, np.nan, 40.0], [np.nan, np.nan, 40.0]])
     found = score_points(points, np.array([50.0, 20.0, 30.0]))
     assert found[0] == pytest.approx((40 + 12) / 0.8)

@@ -1,4 +1,4 @@
-"""Weights are proposed where the evidence is clear, and kept where it is not."""
+"""Weights are proposed if the evidence is clear, and kept otherwise."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_clearly_wrong_weights_change_towards_the_truth(wrong: SyntheticHistory,
     assert proposed.new["support"] > 15
 
 
-def test_a_change_is_a_step_towards_what_the_later_rows_confirm(proposed: WeightProposal) -> None:
-    """The target is judged, with its whole interval below zero; no weight moves away from it, or past it."""
+def test_a_change_is_a_step_towards_the_confirmed_target(proposed: WeightProposal) -> None:
+    """The whole interval of the target is below zero; no weight moves away from the target, or past it."""
     target = next(j for j in proposed.judged if j.name == "target")
     assert target.log_loss_change.high < 0
     for d in proposed.dimensions:
@@ -46,7 +46,7 @@ def test_a_change_is_a_step_towards_what_the_later_rows_confirm(proposed: Weight
 
 @pytest.mark.parametrize("target", [[57.0, 26.5, 16.5], [48.4, 30.6, 16.0], [50.0, 30.0, 15.0], [50.0000001, 30.0, 15.0]])
 @pytest.mark.parametrize("clear", [[0, 0, 0], [1, 0, 0], [0, -1, 0], [1, -1, 0]])
-def test_bounds_lead_towards_the_target_in_whole_points(target: list[float], clear: list[int]) -> None:
+def test_bounds_allow_only_whole_points_towards_the_target(target: list[float], clear: list[int]) -> None:
     old = np.array([50.0, 30.0, 15.0])
     least, most = range_towards_target(old, np.array(target), allowed_range(old, np.array(clear), 5.0)).T
     way = np.array(target) - old
@@ -57,21 +57,21 @@ def test_bounds_lead_towards_the_target_in_whole_points(target: list[float], cle
     assert (np.maximum(old - least, most - old) <= np.minimum(5.0, np.ceil(np.abs(way)))).all()
 
 
-def test_a_dimension_that_is_not_clear_only_makes_room(proposed: WeightProposal) -> None:
+def test_a_dimension_that_is_not_clear_only_balances_the_sum(proposed: WeightProposal) -> None:
     ways = {d.clear for d in proposed.dimensions if d.clear}
     for d in proposed.dimensions:
         if d.clear is None and ways == {"up", "down"}:
             assert d.candidate == d.old
 
 
-def test_figures_are_in_order(proposed: WeightProposal) -> None:
+def test_figures_are_consistent(proposed: WeightProposal) -> None:
     for d in proposed.dimensions:
         assert 0 <= d.fitted.low <= d.fitted.value <= d.fitted.high <= 100
         assert d.candidate_range[0] <= d.candidate_range[1]
         assert d.evidence.churned <= proposed.earlier.churned
         assert d.without is not None
         assert d.sign == "with_staying"
-        # Shrinkage lies between; a little beyond where dimensions go together.
+        # Shrunk weights lie between; correlated dimensions may go slightly beyond.
         assert min(d.old, d.fitted.value) - 3 <= d.shrunk <= max(d.old, d.fitted.value) + 3
     names = [j.name for j in proposed.judged]
     assert names == ["in force", "target", "proposed", "equal weights", "model"]
@@ -95,7 +95,7 @@ def test_weights_that_are_right_are_kept(wrong: SyntheticHistory) -> None:
     assert found.new == true
 
 
-def test_rows_given_again_are_no_more_evidence(few: SyntheticHistory) -> None:
+def test_duplicated_rows_add_no_evidence(few: SyntheticHistory) -> None:
     rows = few.rows
     again = rows.only(np.ones(len(rows), dtype=bool))
     twice = replace(
@@ -122,7 +122,7 @@ def test_the_same_seed_gives_the_same_proposal(few: SyntheticHistory) -> None:
     assert one == two
 
 
-def test_a_dimension_whose_points_go_with_churn_is_named() -> None:
+def test_a_dimension_with_more_churn_for_more_points_is_named() -> None:
     weights = {"usage": 60.0, "support": 20.0, "community": 20.0}
     rows = simulate_synthetic_history(weights, weights, 300, 5, every_weeks=8).rows
     points = rows.points.assign(usage=100 - rows.points["usage"])
@@ -130,21 +130,21 @@ def test_a_dimension_whose_points_go_with_churn_is_named() -> None:
     signs = {d.name: d.sign for d in found.dimensions}
     assert signs["usage"] == "with_churn"
     assert signs["support"] == "with_staying"
-    assert any(reason.startswith("usage: more points go with more churn") for reason in found.reasons)
+    assert any(reason.startswith("usage: more points mean more churn") for reason in found.reasons)
 
 
-def test_a_dimension_that_is_never_known_keeps_its_weight(few: SyntheticHistory) -> None:
+def test_a_dimension_without_data_keeps_its_weight(few: SyntheticHistory) -> None:
     rows = replace(few.rows, points=few.rows.points.assign(outcomes=np.nan))
     found = propose_weights(rows, IN_FORCE, resamples=50)
     (outcomes,) = [d for d in found.dimensions if d.name == "outcomes"]
-    assert outcomes.not_judged == "it is never known"
+    assert outcomes.not_judged == "no account has data for it"
     assert outcomes.candidate == outcomes.shrunk == 20.0
     assert np.isnan(outcomes.fitted.value)
     assert sum(found.candidate.values()) == pytest.approx(100)
     assert sum(d.fitted.value for d in found.dimensions if not d.not_judged) == pytest.approx(80)
 
 
-def test_without_any_row_nothing_is_proposed(few: SyntheticHistory) -> None:
+def test_without_rows_no_change_is_proposed(few: SyntheticHistory) -> None:
     found = propose_weights(few.rows.only(np.zeros(len(few.rows), dtype=bool)), IN_FORCE, resamples=50)
     assert found.decision == "not_enough_evidence"
     assert found.new == IN_FORCE
@@ -152,7 +152,7 @@ def test_without_any_row_nothing_is_proposed(few: SyntheticHistory) -> None:
     json.dumps(found.as_dict(), allow_nan=False)
 
 
-def test_a_cap_of_nothing_changes_nothing(wrong: SyntheticHistory) -> None:
+def test_with_a_cap_of_zero_nothing_changes(wrong: SyntheticHistory) -> None:
     found = propose_weights(wrong.rows, IN_FORCE, cap=0.0, resamples=20)
     assert found.decision == "keep"
     assert found.candidate == IN_FORCE
@@ -173,15 +173,15 @@ def test_weights_of_other_dimensions_are_refused(few: SyntheticHistory) -> None:
         ([-1, 1, 0], [45, 30, 15], [50, 35, 15]),
     ],
 )
-def test_what_may_move(clear: list[int], least: list[float], most: list[float]) -> None:
+def test_allowed_ranges(clear: list[int], least: list[float], most: list[float]) -> None:
     found = allowed_range(np.array([50.0, 30.0, 15.0]), np.array(clear), 5.0)
     assert found[:, 0].tolist() == least
     assert found[:, 1].tolist() == most
 
 
 @pytest.mark.slow
-def test_over_worlds_it_is_honest() -> None:
-    """Ten seeds of each: right weights are nearly never changed, wrong ones go the right way, intervals hold."""
+def test_error_rates_over_many_histories() -> None:
+    """Ten seeds each: correct weights rarely change, wrong ones move in the right direction, intervals cover the truth."""
     true = {"usage": 15.0, "engagement": 20.0, "support": 30.0, "outcomes": 10.0, "relationship": 25.0}
     held, changed = [], {"right": 0, "wrong": 0}
     for seed in range(10):
@@ -190,6 +190,6 @@ def test_over_worlds_it_is_honest() -> None:
             held += [d.fitted.low <= weights[d.name] <= d.fitted.high for d in found.dimensions]
             changed[kind] += found.decision == "change"
     assert changed["right"] <= 2
-    # Of 500 churns about a third of the wrong weights are changed, of 2,000 nearly all: bench/RESULTS.md.
+    # With 500 churns about a third of the wrong weights change, with 2,000 nearly all: bench/RESULTS.md.
     assert changed["wrong"] >= 1
     assert 0.8 <= np.mean(held) <= 0.98

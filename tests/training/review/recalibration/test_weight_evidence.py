@@ -1,4 +1,4 @@
-"""The evidence for weights: wide where little is known, and no wider for rows that say the same again."""
+"""Intervals of weights are wide with few data, and duplicated rows do not narrow them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OWN = np.array([0.5, 0.3, 0.2])
 
 
 def sample(accounts: int, seed: int = 0, slope: float = 0.08) -> tuple[Floats, Floats, Floats, Objects]:
-    """One row an account."""
+    """One row per account."""
     rng = np.random.default_rng(seed)
     points = 60 + rng.normal(size=(accounts, 3)) * [15, 15, 10]
     stayed = (rng.random(accounts) < 1 / (1 + np.exp(-(slope * (points @ OWN - 60) + 2)))).astype(float)
@@ -23,7 +23,7 @@ def found(accounts: int, seed: int = 0, slope: float = 0.08) -> CoefficientEstim
     return estimate_coefficients(*sample(accounts, seed, slope), OWN * slope, OWN, 200, 0)
 
 
-def test_the_interval_holds_the_truth_and_narrows() -> None:
+def test_the_interval_covers_the_truth_and_narrows() -> None:
     few, many = found(500), found(20_000)
     for j, true in enumerate(100 * OWN):
         low, high = many.interval(j, 0.9)
@@ -32,14 +32,14 @@ def test_the_interval_holds_the_truth_and_narrows() -> None:
         assert wide[1] - wide[0] > 2 * (high - low)
 
 
-def test_where_points_mean_nothing_any_weight_may_be_true() -> None:
-    """A ratio of two nothings would have an interval like any other."""
+def test_without_signal_any_weight_is_possible() -> None:
+    """A ratio of two estimates near zero would give a misleading interval."""
     nothing = found(2_000, slope=0.0)
     assert all(nothing.interval(j, 0.9)[1] - nothing.interval(j, 0.9)[0] > 60 for j in range(3))
     assert not nothing.cleared(OWN, 0.05).any()
 
 
-def test_rows_given_again_add_no_evidence() -> None:
+def test_duplicated_rows_add_no_evidence() -> None:
     points, stayed, weight, accounts = sample(1_000)
     again = [np.concatenate([x, x, x]) for x in (points, stayed, weight / 3, accounts)]
     one = estimate_coefficients(points, stayed, weight, accounts, OWN, OWN, 200, 0)
@@ -48,18 +48,18 @@ def test_rows_given_again_add_no_evidence() -> None:
     assert three.draws == pytest.approx(one.draws, abs=1e-6)
 
 
-def test_weights_that_are_clearly_wrong_are_told_which_way() -> None:
+def test_clearly_wrong_weights_have_a_direction() -> None:
     assert found(20_000).cleared(np.array([0.2, 0.3, 0.5]), 0.05).tolist() == [1, 0, -1]
     assert found(20_000).cleared(OWN, 0.01).tolist() == [0, 0, 0]
 
 
-def test_false_alarms_are_no_oftener_than_allowed() -> None:
+def test_false_alarms_stay_below_the_rate() -> None:
     alarms = [bool(found(500, seed).cleared(OWN, 0.1).any()) for seed in range(60)]
-    # 0.1 and three standard errors of 60 tries.
+    # 0.1 plus three standard errors of 60 trials.
     assert np.mean(alarms) <= 0.1 + 3 * np.sqrt(0.09 / 60)
 
 
-def test_one_step_is_as_good_as_a_fit_of_every_resample() -> None:
+def test_one_newton_step_matches_a_full_refit() -> None:
     from training.statistics import newton_logistic
     from training.statistics.account_bootstrap import AccountBootstrap
 
@@ -72,7 +72,7 @@ def test_one_step_is_as_good_as_a_fit_of_every_resample() -> None:
     assert one.draws.std(axis=0) == pytest.approx(full.std(axis=0), rel=0.1)
 
 
-def test_weights_of_resamples_keep_their_bounds() -> None:
+def test_weights_of_resamples_stay_within_bounds() -> None:
     low, high = np.array([0.4, 0.2, 0.1]), np.array([0.5, 0.4, 0.3])
     drawn = found(500).weights(low, high)
     assert drawn.sum(axis=1) == pytest.approx(100)

@@ -20,7 +20,7 @@ OWN = np.array([25.0, 35.0, 20.0, 20.0])
 
 
 def sample(rows: int = 4_000, seed: int = 0, unknown: float = 0.0, slope: float = 0.06) -> tuple[Floats, Floats]:
-    """Points of unequal spread, and who stayed by the true weights."""
+    """Points of unequal spread, and outcomes by the true weights."""
     rng = np.random.default_rng(seed)
     points = np.clip(60 + rng.normal(size=(rows, 4)) * [20, 15, 10, 18], 0, 100)
     points[rng.random(points.shape) < unknown] = np.nan
@@ -43,13 +43,13 @@ def test_the_true_weights_are_found() -> None:
     assert found.slope_ == pytest.approx(0.06, abs=0.004)
 
 
-def test_they_are_found_where_points_are_unknown() -> None:
-    """Filling in an average instead would draw the weights of what is often unknown to nothing."""
+def test_the_true_weights_are_found_with_missing_points() -> None:
+    """Filling in an average would shrink the weights of dimensions with many missing points to 0."""
     found = WeightFit(OWN, prior_events=0).fit(*sample(60_000, unknown=0.3))
     assert found.weights_ == pytest.approx(TRUE, abs=3.0)
 
 
-def test_without_a_prior_they_are_those_of_a_logistic_regression() -> None:
+def test_without_a_prior_the_fit_is_a_logistic_regression() -> None:
     from sklearn.linear_model import LogisticRegression
 
     points, stayed = sample(20_000)
@@ -59,7 +59,7 @@ def test_without_a_prior_they_are_those_of_a_logistic_regression() -> None:
     assert found.weights_ == pytest.approx(100 * plain / plain.sum(), abs=0.02)
 
 
-def test_a_strong_prior_gives_the_weights_in_force_and_their_slope() -> None:
+def test_a_strong_prior_gives_the_current_weights_and_their_slope() -> None:
     points, stayed = sample()
     for prior in (1e9, np.inf):
         found = WeightFit(OWN, prior_events=prior).fit(points, stayed)
@@ -68,14 +68,14 @@ def test_a_strong_prior_gives_the_weights_in_force_and_their_slope() -> None:
 
 
 def test_with_as_many_events_as_the_prior_it_goes_half_way() -> None:
-    """Independent points, small steps: the weights in force and the data count half each."""
+    """With independent points and small changes, current weights and data count half each."""
     points, stayed = sample(40_000, slope=0.03)
     alone = WeightFit(OWN, prior_events=0).fit(points, stayed)
     half = WeightFit(OWN, prior_events=alone.events_).fit(points, stayed)
     assert half.weights_ == pytest.approx((alone.weights_ + OWN) / 2, abs=2.5)
 
 
-def test_more_prior_is_never_further_from_the_weights_in_force() -> None:
+def test_a_stronger_prior_stays_closer_to_the_current_weights() -> None:
     points, stayed = sample()
     away = [np.abs(WeightFit(OWN, prior_events=m).fit(points, stayed).weights_ - OWN).sum() for m in (0, 10, 100, 1000)]
     assert away == sorted(away, reverse=True)
@@ -83,7 +83,7 @@ def test_more_prior_is_never_further_from_the_weights_in_force() -> None:
 
 @given(st.floats(0.5, 30), st.integers(0, 5), st.floats(0, 500))
 @settings(max_examples=15, deadline=None)
-def test_weights_are_weights_and_keep_the_cap(cap: float, seed: int, prior: float) -> None:
+def test_weights_are_valid_and_within_the_cap(cap: float, seed: int, prior: float) -> None:
     points, stayed = sample(500, seed, unknown=0.1)
     found = WeightFit(OWN, prior_events=prior, cap=cap).fit(points, stayed).weights_
     assert found.sum() == pytest.approx(100)
@@ -109,7 +109,7 @@ def test_neither_the_unit_nor_the_order_of_rows_matters() -> None:
     assert other.slope_ == pytest.approx(100 * one.slope_, rel=1e-4)
 
 
-def test_no_weight_is_below_nothing_even_where_points_go_with_leaving() -> None:
+def test_no_weight_is_negative() -> None:
     points, stayed = sample()
     points[:, 0] = 100 - points[:, 0]
     found = WeightFit(OWN, prior_events=0).fit(points, stayed)
@@ -117,7 +117,7 @@ def test_no_weight_is_below_nothing_even_where_points_go_with_leaving() -> None:
     assert found.weights_.sum() == pytest.approx(100)
 
 
-def test_where_all_points_go_with_leaving_the_weights_in_force_stay() -> None:
+def test_without_a_positive_slope_the_current_weights_stay() -> None:
     points, stayed = sample()
     found = WeightFit(OWN).fit(100 - points, stayed)
     assert found.slope_ == 0.0
@@ -125,7 +125,7 @@ def test_where_all_points_go_with_leaving_the_weights_in_force_stay() -> None:
     assert found.predict_proba(points)[:, 1] == pytest.approx(stayed.mean(), abs=1e-3)
 
 
-def test_an_unknown_dimension_leaves_its_weight_to_the_others() -> None:
+def test_the_weight_of_a_missing_dimension_is_distributed() -> None:
     found = WeightFit(OWN, prior_events=0).fit(*sample())
     weights = found.weights_
     (told,) = found.decision_function([[40.0, np.nan, 80.0, np.nan]])
@@ -133,7 +133,7 @@ def test_an_unknown_dimension_leaves_its_weight_to_the_others() -> None:
     assert told == pytest.approx(found.intercept_ + found.slope_ * score)
 
 
-def test_its_settings_are_checked() -> None:
+def test_invalid_parameters_are_refused() -> None:
     points, stayed = sample(100)
     for wrong in (WeightFit([1, 2]), WeightFit([-1, 1, 1, 1]), WeightFit(OWN, bounds=[[0, 10]] * 4)):
         with pytest.raises(ValueError, match=r"incumbent|bounds"):

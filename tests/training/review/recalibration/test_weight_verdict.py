@@ -1,4 +1,4 @@
-"""The decision about the weights, as a table: what is clear, what later rows say, and what follows."""
+"""The verdict on the weights as a table: clear errors, evaluation on later rows, and the result."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ NONE = Estimate(np.nan, np.nan, np.nan)
 PLENTY = EvidenceCount(10_000, 1_000, 200)
 
 
-def fits(clear: int, reach: float, moved: float) -> WeightEstimates:
+def estimates(clear: int, reach: float, moved: float) -> WeightEstimates:
     fitted = np.array([50.0, 50.0])
     change = np.array([moved, -moved])
     return WeightEstimates(("", ""), fitted, fitted - reach, fitted + reach, fitted, OLD + change, np.zeros((2, 2)), np.array([clear, -clear]), (NONE, NONE), 200.0)
 
 
 def later(step: tuple[float, float], target: tuple[float, float]) -> list[ScoringEvaluation]:
-    """The step with its changes of Brier score and log loss; the target with the interval of its change of log loss."""
-    figure, nothing = Estimate(0.1, 0.0, 0.2), Estimate(0.0, 0.0, 0.0)
+    """Evaluations of the target, with an interval for its change of log loss, and of the step with both changes."""
+    figure, zero = Estimate(0.1, 0.0, 0.2), Estimate(0.0, 0.0, 0.0)
     brier, log_loss = (Estimate(value, value - 1, value + 1) for value in step)
     wide = Estimate(sum(target) / 2, *target)
     return [
-        ScoringEvaluation("target", figure, figure, figure, nothing, wide, figure, PLENTY),
+        ScoringEvaluation("target", figure, figure, figure, zero, wide, figure, PLENTY),
         ScoringEvaluation("proposed", figure, figure, figure, brier, log_loss, figure, PLENTY),
     ]
 
@@ -35,33 +35,33 @@ GOOD, BETTER = (-0.1, -0.1), (-0.5, -0.1)
 
 
 @pytest.mark.parametrize(
-    ("clear", "reach", "moved", "step", "target", "earlier", "court", "decision", "word"),
+    ("clear", "reach", "moved", "step", "target", "earlier", "later_churned", "decision", "word"),
     [
         (-1, 5, -5, GOOD, BETTER, 200, 100, "change", "clearly too high"),
-        # The interval of what the evidence points to decides, not the point estimate of either.
-        (-1, 5, -5, GOOD, (-0.5, 0.1), 200, 100, "keep", "the later rows do not confirm it"),
-        (-1, 5, -5, GOOD, (-0.5, 0.0), 200, 100, "keep", "which includes no change"),
-        (-1, 5, -5, GOOD, (0.1, 0.5), 200, 100, "keep", "the later rows say the opposite"),
-        (-1, 5, -5, (0.1, -0.1), BETTER, 200, 100, "keep", "the Brier score of the later rows would rise"),
-        (-1, 5, -5, (-0.1, 0.1), BETTER, 200, 100, "keep", "the log loss of the later rows would rise"),
-        (-1, 5, -5, GOOD, (np.nan, np.nan), 200, 100, "keep", "is not known"),
-        (-1, 5, 0, None, None, 200, 100, "keep", "none"),
-        (0, 5, -5, GOOD, BETTER, 200, 100, "keep", "no interval clears"),
-        (0, 11, -5, GOOD, BETTER, 200, 100, "not_enough_evidence", "within 11 points"),
+        # The interval of the target decides, not the point estimates.
+        (-1, 5, -5, GOOD, (-0.5, 0.1), 200, 100, "keep", "the later data do not confirm this"),
+        (-1, 5, -5, GOOD, (-0.5, 0.0), 200, 100, "keep", "which includes zero"),
+        (-1, 5, -5, GOOD, (0.1, 0.5), 200, 100, "keep", "the later data contradict this"),
+        (-1, 5, -5, (0.1, -0.1), BETTER, 200, 100, "keep", "the Brier score on the later data would rise"),
+        (-1, 5, -5, (-0.1, 0.1), BETTER, 200, 100, "keep", "the log loss on the later data would rise"),
+        (-1, 5, -5, GOOD, (np.nan, np.nan), 200, 100, "keep", "is unknown"),
+        (-1, 5, 0, None, None, 200, 100, "keep", "no change of a whole point"),
+        (0, 5, -5, GOOD, BETTER, 200, 100, "keep", "do not clearly contradict"),
+        (0, 11, -5, GOOD, BETTER, 200, 100, "not_enough_evidence", "±11 points"),
         (-1, 5, -5, GOOD, BETTER, 19, 100, "not_enough_evidence", "19 accounts churned in the earlier"),
         (-1, 5, -5, GOOD, BETTER, 200, 19, "not_enough_evidence", "19 accounts churned in the later"),
     ],
 )
-def test_a_table(clear, reach, moved, step, target, earlier, court, decision, word) -> None:  # type: ignore[no-untyped-def]
-    judged = [] if step is None else later(step, target)
-    told, reasons = decide_weights(("usage", "support"), OLD, fits(clear, reach, moved), judged, PLENTY._replace(churned=earlier), PLENTY._replace(churned=court), 20.0, 5.0)
-    assert told == decision
+def test_verdicts(clear, reach, moved, step, target, earlier, later_churned, decision, word) -> None:  # type: ignore[no-untyped-def]
+    evaluations = [] if step is None else later(step, target)
+    verdict, reasons = decide_weights(("usage", "support"), OLD, estimates(clear, reach, moved), evaluations, PLENTY._replace(churned=earlier), PLENTY._replace(churned=later_churned), 20.0, 5.0)
+    assert verdict == decision
     assert word in reasons[0]
 
 
-def test_what_is_kept_says_where_the_evidence_points() -> None:
-    _, reasons = decide_weights(("usage", "support"), OLD, fits(-1, 5, -5), later(GOOD, (-0.5, 0.1)), PLENTY, PLENTY, 20.0, 5.0)
-    assert reasons[0].startswith("the evidence points to usage 60 → 50, support 40 → 50, but the later rows do not confirm it")
+def test_a_kept_weight_states_what_the_data_suggest() -> None:
+    _, reasons = decide_weights(("usage", "support"), OLD, estimates(-1, 5, -5), later(GOOD, (-0.5, 0.1)), PLENTY, PLENTY, 20.0, 5.0)
+    assert reasons[0].startswith("the data suggest usage 60 → 50, support 40 → 50, but the later data do not confirm this")
 
 
 @pytest.mark.parametrize(
@@ -73,5 +73,5 @@ def test_what_is_kept_says_where_the_evidence_points() -> None:
         ((15, 10, 75), (7.61, 29.83, 62.56), "relationship 10 → 30, usage 75 → 63, support 15 → 8"),
     ],
 )
-def test_moves_in_words(old: tuple[float, ...], new: tuple[float, ...], words: str) -> None:
+def test_text_of_changes(old: tuple[float, ...], new: tuple[float, ...], words: str) -> None:
     assert changes_text(("support", "relationship", "usage"), old, new) == words
