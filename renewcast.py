@@ -149,15 +149,15 @@ DEMO_AS_OF = "2026-09-30"
 
 
 class Commands(TyperGroup):
-    """The commands. What is wrong with an argument is printed with the argument's control characters escaped."""
+    """The group of all commands. Error messages show control characters of arguments as escapes."""
 
     def make_context(self, *args: Any, **more: Any) -> Any:
-        """Parse what stands before the command's name."""
+        """Parse the arguments before the command's name."""
         with _printable_refusals():
             return super().make_context(*args, **more)
 
     def invoke(self, ctx: Any) -> Any:
-        """Parse the rest and run the command."""
+        """Parse the remaining arguments and run the command."""
         with _printable_refusals():
             return super().invoke(ctx)
 
@@ -174,14 +174,14 @@ def _printable_refusals() -> Iterator[None]:
 
 app = typer.Typer(
     cls=Commands,
-    help="Predict churn and expansion of customer accounts, say why, and keep the health score honest.",
+    help="Predict churn and expansion of customer accounts, explain the predictions, and check the health score.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     epilog="SIGNALS is a folder of Parquet, CSV or JSON files, a database address (duckdb:///FILE, sqlite:///FILE, "
     "postgresql://USER:PASSWORD@HOST/DATABASE) or a TOML mapping file. "
-    "Everything that is written lives under RENEWCAST_HOME (default: .renewcast).",
+    "All output that you give no path for is written to RENEWCAST_HOME (default: .renewcast).",
 )
 fitting = typer.Typer()
 champions = typer.Typer()
@@ -189,13 +189,15 @@ forecasts = typer.Typer()
 trials = typer.Typer()
 
 TargetName = Annotated[str, typer.Argument(metavar="TARGET", help="churn or expansion.")]
-Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason; it is kept.")]
-Who = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decides (default: the user's name).")]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason. It is recorded.")]
+Who = Annotated[
+    str | None, typer.Option("--by", metavar="NAME", help="Name of the person who decides (default: your user name).")
+]
 
 
 @app.callback()
 def before() -> None:
-    """What every command begins with."""
+    """Prepare the home before any command runs."""
     from features.sources.sql_cache import keep_texts
     from features.utils.private_files import restrict_umask
     from models.home import current_home
@@ -252,7 +254,7 @@ def train(
     from training.python_api import train_signals
 
     result = train_signals(signals, home, config, portfolio)
-    webhook_events.promotions_told(result.report.promoted, result.home)
+    webhook_events.enqueue_latest_promotions(result.report.promoted, result.home)
     return result
 
 
@@ -275,12 +277,14 @@ def _train(
     signals: SignalsArgument,
     data_through: DataThrough = None,
     horizon: Annotated[int | None, typer.Option(help="Days ahead to predict (default: 90).")] = None,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings of the experiment, as TOML.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file with training settings.")] = None,
     engine: Engine = "duckdb",
     portfolio: PortfolioName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train on the past, judge on later data beside simple rivals, register, and promote what passes every gate."""
+    """Train models on past data, evaluate them on later data, register them, and promote those that pass every gate.
+
+    Simple baselines are evaluated on the same data for comparison."""
     from features.utils.console import Console
     from features.utils.dates import parse_instant
     from models.home import current_home
@@ -292,37 +296,39 @@ def _train(
     through = parse_instant(data_through) if data_through else None
     with progress_bar("training") as tell:
         report = run(signals, current_home(), settings, through, tell, engine, portfolio)
-    webhook_events.promotions_told(report.promoted)
-    # Figures stand out in a report of many of them.
+    webhook_events.enqueue_latest_promotions(report.promoted)
+    # Highlighting makes the many figures of the report easier to read.
     write_result(as_json, report.as_dict, lambda _: print_report(report, Console(highlight=True)))
 
 
 @champions.command()
 def promote(
     target: TargetName,
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="As `renewcast runs` lists it.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Version number from `renewcast runs`.")],
     why: Why,
     who: Who = None,
 ) -> None:
-    """Make an earlier version the champion, if it passed every gate, or could only not be compared with the champion of
-    its time. Serving takes it up by itself."""
+    """Promote a registered version to champion.
+
+    It must have passed every gate; a version that could not be compared with the champion of its time is also allowed.
+    A running service switches to it without a restart."""
     from models.home import current_home
     from training.registry.promotion import promote_version
 
     bundle = promote_version(current_home(), _target(target), version, who or getpass.getuser(), why)
-    webhook_events.promotions_told([_target(target)])
-    typer.echo(f"version {bundle.manifest.version} answers for {target}")
+    webhook_events.enqueue_latest_promotions([_target(target)])
+    typer.echo(f"version {bundle.manifest.version} is now the champion for {target}")
 
 
 @champions.command()
 def rollback(target: TargetName, why: Why, who: Who = None) -> None:
-    """Give the title back to the champion before."""
+    """Roll back to the previous champion."""
     from models.home import current_home
     from training.registry.promotion import rollback as back
 
     earlier = back(current_home(), _target(target), who or getpass.getuser(), why)
-    webhook_events.promotions_told([_target(target)])
-    typer.echo(f"version {earlier.version} answers for {target} again")
+    webhook_events.enqueue_latest_promotions([_target(target)])
+    typer.echo(f"version {earlier.version} is the champion for {target} again")
 
 
 @champions.command()
@@ -332,8 +338,10 @@ def monitor(
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """Look at the champion after its training: predictions against what happened, drift, feeds, and whether to train
-    again, of which webhooks are told. It changes no model."""
+    """Monitor the champion: compare predictions with outcomes, check for drift and feed problems, and report whether to
+    retrain.
+
+    If retraining is due, webhooks are notified. No model is changed."""
     from features.utils.dates import parse_instant
     from models.home import current_home
     from serving.webhooks.events import DriftFinding
@@ -341,11 +349,11 @@ def monitor(
     from training.monitoring.monitor import monitor as look
 
     through = parse_instant(data_through) if data_through else None
-    with progress_bar("looking at the champion") as tell:
+    with progress_bar("monitoring the champion") as tell:
         report = look(signals, current_home(), through, tell, engine)
     if report.retrain:
         found = {target: watched for target, watched in report.targets.items() if watched.reasons}
-        webhook_events.drift_told(
+        webhook_events.enqueue_drift_findings(
             [DriftFinding(t, w.version, report.data_through, w.reasons) for t, w in found.items()]
         )
     write_result(as_json, report.as_dict, lambda console: print_monitor(report, console))
@@ -363,7 +371,7 @@ def _target(name: str) -> Target:
 def _renewals(
     signals: SignalsArgument,
     as_of: Annotated[
-        str | None, typer.Option("--as-of", metavar="DATE", help="What was known before this instant (UTC).")
+        str | None, typer.Option("--as-of", metavar="DATE", help="Use only data known before this instant (UTC).")
     ] = None,
     period: Annotated[
         str | None,
@@ -372,30 +380,35 @@ def _renewals(
     days: Annotated[int | None, typer.Option("--days", help="The next 30, 60, 90 or 120 days (default: 90).")] = None,
     backtest: Annotated[
         bool,
-        typer.Option("--backtest", help="Forecast past quarters, hold them against what happened, and keep that."),
+        typer.Option(
+            "--backtest", help="Forecast past quarters, compare the forecasts with outcomes, and save the result."
+        ),
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Write every account due to a .csv, .parquet or .ndjson."),
+        typer.Option("--out", metavar="FILE", help="Write all due accounts to a .csv, .parquet or .ndjson file."),
     ] = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """The renewal forecast: who is due, what will be renewed, contracted, expanded and lost, with 80% intervals. With
-    --backtest, past quarters beside what happened; their coverage is then told with every forecast."""
+    """Forecast renewals: which accounts are due, and how much ARR will renew, contract, expand and be lost, with 80%
+    intervals.
+
+    With --backtest, compare forecasts of past quarters with outcomes. Later forecasts then report the measured coverage
+    of their intervals."""
     from features.utils.dates import parse_instant
     from models.home import current_home
 
     if not backtest:
         if as_of is None:
-            raise BadRequest("a forecast without a date", "--as-of DATE, or --backtest")
+            raise BadRequest("--as-of is missing", "--as-of DATE, or --backtest")
         forecast(signals, as_of, period, days, out, engine, as_json)
         return
     from serving.cli.tables.renewals import print_backtest
     from training.backtest.renewals import backtest as look_back
 
     through = parse_instant(as_of) if as_of else None
-    with progress_bar("looking back") as tell:
+    with progress_bar("backtesting") as tell:
         past = look_back(signals, current_home(), through, tell, engine)
     write_result(as_json, lambda: past.model_dump(mode="json"), lambda console: print_backtest(past, console))
 
@@ -403,9 +416,13 @@ def _renewals(
 @trials.command()
 def demo(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 8000,
-    stop: Annotated[bool, typer.Option("--stop", help="Stop the service that a demo left running.")] = False,
+    stop: Annotated[
+        bool, typer.Option("--stop", help="Stop the demo service that is running in the background.")
+    ] = False,
 ) -> None:
-    """Simulate a portfolio, train, score it, leave the service running, and say what to open."""
+    """Simulate a portfolio, train on it, score it, and start the service in the background.
+
+    The command prints the addresses to open."""
     from rich.text import Text
 
     from features.utils.console import Console
@@ -424,19 +441,21 @@ def demo(
         worst = max(csv.DictReader(file), key=lambda row: float(row["churn_probability"] or 0))
     console = Console(soft_wrap=True)
     console.print(
-        Text.assemble("\n", (worst["account_id"], "bold"), " is most at risk of leaving within 90 days, because:")
+        Text.assemble(
+            "\n", (worst["account_id"], "bold"), " has the highest risk of churning within 90 days. Main reasons:"
+        )
     )
     for k in range(1, 4):
         console.print(f"  - {worst[f'reason_{k}']}")
     console.print(
-        f"\nAsk     curl {url}/v1/accounts/{worst['account_id']}/prediction\n"
+        f"\nQuery   curl {url}/v1/accounts/{worst['account_id']}/prediction\n"
         f"Open    {url}  (the portfolio; {url}/docs for the API)\n"
         f"Scores  {scores}\n"
         f"Stop    make demo-stop"
     )
 
 
-# As the help lists them.
+# In the order of the help.
 for commands in (
     data.app, snapshots.app, fitting, runs.app, champions, review.app, reviews.app, score_command.app, rule_tables.app,
     kpi.app, account_reports.app, forecasts, worklist_command.app, card.app, home.app, serve.app, trials,
@@ -447,19 +466,21 @@ app.add_typer(webhooks.app, name="webhooks")
 
 
 def main() -> None:
-    """Run the command line: exit code 2 and one clear message for a user's mistake, 143 for SIGTERM, 130 for
-    SIGINT."""
+    """Run the command line.
+
+    The exit code is 2 for a user's mistake, 143 after SIGTERM and 130 after SIGINT.
+    """
     exit_on_signals()
     bypass_proxies_locally()
     if sys.argv[1:2] and sys.argv[1] in FIT_NOTHING:
-        from serving.server import slim_imports  # noqa: F401 it is to come before all that it leaves out
+        from serving.server import slim_imports  # noqa: F401 must be imported before the modules that it replaces
     with printable_output():
         try:
             app()
         except RenewcastError as error:
             _fail(str(error), insufficient=isinstance(error, InsufficientData))
         except Exception:
-            # A library may report the stop as an error of its own; the one line has been printed.
+            # A library may turn the signal into an error of its own. The message has been printed already.
             if (code := stop_exit_code()) is None:
                 raise
             sys.exit(code)

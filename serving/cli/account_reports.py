@@ -1,4 +1,4 @@
-"""Commands that write a document of one account: `qbr`, `plan`."""
+"""Commands that write a report about one account: `qbr`, `plan`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from features.utils.cli import AsJson, AsOf, Engine, RubricName, SignalsArgument, progress_bar, write_result
 from features.utils.progress import Progress, subprogress
-from serving.cli.context import champion_at_hand, signals_at_hand
+from serving.cli.context import open_home_signals, selected_champion
 
 if TYPE_CHECKING:
     from features.utils.periods import Period
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its account_id.")]
+AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account_id.")]
 Folder = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Write the page and the JSON into this folder.")
+    Path | None, typer.Option("--out", metavar="DIR", help="Write an HTML page and a JSON file to this folder.")
 ]
 
 
@@ -28,21 +28,21 @@ Folder = Annotated[
 def qbr(
     signals: SignalsArgument,
     account: AccountId,
-    quarter: Annotated[str, typer.Option(metavar="QUARTER", help="Of the calendar (UTC), such as 2026Q3.")],
+    quarter: Annotated[str, typer.Option(metavar="QUARTER", help="Calendar quarter (UTC), such as 2026Q3.")],
     out: Folder = None,
     rubric: RubricName = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """One account's business review: partnership, goals, use, value, support, health and risk, expansion, open
-    questions; what is not known is named."""
+    """Write one account's business review: partnership, goals, usage, value, support, health, risk, expansion and open
+    questions. Missing information is listed."""
     from features.utils.periods import Quarter
     from serving.account_reports.business_review import review_told
 
     asked = Quarter.parse(quarter)
     with progress_bar("reading") as tell:
-        known = _known(signals, account, asked.period, None, rubric, engine, tell)
-    _pack(review_told(known, asked.period, asked.name), f"qbr-{asked.name}", out, as_json)
+        known = _account_facts(signals, account, asked.period, None, rubric, engine, tell)
+    _write_report(review_told(known, asked.period, asked.name), f"qbr-{asked.name}", out, as_json)
 
 
 @app.command()
@@ -55,37 +55,38 @@ def plan(
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """One account's plan: a save plan where it is at risk, else a success plan, with goals, stakeholders, risks and
-    plays, milestones; what is not known is named."""
+    """Write one account's plan: goals, stakeholders, risks, plays and milestones. Missing information is listed.
+
+    An account at risk gets a save plan, any other account a success plan."""
     from features.utils.dates import parse_instant
     from features.utils.periods import period_ending
     from serving.account_reports.success_plan import plan_told
 
     instant = parse_instant(as_of)
     with progress_bar("reading") as tell:
-        known = _known(signals, account, period_ending(instant, "year"), instant, rubric, engine, tell)
-    told = plan_told(known)
-    _pack(told, f"{told['kind']}-plan-{told['as_of'][:10]}", out, as_json)
+        known = _account_facts(signals, account, period_ending(instant, "year"), instant, rubric, engine, tell)
+    payload = plan_told(known)
+    _write_report(payload, f"{payload['kind']}-plan-{payload['as_of'][:10]}", out, as_json)
 
 
-def _known(
+def _account_facts(
     signals: str, account: str, period: Period, as_of: datetime | None, rubric: str | None, engine: str, tell: Progress
 ) -> Known:
-    """What the signals say of one account; without ``as_of`` at the period's end, or as far as they go."""
+    """Collect the facts about one account at ``as_of``, by default at the end of the period or of the data."""
     from models.home import current_home
     from serving.account_reports.facts_from_signals import known_from_signals, looked_at
 
-    champion = champion_at_hand(rubric)
-    opened = signals_at_hand(signals, as_of or period.end, engine, subprogress(tell, 0.0, 0.4))
+    champion = selected_champion(rubric)
+    opened = open_home_signals(signals, as_of or period.end, engine, subprogress(tell, 0.0, 0.4))
     at = as_of or looked_at(opened, period)
     return known_from_signals(opened, account, period, at, current_home(), champion, subprogress(tell, 0.4, 1.0))
 
 
-def _pack(told: dict[str, Any], name: str, out: Path | None, as_json: bool) -> None:
+def _write_report(payload: dict[str, Any], name: str, out: Path | None, as_json: bool) -> None:
     from serving.account_reports.html import page, write_pack
     from serving.cli.tables.account_reports import print_pack
 
     def write(folder: Path) -> str:
-        return "\n".join(map(str, write_pack(told, page(told), folder, name)))
+        return "\n".join(map(str, write_pack(payload, page(payload), folder, name)))
 
-    write_result(as_json, lambda: told, lambda console: print_pack(told, console), out, write)
+    write_result(as_json, lambda: payload, lambda console: print_pack(payload, console), out, write)

@@ -1,4 +1,4 @@
-"""`card`: the champions' model cards."""
+"""`card`: print or write model cards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from features.errors import BadRequest
 from features.utils.cli import AsJson, write_result
-from serving.cli.context import champion_at_hand
+from serving.cli.context import selected_champion
 
 app = typer.Typer()
 
@@ -18,11 +18,11 @@ app = typer.Typer()
 @app.command()
 def card(
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write it to a .md, .html or .json file.")
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the cards to a .md, .html or .json file.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The champions' model cards: what they are for, data, figures with intervals, limits, and who promoted them."""
+    """Show the champions' model cards: intended use, data, metrics with intervals, limits, and who promoted them."""
     from features.utils.atomic_files import write_file
     from models.home import current_home
     from serving.portfolio.model_card_markdown import markdown
@@ -31,9 +31,9 @@ def card(
     kinds = (".md", ".html", ".json")
     if out is not None and out.suffix not in kinds:
         raise BadRequest(f"a card cannot be written as {out.suffix or 'a file without an ending'}", ", ".join(kinds))
-    cards = cards_of(current_home(), champion_at_hand())
+    cards = cards_of(current_home(), selected_champion())
     if not cards:
-        raise BadRequest("there is no champion to write a card of", "a promoted model", "train one: `renewcast train`")
+        raise BadRequest("there is no champion", "a promoted model", "train one with `renewcast train`")
 
     def write(out: Path) -> str:
         if out.suffix == ".html":

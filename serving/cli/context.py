@@ -1,4 +1,4 @@
-"""What commands have at hand: the store, the champion, the signals, and the portfolio that follows from them."""
+"""Objects that several commands need: the store, the champion, the signals and the assessed portfolio."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from serving.store.database import Store
 
 
-def store_at_hand(home: Home | None = None) -> Store:
-    """The store of the ``home`` (by default the one that the environment names), or the store that the environment
-    names.
+def open_store(home: Home | None = None) -> Store:
+    """Open the store: the one at RENEWCAST_STORE, else the one in the home.
+
+    Parameters
+    ----------
+    home : the home folder; by default RENEWCAST_HOME.
 
     Raises
     ------
     HomeError : the home cannot be written.
-    BadRequest : the address is none of a store that is supported.
+    BadRequest : the address is not that of a supported store.
     """
     from models.home import current_home
     from serving.common.settings import current_settings
@@ -35,13 +38,13 @@ def store_at_hand(home: Home | None = None) -> Store:
     return Store.of((home or current_home()).ensure(), current_settings().store_address)
 
 
-def champion_at_hand(rubric: str | None = None) -> Champion:
-    """The champion of the home, beside the rubric that was asked for, if any.
+def selected_champion(rubric: str | None = None) -> Champion:
+    """Load the champion of the home, with another rubric if one is named.
 
     Raises
     ------
     BundleError : the champion is broken.
-    RubricError : there is no rubric of that name, or it breaks the rules.
+    RubricError : there is no rubric of that name, or it is invalid.
     """
     from models.artifacts.champion import load_champion
     from models.home import current_home
@@ -50,13 +53,13 @@ def champion_at_hand(rubric: str | None = None) -> Champion:
     return champion if rubric is None else champion.with_rubric(rubric)
 
 
-def signals_at_hand(signals: str, until: datetime, engine: str, tell: Progress) -> Opened:
-    """The signals as known before ``until``; what large feeds were rolled up to is kept in the home.
+def open_home_signals(signals: str, until: datetime, engine: str, tell: Progress) -> Opened:
+    """Open signals as known before ``until``. Roll-ups of large feeds are stored in the home.
 
     Raises
     ------
     BadRequest : there is no such engine.
-    SignalsError : they cannot be read, break the contract, or are of another portfolio than the home's.
+    SignalsError : the signals cannot be read, break the contract, or belong to another portfolio than the home.
     """
     from features.signals.signals import open_signals
     from models.artifacts.home_portfolio import require_portfolio
@@ -67,35 +70,33 @@ def signals_at_hand(signals: str, until: datetime, engine: str, tell: Progress) 
     return opened
 
 
-def portfolio_at_hand(
+def assess_signals(
     signals: str,
     as_of: datetime,
     engine: str,
     champion: Champion,
     tell: Progress,
 ) -> tuple[Opened, Assessment]:
-    """The signals, and the portfolio at ``as_of`` as the rules (and the champion, if there is one) see it.
+    """Open signals and assess the portfolio at ``as_of`` by the rules and, if there is one, the champion.
 
     Raises
     ------
     SignalsError : the signals cannot be read, or break the contract.
     BadRequest : there is no such engine, or no account is active.
-    RulesError : a file of rules is broken.
+    RulesError : a rules file is invalid.
     """
     from models.home import current_home
     from serving.scoring.score_portfolio import look
 
-    opened = signals_at_hand(signals, as_of, engine, subprogress(tell, 0.0, 0.4))
+    opened = open_home_signals(signals, as_of, engine, subprogress(tell, 0.0, 0.4))
     found, _, _ = look(opened, as_of, current_home(), champion, subprogress(tell, 0.4, 1.0))
     return opened, found
 
 
-def frame_file(frame: pd.DataFrame) -> Callable[[Path], str]:
-    """Writes every row to a file, for `features.utils.cli.write_result`.
+def frame_writer(frame: pd.DataFrame) -> Callable[[Path], str]:
+    """Return a function that writes every row to a file, for `features.utils.cli.write_result`.
 
-    Raises
-    ------
-    BadRequest, HomeError : by what is returned: the ending is unknown, or the place cannot be written.
+    It raises `BadRequest` if the file type is unknown and `HomeError` if the file cannot be written.
     """
 
     def write(out: Path) -> str:

@@ -1,4 +1,4 @@
-"""A service that is left running, as a process of its own, once the command that began it has ended."""
+"""The background service of `renewcast demo`."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from pathlib import Path
 from features.errors import HomeError
 
 PATIENCE_SECONDS = 60
-"""A service that is not ready by then has failed."""
+"""The service has failed if it is not ready within this time."""
 
 
 def start(place: Path, port: int) -> str:
-    """Start the service, wait until it is ready, and give its address. Its log and its process id lie in ``place``.
+    """Start the service, wait until it is ready, and return its address.
 
-    It lets this machine in without a key.
+    Its log and process id are written to ``place``. Requests from this machine need no API key.
 
     Raises
     ------
-    HomeError : the port is taken, it has stopped at once, or it is not ready in time.
+    HomeError : the port is in use, the service stopped, or it is not ready in time.
     """
     with socket.socket() as asked:
-        # Else that which answers there would be taken for the service.
+        # Otherwise another server on this port would be mistaken for the service.
         if asked.connect_ex(("127.0.0.1", port)) == 0:
-            raise HomeError(f"something answers on port {port} already", "a free port", "choose another with --port")
+            raise HomeError(f"port {port} is already in use", "a free port", "choose another with --port")
     url = f"http://127.0.0.1:{port}"
     log = place / "serve.log"
     with log.open("wb") as output:
@@ -39,13 +39,13 @@ def start(place: Path, port: int) -> str:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            # It is looked at from this machine; elsewhere a key is asked for.
+            # Only requests from this machine need no key.
             env=os.environ | {"RENEWCAST_OPEN_LOCALLY": "true"},
         )
-    # Only here: every command imports this file.
+    # Imported here because every command imports this module.
     from urllib.request import ProxyHandler, build_opener
 
-    # No proxy knows this machine's own addresses.
+    # Never use a proxy for this machine's own address.
     opener = build_opener(ProxyHandler({}))
 
     file = place / "serve.pid"
@@ -53,17 +53,21 @@ def start(place: Path, port: int) -> str:
     for _ in range(PATIENCE_SECONDS * 5):
         if process.poll() is not None:
             file.unlink()
-            raise HomeError(f"the service stopped at once; {log} says why", "a free port", "choose another with --port")
+            raise HomeError(
+                f"the service stopped during start-up; the reason is in {log}",
+                "a free port",
+                "choose another with --port",
+            )
         with contextlib.suppress(OSError), opener.open(f"{url}/readyz", timeout=5) as answer:
             if answer.status == 200:
                 return url
         time.sleep(0.2)
     stop(place)
-    raise HomeError(f"the service was not ready within {PATIENCE_SECONDS} seconds; {log} says more")
+    raise HomeError(f"the service was not ready within {PATIENCE_SECONDS} seconds; see {log}")
 
 
 def stop(place: Path) -> None:
-    """Stop the service that `start` left running for ``place``, if it still runs."""
+    """Stop the service that `start` started for ``place``, if it is still running."""
     file = place / "serve.pid"
     if file.is_file():
         with contextlib.suppress(ValueError, ProcessLookupError, PermissionError):

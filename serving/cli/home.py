@@ -1,4 +1,4 @@
-"""`home`: the portfolio that the home belongs to."""
+"""`home`: show the portfolio that the home belongs to."""
 
 from __future__ import annotations
 
@@ -19,22 +19,26 @@ def show_home(
     ] = None,
     same: Annotated[
         bool,
-        typer.Option("--same-portfolio", help="Record that SIGNALS are the home's portfolio under new account ids."),
+        typer.Option("--same-portfolio", help="Record that SIGNALS are the same portfolio with new account ids."),
     ] = False,
-    why: Annotated[str | None, typer.Option("--why", metavar="TEXT", help="The reason; it is kept.")] = None,
-    who: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decides (default: the user).")] = None,
+    why: Annotated[str | None, typer.Option("--why", metavar="TEXT", help="The reason. It is recorded.")] = None,
+    who: Annotated[
+        str | None,
+        typer.Option("--by", metavar="NAME", help="Name of the person who decides (default: your user name)."),
+    ] = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """Show which portfolio the home belongs to: name, kind of business, tables, known accounts. With SIGNALS, check
-    that they are of this portfolio (exit code 2 if not)."""
+    """Show which portfolio the home belongs to: name, kind of business, tables and known accounts.
+
+    With SIGNALS, check that they belong to the same portfolio (exit code 2 if not)."""
     from features.signals.signals import open_signals
     from models.artifacts.home_portfolio import current_user, read_identity, record_same_portfolio, require_portfolio
     from models.home import current_home
 
     home = current_home()
     if same and (signals is None or not why):
-        raise BadRequest("a statement without signals or a reason", "SIGNALS --same-portfolio --why TEXT")
+        raise BadRequest("--same-portfolio without signals or a reason", "SIGNALS --same-portfolio --why TEXT")
     if signals is None:
         identity = read_identity(home)
     else:
@@ -55,14 +59,17 @@ def show_home(
             lambda console: console.print(f"{home.root} belongs to no portfolio yet", markup=False),
         )
         return
-    told = identity.model_dump(mode="json", exclude={"sample", "key", "format_version"})
+    payload = identity.model_dump(mode="json", exclude={"sample", "key", "format_version"})
     lines = [
         f"{home.root} belongs to {identity.name}: {identity.kind}, {identity.accounts:,} accounts known",
         f"tables: {', '.join(identity.tables)}",
-        *(f"{each.at:%Y-%m-%d}: new ids are the same portfolio, says {each.who}: {each.why}" for each in identity.same),
+        *(
+            f"{each.at:%Y-%m-%d}: {each.who} recorded new ids of the same portfolio: {each.why}"
+            for each in identity.same
+        ),
     ]
     write_result(
         as_json,
-        lambda: {"home": str(home.root), "portfolio": told},
+        lambda: {"home": str(home.root), "portfolio": payload},
         lambda console: console.print("\n".join(lines), markup=False),
     )

@@ -1,4 +1,4 @@
-"""Commands that add the portfolio up: `portfolio`, `cohorts`."""
+"""Commands that summarize the portfolio: `portfolio`, `cohorts`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from features.utils.cli import (
     write_result,
 )
 from features.utils.progress import subprogress
-from serving.cli.context import champion_at_hand, portfolio_at_hand, signals_at_hand
+from serving.cli.context import assess_signals, open_home_signals, selected_champion
 
 app = typer.Typer()
 
@@ -27,7 +27,7 @@ PeriodName = Annotated[
     str,
     typer.Option(
         metavar="PERIOD",
-        help="year (the trailing twelve months), quarter, month or days such as 90d, up to --as-of.",
+        help="year (the trailing twelve months), quarter, month or days such as 90d, ending at --as-of.",
     ),
 ]
 
@@ -42,9 +42,11 @@ def portfolio(
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """The portfolio's measures: retention, churn, health, satisfaction, adoption, renewals, advocates; each with its
-    numerator and denominator, last value and target, also by segment, CSM and region. Retention is that of the trailing
-    twelve months, next to the last quarter. docs/reference/generated/kpis.md defines them."""
+    """Show the portfolio's KPIs: retention, churn, health, satisfaction, adoption, renewals and advocates.
+
+    Each KPI has its numerator and denominator, previous value and target, for the portfolio and by segment, CSM and
+    region. Retention covers the trailing twelve months, with the last quarter next to it. The definitions are in
+    docs/reference/generated/kpis.md."""
     from features.utils.dates import parse_instant
     from features.utils.periods import period_ending
     from models.home import current_home
@@ -54,10 +56,10 @@ def portfolio(
 
     instant = parse_instant(as_of)
     span = period_ending(instant, period)
-    champion = champion_at_hand(rubric).at(instant)
+    champion = selected_champion(rubric).at(instant)
     with progress_bar("reading") as tell:
-        opened = signals_at_hand(signals, instant, engine, subprogress(tell, 0.0, 0.4))
-        told = measures_told(
+        opened = open_home_signals(signals, instant, engine, subprogress(tell, 0.0, 0.4))
+        payload = measures_told(
             opened,
             span,
             champion.rubric,
@@ -65,22 +67,22 @@ def portfolio(
             subprogress(tell, 0.4, 1.0),
             kept=current_home().rollups,
         )
-    file = json_file_writer(told, f"{len(told['measures'])} measures as of {told['as_of']}")
-    write_result(as_json, lambda: told, lambda console: print_measures(told, console), out, file)
+    file = json_file_writer(payload, f"{len(payload['measures'])} measures as of {payload['as_of']}")
+    write_result(as_json, lambda: payload, lambda console: print_measures(payload, console), out, file)
 
 
 @app.command()
 def cohorts(
     signals: SignalsArgument,
     as_of: AsOf,
-    margin: Annotated[float, typer.Option(help="Gross margin, a share of ARR, for the lifetime value.")] = 1.0,
-    years: Annotated[float, typer.Option(help="Nothing after so many years counts for the lifetime value.")] = 5.0,
+    margin: Annotated[float, typer.Option(help="Gross margin as a share of ARR, for the lifetime value.")] = 1.0,
+    years: Annotated[float, typer.Option(help="Maximum number of years that count toward the lifetime value.")] = 5.0,
     out: JsonFile = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """How long accounts stay: retention in accounts and ARR by the quarter of their start (Kaplan-Meier), and lifetime
-    and its value from the model's churn probabilities."""
+    """Show retention by starting quarter (Kaplan-Meier, in accounts and ARR), and the lifetime and lifetime value that
+    follow from the model's churn probabilities."""
     from features.kpi.cohort_retention import cohorts as retained
     from features.utils.dates import parse_instant
     from serving.cli.tables.kpi import print_cohorts
@@ -88,14 +90,14 @@ def cohorts(
     from serving.scoring.score_portfolio import horizon_of
 
     check_asked(margin, years)
-    instant, champion = parse_instant(as_of), champion_at_hand()
+    instant, champion = parse_instant(as_of), selected_champion()
     with progress_bar("reading") as tell:
-        opened, found = portfolio_at_hand(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
-        tell(0.9, "following the cohorts")
-        told = {
+        opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
+        tell(0.9, "computing cohort retention")
+        payload = {
             "retention": retained(opened, instant, horizon_of(champion)),
             "lifetime": lifetimes(found, margin, years),
         }
-    kept = told["retention"]
-    file = json_file_writer(told, f"{len(kept['cohorts'])} cohorts as of {kept['as_of']}")
-    write_result(as_json, lambda: told, lambda console: print_cohorts(told, console), out, file)
+    kept = payload["retention"]
+    file = json_file_writer(payload, f"{len(kept['cohorts'])} cohorts as of {kept['as_of']}")
+    write_result(as_json, lambda: payload, lambda console: print_cohorts(payload, console), out, file)

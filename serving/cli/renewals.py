@@ -1,4 +1,4 @@
-"""The renewal forecast, as `renewals` tells it."""
+"""The forecast of `renewcast renewals`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from pathlib import Path
 
 from features.utils.cli import progress_bar, write_result
 from features.utils.progress import subprogress
-from serving.cli.context import champion_at_hand, frame_file, portfolio_at_hand
+from serving.cli.context import assess_signals, frame_writer, selected_champion
 
 
 def forecast(
     signals: str, as_of: str, period: str | None, days: int | None, out: Path | None, engine: str, as_json: bool
 ) -> None:
-    """Tell what will become of the contracts that are due.
+    """Forecast the contracts that are due and print or write the forecast.
 
     Parameters
     ----------
-    period, days : a quarter or a month, or the next so many days; 90 days if neither is given.
+    period, days : a quarter or month, or a number of days ahead; 90 days if neither is given.
     out : a file for every account due.
 
     Raises
     ------
-    BadRequest : period and days that cannot be forecast, or a file of another kind.
+    BadRequest : the period or days cannot be forecast, or the file type is unknown.
     """
     from features.utils.dates import parse_instant
     from features.utils.periods import forecast_period
@@ -35,8 +35,8 @@ def forecast(
         suffix_of(out)
     instant = parse_instant(as_of)
     asked = forecast_period(instant, period, days)
-    with progress_bar("looking ahead") as tell:
-        opened, found = portfolio_at_hand(signals, instant, engine, champion_at_hand(), subprogress(tell, 0.0, 0.9))
-        told = renewals_of(found, asked, known_from(opened, instant, current_home()))
-    file = frame_file(accounts_frame(told))
-    write_result(as_json, lambda: told, lambda console: print_renewals(told, console), out, file)
+    with progress_bar("forecasting renewals") as tell:
+        opened, found = assess_signals(signals, instant, engine, selected_champion(), subprogress(tell, 0.0, 0.9))
+        payload = renewals_of(found, asked, known_from(opened, instant, current_home()))
+    file = frame_writer(accounts_frame(payload))
+    write_result(as_json, lambda: payload, lambda console: print_renewals(payload, console), out, file)

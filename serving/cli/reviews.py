@@ -1,4 +1,4 @@
-"""Commands on reviews that were held: `reviews`, `approve`."""
+"""Commands that list and sign off quarterly reviews: `reviews`, `approve`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import typer
 
 from features.errors import BadRequest
 from features.utils.cli import AsJson, progress_bar, write_result
-from serving.cli.context import store_at_hand
+from serving.cli.context import open_store
 
 app = typer.Typer()
 
 
 @app.command()
 def reviews(as_json: AsJson = False) -> None:
-    """List the reviews, what each came to and who has signed it, and every sign-off and rollback."""
+    """List all reviews with their results and signatures, and every sign-off and rollback."""
     from features.utils.console import Console
     from models.health.rubric_versions import read_history
     from models.home import current_home
@@ -30,28 +30,34 @@ def reviews(as_json: AsJson = False) -> None:
 
 @app.command()
 def approve(
-    review: Annotated[str | None, typer.Argument(metavar="REVIEW", help="As `renewcast reviews` lists it.")] = None,
+    review: Annotated[str | None, typer.Argument(metavar="REVIEW", help="Review id from `renewcast reviews`.")] = None,
     owner: Annotated[
-        str | None, typer.Option("--owner", metavar="NAME", help="The CS owner, who is responsible for it.")
+        str | None,
+        typer.Option("--owner", metavar="NAME", help="Name of the CS owner who is responsible for the rubric."),
     ] = None,
     effective: Annotated[
         str | None,
-        typer.Option("--effective", metavar="DATE", help="From this date on scores use it (default: the earliest)."),
+        typer.Option(
+            "--effective",
+            metavar="DATE",
+            help="Date from which scores use the new version (default: the earliest possible).",
+        ),
     ] = None,
-    reject: Annotated[
-        bool, typer.Option("--reject", help="Sign that it is turned down; nothing changes then.")
-    ] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Reject the review. Nothing changes then.")] = False,
     back: Annotated[
-        bool, typer.Option("--rollback", help="Take the newest approved version back; REVIEW is not needed.")
+        bool, typer.Option("--rollback", help="Withdraw the newest approved version. REVIEW is not needed.")
     ] = False,
-    rubric: Annotated[str | None, typer.Option("--rubric", metavar="NAME", help="With --rollback: of which.")] = None,
+    rubric: Annotated[
+        str | None, typer.Option("--rubric", metavar="NAME", help="With --rollback: the rubric to roll back.")
+    ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Sign other terms than the first signature, which then lapses.")
+        bool,
+        typer.Option("--replace", help="Sign other terms than the first signature. The first signature then lapses."),
     ] = False,
-    why: Annotated[str | None, typer.Option("--why", metavar="TEXT", help="The reason; it is kept.")] = None,
+    why: Annotated[str | None, typer.Option("--why", metavar="TEXT", help="The reason. It is recorded.")] = None,
     signals: Annotated[
         str | None,
-        typer.Option("--signals", metavar="SIGNALS", help="Where the reviewed signals are now, if they were moved."),
+        typer.Option("--signals", metavar="SIGNALS", help="New location of the reviewed signals, if they were moved."),
     ] = None,
     key: Annotated[
         str | None,
@@ -60,14 +66,16 @@ def approve(
             metavar="KEY",
             envvar="RENEWCAST_KEY",
             show_envvar=False,
-            help="Your own API key with the scope admin (or RENEWCAST_KEY; asked for on a terminal).",
+            help="Your own API key with the scope admin (default: RENEWCAST_KEY, else you are asked for it).",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sign a review off. Two people sign, each with a key of their own: the first signature is kept with its terms, and
-    `renewcast approve REVIEW` with another person's key completes it. What the review proposes is then a new version of
-    the rubric, in force from a date on. Data, rubric and model have to be those that were reviewed."""
+    """Sign off a review.
+
+    Two people must sign, each with their own API key. The first signature is stored with its terms; a second person
+    completes it with `renewcast approve REVIEW`. The proposed change then becomes a new version of the rubric that
+    applies from the effective date. Data, rubric and model must be the same as in the review."""
     from models.home import current_home
     from serving.review_sign_off import (
         SignOffRequest,
@@ -79,9 +87,9 @@ def approve(
 
     if review is None and not back:
         raise BadRequest(
-            "a sign-off without a review", "renewcast approve REVIEW --owner NAME", "name the review, or --rollback"
+            "no review is named", "renewcast approve REVIEW --owner NAME", "name the review, or use --rollback"
         )
-    home, store = current_home(), store_at_hand()
+    home, store = current_home(), open_store()
     signer = signer_from_key(store, _key(key))
     asked = SignOffRequest(reject, owner, effective, why, replace=replace)
     with progress_bar("signing") as tell:
@@ -94,14 +102,13 @@ def approve(
 
 
 def _key(given: str | None) -> str:
-    """The key that signs; asked for on a terminal, so that it stands neither in the history of a shell nor in the list
-    of processes."""
+    """Return the signing key. It is asked for on a terminal, which keeps it out of the shell history."""
     if given:
         return given
     if sys.stdin.isatty():
         return str(typer.prompt("Your API key", hide_input=True, err=True))
     raise BadRequest(
-        "a signature without an API key",
+        "no API key is given",
         "your own key with the scope admin, in RENEWCAST_KEY or --key",
-        "`renewcast keys create NAME --scope admin` makes one for one person",
+        "create one for yourself with `renewcast keys create NAME --scope admin`",
     )

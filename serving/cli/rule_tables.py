@@ -1,4 +1,4 @@
-"""Commands that show the portfolio as the rules see it: `health`, `risks`, `expansions`, `onboarding`."""
+"""Commands that assess the portfolio by the rules: `health`, `risks`, `expansions`, `onboarding`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from features.utils.cli import AsJson, AsOf, Engine, OutFile, RubricName, SignalsArgument, progress_bar, write_result
-from serving.cli.context import champion_at_hand, frame_file, portfolio_at_hand, store_at_hand
+from serving.cli.context import assess_signals, frame_writer, open_store, selected_champion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,21 +25,26 @@ def health(
     signals: SignalsArgument,
     as_of: AsOf,
     rubric: RubricName = None,
-    account: Annotated[str | None, typer.Option(metavar="ID", help="One account, its score as a sum.")] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="ID", help="Show how the score of one account is calculated.")
+    ] = None,
     disagreements: Annotated[
-        bool, typer.Option("--disagreements", help="Only where model and score differ, the widest gap first.")
+        bool,
+        typer.Option(
+            "--disagreements", help="Show only accounts for which model and health score disagree, largest gap first."
+        ),
     ] = False,
     out: OutFile = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """Health scores of the portfolio by a rubric, the lowest first; or one account's, to be checked by hand."""
+    """Show the health scores of all accounts, lowest first, or the calculation of one account's score."""
     from models.predictions.payload import answer, row_of
     from models.predictions.table_export import plain_rows
     from serving.cli.tables.rules import DISAGREEMENTS, HEALTH, print_account
     from serving.portfolio.rule_tables import disagreements_board, health_board
 
-    found = _looked(signals, as_of, engine, rubric, out)
+    found = _assess(signals, as_of, engine, rubric, out)
     if account is None and disagreements:
         _show(found, disagreements_board(found), DISAGREEMENTS, "model and health score disagree", out, as_json)
         return
@@ -53,12 +58,12 @@ def health(
         lambda: answer(found, account, scored_at=datetime.now(UTC)) | {"breakdown": plain_rows(parts)},
         lambda console: print_account(found, row, console),
         out,
-        frame_file(parts),
+        frame_writer(parts),
     )
 
 
 def _view(name: str, words: str) -> None:
-    """A command that shows one of the rules' views of the portfolio."""
+    """Add a command that shows one table of the rules."""
 
     def command(
         signals: SignalsArgument,
@@ -71,7 +76,7 @@ def _view(name: str, words: str) -> None:
         from serving.cli.tables.rules import VIEWS
 
         board, columns = VIEWS[name]
-        found = _looked(signals, as_of, engine, rubric, out)
+        found = _assess(signals, as_of, engine, rubric, out)
         _show(found, board(found), columns, name, out, as_json)
 
     app.command(name, help=words)(command)
@@ -84,14 +89,17 @@ def risks(
     rubric: RubricName = None,
     summary: Annotated[
         bool,
-        typer.Option("--summary", help="Only the shares: accounts with a play, executive plays, plays at low risk."),
+        typer.Option(
+            "--summary", help="Print only shares: accounts with a play, executive plays, and plays at low risk."
+        ),
     ] = False,
     out: OutFile = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """Whom to look after: red and yellow first, why, which play, who acts, by when. What is under way, done, snoozed
-    or held out has no play to run."""
+    """List the accounts that need attention: reasons, play, owner and due date, red and yellow accounts first.
+
+    Accounts whose play is in progress, done or snoozed, and accounts in the control group, show no play."""
     from features.errors import BadRequest
     from features.utils.dates import parse_instant
     from models.home import current_home
@@ -102,40 +110,41 @@ def risks(
     from serving.worklist.interventions import interventions_of, recorded_now
 
     if summary and out is not None:
-        raise BadRequest("--out beside --summary", "one of them", "use --json for the shares in a file")
+        raise BadRequest("both --out and --summary", "one of them", "use --summary --json to save the shares")
     if out is not None:
         from models.predictions.table_export import suffix_of
 
         suffix_of(out)
-    instant, store = parse_instant(as_of), store_at_hand()
-    with progress_bar("looking") as tell:
-        opened, found = portfolio_at_hand(signals, instant, engine, champion_at_hand(rubric), tell)
+    instant, store = parse_instant(as_of), open_store()
+    with progress_bar("assessing the portfolio") as tell:
+        opened, found = assess_signals(signals, instant, engine, selected_champion(rubric), tell)
         known = recorded_now(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
         standing = known.standing(interventions_of(opened, instant), instant)
     if summary:
-        told = {"as_of": instant_words(found.as_of), **plays_summary(found, standing)}
-        write_result(as_json, lambda: told, lambda console: print_summary(told, console))
+        payload = {"as_of": instant_words(found.as_of), **plays_summary(found, standing)}
+        write_result(as_json, lambda: payload, lambda console: print_summary(payload, console))
     else:
         _show(found, risks_board(found, standing), RISKS, "risks", out, as_json)
 
 
 _view(
     "expansions",
-    "Who is ready for more: signs, points, and the gate item by item. Nobody whose health is not green is proposed.",
+    "List the accounts that are ready to expand: signs, points, and each condition of the gate. Only accounts with "
+    "green health are proposed.",
 )
-_view("onboarding", "Accounts being onboarded: what should have happened by now and has not, and what to do.")
+_view("onboarding", "List the accounts in onboarding, the steps that are overdue, and what to do.")
 
 
-def _looked(signals: str, as_of: str, engine: str, rubric: str | None, out: Path | None) -> Assessment:
-    """The portfolio as the rules (and the champion, if there is one) see it."""
+def _assess(signals: str, as_of: str, engine: str, rubric: str | None, out: Path | None) -> Assessment:
+    """Assess the portfolio by the rules and, if there is one, the champion."""
     from features.utils.dates import parse_instant
     from models.predictions.table_export import suffix_of
 
     if out is not None:
-        # Before the portfolio is looked at, which takes a while.
+        # Check the file type first, since the assessment takes a while.
         suffix_of(out)
-    with progress_bar("looking") as tell:
-        return portfolio_at_hand(signals, parse_instant(as_of), engine, champion_at_hand(rubric), tell)[1]
+    with progress_bar("assessing the portfolio") as tell:
+        return assess_signals(signals, parse_instant(as_of), engine, selected_champion(rubric), tell)[1]
 
 
 def _show(
@@ -153,5 +162,5 @@ def _show(
         lambda: about | {"accounts": plain_rows(board)},
         lambda console: print_board(board, columns, title, console),
         out,
-        frame_file(board),
+        frame_writer(board),
     )

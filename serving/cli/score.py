@@ -1,4 +1,4 @@
-"""`score`: a whole portfolio into one file."""
+"""`score`: score a portfolio into a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from features.utils.cli import AsOf, Engine, PortfolioName, SignalsArgument, progress_bar
 from features.utils.progress import subprogress
-from serving.cli.context import store_at_hand
+from serving.cli.context import open_store
 
 app = typer.Typer()
 
@@ -20,12 +20,14 @@ def score(
     as_of: AsOf,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file.")],
     publish: Annotated[
-        bool, typer.Option("--publish", help="Keep predictions and alerts in the store, and tell webhooks.")
+        bool, typer.Option("--publish", help="Save predictions and alerts to the store, and notify webhooks.")
     ] = False,
     engine: Engine = "duckdb",
     portfolio: PortfolioName = None,
 ) -> None:
-    """Score every active account as of a date: probabilities, bands, health and reasons, one flat row each."""
+    """Score every active account as of a date.
+
+    The file has one row per account: probabilities, bands, health score and reasons."""
     from features.feed_health.feed_health import feed_health
     from features.signals.signals import read_signals
     from features.sources.open_source import open_source
@@ -40,6 +42,6 @@ def score(
         source = open_source(signals, engine)
         jumped = feed_health(source, instant).jumped
         opened = read_signals(source, instant, progress=subprogress(tell, 0.1, 0.4), kept=home.rollups)
-        store = store_at_hand() if publish else None
+        store = open_store() if publish else None
         summary = run(opened, instant, out, home, subprogress(tell, 0.4, 1.0), jumped, store, portfolio)
     typer.echo(summary.words())

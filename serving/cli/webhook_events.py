@@ -1,11 +1,11 @@
-"""Webhooks are told of what a command did, with the next delivery of the service."""
+"""Webhook events of commands. The service delivers them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
-from serving.cli.context import store_at_hand
+from serving.cli.context import open_store
 
 if TYPE_CHECKING:
     from models.home import Home
@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from serving.webhooks.events import DriftFinding
 
 
-def promotions_told(targets: Collection[Target], home: Home | None = None) -> None:
-    """Tell webhooks of the newest change of champion of each target, in the ``home`` or the one that the environment
-    names."""
+def enqueue_latest_promotions(targets: Collection[Target], home: Home | None = None) -> None:
+    """Enqueue the newest change of champion of each target.
+
+    Parameters
+    ----------
+    targets : the targets that were promoted or rolled back.
+    home : the home folder; by default RENEWCAST_HOME.
+    """
     from models.artifacts.champion import read_pointer
     from models.home import current_home
     from serving.webhooks.events import enqueue_promotions
@@ -26,29 +31,29 @@ def promotions_told(targets: Collection[Target], home: Home | None = None) -> No
     history = pointer.history if pointer else ()
     newest = [next(change for change in reversed(history) if change.target == target) for target in targets]
     if newest:
-        otherwise = "webhooks are told of it with the next published batch"
-        _tell(place, lambda store: enqueue_promotions(store, newest), otherwise)
+        otherwise = "webhooks are notified with the next published scores"
+        _enqueue(place, lambda store: enqueue_promotions(store, newest), otherwise)
 
 
-def drift_told(found: Sequence[DriftFinding]) -> None:
-    """Tell webhooks that champions should be trained again."""
+def enqueue_drift_findings(found: Sequence[DriftFinding]) -> None:
+    """Enqueue events for champions that should be retrained."""
     from models.home import current_home
     from serving.webhooks.events import enqueue_drift
 
-    otherwise = "webhooks are not told of it; `renewcast monitor` tries again"
-    _tell(current_home(), lambda store: enqueue_drift(store, found), otherwise)
+    otherwise = "webhooks were not notified; run `renewcast monitor` again"
+    _enqueue(current_home(), lambda store: enqueue_drift(store, found), otherwise)
 
 
-def _tell(home: Home, send: Callable[[Store], int], otherwise: str) -> None:
-    """Put something into the outbox; where the store is away, say so, since what was done stays done."""
+def _enqueue(home: Home, send: Callable[[Store], int], otherwise: str) -> None:
+    """Add events to the outbox. If the store is unavailable, print a warning: the command itself has succeeded."""
     from serving.common.errors import StoreDown
     from serving.common.settings import current_settings
 
     if current_settings().store_address is None and not (home.root / "store.sqlite").exists():
-        # Nobody has asked to be told of anything.
+        # Without a store there are no endpoints.
         return
     try:
-        send(store_at_hand(home))
+        send(open_store(home))
     except StoreDown as error:
         from features.utils.console import Console
 

@@ -1,4 +1,4 @@
-"""`worklist`: whom to work this week."""
+"""`worklist`: this week's priorities."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from features.utils.cli import AsJson, AsOf, Engine, OutFile, SignalsArgument, progress_bar, write_result
 from features.utils.progress import subprogress
-from serving.cli.context import champion_at_hand, frame_file, portfolio_at_hand, store_at_hand
+from serving.cli.context import assess_signals, frame_writer, open_store, selected_champion
 
 app = typer.Typer()
 
@@ -17,18 +17,23 @@ app = typer.Typer()
 def worklist(
     signals: SignalsArgument,
     as_of: AsOf,
-    capacity: Annotated[int, typer.Option(min=0, help="Accounts that the team can work.")] = 20,
-    csm: Annotated[str | None, typer.Option("--csm", metavar="NAME", help="This CSM's accounts only.")] = None,
+    capacity: Annotated[int, typer.Option(min=0, help="Number of accounts that the team can work on.")] = 20,
+    csm: Annotated[
+        str | None, typer.Option("--csm", metavar="NAME", help="Show only the accounts of this CSM.")
+    ] = None,
     save_rate: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Assume that plays keep this share of who would leave, until it is measured."),
+        typer.Option(
+            min=0, max=1, help="Assumed share of churning accounts that a play saves, until it has been measured."
+        ),
     ] = None,
     out: OutFile = None,
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """Whom to work this week: the most ARR at risk first, what to do, by when, who is too late, and what it gains
-    against working by health score."""
+    """List this week's priorities: what to do and by when, most ARR at risk first.
+
+    The list also shows accounts for which it is too late, and the gain over ranking by health score."""
     from features.utils.dates import parse_instant
     from models.home import current_home
     from models.predictions.table_export import suffix_of
@@ -41,13 +46,13 @@ def worklist(
 
     if out is not None:
         suffix_of(out)
-    instant, champion = parse_instant(as_of), champion_at_hand()
-    with progress_bar("looking") as tell:
-        store = store_at_hand()
-        opened, found = portfolio_at_hand(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
+    instant, champion = parse_instant(as_of), selected_champion()
+    with progress_bar("assessing the portfolio") as tell:
+        store = open_store()
+        opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
         people = accounts_document(opened, instant, horizon_of(champion))["accounts"]
-        told = recorded_now(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
-        team = Team(people, [*interventions_of(opened, instant), *told.interventions], told.snoozed)
+        recorded = recorded_now(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
+        team = Team(people, [*interventions_of(opened, instant), *recorded.interventions], recorded.snoozed)
         answer = worklist_of(found, capacity, team, csm, save_rate)
-    file = frame_file(worklist_frame(answer))
+    file = frame_writer(worklist_frame(answer))
     write_result(as_json, lambda: answer, lambda console: print_worklist(answer, console), out, file)

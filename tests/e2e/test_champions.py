@@ -65,7 +65,7 @@ def test_a_registry_that_is_another_one_is_a_warning_and_the_champion_changes(
     champions = json.loads((elsewhere / "champion.json").read_text())
     target = next(t for t in ("expansion", "churn") if t in champions)
     done = renewcast("promote", target, champions[target]["version"], "--why", "a test", home=elsewhere)
-    assert "answers for" in done.stdout
+    assert "is now the champion for" in done.stdout
     assert "the alias in the model registry could not follow: this registry has no version" in done.stderr
     assert len(json.loads((elsewhere / "champion.json").read_text())["history"]) == len(champions["history"]) + 1
 

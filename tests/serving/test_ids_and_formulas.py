@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from models.home import Home
 from models.predictions.table_export import formula_note
 from serving.app.app import create_app
-from serving.cli.context import frame_file
+from serving.cli.context import frame_writer
 from serving.common.settings import ServiceSettings
 from serving.scoring.score_portfolio import score
 
@@ -64,5 +64,5 @@ def test_every_table_that_a_command_writes_warns(tmp_path: Path) -> None:
     assert "account_id (2), csm (1)" in note
     assert formula_note(frame, ".parquet") is None
     assert formula_note(frame[["n", "flag"]], ".csv") is None
-    assert note in frame_file(frame)(tmp_path / "x.csv")
-    assert "note" not in frame_file(frame)(tmp_path / "x.ndjson")
+    assert note in frame_writer(frame)(tmp_path / "x.csv")
+    assert "note" not in frame_writer(frame)(tmp_path / "x.ndjson")

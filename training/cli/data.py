@@ -1,4 +1,4 @@
-"""Commands that make signals up and look at them: `simulate`, `check`, `leakcheck`."""
+"""Commands that generate and validate signals: `simulate`, `check`, `leakcheck`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ app = typer.Typer()
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write the tables to.")],
-    accounts: Annotated[int, typer.Option(help="How many accounts.")] = 500,
-    weeks: Annotated[int, typer.Option(help="How many weeks of history.")] = 156,
+    accounts: Annotated[int, typer.Option(help="Number of accounts.")] = 500,
+    weeks: Annotated[int, typer.Option(help="Number of weeks of history.")] = 156,
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
 ) -> None:
-    """Make up a B2B SaaS portfolio in the contract's tables, with the true probabilities beside it
-    (OUT-truth.parquet)."""
+    """Generate a synthetic B2B SaaS portfolio.
+
+    The true probabilities are written to OUT-truth.parquet."""
     from training.simulation import simulate as make
 
     with progress_bar("simulating") as tell:
@@ -41,7 +42,7 @@ def simulate(
 def check(
     signals: SignalsArgument, data_through: DataThrough = None, engine: Engine = "duckdb", as_json: AsJson = False
 ) -> None:
-    """Hold signals against the data contract, and say whether there is enough of them to train on."""
+    """Validate signals against the data contract, and report whether there is enough data to train on."""
     from features.utils.dates import parse_instant
     from training.cli.tables.check import print_check
     from training.python_api import check_source
@@ -65,8 +66,9 @@ def leakcheck(
     engine: Engine = "duckdb",
     as_json: AsJson = False,
 ) -> None:
-    """Look for leaks: snapshots that change with what comes later, features that know the outcome. Exit code 1 if any
-    is found. Every training does the same, and stops at one."""
+    """Check for leakage: snapshots that change when later data changes, and features that reveal the outcome.
+
+    The exit code is 1 if leakage is found. Every training runs the same check and stops if it fails."""
     from features.custom.current_catalogue import current_catalogue
     from features.utils.dates import parse_instant
     from training.cli.tables.leakage import print_leaks

@@ -1,4 +1,4 @@
-"""`review`: the health score of a quarter, held against what happened."""
+"""`review`: compare the health score of a quarter with outcomes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ app = typer.Typer()
 @app.command()
 def review(
     signals: SignalsArgument,
-    quarter: Annotated[str, typer.Option("--quarter", metavar="QUARTER", help="Such as 2026Q3.")],
+    quarter: Annotated[str, typer.Option("--quarter", metavar="QUARTER", help="Calendar quarter, such as 2026Q3.")],
     rubric: RubricName = None,
     capacity: Annotated[
-        int | None, typer.Option(min=1, help="Red accounts that the team can look after at a date (default: 20).")
+        int | None,
+        typer.Option(min=1, help="Number of red accounts that the team can work on at a time (default: 20)."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Folder to write (default: reviews/ in the home).")
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder to write to (default: reviews/ in the home).")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold the health score of a quarter against what happened: a page and a document to decide on. It changes
-    nothing until it is approved."""
+    """Compare the health score of a quarter with outcomes, and propose whether to change its weights.
+
+    The review is an HTML page and a JSON document. Nothing changes until it is approved."""
     from features.utils.periods import Quarter
     from models.home import current_home
     from training.review.run import CAPACITY, run_review
@@ -34,5 +36,5 @@ def review(
     asked = Quarter.parse(quarter)
     with progress_bar(f"reviewing {asked.name}") as tell:
         held = run_review(signals, asked, current_home(), rubric, capacity or CAPACITY, out, tell)
-    told = {**held.review.plain(), "folder": str(held.folder), "run_id": held.run_id}
-    write_result(as_json, lambda: told, lambda _: typer.echo(held.text()))
+    payload = {**held.review.plain(), "folder": str(held.folder), "run_id": held.run_id}
+    write_result(as_json, lambda: payload, lambda _: typer.echo(held.text()))

@@ -1,4 +1,4 @@
-"""`runs`: what was trained, and who made it champion."""
+"""`runs`: list training runs and changes of champion."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ app = typer.Typer()
 
 @app.command()
 def runs(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many of the newest.")] = 20, as_json: AsJson = False
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of runs, newest first.")] = 20,
+    as_json: AsJson = False,
 ) -> None:
-    """List the completed trainings, what each gave, and every change of champion with who and why."""
+    """List completed training runs with their results, and every change of champion with person and reason."""
     from models.home import current_home
     from training.cli.tables.runs import print_runs
     from training.registry.runs import changes
@@ -23,8 +24,8 @@ def runs(
 
     home = current_home()
     found, changed = find(home, limit), changes(home)
-    told = {
+    payload = {
         "runs": [run.as_dict() for run in found],
         "changes": [change.model_dump(mode="json") for change in changed],
     }
-    write_result(as_json, lambda: told, lambda console: print_runs(found, changed, console))
+    write_result(as_json, lambda: payload, lambda console: print_runs(found, changed, console))

@@ -1,4 +1,4 @@
-"""Commands that tell what is known of accounts at a date: `snapshot`, `features`."""
+"""Commands about features: `snapshot`, `features`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ def snapshot(
     as_of: AsOf,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .parquet, .csv or .ndjson file.")],
     first: Annotated[
-        str | None, typer.Option("--from", metavar="DATE", help="First date of a grid that ends at --as-of.")
+        str | None, typer.Option("--from", metavar="DATE", help="First date of a series of dates that ends at --as-of.")
     ] = None,
-    every: Annotated[int, typer.Option("--every", metavar="DAYS", help="The grid's step.")] = 7,
-    horizon: Annotated[int, typer.Option(help="Without contracts: active means an order within so many days.")] = 90,
+    every: Annotated[int, typer.Option("--every", metavar="DAYS", help="Days between the dates of the series.")] = 7,
+    horizon: Annotated[
+        int, typer.Option(help="Without contracts, an account is active if it ordered within this number of days.")
+    ] = 90,
     engine: Engine = "duckdb",
 ) -> None:
-    """Write the features of every active account as of a date (or a grid of dates)."""
+    """Write the features of every active account as of a date, or of a series of dates."""
     from features.custom.current_catalogue import current_catalogue
     from features.signals.signals import open_signals
     from features.snapshots.snapshot import snapshot as build
@@ -62,7 +64,7 @@ def list_features(
     as_json: AsJson = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the data dictionary as Markdown.")] = False,
 ) -> None:
-    """List every feature: what it says, its unit, and how it goes with churn and expansion."""
+    """List all features: description, unit, and how they usually relate to churn and expansion."""
     from features.catalogue.data_dictionary import markdown, tables
     from features.custom.current_catalogue import current_catalogue
 

@@ -14,13 +14,13 @@ from serving.account_reports.html import title_of
 STYLES = {"good": "green", "fair": "yellow", "bad": "red", "": ""}
 
 
-def print_pack(told: Mapping[str, Any], console: Console) -> None:
+def print_pack(payload: Mapping[str, Any], console: Console) -> None:
     """Print the document, section by section."""
-    name = f"{told['name']} ({told['account_id']})" if told["name"] else told["account_id"]
-    console.print(one_line(Text(f"{title_of(told)}: {name}, as of {told['as_of']}", style="bold")))
-    for line in told.get("because", []):
+    name = f"{payload['name']} ({payload['account_id']})" if payload["name"] else payload["account_id"]
+    console.print(one_line(Text(f"{title_of(payload)}: {name}, as of {payload['as_of']}", style="bold")))
+    for line in payload.get("because", []):
         console.print(one_line(Text(line)))
-    for part in told["sections"]:
+    for part in payload["sections"]:
         console.print()
         console.print(Text(part["title"] + (" (internal)" if part["internal"] else ""), style="bold"))
         for figure in part["figures"]:
@@ -35,7 +35,7 @@ def print_pack(told: Mapping[str, Any], console: Console) -> None:
             console.print(one_line(said))
         if part["missing"]:
             console.print(one_line(Text("  not known: " + "; ".join(part["missing"]), style="dim")))
-    for heading, lines in (("Open questions", told["questions"]), ("What this cannot tell", told["gaps"])):
+    for heading, lines in (("Open questions", payload["questions"]), ("What this cannot tell", payload["gaps"])):
         if lines:
             console.print(Text(f"\n{heading}", style="bold"))
             for line in lines:

@@ -31,56 +31,56 @@ WIDE = 120
 """Narrower terminals are not shown what a measure is made of."""
 
 
-def print_measures(told: Mapping[str, Any], console: Console) -> None:
+def print_measures(payload: Mapping[str, Any], console: Console) -> None:
     """Print what `serving.portfolio.kpi_report.measures_told` tells: all measures, some by segment, and the first
     advocates."""
-    period = told["period"]
+    period = payload["period"]
     span = SPANS.get(period["name"], period["name"])
-    title = f"portfolio as of {told['as_of']}: {span} from {period['start']}, and the same a period earlier"
+    title = f"portfolio as of {payload['as_of']}: {span} from {period['start']}, and the same a period earlier"
     parts = console.width >= WIDE
-    console.print(_whole(told, title, parts))
-    for m in () if parts else told["measures"]:
+    console.print(_whole(payload, title, parts))
+    for m in () if parts else payload["measures"]:
         if m["unknown"] is not None:
             console.print(Text(f"{m['title']}: unknown, {m['unknown']}", style="dim"))
-    console.print(_segments(told))
-    names = [f"{a['account_id']} (NPS {a['nps']:g}, health {a['health']:g})" for a in told["advocates"][:ADVOCATES]]
-    more = len(told["advocates"]) - len(names)
+    console.print(_segments(payload))
+    names = [f"{a['account_id']} (NPS {a['nps']:g}, health {a['health']:g})" for a in payload["advocates"][:ADVOCATES]]
+    more = len(payload["advocates"]) - len(names)
     console.print(Text("advocates  " + (", ".join(names) or "none") + (f" and {more} more" if more else "")))
-    if not told["contractual"]:
+    if not payload["contractual"]:
         console.print(Text("there are no contracts: ARR is what was ordered in a year", style="dim"))
 
 
-def change(told: Mapping[str, Any]) -> tuple[str, str]:
+def change(payload: Mapping[str, Any]) -> tuple[str, str]:
     """How far a measure has moved in a period (points of a percentage for shares), and its style: green where it is
     better, red where worse."""
-    value, last = told["value"], told["last"]["value"]
+    value, last = payload["value"], payload["last"]["value"]
     if value is None or last is None:
         return "", ""
-    by = (value - last) * (100.0 if told["unit"] == "share" else 1.0)
-    digits = 0 if told["unit"] in ("currency", "accounts", "days") else 1
+    by = (value - last) * (100.0 if payload["unit"] == "share" else 1.0)
+    digits = 0 if payload["unit"] in ("currency", "accounts", "days") else 1
     if round(by, digits) == 0:
         return "=", "dim"
-    text = f"{'+' if by > 0 else MINUS}{short_money(abs(by))}" if told["unit"] == "currency" else signed(by, digits)
-    if told["better"] is None:
+    text = f"{'+' if by > 0 else MINUS}{short_money(abs(by))}" if payload["unit"] == "currency" else signed(by, digits)
+    if payload["better"] is None:
         return text, ""
-    return text, "green" if (by > 0) == (told["better"] == "higher") else "red"
+    return text, "green" if (by > 0) == (payload["better"] == "higher") else "red"
 
 
-def target(told: Mapping[str, Any], whole: bool = True) -> str:
+def target(payload: Mapping[str, Any], whole: bool = True) -> str:
     """The target in words; nothing without one. ``whole``: with what is aimed at beyond it."""
-    aim = told["target"]
+    aim = payload["target"]
     if aim is None:
         return ""
-    better = "" if aim["better"] is None or not whole else f" (better {in_unit(aim['better'], told['unit'])})"
-    return BOUNDS[aim["bound"]] + in_unit(aim["value"], told["unit"]) + better
+    better = "" if aim["better"] is None or not whole else f" (better {in_unit(aim['better'], payload['unit'])})"
+    return BOUNDS[aim["bound"]] + in_unit(aim["value"], payload["unit"]) + better
 
 
-def _whole(told: Mapping[str, Any], title: str, parts: bool) -> Table:
-    quarter = any(m["quarter"] is not None for m in told["measures"])
+def _whole(payload: Mapping[str, Any], title: str, parts: bool) -> Table:
+    quarter = any(m["quarter"] is not None for m in payload["measures"])
     headings = ["measure", "value", *(["quarter"] if quarter else []), "last", "change", "target"]
     headings += ["numerator", "denominator", "left out"] if parts else []
     rows: list[list[Text]] = []
-    for m in told["measures"]:
+    for m in payload["measures"]:
         known, (moved, moved_style) = m["unknown"] is None, change(m)
         rows.append(
             [
@@ -116,22 +116,22 @@ def _made_of(m: Mapping[str, Any]) -> tuple[str, str, str]:
     return money(m["numerator"]), below, f"{m['left_out']:,}" if m["left_out"] else ""
 
 
-def _segments(told: Mapping[str, Any]) -> Table:
-    units = {m["measure"]: m for m in told["measures"]}
+def _segments(payload: Mapping[str, Any]) -> Table:
+    units = {m["measure"]: m for m in payload["measures"]}
     table = Table(title=Text("by segment"), gap=1)
     table.add_column("segment")
     for code in IN_SEGMENTS:
         table.add_column(code.replace("_", " "), justify="right")
-    for group in told["by"]["segment"]:
+    for group in payload["by"]["segment"]:
         values = {m["measure"]: m["value"] for m in group["measures"]}
         cells = (in_unit(values[code], units[code]["unit"]) for code in IN_SEGMENTS)
         table.add_row(group["group"] or "not known", *cells)
     return table
 
 
-def print_cohorts(told: Mapping[str, Any], console: Console) -> None:
+def print_cohorts(payload: Mapping[str, Any], console: Console) -> None:
     """Print retention by cohort (accounts, and ARR beside it) and the lifetimes of the segments."""
-    kept, life = told["retention"], told["lifetime"]
+    kept, life = payload["retention"], payload["lifetime"]
     title = f"accounts (and ARR) that stay, as of {kept['as_of']}, by the quarter of their start"
     table = Table(title=Text(title), gap=1)
     table.add_column("start")

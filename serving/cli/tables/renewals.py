@@ -21,10 +21,10 @@ _FIGURES = {
 }  # fmt: skip
 
 
-def print_renewals(told: Mapping[str, Any], console: Console) -> None:
+def print_renewals(payload: Mapping[str, Any], console: Console) -> None:
     """Print a forecast: the whole, its parts, the accounts with the largest expected loss, and how past ones fared."""
-    whole = told["whole"]
-    head = f"renewals of {told['period']} ({told['start']} to {told['end']}) as of {told['as_of']}"
+    whole = payload["whole"]
+    head = f"renewals of {payload['period']} ({payload['start']} to {payload['end']}) as of {payload['as_of']}"
     console.print(Text(head, style="bold"))
     console.print(
         f"{count_of(whole['accounts'], 'account')} with {money(whole['arr'])} ARR are due; with 80% intervals:"
@@ -40,13 +40,13 @@ def print_renewals(told: Mapping[str, Any], console: Console) -> None:
             table.add_row(words, form(figure["expected"]), Text(f"{low} to {high}", style="dim"))
     console.print(table)
     for division, heading in (("by_segment", "segment"), ("by_csm", "csm")):
-        if told[division]:
-            console.print(_division(told[division], heading))
-    if told["accounts"]:
-        console.print(_accounts(told["accounts"]))
-    _print_bridge(told["bridge"], console)
-    _print_past(told["backtest"], console)
-    for note in told["notes"]:
+        if payload[division]:
+            console.print(_division(payload[division], heading))
+    if payload["accounts"]:
+        console.print(_accounts(payload["accounts"]))
+    _print_bridge(payload["bridge"], console)
+    _print_past(payload["backtest"], console)
+    for note in payload["notes"]:
         console.print(f"note: {note}", style="dim", markup=False)
 
 

@@ -19,7 +19,7 @@ from serving.review_sign_off import decision_payload, pending_payload
 def print_reviews(found: Sequence[ReviewRecord], history: HistoryFile, console: Console, as_json: bool) -> None:
     """The reviews, the newest first, and every decision."""
     if as_json:
-        told = [
+        rows = [
             {"id": k.review.id, "state": k.state, "headline": k.review.decision.headline, "folder": str(k.folder)}
             for k in found
         ]
@@ -27,7 +27,7 @@ def print_reviews(found: Sequence[ReviewRecord], history: HistoryFile, console: 
             "decisions": [decision_payload(each) for each in history.decisions],
             "pending": [pending_payload(each) for each in history.pending],
         }
-        json.dump({"reviews": told, **signed}, sys.stdout, indent=1)
+        json.dump({"reviews": rows, **signed}, sys.stdout, indent=1)
         sys.stdout.write("\n")
         return
     if not found and not history.decisions:

@@ -97,21 +97,25 @@ SUMMARY = {
 }
 
 
-def print_summary(told: Mapping[str, Any], console: Console) -> None:
+def print_summary(payload: Mapping[str, Any], console: Console) -> None:
     """Print the shares of `plays_summary`."""
-    console.print(Text(f"plays as of {told['as_of']}: {told['accounts']:,} accounts", style="bold"))
+    console.print(Text(f"plays as of {payload['as_of']}: {payload['accounts']:,} accounts", style="bold"))
     table = Table(show_header=False)
     table.add_column(justify="right")
     table.add_column(justify="right")
     table.add_column()
     for name, words in SUMMARY.items():
-        words += f" (room for {told['executive_capacity']:,})" if name == "executive" else ""
-        table.add_row(f"{told[name]['accounts']:,}", percent(told[name]["share"]), words)
+        words += f" (room for {payload['executive_capacity']:,})" if name == "executive" else ""
+        table.add_row(f"{payload[name]['accounts']:,}", percent(payload[name]["share"]), words)
     console.print(table)
-    for title, counts in (("kinds", told["kinds"]), ("who acts", told["who"]), ("off the list", told["off_the_list"])):
+    for title, counts in (
+        ("kinds", payload["kinds"]),
+        ("who acts", payload["who"]),
+        ("off the list", payload["off_the_list"]),
+    ):
         if counts:
             console.print(f"{title}: " + ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items()))
-    grown = told["expansion"]
+    grown = payload["expansion"]
     console.print(f"expansion: {grown['proposed']:,} proposed, {grown['withdrawn']:,} withdrawn")
 
 
@@ -119,9 +123,11 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
     """Print one account: the score as a sum, its history, and what follows from it."""
     judged, health = assessment.judged, assessment.health
     score, band = health.score.iloc[row], health.band.iloc[row]
-    told = "no score: too little data" if pd.isna(score) else f"{score:g} of 100"
+    score_text = "no score: too little data" if pd.isna(score) else f"{score:g} of 100"
     console.print(Text(f"{assessment.account_ids[row]} as of {instant_words(assessment.as_of)}", style="bold"))
-    console.print(Text.assemble("health ", (f"{told}, {band}", STYLES.get(band, "")), f" by {health.rubric.name}"))
+    console.print(
+        Text.assemble("health ", (f"{score_text}, {band}", STYLES.get(band, "")), f" by {health.rubric.name}")
+    )
     if len(judged.dates) > 1:
         console.print(f"by week  {spark(judged.score[row])}  (oldest first)")
     table = Table()

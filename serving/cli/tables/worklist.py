@@ -16,13 +16,13 @@ WIDE = 110
 """In narrower terminals what to do stands below the table, a line for each account."""
 
 
-def print_worklist(told: Mapping[str, Any], console: Console) -> None:
+def print_worklist(payload: Mapping[str, Any], console: Console) -> None:
     """Print whom to work, what it reaches, who is too late, and what interventions have come to."""
-    whose = f" of {told['csm']}" if told["csm"] else ""
-    head = f"worklist{whose} as of {told['as_of']}: {len(told['accounts'])} of {told['capacity']} places"
+    whose = f" of {payload['csm']}" if payload["csm"] else ""
+    head = f"worklist{whose} as of {payload['as_of']}: {len(payload['accounts'])} of {payload['capacity']} places"
     console.print(one_line(Text(head, style="bold")))
     table = Table(gap=1)
-    churn = f"churn {told['horizon_days']}d"
+    churn = f"churn {payload['horizon_days']}d"
     wide = console.width >= WIDE
     headings: tuple[str, ...] = ("", "account", "CSM", "ARR", churn, "ARR at risk", "renews", "act by")
     headings += ("who", "what") if wide else ()
@@ -30,7 +30,7 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
         right = heading in ("", "ARR", churn, "ARR at risk")
         width = {"what": 24, "CSM": 8}.get(heading)
         table.add_column(heading, justify="right" if right else "left", no_wrap=width is None, min_width=width)
-    for item in told["accounts"]:
+    for item in payload["accounts"]:
         play = item["play"]
         act = "" if play is None else play["act"]
         table.add_row(
@@ -45,31 +45,33 @@ def print_worklist(told: Mapping[str, Any], console: Console) -> None:
             *(["" if play is None else play["who"], Text(act)] if wide else []),
         )
     console.print(table)
-    for item in () if wide else told["accounts"]:
+    for item in () if wide else payload["accounts"]:
         if item["play"] is not None:
             console.print(
                 one_line(Text(f"{item['rank']:>3} {item['account_id']} ({item['play']['who']}): {item['play']['act']}"))
             )
-    _print_reached(told, console)
-    _print_bridge(told, console)
-    if told["too_late_accounts"]:
-        names = ", ".join(each["account_id"] for each in told["too_late"][:10])
-        console.print(f"too late, the renewal is nearer than the play takes: {told['too_late_accounts']:,} ({names})")
+    _print_reached(payload, console)
+    _print_bridge(payload, console)
+    if payload["too_late_accounts"]:
+        names = ", ".join(each["account_id"] for each in payload["too_late"][:10])
+        console.print(
+            f"too late, since the renewal is due before the play can finish: {payload['too_late_accounts']:,} ({names})"
+        )
     console.print(
-        f"in no place of this list: {told['automated']:,} accounts with automated plays, "
-        f"{told['under_way']:,} in an intervention, "
-        f"{told['done']:,} done since, {told['snoozed']:,} snoozed, {told['held_out']:,} held out"
+        f"in no place of this list: {payload['automated']:,} accounts with automated plays, "
+        f"{payload['under_way']:,} in an intervention, "
+        f"{payload['done']:,} done since, {payload['snoozed']:,} snoozed, {payload['held_out']:,} held out"
     )
-    done = told["interventions"]
+    done = payload["interventions"]
     console.print(f"interventions so far: {done['saved']:,} saved, {done['lost']:,} lost, {done['open']:,} open")
-    console.print(told["save_rate"]["words"], markup=False)
-    for note in told["notes"]:
+    console.print(payload["save_rate"]["words"], markup=False)
+    for note in payload["notes"]:
         console.print(f"note: {note}", style="dim", markup=False)
 
 
-def _print_bridge(told: Mapping[str, Any], console: Console) -> None:
+def _print_bridge(payload: Mapping[str, Any], console: Console) -> None:
     """The portfolio's ARR at risk, and where the rest of it is."""
-    bridge = told["bridge"]
+    bridge = payload["bridge"]
     if bridge is None:
         return
     parts = {
@@ -85,32 +87,32 @@ def _print_bridge(told: Mapping[str, Any], console: Console) -> None:
         "other_csms": "other CSMs",
     }
     words = ", ".join(f"{money(bridge[name])} {said}" for name, said in parts.items() if round(bridge[name]))
-    whole = f"ARR at risk within {told['horizon_days']} days, whole portfolio: {money(bridge['portfolio'])}"
+    whole = f"ARR at risk within {payload['horizon_days']} days, whole portfolio: {money(bridge['portfolio'])}"
     console.print(f"{whole} ({words})")
 
 
-def worklist_frame(told: Mapping[str, Any]) -> pd.DataFrame:
+def worklist_frame(payload: Mapping[str, Any]) -> pd.DataFrame:
     """The accounts to work as a flat table, one row each, the play in columns of its own."""
     rows = []
-    for item in told["accounts"]:
+    for item in payload["accounts"]:
         play = item["play"] or dict.fromkeys(("name", "severity", "act", "who", "due"))
         rows.append({k: v for k, v in item.items() if k != "play"} | {f"play_{k}": v for k, v in play.items()})
     return pd.DataFrame(rows)
 
 
-def _print_reached(told: Mapping[str, Any], console: Console) -> None:
-    reached = told["reached_arr_at_risk"]
+def _print_reached(payload: Mapping[str, Any], console: Console) -> None:
+    reached = payload["reached_arr_at_risk"]
     if reached["everyone"] is None:
         return
     console.print(
         f"ARR at risk reached, renewal talks apart: {money(reached['worklist'])} of {money(reached['everyone'])}; "
         f"by health score alone {money(reached['by_health_score'])}, at random {money(reached['at_random'])}"
     )
-    saved = told["saved_arr"]
+    saved = payload["saved_arr"]
     if saved["worklist"] is not None:
         more = saved["worklist"] - saved["by_health_score"]
         console.print(
             f"expected to be saved: {money(saved['worklist'])} at a save rate of "
-            f"{percent(told['save_rate']['value'], 0)} ({told['save_rate']['source']}), {signed(more, 0)} against "
-            "working by health score alone"
+            f"{percent(payload['save_rate']['value'], 0)} ({payload['save_rate']['source']}), {signed(more, 0)} "
+            "compared with ranking by health score alone"
         )

@@ -166,6 +166,6 @@ def test_the_command_succeeds_all_the_same_and_webhooks_are_told(
     monkeypatch.setattr(renewcast.webhook_events, "promotions_told", told.append)
     bundle.rubric = type("Rubric", (), {"name": "five-dimensions"})
     renewcast.promote("churn", "2", "it is better", "Ada")
-    assert capsys.readouterr().out == "version 2 answers for churn\n"
+    assert capsys.readouterr().out == "version 2 is now the champion for churn\n"
     assert "the alias in the model registry could not follow" in caplog.text
     assert told == [["churn"]]
