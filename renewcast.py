@@ -198,12 +198,12 @@ Who = Annotated[
 @app.callback()
 def before() -> None:
     """Prepare the home before any command runs."""
-    from features.sources.sql_cache import keep_texts
+    from features.sources.sql_cache import enable_sql_cache
     from features.utils.private_files import restrict_umask
     from models.home import current_home
 
     restrict_umask(current_home().root)
-    keep_texts(current_home().texts)
+    enable_sql_cache(current_home().texts)
 
 
 def train(

@@ -12,7 +12,7 @@ from child import Task, answer
 from features.catalogue.catalogue import CATALOGUE, Catalogue
 from features.signals.signals import open_signals
 from features.snapshots.snapshot import snapshot
-from features.sources.sql_cache import keep_texts
+from features.sources.sql_cache import enable_sql_cache
 from features.utils.dates import Grid, parse_instant
 
 USAGE = Catalogue(tuple(f for f in CATALOGUE.values() if f.table == "usage"))
@@ -26,7 +26,7 @@ def _build(task: Task, address: Path, as_of: datetime, first: datetime, home: Pa
     as_of, first = parse_instant(as_of), parse_instant(first)
     kept = home / "rollups" if home else None
     if home:
-        keep_texts(home / "texts.json")
+        enable_sql_cache(home / "texts.json")
     with task.timed("open"):
         signals = open_signals(address, as_of, kept=kept)
     with task.timed("snapshot"):

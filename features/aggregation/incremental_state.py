@@ -26,7 +26,7 @@ from features.aggregation.expressions import rolled_up, row_by_row
 from features.aggregation.passes import WIDEST, Pass, Presence, Starts, States, groupings
 from features.signals.file_partitions import Lot
 from features.signals.large_feed import Feed
-from features.sources.engine import text_of
+from features.sources.engine import sql_text
 from features.utils.atomic_files import write_file
 from features.utils.dates import DAY_SECONDS, Grid, epoch_seconds
 
@@ -71,7 +71,7 @@ class Kept:
             "engine": duckdb.__version__,
             "arrow": pa.__version__,
             "passes": [_shape(one, feed.part) for one in what],
-            "rows": text_of(row_by_row, several, feed.part) if several else "",
+            "rows": sql_text(row_by_row, several, feed.part) if several else "",
             "phase": epoch_seconds(grid.first) % (WIDEST * DAY_SECONDS),
             "extras": feed.extras,
             "files": sorted({str(file.parent.absolute()) for file in feed.files})[:1],
@@ -131,7 +131,7 @@ class Kept:
 
 def _shape(what: Pass, view: str) -> str:
     if isinstance(what, Starts | States):
-        return text_of(rolled_up, what, view)
+        return sql_text(rolled_up, what, view)
     days = isinstance(what, Presence) and what.days
     return repr((type(what).__name__, what.width, days, [(type(m).__name__, m.name) for m in what.looked_at]))
 

@@ -25,7 +25,7 @@ from features.feed_health.unit_changes import Jump, unit_jumps, volume_falls
 from features.signals.casting import fits, given_schema
 from features.signals.data_through import Completeness, decided, lay_clock
 from features.sources.base import Source
-from features.sources.engine import errors, fetch, set_cutoff
+from features.sources.engine import error_types, fetch, set_cutoff
 from features.utils.dates import DAY_SECONDS
 
 # Accounts come when they are won and plays are run when a team chooses to: no rhythm is owed.
@@ -106,7 +106,7 @@ def feed_health(source: Source, until: datetime | None = None, now: datetime | N
         lay_clock(source, now)
     for name, table in about.items():
         if _readable(source, TABLES[name]):
-            with contextlib.suppress(*errors(connection)):
+            with contextlib.suppress(*error_types(connection)):
                 (sums[name],) = fetch(connection, totals, *table)
     reach = Completeness(until, None, {}) if until else decided(source, {n: sums[n]["newest"] for n in sums})
     end = reach.through
@@ -115,7 +115,7 @@ def feed_health(source: Source, until: datetime | None = None, now: datetime | N
     set_cutoff(connection, cutoff, until or (cutoff and max(cutoff, now or datetime.now(UTC))))
     accounts = sums["accounts"]["accounts"] if "accounts" in sums else None
     for name, facts in sums.items():
-        with contextlib.suppress(*errors(connection)):
+        with contextlib.suppress(*error_types(connection)):
             days = pd.DataFrame(fetch(connection, per_day, *about[name]))
             found[name] = _health(source, TABLES[name], facts, days, end, accounts)
     unread, absent = tuple(n for n in about if n not in found), tuple(n for n in TABLES if n not in about)

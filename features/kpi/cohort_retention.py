@@ -25,7 +25,7 @@ from features.revenue.arr import ACTIVE_DAYS, GRACE_DAYS
 from features.revenue.arr_movements import DAY, NEVER, SPAN, stretches
 from features.signals.contract_terms import TOLERATED_SHARE
 from features.signals.signals import Signals
-from features.sources.engine import collect, contract_table, lay
+from features.sources.engine import collect, contract_table, create_table
 from features.sources.sql_functions import epoch_us
 from features.utils.dates import epoch_micros, to_iso
 
@@ -157,7 +157,7 @@ def _lives(signals: Signals, as_of: datetime, active_days: int) -> pd.DataFrame:
     now = epoch_micros(as_of)
     grace = (GRACE_DAYS if signals.contractual else active_days) * DAY
     row = {"start": [now], "end": [now], "known": [now], "grace": [grace]}
-    lay(signals.connection, "ledger_span", pa.table(row))
+    create_table(signals.connection, "ledger_span", pa.table(row))
     if not signals.contractual:
         return _order_lives(collect(signals.connection, _orders).to_pandas(), now, grace)
     rows = collect(signals.connection, _first_stretches).to_pandas()

@@ -14,7 +14,7 @@ from features.definitions.aggregations import FIXED_POINT
 from features.families.engagement import MISSED
 from features.families.outcomes import DETRACTOR_UP_TO, PROMOTER_FROM
 from features.signals.signals import Signals
-from features.sources.engine import collect, contract_table, lay
+from features.sources.engine import collect, contract_table, create_table
 from features.sources.sql_functions import epoch_us
 from features.utils.dates import epoch_micros
 from features.utils.periods import Period
@@ -47,7 +47,7 @@ def answers(signals: Signals, period: Period, known_at: datetime) -> pd.DataFram
     became known in the period.
     """
     row = {"start": [epoch_micros(period.start)], "end": [epoch_micros(period.end)], "known": [epoch_micros(known_at)]}
-    lay(signals.connection, "kpi_period", pa.table(row))
+    create_table(signals.connection, "kpi_period", pa.table(row))
     found = pd.DataFrame({"account_id": pd.Series(dtype="str")})
     for name, build in _TABLES.items():
         if signals.has(name):

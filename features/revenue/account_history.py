@@ -14,7 +14,7 @@ import pyarrow as pa
 from features.aggregation.passes import known_before_us
 from features.contract.schema import ID_COLUMNS, TABLES, known_at_column
 from features.signals.signals import Signals
-from features.sources.engine import collect, contract_table, lay
+from features.sources.engine import collect, contract_table, create_table
 from features.sources.sql_functions import epoch_us
 from features.utils.dates import epoch_micros, to_iso
 
@@ -43,7 +43,7 @@ def account_rows(signals: Signals, account: str, start: datetime, end: datetime)
         if signals.has(name):
             begin = 0 if name in FROM_THE_BEGINNING else epoch_micros(start)
             row = {"asked": [account], "start": [begin], "end": [epoch_micros(end)]}
-            lay(signals.connection, "account_asked", pa.table(row))
+            create_table(signals.connection, "account_asked", pa.table(row))
             found[name] = [_plain(each) for each in collect(signals.connection, _rows, name).to_pylist()][::-1]
     return found
 

@@ -27,7 +27,7 @@ from features.errors import BadRequest
 from features.families.orders import CALENDAR_YEAR
 from features.revenue.arr_movements import DAY, SPAN, contract_moves, order_moves, told, told_of_orders
 from features.signals.signals import Signals
-from features.sources.engine import collect, contract_table, lay
+from features.sources.engine import collect, contract_table, create_table
 from features.sources.sql_functions import epoch_us
 from features.utils.dates import epoch_micros, to_iso
 
@@ -186,7 +186,7 @@ def _people() -> ibis.Table:
 
 def _lay(signals: Signals, start: int, end: int, known: int, grace: int) -> None:
     row = {"start": [start], "end": [end], "known": [known], "grace": [grace]}
-    lay(signals.connection, "ledger_span", pa.table(row))
+    create_table(signals.connection, "ledger_span", pa.table(row))
 
 
 def _contract_facts() -> ibis.Table:

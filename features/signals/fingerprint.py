@@ -20,7 +20,7 @@ import duckdb
 from features.contract.schema import TABLES
 from features.errors import BadRequest
 from features.signals.signals import Signals
-from features.sources.engine import embedded
+from features.sources.engine import is_embedded
 
 SALT = "the second half"
 
@@ -37,7 +37,7 @@ def fingerprint(signals: Signals) -> str:
     BadRequest
         The signals are read by another engine.
     """
-    if not embedded(signals.connection):
+    if not is_embedded(signals.connection):
         raise BadRequest("a fingerprint of signals on another engine", "the embedded engine", "leave --engine out")
     told = {name: _sums(signals, name) for name in sorted(signals.tables)}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

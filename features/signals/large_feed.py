@@ -19,8 +19,8 @@ import pyarrow as pa
 from features.contract.schema import TABLES
 from features.signals.casting import arrived, conformed
 from features.signals.event_versions import EXTRA
-from features.sources.base import base_of, lay_parquet
-from features.sources.engine import Backend, lay
+from features.sources.base import create_parquet_view, partition_base
+from features.sources.engine import Backend, create_table
 from features.sources.sql_functions import HASH
 
 Hashes = npt.NDArray[np.uint64]
@@ -78,7 +78,7 @@ class Feed:
     def of_files(self, files: Sequence[Path], ending: str) -> str:
         """`rows` of these files, whatever their instants."""
         raw = f"given_{self.name}_{ending}"
-        given = lay_parquet(self.connection, raw, files, base_of(self.files), self.name)
+        given = create_parquet_view(self.connection, raw, files, partition_base(self.files), self.name)
         view = f"{self.view}_{ending}"
         rows = _known(given.select(**conformed(given, TABLES[self.name], text=False), **self._extras_of(given)))
         self.connection.create_view(view, rows, overwrite=True)
@@ -136,7 +136,7 @@ class Feed:
 
     def of_hashes(self, view: str, hashes: Hashes, ending: str) -> str:
         """A table of the rows of ``view`` that bear one of ``hashes``."""
-        lay(self.connection, "signals_hashes", pa.table({HASH: hashes}))
+        create_table(self.connection, "signals_hashes", pa.table({HASH: hashes}))
         name = f"{self.view}_{ending}"
         self.connection.con.execute(
             f'CREATE OR REPLACE TEMP TABLE "{name}" AS SELECT * FROM "{view}" '

@@ -20,7 +20,7 @@ from features.signals.large_feed import Feed
 from features.signals.validated_files import check_new
 from features.signals.validation import CheckReport, check, count_given
 from features.sources.base import DUCKDB, Source
-from features.sources.engine import CUTOFF, Backend, contract_table, embedded, fetch, set_cutoff, store
+from features.sources.engine import CUTOFF, Backend, contract_table, fetch, is_embedded, materialize, set_cutoff
 from features.sources.open_source import open_source
 from features.utils.progress import Progress, no_progress
 
@@ -124,7 +124,7 @@ def read_signals(
     where they lie. A source that is ``sound`` comes from signals that were read before: it is not checked, and copied
     whole. ``now`` is the clock, by default the present."""
     progress(0.0, "checking the signals")
-    may_stay = FEEDS if embedded(source.connection) else ()
+    may_stay = FEEDS if is_embedded(source.connection) else ()
     in_files = [n for n in may_stay if n in source.files and count_given(source, n) > copied_up_to] if kept else []
     if sound:
         report = CheckReport(source.origin, (), tuple(source.notes))
@@ -169,7 +169,7 @@ def read_signals(
 def _copied(source: Source, name: str, schema: Schema, text: bool, as_given: bool) -> bool:
     """Copy a table, each event once; whether some of its rows are replaced by later versions."""
     contract, connection = TABLES[name], source.connection
-    store(connection, f"signals_{name}", _normalised, name, schema, text, (), as_given)
+    materialize(connection, f"signals_{name}", _normalised, name, schema, text, (), as_given)
     if not contract.event:
         return False
     extras = extra_columns(contract, schema, source.partitions.get(name, ()))
@@ -177,7 +177,7 @@ def _copied(source: Source, name: str, schema: Schema, text: bool, as_given: boo
     if extras and not contract[contract.identity].required:
         (found,) = fetch(connection, _sizes, name, schema, text)
         if found["once"] < found["n"]:
-            store(connection, f"signals_{name}", _normalised, name, schema, text, extras, as_given)
+            materialize(connection, f"signals_{name}", _normalised, name, schema, text, extras, as_given)
     if not has_identity(contract, schema):
         return False
     (found,) = fetch(connection, _replaced, name)

@@ -38,8 +38,8 @@ from features.signals.event_versions import (
 )
 from features.signals.inclusive_ends import contiguous_count
 from features.sources.base import Source
-from features.sources.engine import CUTOFF, embedded, errors, fetch, set_cutoff
-from features.sources.engine_errors import reason
+from features.sources.engine import CUTOFF, error_types, fetch, is_embedded, set_cutoff
+from features.sources.engine_errors import describe_error
 from features.utils.dates import to_iso
 
 LARGEST = 1e12
@@ -179,10 +179,10 @@ def check(
         try:
             rows[name] = count_given(source, name)
             if not shape:
-                with source.narrowed(name, (only or {}).get(name)) as some:
+                with source.restricted_to(name, (only or {}).get(name)) as some:
                     violations += _values(source, table) if some else []
-        except errors(source.connection) as error:
-            why = f" ({reason(error)})" if embedded(source.connection) else ""
+        except error_types(source.connection) as error:
+            why = f" ({describe_error(error)})" if is_embedded(source.connection) else ""
             violations.append(Violation(name, "", f"the rows cannot be read{why}", "a sound table"))
     if rows.get("accounts") == 0:
         violations.append(Violation("accounts", "", "no row", "at least one account"))

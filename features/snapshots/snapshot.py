@@ -20,7 +20,7 @@ from features.catalogue.catalogue import CATALOGUE, KEYS, Catalogue
 from features.definitions.feature import Feature
 from features.signals.signals import Signals
 from features.snapshots.active_accounts import accounts_of, by_contract, by_orders, needed_of_orders, panel_columns
-from features.sources.engine import lay, threads
+from features.sources.engine import available_cpus, create_table
 from features.utils.dates import DAY_SECONDS, Grid, epoch_seconds
 from features.utils.progress import Progress, no_progress
 
@@ -87,7 +87,7 @@ def snapshot(
 
 def _lay_grid(signals: Signals, grid: Grid) -> None:
     row = {"first_s": [epoch_seconds(grid.first)], "step_s": [grid.every_days * DAY_SECONDS], "dates": [grid.n]}
-    lay(signals.connection, "snapshot_grid", pa.table(row))
+    create_table(signals.connection, "snapshot_grid", pa.table(row))
 
 
 def computable(signals: Signals, catalogue: Catalogue) -> tuple[Feature, ...]:
@@ -115,8 +115,8 @@ def _rolled_columns(rolled: Rolled, needs: frozenset[Need], board: Board) -> dic
             continue
         # No account has to do with another; NumPy lets go of the interpreter while it sorts and sums.
         rows, account = board.rows_of(table)
-        blocks = board.blocks(threads())
-        with ThreadPoolExecutor(threads()) as pool:
+        blocks = board.blocks(available_cpus())
+        with ThreadPoolExecutor(available_cpus()) as pool:
             parts = pool.map(partial(_block_columns, what, rows, account, needs), blocks)
             for block, part in zip(blocks, parts, strict=True):
                 for name, values in part.items():

@@ -1,4 +1,4 @@
-"""Opening a database as a source: a DuckDB file, read where it lies; SQLite and PostgreSQL, copied."""
+"""Open a database as a source. DuckDB files are read in place; SQLite and PostgreSQL are copied."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from features.sources.base import (
     SCHEMES,
     Source,
     confine,
-    connect,
+    connect_duckdb,
     contract_names,
-    identifier,
-    quoted,
+    sql_identifier,
+    sql_literal,
 )
-from features.sources.engine_errors import reason
+from features.sources.engine_errors import describe_error
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 CATALOG = "given"
 """The name under which a database is attached."""
-ROWS_AT_ONCE = 100_000
-"""Rows of a SQLite table that are copied at a time."""
+BATCH_ROWS = 100_000
+"""Rows of a SQLite table copied at a time."""
 
 
 @dataclass(frozen=True)
 class TableName:
-    """A table of a database: its schema (empty: the default one) and its name, as the database spells them."""
+    """The schema (empty for the default) and name of a database table, in the database's spelling."""
 
     schema: str
     name: str
@@ -50,54 +50,54 @@ class TableName:
 
 
 def open_database(address: str, scheme: str) -> Source:
-    """The contract's tables of the DuckDB or SQLite file at ``address``.
+    """Open the contract's tables of the DuckDB or SQLite file at ``address``.
 
     Raises
     ------
     SignalsError
-        If there is no such file, it is no database of that kind, or a table cannot be read.
+        If the file does not exist, is not such a database, or a table cannot be read.
     """
     path = database_file(address, scheme)
-    connection = connect()
-    names = attach(connection, scheme, path, lambda found: [name for name in found if _contract_table(name)])
+    connection = connect_duckdb()
+    names = attach(connection, scheme, path, lambda tables: [name for name in tables if _contract_table(name)])
     chosen: dict[str, TableName] = {}
-    for found in sorted(names, key=str):
-        name = _contract_table(found)
+    for table in sorted(names, key=str):
+        name = _contract_table(table)
         if not name:
             continue
         if name in chosen:
             raise SignalsError(
-                f"{path} holds the table {name} more than once: {chosen[name]} and {found}",
-                "one table of each name; upper and lower case do not tell names apart",
+                f"{path} has the table {name} more than once: {chosen[name]} and {table}",
+                "one table per name; names are not case-sensitive",
                 "rename or drop one of them",
             )
-        chosen[name] = found
+        chosen[name] = table
     confine(connection)
-    tables = {name: _lay_view(connection, name, found, str(path)) for name, found in chosen.items()}
+    tables = {name: _create_view(connection, name, table, str(path)) for name, table in chosen.items()}
     return Source(connection, tables, address, frozenset(tables) if scheme == "sqlite" else frozenset())
 
 
 def open_postgres(address: str) -> Source:
-    """The contract's tables of the PostgreSQL database at ``address``."""
-    connection = connect()
+    """Open the contract's tables of the PostgreSQL database at ``address``."""
+    connection = connect_duckdb()
     tables = postgres.read_postgres(address, connection)
     confine(connection)
-    return Source(connection, tables, postgres.masked(address))
+    return Source(connection, tables, postgres.masked_address(address))
 
 
 def database_file(address: str, scheme: str, folder: Path | None = None) -> Path:
-    """The file that a database address names, relative to ``folder``.
+    """Return the file of a database address, relative to ``folder``.
 
     Raises
     ------
     SignalsError
-        If the scheme is unknown or there is no such file.
+        If the scheme is unknown or the file does not exist.
     """
     if scheme not in SCHEMES:
         raise SignalsError(
-            f"a database address of the kind {scheme}",
+            f"an unknown kind of database address: {scheme}",
             "one of " + ", ".join(ADDRESSES),
-            "export the tables to Parquet, or use one of these",
+            "use one of these, or export the tables to Parquet",
         )
     path = Path(unquote(urlsplit(address).path.removeprefix("/")))
     if folder is not None:
@@ -116,53 +116,54 @@ def attach(
 
     Parameters
     ----------
-    connection : the in-process DuckDB, not confined yet.
+    connection : the in-process DuckDB, not yet confined.
     scheme : ``duckdb`` or ``sqlite``.
-    choose : of all tables, those that are wanted; only these are copied.
+    path : the database file.
+    choose : selects the tables to copy (SQLite).
 
     Returns
     -------
     list of TableName
-        Every table and view that is there (DuckDB), or those wanted (SQLite).
+        All tables and views (DuckDB), or the copied ones (SQLite).
 
     Raises
     ------
     SignalsError
-        If it is no sound database of that kind.
+        If the file is not a valid database of that kind.
     """
     try:
         if scheme == "sqlite":
             connection.raw_sql(f"ATTACH ':memory:' AS {CATALOG}")
             return _copy_sqlite(connection, path, choose)
-        connection.raw_sql(f"ATTACH {quoted(str(path))} AS {CATALOG} (READ_ONLY)")
+        connection.raw_sql(f"ATTACH {sql_literal(str(path))} AS {CATALOG} (READ_ONLY)")
     except (duckdb.Error, sqlite3.Error, pa.ArrowException, OSError):
-        raise SignalsError(f"{path} cannot be read as a {scheme} database", f"a sound {scheme} file") from None
-    found = connection.con.execute(
+        raise SignalsError(f"{path} cannot be read as a {scheme} database", f"a valid {scheme} file") from None
+    rows = connection.con.execute(
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = $1 UNION ALL "
         "SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = $1 AND NOT internal",
         [CATALOG],
     ).fetchall()
-    return [TableName("" if schema == "main" else schema, name) for schema, name in found]
+    return [TableName("" if schema == "main" else schema, name) for schema, name in rows]
 
 
-def _contract_table(found: TableName) -> str:
-    """The contract's name for a table of the default schema; empty if it has none."""
-    name = found.name.strip().lower()
-    return name if not found.schema and name in TABLES else ""
+def _contract_table(table: TableName) -> str:
+    """Return the contract's name of a table in the default schema; empty if there is none."""
+    name = table.name.strip().lower()
+    return name if not table.schema and name in TABLES else ""
 
 
-def _lay_view(connection: Backend, name: str, found: TableName, place: str) -> ibis.Table:
-    whole = f"{CATALOG}.main.{identifier(found.name)}"
+def _create_view(connection: Backend, name: str, table: TableName, place: str) -> ibis.Table:
+    whole = f"{CATALOG}.main.{sql_identifier(table.name)}"
     try:
         columns = [column for column, *_ in connection.con.execute(f"DESCRIBE {whole}").fetchall()]
         names = contract_names(columns, name, place)
-        chosen = ", ".join(f"{identifier(column)} AS {identifier(proper)}" for column, proper in names.items())
+        chosen = ", ".join(f"{sql_identifier(column)} AS {sql_identifier(proper)}" for column, proper in names.items())
         connection.raw_sql(f'CREATE OR REPLACE TEMP VIEW "given_{name}" AS SELECT {chosen} FROM {whole}')
     except duckdb.Error as error:
         raise SignalsError(
-            f"{place}: {found} cannot be read ({reason(error)})",
-            "a table, or a view over tables of the same database: views may not read files",
-            "make it a table",
+            f"{place}: {table} cannot be read ({describe_error(error)})",
+            "a table, or a view over tables of the same database (views must not read files)",
+            "replace the view with a table",
         ) from None
     return connection.table(f"given_{name}")
 
@@ -170,26 +171,26 @@ def _lay_view(connection: Backend, name: str, found: TableName, place: str) -> i
 def _copy_sqlite(
     connection: Backend, path: Path, choose: Callable[[list[TableName]], Iterable[TableName]]
 ) -> list[TableName]:
-    """SQLite's columns are typed row by row, so its values are copied as text and parsed like those of a CSV file."""
+    """Copy tables as text: SQLite values are typed row by row, so they are parsed like those of a CSV file."""
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as lite:
         listed = lite.execute(
             "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
         )
-        found = list(choose([TableName("", name) for (name,) in listed.fetchall()]))
-        for table in found:
+        tables = list(choose([TableName("", name) for (name,) in listed.fetchall()]))
+        for table in tables:
             _copy_sqlite_table(connection, lite, table)
-    return found
+    return tables
 
 
 def _copy_sqlite_table(connection: Backend, lite: sqlite3.Connection, table: TableName) -> None:
-    columns = [row[1] for row in lite.execute(f"PRAGMA table_info({identifier(table.name)})")]
-    chosen = ", ".join(f"CAST({identifier(column)} AS TEXT)" for column in columns)
-    target = f"{CATALOG}.main.{identifier(table.name)}"
-    shape = ", ".join(f"{identifier(column)} VARCHAR" for column in columns)
+    columns = [row[1] for row in lite.execute(f"PRAGMA table_info({sql_identifier(table.name)})")]
+    chosen = ", ".join(f"CAST({sql_identifier(column)} AS TEXT)" for column in columns)
+    target = f"{CATALOG}.main.{sql_identifier(table.name)}"
+    shape = ", ".join(f"{sql_identifier(column)} VARCHAR" for column in columns)
     connection.raw_sql(f"CREATE TABLE {target} ({shape})")
-    cursor = lite.execute(f"SELECT {chosen} FROM {identifier(table.name)}")
+    cursor = lite.execute(f"SELECT {chosen} FROM {sql_identifier(table.name)}")
     schema = pa.schema([(f"c{i}", pa.string()) for i in range(len(columns))])
-    while rows := cursor.fetchmany(ROWS_AT_ONCE):
+    while rows := cursor.fetchmany(BATCH_ROWS):
         arrays = [pa.array(values, pa.string()) for values in zip(*rows, strict=True)]
         connection.con.register("sqlite_rows", pa.Table.from_arrays(arrays, schema=schema))
         try:

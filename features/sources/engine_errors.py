@@ -1,7 +1,7 @@
-"""What the embedded engine says about a query, without any value.
+"""Descriptions of the embedded engine's errors that never contain values.
 
-Errors of the query itself (its syntax, the names in it, its types) are about what its author wrote, and are passed on
-with their place. Errors of running it quote the rows, so that only their kind is passed on.
+Errors in the query itself (syntax, names, types) are about its text and are shown with their position. Errors while it
+runs may quote rows, so only their kind is shown.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ABOUT_THE_QUERY = (
     duckdb.CatalogException,
     duckdb.NotImplementedException,
 )
-# Greedy, so that nothing of the value, whatever is in it, is taken for the type behind it.
+# Greedy, so that no part of the value is mistaken for the type after it.
 _CONVERSION = re.compile(
     r"^Conversion Error: (?:Could not convert (?P<from>string|[A-Z][A-Z0-9]*) .* to '?"
     r"(?P<to>U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?\d*|DOUBLE|FLOAT|DECIMAL\(\d+,\d+\)|BOOL(?:EAN)?|DATE|TIME|TIMESTAMP"
@@ -25,15 +25,15 @@ _CONVERSION = re.compile(
     re.DOTALL,
 )
 _LINE = re.compile(r"\n+LINE (\d+): (.*)\n( *)\^")
-_LONGEST = 300
+_MAX_LENGTH = 300
 
 
-def reason(error: Exception) -> str:
-    """Why a query failed, in one line; for a failure that could quote rows, only what kind of failure it is.
+def describe_error(error: Exception) -> str:
+    """Describe in one line why a query failed; if the message could quote rows, only by its kind.
 
     Parameters
     ----------
-    error : what DuckDB raised.
+    error : the exception of DuckDB.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def reason(error: Exception) -> str:
     text = str(error)
     place = _place(text)
     if isinstance(error, _ABOUT_THE_QUERY) and not isinstance(error, duckdb.ConversionException):
-        return text.split("\n")[0][:_LONGEST] + place
+        return text.split("\n")[0][:_MAX_LENGTH] + place
     if isinstance(error, duckdb.ConversionException):
         return _conversion(text) + place
     if isinstance(error, duckdb.OutOfRangeException):
@@ -58,20 +58,20 @@ def reason(error: Exception) -> str:
 
 
 def _conversion(text: str) -> str:
-    found = _CONVERSION.match(text.rpartition("\nLINE ")[0] or text)
-    if not found:
-        return "Conversion Error: a value cannot be converted to the type that the query asks for"
-    if kind := found["kind"]:
+    match = _CONVERSION.match(text.rpartition("\nLINE ")[0] or text)
+    if not match:
+        return "Conversion Error: a value cannot be converted to the type that the query requires"
+    if kind := match["kind"]:
         return f"Conversion Error: a text cannot be converted to {kind}"
-    return f"Conversion Error: a {found['from']} cannot be converted to {found['to']}"
+    return f"Conversion Error: a {match['from']} cannot be converted to {match['to']}"
 
 
 def _place(text: str) -> str:
-    """Line and column of the query, from 1, where the engine names them."""
-    found = _LINE.search(text)
-    if not found:
+    """Return the line and column in the query, from 1, if the engine reports them."""
+    match = _LINE.search(text)
+    if not match:
         return ""
-    line, excerpt, blanks = found.groups()
+    line, excerpt, blanks = match.groups()
     column = len(blanks) - len(f"LINE {line}: ") + 1
-    # The engine shortens long lines, and then the column is not the query's.
+    # The engine shortens long lines; the column is then not that of the query.
     return f" (line {line})" if excerpt.startswith("...") or column < 1 else f" (line {line}, column {column})"

@@ -1,7 +1,7 @@
-"""Opening a mapping file: TOML that maps tables of the contract to SQL queries over files or a database.
+"""Open a mapping file: TOML that maps tables of the contract to SQL queries over files or a database.
 
-A mapping is data, not a program. Each query is exactly one SELECT and is parsed before it runs; it sees the files that
-``[files]`` names and the tables of ``database``, and nothing else; the engine is confined before any query is run.
+A mapping is data, not a program. Each query is exactly one SELECT and is parsed before it runs. It can read only the
+files in ``[files]`` and the tables of ``database``, and the engine is confined before any query runs.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from features.sources import postgres
 from features.sources.base import (
     STORES,
     Source,
+    check_table_names,
     confine,
-    connect,
+    connect_duckdb,
     contract_names,
     hive_keys,
-    identifier,
-    refuse_unknown,
+    sql_identifier,
 )
 from features.sources.databases import CATALOG, TableName, attach, database_file
-from features.sources.engine_errors import reason
-from features.sources.files import GLOB, DataFiles, data_files, lay_files, matching_files
-from features.sources.object_store import Copies, copies, stored_files
+from features.sources.engine_errors import describe_error
+from features.sources.files import WILDCARDS, DataFiles, data_files, load_files, matching_files
+from features.sources.object_store import Copies, copy_files, temporary_copies
 from features.sources.select_statement import QueryError, Reference, Select, parse_select
 from features.utils.toml_text import TomlError, parse_toml, read_toml_text
 
@@ -37,45 +37,45 @@ if TYPE_CHECKING:
 
 KEYS = {"tables", "files", "database", "about"}
 _FILES_SCHEMA = "memory.files"
-_FORM = '[tables] with table = "SELECT …" and [files] with name = "path" (or database = "duckdb:///file")'
-_STORE_CURE = "copy the files to this machine with the store's own client, and name the copies"
+_EXPECTED = '[tables] with table = "SELECT …" and [files] with name = "path" (or database = "duckdb:///file")'
+_STORE_CURE = "copy the files to this machine with the client of the store, and use the copies"
 
 
 def open_mapping(path: Path) -> Source:
-    """The source that the mapping file at ``path`` describes.
+    """Open the source described by the mapping file at ``path``.
 
     Raises
     ------
     SignalsError
-        If it is no mapping file, names what is not there, or a query is not allowed or does not run.
+        If it is not a mapping file, refers to something that does not exist, or a query is not allowed or fails.
     """
     mapping = _read(path)
     queries: dict[str, str] = mapping.get("tables", {})
-    named: dict[str, str] = mapping.get("files", {})
+    paths: dict[str, str] = mapping.get("files", {})
     database: str = mapping.get("database", "")
-    refuse_unknown(queries, str(path))
-    selects = {name: _parsed(path, name, query) for name, query in queries.items()}
-    _refuse_same_names(path, named)
-    with copies() as made:
-        files = {name: _data(path, name, file, made) for name, file in named.items()}
-        return _opened(path, selects, files, database, made)
+    check_table_names(queries, str(path))
+    selects = {name: _parse(path, name, query) for name, query in queries.items()}
+    _check_unique_names(path, paths)
+    with temporary_copies() as copies:
+        files = {name: _data_files(path, name, file, copies) for name, file in paths.items()}
+        return _open(path, selects, files, database, copies)
 
 
-def _opened(
-    path: Path, selects: Mapping[str, Select], files: Mapping[str, DataFiles], database: str, made: Copies
+def _open(
+    path: Path, selects: Mapping[str, Select], files: Mapping[str, DataFiles], database: str, copies: Copies
 ) -> Source:
-    connection = connect()
-    made.stay_with(connection)
+    connection = connect_duckdb()
+    copies.bind_to(connection)
     connection.raw_sql(f"CREATE SCHEMA {_FILES_SCHEMA}")
     for name, data in files.items():
-        lay_files(connection, name, data, schema=_FILES_SCHEMA)
+        load_files(connection, name, data, schema=_FILES_SCHEMA)
     tables = _open_tables(connection, path, database, files, selects) if database else []
     parquet = [data for data in files.values() if data.format == "Parquet"]
     confine(connection, [file for data in parquet for file in data.paths])
     read = {}
     for name, select in selects.items():
-        text = _qualified(path, name, select, files, tables)
-        read[name] = _lay_query(connection, path, name, text)
+        text = _qualify(path, name, select, files, tables)
+        read[name] = _create_view(connection, path, name, text)
     keys = {key: None for data in files.values() for key in hive_keys(data.paths, data.base)}
     return Source(connection, read, str(path), partitions=dict.fromkeys(read, tuple(keys)))
 
@@ -90,12 +90,13 @@ def _read(path: Path) -> Mapping[str, Any]:
     shapes = isinstance(queries, dict) and isinstance(files, dict) and isinstance(mapping.get("database", ""), str)
     if unknown or not shapes or not all(isinstance(v, str) for v in [*queries.values(), *files.values()]):
         raise SignalsError(
-            f"{path} is not a mapping file" + (f": unknown keys {', '.join(unknown)[:200]}" if unknown else ""), _FORM
+            f"{path} is not a mapping file" + (f": unknown keys {', '.join(unknown)[:200]}" if unknown else ""),
+            _EXPECTED,
         )
     return mapping
 
 
-def _parsed(path: Path, name: str, query: str) -> Select:
+def _parse(path: Path, name: str, query: str) -> Select:
     try:
         return parse_select(query)
     except QueryError as error:
@@ -104,52 +105,51 @@ def _parsed(path: Path, name: str, query: str) -> Select:
         ) from None
 
 
-def _data(path: Path, name: str, file: str, made: Copies) -> DataFiles:
-    """The files that ``files.name`` names, from the mapping's folder, or as copies ``made`` of a store's objects."""
+def _data_files(path: Path, name: str, file: str, copies: Copies) -> DataFiles:
+    """Return the files of ``files.name``, relative to the mapping's folder, or copied from an object store."""
     if file.partition("://")[0].lower() in STORES and "://" in file:
         try:
-            return stored_files(file, made)
+            return copy_files(file, copies)
         except SignalsError as error:
             raise SignalsError(f"{path}: files.{name}: {error.found}", error.expected, error.cure) from None
     if "://" in file:
         raise SignalsError(
-            f"{path}: files.{name} is an address of the kind {file.partition('://')[0]}",
+            f"{path}: files.{name} is an unsupported kind of address: {file.partition('://')[0]}",
             "a file, a folder or a pattern on this machine, or " + " or ".join(f"{s}://BUCKET/KEY" for s in STORES),
             _STORE_CURE,
         )
-    given = path.parent.resolve() / file
-    if given.exists():
-        return data_files(given.resolve())
-    if any(character in file for character in GLOB):
+    local = path.parent.resolve() / file
+    if local.exists():
+        return data_files(local.resolve())
+    if any(character in file for character in WILDCARDS):
         try:
-            return matching_files(given)
+            return matching_files(local)
         except SignalsError as error:
             raise SignalsError(f"{path}: files.{name}: {error.found}", error.expected, error.cure) from None
-    raise SignalsError(f"{path}: files.{name} names {given}, which does not exist", "a file or folder of data")
+    raise SignalsError(f"{path}: files.{name} is {local}, which does not exist", "a file or folder of data")
 
 
-def _refuse_same_names(path: Path, files: Iterable[str]) -> None:
-    seen: dict[str, str] = {}
+def _check_unique_names(path: Path, files: Iterable[str]) -> None:
+    spellings: dict[str, str] = {}
     for name in files:
-        if other := seen.get(name.lower()):
+        if other := spellings.get(name.lower()):
             raise SignalsError(
                 f"{path}: [files] has both {other} and {name}",
-                "names that differ in more than upper and lower case",
+                "names that differ in more than case",
                 "rename one of them",
             )
-        seen[name.lower()] = name
+        spellings[name.lower()] = name
 
 
 def _open_tables(
     connection: Backend, path: Path, database: str, files: Mapping[str, Any], selects: Mapping[str, Select]
 ) -> list[TableName]:
-    """Make the database's tables readable in `CATALOG`; a server's, and those of SQLite, are copied if a query names
-    them."""
+    """Make the database's tables available in `CATALOG`; only those used are copied from PostgreSQL and SQLite."""
     scheme = database.partition("://")[0]
     wanted = {r for select in selects.values() for r in select.references if not _is_file(r, files)}
 
-    def choose(found: list[TableName]) -> list[TableName]:
-        return [table for table in found if any(_is(table, reference) for reference in wanted)]
+    def choose(tables: list[TableName]) -> list[TableName]:
+        return [table for table in tables if any(_is_table(table, reference) for reference in wanted)]
 
     try:
         if scheme in postgres.SCHEMES:
@@ -163,12 +163,12 @@ def _open_tables(
 
 
 def _is_file(reference: Reference, files: Mapping[str, Any]) -> bool:
-    plain = not (reference.catalog or reference.schema)
-    return plain and reference.name.lower() in {name.lower() for name in files}
+    unqualified = not (reference.catalog or reference.schema)
+    return unqualified and reference.name.lower() in {name.lower() for name in files}
 
 
-def _is(table: TableName, reference: Reference) -> bool:
-    """Whether ``reference`` means ``table``; names are compared without regard to case."""
+def _is_table(table: TableName, reference: Reference) -> bool:
+    """Return whether ``reference`` refers to ``table``; names are compared ignoring case."""
     catalog, schema = reference.catalog.lower(), reference.schema.lower()
     if catalog not in ("", CATALOG) or table.name.lower() != reference.name.lower():
         return False
@@ -177,41 +177,41 @@ def _is(table: TableName, reference: Reference) -> bool:
     return (schema or "main") == (table.schema.lower() or "main")
 
 
-def _qualified(path: Path, name: str, select: Select, files: Mapping[str, Any], tables: list[TableName]) -> str:
-    """The text of a query in which every file and table is named in full."""
+def _qualify(path: Path, name: str, select: Select, files: Mapping[str, Any], tables: list[TableName]) -> str:
+    """Return the text of a query with fully qualified files and tables."""
 
     def prefix(reference: Reference) -> str:
         if _is_file(reference, files):
             return f"{_FILES_SCHEMA}."
-        if not any(_is(table, reference) for table in tables):
+        if not any(_is_table(table, reference) for table in tables):
             names = [*files, *map(str, sorted(tables, key=str))]
             some = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
             raise SignalsError(
                 f"{path}: the query of tables.{name} does not run: it reads {reference}, "
-                "which is neither under [files] nor in the database",
-                f"one of {some}" if names else "a name under [files], or a table of database",
-                'name the file under [files] (name = "path"), or check the spelling',
+                "which is neither in [files] nor in the database",
+                f"one of {some}" if names else "a name in [files], or a table of the database",
+                'add the file to [files] (name = "path"), or check the spelling',
             )
         if reference.catalog or reference.schema.lower() == CATALOG:
             return ""
         return f"{CATALOG}." if reference.schema else f"{CATALOG}.main."
 
     text = select.qualified(prefix)
-    # What runs is parsed once more: every name in it is one of the two catalogs'.
-    if any((r.catalog or r.schema).lower() not in (CATALOG, "memory") for r in _parsed(path, name, text).references):
-        raise SignalsError(f"{path}: the query of tables.{name} names a table in a way that cannot be resolved", _FORM)
+    # The final text is parsed again to verify that every name is in one of the two catalogs.
+    if any((r.catalog or r.schema).lower() not in (CATALOG, "memory") for r in _parse(path, name, text).references):
+        raise SignalsError(f"{path}: the query of tables.{name} has a table name that cannot be resolved", _EXPECTED)
     return text
 
 
-def _lay_query(connection: Backend, path: Path, name: str, text: str) -> ibis.Table:
+def _create_view(connection: Backend, path: Path, name: str, text: str) -> ibis.Table:
     try:
         columns = [c for c, *_ in connection.con.execute(f"DESCRIBE (\n{text}\n)").fetchall()]
         names = contract_names(columns, name, f"{path}: tables.{name}")
-        chosen = ", ".join(f"{identifier(column)} AS {identifier(proper)}" for column, proper in names.items())
+        chosen = ", ".join(f"{sql_identifier(column)} AS {sql_identifier(proper)}" for column, proper in names.items())
         connection.raw_sql(f'CREATE OR REPLACE TEMP VIEW "given_{name}" AS SELECT {chosen} FROM (\n{text}\n)')
         return connection.table(f"given_{name}")
     except duckdb.Error as error:
         raise SignalsError(
-            f"{path}: the query of tables.{name} does not run ({reason(error)})",
-            "a DuckDB SELECT over the named files and tables",
+            f"{path}: the query of tables.{name} does not run ({describe_error(error)})",
+            "a DuckDB SELECT from the given files and tables",
         ) from None

@@ -1,8 +1,8 @@
-"""Opening an object store as a source: the named objects are copied to a private folder and read there.
+"""Open an object store as a source: its objects are copied to a private folder and read there.
 
-PyArrow's own clients of S3 and Google Cloud Storage list and copy; the engine that reads what was copied stays confined
-to this machine. Credentials come from the environment, as these clients look for them (``AWS_ACCESS_KEY_ID``,
-``~/.aws``, ``GOOGLE_APPLICATION_CREDENTIALS``, …).
+PyArrow's clients for S3 and Google Cloud Storage list and copy the objects. The engine that reads the copies stays
+confined to this machine. The clients find credentials in the environment (``AWS_ACCESS_KEY_ID``, ``~/.aws``,
+``GOOGLE_APPLICATION_CREDENTIALS``, …).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ import pyarrow as pa
 from features.errors import SignalsError
 from features.sources.base import Source
 from features.sources.files import (
-    GLOB,
+    WILDCARDS,
     DataFiles,
-    contract_table,
+    contract_table_name,
     data_files,
     format_of,
-    hidden,
-    matches,
+    glob_paths,
+    is_hidden,
     matching_files,
     open_folder,
 )
@@ -41,41 +41,41 @@ from features.utils.atomic_files import make_temporary_folder, remove_temporary_
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 OBJECT_LIMIT = 10_000
-"""Objects that are copied from one address."""
+"""Maximum number of objects copied from one address."""
 BYTE_LIMIT = 20 * 2**30
-"""Bytes that are copied from one address."""
-CONNECTING, ANSWERING, ATTEMPTS = 3.0, 5.0, 3
-"""Seconds to wait for a connection and for an answer, and how often it is tried: about 20 seconds in all."""
-CHUNK, AT_ONCE = 2**22, 8
-"""Bytes that are read at a time, and objects that are copied at the same time."""
+"""Maximum number of bytes copied from one address."""
+CONNECT_SECONDS, RESPONSE_SECONDS, MAX_ATTEMPTS = 3.0, 5.0, 3
+"""Timeouts for a connection and a response, and the number of attempts: about 20 seconds in total."""
+CHUNK_BYTES, MAX_PARALLEL = 2**22, 8
+"""Bytes read at a time, and objects copied in parallel."""
 OPTIONS = {
     "s3": ("region", "scheme", "endpoint_override", "anonymous"),
     "gs": ("scheme", "endpoint_override", "anonymous"),
 }
-"""What may stand behind ``?`` in an address; none of them is a secret."""
+"""Options allowed after ``?`` in an address; none of them is a secret."""
 
-# What the store says, told in words of ours: its own may quote the address or a request.
+# The store's messages may quote the address or a request, so they are replaced by our own.
 _DENIED = (
     r"ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE|INVALID_CLIENT_TOKEN|HTTP status 40[13]|PERMISSION_DENIED"
     r"|Permission denied|UNAUTHENTICATED|credential|metadata\.google|Forbidden|EXPIRED_TOKEN"
 )
 _ABSENT = r"NO_SUCH_BUCKET|NO_SUCH_KEY|NOT_FOUND|HTTP status 404|not found|does not exist"
-_SILENT = r"NETWORK_CONNECTION|curlCode|Could ?n.t connect|timed out|Timeout|UNAVAILABLE|Retry policy exhausted"
+_UNREACHABLE = r"NETWORK_CONNECTION|curlCode|Could ?n.t connect|timed out|Timeout|UNAVAILABLE|Retry policy exhausted"
 
 
 @dataclass(frozen=True)
 class StoreAddress:
-    """An address of objects, taken apart.
+    """A parsed address of objects.
 
     Parameters
     ----------
     scheme : one of those of `OPTIONS`.
     bucket, key : the bucket, and the prefix, object or pattern in it.
-    options : what stands behind ``?``.
-    login : name and password before the bucket, if they were given; never shown.
+    options : the options after ``?``.
+    login : name and password before the bucket, if given; never shown.
     """
 
     scheme: str
@@ -89,25 +89,25 @@ class StoreAddress:
 
     @property
     def origin(self) -> str:
-        """The address without name and password: as it can be opened again with credentials of the environment."""
+        """The address without name and password, which can be opened with credentials from the environment."""
         options = urlencode(self.options, safe=":/")
         return f"{self.scheme}://{self.bucket}/{self.key}" + (f"?{options}" if options else "")
 
     @property
     def fixed(self) -> tuple[str, tuple[str, ...]]:
-        """Bucket and key up to the first part that is a pattern, as PyArrow names them, and the parts from there on."""
+        """Bucket and key before the first pattern, as a PyArrow path, and the remaining parts."""
         parts = self.key.split("/") if self.key else []
-        firm = next((i for i, p in enumerate(parts) if any(c in p for c in GLOB)), len(parts))
-        return "/".join([self.bucket, *parts[:firm]]), tuple(parts[firm:])
+        n_fixed = next((i for i, p in enumerate(parts) if any(c in p for c in WILDCARDS)), len(parts))
+        return "/".join([self.bucket, *parts[:n_fixed]]), tuple(parts[n_fixed:])
 
 
-def store_address(address: str) -> StoreAddress:
-    """Take ``address`` apart.
+def parse_address(address: str) -> StoreAddress:
+    """Parse ``address``.
 
     Raises
     ------
     SignalsError
-        If it cannot be understood; it is not repeated then, since it may hold a secret.
+        If it is invalid; the message does not repeat it, because it may contain a secret.
     """
     scheme, _, rest = address.partition("://")
     scheme = scheme.lower()
@@ -117,75 +117,75 @@ def store_address(address: str) -> StoreAddress:
     user, _, password = login.partition(":")
     allowed = OPTIONS[scheme]
     options = parse_qsl(query, keep_blank_values=True)
-    sound = all(name in allowed and value and "@" not in value for name, value in options)
-    sound = sound and dict(options).get("scheme", "https") in ("http", "https")
+    valid = all(name in allowed and value and "@" not in value for name, value in options)
+    valid = valid and dict(options).get("scheme", "https") in ("http", "https")
     parts = key.rstrip("/").split("/") if key.rstrip("/") else []
-    # A secret with a slash, unescaped, would end up in the key, and leave its colon in the bucket.
+    # A secret with an unescaped slash would end up in the key, and leave its colon in the bucket.
     if (
         not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", bucket)
-        or not sound
+        or not valid
         or (query and not options)
         or any(part in ("", ".", "..") or "\0" in part for part in parts)
         or "**" in key
     ):
         raise SignalsError(
-            f"an address of the kind {scheme} that cannot be read",
+            f"an invalid {scheme} address",
             f"{scheme}://BUCKET/PREFIX, then ? and any of {', '.join(f'{name}=…' for name in allowed)}",
-            "leave credentials to the environment; * and [...] are patterns, ? and ** are not",
+            "set credentials in the environment; use * and [...] as patterns, not ? or **",
         )
-    given = (unquote(user), unquote(password)) if login else None
-    return StoreAddress(scheme, bucket, "/".join(parts), tuple(options), given)
+    credentials = (unquote(user), unquote(password)) if login else None
+    return StoreAddress(scheme, bucket, "/".join(parts), tuple(options), credentials)
 
 
 class Copies:
-    """Objects of one source, copied to private temporary folders.
+    """Copies of one source's objects in private temporary folders.
 
-    Parameters
+    Attributes
     ----------
-    folders : what is there, to be removed, and what it is a copy of.
-    objects, size : how many were copied, and their bytes.
+    folders : the temporary folders and their origins.
+    objects, size : the number of copied objects and their bytes.
     """
 
     def __init__(self) -> None:
         self.folders: dict[Path, str] = {}
         self.objects = 0
         self.size = 0
-        self.counting = Lock()
+        self.lock = Lock()
         self._owner = os.getpid()
 
     def new_folder(self, origin: str) -> Path:
-        """An empty folder for copies from ``origin``, that only this user can enter."""
+        """Create an empty folder for copies from ``origin`` that only this user can read."""
         try:
             folder = make_temporary_folder()
         except OSError as error:
-            raise _unwritable(error) from None
+            raise _unwritable_error(error) from None
         self.folders[folder] = origin
         return folder
 
-    def retold(self, error: SignalsError) -> SignalsError:
-        """``error`` with the names of the objects in place of those of their copies."""
-        told = [error.found, error.expected, error.cure]
+    def with_origins(self, error: SignalsError) -> SignalsError:
+        """Return ``error`` with the names of the objects instead of their copies."""
+        texts = [error.found, error.expected, error.cure]
         for folder, origin in self.folders.items():
-            told = [text.replace(str(folder), origin) for text in told]
-        return SignalsError(*told)
+            texts = [text.replace(str(folder), origin) for text in texts]
+        return SignalsError(*texts)
 
     def remove(self) -> None:
-        """Remove every copy. A process that was forked off leaves them to the one that made them."""
+        """Remove all copies. A forked process leaves them to its parent."""
         if os.getpid() == self._owner:
             while self.folders:
                 remove_temporary_folder(self.folders.popitem()[0])
 
-    def stay_with(self, connection: Backend) -> None:
-        """Keep the copies until ``connection`` is closed or forgotten, or the process ends."""
+    def bind_to(self, connection: Backend) -> None:
+        """Remove the copies when ``connection`` is closed or garbage-collected, or when the process ends."""
         if not self.folders:
             return
         end = weakref.finalize(connection, self.remove)
-        disconnect, mine = type(connection).disconnect, weakref.ref(connection)
+        disconnect, reference = type(connection).disconnect, weakref.ref(connection)
 
         def close() -> None:
             try:
-                if held := mine():
-                    disconnect(held)
+                if backend := reference():
+                    disconnect(backend)
             finally:
                 end()
 
@@ -193,22 +193,22 @@ class Copies:
 
 
 @contextmanager
-def copies() -> Iterator[Copies]:
-    """Copies that are removed if the block fails; its message names the objects."""
-    made = Copies()
+def temporary_copies() -> Iterator[Copies]:
+    """Yield `Copies` that are removed if the block fails; the error names the objects."""
+    copies = Copies()
     try:
-        yield made
+        yield copies
     except SignalsError as error:
-        told = made.retold(error)
-        made.remove()
-        raise told from None
+        renamed = copies.with_origins(error)
+        copies.remove()
+        raise renamed from None
     except BaseException:
-        made.remove()
+        copies.remove()
         raise
 
 
 def open_store(address: str) -> Source:
-    """The contract's tables at ``address``: below a prefix as in a folder, or the objects that a pattern names.
+    """Open the contract's tables at ``address``: a prefix is read like a folder, a pattern selects objects.
 
     Parameters
     ----------
@@ -217,145 +217,145 @@ def open_store(address: str) -> Source:
     Returns
     -------
     Source
-        The copies go when its connection is closed, or the process ends. They lie elsewhere the next time, so that
-        nothing can be kept about them: `Source.files` is empty.
+        The copies are removed when its connection is closed or the process ends. Their paths change each time, so
+        nothing can be cached for them: `Source.files` is empty.
 
     Raises
     ------
     SignalsError
-        If there is nothing there, it cannot be reached or may not be read, or there is too much of it.
+        If nothing is found, the store cannot be reached, access is denied, or there is too much data.
     """
-    place = store_address(address)
-    with copies() as made:
+    place = parse_address(address)
+    with temporary_copies() as copies:
         base, rest = place.fixed
-        folder = made.new_folder(f"{place.scheme}://{base}")
+        folder = copies.new_folder(f"{place.scheme}://{base}")
         store = _Store(place)
-        found = store.matching(base, rest) if rest else store.entries(base)
-        named = [e for e in found if contract_table(e.base_name, folder=_is_folder(e))]
-        notes = [_passed_over(e.base_name) for e in found if e not in named and not hidden(e.base_name)]
-        for entry in named:
+        entries = store.matching(base, rest) if rest else store.entries(base)
+        chosen = [e for e in entries if contract_table_name(e.base_name, folder=_is_folder(e))]
+        notes = [_ignored_note(e.base_name) for e in entries if e not in chosen and not is_hidden(e.base_name)]
+        for entry in chosen:
             if _is_folder(entry):
-                _make(_inside(folder, base, entry.path, place))
-        store.copy([each for e in named for each in store.below(e)], base, folder, made)
-        source = open_folder(folder, files=matches(folder.joinpath(*rest)) if rest else None)
-        made.stay_with(source.connection)
+                _make_folder(_target_path(folder, base, entry.path, place))
+        store.copy([each for e in chosen for each in store.below(e)], base, folder, copies)
+        source = open_folder(folder, files=glob_paths(folder.joinpath(*rest)) if rest else None)
+        copies.bind_to(source.connection)
     return replace(source, origin=place.origin, notes=[*notes, *source.notes], files={})
 
 
-def stored_files(address: str, made: Copies) -> DataFiles:
-    """Copies of the object, of the data files below the prefix, or of those that the pattern ``address`` names.
+def copy_files(address: str, copies: Copies) -> DataFiles:
+    """Copy the object, the data files below the prefix, or those that match the pattern at ``address``.
 
     Raises
     ------
     SignalsError
-        As `open_store`, or if they are of an unknown format or of several.
+        As in `open_store`, or if the format is unknown or there are several formats.
     """
-    place = store_address(address)
+    place = parse_address(address)
     base, rest = place.fixed
     store = _Store(place)
     pick: Callable[[Path], DataFiles] = matching_files if rest else data_files
     if rest:
-        found = [entry for entry in store.matching(base, rest) if not _is_folder(entry)]
+        objects = [entry for entry in store.matching(base, rest) if not _is_folder(entry)]
     else:
         one = store.entry(base)
-        found = store.below(one)
+        objects = store.below(one)
         if not _is_folder(one):
             base, rest = base.rpartition("/")[0], (one.base_name,)
-    folder = made.new_folder(f"{place.scheme}://{base}")
-    store.copy(found, base, folder, made)
+    folder = copies.new_folder(f"{place.scheme}://{base}")
+    store.copy(objects, base, folder, copies)
     return pick(folder.joinpath(*rest))
 
 
 class _Store:
-    """The client of one address; what it fails with is told in words of ours."""
+    """The client for one address, with its errors replaced by our own messages."""
 
     def __init__(self, place: StoreAddress) -> None:
         self.place = place
-        self.system = self._ask(lambda: _client(place))
+        self.system = self._call(lambda: _client(place))
         if place.scheme == "gs":
-            self._ask(self._contact)
+            self._call(self._check_connection)
 
-    def _contact(self) -> None:
-        """Ask once, and wait no longer than a store may take: the client of ``gs`` waits two minutes for an answer."""
+    def _check_connection(self) -> None:
+        """Send one request with a short timeout, because the client for ``gs`` waits two minutes for a response."""
         failed: list[Exception] = []
 
-        def ask() -> None:
+        def request() -> None:
             try:
                 self.system.get_file_info(self.place.fixed[0])
             except (OSError, pa.ArrowException) as error:
                 failed.append(error)
 
-        asking = Thread(target=ask, daemon=True)
-        asking.start()
-        asking.join(ANSWERING * ATTEMPTS)
-        if asking.is_alive():
+        thread = Thread(target=request, daemon=True)
+        thread.start()
+        thread.join(RESPONSE_SECONDS * MAX_ATTEMPTS)
+        if thread.is_alive():
             raise TimeoutError("timed out")
         if failed:
             raise failed[0]
 
     def entries(self, path: str) -> list[Any]:
-        """What lies directly in the folder ``path``, sorted."""
+        """Return the sorted direct contents of the folder ``path``."""
         return self._listed(path, recursive=False)
 
     def entry(self, path: str) -> Any:
-        """The object or folder ``path``."""
+        """Return the object or folder ``path``."""
         from pyarrow import fs
 
-        info = self._ask(lambda: self.system.get_file_info(path))
+        info = self._call(lambda: self.system.get_file_info(path))
         if info.type == fs.FileType.NotFound:
-            raise self._absent()
+            raise self._not_found()
         return info
 
     def below(self, entry: Any) -> list[Any]:
-        """The object itself, or the data files in the folder ``entry`` and in the folders in it."""
+        """Return the object itself, or all data files in the folder ``entry``."""
         if not _is_folder(entry):
             return [entry]
         inside = self._listed(entry.path, recursive=True)
         return [e for e in inside if not _is_folder(e) and _is_data(e.path[len(entry.path) :].lstrip("/"))]
 
     def matching(self, base: str, parts: Iterable[str]) -> list[Any]:
-        """What the pattern ``parts`` names below ``base``; nothing hidden."""
+        """Return the entries below ``base`` that match the pattern ``parts``, without hidden ones."""
         *outer, last = parts
         folders = [base]
         for part in outer:
             inside = [e for folder in folders for e in self._listed(folder, recursive=False)]
-            folders = [e.path for e in inside if _is_folder(e) and _fits(e.base_name, part)]
+            folders = [e.path for e in inside if _is_folder(e) and _matches(e.base_name, part)]
         inside = [e for folder in folders for e in self._listed(folder, recursive=False)]
-        found = [e for e in inside if _fits(e.base_name, last)]
-        if not found:
-            raise self._absent()
-        return found
+        matching = [e for e in inside if _matches(e.base_name, last)]
+        if not matching:
+            raise self._not_found()
+        return matching
 
-    def copy(self, objects: Iterable[Any], base: str, folder: Path, made: Copies) -> None:
-        """Copy ``objects`` below ``base`` into ``folder``, with the folders between.
+    def copy(self, objects: Iterable[Any], base: str, folder: Path, copies: Copies) -> None:
+        """Copy ``objects`` below ``base`` into ``folder``, with their subfolders.
 
         Raises
         ------
         SignalsError
-            If there are too many, they are too large, or they cannot be read or written.
+            If there are too many objects, they are too large, or they cannot be read or written.
         """
         objects = list(objects)
-        made.objects += len(objects)
-        size = made.size + sum(e.size or 0 for e in objects)
-        if made.objects > OBJECT_LIMIT or size > BYTE_LIMIT:
-            raise self._too_much(made.objects, size)
+        copies.objects += len(objects)
+        size = copies.size + sum(e.size or 0 for e in objects)
+        if copies.objects > OBJECT_LIMIT or size > BYTE_LIMIT:
+            raise self._too_much(copies.objects, size)
 
         def copy_one(entry: Any) -> None:
-            target = _inside(folder, base, entry.path, self.place)
-            _make(target.parent)
-            with self._ask(lambda: self.system.open_input_stream(entry.path)) as stream:
+            target = _target_path(folder, base, entry.path, self.place)
+            _make_folder(target.parent)
+            with self._call(lambda: self.system.open_input_stream(entry.path)) as stream:
                 try:
                     with target.open("xb") as file:
-                        while chunk := self._ask(lambda: stream.read(CHUNK)):
-                            with made.counting:
-                                made.size += len(chunk)
-                            if made.size > BYTE_LIMIT:
-                                raise self._too_much(made.objects, made.size)
+                        while chunk := self._call(lambda: stream.read(CHUNK_BYTES)):
+                            with copies.lock:
+                                copies.size += len(chunk)
+                            if copies.size > BYTE_LIMIT:
+                                raise self._too_much(copies.objects, copies.size)
                             file.write(chunk)
                 except OSError as error:
-                    raise _unwritable(error) from None
+                    raise _unwritable_error(error) from None
 
-        pool = ThreadPoolExecutor(AT_ONCE)
+        pool = ThreadPoolExecutor(MAX_PARALLEL)
         try:
             for copied in [pool.submit(copy_one, entry) for entry in objects]:
                 copied.result()
@@ -365,67 +365,71 @@ class _Store:
     def _listed(self, path: str, *, recursive: bool) -> list[Any]:
         from pyarrow import fs
 
-        listed = self._ask(lambda: self.system.get_file_info(fs.FileSelector(path, recursive=recursive)))
+        listed = self._call(lambda: self.system.get_file_info(fs.FileSelector(path, recursive=recursive)))
         return sorted(listed, key=lambda e: str(e.path))
 
-    def _ask(self, question: Callable[[], _Answer]) -> _Answer:
+    def _call(self, request: Callable[[], _Result]) -> _Result:
         try:
-            return question()
+            return request()
         except FileNotFoundError:
-            raise self._absent() from None
+            raise self._not_found() from None
         except (OSError, pa.ArrowException) as error:
-            # The order matters: what cannot be reached may be quoted with the credentials that were tried.
-            said, where = str(error), self.place.origin
-        if re.search(_SILENT, said):
+            # The order matters: a connection error may mention the credentials that were tried.
+            message, where = str(error), self.place.origin
+        if re.search(_UNREACHABLE, message):
             raise SignalsError(
                 f"{where} cannot be reached",
-                "a store that answers within some seconds",
+                "a store that responds within a few seconds",
                 "check the network, and endpoint_override and scheme in the address",
             )
-        if re.search(_DENIED, said):
+        if re.search(_DENIED, message):
             raise SignalsError(
-                f"{where} may not be read with the credentials of the environment",
-                "permission to list the bucket and to read its objects",
+                f"access to {where} is denied with the credentials of the environment",
+                "permission to list the bucket and read its objects",
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (GOOGLE_APPLICATION_CREDENTIALS for gs), "
-                "or write ?anonymous=true for a public bucket",
+                "or add ?anonymous=true for a public bucket",
             )
-        if re.search(_ABSENT, said):
-            raise self._absent()
+        if re.search(_ABSENT, message):
+            raise self._not_found()
         raise SignalsError(
             f"{where} cannot be read", "a bucket that can be listed and read", "check the region, endpoint and bucket"
         )
 
-    def _absent(self) -> SignalsError:
+    def _not_found(self) -> SignalsError:
         return SignalsError(
-            f"nothing at {self.place.origin}",
-            "a bucket that exists, and objects below the prefix or of the pattern",
+            f"nothing was found at {self.place.origin}",
+            "an existing bucket, and objects with the prefix or pattern",
             "check the bucket, the prefix and the region",
         )
 
     def _too_much(self, objects: int, size: int) -> SignalsError:
         return SignalsError(
-            f"{self.place.origin} names {objects:,} objects of {size / 2**30:,.1f} GiB",
+            f"{self.place.origin} has {objects:,} objects of {size / 2**30:,.1f} GiB",
             f"at most {OBJECT_LIMIT:,} objects and {BYTE_LIMIT / 2**30:,.0f} GiB",
-            "name a narrower prefix or pattern, or copy the files and name their folder",
+            "use a narrower prefix or pattern, or copy the files and use their folder",
         )
 
 
 def _client(place: StoreAddress) -> Any:
-    """PyArrow's file system for ``place``; nothing but this module needs it."""
+    """Return PyArrow's file system for ``place``."""
     from pyarrow import fs
 
     options: dict[str, Any] = dict(place.options)
     options["anonymous"] = options.get("anonymous", "").lower() == "true"
     if place.scheme == "gs":
-        return fs.GcsFileSystem(**options, retry_time_limit=timedelta(seconds=ANSWERING * (ATTEMPTS - 1)))
+        return fs.GcsFileSystem(**options, retry_time_limit=timedelta(seconds=RESPONSE_SECONDS * (MAX_ATTEMPTS - 1)))
     if place.login:
         options |= {"access_key": place.login[0], "secret_key": place.login[1]}
     if "region" not in options:
-        elsewhere = "endpoint_override" in options or {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"} & set(os.environ)
-        given = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-        options["region"] = given if elsewhere else fs.resolve_s3_region(place.bucket)
-    patience = {"connect_timeout": CONNECTING, "request_timeout": ANSWERING}
-    return fs.S3FileSystem(**options, **patience, retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS))
+        custom_endpoint = "endpoint_override" in options or {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"} & set(
+            os.environ
+        )
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+        options["region"] = region if custom_endpoint else fs.resolve_s3_region(place.bucket)
+    timeouts = {"connect_timeout": CONNECT_SECONDS, "request_timeout": RESPONSE_SECONDS}
+    return fs.S3FileSystem(
+        **options, **timeouts, retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=MAX_ATTEMPTS)
+    )
 
 
 def _is_folder(entry: Any) -> bool:
@@ -436,39 +440,39 @@ def _is_folder(entry: Any) -> bool:
 
 def _is_data(relative: str) -> bool:
     path = PurePosixPath(relative)
-    return not any(map(hidden, path.parts)) and format_of(path) is not None
+    return not any(map(is_hidden, path.parts)) and format_of(path) is not None
 
 
-def _fits(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern) and not hidden(name)
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) and not is_hidden(name)
 
 
-def _inside(folder: Path, base: str, path: str, place: StoreAddress) -> Path:
-    """Where the object ``path`` below ``base`` is copied to: below ``folder``, whatever it is called."""
+def _target_path(folder: Path, base: str, path: str, place: StoreAddress) -> Path:
+    """Return the target of the object ``path`` below ``base``, which is always inside ``folder``."""
     parts = path[len(base) :].removeprefix("/").split("/")
     if any(part in ("", ".", "..") or "\0" in part or len(os.fsencode(part)) > 255 for part in parts):
         raise SignalsError(
-            f"{place.origin} holds an object whose name cannot be that of a file",
-            "names without empty parts, . and .., of at most 255 bytes between two slashes",
-            "rename the object, or name a narrower prefix",
+            f"{place.origin} has an object with a name that is not a valid file name",
+            "names without empty parts, . and .., and at most 255 bytes per part",
+            "rename the object, or use a narrower prefix",
         )
     return folder.joinpath(*parts)
 
 
-def _make(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(error) from None
+        raise _unwritable_error(error) from None
 
 
-def _unwritable(error: OSError) -> SignalsError:
+def _unwritable_error(error: OSError) -> SignalsError:
     return SignalsError(
         f"the copies of the objects cannot be written ({os.strerror(error.errno) if error.errno else 'unknown'})",
-        "room for them in the folder for temporary files",
-        "free some space, or name another folder in TMPDIR; an object and a prefix cannot share one name",
+        "enough space in the folder for temporary files",
+        "free some space, or set TMPDIR to another folder; an object and a prefix cannot have the same name",
     )
 
 
-def _passed_over(name: str) -> str:
-    return f"{name} is no table of the contract and was passed over"
+def _ignored_note(name: str) -> str:
+    return f"{name} is not a table of the contract and was ignored"

@@ -1,4 +1,4 @@
-"""Opening a signals source by its address."""
+"""Open a signals source by its address."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from features.errors import SignalsError
 from features.sources import postgres
 from features.sources.base import ADDRESSES, DUCKDB, STORES, Source
 from features.sources.databases import open_database, open_postgres
-from features.sources.files import GLOB, fixed_part, matches, open_folder, open_with_spark
+from features.sources.files import WILDCARDS, fixed_prefix, glob_paths, open_folder, open_with_spark
 from features.sources.mapping_file import open_mapping
 from features.sources.object_store import open_store
 
-ELSEWHERE = ("s3a", "gcs", "az", "abfs", "abfss", "azure", "http", "https", "ftp", "hdfs", "r2")
-"""Addresses beyond this machine that are not read."""
+UNSUPPORTED_SCHEMES = ("s3a", "gcs", "az", "abfs", "abfss", "azure", "http", "https", "ftp", "hdfs", "r2")
+"""Remote address schemes that are not supported."""
 
 
 def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
@@ -22,17 +22,17 @@ def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
 
     Parameters
     ----------
-    address : where the tables are. A pattern (``exports/2026-*/*.parquet``) names files that bear tables' names.
+    address : the location of the tables. A pattern (``exports/2026-*/*.parquet``) selects files named after tables.
     engine : ``duckdb``; or ``spark`` (on this machine) or ``spark://HOST:PORT`` for a folder of files.
 
     Raises
     ------
     BadRequest
-        If there is no such engine.
+        If the engine is unknown.
     SignalsError
-        If there is nothing there, nothing readable, no table of the contract, or nothing that the engine can read.
-        Web addresses are refused. The engine that reads customers' data does not reach out: what an object store
-        holds is copied first.
+        If nothing is found, nothing is readable, there is no table of the contract, or the engine cannot read it.
+        Web addresses are rejected. The engine that reads customers' data has no network access: objects of a store
+        are copied first.
     """
     text = str(address)
     scheme = text.partition("://")[0] if "://" in text else ""
@@ -42,11 +42,11 @@ def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
         source = open_postgres(text)
     elif scheme.lower() in STORES:
         source = open_store(text)
-    elif scheme.lower() in ELSEWHERE:
+    elif scheme.lower() in UNSUPPORTED_SCHEMES:
         raise SignalsError(
-            f"an address of the kind {scheme}, which is not on this machine",
+            f"an unsupported remote address: {scheme}",
             "a folder of Parquet, CSV or JSON files, a TOML mapping file, or one of " + ", ".join(ADDRESSES),
-            "copy the files to this machine with the store's own client, and name the folder of the copies",
+            "copy the files to this machine with the client of the store, and use the folder of the copies",
         )
     elif scheme:
         source = open_database(text, scheme)
@@ -54,8 +54,8 @@ def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
         source = open_folder(Path(text))
     elif Path(text).suffix == ".toml" and Path(text).is_file():
         source = open_mapping(Path(text))
-    elif any(c in text for c in GLOB) and (found := matches(Path(text))):
-        source = open_folder(fixed_part(Path(text)), files=found)
+    elif any(c in text for c in WILDCARDS) and (paths := glob_paths(Path(text))):
+        source = open_folder(fixed_prefix(Path(text)), files=paths)
     else:
         raise SignalsError(
             f"no signals source at {text}",
@@ -65,8 +65,8 @@ def open_source(address: str | Path, engine: str = DUCKDB) -> Source:
         )
     if not source.tables:
         raise SignalsError(
-            f"{source.origin} holds no table of the data contract",
+            f"{source.origin} has no table of the data contract",
             "at least accounts and one of subscriptions or orders; known tables: " + ", ".join(TABLES),
-            "name the tables so, or write a mapping file",
+            "rename the tables, or write a mapping file",
         )
     return source

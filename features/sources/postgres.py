@@ -1,9 +1,9 @@
-"""Reading a PostgreSQL database: its tables, copied into the embedded engine.
+"""Copy the tables of a PostgreSQL database into the embedded engine.
 
-Of events and subscriptions every column is copied, for rows that differ in any of them are different (see
-`features.signals.event_versions`); of other tables just the contract's. What the user may not read of a table is left
-out.
-Everything is read in one read-only transaction, so the tables are of one instant. A password is in no message.
+For events and subscriptions all columns are copied, because rows that differ in any column are different (see
+`features.signals.event_versions`). For other tables only the contract's columns are copied. Columns that the user
+cannot read are skipped. Everything is read in one read-only transaction, so the tables are consistent. Messages never
+contain a password.
 """
 
 from __future__ import annotations
@@ -21,143 +21,154 @@ import pyarrow as pa
 from features.contract.schema import TABLES
 from features.errors import SignalsError
 
-_Copied = TypeVar("_Copied")
+_Result = TypeVar("_Result")
 
 SCHEMES = ("postgresql", "postgres")
 SUBSCRIPTIONS = "subscriptions"
-FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-ROWS_AT_ONCE = 100_000
-"""Rows of a table that are in flight at a time."""
-PATIENCE = "10"
-"""Seconds to wait for the server, unless the address says otherwise (``connect_timeout``)."""
+ADDRESS_FORMAT = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+BATCH_ROWS = 100_000
+"""Rows copied at a time."""
+CONNECT_TIMEOUT = "10"
+"""Default timeout in seconds; ``connect_timeout`` in the address overrides it."""
 
-# Tables, their partitioned parents, views, materialised views and foreign tables.
+# Tables, partitioned tables, views, materialized views and foreign tables.
 _KINDS = ("r", "p", "v", "m", "f")
-# What the client or the server says, told in words of ours: theirs may quote the address.
-_SILENT = "refused|timeout|timed out|translate host|not known|no route|unreachable|no such file|closed the connection"
+# Messages of the client and the server may quote the address, so they are replaced by our own.
+_UNREACHABLE = (
+    "refused|timeout|timed out|translate host|not known|no route|unreachable|no such file|closed the connection"
+)
 _REFUSALS = {
     r"authentication failed|no password supplied|pg_hba|role .* does not exist": "the user or the password",
-    r"database .* does not exist": "the database: there is none of that name",
+    r"database .* does not exist": "the database: it does not exist",
 }
 
 
-def masked(address: str) -> str:
-    """The address without its password, and without any option but the schema.
+def masked_address(address: str) -> str:
+    """Return the address without the password, and without options other than the schema.
 
     Raises
     ------
     SignalsError
-        If the address cannot be understood; it is not repeated then.
+        If the address is invalid; the message does not repeat it.
     """
     try:
         parts = urlsplit(address)
         host, port, user = parts.hostname or "", parts.port, parts.username
         options = dict(parse_qsl(parts.query))
     except ValueError:
-        raise _unreadable() from None
-    # A password with a slash, unescaped, would end up in the path.
+        raise _invalid_address() from None
+    # A password with an unescaped slash would end up in the path.
     if "@" in parts.path or parts.fragment:
-        raise _unreadable()
+        raise _invalid_address()
     place = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
-    whom = f"{user}{':***' if parts.password else ''}@" if user else ""
+    login = f"{user}{':***' if parts.password else ''}@" if user else ""
     schema = urlencode({"schema": options["schema"]}) if "schema" in options else ""
-    return urlunsplit((parts.scheme, whom + place, parts.path, schema, ""))
+    return urlunsplit((parts.scheme, login + place, parts.path, schema, ""))
 
 
-def _unreadable() -> SignalsError:
+def _invalid_address() -> SignalsError:
     return SignalsError(
-        "a PostgreSQL address that cannot be read",
-        f"{FORM}, with ?schema=NAME if it is not the default one",
+        "an invalid PostgreSQL address",
+        f"{ADDRESS_FORMAT}, with ?schema=NAME if it is not the default schema",
         "write / @ : # % within the user or the password as %2F %40 %3A %23 %25",
     )
 
 
 def read_postgres(address: str, connection: Any) -> dict[str, ibis.Table]:
-    """Copy the tables and views of the contract from the database at ``address`` into ``connection``, an embedded
-    DuckDB, as ``given_{name}``. Names are compared without regard to case. Columns outside the contract come as text,
-    which every type can be; those of tables whose rows they do not tell apart stay where they are.
+    """Copy the contract's tables and views at ``address`` into ``connection``, an embedded DuckDB.
+
+    They are named ``given_{name}``. Names are compared ignoring case. Columns outside the contract are copied as text,
+    and only for tables in which they distinguish rows.
 
     Raises
     ------
     SignalsError
-        If the driver is missing, the server cannot be reached, refuses, or has no such database or schema, or a table
-        cannot be read, or is there twice.
+        If the driver is missing, the server cannot be reached or refuses the connection, the database or schema does
+        not exist, or a table cannot be read or is there twice.
     """
 
-    def copy(server: Any, source: Any, schema: str, told: str) -> dict[str, ibis.Table]:
+    def copy(server: Any, source: Any, schema: str, shown: str) -> dict[str, ibis.Table]:
         copied = {}
-        for name, held in _names(server, schema, told).items():
-            table = source.table(held, database=schema)
-            contract = _contract_columns(table, name, f"{told}: {schema}.{held}")
-            columns = {proper: _plain(table[c]) for c, proper in contract.items()}
+        for name, spelling in _contract_tables(server, schema, shown).items():
+            table = source.table(spelling, database=schema)
+            contract = _contract_columns(table, name, f"{shown}: {schema}.{spelling}")
+            columns = {proper: _portable(table[c]) for c, proper in contract.items()}
             if TABLES[name].event or name == SUBSCRIPTIONS:
-                others = [c for c in _readable(server, schema, held) if c in table.columns and c not in contract]
-                columns |= {each: table[c].cast("string") for c, each in _distinct(others, columns).items()}
+                others = [
+                    c for c in _readable_columns(server, schema, spelling) if c in table.columns and c not in contract
+                ]
+                columns |= {each: table[c].cast("string") for c, each in _unique_names(others, columns).items()}
             wanted = table.select(**columns)
-            _copy(source, wanted, f"{schema}.{held}", _Target(connection, f"given_{name}"), told)
+            _copy(source, wanted, f"{schema}.{spelling}", _Target(connection, f"given_{name}"), shown)
             copied[name] = connection.table(f"given_{name}")
         return copied
 
-    return _reading(address, copy)
+    return _run_in_transaction(address, copy)
 
 
 def copy_tables(address: str, connection: Any, names: Iterable[tuple[str, str]], catalog: str) -> list[tuple[str, str]]:
-    """Copy the tables ``names`` (schema, or empty for the default one, and table) with all their columns into
-    ``catalog`` of ``connection``, an embedded DuckDB. Names that the database does not have are left out.
+    """Copy the tables ``names`` with all columns into ``catalog`` of ``connection``, an embedded DuckDB.
+
+    Parameters
+    ----------
+    address : the database.
+    connection : the embedded DuckDB.
+    names : (schema, table); the schema is empty for the default. Names that do not exist are skipped.
+    catalog : the target catalog.
 
     Returns
     -------
     list of (schema, table)
-        What was copied, as the database spells it; the schema is empty for the default one.
+        The copied tables in the database's spelling; the schema is empty for the default.
 
     Raises
     ------
     SignalsError
-        As `read_postgres`.
+        As in `read_postgres`.
     """
 
-    def copy(server: Any, source: Any, default: str, told: str) -> list[tuple[str, str]]:
+    def copy(server: Any, source: Any, default: str, shown: str) -> list[tuple[str, str]]:
         copied = []
         for schema, name in names:
-            for held_schema, held in server.execute(
+            for found_schema, found in server.execute(
                 "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
                 "WHERE lower(n.nspname) = lower(%s) AND lower(c.relname) = lower(%s) AND c.relkind = ANY(%s)",
                 (schema or default, name, list(_KINDS)),
             ).fetchall():
-                table = source.table(held, database=held_schema)
-                wanted = table.select(**{c: _plain(table[c]) for c in table.columns})
-                into = _Target(connection, held, catalog, held_schema if schema else "main")
-                _copy(source, wanted, f"{held_schema}.{held}", into, told)
-                copied.append((held_schema if schema else "", held))
+                table = source.table(found, database=found_schema)
+                wanted = table.select(**{c: _portable(table[c]) for c in table.columns})
+                into = _Target(connection, found, catalog, found_schema if schema else "main")
+                _copy(source, wanted, f"{found_schema}.{found}", into, shown)
+                copied.append((found_schema if schema else "", found))
         return copied
 
-    return _reading(address, copy)
+    return _run_in_transaction(address, copy)
 
 
-def _reading(address: str, copy: Callable[[Any, Any, str, str], _Copied]) -> _Copied:
-    """What ``copy(server, Ibis backend, schema, masked address)`` yields in one read-only transaction."""
-    told = masked(address)
+def _run_in_transaction(address: str, copy: Callable[[Any, Any, str, str], _Result]) -> _Result:
+    """Call ``copy(server, Ibis backend, schema, masked address)`` in one read-only transaction."""
+    shown = masked_address(address)
     try:
         import psycopg
     except ImportError:
         raise SignalsError(
             "the driver for PostgreSQL is not installed", "psycopg", "pip install 'renewcast[postgres]'"
         ) from None
-    server, schema = _connected(psycopg, address, told)
+    server, schema = _connect(psycopg, address, shown)
     try:
         with server:
             source = ibis.postgres.from_connection(server)
             with server.transaction():
-                return copy(server, source, _found_schema(server, schema, told), told)
+                return copy(server, source, _resolve_schema(server, schema, shown), shown)
     except psycopg.Error:
         raise SignalsError(
-            f"the connection to {told} was lost or refused while it was read", "a server that goes on answering"
+            f"the connection to {shown} was lost or refused during the copy", "a server that stays available"
         ) from None
 
 
 @dataclass(frozen=True)
 class _Target:
-    """Where a table is copied to: a temporary table, or one in a catalog and schema of the embedded engine."""
+    """The target of a copy: a temporary table, or one in a catalog and schema of the embedded engine."""
 
     connection: Any
     name: str
@@ -178,111 +189,115 @@ class _Target:
 
 
 def _contract_columns(table: ibis.Table, name: str, place: str) -> dict[str, str]:
-    """The contract's column for each column of ``table`` that is one but for case."""
-    found: dict[str, str] = {}
+    """Map columns of ``table`` to columns of the contract, ignoring case."""
+    mapping: dict[str, str] = {}
     for column in table.columns:
         proper = column.strip().lower()
         if proper in TABLES[name].names:
-            if proper in found.values():
-                first = next(c for c, p in found.items() if p == proper)
+            if proper in mapping.values():
+                first = next(c for c, p in mapping.items() if p == proper)
                 raise SignalsError(
-                    f"{place} holds the column {proper} more than once: {first}, {column}",
-                    "one column of each name; upper and lower case do not tell columns apart",
-                    "read a view that renames or leaves out one of them",
+                    f"{place} has the column {proper} more than once: {first}, {column}",
+                    "one column per name; names are not case-sensitive",
+                    "read a view that renames or removes one of them",
                 )
-            found[column] = proper
-    return found
+            mapping[column] = proper
+    return mapping
 
 
-def _readable(server: Any, schema: str, held: str) -> list[str]:
-    """The columns of a table that the user may read."""
+def _readable_columns(server: Any, schema: str, table: str) -> list[str]:
+    """Return the columns of a table that the user may read."""
     rows = server.execute(
         "SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
         "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s "
         "AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(c.oid, a.attnum, 'SELECT') ORDER BY a.attnum",
-        (schema, held),
+        (schema, table),
     )
     return [name for (name,) in rows]
 
 
-def _distinct(columns: list[str], taken: Iterable[str]) -> dict[str, str]:
-    """A name for each of ``columns`` that differs from all others in more than upper and lower case."""
-    seen, names = {name.lower() for name in taken}, {}
+def _unique_names(columns: list[str], taken: Iterable[str]) -> dict[str, str]:
+    """Return a name for each of ``columns`` that is unique ignoring case."""
+    used, names = {name.lower() for name in taken}, {}
     for column in columns:
         name, number = column, 1
-        while name.lower() in seen:
+        while name.lower() in used:
             number += 1
             name = f"{column} {number}"
-        seen.add(name.lower())
+        used.add(name.lower())
         names[column] = name
     return names
 
 
-def _connected(psycopg: Any, address: str, told: str) -> tuple[Any, str]:
-    """A connection that only reads, all at one instant; and the schema that the address names, if it does."""
+def _connect(psycopg: Any, address: str, shown: str) -> tuple[Any, str]:
+    """Return a read-only connection with a consistent snapshot, and the schema in the address, if any."""
     parts = urlsplit(address)
     schema = dict(parse_qsl(parts.query)).get("schema", "")
-    # The rest of the address is the driver's to read.
+    # The driver parses the rest of the address.
     others = "&".join(option for option in parts.query.split("&") if not option.startswith("schema="))
-    plain = urlunsplit(parts._replace(query=others))
+    conninfo = urlunsplit(parts._replace(query=others))
     try:
-        given = psycopg.conninfo.conninfo_to_dict(plain)
-        server = psycopg.connect(**({"connect_timeout": PATIENCE, "application_name": "renewcast"} | given))
+        options = psycopg.conninfo.conninfo_to_dict(conninfo)
+        server = psycopg.connect(**({"connect_timeout": CONNECT_TIMEOUT, "application_name": "renewcast"} | options))
     except psycopg.ProgrammingError:
-        raise _unreadable() from None
+        raise _invalid_address() from None
     except psycopg.OperationalError as error:
-        said = str(error)
+        message = str(error)
         for pattern, what in _REFUSALS.items():
-            if re.search(pattern, said):
-                raise SignalsError(f"the server of {told} refuses {what}", FORM, "mend the address") from None
-        if re.search(_SILENT, said, re.IGNORECASE):
+            if re.search(pattern, message):
+                raise SignalsError(
+                    f"the server of {shown} refuses {what}", ADDRESS_FORMAT, "correct the address"
+                ) from None
+        if re.search(_UNREACHABLE, message, re.IGNORECASE):
             raise SignalsError(
-                f"no PostgreSQL server answers at {told}", FORM, "check the host and the port, and that the server runs"
+                f"no PostgreSQL server answers at {shown}",
+                ADDRESS_FORMAT,
+                "check the host and the port, and that the server is running",
             ) from None
         raise SignalsError(
-            f"the server of {told} refuses the connection", FORM, "look into the server's log, which says why"
+            f"the server of {shown} refuses the connection", ADDRESS_FORMAT, "check the server's log for the reason"
         ) from None
     server.read_only = True
     server.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     return server, schema
 
 
-def _found_schema(server: Any, schema: str, told: str) -> str:
-    """The schema to read: the one named, or else the user's first."""
+def _resolve_schema(server: Any, schema: str, shown: str) -> str:
+    """Return the schema to read: the given one, or else the user's default."""
     if not schema:
-        (found,) = server.execute("SELECT current_schema()").fetchone()
-        return str(found or "public")
+        (current,) = server.execute("SELECT current_schema()").fetchone()
+        return str(current or "public")
     if not server.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone():
         rows = server.execute(
             "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)' ORDER BY 1"
         )
         raise SignalsError(
-            f"{told}: there is no schema {schema}", "one of " + ", ".join(name for (name,) in rows), "mend ?schema="
+            f"{shown}: there is no schema {schema}", "one of " + ", ".join(name for (name,) in rows), "correct ?schema="
         )
     return schema
 
 
-def _names(server: Any, schema: str, told: str) -> dict[str, str]:
-    """The contract's tables that are in ``schema``, in the contract's order, each with its name there."""
+def _contract_tables(server: Any, schema: str, shown: str) -> dict[str, str]:
+    """Map the contract's tables in ``schema`` to their spelling, in the contract's order."""
     rows = server.execute(
         "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = %s AND lower(c.relname) = ANY(%s) AND c.relkind = ANY(%s) ORDER BY 1",
         (schema, list(TABLES), list(_KINDS)),
     )
-    held: dict[str, str] = {}
+    spellings: dict[str, str] = {}
     for (name,) in rows:
-        if other := held.get(name.lower()):
+        if other := spellings.get(name.lower()):
             raise SignalsError(
-                f"{told}: {schema} holds the table {name.lower()} more than once: {other}, {name}",
-                "one table of each name; upper and lower case do not tell names apart",
-                "rename one of them, or name another ?schema=",
+                f"{shown}: {schema} has the table {name.lower()} more than once: {other}, {name}",
+                "one table per name; names are not case-sensitive",
+                "rename one of them, or use another ?schema=",
             )
-        held[name.lower()] = name
-    return {name: held[name] for name in TABLES if name in held}
+        spellings[name.lower()] = name
+    return {name: spellings[name] for name in TABLES if name in spellings}
 
 
-def _copy(source: Any, wanted: ibis.Table, place: str, into: _Target, told: str) -> None:
-    """Copy one table, some rows at a time: neither side ever holds all of them."""
+def _copy(source: Any, wanted: ibis.Table, place: str, into: _Target, shown: str) -> None:
+    """Copy one table in batches, so that neither side has to hold all rows."""
     import psycopg
 
     rows_as = wanted.schema().as_struct().to_pyarrow()
@@ -290,35 +305,35 @@ def _copy(source: Any, wanted: ibis.Table, place: str, into: _Target, told: str)
     try:
         with source.con.cursor(name="renewcast_rows", binary=True) as cursor:
             cursor.execute(source.compile(wanted))
-            while rows := cursor.fetchmany(ROWS_AT_ONCE):
+            while rows := cursor.fetchmany(BATCH_ROWS):
                 batch = pa.RecordBatch.from_struct_array(pa.array(rows, type=rows_as))
                 into.append(pa.Table.from_batches([batch]))
     except psycopg.errors.InsufficientPrivilege:
         raise SignalsError(
-            f"{told}: the user may not read {place}",
-            "the right to SELECT from it",
+            f"{shown}: the user may not read {place}",
+            "the SELECT privilege on it",
             "grant it, or rename the table",
         ) from None
     except (psycopg.Error, pa.ArrowInvalid):
-        # What could not be read is in their messages.
+        # Their messages contain the values.
         raise SignalsError(
-            f"{told}: the rows of {place} cannot be read",
-            "values that a file could hold: dates of the years 1 to 9999, none of them infinity",
+            f"{shown}: the rows of {place} cannot be read",
+            "values that a file can store: dates in the years 1 to 9999, without infinity",
         ) from None
 
 
-def _plain(column: ibis.Value) -> ibis.Value:
-    """The column in a type that a file could hold: numerics as floats, or whole numbers; what the engine has no equal
-    for (UUIDs, enumerations, addresses, shapes, ranges) as text."""
+def _portable(column: ibis.Value) -> ibis.Value:
+    """Convert the column to a type that a file can store: numerics to floats or integers; types without an equivalent
+    (UUIDs, enumerations, addresses, shapes, ranges) to text."""
     kind = column.type()
     if kind.is_decimal():
         return column.cast("int64" if kind.scale == 0 else "float64")
-    return column if _held(kind) else column.cast("string")
+    return column if _is_portable(kind) else column.cast("string")
 
 
-def _held(kind: dt.DataType) -> bool:
-    """Whether values of this type are the same in the embedded engine."""
+def _is_portable(kind: dt.DataType) -> bool:
+    """Return whether the embedded engine has the same type."""
     if kind.is_array():
-        return _held(kind.value_type)
-    plain = (dt.Boolean, dt.Integer, dt.Floating, dt.String, dt.Timestamp, dt.Date, dt.Time, dt.Interval, dt.Binary)
-    return isinstance(kind, plain) and not kind.is_json()
+        return _is_portable(kind.value_type)
+    portable = (dt.Boolean, dt.Integer, dt.Floating, dt.String, dt.Timestamp, dt.Date, dt.Time, dt.Interval, dt.Binary)
+    return isinstance(kind, portable) and not kind.is_json()

@@ -1,8 +1,8 @@
-"""The SQL of a mapping file: one SELECT, taken apart before anything runs.
+"""Parse the SQL of a mapping file: one SELECT, checked before it runs.
 
-DuckDB's own parser does the work, so that what is looked at is what would run. A query may name files and tables of the
-mapping and nothing else; every such name is qualified before it is handed on, so that no other thing can stand in for
-it. What the parser lets through, the confined engine stops (see `features.sources.base.confine`).
+The parser is DuckDB's own, so the checked statement is the one that runs. A query may use only files and tables of the
+mapping. Every such name is qualified before it runs, so that it cannot refer to anything else. The confined engine is a
+second barrier (see `features.sources.base.confine`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 import duckdb
 
-from features.sources.engine_errors import reason
+from features.sources.engine_errors import describe_error
 
-LIMIT = 100_000
-"""Characters of one query, at most."""
+MAX_LENGTH = 100_000
+"""Maximum length of a query in characters."""
 TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "json_each", "json_tree", "repeat", "repeat_row"})
-"""What a query may call in place of a table; none of them reads anything."""
-FORBIDDEN = frozenset(
+"""Functions allowed in place of a table; none of them reads files."""
+FORBIDDEN_FUNCTIONS = frozenset(
     [
         "current_setting",
         "getenv",
@@ -55,8 +55,8 @@ FORBIDDEN = frozenset(
         "txid_current",
     ]
 )
-"""Functions that look at, or change, something else than the rows: with the clock or chance in a query, the same rows
-would give other features tomorrow."""
+"""Functions that use or change anything other than the rows. With the clock or random numbers, the same rows would give
+different features later."""
 _RELATIONS = {
     "BASE_TABLE",
     "SUBQUERY",
@@ -69,11 +69,11 @@ _RELATIONS = {
     "CTE",
 }
 _UNPLACED = 2**63
-_ONE_SELECT = "one SELECT over the named files and tables"
+_ONE_SELECT = "one SELECT from the given files and tables"
 
 
 class QueryError(Exception):
-    """A query that is not allowed, or does not parse: what was found, what was expected, the cure."""
+    """A query that is not allowed or cannot be parsed, with what was found, what was expected and the cure."""
 
     def __init__(self, found: str, expected: str = _ONE_SELECT, cure: str = "") -> None:
         self.found, self.expected, self.cure = found, expected, cure
@@ -82,12 +82,12 @@ class QueryError(Exception):
 
 @dataclass(frozen=True)
 class Reference:
-    """A table that a query names.
+    """A table reference in a query.
 
     Parameters
     ----------
     catalog, schema, name : as written; empty where not given.
-    place : where the name begins in the query's text (bytes of UTF-8).
+    place : the position of the name in the query (in bytes of UTF-8).
     """
 
     catalog: str
@@ -105,15 +105,15 @@ class Select:
 
     Parameters
     ----------
-    text : the statement, without what stands behind it.
-    references : the tables that it names, its own (WITH) apart.
+    text : the statement, without anything after it.
+    references : the tables that it uses, except its own (WITH).
     """
 
     text: str
     references: tuple[Reference, ...]
 
     def qualified(self, prefix: Callable[[Reference], str]) -> str:
-        """The text with ``prefix`` (such as ``given.``) before each name of a table."""
+        """Return the text with ``prefix`` (such as ``given.``) before each table name."""
         encoded = self.text.encode()
         for reference in sorted(self.references, key=lambda r: r.place, reverse=True):
             encoded = encoded[: reference.place] + prefix(reference).encode() + encoded[reference.place :]
@@ -121,33 +121,33 @@ class Select:
 
 
 def parse_select(query: str) -> Select:
-    """Take ``query`` apart.
+    """Parse ``query``.
 
     Raises
     ------
     QueryError
-        If it is not exactly one SELECT, or names a function that a mapping may not call.
+        If it is not exactly one SELECT, or uses a function that a mapping may not call.
     """
-    if len(query) > LIMIT:
-        raise QueryError(f"it has {len(query)} characters", f"at most {LIMIT}")
+    if len(query) > MAX_LENGTH:
+        raise QueryError(f"it has {len(query)} characters", f"at most {MAX_LENGTH}")
     with duckdb.connect() as parser:
         try:
             statements = parser.extract_statements(query)
         except duckdb.Error as error:
-            raise QueryError(f"it does not parse ({reason(error)})") from None
+            raise QueryError(f"it does not parse ({describe_error(error)})") from None
         kinds = [statement.type.name for statement in statements]
         if kinds != ["SELECT"]:
-            raise QueryError(f"it is {_named(kinds)}", cure=_cure(kinds))
+            raise QueryError(f"it is {_describe_kinds(kinds)}", cure=_cure(kinds))
         tree = _tree(parser, query)
     scan = _Scan()
     try:
         scan.node(tree)
     except RecursionError:
         raise QueryError("it is nested too deeply", "a simpler SELECT") from None
-    return Select(_alone(query), tuple(scan.references))
+    return Select(_without_terminator(query), tuple(scan.references))
 
 
-def _named(kinds: list[str]) -> str:
+def _describe_kinds(kinds: list[str]) -> str:
     if not kinds:
         return "empty"
     if len(kinds) == 1:
@@ -157,8 +157,8 @@ def _named(kinds: list[str]) -> str:
 
 def _cure(kinds: list[str]) -> str:
     if kinds[:1] == ["CREATE"] and kinds[-1] == "SELECT":
-        return "name the values of a PIVOT (… IN (…)) and put it into a subquery"
-    return "leave out the rest; a mapping reads, it changes nothing"
+        return "list the values of the PIVOT (… IN (…)) and put it into a subquery"
+    return "remove the rest; a mapping can only read"
 
 
 def _tree(parser: duckdb.DuckDBPyConnection, query: str) -> Any:
@@ -166,22 +166,22 @@ def _tree(parser: duckdb.DuckDBPyConnection, query: str) -> Any:
         row = parser.execute("SELECT json_serialize_sql(CAST(? AS VARCHAR))", [query]).fetchone()
         tree = json.loads(row[0]) if row else {"error": True}
     except duckdb.Error as error:
-        raise QueryError(f"it does not parse ({reason(error)})") from None
+        raise QueryError(f"it does not parse ({describe_error(error)})") from None
     except RecursionError:
         raise QueryError("it is nested too deeply", "a simpler SELECT") from None
     if tree["error"]:
-        raise QueryError("it is no plain SELECT")
+        raise QueryError("it is not a plain SELECT")
     return tree["statements"]
 
 
 class _Scan:
-    """What a parsed statement names, but for its own tables (WITH) where they are in scope."""
+    """Collects the table references of a parsed statement, except its own tables (WITH) in scope."""
 
     def __init__(self) -> None:
         self.references: list[Reference] = []
 
     def node(self, tree: Any, common: frozenset[str] = frozenset()) -> None:
-        """Look at ``tree`` and everything in it; ``common``: the names of WITH that it sees."""
+        """Visit ``tree`` and its children; ``common`` are the names of WITH in scope."""
         if isinstance(tree, list):
             for each in tree:
                 self.node(each, common)
@@ -189,15 +189,15 @@ class _Scan:
             for pair in tree["cte_map"]["map"] if isinstance(tree.get("cte_map"), dict) else ():
                 name = str(pair["key"]).lower()
                 if pair["value"]["query"]["node"]["type"] == "RECURSIVE_CTE_NODE":
-                    raise QueryError("it is recursive (WITH RECURSIVE), so that it may never end")
+                    raise QueryError("it is recursive (WITH RECURSIVE) and may never end")
                 self.node(pair["value"], common)
                 common |= {name}
-            self._look(tree, common)
+            self._check(tree, common)
             for key, each in tree.items():
                 if key != "cte_map":
                     self.node(each, common)
 
-    def _look(self, tree: dict[str, Any], common: frozenset[str]) -> None:
+    def _check(self, tree: dict[str, Any], common: frozenset[str]) -> None:
         kind = tree.get("type")
         if "from_table" in tree:
             self._relation(tree["from_table"])
@@ -212,7 +212,7 @@ class _Scan:
             raise QueryError("it has a parameter (? or $)")
         if tree.get("class") == "FUNCTION":
             name = str(tree["function_name"]).lower()
-            # With one argument, age counts up to today.
+            # With one argument, age uses the current date.
             self._function("now" if name == "age" and len(tree["children"]) == 1 else name)
         if tree.get("class") == "COLUMN_REF" and len(tree["column_names"]) == 1:
             self._column(str(tree["column_names"][0]).lower())
@@ -221,7 +221,7 @@ class _Scan:
 
     def _relation(self, tree: Any) -> None:
         if isinstance(tree, dict) and tree.get("type") not in _RELATIONS:
-            raise QueryError(f"it reads from something that a mapping does not allow ({tree.get('type')})")
+            raise QueryError(f"it reads from a source that a mapping does not allow ({tree.get('type')})")
 
     def _base_table(self, tree: dict[str, Any], common: frozenset[str]) -> None:
         reference = Reference(
@@ -230,31 +230,31 @@ class _Scan:
         if str(reference).lower() in common:
             return
         if reference.place >= _UNPLACED:
-            raise QueryError("it names a table in a way that a mapping does not allow")
+            raise QueryError("it has a table name that a mapping does not allow")
         self.references.append(reference)
 
     def _function(self, name: str) -> None:
-        if name in FORBIDDEN or name.startswith(("pragma_", "duckdb_")):
-            raise QueryError(f"it calls {name}, which a mapping may not")
+        if name in FORBIDDEN_FUNCTIONS or name.startswith(("pragma_", "duckdb_")):
+            raise QueryError(f"it calls {name}, which a mapping must not use")
 
     def _column(self, name: str) -> None:
-        # Unless there is a column of this name, the engine takes it for the clock.
-        if name in FORBIDDEN and name.startswith(("current_", "local")):
-            raise QueryError(f"it names {name}, which a mapping may not")
+        # Unless a column has this name, the engine reads it as the clock.
+        if name in FORBIDDEN_FUNCTIONS and name.startswith(("current_", "local")):
+            raise QueryError(f"it uses {name}, which a mapping must not use")
 
     def _table_function(self, name: str) -> None:
         if name in TABLE_FUNCTIONS:
             return
         cure = ""
         if name.startswith(("read_", "parquet_")) or name in ("glob", "sniff_csv"):
-            cure = 'name the file under [files] (name = "path", from the folder of the mapping) and SELECT … FROM name'
-        raise QueryError(f"it calls {name or 'a function'} in place of a table", _ONE_SELECT, cure)
+            cure = 'add the file to [files] (name = "path", relative to the mapping file) and SELECT … FROM name'
+        raise QueryError(f"it calls {name or 'a function'} instead of using a table", _ONE_SELECT, cure)
 
 
-def _alone(query: str) -> str:
-    """The query without a semicolon behind it, and without comments behind that."""
+def _without_terminator(query: str) -> str:
+    """Return the query without the final semicolon and anything after it."""
     tokens = duckdb.tokenize(query)
     text = query.encode()
-    # Positions are of bytes. What stands behind the last semicolon is comments and blanks: there is one statement.
+    # Positions are in bytes. Only comments and blanks follow the semicolon, because there is one statement.
     ends = [place for place, kind in tokens if kind == duckdb.token_type.operator and text[place : place + 1] == b";"]
     return (text[: ends[0]] if ends else text).decode()

@@ -1,7 +1,7 @@
-"""Spark as the engine: the same expressions on a Spark session, over a folder that driver and workers see alike.
+"""Spark as the engine: the same expressions on a Spark session, over a folder that driver and workers can both read.
 
-Ibis speaks to Spark by way of pandas; here everything goes by way of Arrow. Where Ibis' Spark and Ibis' DuckDB would
-read an expression differently, Spark is brought to DuckDB's reading.
+Ibis exchanges data with Spark through pandas; here everything uses Arrow. Where Ibis translates an expression
+differently for Spark and DuckDB, Spark is adapted to DuckDB.
 """
 
 from __future__ import annotations
@@ -34,138 +34,141 @@ from features.sources.base import contract_names
 from features.sources.csv_format import count_rows, read_header
 
 ERRORS: tuple[type[Exception], ...] = (PySparkException, Py4JError)
-"""What Spark raises; its messages may quote rows and are never passed on."""
+"""Exceptions of Spark; their messages may quote rows and are never shown."""
 
 _FAILURES: tuple[type[Exception], ...] = (*ERRORS, OSError, RuntimeError)
 _SILENT = Path(__file__).with_name("spark_silent.properties").as_uri()
-# On the session, so that a session which somebody else configured reads alike.
-_READING = {
+# Set on the session, so that existing sessions with other settings give the same results.
+_SESSION_SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.timestampType": "TIMESTAMP_LTZ",
     "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
-    # Spark knows no nanoseconds; they are read as numbers and made instants in `_instants`.
+    # Spark has no nanoseconds; they are read as integers and converted in `_as_utc`.
     "spark.sql.legacy.parquet.nanosAsLong": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    # A partition's value is text, as on DuckDB, and parsed as such.
+    # Partition values are text, as on DuckDB, and parsed later.
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
 }
-_STARTING = {
+_START_SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    # Spark logs what fails together with the row at which it failed.
+    # Spark logs failures together with the affected row.
     "spark.driver.defaultJavaOptions": f"-Dlog4j2.configurationFile={_SILENT}",
 }
-_STARTING_LOCALLY = {
+_LOCAL_SETTINGS = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    # Each shuffle into 200 parts, Spark's default, costs seconds on one machine.
+    # Spark's default of 200 partitions per shuffle costs seconds on one machine.
     "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
 }
 
 
 class _Compiler(PySparkCompiler):  # type: ignore[misc]
-    """Ibis' compiler for Spark, with DuckDB's reading of what the two read differently."""
+    """Ibis' compiler for Spark, adapted to DuckDB's semantics."""
 
     __slots__ = ()
 
     def visit_IsNull(self, op: Any, *, arg: Any) -> Any:
-        """NaN is a value."""
+        """Treat NaN as a value."""
         return arg.is_(NULL)
 
     def visit_NotNull(self, op: Any, *, arg: Any) -> Any:
-        """NaN is a value."""
+        """Treat NaN as a value."""
         return ~self.visit_IsNull(op, arg=arg)
 
     def visit_NonNullLiteral(self, op: Any, *, value: Any, dtype: dt.DataType) -> Any:
-        """A float is a double, not a decimal, which would be rounded elsewhere."""
+        """Compile floats as doubles; decimals would be rounded differently."""
         if dtype.is_floating() and math.isfinite(value):
             return self.cast(value, dt.float64)
         return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
 
     def visit_Greatest(self, op: Any, *, arg: Sequence[Any]) -> Any:
-        """The greatest of one value, too."""
+        """Support a single value."""
         return arg[0] if len(arg) == 1 else self.f.greatest(*arg)
 
     def visit_BitOr(self, op: Any, *, arg: Any, where: Any) -> Any:
-        """Spark has it; Ibis does not know."""
+        """Support bit_or, which Ibis does not know on Spark."""
         return self.agg.bit_or(arg, where=where)
 
     def visit_Hash(self, op: Any, *, arg: Any) -> Any:
-        """Never negative."""
+        """Return non-negative hashes."""
         return sge.BitwiseAnd(this=self.f.xxhash64(arg), expression=sge.convert(2**63 - 1))
 
     def visit_RegexReplace(self, op: Any, *, arg: Any, pattern: Any, replacement: Any) -> Any:
-        """Java writes a group as $1."""
+        """Write groups as $1, as Java does."""
         if isinstance(replacement, sge.Literal):
             replacement = sge.convert(re.sub(r"\\+([0-9])", r"$\1", replacement.this))
         return self.f.regexp_replace(arg, pattern, replacement)
 
     def visit_Cast(self, op: Any, *, arg: Any, to: dt.DataType) -> Any:
-        """Spark knows no unsigned numbers."""
+        """Replace unsigned integers, which Spark does not have."""
         return super().visit_Cast(op, arg=arg, to=dt.int64 if to.is_unsigned_integer() else to)
 
     def visit_BitwiseLeftShift(self, op: Any, *, left: Any, right: Any) -> Any:
-        """Spark shifts by plain integers only."""
+        """Cast the shift to a 32-bit integer, as Spark requires."""
         return self.f.shiftleft(left, self.cast(right, dt.int32))
 
 
 class Spark(Backend):  # type: ignore[misc]
-    """Ibis on a Spark session of its own: temporary views are not seen by other sessions, cached tables are let go of
-    when it is closed, and the Spark application goes on."""
+    """Ibis on a separate Spark session.
+
+    Other sessions do not see its temporary views. Closing it releases cached tables, and the Spark application keeps
+    running.
+    """
 
     compiler = _Compiler()
 
     def do_connect(self, session: SparkSession) -> None:
-        """Take the session, set as `_READING` has it."""
+        """Use the session with `_SESSION_SETTINGS`."""
         super().do_connect(session)
-        for key, value in _READING.items():
+        for key, value in _SESSION_SETTINGS.items():
             session.conf.set(key, value)
-        # DuckDB's name for it, by which the expressions go.
+        # DuckDB's name of the function, which the expressions use.
         session.sql("CREATE TEMPORARY FUNCTION epoch_us(t TIMESTAMP) RETURNS BIGINT RETURN unix_micros(t)")
-        self._kept: dict[str, DataFrame] = {}
+        self._cached: dict[str, DataFrame] = {}
 
     def to_pyarrow(self, expr: Any, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
-        """The expression's result, in the Arrow types of its schema."""
+        """Return the expression's result in the Arrow types of its schema."""
         table = expr.as_table()
         self._run_pre_execute_hooks(table)
-        found = self.raw_sql(self.compile(table, params=params, limit=limit, **kwargs)).toArrow()
-        # An instant with a zone comes in UTC, so that taking the zone away leaves the contract's reading.
-        return expr.__pyarrow_result__(found.cast(table.schema().to_pyarrow()))
+        result = self.raw_sql(self.compile(table, params=params, limit=limit, **kwargs)).toArrow()
+        # Instants with a time zone arrive in UTC, so dropping the zone gives the contract's values.
+        return expr.__pyarrow_result__(result.cast(table.schema().to_pyarrow()))
 
-    def lay(self, name: str, table: pa.Table) -> None:
-        """Make a small Arrow table a temporary view ``name``."""
+    def create_arrow_view(self, name: str, table: pa.Table) -> None:
+        """Create a temporary view ``name`` of a small Arrow table."""
         types = ibis.Schema.from_pyarrow(table.schema)
         shape = ", ".join(f"`{column}` {PySparkType.to_string(kind)}" for column, kind in types.items())
         self._session.createDataFrame(table, schema=StructType.fromDDL(shape)).createOrReplaceTempView(name)
 
-    def keep(self, name: str, expr: ibis.Table) -> None:
-        """Make an expression a temporary view ``name`` that is worked out once, when it is first read."""
-        if earlier := self._kept.pop(name, None):
+    def materialize(self, name: str, expr: ibis.Table) -> None:
+        """Create a cached temporary view ``name`` of an expression, computed when it is first read."""
+        if earlier := self._cached.pop(name, None):
             earlier.unpersist()
-        self._kept[name] = self.raw_sql(self.compile(expr)).persist()
-        self._kept[name].createOrReplaceTempView(name)
+        self._cached[name] = self.raw_sql(self.compile(expr)).persist()
+        self._cached[name].createOrReplaceTempView(name)
 
     def disconnect(self) -> None:
-        """Let go of what was kept; the Spark application is not this session's to stop."""
-        for frame in self._kept.values():
+        """Release cached tables; the Spark application keeps running."""
+        for frame in self._cached.values():
             frame.unpersist()
-        self._kept.clear()
+        self._cached.clear()
 
 
-def connect(master: str) -> Spark:
-    """A new session on a Spark application at ``master``, which is started unless this process has one already.
+def connect_spark(master: str) -> Spark:
+    """Open a new session on a Spark application at ``master``, starting the application if needed.
 
     Raises
     ------
     SignalsError
         If Spark cannot be started or reached.
     """
-    # PySpark prints the message of whatever fails.
+    # PySpark prints the messages of failures.
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     builder = SparkSession.builder.master(master).appName("renewcast")
-    settings = _STARTING | _READING | (_STARTING_LOCALLY if master.startswith("local") else {})
+    settings = _START_SETTINGS | _SESSION_SETTINGS | (_LOCAL_SETTINGS if master.startswith("local") else {})
     for key, value in settings.items():
         builder = builder.config(key, value)
     try:
@@ -175,40 +178,41 @@ def connect(master: str) -> Spark:
     except _FAILURES:
         raise SignalsError(
             f"Spark cannot be started at {master}",
-            "Java 17 or 21 (java on the PATH, or JAVA_HOME); for spark:// also a master that answers",
-            "install a Java runtime, or leave out --engine",
+            "Java 17 or 21 (java on the PATH, or JAVA_HOME); for spark:// also a reachable master",
+            "install a Java runtime, or omit --engine",
         ) from None
     return connection
 
 
 def read_files(connection: Spark, files: Sequence[Path], base: Path, view: str, table: str) -> ibis.Table:
-    """Read Parquet or CSV files of the contract's ``table``; below ``base``, Hive-style partitions become columns of
-    text. Columns of the contract get its spelling.
+    """Read Parquet or CSV files of the contract's ``table``.
+
+    Hive-style partitions below ``base`` become text columns. Columns of the contract get its spelling.
 
     Raises
     ------
     SignalsError
-        If a CSV file is empty, not UTF-8, or has no readable header, or a column is there twice.
+        If a CSV file is empty, not UTF-8, or has no readable header, or a column occurs twice.
     One of `ERRORS`, or OSError
         If they cannot be read.
     """
-    # As a list: Spark passes over what lies in a folder whose name is no partition.
+    # Pass a list: Spark ignores files in folders whose name is not a partition.
     paths = [f"file:{file.absolute()}" for file in files]
     if files[0].suffix.lower() != ".parquet":
-        frame = _csv(connection, files, base)
+        frame = _read_csv(connection, files, base)
     else:
         reader = connection._session.read.option("basePath", f"file:{base.absolute()}").option("mergeSchema", "true")
-        frame = _instants(reader.parquet(*paths), files[0])
+        frame = _as_utc(reader.parquet(*paths), files[0])
     names = contract_names(frame.columns, table, str(base))
     frame = frame.select(*(frame[f"`{column}`"].alias(proper) for column, proper in names.items()))
     frame.createOrReplaceTempView(view)
     return connection.table(view)
 
 
-def _csv(connection: Spark, files: Sequence[Path], base: Path) -> DataFrame:
-    """CSV as RFC 4180 has it, in UTF-8, every column text; the delimiter is that of each file's header.
+def _read_csv(connection: Spark, files: Sequence[Path], base: Path) -> DataFrame:
+    """Read CSV as defined by RFC 4180 in UTF-8, with text columns and the delimiter of each file's header.
 
-    Spark would take bytes that are not UTF-8 for some character, and rows for others: it is held to the same count.
+    Spark replaces invalid UTF-8 and can split rows differently, so its row count is compared with an independent count.
     """
     rows = sum(map(count_rows, files))
     by_delimiter: dict[str, list[Path]] = {}
@@ -232,23 +236,23 @@ def _csv(connection: Spark, files: Sequence[Path], base: Path) -> DataFrame:
     united: DataFrame = frames[0]
     for frame in frames[1:]:
         united = united.unionByName(frame, allowMissingColumns=True)
-    if (found := united.count()) != rows:
+    if (n_read := united.count()) != rows:
         raise SignalsError(
-            f"{base}: Spark reads {found} rows where the files have {rows}",
-            'CSV as RFC 4180 has it: values with quotation marks quoted, and each of them doubled ("")',
-            "export the table to Parquet, or leave out --engine, which names the row",
+            f"{base}: Spark reads {n_read} rows, but the files have {rows}",
+            'CSV as defined by RFC 4180: values that contain quotation marks are quoted, and the marks doubled ("")',
+            "export the table to Parquet, or omit --engine, which reports the row",
         )
     return united
 
 
-def _instants(frame: DataFrame, file: Path) -> DataFrame:
-    """All instants as timestamps without a zone, in UTC."""
+def _as_utc(frame: DataFrame, file: Path) -> DataFrame:
+    """Convert all instants to UTC timestamps without a time zone."""
     nanos = {f.name for f in pq.read_schema(file) if pa.types.is_timestamp(f.type) and f.type.unit == "ns"}
     columns = []
     for field in frame.schema:
         column = frame[f"`{field.name}`"]
         if field.name in nanos:
-            # By whole numbers: a double would round.
+            # Integer arithmetic, because doubles would round.
             micros = f"(`{field.name}` - pmod(`{field.name}`, 1000)) DIV 1000"
             column = F.expr(f"timestamp_micros({micros})").cast("timestamp_ntz")
         elif isinstance(field.dataType, TimestampType):

@@ -1,7 +1,7 @@
-"""SQL texts kept between processes, so that a command need not translate the same expressions again.
+"""An on-disk cache of generated SQL, so that commands do not translate the same expressions again.
 
-A text depends on the code, on the libraries that translate, and on the arguments. The first two make the file's stamp:
-when either changes, nothing is taken over. Only arguments that say all about themselves make a key.
+The SQL depends on the code, the translating libraries and the arguments. The first two form the stamp of the file: if
+either changes, the cache is discarded. Only arguments that can be fully represented as text are used as keys.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from typing import Any
 from features.errors import HomeError
 from features.utils.atomic_files import write_file
 
-#: A larger file (bytes) is begun anew.
-LIMIT = 16 * 2**20
+#: Maximum file size in bytes; a larger file is discarded.
+MAX_BYTES = 16 * 2**20
 TRANSLATORS = ("ibis-framework", "sqlglot", "duckdb")
 
 
-class KeptTexts:
-    """Texts by key, in one JSON file that is read at the first look and written by `write`.
+class SqlCache:
+    """SQL texts by key, in one JSON file that is read on first use and written by `write`.
 
     Parameters
     ----------
-    file : where they lie. One that another user could have written is not read: its texts would be run.
+    file : the JSON file. It is ignored if another user could have written it, because its SQL is executed.
     """
 
     def __init__(self, file: Path) -> None:
@@ -49,9 +49,9 @@ class KeptTexts:
             return {}
 
     def text(self, build: Callable[..., Any], arguments: tuple[Hashable, ...], make: Callable[[], str]) -> str:
-        """The text kept for ``build(*arguments)``, or else what ``make`` gives, which is kept if it can be told by."""
+        """Return the cached text of ``build(*arguments)``, or the result of ``make``, which is cached if possible."""
         try:
-            key = sha256(f"{_told(build)}{_told(arguments)}".encode()).hexdigest()
+            key = sha256(f"{_cache_key(build)}{_cache_key(arguments)}".encode()).hexdigest()
         except TypeError:
             return make()
         if key not in self._texts:
@@ -60,7 +60,7 @@ class KeptTexts:
         return self._texts[key]
 
     def write(self) -> None:
-        """Write what is new into a folder that is there. A place that cannot be written is no one's loss."""
+        """Write new entries if the folder exists. A file that cannot be written is skipped."""
         if self._new and self.file.parent.is_dir():
             with suppress(HomeError):
                 write_file(self.file, json.dumps({"stamp": _stamp(), "texts": self._texts}))
@@ -69,54 +69,54 @@ class KeptTexts:
     def _read(self) -> dict[str, str]:
         facts = self.file.stat()
         mine = not hasattr(os, "geteuid") or facts.st_uid == os.geteuid()
-        if not mine or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or facts.st_size > LIMIT:
+        if not mine or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or facts.st_size > MAX_BYTES:
             return {}
-        held = json.loads(self.file.read_text(encoding="utf-8"))
-        return dict(held["texts"]) if held["stamp"] == _stamp() else {}
+        content = json.loads(self.file.read_text(encoding="utf-8"))
+        return dict(content["texts"]) if content["stamp"] == _stamp() else {}
 
 
-def keep_texts(file: Path) -> None:
-    """From now on, look texts up in ``file``, and write new ones to it when the process ends."""
+def enable_sql_cache(file: Path) -> None:
+    """Use ``file`` as the cache of this process, and write new texts to it when the process ends."""
     global _kept
-    _kept = KeptTexts(file)
-    atexit.register(_kept.write)
+    _cache = SqlCache(file)
+    atexit.register(_cache.write)
 
 
-def kept_text(build: Callable[..., Any], arguments: tuple[Hashable, ...], make: Callable[[], str]) -> str:
-    """`KeptTexts.text`, where texts are kept; else what ``make`` gives."""
-    return _kept.text(build, arguments, make) if _kept else make()
+def cached_sql(build: Callable[..., Any], arguments: tuple[Hashable, ...], make: Callable[[], str]) -> str:
+    """Return `SqlCache.text` if a cache is enabled, else the result of ``make``."""
+    return _cache.text(build, arguments, make) if _cache else make()
 
 
-_kept: KeptTexts | None = None
+_cache: SqlCache | None = None
 
 
 @cache
 def _stamp() -> str:
-    """What the texts rest on besides their arguments."""
-    found = sha256(" ".join(version(name) for name in TRANSLATORS).encode())
+    """Return a hash of everything that the SQL depends on, except the arguments."""
+    digest = sha256(" ".join(version(name) for name in TRANSLATORS).encode())
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        found.update(path.read_bytes())
-    return found.hexdigest()
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
-def _told(value: Any) -> str:
-    """Everything that ``value`` is.
+def _cache_key(value: Any) -> str:
+    """Return a complete text representation of ``value``.
 
     Raises
     ------
-    TypeError : it holds something whose parts do not tell what it is, such as a function of other packages.
+    TypeError : it contains something without such a representation, such as a function of another package.
     """
     if value is None or isinstance(value, str | int | float | date):
         return repr(value)
     if isinstance(value, tuple):
-        return f"({','.join(map(_told, value))})"
+        return f"({','.join(map(_cache_key, value))})"
     if is_dataclass(value) and not isinstance(value, type):
-        return f"{type(value).__qualname__}({','.join(_told(getattr(value, f.name)) for f in fields(value))})"
-    # Not imported: this module is looked at before it is known whether anything is read.
+        return f"{type(value).__qualname__}({','.join(_cache_key(getattr(value, f.name)) for f in fields(value))})"
+    # Compared by name, because importing ibis here would slow down every command.
     if type(value).__module__ == "ibis.expr.datatypes.core":
         return str(value)
     if isinstance(value, FunctionType) and value.__module__.startswith("features."):
         cells = tuple(cell.cell_contents for cell in value.__closure__ or ())
         place = f"{value.__module__}.{value.__qualname__}:{value.__code__.co_firstlineno}"
-        return f"{place}{_told(value.__defaults__)}{_told(cells)}"
+        return f"{place}{_cache_key(value.__defaults__)}{_cache_key(cells)}"
     raise TypeError(type(value).__name__)

@@ -1,4 +1,4 @@
-"""SQL functions on which all engines agree: microseconds since 1970, and a 64-bit hash."""
+"""SQL functions that are the same on all engines: microseconds since 1970, and a 64-bit hash."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import ibis.expr.datatypes as dt
 from features.utils.dates import DAY_SECONDS
 
 HASH = "_hash"
-"""The column of a feed's rows that holds the same number for rows that are one event."""
+"""Column of a feed with the same number for rows of the same event."""
 DAY_MICROS = DAY_SECONDS * 1_000_000
 
 
 @ibis.udf.scalar.builtin(signature=((dt.timestamp,), dt.int64))  # type: ignore[untyped-decorator]
 def epoch_us(instant: Any) -> Any:
-    """Microseconds since 1970."""
+    """Return microseconds since 1970."""
 
 
 @ibis.udf.scalar.builtin(name="hash", signature=((dt.string,), dt.uint64))  # type: ignore[untyped-decorator]
 def hash64(text: Any) -> Any:
-    """64 bits that stand for a text, on the embedded engine."""
+    """Return a 64-bit hash of a text, on the embedded engine."""

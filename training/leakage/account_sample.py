@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from features.contract.schema import TABLES
 from features.signals.signals import Signals
-from features.sources.engine import collect, contract_table, fetch, lay
+from features.sources.engine import collect, contract_table, create_table, fetch
 from features.utils.dates import WEEK_DAYS, Grid, midnight
 
 MAXIMUM_ACCOUNTS = 200
@@ -52,7 +52,9 @@ def sampled_tables(signals: Signals, accounts: Sequence[str], rows: int = MAXIMU
 
     ``loaded_at`` is the instant from which each row was known, in every event table.
     """
-    lay(signals.connection, SAMPLED_ACCOUNTS.get_name(), pa.table({"account_id": pa.array(accounts, pa.string())}))
+    create_table(
+        signals.connection, SAMPLED_ACCOUNTS.get_name(), pa.table({"account_id": pa.array(accounts, pa.string())})
+    )
     found: ContractTables = {}
     for name in signals.tables:
         (size,) = fetch(signals.connection, _size, name)

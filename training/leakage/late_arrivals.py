@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from features.contract.schema import EVENT_TABLES
 from features.signals.signals import Signals
-from features.sources.engine import lay, newest_versions
+from features.sources.engine import create_table, newest_versions
 from features.utils.dates import DAY_SECONDS
 from training.leakage.report import LeakFinding
 
@@ -80,7 +80,7 @@ def arrivals(
     horizon_days, grace_days : H and G, in days.
     accounts : of tables too large to be copied, the rows of these alone are looked at; None for all.
     """
-    lay(signals.connection, CHURNED, pa.Table.from_pandas(_churned(signals, grace_days), preserve_index=False))
+    create_table(signals.connection, CHURNED, pa.Table.from_pandas(_churned(signals, grace_days), preserve_index=False))
     found = []
     for name in EVENT_TABLES:
         if signals.has(name):

@@ -16,7 +16,7 @@ from features.errors import InsufficientData
 from features.feed_health.feed_health import Feeds, feed_health
 from features.signals.signals import read_signals
 from features.sources.base import DUCKDB
-from features.sources.engine import threads
+from features.sources.engine import available_cpus
 from features.sources.open_source import open_source
 from features.utils.arrays import Floats
 from features.utils.dates import to_iso
@@ -135,7 +135,7 @@ def train(
             return fit_candidate(prepared, facts[target], health, found, config, tell, rival, faults)
 
         # Trainings that take several threads each go one after another: see `models.scorer.scorer.THREADS`.
-        at_once = threads() if config.threads == THREADS else 1
+        at_once = available_cpus() if config.threads == THREADS else 1
         candidates = side_by_side(ready, fit, subprogress(progress, 0.45, 0.9), at_once)
         progress(0.9, "what the health scores have meant")
         meant = health_facts(prepared, scored, parts, config.seed)

@@ -1,4 +1,4 @@
-"""A small stand-in for S3: buckets of objects in memory, over HTTP, listed and read as S3's own protocol has it."""
+"""A minimal S3 server for tests: buckets of objects in memory, listed and read with the S3 protocol."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 ERROR = "<?xml version='1.0'?><Error><Code>{0}</Code><Message>{0} HIDDENINSTORE</Message></Error>"
 PRIVATE = "private"
-"""A bucket that may not be read."""
+"""A bucket without read access."""
 DATE = "Thu, 01 Jan 2026 00:00:00 GMT"
 
 
@@ -24,7 +24,7 @@ class Stub(BaseHTTPRequestHandler):
     broken: set[str]
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Do not log."""
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -88,7 +88,7 @@ class Stub(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(buckets: dict[str, dict[str, bytes]], broken: set[str]) -> Iterator[str]:
-    """The ``HOST:PORT`` at which ``buckets`` are served; the keys ``broken`` are listed, and cannot be read."""
+    """Serve ``buckets`` and yield ``HOST:PORT``; the keys ``broken`` are listed but cannot be read."""
     handler = type("Serving", (Stub,), {"buckets": buckets, "broken": broken})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     Thread(target=server.serve_forever, daemon=True).start()

@@ -1,5 +1,4 @@
-"""One definition, several engines: the same portfolio yields the same snapshots, bit by bit, wherever it lies and
-whatever computes them."""
+"""The same portfolio gives bit-identical snapshots for every source format and engine."""
 
 from __future__ import annotations
 
@@ -35,7 +34,7 @@ from training.dataset.labelled_snapshots import read_labelled_snapshots
 from training.leakage.account_sample import sampled_tables
 
 GRID = Grid(datetime(2025, 6, 2, tzinfo=UTC), 28, 8)
-# PySpark leaves it to the collector to close the socket by which results come.
+# PySpark leaves closing the result socket to the garbage collector.
 on_spark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
 
@@ -44,15 +43,15 @@ BUSINESSES = ("contracts", "orders")
 
 @pytest.fixture(scope="module")
 def businesses(portfolios: ModuleType) -> dict[str, dict[str, pa.Table]]:
-    found = {b: portfolios.portfolio(contractual=b == "contracts") for b in BUSINESSES}
-    assert set(found["contracts"]) == set(TABLES) - {"orders"}
-    assert set(found["orders"]) == set(TABLES) - {"subscriptions"}
-    return found
+    tables = {b: portfolios.portfolio(contractual=b == "contracts") for b in BUSINESSES}
+    assert set(tables["contracts"]) == set(TABLES) - {"orders"}
+    assert set(tables["orders"]) == set(TABLES) - {"subscriptions"}
+    return tables
 
 
 @pytest.fixture(scope="module")
 def folders(businesses: Any, portfolios: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Parquet, its usage by months and with many columns that nobody needs, damaged: to read one of them is to fail."""
+    """Write Parquet with monthly usage folders and damaged unused columns, so that reading any of these fails."""
     return {b: portfolios.as_parquet(tables, tmp_path_factory.mktemp(b)) for b, tables in businesses.items()}
 
 
@@ -71,17 +70,17 @@ def _same(address: str, expected: pd.DataFrame, engine: str = "duckdb", **more: 
         signals.close()
 
 
-def test_parquet_read_where_it_lies(folders: dict[str, str], expected: Any) -> None:
+def test_parquet_read_in_place(folders: dict[str, str], expected: Any) -> None:
     _same(folders["orders"], expected["orders"], copied_up_to=0)
 
 
 @pytest.mark.parametrize(
-    ("business", "door"), [(b, "as_csv") for b in BUSINESSES] + [("contracts", "as_duckdb"), ("contracts", "as_sqlite")]
+    ("business", "writer"), [(b, "as_csv") for b in BUSINESSES] + [("contracts", "as_duckdb"), ("contracts", "as_sqlite")]
 )
 def test_other_files(
-    business: str, door: str, businesses: Any, expected: Any, portfolios: ModuleType, tmp_path: Path
+    business: str, writer: str, businesses: Any, expected: Any, portfolios: ModuleType, tmp_path: Path
 ) -> None:
-    _same(getattr(portfolios, door)(businesses[business], tmp_path), expected[business])
+    _same(getattr(portfolios, writer)(businesses[business], tmp_path), expected[business])
 
 
 @pytest.mark.parametrize(("business", "copied_up_to"), [("contracts", 0), ("orders", 10**9)])
@@ -94,7 +93,7 @@ def test_postgresql(
 
 
 class TestSpark:
-    """One application, started by the first of these, serves them all."""
+    """All tests share one Spark application, started by the first of them."""
 
     pytestmark = on_spark
 
@@ -102,7 +101,7 @@ class TestSpark:
         _same(portfolios.as_csv(businesses["contracts"], tmp_path), expected["contracts"], spark)
 
     @pytest.mark.parametrize("business", BUSINESSES)
-    def test_what_is_trained_on_and_how_new_the_feeds_are(
+    def test_training_data_and_feed_ages(
         self, business: str, spark: str, folders: dict[str, str]
     ) -> None:
         folder = folders[business]
@@ -114,7 +113,7 @@ class TestSpark:
         day = prepared.frame["as_of"].iloc[-1]
         assert newest_known(prepared.signals, day.to_pydatetime()) == newest_known(embedded.signals, day.to_pydatetime())
         assert prepared.signals.rows == embedded.signals.rows
-        # A second session in the same application has tables of its own.
+        # A second session in the same application has its own tables.
         earlier = open_signals(folder, GRID.first, engine=spark)
         assert earlier.rows["usage"] < prepared.signals.rows["usage"]
         some = sampled_tables(prepared.signals, [f"a{i:03d}" for i in range(30)], rows=200)
@@ -124,23 +123,23 @@ class TestSpark:
         prepared.signals.close()
 
     def test_the_check_command(self, spark: str, folders: dict[str, str]) -> None:
-        found, wanted = (_told(["check", folders["contracts"], "--json", "--engine", engine]) for engine in (spark, "duckdb"))
-        assert set(wanted["feeds"]["tables"]) == set(TABLES) - {"orders"}
-        assert found == wanted
+        result, expected = (_json_output(["check", folders["contracts"], "--json", "--engine", engine]) for engine in (spark, "duckdb"))
+        assert set(expected["feeds"]["tables"]) == set(TABLES) - {"orders"}
+        assert result == expected
 
 
-def _told(arguments: list[str]) -> Any:
+def _json_output(arguments: list[str]) -> Any:
     done = CliRunner().invoke(renewcast.app, arguments)
     assert done.exit_code == 0, done.output
     return _rounded(json.loads(done.stdout))
 
 
-def _rounded(found: Any) -> Any:
-    if isinstance(found, dict):
-        return {k: _rounded(v) for k, v in found.items()}
-    if isinstance(found, list | tuple):
-        return [_rounded(v) for v in found]
-    return round(found, 9) if isinstance(found, float) else found
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _rounded(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(v) for v in value]
+    return round(value, 9) if isinstance(value, float) else value
 
 
 ODD = {
@@ -161,7 +160,7 @@ ODD = {
 
 
 def _odd(to: Path) -> Path:
-    """A CSV table of texts that engines read with liberties of their own."""
+    """Write a CSV table of texts that engines interpret differently."""
     longest = max(map(len, ODD.values()))
     columns = {name: [*texts, *[None] * (longest - len(texts))] for name, texts in ODD.items()}
     rows = pd.DataFrame(columns | {"ticket_id": [f"{i:02d}" for i in range(longest)]})
@@ -173,17 +172,17 @@ def _parsed(address: Path, engine: str) -> pd.DataFrame:
     source = open_source(address, engine)
 
     def build() -> Any:
-        given = given_table("support", given_schema(source, "support"))
-        return given.select(**conformed(given, TABLES["support"], text=True)).order_by("ticket_id")
+        source_table = given_table("support", given_schema(source, "support"))
+        return source_table.select(**conformed(source_table, TABLES["support"], text=True)).order_by("ticket_id")
 
     return collect(source.connection, build).to_pandas()[["ticket_id", *ODD]]
 
 
-def test_what_a_text_may_be_is_iso_8601_and_plain_numbers(tmp_path: Path) -> None:
+def test_valid_texts_are_iso_8601_and_plain_numbers(tmp_path: Path) -> None:
     parsed = _parsed(_odd(tmp_path), "duckdb")
     read = {name: [t for t, v in zip(ODD[name], parsed[name], strict=False) if pd.notna(v)] for name in ODD}
     assert "2024-01-01T10:00:00.123456789+05:30" in read["occurred_at"]
-    # A zone's name would be taken for that of the values below, too.
+    # A zone name would also be applied to the values below.
     assert not {"epoch", "today", "2024/01/02", "2024-01-01 10:00:00 Europe/Berlin"} & set(read["occurred_at"])
     assert not {"1d", "1_000", "0x1p3", "nan"} & set(read["csat"])
     after = parsed["occurred_at"][ODD["occurred_at"].index("9999-12-31")]
@@ -192,14 +191,14 @@ def test_what_a_text_may_be_is_iso_8601_and_plain_numbers(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-def test_spark_reads_texts_as_duckdb_does(spark: str, tmp_path: Path) -> None:
+def test_spark_parses_texts_like_duckdb(spark: str, tmp_path: Path) -> None:
     place = _odd(tmp_path)
     pd.testing.assert_frame_equal(_parsed(place, spark), _parsed(place, "duckdb"), check_exact=True)
 
 
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
-    """A source with every kind of break."""
+    """Write a source with every kind of violation."""
     (tmp_path / "accounts.csv").write_text(
         "account_id,created_at,employees\na,2024-01-01,5\na,2024-01-01,6\n,2024-01-01,-1\nb,soon,1.5\nb,2024-01-01,inf\n"
     )
@@ -219,7 +218,7 @@ def broken(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-def test_spark_reads_files_that_differ_in_their_columns(spark: str, tmp_path: Path) -> None:
+def test_spark_reads_files_with_different_columns(spark: str, tmp_path: Path) -> None:
     first = pa.table({"account_id": ["a"], "occurred_at": pa.array([datetime(2025, 1, 1)], pa.timestamp("us"))})
     (tmp_path / "usage").mkdir()
     for i, table in enumerate([first, first.append_column("minutes", pa.array([2.0]))]):
@@ -232,18 +231,18 @@ def test_spark_reads_files_that_differ_in_their_columns(spark: str, tmp_path: Pa
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-def test_spark_finds_what_duckdb_finds(spark: str, broken: Path) -> None:
-    found, wanted = check(open_source(broken, spark)), check(open_source(broken))
-    assert len(wanted.errors) > 15
-    assert found.as_dict() == wanted.as_dict()
+def test_spark_reports_the_same_violations_as_duckdb(spark: str, broken: Path) -> None:
+    result, expected = check(open_source(broken, spark)), check(open_source(broken))
+    assert len(expected.errors) > 15
+    assert result.as_dict() == expected.as_dict()
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-def test_spark_says_what_it_cannot_read_without_its_content(spark: str, broken: Path, capfd: Any) -> None:
+def test_spark_reports_unreadable_files_without_their_content(spark: str, broken: Path, capfd: Any) -> None:
     rows = "a,2024-01-01,funding\n" * 30_000
     (broken / "company.csv").write_text(f"account_id,occurred_at,kind\n{rows}secret,2024\n")
-    with pytest.raises(SignalsError, match=r"company\.csv: row 30001 has 2 values where the header names 3") as caught:
+    with pytest.raises(SignalsError, match=r"company\.csv: row 30001 has 2 values but the header has 3") as caught:
         open_source(broken, spark)
     assert "secret" not in str(caught.value)
     (broken / "company.csv").unlink()
@@ -255,19 +254,19 @@ def test_spark_says_what_it_cannot_read_without_its_content(spark: str, broken: 
 
 
 @pytest.mark.parametrize("address", ["duckdb:///x.duckdb", "postgresql://u:secret@h/d", "map.toml", "nowhere"])
-def test_spark_takes_folders_only(address: str) -> None:
+def test_spark_accepts_only_folders(address: str) -> None:
     with pytest.raises(SignalsError, match="a folder of Parquet or CSV files") as caught:
         open_source(address, "spark")
     assert "secret" not in str(caught.value)
 
 
-def test_an_engine_that_there_is_not(tmp_path: Path) -> None:
+def test_an_unknown_engine_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="duckdb, spark or spark://HOST:PORT"):
         open_source(tmp_path, "flink")
 
 
 @pytest.mark.parametrize("copied_up_to", [0, 10**9], ids=["read where it lies", "copied"])
-def test_columns_that_are_not_needed_are_not_read(folders: dict[str, str], expected: Any, copied_up_to: int) -> None:
+def test_unused_columns_are_not_read(folders: dict[str, str], expected: Any, copied_up_to: int) -> None:
     with pytest.raises(duckdb.Error):
         duckdb.sql(f"SELECT max(needless_07) FROM '{folders['contracts']}/usage/**/*.parquet'").fetchall()
     source = open_source(folders["contracts"])

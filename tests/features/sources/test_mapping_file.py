@@ -1,5 +1,4 @@
-"""A mapping is data, not a program: one SELECT per table over the named files and tables; nothing else is read, and
-nothing is written."""
+"""A mapping is data, not a program: one SELECT per table over the given files and tables, without other access."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ SECRET = "the-secret"
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder with a mapping's files, a database, and beside them a file that nobody named."""
+    """Create a folder with a mapping's files, a database, and a file that the mapping does not use."""
     folder = tmp_path / "mapping"
     folder.mkdir()
     (folder / "a.csv").write_text("ID,since,name\n1,2025-01-01,Ann\n2,2025-01-02,\n")
@@ -136,7 +135,7 @@ def test_one_select_is_run(query: str, place: Path) -> None:
         "SELECT 1" + " " * 100_000,
     ],
 )
-def test_no_attack_reads_or_writes_anything(attack: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attacks_cannot_read_or_write_anything(attack: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
     mapping = _mapping(place, attack, database="duckdb:///wh.duckdb")
     before = {file.name: file.read_bytes() for file in place.iterdir()}
@@ -146,7 +145,7 @@ def test_no_attack_reads_or_writes_anything(attack: str, place: Path, monkeypatc
     assert {file.name: file.read_bytes() for file in place.iterdir()} == before
 
 
-def test_views_of_a_database_are_confined_too(place: Path) -> None:
+def test_views_of_a_database_are_confined(place: Path) -> None:
     with duckdb.connect(str(place / "wh.duckdb")) as warehouse:
         warehouse.execute("CREATE VIEW accounts AS SELECT * FROM evil")
     with pytest.raises(SignalsError, match=r"accounts cannot be read .*only the named files") as caught:
@@ -218,32 +217,32 @@ def test_tables_of_postgresql(place: Path, postgres: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         (
             "SELECT id AS account_id FROM b",
-            "reads b, which is neither under .files. nor in the database\nExpected: one of a, s",
+            "reads b, which is neither in .files. nor in the database\nExpected: one of a, s",
         ),
         ("SELECT plam AS account_id FROM a", r'Binder Error: Referenced column "plam" not found.*line 2, column 8'),
         ("SELECT id AS account_id FROM a GROUP", r"does not parse \(Parser Error: syntax error at end of input"),
     ],
 )
-def test_the_engines_reason_is_given(query: str, said: str, place: Path) -> None:
-    with pytest.raises(SignalsError, match=said) as caught:
+def test_the_reason_of_the_engine_is_reported(query: str, message: str, place: Path) -> None:
+    with pytest.raises(SignalsError, match=message) as caught:
         open_source(_mapping(place, query))
     assert "SECRET" not in str(caught.value)
 
 
-def test_rows_that_a_query_cannot_convert_are_explained_without_values(place: Path) -> None:
+def test_conversion_errors_are_reported_without_values(place: Path) -> None:
     (place / "a.csv").write_text("id,since\nto BIGINT SECRET to INT32,2025-01-01\n")
     report = check(open_source(_mapping(place, "SELECT CAST(id AS INTEGER) AS account_id, since AS created_at FROM a")))
-    said = "\n".join(map(str, report.errors))
-    assert "accounts: the rows cannot be read (Conversion Error: a string cannot be converted to INT32" in said
-    assert "SECRET" not in said
+    errors = "\n".join(map(str, report.errors))
+    assert "accounts: the rows cannot be read (Conversion Error: a string cannot be converted to INT32" in errors
+    assert "SECRET" not in errors
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a = " + "[" * 100_000, "nested deeper|not TOML"),
         ("[files]\nx" + ".x" * 20_000 + " = 1", "nested deeper"),
@@ -251,19 +250,19 @@ def test_rows_that_a_query_cannot_convert_are_explained_without_values(place: Pa
         ("# " + "x" * 2**20, "larger than"),
         (
             '[files]\nx = "https://host/x.parquet"\n[tables]\naccounts = "SELECT 1"',
-            r"files\.x is an address of the kind https",
+            r"files\.x is an unsupported kind of address: https",
         ),
-        ('[files]\nx = "nothing-*.csv"\n[tables]\naccounts = "SELECT 1"', r"files\.x: .*holds no data files"),
+        ('[files]\nx = "nothing-*.csv"\n[tables]\naccounts = "SELECT 1"', r"files\.x: .*has no data files"),
         ('[files]\nx = "a.csv"\nX = "s.csv"\n[tables]\naccounts = "SELECT 1"', r"\[files\] has both x and X"),
-        ("database = \"mysql://h/x\"\n[tables]\naccounts = 'SELECT 1'", "a database address of the kind mysql"),
+        ("database = \"mysql://h/x\"\n[tables]\naccounts = 'SELECT 1'", "an unknown kind of database address: mysql"),
     ],
 )
-def test_a_mapping_that_cannot_be_taken_is_one_message(text: str, said: str, place: Path) -> None:
+def test_invalid_mappings_are_reported_with_one_message(text: str, message: str, place: Path) -> None:
     (place / "m.toml").write_text(text)
     answer = CliRunner().invoke(renewcast.app, ["check", str(place / "m.toml")])
-    # What the command line tells with exit code 2.
+    # The command line reports this with exit code 2.
     assert isinstance(answer.exception, SignalsError)
-    with pytest.raises(SignalsError, match=said):
+    with pytest.raises(SignalsError, match=message):
         open_source(place / "m.toml")
 
 

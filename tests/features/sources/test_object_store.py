@@ -1,4 +1,4 @@
-"""What lies in an object store is read as if it lay in a folder; nothing of it is left, and no secret is shown."""
+"""Object stores are read like folders; no copies remain, and no secret is shown."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _stub() -> Any:
 
 @pytest.fixture(scope="module")
 def buckets(to_arrow: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]]:
-    place = tmp_path_factory.mktemp("made")
+    place = tmp_path_factory.mktemp("source")
     pq.write_table(to_arrow("subscriptions", SUBSCRIPTIONS), place / "s.parquet")
     parquet = (place / "s.parquet").read_bytes()
     return {
@@ -85,7 +85,7 @@ def at(endpoint: str) -> Callable[[str], str]:
     return lambda key: f"s3://{key}?scheme=http&endpoint_override={endpoint}"
 
 
-def test_a_prefix_is_read_as_a_folder_and_leaves_nothing(at: Callable[[str], str], temporary: Path) -> None:
+def test_a_prefix_is_read_like_a_folder_and_copies_are_removed(at: Callable[[str], str], temporary: Path) -> None:
     signals = open_signals(at("bucket/out"))
     (copy,) = temporary.iterdir()
     assert stat.S_IMODE(copy.stat().st_mode) == 0o700
@@ -99,15 +99,15 @@ def test_a_prefix_is_read_as_a_folder_and_leaves_nothing(at: Callable[[str], str
     assert list(temporary.iterdir()) == []
 
 
-def test_keys_of_folders_become_columns_and_the_rest_is_noted(at: Callable[[str], str]) -> None:
+def test_folder_keys_become_columns_and_other_objects_are_noted(at: Callable[[str], str]) -> None:
     source = open_source(at("bucket/out/"))
     assert set(source.tables) == {"accounts", "subscriptions", "usage"}
     assert source.tables["usage"].to_pyarrow().to_pylist()[0]["region"] == "north x"
-    assert source.notes == [f"{n} is no table of the contract and was passed over" for n in ("other", "readme.md")]
+    assert source.notes == [f"{n} is not a table of the contract and was ignored" for n in ("other", "readme.md")]
     assert source.files == {}
 
 
-def test_a_pattern_names_tables(at: Callable[[str], str]) -> None:
+def test_a_pattern_selects_tables(at: Callable[[str], str]) -> None:
     assert set(open_source(at("bucket/2026-*/*.[cp]*")).tables) == {"accounts", "subscriptions"}
 
 
@@ -125,28 +125,28 @@ def test_a_mapping_reads_objects(key: str, rows: int, at: Callable[[str], str], 
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "message"),
     [
-        ("nowhere/out", "nothing at s3://nowhere/out"),
-        ("bucket/nowhere", "nothing at s3://bucket/nowhere"),
-        ("bucket/nowhere-*", "nothing at s3://bucket/nowhere"),
-        ("private/out", r"s3://private/out\?.* may not be read with the credentials"),
-        ("bucket/locked", r"s3://bucket/locked\?.* may not be read"),
-        ("bucket/empty", r"s3://bucket/empty\?.* holds no table of the data contract"),
+        ("nowhere/out", "nothing was found at s3://nowhere/out"),
+        ("bucket/nowhere", "nothing was found at s3://bucket/nowhere"),
+        ("bucket/nowhere-*", "nothing was found at s3://bucket/nowhere"),
+        ("private/out", r"access to s3://private/out\?.* is denied with the credentials"),
+        ("bucket/locked", r"access to s3://bucket/locked\?.* is denied"),
+        ("bucket/empty", r"s3://bucket/empty\?.* has no table of the data contract"),
         ("bucket/bad", r"s3://bucket/bad/accounts\.csv"),
-        ("bucket/climbing", r"s3://bucket/climbing/accounts holds no data files"),
-        ("bucket/long", "whose name cannot be that of a file"),
+        ("bucket/climbing", r"s3://bucket/climbing/accounts has no data files"),
+        ("bucket/long", "with a name that is not a valid file name"),
     ],
 )
-def test_what_cannot_be_read_is_one_message(
-    address: str, said: str, at: Callable[[str], str], tmp_path: Path, temporary: Path
+def test_unreadable_objects_are_reported_with_one_message(
+    address: str, message: str, at: Callable[[str], str], tmp_path: Path, temporary: Path
 ) -> None:
     mapping = tmp_path / "m.toml"
     mapping.write_text(f'[files]\nx = "{at(address)}"\n[tables]\naccounts = "SELECT * FROM x"\n')
-    with pytest.raises(SignalsError, match=said) as caught:
+    with pytest.raises(SignalsError, match=message) as caught:
         open_source(at(address).replace("s3://", "s3://ME:HIDDENKEY@"))
-    if "locked" in address or "nothing" in said or "private" in address:
-        with pytest.raises(SignalsError, match=said):
+    if "locked" in address or "nothing" in message or "private" in address:
+        with pytest.raises(SignalsError, match=message):
             open_source(mapping)
     assert caught.value.expected
     assert "HIDDEN" not in str(caught.value)
@@ -169,33 +169,33 @@ def test_what_cannot_be_read_is_one_message(
         "gs://bucket/x?region=eu",
     ],
 )
-def test_an_address_that_cannot_be_read_is_not_repeated(address: str) -> None:
-    with pytest.raises(SignalsError, match=r"that cannot be read\n*") as caught:
+def test_an_invalid_address_is_not_repeated(address: str) -> None:
+    with pytest.raises(SignalsError, match=r"an invalid (s3|gs) address") as caught:
         open_source(address)
     assert not any(part in str(caught.value) for part in ("SEC", "RET", "2024"))
 
 
-def test_name_and_password_are_in_no_origin(at: Callable[[str], str]) -> None:
+def test_the_origin_has_no_name_and_password(at: Callable[[str], str]) -> None:
     source = open_source(at("bucket/out").replace("s3://", "s3://ME:SECRET%2FKEY@"))
     assert source.origin == at("bucket/out")
 
 
 @pytest.mark.parametrize(("limit", "value"), [("OBJECT_LIMIT", 2), ("BYTE_LIMIT", 100)])
-def test_too_much_is_refused(
+def test_too_many_or_too_large_objects_are_rejected(
     limit: str, value: int, at: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, temporary: Path
 ) -> None:
     monkeypatch.setattr(object_store, limit, value)
-    with pytest.raises(SignalsError, match="names 3 objects"):
+    with pytest.raises(SignalsError, match="has 3 objects"):
         open_source(at("bucket/out"))
     assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("listening", [False, True])
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
-def test_a_store_that_does_not_answer_ends_in_one_message(
+def test_an_unreachable_store_is_reported_with_one_message(
     scheme: str, listening: bool, monkeypatch: pytest.MonkeyPatch, temporary: Path
 ) -> None:
-    monkeypatch.setattr(object_store, "ANSWERING", 1.0)
+    monkeypatch.setattr(object_store, "RESPONSE_SECONDS", 1.0)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         if listening:
@@ -208,8 +208,8 @@ def test_a_store_that_does_not_answer_ends_in_one_message(
     assert list(temporary.iterdir()) == []
 
 
-def test_copies_go_with_the_process(at: Callable[[str], str], temporary: Path) -> None:
-    program = f"from features.sources.open_source import open_source\nkept = open_source({at('bucket/out')!r})\nprint('read')"
+def test_copies_are_removed_when_the_process_ends(at: Callable[[str], str], temporary: Path) -> None:
+    program = f"from features.sources.open_source import open_source\nsource = open_source({at('bucket/out')!r})\nprint('read')"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=os.environ)
     assert (run.stdout, run.stderr) == ("read\n", "")
     assert list(temporary.iterdir()) == []

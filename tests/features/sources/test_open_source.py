@@ -1,4 +1,4 @@
-"""The same rows are the same signals, whichever door they come through; a bad door is told with its cure."""
+"""The same rows give the same signals from every kind of source; an invalid source is reported with a fix."""
 
 from __future__ import annotations
 
@@ -88,39 +88,39 @@ def _partitioned(folder: Path, to: Path) -> str:
     return str(to)
 
 
-@pytest.mark.parametrize("door", [_csv, _duckdb, _sqlite, _mapping, _partitioned], ids=lambda d: d.__name__.strip("_"))
-def test_every_door_gives_the_same_snapshot(door: Any, folder: Path, expected: pd.DataFrame, tmp_path: Path) -> None:
-    signals = open_signals(door(folder, tmp_path))
+@pytest.mark.parametrize("writer", [_csv, _duckdb, _sqlite, _mapping, _partitioned], ids=lambda d: d.__name__.strip("_"))
+def test_every_format_gives_the_same_snapshot(writer: Any, folder: Path, expected: pd.DataFrame, tmp_path: Path) -> None:
+    signals = open_signals(writer(folder, tmp_path))
     pd.testing.assert_frame_equal(snapshot(signals, Grid.single(AS_OF)), expected, check_exact=True)
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "message"),
     [
         ("nowhere", "no signals source"),
-        ("mysql://host/db", r"database address of the kind mysql\nExpected: one of .*postgresql://USER:PASSWORD@HOST"),
+        ("mysql://host/db", r"kind of database address: mysql\nExpected: one of .*postgresql://USER:PASSWORD@HOST"),
         ("duckdb:///nowhere.duckdb", "no database file"),
     ],
 )
-def test_what_is_not_there_is_named(address: str, said: str) -> None:
-    with pytest.raises(SignalsError, match=said):
+def test_missing_sources_are_named(address: str, message: str) -> None:
+    with pytest.raises(SignalsError, match=message):
         open_source(address)
 
 
-def test_a_folder_without_tables_says_which_there_could_be(tmp_path: Path) -> None:
+def test_a_folder_without_tables_lists_the_contract_tables(tmp_path: Path) -> None:
     (tmp_path / "customers.csv").write_text("id\n1\n")
     with pytest.raises(SignalsError, match="accounts, subscriptions"):
         open_source(tmp_path)
 
 
-def test_a_table_given_twice_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_duplicate_table_is_rejected(folder: Path, tmp_path: Path) -> None:
     pq.write_table(pq.read_table(folder / "accounts.parquet"), tmp_path / "accounts.parquet")
     (tmp_path / "accounts.csv").write_text("account_id,created_at\na,2025-01-01\n")
     with pytest.raises(SignalsError, match="more than once"):
         open_source(tmp_path)
 
 
-def test_a_broken_file_is_named_without_its_content(tmp_path: Path) -> None:
+def test_a_damaged_file_is_named_without_its_content(tmp_path: Path) -> None:
     (tmp_path / "accounts.parquet").write_bytes(b"secret-customer")
     with pytest.raises(SignalsError, match=r"accounts\.parquet cannot be read") as caught:
         open_source(tmp_path)
@@ -128,7 +128,7 @@ def test_a_broken_file_is_named_without_its_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("= nonsense", "not TOML"),
         ('[tables]\ncustomers = "SELECT 1"', "customers"),
@@ -137,34 +137,34 @@ def test_a_broken_file_is_named_without_its_content(tmp_path: Path) -> None:
         ('[tablse]\naccounts = "SELECT 1"', "unknown keys tablse"),
     ],
 )
-def test_a_mapping_that_cannot_work_says_where(text: str, said: str, tmp_path: Path) -> None:
+def test_invalid_mappings_report_the_location(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "map.toml").write_text(text)
-    with pytest.raises(SignalsError, match=said):
+    with pytest.raises(SignalsError, match=message):
         open_source(tmp_path / "map.toml")
 
 
-def test_nothing_at_or_after_data_through_is_read(folder: Path) -> None:
+def test_rows_at_or_after_data_through_are_ignored(folder: Path) -> None:
     signals = open_signals(folder, parse_instant("2025-05-02"))
     assert signals.rows["support"] == 1
     assert signals.data_through == parse_instant("2025-05-02")
 
 
-def test_keys_of_folders_above_the_source_are_no_columns(folder: Path, tmp_path: Path) -> None:
+def test_folder_keys_above_the_source_are_not_columns(folder: Path, tmp_path: Path) -> None:
     place = tmp_path / "region=emea" / "signals"
     (place / "subscriptions" / "plan=pro").mkdir(parents=True)
     pq.write_table(pq.read_table(folder / "accounts.parquet"), place / "accounts.parquet")
     pq.write_table(pq.read_table(folder / "subscriptions.parquet"), place / "subscriptions/plan=pro/0.parquet")
-    for door in ("accounts.parquet", "accounts.csv"):
-        if door.endswith("csv"):
+    for writer in ("accounts.parquet", "accounts.csv"):
+        if writer.endswith("csv"):
             (place / "accounts.parquet").unlink()
-            (place / door).write_text("account_id,created_at,region\na,2025-01-01,north\n")
+            (place / writer).write_text("account_id,created_at,region\na,2025-01-01,north\n")
         source = open_source(place)
         assert source.tables["accounts"].to_pyarrow().to_pylist()[0]["region"] == "north"
         assert source.tables["subscriptions"].to_pyarrow().to_pylist()[0]["plan"] == "pro"
         assert "region" not in source.tables["subscriptions"].columns
 
 
-def test_files_of_other_programs_are_passed_over(folder: Path, tmp_path: Path) -> None:
+def test_files_of_other_programs_are_ignored(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "support" / "_delta_log").mkdir(parents=True)
     pq.write_table(pq.read_table(folder / "support.parquet"), tmp_path / "support" / "1.parquet")
     (tmp_path / "support" / "._1.parquet").write_bytes(b"\0\5\26\7")
@@ -174,14 +174,14 @@ def test_files_of_other_programs_are_passed_over(folder: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("columns", [("account_id", "ACCOUNT_ID"), ("Created_At", "created_at")])
-def test_two_columns_of_one_name_are_refused(columns: tuple[str, str], tmp_path: Path) -> None:
+def test_duplicate_columns_are_rejected(columns: tuple[str, str], tmp_path: Path) -> None:
     table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=list(columns))
     pq.write_table(table, tmp_path / "accounts.parquet")
     with pytest.raises(SignalsError, match=f"more than once: {columns[0]}, {columns[1]}"):
         open_source(tmp_path)
 
 
-def test_two_tables_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_duplicate_table_names_are_rejected(tmp_path: Path) -> None:
     for name in ("accounts.csv", "Accounts.CSV"):
         (tmp_path / name).write_text("account_id,created_at\na,2025-01-01\n")
     with pytest.raises(SignalsError, match=r"accounts more than once: Accounts\.CSV and accounts\.csv"):
@@ -189,21 +189,21 @@ def test_two_tables_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["https://example.org/accounts.csv", "abfss://x@y/z"])
-def test_addresses_beyond_this_machine_are_refused_with_a_cure(address: str) -> None:
-    with pytest.raises(SignalsError, match=r"not on this machine[^$]*copy the files to this machine"):
+def test_remote_addresses_are_rejected_with_a_fix(address: str) -> None:
+    with pytest.raises(SignalsError, match=r"an unsupported remote address[^$]*copy the files to this machine"):
         open_source(address)
 
 
-@pytest.mark.parametrize("door", [_csv, _mapping, _partitioned], ids=lambda d: d.__name__.strip("_"))
+@pytest.mark.parametrize("writer", [_csv, _mapping, _partitioned], ids=lambda d: d.__name__.strip("_"))
 def test_relative_paths_and_links(
-    door: Any, folder: Path, expected: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    writer: Any, folder: Path, expected: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "with space and 'quote'"
     place.mkdir()
-    name = Path(door(folder, place)).relative_to(tmp_path)
+    name = Path(writer(folder, place)).relative_to(tmp_path)
     (tmp_path / "link").symlink_to(tmp_path / name)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    for address in [f"../{name}", *(["../link"] if door is not _mapping else [])]:
+    for address in [f"../{name}", *(["../link"] if writer is not _mapping else [])]:
         signals = open_signals(address)
         pd.testing.assert_frame_equal(snapshot(signals, Grid.single(AS_OF)), expected, check_exact=True)

@@ -1,4 +1,4 @@
-"""A PostgreSQL database is read as a folder is; what is wrong with it or with its address is told without a password."""
+"""PostgreSQL databases are read like folders; problems are reported without the password."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def server(postgres: Any) -> Iterator[psycopg.Connection[Any]]:
 
 @pytest.fixture(scope="module")
 def warehouse(server: psycopg.Connection[Any]) -> None:
-    """The contract's tables as warehouses have them: keys, enumerations, numerics, views; and a user who may read."""
+    """Create the contract's tables as in a warehouse (keys, enumerations, numerics, views) and a user with read access."""
     server.execute("CREATE SCHEMA crm")
     server.execute("CREATE SCHEMA empty")
     server.execute("CREATE TYPE crm.size AS ENUM ('small', 'large')")
@@ -55,7 +55,7 @@ def warehouse(server: psycopg.Connection[Any]) -> None:
 
 @pytest.fixture(scope="module")
 def guarded(server: psycopg.Connection[Any], warehouse: None) -> None:
-    """From here on the server asks the reader for the password."""
+    """Make the server require the reader's password."""
     (place,) = server.execute("SHOW hba_file").fetchone() or ("",)
     file = Path(place)
     file.write_text("local all reader scram-sha-256\n" + file.read_text())
@@ -80,49 +80,49 @@ def test_views_keys_numerics_and_zones(postgres: Any, guarded: None) -> None:
     assert (subscription["arr"], subscription["seats"]) == (1200.5, 3)
 
 
-def test_the_origin_holds_no_password(postgres: Any, guarded: None) -> None:
+def test_the_origin_has_no_password(postgres: Any, guarded: None) -> None:
     assert open_source(_address(postgres)).origin == "postgresql://reader:***@/postgres?schema=crm"
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"password": "wrong-secret"}, "refuses the user or the password"),
         ({"user": "nobody", "password": "wrong-secret"}, "refuses the user or the password"),
-        ({"database": "nowhere"}, "none of that name"),
+        ({"database": "nowhere"}, "the database: it does not exist"),
         ({"schema": "cmr"}, "there is no schema cmr\nExpected: one of "),
         ({"schema": "empty"}, "no table of the data contract"),
     ],
     ids=str,
 )
-def test_what_the_server_refuses(postgres: Any, guarded: None, changed: dict[str, str], said: str) -> None:
+def test_refusals_of_the_server_are_reported(postgres: Any, guarded: None, changed: dict[str, str], message: str) -> None:
     with pytest.raises(SignalsError) as caught:
         open_source(_address(postgres, **changed))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert not any(word in str(caught.value) for word in (SECRET, QUOTED, "wrong-secret"))
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "message"),
     [
         ("postgresql://u:top-secret@127.0.0.1:1/d", "no PostgreSQL server answers at postgresql://u:***@127.0.0.1:1/d"),
         ("postgres://u@127.0.0.1:1/d?password=top-secret", "no PostgreSQL server answers at postgres://u@127.0.0.1:1/d"),
         ("postgresql://u:top-secret@nowhere.invalid/d", "no PostgreSQL server answers"),
-        ("postgresql://u:top/secret@host/d", "cannot be read"),
-        ("postgresql://u:top#secret@host/d", "cannot be read"),
-        ("postgresql://u:x@host:top-secret/d", "cannot be read"),
-        ("postgresql://u:%zztop-secret@host/d", "cannot be read"),
-        ("postgresql://u:x@host/d?top-secret=1", "cannot be read"),
+        ("postgresql://u:top/secret@host/d", "an invalid PostgreSQL address"),
+        ("postgresql://u:top#secret@host/d", "an invalid PostgreSQL address"),
+        ("postgresql://u:x@host:top-secret/d", "an invalid PostgreSQL address"),
+        ("postgresql://u:%zztop-secret@host/d", "an invalid PostgreSQL address"),
+        ("postgresql://u:x@host/d?top-secret=1", "an invalid PostgreSQL address"),
     ],
 )
-def test_an_address_that_leads_nowhere_is_not_repeated(address: str, said: str) -> None:
+def test_an_invalid_address_is_not_repeated(address: str, message: str) -> None:
     with pytest.raises(SignalsError) as caught:
         open_source(address)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert not any(word in str(caught.value) for word in ("top-", "secret"))
 
 
-def test_a_table_that_may_not_be_read(postgres: Any, server: Any, guarded: None) -> None:
+def test_a_table_without_read_access_is_reported(postgres: Any, server: Any, guarded: None) -> None:
     server.execute("CREATE TABLE crm.company AS SELECT 'x' AS account_id, now() AS occurred_at, 'hiring' AS kind")
     try:
         with pytest.raises(SignalsError, match=r"the user may not read crm\.company"):
@@ -131,7 +131,7 @@ def test_a_table_that_may_not_be_read(postgres: Any, server: Any, guarded: None)
         server.execute("DROP TABLE crm.company")
 
 
-def test_a_date_without_end_is_told(postgres: Any, server: Any, guarded: None) -> None:
+def test_an_infinite_date_is_reported(postgres: Any, server: Any, guarded: None) -> None:
     server.execute("CREATE TABLE crm.company AS SELECT 'x' AS account_id, timestamp 'infinity' AS occurred_at, 'hiring' AS kind")
     server.execute("GRANT SELECT ON crm.company TO reader")
     try:
@@ -141,12 +141,12 @@ def test_a_date_without_end_is_told(postgres: Any, server: Any, guarded: None) -
         server.execute("DROP TABLE crm.company")
 
 
-def test_large_tables_come_in_parts(postgres: Any, guarded: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "ROWS_AT_ONCE", 2)
+def test_large_tables_are_copied_in_batches(postgres: Any, guarded: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "BATCH_ROWS", 2)
     assert open_source(_address(postgres)).tables["accounts"].count().to_pyarrow().as_py() == 3
 
 
-def test_a_missing_driver_is_told_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_reported_with_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
     with pytest.raises(SignalsError) as caught:
         open_source("postgresql://host/db")

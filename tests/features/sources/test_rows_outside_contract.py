@@ -1,4 +1,4 @@
-"""Rows that differ outside the contract alone are events of their own, by whichever door they come in."""
+"""Rows that differ only outside the contract are separate events, in every kind of source."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ANSWER = {"account_id": "a", "occurred_at": "2026-06-01", "kind": "nps"}
 TABLES: dict[str, Rows] = {
     "accounts": [{"account_id": "a", "created_at": "2020-01-01"}],
     "subscriptions": [{"account_id": "a", "started_at": "2020-01-01", "arr": 1000.0}],
-    # The last row is sent twice; the others are the answers of four people.
+    # The last row is sent twice; the others are answers of four people.
     "outcomes": [
         ANSWER | {"value": value, "respondent_id": who}
         for value, who in ((9, "r1"), (9, "r2"), (9, "r3"), (3, "r4"), (3, "r4"))
@@ -104,7 +104,7 @@ def _body(_folder: Path) -> Source:
     return from_tables({name: _arrow(name, sent or [], "a") for name, sent in rows.items()}, "the body")
 
 
-DOORS: dict[str, Callable[[Path], str | Source]] = {
+FORMATS: dict[str, Callable[[Path], str | Source]] = {
     "CSV": _csv,
     "Parquet": _parquet,
     "JSON": _json,
@@ -117,25 +117,25 @@ DOORS: dict[str, Callable[[Path], str | Source]] = {
 
 
 def _counted(signals: Signals) -> dict[str, float]:
-    told = answers(signals, period_ending(AS_OF, "quarter"), AS_OF).set_index("account_id").loc["a"]
+    row = answers(signals, period_ending(AS_OF, "quarter"), AS_OF).set_index("account_id").loc["a"]
     signals.close()
-    return {name: told[name] for name in ("nps_answers", "promoters", "detractors")}
+    return {name: row[name] for name in ("nps_answers", "promoters", "detractors")}
 
 
 FOUR = {"nps_answers": 4, "promoters": 3, "detractors": 1}
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_four_answers_are_four(tmp_path: Path, door: str) -> None:
-    given = DOORS[door](tmp_path)
-    source = given if isinstance(given, Source) else open_source(given)
+@pytest.mark.parametrize("source_format", FORMATS)
+def test_four_answers_are_four(tmp_path: Path, source_format: str) -> None:
+    opened = FORMATS[source_format](tmp_path)
+    source = opened if isinstance(opened, Source) else open_source(opened)
     assert _counted(read_signals(source, AS_OF, LONG_AGO)) == FOUR
 
 
 @pytest.fixture
 def database(postgres: Any) -> Any:
     with psycopg.connect(postgres.get_uri(), autocommit=True) as server:
-        server.execute("CREATE SCHEMA doors")
+        server.execute("CREATE SCHEMA warehouse")
         for name, rows in TABLES.items():
             kinds = {
                 "value": "float8",
@@ -145,16 +145,16 @@ def database(postgres: Any) -> Any:
                 "created_at": "timestamp",
             }
             shape = ", ".join(f"{column} {kinds.get(column, 'text')}" for column in rows[0])
-            server.execute(f"CREATE TABLE doors.{name} ({shape})")
+            server.execute(f"CREATE TABLE warehouse.{name} ({shape})")
             for row in rows:
-                server.execute(f"INSERT INTO doors.{name} VALUES ({', '.join(['%s'] * len(row))})", list(row.values()))
+                server.execute(f"INSERT INTO warehouse.{name} VALUES ({', '.join(['%s'] * len(row))})", list(row.values()))
         try:
             yield server
         finally:
-            server.execute("DROP SCHEMA doors CASCADE")
+            server.execute("DROP SCHEMA warehouse CASCADE")
 
 
-def _address(postgres: Any, user: str = "postgres", schema: str = "doors") -> str:
+def _address(postgres: Any, user: str = "postgres", schema: str = "warehouse") -> str:
     return f"postgresql://{user}@/postgres?{postgres.get_uri().split('?')[1]}&schema={schema}"
 
 
@@ -163,8 +163,8 @@ def test_four_answers_in_postgresql_are_four(postgres: Any, database: Any) -> No
 
 
 def _mapped(postgres: Any, folder: Path, **columns: str) -> Path:
-    queries = "\n".join(f'{name} = "SELECT {columns.get(name, "*")} FROM doors.{name}"' for name in TABLES)
-    address = _address(postgres).removesuffix("&schema=doors")
+    queries = "\n".join(f'{name} = "SELECT {columns.get(name, "*")} FROM warehouse.{name}"' for name in TABLES)
+    address = _address(postgres).removesuffix("&schema=warehouse")
     (folder / "mapping.toml").write_text(f'database = "{address}"\n[tables]\n{queries}\n', encoding="utf-8")
     return folder / "mapping.toml"
 
@@ -188,38 +188,38 @@ KINDS = {
     "tsvector": ("a b", "a c"),
     "int4range": ("[1,2)", "[1,3)"),
     "bit(3)": ("101", "100"),
-    "doors.mood": ("glad", "sad"),
-    "doors.pair": ("(1,2)", "(1,3)"),
+    "warehouse.mood": ("glad", "sad"),
+    "warehouse.pair": ("(1,2)", "(1,3)"),
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_columns_of_any_type_tell_rows_apart(postgres: Any, database: Any, tmp_path: Path, kind: str) -> None:
-    """Types that the engine has no equal for are compared as text; so are values that it could not hold."""
-    database.execute("CREATE TYPE doors.mood AS ENUM ('glad', 'sad')")
-    database.execute("CREATE TYPE doors.pair AS (x int, y int)")
-    database.execute(f"ALTER TABLE doors.outcomes DROP COLUMN respondent_id, ADD COLUMN other {kind}")
+def test_columns_of_any_type_distinguish_rows(postgres: Any, database: Any, tmp_path: Path, kind: str) -> None:
+    """Types and values without an equivalent in the engine are compared as text."""
+    database.execute("CREATE TYPE warehouse.mood AS ENUM ('glad', 'sad')")
+    database.execute("CREATE TYPE warehouse.pair AS (x int, y int)")
+    database.execute(f"ALTER TABLE warehouse.outcomes DROP COLUMN respondent_id, ADD COLUMN other {kind}")
     one, two = KINDS[kind]
-    database.execute("UPDATE doors.outcomes SET other = %s WHERE value = 9", [one])
+    database.execute("UPDATE warehouse.outcomes SET other = %s WHERE value = 9", [one])
     database.execute(
-        "INSERT INTO doors.outcomes (account_id, occurred_at, kind, value, other) "
+        "INSERT INTO warehouse.outcomes (account_id, occurred_at, kind, value, other) "
         "VALUES ('a', '2026-06-01', 'nps', 9, %s), ('a', '2026-06-01', 'nps', 9, NULL)",
         [two],
     )
     assert _counted(read_signals(open_source(_address(postgres)), AS_OF, LONG_AGO)) == FOUR
     if kind in ("money", "timestamptz"):
-        # In a mapping a column is what it is: an amount of no number type, and instants without end, are refused.
+        # A mapping keeps column types: amounts that are not numbers and infinite instants are rejected.
         return
     columns = "account_id, occurred_at, kind, value, other"
     assert _counted(read_signals(open_source(_mapped(postgres, tmp_path, outcomes=columns)), AS_OF, LONG_AGO)) == FOUR
 
 
-def test_columns_that_the_user_may_not_read_are_left_out(postgres: Any, database: Any) -> None:
+def test_columns_without_read_access_are_skipped(postgres: Any, database: Any) -> None:
     database.execute("CREATE ROLE clerk LOGIN")
     try:
-        database.execute("GRANT USAGE ON SCHEMA doors TO clerk")
-        database.execute("GRANT SELECT ON doors.accounts, doors.subscriptions TO clerk")
-        database.execute("GRANT SELECT (account_id, occurred_at, kind, value) ON doors.outcomes TO clerk")
+        database.execute("GRANT USAGE ON SCHEMA warehouse TO clerk")
+        database.execute("GRANT SELECT ON warehouse.accounts, warehouse.subscriptions TO clerk")
+        database.execute("GRANT SELECT (account_id, occurred_at, kind, value) ON warehouse.outcomes TO clerk")
         source = open_source(_address(postgres, "clerk"))
         assert set(source.tables["outcomes"].columns) == {"account_id", "occurred_at", "kind", "value"}
         assert source.tables["outcomes"].count().to_pyarrow().as_py() == 5
