@@ -16,7 +16,7 @@ from serving.html.links import account_href, json_href, pack_href, with_query
 from serving.html.navigation import SECTIONS
 
 FORMATS = (
-    "money", "short_money", "percent", "number", "signed", "in_unit", "shown_as", "counted", "days_ahead",
+    "money", "short_money", "percent", "number", "signed", "in_unit", "format_as", "count_of", "days_ahead",
     "day", "short_day", "minute", "plain",
 )  # fmt: skip
 """The functions of `features.utils.formatting` that templates use as filters."""

@@ -1,5 +1,4 @@
-"""What handlers ask for: the parts of the application that answer, what they say, and how an operation's problems are
-told of."""
+"""FastAPI dependencies of the handlers, cached responses, and descriptions of errors for OpenAPI."""
 
 from __future__ import annotations
 
@@ -54,13 +53,13 @@ async def _json_only(request: Request) -> None:
 async def read_cached(
     live: LiveStateManager, as_of: datetime | None, *key: str, make: Callable[[ScoredSnapshot], dict[str, Any]]
 ) -> bytes:
-    """What is said from a snapshot, as JSON: read where it was worked out before, else worked out beside the requests.
+    """Return a response of a snapshot as JSON: from the cache, or else computed in a thread.
 
     Parameters
     ----------
-    as_of : of the snapshot; the latest if None.
-    key : names what is said.
-    make : says it, as plain data.
+    as_of : date of the snapshot; None for the latest.
+    key : identifies the response in the cache.
+    make : computes the response as plain data.
 
     Raises
     ------
@@ -91,18 +90,23 @@ NO_PARAMETER = "A parameter cannot be used."
 NO_ACCOUNT = "No such account in the snapshot, or no snapshot at this date."
 NOT_READY = "Not ready; Retry-After says when to try again."
 
-#: What may be wrong with any request that has a body, by status.
+#: Errors of every operation that takes a body, by status.
 BODY_PROBLEMS = {
     "s400": "The body is not JSON.",
     "s408": "The body did not arrive in time.",
-    "s409": "The first request of the Idempotency-Key is still being worked on; Retry-After says when to try again.",
+    "s409": "The first request with the Idempotency-Key is still running; Retry-After says when to try again.",
     "s413": "The body is too large.",
     "s415": "The body is not declared as JSON.",
 }
 
 
-def problem_responses(**said: str) -> dict[int | str, dict[str, Any]]:
-    """The errors that an operation may answer, for /openapi.json: status with an ``s`` before it, and when."""
-    # The model stands for application/json, which some callers accept alone.
-    told = {"model": predictions.Problem, "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-    return {int(status.removeprefix("s")): {"description": when, **told} for status, when in sorted(said.items())}
+def problem_responses(**descriptions: str) -> dict[int | str, dict[str, Any]]:
+    """Return the error responses of an operation for /openapi.json.
+
+    Parameters
+    ----------
+    descriptions : when each error occurs, by status prefixed with ``s``.
+    """
+    # The model describes application/json, which is all that some callers accept.
+    problem = {"model": predictions.Problem, "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    return {int(key.removeprefix("s")): {"description": when, **problem} for key, when in sorted(descriptions.items())}

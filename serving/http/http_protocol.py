@@ -1,10 +1,9 @@
-"""HTTP/1.1 over one connection, bounded before there is a request that the application could look at: how many
-connections there are, how large a request's head is, and how long it takes to come.
+"""HTTP/1.1 with limits that apply before the application sees a request: the number of connections, and the size and
+duration of the request line and headers.
 
-A caller who opens connections and says nothing, or a byte now and then, holds one of a bounded number, for a bounded
-time. How long a body may take is `serving.http.request_limits`'s to say, where it is read; what is left of a body that
-was answered
-unread is waited for here.
+A client that opens connections and sends nothing, or very slowly, occupies a limited number of them for a limited time.
+`serving.http.request_limits` limits the time of a body while the application reads it. This module limits the wait for
+the rest of a body that was not read before the response.
 """
 
 from __future__ import annotations
@@ -26,29 +25,29 @@ from serving.common.ip_addresses import client_network, is_host
 from serving.common.settings import ServiceSettings
 from serving.http.problem_details import ProblemType, problem_response
 
-#: So many connections above the bound are still told so; those beyond are closed without a word.
+#: This many connections above the limit still get an error response; further ones are closed immediately.
 REFUSED_CONNECTIONS = 100
-#: The same for one address.
+#: The same for the connections of one address.
 REFUSED_CONNECTIONS_PER_ADDRESS = 5
-#: Seconds for what is left of a body after its answer.
+#: Seconds to wait for the rest of a request body after the response.
 UNREAD_BODY_SECONDS = 5.0
 CLOSE = {"Connection": "close"}
 
-NOT_HTTP = ProblemType(400, "not_http", "What was sent is not HTTP/1.1")
-TOO_SLOW = ProblemType(408, "head_too_slow", "The request's line and headers did not arrive in time")
-TOO_LARGE = ProblemType(431, "head_too_large", "The request's line and headers are larger than the service takes")
-BAD_HOST = ProblemType(400, "bad_host", "A request names one host, in one Host header")
+NOT_HTTP = ProblemType(400, "not_http", "The request is not HTTP/1.1")
+TOO_SLOW = ProblemType(408, "head_too_slow", "The request line and headers did not arrive in time")
+TOO_LARGE = ProblemType(431, "head_too_large", "The request line and headers are too large")
+BAD_HOST = ProblemType(400, "bad_host", "A request must name one host, in one Host header")
 BAD_FRAMING = ProblemType(
-    400, "bad_framing", "A body has a Content-Length, or the transfer encoding chunked of HTTP/1.1"
+    400, "bad_framing", "A body needs a Content-Length, or the transfer encoding chunked of HTTP/1.1"
 )
 TOO_MANY_FROM_ADDRESS = ProblemType(
-    429, "too_many_connections_from_address", "This address has more connections open than it may"
+    429, "too_many_connections_from_address", "This address has too many open connections"
 )
-TOO_MANY = ProblemType(503, "too_many_connections", "More connections are open than the service takes")
+TOO_MANY = ProblemType(503, "too_many_connections", "The service has too many open connections")
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection; see the module. ``limits`` is set by `limited_protocol`."""
+    """The protocol of one connection; see the module. `limited_protocol` sets ``limits``."""
 
     limits: ServiceSettings
 
@@ -57,42 +56,42 @@ class LimitedProtocol(HttpToolsProtocol):
         self._deadline: TimerHandle | None = None
         self._in_head = True
         self._excess: ProblemType | None = None
-        self._customer = ""
-        # As they came, and as they were parsed: what comes at once may be of several requests.
+        self._network = ""
+        # Counted as received and as parsed, since one packet may contain several requests.
         self._head_bytes = self._parsed_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A caller has connected."""
+        """Handle a new connection."""
         super().connection_made(transport)
-        others, here = len(self.connections) - 1, self._from_here()
-        if here >= self.limits.connections_per_address:
+        others, same_address = len(self.connections) - 1, self._others_of_address()
+        if same_address >= self.limits.connections_per_address:
             self._excess = TOO_MANY_FROM_ADDRESS
         elif others >= self.limits.connections:
             self._excess = TOO_MANY
         if (
             others >= self.limits.connections + REFUSED_CONNECTIONS
-            or here >= self.limits.connections_per_address + REFUSED_CONNECTIONS_PER_ADDRESS
+            or same_address >= self.limits.connections_per_address + REFUSED_CONNECTIONS_PER_ADDRESS
         ):
             transport.abort()
         else:
             self._wait(self.limits.head_seconds)
 
-    def _from_here(self) -> int:
-        """How many other connections this one's address has open; 0 for a proxy, which speaks for many."""
+    def _others_of_address(self) -> int:
+        """Return how many other connections this address has open; 0 for a proxy, which connects for many clients."""
         peer = self.client[0] if self.client else None
         if peer in _proxies(str(self.config.forwarded_allow_ips)):
             return 0
-        self._customer = client_network(peer)
+        self._network = client_network(peer)
         others = (each for each in self.connections if isinstance(each, LimitedProtocol) and each is not self)
-        return sum(each._customer == self._customer for each in others)
+        return sum(each._network == self._network for each in others)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over."""
+        """Handle the end of the connection."""
         self._wait(None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """A part of a request has come, or several requests."""
+        """Handle received bytes: a part of a request, or several requests."""
         if self._in_head and self._deadline is None:
             self._wait(self.limits.head_seconds)
         if self._in_head:
@@ -102,42 +101,44 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse(TOO_LARGE)
 
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """Handle the first byte of a request."""
         super().on_message_begin()
         self._parsed_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        """A part of the address."""
+        """Handle a part of the URL."""
         super().on_url(url)
         self._parsed_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
+        """Handle one header."""
         super().on_header(name, value)
         self._parsed_bytes += len(name) + len(value) + 4
 
     def on_headers_complete(self) -> None:
-        """The request can be worked on."""
+        """Start the request, or refuse it, when the headers are complete."""
         self._wait(None)
         self._in_head, self._head_bytes = False, 0
-        usual = self.app
-        refused = self._excess or (TOO_LARGE if self._parsed_bytes > self.limits.head_limit_bytes else self._fault())
-        if refused is not None:
-            self.app = cast(Any, _refusing(refused, self.limits))
+        app = self.app
+        refusal = self._excess or (
+            TOO_LARGE if self._parsed_bytes > self.limits.head_limit_bytes else self._ambiguity()
+        )
+        if refusal is not None:
+            self.app = cast(Any, _refusing(refusal, self.limits))
         try:
             super().on_headers_complete()
         finally:
-            self.app = usual
+            self.app = app
         if self.parser.should_upgrade():
-            # The parser takes what follows for another protocol, which there is none of here.
+            # The parser treats what follows as another protocol, and no other protocol is supported.
             self.cycle.keep_alive = False
 
-    def _fault(self) -> ProblemType | None:
-        """What a proxy in front could understand otherwise than this service does (request smuggling, RFC 9112, 11.2),
-        beyond what the parser refuses."""
+    def _ambiguity(self) -> ProblemType | None:
+        """Return what a proxy could read differently than this service (request smuggling, RFC 9112, 11.2), besides
+        what the parser itself refuses."""
         version = self.parser.get_http_version()
         hosts = [value for name, value in self.headers if name == b"host"]
-        # HTTP/1.0 knows no hosts.
+        # HTTP/1.0 has no Host header.
         if len(hosts) > 1 or (version != "1.0" and not hosts) or not all(map(is_host, hosts)):
             return BAD_HOST
         if not self.url.startswith(b"/") and self.url != b"*" and _authority(self.url) != (hosts or [b""])[0].lower():
@@ -149,32 +150,32 @@ class LimitedProtocol(HttpToolsProtocol):
         return BAD_FRAMING if version not in ("1.0", "1.1") or (has_body and self.parser.should_upgrade()) else None
 
     def on_message_complete(self) -> None:
-        """All of its body is there."""
+        """Handle the end of a request body."""
         self._wait(None)
         self._in_head = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """It was answered."""
+        """Handle the end of a response."""
         super().on_response_complete()
         if not self._in_head:
             self._wait(UNREAD_BODY_SECONDS)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what cannot be read."""
+        """Respond to bytes that are not HTTP."""
         self._refuse(NOT_HTTP)
 
     def _wait(self, seconds: float | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._too_late)
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._on_timeout)
 
-    def _too_late(self) -> None:
+    def _on_timeout(self) -> None:
         self._deadline = None
         if self.transport.is_closing():
             return
         if self.cycle is not None and not self.cycle.response_complete:
-            # What comes next is not read before the answers to what came before are sent.
+            # The next request is not read until the responses to earlier ones are sent.
             self._wait(self.limits.head_seconds)
         elif self._in_head and self._head_bytes:
             self._refuse(TOO_SLOW)
@@ -182,15 +183,15 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, kind: ProblemType) -> None:
-        answer = _problem(Headers(), kind, self.limits)
+        response = _problem(Headers(), kind, self.limits)
         lines = [f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}".encode()]
-        lines += [name + b": " + value for name, value in answer.raw_headers]
-        self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
+        lines += [name + b": " + value for name, value in response.raw_headers]
+        self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
         self.transport.close()
 
 
 def limited_protocol(settings: ServiceSettings) -> type[asyncio.Protocol]:
-    """The protocol with the limits of a deployment."""
+    """Return the protocol class with the limits of a deployment."""
     return type("Bounded", (LimitedProtocol,), {"limits": settings})
 
 
@@ -200,7 +201,7 @@ def _authority(url: bytes) -> bytes:
 
 @lru_cache(maxsize=8)
 def _proxies(addresses: str) -> Container[str | None]:
-    """Those whose word on where a request comes from is taken, as uvicorn reads FORWARDED_ALLOW_IPS."""
+    """Return the proxies whose Forwarded headers are trusted, as uvicorn reads FORWARDED_ALLOW_IPS."""
     trusted: Any = ProxyHeadersMiddleware(cast(Any, None), addresses).trusted_hosts
     return cast("Container[str | None]", trusted)
 

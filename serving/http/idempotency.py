@@ -1,16 +1,15 @@
-"""The same POST twice is done once: `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
+"""Idempotent POST requests by `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
 
-The first request of a key leaves a mark before it is worked on, and its answer when it is done; both outlive the
-process. A later one of the same key and content is given that answer again; of other content, refused (422); one that
-comes while the first is being worked on is told to wait (409). What failed for the service's own reasons (5xx) may be
-tried again under the same key. A mark that was left by a process which ended is believed only for as long as a
-request may take.
+The first request with a key claims it before it runs, and stores its response afterwards; both survive the process. A
+later request with the same key and content gets the stored response; with other content it is refused (422); and while
+the first one runs it is refused (409). A request that failed with a server error (5xx) can be repeated with the same
+key. The claim of a process that ended expires after the time limit of a request.
 
 Operations that accept a key claim it through a dependency (`IDEMPOTENT`), not in the middleware: at that point the
 caller is authorized and the whole body was received. A request that was interrupted before that claims nothing.
 
-Whoever tries again may find that the first had done its work and could not say so. What is kept of a request is
-therefore named after it (`request_name`), and is found rather than kept twice.
+The first request may have done its work but failed to store its response. So items that a request creates are named
+after it (`request_name`), and a repeated request finds them instead of creating them twice.
 """
 
 from __future__ import annotations
@@ -34,43 +33,43 @@ from serving.store.idempotency_keys import Claim, IdempotencyKeys, StoredRespons
 
 HEADER = "Idempotency-Key"
 LENGTH_LIMIT = 255
-#: Larger answers (bytes) are not kept; the request is then done again.
+#: Larger responses (bytes) are not stored; a repeated request then runs again.
 STORED_LIMIT = 8 * 2**20
-#: A mark is believed for so much longer than a request may take.
+#: A claim is valid for this much longer than the time limit of a request.
 MARGIN = timedelta(seconds=5)
-#: Answers that say that nothing was done, and that may be others at once: they are not kept.
+#: Statuses of responses that are not stored: nothing was done, and the next attempt may succeed.
 NOT_STORED = frozenset({401, 403, 404, 405, 429})
 _STORED_HEADERS = ("content-type", "location", "retry-after")
 
 
 class ReplayedResponse(Exception):
-    """Not an error: the request was answered before, so that there is nothing left to do."""
+    """Signals that the request was answered before; not an error."""
 
-    def __init__(self, kept: StoredResponse) -> None:
-        self.kept = kept
+    def __init__(self, stored: StoredResponse) -> None:
+        self.stored = stored
 
 
 async def replay_response(_request: Request, error: Exception) -> Response:
-    """The answer of `ReplayedResponse`, as it was given."""
+    """Return the stored response of a `ReplayedResponse`."""
     assert isinstance(error, ReplayedResponse)
-    kept = error.kept
-    return Response(kept.body, kept.status, {**kept.headers, "idempotent-replayed": "true"})
+    stored = error.stored
+    return Response(stored.body, stored.status, {**stored.headers, "idempotent-replayed": "true"})
 
 
 class _IdempotentRequest:
-    """One request with a key: its mark, once it has left one."""
+    """A request with an Idempotency-Key, and its claim once it has one."""
 
-    def __init__(self, marks: IdempotencyKeys) -> None:
-        self._marks = marks
-        self.mark: Claim | None = None
+    def __init__(self, keys: IdempotencyKeys) -> None:
+        self._keys = keys
+        self.claim: Claim | None = None
 
-    async def claim(self, request: Request, key: str) -> None:
+    async def claim_key(self, request: Request, key: str) -> None:
         caller = getattr(request.state, "caller", None)
         fingerprint = _fingerprint(request.scope, await request.body())
-        claimed = await run_in_threadpool(self._marks.claim, text_digest(getattr(caller, "id", ""), key), fingerprint)
-        if isinstance(claimed, StoredResponse):
-            raise ReplayedResponse(claimed)
-        self.mark = claimed
+        result = await run_in_threadpool(self._keys.claim, text_digest(getattr(caller, "id", ""), key), fingerprint)
+        if isinstance(result, StoredResponse):
+            raise ReplayedResponse(result)
+        self.claim = result
 
 
 async def _claim_key(
@@ -82,46 +81,48 @@ async def _claim_key(
             min_length=1,
             max_length=LENGTH_LIMIT,
             pattern="^[ -~]+$",
-            description="The same key and body give the first answer again.",
+            description="A repeated request with the same key and body returns the first response.",
         ),
     ] = None,
 ) -> None:
     if key is not None:
-        await request.state.once.claim(request, key)
+        await request.state.idempotent.claim_key(request, key)
 
 
-#: For operations that take an Idempotency-Key; the last of their dependencies, so that it is asked for when all others
-#: have let the request pass.
+#: Dependency of operations that accept an Idempotency-Key. It must be the last one, so that it runs after all others
+#: have accepted the request.
 IDEMPOTENT = Depends(_claim_key)
 
 
 def request_name(request: Request) -> str | None:
-    """What names what is kept of this request, 24 characters, the same however often it is tried; None without an
-    Idempotency-Key."""
-    once: _IdempotentRequest | None = getattr(request.state, "once", None)
-    return None if once is None or once.mark is None else once.mark.name
+    """Return a name of 24 characters for items that this request creates, or None without an Idempotency-Key.
+
+    It is the same for every repetition of the request.
+    """
+    idempotent: _IdempotentRequest | None = getattr(request.state, "idempotent", None)
+    return None if idempotent is None or idempotent.claim is None else idempotent.claim.name
 
 
 class IdempotencyMiddleware:
-    """ASGI middleware that keeps the answers of requests which have left a mark; see the module."""
+    """ASGI middleware that stores the responses of requests that have claimed a key; see the module."""
 
     def __init__(self, app: ASGIApp, store: Store, settings: ServiceSettings) -> None:
         self._app = app
         running = timedelta(seconds=settings.request_seconds) + MARGIN
-        self._marks = IdempotencyKeys(store, timedelta(hours=settings.idempotency_hours), running)
+        self._keys = IdempotencyKeys(store, timedelta(hours=settings.idempotency_hours), running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http" or HEADER not in Headers(scope=scope):
             await self._app(scope, receive, send)
             return
-        once = _IdempotentRequest(self._marks)
-        scope.setdefault("state", {})["once"] = once
+        idempotent = _IdempotentRequest(self._keys)
+        scope.setdefault("state", {})["idempotent"] = idempotent
         start: Message = {}
         parts: list[bytes] = []
 
-        async def seen(message: Message) -> None:
-            if once.mark is None:
+        async def hold_response(message: Message) -> None:
+            if idempotent.claim is None:
                 await send(message)
             elif message["type"] == "http.response.start":
                 start.update(message)
@@ -129,38 +130,37 @@ class IdempotencyMiddleware:
                 parts.append(message.get("body", b""))
 
         try:
-            await self._app(scope, receive, seen)
+            await self._app(scope, receive, hold_response)
         except Exception:
-            if once.mark is not None:
+            if idempotent.claim is not None:
                 with suppress(RenewcastError):
-                    await run_in_threadpool(self._marks.free, once.mark)
+                    await run_in_threadpool(self._keys.release, idempotent.claim)
             raise
-        if once.mark is not None:
-            await self._answer(once.mark, scope, receive, send, start, b"".join(parts))
+        if idempotent.claim is not None:
+            await self._answer(idempotent.claim, scope, receive, send, start, b"".join(parts))
 
     async def _answer(
-        self, mark: Claim, scope: Scope, receive: Receive, send: Send, start: Message, body: bytes
+        self, claim: Claim, scope: Scope, receive: Receive, send: Send, start: Message, body: bytes
     ) -> None:
         try:
-            # Kept before it is told: whoever has the answer can have it again.
-            await run_in_threadpool(self._keep, mark, start, body)
+            # Stored before it is sent, so that a caller who received it can get it again.
+            await run_in_threadpool(self._store_response, claim, start, body)
         except RenewcastError as error:
             await renewcast_problem_response(Request(scope), error)(scope, receive, send)
             return
         await send(start)
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def _keep(self, mark: Claim, start: Message, body: bytes) -> None:
+    def _store_response(self, claim: Claim, start: Message, body: bytes) -> None:
         status = start.get("status", 500)
         if status in NOT_STORED:
-            self._marks.forget(mark)
+            self._keys.delete(claim)
         elif status >= 500 or len(body) > STORED_LIMIT:
-            self._marks.free(mark)
+            self._keys.release(claim)
         else:
             headers = Headers(raw=start["headers"])
-            self._marks.settle(
-                mark, StoredResponse(status, {name: headers[name] for name in _STORED_HEADERS if name in headers}, body)
-            )
+            stored = {name: headers[name] for name in _STORED_HEADERS if name in headers}
+            self._keys.store_response(claim, StoredResponse(status, stored, body))
 
 
 def _fingerprint(scope: Scope, body: bytes) -> str:

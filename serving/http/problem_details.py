@@ -1,4 +1,4 @@
-"""Errors as callers see them: RFC 9457 problems that say what is wrong and where, and never what was sent."""
+"""Error responses as RFC 9457 problems. They say what is wrong and where, and never repeat what was sent."""
 
 from __future__ import annotations
 
@@ -49,43 +49,43 @@ from serving.common.errors import (
 from serving.common.settings import ServiceSettings
 from serving.html.error_page import problem_page
 
-#: More faults than this are counted and not listed.
+#: Further faults are counted but not listed.
 FAULTS_SHOWN = 20
 
 
 @dataclass(frozen=True)
 class ProblemType:
-    """How one class of errors is told: its HTTP status, a code for programs, and a title that never changes."""
+    """The HTTP status, code for programs and fixed title of one class of errors."""
 
     status: int
     code: str
     title: str
 
 
-#: Every error that a person can mend, and its status; a class that is not here is told as the one it derives from.
+#: The problem type of each error class. A class that is not listed is reported as its nearest listed base class.
 PROBLEM_TYPES: Mapping[type[RenewcastError], ProblemType] = {
     UnknownAccount: ProblemType(404, "unknown_account", "The snapshot does not hold this account"),
     UnknownSnapshot: ProblemType(404, "unknown_snapshot", "No snapshot was scored at this date"),
     UnknownReview: ProblemType(404, "unknown_review", "There is no such review"),
     AlreadyDecided: ProblemType(409, "already_decided", "The review was decided before"),
-    ReviewChanged: ProblemType(409, "changed_since_review", "RecordKind was reviewed has changed since"),
-    SameSigner: ProblemType(409, "same_person", "Two different people have to sign"),
+    ReviewChanged: ProblemType(409, "changed_since_review", "The reviewed data, rubric or model has changed"),
+    SameSigner: ProblemType(409, "same_person", "Two different people must sign"),
     BadRequest: ProblemType(422, "invalid_request", "The request cannot be used"),
     SignalsError: ProblemType(422, "invalid_signals", "The signals break the data contract"),
     InsufficientData: ProblemType(422, "insufficient_data", "There is too little data"),
     BundleError: ProblemType(503, "no_sound_model", "The model cannot be used"),
     RulesError: ProblemType(503, "no_sound_rules", "The rules cannot be used"),
-    HomeError: ProblemType(503, "home_unavailable", "RecordKind was stored cannot be used"),
+    HomeError: ProblemType(503, "home_unavailable", "The stored data cannot be used"),
     NotReady: ProblemType(503, "not_ready", "The service is not ready"),
     StoreDown: ProblemType(503, "store_unavailable", "The store cannot be reached"),
-    Unauthorized: ProblemType(401, "unauthorized", "The caller is not known"),
+    Unauthorized: ProblemType(401, "unauthorized", "The request is not authenticated"),
     Forbidden: ProblemType(403, "forbidden", "The caller may not do this"),
-    UnknownId: ProblemType(404, "unknown", "There is nothing of this id"),
-    StillRunning: ProblemType(409, "still_running", "A request of this IdempotencyMiddleware-ApiKey is still running"),
+    UnknownId: ProblemType(404, "unknown", "There is no item with this id"),
+    StillRunning: ProblemType(409, "still_running", "A request with this Idempotency-Key is still running"),
     IdempotencyKeyReused: ProblemType(
-        422, "idempotency_key_reused", "The IdempotencyMiddleware-ApiKey was used for another request"
+        422, "idempotency_key_reused", "The Idempotency-Key was used for another request"
     ),
-    TooManyRequests: ProblemType(429, "too_many_requests", "More requests than the caller may make"),
+    TooManyRequests: ProblemType(429, "too_many_requests", "The caller has made too many requests"),
     Busy: ProblemType(503, "busy", "The service is busy"),
     TooSlow: ProblemType(503, "too_slow", "The request took too long"),
     RenewcastError: ProblemType(500, "failed", "The request failed"),
@@ -93,16 +93,16 @@ PROBLEM_TYPES: Mapping[type[RenewcastError], ProblemType] = {
 
 #: Errors of HTTP itself.
 HTTP_PROBLEMS: Mapping[int, tuple[str, str]] = {
-    400: ("not_json", "The body is not JSON that can be read"),
-    404: ("unknown_route", "There is nothing at this address; /openapi.json lists what there is"),
-    405: ("unknown_method", "This address does not know the method; the Allow header lists those that it knows"),
+    400: ("not_json", "The body is not valid JSON"),
+    404: ("unknown_route", "There is nothing at this address; /openapi.json lists all addresses"),
+    405: ("unknown_method", "This address does not support the method; the Allow header lists the supported ones"),
     408: ("body_too_slow", "The body did not arrive in time"),
-    413: ("body_too_large", "The body is larger than the service takes"),
+    413: ("body_too_large", "The body is too large"),
     415: ("unknown_media_type", "The body must be JSON, with Content-Type: application/json"),
-    500: ("unexpected", "Something unexpected went wrong; the log holds the instance given here"),
+    500: ("unexpected", "An unexpected error occurred; the log contains the instance named here"),
 }
 
-#: The names that a pointer may hold.
+#: The names that a pointer may contain.
 POINTER_NAMES = frozenset(
     {
         *("account_id", "as_of", "signals", "history_from", "view", "prefix", "items", "target", "params"),
@@ -115,36 +115,42 @@ POINTER_NAMES = frozenset(
     }
 )
 
-#: What pydantic calls some faults, in our words.
+#: Our codes for some of pydantic's error types.
 FAULT_CODES: Mapping[str, str] = {"extra_forbidden": "unknown_field", "missing": "missing"}
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Make every error that the app raises a problem, in place of the framework's own answers."""
+    """Turn every error that the app raises into a problem, in place of the framework's responses."""
     app.add_exception_handler(RenewcastError, _handle_renewcast_error)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
     app.add_exception_handler(HTTPException, _handle_http_error)
 
 
 def http_problem_response(headers: Mapping[str, str], status: int, more: Mapping[str, str] | None = None) -> Response:
-    """The problem for an error of HTTP itself. ``headers`` are the request's, ``more`` go into the answer."""
+    """Return the problem response for an HTTP error.
+
+    Parameters
+    ----------
+    headers : of the request.
+    more : headers to add to the response.
+    """
     code, title = HTTP_PROBLEMS.get(status, ("refused", HTTPStatus(status).phrase))
     return problem_response(headers, ProblemType(status, code, title), title, headers_out=more)
 
 
 def renewcast_problem_response(request: Request, error: RenewcastError) -> Response:
-    """The problem for one of our own errors, as a response."""
+    """Return the problem response for one of our own errors."""
     return _response(request.headers, problem_body(error, request.app.state.home, request.app.state.settings))
 
 
 def problem_body(error: RenewcastError, home: Home, settings: ServiceSettings) -> dict[str, Any]:
-    """The problem for one of our own errors, as the body has it."""
+    """Return the body of the problem for one of our own errors."""
     kind = next(PROBLEM_TYPES[parent] for parent in type(error).__mro__ if parent in PROBLEM_TYPES)
-    told = [error.found]
-    told += [f"Expected: {error.expected}"] if error.expected else []
-    told += [f"Fix: {error.cure}"] if error.cure else []
-    # Where the home lies on this machine is not the caller's business.
-    detail = ". ".join(told).replace(str(home.root), "RENEWCAST_HOME")
+    sentences = [error.found]
+    sentences += [f"Expected: {error.expected}"] if error.expected else []
+    sentences += [f"Fix: {error.cure}"] if error.cure else []
+    # The caller does not need to know the path of the home on this machine.
+    detail = ". ".join(sentences).replace(str(home.root), "RENEWCAST_HOME")
     faults = error.faults if isinstance(error, InvalidBody) else ()
     later = kind.status == 503 or isinstance(error, StillRunning)
     wait = settings.retry_after if later else None
@@ -154,7 +160,7 @@ def problem_body(error: RenewcastError, home: Home, settings: ServiceSettings) -
 
 
 def unexpected_problem_body() -> dict[str, Any]:
-    """The problem for what nobody expected, as the body has it."""
+    """Return the body of the problem for an unexpected error."""
     code, title = HTTP_PROBLEMS[500]
     return _body(ProblemType(500, code, title), title)
 
@@ -169,7 +175,13 @@ def problem_response(
     instance: str | None = None,
     retry_after: int | None = None,
 ) -> Response:
-    """A problem as a response. ``headers`` are the request's, ``headers_out`` go into the answer."""
+    """Return a problem response.
+
+    Parameters
+    ----------
+    headers : of the request.
+    headers_out : headers to add to the response.
+    """
     return _response(headers, _body(kind, detail, faults, retry_after=retry_after, instance=instance), headers_out)
 
 
@@ -204,7 +216,7 @@ def _response(
     if body["status"] == 401:
         out["WWW-Authenticate"] = "Bearer"
     if "retry_after" in body:
-        # In the body too, since some callers see no headers.
+        # Also in the body, since some callers cannot read headers.
         out["Retry-After"] = str(body["retry_after"])
     if wants_page(headers):
         return problem_page(body, out)
@@ -213,18 +225,20 @@ def _response(
 
 
 def new_instance() -> str:
-    """A name for one occurrence of a problem, to find it in the log."""
+    """Return a unique name of one occurrence of a problem, by which the log can be searched."""
     return f"urn:uuid:{uuid.uuid4()}"
 
 
 def validation_faults(errors: Sequence[Mapping[str, Any]]) -> list[Fault]:
-    """Pydantic's findings as faults, without what was sent."""
+    """Return pydantic's errors as faults, without the values that were sent."""
     return [Fault(json_pointer(e["loc"]), FAULT_CODES.get(e["type"], e["type"]), _detail(e)) for e in errors]
 
 
 def json_pointer(place: Sequence[str | int]) -> str:
-    """A JSON pointer from a place such as ("body", "signals", "usage", 3, "minutes"); it ends where a name begins that
-    is not of the contract."""
+    """Return the JSON pointer of a place such as ("body", "signals", "usage", 3, "minutes").
+
+    It ends before the first name that is not part of the contract.
+    """
     where, *parts = place
     out = "" if where == "body" else f"/{where}"
     for part in parts:
@@ -235,7 +249,7 @@ def json_pointer(place: Sequence[str | int]) -> str:
 
 
 def _detail(error: Mapping[str, Any]) -> str:
-    return "a field that is not known here; see /openapi.json" if error["type"] == "extra_forbidden" else error["msg"]
+    return "unknown field; see /openapi.json" if error["type"] == "extra_forbidden" else error["msg"]
 
 
 async def _handle_renewcast_error(request: Request, error: Exception) -> Response:
@@ -259,17 +273,17 @@ async def _handle_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     more = dict(error.headers or {})
     if error.status_code == 405:
-        # Starlette names the methods of the first of several operations at an address only.
+        # Starlette lists only the methods of the first of several operations at an address.
         more["Allow"] = ", ".join(sorted(_methods(request))) or more.get("Allow", "")
     return http_problem_response(request.headers, error.status_code, more)
 
 
 def _methods(request: Request) -> set[str]:
-    known: dict[str, dict[str, object]] = request.app.openapi()["paths"]
+    paths: dict[str, dict[str, object]] = request.app.openapi()["paths"]
     path = request.scope["path"]
     return {
         method.upper()
-        for template, operations in known.items()
+        for template, operations in paths.items()
         if compile_path(template)[0].match(path)
         for method in operations
     }

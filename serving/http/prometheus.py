@@ -1,7 +1,7 @@
-"""What the service measures of itself, for Prometheus. No label ever names an account: routes are told as templates.
+"""Prometheus metrics of the service. Labels never contain account ids: routes are path templates.
 
-With several workers, requests are those of all of them, also of ones that have ended; what stands (champion, snapshot,
-refusals) is told by the worker that happens to be asked, which sees the same home as the others.
+With several workers, request metrics cover all of them, including those that have ended. The state (champion,
+snapshot, refusals) comes from the worker that answers the request; all workers read the same home.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from models.targets import TARGETS
 from serving.common.settings import SHARED_METRICS
 from serving.snapshots.live_state import LiveStateManager
 
-#: A look-up takes milliseconds, signals in a body half a second, and the longest request the time it is granted.
+#: A look-up takes milliseconds, scoring signals in a body half a second, and the longest request the time limit.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-#: Other methods are counted together, since a caller may make up any number of them.
+#: Other methods are counted together, since callers can invent any number of methods.
 LABELED_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Metrics:
-    """The measures of one application, in a registry of its own, so that several can live in one process."""
+    """The metrics of one application, in a separate registry, so that one process can hold several applications."""
 
     def __init__(self, live: LiveStateManager) -> None:
         self._registry = CollectorRegistry()
@@ -47,24 +47,24 @@ class Metrics:
             multiprocess_mode="livesum",
         )
         if SHARED_METRICS in os.environ:
-            # The counts of all workers instead of this one's own.
+            # The metrics of all workers instead of this worker's only.
             self._registry = CollectorRegistry()
             MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
         self._registry.register(_LiveStateCollector(live))
 
     def text(self) -> bytes:
-        """All measures in Prometheus' text format. May load what has changed in the home, as every request may."""
+        """Return all metrics in Prometheus' text format. Like any request, this may load changes in the home."""
         return generate_latest(self._registry)
 
 
 class _LiveStateCollector(Collector):
-    """What stands at the moment of asking. What there is none of has no sample, rather than one of zero."""
+    """Metrics of the current state. Without a champion or a snapshot, their metrics have no sample (not zero)."""
 
     def __init__(self, live: LiveStateManager) -> None:
         self._live = live
 
     def describe(self) -> list[Metric]:
-        """Nothing beforehand, so that registering does not load the home."""
+        """Return nothing, so that registering does not load the home."""
         return []
 
     def collect(self) -> Iterator[Metric]:
@@ -98,7 +98,7 @@ class _LiveStateCollector(Collector):
 
 
 class MetricsMiddleware:
-    """ASGI middleware that counts and times requests; it stands outermost, so that it sees what all others answer."""
+    """ASGI middleware that counts and times requests. It is outermost, so that it sees the responses of all others."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
@@ -110,7 +110,7 @@ class MetricsMiddleware:
             return
         status: int | None = None
 
-        async def seen(message: Message) -> None:
+        async def send_and_count(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -119,7 +119,7 @@ class MetricsMiddleware:
         began = time.perf_counter()
         with self._metrics.in_flight.track_inprogress():
             try:
-                await self._app(scope, receive, seen)
+                await self._app(scope, receive, send_and_count)
             finally:
                 method = scope["method"] if scope["method"] in LABELED_METHODS else "other"
                 route = getattr(scope.get("route"), "path_format", None) or "unmatched"

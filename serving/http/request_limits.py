@@ -1,5 +1,7 @@
-"""The edge: what every request passes before the application sees it. Bounds its body and its time, turns what nobody
-expected into a problem, and logs it without naming anybody."""
+"""Limits of the body size and the time of every request, handling of unexpected errors, and the request log.
+
+The log names no accounts.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ TOO_LARGE = 413
 
 
 class RequestLimitsMiddleware:
-    """ASGI middleware; see the module."""
+    """ASGI middleware that limits and logs requests; see the module."""
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
         self._app = app
@@ -45,11 +47,11 @@ class RequestLimitsMiddleware:
 
 
 class _LimitedRequest:
-    """One request on its way through."""
+    """One request and its response."""
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings, scope: Scope, receive: Receive, send: Send) -> None:
         self._app, self._settings = app, settings
-        self._scope, self._given_receive, self._given_send = scope, receive, send
+        self._scope, self._server_receive, self._server_send = scope, receive, send
         self._headers = Headers(scope=scope)
         self._received = 0
         self._body_complete = not {"content-length", "transfer-encoding"} & set(self._headers)
@@ -62,9 +64,9 @@ class _LimitedRequest:
         try:
             await self._within_time()
         except ClientDisconnect:
-            # Nobody is there to be told; the log's line has no status.
+            # The client is gone; the log line has no status.
             pass
-        except Exception as error:  # noqa: BLE001 whatever it is, the caller gets a problem and the log a place
+        except Exception as error:  # noqa: BLE001 the caller gets a problem, and the log the code location
             fields = {"instance": new_instance()} | error_location(error)
             code, title = HTTP_PROBLEMS[500]
             await self._answer(
@@ -84,8 +86,8 @@ class _LimitedRequest:
         )
 
     async def _within_time(self) -> None:
-        if self._announced() > self._settings.body_limit_bytes:
-            # Nothing of it is read, so the connection cannot be used again.
+        if self._announced_length() > self._settings.body_limit_bytes:
+            # The body is not read, so the connection cannot be reused.
             await self._answer(http_problem_response(self._headers, TOO_LARGE, {"Connection": "close"}))
             return
         try:
@@ -102,12 +104,12 @@ class _LimitedRequest:
         found = f"the request took longer than {self._settings.request_seconds:g} seconds"
         return renewcast_problem_response(Request(self._scope), TooSlow(found, cure="send less, or try again later"))
 
-    def _announced(self) -> int:
+    def _announced_length(self) -> int:
         length = self._headers.get("content-length", "0")
         return int(length) if length.isascii() and length.isdigit() else 0
 
     async def _receive(self) -> Message:
-        message = await self._given_receive()
+        message = await self._server_receive()
         if message["type"] == "http.request":
             self._received += len(message.get("body", b""))
             self._body_complete = not message.get("more_body", False)
@@ -120,9 +122,9 @@ class _LimitedRequest:
             self._status = message["status"]
         elif message["type"] == "http.response.body":
             self._sent += len(message.get("body", b""))
-        await self._given_send(message)
+        await self._server_send(message)
 
     async def _answer(self, response: Response) -> None:
-        """Answer in the application's place, unless it has begun to."""
+        """Respond in place of the application, unless it has begun to respond."""
         if self._status is None:
-            await response(self._scope, self._given_receive, self._send)
+            await response(self._scope, self._server_receive, self._send)

@@ -156,7 +156,7 @@ _ANSWERS = BODY_PROBLEMS | {
 }
 _NOT_NOW = (
     "It was decided before; the first signature is of the same person, or is not the one that was shown; {}or the "
-    "first request of the Idempotency-Key is still being worked on."
+    "first request with the Idempotency-Key is still running."
 )
 
 

@@ -1,4 +1,4 @@
-"""What is kept of requests with an Idempotency-Key: that one is being worked on, then what it was answered."""
+"""State of requests with an Idempotency-Key: first the claim of the running request, then its response."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from serving.store.tables import idempotency
 
 @dataclass(frozen=True)
 class StoredResponse:
-    """An answer: its status, the headers that belong to it, its body."""
+    """A stored response: its status, headers and body."""
 
     status: int
     headers: dict[str, str]
@@ -27,37 +27,37 @@ class StoredResponse:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a request has left: the ``key`` of its row, and ``name``, the same for all that try it again."""
+    """The claim of a running request: the ``key`` of its row, and a ``name`` that is the same for its repetitions."""
 
     key: str
     name: str
 
 
 class IdempotencyKeys:
-    """The marks of one store; safe to use from many threads and processes.
+    """The keys of one store. Safe to use from many threads and processes.
 
     Parameters
     ----------
-    kept_for : how long an answer is kept.
-    running : how long a mark without an answer is believed.
+    retention : how long a response is stored.
+    running : how long a claim without a response is valid.
     """
 
-    def __init__(self, store: Store, kept_for: timedelta, running: timedelta) -> None:
-        self._store, self._kept_for, self._running = store, kept_for, running
+    def __init__(self, store: Store, retention: timedelta, running: timedelta) -> None:
+        self._store, self._retention, self._running = store, retention, running
 
     def claim(self, key: str, fingerprint: str) -> StoredResponse | Claim:
-        """Leave a mark; or what the key's first request was answered.
+        """Claim a key, or return the response to its first request.
 
         Raises
         ------
-        OtherBody : the key was used for a request of another ``fingerprint``.
-        StillRunning : the key's first request has not come to its end.
+        IdempotencyKeyReused : the key was used for a request with another ``fingerprint``.
+        StillRunning : the first request with the key has not finished.
         StoreDown : the store cannot be reached.
         """
         now = datetime.now(UTC)
         row = {"fingerprint": fingerprint, "running_until": now + self._running}
         with self._store.begin() as connection:
-            connection.execute(delete(idempotency).where(idempotency.c.created_at < now - self._kept_for))
+            connection.execute(delete(idempotency).where(idempotency.c.created_at < now - self._retention))
             try:
                 with connection.begin_nested():
                     connection.execute(idempotency.insert().values(key=key, created_at=now, **row))
@@ -65,46 +65,46 @@ class IdempotencyKeys:
             except IntegrityError:
                 return _claim_existing(connection, key, row, now)
 
-    def settle(self, mark: Claim, kept: StoredResponse) -> None:
-        """Keep the answer."""
-        told = {"status": kept.status, "headers": json.dumps(kept.headers), "body": kept.body}
-        self._update(mark, running_until=None, **told)
+    def store_response(self, claim: Claim, response: StoredResponse) -> None:
+        """Store the response of the request."""
+        headers = json.dumps(response.headers)
+        self._update(claim, running_until=None, status=response.status, headers=headers, body=response.body)
 
-    def free(self, mark: Claim) -> None:
-        """Let others try at once, under the same name: some of the work may have been done."""
-        self._update(mark, running_until=None)
+    def release(self, claim: Claim) -> None:
+        """Let a repetition run now, with the same name, since some of the work may have been done."""
+        self._update(claim, running_until=None)
 
-    def forget(self, mark: Claim) -> None:
-        """Take the mark away: nothing was done."""
+    def delete(self, claim: Claim) -> None:
+        """Delete the claim of a request that did nothing."""
         with self._store.begin() as connection:
-            connection.execute(delete(idempotency).where(_unanswered(mark)))
+            connection.execute(delete(idempotency).where(_unanswered(claim)))
 
-    def _update(self, mark: Claim, **values: Any) -> None:
+    def _update(self, claim: Claim, **values: Any) -> None:
         with self._store.begin() as connection:
-            connection.execute(idempotency.update().where(_unanswered(mark)).values(**values))
+            connection.execute(idempotency.update().where(_unanswered(claim)).values(**values))
 
 
 def text_digest(*parts: str) -> str:
-    """One name for several texts."""
+    """Return one digest of several texts."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _claim_existing(connection: Connection, key: str, row: dict[str, Any], now: datetime) -> StoredResponse | Claim:
-    found = connection.execute(select(idempotency).where(idempotency.c.key == key).with_for_update()).one()
-    if found.fingerprint != row["fingerprint"]:
+    first = connection.execute(select(idempotency).where(idempotency.c.key == key).with_for_update()).one()
+    if first.fingerprint != row["fingerprint"]:
         raise IdempotencyKeyReused("the Idempotency-Key was used for another request", "a new key for each request")
-    if found.status is not None:
-        return StoredResponse(found.status, json.loads(found.headers), found.body)
-    if found.running_until is not None and found.running_until > now:
-        raise StillRunning("the first request of this Idempotency-Key is being worked on", cure="try again later")
+    if first.status is not None:
+        return StoredResponse(first.status, json.loads(first.headers), first.body)
+    if first.running_until is not None and first.running_until > now:
+        raise StillRunning("the first request with this Idempotency-Key is still running", cure="try again later")
     connection.execute(idempotency.update().where(idempotency.c.key == key).values(**row))
-    return Claim(key, _name(key, found.created_at))
+    return Claim(key, _name(key, first.created_at))
 
 
-def _unanswered(mark: Claim) -> Any:
-    return (idempotency.c.key == mark.key) & idempotency.c.status.is_(None)
+def _unanswered(claim: Claim) -> Any:
+    return (idempotency.c.key == claim.key) & idempotency.c.status.is_(None)
 
 
 def _name(key: str, first: datetime) -> str:
-    # With its instant, since a key may be used anew once its answer is forgotten. Whole microseconds, as it is kept.
+    # The time is included, since a key may be reused after its response was deleted. The store has whole microseconds.
     return text_digest(key, first.astimezone(UTC).isoformat())[:24]

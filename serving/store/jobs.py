@@ -91,7 +91,7 @@ def find(connection: Connection, job_id: str) -> Job:
 
     Raises
     ------
-    Unknown : there is none, or it was long finished.
+    UnknownId : there is none, or it was long finished.
     """
     row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
     if row is None:

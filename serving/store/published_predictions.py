@@ -31,7 +31,7 @@ def find_prediction(connection: Connection, prediction_id: str) -> dict[str, Any
 
     Raises
     ------
-    Unknown : nothing of that id was published.
+    UnknownId : nothing of that id was published.
     """
     found = connection.execute(select(predictions.c.document).where(predictions.c.id == prediction_id)).scalar()
     if found is None:

@@ -122,7 +122,7 @@ def test_what_was_kept_but_could_not_be_told_is_kept_once(
     def down(*_: Any) -> None:
         raise StoreDown("the store cannot be reached")
 
-    monkeypatch.setattr(IdempotencyKeys, "settle", down)
+    monkeypatch.setattr(IdempotencyKeys, "store_response", down)
     told = asked.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k1"})
     assert (told.status_code, told.json()["code"]) == (503, "store_unavailable")
     assert int(told.headers["retry-after"]) > 0
@@ -203,7 +203,7 @@ def test_a_body_that_turns_out_too_large_is_told_so(own_home: Home) -> None:
         assert _marks(client) == 0
 
 
-def test_nothing_is_kept_for_whoever_may_not_call(own_home: Home) -> None:
+def test_nothing_is_retention_whoever_may_not_call(own_home: Home) -> None:
     with TestClient(create_app(own_home, ServiceSettings(requests_a_minute=4)), client=("192.0.2.7", 1)) as client:
         store: Store = client.app.state.store  # type: ignore[attr-defined]
         with store.begin() as connection:
