@@ -1,4 +1,4 @@
-"""RENEWCAST_HOME: where everything that Renewcast writes lives."""
+"""RENEWCAST_HOME: the folder of everything that Renewcast writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_HOME = Path(".renewcast")
 
 
 class HomeSettings(BaseSettings):
-    """What the environment says of the home: RENEWCAST_HOME and MLFLOW_TRACKING_URI. An empty value counts as none."""
+    """Settings from the environment: RENEWCAST_HOME and MLFLOW_TRACKING_URI. Empty values count as unset."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
@@ -29,7 +29,7 @@ class HomeSettings(BaseSettings):
 
 @dataclass(frozen=True)
 class Home:
-    """The places under one home folder. Making one touches no disk.
+    """Paths in a home folder. Creating an instance does not access the disk.
 
     Parameters
     ----------
@@ -61,22 +61,22 @@ class Home:
 
     @property
     def snapshots(self) -> Path:
-        """The folder of kept snapshots."""
+        """The folder of stored snapshots."""
         return self.root / "snapshots"
 
     @property
     def rollups(self) -> Path:
-        """The folder of what large feeds were rolled up to."""
+        """The folder of rolled-up large feeds."""
         return self.root / "rollups"
 
     @property
     def rubrics(self) -> Path:
-        """The folder of the versions of rubrics that reviews have led to; see `models.health.rubric_versions`."""
+        """The folder of rubric versions from reviews; see `models.health.rubric_versions`."""
         return self.root / "rubrics"
 
     @property
     def rubric_history(self) -> Path:
-        """The file of what was decided in reviews."""
+        """The file of the decisions on reviews."""
         return self.rubrics / "history.json"
 
     @property
@@ -86,26 +86,27 @@ class Home:
 
     @property
     def texts(self) -> Path:
-        """The file of SQL texts kept between processes; see `features.sources.sql_cache`."""
+        """The file of cached SQL texts; see `features.sources.sql_cache`."""
         return self.root / "texts.json"
 
     @property
     def tracking_uri(self) -> str:
-        """Where MLflow's runs and registry are: MLFLOW_TRACKING_URI if given, else SQLite in the home."""
+        """The MLflow tracking server: MLFLOW_TRACKING_URI if set, else SQLite in the home."""
         return self.mlflow_uri or f"sqlite:///{self.root / 'mlflow.db'}"
 
     @property
     def artifacts(self) -> Path:
-        """The folder of MLflow's artifacts, used with the home's own SQLite."""
+        """The folder of MLflow's artifacts, used with SQLite in the home."""
         return self.root / "mlartifacts"
 
     def ensure(self) -> Home:
-        """Make the home if need be and try to write in it, so that a long run fails at its start and not at its end.
-        An existing home is taken away from group and others.
+        """Create the home if it does not exist, and check that it can be written, so that long runs fail at the start.
+
+        Access by group and others is removed from an existing home.
 
         Raises
         ------
-        HomeError : it cannot be made or written.
+        HomeError : the home cannot be created or written.
         """
         if self.root.exists() and not self.root.is_dir():
             raise HomeError(f"{self.root} is a file", "a folder", "set RENEWCAST_HOME to a folder")
@@ -125,8 +126,8 @@ def home_at(root: str | os.PathLike[str] | None = None) -> Home:
 
 @lru_cache(maxsize=1)
 def current_home() -> Home:
-    """The home that the environment names, read once. ``current_home.cache_clear()`` makes it read again.
+    """Return the home set in the environment. It is read once; ``current_home.cache_clear()`` resets it.
 
-    A relative RENEWCAST_HOME is taken from the folder in which the process is at the first call.
+    A relative RENEWCAST_HOME is relative to the working directory at the first call.
     """
     return home_at()

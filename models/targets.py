@@ -1,4 +1,4 @@
-"""The two things predicted, and the words that belong to each."""
+"""The two prediction targets, and the terms for each."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Literal
 Target = Literal["churn", "expansion"]
 TARGETS: tuple[Target, ...] = ("churn", "expansion")
 
-#: How far ahead both targets look, in days, where no model says otherwise.
+#: The default horizon of both targets in days.
 DEFAULT_HORIZON_DAYS = 90
 
-#: Which way is good for the target's risk score, as every answer says.
+#: Whether a higher score of the target is better or worse; part of every prediction.
 HIGHER_IS: dict[Target, str] = {"churn": "worse", "expansion": "better"}
 
-#: What a positive and a negative contribution to the log-odds are called.
+#: Names of positive and negative contributions to the log-odds.
 UP: dict[Target, str] = {"churn": "raises_risk", "expansion": "raises_chance"}
 DOWN: dict[Target, str] = {"churn": "lowers_risk", "expansion": "lowers_chance"}

@@ -1,1 +1,1 @@
-"""The scorer: everything needed to turn features into probabilities, without any other package of this project."""
+"""The scorer: turns features into probabilities without any other package of this project."""

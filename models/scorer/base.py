@@ -1,4 +1,4 @@
-"""Types, errors and small functions that the modules of the scorer share."""
+"""Types, errors and small functions shared by the modules of the scorer."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-#: A 10th percentile over fewer resamples than this would be made up.
+#: Minimum number of resamples for a 10th percentile.
 MINIMUM_RESAMPLES = 10
 RENEWAL_FEATURE = "contract.days_to_renewal"
 TERM_FEATURE = "contract.term_days"
-#: Terms of fewer days are monthly ones: they end too often for their end to be an occasion.
+#: Terms of fewer days count as monthly: they end too often for the end to matter.
 SHORT_TERM_DAYS = 45
 
 
 class ScorerError(ValueError):
-    """A model, calibrator, schema or table that cannot be scored with; the message says which and why."""
+    """A model, calibrator, schema or table cannot be used for scoring; the message says which one and why."""
 
 
 class Calibrated(NamedTuple):

@@ -1,4 +1,4 @@
-"""Reading a scorer's files with limits on their size and content."""
+"""Reading a scorer's files with limits on size and content."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 from .base import ScorerError
 
-#: Files larger than this (bytes) are not read.
+#: Maximum file sizes in bytes.
 MODEL_LIMIT = 256 * 2**20
 JSON_LIMIT = 32 * 2**20
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
-    """The bytes of a file of at most ``limit`` bytes.
+    """Read a file of at most ``limit`` bytes.
 
     Raises
     ------
-    ScorerError : it is missing, cannot be read, or is larger.
+    ScorerError : the file is missing, unreadable, or larger.
     """
     try:
         with path.open("rb") as file:
@@ -32,16 +32,18 @@ def read_bounded(path: Path, limit: int) -> bytes:
 
 
 def read_json(content: bytes, name: str) -> dict[str, Any]:
-    """Strict JSON: one object in UTF-8, no key twice, only finite numbers. ``name`` is the file, for the message.
+    """Parse strict JSON: one object in UTF-8, without duplicate keys, with finite numbers only.
+
+    ``name`` is the name of the file, for messages.
 
     Raises
     ------
-    ScorerError : it is anything else.
+    ScorerError : the content is not strict JSON.
     """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({key for key, _ in pairs}) < len(pairs):
-            raise ValueError("a key is there twice")
+            raise ValueError("a key occurs twice")
         return dict(pairs)
 
     def finite(text: str) -> float:

@@ -14,7 +14,7 @@ def _fresh() -> Iterator[None]:
     current_home.cache_clear()
 
 
-def test_without_an_environment_it_is_beside_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_home_is_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RENEWCAST_HOME", raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
@@ -24,7 +24,7 @@ def test_without_an_environment_it_is_beside_the_work(tmp_path: Path, monkeypatc
     assert not home.root.exists()  # asking makes nothing
 
 
-def test_the_environment_decides_and_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RENEWCAST_HOME", str(tmp_path / "a"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
     assert current_home() == Home(tmp_path / "a", "http://127.0.0.1:5000")
@@ -33,18 +33,18 @@ def test_the_environment_decides_and_is_read_once(tmp_path: Path, monkeypatch: p
     assert current_home().root == tmp_path / "a"
 
 
-def test_the_places(tmp_path: Path) -> None:
+def test_paths(tmp_path: Path) -> None:
     home = Home(tmp_path)
     assert home.bundle_folder("churn", "3") == tmp_path / "bundles" / "churn" / "3"
     assert {home.champion_file.parent, home.snapshots.parent, home.artifacts.parent} == {tmp_path}
 
 
-def test_ensure_makes_it_and_leaves_no_trace_of_trying(tmp_path: Path) -> None:
+def test_ensure_creates_the_home_and_leaves_no_test_file(tmp_path: Path) -> None:
     home = Home(tmp_path / "new" / "home").ensure()
     assert list(home.root.iterdir()) == []
 
 
-def test_a_file_in_its_place_is_told(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_home_is_reported(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     with pytest.raises(HomeError, match="is a file"):
         Home(tmp_path / "home").ensure()

@@ -45,8 +45,8 @@ def make(model_text: str, bundle: Bundle) -> Callable[[str], Scorer]:
     return lambda kind: Scorer.from_texts(model_text, schema, {"kind": kind} | KINDS[kind])
 
 
-def test_the_file_stands_alone(bundle: Bundle, portfolio: pd.DataFrame) -> None:
-    """Loaded from its path under another name, with none of our packages, it answers bit for bit the same."""
+def test_scorer_works_without_our_packages(bundle: Bundle, portfolio: pd.DataFrame) -> None:
+    """Loaded from its path under another name, without our packages, the scorer gives bit-identical results."""
     folder = Path(module.__file__).parent
     imported = set()
     for source in folder.glob("*.py"):
@@ -68,7 +68,7 @@ def test_the_file_stands_alone(bundle: Bundle, portfolio: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_row_alone_is_the_row_in_a_batch_to_the_last_bit(
+def test_single_rows_are_bit_identical_to_rows_of_a_batch(
     make: Callable[[str], Scorer], portfolio: pd.DataFrame, kind: str
 ) -> None:
     scorer = make(kind)
@@ -88,17 +88,17 @@ def test_contributions_add_up_to_the_raw_score(bundle: Bundle, portfolio: pd.Dat
     assert np.ptp(parts[:, -1]) == 0.0
 
 
-def test_contributions_that_do_not_add_up_are_refused(
+def test_contributions_that_do_not_add_up_are_rejected(
     make: Callable[[str], Scorer], portfolio: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scorer = make("sigmoid")
     raw = scorer.raw
     monkeypatch.setattr(scorer, "raw", lambda matrix: raw(matrix) + 2e-6)
-    with pytest.raises(ScorerError, match="miss the raw score by 2e-06"):
+    with pytest.raises(ScorerError, match="differ from the raw score by 2e-06"):
         scorer.contributions(scorer.encode(portfolio).matrix)
 
 
-def test_an_explainer_stands_in_for_lightgbm_and_may_decline(
+def test_explainers_replace_lightgbm_unless_they_return_none(
     model_text: str, bundle: Bundle, portfolio: pd.DataFrame
 ) -> None:
     schema = json.loads((bundle.folder / "schema.json").read_text())
@@ -118,14 +118,14 @@ def test_an_explainer_stands_in_for_lightgbm_and_may_decline(
     # A bundle's explains by tables: the same but for the last bits.
     np.testing.assert_allclose(bundle.scorer.contributions(matrix), plain.contributions(matrix), rtol=0, atol=1e-9)
     wrong = Scorer.from_texts(model_text, schema, calibrator, lambda *_: lambda matrix: np.zeros((len(matrix), 8)))
-    with pytest.raises(ScorerError, match="miss the raw score"):
+    with pytest.raises(ScorerError, match="differ from the raw score"):
         wrong.contributions(matrix)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(-40, 40), min_size=1, max_size=30))
-def test_a_higher_raw_score_never_has_a_lower_probability(
+def test_probabilities_are_monotonic_in_the_raw_score(
     make: Callable[[str], Scorer], kind: str, raw: list[float]
 ) -> None:
     p, low, high = make(kind).calibrate(np.sort(raw))
@@ -149,17 +149,17 @@ def test_a_higher_raw_score_never_has_a_lower_probability(
         ("isotonic", 9.0, 0.9),
     ],
 )
-def test_calibrators_by_hand(make: Callable[[str], Scorer], kind: str, raw: float, expected: float) -> None:
+def test_calibrators_match_values_computed_by_hand(make: Callable[[str], Scorer], kind: str, raw: float, expected: float) -> None:
     assert make(kind).calibrate(np.array([raw])).probability[0] == pytest.approx(expected, abs=1e-12)
 
 
-def test_the_interval_is_the_middle_80_per_cent_of_the_resamples(make: Callable[[str], Scorer]) -> None:
+def test_interval_is_the_middle_80_percent_of_the_resamples(make: Callable[[str], Scorer]) -> None:
     _, low, high = make("isotonic").calibrate(np.array([2.0]))
     # At x = 2 the resamples say 0.80, 0.81, ... 0.99.
     assert (low[0], high[0]) == pytest.approx((0.8 + 0.01 * 1.9, 0.8 + 0.01 * 17.1))
 
 
-def test_the_interval_is_widened_to_hold_the_probability(make: Callable[[str], Scorer]) -> None:
+def test_interval_always_contains_the_probability(make: Callable[[str], Scorer]) -> None:
     p, low, _ = make("isotonic").calibrate(np.array([-3.0]))
     assert p[0] == low[0] == 1e-6  # every resample but one says more
 
@@ -170,43 +170,43 @@ def test_columns_are_found_by_name(bundle: Bundle, portfolio: pd.DataFrame) -> N
         np.testing.assert_array_equal(one, two)
 
 
-def test_a_missing_column_is_unknown_and_named(bundle: Bundle, portfolio: pd.DataFrame) -> None:
-    found = bundle.scorer.encode(portfolio.drop(columns=["usage.trend_28d", "contract.plan"]))
-    assert found.missing == ("usage.trend_28d", "contract.plan")
-    assert np.isnan(found.matrix[:, [2, 6]]).all()
+def test_missing_columns_are_unknown_and_named(bundle: Bundle, portfolio: pd.DataFrame) -> None:
+    encoded = bundle.scorer.encode(portfolio.drop(columns=["usage.trend_28d", "contract.plan"]))
+    assert encoded.missing == ("usage.trend_28d", "contract.plan")
+    assert np.isnan(encoded.matrix[:, [2, 6]]).all()
 
 
-def test_an_unseen_category_is_unknown_and_told_by_row(bundle: Bundle) -> None:
+def test_unseen_categories_are_unknown_and_marked_by_row(bundle: Bundle) -> None:
     frame = pd.DataFrame({"contract.plan": ["pro", "platinum", None, "basic"]})
-    found = bundle.scorer.encode(frame)
-    np.testing.assert_array_equal(found.matrix[:, 6], [1.0, np.nan, np.nan, 0.0])
-    assert found.unseen["contract.plan"].tolist() == [False, True, False, False]
+    encoded = bundle.scorer.encode(frame)
+    np.testing.assert_array_equal(encoded.matrix[:, 6], [1.0, np.nan, np.nan, 0.0])
+    assert encoded.unseen["contract.plan"].tolist() == [False, True, False, False]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "Float64", "object"])
-def test_every_null_and_every_infinity_is_unknown(bundle: Bundle, dtype: str) -> None:
+def test_nulls_and_infinities_are_unknown(bundle: Bundle, dtype: str) -> None:
     frame = pd.DataFrame({"contract.arr": pd.Series([1.0, None, np.inf], dtype=dtype)})
     np.testing.assert_array_equal(bundle.scorer.encode(frame).matrix[:, 4], [1.0, np.nan, np.nan])
 
 
-def test_text_in_a_number_is_refused_without_repeating_it(bundle: Bundle) -> None:
+def test_text_in_numeric_columns_is_rejected_without_its_value(bundle: Bundle) -> None:
     with pytest.raises(ScorerError, match=r"column contract\.arr holds something that is not a number") as caught:
         bundle.scorer.encode(pd.DataFrame({"contract.arr": ["secret"]}))
     assert "secret" not in str(caught.value)
 
 
-def test_a_column_that_is_there_twice_is_refused(bundle: Bundle) -> None:
+def test_duplicate_columns_are_rejected(bundle: Bundle) -> None:
     frame = pd.DataFrame([[1.0, 2.0]], columns=["contract.arr", "contract.arr"])
-    with pytest.raises(ScorerError, match=r"contract\.arr is there 2 times"):
+    with pytest.raises(ScorerError, match=r"contract\.arr occurs 2 times"):
         bundle.scorer.encode(frame)
 
 
-def test_nobody_gets_empty_answers(bundle: Bundle, portfolio: pd.DataFrame) -> None:
+def test_no_rows_give_empty_results(bundle: Bundle, portfolio: pd.DataFrame) -> None:
     assert [v.shape for v in bundle.scorer.predict(portfolio.iloc[:0])] == [(0,)] * 3
     assert bundle.scorer.contributions(np.empty((0, 7))).shape == (0, 8)
 
 
-def test_a_matrix_of_another_width_is_refused(bundle: Bundle) -> None:
+def test_matrices_of_another_width_are_rejected(bundle: Bundle) -> None:
     with pytest.raises(ScorerError, match=r"\(3, 2\).*expected \(n, 7\)"):
         bundle.scorer.raw(np.zeros((3, 2)))
 
@@ -214,24 +214,24 @@ def test_a_matrix_of_another_width_is_refused(bundle: Bundle) -> None:
 @pytest.mark.parametrize(
     ("kind", "change", "message"),
     [
-        ("sigmoid", lambda c: c.update(kind="spline"), "kind is none of"),
+        ("sigmoid", lambda c: c.update(kind="spline"), "kind is not one of"),
         ("sigmoid", lambda c: c.update(resamples=c["resamples"][:9]), "at least 10 resamples"),
-        ("sigmoid", lambda c: c["parameters"].pop("b"), "parameters of kind sigmoid must hold a, b"),
-        ("sigmoid", lambda c: c["parameters"].update(c=1.0), "nothing else"),
-        ("sigmoid", lambda c: c["resamples"][4].update(a=-0.1), r"resamples\[4\] would turn the ranking round"),
+        ("sigmoid", lambda c: c["parameters"].pop("b"), "parameters of kind sigmoid must hold exactly a, b"),
+        ("sigmoid", lambda c: c["parameters"].update(c=1.0), "must hold exactly a, b"),
+        ("sigmoid", lambda c: c["resamples"][4].update(a=-0.1), r"resamples\[4\] would reverse the ranking"),
         ("sigmoid", lambda c: c["parameters"].update(a="0.9"), "not a number"),
         ("sigmoid", lambda c: c["parameters"].update(a=True), "not a number"),
         ("sigmoid", lambda c: c["parameters"].update(a=[1.0]), "not a number"),
         ("sigmoid", lambda c: c["parameters"].update(a=float("inf")), "not finite"),
-        ("beta", lambda c: c["parameters"].update(b=-0.1), "turn the ranking round"),
-        ("isotonic", lambda c: c["parameters"].update(y=[0.0, 0.2, 0.1, 0.9]), "never falling"),
-        ("isotonic", lambda c: c["parameters"].update(x=[-3.0, -1.0, -1.0, 2.0]), "x rising"),
+        ("beta", lambda c: c["parameters"].update(b=-0.1), "reverse the ranking"),
+        ("isotonic", lambda c: c["parameters"].update(y=[0.0, 0.2, 0.1, 0.9]), "never decreases"),
+        ("isotonic", lambda c: c["parameters"].update(x=[-3.0, -1.0, -1.0, 2.0]), "ascending x"),
         ("isotonic", lambda c: c["parameters"].update(y=[0.0, 0.1, 0.1, 1.1]), "within 0 to 1"),
-        ("isotonic", lambda c: c["parameters"].update(x=[], y=[]), "of one length"),
+        ("isotonic", lambda c: c["parameters"].update(x=[], y=[]), "of equal length"),
         ("isotonic", lambda c: c["parameters"].update(y=0.3), "must hold lists"),
     ],
 )
-def test_a_calibrator_that_breaks_the_rules_is_refused(
+def test_invalid_calibrators_are_rejected(
     model_text: str, bundle: Bundle, kind: str, change: Change, message: str
 ) -> None:
     calibrator = json.loads(json.dumps({"kind": kind} | KINDS[kind]))
@@ -246,14 +246,14 @@ def test_a_calibrator_that_breaks_the_rules_is_refused(
     [
         (lambda s: s["features"].reverse(), "at position 0 usage.active_users_7d in the model"),
         (lambda s: s["features"].pop(), "7 in the model, 6 in the schema"),
-        (lambda s: s["features"].append(s["features"][0]), "a name of its own"),
+        (lambda s: s["features"].append(s["features"][0]), "a unique name"),
         (lambda s: s["features"][0].update(kind="date"), "neither number nor category"),
-        (lambda s: s["features"][6].pop("categories"), "list of different strings"),
-        (lambda s: s["features"][6].update(categories=["a", "a"]), "list of different strings"),
+        (lambda s: s["features"][6].pop("categories"), "list of distinct strings"),
+        (lambda s: s["features"][6].update(categories=["a", "a"]), "list of distinct strings"),
         (lambda s: s.update(features=[]), "no list of features"),
     ],
 )
-def test_a_schema_that_does_not_fit_is_refused(model_text: str, bundle: Bundle, change: Change, message: str) -> None:
+def test_schemas_that_do_not_match_are_rejected(model_text: str, bundle: Bundle, change: Change, message: str) -> None:
     schema = json.loads((bundle.folder / "schema.json").read_text())
     change(schema)
     with pytest.raises(ScorerError, match=message):
@@ -268,7 +268,7 @@ def test_a_schema_that_does_not_fit_is_refused(model_text: str, bundle: Bundle, 
         ("objective=binary sigmoid:1", "objective=binary sigmoid:2", "only 'binary'"),
     ],
 )
-def test_a_model_that_has_no_log_odds_is_refused(
+def test_models_without_log_odds_are_rejected(
     model_text: str, bundle: Bundle, old: str, new: str, message: str
 ) -> None:
     schema = json.loads((bundle.folder / "schema.json").read_text())
@@ -284,7 +284,7 @@ def test_only_strict_json_is_read(content: bytes) -> None:
         read_json(content, "a.json")
 
 
-def test_a_file_that_is_too_large_or_missing_is_named(tmp_path: Path) -> None:
+def test_missing_and_oversized_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b"12345")
     assert read_bounded(tmp_path / "a.json", 5) == b"12345"
     with pytest.raises(ScorerError, match=r"a\.json is larger than 4 bytes"):
