@@ -1,8 +1,8 @@
-"""The model that ships: so much of the logistic regression, so much of the trees, in log-odds.
+"""Blend: the model that ships, a weighted mean of the log-odds of the logistic regression and the trees.
 
-The two err differently, and their mean errs less than either (Perrone and Cooper 1993; Breiman 1996, stacked
-regressions). On every data set at hand it ranked at least as well as the better of the two, or nearly so
-(bench/RESULTS.md). A sum of log-odds is explained by the sum of the two explanations.
+The two make different errors, and their mean has a smaller error than either (Perrone and Cooper 1993; Breiman 1996,
+stacked regressions). On every data set of the benchmarks, the blend ranked about as well as the better of the two, or
+better (bench/RESULTS.md). The explanation of a sum of log-odds is the sum of the two explanations.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ from training.estimators.logistic_regression import LinearModel, fit_linear, ref
 from training.statistics.account_bootstrap import significantly_better
 from training.statistics.newton_logistic import row_log_loss
 
-# The trees' shares to choose from; the even one is taken unless another is clearly better.
+# Candidate shares of the trees; 0.5 is chosen unless another one is significantly better.
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 EVEN = 0.5
 
 
 @dataclass(frozen=True)
 class Blend:
-    """A linear model and trees that read the same columns.
+    """A linear model and trees that use the same columns.
 
     Parameters
     ----------
-    share : of the trees, 0 to 1; the linear model has the rest.
+    linear, trees : the two models.
+    share : weight of the trees, 0 to 1; the linear model has the rest.
     """
 
     linear: LinearModel
@@ -44,53 +45,58 @@ class Blend:
 
     @property
     def encoding(self) -> Encoding:
-        """How a frame is read."""
+        """Encoding of the snapshots."""
         return self.trees.encoding
 
     def raw(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
-        """Log-odds of n snapshots at a horizon (the main one if None), shape (n,), not calibrated."""
+        """Return uncalibrated log-odds of n snapshots at a horizon (the main one if None), shape (n,)."""
         return (1.0 - self.share) * self.linear.raw(frame, days) + self.share * self.trees.raw(frame, days)
 
     def scorer_parameters(self) -> dict[str, Any]:
-        """What the scorer reads besides the booster (`models.scorer.scorer`): the linear part, the trees' share,
-        horizons."""
+        """Return what the scorer needs besides the booster (`models.scorer.scorer`): linear part, share, horizons."""
         encoding = self.encoding
-        told: dict[str, Any] = {"start": self.linear.scorer_parameters(1.0 - self.share), "trees_share": self.share}
+        start = self.linear.scorer_parameters(1.0 - self.share)
+        parameters: dict[str, Any] = {"start": start, "trees_share": self.share}
         if encoding.horizons:
-            told["horizons"] = {"days": list(encoding.horizons), "main": encoding.main_horizon}
-        return told
+            parameters["horizons"] = {"days": list(encoding.horizons), "main": encoding.main_horizon}
+        return parameters
 
 
 @dataclass(frozen=True)
 class HeldOutRows:
-    """Rows that both searches held out, k of them: later ones, of accounts that the fits had not seen.
+    """The k rows that both searches held out: later rows of accounts that the fits had not seen.
 
     Parameters
     ----------
-    straight, bent : the log-odds of the linear model and of the trees, (k,).
-    y, accounts, as_of : of each row.
+    linear, trees : log-odds of the two models, (k,).
+    y, accounts, as_of : label, account and date of each row.
     """
 
-    straight: Floats
-    bent: Floats
+    linear: Floats
+    trees: Floats
     y: Floats
     accounts: Objects
     as_of: pd.Series[pd.Timestamp]
 
     def raw(self, share: float) -> Floats:
-        """The log-odds of a blend, (k,)."""
-        return (1.0 - share) * self.straight + share * self.bent
+        """Return the log-odds of a blend, (k,)."""
+        return (1.0 - share) * self.linear + share * self.trees
 
 
 def held_out_rows(linear: LinearModel, trees: BoostedTrees, design: Design) -> HeldOutRows | None:
-    """What both have said of rows held out of ``design``, on which they were fitted; None where none could be."""
-    thin = design.search_rows()
-    held = [np.flatnonzero(fold.held_out) for fold in thin.folds()]
-    if not held:
+    """Return the held-out predictions of both models, fitted on ``design``; None if no rows were held out."""
+    search = design.search_rows()
+    held_out = [np.flatnonzero(fold.held_out) for fold in search.folds()]
+    if not held_out:
         return None
-    rows = np.concatenate(held)
-    straight, bent = np.concatenate(linear.held_out_log_odds), np.concatenate(trees.held_out_log_odds)
-    return HeldOutRows(straight, bent, thin.y[rows], thin.accounts[rows], thin.as_of.iloc[rows].reset_index(drop=True))
+    rows = np.concatenate(held_out)
+    return HeldOutRows(
+        np.concatenate(linear.held_out_log_odds),
+        np.concatenate(trees.held_out_log_odds),
+        search.y[rows],
+        search.accounts[rows],
+        search.as_of.iloc[rows].reset_index(drop=True),
+    )
 
 
 def fit_blend(
@@ -102,36 +108,45 @@ def fit_blend(
     threads: int = 1,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Blend:
-    """Fit both parts and choose their shares. Parameters are those of
-    `training.estimators.gradient_boosting.fit_boosted_trees`."""
+    """Fit both models and choose their shares.
+
+    Parameters are those of `training.estimators.gradient_boosting.fit_boosted_trees`.
+    """
     linear = fit_linear(design, features, target)
     return choose_blend(linear, fit_boosted_trees(design, features, target, trials, seed, threads, progress), design)
 
 
 def refit_blend(
-    judged: Blend, design: Design, features: Mapping[str, Feature], target: Target, seed: int | None = None
+    model: Blend, design: Design, features: Mapping[str, Feature], target: Target, seed: int | None = None
 ) -> Blend:
-    """The same settings and share on other training rows; nothing is searched. ``seed`` is of the trees, that of
-    ``judged`` if None."""
-    trees = judged.trees if seed is None else replace(judged.trees, settings=judged.trees.settings | {"seed": seed})
+    """Refit with the settings and share of ``model`` on other training rows, without a search.
+
+    ``seed`` is the seed of the trees, that of ``model`` if None.
+    """
+    trees = model.trees if seed is None else replace(model.trees, settings=model.trees.settings | {"seed": seed})
     return Blend(
-        refit_linear(judged.linear, design, features, target),
+        refit_linear(model.linear, design, features, target),
         refit_boosted_trees(trees, design, features, target),
-        judged.share,
+        model.share,
     )
 
 
 def choose_blend(linear: LinearModel, trees: BoostedTrees, design: Design) -> Blend:
-    """Choose the share on the rows that both searches held out.
+    """Choose the share of the trees on the rows that both searches held out.
 
     Parameters
     ----------
-    linear, trees : fitted on ``design``.
+    linear, trees : models fitted on ``design``.
+    design : the training rows.
+
+    Returns
+    -------
+    Blend
     """
-    held = held_out_rows(linear, trees, design)
-    if held is None:
+    rows = held_out_rows(linear, trees, design)
+    if rows is None:
         return Blend(linear, trees, EVEN)
-    losses = {share: row_log_loss(held.raw(share), held.y) for share in SHARES}
+    losses = {share: row_log_loss(rows.raw(share), rows.y) for share in SHARES}
     best = min(SHARES, key=lambda share: (losses[share].sum(), abs(share - EVEN)))
     gain = losses[EVEN] - losses[best]
-    return Blend(linear, trees, best if significantly_better(gain, held.accounts) else EVEN)
+    return Blend(linear, trees, best if significantly_better(gain, rows.accounts) else EVEN)

@@ -1,28 +1,26 @@
-"""From a model's raw log-odds to probabilities: fitted on a later slice than the model, and chosen out of time.
+"""Calibration: raw log-odds to probabilities, fitted on a later slice than the model and selected out of time.
 
-Three kinds, stored as plain JSON in the form that `models.scorer.scorer` reads (parameters there, fitting here):
+There are three kinds, stored as JSON in the form that `models.scorer.scorer` reads:
 
 - sigmoid (Platt 1999): log-odds ``a z + b``;
 - beta (Kull, Silva Filho and Flach 2017): log-odds ``c + a log p - b log(1 - p)``, with ``p`` the raw probability;
-- isotonic (Zadrozny and Elkan 2002): a rising line through points. It overfits small slices (Niculescu-Mizil and
-  Caruana 2005), whatever a comparison on a part of them says, and is looked at from a hundred accounts of either
-  outcome on.
+- isotonic (Zadrozny and Elkan 2002): a nondecreasing line through points. It overfits small slices (Niculescu-Mizil and
+  Caruana 2005), even if a comparison on a part of them favors it, so it needs a hundred accounts of either outcome.
 
-All never fall: a negative slope would turn the model's ranking round, so ``a`` and ``b`` are held at 0 or above.
+All are nondecreasing: a negative slope would reverse the model's ranking, so ``a`` and ``b`` are at least 0.
 
-How far they stretch the log-odds is drawn towards 1 as far as few accounts tell it
-(`training.estimators.slope_shrinkage`).
+With few accounts, slopes are shrunk toward 1 (`training.estimators.slope_shrinkage`).
 
-The level needs more than one slice. A quarter's rate is that quarter's (after Christmas half of a shop's customers
-pause), and it does not last; nor does that of training. So the calibrated level lies halfway, in log-odds, between what
-the slice has seen and what training would have expected of it (`training.estimators.level_shift`). Halfway against the
-slice alone, log
-loss on later dates: 0.541 against 0.581 (wholesaler, churn), 0.546 against 0.604 (its expansion), no difference where
-the rate was steady (simulated CRM).
+The level needs more than one slice. The rate of a quarter is specific to it (after Christmas, half of a shop's
+customers pause) and does not last, and neither does the rate of the training data. So the calibrated level is halfway,
+in log-odds, between the rate of the slice and the rate that training would have expected of it
+(`training.estimators.level_shift`). Compared with the slice alone, the log loss on later dates was 0.541 instead of
+0.581 (wholesaler, churn), 0.546 instead of 0.604 (its expansion), and no different where the rate was steady (simulated
+CRM).
 
-The resamples hold three things that are not known of it: the slice's accounts, which are resampled; where between the
-two levels it lies, which is spread evenly; and how far levels move until the answer (``move``, a standard deviation),
-which is spread normally.
+The resamples reflect three uncertainties: the accounts of the slice, which are resampled; the position of the level
+between the two rates, which is uniform; and the change of the level until the prediction (``move``, a standard
+deviation), which is normal.
 """
 
 from __future__ import annotations
@@ -49,15 +47,15 @@ Calibrator = dict[str, Any]
 """``{"kind": ..., "parameters": {...}, "resamples": [{...}, ...]}``, parameters by name."""
 
 RESAMPLES = 200
-# The earlier part of the slice, on which the kinds are fitted to be compared on the rest.
+# Earlier part of the slice, on which the kinds are fitted before they are compared on the rest.
 EARLIER_SHARE = 0.6
 HALFWAY = 0.5
-# Accounts of the rarer outcome below which isotonic is not looked at.
+# Minimum number of accounts with the rarer outcome for isotonic calibration.
 _ISOTONIC_ACCOUNTS = 100
-# The weight of the prior (slope 1, "the model is right as it is"), in rows: nothing beside real data, but it keeps
-# the slope finite in a resample whose few positives all rank on top.
+# Weight of the prior (slope 1: the model is already calibrated), in rows. Negligible compared with real data, but it
+# keeps the slope finite in a resample whose few positives all rank on top.
 _PRIOR_ROWS = 0.1
-# Probabilities are kept this far from 0 and 1 where their log-odds are needed.
+# Probabilities are clipped to this distance from 0 and 1 before log-odds are computed.
 _EDGE = 1e-9
 _QUANTILES = 2_000
 _NO_PRIOR = np.zeros(1)
@@ -75,75 +73,77 @@ def calibrate(
     scaled: bool = True,
     move: float = 0.0,
 ) -> Calibrator:
-    """Choose a kind, fit it on the whole slice, hold its stretch, set its level, and resample its accounts.
+    """Fit a calibrator: choose its kind, fit it, shrink its slopes, set its level, and resample the accounts.
 
     Parameters
     ----------
     raw : the model's log-odds on the calibration slice, shape (n,), finite.
     y : the labels, 0 or 1, shape (n,).
-    accounts, as_of : of each row.
-    expected_rate : the rate that training would expect of the slice, 0 to 1; by default that of the slice itself.
-    resamples : account bootstraps of the parameters; the interval of a probability is read from them.
-    scaled : the log-odds are a model's, so that a slope of 1 is likely; not so for a score.
-    move : how far the level may have moved by the time of the answer, a standard deviation in log-odds
+    accounts, as_of : account and date of each row.
+    expected_rate : the rate that training would expect of the slice, 0 to 1; by default the rate of the slice itself.
+    resamples : account bootstrap resamples of the parameters, from which the interval of a probability is computed.
+    scaled : whether ``raw`` are log-odds of a model, so that a slope of 1 is likely; False for a score.
+    move : change of the level until the prediction, a standard deviation in log-odds
         (`training.estimators.level_shift.estimate_level_move`).
+    seed : seed of the resamples.
 
     Returns
     -------
-    The calibrator. The kind is the sigmoid unless another one, fitted on the earlier dates of the slice, has a
-    clearly lower log loss on the later ones of accounts that it has not seen.
+    Calibrator
+        The kind is the sigmoid, unless another kind, fitted on the earlier dates of the slice, has a significantly
+        lower log loss on the later dates of other accounts.
 
     Raises
     ------
     InsufficientData
-        The slice holds one class only, or too few accounts of one to resample.
+        If the slice has one class only, or too few accounts of one class to resample.
     """
     if not 0 < y.sum() < len(y):
         raise InsufficientData(["both outcomes among the calibration dates: only one of them occurs there"])
     expected = y.mean() if expected_rate is None else expected_rate
-    apart = float(scipy.special.logit(np.clip(expected, 1e-6, 1 - 1e-6)) - scipy.special.logit(y.mean()))
+    gap = float(scipy.special.logit(np.clip(expected, 1e-6, 1 - 1e-6)) - scipy.special.logit(y.mean()))
     kind = _choose(raw, y, np.asarray(accounts, dtype=object), as_of)
-    kept = retained_share(raw, y, accounts) if scaled and kind != "isotonic" else 1.0
+    retained = retained_share(raw, y, accounts) if scaled and kind != "isotonic" else 1.0
     (point,) = _fit(kind, raw, y, np.ones((1, len(y))))
-    found: list[dict[str, Any]] = []
+    fits: list[dict[str, Any]] = []
     for weights in AccountBootstrap(accounts, resamples, seed).passes():
         positive, total = weights @ y, weights.sum(axis=1)
-        found += _fit(kind, raw, y, weights[(positive > 0) & (positive < total)])
-    if len(found) < resamples / 2:
+        fits += _fit(kind, raw, y, weights[(positive > 0) & (positive < total)])
+    if len(fits) < resamples / 2:
         raise InsufficientData(["accounts with an outcome among the calibration dates: too few to give an interval"])
     rng = np.random.default_rng(seed)
-    shares = rng.permutation(np.linspace(0, 1, len(found)))
-    moves = move * rng.permutation(scipy.special.ndtri((np.arange(len(found)) + 0.5) / max(len(found), 1)))
-    # The mean over a few thousand quantiles is the mean over all rows, sooner.
+    shares = rng.permutation(np.linspace(0, 1, len(fits)))
+    moves = move * rng.permutation(scipy.special.ndtri((np.arange(len(fits)) + 0.5) / max(len(fits), 1)))
+    # The mean over a few thousand quantiles equals the mean over all rows, and is faster.
     spread = np.sort(raw)[np.linspace(0, len(raw) - 1, min(len(raw), _QUANTILES)).round().astype(np.int64)]
-    held = _held(kind, point, kept)
+    shrunk = _shrink_slopes(kind, point, retained)
     resampled = []
-    for parameters, share, later in zip(found, shares, moves, strict=True):
-        # What is left unknown of the slope is the root of the share that is believed: a posterior's spread.
-        drawn = _about(kind, held, parameters, point, np.sqrt(kept))
-        by = apart * share + later
-        resampled.append(_levelled(kind, drawn, spread, _mean(kind, parameters, spread), by))
-    whole = _levelled(kind, held, raw, _mean(kind, point, raw), apart * HALFWAY)
-    return {"kind": kind, "parameters": whole, "resamples": resampled}
+    for parameters, share, later in zip(fits, shares, moves, strict=True):
+        # The posterior spread of the slope scales with the root of the retained share.
+        drawn = _recenter_slopes(kind, shrunk, parameters, point, np.sqrt(retained))
+        by = gap * share + later
+        resampled.append(_set_level(kind, drawn, spread, _mean(kind, parameters, spread), by))
+    final = _set_level(kind, shrunk, raw, _mean(kind, point, raw), gap * HALFWAY)
+    return {"kind": kind, "parameters": final, "resamples": resampled}
 
 
 def halfway(rate: float, other: float) -> float:
-    """The rate halfway between two, in log-odds, 0 to 1 both excluded."""
+    """Return the rate halfway between two rates in log-odds; all strictly between 0 and 1."""
     return float(scipy.special.expit((scipy.special.logit(rate) + scipy.special.logit(other)) / 2))
 
 
 def apply_calibrator(calibrator: Mapping[str, Any], raw: Floats) -> Floats:
-    """The calibrator's probabilities for log-odds, shape (n,). No interval: that is the scorer's."""
+    """Return calibrated probabilities of log-odds, shape (n,). The scorer computes their intervals."""
     return _apply(calibrator["kind"], calibrator["parameters"], raw)
 
 
 def _choose(
     raw: Floats, y: Floats, accounts: npt.NDArray[np.object_], as_of: pd.Series[pd.Timestamp]
 ) -> CalibratorKind:
-    """The kind with the lowest log loss on the later dates, the sigmoid if none is clearly better.
+    """Return the kind with the lowest log loss on the later dates, the sigmoid if none is significantly better.
 
-    The slice is shorter than a label window, so that one churn is seen from earlier and from later dates: each account
-    is judged by what was fitted on the earlier dates of others.
+    The slice is shorter than a label window, so the same churn affects earlier and later dates. Therefore each account
+    is evaluated with a calibrator fitted on the earlier dates of other accounts.
     """
     dates, fold = np.sort(as_of.unique()), fold_numbers(accounts)
     later = (as_of >= dates[min(int(len(dates) * EARLIER_SHARE), len(dates) - 1)]).to_numpy(dtype=bool)
@@ -158,9 +158,9 @@ def _choose(
     for kind in get_args(CalibratorKind):
         if not (kind == "isotonic" and few):
             losses[kind] = np.concatenate([_held_loss(kind, raw, y, fit, held) for fit, held in halves])
-    judged = np.concatenate([accounts[held] for _, held in halves])
+    held_out_accounts = np.concatenate([accounts[held] for _, held in halves])
     for kind, loss in losses.items():
-        if significantly_better(losses["sigmoid"] - loss, judged) and loss.sum() < losses[best].sum():
+        if significantly_better(losses["sigmoid"] - loss, held_out_accounts) and loss.sum() < losses[best].sum():
             best = kind
     return best
 
@@ -168,78 +168,78 @@ def _choose(
 def _held_loss(
     kind: CalibratorKind, raw: Floats, y: Floats, fit: npt.NDArray[np.bool_], held: npt.NDArray[np.bool_]
 ) -> Floats:
-    """The log loss of the held rows by what is fitted on the others."""
+    """Return the log loss of the held-out rows with a calibrator fitted on the others."""
     (parameters,) = _fit(kind, raw[fit], y[fit], np.ones((1, int(fit.sum()))))
     p = np.clip(_apply(kind, parameters, raw[held]), 1e-6, 1 - 1e-6)
     return -np.log(np.where(y[held] == 1, p, 1 - p))
 
 
 def _fit(kind: CalibratorKind, raw: Floats, y: Floats, weights: Floats) -> list[dict[str, Any]]:
-    """One set of parameters per row of weights (b, n)."""
+    """Return one set of parameters per row of weights (b, n)."""
     if kind == "isotonic":
         return [_isotonic(raw, y, w) for w in weights]
     design = _design(kind, raw)
-    found = _not_negative(design, y, weights)
-    return [{name: float(v) for name, v in zip(_NAMES[kind], row, strict=True)} for row in found]
+    parameters = _nonnegative_fit(design, y, weights)
+    return [{name: float(v) for name, v in zip(_NAMES[kind], row, strict=True)} for row in parameters]
 
 
 def _design(kind: CalibratorKind, raw: Floats) -> Floats:
-    """The columns whose weights are the parameters; the last one is the constant."""
+    """Return the columns whose weights are the parameters; the last one is the constant."""
     slopes = [raw] if kind == "sigmoid" else [-np.logaddexp(0.0, -raw), np.logaddexp(0.0, raw)]
     return np.column_stack([*slopes, np.ones_like(raw)]).astype(np.float64)
 
 
-def _not_negative(design: Floats, y: Floats, weights: Floats) -> Floats:
-    """Fit (b, k) with every slope at 0 or above: where one wants to be negative, the best fit without some of them."""
+def _nonnegative_fit(design: Floats, y: Floats, weights: Floats) -> Floats:
+    """Fit parameters (b, k) with nonnegative slopes: if one is negative, the best fit without some of the slopes."""
     slopes = design.shape[1] - 1
-    found = _free(design, y, weights)
-    rows = np.flatnonzero((found[:, :slopes] < 0).any(axis=1))
+    parameters = _unbounded_fit(design, y, weights)
+    rows = np.flatnonzero((parameters[:, :slopes] < 0).any(axis=1))
     if not len(rows):
-        return found
-    least = np.full(len(rows), np.inf)
-    for kept in product([True, False], repeat=slopes):
-        columns = [i for i in range(slopes) if kept[i]] + [slopes]
-        if all(kept):
+        return parameters
+    lowest = np.full(len(rows), np.inf)
+    for included in product([True, False], repeat=slopes):
+        columns = [i for i in range(slopes) if included[i]] + [slopes]
+        if all(included):
             continue
         fewer = np.zeros((len(rows), slopes + 1))
-        fewer[:, columns] = _free(design[:, columns], y, weights[rows])
+        fewer[:, columns] = _unbounded_fit(design[:, columns], y, weights[rows])
         loss = (weights[rows] * newton_logistic.row_log_loss(fewer @ design.T, y)).sum(axis=1)
-        better = (fewer[:, :slopes] >= 0).all(axis=1) & (loss < least)
-        found[rows[better]], least[better] = fewer[better], loss[better]
-    return found
+        better = (fewer[:, :slopes] >= 0).all(axis=1) & (loss < lowest)
+        parameters[rows[better]], lowest[better] = fewer[better], loss[better]
+    return parameters
 
 
-def _free(design: Floats, y: Floats, weights: Floats) -> Floats:
-    """Fit without bounds, on slopes of unit spread so that Newton's steps and the prior mean the same for each."""
+def _unbounded_fit(design: Floats, y: Floats, weights: Floats) -> Floats:
+    """Fit without bounds, on columns of unit spread, so that Newton steps and the prior have one scale."""
     slopes = design.shape[1] - 1
     middle = np.append(design[:, :slopes].mean(axis=0), 0.0)
     spread = np.append(design[:, :slopes].std(axis=0), 1.0)
     spread[spread == 0] = 1.0
     prior = np.append(spread[:slopes], 0.0)
     strength = np.append(np.full(slopes, _PRIOR_ROWS), 0.0)
-    found: Floats = newton_logistic.fit((design - middle) / spread, y, weights, prior, strength) / spread
-    found[:, slopes] -= found @ middle
-    return found
+    parameters: Floats = newton_logistic.fit((design - middle) / spread, y, weights, prior, strength) / spread
+    parameters[:, slopes] -= parameters @ middle
+    return parameters
 
 
 def _isotonic(raw: Floats, y: Floats, weights: Floats) -> dict[str, Any]:
-    """Points of the rising step line; never certain, for n rows cannot tell a chance below one in n from none."""
+    """Return the points of the isotonic line; never 0 or 1, since n rows cannot distinguish 1 / n from 0."""
     edge = 1 / (weights.sum() + 2)
     line = IsotonicRegression(y_min=edge, y_max=1 - edge, out_of_bounds="clip").fit(raw, y, sample_weight=weights)
     return {"x": line.X_thresholds_.tolist(), "y": line.y_thresholds_.tolist()}
 
 
-def _held(kind: CalibratorKind, parameters: dict[str, Any], kept: float) -> dict[str, Any]:
-    """The same calibrator with that share of its slopes' distance from 1."""
-    return parameters | {name: 1 + kept * (parameters[name] - 1) for name in _slopes(kind)}
+def _shrink_slopes(kind: CalibratorKind, parameters: dict[str, Any], retained: float) -> dict[str, Any]:
+    """Return the calibrator with its slopes shrunk toward 1, retaining a share of their distance from it."""
+    return parameters | {name: 1 + retained * (parameters[name] - 1) for name in _slopes(kind)}
 
 
-def _about(
-    kind: CalibratorKind, held: dict[str, Any], parameters: dict[str, Any], point: dict[str, Any], share: float
+def _recenter_slopes(
+    kind: CalibratorKind, shrunk: dict[str, Any], parameters: dict[str, Any], point: dict[str, Any], share: float
 ) -> dict[str, Any]:
-    """A resample's slopes, with that share of their distance from the slice's own, about the slopes that are held."""
+    """Return a resample with its slopes centered on the shrunk ones, at a share of their distance from the estimate."""
     return parameters | {
-        name: max(held[name] + share * (parameters[name] - point[name]), 0.0) for name in _slopes(kind)
+        name: max(shrunk[name] + share * (parameters[name] - point[name]), 0.0) for name in _slopes(kind)
     }
 
 
@@ -251,8 +251,8 @@ def _mean(kind: CalibratorKind, parameters: dict[str, Any], raw: Floats) -> floa
     return float(np.clip(_apply(kind, parameters, raw), _EDGE, 1 - _EDGE).mean())
 
 
-def _levelled(kind: CalibratorKind, parameters: dict[str, Any], raw: Floats, mean: float, by: float) -> dict[str, Any]:
-    """The same calibrator with its mean probability on the slice at ``mean`` moved by so much log-odds."""
+def _set_level(kind: CalibratorKind, parameters: dict[str, Any], raw: Floats, mean: float, by: float) -> dict[str, Any]:
+    """Return the calibrator with its mean probability on the slice set to ``mean``, shifted ``by`` log-odds."""
     p = np.clip(_apply(kind, parameters, raw), _EDGE, 1 - _EDGE)
     log_odds = scipy.special.logit(p)
     rate = np.full((1, len(p)), scipy.special.expit(scipy.special.logit(mean) + by))

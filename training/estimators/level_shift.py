@@ -1,14 +1,13 @@
-"""The level of a model's probabilities: what training would expect of later rows, and how far levels move by the time
-of the answer.
+"""Level of a model's probabilities: the rate that training expects of later rows, and how far levels change over time.
 
-Level and slope are estimated apart. A model whose log-odds are too extreme (or too tame) ranks as well as any, and the
-calibrator mends its slope; its level must not hang on that. So its log-odds are first stretched by the slope that the
-calibration slice asks for, and then moved until their mean over the training rows is the training rate. Whatever factor
-they are multiplied by, the rate that is expected of the slice is the same.
+Level and slope are estimated separately. A model whose log-odds are too extreme, or too close to the average, ranks
+just as well, and the calibrator corrects its slope; its level must not depend on that. So its log-odds are first
+multiplied by the slope that the calibration slice requires, and then shifted until their mean over the training rows is
+the training rate. The rate expected of the slice is then the same for any scale of the log-odds.
 
-How far a level moves is read from the history: windows of a quarter of a year, each forecast by the rule that sets the
-level (halfway between the window and all before it), as far ahead as the answer is. A history of a few windows leaves
-much unknown; a weak prior stands in for what it does not tell.
+The change of a level is estimated from the history: quarterly windows, each predicted by the rule that sets the level
+(halfway between the window and all before it), as far ahead as the prediction. With few windows, a weak prior adds the
+missing information.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ from training.estimators.slope_shrinkage import slope_and_error
 from training.statistics import newton_logistic
 
 WINDOW_DAYS = 91
-#: The prior of how far a level moves, in log-odds: half Cauchy with this scale, cut off at the end of the grid. It
-#: decides where the history has one or two windows, and has little weight where it has ten.
+#: Prior of the change of a level, in log-odds: half Cauchy with this scale, truncated at the end of the grid. It
+#: dominates if the history has one or two windows, and has little weight if it has ten.
 USUAL_MOVE = 0.5
 _GRID = np.linspace(0.0, 1.5, 61)
-# A window without an outcome has a finite level: a normal prior around that of all rows, of precision 1.
+# Precision of a normal prior around the level of all rows, which keeps the level of a window without outcomes finite.
 _PRECISION = 1.0
 _NONE = np.zeros(1)
 
@@ -43,14 +42,18 @@ def expected_slice_rate(
     rate: float,
     weight: Floats | None = None,
 ) -> float:
-    """The rate that training would expect of a later slice, 0 to 1, whatever the scale of the model's log-odds.
+    """Return the rate that training would expect of a later slice, 0 to 1, for any scale of the model's log-odds.
 
     Parameters
     ----------
-    raw, y, accounts : the model's log-odds on the slice, the labels and the account of each row, shape (n,).
-    trained : its log-odds on the training rows, shape (m,).
-    rate : how often the outcome happened among them, 0 to 1 both excluded.
-    weight : of the training rows, shape (m,); all alike by default.
+    raw, y, accounts : the model's log-odds on the slice, labels and accounts of its rows, shape (n,).
+    trained : the model's log-odds on the training rows, shape (m,).
+    rate : outcome rate of the training rows, strictly between 0 and 1.
+    weight : weights of the training rows, shape (m,); equal by default.
+
+    Returns
+    -------
+    float
     """
     slope = nonnegative_slope(raw, y, accounts)
     weights = np.ones_like(trained) if weight is None else weight
@@ -58,7 +61,7 @@ def expected_slice_rate(
 
 
 def nonnegative_slope(raw: Floats, y: Floats, accounts: Sequence[str] | npt.NDArray[np.object_]) -> float:
-    """The slope of the outcomes on the log-odds, 0 where it would turn the ranking round."""
+    """Return the slope of the outcomes on the log-odds, or 0 if it would reverse the ranking."""
     return max(slope_and_error(raw, y, accounts)[0], 0.0)
 
 
@@ -69,36 +72,39 @@ def estimate_level_move(
     as_of: pd.Series[pd.Timestamp],
     ahead_days: float,
 ) -> float:
-    """The standard deviation, in log-odds, of the level at the time of the answer around the one that was set.
+    """Estimate how far the level changes until the prediction, as a standard deviation in log-odds.
 
     Parameters
     ----------
-    offset : what the model expects of each row, in log-odds of the right stretch, shape (n,); its own level is of no
-        matter.
-    y, accounts, as_of : of each row, from the first to the last date with a known outcome.
-    ahead_days : from the middle of the slice that sets the level to the answer.
+    offset : the model's log-odds of each row, with the right slope, shape (n,); their level does not matter.
+    y, accounts, as_of : label, account and date of each row, from the first to the last date with a known outcome.
+    ahead_days : days from the middle of the slice that sets the level to the prediction.
+
+    Returns
+    -------
+    float
     """
-    place = ((as_of.max() - as_of) / pd.Timedelta(days=WINDOW_DAYS)).astype(int).to_numpy()
-    place = place.max() - place
+    window = ((as_of.max() - as_of) / pd.Timedelta(days=WINDOW_DAYS)).astype(int).to_numpy()
+    window = window.max() - window
     constant = _constant(offset, float(np.clip(y.mean(), 1e-6, 1 - 1e-6)), np.ones_like(y))
-    levels, errors = _levels(offset + constant, y, np.asarray(accounts, dtype=object), place)
+    levels, errors = _levels(offset + constant, y, np.asarray(accounts, dtype=object), window)
     steps = max(1, round(ahead_days / WINDOW_DAYS))
-    missed, unknown = [], []
+    misses, variances = [], []
     for k in range(1, len(levels) - steps):
-        told = HALFWAY * levels[k] + (1 - HALFWAY) * levels[:k].mean()
-        missed.append(levels[k + steps] - told)
-        unknown.append(errors[k + steps] + HALFWAY**2 * errors[k] + (1 - HALFWAY) ** 2 * errors[:k].mean() / k)
-    return _spread(np.array(missed), np.array(unknown), steps)
+        predicted = HALFWAY * levels[k] + (1 - HALFWAY) * levels[:k].mean()
+        misses.append(levels[k + steps] - predicted)
+        variances.append(errors[k + steps] + HALFWAY**2 * errors[k] + (1 - HALFWAY) ** 2 * errors[:k].mean() / k)
+    return _spread(np.array(misses), np.array(variances), steps)
 
 
 def _levels(
-    offset: Floats, y: Floats, accounts: npt.NDArray[np.object_], place: npt.NDArray[np.int64]
+    offset: Floats, y: Floats, accounts: npt.NDArray[np.object_], window_of: npt.NDArray[np.int64]
 ) -> tuple[Floats, Floats]:
-    """Of each window how far its level lies above what was expected, in log-odds, and the variance of that, accounts
-    being independent."""
+    """Return how far the level of each window is above the expected one, in log-odds, and its variance, assuming
+    independent accounts."""
     levels, errors = [], []
-    for window in range(place.max() + 1):
-        rows = place == window
+    for window in range(window_of.max() + 1):
+        rows = window_of == window
         if not rows.any():
             continue
         z, happened = offset[rows], y[rows]
@@ -106,25 +112,26 @@ def _levels(
         level = float(newton_logistic.fit(ones, happened, ones.T, _NONE, np.array([_PRECISION]), z)[0, 0])
         p = scipy.special.expit(z + level)
         codes, _ = pd.factorize(accounts[rows])
-        # Account by account what happened less what was expected; the prior stands for one more account.
-        told = (np.bincount(codes, happened - p) ** 2).sum() + _PRECISION
+        # Residual per account; the prior counts as one more account.
+        squares = (np.bincount(codes, happened - p) ** 2).sum() + _PRECISION
         levels.append(level)
-        errors.append(float(told / ((p * (1 - p)).sum() + _PRECISION) ** 2))
+        errors.append(float(squares / ((p * (1 - p)).sum() + _PRECISION) ** 2))
     return np.array(levels), np.array(errors)
 
 
-def _spread(missed: Floats, unknown: Floats, steps: int) -> float:
-    """The root of the posterior mean of the squared move, from the misses and the variances of their own errors.
+def _spread(misses: Floats, variances: Floats, steps: int) -> float:
+    """Return the root of the posterior mean of the squared change, from the misses and the variances of their errors.
 
-    Misses that overlap count as one between them."""
-    variance = _GRID[:, None] ** 2 + unknown
-    likelihood = -0.5 * (np.log(variance) + missed**2 / variance).sum(axis=1) / min(steps, max(len(missed), 1))
+    Overlapping misses together count as one.
+    """
+    variance = _GRID[:, None] ** 2 + variances
+    likelihood = -0.5 * (np.log(variance) + misses**2 / variance).sum(axis=1) / min(steps, max(len(misses), 1))
     weight = scipy.special.softmax(likelihood - np.log1p((_GRID / USUAL_MOVE) ** 2))
     return float(np.sqrt(weight @ _GRID**2))
 
 
 def _constant(offset: Floats, rate: float, weight: Floats) -> float:
-    """What has to be added to these log-odds to make ``rate`` their mean probability."""
-    happened = np.full(len(offset), rate)
-    found = newton_logistic.fit(np.ones((len(offset), 1)), happened, weight[None], _NONE, _NONE, offset)
-    return float(found[0, 0])
+    """Return what must be added to these log-odds so that their mean probability is ``rate``."""
+    rates = np.full(len(offset), rate)
+    constant = newton_logistic.fit(np.ones((len(offset), 1)), rates, weight[None], _NONE, _NONE, offset)
+    return float(constant[0, 0])

@@ -1,4 +1,4 @@
-"""Weights of a rubric's dimensions, learned: in proportion to how strongly each goes with retention."""
+"""Learned weights of a rubric's dimensions, in proportion to the strength of their association with retention."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.statistics.account_bootstrap import AccountBootstrap, interval
 from training.statistics.metrics import Predictions, roc_auc
 
 MINIMUM_CHURNED = 30
-"""Accounts with a churn, fewer than which are no evidence."""
+"""Minimum number of accounts with a churn."""
 RESAMPLES = 200
 LEVEL = 0.9
 
@@ -24,20 +24,21 @@ def learn_weights(
 ) -> LearnedWeights | None:
     """Learn the weights from labelled snapshots.
 
-    The strength of a dimension is Somers' D of its points against staying: the chance that of two snapshots, one of
-    which churned, the one that stayed has more points, less the chance of the contrary (Somers, 1962). A dimension of
-    which it is not clear that it goes with retention (the interval holds zero) weighs nothing.
+    The strength of a dimension is Somers' D of its points with staying: for a churned and a staying snapshot, the
+    probability that the staying one has more points, minus the probability of the opposite (Somers, 1962). A dimension
+    without a significant positive association with retention (its interval contains zero) gets weight 0.
 
     Parameters
     ----------
-    points : of each dimension, 0 to 100, NaN unknown, shape (n, dimensions).
+    points : points of each dimension, 0 to 100, NaN for unknown, shape (n, dimensions).
     churned : 0 or 1 within the horizon, shape (n,).
-    accounts : resampled whole.
-    seed : of the resamples.
+    accounts : account of each row; accounts are resampled whole.
+    seed : seed of the resamples.
 
     Returns
     -------
-    LearnedWeights, or None without evidence: too few churns, or no dimension that clearly goes with retention.
+    LearnedWeights or None
+        None if there are too few churns, or no dimension has a significant positive association with retention.
     """
     with_churn = len(np.unique(accounts[churned == 1]))
     if with_churn < MINIMUM_CHURNED:
@@ -55,9 +56,9 @@ def learn_weights(
         value = 2.0 * float(metric(np.ones((1, int(known.sum()))))[0]) - 1.0
         if not np.isnan([value, low, high]).any():
             strength[name] = (value, low, high)
-    counted = {name: max(value, 0.0) if low > 0.0 else 0.0 for name, (value, low, _) in strength.items()}
-    total = sum(counted.values())
+    positive = {name: max(value, 0.0) if low > 0.0 else 0.0 for name, (value, low, _) in strength.items()}
+    total = sum(positive.values())
     if total <= 0.0:
         return None
-    weights = {str(name): 100.0 * counted.get(name, 0.0) / total for name in points.columns}
+    weights = {str(name): 100.0 * positive.get(name, 0.0) / total for name in points.columns}
     return LearnedWeights(weights=weights, strength=strength, accounts_with_churn=with_churn)

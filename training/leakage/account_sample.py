@@ -1,5 +1,4 @@
-"""The part of a portfolio that a leak check rebuilds: some accounts at a few dates. Its cost does not grow with the
-data."""
+"""Sample for leak checks: some accounts at a few dates, so that the cost does not grow with the data."""
 
 from __future__ import annotations
 
@@ -16,15 +15,15 @@ from features.sources.engine import collect, contract_table, create_table, fetch
 from features.utils.dates import WEEK_DAYS, Grid, midnight
 
 MAXIMUM_ACCOUNTS = 200
-"""Accounts that are rebuilt at most."""
+"""Maximum number of accounts to rebuild."""
 MAXIMUM_ROWS = 10_000
-"""Rows of a table that are read at most, about: of larger ones, every so-manieth by a hash of account and instant.
-What is compared are rebuilds of the same rows, so that rows may be missing."""
+"""Approximate maximum number of rows read per table. Larger tables are sampled by a hash of account and instant.
+All rebuilds use the same rows, so rows may be missing."""
 MAXIMUM_DATES = 6
-"""Dates that are rebuilt at most."""
+"""Maximum number of dates to rebuild."""
 
 SAMPLED_ACCOUNTS = ibis.table({"account_id": "string"}, name="leakcheck_accounts")
-"""The accounts whose rows are read."""
+"""Table of the accounts whose rows are read."""
 
 ContractTables = dict[str, pa.Table]
 """Rows by contract table, in the contract's columns and types; instants are microseconds without a zone, in UTC."""
@@ -33,24 +32,24 @@ ContractTables = dict[str, pa.Table]
 def sampled_accounts(
     accounts: Collection[str], churned: Collection[str], seed: int, at_most: int = MAXIMUM_ACCOUNTS
 ) -> list[str]:
-    """Up to ``at_most`` of ``accounts``, in order; the same for the same seed, whatever the order given.
+    """Choose up to ``at_most`` of ``accounts``, sorted; the same for the same seed in any given order.
 
-    Half of them are ``churned`` where there are so many: leaks are found where things have come to an end.
+    Half of them are ``churned`` if there are enough: leaks show in accounts that have ended.
     """
 
-    def drawn(account: str) -> tuple[int, str]:
+    def draw(account: str) -> tuple[int, str]:
         return crc32(f"{seed}:{account}".encode()), account
 
-    ended = sorted(set(churned) & set(accounts), key=drawn)
-    others = sorted(set(accounts) - set(churned), key=drawn)
+    ended = sorted(set(churned) & set(accounts), key=draw)
+    others = sorted(set(accounts) - set(churned), key=draw)
     some = max(at_most // 2, at_most - len(others))
     return sorted([*ended[:some], *others[: at_most - min(some, len(ended))]])
 
 
 def sampled_tables(signals: Signals, accounts: Sequence[str], rows: int = MAXIMUM_ROWS) -> ContractTables:
-    """The rows of ``accounts``, one filtered scan (and one count) per table.
+    """Read the rows of ``accounts``, with one filtered scan (and one count) per table.
 
-    ``loaded_at`` is the instant from which each row was known, in every event table.
+    In every event table, ``loaded_at`` is the instant from which a row was known.
     """
     create_table(
         signals.connection, SAMPLED_ACCOUNTS.get_name(), pa.table({"account_id": pa.array(accounts, pa.string())})
@@ -68,7 +67,7 @@ def _size(name: str) -> ibis.Table:
 
 
 def _every(name: str, step: int) -> ibis.Table:
-    """Every ``step``-th row, about; rows of one account and instant together."""
+    """About every ``step``-th row; rows of one account and instant stay together."""
     some, contract = _of_sampled(name), TABLES[name]
     if step > 1:
         key = some.account_id.concat(some[contract.at].cast("string"))
@@ -83,12 +82,11 @@ def _of_sampled(name: str) -> ibis.Table:
 
 
 def spread_dates(first: datetime, last: datetime, at_most: int = MAXIMUM_DATES) -> Grid:
-    """Up to ``at_most`` dates that end at the midnight at or before ``last`` and go back to about ``first``, whole
-    weeks apart."""
+    """Return up to ``at_most`` dates, whole weeks apart, from about ``first`` to the midnight at or before ``last``."""
     end = midnight(last)
     span = max((end - first) // timedelta(days=1), 0)
     weeks = span // ((at_most - 1) * WEEK_DAYS)
-    # Of the two steps that come near, the one whose dates reach further back.
+    # Of the two closest steps, the one whose dates reach further back.
     steps = [step * WEEK_DAYS for step in (max(weeks, 1), weeks + 1)]
     back, step = max((min(span // step, at_most - 1) * step, step) for step in steps)
     return Grid(end - timedelta(days=back), step, back // step + 1)

@@ -1,11 +1,11 @@
-"""Looking for leaks before a model is believed: a snapshot that changes with the future, a feature that knows too much.
+"""Leak check: find snapshots that change with the future, and features that reveal the outcome.
 
-A few accounts are rebuilt from altered sources and compared bit by bit (`training.leakage.future_perturbation`,
-`training.leakage.snapshot_rebuild`); the labelled snapshots of all accounts are searched for features that tell the
-outcome
-alone (`training.leakage.target_leakage`); it is looked at how rows arrive (`training.leakage.late_arrivals`), and
-whether renewals
-come due as they do today (`training.leakage.due_renewals`).
+- A few accounts are rebuilt from altered sources and compared bit by bit (`training.leakage.future_perturbation`,
+  `training.leakage.snapshot_rebuild`).
+- The labelled snapshots of all accounts are searched for features that separate the outcomes alone
+  (`training.leakage.target_leakage`).
+- The arrival of rows is analyzed (`training.leakage.late_arrivals`).
+- Due renewals at earlier dates are compared with those at the end of the data (`training.leakage.due_renewals`).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ CHECK_TEXTS: Mapping[Check, str] = {
     "future added": "rows dated or loaded at or after a date are added and altered",
     "future dropped": "everything at or after a date is dropped",
     "rows repeated": "rows are shuffled and sent again",
-    "separation": "no feature tells the outcome alone",
-    "due dates": "as many accounts come due at earlier dates as at the end",
-    "arrival": "rows dated before a churn that come after it",
+    "separation": "no feature alone separates the outcomes",
+    "due dates": "the share of accounts due is the same at earlier dates as at the end",
+    "arrival": "rows dated before a churn that arrive after it",
 }
-"""What each check does, in words."""
+"""Description of each check."""
 
 
 def check_source_for_leaks(
@@ -53,16 +53,21 @@ def check_source_for_leaks(
     progress: Progress = no_progress,
     engine: str = DUCKDB,
 ) -> LeakReport:
-    """Check a source's own data, with the features of ``catalogue``, for leaks.
+    """Check a source for leaks, with the features of ``catalogue``.
 
     Parameters
     ----------
-    address : the signals source, or one that is open already (its connection is closed thereby).
+    address : the signals source, or an open one, whose connection is closed.
     catalogue : the features.
-    config : the settings of the training that is to come; the seed chooses accounts and rows.
+    config : the settings of the planned training; the seed chooses accounts and rows.
     data_through : nothing at or after this instant is read; by default everything.
-    progress : told how far the work is.
-    engine : what reads an address: ``duckdb``, ``spark`` or ``spark://HOST:PORT``. The rebuilds run on DuckDB.
+    progress : progress callback.
+    engine : the engine that reads an address: ``duckdb``, ``spark`` or ``spark://HOST:PORT``. The rebuilds run on
+        DuckDB.
+
+    Returns
+    -------
+    LeakReport
 
     Raises
     ------
@@ -77,8 +82,8 @@ def check_source_for_leaks(
         prepared, lacking = None, ""
         try:
             prepared = label_snapshots(signals, monthly, subprogress(progress, 0.2, 0.5), catalogue)
-        except InsufficientData as short:
-            lacking = "; ".join(short.missing)
+        except InsufficientData as error:
+            lacking = "; ".join(error.missing)
         return _check(signals, prepared, catalogue, settings, subprogress(progress, 0.5, 1.0), lacking, began)
     finally:
         signals.close()
@@ -87,13 +92,17 @@ def check_source_for_leaks(
 def check_snapshots_for_leaks(
     prepared: LabelledSnapshots, config: TrainConfig, progress: Progress = no_progress
 ) -> LeakReport:
-    """Check labelled snapshots, and the signals that they were built from, for leaks.
+    """Check labelled snapshots, and the signals from which they were built, for leaks.
 
     Parameters
     ----------
-    prepared : as training will use it.
+    prepared : the labelled snapshots that training will use.
     config : the settings of the training.
-    progress : told how far the work is.
+    progress : progress callback.
+
+    Returns
+    -------
+    LeakReport
     """
     return _check(prepared.signals, prepared, prepared.catalogue, config, progress, "", time.perf_counter())
 
@@ -113,15 +122,16 @@ def _check(
     at = f"{len(accounts):,} accounts, {grid.n} dates from {to_iso(grid.first)} to {to_iso(grid.last)}"
     findings = rebuild_findings(tables, grid, signals, catalogue, config, subprogress(progress, 0.05, 0.8))
     checks = [CheckRun(check, CHECK_TEXTS[check], at) for check in CHANGES]
-    progress(0.8, "looking for features that tell the outcome")
+    progress(0.8, "looking for features that reveal the outcome")
     for target in TARGETS:
         missing, where = lacking, ""
         if prepared is not None:
-            found = find_separating_features(prepared.frame, prepared.labels[target], catalogue, target)
-            missing, where = found.lacking, f"{found.rows:,} snapshots, {found.accounts_with:,} accounts with {target}"
-            findings += found.findings
+            result = find_separating_features(prepared.frame, prepared.labels[target], catalogue, target)
+            missing = result.lacking
+            where = f"{result.rows:,} snapshots, {result.accounts_with:,} accounts with {target}"
+            findings += result.findings
         checks.append(CheckRun("separation", CHECK_TEXTS["separation"], where, target, missing))
-    progress(0.92, "when renewals come due")
+    progress(0.92, "comparing due renewals")
     grace = config.grace_days if signals.contractual else 0
     if signals.contractual:
         due, overwritten = (
@@ -132,16 +142,16 @@ def _check(
         findings += [
             LeakFinding("due dates", f"{each.table}.{each.column}", str(replace(each, cure=""))) for each in overwritten
         ]
-        looked = f"{due.dates} dates beside the end of the data"
-        checks.append(CheckRun("due dates", CHECK_TEXTS["due dates"], looked, None, "" if overwritten else due.lacking))
-    progress(0.95, "how rows arrive")
-    ways = arrivals(signals, config.horizon_days, grace, accounts) if signals.contractual else []
-    findings += [way.finding(config.horizon_days) for way in ways if way.backdated]
-    late = sum(way.late_share > 0 for way in ways)
-    told = f"{len(ways)} tables, {late} of them with rows that arrive {LATE_DAYS} days late or more"
-    missing = "" if signals.contractual else "without contracts, a churn has no instant"
-    checks.append(CheckRun("arrival", CHECK_TEXTS["arrival"], told if ways else "", None, missing))
-    progress(1.0, "checked for leaks")
+        where = f"{due.dates} dates and the end of the data"
+        checks.append(CheckRun("due dates", CHECK_TEXTS["due dates"], where, None, "" if overwritten else due.lacking))
+    progress(0.95, "analyzing late rows")
+    tables_arrivals = arrivals(signals, config.horizon_days, grace, accounts) if signals.contractual else []
+    findings += [each.finding(config.horizon_days) for each in tables_arrivals if each.backdated]
+    late = sum(each.late_share > 0 for each in tables_arrivals)
+    where = f"{len(tables_arrivals)} tables, {late} of them with rows that arrive {LATE_DAYS} days late or more"
+    missing = "" if signals.contractual else "without contracts, a churn has no exact date"
+    checks.append(CheckRun("arrival", CHECK_TEXTS["arrival"], where if tables_arrivals else "", None, missing))
+    progress(1.0, "leak check finished")
     return LeakReport(
         signals.origin,
         signals.data_through,
@@ -150,25 +160,25 @@ def _check(
         tuple(grid.as_ofs),
         tuple(checks),
         tuple(findings),
-        tuple(way.as_dict() for way in ways),
+        tuple(each.as_dict() for each in tables_arrivals),
         time.perf_counter() - began,
     )
 
 
 def _accounts(signals: Signals, prepared: LabelledSnapshots | None, seed: int) -> list[str]:
-    """The accounts to rebuild, those that have churned among them."""
+    """Return the accounts to rebuild, which include churned ones."""
     if prepared is None:
-        known = signals.tables["accounts"].account_id.to_pyarrow().to_pylist()
-        return sampled_accounts(known, (), seed)
+        accounts = signals.tables["accounts"].account_id.to_pyarrow().to_pylist()
+        return sampled_accounts(accounts, (), seed)
     ids = prepared.frame["account_id"]
     return sampled_accounts(ids.unique(), ids[(prepared.labels["churn"] == 1).to_numpy()].unique(), seed)
 
 
 def _dates(signals: Signals, prepared: LabelledSnapshots | None) -> Grid:
-    """The dates to rebuild: from the first labelled one to the end of the data."""
+    """Return the dates to rebuild: from the first labelled one to the end of the data."""
     if prepared is not None:
         return spread_dates(prepared.grid.first, signals.data_through)
     table, at = ("subscriptions", "started_at") if signals.contractual else ("orders", "occurred_at")
-    begun = signals.tables[table][at].min().to_pyarrow().as_py()
+    start = signals.tables[table][at].min().to_pyarrow().as_py()
     last = signals.data_through
-    return spread_dates(begun.replace(tzinfo=last.tzinfo) if begun else last, last)
+    return spread_dates(start.replace(tzinfo=last.tzinfo) if start else last, last)

@@ -1,4 +1,4 @@
-"""Altered sources: the same past with another future. No snapshot taken before that future may tell them apart."""
+"""Altered sources with the same past and another future, which must give the same snapshots of the past."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contract.schema import TABLES, TableSchema
+from features.utils.arrays import Bools, Ints
 from training.leakage.account_sample import ContractTables
 from training.leakage.synthetic_rows import (
     DAY_US,
     FUTURE_ACCOUNTS,
-    Ints,
     as_instants,
     instants_us,
     micros,
@@ -27,25 +27,23 @@ from training.leakage.synthetic_rows import (
     with_column,
 )
 
-Bools = npt.NDArray[np.bool_]
-
 NEW_ROWS = 1_000
-"""Rows that are added to each table, dated at or after the date; and as many dated before it that arrive after it."""
+"""Rows added to each table that are dated at or after the date, and as many dated before it that arrive after it."""
 LONGEST_DELAY = 400 * DAY_US
-"""How far before the date the rows are dated that arrive late."""
+"""Maximum delay of the late rows that are added."""
 NEVER = 2**60
-"""Microseconds beyond every instant."""
+"""Microseconds after every instant."""
 AHEAD = 200 * DAY_US
-"""How far after the date rows are added."""
+"""Maximum time after the date of the rows that are added."""
 
 
 def perturb_future(tables: Mapping[str, pa.Table], as_of: datetime, seed: int = 0) -> ContractTables:
-    """The tables with another future: what was known before ``as_of`` is there as it was, and all else is not.
+    """Return the tables with another future: facts known before ``as_of`` are unchanged, and all others are altered.
 
-    In every table, half of the later rows are gone and the others say something else; rows are added at ``as_of`` and
-    after it, of other values, users and kinds, and for accounts that did not exist; rows are added that are dated
-    before it, as far as before the feed began, but loaded at or after it; and what was open before it is filled in with
-    instants at or after it, or earlier ones that are learnt only then.
+    In every table, half of the later rows are removed and the others get other values. Rows are added at ``as_of`` and
+    after it, with other values, users and kinds, and for accounts that did not exist. Rows are added that are dated
+    before it, even before the feed started, but loaded at or after it. Ends that were open at ``as_of`` are filled in
+    with instants at or after it, or with earlier ones that become known only then.
 
     Parameters
     ----------
@@ -53,35 +51,46 @@ def perturb_future(tables: Mapping[str, pa.Table], as_of: datetime, seed: int = 
     `training.leakage.account_sample.sampled_tables`).
     as_of : the date.
     seed : the same seed gives the same rows.
+
+    Returns
+    -------
+    ContractTables
     """
-    at, found = micros(as_of), {}
+    at, altered = micros(as_of), {}
     for name, table in tables.items():
         rng = np.random.default_rng([seed, at // DAY_US, crc32(name.encode())])
-        found[name] = _strangers(table, at) if name == "accounts" else _poisoned(TABLES[name], tables, at, rng)
-    return found
+        if name == "accounts":
+            altered[name] = _with_future_accounts(table, at)
+        else:
+            altered[name] = _perturbed(TABLES[name], tables, at, rng)
+    return altered
 
 
 def drop_future(tables: Mapping[str, pa.Table], as_of: datetime) -> ContractTables:
-    """The tables without anything that happened, arrived or was filled in at or after ``as_of``; accounts are facts
-    without a history and stay."""
-    at, found = micros(as_of), {}
+    """Return the tables without anything that happened, arrived or was filled in at or after ``as_of``.
+
+    Accounts have no history and stay.
+    """
+    at, remaining = micros(as_of), {}
     for name, table in tables.items():
         contract = TABLES[name]
         if name != "accounts":
             table = table.filter(pa.array(known_us(contract, table) < at))
             for end in _ends(contract):
-                forgotten = pa.array(~_before(table, end, at))
+                unknown = pa.array(~_before(table, end, at))
                 for column in (c for c in contract.columns if c.known_from == end):
-                    table = with_column(table, column.name, pc.if_else(forgotten, None, table[column.name]))
-        found[name] = table
-    return found
+                    table = with_column(table, column.name, pc.if_else(unknown, None, table[column.name]))
+        remaining[name] = table
+    return remaining
 
 
 def repeat_rows(tables: Mapping[str, pa.Table], seed: int = 0) -> ContractTables:
-    """The tables with their rows shuffled and a third of the events (and accounts) sent again; where rows arrive, later
-    than the first time, but before the next version of what they are about: sent again after it, they would replace
-    it. Of subscriptions each row is one of its own."""
-    found = {}
+    """Return the tables with their rows shuffled and a third of the events (and accounts) repeated.
+
+    If rows have an arrival, the repeated row arrives later than the first one, but before the next version of the same
+    event: after it, it would replace that version. Subscriptions are not repeated, because each row is a subscription.
+    """
+    shuffled = {}
     for name, table in tables.items():
         rng = np.random.default_rng([seed, crc32(name.encode())])
         many = 0 if name == "subscriptions" else -(-len(table) // 3)
@@ -93,12 +102,12 @@ def repeat_rows(tables: Mapping[str, pa.Table], seed: int = 0) -> ContractTables
             later = np.minimum(later, _next_version_us(contract, table, again))
             again = with_column(again, "loaded_at", as_instants(np.maximum(later, known)))
         both = pa.concat_tables([table, again])
-        found[name] = both.take(rng.permutation(len(both)))
-    return found
+        shuffled[name] = both.take(rng.permutation(len(both)))
+    return shuffled
 
 
 def _next_version_us(contract: TableSchema, table: pa.Table, some: pa.Table) -> Ints:
-    """Just before the next version of each of ``some`` rows of ``table`` arrives; far ahead where there is none."""
+    """Return the instant just before the next version of each of ``some`` rows arrives; `NEVER` if there is none."""
     arrivals: dict[Any, list[int]] = {}
     for identity, at in zip(table[contract.identity].to_pylist(), known_us(contract, table).tolist(), strict=True):
         if identity is not None:
@@ -109,12 +118,12 @@ def _next_version_us(contract: TableSchema, table: pa.Table, some: pa.Table) -> 
 
 
 def known_us(contract: TableSchema, table: pa.Table) -> Ints:
-    """When each row was known, in microseconds since 1970: when it had both happened and arrived; shape (n,)."""
+    """Return when each row became known (had happened and arrived), in microseconds since 1970; shape (n,)."""
     at = instants_us(table[contract.at], 0)
     return np.maximum(at, instants_us(table["loaded_at"], 0)) if "loaded_at" in contract.names else at
 
 
-def _poisoned(contract: TableSchema, tables: Mapping[str, pa.Table], at: int, rng: np.random.Generator) -> pa.Table:
+def _perturbed(contract: TableSchema, tables: Mapping[str, pa.Table], at: int, rng: np.random.Generator) -> pa.Table:
     table = tables[contract.name]
     later = known_us(contract, table) >= at
     before, after = table.filter(pa.array(~later)), table.filter(pa.array(later))
@@ -125,7 +134,7 @@ def _poisoned(contract: TableSchema, tables: Mapping[str, pa.Table], at: int, rn
     accounts = tables["accounts"]["account_id"].to_numpy(zero_copy_only=False)
     if "loaded_at" in contract.names:
         parts[1] = with_column(parts[1], "loaded_at", after["loaded_at"])
-        # Most of them lately, where the windows are short, and some at the last moment.
+        # Most of them shortly before the date, where feature windows are short, and some at the last moment.
         back = np.exp(rng.uniform(np.log(DAY_US / 24), np.log(LONGEST_DELAY), NEW_ROWS)).astype(np.int64)
         back = np.where(rng.random(NEW_ROWS) < 0.1, 1, back)
         parts.append(_added(contract, table, at - back, accounts, at + _delays(NEW_ROWS, rng), rng))
@@ -137,20 +146,20 @@ def _poisoned(contract: TableSchema, tables: Mapping[str, pa.Table], at: int, rn
 
 
 def _delays(many: int, rng: np.random.Generator) -> Ints:
-    """Up to `AHEAD`, a tenth of them nothing at all: the date itself is already too late."""
+    """Return delays up to `AHEAD`; a tenth of them are 0, because the date itself is already too late."""
     return np.where(rng.random(many) < 0.1, 0, rng.integers(0, AHEAD, many))
 
 
 def _added(
     contract: TableSchema, like: pa.Table, at: Ints, accounts: npt.NDArray[Any], loaded: Ints, rng: np.random.Generator
 ) -> pa.Table:
-    whose = pa.array(rng.choice(accounts, len(at)), pa.string())
-    rows = with_column(random_rows(contract, like, at, rng), "account_id", whose)
+    owners = pa.array(rng.choice(accounts, len(at)), pa.string())
+    rows = with_column(random_rows(contract, like, at, rng), "account_id", owners)
     return with_column(rows, "loaded_at", as_instants(loaded)) if "loaded_at" in contract.names else rows
 
 
-def _strangers(accounts: pa.Table, at: int) -> pa.Table:
-    """The accounts, and a few that are created at the date or later."""
+def _with_future_accounts(accounts: pa.Table, at: int) -> pa.Table:
+    """Return the accounts, and a few that are created at the date or later."""
     new = accounts.schema.empty_table().to_pandas().reindex(range(len(FUTURE_ACCOUNTS)))
     new["account_id"] = list(FUTURE_ACCOUNTS)
     new["created_at"] = pd.to_datetime(at + np.arange(len(FUTURE_ACCOUNTS)) * DAY_US, unit="us")
@@ -158,14 +167,14 @@ def _strangers(accounts: pa.Table, at: int) -> pa.Table:
 
 
 def _filled_in(contract: TableSchema, before: pa.Table, like: pa.Table, at: int, rng: np.random.Generator) -> pa.Table:
-    """Rows known before the date, with another later course of what was still open then."""
+    """Return rows known before the date, with other values for everything that was still open then."""
     for end in _ends(contract):
         still_open = ~_before(before, end, at)
-        # Rows that are duplicates as long as they are open stay so, lest two events be made of one.
+        # Rows that are duplicates while they are open must stay duplicates, so that one event does not become two.
         same = [c.name for c in contract.columns if c.known_from is None and c.name != "loaded_at"]
         group = before.select(same).to_pandas().groupby(same, dropna=False, sort=False).ngroup().to_numpy(np.int64)
         groups = int(group.max()) + 1 if len(group) else 0
-        # Half of what is open comes to an end soon after the date, half never does.
+        # Half of the open rows end soon after the date, half never do.
         never = rng.random(groups) < 0.5
         ends = pa.array(at + _delays(groups, rng) // 4, pa.timestamp("us"), mask=never).take(pa.array(group))
         for column in (c for c in contract.columns if c.known_from == end):
@@ -180,25 +189,25 @@ def _filled_in(contract: TableSchema, before: pa.Table, like: pa.Table, at: int,
 def _sent_again(
     contract: TableSchema, before: pa.Table, like: pa.Table, at: int, rng: np.random.Generator
 ) -> list[pa.Table]:
-    """Half of the rows still open at the date arrive once more after it, and now say that they ended before it."""
-    found = []
+    """Return half of the rows open at the date again: they arrive after it, and now have an end before it."""
+    repeated = []
     for end in _ends(contract) if "loaded_at" in contract.names else ():
         rows = before.filter(pa.array(~_before(before, end, at) & (rng.random(len(before)) < 0.5)))
-        began = instants_us(rows[contract.at], 0)
+        start = instants_us(rows[contract.at], 0)
         rows = with_column(rows, "loaded_at", as_instants(at + _delays(len(rows), rng)))
         for column in (c for c in contract.columns if c.known_from == end):
-            ended = as_instants(began + (rng.random(len(rows)) * (at - began)).astype(np.int64))
+            ended = as_instants(start + (rng.random(len(rows)) * (at - start)).astype(np.int64))
             values = ended if column.name == end else random_values(contract, column, like, len(rows), rng)
             rows = with_column(rows, column.name, values)
-        found.append(rows)
-    return found
+        repeated.append(rows)
+    return repeated
 
 
 def _ends(contract: TableSchema) -> list[str]:
-    """The instants from which something else of a row becomes known."""
+    """Return the columns of instants from which other columns of a row become known."""
     return sorted({c.known_from for c in contract.columns if c.known_from is not None})
 
 
 def _before(table: pa.Table, column: str, at: int) -> Bools:
-    """Whether an instant is known and before ``at``; shape (n,)."""
+    """Return whether an instant is known and before ``at``; shape (n,)."""
     return instants_us(table[column], at) < at

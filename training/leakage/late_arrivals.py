@@ -1,5 +1,8 @@
-"""How rows arrive: late ones are no leak where ``loaded_at`` says so, but rows that are dated before a churn and come
-after it are worth knowing of."""
+"""Late arrival of rows.
+
+Late rows are no leak if ``loaded_at`` records their arrival. Rows that are dated before a churn and arrive after it are
+reported as a note.
+"""
 
 from __future__ import annotations
 
@@ -21,25 +24,25 @@ from features.utils.dates import DAY_SECONDS
 from training.leakage.report import LeakFinding
 
 LATE_DAYS = 7
-"""Rows that were known so many days after they happened, or more, count as late."""
+"""Rows that became known this many days after their event, or more, count as late."""
 MINIMUM_ROWS = 20
-"""Fewer rows that come after a churn are no pattern."""
+"""Fewer rows that arrive after a churn are no pattern."""
 CHURNED = "leakcheck_churned"
 EXCESS_FACTOR = 3.0
-"""So many times as many rows as the feed's usual delays explain."""
+"""Ratio of the rows to those that the feed's usual delays explain, above which they are reported."""
 
 
 @dataclass(frozen=True)
 class Arrivals:
-    """How the rows of one event table arrive.
+    """Arrival of the rows of one event table.
 
     Parameters
     ----------
-    table : its name.
-    rows : how many there are.
-    late_share : of them, those known `LATE_DAYS` or more after they happened.
-    before : rows dated in the horizon before their account's churn.
-    after : of those, the ones that were loaded at or after it.
+    table : name of the table.
+    rows : number of rows.
+    late_share : share of rows that became known `LATE_DAYS` or more after their event.
+    before : rows dated within the horizon before their account's churn.
+    after : those of them that were loaded at or after the churn.
     expected : how many of those the delays of all other rows explain.
     """
 
@@ -52,19 +55,19 @@ class Arrivals:
 
     @property
     def backdated(self) -> bool:
-        """Whether more rows than usual arrive only once the account has churned."""
+        """Whether more rows than usual arrive only after the account has churned."""
         return self.after >= MINIMUM_ROWS and self.after > EXCESS_FACTOR * self.expected
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return JSON values."""
         return asdict(self) | {"backdated": self.backdated}
 
     def finding(self, horizon_days: int) -> LeakFinding:
-        """What is said of it if it is `backdated`."""
+        """Return the note for a table that is `backdated`."""
         words = (
             f"{self.table}: {self.after:,} rows are dated in the {horizon_days} days before their account's churn and "
-            f"were loaded after it, where its usual delays explain {self.expected:,.0f}; no snapshot uses them before "
-            "they arrived, but a source without loaded_at would leak them"
+            f"were loaded after it, while its usual delays explain {self.expected:,.0f}; no snapshot uses them before "
+            "they arrive, but a source without loaded_at would leak them"
         )
         return LeakFinding("arrival", self.table, words, "note", "churn")
 
@@ -72,27 +75,33 @@ class Arrivals:
 def arrivals(
     signals: Signals, horizon_days: int, grace_days: int, accounts: Collection[str] | None = None
 ) -> list[Arrivals]:
-    """How the rows of each event table arrive, one scan each; a table without ``loaded_at`` seems to have no delays.
+    """Measure the arrival of the rows of each event table, with one scan per table.
+
+    A table without ``loaded_at`` shows no delays.
 
     Parameters
     ----------
-    signals : with subscriptions, whose last end is the churn.
+    signals : signals with subscriptions; the last end is the churn.
     horizon_days, grace_days : H and G, in days.
-    accounts : of tables too large to be copied, the rows of these alone are looked at; None for all.
+    accounts : for tables too large to be copied, only the rows of these accounts are used; None for all.
+
+    Returns
+    -------
+    list of Arrivals
     """
     create_table(signals.connection, CHURNED, pa.Table.from_pandas(_churned(signals, grace_days), preserve_index=False))
-    found = []
+    results = []
     for name in EVENT_TABLES:
         if signals.has(name):
             table = newest_versions(signals.tables[name])
             if name in signals.feeds and accounts is not None:
                 table = table.filter(table.account_id.isin(list(accounts)))
-            found.append(_of(name, _counted(table, signals.connection.table(CHURNED), horizon_days)))
-    return found
+            results.append(_arrivals_of(name, _delay_counts(table, signals.connection.table(CHURNED), horizon_days)))
+    return results
 
 
 def _churned(signals: Signals, grace_days: int) -> pd.DataFrame:
-    """The accounts whose last contract ended and whose grace is over: account_id, churned_at."""
+    """Return the accounts whose last contract ended and whose grace is over: account_id, churned_at."""
     rows = signals.tables["subscriptions"].select("account_id", "ended_at").to_pyarrow().to_pandas()
     over = rows.groupby("account_id")["ended_at"].agg(["max", "count", "size"])
     limit = pd.Timestamp(signals.data_through).tz_localize(None) - timedelta(days=grace_days)
@@ -100,10 +109,10 @@ def _churned(signals: Signals, grace_days: int) -> pd.DataFrame:
     return pd.DataFrame({"account_id": over.index.astype(str), "churned_at": over["max"].to_numpy("datetime64[us]")})
 
 
-def _counted(table: ibis.Table, churned: ibis.Table, horizon_days: int) -> pd.DataFrame:
-    """How many rows there are (``n``) by whole days of delay, and, of those dated within the horizon before a churn, by
-    whole days left until it (``gap``, else null) and whether they came ``after`` it. Longer delays count as the
-    horizon and a day."""
+def _delay_counts(table: ibis.Table, churned: ibis.Table, horizon_days: int) -> pd.DataFrame:
+    """Return the number of rows (``n``) by whole days of delay and, for those dated within the horizon before a churn,
+    by whole days left until it (``gap``, else null) and whether they arrived ``after`` it. Delays longer than the
+    horizon count as the horizon plus one day."""
     ends = churned.rename(of="account_id")
     rows = table.left_join(ends, table.account_id == ends.of)
     gap = _days(rows.occurred_at, rows.churned_at)
@@ -118,13 +127,13 @@ def _counted(table: ibis.Table, churned: ibis.Table, horizon_days: int) -> pd.Da
     return pd.DataFrame(counts.to_pyarrow().to_pandas())
 
 
-def _of(name: str, counts: pd.DataFrame) -> Arrivals:
+def _arrivals_of(name: str, counts: pd.DataFrame) -> Arrivals:
     rows, late = int(counts["n"].sum()), int(counts["n"][counts["delay"] >= LATE_DAYS].sum())
     near = counts[counts["gap"].notna()]
     others = counts[counts["gap"].isna()].groupby("delay")["n"].sum().astype(np.float64)
     gaps = near.groupby("gap")["n"].sum()
     whole = gaps.index.to_numpy(np.float64)
-    # A delay of as many whole days as are left until the churn is longer than that in every other case.
+    # A delay of exactly as many whole days as are left until the churn exceeds it in half of the cases.
     explained = (_share_of_at_least(others, whole) + _share_of_at_least(others, whole + 1)) / 2
     return Arrivals(
         name,
@@ -137,11 +146,11 @@ def _of(name: str, counts: pd.DataFrame) -> Arrivals:
 
 
 def _days(start: Any, end: Any) -> Any:
-    """Whole days from one instant to another, rounded down."""
+    """Return the whole days from one instant to another, rounded down."""
     return ((end.epoch_seconds() - start.epoch_seconds()) / float(DAY_SECONDS)).floor().cast("int64")
 
 
 def _share_of_at_least(delays: pd.Series[float], days: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Of all delays, the share of those as long as each of ``days``."""
+    """Return, for each of ``days``, the share of delays that are at least as long."""
     total = float(delays.sum())
     return np.array([float(delays[delays.index >= d].sum()) / total if total else 0.0 for d in days])

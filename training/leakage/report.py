@@ -1,4 +1,4 @@
-"""What a leak check has looked at and found: typed facts, and the sentences that are made of them."""
+"""Report of a leak check: typed findings and the sentences that describe them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ Check = Literal["future added", "future dropped", "rows repeated", "separation",
 LeakSeverity = Literal["failure", "note"]
 
 MAXIMUM_NAMED = 5
-"""So many leaks are named in a sentence; the report holds them all."""
+"""Maximum number of leaks that a sentence names; the report lists all of them."""
 
 
 @dataclass(frozen=True)
 class LeakFinding:
-    """One leak, or one thing to know of.
+    """A leak, or a note about the data.
 
     Parameters
     ----------
-    check : that found it.
-    subject : the feature, table or column that it is about.
-    words : a sentence for people, which begins with the subject and holds no customer's value.
-    severity : a ``failure`` forbids promotion, a ``note`` does not.
-    target : the target that it concerns; None for every one.
-    dates : the snapshot dates at which it was seen, where it hangs on dates.
+    check : the check that found it.
+    subject : the feature, table or column concerned.
+    words : a sentence for people, which starts with the subject and contains no customer's value.
+    severity : a ``failure`` prevents promotion, a ``note`` does not.
+    target : the target concerned; None for all.
+    dates : the snapshot dates at which it was found, if it depends on dates.
     """
 
     check: Check
@@ -40,21 +40,21 @@ class LeakFinding:
     dates: tuple[datetime, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return JSON values."""
         own = {k: getattr(self, k) for k in ("check", "subject", "words", "severity", "target")}
         return own | {"dates": [to_iso(date) for date in self.dates]}
 
 
 @dataclass(frozen=True)
 class CheckRun:
-    """One check that was to be run.
+    """One check of a leak report.
 
     Parameters
     ----------
-    check, target : which one; the target is None where it concerns every one.
-    what : what was done, in words.
-    at : what it was done to, in words: accounts, dates, snapshots.
-    lacking : why it could not be done; empty where it was.
+    check, target : the check and its target; None if it concerns all targets.
+    what : description of the check.
+    at : description of the data that was checked: accounts, dates, snapshots.
+    lacking : why the check could not run; empty if it did.
     """
 
     check: Check
@@ -64,26 +64,26 @@ class CheckRun:
     lacking: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return JSON values."""
         own = {k: getattr(self, k) for k in ("check", "target", "what", "at", "lacking")}
         return own | {"looked_at": not self.lacking}
 
 
 @dataclass(frozen=True)
 class LeakReport:
-    """A leak check: what was looked at, and what was found.
+    """Report of a leak check.
 
     Parameters
     ----------
     origin : the signals source.
     data_through : nothing at or after this instant was read.
-    catalogue_version : of the features.
-    accounts : how many the rebuilds were made of.
-    dates : the snapshot dates that were rebuilt, ascending.
-    checks : in the order in which they were run.
+    catalogue_version : version of the feature catalogue.
+    accounts : number of rebuilt accounts.
+    dates : the rebuilt snapshot dates, ascending.
+    checks : the checks, in the order in which they ran.
     findings : failures and notes.
-    arrivals : per event table, how its rows arrive (see `training.leakage.late_arrivals.Arrivals`), as plain data.
-    seconds : that it took.
+    arrivals : arrival of rows per event table (see `training.leakage.late_arrivals.Arrivals`), as JSON values.
+    seconds : run time.
     """
 
     origin: str
@@ -98,7 +98,7 @@ class LeakReport:
 
     @property
     def ok(self) -> bool:
-        """Whether no leak was found. What could not be looked at is no leak; `checks` name it."""
+        """Whether no leak was found. A check that could not run is no leak; `checks` lists it."""
         return not self.failures
 
     @property
@@ -108,33 +108,33 @@ class LeakReport:
 
     @property
     def notes(self) -> tuple[LeakFinding, ...]:
-        """What is no leak here, but should be known."""
+        """Findings that are no leaks."""
         return tuple(f for f in self.findings if f.severity == "note")
 
     def leaks(self, target: Target) -> list[str] | None:
-        """The leaks that concern ``target``, a line each; None where a check of it could not be run."""
+        """Return the leaks that concern ``target``, one line each; None if one of its checks could not run."""
         if any(
             c.lacking for c in self.checks if c.check not in ("arrival", "due dates") and c.target in (None, target)
         ):
             return None
-        return self.found(target)
+        return self.leak_lines(target)
 
-    def found(self, target: Target) -> list[str]:
-        """The leaks that concern ``target``, a line each, whether every check of it could be run or not."""
+    def leak_lines(self, target: Target) -> list[str]:
+        """Return the leaks that concern ``target``, one line each, even if some of its checks could not run."""
         return [f.words for f in self.failures if f.target in (None, target)]
 
     def words(self) -> str:
-        """The verdict in a sentence or two."""
-        missed = [_name(c) for c in self.checks if c.lacking]
-        rest = f"; not looked at: {', '.join(missed)}" if missed else ""
+        """Return the verdict in one or two sentences."""
+        skipped = [_name(c) for c in self.checks if c.lacking]
+        rest = f"; not checked: {', '.join(skipped)}" if skipped else ""
         if self.ok:
-            seen = f"{count_of(self.accounts, 'account')} at {count_of(len(self.dates), 'date')}"
-            return f"no leak found: snapshots of {seen} stay the same whatever comes later{rest}"
+            sample = f"{count_of(self.accounts, 'account')} at {count_of(len(self.dates), 'date')}"
+            return f"no leak found: snapshots of {sample} do not change with later data{rest}"
         subjects = list(dict.fromkeys(f.subject for f in self.failures))
         return f"{count_of(len(subjects), 'leak')} found: {first_names(subjects)}{rest}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, instants as ISO 8601 text."""
+        """Return JSON values, instants as ISO 8601."""
         return {
             "ok": self.ok,
             "words": self.words(),
@@ -151,10 +151,10 @@ class LeakReport:
 
 
 def first_names(names: Sequence[str]) -> str:
-    """The first few of ``names``, and how many more there are."""
+    """Return the first few of ``names``, and the number of the others."""
     more = f" and {len(names) - MAXIMUM_NAMED} more" if len(names) > MAXIMUM_NAMED else ""
     return ", ".join(names[:MAXIMUM_NAMED]) + more
 
 
-def _name(looked: CheckRun) -> str:
-    return f"{looked.check} of {looked.target}" if looked.target else looked.check
+def _name(run: CheckRun) -> str:
+    return f"{run.check} of {run.target}" if run.target else run.check

@@ -1,4 +1,4 @@
-"""Rebuilding a sample's snapshots from altered sources, and naming every feature that is not what it was."""
+"""Rebuild the snapshots of a sample from altered sources, and report every feature that changes."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from training.leakage.report import Check, LeakFinding
 
 CHANGES: Mapping[Check, str] = {
     "future added": "changes when rows are added or altered that happened or arrived later",
-    "future dropped": "changes when everything at or after its date is taken away",
-    "rows repeated": "changes when rows come in another order or are sent again",
+    "future dropped": "changes when everything at or after its date is removed",
+    "rows repeated": "changes when rows are reordered or repeated",
 }
-"""What a feature does that fails a rebuild."""
-ACTIVE_ACCOUNTS = "which accounts are active"
+"""Description of a feature that fails a rebuild, by check."""
+ACTIVE_ACCOUNTS = "set of active accounts"
 FAR_AHEAD = timedelta(days=2000)
-"""Beyond everything that is made up: a rebuild is not to be saved by the cut-off of the source."""
+"""Later than every generated row, so that the cut-off of the source hides none of them."""
 
 
 @dataclass(frozen=True)
 class _Rebuild:
-    """One rebuild: the check that it is of, the last date that is compared, the altered rows, and the dates built."""
+    """One rebuild: its check, the last compared date, the function that alters the rows, and the rebuilt dates."""
 
     check: Check
     until: datetime
@@ -50,25 +50,25 @@ def rebuild_findings(
     config: TrainConfig,
     progress: Progress = no_progress,
 ) -> list[LeakFinding]:
-    """Rebuild from each altered source and name every feature that is not bit for bit what it was.
+    """Rebuild from each altered source, and report every feature that is not bit-identical.
 
     Parameters
     ----------
-    tables : the sample's rows (see `training.leakage.account_sample.sampled_tables`).
+    tables : rows of the sample (see `training.leakage.account_sample.sampled_tables`).
     grid : the dates.
     signals : the source of the sample.
-    catalogue, config : of the snapshots; the seed chooses what is made up.
-    progress : told how far the work is.
+    catalogue, config : features and settings of the snapshots; the seed chooses the generated rows.
+    progress : progress callback.
 
     Returns
     -------
-    list of Finding
-        One for each check and feature, with the dates at which it was seen.
+    list of LeakFinding
+        One for each check and feature, with the dates at which it changed.
     """
 
-    def built(rows: ContractTables, dates: Grid) -> pd.DataFrame:
+    def build(rows: ContractTables, dates: Grid) -> pd.DataFrame:
         altered = from_tables(rows, signals.origin)
-        # A few thousand rows are not worth sharing out.
+        # A few thousand rows are not worth several threads.
         altered.connection.raw_sql("SET threads = 1")
         opened = read_signals(altered, signals.data_through + FAR_AHEAD, signals.history_from, sound=True)
         try:
@@ -77,23 +77,27 @@ def rebuild_findings(
             opened.close()
 
     progress(0.0, "rebuilding a sample")
-    whole, works = built(tables, grid), _rebuilds(tables, grid, config.seed)
+    original, rebuilds = build(tables, grid), _rebuilds(tables, grid, config.seed)
     changed: dict[tuple[Check, str], list[datetime]] = {}
-    for i, work in enumerate(works):
-        progress((i + 1) / (len(works) + 1), f"{work.check}: {to_iso(work.until)}")
-        again, last = built(work.alter(), work.grid), pd.Timestamp(work.until)
-        expected = whole[(whole["as_of"] >= pd.Timestamp(work.grid.first)) & (whole["as_of"] <= last)]
-        for name in differing_features(expected, again[again["as_of"] <= last]):
-            changed.setdefault((work.check, name), []).append(work.until)
+    for i, rebuild in enumerate(rebuilds):
+        progress((i + 1) / (len(rebuilds) + 1), f"{rebuild.check}: {to_iso(rebuild.until)}")
+        rebuilt, last = build(rebuild.alter(), rebuild.grid), pd.Timestamp(rebuild.until)
+        expected = original[(original["as_of"] >= pd.Timestamp(rebuild.grid.first)) & (original["as_of"] <= last)]
+        for name in differing_features(expected, rebuilt[rebuilt["as_of"] <= last]):
+            changed.setdefault((rebuild.check, name), []).append(rebuild.until)
     return [_finding(check, name, dates, grid.n) for (check, name), dates in changed.items()]
 
 
 def differing_features(expected: pd.DataFrame, rebuilt: pd.DataFrame) -> list[str]:
-    """The features that are not the same in every bit; where the rows themselves differ, only `ACTIVE_ACCOUNTS`.
+    """Return the features that are not bit-identical; if the rows themselves differ, only `ACTIVE_ACCOUNTS`.
 
     Parameters
     ----------
-    expected, rebuilt : snapshots of the same dates, sorted as `features.snapshots.snapshot.snapshot` has it.
+    expected, rebuilt : snapshots of the same dates, in the order of `features.snapshots.snapshot.snapshot`.
+
+    Returns
+    -------
+    list of str
     """
     keys = [[frame[key].tolist() for key in KEYS] for frame in (expected, rebuilt)]
     if keys[0] != keys[1]:
@@ -102,23 +106,23 @@ def differing_features(expected: pd.DataFrame, rebuilt: pd.DataFrame) -> list[st
 
 
 def _rebuilds(tables: ContractTables, grid: Grid, seed: int) -> list[_Rebuild]:
-    found = []
+    rebuilds = []
     for date in grid.as_ofs:
-        found.append(_Rebuild("future added", date, partial(perturb_future, tables, date, seed), grid))
-        # With the future gone only the date itself is built, as a score is.
-        found.append(_Rebuild("future dropped", date, partial(drop_future, tables, date), Grid.single(date)))
-    found.append(_Rebuild("rows repeated", grid.last, partial(repeat_rows, tables, seed), grid))
-    return found
+        rebuilds.append(_Rebuild("future added", date, partial(perturb_future, tables, date, seed), grid))
+        # Without the future, only the date itself is built, as in scoring.
+        rebuilds.append(_Rebuild("future dropped", date, partial(drop_future, tables, date), Grid.single(date)))
+    rebuilds.append(_Rebuild("rows repeated", grid.last, partial(repeat_rows, tables, seed), grid))
+    return rebuilds
 
 
 def _same(one: pd.Series[float], other: pd.Series[float]) -> bool:
     if pd.api.types.is_numeric_dtype(one) and pd.api.types.is_numeric_dtype(other):
-        # One NaN has as good a bit pattern as another.
+        # All bit patterns of NaN are equal.
         bits = [np.where(np.isnan(v), np.nan, v).view(np.int64) for v in (one.to_numpy(float), other.to_numpy(float))]
         return bool((bits[0] == bits[1]).all())
     return one.reset_index(drop=True).equals(other.reset_index(drop=True))
 
 
 def _finding(check: Check, name: str, dates: list[datetime], of: int) -> LeakFinding:
-    seen = f"{len(dates)} of {of} dates" if len(dates) > 1 else to_iso(dates[0])
-    return LeakFinding(check, name, f"{name} {CHANGES[check]} (seen at {seen})", dates=tuple(dates))
+    where = f"{len(dates)} of {of} dates" if len(dates) > 1 else to_iso(dates[0])
+    return LeakFinding(check, name, f"{name} {CHANGES[check]} (at {where})", dates=tuple(dates))

@@ -1,4 +1,4 @@
-"""Features that know too much: one that separates the outcomes alone, or that is filled in for one of them only."""
+"""Target leakage: features that separate the outcomes alone, or that are filled in for one outcome only."""
 
 from __future__ import annotations
 
@@ -13,43 +13,41 @@ import pandas as pd
 
 from features.catalogue.catalogue import Catalogue
 from features.definitions.feature import Feature
+from features.utils.arrays import Bools, Floats, Ints
 from models.targets import Target
 from training.leakage.report import LeakFinding, LeakSeverity
 
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
 SEPARATION_LIMIT = 0.98
-"""An AUC above this is not skill: the feature has seen the outcome."""
+"""A feature with a higher AUC contains the outcome."""
 MINIMUM_ACCOUNTS = 10
-"""Fewer accounts with, or without, the outcome say nothing about separation: it may be chance."""
+"""With fewer accounts of either outcome, separation may be chance."""
 NEARLY_EMPTY = 0.05
-"""A feature that is known for no more of one outcome's snapshots than this is nearly empty there."""
+"""A feature known for at most this share of one outcome's snapshots is nearly empty there."""
 MOSTLY_KNOWN, HALF_KNOWN = 0.8, 0.5
-"""If it is known for as many of the other's, it was filled in afterwards; between the two, it may have been."""
+"""A nearly empty feature known for this share of the other outcome's snapshots was filled in afterward, or may have
+been."""
 PURE_SHARE = 0.98
-"""A category of whose accounts so many have the outcome tells it."""
+"""A category in which at least this share of the accounts has the outcome is pure."""
 LEAK_SHARE = 0.5
-"""A pure category that so many of the accounts with the outcome are of is a leak; a rarer one may be chance, or a plan
-that was withdrawn."""
+"""A pure category that covers this share of the accounts with the outcome is a leak; a rarer one may be chance, or a
+discontinued plan."""
 EVERY_DAYS = 28
-"""Snapshots closer together are nearly the same row."""
+"""Snapshots closer together are nearly identical."""
 MAXIMUM_ROWS = 40_000
-"""Rows that are looked at, about; of more, those of fewer accounts."""
+"""Approximate maximum number of rows; larger frames are sampled by account."""
 
-ALL, NEVER = "the other snapshots", "the accounts that never do"
+OTHER_SNAPSHOTS, OTHER_ACCOUNTS = "the other snapshots", "the accounts without it"
 
 
 @dataclass(frozen=True)
 class Separation:
-    """What was looked at for one target, and found.
+    """Result of the search for one target.
 
     Parameters
     ----------
-    rows, accounts_with, accounts_without : snapshots, and accounts with and without the outcome among them.
-    lacking : why there was nothing to look at; empty where there was.
-    findings : a feature has one at most.
+    rows, accounts_with, accounts_without : number of snapshots, and of accounts with and without the outcome.
+    lacking : why the search could not run; empty if it did.
+    findings : at most one per feature.
     """
 
     rows: int
@@ -61,14 +59,14 @@ class Separation:
 
 @dataclass(frozen=True)
 class _View:
-    """Rows of two classes: those with the outcome, and the ones that they are held against.
+    """Rows of two classes: those with the outcome, and those with which they are compared.
 
     Parameters
     ----------
     rows : positions in the frame, shape (n,).
     y : whether the row has the outcome, shape (n,).
-    account : number of the row's account, shape (n,).
-    against : in words, what the outcome is held against.
+    account : account number of the row, shape (n,).
+    against : description of the rows without the outcome.
     """
 
     rows: Ints
@@ -77,25 +75,29 @@ class _View:
     against: str
 
     def enough(self, among: Bools) -> bool:
-        """Whether either class has accounts enough ``among`` these rows."""
+        """Return whether both classes have enough accounts ``among`` these rows."""
         return all(len(np.unique(self.account[among & of])) >= MINIMUM_ACCOUNTS for of in (self.y, ~self.y))
 
 
 def find_separating_features(
     frame: pd.DataFrame, happened: npt.ArrayLike, catalogue: Catalogue, target: Target
 ) -> Separation:
-    """Name every feature that tells ``target`` alone.
+    """Find every feature that separates the outcomes of ``target`` alone.
 
-    Each is looked at twice. First, the snapshots with the outcome against all others. Then against the snapshots of
-    accounts to which it never happens: what is written over an account after its end also stands in its earlier
-    snapshots, which the first look takes for those of accounts that stay.
+    Each feature is checked twice: the snapshots with the outcome are compared with all others, and then with the
+    snapshots of accounts that never have the outcome. A value that is overwritten after an account's end also appears
+    in its earlier snapshots, which the first comparison counts as snapshots of staying accounts.
 
     Parameters
     ----------
     frame : snapshots, shape (n, ...): account_id, as_of and the catalogue's features.
-    happened : labels 0 or 1, NaN where not known, shape (n,).
-    catalogue : the features to look at.
-    target : what the labels say.
+    happened : labels, 0 or 1, NaN where unknown, shape (n,).
+    catalogue : the features to check.
+    target : the target of the labels.
+
+    Returns
+    -------
+    Separation
     """
     y = np.asarray(happened, dtype=np.float64)
     account = pd.factorize(frame["account_id"])[0].astype(np.int64)
@@ -106,30 +108,31 @@ def find_separating_features(
     if min(all_with, all_without) < MINIMUM_ACCOUNTS:
         lacking = (
             f"{all_with} accounts with {target} and {all_without} without; at least {MINIMUM_ACCOUNTS} of each are "
-            "needed to tell a leak from chance"
+            "needed to distinguish a leak from chance"
         )
         return Separation(len(rows), all_with, all_without, lacking, ())
-    apart = rows[(y[rows] == 1) | ~with_it]
-    views = [_View(r, y[r] == 1, account[r], words) for r, words in ((rows, ALL), (apart, NEVER))]
-    found = []
+    separate = rows[(y[rows] == 1) | ~with_it]
+    comparisons = ((rows, OTHER_SNAPSHOTS), (separate, OTHER_ACCOUNTS))
+    views = [_View(r, y[r] == 1, account[r], words) for r, words in comparisons]
+    findings: list[LeakFinding] = []
     for feature in catalogue.values():
         values = frame[feature.name].to_numpy()
-        look = _number if feature.kind == "number" else _category
-        told = [finding for view in views for finding in look(feature, values[view.rows], view, target)]
-        # The worst is told; of equals, what was seen first.
-        found += sorted(told, key=lambda f: f.severity != "failure")[:1]
-    return Separation(len(rows), all_with, all_without, "", tuple(found))
+        check = _number if feature.kind == "number" else _category
+        candidates = [finding for view in views for finding in check(feature, values[view.rows], view, target)]
+        # Report the most severe finding; the first one of equal severity.
+        findings += sorted(candidates, key=lambda f: f.severity != "failure")[:1]
+    return Separation(len(rows), all_with, all_without, "", tuple(findings))
 
 
 def _thinned(frame: pd.DataFrame, known: Bools) -> Ints:
-    """The rows to look at: of dates four weeks apart, and of as many accounts as fit."""
+    """Return the rows to check: at dates four weeks apart, and of as many accounts as fit."""
     dates = pd.DatetimeIndex(frame["as_of"])
-    kept, last = [], None
+    chosen, last = [], None
     for date in sorted(dates[known].unique(), reverse=True):
         if last is None or last - date >= pd.Timedelta(days=EVERY_DAYS):
-            kept.append(date)
+            chosen.append(date)
             last = date
-    rows: Ints = np.flatnonzero(known & np.asarray(dates.isin(kept)))
+    rows: Ints = np.flatnonzero(known & np.asarray(dates.isin(chosen)))
     if len(rows) > MAXIMUM_ROWS:
         ids, place = np.unique(frame["account_id"].to_numpy(dtype=object)[rows], return_inverse=True)
         drawn = np.array([crc32(str(i).encode()) / 2**32 for i in ids])
@@ -156,9 +159,9 @@ def _category(feature: Feature, values: npt.NDArray[Any], view: _View, target: T
 def _separating_values(
     feature: Feature, known: Bools, auc: Callable[[], float], view: _View, target: Target
 ) -> Iterator[LeakFinding]:
-    if view.enough(known) and (found := auc()) > SEPARATION_LIMIT:
+    if view.enough(known) and (value := auc()) > SEPARATION_LIMIT:
         yield _finding(
-            feature, target, "failure", f"alone separates {target} from {view.against} (AUC {found:.3f})", view
+            feature, target, "failure", f"alone separates {target} from {view.against} (AUC {value:.3f})", view
         )
 
 
@@ -176,33 +179,36 @@ def _separating_coverage(feature: Feature, known: Bools, view: _View, target: Ta
 
 
 def _separating_category(feature: Feature, codes: Ints, view: _View, target: Target) -> Iterator[LeakFinding]:
-    """A value that only accounts with the outcome take. It is not named: it may be a customer's."""
+    """Find a value that only accounts with the outcome have. It is not named: it may be a customer's value."""
     of_outcome = np.unique(view.account[view.y])
     for code in range(int(codes.max(initial=-1)) + 1):
         has = np.unique(view.account[codes == code])
-        told = np.intersect1d(has, np.unique(view.account[view.y & (codes == code)]))
-        if len(told) >= MINIMUM_ACCOUNTS and len(told) >= PURE_SHARE * len(has) and view.against == NEVER:
-            share = len(told) / len(of_outcome)
+        with_it = np.intersect1d(has, np.unique(view.account[view.y & (codes == code)]))
+        pure = len(with_it) >= MINIMUM_ACCOUNTS and len(with_it) >= PURE_SHARE * len(has)
+        if pure and view.against == OTHER_ACCOUNTS:
+            share = len(with_it) / len(of_outcome)
             words = f"has a value that hardly any account without {target} has, and {share:.0%} of those with it have"
             yield _finding(feature, target, "failure" if share >= LEAK_SHARE else "note", words, view)
 
 
 def _finding(feature: Feature, target: Target, severity: LeakSeverity, words: str, view: _View) -> LeakFinding:
-    cause = "; what is written over an account afterwards looks like this" if view.against == NEVER else ""
+    cause = "; it may have been overwritten after the outcome" if view.against == OTHER_ACCOUNTS else ""
     return LeakFinding("separation", feature.name, f"{feature.name} {words}{cause}", severity, target)
 
 
 def _auc(values: Floats, y: Bools) -> float:
-    """How well ``values`` rank the classes, whichever way round: 0.5 is chance, 1 tells them apart; both occur."""
+    """Return the AUC of ``values`` in the better direction: 0.5 is chance, 1 separates the classes; both must occur."""
     positives, negatives = int(y.sum()), int((~y).sum())
     ranks = pd.Series(values).rank().to_numpy(np.float64)
-    found = (ranks[y].sum() - positives * (positives + 1) / 2) / (positives * negatives)
-    return float(max(found, 1 - found))
+    auc = (ranks[y].sum() - positives * (positives + 1) / 2) / (positives * negatives)
+    return float(max(auc, 1 - auc))
 
 
 def _rates_elsewhere(codes: Ints, view: _View) -> Floats:
-    """Each row's share of outcomes among the rows of its category, of the accounts of the other half: a category of few
-    accounts cannot tell about itself. Shape (n,)."""
+    """Return the outcome rate of each row's category among the accounts of the other half, shape (n,).
+
+    So a category with few accounts cannot predict its own rows.
+    """
     half, rates = view.account % 2 == 0, np.zeros(len(codes))
     overall = float(view.y.mean())
     many = int(codes.max(initial=-1)) + 2

@@ -37,7 +37,7 @@ class LeakFound(RenewcastError):
 
 def without_leaks(targets: Sequence[Target], leaks: LeakReport) -> list[Target]:
     """Those of ``targets`` that no leak concerns."""
-    return [target for target in targets if not leaks.found(target)]
+    return [target for target in targets if not leaks.leak_lines(target)]
 
 
 def cure(leaks: LeakReport, target: Target | None = None) -> str:

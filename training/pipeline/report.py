@@ -75,7 +75,7 @@ class TrainReport:
 
     def _target(self, target: Target) -> dict[str, Any]:
         told: dict[str, Any] = {"data": self.facts[target].as_dict(), "promoted": target in self.promoted}
-        told["leaks"] = self.leaks.found(target)
+        told["leaks"] = self.leaks.leak_lines(target)
         if candidate := self.candidates.get(target):
             told |= {
                 "version": self.versions[target],

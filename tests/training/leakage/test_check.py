@@ -183,7 +183,7 @@ def test_too_short_a_history_is_rebuilt_and_the_rest_not_looked_at(world: Rows, 
     looked = {(c.check, c.target): bool(c.lacking) for c in report.checks}
     assert looked["separation", "churn"]
     assert not looked["future added", None]
-    assert "not looked at: separation of churn" in report.words()
+    assert "not checked: separation of churn" in report.words()
     assert report.leaks("churn") is None
 
 

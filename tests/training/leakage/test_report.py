@@ -21,9 +21,9 @@ CLEAN = LeakReport(
     dates=(AT,) * 6,
     checks=(
         CheckRun("future added", "rows dated or loaded at or after a date are added and altered", "200 accounts, 6 dates"),
-        CheckRun("separation", "no feature tells the outcome alone", "900 snapshots", "churn"),
-        CheckRun("separation", "no feature tells the outcome alone", "900 snapshots", "expansion"),
-        CheckRun("arrival", "rows dated before a churn that come after it", "", None, "without contracts, a churn has no instant"),
+        CheckRun("separation", "no feature alone separates the outcomes", "900 snapshots", "churn"),
+        CheckRun("separation", "no feature alone separates the outcomes", "900 snapshots", "expansion"),
+        CheckRun("arrival", "rows dated before a churn that arrive after it", "", None, "without contracts, a churn has no exact date"),
     ),
     findings=(),
     arrivals=(),
@@ -46,7 +46,7 @@ def test_a_check_that_was_not_run_answers_for_nobody() -> None:
     part = replace(CLEAN, checks=(*CLEAN.checks[:2], replace(CLEAN.checks[2], lacking="3 accounts")))
     assert part.leaks("churn") == []
     assert part.leaks("expansion") is None
-    assert part.words().endswith("not looked at: separation of expansion")
+    assert part.words().endswith("not checked: separation of expansion")
     assert CLEAN.leaks("churn") == []
 
 
@@ -70,5 +70,5 @@ def test_it_fits_eighty_columns_and_ends_with_the_verdict() -> None:
         text: str = console.file.getvalue()  # type: ignore[attr-defined]
         assert max(map(len, text.splitlines())) <= 80
         assert verdict in text[text.index("verdict") :]
-        assert "not looked at" in text
+        assert "not checked" in text
     assert text.index("leak ") < text.index("note ")

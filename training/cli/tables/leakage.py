@@ -48,7 +48,7 @@ def _head(looked: CheckRun) -> str:
 
 def _result(looked: CheckRun, report: LeakReport) -> Text:
     if looked.lacking:
-        return Text("not looked at", style="yellow")
+        return Text("not checked", style="yellow")
     mine = [f for f in report.findings if f.check == looked.check and f.target in (None, looked.target)]
     if looked.check == "arrival":
         mine = [f for f in report.findings if f.check == "arrival"]

@@ -79,7 +79,7 @@ def _panel(report: TrainReport, candidate: Candidate) -> Panel:
 def _why_not(report: TrainReport, target: Target) -> list[str]:
     """Why a target was not trained, a line each, and for a leak what to do about it."""
     lines = [f"lacking: {line}" for line in report.facts[target].missing]
-    if leaks := report.leaks.found(target):
+    if leaks := report.leaks.leak_lines(target):
         lines += [*(f"leak: {line}" for line in leaks), f"cure: {cure(report.leaks, target)}"]
     return lines
 
