@@ -1,4 +1,4 @@
-"""A simulated portfolio in the contract's tables, with the true probabilities against which a model can be held."""
+"""A simulated portfolio in the tables of the data contract, with true probabilities to evaluate models."""
 
 from training.simulation.simulate import SimulationSummary, simulate
 

@@ -1,6 +1,6 @@
-"""What an account is for good: segment, size, terms, and the hidden traits around which its moods move.
+"""Permanent traits of accounts: segment, size, contract terms, and hidden traits that are the mean of latent states.
 
-Money is in one currency a year, logarithms are natural, and hidden traits are in standard deviations.
+Amounts are in one currency per year, logarithms are natural, and hidden traits are in standard deviations.
 """
 
 from __future__ import annotations
@@ -9,24 +9,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.simulation.calendar import Bools, Floats, Ints, anniversaries_within, month_and_day, months_after
+from features.utils.arrays import Bools, Floats, Ints
+from training.simulation.calendar import anniversaries_within, month_and_day, months_after
 from training.simulation.columns import Columns
 from training.simulation.market_segments import INDUSTRIES, PRICE, REGIONS, SEGMENTS, SMB, TERM_MONTHS
 
 YEARLY_ARRIVAL_SHARE = 0.25
-"""New accounts a year as a share of those present at the start: somewhat more than those that leave."""
+"""New accounts per year as a share of those at the start; slightly more than the accounts that leave."""
 
 
 @dataclass(frozen=True)
 class AccountTraits(Columns):
-    """The lasting traits of accounts, each an array of one entry per account.
+    """Permanent traits of accounts, each an array with one entry per account.
 
-    Known to the company: ``segment``, ``industry``, ``region`` (indices), ``employees``, ``csm``, ``created`` (day of
-    the first contract) with ``born_month`` and ``born_dom``, ``term`` and ``billing`` (months), ``uplift`` (rise in
-    price at renewal, a share), and the ``first_*`` terms of the contract that runs when data or account begin.
-    Hidden: ``fit`` (how well the product suits), ``usual_share`` (log-odds of a seat being used), ``usual_breadth``,
-    ``usual_depth``, ``thrift`` (usual budget stress), ``ambition`` (usual appetite), ``fragility`` (log of the product
-    trouble it tends to meet), ``warmth`` (usual responsiveness, which says nothing about leaving), ``ramp_days``
+    Visible to the company: ``segment``, ``industry``, ``region`` (indices), ``employees``, ``csm``, ``created`` (day of
+    the first contract) with ``born_month`` and ``born_dom``, ``term`` and ``billing`` (months), ``uplift`` (price
+    increase at renewal, a share), and the ``first_*`` terms of the first contract in the data.
+    Hidden: ``fit`` (how well the product fits), ``usual_share`` (log-odds of a seat being used), ``usual_breadth``,
+    ``usual_depth``, ``thrift`` (usual budget stress), ``ambition`` (usual appetite), ``fragility`` (log of its rate of
+    product problems), ``warmth`` (usual responsiveness, unrelated to churn), ``ramp_days``
     (onboarding time constant).
     """
 
@@ -67,7 +68,14 @@ class AccountTraits(Columns):
 
 
 def draw_account_traits(accounts: int, weeks: int, start: int, rng: np.random.Generator) -> AccountTraits:
-    """Accounts of a portfolio seen for ``weeks`` weeks from day ``start``: some are older, the rest arrive within."""
+    """Draw the accounts of a portfolio for ``weeks`` weeks from day ``start``; some are older, others arrive later.
+
+    Parameters
+    ----------
+    accounts, weeks : number of accounts and weeks.
+    start : first day of the data.
+    rng : random numbers.
+    """
     n = accounts
     segment = rng.choice(len(SEGMENTS), n, p=[s.share for s in SEGMENTS])
     low, median, high = (np.array([s.arr[i] for s in SEGMENTS])[segment] for i in range(3))
@@ -118,13 +126,13 @@ def draw_account_traits(accounts: int, weeks: int, start: int, rng: np.random.Ge
 
 
 def _draw_by_row(shares: Floats, rng: np.random.Generator) -> Ints:
-    """One index per row, by that row's shares."""
+    """Draw one index per row, with the shares of that row as probabilities."""
     below = np.cumsum(shares, axis=1)[:, :-1]
     return np.asarray((rng.random(len(shares))[:, None] >= below).sum(axis=1), dtype=np.int64)
 
 
 def _signed_terms(month: Ints, dom: Ints, term: Ints, start: int) -> Ints:
-    """Terms signed so far when the simulation begins: the contract then running ends on or after day ``start``."""
+    """Number of terms signed before the simulation; the current contract ends on or after day ``start``."""
     start_month, _ = month_and_day(np.array([start]))
     terms = np.maximum((start_month[0] - month) // term, 1)
     return np.asarray(terms + (months_after(month, dom, terms * term) < start), dtype=np.int64)

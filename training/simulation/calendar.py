@@ -1,4 +1,4 @@
-"""Whole days and calendar months as integers, so that contracts can be dated for all accounts at once.
+"""Days and calendar months as integers, to compute contract dates of all accounts at once.
 
 A *day* is the number of days since 1970-01-01 (UTC); a *month* is the number of months since 1950-01.
 """
@@ -8,34 +8,31 @@ from __future__ import annotations
 from datetime import date
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from features.utils.arrays import Bools, Ints
 
 SECONDS_A_DAY = 86_400
 FIRST_YEAR, LAST_YEAR = 2000, 2100
-"""Years in which a simulation may end; contracts reach decades before and years past it."""
+"""Years in which a simulation may end. Contracts start decades earlier and end years later."""
 
 _MONTH_START: Ints = np.arange("1950-01", "2151-01", dtype="datetime64[M]").astype("datetime64[D]").astype(np.int64)
 
 
 def day_number(when: date) -> int:
-    """The day of a calendar date."""
+    """Return the day number of a calendar date."""
     return when.toordinal() - date(1970, 1, 1).toordinal()
 
 
 def month_and_day(day: Ints) -> tuple[Ints, Ints]:
-    """The month, and the day within it from 1, of days of any shape."""
+    """Return the month, and the day of the month from 1, of days of any shape."""
     month = np.searchsorted(_MONTH_START, day, side="right").astype(np.int64) - 1
     return month, day - _MONTH_START[month] + 1
 
 
 def months_after(month: Ints, dom: Ints, months: Ints) -> Ints:
-    """The same day of the month, some months later; the last day where that month is shorter.
+    """Return the same day of the month some months later, or the last day of a shorter month.
 
-    Always counted from the first date, so a contract of 31 January renews on 28 February and then on 31 March.
+    Months are counted from the first date: a contract of January 31 renews on February 28 and then on March 31.
     """
     later = month + months
     start = _MONTH_START[later]
@@ -44,9 +41,9 @@ def months_after(month: Ints, dom: Ints, months: Ints) -> Ints:
 
 
 def anniversaries_within(month: Ints, dom: Ints, every: Ints, first_day: int, last_day: int) -> tuple[Bools, Ints]:
-    """Which accounts have an anniversary in ``[first_day, last_day]``, and its day.
+    """Find the accounts with an anniversary in ``[first_day, last_day]``, and its day.
 
-    ``every`` is the step in months; the date itself (anniversary 0) counts. The span is to be shorter than a month.
+    ``every`` is the step in months. The date itself counts as an anniversary. The span must be shorter than a month.
     """
     this_month = int(np.searchsorted(_MONTH_START, last_day, side="right")) - 1
     steps = (this_month - month) // every

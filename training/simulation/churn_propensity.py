@@ -1,7 +1,7 @@
-"""The pressure on an account to leave: the hidden log-odds, part by part.
+"""Propensity of an account to churn: hidden log-odds, as a sum of parts.
 
-Most of it is linear in the moods. Three parts are not, as in life: low use says little before onboarding is done,
-trouble weighs more where no champion explains it away, and a rival weighs more when money is short.
+Most parts are linear in the latent state. Three are not: low usage matters little before onboarding is complete,
+product problems matter more without a champion, and a competitor matters more under budget stress.
 """
 
 from __future__ import annotations
@@ -10,27 +10,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.utils.arrays import Bools, Floats, Ints
 from training.simulation.account_traits import AccountTraits
-from training.simulation.calendar import Bools, Floats, Ints
 from training.simulation.latent_state import LatentState
 from training.simulation.market_segments import MID_MARKET
 
 
 @dataclass(frozen=True)
 class ChurnPropensity:
-    """Log-odds to leave against those of an account in average shape, and the part that weighs most (an index)."""
+    """Log-odds of churn relative to an average account, and the index of the largest part."""
 
     total: Floats
     worst: Ints
 
 
-def churn_propensity(world: AccountTraits, state: LatentState, day: int) -> ChurnPropensity:
-    """The pressure at day ``day``; its parts are use, engagement, support, worth, people, rival and money."""
+def churn_propensity(traits: AccountTraits, state: LatentState, day: int) -> ChurnPropensity:
+    """Compute the propensity at day ``day``. Parts: usage, engagement, support, value, people, competitor and budget.
+
+    Parameters
+    ----------
+    traits, state : traits and current state of the accounts.
+    day : the day.
+    """
     alone = ~state.champion
     short: Floats = np.maximum(state.strain, 0.0)
-    big: Bools = world.segment >= MID_MARKET
+    big: Bools = traits.segment >= MID_MARKET
     parts = (
-        -0.7 * state.adoption * state.ramp(world, day),
+        -0.7 * state.adoption * state.ramp(traits, day),
         -0.4 * state.rapport,
         0.5 * (state.trouble - 0.35) + 0.35 * state.trouble * alone,
         -0.5 * state.value - 0.5 * state.progress,

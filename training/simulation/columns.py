@@ -1,4 +1,4 @@
-"""Records of equally long arrays: one entry per account, or per imagined future of an account."""
+"""Records of arrays of equal length: one entry per account, or per simulated future of an account."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from typing import Self
 
 import numpy as np
 
-from training.simulation.calendar import Bools, Ints
+from features.utils.arrays import Bools, Ints
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Fields are numpy arrays whose first axis is the account. They are never changed in place."""
+    """Base class of records of numpy arrays, whose first axis is the account. Arrays are not changed in place."""
 
     def take(self, rows: Ints | Bools) -> Self:
-        """The same record for some accounts, in the given order, repeats allowed."""
+        """Select accounts, in the given order; repeats are allowed.
+
+        Parameters
+        ----------
+        rows : indices or mask of the accounts.
+        """
         return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     def __len__(self) -> int:

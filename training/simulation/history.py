@@ -1,4 +1,4 @@
-"""The years that the tables tell of: the weekly step, run once, everything kept."""
+"""The simulated history: the weekly step is run once, and all states are stored."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from features.utils.arrays import Ints
 from training.simulation.account_traits import AccountTraits, draw_account_traits
-from training.simulation.calendar import Ints
 from training.simulation.contract_events import ContractEvent, apply_event, contract_odds, draw_event
 from training.simulation.latent_dynamics import WeekFacts, simulate_week
 from training.simulation.latent_state import LatentState, initial_state
@@ -17,98 +17,113 @@ from training.simulation.random_streams import random_stream
 from training.simulation.subscription_periods import SubscriptionLedger, SubscriptionRows
 
 NOT_LEFT = 1 << 40
-"""A day, and an hour, that never comes."""
+"""Day or hour of leaving for accounts that have not left."""
 
 
 @dataclass(frozen=True)
 class SimulatedHistory:
-    """What happened to a portfolio in ``weeks`` weeks from day ``start`` to day ``end`` (not included).
+    """History of a portfolio from day ``start`` to day ``end`` (excluded).
 
-    ``during[t]``: the state through week ``t``, before its contract events; ``after[t]``: at its end. ``happened[t]``:
-    the facts of week ``t``. ``kinds[t]``: the contract event of each account. ``left_on``: the day on which an account
-    left (``NOT_LEFT``: it has not).
+    Parameters
+    ----------
+    traits : traits of the accounts.
+    seed : of the random numbers.
+    start, end : first day, and day after the last.
+    during : state in each week, before its contract events.
+    after : state at the end of each week.
+    week_facts : other events of each week.
+    kinds : contract event of each account in each week.
+    left_on : day on which each account left; ``NOT_LEFT`` if it has not.
+    subscriptions : rows of the subscriptions table.
     """
 
-    world: AccountTraits
+    traits: AccountTraits
     seed: int
     start: int
     end: int
     during: list[LatentState]
     after: list[LatentState]
-    happened: list[WeekFacts]
+    week_facts: list[WeekFacts]
     kinds: list[Ints]
     left_on: Ints
     subscriptions: SubscriptionRows
 
     @property
     def weeks(self) -> int:
-        """Weeks told of."""
+        """Number of weeks."""
         return len(self.during)
 
     def grid(self, of: Callable[[LatentState], np.ndarray]) -> np.ndarray:
-        """A column of the state as seen in each week: shape (weeks, accounts)."""
+        """Return a column of the state in each week, shape (weeks, accounts)."""
         return np.stack([np.asarray(of(state)) for state in self.during])
 
     def facts(self, name: str) -> np.ndarray:
-        """A column of the happenings: shape (weeks, accounts)."""
-        return np.stack([getattr(happened, name) for happened in self.happened])
+        """Return a column of the weekly facts, shape (weeks, accounts)."""
+        return np.stack([getattr(week_facts, name) for week_facts in self.week_facts])
 
     def rng(self, purpose: str) -> np.random.Generator:
-        """The random numbers of one purpose."""
+        """Return the random numbers for one purpose."""
         return random_stream(self.seed, purpose)
 
     @property
     def born_week(self) -> Ints:
-        """The week in which each account became a customer; 0 for those that were before."""
-        return np.maximum((self.world.created - self.start) // 7, 0)
+        """Week in which each account became a customer; 0 for older accounts."""
+        return np.maximum((self.traits.created - self.start) // 7, 0)
 
     @property
     def first_hour(self) -> Ints:
-        """The hour, since 1970, at which each account's first contract began."""
-        return np.asarray(self.world.created * 24 + CONTRACT_HOUR[self.world.region], dtype=np.int64)
+        """Hour since 1970 at which the first contract of each account started."""
+        return np.asarray(self.traits.created * 24 + CONTRACT_HOUR[self.traits.region], dtype=np.int64)
 
     @property
     def last_hour(self) -> Ints:
-        """The hour at which it left."""
-        return np.asarray(self.left_on * 24 + CONTRACT_HOUR[self.world.region], dtype=np.int64)
+        """Hour since 1970 at which each account left."""
+        return np.asarray(self.left_on * 24 + CONTRACT_HOUR[self.traits.region], dtype=np.int64)
 
     @property
     def monthly_churn(self) -> float:
-        """Accounts lost a month, as a share of those running, over the whole time."""
+        """Average monthly churn rate over the whole history."""
         running = sum(int(state.running.sum()) for state in self.during)
         lost = sum(int((kind <= ContractEvent.NONPAYMENT).sum()) for kind in self.kinds)
         return lost / running * (365.25 / 12 / 7)
 
     @property
     def involuntary_share(self) -> float:
-        """Of the accounts lost, the share lost to a failed payment (NaN where none was lost)."""
+        """Share of churned accounts lost to a failed payment (NaN if none churned)."""
         kinds = np.concatenate(self.kinds)
         lost = kinds[kinds <= ContractEvent.NONPAYMENT]
         return float(np.mean(lost == ContractEvent.NONPAYMENT)) if len(lost) else float("nan")
 
 
 def simulate_history(accounts: int, weeks: int, seed: int, end: int) -> SimulatedHistory:
-    """Run a portfolio through ``weeks`` weeks up to day ``end``."""
+    """Simulate a portfolio for ``weeks`` weeks up to day ``end``.
+
+    Parameters
+    ----------
+    accounts, weeks : number of accounts and weeks.
+    seed : of the random numbers.
+    end : day after the last.
+    """
     start = end - 7 * weeks
-    world = draw_account_traits(accounts, weeks, start, random_stream(seed, "world"))
-    state = initial_state(world, start, random_stream(seed, "first state"))
+    traits = draw_account_traits(accounts, weeks, start, random_stream(seed, "world"))
+    state = initial_state(traits, start, random_stream(seed, "first state"))
     rng = random_stream(seed, "life")
-    ledger = SubscriptionLedger(world, state)
+    ledger = SubscriptionLedger(traits, state)
     left_on = np.full(accounts, NOT_LEFT, dtype=np.int64)
-    during, after, happened, kinds = [], [], [], []
+    during, after, week_facts, kinds = [], [], [], []
     for day in range(start, end, 7):
-        arriving = (world.created >= day) & (world.created < day + 7)
+        arriving = (traits.created >= day) & (traits.created < day + 7)
         state = replace(state, running=state.running | arriving)
-        ledger.open(state, world.created, arriving)
-        state, happenings, felt = simulate_week(world, state, day, rng)
-        week = contract_odds(world, state, felt, day, rng)
+        ledger.open(state, traits.created, arriving)
+        state, facts, propensity = simulate_week(traits, state, day, rng)
+        week = contract_odds(traits, state, propensity, day, rng)
         kind = draw_event(week, rng.random(accounts))
         during.append(state)
-        happened.append(happenings)
+        week_facts.append(facts)
         kinds.append(kind)
-        state_after = apply_event(world, state, week, kind)
+        state_after = apply_event(traits, state, week, kind)
         ledger.record(state, state_after, week, kind)
         left_on = np.where(state_after.left & ~state.left, week.day, left_on)
         state = state_after
         after.append(state)
-    return SimulatedHistory(world, seed, start, end, during, after, happened, kinds, left_on, ledger.close(state))
+    return SimulatedHistory(traits, seed, start, end, during, after, week_facts, kinds, left_on, ledger.close(state))

@@ -1,6 +1,6 @@
-"""A week of the hidden life: moods drift, people come and go, a company has news, payments fail, plays are run.
+"""One simulated week: latent states, contacts, company news, payments and plays.
 
-Rates are per week. All of it goes on in the same way in the history and in the futures that the truth is made of.
+Rates are per week. The same step is used for the history and for the futures behind the true probabilities.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from features.utils.arrays import Bools, Floats, Ints
 from training.simulation.account_traits import AccountTraits
-from training.simulation.calendar import Bools, Floats, Ints
 from training.simulation.churn_propensity import ChurnPropensity, churn_propensity
 from training.simulation.latent_state import LatentState
 from training.simulation.market_segments import ENTERPRISE, MID_MARKET, SELF_SERVE
@@ -29,16 +29,16 @@ PLAYS = (
     "competitor_evaluation",
     "price_concerns",
 )
-"""The play for each part of the pressure, in the order of ``ChurnPropensity``."""
+"""The play for each part of the churn propensity, in its order."""
 HELD_OUT_SHARE = 0.25
 PLAY_PAUSE_WEEKS = 26
 PLAY_THRESHOLD = 2.0
-"""Pressure, as the customer-success team sees it, from which on it acts."""
+"""Churn propensity, as observed by customer success, above which a play may start."""
 
 
 @dataclass(frozen=True)
 class WeekFacts:
-    """What happened in a week, one entry per account: the facts from which the tables of events are written."""
+    """Events of a week other than contract events, one entry per account; source of the event tables."""
 
     champion_left: Bools
     champion_joined: Bools
@@ -56,9 +56,20 @@ class WeekFacts:
 
 
 def simulate_week(
-    world: AccountTraits, state: LatentState, day: int, rng: np.random.Generator
+    traits: AccountTraits, state: LatentState, day: int, rng: np.random.Generator
 ) -> tuple[LatentState, WeekFacts, ChurnPropensity]:
-    """The state after the week from ``day``, before its contract events; what happened; and the pressure to leave."""
+    """Simulate the week from ``day`` up to its contract events.
+
+    Parameters
+    ----------
+    traits, state : traits and current state of the accounts.
+    day : first day of the week.
+    rng : random numbers.
+
+    Returns
+    -------
+    The new state, the events of the week, and the propensity to churn.
+    """
     n = len(state)
     champion, champion_left, champion_joined = _seat_changes(state.champion, 0.0055, 0.035, rng)
     sponsor, sponsor_left, sponsor_joined = _seat_changes(state.sponsor, 0.005, 0.03, rng)
@@ -67,22 +78,22 @@ def simulate_week(
     acquired = company == COMPANY_EVENTS.index("acquisition")
     sponsor_left, sponsor = sponsor_left | (acquired & state.sponsor), sponsor & ~acquired
 
-    incident = rng.random(n) < 0.035 * np.exp(world.fragility)
+    incident = rng.random(n) < 0.035 * np.exp(traits.fragility)
     trouble = 0.86 * state.trouble + incident * rng.exponential(1.4, n)
-    progress = mean_reverting_step(state.progress, 0.5 * world.fit, 26, 0.8, rng)
-    worth = 0.4 * world.fit + 0.4 * progress - 0.45 * (trouble - 0.35) + 0.4 * (champion - 0.87)
+    progress = mean_reverting_step(state.progress, 0.5 * traits.fit, 26, 0.8, rng)
+    worth = 0.4 * traits.fit + 0.4 * progress - 0.45 * (trouble - 0.35) + 0.4 * (champion - 0.87)
     value = mean_reverting_step(state.value, worth, 12, 0.65, rng) - 0.3 * sponsor_left
     adoption = mean_reverting_step(state.adoption, 0.45 * value, 13, 0.85, rng)
-    rapport = mean_reverting_step(state.rapport, 0.3 * world.fit + 0.6 * (champion - 0.87), 14, 0.8, rng)
-    strain = mean_reverting_step(state.strain, world.thrift, 30, 0.8, rng) + STRAIN_SHOCK[company]
+    rapport = mean_reverting_step(state.rapport, 0.3 * traits.fit + 0.6 * (champion - 0.87), 14, 0.8, rng)
+    strain = mean_reverting_step(state.strain, traits.thrift, 30, 0.8, rng) + STRAIN_SHOCK[company]
     appetite = (
-        mean_reverting_step(state.appetite, world.ambition, 20, 0.8, rng) + APPETITE_SHOCK[company] + 0.6 * promoted
+        mean_reverting_step(state.appetite, traits.ambition, 20, 0.8, rng) + APPETITE_SHOCK[company] + 0.6 * promoted
     )
-    coin = rng.random(n)
-    rival = np.where(state.rival, coin > 0.07, coin < sigmoid(-5.2 - 0.5 * value + 0.3 * strain))
+    uniform = rng.random(n)
+    rival = np.where(state.rival, uniform > 0.07, uniform < sigmoid(-5.2 - 0.5 * value + 0.3 * strain))
 
-    invoiced, invoice_day = world.invoice_due(day)
-    failing, payment_failed, recovered = _payments(world, state, strain, invoiced, rng)
+    invoiced, invoice_day = traits.invoice_due(day)
+    failing, payment_failed, recovered = _payments(traits, state, strain, invoiced, rng)
     moved = replace(
         state,
         value=value,
@@ -98,9 +109,9 @@ def simulate_week(
         failing=failing,
         since_play=state.since_play + 1,
     )
-    felt = churn_propensity(world, moved, day)
-    moved, play, severity, held_out = _plays(world, moved, felt, rng)
-    happenings = WeekFacts(
+    propensity = churn_propensity(traits, moved, day)
+    moved, play, severity, held_out = _plays(traits, moved, propensity, rng)
+    facts = WeekFacts(
         champion_left=champion_left,
         champion_joined=champion_joined,
         champion_promoted=promoted,
@@ -115,53 +126,56 @@ def simulate_week(
         play_severity=severity,
         held_out=held_out,
     )
-    return moved, happenings, felt
+    return moved, facts, propensity
 
 
 def _seat_changes(taken: Bools, leave: float, join: float, rng: np.random.Generator) -> tuple[Bools, Bools, Bools]:
-    """A chair that one person holds: whether it is taken after the week, was given up in it, was filled in it."""
-    coin = rng.random(len(taken))
-    left = taken & (coin < leave)
-    joined = ~taken & (coin < join)
+    """Simulate a role held by one person: whether it is filled after the week, and who left or joined in it."""
+    uniform = rng.random(len(taken))
+    left = taken & (uniform < leave)
+    joined = ~taken & (uniform < join)
     return (taken | joined) & ~left, left, joined
 
 
 def _payments(
-    world: AccountTraits, state: LatentState, strain: Floats, invoiced: Bools, rng: np.random.Generator
+    traits: AccountTraits, state: LatentState, strain: Floats, invoiced: Bools, rng: np.random.Generator
 ) -> tuple[Ints, Bools, Bools]:
-    """Weeks for which payment has been failing, whether an attempt failed this week, and whether it was made good."""
-    coin, retry = rng.random((2, len(state)))
+    """Simulate payments: weeks of failed payment, whether an attempt failed this week, and whether it was recovered."""
+    uniform, retry = rng.random((2, len(state)))
     base = (
-        np.where(world.billing == 1, -4.3, -3.0)
-        - 0.5 * (world.segment >= MID_MARKET)
-        - 0.4 * (world.segment == ENTERPRISE)
+        np.where(traits.billing == 1, -4.3, -3.0)
+        - 0.5 * (traits.segment >= MID_MARKET)
+        - 0.4 * (traits.segment == ENTERPRISE)
     )
-    ill = state.failing > 0
-    recovered = ill & (coin < sigmoid(-0.9 - 0.6 * strain))
-    begins = ~ill & invoiced & state.running & (coin < sigmoid(base + 0.9 * strain))
-    failing = np.where(ill & ~recovered, state.failing + 1, np.where(begins, 1, 0))
-    return failing, begins | ((failing > 1) & (retry < 0.7)), recovered
+    was_failing = state.failing > 0
+    recovered = was_failing & (uniform < sigmoid(-0.9 - 0.6 * strain))
+    starts_failing = ~was_failing & invoiced & state.running & (uniform < sigmoid(base + 0.9 * strain))
+    failing = np.where(was_failing & ~recovered, state.failing + 1, np.where(starts_failing, 1, 0))
+    return failing, starts_failing | ((failing > 1) & (retry < 0.7)), recovered
 
 
 def _plays(
-    world: AccountTraits, state: LatentState, felt: ChurnPropensity, rng: np.random.Generator
+    traits: AccountTraits, state: LatentState, propensity: ChurnPropensity, rng: np.random.Generator
 ) -> tuple[LatentState, Ints, Ints, Bools]:
-    """The state after this week's interventions; which were begun (-1: none), how severe, and which were held out."""
-    coin, chance, blur = rng.random(len(state)), rng.random(len(state)), rng.standard_normal(len(state))
-    seen = felt.total + 0.8 * blur
+    """Simulate interventions: the new state, the play that started (-1: none), its severity, and whether held out."""
+    uniform, chance, noise = rng.random(len(state)), rng.random(len(state)), rng.standard_normal(len(state))
+    observed = propensity.total + 0.8 * noise
     due = (
-        (seen > PLAY_THRESHOLD) & (state.since_play > PLAY_PAUSE_WEEKS) & (world.segment != SELF_SERVE) & state.running
+        (observed > PLAY_THRESHOLD)
+        & (state.since_play > PLAY_PAUSE_WEEKS)
+        & (traits.segment != SELF_SERVE)
+        & state.running
     )
-    begun = due & (coin < 0.12)
-    held_out = begun & (chance < HELD_OUT_SHARE)
-    treated = begun & ~held_out
-    helped = replace(
+    started = due & (uniform < 0.12)
+    held_out = started & (chance < HELD_OUT_SHARE)
+    treated = started & ~held_out
+    state_after = replace(
         state,
         value=state.value + 0.6 * treated,
         rapport=state.rapport + 0.8 * treated,
         trouble=state.trouble * np.where(treated, 0.5, 1.0),
-        since_play=np.where(begun, 0, state.since_play),
+        since_play=np.where(started, 0, state.since_play),
     )
-    play = np.where(begun, felt.worst, -1)
-    severity = (seen > PLAY_THRESHOLD + 1).astype(np.int64) + (seen > PLAY_THRESHOLD + 2)
-    return helped, play, severity, held_out
+    play = np.where(started, propensity.worst, -1)
+    severity = (observed > PLAY_THRESHOLD + 1).astype(np.int64) + (observed > PLAY_THRESHOLD + 2)
+    return state_after, play, severity, held_out

@@ -1,4 +1,4 @@
-"""The market of the simulation: segments, plans, prices, regions. Money is in one currency a year."""
+"""Segments, plans, prices and regions of the simulation. Amounts are in one currency per year."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ ADD_ONS = ("analytics add-on", "automation add-on")
 INDUSTRIES = ("software", "finance", "health", "retail", "manufacturing", "education", "logistics", "public sector")
 REGIONS = ("EMEA", "AMER", "APAC")
 CONTRACT_HOUR = np.array([23, 5, 16])
-"""Contracts begin and end at midnight of their region: an hour in UTC, so never on an ``as_of`` of midnight UTC."""
+"""Hour in UTC of midnight in each region. Contracts start and end then, so never at an ``as_of`` of midnight UTC."""
 PRICE = np.array([320.0, 520.0, 780.0, 1200.0])
-"""List price of a seat for a year, by plan."""
+"""List price of a seat per year, by plan."""
 ALLOWANCE = np.array([60.0, 75.0, 90.0, 110.0])
-"""Quantity of usage per seat and 30 days that a plan includes."""
+"""Usage included per seat and 30 days, by plan."""
 
 
 @dataclass(frozen=True)
 class MarketSegment:
-    """A segment by ARR (the four of docs/reference/rules.md) and what sets its accounts apart.
+    """An ARR segment (one of four in docs/reference/rules.md) and the distribution of its accounts.
 
-    ``arr`` is (lowest, median, highest) in currency a year and ``arr_spread`` its log-spread; ``plans`` the shares of
-    the four plans; ``terms`` the shares of 1, 12, 24 and 36 months; ``renewal_base`` the log-odds of leaving at the end
-    of a term of a year for an account in average shape.
+    ``arr`` is (lowest, median, highest) and ``arr_spread`` its spread on the log scale. ``plans`` are the shares of the
+    four plans, and ``terms`` the shares of 1, 12, 24 and 36 months. ``renewal_base`` is the log-odds of leaving at the
+    end of a yearly term for an average account.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A whole simulated portfolio: lived through, written down, and the truth about its next 90 days beside it."""
+"""Simulate a portfolio, and write its tables and the true probabilities of its next 90 days."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from training.simulation.true_probabilities import true_probabilities
 MIN_ACCOUNTS, MAX_ACCOUNTS = 20, 90_000
 MIN_WEEKS, MAX_WEEKS = 26, 1_040
 TRUE_PROBABILITY_WEEKS_BACK = (52, 39, 26, 22, 18, 0)
-"""Weeks before the end for which the truth is told; from 18 on, 90 days and 30 of grace still lie within the data."""
+"""Weeks before the end with true probabilities. From 18 on, 90 days and 30 days of grace are within the data."""
 _WARM_UP_WEEKS = 8
 _TABLES: dict[str, Callable[[SimulatedHistory], pa.Table | Iterable[pa.Table]]] = {
     "accounts": account_table,
@@ -48,10 +48,11 @@ _TABLES: dict[str, Callable[[SimulatedHistory], pa.Table | Iterable[pa.Table]]] 
 
 @dataclass(frozen=True)
 class SimulationSummary:
-    """What was written. Shares are 0 to 1; ``monthly_churn`` is in accounts lost a month, of those running.
+    """Summary of a simulation. Shares are 0 to 1; ``monthly_churn`` is the average monthly churn rate.
 
-    ``rows`` is the number of rows per table, ``truth`` included. ``as_ofs`` are the dates (midnight UTC) with truth.
-    ``involuntary_share`` is that of the churned accounts lost to a failed payment (NaN if none churned).
+    ``rows`` is the number of rows per table, ``truth`` included. ``as_ofs`` are the dates (midnight UTC) with
+    true probabilities.
+    ``involuntary_share`` is the share of churned accounts lost to a failed payment (NaN if none churned).
     """
 
     folder: Path
@@ -67,7 +68,7 @@ class SimulationSummary:
     involuntary_share: float
 
     def text(self) -> str:
-        """The summary as a person reads it, a line each."""
+        """Return the summary as two lines of text."""
         events = sum(self.rows.values()) - self.rows["truth"] - self.rows["accounts"]
         return (
             f"{self.accounts:,} accounts and {events:,} rows of {self.weeks} weeks up to {self.end} in {self.folder}\n"
@@ -84,45 +85,52 @@ def simulate(
     end: date = date(2026, 9, 30),
     progress: Callable[[float, str], None] | None = None,
 ) -> SimulationSummary:
-    """Write a B2B SaaS portfolio as a folder of Parquet tables, and ``<folder>-truth.parquet`` beside it.
+    """Simulate a B2B SaaS portfolio, and write it as a folder of Parquet tables and ``<folder>-truth.parquet``.
 
-    The tables keep the contract of docs/reference/signals.md. The file of the truth holds ``account_id``, ``as_of``,
-    ``churn`` and ``expansion``: the true probabilities in ``[as_of, as_of + 90 days)`` for the accounts active at a few
-    dates. The same arguments write the same bytes. An earlier simulation in the same place is replaced with its truth,
-    all at once; those beside it keep theirs.
+    The tables follow the data contract in docs/reference/signals.md. The truth file contains ``account_id``, ``as_of``,
+    ``churn`` and ``expansion``: the true probabilities in ``[as_of, as_of + 90 days)`` for the active accounts on a few
+    dates. The same arguments write the same bytes. An earlier simulation in the same place is replaced together with
+    its truth file.
 
     Parameters
     ----------
-    out : the folder; its parents are made.
-    accounts : how many there are in all, those that arrive during the time included (20 or more).
-    weeks : how far back the data reach (26 or more).
-    end : the day on which the data end, at 00:00 UTC; nothing has happened then or later.
-    progress : called with the share done (0 to 1) and what is being done.
+    out : the folder; missing parents are created.
+    accounts : total number of accounts, including those that arrive later (20 or more).
+    weeks : length of the history (26 or more).
+    seed : of the random numbers.
+    end : the day on which the data end, at 00:00 UTC.
+    progress : called with the share done (0 to 1) and a description of the current step.
+
+    Returns
+    -------
+    A summary of the written files.
 
     Raises
     ------
-    BadRequest : a number out of its range, or a place that holds something else.
-    HomeError : a place that cannot be written.
+    BadRequest
+        A number is out of range, or the folder contains other files.
+    HomeError
+        The folder cannot be written.
     """
     _require_range("accounts", accounts, MIN_ACCOUNTS, MAX_ACCOUNTS)
     _require_range("weeks", weeks, MIN_WEEKS, MAX_WEEKS)
     _require_range("seed", seed, 0, 2**63)
     _require_range("the year of the end", end.year, FIRST_YEAR, LAST_YEAR)
     target = SimulationPaths.at(out)
-    tell = progress or (lambda share, what: None)
-    told = json.dumps({"accounts": accounts, "weeks": weeks, "seed": seed, "end": end.isoformat()})
+    report = progress or (lambda share, what: None)
+    metadata = json.dumps({"accounts": accounts, "weeks": weeks, "seed": seed, "end": end.isoformat()})
     rows: dict[str, int] = {}
     with atomic_output(target) as (folder, truth_file):
-        tell(0.0, "living through the weeks")
+        report(0.0, "simulating the weeks")
         history = simulate_history(accounts, weeks, seed, day_number(end))
         for number, (name, emit) in enumerate(_TABLES.items()):
-            tell(0.05 + 0.02 * number, f"writing {name}")
+            report(0.05 + 0.02 * number, f"writing {name}")
             table = emit(history)
             slices = [table] if isinstance(table, pa.Table) else table
-            rows[name] = write_table(slices, folder / f"{name}.parquet", told)
+            rows[name] = write_table(slices, folder / f"{name}.parquet", metadata)
         back = [weeks_back for weeks_back in TRUE_PROBABILITY_WEEKS_BACK if weeks_back + _WARM_UP_WEEKS <= weeks]
-        rows["truth"] = write_table(_true_probability_tables(history, back, tell), truth_file, told)
-    tell(1.0, "written")
+        rows["truth"] = write_table(_true_probability_tables(history, back, report), truth_file, metadata)
+    report(1.0, "done")
     return SimulationSummary(
         folder=target.folder,
         truth=target.truth,
@@ -144,18 +152,18 @@ def _require_range(what: str, found: int, lowest: int, highest: int) -> None:
 
 
 def _true_probability_tables(
-    history: SimulatedHistory, back: list[int], tell: Callable[[float, str], None]
+    history: SimulatedHistory, back: list[int], report: Callable[[float, str], None]
 ) -> Iterable[pa.Table]:
-    """The truth at the dates so many weeks before the end, one slice each."""
+    """True probabilities on the dates ``back`` weeks before the end, one table each."""
     for number, weeks_back in enumerate(back):
         as_of = history.end - 7 * weeks_back
         at_start = 0.45 + 0.55 * number / len(back)
         found = true_probabilities(
-            history.world,
+            history.traits,
             history.after[history.weeks - weeks_back - 1],
             as_of,
             random_stream(history.seed, f"truth {weeks_back}"),
-            progress=partial(_report_progress, tell, at_start, 0.55 / len(back)),
+            progress=partial(_report_progress, report, at_start, 0.55 / len(back)),
         )
         yield pa.table(
             {
@@ -167,5 +175,5 @@ def _true_probability_tables(
         )
 
 
-def _report_progress(tell: Callable[[float, str], None], begun: float, span: float, share: float) -> None:
-    tell(begun + span * share, "working out the truth")
+def _report_progress(report: Callable[[float, str], None], begun: float, span: float, share: float) -> None:
+    report(begun + span * share, "computing true probabilities")

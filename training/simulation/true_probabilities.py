@@ -1,9 +1,8 @@
-"""The true probabilities of the next 90 days, by living on from the full hidden state many times.
+"""True probabilities of the next 90 days, from many simulated futures of the full hidden state.
 
-The coin of churn is never tossed: each imagined future goes on as if the account stayed, and the weekly probabilities
-of leaving are multiplied up; the probability to expand is summed over the weeks until the first expansion. Averaging
-probabilities instead of outcomes (Rao-Blackwell) leaves only the noise of how the moods may move
-(Casella and Robert, Biometrika 83, 1996).
+Churn is not drawn: each future continues as if the account stayed, and the weekly probabilities of leaving are
+combined. The probability of expansion is summed over the weeks until the first expansion. Averaging probabilities
+instead of outcomes (Rao-Blackwell) leaves only the noise of the latent state (Casella and Robert, Biometrika 83, 1996).
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.utils.arrays import Floats, Ints
 from training.simulation.account_traits import AccountTraits
-from training.simulation.calendar import Floats, Ints
 from training.simulation.contract_events import ContractEvent, ContractWeek, apply_event, contract_odds, draw_event
 from training.simulation.latent_dynamics import simulate_week
 from training.simulation.latent_state import LatentState
@@ -24,12 +23,12 @@ HORIZON_DAYS = 90
 EXPANSION_FACTOR = 1.05
 FUTURES = 400
 _FUTURES_PER_BLOCK = 24_000
-"""Futures lived at a time: few enough for the processor's cache. Another number gives other random numbers."""
+"""Futures simulated at a time, chosen to fit into the processor cache. Another value changes the random numbers."""
 
 
 @dataclass(frozen=True)
 class TrueProbabilities:
-    """True probabilities of the running accounts (indices), 0 to 1, and the standard errors of their estimates."""
+    """True probabilities of active accounts (indices), 0 to 1, with standard errors."""
 
     account: Ints
     churn: Floats
@@ -39,18 +38,26 @@ class TrueProbabilities:
 
 
 def true_probabilities(
-    world: AccountTraits,
+    traits: AccountTraits,
     state: LatentState,
     as_of: int,
     rng: np.random.Generator,
     futures: int = FUTURES,
     progress: Callable[[float], None] = lambda share: None,
 ) -> TrueProbabilities:
-    """Probabilities in ``[as_of, as_of + 90 days)`` of the accounts that run in ``state``, the state at day ``as_of``.
+    """Estimate the true probabilities in ``[as_of, as_of + 90 days)`` of the active accounts.
 
-    Churn and expansion are as docs/reference/signals.md defines them: the end of the last running contract with none
-    within 30 days (a lapse is always taken up earlier, so it does not count), and ARR at 1.05 times that at
-    ``as_of`` or more.
+    Churn and expansion are defined in docs/reference/signals.md: the end of the last contract without a new one within
+    30 days (a lapsed contract always resumes earlier, so it does not count), and ARR of at least 1.05 times that at
+    ``as_of``.
+
+    Parameters
+    ----------
+    traits, state : traits of the accounts, and their state at day ``as_of``.
+    as_of : first day of the horizon.
+    rng : random numbers.
+    futures : number of simulated futures per account.
+    progress : called with the share done, 0 to 1.
     """
     account = np.flatnonzero(state.running)
     sums = np.zeros((4, len(account)))
@@ -59,7 +66,7 @@ def true_probabilities(
     while done < futures:
         repeats = min(per_block, futures - done)
         rows = np.tile(account, repeats)
-        churn, expansion = _simulate_futures(world.take(rows), state.take(rows), as_of, rng)
+        churn, expansion = _simulate_futures(traits.take(rows), state.take(rows), as_of, rng)
         for line, values in enumerate((churn, churn**2, expansion, expansion**2)):
             sums[line] += values.reshape(repeats, len(account)).sum(axis=0)
         done += repeats
@@ -70,35 +77,35 @@ def true_probabilities(
 
 
 def _simulate_futures(
-    world: AccountTraits, state: LatentState, as_of: int, rng: np.random.Generator
+    traits: AccountTraits, state: LatentState, as_of: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """One future of each account: its probability of churn, and an unbiased estimate of that of expansion."""
+    """One future of each account: its churn probability, and an unbiased estimate of its expansion probability."""
     goal = EXPANSION_FACTOR * state.arr
     stays = np.ones(len(state))
     expansion = np.zeros(len(state))
     waits = np.ones(len(state), dtype=bool)
     for day in range(as_of, as_of + HORIZON_DAYS, 7):
-        state, _, felt = simulate_week(world, state, day, rng)
-        week = contract_odds(world, state, felt, day, rng)
+        state, _, propensity = simulate_week(traits, state, day, rng)
+        week = contract_odds(traits, state, propensity, day, rng)
         inside = week.day < as_of + HORIZON_DAYS
-        offers = _expanded_arr(world, state, week)
-        reach = [week.odds[event] * (offer >= goal) for event, offer in offers.items()]
+        expanded = _expanded_arr(traits, state, week)
+        reach = [week.odds[event] * (arr >= goal) for event, arr in expanded.items()]
         expansion += stays * waits * inside * sum(reach)
         churn = week.churn
         kind = draw_event(week, churn + (1.0 - churn) * rng.random(len(state)))
-        state = apply_event(world, state, week, kind)
+        state = apply_event(traits, state, week, kind)
         stays = stays * (1.0 - churn * inside)
-        # A rise in price may carry over the goal what an earlier, smaller expansion had brought near it.
+        # A price increase may reach the goal after an earlier, smaller expansion.
         reached = waits & inside & (state.arr >= goal)
-        by_price = reached & ~np.isin(kind, list(offers))
+        by_price = reached & ~np.isin(kind, list(expanded))
         expansion += stays * by_price
         waits = waits & ~reached
     return 1.0 - stays, expansion
 
 
-def _expanded_arr(world: AccountTraits, state: LatentState, week: ContractWeek) -> dict[ContractEvent, Floats]:
-    """ARR after each kind of expansion, were it to happen this week."""
-    raised = np.where(week.due, 1.0 + world.uplift, 1.0)
+def _expanded_arr(traits: AccountTraits, state: LatentState, week: ContractWeek) -> dict[ContractEvent, Floats]:
+    """ARR after each kind of expansion, if it happened this week."""
+    raised = np.where(week.due, 1.0 + traits.uplift, 1.0)
     above = PRICE[np.minimum(state.plan + 1, len(PRICE) - 1)] / PRICE[state.plan]
     more = state.arr + (week.more_seats - state.seats) * state.price
     higher = state.arr + state.seats * state.price * (above - 1.0)

@@ -12,8 +12,8 @@ from training.simulation.random_streams import random_stream
 @pytest.fixture(scope="module")
 def last(history: SimulatedHistory) -> tuple[LatentState, ContractWeek]:
     """The state in the week after the history, and what may happen in it."""
-    state, _, felt = simulate_week(history.world, history.after[-1], history.end, random_stream(0, "next week"))
-    return state, contract_odds(history.world, state, felt, history.end, random_stream(0, "its contracts"))
+    state, _, propensity = simulate_week(history.traits, history.after[-1], history.end, random_stream(0, "next week"))
+    return state, contract_odds(history.traits, state, propensity, history.end, random_stream(0, "its contracts"))
 
 
 def test_the_odds_of_a_week_are_probabilities_that_add_up_to_at_most_one(last: tuple[LatentState, ContractWeek]) -> None:
@@ -35,34 +35,34 @@ def test_events_are_drawn_as_often_as_their_odds_say(last: tuple[LatentState, Co
 
 
 def test_pressure_raises_the_chance_of_leaving_most_of_all_when_the_term_ends(history: SimulatedHistory) -> None:
-    world, state = history.world, history.after[-1]
+    traits, state = history.traits, history.after[-1]
 
     def churn(total: float) -> tuple[np.ndarray, np.ndarray]:
-        felt = ChurnPropensity(np.full(len(state), total), np.zeros(len(state), dtype=np.int64))
-        week = contract_odds(world, state, felt, history.end, random_stream(0, "contracts"))
+        propensity = ChurnPropensity(np.full(len(state), total), np.zeros(len(state), dtype=np.int64))
+        week = contract_odds(traits, state, propensity, history.end, random_stream(0, "contracts"))
         return week.churn, week.due
 
     low, due = churn(-1.0)
     high, _ = churn(1.0)
-    may_leave = state.running & (world.term > 1)
+    may_leave = state.running & (traits.term > 1)
     assert (high[may_leave] > low[may_leave]).all()
-    assert high[due & (world.term > 1)].mean() > 20 * high[~due & may_leave].mean()
+    assert high[due & (traits.term > 1)].mean() > 20 * high[~due & may_leave].mean()
 
 
 @pytest.mark.parametrize("event", [ContractEvent.SEATS, ContractEvent.TIER, ContractEvent.CROSS_SELL])
 def test_an_expansion_reaches_the_threshold_of_five_per_cent(last: tuple[LatentState, ContractWeek], event: ContractEvent, history: SimulatedHistory) -> None:
     state, week = last
     may = (week.odds[event] > 0) & state.running
-    after = apply_event(history.world, state, week, np.where(may, event, ContractEvent.NOTHING))
+    after = apply_event(history.traits, state, week, np.where(may, event, ContractEvent.NOTHING))
     assert may.any()
     assert (after.arr[may] >= 1.05 * state.arr[may]).all()
 
 
 def test_who_leaves_stops_and_who_lapses_is_back_within_the_grace(last: tuple[LatentState, ContractWeek], history: SimulatedHistory) -> None:
     state, week = last
-    lapsed = apply_event(history.world, state, week, np.full(len(state), ContractEvent.LAPSE))
+    lapsed = apply_event(history.traits, state, week, np.full(len(state), ContractEvent.LAPSE))
     assert not lapsed.running.any()
-    assert (lapsed.back_on - week.day < 30).all()
-    gone = apply_event(history.world, state, week, np.full(len(state), ContractEvent.CANCEL))
+    assert (lapsed.resume_day - week.day < 30).all()
+    gone = apply_event(history.traits, state, week, np.full(len(state), ContractEvent.CANCEL))
     assert not gone.running.any()
     assert gone.left.all()

@@ -30,14 +30,14 @@ def past() -> SimulatedHistory:
 
 @pytest.fixture(scope="module")
 def told(past: SimulatedHistory) -> pd.DataFrame:
-    found = true_probabilities(past.world, past.after[-1], past.end, random_stream(5, "truth"), futures=60)
+    found = true_probabilities(past.traits, past.after[-1], past.end, random_stream(5, "truth"), futures=60)
     ids = [f"A{i + 1:05d}" for i in found.account]
     hidden = past.after[-1].take(found.account)
     return pd.DataFrame(
         {
             "churn": found.churn,
             "expansion": found.expansion,
-            "segment": past.world.segment[found.account],
+            "segment": past.traits.segment[found.account],
             "champion": hidden.champion,
             "rival": hidden.rival,
             "seats": hidden.seats,

@@ -7,7 +7,7 @@ from training.simulation.subscription_periods import CANCELLED, NONPAYMENT, OPEN
 
 def test_the_rows_of_any_day_add_up_to_the_arr_of_the_state(history: SimulatedHistory) -> None:
     rows = history.subscriptions
-    n = len(history.world)
+    n = len(history.traits)
     for week in (0, 20, 40, history.weeks - 1):
         day = history.start + 7 * (week + 1)
         runs = (rows.started < day) & ((rows.ended == OPEN) | (rows.ended >= day))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from training.simulation.calendar import Bools
+from features.utils.arrays import Bools
 from training.simulation.contract_events import apply_event, contract_odds, draw_event
 from training.simulation.history import SimulatedHistory
 from training.simulation.latent_dynamics import simulate_week
@@ -16,12 +16,12 @@ WEEKS_BACK = 18
 @pytest.fixture(scope="module")
 def told(history: SimulatedHistory) -> TrueProbabilities:
     as_of = history.end - 7 * WEEKS_BACK
-    return true_probabilities(history.world, history.after[-WEEKS_BACK - 1], as_of, random_stream(1, "truth"), futures=100)
+    return true_probabilities(history.traits, history.after[-WEEKS_BACK - 1], as_of, random_stream(1, "truth"), futures=100)
 
 
 def _realised(history: SimulatedHistory) -> tuple[Bools, Bools]:
     """Who churned and who expanded in the 90 days, of all accounts, from the rows."""
-    rows, n = history.subscriptions, len(history.world)
+    rows, n = history.subscriptions, len(history.traits)
     as_of = history.end - 7 * WEEKS_BACK
     ended = np.where(rows.ended == OPEN, 1 << 40, rows.ended)
 
@@ -66,15 +66,15 @@ def test_the_error_of_the_truth_is_small_against_its_spread(told: TrueProbabilit
 def test_averaging_probabilities_agrees_with_tossing_every_coin(history: SimulatedHistory, told: TrueProbabilities) -> None:
     as_of, times = history.end - 7 * WEEKS_BACK, 60
     rows = np.tile(told.account, times)
-    world, state = history.world.take(rows), history.after[-WEEKS_BACK - 1].take(rows)
+    traits, state = history.traits.take(rows), history.after[-WEEKS_BACK - 1].take(rows)
     rng = random_stream(2, "coins")
     goal = EXPANSION_FACTOR * state.arr
     churned, expanded = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
     for day in range(as_of, as_of + HORIZON_DAYS, 7):
-        state, _, felt = simulate_week(world, state, day, rng)
-        week = contract_odds(world, state, felt, day, rng)
+        state, _, propensity = simulate_week(traits, state, day, rng)
+        week = contract_odds(traits, state, propensity, day, rng)
         before = state
-        state = apply_event(world, state, week, draw_event(week, rng.random(len(rows))))
+        state = apply_event(traits, state, week, draw_event(week, rng.random(len(rows))))
         inside = week.day < as_of + HORIZON_DAYS
         churned |= state.left & ~before.left & inside
         expanded |= state.running & inside & (state.arr >= goal)
@@ -90,6 +90,6 @@ def test_averaging_probabilities_agrees_with_tossing_every_coin(history: Simulat
 
 def test_leaving_is_likeliest_where_the_term_ends_within_the_horizon(history: SimulatedHistory, told: TrueProbabilities) -> None:
     state = history.after[-WEEKS_BACK - 1]
-    days = (history.world.renewal_day(state.terms) - (history.end - 7 * WEEKS_BACK))[told.account]
-    yearly = (history.world.term > 1)[told.account]
+    days = (history.traits.renewal_day(state.terms) - (history.end - 7 * WEEKS_BACK))[told.account]
+    yearly = (history.traits.term > 1)[told.account]
     assert told.churn[yearly & (days < 80)].mean() > 5 * told.churn[yearly & (days > 100)].mean()

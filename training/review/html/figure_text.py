@@ -26,6 +26,8 @@ SCORING_LABELS = {
     "model": "churn model, for comparison",
 }
 """Names of the compared weights, by their stored name. Other stored names are shown as they are."""
+LOSS_LABELS = {"log_loss": "log loss", "brier": "Brier score"}
+"""Names of the metrics of prediction error, by their stored name."""
 DRIFT_LABELS = {
     "stable": "stable",
     "moved": "moderate shift",

@@ -55,5 +55,6 @@ def render(review: ReviewDocument) -> str:
         verdicts=VERDICT_TEXT,
         signs=figure_text.SIGN_LABELS,
         scorings=figure_text.SCORING_LABELS,
+        losses=figure_text.LOSS_LABELS,
         drift_states=figure_text.DRIFT_LABELS,
     )

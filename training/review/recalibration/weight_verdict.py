@@ -97,9 +97,9 @@ def confirmation_text(target: ScoringEvaluation) -> str:
 def log_loss_text(change: Estimate) -> str:
     """Describe a change of log loss with its interval, and whether the interval includes zero."""
     if not np.isfinite([change.value, change.low, change.high]).all():
-        return "the change of the log loss is unknown"
+        return "the change of the prediction error (log loss) is unknown"
     interval = f"{INTERVAL_LEVEL:.0%} interval {change.low:.2g} to {change.high:.2g}"
-    text = f"the log loss changes by {change.value:.2g} ({interval})"
+    text = f"the prediction error (log loss) changes by {change.value:.2g} ({interval})"
     return f"{text}, which includes zero" if change.low <= 0 <= change.high else text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from training.simulation.calendar import Ints
+from features.utils.arrays import Ints
 from training.simulation.history import SimulatedHistory
 from training.simulation.market_segments import ADD_ONS, ALLOWANCE, CONTRACT_HOUR, PLANS, SELF_SERVE
 from training.simulation.random_streams import sigmoid
@@ -25,9 +25,14 @@ PAID, OVERDUE, FAILED, REVIEW = range(len(KINDS))
 
 
 def subscriptions_table(history: SimulatedHistory) -> pa.Table:
-    """The ledger as a table: add-ons have no seats and no limit of their own."""
+    """Build the table ``subscriptions``. Add-ons have no seats and no usage limit.
+
+    Parameters
+    ----------
+    history : the simulated history.
+    """
     rows = history.subscriptions
-    hour = CONTRACT_HOUR[history.world.region[rows.account]]
+    hour = CONTRACT_HOUR[history.traits.region[rows.account]]
     add_on = rows.product > 0
     plan = np.where(add_on, len(PLANS) + rows.product - 1, rows.plan)
     limit = np.where(add_on, np.nan, np.round(rows.seats * ALLOWANCE[rows.plan]))
@@ -47,7 +52,12 @@ def subscriptions_table(history: SimulatedHistory) -> pa.Table:
 
 
 def billing_table(history: SimulatedHistory) -> pa.Table:
-    """Invoices paid, late and failed, and reviews of the budget: the worse, the more the budget is strained."""
+    """Build the table ``billing``: invoices and budget reviews. Problems increase with budget stress.
+
+    Parameters
+    ----------
+    history : the simulated history.
+    """
     rng = history.rng("billing")
     running = history.grid(lambda state: state.running)
     strain = history.grid(lambda state: state.strain)
@@ -55,13 +65,15 @@ def billing_table(history: SimulatedHistory) -> pa.Table:
     invoiced = history.facts("invoiced") & running
     failed = history.facts("payment_failed") & running
     recovered = history.facts("recovered") & running
-    # The larger the customer, the later it pays, without anything being wrong.
-    slow = -3.6 + 0.35 * history.world.segment
+    # Larger customers pay later, which is unrelated to churn.
+    slow = -3.6 + 0.35 * history.traits.segment
     overdue = invoiced & (failing == 0) & (rng.random(running.shape) < sigmoid(slow + 1.1 * strain))
     unpaid = (failing == 3) & running
     prompt = invoiced & (failing == 0) & ~overdue
     days = np.where(invoiced, history.facts("invoice_day"), 0)
-    reviewed = rng.random(running.shape) < sigmoid(-4.6 + 1.3 * strain) * (history.world.segment > SELF_SERVE) * running
+    reviewed = (
+        rng.random(running.shape) < sigmoid(-4.6 + 1.3 * strain) * (history.traits.segment > SELF_SERVE) * running
+    )
     week_day = history.start + 7 * np.arange(history.weeks)[:, None]
     lag = rng.integers(0, 7, running.shape)
     late = rng.integers(12, 35, running.shape)
@@ -74,11 +86,11 @@ def billing_table(history: SimulatedHistory) -> pa.Table:
         (PAID, recovered, week_day + lag),
         (REVIEW, reviewed, week_day + lag),
     )
-    amount = history.grid(lambda state: state.arr) * history.world.billing / 12
-    account, day, kind, owed = _collect_rows(marks, amount)
+    amount = history.grid(lambda state: state.arr) * history.traits.billing / 12
+    account, day, kind, invoice_amount = _collect_rows(marks, amount)
     columns = {
         "kind": choice_array(KINDS, kind),
-        "amount": float_array(np.where(kind == REVIEW, np.nan, np.round(owed, 2))),
+        "amount": float_array(np.where(kind == REVIEW, np.nan, np.round(invoice_amount, 2))),
     }
     second = random_working_time(account, day, history, rng)
     return event_table(history, rng, account, second, columns, Arrival(nightly=0.3, late=0.03, late_days=5))
@@ -87,7 +99,7 @@ def billing_table(history: SimulatedHistory) -> pa.Table:
 def _collect_rows(
     marks: tuple[tuple[int, np.ndarray, np.ndarray], ...], amount: np.ndarray
 ) -> tuple[Ints, Ints, Ints, np.ndarray]:
-    """Account, day, kind and amount of the marked weeks; each mark has a kind, where it is, and its day."""
+    """Account, day, kind and amount of the marked weeks; each mark has a kind, a mask and days."""
     cells = [np.nonzero(mark) for _, mark, _ in marks]
     account = np.concatenate([cell[1] for cell in cells])
     day = np.concatenate([day[cell] for (_, _, day), cell in zip(marks, cells, strict=True)])

@@ -1,4 +1,4 @@
-"""The tables ``company`` (news of the account's company) and ``interventions`` (what customer success did)."""
+"""The tables ``company`` (news of the account's company) and ``interventions`` (plays by customer success)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,20 @@ from training.simulation.tables.event_rows import (
 )
 
 REPORTED_SHARE = 0.85
-"""Share of a company's news that is noticed at all."""
+"""Share of company news that is recorded."""
 SEVERITIES = ("low", "medium", "high")
 RESULTS = ("saved", "lost")
 PLAY_DAYS = 56
-"""Days after which an intervention is closed, unless the account leaves earlier."""
+"""Days until an intervention is closed, unless the account leaves earlier."""
 
 
 def company_table(history: SimulatedHistory) -> pa.Table:
-    """News, often noticed days later."""
+    """Build the table ``company``. News is often recorded days later.
+
+    Parameters
+    ----------
+    history : the simulated history.
+    """
     rng = history.rng("company")
     kinds = history.facts("company")
     week, account = np.nonzero((kinds < len(COMPANY_EVENTS)) & (rng.random(kinds.shape) < REPORTED_SHARE))
@@ -38,18 +43,23 @@ def company_table(history: SimulatedHistory) -> pa.Table:
 
 
 def interventions_table(history: SimulatedHistory) -> pa.Table:
-    """Plays, a quarter of them held out at random: those got nothing, and are neither saved nor lost by it."""
+    """Build the table ``interventions``. A quarter of the plays is held out at random, and has no result.
+
+    Parameters
+    ----------
+    history : the simulated history.
+    """
     rng = history.rng("interventions")
     week, account = np.nonzero(history.facts("play") >= 0)
     opened = random_working_time(account, history.start + 7 * week + rng.integers(0, 7, len(week)), history, rng)
-    known = within_customer_lifetime(account, opened, history)
-    week, account, opened = week[known], account[known], opened[known]
+    in_lifetime = within_customer_lifetime(account, opened, history)
+    week, account, opened = week[in_lifetime], account[in_lifetime], opened[in_lifetime]
     order = np.argsort(opened, kind="stable")
     week, account, opened = week[order], account[order], opened[order]
     held_out = history.facts("held_out")[week, account]
     left = history.last_hour[account] * 3600
     closed = np.minimum(opened + PLAY_DAYS * SECONDS_A_DAY, left)
-    open_still = held_out | (closed >= history.end * SECONDS_A_DAY)
+    still_open = held_out | (closed >= history.end * SECONDS_A_DAY)
     return pa.table(
         {
             "account_id": choice_array(account_ids(history), account),
@@ -57,7 +67,7 @@ def interventions_table(history: SimulatedHistory) -> pa.Table:
             "play": choice_array(PLAYS, history.facts("play")[week, account]),
             "severity": choice_array(SEVERITIES, history.facts("play_severity")[week, account]),
             "held_out": pa.array(held_out),
-            "closed_at": timestamp_array(closed, open_still),
-            "result": choice_array(RESULTS, (closed == left).astype(np.int64), open_still),
+            "closed_at": timestamp_array(closed, still_open),
+            "result": choice_array(RESULTS, (closed == left).astype(np.int64), still_open),
         }
     )

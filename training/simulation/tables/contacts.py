@@ -1,4 +1,4 @@
-"""The tables ``accounts`` and ``relationship``, and the contacts that other tables name."""
+"""The tables ``accounts`` and ``relationship``, and the contact ids used in other tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from training.simulation.calendar import Bools, Ints
+from features.utils.arrays import Bools, Ints
 from training.simulation.columns import Columns
 from training.simulation.history import SimulatedHistory
 from training.simulation.latent_dynamics import COMPANY_EVENTS
@@ -24,7 +24,7 @@ from training.simulation.tables.event_rows import (
 ROLES = ("champion", "executive_sponsor", "decision_maker", "admin", "user")
 CHAMPION, SPONSOR, DECISION_MAKER, ADMIN, USER = range(len(ROLES))
 CONTACTS_PER_ACCOUNT = 6
-"""Contacts that an account has at a time: one of each role, and a second user."""
+"""Contacts of an account at a time: one of each role, and a second user."""
 EVENTS = ("joined", "left", "promoted")
 JOINED, LEFT, PROMOTED = range(len(EVENTS))
 _FIRST = ("Alder", "Birch", "Cedar", "Delta", "Ember", "Fjord", "Grove", "Harbor", "Indigo", "Juniper")
@@ -32,31 +32,42 @@ _SECOND = ("Analytics", "Foods", "Freight", "Health", "Labs", "Learning", "Mills
 
 
 def accounts_table(history: SimulatedHistory) -> pa.Table:
-    """All accounts, in the order in which they became customers."""
-    world = history.world
-    picks = history.rng("accounts").integers(0, len(_FIRST), (len(world), 2))
+    """Build the table ``accounts``, ordered by start date.
+
+    Parameters
+    ----------
+    history : the simulated history.
+    """
+    traits = history.traits
+    picks = history.rng("accounts").integers(0, len(_FIRST), (len(traits), 2))
     return pa.table(
         {
             "account_id": pa.array(account_ids(history)),
             "created_at": timestamp_array(history.first_hour * 3600),
             "name": pa.array([f"{_FIRST[a]} {_SECOND[b]} {i + 1}" for i, (a, b) in enumerate(picks)]),
-            "industry": choice_array(INDUSTRIES, world.industry),
-            "region": choice_array(REGIONS, world.region),
-            "employees": pa.array(world.employees),
-            "csm": pa.array([f"csm-{number:04d}" for number in world.csm]),
+            "industry": choice_array(INDUSTRIES, traits.industry),
+            "region": choice_array(REGIONS, traits.region),
+            "employees": pa.array(traits.employees),
+            "csm": pa.array([f"csm-{number:04d}" for number in traits.csm]),
         }
     )
 
 
 def contact_ids(history: SimulatedHistory, account: Ints, number: Ints) -> pa.Array:
-    """The id of a contact by its number in its account: its chair (0 to 5), plus 10 for each that held it before."""
+    """Return contact ids. A contact number is its position (0 to 5) plus 10 for each predecessor.
+
+    Parameters
+    ----------
+    history : the simulated history.
+    account, number : account index and contact number of each row.
+    """
     ids = account_ids(history)
     return pa.array([f"{ids[a]}-c{k:02d}" for a, k in zip(account, number, strict=True)])
 
 
 @dataclass(frozen=True)
 class _ContactRows(Columns):
-    """Rows of ``relationship`` before they have instants. ``day`` is since 1970, ``number`` that of the contact."""
+    """Rows of ``relationship`` without times. ``day`` is since 1970, ``number`` is the contact number."""
 
     account: Ints
     day: Ints
@@ -66,12 +77,17 @@ class _ContactRows(Columns):
 
 
 def relationship_table(history: SimulatedHistory) -> pa.Table:
-    """Who joined, left and was promoted, from the day on which the account became a customer."""
+    """Build the table ``relationship``: contacts who joined, left or were promoted.
+
+    Parameters
+    ----------
+    history : the simulated history.
+    """
     rng = history.rng("relationship")
     sponsor_left = history.facts("sponsor_left")
-    bought = history.facts("company") == COMPANY_EVENTS.index("acquisition")
-    new_boss = bought | (sponsor_left & (rng.random(sponsor_left.shape) < 0.4))
-    taken, never = np.ones_like(bought), np.zeros_like(bought)
+    acquired = history.facts("company") == COMPANY_EVENTS.index("acquisition")
+    new_decision_maker = acquired | (sponsor_left & (rng.random(sponsor_left.shape) < 0.4))
+    filled, never = np.ones_like(acquired), np.zeros_like(acquired)
     champion = history.grid(lambda state: state.champion)
     sponsor = history.grid(lambda state: state.sponsor)
     parts = [
@@ -79,11 +95,11 @@ def relationship_table(history: SimulatedHistory) -> pa.Table:
             history, CHAMPION, champion, history.facts("champion_left"), history.facts("champion_joined"), rng
         ),
         *_contact_rows(history, SPONSOR, sponsor, sponsor_left, history.facts("sponsor_joined"), rng),
-        *_contact_rows(history, DECISION_MAKER, taken, new_boss, new_boss, rng),
+        *_contact_rows(history, DECISION_MAKER, filled, new_decision_maker, new_decision_maker, rng),
         *(
             row
-            for chair in range(ADMIN, CONTACTS_PER_ACCOUNT)
-            for row in _contact_rows(history, chair, taken, never, never, rng)
+            for position in range(ADMIN, CONTACTS_PER_ACCOUNT)
+            for row in _contact_rows(history, position, filled, never, never, rng)
         ),
         _promotion_rows(history, rng),
     ]
@@ -101,34 +117,34 @@ def relationship_table(history: SimulatedHistory) -> pa.Table:
 
 
 def _contact_rows(
-    history: SimulatedHistory, chair: int, taken: Bools, left: Bools, joined: Bools, rng: np.random.Generator
+    history: SimulatedHistory, position: int, filled: Bools, left: Bools, joined: Bools, rng: np.random.Generator
 ) -> list[_ContactRows]:
-    """All rows of one chair; the arguments of shape (weeks, accounts) say when it was taken, given up and filled.
+    """All rows of one position; the arguments of shape (weeks, accounts) mark when it is filled, vacated and refilled.
 
-    One that is empty when the data begin was given up before that, if the account is older.
+    In an older account, a position that is vacant at the start of the data was vacated earlier.
     """
-    created = history.world.created
-    everyone = np.arange(len(created), dtype=np.int64)
+    created = history.traits.created
+    all_accounts = np.arange(len(created), dtype=np.int64)
     before = created < history.start
-    here: Bools = taken[history.born_week, everyone]
+    here: Bools = filled[history.born_week, all_accounts]
     lost_on = created + (rng.random(len(created)) * (history.start - created)).astype(np.int64)
     joined = joined & _weeks_after_start(history)
     holder = np.cumsum(joined, axis=0, dtype=np.int64)
-    # In a week with both, one leaves on its first days and the next joins on its last.
+    # In a week with both, one contact leaves in the first days and the next one joins in the last days.
     out_week, out = np.nonzero(left & _weeks_after_start(history))
     in_week, into = np.nonzero(joined)
     out_day = history.start + 7 * out_week + rng.integers(0, 3, len(out))
     in_day = history.start + 7 * in_week + rng.integers(3, 7, len(into))
     return [
-        _rows_of_event(chair, JOINED, everyone[here | before], created[here | before]),
-        _rows_of_event(chair, LEFT, everyone[~here & before], lost_on[~here & before]),
-        _rows_of_event(chair, LEFT, out, out_day, (holder - joined)[out_week, out]),
-        _rows_of_event(chair, JOINED, into, in_day, holder[in_week, into]),
+        _rows_of_event(position, JOINED, all_accounts[here | before], created[here | before]),
+        _rows_of_event(position, LEFT, all_accounts[~here & before], lost_on[~here & before]),
+        _rows_of_event(position, LEFT, out, out_day, (holder - joined)[out_week, out]),
+        _rows_of_event(position, JOINED, into, in_day, holder[in_week, into]),
     ]
 
 
 def _promotion_rows(history: SimulatedHistory, rng: np.random.Generator) -> _ContactRows:
-    """Promotions of the champion of the time."""
+    """Promotions of the champion at that time."""
     week, account = np.nonzero(history.facts("champion_promoted") & _weeks_after_start(history))
     holder = np.cumsum(history.facts("champion_joined") & _weeks_after_start(history), axis=0, dtype=np.int64)[
         week, account
@@ -138,12 +154,12 @@ def _promotion_rows(history: SimulatedHistory, rng: np.random.Generator) -> _Con
 
 
 def _weeks_after_start(history: SimulatedHistory) -> Bools:
-    """Weeks after the one in which the account became a customer (or the data begin): shape (weeks, accounts)."""
+    """Mask of the weeks after the first week of the account in the data, shape (weeks, accounts)."""
     return np.asarray(np.arange(history.weeks)[:, None] > history.born_week, dtype=bool)
 
 
-def _rows_of_event(chair: int, event: int, account: Ints, day: Ints, holder: Ints | int = 0) -> _ContactRows:
-    """Rows of one event of a chair; ``holder`` counts those that held it before."""
+def _rows_of_event(position: int, event: int, account: Ints, day: Ints, holder: Ints | int = 0) -> _ContactRows:
+    """Rows of one event of a position; ``holder`` is the number of predecessors."""
     n = len(account)
-    number = np.full(n, chair, dtype=np.int64) + 10 * np.asarray(holder)
-    return _ContactRows(account, day, np.full(n, min(chair, USER)), np.full(n, event), number)
+    number = np.full(n, position, dtype=np.int64) + 10 * np.asarray(holder)
+    return _ContactRows(account, day, np.full(n, min(position, USER)), np.full(n, event), number)

@@ -1,4 +1,4 @@
-"""From what happened to the rows of a table: instants, late arrival, re-sent batches, order."""
+"""Rows of event tables: timestamps, late arrival, batches sent twice, and order."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from training.simulation.calendar import SECONDS_A_DAY, Bools, Floats, Ints
+from features.utils.arrays import Bools, Floats, Ints
+from training.simulation.calendar import SECONDS_A_DAY
 from training.simulation.history import SimulatedHistory
 
 INSTANT = pa.timestamp("us", tz="UTC")
 WORK_BEGINS = np.array([7, 14, 0])
-"""Hour in UTC at which the working day begins, by region."""
+"""Start of the working day by region, as hour in UTC."""
 WORK_HOURS = 10
 RESENT_SHARE = 0.002
-"""Share of an account's weeks that are sent a second time."""
+"""Share of the weekly batches of an account that are sent twice."""
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """How a feed arrives: shares of its rows, and the lag of those that are late.
+    """Arrival of the rows of a feed.
 
-    ``nightly`` rows are loaded within hours and say so; ``late`` ones after 1 to ``late_days`` days; the rest have no
-    ``loaded_at``, which means "as it happened".
+    Parameters
+    ----------
+    nightly : share of rows loaded within hours, with ``loaded_at``.
+    late : share of rows loaded after 1 to ``late_days`` days. All other rows have no ``loaded_at``, that is, they
+        arrive immediately.
+    late_days : maximum delay of late rows.
     """
 
     nightly: float = 0.2
@@ -32,34 +37,47 @@ class Arrival:
 
 
 def account_ids(history: SimulatedHistory) -> tuple[str, ...]:
-    """The ids of all accounts, in order."""
-    return tuple(f"A{i + 1:05d}" for i in range(len(history.world)))
+    """Return the ids of all accounts, in order."""
+    return tuple(f"A{i + 1:05d}" for i in range(len(history.traits)))
 
 
 def random_working_time(account: Ints, day: Ints, history: SimulatedHistory, rng: np.random.Generator) -> Ints:
-    """Seconds since 1970 at some time of the working day, of the region of each row's account."""
+    """Draw a time in the working day of the region of each account, in seconds since 1970.
+
+    Parameters
+    ----------
+    account, day : of each row.
+    history : the simulated history.
+    rng : random numbers.
+    """
     part = 0.5 * (rng.random(len(day)) + rng.random(len(day)))
-    begins = WORK_BEGINS[history.world.region[account]]
+    begins = WORK_BEGINS[history.traits.region[account]]
     return np.asarray(day * SECONDS_A_DAY + ((begins + WORK_HOURS * part) * 3600).astype(np.int64), dtype=np.int64)
 
 
 def timestamp_array(seconds: Ints, missing: Bools | None = None) -> pa.Array:
-    """Seconds since 1970 as instants in UTC; null where ``missing``."""
+    """Convert seconds since 1970 to timestamps in UTC; null where ``missing``."""
     return pa.array(seconds * 1_000_000, type=pa.int64(), mask=missing).cast(INSTANT)
 
 
 def choice_array(choices: tuple[str, ...], index: Ints, missing: Bools | None = None) -> pa.Array:
-    """Strings by index into a list of choices; null where ``missing``."""
+    """Build strings from indices into a list of choices; null where ``missing``."""
     return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32), mask=missing), pa.array(choices))
 
 
 def float_array(values: Floats) -> pa.Array:
-    """Floats, NaN as null."""
+    """Convert floats to Arrow, with NaN as null."""
     return pa.array(values, type=pa.float64(), from_pandas=True)
 
 
 def within_customer_lifetime(account: Ints, second: Ints, history: SimulatedHistory) -> Bools:
-    """Rows that fall between the account's first and last instant as a customer, and before the end of the data."""
+    """Mark rows in the time in which the account is a customer, and before the end of the data.
+
+    Parameters
+    ----------
+    account, second : of each row; seconds since 1970.
+    history : the simulated history.
+    """
     return np.asarray(
         (second >= history.first_hour[account] * 3600)
         & (second < history.last_hour[account] * 3600)
@@ -76,13 +94,20 @@ def event_table(
     columns: dict[str, pa.Array],
     arrival: Arrival = Arrival(),
 ) -> pa.Table:
-    """A table of events in the order of their instants, with ``account_id``, ``occurred_at`` and ``loaded_at`` added.
+    """Build a table of events ordered by time, with ``account_id``, ``occurred_at`` and ``loaded_at``.
 
-    ``account`` (indices), ``second`` (since 1970) and the ``columns`` are equally long, an entry a row. Rows outside
-    the account's time as a customer go, and so do those not yet loaded at the end of the data. All rows of an account
-    and week arrive together, and a few such batches are sent twice.
+    Rows outside the time as a customer are dropped, and so are rows not yet loaded at the end of the data. All rows of
+    an account and week arrive together, and a few of these batches are sent twice.
+
+    Parameters
+    ----------
+    history : the simulated history.
+    rng : random numbers.
+    account, second : account index and seconds since 1970 of each row.
+    columns : other columns.
+    arrival : how the rows arrive.
     """
-    batch = (second // (7 * SECONDS_A_DAY)) * len(history.world) + account
+    batch = (second // (7 * SECONDS_A_DAY)) * len(history.traits) + account
     lag, late, resent = _arrival_by_batch(batch, arrival, rng)
     loaded = second + lag
     keep = within_customer_lifetime(account, second, history) & (loaded < history.end * SECONDS_A_DAY)
@@ -100,11 +125,11 @@ def event_table(
 
 
 def _arrival_by_batch(batch: Ints, arrival: Arrival, rng: np.random.Generator) -> tuple[Ints, Bools, Bools]:
-    """Of each row by its batch: the lag in seconds, whether ``loaded_at`` is given, and whether it is sent twice."""
+    """Draw for each batch and return by row: lag in seconds, mask of ``loaded_at``, mask of batches sent twice."""
     names, which = np.unique(batch, return_inverse=True)
-    fate, length, again = rng.random((3, len(names)))
-    nightly = fate < arrival.nightly
-    late = (fate >= arrival.nightly) & (fate < arrival.nightly + arrival.late)
-    lag = np.where(nightly, 1 + length * 0.9 * SECONDS_A_DAY, 0.0)
-    lag = np.where(late, (1 + length * (arrival.late_days - 1)) * SECONDS_A_DAY, lag).astype(np.int64)
-    return lag[which], (nightly | late)[which], (again < RESENT_SHARE)[which]
+    arrival_draw, lag_draw, resend_draw = rng.random((3, len(names)))
+    nightly = arrival_draw < arrival.nightly
+    late = (arrival_draw >= arrival.nightly) & (arrival_draw < arrival.nightly + arrival.late)
+    lag = np.where(nightly, 1 + lag_draw * 0.9 * SECONDS_A_DAY, 0.0)
+    lag = np.where(late, (1 + lag_draw * (arrival.late_days - 1)) * SECONDS_A_DAY, lag).astype(np.int64)
+    return lag[which], (nightly | late)[which], (resend_draw < RESENT_SHARE)[which]

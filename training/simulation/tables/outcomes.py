@@ -1,11 +1,11 @@
-"""The table ``outcomes``: goals, return on investment, milestones, first value, and what surveys say."""
+"""The table ``outcomes``: goals, return on investment, milestones, first value and survey scores."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
 
-from training.simulation.calendar import Bools, Floats, Ints
+from features.utils.arrays import Bools, Floats, Ints
 from training.simulation.history import SimulatedHistory
 from training.simulation.random_streams import sigmoid
 from training.simulation.tables.event_rows import Arrival, choice_array, event_table, float_array, random_working_time
@@ -13,21 +13,26 @@ from training.simulation.tables.event_rows import Arrival, choice_array, event_t
 KINDS = ("goal_set", "goal_met", "goal_missed", "roi_reported", "first_value", "milestone", "nps", "csat")
 GOAL_SET, GOAL_MET, GOAL_MISSED, ROI, FIRST_VALUE, MILESTONE, NPS, CSAT = range(len(KINDS))
 WEEKLY_GOALS = np.array([0.05, 0.09, 0.13, 0.16])
-"""Goals set a week, by segment."""
+"""Goals set per week, by segment."""
 WEEKLY_SURVEYS = np.array([0.03, 0.045, 0.06, 0.08])
-"""Answers to each kind of survey a week, by segment."""
+"""Answers to each kind of survey per week, by segment."""
 
 
 def outcomes_table(history: SimulatedHistory) -> pa.Table:
-    """Goals are met and returns high where there is progress; surveys tell what the product is felt to be worth."""
+    """Build the table ``outcomes``. Goals and returns depend on progress, survey scores on perceived value.
+
+    Parameters
+    ----------
+    history : the simulated history.
+    """
     rng = history.rng("outcomes")
     running = history.grid(lambda state: state.running)
     progress = history.grid(lambda state: state.progress)
     value = history.grid(lambda state: state.value)
-    segment = history.world.segment
+    segment = history.traits.segment
     goals = rng.random(running.shape) < WEEKLY_GOALS[segment] * running
-    # A person answers in a certain temper, whatever the product is worth.
-    temper = 0.4 * rng.standard_normal(running.shape[1])
+    # Response style of the account, unrelated to the value of the product.
+    response_style = 0.4 * rng.standard_normal(running.shape[1])
     parts = [
         _first_value_rows(history, rng),
         _rows_of_kind(history, goals, GOAL_SET, None, rng),
@@ -40,9 +45,9 @@ def outcomes_table(history: SimulatedHistory) -> pa.Table:
         ),
     ]
     for kind, middle, slope, low, high in ((NPS, 7.4, 1.5, 0, 10), (CSAT, 4.0, 0.45, 1, 5)):
-        asked = rng.random(running.shape) < WEEKLY_SURVEYS[segment] * running
-        felt = middle + slope * (value + temper + 0.5 * rng.standard_normal(running.shape))
-        parts.append(_rows_of_kind(history, asked, kind, np.clip(np.round(felt), low, high), rng))
+        answered = rng.random(running.shape) < WEEKLY_SURVEYS[segment] * running
+        score = middle + slope * (value + response_style + 0.5 * rng.standard_normal(running.shape))
+        parts.append(_rows_of_kind(history, answered, kind, np.clip(np.round(score), low, high), rng))
     account, day, kinds = (np.concatenate([part[i] for part in parts]).astype(np.int64) for i in range(3))
     columns = {
         "kind": choice_array(KINDS, kinds),
@@ -53,39 +58,44 @@ def outcomes_table(history: SimulatedHistory) -> pa.Table:
 
 
 _OutcomeColumns = tuple[Ints, Ints, Ints, Floats]
-"""Account, day, kind and value of some rows."""
+"""Account, day, kind and value of rows."""
 
 
 def _rows_of_kind(
-    history: SimulatedHistory, when: Bools, kind: int, value: Floats | None, rng: np.random.Generator, blur: float = 0.0
+    history: SimulatedHistory,
+    when: Bools,
+    kind: int,
+    value: Floats | None,
+    rng: np.random.Generator,
+    noise: float = 0.0,
 ) -> _OutcomeColumns:
-    """Rows of a kind on some day of the weeks marked; ``blur`` is the log-spread of the value's noise."""
+    """Rows of one kind on a random day of the marked weeks; ``noise`` is the noise of the value on the log scale."""
     week, account = np.nonzero(when)
     n = len(week)
     day = history.start + 7 * week + rng.integers(0, 7, n)
-    worth = np.full(n, np.nan) if value is None else value[week, account] * np.exp(blur * rng.standard_normal(n))
-    return account, day, np.full(n, kind), np.round(worth, 2)
+    values = np.full(n, np.nan) if value is None else value[week, account] * np.exp(noise * rng.standard_normal(n))
+    return account, day, np.full(n, kind), np.round(values, 2)
 
 
 def _completed_goals(
     history: SimulatedHistory, goals: Bools, progress: Floats, rng: np.random.Generator
 ) -> list[_OutcomeColumns]:
-    """What became of each goal 10 to 14 weeks after it was set."""
+    """Results of goals, 10 to 14 weeks after they were set."""
     week, account = np.nonzero(goals)
     later = week + rng.integers(10, 15, len(week))
-    seen = later < history.weeks
-    later, account = later[seen], account[seen]
+    in_data = later < history.weeks
+    later, account = later[in_data], account[in_data]
     met = rng.random(len(later)) < sigmoid(0.3 + 1.8 * progress[later, account])
     day = history.start + 7 * later + rng.integers(0, 7, len(later))
-    nothing = np.full(len(later), np.nan)
-    return [(account, day, np.where(met, GOAL_MET, GOAL_MISSED), nothing)]
+    no_value = np.full(len(later), np.nan)
+    return [(account, day, np.where(met, GOAL_MET, GOAL_MISSED), no_value)]
 
 
 def _first_value_rows(history: SimulatedHistory, rng: np.random.Generator) -> _OutcomeColumns:
-    """The day of first value, some time into onboarding; a few never reach it."""
-    world = history.world
-    n = len(world)
-    wait = world.ramp_days * np.exp(0.3 * rng.standard_normal(n))
-    reached = np.flatnonzero(rng.random(n) < sigmoid(3.0 + world.fit))
-    day = world.created[reached] + 1 + wait[reached].astype(np.int64)
+    """First value, some time after the start of onboarding; a few accounts never reach it."""
+    traits = history.traits
+    n = len(traits)
+    wait = traits.ramp_days * np.exp(0.3 * rng.standard_normal(n))
+    reached = np.flatnonzero(rng.random(n) < sigmoid(3.0 + traits.fit))
+    day = traits.created[reached] + 1 + wait[reached].astype(np.int64)
     return reached, day, np.full(len(reached), FIRST_VALUE), np.full(len(reached), np.nan)

@@ -1,7 +1,7 @@
-"""The table ``usage``: who did what in the product, some rows per active user and week.
+"""The table ``usage``: activities of users in the product, some rows per active user and week.
 
-The number of users follows adoption and seats, the breadth of features and the time spent follow the moods, and all
-of it wobbles by habits that mean nothing.
+The number of users depends on adoption and seats. The number of features and the time spent depend on the latent state.
+All vary by random noise that is unrelated to churn.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from training.simulation.calendar import Floats, Ints, month_and_day
+from features.utils.arrays import Floats, Ints
+from training.simulation.calendar import month_and_day
 from training.simulation.history import SimulatedHistory
 from training.simulation.random_streams import mean_reverting_step
 from training.simulation.tables.event_rows import (
@@ -37,37 +38,42 @@ FEATURES = (
     "forecasts",
     "admin",
 )
-"""From what everyone uses to what only broad users do."""
+"""From features that all accounts use to features that few accounts use."""
 ROWS_PER_USER = 1.8
-"""Rows of an active user in an ordinary week."""
+"""Rows per active user in a normal week."""
 QUANTITY_PER_ROW = 8.0
 ARRIVAL = Arrival(nightly=0.15, late=0.03, late_days=8)
 _WEEKDAY_SHARES = np.array([0.19, 0.2, 0.2, 0.19, 0.15, 0.04, 0.03])
-"""Share of a week's work by weekday, from Monday."""
+"""Share of the weekly work by weekday, from Monday."""
 _ROWS_PER_SLICE = 1_000_000
 
 
 def usage_table(history: SimulatedHistory) -> Iterator[pa.Table]:
-    """The table in slices of whole weeks, each in the order of its instants (a slice is about a million rows)."""
+    """Yield the table in slice_of_week of whole weeks of about a million rows, each ordered by time.
+
+    Parameters
+    ----------
+    history : the simulated history.
+    """
     rng = history.rng("usage")
     weeks = np.arange(history.weeks)
     days = history.start + 7 * weeks[:, None] + np.arange(7)
     share_of_day = _WEEKDAY_SHARES[(days + 3) % 7] * _holiday_factor(days)
     users, breadth, depth = _usage_levels(history, rng)
-    pace = users * ROWS_PER_USER * np.exp(0.25 * depth) * share_of_day.sum(axis=1)[:, None]
-    rows = rng.poisson(pace * rng.gamma(20, 1 / 20, pace.shape))
-    # A user's number never goes down, so people leave the pool of the active from below and new ones join on top.
-    turned = np.cumsum(0.003 * users + 0.002, axis=0).astype(np.int64)
+    expected_rows = users * ROWS_PER_USER * np.exp(0.25 * depth) * share_of_day.sum(axis=1)[:, None]
+    rows = rng.poisson(expected_rows * rng.gamma(20, 1 / 20, expected_rows.shape))
+    # User numbers only increase: the users with the lowest numbers become inactive, and new users get higher numbers.
+    inactive_users = np.cumsum(0.003 * users + 0.002, axis=0).astype(np.int64)
     size = np.ceil(users).astype(np.int64)
-    names = _UserIds(history, (size + turned).max(axis=0))
-    slices = np.cumsum(rows.sum(axis=1)) // _ROWS_PER_SLICE
-    for piece in np.unique(slices):
-        week, account = (axis.astype(np.int64) for axis in np.nonzero(rows * (slices == piece)[:, None]))
+    names = _UserIds(history, (size + inactive_users).max(axis=0))
+    slice_of_week = np.cumsum(rows.sum(axis=1)) // _ROWS_PER_SLICE
+    for slice_number in np.unique(slice_of_week):
+        week, account = (axis.astype(np.int64) for axis in np.nonzero(rows * (slice_of_week == slice_number)[:, None]))
         times = rows[week, account]
         week, account = np.repeat(week, times), np.repeat(account, times)
         n = len(week)
         day = days[week, _draw_weekday(share_of_day, week, rng)]
-        user = turned[week, account] + (size[week, account] * rng.random(n) ** 1.2).astype(np.int64)
+        user = inactive_users[week, account] + (size[week, account] * rng.random(n) ** 1.2).astype(np.int64)
         feature = (breadth[week, account] * rng.random(n) ** 1.7).astype(np.int64)
         amount = QUANTITY_PER_ROW * np.exp(0.6 * rng.standard_normal(n) + 0.5 * depth[week, account])
         minutes = 11 * np.exp(0.5 * rng.standard_normal(n) + 0.3 * depth[week, account])
@@ -81,7 +87,7 @@ def usage_table(history: SimulatedHistory) -> Iterator[pa.Table]:
 
 
 class _UserIds:
-    """The ids of all users of all accounts, looked up by account and number."""
+    """Ids of all users of all accounts, by account and user number."""
 
     def __init__(self, history: SimulatedHistory, users: Ints) -> None:
         counts = users + 1
@@ -95,32 +101,32 @@ class _UserIds:
 
 
 def _usage_levels(history: SimulatedHistory, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Active users, features in use (rounded down), and the log of depth: each of shape (weeks, accounts)."""
-    world = history.world
-    n = len(world)
-    wobble, leaning, ease = (np.zeros(n) for _ in range(3))
+    """Active users, features in use (rounded down), and log of depth, each of shape (weeks, accounts)."""
+    traits = history.traits
+    n = len(traits)
+    user_noise, breadth_noise, depth_noise = (np.zeros(n) for _ in range(3))
     users, breadth, depth = [], [], []
     for week, state in enumerate(history.during):
         day = history.start + 7 * week
-        wobble = mean_reverting_step(wobble, 0.0, 6, 0.2, rng)
-        leaning = mean_reverting_step(leaning, 0.0, 8, 0.4, rng)
-        ease = mean_reverting_step(ease, 0.0, 6, 0.2, rng)
-        users.append(state.active_users(world, day + 7, wobble + 0.4 * state.appetite))
-        breadth.append(np.clip(np.floor(state.breadth(world) + leaning), 1, len(FEATURES)))
-        depth.append(world.usual_depth + 0.35 * state.adoption + 0.1 * state.value + ease)
+        user_noise = mean_reverting_step(user_noise, 0.0, 6, 0.2, rng)
+        breadth_noise = mean_reverting_step(breadth_noise, 0.0, 8, 0.4, rng)
+        depth_noise = mean_reverting_step(depth_noise, 0.0, 6, 0.2, rng)
+        users.append(state.active_users(traits, day + 7, user_noise + 0.4 * state.appetite))
+        breadth.append(np.clip(np.floor(state.breadth(traits) + breadth_noise), 1, len(FEATURES)))
+        depth.append(traits.usual_depth + 0.35 * state.adoption + 0.1 * state.value + depth_noise)
     return np.stack(users), np.stack(breadth), np.stack(depth)
 
 
 def _draw_weekday(share_of_day: Floats, week: Ints, rng: np.random.Generator) -> Ints:
-    """A day of its week (0 to 6) for each row."""
+    """Draw a weekday (0 to 6) for each row."""
     below = np.cumsum(share_of_day, axis=1)
     below = (below / below[:, -1:])[:, :-1]
-    coin = rng.random(len(week))
-    return np.asarray(sum(coin >= below[week, day] for day in range(6)), dtype=np.int64)
+    uniform = rng.random(len(week))
+    return np.asarray(sum(uniform >= below[week, day] for day in range(6)), dtype=np.int64)
 
 
 def _holiday_factor(days: Ints) -> Floats:
-    """What is left of work: hardly any between Christmas and New Year, less in August."""
+    """Share of normal activity: little between Christmas and New Year, less in August."""
     month, dom = month_and_day(days)
     month = month % 12 + 1
     christmas = ((month == 12) & (dom >= 24)) | ((month == 1) & (dom == 1))
