@@ -26,6 +26,8 @@ from models.artifacts.home_portfolio import require_portfolio
 from models.home import Home, home_at
 from models.predictions.assessment import Assessment
 from models.predictions.payload import answer, row_of
+from models.predictions.portfolio_table import portfolio_rows
+from models.predictions.schema import Play
 from models.predictions.table_export import plain_rows
 from models.renewals.past_forecasts import FIGURES
 from serving.cli.tables.worklist import worklist_frame
@@ -34,7 +36,6 @@ from serving.portfolio.rule_tables import health_board
 from serving.renewals.forecast import renewals_of
 from serving.renewals.inputs import known_from
 from serving.renewals.schemas import DueAccount
-from serving.schemas.predictions import Play
 from serving.scoring.score_portfolio import horizon_of, look
 from serving.snapshots.sidecars import accounts_document
 from serving.snapshots.snapshot_files import SnapshotFiles
@@ -218,7 +219,7 @@ def score(
     ['float64']
     """
     with _Portfolio(signals, as_of, home, champion) as portfolio:
-        return portfolio.assessment.rows()
+        return portfolio_rows(portfolio.assessment)
 
 
 def explain(

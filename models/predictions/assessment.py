@@ -15,9 +15,9 @@ import pandas as pd
 from features.errors import BadRequest
 from models.artifacts.champion import Champion
 from models.artifacts.unknown_inputs import UnknownInputs, unknown_in_frame, unknown_inputs
-from models.explain.reasons import MAX_REASONS
+from models.explain.reasons import ConceptReason
 from models.health.rubric import HealthScores
-from models.peer_groups.frame_columns import number_column, text_column
+from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
 from models.peer_groups.segments import ARR_FEATURE, segment_of
 from models.predictions.target_predictions import (
@@ -97,6 +97,21 @@ class Assessment:
         return self.judged.health
 
     @cached_property
+    def health_score(self) -> Floats:
+        """The health scores, NaN where unknown. Shape (n,)."""
+        return np.asarray(self.health.score, dtype=np.float64)
+
+    @cached_property
+    def health_band(self) -> Texts:
+        """The bands of the health scores. Shape (n,)."""
+        return self.health.band.to_numpy(dtype=object)
+
+    @cached_property
+    def health_coverage(self) -> Floats:
+        """The share of the rubric's weight that had data. Shape (n,)."""
+        return np.asarray(self.health.coverage, dtype=np.float64)
+
+    @cached_property
     def ready(self) -> npt.NDArray[np.bool_]:
         """Whether an expansion is proposed: every item of the gate met, the model's band high, and nothing that
         withdraws it (`models.rules.playbook`). Shape (n,)."""
@@ -143,52 +158,14 @@ class Assessment:
         furthest = max(towards, key=towards.__getitem__, default=None)
         return furthest if furthest is not None and towards[furthest] > 0 else None
 
-    def rows(self) -> pd.DataFrame:
-        """One flat row per account, for a CRM or a spreadsheet.
-
-        Per target: status (text), probability, low and high (0 to 1), risk_score (whole points), band, and the
-        probability within each horizon that the model knows; the part of churn that is involuntary; then
-        expansion_ready (bool), the health score, its band and rubric, what the rules say (segment, change of health in
-        a week, alerts raised, early warnings, the play and by when, onboarding, expansion points and type), the texts
-        of the churn model's reasons, and the models' versions. Unknown is null.
-        """
-        columns: dict[str, object] = {"account_id": self.account_ids, "as_of": self.frame["as_of"]}
-        for target in TARGETS:
-            seen = self.outlooks[target]
-            columns |= {
-                f"{target}_status": text_column(seen.status),
-                f"{target}_probability": seen.probability,
-                f"{target}_low": seen.low,
-                f"{target}_high": seen.high,
-                f"{target}_risk_score": pd.Series(seen.points).astype("Int64"),
-                f"{target}_band": text_column(seen.band),
-                **{f"{target}_probability_{days}d": p for days, p in seen.by_horizon.items()},
-            }
-            if target == "churn":
-                columns["churn_involuntary"] = seen.involuntary
-        columns |= {
-            "expansion_ready": self.ready,
-            "health_score": self.health.score.to_numpy(),
-            "health_band": text_column(self.health.band.to_numpy(dtype=object)),
-            "health_rubric": text_column(np.full(len(self.frame), self.champion.rubric.name, dtype=object)),
-            "health_meant_churn": self.meant[0],
-        }
-        columns |= {str(name): column for name, column in self.judged.flat.items()}
-        texts = self._reason_texts()
-        columns |= {f"reason_{k + 1}": text_column(texts[:, k]) for k in range(MAX_REASONS)}
-        for target in TARGETS:
-            version = np.full(len(self.frame), self.outlooks[target].version, dtype=object)
-            columns[f"{target}_model_version"] = text_column(version)
-        return pd.DataFrame(columns)
-
-    def _reason_texts(self) -> Texts:
-        out = np.full((len(self.frame), MAX_REASONS), None, dtype=object)
-        seen = self.outlooks["churn"]
-        if seen.explanation is not None:
-            rows = np.flatnonzero(seen.status == SCORED)
-            for row, explained in zip(rows, seen.explanation.explain(rows), strict=True):
-                for k, reason in enumerate(explained.reasons):
-                    out[row, k] = reason.text
+    def churn_reasons(self) -> list[tuple[ConceptReason, ...]]:
+        """Each account's reasons for the churn probability, largest first; none where there is no probability."""
+        out: list[tuple[ConceptReason, ...]] = [()] * len(self.frame)
+        churn = self.outlooks["churn"]
+        if churn.explanation is not None:
+            rows = np.flatnonzero(churn.status == SCORED)
+            for row, explained in zip(rows, churn.explanation.explain(rows), strict=True):
+                out[row] = explained.reasons
         return out
 
 

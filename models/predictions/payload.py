@@ -11,12 +11,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel
 
 from features.errors import UnknownAccount
 from models.artifacts.bundle import Bundle
 from models.explain.reasons import AccountExplanation
 from models.health.rubric import INSUFFICIENT
 from models.predictions.assessment import Assessment
+from models.predictions.columns import Source, fill, fill_section, number_or_null
+from models.predictions.schema import Prediction
 from models.predictions.target_predictions import SCORED, Outlook
 from models.rules.conditions import TRUE
 from models.rules.evaluate import Judged
@@ -38,6 +41,7 @@ def answer(
     scored_at: datetime,
     data_through: datetime | None = None,
     earlier: Assessment | None = None,
+    schema: type[BaseModel] = Prediction,
 ) -> dict[str, Any]:
     """Everything that is said of one account, as plain data for JSON; null where nothing is known.
 
@@ -47,6 +51,7 @@ def answer(
     data_through : the instant up to which the signals are complete, UTC.
     earlier : the assessment of about 30 days before, for the change since; left null where the account was not
         scored then, or by another version of the model, since the two would not be comparable.
+    schema : the model of the answer.
 
     Returns
     -------
@@ -62,7 +67,7 @@ def answer(
     """
     row = row_of(assessment, account_id)
     why = {target: seen.explained([row])[0] for target, seen in assessment.outlooks.items()}
-    return _answer(assessment, row, why, scored_at, data_through, earlier)
+    return _answer(assessment, row, why, scored_at, data_through, earlier, schema)
 
 
 def answers(
@@ -71,6 +76,7 @@ def answers(
     scored_at: datetime,
     data_through: datetime | None = None,
     earlier: Assessment | None = None,
+    schema: type[BaseModel] = Prediction,
 ) -> Iterator[dict[str, Any]]:
     """`answer` of every account, in their order; explained together, which is far quicker than one by one."""
     every = range(len(assessment.frame))
@@ -79,7 +85,7 @@ def answers(
         why = {target: seen.explained(rows) for target, seen in assessment.outlooks.items()}
         for i, row in enumerate(rows):
             own = {target: of_these[i] for target, of_these in why.items()}
-            yield _answer(assessment, row, own, scored_at, data_through, earlier)
+            yield _answer(assessment, row, own, scored_at, data_through, earlier, schema)
 
 
 def _answer(
@@ -89,44 +95,42 @@ def _answer(
     scored_at: datetime,
     data_through: datetime | None,
     earlier: Assessment | None,
+    schema: type[BaseModel],
 ) -> dict[str, Any]:
     account_id = assessment.account_ids[row]
     churn, expansion = assessment.outlooks["churn"], assessment.outlooks["expansion"]
     change = {seen.target: _change(assessment, seen.target, row, earlier, account_id) for seen in (churn, expansion)}
     horizon = next((o.bundle.manifest.horizon_days for o in (churn, expansion) if o.bundle is not None), None)
     gate = [{"item": item, "state": states[row]} for item, states in assessment.judged.expansion.gate.items()]
-    return {
+    parts = {
         "prediction_id": prediction_id(assessment, row),
         "account_id": account_id,
         "as_of": instant_words(assessment.as_of),
         "data_through": None if data_through is None else instant_words(data_through),
         "scored_at": scored_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "horizon_days": horizon,
-        "churn": {
-            **_target(churn, row),
-            "involuntary": number_told(churn.involuntary[row]),
-            "change_30d": change["churn"],
-            **_parts(why["churn"]),
-        },
-        "expansion": {
-            **_target(expansion, row),
-            "change_30d": change["expansion"],
-            **_parts(why["expansion"]),
-            "ready": bool(assessment.ready[row]),
-            "gate": gate,
-            "find_out": list(assessment.judged.expansion.to_find_out(row)),
-            "withdrawn": assessment.judged.playbook.withdrawn[row],
-            "type": assessment.judged.expansion.type[row],
-            **_readiness(assessment.judged.expansion, row),
-            "reasons": _reasons(why["expansion"]),
-            "model": model_told(expansion.bundle),
-        },
-        "health": _health(assessment, row, why["churn"]),
+        "churn": fill_section(schema, "churn", assessment, row, _target(churn, row, change["churn"], why["churn"])),
+        "expansion": fill_section(
+            schema,
+            "expansion",
+            assessment,
+            row,
+            {
+                **_target(expansion, row, change["expansion"], why["expansion"]),
+                "gate": gate,
+                "find_out": list(assessment.judged.expansion.to_find_out(row)),
+                "signals": _signs(assessment.judged.expansion, row),
+                "reasons": _reasons(why["expansion"]),
+                "model": model_told(expansion.bundle),
+            },
+        ),
+        "health": fill_section(schema, "health", assessment, row, _health(assessment, row, why["churn"])),
         **_rules(assessment.judged, row),
         "reasons": _reasons(why["churn"]),
         "warnings": _warnings(assessment, row),
         "model": model_told(churn.bundle),
     }
+    return fill(schema, Source(assessment, assessment), row, parts)
 
 
 def prediction_id(assessment: Assessment, row: int) -> str:
@@ -169,27 +173,22 @@ def row_of(assessment: Assessment, account_id: str) -> int:
         ) from None
 
 
-def _target(seen: Outlook, row: int) -> dict[str, Any]:
+def _target(seen: Outlook, row: int, change: float | None, why: AccountExplanation | None) -> dict[str, Any]:
     scored = seen.status[row] == SCORED
-    place = number_told(seen.percentile[row])
-    points = number_told(seen.points[row])
     return {
-        "status": seen.status[row],
-        "probability": number_told(seen.probability[row]),
         "interval": [float(seen.low[row]), float(seen.high[row])] if scored else None,
-        "risk_score": None if points is None else int(points),
         "higher_is": HIGHER_IS[seen.target],
-        "band": seen.band[row],
-        "percentile": None if place is None else math.floor(place + 0.5),
-        "by_horizon": [{"days": days, "probability": number_told(p[row])} for days, p in seen.by_horizon.items()],
+        "by_horizon": [{"days": days, "probability": number_or_null(p[row])} for days, p in seen.by_horizon.items()],
+        "change_30d": change,
+        "explained": _explained(why),
     }
 
 
-def _parts(why: AccountExplanation | None) -> dict[str, Any]:
+def _explained(why: AccountExplanation | None) -> dict[str, Any] | None:
     if why is None:
-        return {"explained": None}
+        return None
     parts = {"base_log_odds": why.base, "rest_log_odds": why.rest, "raw_log_odds": why.raw}
-    return {"explained": {**parts, "by_dimension": dict(why.by_dimension)}}
+    return {**parts, "by_dimension": dict(why.by_dimension)}
 
 
 def _reasons(why: AccountExplanation | None) -> list[dict[str, Any]]:
@@ -207,24 +206,19 @@ def _change(
     now, then = assessment.outlooks[target], earlier.outlooks[target]
     if now.version != then.version or account_id not in earlier.places:
         return None
-    return number_told(now.probability[row] - then.probability[earlier.places[account_id]])
+    return number_or_null(now.probability[row] - then.probability[earlier.places[account_id]])
 
 
 def _health(assessment: Assessment, row: int, why: AccountExplanation | None) -> dict[str, Any]:
     health, rubric = assessment.health, assessment.champion.rubric
     dimensions = {
-        name: number_told(points)
+        name: number_or_null(points)
         for name, points in zip(health.dimensions, health.dimensions.to_numpy()[row], strict=True)
     }
     return {
-        "score": number_told(health.score.iloc[row]),
         "higher_is": "better",
-        "band": health.band.iloc[row],
         "rubric": rubric.name,
         "rubric_version": rubric.version,
-        "agreement": assessment.agreement[row],
-        "coverage": float(health.coverage.iloc[row]),
-        "change_7d": number_told(assessment.judged.change_7d[row]),
         "meant": _meant(assessment, row),
         "explained_by": _explained_by(assessment, row, why),
         "history": _history(assessment.judged, row),
@@ -252,7 +246,7 @@ def _explained_by(assessment: Assessment, row: int, why: AccountExplanation | No
 def _history(judged: Judged, row: int) -> list[dict[str, Any]]:
     """The score at each date at which the account was active, by the version of the rubric in force then."""
     return [
-        {"as_of": instant_words(date.to_pydatetime()), "score": number_told(score), "band": band}
+        {"as_of": instant_words(date.to_pydatetime()), "score": number_or_null(score), "band": band}
         for date, score, band in zip(judged.dates, judged.told_score[row], judged.told_band[row], strict=True)
         if band != INSUFFICIENT
     ]
@@ -260,8 +254,6 @@ def _history(judged: Judged, row: int) -> list[dict[str, Any]]:
 
 def _rules(judged: Judged, row: int) -> dict[str, Any]:
     return {
-        "segment": judged.segments[row],
-        "touch": judged.touch[row],
         "alerts": [{**vars(a), **_instants(since=a.since, by=a.by), "key": a.key} for a in judged.alerts[row]],
         "early_warnings": [{**_listed(asdict(w)), **_instants(since=w.since)} for w in judged.warnings[row]],
         "onboarding": _listed(asdict(judged.onboarding[row])),
@@ -269,16 +261,9 @@ def _rules(judged: Judged, row: int) -> dict[str, Any]:
     }
 
 
-def _readiness(expansion: Expansion, row: int) -> dict[str, Any]:
-    rules = expansion.rules
-    return {
-        "points": int(expansion.score[row]),
-        "signals": [
-            {"code": rule.code, "says": rule.says}
-            for rule in rules.signals
-            if expansion.signals[rule.code][row] == TRUE
-        ],
-    }
+def _signs(expansion: Expansion, row: int) -> list[dict[str, str]]:
+    rules = expansion.rules.signals
+    return [{"code": r.code, "says": r.says} for r in rules if expansion.signals[r.code][row] == TRUE]
 
 
 def _listed(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -314,11 +299,6 @@ def model_told(bundle: Bundle | None) -> dict[str, str | None] | None:
     if bundle is None:
         return None
     return {"name": bundle.manifest.target, "version": bundle.manifest.version, "alias": "champion"}
-
-
-def number_told(value: float) -> float | None:
-    """A number as JSON has it: null where it is not known."""
-    return None if math.isnan(value) else float(value)
 
 
 def _plain(value: Any) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.health.rubric import INSUFFICIENT, HealthScores, Rubric
-from models.peer_groups.frame_columns import joined, number_column, text_column
+from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
 from models.peer_groups.percentiles import Comparable
 from models.peer_groups.rule_files import read_rules
@@ -28,8 +28,6 @@ from models.rules.plays import EXECUTIVES, Play, PlaysFile
 TERM = "contract.term_days"
 RISK = "churn_risk_score"
 """A column of the earlier rows of a history: the churn model's risk score then, 0 to 100, where it was worked out."""
-
-PLAY_COLUMNS = ("play", "play_kind", "play_by", "play_due", "play_because")
 
 Floats = npt.NDArray[np.float64]
 Texts = npt.NDArray[np.object_]
@@ -91,36 +89,6 @@ class Judged:
     def weakest(self) -> Texts:
         """The dimension with the fewest points, None where there is no score, shape (n,)."""
         return _weakest(self.health)
-
-    @cached_property
-    def flat(self) -> pd.DataFrame:
-        """A row per account for a CRM or a spreadsheet: segment, health_change_7d, alerts_raised, early_warnings (those
-        that count) and watch (codes, "; " between them), play, play_kind, play_by (who acts), play_due (ISO date),
-        play_because (codes), onboarding_missed (codes), expansion_type, expansion_withdrawn (why nothing is proposed
-        although the gate and the model allow it), expansion_find_out (items of the gate that are not known) and
-        expansion_points. Unknown and nothing are null."""
-        plays = [
-            (None,) * 5 if p is None else (p.act, p.kind, p.who, p.due.isoformat(), joined(p.because))
-            for p in self.plays
-        ]
-        texts: dict[str, Iterable[str | None]] = {
-            "segment": self.segments,
-            "alerts_raised": [joined(a.code for a in each if a.raised) for each in self.alerts],
-            "early_warnings": [joined(w.code for w in each if w.standing == "risk") for each in self.warnings],
-            "watch": [joined(w.code for w in each if w.standing == "watch") for each in self.warnings],
-            **{name: [each[i] for each in plays] for i, name in enumerate(PLAY_COLUMNS)},
-            "onboarding_missed": [joined(step.code for step in each.missed) for each in self.onboarding],
-            "expansion_type": self.expansion.type,
-            "expansion_withdrawn": self.playbook.withdrawn,
-            "expansion_find_out": [joined(self.expansion.to_find_out(row)) for row in range(len(self.score))],
-        }
-        return pd.DataFrame(
-            {
-                "health_change_7d": self.change_7d,
-                **{name: text_column(values) for name, values in texts.items()},
-                "expansion_points": pd.Series(self.expansion.score, dtype="Int64"),
-            }
-        )
 
     @cached_property
     def touch(self) -> tuple[str | None, ...]:

@@ -12,7 +12,8 @@ import pandas as pd
 from features.definitions.feature import Feature
 from features.utils.dates import to_iso
 from models.explain.reason_text import value_words
-from models.predictions.payload import number_told, row_of
+from models.predictions.columns import number_or_null
+from models.predictions.payload import row_of
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, read_sidecar
 
@@ -96,6 +97,6 @@ def cells_of(row: Mapping[Any, Any]) -> dict[str, Any]:
             plain["as_of"] = to_iso(pd.Timestamp(value).to_pydatetime())
         else:
             plain[str(name)] = (
-                value if isinstance(value, str) else None if pd.isna(value) else number_told(float(value))
+                value if isinstance(value, str) else None if pd.isna(value) else number_or_null(float(value))
             )
     return plain

@@ -10,10 +10,10 @@ from pydantic import Field
 from features.errors import UnknownSnapshot
 from features.utils.periods import Quarter
 from models.predictions.payload import instant_words
+from models.predictions.schema import Answer
 from serving.account_reports.account_facts import known_from_published
 from serving.account_reports.business_review import review_told
 from serving.account_reports.success_plan import plan_told
-from serving.schemas.base import Answer
 from serving.snapshots.live_state import LiveState
 from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.scored_snapshot import ScoredSnapshot

@@ -14,7 +14,8 @@ from features.errors import BadRequest
 from models.explain.reason_text import value_words
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE
-from models.predictions.payload import instant_words, number_told, row_of
+from models.predictions.columns import number_or_null
+from models.predictions.payload import instant_words, row_of
 from models.rules.early_warnings import RENEWAL
 from serving.account_reports.schemas import quarter_of
 from serving.common.errors import StoreDown
@@ -74,8 +75,8 @@ def get_account_page(
         snooze_days=SNOOZES if asked.as_of is None and may_write(request) else (),
         health=health,
         people=people,
-        arr=number_told(number_column(scored.assessment.frame, ARR_FEATURE)[row]),
-        renewal=number_told(number_column(scored.assessment.frame, RENEWAL)[row]),
+        arr=number_or_null(number_column(scored.assessment.frame, ARR_FEATURE)[row]),
+        renewal=number_or_null(number_column(scored.assessment.frame, RENEWAL)[row]),
         top=nice_top(max((*horizons, *intervals), default=1.0)),
         dimensions=_dimensions(told, health, weeks, row),
         changes=_changes(scored, weeks, row),

@@ -11,7 +11,8 @@ import numpy as np
 from markupsafe import Markup
 
 from features.errors import RenewcastError
-from models.predictions.payload import instant_words, number_told
+from models.predictions.columns import number_or_null
+from models.predictions.payload import instant_words
 from serving.common.json_logs import error_location, log_event
 from serving.html import charts
 from serving.portfolio.account_list import Roster
@@ -112,5 +113,5 @@ def weeks_of(scored: ScoredSnapshot) -> list[dict[str, Any]]:
         known = scores[~np.isnan(scores)]
         mean = float(known.mean()) if len(known) else float("nan")
         counts = {band: int((bands == band).sum()) for band in ("green", "yellow", "red")}
-        found.append({"date": instant_words(week.to_pydatetime()), "mean": number_told(mean), **counts})
+        found.append({"date": instant_words(week.to_pydatetime()), "mean": number_or_null(mean), **counts})
     return found

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from models.predictions.payload import number_told, row_of
-from serving.schemas import predictions
-from serving.schemas.base import Answer, Points
+from models.predictions.columns import number_or_null
+from models.predictions.payload import row_of
+from models.predictions.schema import Alert, Answer, Health, Points, Warned
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 Weight = Annotated[float, Field(ge=0, le=100)]
@@ -49,7 +49,7 @@ class HealthBands(Answer):
     red: Points
 
 
-class HealthTold(predictions.Health):
+class HealthTold(Health):
     """The health score, how it adds up, and what changed."""
 
     account_id: str
@@ -60,8 +60,8 @@ class HealthTold(predictions.Health):
     minimum_coverage: float = Field(description="With less coverage there is no score.")
     weakest: str | None = Field(description="The dimension with the fewest points.")
     breakdown: list[DimensionShown]
-    alerts: list[predictions.Alert] = Field(description="Of this snapshot.")
-    warnings: list[predictions.Warned]
+    alerts: list[Alert] = Field(description="Of this snapshot.")
+    warnings: list[Warned]
 
 
 def health_of(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
@@ -105,9 +105,9 @@ def _signal(scored: ScoredSnapshot, told: Mapping[Hashable, Any]) -> dict[str, A
     return {
         "feature": told["signal"],
         "words": None if feature is None else feature.words,
-        "value": number_told(told["value"]),
+        "value": number_or_null(told["value"]),
         "unit": None if feature is None else feature.unit,
         "grade": told["grade"] if isinstance(told["grade"], str) else None,
-        "points": number_told(told["points"]),
+        "points": number_or_null(told["points"]),
         **{name: float(told[name]) for name in ("base_weight", "weight", "adds")},
     }

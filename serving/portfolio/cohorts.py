@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from models.predictions.schema import Answer, Share
 from serving.portfolio.lifetime_value import LIMIT_YEARS, check_asked, lifetimes
-from serving.schemas.base import Answer, Share
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import COHORTS, read_sidecar
 

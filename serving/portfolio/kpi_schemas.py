@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from features.errors import UnknownSnapshot
-from serving.schemas.base import Answer, Points
+from models.predictions.schema import Answer, Points
 from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import MEASURES, read_sidecar

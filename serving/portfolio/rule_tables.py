@@ -13,6 +13,7 @@ from models.peer_groups.frame_columns import joined, number_column, text_column
 from models.peer_groups.rule_files import read_rules
 from models.peer_groups.segments import ARR_FEATURE
 from models.predictions.assessment import Assessment
+from models.predictions.portfolio_table import portfolio_columns
 from models.rules.conditions import TRUE
 from models.rules.early_warnings import RENEWAL
 from models.rules.evaluate import Judged
@@ -100,6 +101,7 @@ def risks_board(assessment: Assessment, standing: Mapping[str, Standing] | None 
     off = standing or {}
     judged = assessment.judged
     risk = [counting(each) for each in judged.warnings]
+    columns = portfolio_columns(assessment, ("early_warnings", "watch", "play", "play_kind", "play_by", "play_due"))
     frame = pd.DataFrame(
         {
             **_who(assessment),
@@ -109,13 +111,13 @@ def risks_board(assessment: Assessment, standing: Mapping[str, Standing] | None 
             "days_to_renewal": np.floor(number_column(assessment.frame, RENEWAL)),
             "severity": text_column([signs[0].severity if signs else None for signs in risk]),
             "why": text_column(_why(judged, row, signs) for row, signs in enumerate(risk)),
-            "warnings": judged.flat["early_warnings"],
-            "watch": judged.flat["watch"],
+            "warnings": columns["early_warnings"],
+            "watch": columns["watch"],
             "alerts": text_column(joined(a.says for a in each if a.raised) for each in judged.alerts),
-            "play": judged.flat["play"],
-            "kind": judged.flat["play_kind"],
-            "by": judged.flat["play_by"],
-            "due": judged.flat["play_due"],
+            "play": columns["play"],
+            "kind": columns["play_kind"],
+            "by": columns["play_by"],
+            "due": columns["play_due"],
             "overdue": [play is not None and play.overdue for play in judged.plays],
             "work": text_column(off.get(account) for account in assessment.account_ids),
         }
@@ -146,6 +148,7 @@ def expansions_board(assessment: Assessment) -> pd.DataFrame:
     places = range(len(assessment.frame))
     signs = [[r for r in rules if expansion.signals[r.code][row] == TRUE] for row in places]
     closed = [[item for item, states in expansion.gate.items() if states[row] not in (MET, UNKNOWN)] for row in places]
+    columns = portfolio_columns(assessment, ("expansion_find_out", "expansion_withdrawn"))
     frame = pd.DataFrame(
         {
             **_who(assessment),
@@ -159,8 +162,8 @@ def expansions_board(assessment: Assessment) -> pd.DataFrame:
             "why": text_column(joined(rule.says for rule in there) for there in signs),
             **{item: text_column(states) for item, states in expansion.gate.items()},
             "closed_by": text_column(map(joined, closed)),
-            "find_out": judged.flat["expansion_find_out"],
-            "withdrawn": judged.flat["expansion_withdrawn"],
+            "find_out": columns["expansion_find_out"],
+            "withdrawn": columns["expansion_withdrawn"],
         }
     )
     some = frame[(frame["points"] > 0) | frame["signs"].notna()]

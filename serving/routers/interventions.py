@@ -12,11 +12,12 @@ from starlette.responses import JSONResponse, Response
 
 from features.errors import UnknownSnapshot
 from models.predictions.payload import row_of
+from models.predictions.schema import Answer
 from serving.common.errors import Fault, InvalidBody
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import BODY_PROBLEMS, JSON_ONLY, NO_ACCOUNT, LiveStateDep, StoreDep, problem_responses
 from serving.http.idempotency import IDEMPOTENT, request_name
-from serving.schemas.base import Answer, Asked
+from serving.schemas.base import Asked
 from serving.schemas.signal_rows import Day, Id, Instant, Number, Text
 from serving.snapshots.live_state import LiveStateManager
 from serving.store import records

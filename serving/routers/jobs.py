@@ -9,11 +9,12 @@ from pydantic import Field
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from models.predictions.payload import instant_words
+from models.predictions.schema import Answer
 from serving.common.errors import UnknownId
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import BODY_PROBLEMS, JSON_ONLY, HomeDep, StoreDep, problem_responses
 from serving.http.idempotency import IDEMPOTENT, request_name
-from serving.schemas.base import Answer, Asked
+from serving.schemas.base import Asked
 from serving.schemas.signal_rows import AsOf
 from serving.scoring.job_worker import folder_of
 from serving.store import jobs

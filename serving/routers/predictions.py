@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
+from models.predictions.schema import Prediction
 from serving.common.content_negotiation import JSON
 from serving.http.authentication import require_scope
 from serving.http.dependencies import (
@@ -33,7 +34,7 @@ from serving.scoring.score_many import ITEMS_LIMIT, Many, ManyAsked, ManyTold
 from serving.snapshots.live_state import LiveStateManager
 
 #: What a prediction looks like, by view.
-SHOWN: Any = predictions.Prediction | FlatPrediction
+SHOWN: Any = Prediction | FlatPrediction
 
 router = APIRouter(tags=["predictions"], dependencies=[require_scope("predict")])
 

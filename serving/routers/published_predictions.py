@@ -8,10 +8,10 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
+from models.predictions.schema import Alert, Answer, Prediction
 from serving.http.authentication import require_scope
 from serving.http.dependencies import NO_PARAMETER, StoreDep, problem_responses
-from serving.schemas import predictions
-from serving.schemas.base import Answer, Asked
+from serving.schemas.base import Asked
 from serving.schemas.signal_rows import Id, Instant
 from serving.store import published_predictions
 
@@ -44,11 +44,11 @@ class AlertsAsked(_Part):
 class PredictionPage(Answer):
     """Predictions in the order in which they were published."""
 
-    data: list[predictions.Prediction]
+    data: list[Prediction]
     next: str = Field(description="The cursor to go on from; also, once everything was read, for what comes later.")
 
 
-class RaisedAlert(predictions.Alert):
+class RaisedAlert(Alert):
     """An alert of an account."""
 
     account_id: str
@@ -79,7 +79,7 @@ def list_predictions(store: StoreDep, asked: Annotated[StreamAsked, Query()]) ->
     "/v1/predictions/{prediction_id}",
     summary="A published prediction as it was given",
     operation_id="replayPrediction",
-    response_model=predictions.Prediction,
+    response_model=Prediction,
     responses=problem_responses(s404="Nothing of this id was published.", s422=NO_PARAMETER, s503=NO_STORE),
 )
 def replay_prediction(

@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from models.health.rubric_versions import read_history
+from models.predictions.schema import Answer
 from models.reviews.review_store import ReviewRecord, find_review, list_reviews, read_document
 from models.reviews.sign_off import Signer, earliest_for_review
 from serving.http.authentication import Caller, current_caller, require_scope
@@ -22,7 +23,7 @@ from serving.review_sign_off import (
     sign_review,
     signature_payload,
 )
-from serving.schemas.base import Answer, Asked
+from serving.schemas.base import Asked
 from serving.schemas.query_params import REVIEW_ID
 from serving.schemas.signal_rows import Text
 

@@ -14,6 +14,7 @@ from features.errors import RenewcastError
 from features.utils.dates import parse_instant
 from models.home import Home
 from models.predictions.payload import instant_words
+from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.table_export import formula_note, write_frame
 from serving.common.errors import NotReady, StoreDown
 from serving.common.json_logs import error_location, log_event
@@ -84,7 +85,7 @@ class JobWorker:
         scored = self._live.current().scored(None if as_of is None else parse_instant(as_of))
         total = len(scored.assessment.frame)
         self._tell(job, 0, total)
-        rows = scored.assessment.rows().assign(as_of=instant_words(scored.as_of))
+        rows = portfolio_rows(scored.assessment).assign(as_of=instant_words(scored.as_of))
         self._tell(job, total, total)
         # A worker that has lost its claim unawares writes over nobody's result.
         name = f"{job.id}-{job.attempt}.{job.request['format']}"

@@ -20,13 +20,13 @@ from features.custom.current_catalogue import current_catalogue
 from models.artifacts.bundle import Bundle
 from models.artifacts.unknown_inputs import FEATURES_SHOWN, unknown_inputs
 from models.predictions.payload import model_told
+from models.predictions.schema import Answer, Model, Share, Warned
 from models.scorer.base import Floats
 from models.scorer.encoding import Encoded
 from models.scorer.scorer import Scorer
 from models.targets import Target
 from serving.common.errors import Fault, InvalidBody, NotReady, TooSlow
-from serving.schemas.base import Answer, Asked, Share
-from serving.schemas.predictions import Model, Warned
+from serving.schemas.base import Asked
 from serving.schemas.signal_rows import shown_names
 from serving.snapshots.live_state import LiveState
 

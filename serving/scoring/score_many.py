@@ -13,13 +13,14 @@ from starlette.concurrency import run_in_threadpool
 
 from features.errors import RenewcastError
 from models.home import Home
+from models.predictions.schema import Answer, Prediction
 from serving.common.errors import InvalidBody, TooSlow
 from serving.common.json_logs import error_location, log_event
 from serving.common.settings import ServiceSettings
 from serving.common.thread_pool import ThreadPool
 from serving.http.problem_details import problem_body, unexpected_problem_body, validation_faults
 from serving.schemas import predictions
-from serving.schemas.base import Answer, Asked
+from serving.schemas.base import Asked
 from serving.schemas.flat_view import FlatPrediction, View
 from serving.snapshots.live_state import LiveState
 
@@ -42,7 +43,7 @@ class Result(Answer):
     """What became of one item: with status 200 its prediction, else its problem."""
 
     status: int = Field(description="As if it had been asked for alone.")
-    prediction: predictions.Prediction | FlatPrediction | None = None  # type: ignore[valid-type]
+    prediction: Prediction | FlatPrediction | None = None  # type: ignore[valid-type]
     problem: predictions.Problem | None = None
 
 

@@ -31,6 +31,7 @@ from models.home import Home
 from models.peer_groups.peers import Peers
 from models.predictions.assessment import Assessment, assess
 from models.predictions.payload import instant_words
+from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.table_export import formula_note, suffix_of, write_frame
 from models.predictions.target_predictions import OUT_OF_SCOPE, SCORED, Withheld, risk_points
 from models.rules.evaluate import RISK, looked_back_on
@@ -130,7 +131,7 @@ def score(
     assessment, feeds, past = look(
         signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped, store
     )
-    frame, rows, rubric = assessment.frame, assessment.rows(), assessment.champion.rubric
+    frame, rows, rubric = assessment.frame, portfolio_rows(assessment), assessment.champion.rubric
     snapshots, data_through = SnapshotFiles(home, catalogue), _complete_until(signals, as_of, feeds)
     require_portfolio(home, signals, portfolio, keep=True)
     # Before the snapshot: whoever sees it finds what belongs to it.

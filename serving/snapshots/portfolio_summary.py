@@ -15,9 +15,8 @@ from models.peer_groups.segments import ARR_FEATURE, segment_names
 from models.predictions.assessment import Assessment
 from models.predictions.payload import model_told
 from models.predictions.risk_bands import BANDS
+from models.predictions.schema import Answer, Model, Points, Share, Status
 from models.targets import TARGETS
-from serving.schemas.base import Answer, Points, Share, Status
-from serving.schemas.predictions import Model
 
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]

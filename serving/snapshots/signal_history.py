@@ -11,7 +11,8 @@ import pandas as pd
 
 from features.errors import RenewcastError
 from models.health.rubric import HealthScores
-from models.predictions.payload import instant_words, number_told
+from models.predictions.columns import number_or_null
+from models.predictions.payload import instant_words
 from serving.common.json_logs import error_location, log_event
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
@@ -43,7 +44,7 @@ class SignalHistory:
     def of(self, row: int) -> list[dict[str, Any]]:
         """Each signal of one account over the dates: ``feature`` and ``values``."""
         return [
-            {"feature": name, "values": [number_told(float(v)) for v in self.values[:, row, j]]}
+            {"feature": name, "values": [number_or_null(float(v)) for v in self.values[:, row, j]]}
             for j, name in enumerate(self.signals)
         ]
 
@@ -59,8 +60,8 @@ class SignalHistory:
         return [
             {
                 "feature": self.signals[j],
-                "before": number_told(float(before[j])),
-                "now": number_told(float(self.values[-1, row, j])),
+                "before": number_or_null(float(before[j])),
+                "now": number_or_null(float(self.values[-1, row, j])),
                 "points": float(moved[j]),
             }
             for j in order

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from serving.schemas.base import Answer, Points, Share
-from serving.schemas.predictions import Play
+from models.predictions.schema import Answer, Play, Points, Share
 
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]

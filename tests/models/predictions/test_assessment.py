@@ -10,6 +10,7 @@ from features.errors import BadRequest
 from models.artifacts.champion import Champion
 from models.predictions.assessment import SILENT_AFTER_DAYS, Assessment, assess
 from models.predictions.payload import answer
+from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.target_predictions import MINIMUM_TENURE_DAYS, SCORED, STALE_INPUTS
 from models.targets import TARGETS
 
@@ -31,7 +32,7 @@ def assessment(portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue) ->
 
 
 def test_one_flat_row_per_account(assessment: Assessment, portfolio: pd.DataFrame) -> None:
-    rows = assessment.rows()
+    rows = portfolio_rows(assessment)
     assert list(rows.columns) == COLUMNS
     assert rows["account_id"].tolist() == sorted(portfolio["account_id"])
     assert rows["as_of"].dtype == portfolio["as_of"].dtype
@@ -50,7 +51,7 @@ def test_shuffled_rows_give_the_same_table(
     assessment: Assessment, portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue
 ) -> None:
     turned = assess(portfolio.sample(frac=1.0, random_state=5), both, catalogue=catalogue)
-    pd.testing.assert_frame_equal(assessment.rows(), turned.rows(), check_exact=True)
+    pd.testing.assert_frame_equal(portfolio_rows(assessment), portfolio_rows(turned), check_exact=True)
 
 
 def test_the_probability_is_the_scorers_own(assessment: Assessment, portfolio: pd.DataFrame, both: Champion) -> None:
@@ -61,7 +62,7 @@ def test_the_probability_is_the_scorers_own(assessment: Assessment, portfolio: p
 def test_a_target_without_a_bundle_says_so_and_health_is_still_there(
     portfolio: pd.DataFrame, champion: Champion, catalogue: Catalogue
 ) -> None:
-    rows = assess(portfolio, champion, catalogue=catalogue).rows()
+    rows = portfolio_rows(assess(portfolio, champion, catalogue=catalogue))
     assert rows["expansion_status"].eq("no_model").all()
     nothing = ["probability", "low", "high", "risk_score", "band", "model_version"]
     assert rows[[f"expansion_{name}" for name in nothing]].isna().all().all()
@@ -74,16 +75,16 @@ def test_without_any_model_the_health_score_stands_alone(
     portfolio: pd.DataFrame, champion: Champion, catalogue: Catalogue
 ) -> None:
     found = assess(portfolio, Champion({}, champion.rubric), catalogue=catalogue)
-    assert found.rows()["churn_status"].eq("no_model").all()
-    assert found.rows()["reason_1"].isna().all()
+    assert portfolio_rows(found)["churn_status"].eq("no_model").all()
+    assert portfolio_rows(found)["reason_1"].isna().all()
     assert set(found.agreement) == {None}
-    assert found.rows()["health_score"].notna().any()
+    assert portfolio_rows(found)["health_score"].notna().any()
 
 
 def test_a_new_customer_is_not_scored(portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue) -> None:
     tenure = [MINIMUM_TENURE_DAYS - 0.5, MINIMUM_TENURE_DAYS, np.nan]
     frame = portfolio.iloc[:3].assign(**{"contract.tenure_days": tenure})
-    rows = assess(frame, both, catalogue=catalogue).rows()
+    rows = portfolio_rows(assess(frame, both, catalogue=catalogue))
     assert rows["churn_status"].tolist() == ["insufficient_history", "scored", "scored"]
     numbers = ["churn_probability", "churn_risk_score", "churn_band", "reason_1", "expansion_probability"]
     assert rows.loc[0, numbers].isna().all()
@@ -104,7 +105,7 @@ def test_an_account_alone_has_no_place_but_peers(
     assert np.isnan(alone.outlooks["churn"].percentile[0])
     assert alone.outlooks["churn"].probability[0] == assessment.outlooks["churn"].probability[7]
     assert abs(alone.health.score[0] - assessment.health.score[7]) < 3.0
-    assert alone.rows()["reason_1"].equals(assessment.rows()["reason_1"].iloc[[7]].reset_index(drop=True))
+    assert portfolio_rows(alone)["reason_1"].equals(portfolio_rows(assessment)["reason_1"].iloc[[7]].reset_index(drop=True))
 
 
 @pytest.mark.parametrize(

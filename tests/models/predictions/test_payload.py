@@ -14,6 +14,7 @@ from models.artifacts.champion import Champion
 from models.peer_groups.peers import Peers
 from models.predictions.assessment import Assessment, assess
 from models.predictions.payload import answer, answers, instant_words
+from models.predictions.portfolio_table import portfolio_rows
 
 NOW = datetime(2026, 1, 6, 9, 30, tzinfo=UTC)
 
@@ -65,7 +66,7 @@ def test_the_parts_add_up_for_whoever_reads_the_answer(assessment: Assessment) -
 
 
 def test_the_answer_is_the_flat_row(assessment: Assessment) -> None:
-    row = assessment.rows().set_index("account_id").loc["a0007"]
+    row = portfolio_rows(assessment).set_index("account_id").loc["a0007"]
     told = _answer(assessment)
     assert told["churn"]["probability"] == row["churn_probability"]
     assert told["churn"]["interval"] == [row["churn_low"], row["churn_high"]]

@@ -12,8 +12,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from models.artifacts.champion import load_champion
+from models.predictions.schema import Prediction
 from models.targets import TARGETS
-from serving.schemas.predictions import SIGNALS_EXAMPLE, Prediction, PredictionRequest
+from serving.schemas.predictions import SIGNALS_EXAMPLE, PredictionRequest
 
 AT = "/v1/accounts/{}/prediction"
 Body = Callable[[str], dict[str, Any]]

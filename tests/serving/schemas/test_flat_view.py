@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from serving.schemas.flat_view import FIELDS, PREFIX_LIMIT, FlatPrediction, flat
+from models.predictions.columns import flat_columns, flat_view
+from models.predictions.schema import Prediction
+from serving.schemas.flat_view import PREFIX_LIMIT, FlatPrediction
 
 AT = "/v1/accounts/{}/prediction"
 FLAT = {"view": "flat"}
@@ -45,10 +47,10 @@ def test_a_flat_answer_says_what_the_nested_one_says(client: TestClient, account
 
 def test_every_account_has_the_same_fields_and_every_field_is_a_scalar(client: TestClient, house: Any) -> None:
     scored = client.app.state.live.current().latest  # type: ignore[attr-defined]
-    told = [flat(scored.answer(account)) for account in scored.assessment.account_ids]
-    assert {tuple(each) for each in told} == {tuple(field.name for field in FIELDS)}
+    told = [flat_view(scored.answer(account), Prediction) for account in scored.assessment.account_ids]
+    assert {tuple(each) for each in told} == {tuple(field.name for field in flat_columns(Prediction))}
     kinds = {"text": str, "number": float, "whole": int, "truth": bool}
-    for field in FIELDS:
+    for field in flat_columns(Prediction):
         assert {type(each[field.name]) for each in told} <= {kinds[field.kind], type(None)}, field.name
 
 
@@ -59,7 +61,7 @@ def test_the_prefix_stands_before_every_name(client: TestClient) -> None:
 
 
 def test_the_names_are_taken_by_crms_with_the_longest_prefix_too() -> None:
-    names = [field.name for field in FIELDS]
+    names = [field.name for field in flat_columns(Prediction)]
     assert len(set(names)) == len(names)
     for name in names:
         assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name), "Salesforce takes neither __ nor a _ at the end"
@@ -97,5 +99,5 @@ def test_every_door_knows_the_view(client: TestClient, body_of: Any) -> None:
 
 def test_the_fields_are_documented(client: TestClient) -> None:
     shown = client.get("/openapi.json").json()["components"]["schemas"]["FlatPrediction"]
-    assert list(shown["properties"]) == [field.name for field in FIELDS]
-    assert all(shown["properties"][field.name]["description"] for field in FIELDS)
+    assert list(shown["properties"]) == [field.name for field in flat_columns(Prediction)]
+    assert all(shown["properties"][field.name]["description"] for field in flat_columns(Prediction))

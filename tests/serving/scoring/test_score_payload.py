@@ -12,11 +12,12 @@ from fastapi.testclient import TestClient
 from features.signals.signals import read_signals
 from features.sources.base import from_tables
 from models.home import Home
+from models.predictions.schema import Prediction
 from models.targets import TARGETS
 from serving.app.app import create_app
 from serving.common.errors import InvalidBody, TooSlow
 from serving.common.settings import ServiceSettings
-from serving.schemas.predictions import Prediction, PredictionRequest
+from serving.schemas.predictions import PredictionRequest
 from serving.schemas.signal_rows import ROWS
 from serving.scoring.score_payload import FreshScore, _arrow
 from serving.snapshots.live_state import LiveStateManager

@@ -27,6 +27,7 @@ from features.utils.periods import period_ending
 from models.artifacts.champion import load_champion
 from models.home import Home, current_home
 from models.predictions.payload import answers
+from models.predictions.portfolio_table import portfolio_rows
 from serving.account_reports.facts_from_signals import known_from_signals
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
@@ -189,7 +190,7 @@ def test_every_door_has_the_same_plays(scored: ScoredSnapshot) -> None:
     """The answer, the flat row, the list of risks, and the worklist."""
     seen = scored.assessment
     answers = {told["account_id"]: told for told in scored.answers()}
-    rows = seen.rows().set_index("account_id")
+    rows = portfolio_rows(seen).set_index("account_id")
     risks = risks_board(seen).set_index("account_id")
     with TestClient(
         create_app(scored.snapshots.home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)

@@ -1,0 +1,469 @@
+"""Columns derived from the answer's schema: annotations of its fields, and the walks that read them.
+
+A field of `models.predictions.schema.Prediction` says once, in its annotation, where its value comes from (`Values`),
+that it is a field of the flat view (`Flat`), and that it is a column of the portfolio table (`Column`). The answer, the
+flat view and the CSV, Parquet and NDJSON files follow from these annotations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
+from types import UnionType
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+
+import pandas as pd
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from models.peer_groups.frame_columns import text_column
+
+Scalar = str | float | int | bool | None
+Kind = Literal["text", "number", "whole", "truth", "as_is"]
+
+_KINDS: dict[type, Kind] = {str: "text", float: "number", int: "whole", bool: "truth"}
+
+
+class Source(NamedTuple):
+    """Where values are read: the whole assessment, and the part of it that the current section is about."""
+
+    assessment: Any
+    part: Any
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values of a scalar field for all accounts, in their order.
+
+    Parameters
+    ----------
+    read : returns an array or sequence of length n. Every answer calls it, so it must not compute anything.
+    before : the field of the same model before which the answer has this one, where that differs from the schema.
+    """
+
+    read: Callable[[Source], Any]
+    before: str | None = None
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A column and its place.
+
+    Parameters
+    ----------
+    name : added to the section's prefix; by default the name of the field.
+    after : the column that it follows: one of the same section by its name, any other as ``/name``, or "" for the first
+        of its section. By default the column before it in the schema.
+    kind : the kind of its values; by default that of the field.
+    """
+
+    name: str | None = None
+    after: str | None = None
+    kind: Kind | None = None
+
+
+@dataclass(frozen=True)
+class Flat(_Placed):
+    """A field of the flat view.
+
+    Parameters
+    ----------
+    read : turns the field's value in an answer into a scalar; it is not called for null.
+    description : by default that of the field; within `Items`, ``{}`` is the item's place, from 1.
+    """
+
+    read: Callable[[Any], Scalar] | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True)
+class Column(_Placed):
+    """A column of the portfolio table.
+
+    Parameters
+    ----------
+    read : returns the values of all accounts from the section's `Source`; within `Items`, the value of one item. By
+        default the field's `Values`, or the item's attribute of the same name.
+    suffixes : whether ``read`` returns several columns, by what is added to the name.
+    """
+
+    read: Callable[[Any], Any] | None = None
+    suffixes: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """A nested model whose fields are columns too.
+
+    Parameters
+    ----------
+    part : returns the part of the assessment that the section's fields are read from; by default that of its parent.
+    prefix : added to the names of its columns; by default the name of the field and an underscore.
+    flat_after, table_after : the column (``/name``) that its columns follow, if not the one before them in the schema.
+    """
+
+    part: Callable[[Any], Any] | None = None
+    prefix: str | None = None
+    flat_after: str | None = None
+    table_after: str | None = None
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list of models whose first items are columns.
+
+    Parameters
+    ----------
+    prefix : added to the names of its columns; ``{}`` is the item's place, from 1.
+    values : returns the items of every account from the assessment.
+    flat, table : how many items are columns of the flat view, and of the table.
+    flat_after, table_after : the column (``/name``) that its columns follow, if not the one before them in the schema.
+    """
+
+    prefix: str
+    values: Callable[[Any], Iterable[Sequence[Any]]]
+    flat: int
+    table: int
+    flat_after: str | None = None
+    table_after: str | None = None
+
+
+@dataclass(frozen=True)
+class FlatColumn:
+    """A field of the flat view: its name, the kind of its value (or null), its description, and how to read it from an
+    answer."""
+
+    name: str
+    kind: Kind
+    description: str
+    read: Callable[[Mapping[str, Any]], Scalar]
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """A column of the portfolio table: its name, the kind of its values, and how to read them from an assessment.
+
+    Within a list of items, ``items`` returns those of every account, ``place`` is the item's place, and ``read`` reads
+    the value of one item.
+    """
+
+    name: str
+    kind: Kind
+    suffixes: bool
+    read: Callable[[Any], Any]
+    items: Callable[[Any], Iterable[Sequence[Any]]] | None = None
+    place: int = 0
+
+
+@cache
+def flat_columns(schema: type[BaseModel]) -> tuple[FlatColumn, ...]:
+    """The fields of the flat view of an answer, in order."""
+    return tuple(_arranged(_flat_blocks(schema, "", ())))
+
+
+@cache
+def table_columns(schema: type[BaseModel]) -> tuple[TableColumn, ...]:
+    """The columns of the portfolio table, in order."""
+    return tuple(_arranged(_table_blocks(schema, "", lambda assessment: assessment)))
+
+
+def flat_view(answer: Mapping[str, Any], schema: type[BaseModel], prefix: str = "") -> dict[str, Scalar]:
+    """Return an answer as one flat object: every field whatever the account, ``prefix`` before each name, and null
+    where a value is unknown."""
+    return {prefix + column.name: column.read(answer) for column in flat_columns(schema)}
+
+
+def read_columns(assessment: Any, schema: type[BaseModel], names: Iterable[str] | None = None) -> dict[str, Any]:
+    """Return the columns of the portfolio table; only those of the given names if there are any.
+
+    Text is a column of strings with nulls, whole numbers are Int64, and other numbers float64 with NaN.
+    """
+    chosen = None if names is None else set(names)
+    items: dict[Any, list[Sequence[Any]]] = {}
+    out: dict[str, Any] = {}
+    for column in table_columns(schema):
+        if chosen is not None and column.name not in chosen:
+            continue
+        if column.items is None:
+            values = column.read(assessment)
+        else:
+            if column.items not in items:
+                items[column.items] = list(column.items(assessment))
+            place, read = column.place, column.read
+            values = [read(each[place]) if place < len(each) else None for each in items[column.items]]
+        if column.suffixes:
+            out |= {column.name + suffix: _typed(each, column.kind) for suffix, each in values.items()}
+        else:
+            out[column.name] = _typed(values, column.kind)
+    return out
+
+
+def fill(schema: type[BaseModel], source: Source, row: int, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one model of an account's answer as plain data for JSON, in the order of the schema.
+
+    Parameters
+    ----------
+    source : where the fields with `Values` are read.
+    row : the account's place.
+    parts : the values of all other fields.
+    """
+    return {
+        name: parts[name] if read is None else plain(read(source)[row])
+        for name, read, plain in _fields_in_order(schema)
+    }
+
+
+def fill_section(
+    schema: type[BaseModel], name: str, assessment: Any, row: int, parts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`fill` for the nested model of a field."""
+    model, part = _section_of(schema, name)
+    return fill(model, Source(assessment, assessment if part is None else part(assessment)), row, parts)
+
+
+@cache
+def _section_of(schema: type[BaseModel], name: str) -> tuple[type[BaseModel], Callable[[Any], Any] | None]:
+    section = _note(schema.model_fields[name], Section)
+    return _nested(schema)[name], None if section is None else section.part
+
+
+def number_or_null(value: float) -> float | None:
+    """A number as JSON has it: null where it is unknown."""
+    return None if math.isnan(value) else float(value)
+
+
+def _whole_or_null(value: float) -> int | None:
+    return None if math.isnan(value) else math.floor(value + 0.5)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_PLAIN: dict[Kind, Callable[[Any], Any]] = {
+    "text": _same,
+    "number": number_or_null,
+    "whole": _whole_or_null,
+    "truth": bool,
+}
+
+
+@cache
+def _nested(schema: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    found = {name: list(_models(field.annotation)) for name, field in schema.model_fields.items()}
+    return {name: models[0] for name, models in found.items() if models}
+
+
+@cache
+def _fields_in_order(
+    schema: type[BaseModel],
+) -> tuple[tuple[str, Callable[[Source], Any] | None, Callable[[Any], Any]], ...]:
+    order: list[str] = []
+    sources = {name: _note(field, Values) for name, field in schema.model_fields.items()}
+    for name, values in sources.items():
+        if values is None or values.before is None:
+            order.append(name)
+    for name, values in sources.items():
+        if values is not None and values.before is not None:
+            order.insert(order.index(values.before), name)
+    out: list[tuple[str, Callable[[Source], Any] | None, Callable[[Any], Any]]] = []
+    for name in order:
+        values = sources[name]
+        if values is None:
+            out.append((name, None, _same))
+        else:
+            out.append((name, values.read, _PLAIN[_kind(schema.model_fields[name], name)]))
+    return tuple(out)
+
+
+def _typed(values: Any, kind: Kind) -> Any:
+    if kind == "text":
+        return text_column(values)
+    return pd.Series(values).astype("Int64") if kind == "whole" else values
+
+
+C = TypeVar("C", FlatColumn, TableColumn)
+N = TypeVar("N")
+
+
+class _Block(NamedTuple, Generic[C]):
+    """Columns that stay together, and the one that they follow: a full name, "" for none before them, or None for the
+    order of the schema. ``is_local`` is false where they leave their section."""
+
+    after: str | None
+    is_local: bool
+    columns: list[C]
+
+
+def _arranged(blocks: Iterable[_Block[C]]) -> list[C]:
+    """Columns in the order of the schema, except for those that follow another one by name."""
+    out: list[C] = []
+    moved: list[_Block[C]] = []
+    for block in blocks:
+        if block.after is None:
+            out += block.columns
+        else:
+            moved.append(block)
+    while moved:
+        names = [column.name for column in out]
+        ready = next((block for block in moved if block.after == "" or block.after in names), None)
+        if ready is None:
+            raise ValueError(f"no column is named {', '.join(str(block.after) for block in moved)}")
+        moved.remove(ready)
+        place = 0 if ready.after == "" else names.index(str(ready.after)) + 1
+        out[place:place] = ready.columns
+    if len({column.name for column in out}) != len(out):
+        raise ValueError("the schema has two columns of the same name")
+    return out
+
+
+def _section(blocks: Iterable[_Block[C]], after: str | None) -> Iterator[_Block[C]]:
+    """The columns of a section as one block, and those that leave it."""
+    every = list(blocks)
+    yield _Block(
+        after and after[1:], False, _arranged(block for block in every if block.after is None or block.is_local)
+    )
+    yield from (block for block in every if block.after is not None and not block.is_local)
+
+
+def _block(note: _Placed, prefix: str, column: C) -> _Block[C]:
+    if not note.after:
+        return _Block(note.after, True, [column])
+    if note.after.startswith("/"):
+        return _Block(note.after[1:], False, [column])
+    return _Block(_joined(prefix, note.after), True, [column])
+
+
+def _joined(prefix: str, name: str) -> str:
+    return prefix + name if name else prefix.removesuffix("_")
+
+
+def _flat_blocks(schema: type[BaseModel], prefix: str, path: tuple[str | int, ...]) -> Iterator[_Block[FlatColumn]]:
+    for name, field in schema.model_fields.items():
+        for note in _notes(field, Flat):
+            description = note.description or field.description
+            if not description:
+                raise ValueError(f"{schema.__name__}.{name} has no description")
+            column = FlatColumn(
+                _joined(prefix, name if note.name is None else note.name),
+                note.kind or _kind(field, name),
+                description.format(path[-1] + 1 if path and isinstance(path[-1], int) else ""),
+                _reader((*path, name), note.read),
+            )
+            yield _block(note, prefix, column)
+        model = _nested(schema).get(name)
+        if model is None:
+            continue
+        items, section = _note(field, Items), _note(field, Section) or Section()
+        if items is not None:
+            each = (
+                block
+                for place in range(items.flat)
+                for block in _section(
+                    _flat_blocks(model, items.prefix.format(place + 1) + "_", (*path, name, place)), None
+                )
+            )
+            yield from _section(each, items.flat_after)
+        elif not _is_list(field):
+            own = f"{prefix}{name}_" if section.prefix is None else section.prefix
+            yield from _section(_flat_blocks(model, own, (*path, name)), section.flat_after)
+
+
+def _table_blocks(schema: type[BaseModel], prefix: str, part: Callable[[Any], Any]) -> Iterator[_Block[TableColumn]]:
+    for name, field in schema.model_fields.items():
+        values = _note(field, Values)
+        for note in _notes(field, Column):
+            read = note.read or (None if values is None else values.read)
+            if read is None:
+                raise ValueError(f"{schema.__name__}.{name} does not say where its values are")
+            column = TableColumn(
+                _joined(prefix, name if note.name is None else note.name),
+                note.kind or _kind(field, name),
+                note.suffixes,
+                _from_assessment(read, part),
+            )
+            yield _block(note, prefix, column)
+        model = _nested(schema).get(name)
+        if model is None:
+            continue
+        items, section = _note(field, Items), _note(field, Section) or Section()
+        if items is not None:
+            each = (
+                block for place in range(items.table) for block in _section(_item_blocks(model, items, place), None)
+            )
+            yield from _section(each, items.table_after)
+        elif not _is_list(field):
+            own = f"{prefix}{name}_" if section.prefix is None else section.prefix
+            yield from _section(_table_blocks(model, own, section.part or part), section.table_after)
+
+
+def _item_blocks(model: type[BaseModel], items: Items, place: int) -> Iterator[_Block[TableColumn]]:
+    prefix = items.prefix.format(place + 1) + "_"
+    for name, field in model.model_fields.items():
+        for note in _notes(field, Column):
+            full = _joined(prefix, name if note.name is None else note.name)
+            kind, read = note.kind or _kind(field, name), note.read or attrgetter(name)
+            yield _block(note, prefix, TableColumn(full, kind, False, read, items.values, place))
+
+
+def _from_assessment(read: Callable[[Source], Any], part: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda assessment: read(Source(assessment, part(assessment)))
+
+
+def _reader(path: tuple[str | int, ...], read: Callable[[Any], Scalar] | None) -> Callable[[Mapping[str, Any]], Scalar]:
+    """Read the value at a path of an answer; null where the path ends early."""
+
+    def at(answer: Mapping[str, Any]) -> Scalar:
+        value: Any = answer
+        for step in path:
+            if value is None:
+                return None
+            value = None if isinstance(step, int) and step >= len(value) else value[step]
+        scalar: Scalar = value if read is None or value is None else read(value)
+        return scalar
+
+    return at
+
+
+def _notes(field: FieldInfo, kind: type[N]) -> list[N]:
+    return [note for note in field.metadata if isinstance(note, kind)]
+
+
+def _note(field: FieldInfo, kind: type[N]) -> N | None:
+    return next(iter(_notes(field, kind)), None)
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    """The types of an annotation, without None: those of a union, of an `Annotated`, and of a list's items."""
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType):
+        for each in get_args(annotation):
+            yield from _types(each)
+    elif origin is Annotated:
+        yield from _types(get_args(annotation)[0])
+    elif origin is Literal:
+        yield from {type(value) for value in get_args(annotation)}
+    elif annotation is not type(None):
+        yield annotation
+
+
+def _is_list(field: FieldInfo) -> bool:
+    return any(get_origin(each) is list for each in _types(field.annotation))
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    for each in _types(annotation):
+        if get_origin(each) is list:
+            yield from _models(get_args(each)[0])
+        elif isinstance(each, type) and issubclass(each, BaseModel):
+            yield each
+
+
+def _kind(field: FieldInfo, name: str) -> Kind:
+    kinds = {_KINDS[each] for each in _types(field.annotation) if each in _KINDS}
+    if len(kinds) != 1:
+        raise ValueError(f"the type of {name} is no single scalar type, so its columns need a kind")
+    return kinds.pop()
