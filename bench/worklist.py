@@ -33,7 +33,7 @@ from models.peer_groups.peers import Peers
 from models.peer_groups.segments import ARR_FEATURE
 from serving.portfolio.rule_tables import risks_board
 from serving.scoring.score_portfolio import look
-from serving.worklist.rank import Team, worklist_of
+from serving.worklist.rank import WorklistContext, build_worklist
 from training.backtest.refit import refitted
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import read_labelled_snapshots
@@ -77,7 +77,7 @@ def orders(
     opened = open_signals(signals, as_of)
     found, _, _ = look(opened, as_of, home, champion)
     opened.close()
-    told = worklist_of(found, len(found.account_ids), Team())
+    told = build_worklist(found, len(found.account_ids), WorklistContext())
     ours = [item["account_id"] for item in told["accounts"]]
     there = pd.DataFrame(
         {

@@ -33,16 +33,16 @@ from models.renewals.past_forecasts import FIGURES
 from serving.cli.tables.worklist import worklist_frame
 from serving.common.settings import current_settings
 from serving.portfolio.rule_tables import health_board
-from serving.renewals.forecast import renewals_of
-from serving.renewals.inputs import known_from
+from serving.renewals.forecast import forecast_renewals
+from serving.renewals.inputs import inputs_from_signals
 from serving.renewals.schemas import DueAccount
 from serving.scoring.score_portfolio import horizon_of, look
 from serving.snapshots.sidecars import accounts_document
 from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
-from serving.worklist.interventions import Recorded, interventions_of, recorded_now
-from serving.worklist.rank import Team, worklist_of
-from serving.worklist.schemas import TooLate, WorkItem
+from serving.worklist.interventions import RecordedActions, interventions_from_signals, read_recorded_until_next
+from serving.worklist.rank import WorklistContext, build_worklist
+from serving.worklist.schemas import TooLateAccount, WorkItem
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Worklist:
     @property
     def too_late(self) -> pd.DataFrame:
         """Accounts whose renewal is nearer than their play takes."""
-        return _table(self.document["too_late"], TooLate)
+        return _table(self.document["too_late"], TooLateAccount)
 
     @property
     def reached_arr_at_risk(self) -> dict[str, float | None]:
@@ -366,8 +366,8 @@ def renewals(
     """
     span = forecast_period(to_instant(as_of), period, days)
     with _Portfolio(signals, as_of, home, champion) as portfolio:
-        known = known_from(portfolio.known, portfolio.as_of, portfolio.home)
-        return RenewalForecast(renewals_of(portfolio.assessment, span, known))
+        known = inputs_from_signals(portfolio.known, portfolio.as_of, portfolio.home)
+        return RenewalForecast(forecast_renewals(portfolio.assessment, span, known))
 
 
 def worklist(
@@ -426,8 +426,10 @@ def worklist(
         found, known, instant = portfolio.assessment, portfolio.known, portfolio.as_of
         people = accounts_document(known, instant, horizon_of(portfolio.champion))["accounts"]
         recorded = _recorded(portfolio.home, found.account_ids, instant)
-        team = Team(people, [*interventions_of(known, instant), *recorded.interventions], recorded.snoozed)
-        return Worklist(worklist_of(found, capacity, team, csm, save_rate))
+        team = WorklistContext(
+            people, [*interventions_from_signals(known, instant), *recorded.interventions], recorded.snoozed
+        )
+        return Worklist(build_worklist(found, capacity, team, csm, save_rate))
 
 
 class _Portfolio:
@@ -469,12 +471,12 @@ class _Portfolio:
         self._stack.close()
 
 
-def _recorded(home: Home, account_ids: Sequence[str], as_of: datetime) -> Recorded:
+def _recorded(home: Home, account_ids: Sequence[str], as_of: datetime) -> RecordedActions:
     """The interventions and snoozes that the store holds; reading creates no store."""
     address = current_settings().store_address
     if address is None and not Store.file_of(home).exists():
-        return Recorded(as_of.date())
-    return recorded_now(Store.of(home, address), SnapshotFiles(home), frozenset(account_ids), as_of)
+        return RecordedActions(as_of.date())
+    return read_recorded_until_next(Store.of(home, address), SnapshotFiles(home), frozenset(account_ids), as_of)
 
 
 def _table(rows: Iterable[Mapping[str, Any]], schema: type[BaseModel]) -> pd.DataFrame:

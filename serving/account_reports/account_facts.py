@@ -1,4 +1,4 @@
-"""What is known of one account, gathered for a document; here from what was published."""
+"""The data about one account that its reports use, and how to read it from a published snapshot."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from models.predictions.payload import row_of
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, read_sidecar
 
-Row = Mapping[str, Any]
+FactRow = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known of one account at ``as_of``.
+class AccountFacts:
+    """The data about one account at ``as_of``.
 
     Parameters
     ----------
-    answer : what is said of it (`models.predictions.payload.answer`).
-    values : its features by name; None is unknown. ``before`` are those of the first of the ``weeks``, as far as kept.
-    weeks : its rows of the weeks before and of ``as_of``, oldest first, with what was kept of them.
-    facts : what the ledger says of its contracts; None where it was not kept.
-    moved : how its ARR moved over the period; None where it is not known.
-    rows : its own rows by table; None where there are no signals at hand. A table that the source lacks is missing.
+    prediction : its prediction (`models.predictions.payload.answer`).
+    values : its features by name; None is unknown. ``before`` are those of the first of the ``weeks``, if stored.
+    weeks : its rows of the weeks before and of ``as_of``, oldest first, with the columns that were stored.
+    contract : its contract details; None if they were not stored.
+    arr_movements : how its ARR changed over the period; None if unknown.
+    rows : its own rows by table; None without signals. A table that the source lacks is missing.
     """
 
     account_id: str
     as_of: datetime
     data_through: datetime
-    answer: dict[str, Any]
-    values: Row
-    weeks: tuple[Row, ...]
-    facts: Row | None
-    moved: Row | None
+    prediction: dict[str, Any]
+    values: FactRow
+    weeks: tuple[FactRow, ...]
+    contract: FactRow | None
+    arr_movements: FactRow | None
     rows: Mapping[str, list[dict[str, Any]]] | None
     catalogue: Mapping[str, Feature]
 
     @property
-    def before(self) -> Row:
-        """The features of the first week that is kept."""
+    def before(self) -> FactRow:
+        """The features of the first stored week."""
         return self.weeks[0] if len(self.weeks) > 1 else {}
 
     def figure(self, feature: str, label: str = "") -> dict[str, Any]:
-        """A feature as a document tells it: label, value, unit, words, and then (the value when the weeks began)."""
+        """Return a feature as a report figure: label, value, unit, words, and then (its value in the first week)."""
         about = self.catalogue[feature]
         value, then = self.values.get(feature), self.before.get(feature)
         return {
@@ -65,7 +65,7 @@ class Known:
         }
 
     def has(self, table: str) -> bool:
-        """Whether anything of a table is known: its rows, or a feature that rests on it."""
+        """Return whether a table has data: rows, or a known feature computed from it."""
         if self.rows is not None:
             return table in self.rows or any(self._value(f) for f in self.catalogue.values() if f.table == table)
         return any(self._value(f) for f in self.catalogue.values() if f.table == table)
@@ -74,23 +74,27 @@ class Known:
         return self.values.get(feature.name) is not None
 
 
-def known_from_published(scored: ScoredSnapshot, account_id: str) -> Known:
-    """What was published: no single rows, and of the weeks before the health scores only, which the answer holds.
+def published_account_facts(scored: ScoredSnapshot, account_id: str) -> AccountFacts:
+    """Read the facts from a published snapshot.
+
+    It has no rows of tables, and of the weeks before only the health scores in the prediction.
 
     Raises
     ------
-    UnknownAccount : the snapshot does not hold it.
+    UnknownAccount : the snapshot does not contain it.
     """
-    told = scored.answer(account_id)
+    prediction = scored.answer(account_id)
     frame = scored.assessment.frame
-    now = cells_of(frame.iloc[row_of(scored.assessment, account_id)].to_dict())
-    kept = read_sidecar(scored.snapshots, scored.as_of, ACCOUNTS)
-    fact = None if kept is None else kept["accounts"].get(account_id)
-    return Known(account_id, scored.as_of, scored.data_through, told, now, (now,), fact, None, None, scored.catalogue)
+    now = plain_row(frame.iloc[row_of(scored.assessment, account_id)].to_dict())
+    accounts = read_sidecar(scored.snapshots, scored.as_of, ACCOUNTS)
+    contract = None if accounts is None else accounts["accounts"].get(account_id)
+    return AccountFacts(
+        account_id, scored.as_of, scored.data_through, prediction, now, (now,), contract, None, None, scored.catalogue
+    )
 
 
-def cells_of(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row of a snapshot as plain data: None for unknown, as_of as text."""
+def plain_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Convert a snapshot row to plain data: None for unknown, as_of as text."""
     plain: dict[str, Any] = {}
     for name, value in row.items():
         if name == "as_of":

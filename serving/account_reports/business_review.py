@@ -1,4 +1,4 @@
-"""The business review of one account: what a quarter brought, from what is known, with what is missing named."""
+"""The business review of one account for a quarter. It names the information that is missing."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from features.utils.dates import to_iso
 from features.utils.formatting import money, percent
 from features.utils.periods import Period
 from models.predictions.payload import instant_words
-from serving.account_reports.account_facts import Known
+from serving.account_reports.account_facts import AccountFacts
 from serving.account_reports.sections import (
-    counted,
+    available_figures,
+    contacts,
+    count_by,
     fact,
     gaps,
     item,
-    known_figures,
     outcome_items,
-    people_in_place,
     section,
 )
 
@@ -39,17 +39,16 @@ GATE = {
     "health_green": "health is green",
     "adoption_above_segment": "adoption is above the segment's average",
     "nps_8_or_more": "the latest NPS answer is 8 or more",
-    "executive_relationship": "there is a relationship with an executive",
-    "use_case_for_more": "there is a use case for more",
-    "budget_authority_known": "it is known who decides on the budget",
+    "executive_relationship": "there is an executive relationship",
+    "use_case_for_more": "there is a use case for expansion",
+    "budget_authority_known": "the budget decision maker is known",
 }
-STATES = {"met": ("good", "met"), "not_met": ("bad", "not met"), "unknown": ("fair", "not known")}
+STATES = {"met": ("good", "met"), "not_met": ("bad", "not met"), "unknown": ("fair", "unknown")}
 DIRECTIONS = {"raises_risk": "bad", "lowers_risk": "good", "raises_chance": "good", "lowers_chance": "fair"}
 
 
-def review_told(known: Known, quarter: Period, name: str) -> dict[str, Any]:
-    """The review of ``quarter`` (called ``name``), from what is known at ``known.as_of``, at the latest the quarter's
-    end.
+def build_review(account: AccountFacts, quarter: Period, name: str) -> dict[str, Any]:
+    """Build the review of ``quarter`` (called ``name``) as of ``account.as_of``, at the latest the quarter's end.
 
     Returns
     -------
@@ -58,52 +57,52 @@ def review_told(known: Known, quarter: Period, name: str) -> dict[str, Any]:
     sentence
     each). Sections that are ``internal`` are for the CSM, not for the customer.
     """
-    complete = known.as_of >= quarter.end
+    complete = account.as_of >= quarter.end
     return {
         "document": "qbr",
-        "account_id": known.account_id,
-        "name": (known.facts or {}).get("name"),
+        "account_id": account.account_id,
+        "name": (account.contract or {}).get("name"),
         "quarter": name,
         "period": {"start": to_iso(quarter.start), "end": to_iso(quarter.end)},
-        "as_of": instant_words(known.as_of),
-        "data_through": instant_words(known.data_through),
+        "as_of": instant_words(account.as_of),
+        "data_through": instant_words(account.data_through),
         "complete": complete,
-        "source": "published" if known.rows is None else "signals",
+        "source": "published" if account.rows is None else "signals",
         "sections": [
-            partnership(known),
-            _goals(known),
-            _use(known),
-            _value(known),
-            _support(known),
-            risk(known),
-            expansion(known),
+            partnership_section(account),
+            _goals(account),
+            _use(account),
+            _value(account),
+            _support(account),
+            risk_section(account),
+            expansion_section(account),
         ],
-        "questions": _questions(known),
-        "gaps": gaps(known)
-        + ([] if complete else [f"the quarter is not over: it is told as of {instant_words(known.as_of)}"]),
+        "questions": _questions(account),
+        "gaps": gaps(account)
+        + ([] if complete else [f"the quarter has not ended: this review is as of {instant_words(account.as_of)}"]),
     }
 
 
-def partnership(known: Known) -> dict[str, Any]:
-    """Who the customer is, what runs, and who looks after it."""
-    facts, moved, told = known.facts or {}, known.moved or {}, known.answer
-    days = known.values.get("contract.days_to_renewal")
-    notice = notice_of(known)
+def partnership_section(account: AccountFacts) -> dict[str, Any]:
+    """Build the partnership section: the customer, its contract and its CSM."""
+    contract, moved, prediction = account.contract or {}, account.arr_movements or {}, account.prediction
+    days = account.values.get("contract.days_to_renewal")
+    notice = notice_date(account)
     figures = [
         fact(
             "annual recurring revenue",
-            facts.get("arr", known.values.get("contract.arr")),
+            contract.get("arr", account.values.get("contract.arr")),
             "currency",
             moved.get("arr_start"),
         ),
-        fact("customer since", (facts.get("created_at") or None) and str(facts["created_at"])[:10]),
-        fact("plan", facts.get("plan", known.values.get("contract.plan"))),
-        fact("licensed seats", facts.get("seats", known.values.get("contract.seats"))),
-        fact("next renewal", (facts.get("renewal_at") or None) and str(facts["renewal_at"])[:10]),
+        fact("customer since", (contract.get("created_at") or None) and str(contract["created_at"])[:10]),
+        fact("plan", contract.get("plan", account.values.get("contract.plan"))),
+        fact("licensed seats", contract.get("seats", account.values.get("contract.seats"))),
+        fact("next renewal", (contract.get("renewal_at") or None) and str(contract["renewal_at"])[:10]),
         None if days is None else fact("days to renewal", round(days)),
         None if notice is None else fact("notice given", notice),
-        fact("segment", told["segment"]),
-        fact("looked after by", facts.get("csm")),
+        fact("segment", prediction["segment"]),
+        fact("CSM", contract.get("csm")),
     ]
     missing = [f["label"] for f in figures if f is not None and f["value"] is None]
     items = []
@@ -113,70 +112,70 @@ def partnership(known: Known) -> dict[str, Any]:
         items.append(item(f"the contract shrank by {money(moved['contracted'])} a year", state="bad"))
     if moved.get("new"):
         items.append(item("the customer is new this quarter", state="good"))
-    kept = [f for f in figures if f is not None and f["value"] is not None]
-    return section("partnership", "Partnership", figures=kept, items=items, missing=missing)
+    known = [f for f in figures if f is not None and f["value"] is not None]
+    return section("partnership", "Partnership", figures=known, items=items, missing=missing)
 
 
-def notice_of(known: Known) -> str | None:
-    """The day on which the customer gave notice; None if not, or if it is not known."""
-    given = (known.facts or {}).get("notice_at")
+def notice_date(account: AccountFacts) -> str | None:
+    """Return the day on which the customer gave notice; None if there was no notice or it is unknown."""
+    given = (account.contract or {}).get("notice_at")
     return None if given is None else str(given)[:10]
 
 
-def _goals(known: Known) -> dict[str, Any]:
+def _goals(account: AccountFacts) -> dict[str, Any]:
     names = (
         "outcomes.goals_set_364d",
         "outcomes.goals_met_364d",
         "outcomes.goals_missed_364d",
         "outcomes.milestones_182d",
     )
-    figures, missing = known_figures(known, names)
-    items = outcome_items(known, ("goal_set", "goal_met", "goal_missed", "milestone", "first_value"))
+    figures, missing = available_figures(account, names)
+    items = outcome_items(account, ("goal_set", "goal_met", "goal_missed", "milestone", "first_value"))
     return section("goals", "Achievements and goals", figures=figures, items=items, missing=missing)
 
 
-def _use(known: Known) -> dict[str, Any]:
-    figures, missing = known_figures(known, USE)
+def _use(account: AccountFacts) -> dict[str, Any]:
+    figures, missing = available_figures(account, USE)
     weeks = [
         {"date": week["as_of"][:10], "users": week.get("usage.active_users_7d"), "events": week.get("usage.events_7d")}
-        for week in known.weeks
+        for week in account.weeks
     ]
     drawn = len(weeks) > 1 and any(week["users"] is not None for week in weeks)
     picture = {"kind": "use", "label": "Active users by week", "points": weeks} if drawn else None
-    return section("use", "Use and adoption", figures=figures, picture=picture, missing=missing)
+    return section("use", "Usage and adoption", figures=figures, picture=picture, missing=missing)
 
 
-def _value(known: Known) -> dict[str, Any]:
-    figures, missing = known_figures(known, VALUE)
-    items = outcome_items(known, ("roi_reported", "nps", "csat"))
+def _value(account: AccountFacts) -> dict[str, Any]:
+    figures, missing = available_figures(account, VALUE)
+    items = outcome_items(account, ("roi_reported", "nps", "csat"))
     return section("value", "Value delivered", figures=figures, items=items, missing=missing)
 
 
-def _support(known: Known) -> dict[str, Any]:
-    figures, missing = known_figures(known, SUPPORT)
+def _support(account: AccountFacts) -> dict[str, Any]:
+    figures, missing = available_figures(account, SUPPORT)
     items = []
-    tickets = (known.rows or {}).get("support", [])
+    tickets = (account.rows or {}).get("support", [])
     if tickets:
-        by = ", ".join(f"{n} {severity}" for severity, n in counted(tickets, "severity").items())
+        by = ", ".join(f"{n} {severity}" for severity, n in count_by(tickets, "severity").items())
         solved = sum(row["resolved_at"] is not None for row in tickets)
-        items.append(item(f"tickets opened: {len(tickets)} ({by}), of which {solved} are resolved"))
+        items.append(item(f"tickets opened: {len(tickets)} ({by}); {solved} resolved"))
         items += [
-            item("an escalated ticket" + ("" if row["resolved_at"] else ", not resolved"), row["occurred_at"], "bad")
+            item("escalated ticket" + ("" if row["resolved_at"] else ", not resolved"), row["occurred_at"], "bad")
             for row in tickets
             if row["escalated"]
         ]
     return section("support", "Support", figures=figures, items=items, missing=missing)
 
 
-def risk(known: Known) -> dict[str, Any]:
-    """Health by week, the churn probability, its reasons, warnings and alerts."""
-    told = known.answer
-    health, churn = told["health"], told["churn"]
+def risk_section(account: AccountFacts) -> dict[str, Any]:
+    """Build the risk section: health by week, churn probability, reasons and warnings."""
+    prediction = account.prediction
+    health, churn = prediction["health"], prediction["churn"]
     figures = [
         None
         if health["score"] is None
         else {**fact("health score", health["score"]), "words": f"{health['score']:g} of 100"},
-        fact("band of health", health["band"].replace("_", " ")),
+        fact("health band", health["band"].replace("_", " ")),
         fact("churn probability", churn["probability"], "share") if churn["probability"] is not None else None,
         fact("churn band", churn["band"]) if churn["band"] is not None else None,
     ]
@@ -186,10 +185,10 @@ def risk(known: Known) -> dict[str, Any]:
             **fact("churn probability", churn["probability"], "share"),
             "note": f"between {percent(low, 0)} and {percent(high, 0)}",
         }
-    items = [item(sign["says"], sign["since"], _severity(sign)) for sign in told["early_warnings"]]
+    items = [item(sign["says"], sign["since"], _severity(sign)) for sign in prediction["early_warnings"]]
     items += [
         item(reason["text"], state=DIRECTIONS[reason["direction"]], tag=reason["direction"].replace("_", " "))
-        for reason in told["reasons"]
+        for reason in prediction["reasons"]
     ]
     scores = [{"date": point["as_of"][:10], "score": point["score"]} for point in health["history"]]
     picture = {"kind": "health", "label": "Health score by week", "points": scores} if len(scores) > 1 else None
@@ -200,25 +199,25 @@ def risk(known: Known) -> dict[str, Any]:
     )
 
 
-def expansion(known: Known) -> dict[str, Any]:
-    """The gate, item by item; a proposal only where it is open."""
-    told = known.answer["expansion"]
+def expansion_section(account: AccountFacts) -> dict[str, Any]:
+    """Build the expansion section: the criteria, and a recommendation only if all are met."""
+    expansion = account.prediction["expansion"]
     items = []
-    for gate in told["gate"]:
+    for gate in expansion["gate"]:
         state, tag = STATES[gate["state"]]
         items.append(item(GATE.get(gate["item"], gate["item"].replace("_", " ")), state=state, tag=tag))
-    signs = [item(sign["says"], tag="sign") for sign in told["signals"]]
-    if told["ready"]:
-        # A warning that is not immediate lets the proposal stand, but comes before the talk about it.
-        high = [w for w in known.answer["early_warnings"] if (w["standing"], w["severity"]) == ("risk", "high")]
-        items = [item(f"to settle first: {w['says']}", w["since"], "bad") for w in high] + items
-    proposed = f"{told['type'] or 'more'} may be proposed" if told["ready"] else "nothing is proposed"
-    if told["withdrawn"] is not None:
-        proposed += f", for this: {told['withdrawn']}"
-    figures = [fact("proposal", proposed), fact("points of readiness", told["points"])]
-    if told["probability"] is not None:
-        figures.append(fact("probability of expansion", told["probability"], "share"))
-    missing = [GATE.get(g["item"], g["item"]) for g in told["gate"] if g["state"] == "unknown"]
+    signs = [item(sign["says"], tag="signal") for sign in expansion["signals"]]
+    if expansion["ready"]:
+        # A warning that is not immediate does not block the recommendation, but must be resolved first.
+        high = [w for w in account.prediction["early_warnings"] if (w["standing"], w["severity"]) == ("risk", "high")]
+        items = [item(f"resolve first: {w['says']}", w["since"], "bad") for w in high] + items
+    recommendation = expansion["type"] or "expansion" if expansion["ready"] else "none"
+    if expansion["withdrawn"] is not None:
+        recommendation += f" ({expansion['withdrawn']})"
+    figures = [fact("recommendation", recommendation), fact("readiness points", expansion["points"])]
+    if expansion["probability"] is not None:
+        figures.append(fact("expansion probability", expansion["probability"], "share"))
+    missing = [GATE.get(g["item"], g["item"]) for g in expansion["gate"] if g["state"] == "unknown"]
     return section("expansion", "Expansion", internal=True, figures=figures, items=items + signs, missing=missing)
 
 
@@ -226,17 +225,17 @@ def _severity(sign: dict[str, Any]) -> str:
     return "fair" if sign["standing"] == "watch" or sign["severity"] in ("medium", "early") else "bad"
 
 
-def _questions(known: Known) -> list[str]:
-    """What to ask, each because of something known or lacking."""
-    values, told = known.values, known.answer
-    people = people_in_place(known)
+def _questions(account: AccountFacts) -> list[str]:
+    """Return the questions that follow from the account's data and from missing data."""
+    values, prediction = account.values, account.prediction
+    people = contacts(account)
     roles = {role for person in people for role in person["roles"]}
-    rows = known.rows or {}
-    asked: list[str] = []
+    rows = account.rows or {}
+    questions: list[str] = []
 
     def ask(condition: bool, question: str) -> None:
         if condition:
-            asked.append(question)
+            questions.append(question)
 
     def number(name: str) -> float:
         value = values.get(name)
@@ -244,40 +243,41 @@ def _questions(known: Known) -> list[str]:
 
     ask(
         number("outcomes.nps_last") <= 6,
-        f"The latest NPS answer is {number('outcomes.nps_last'):g}: what would have to change?",
+        f"The latest NPS answer is {number('outcomes.nps_last'):g}: what needs to change?",
     )
     ask(
-        number("usage.events_trend_28d") <= 0.7, "Use is down by 30% or more: what has changed in the team or its work?"
+        number("usage.events_trend_28d") <= 0.7,
+        "Usage is down by 30% or more: what has changed in the team or its work?",
     )
     ask(
         number("usage.seats_used_share") < 0.5,
-        "Fewer than half of the seats are used: who was meant to, and what keeps them?",
+        "Fewer than half of the seats are used: who was expected to use them, and what prevents it?",
     )
     ask(
         number("support.open_severe_tickets") >= 1,
-        "Tickets of high or urgent severity are open: what do they hold up, and by when must they be solved?",
+        "Tickets of high or urgent severity are open: what do they block, and by when must they be resolved?",
     )
-    ask(number("contract.renewal_overdue") >= 1, "The renewal date has passed unsigned: what is it waiting for?")
-    ask(0 <= number("contract.days_to_renewal") <= 120, "The renewal is near: who decides on it, on what, and when?")
+    ask(
+        number("contract.renewal_overdue") >= 1, "The renewal date has passed without a signature: what is blocking it?"
+    )
+    ask(0 <= number("contract.days_to_renewal") <= 120, "The renewal is near: who decides, based on what, and when?")
     ask(
         number("engagement.qbrs_missed_182d") >= 1,
         "A business review was missed: is this meeting the right one, with the right people?",
     )
-    ask(
-        number("outcomes.goals_missed_364d") >= 1, "Goals were missed: do they still matter, and what stood in the way?"
-    )
+    ask(number("outcomes.goals_missed_364d") >= 1, "Goals were missed: do they still matter, and what prevented them?")
     if "outcomes" in rows or values.get("outcomes.goals_set_364d") is not None:
         ask(
             number("outcomes.goals_set_364d") == 0,
-            "No goal was set in a year: what should the next quarter achieve, and how will it be measured?",
+            "No goal was set in the last year: what should the next quarter achieve, and how will it be measured?",
         )
     ask(
         values.get("outcomes.roi_last") is None,
-        "No return was ever reported: what is the product worth to the customer, in their own figures?",
+        "No return was ever reported: what is the product worth to the customer, in their own numbers?",
     )
     if "relationship" in rows:
         ask("champion" not in roles, "No champion is known: who would miss the product most?")
-        ask("executive sponsor" not in roles, "No executive sponsor is known: who answers for the result?")
-    unknown = [GATE.get(g["item"], g["item"]) for g in told["expansion"]["gate"] if g["state"] == "unknown"]
-    asked += [f"Find out whether {words}." for words in unknown if words != GATE["health_green"]]
-    return asked
+        ask("executive sponsor" not in roles, "No executive sponsor is known: who is responsible for the results?")
+    unknown = [GATE.get(g["item"], g["item"]) for g in prediction["expansion"]["gate"] if g["state"] == "unknown"]
+    questions += [f"Find out whether {words}." for words in unknown if words != GATE["health_green"]]
+    return questions

@@ -1,4 +1,4 @@
-"""The pictures of a document, as SVG."""
+"""Charts of account reports, as SVG."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from typing import Any
 from markupsafe import Markup
 
 from features.utils.vega_svg import draw_svg
-from serving.html.charts import CONFIG
+from serving.html.charts import CHART_CONFIG
 
 WIDTH, HEIGHT = 640, 190
 
 
-def picture(described: Mapping[str, Any]) -> Markup:
-    """The picture that a section describes: ``kind`` (use or health), ``label``, ``points`` (a date and a value each).
-    Weeks of which nothing is known are gaps."""
-    field, title = ("users", "users") if described["kind"] == "use" else ("score", "of 100")
-    scale = {"domain": [0, 100]} if described["kind"] == "health" else {"zero": True, "nice": True}
+def section_chart(chart: Mapping[str, Any]) -> Markup:
+    """Draw a section's chart from its ``kind`` (use or health), ``label`` and ``points`` (a date and a value each).
+
+    Weeks without data are gaps.
+    """
+    field, title = ("users", "users") if chart["kind"] == "use" else ("score", "out of 100")
+    scale = {"domain": [0, 100]} if chart["kind"] == "health" else {"zero": True, "nice": True}
     day = {"format": "%-d %b", "tickCount": 6, "grid": False}
     spec = {
         "width": WIDTH,
         "height": HEIGHT,
-        "data": {"values": [{"date": p["date"], field: p[field]} for p in described["points"]]},
+        "data": {"values": [{"date": p["date"], field: p[field]} for p in chart["points"]]},
         "encoding": {
             "x": {"field": "date", "type": "temporal", "title": None, "axis": day},
             "y": {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": {"tickCount": 5}},
@@ -32,4 +34,4 @@ def picture(described: Mapping[str, Any]) -> Markup:
             {"mark": {"type": "circle", "color": "var(--accent)", "size": 40, "opacity": 1}},
         ],
     }
-    return draw_svg(spec, described["label"], CONFIG)
+    return draw_svg(spec, chart["label"], CHART_CONFIG)

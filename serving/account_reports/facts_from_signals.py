@@ -1,4 +1,4 @@
-"""What is known of one account, gathered from signals with all its rows."""
+"""The data about one account, read from signals with all its rows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from models.artifacts.champion import Champion
 from models.home import Home
 from models.predictions.payload import answer, row_of
 from models.predictions.table_export import plain_rows
-from serving.account_reports.account_facts import Known, cells_of
+from serving.account_reports.account_facts import AccountFacts, plain_row
 from serving.scoring.score_portfolio import horizon_of, look
 
 
-def known_from_signals(
+def account_facts_from_signals(
     signals: Signals,
     account_id: str,
     period: Period,
@@ -31,8 +31,8 @@ def known_from_signals(
     home: Home,
     champion: Champion,
     progress: Progress = no_progress,
-) -> Known:
-    """What the signals say, with all the account's rows of the period.
+) -> AccountFacts:
+    """Read the facts from signals, with all the account's rows of the period.
 
     Raises
     ------
@@ -40,21 +40,23 @@ def known_from_signals(
     """
     contract = _only(facts(signals, as_of, horizon_of(champion)), account_id)
     if contract is None:
-        # Before the portfolio is looked at, which takes a while.
+        # Checked before scoring the portfolio, which takes a while.
         raise UnknownAccount(
             f"no such account is active at {to_iso(as_of)}", "an account of the signals", "check the id"
         )
     assessment, _, past = look(signals, as_of, home, champion, progress)
-    told = answer(assessment, account_id, scored_at=datetime.now(UTC), data_through=min(signals.data_through, as_of))
+    prediction = answer(
+        assessment, account_id, scored_at=datetime.now(UTC), data_through=min(signals.data_through, as_of)
+    )
     own = past[past["account_id"] == account_id].sort_values("as_of")
     now = assessment.frame.iloc[[row_of(assessment, account_id)]]
-    weeks = [cells_of(row) for frame in (own, now) for row in frame.to_dict("records")]
+    weeks = [plain_row(row) for frame in (own, now) for row in frame.to_dict("records")]
     moved = movements(signals, period.start, as_of, active_days=horizon_of(champion)) if period.start < as_of else None
-    return Known(
+    return AccountFacts(
         account_id,
         as_of,
         min(signals.data_through, as_of),
-        told,
+        prediction,
         weeks[-1],
         tuple(weeks),
         contract,
@@ -64,12 +66,12 @@ def known_from_signals(
     )
 
 
-def looked_at(signals: Signals, period: Period) -> datetime:
-    """When a period is looked at: at its end, or, where the signals end before, at the midnight after their end.
+def report_instant(signals: Signals, period: Period) -> datetime:
+    """Return the instant of a report: the end of its period, or the midnight after the end of the signals if earlier.
 
     Raises
     ------
-    BadRequest : they end before the period begins.
+    BadRequest : the signals end before the period begins.
     """
     if signals.data_through < period.start:
         raise BadRequest(

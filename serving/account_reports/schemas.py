@@ -1,4 +1,4 @@
-"""The shapes in which business reviews and plans are answered, and where a request for one finds it."""
+"""Schemas of business reviews and account plans, and how to build them from published snapshots."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from features.errors import UnknownSnapshot
 from features.utils.periods import Quarter
 from models.predictions.payload import instant_words
 from models.predictions.schema import Answer
-from serving.account_reports.account_facts import known_from_published
-from serving.account_reports.business_review import review_told
-from serving.account_reports.success_plan import plan_told
+from serving.account_reports.account_facts import published_account_facts
+from serving.account_reports.business_review import build_review
+from serving.account_reports.success_plan import build_plan
 from serving.snapshots.live_state import LiveState
 from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 
-class Figure(Answer):
-    """A figure, in words too; ``then`` is its value when the quarter began, where that is known."""
+class ReportFigure(Answer):
+    """A figure with its formatted text. ``then`` is its value at the start of the quarter, if known."""
 
     label: str
     value: float | int | str | None
@@ -32,8 +32,8 @@ class Figure(Answer):
     note: str | None = None
 
 
-class Item(Answer):
-    """An entry of a list."""
+class ReportItem(Answer):
+    """An item of a list."""
 
     text: str
     date: str | None
@@ -42,8 +42,8 @@ class Item(Answer):
     tag: str
 
 
-class Point(Answer):
-    """A week of a picture."""
+class ChartPoint(Answer):
+    """One week of a chart."""
 
     date: str
     users: float | None = None
@@ -51,54 +51,54 @@ class Point(Answer):
     score: float | None = None
 
 
-class Picture(Answer):
-    """What a picture shows."""
+class SectionChart(Answer):
+    """The data of a chart."""
 
     kind: Literal["use", "health"]
     label: str
-    points: list[Point]
+    points: list[ChartPoint]
 
 
-class Section(Answer):
-    """A section of a document."""
+class ReportSection(Answer):
+    """A section of a report."""
 
     section: str
     title: str
-    internal: bool = Field(description="True: for those who look after the account, not for the customer.")
-    figures: list[Figure]
-    items: list[Item]
+    internal: bool = Field(description="True: for the account team, not for the customer.")
+    figures: list[ReportFigure]
+    items: list[ReportItem]
     more_items: int
-    picture: Picture | None
-    missing: list[str] = Field(description="What is not known.")
+    picture: SectionChart | None
+    missing: list[str] = Field(description="Missing information.")
 
 
-class Bounds(Answer):
-    """A span ``[start, end)``."""
+class ReportPeriod(Answer):
+    """A period ``[start, end)``."""
 
     start: str
     end: str
 
 
-class Review(Answer):
-    """A business review. From what was published there are no single events, and no movement of the contract: `gaps`
-    says what is missing."""
+class BusinessReview(Answer):
+    """A business review. Reviews of published snapshots have no individual events and no contract movements; `gaps`
+    lists what is missing."""
 
     document: Literal["qbr"]
     account_id: str
     name: str | None
     quarter: str
-    period: Bounds
+    period: ReportPeriod
     as_of: str
     data_through: str
     complete: bool
     source: Literal["signals", "published"]
-    sections: list[Section]
+    sections: list[ReportSection]
     questions: list[str]
     gaps: list[str]
 
 
-class Plan(Answer):
-    """A plan for one account. From what was published there are no single events: `gaps` says what is missing."""
+class AccountPlan(Answer):
+    """A plan for one account. Plans of published snapshots have no individual events; `gaps` lists what is missing."""
 
     document: Literal["plan"]
     kind: Literal["save", "success"] = Field(description="save: the account is at risk; `because` says why.")
@@ -107,46 +107,46 @@ class Plan(Answer):
     name: str | None
     as_of: str
     data_through: str
-    owner: str | None = Field(description="The CSM; null: not known.")
-    sections: list[Section]
-    questions: list[str] = Field(description="What has to be filled in by hand.")
+    owner: str | None = Field(description="The CSM; null: unknown.")
+    sections: list[ReportSection]
+    questions: list[str] = Field(description="Information to add by hand.")
     gaps: list[str]
 
 
 def published_plan(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
-    """The plan from a published snapshot.
+    """Build the plan from a published snapshot.
 
     Raises
     ------
-    UnknownAccount : the snapshot does not hold the account.
+    UnknownAccount : the snapshot does not contain the account.
     """
-    return plan_told(known_from_published(scored, account_id))
+    return build_plan(published_account_facts(scored, account_id))
 
 
-def quarters_of(state: LiveState) -> list[str]:
-    """The quarters in which a snapshot was scored, the latest first.
+def scored_quarters(state: LiveState) -> list[str]:
+    """Return the quarters with a scored snapshot, the latest first.
 
     Raises
     ------
-    NotReady, HomeError : as `Standing.dates`.
+    NotReady, HomeError : as `LiveState.dates`.
     """
-    return list(dict.fromkeys(quarter_of(date) for date in reversed(state.dates())))
+    return list(dict.fromkeys(quarter_name(date) for date in reversed(state.dates())))
 
 
-def quarter_of(as_of: datetime) -> str:
-    """The quarter that a snapshot tells of: one taken at its very end is of it."""
+def quarter_name(as_of: datetime) -> str:
+    """Return the quarter of a snapshot. A snapshot at the end of a quarter belongs to that quarter."""
     return Quarter.of(as_of - timedelta(microseconds=1)).name
 
 
 def published_review(state: LiveState, account_id: str, quarter: str) -> dict[str, Any]:
-    """The review from the last snapshot that was scored in the quarter, or at its end.
+    """Build the review from the last snapshot that was scored in the quarter or at its end.
 
     Raises
     ------
-    BadRequest : the quarter is none.
-    NotReady : as `Standing.scored`.
-    UnknownSnapshot : none was scored in it.
-    UnknownAccount : the snapshot does not hold the account.
+    BadRequest : the quarter is not valid.
+    NotReady : as `LiveState.scored`.
+    UnknownSnapshot : no snapshot was scored in it.
+    UnknownAccount : the snapshot does not contain the account.
     """
     found = Quarter.parse(quarter)
     period = found.period
@@ -157,4 +157,4 @@ def published_review(state: LiveState, account_id: str, quarter: str) -> dict[st
             "a quarter in which one was scored",
             SCORE_AGAIN,
         )
-    return review_told(known_from_published(state.scored(dates[-1]), account_id), period, found.name)
+    return build_review(published_account_facts(state.scored(dates[-1]), account_id), period, found.name)

@@ -1,4 +1,4 @@
-"""The parts that a business review and an account plan have in common: what is told, in which words, and what lacks."""
+"""The parts that business reviews and account plans share: sections, figures, items and missing information."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 from features.utils.formatting import percent
 from models.explain.reason_text import value_words
-from serving.account_reports.account_facts import Known
+from serving.account_reports.account_facts import AccountFacts
 
-#: Tables, as people call what they hold, and what cannot be told without each.
+#: What each table holds, in the words of the list of missing information.
 TABLES = {
-    "usage": "use of the product",
-    "engagement": "meetings, reviews and mails",
+    "usage": "product usage",
+    "engagement": "meetings, reviews and emails",
     "support": "support tickets",
     "outcomes": "goals, returns and surveys",
     "relationship": "people and their roles",
     "billing": "invoices and payments",
-    "company": "news of the company",
+    "company": "company news",
 }
 ROLES = {
     "champion": "champion",
@@ -31,27 +31,29 @@ OUTCOMES = {
     "goal_set": "goal set",
     "goal_met": "goal met",
     "goal_missed": "goal missed",
-    "roi_reported": "return reported",
+    "roi_reported": "return on investment reported",
     "first_value": "first value reached",
     "milestone": "milestone reached",
     "nps": "NPS answer",
     "csat": "satisfaction answer",
 }
 ITEMS = 30
-"""So many items of a list are told at most; the rest is counted."""
+"""The maximum number of items in a list; the rest is only counted."""
 
 
 def section(key: str, title: str, *, internal: bool = False, **parts: Any) -> dict[str, Any]:
-    """One section: figures, items (a text each, with a date and a state where there are), a picture, and what is
-    ``missing``. ``internal``: not for the customer's eyes."""
-    told = {"figures": [], "items": [], "more_items": 0, "picture": None, "missing": [], **parts}
-    told["figures"] = [f for f in told["figures"] if f is not None]
-    told["more_items"] = max(len(told["items"]) - ITEMS, 0)
-    return {"section": key, "title": title, "internal": internal, **told, "items": told["items"][:ITEMS]}
+    """Build a section from figures, items, a chart (``picture``) and ``missing`` information.
+
+    ``internal`` sections are not for the customer.
+    """
+    content = {"figures": [], "items": [], "more_items": 0, "picture": None, "missing": [], **parts}
+    content["figures"] = [f for f in content["figures"] if f is not None]
+    content["more_items"] = max(len(content["items"]) - ITEMS, 0)
+    return {"section": key, "title": title, "internal": internal, **content, "items": content["items"][:ITEMS]}
 
 
 def fact(label: str, value: Any, unit: str = "", then: Any = None) -> dict[str, Any]:
-    """A figure that is no feature; None is not known."""
+    """Build a figure that is not a feature; None is unknown."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     words = value_words(float(value), unit) if number else value_words(value, unit)
     then_words = None if then is None else value_words(float(then), unit)
@@ -65,10 +67,10 @@ TAGS = {"good": "good", "fair": "watch", "bad": "risk", "": ""}
 
 
 def item(text: str, date: str | None = None, state: str = "", who: str | None = None, tag: str = "") -> dict[str, Any]:
-    """One entry of a list; ``state`` is good, fair, bad or nothing, and ``tag`` the word for it."""
-    told = text[:1].upper() + text[1:]
+    """Build one item of a list. ``state`` is good, fair, bad or empty, and ``tag`` is its label."""
+    sentence = text[:1].upper() + text[1:]
     return {
-        "text": told,
+        "text": sentence,
         "date": None if date is None else date[:10],
         "state": state,
         "who": who,
@@ -76,69 +78,75 @@ def item(text: str, date: str | None = None, state: str = "", who: str | None = 
     }
 
 
-def known_figures(known: Known, features: Iterable[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The features that are known as figures, and the words of the others."""
-    figures = [known.figure(name) for name in features if name in known.catalogue]
+def available_figures(account: AccountFacts, features: Iterable[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the known features as figures, and the labels of the unknown ones."""
+    figures = [account.figure(name) for name in features if name in account.catalogue]
     return [f for f in figures if f["value"] is not None], [f["label"] for f in figures if f["value"] is None]
 
 
-def gaps(known: Known) -> list[str]:
-    """What the document cannot tell, and why, a sentence each."""
-    told = [f"no {words}: the source has no {table}" for table, words in TABLES.items() if not known.has(table)]
-    if known.rows is None:
-        told.append("no single events (goals, tickets, meetings, people): only what was published is at hand")
-    if known.facts is None:
-        told.append("no facts of the contract: none were kept with the snapshot")
-    told += [
+def gaps(account: AccountFacts) -> list[str]:
+    """Return what information is missing and why, a sentence each."""
+    sentences = [f"no {words}: the source has no {table}" for table, words in TABLES.items() if not account.has(table)]
+    if account.rows is None:
+        sentences.append(
+            "no individual events (goals, tickets, meetings, people): this report uses only the published snapshot"
+        )
+    if account.contract is None:
+        sentences.append("no contract details: none were stored with the snapshot")
+    sentences += [
         f"the newest {warning['code'].removesuffix('_feed_stale')} row is {warning['days']} days old"
-        for warning in known.answer["warnings"]
+        for warning in account.prediction["warnings"]
         if warning["code"].endswith("_feed_stale")
     ]
-    if known.answer["churn"]["status"] != "scored":
-        told.append(f"no churn probability: {known.answer['churn']['status'].replace('_', ' ')}")
-    if known.answer["health"]["score"] is None:
-        told.append(f"no health score: only {percent(known.answer['health']['coverage'], 0)} of its weight had data")
-    return told
+    if account.prediction["churn"]["status"] != "scored":
+        sentences.append(f"no churn probability: {account.prediction['churn']['status'].replace('_', ' ')}")
+    if account.prediction["health"]["score"] is None:
+        sentences.append(
+            f"no health score: only {percent(account.prediction['health']['coverage'], 0)} of its weight has data"
+        )
+    return sentences
 
 
-def people_in_place(known: Known) -> list[dict[str, Any]]:
-    """Who is known, and in which roles: contact_id, roles, since; those who left apart, with when. By the latest row of
-    each person and role."""
-    if known.rows is None or "relationship" not in known.rows:
+def contacts(account: AccountFacts) -> list[dict[str, Any]]:
+    """Return the contacts by the latest row of each person and role.
+
+    Each has contact_id, roles, since, and left (the date, for those who left all roles).
+    """
+    if account.rows is None or "relationship" not in account.rows:
         return []
     latest: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in known.rows["relationship"]:
+    for row in account.rows["relationship"]:
         latest[row["contact_id"], row["role"]] = row
     people: dict[str, dict[str, Any]] = {}
     for (contact, _), row in latest.items():
-        told = people.setdefault(contact, {"contact_id": contact, "roles": [], "since": None, "left": None})
+        person = people.setdefault(contact, {"contact_id": contact, "roles": [], "since": None, "left": None})
         if row["event"] == "left":
-            told["left"] = max(told["left"] or "", row["occurred_at"])
+            person["left"] = max(person["left"] or "", row["occurred_at"])
         else:
-            told["roles"].append(ROLES[row["role"]])
-            told["since"] = min(told["since"] or row["occurred_at"], row["occurred_at"])
-    for told in people.values():
-        told["roles"] = sorted(told["roles"], key=list(ROLES.values()).index)
-        if told["roles"]:
-            told["left"] = None
+            person["roles"].append(ROLES[row["role"]])
+            person["since"] = min(person["since"] or row["occurred_at"], row["occurred_at"])
+    for person in people.values():
+        person["roles"] = sorted(person["roles"], key=list(ROLES.values()).index)
+        if person["roles"]:
+            person["left"] = None
     return sorted(people.values(), key=lambda p: (not p["roles"], _rank(p["roles"]), p["contact_id"]))
 
 
-def outcome_items(known: Known, kinds: Sequence[str]) -> list[dict[str, Any]]:
-    """The account's outcomes of these kinds, oldest first."""
+def outcome_items(account: AccountFacts, kinds: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the account's outcomes of these kinds, oldest first."""
     states = {"goal_met": "good", "goal_missed": "bad", "milestone": "good", "first_value": "good"}
-    out = []
-    for row in (known.rows or {}).get("outcomes", []):
+    items = []
+    for row in (account.rows or {}).get("outcomes", []):
         if row["kind"] in kinds:
             unit = {"nps": "of 10", "csat": "of 5", "roi_reported": "times spend"}.get(row["kind"], "")
-            told = "" if row["value"] is None or not unit else f": {row['value']:g} {unit}"
-            out.append(item(f"{OUTCOMES[row['kind']]}{told}", row["occurred_at"], states.get(row["kind"], "")))
-    return out
+            value = "" if row["value"] is None or not unit else f": {row['value']:g} {unit}"
+            items.append(item(f"{OUTCOMES[row['kind']]}{value}", row["occurred_at"], states.get(row["kind"], "")))
+    return items
 
 
-def counted(rows: Iterable[dict[str, Any]], by: str) -> dict[str, int]:
-    """How many rows there are of each value; null is "not known"."""
-    return dict(sorted(Counter(str(row[by] or "not known") for row in rows).items()))
+def count_by(rows: Iterable[dict[str, Any]], by: str) -> dict[str, int]:
+    """Count the rows of each value; null is "unknown"."""
+    return dict(sorted(Counter(str(row[by] or "unknown") for row in rows).items()))
 
 
 def _rank(roles: Sequence[str]) -> int:

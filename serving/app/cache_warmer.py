@@ -11,23 +11,23 @@ from collections.abc import Callable, Mapping
 
 from features.errors import RenewcastError
 from serving.common.json_logs import error_location, log_event
-from serving.pages.snapshot_context import roster_of, signal_weeks_of, trend_of
-from serving.portfolio.account_list import RosterAsked
-from serving.renewals.published_forecast import renewals_published
+from serving.pages.snapshot_context import account_list, health_trend_chart, signal_history
+from serving.portfolio.account_list import AccountListQuery
+from serving.renewals.published_forecast import published_renewals
 from serving.snapshots.live_state import LiveStateManager
 from serving.snapshots.scored_snapshot import ScoredSnapshot
-from serving.worklist.published_worklist import lists_of
+from serving.worklist.published_worklist import worklist_cache
 
 #: How often (seconds) a new snapshot is looked for; one that is replaced sooner is not worth the work.
 WARM_SECONDS = 1.0
 WarmStep = Callable[[ScoredSnapshot], object]
 STEPS: Mapping[str, WarmStep] = {
     "portfolio": lambda scored: scored.portfolio,
-    "roster": lambda scored: roster_of(scored).find(RosterAsked(as_of=None)),
-    "trend": trend_of,
-    "weeks": signal_weeks_of,
-    "worklist": lists_of,
-    "renewals": renewals_published,
+    "roster": lambda scored: account_list(scored).find(AccountListQuery(as_of=None)),
+    "trend": health_trend_chart,
+    "weeks": signal_history,
+    "worklist": worklist_cache,
+    "renewals": published_renewals,
 }
 """What the pages are slow without, the first page first."""
 

@@ -14,7 +14,7 @@ from serving.cli.context import open_home_signals, selected_champion
 
 if TYPE_CHECKING:
     from features.utils.periods import Period
-    from serving.account_reports.account_facts import Known
+    from serving.account_reports.account_facts import AccountFacts
 
 app = typer.Typer()
 
@@ -37,12 +37,12 @@ def qbr(
     """Write one account's business review: partnership, goals, usage, value, support, health, risk, expansion and open
     questions. Missing information is listed."""
     from features.utils.periods import Quarter
-    from serving.account_reports.business_review import review_told
+    from serving.account_reports.business_review import build_review
 
     asked = Quarter.parse(quarter)
     with progress_bar("reading") as tell:
         known = _account_facts(signals, account, asked.period, None, rubric, engine, tell)
-    _write_report(review_told(known, asked.period, asked.name), f"qbr-{asked.name}", out, as_json)
+    _write_report(build_review(known, asked.period, asked.name), f"qbr-{asked.name}", out, as_json)
 
 
 @app.command()
@@ -60,33 +60,35 @@ def plan(
     An account at risk gets a save plan, any other account a success plan."""
     from features.utils.dates import parse_instant
     from features.utils.periods import period_ending
-    from serving.account_reports.success_plan import plan_told
+    from serving.account_reports.success_plan import build_plan
 
     instant = parse_instant(as_of)
     with progress_bar("reading") as tell:
         known = _account_facts(signals, account, period_ending(instant, "year"), instant, rubric, engine, tell)
-    payload = plan_told(known)
+    payload = build_plan(known)
     _write_report(payload, f"{payload['kind']}-plan-{payload['as_of'][:10]}", out, as_json)
 
 
 def _account_facts(
     signals: str, account: str, period: Period, as_of: datetime | None, rubric: str | None, engine: str, tell: Progress
-) -> Known:
+) -> AccountFacts:
     """Collect the facts about one account at ``as_of``, by default at the end of the period or of the data."""
     from models.home import current_home
-    from serving.account_reports.facts_from_signals import known_from_signals, looked_at
+    from serving.account_reports.facts_from_signals import account_facts_from_signals, report_instant
 
     champion = selected_champion(rubric)
     opened = open_home_signals(signals, as_of or period.end, engine, subprogress(tell, 0.0, 0.4))
-    at = as_of or looked_at(opened, period)
-    return known_from_signals(opened, account, period, at, current_home(), champion, subprogress(tell, 0.4, 1.0))
+    at = as_of or report_instant(opened, period)
+    return account_facts_from_signals(
+        opened, account, period, at, current_home(), champion, subprogress(tell, 0.4, 1.0)
+    )
 
 
 def _write_report(payload: dict[str, Any], name: str, out: Path | None, as_json: bool) -> None:
-    from serving.account_reports.html import page, write_pack
+    from serving.account_reports.html import report_page, write_report
     from serving.cli.tables.account_reports import print_pack
 
     def write(folder: Path) -> str:
-        return "\n".join(map(str, write_pack(payload, page(payload), folder, name)))
+        return "\n".join(map(str, write_report(payload, report_page(payload), folder, name)))
 
     write_result(as_json, lambda: payload, lambda console: print_pack(payload, console), out, write)

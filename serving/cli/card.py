@@ -25,24 +25,24 @@ def card(
     """Show the champions' model cards: intended use, data, metrics with intervals, limits, and who promoted them."""
     from features.utils.atomic_files import write_file
     from models.home import current_home
-    from serving.portfolio.model_card_markdown import markdown
-    from serving.portfolio.model_cards import cards_of
+    from serving.portfolio.model_card_markdown import card_markdown
+    from serving.portfolio.model_cards import model_cards
 
     kinds = (".md", ".html", ".json")
     if out is not None and out.suffix not in kinds:
         raise BadRequest(f"a card cannot be written as {out.suffix or 'a file without an ending'}", ", ".join(kinds))
-    cards = cards_of(current_home(), selected_champion())
+    cards = model_cards(current_home(), selected_champion())
     if not cards:
         raise BadRequest("there is no champion", "a promoted model", "train one with `renewcast train`")
 
     def write(out: Path) -> str:
         if out.suffix == ".html":
-            from serving.pages.model_card import as_html
+            from serving.pages.model_card import cards_html
 
-            text = as_html(cards)
+            text = cards_html(cards)
         else:
-            text = json.dumps(cards, indent=1) + "\n" if out.suffix == ".json" else markdown(cards)
+            text = json.dumps(cards, indent=1) + "\n" if out.suffix == ".json" else card_markdown(cards)
         write_file(out, text)
         return f"{len(cards)} model cards in {out}"
 
-    write_result(as_json, lambda: cards, lambda _: typer.echo(markdown(cards), nl=False), out, write)
+    write_result(as_json, lambda: cards, lambda _: typer.echo(card_markdown(cards), nl=False), out, write)

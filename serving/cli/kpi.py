@@ -51,7 +51,7 @@ def portfolio(
     from features.utils.periods import period_ending
     from models.home import current_home
     from serving.cli.tables.kpi import print_measures
-    from serving.portfolio.kpi_report import measures_told
+    from serving.portfolio.kpi_report import kpi_report
     from serving.scoring.score_portfolio import horizon_of
 
     instant = parse_instant(as_of)
@@ -59,7 +59,7 @@ def portfolio(
     champion = selected_champion(rubric).at(instant)
     with progress_bar("reading") as tell:
         opened = open_home_signals(signals, instant, engine, subprogress(tell, 0.0, 0.4))
-        payload = measures_told(
+        payload = kpi_report(
             opened,
             span,
             champion.rubric,
@@ -86,10 +86,10 @@ def cohorts(
     from features.kpi.cohort_retention import cohorts as retained
     from features.utils.dates import parse_instant
     from serving.cli.tables.kpi import print_cohorts
-    from serving.portfolio.lifetime_value import check_asked, lifetimes
+    from serving.portfolio.lifetime_value import check_parameters, lifetimes
     from serving.scoring.score_portfolio import horizon_of
 
-    check_asked(margin, years)
+    check_parameters(margin, years)
     instant, champion = parse_instant(as_of), selected_champion()
     with progress_bar("reading") as tell:
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))

@@ -28,8 +28,8 @@ def forecast(
     from models.home import current_home
     from models.predictions.table_export import suffix_of
     from serving.cli.tables.renewals import print_renewals
-    from serving.renewals.forecast import accounts_frame, renewals_of
-    from serving.renewals.inputs import known_from
+    from serving.renewals.forecast import accounts_frame, forecast_renewals
+    from serving.renewals.inputs import inputs_from_signals
 
     if out is not None:
         suffix_of(out)
@@ -37,6 +37,6 @@ def forecast(
     asked = forecast_period(instant, period, days)
     with progress_bar("forecasting renewals") as tell:
         opened, found = assess_signals(signals, instant, engine, selected_champion(), subprogress(tell, 0.0, 0.9))
-        payload = renewals_of(found, asked, known_from(opened, instant, current_home()))
+        payload = forecast_renewals(found, asked, inputs_from_signals(opened, instant, current_home()))
     file = frame_writer(accounts_frame(payload))
     write_result(as_json, lambda: payload, lambda console: print_renewals(payload, console), out, file)

@@ -107,7 +107,7 @@ def risks(
     from serving.cli.tables.rules import RISKS, print_summary
     from serving.portfolio.rule_tables import plays_summary, risks_board
     from serving.snapshots.snapshot_files import SnapshotFiles
-    from serving.worklist.interventions import interventions_of, recorded_now
+    from serving.worklist.interventions import interventions_from_signals, read_recorded_until_next
 
     if summary and out is not None:
         raise BadRequest("both --out and --summary", "one of them", "use --summary --json to save the shares")
@@ -118,8 +118,8 @@ def risks(
     instant, store = parse_instant(as_of), open_store()
     with progress_bar("assessing the portfolio") as tell:
         opened, found = assess_signals(signals, instant, engine, selected_champion(rubric), tell)
-        known = recorded_now(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
-        standing = known.standing(interventions_of(opened, instant), instant)
+        known = read_recorded_until_next(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
+        standing = known.standing(interventions_from_signals(opened, instant), instant)
     if summary:
         payload = {"as_of": instant_words(found.as_of), **plays_summary(found, standing)}
         write_result(as_json, lambda: payload, lambda console: print_summary(payload, console))

@@ -41,8 +41,8 @@ def worklist(
     from serving.scoring.score_portfolio import horizon_of
     from serving.snapshots.sidecars import accounts_document
     from serving.snapshots.snapshot_files import SnapshotFiles
-    from serving.worklist.interventions import interventions_of, recorded_now
-    from serving.worklist.rank import Team, worklist_of
+    from serving.worklist.interventions import interventions_from_signals, read_recorded_until_next
+    from serving.worklist.rank import WorklistContext, build_worklist
 
     if out is not None:
         suffix_of(out)
@@ -51,8 +51,10 @@ def worklist(
         store = open_store()
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
         people = accounts_document(opened, instant, horizon_of(champion))["accounts"]
-        recorded = recorded_now(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
-        team = Team(people, [*interventions_of(opened, instant), *recorded.interventions], recorded.snoozed)
-        answer = worklist_of(found, capacity, team, csm, save_rate)
+        recorded = read_recorded_until_next(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
+        team = WorklistContext(
+            people, [*interventions_from_signals(opened, instant), *recorded.interventions], recorded.snoozed
+        )
+        answer = build_worklist(found, capacity, team, csm, save_rate)
     file = frame_writer(worklist_frame(answer))
     write_result(as_json, lambda: answer, lambda console: print_worklist(answer, console), out, file)

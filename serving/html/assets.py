@@ -1,4 +1,4 @@
-"""Static files of the pages, with a content hash in their addresses."""
+"""Static files of the pages, with a content hash in their URLs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8
 
 
 class Asset(NamedTuple):
-    """One file: the name under which it is served, its bytes and its media type."""
+    """One file.
+
+    Parameters
+    ----------
+    served_as : the file name in its URL, with a content hash.
+    content : its bytes.
+    media_type : its media type.
+    """
 
     served_as: str
     content: bytes
@@ -20,22 +27,22 @@ class Asset(NamedTuple):
 
 @lru_cache(maxsize=1)
 def assets() -> dict[str, Asset]:
-    """The files by their names here, read once."""
-    found = {}
+    """Read the files once and return them by file name."""
+    by_name = {}
     for file in files("serving.html").joinpath("static").iterdir():
         stem, _, kind = file.name.rpartition(".")
         if kind in TYPES:
             content = file.read_bytes()
-            mark = hashlib.sha256(content).hexdigest()[:12]
-            found[file.name] = Asset(f"{stem}.{mark}.{kind}", content, TYPES[kind])
-    return found
+            digest = hashlib.sha256(content).hexdigest()[:12]
+            by_name[file.name] = Asset(f"{stem}.{digest}.{kind}", content, TYPES[kind])
+    return by_name
 
 
 def static(name: str) -> str:
-    """The address of a file of `serving/html/static`.
+    """Return the URL of a file in ``serving/html/static``.
 
     Raises
     ------
-    KeyError : there is none of that name.
+    KeyError : there is no file of that name.
     """
     return f"/static/{assets()[name].served_as}"

@@ -1,7 +1,7 @@
 """Charts with axes, drawn on the server.
 
-Colours are names of the style sheet's (``var(--good)``), so that one drawing serves light and dark. Drawing takes tens
-of milliseconds, and starting it seconds: what is drawn of a snapshot is kept with it.
+Colors are variables of the style sheet (``var(--good)``), so that one chart works in light and dark mode. Drawing takes
+tens of milliseconds and its start-up takes seconds, so the charts of a snapshot are cached with it.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from markupsafe import Markup
 
 from features.utils.vega_svg import chart_config, draw_svg
 
-CONFIG = chart_config("var(--ink)", "var(--soft)", "var(--line)", font_size=12)
+CHART_CONFIG = chart_config("var(--ink)", "var(--soft)", "var(--line)", font_size=12)
 
 
-def weekly(weeks: Sequence[Mapping[str, Any]]) -> Markup:
-    """Accounts by band of health as stacked bars, and the mean score as a line over them.
+def weekly_health_chart(weeks: Sequence[Mapping[str, Any]]) -> Markup:
+    """Draw accounts by health band as stacked bars, with the mean score as a line above them.
 
     Parameters
     ----------
     weeks : date (ISO), mean, green, yellow and red for each.
     """
-    counted = [
+    counts = [
         {"date": week["date"], "band": band, "accounts": week[band], "place": place}
         for week in weeks
         for place, band in enumerate(("green", "yellow", "red"))
     ]
-    along: dict[str, Any] = {
+    x_axis: dict[str, Any] = {
         "field": "date",
         "type": "ordinal",
         "timeUnit": None,
@@ -44,10 +44,10 @@ def weekly(weeks: Sequence[Mapping[str, Any]]) -> Markup:
     bars = {
         "height": 130,
         "width": 560,
-        "data": {"values": counted},
+        "data": {"values": counts},
         "mark": {"type": "bar"},
         "encoding": {
-            "x": along,
+            "x": x_axis,
             "y": {"field": "accounts", "type": "quantitative", "axis": {"title": "Accounts", "tickCount": 4}},
             "color": {
                 "field": "band",
@@ -68,7 +68,7 @@ def weekly(weeks: Sequence[Mapping[str, Any]]) -> Markup:
             "point": {"color": "var(--accent)", "size": 36},
         },
         "encoding": {
-            "x": {**along, "axis": {**along["axis"], "labels": False, "ticks": False}},
+            "x": {**x_axis, "axis": {**x_axis["axis"], "labels": False, "ticks": False}},
             "y": {
                 "field": "mean",
                 "type": "quantitative",
@@ -79,43 +79,43 @@ def weekly(weeks: Sequence[Mapping[str, Any]]) -> Markup:
     }
     return draw_svg(
         {"vconcat": [mean, bars], "spacing": 12, "resolve": {"scale": {"x": "shared"}}},
-        "Mean health and accounts by band of health, week by week",
-        CONFIG,
+        "Mean health and accounts by health band, by week",
+        CHART_CONFIG,
     )
 
 
-def reliability(bins: Sequence[Mapping[str, Any]], target: str) -> Markup:
-    """What was said against what happened, with intervals, and the line on which both are the same.
+def reliability_chart(bins: Sequence[Mapping[str, Any]], target: str) -> Markup:
+    """Draw observed against predicted rates, with intervals and the line of perfect calibration.
 
     Parameters
     ----------
-    bins : said, and happened as a figure (value, low, high), shares from 0 to 1.
+    bins : predicted (``said``) and observed (``happened``: value, low, high) shares from 0 to 1.
     """
     points = [{"said": b["said"], **b["happened"]} for b in bins if b["happened"]["value"] is not None]
-    most = max((max(p["said"], p["value"], p["high"] or 0.0) for p in points), default=1.0)
-    along = {
+    limit = max((max(p["said"], p["value"], p["high"] or 0.0) for p in points), default=1.0)
+    x_axis = {
         "field": "said",
         "type": "quantitative",
-        "scale": {"domain": [0, most]},
-        "axis": {"title": "Said", "format": ".0%", "tickCount": 5},
+        "scale": {"domain": [0, limit]},
+        "axis": {"title": "Predicted", "format": ".0%", "tickCount": 5},
     }
-    up = {
+    y_axis = {
         "field": "value",
         "type": "quantitative",
-        "scale": {"domain": [0, most]},
-        "axis": {"title": "Happened", "format": ".0%", "tickCount": 5},
+        "scale": {"domain": [0, limit]},
+        "axis": {"title": "Observed", "format": ".0%", "tickCount": 5},
     }
-    line = {
-        "data": {"values": [{"said": 0, "value": 0}, {"said": most, "value": most}]},
+    diagonal = {
+        "data": {"values": [{"said": 0, "value": 0}, {"said": limit, "value": limit}]},
         "mark": {"type": "line", "color": "var(--soft)", "strokeDash": [3, 3], "strokeWidth": 1.2},
-        "encoding": {"x": along, "y": up},
+        "encoding": {"x": x_axis, "y": y_axis},
     }
-    spans = {
+    intervals = {
         "data": {"values": [point for point in points if point["low"] is not None]},
         "mark": {"type": "rule", "color": "var(--accent)", "opacity": 0.45, "strokeWidth": 3},
-        "encoding": {"x": along, "y": {**up, "field": "low"}, "y2": {"field": "high"}},
+        "encoding": {"x": x_axis, "y": {**y_axis, "field": "low"}, "y2": {"field": "high"}},
     }
-    dots = {
+    points_line = {
         "data": {"values": points},
         "mark": {
             "type": "line",
@@ -123,22 +123,22 @@ def reliability(bins: Sequence[Mapping[str, Any]], target: str) -> Markup:
             "strokeWidth": 2,
             "point": {"color": "var(--accent)", "size": 50},
         },
-        "encoding": {"x": along, "y": up},
+        "encoding": {"x": x_axis, "y": y_axis},
     }
     return draw_svg(
-        {"width": 520, "height": 260, "layer": [line, spans, dots]},
-        f"{target}: what was said against what happened, by tenths of the probabilities",
-        CONFIG,
+        {"width": 520, "height": 260, "layer": [diagonal, intervals, points_line]},
+        f"{target}: predicted and observed rates, in ten groups by probability",
+        CHART_CONFIG,
     )
 
 
 def _around(values: Sequence[float]) -> list[float]:
-    """Ends of an axis of scores that holds ``values`` in its middle and at least ten points, so that what is nothing
-    does not look like much."""
+    """Return the limits of a score axis, centered on ``values`` and at least ten points wide, so that small changes do
+    not look large."""
     low, high = min(values, default=50.0), max(values, default=50.0)
-    room = max(5.0, (high - low) * 0.6)
+    margin = max(5.0, (high - low) * 0.6)
     middle = (low + high) / 2
-    return [max(0.0, 5 * round((middle - room) / 5)), min(100.0, 5 * round((middle + room) / 5))]
+    return [max(0.0, 5 * round((middle - margin) / 5)), min(100.0, 5 * round((middle + margin) / 5))]
 
 
 _SHORT_DAY = "timeFormat(toDate(datum.value), '%-d %b')"

@@ -1,4 +1,4 @@
-"""An error as a page, for whoever asked for one with a browser: the same problem that programs get as JSON."""
+"""Error pages for browsers, with the same problem details that programs get as JSON."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 from starlette.responses import HTMLResponse
 
-from serving.html.templates import render
+from serving.html.templates import render_template
 
 
 def problem_page(problem: Mapping[str, Any], headers: Mapping[str, str]) -> HTMLResponse:
-    """``problem`` as `serving.http.problem_details` has it. It holds nothing of what was sent."""
-    told = render("problem.html", title=problem["title"], section="", caller=None, problem=problem)
-    return HTMLResponse(told, problem["status"], dict(headers))
+    """Render a problem from `serving.http.problem_details`. It contains nothing of the request's content."""
+    text = render_template("problem.html", title=problem["title"], section="", caller=None, problem=problem)
+    return HTMLResponse(text, problem["status"], dict(headers))

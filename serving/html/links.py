@@ -1,54 +1,54 @@
-"""Addresses of pages: how an id of any characters gets into one, and where a sign-in may lead."""
+"""URLs of pages, for account ids of any characters, and safe redirects after a sign-in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
-#: Browsers drop these from a path however they are written (WHATWG URL standard, "single-dot" and "double-dot"
-#: segments), so an account of such a name is asked for beside the path.
+#: Browsers drop these segments from a path, even when percent-encoded (WHATWG URL standard, "single-dot" and
+#: "double-dot" segments), so such an account id goes into the query string.
 _DOTS = frozenset({".", ".."})
-#: Addresses of an account's page go on with these for its documents, so an id that ends so is asked for like a dot.
-PACKS = ("qbr", "plan")
-#: A longer address (characters) to go back to is dropped.
+#: The last path segments of an account's reports. An account id that ends with one goes into the query string too.
+REPORTS = ("qbr", "plan")
+#: The maximum length of a redirect path; a longer one is ignored.
 NEXT_LIMIT = 2000
 
 
 def account_href(account_id: str, query: str = "") -> str:
-    """The address of an account's page; slashes, spaces and all else in its id are percent-encoded.
+    """Return the URL of an account's page, with the id percent-encoded.
 
     Parameters
     ----------
-    query : further parameters, written with their question mark.
+    query : more parameters, including the question mark.
     """
-    if account_id in _DOTS or account_id.endswith(tuple(f"/{each}" for each in PACKS)):
+    if account_id in _DOTS or account_id.endswith(tuple(f"/{each}" for each in REPORTS)):
         return f"/accounts/?{urlencode({'id': account_id})}{query.replace('?', '&')}"
     return f"/accounts/{quote(account_id, safe='')}{query}"
 
 
-def pack_href(account_id: str, pack: str, asked: Mapping[str, object] | None = None) -> str:
-    """The address of an account's business review or plan, asked for with these parameters."""
+def report_href(account_id: str, report: str, params: Mapping[str, object] | None = None) -> str:
+    """Return the URL of an account's business review or plan, with these parameters."""
     if account_id in _DOTS:
-        return with_query(f"/accounts//{pack}", {"id": account_id, **(asked or {})})
-    return with_query(f"/accounts/{quote(account_id, safe='')}/{pack}", asked or {})
+        return with_query(f"/accounts//{report}", {"id": account_id, **(params or {})})
+    return with_query(f"/accounts/{quote(account_id, safe='')}/{report}", params or {})
 
 
-def json_href(account_id: str, what: str) -> str:
-    """The address of what the API says of an account: its prediction, or its health."""
-    return f"/v1/accounts/{quote(account_id, safe='')}/{what}"
+def json_href(account_id: str, resource: str) -> str:
+    """Return the URL of an account's JSON resource, such as ``prediction`` or ``health``."""
+    return f"/v1/accounts/{quote(account_id, safe='')}/{resource}"
 
 
-def with_query(path: str, asked: Mapping[str, object]) -> str:
-    """``path`` with the parameters that are not None and not empty, in their order."""
-    told = urlencode({name: value for name, value in asked.items() if value not in (None, "")})
-    return f"{path}?{told}" if told else path
+def with_query(path: str, params: Mapping[str, object]) -> str:
+    """Return ``path`` with the parameters that are neither None nor empty, in their order."""
+    query = urlencode({name: value for name, value in params.items() if value not in (None, "")})
+    return f"{path}?{query}" if query else path
 
 
-def own_path(wanted: str | None) -> str:
-    """Where to go on from a sign-in: ``wanted`` if it is an address of this service, else the first page."""
+def local_path(wanted: str | None) -> str:
+    """Return where to redirect after a sign-in: ``wanted`` if it is a path of this service, else the portfolio page."""
     if wanted is None or len(wanted) > NEXT_LIMIT or not wanted.isprintable():
         return "/"
-    # A second slash, also one written backwards, would begin another host's name.
+    # A second slash or a backslash would start another host's name.
     if not wanted.startswith("/") or wanted[1:2] in ("/", "\\"):
         return "/"
     return wanted

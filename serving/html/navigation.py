@@ -1,13 +1,20 @@
-"""The pages that the navigation names, in its order."""
+"""The entries of the page navigation, in order."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 
-class Section(NamedTuple):
-    """One entry: its name in templates, its address, what people read, and whether it is of a snapshot, so that who
-    looks at one of an earlier date goes on with that date."""
+class NavigationEntry(NamedTuple):
+    """One entry.
+
+    Parameters
+    ----------
+    name : the name in templates.
+    path : the path of the page.
+    words : the link text.
+    dated : whether the page shows a snapshot, so that its link retains a chosen date.
+    """
 
     name: str
     path: str
@@ -15,11 +22,11 @@ class Section(NamedTuple):
     dated: bool = False
 
 
-SECTIONS: tuple[Section, ...] = (
-    Section("portfolio", "/", "Portfolio", dated=True),
-    Section("worklist", "/worklist", "Worklist", dated=True),
-    Section("renewals", "/renewals", "Renewals", dated=True),
-    Section("reviews", "/reviews", "Reviews"),
-    Section("model", "/model", "Model"),
-    Section("docs", "/docs", "API"),
+SECTIONS: tuple[NavigationEntry, ...] = (
+    NavigationEntry("portfolio", "/", "Portfolio", dated=True),
+    NavigationEntry("worklist", "/worklist", "Worklist", dated=True),
+    NavigationEntry("renewals", "/renewals", "Renewals", dated=True),
+    NavigationEntry("reviews", "/reviews", "Reviews"),
+    NavigationEntry("model", "/model", "Model"),
+    NavigationEntry("docs", "/docs", "API"),
 )

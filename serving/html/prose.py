@@ -1,4 +1,4 @@
-"""Texts as HTML: paragraphs, names of code, addresses that may break."""
+"""Text as HTML: paragraphs, code names and paths that can wrap."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ _BACKTICKS = re.compile(r"``?([^`]+)``?")
 
 
 def prose(text: str) -> Markup:
-    """Plain text with blank lines between paragraphs, and `names` or ``names`` in backticks, as HTML."""
+    """Convert plain text to HTML, with blank lines between paragraphs and code names in backticks."""
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
-    return Markup("\n").join(Markup('<p class="prose">{}</p>').format(_with_names(part)) for part in paragraphs)
+    return Markup("\n").join(Markup('<p class="prose">{}</p>').format(_with_code(part)) for part in paragraphs)
 
 
 def prose_inline(text: str) -> Markup:
-    """One sentence as `prose` has it, without a paragraph around it."""
-    return _with_names(text)
+    """Convert one sentence as `prose` does, without a paragraph element."""
+    return _with_code(text)
 
 
 def breakable(path: str) -> Markup:
-    """An address that may go on in the next line after a slash."""
+    """Allow line breaks in a path after each slash."""
     return Markup("/<wbr>").join(path.split("/"))
 
 
-def _with_names(text: str) -> Markup:
-    found = Markup("")
+def _with_code(text: str) -> Markup:
+    html = Markup("")
     for place, piece in enumerate(_BACKTICKS.split(text)):
-        found += Markup("<code>{}</code>").format(piece) if place % 2 else escape(piece)
-    return found
+        html += Markup("<code>{}</code>").format(piece) if place % 2 else escape(piece)
+    return html

@@ -1,4 +1,4 @@
-"""Small drawings beside numbers: places of points and bars, which templates write as SVG."""
+"""Coordinates of small charts that templates draw as SVG."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import math
 from collections.abc import Sequence
 
 
-def lines(values: Sequence[float | None], width: float, height: float, top: float = 100.0) -> list[str]:
-    """``values`` over their places from left to right, 0 at the bottom and ``top`` at the top, as points of polylines:
-    one for each run without a gap. A value that stands alone is a line too short to see by itself, so it is made a
-    point wide."""
+def polylines(values: Sequence[float | None], width: float, height: float, top: float = 100.0) -> list[str]:
+    """Return the points of polylines for ``values`` from left to right, one polyline for each run without a gap.
+
+    The bottom is 0 and the top is ``top``. A single value becomes a line one unit wide, so that it is visible.
+    """
     step = width / max(1, len(values) - 1)
-    found: list[list[str]] = [[]]
-    for place, value in enumerate(values):
+    runs: list[list[str]] = [[]]
+    for index, value in enumerate(values):
         if value is None or math.isnan(value):
-            found.append([])
+            runs.append([])
         else:
-            found[-1].append(f"{place * step:.1f},{height - height * min(max(value / top, 0.0), 1.0):.1f}")
-    runs = [run for run in found if run]
-    return [" ".join(run if len(run) > 1 else [run[0], _beside(run[0])]) for run in runs]
+            runs[-1].append(f"{index * step:.1f},{height - height * min(max(value / top, 0.0), 1.0):.1f}")
+    return [" ".join(run if len(run) > 1 else [run[0], _next_to(run[0])]) for run in runs if run]
 
 
-def _beside(point: str) -> str:
+def _next_to(point: str) -> str:
     x, _, y = point.partition(",")
     return f"{float(x) + 1:.1f},{y}"
 
 
-def nice_top(value: float) -> float:
-    """A round number, ``value`` or a little above, as the end of an axis of probabilities."""
+def axis_maximum(value: float) -> float:
+    """Return a round number at or slightly above ``value``, as the maximum of a probability axis."""
     for top in (0.05, 0.1, 0.2, 0.25, 0.5, 0.75):
         if value <= top:
             return top

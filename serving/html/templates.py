@@ -1,4 +1,4 @@
-"""How a page is written: templates of Jinja2, in which every value is escaped."""
+"""Rendering of pages with Jinja2 templates, in which every value is escaped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 from features.utils import formatting
 from serving.html import prose
 from serving.html.assets import static
-from serving.html.links import account_href, json_href, pack_href, with_query
+from serving.html.links import account_href, json_href, report_href, with_query
 from serving.html.navigation import SECTIONS
 
 FORMATS = (
@@ -24,8 +24,11 @@ FORMATS = (
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
-    """The templates of `serving/pages/templates`. Everything is escaped, a name that is not given is an error."""
-    made = Environment(
+    """Return the environment of the templates in ``serving/html/templates``.
+
+    Every value is escaped, and an undefined name is an error.
+    """
+    templates = Environment(
         loader=PackageLoader("serving.html"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -33,14 +36,14 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.globals |= {call.__name__: call for call in (static, account_href, json_href, pack_href, with_query)}
-    made.globals["sections"] = SECTIONS
-    made.filters |= {name: getattr(formatting, name) for name in FORMATS}
-    made.filters |= {show.__name__: show for show in (prose.prose, prose.prose_inline, prose.breakable)}
-    return made
+    templates.globals |= {call.__name__: call for call in (static, account_href, json_href, report_href, with_query)}
+    templates.globals["sections"] = SECTIONS
+    templates.filters |= {name: getattr(formatting, name) for name in FORMATS}
+    templates.filters |= {show.__name__: show for show in (prose.prose, prose.prose_inline, prose.breakable)}
+    return templates
 
 
-def page(
+def render_page(
     request: Request,
     template: str,
     *,
@@ -49,19 +52,19 @@ def page(
     status: int = 200,
     **shown: Any,
 ) -> HTMLResponse:
-    """A page.
+    """Render a page.
 
     Parameters
     ----------
-    template : a file of `serving/pages/templates` that extends base.html.
-    title : what the window and the first heading say.
-    section : the entry of the navigation that it belongs to, by its name in `serving.html.navigation`.
-    shown : what the template shows.
+    template : a file in ``serving/html/templates`` that extends base.html.
+    title : the text of the window title and the main heading.
+    section : the name of its entry in `serving.html.navigation`.
+    shown : the variables of the template.
     """
     caller = getattr(request.state, "caller", None)
-    return HTMLResponse(render(template, title=title, section=section, caller=caller, **shown), status)
+    return HTMLResponse(render_template(template, title=title, section=section, caller=caller, **shown), status)
 
 
-def render(template: str, **shown: Any) -> str:
-    """The text of a page; base.html wants title, section and caller (`serving.http.authentication.Caller`, or None)."""
+def render_template(template: str, **shown: Any) -> str:
+    """Render a template. base.html needs title, section and caller (`serving.http.authentication.Caller` or None)."""
     return environment().get_template(template).render(**shown)

@@ -6,8 +6,8 @@ from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
-from serving.html.links import own_path, with_query
-from serving.html.templates import page
+from serving.html.links import local_path, with_query
+from serving.html.templates import render_page
 
 PATH = "/sign-in"
 
@@ -20,11 +20,11 @@ def redirect_to_sign_in(scope: Scope) -> Response:
     """
     request, here = Request(scope), _here(scope)
     if request.headers.get("sec-fetch-site") == "cross-site":
-        return page(request, "onward.html", title="One moment", here=here)
+        return render_page(request, "redirect.html", title="One moment", here=here)
     return RedirectResponse(with_query(PATH, {"next": None if here == "/" else here}), 303)
 
 
 def _here(scope: Scope) -> str:
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     path, query = raw.partition(b"?")[0].decode("latin-1"), scope.get("query_string", b"").decode("latin-1")
-    return own_path(f"{path}?{query}" if query else path)
+    return local_path(f"{path}?{query}" if query else path)

@@ -17,16 +17,23 @@ from models.peer_groups.segments import ARR_FEATURE
 from models.predictions.columns import number_or_null
 from models.predictions.payload import instant_words, row_of
 from models.rules.early_warnings import RENEWAL
-from serving.account_reports.schemas import quarter_of
+from serving.account_reports.business_review import GATE
+from serving.account_reports.schemas import quarter_name
 from serving.common.errors import StoreDown
 from serving.html.links import account_href, with_query
-from serving.html.sparklines import lines, nice_top
-from serving.html.templates import page
+from serving.html.sparklines import axis_maximum, polylines
+from serving.html.templates import render_page
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
-from serving.pages.account_params import AccountAsked, AccountInPath, account_named
-from serving.pages.snapshot_context import dates_of, people_of, signal_weeks_of, snoozed_until, work_of
-from serving.portfolio.account_health import health_of
+from serving.pages.account_params import AccountInPath, AccountQuery, requested_account
+from serving.pages.snapshot_context import (
+    account_people,
+    accounts_off_worklist,
+    signal_history,
+    snapshot_dates,
+    snoozed_until,
+)
+from serving.portfolio.account_health import account_health
 from serving.routers.interventions import Snooze, snooze
 from serving.schemas.form_fields import form_fields, whole
 from serving.snapshots.scored_snapshot import ScoredSnapshot
@@ -52,42 +59,43 @@ def get_account_page(
     live: LiveStateDep,
     store: StoreDep,
     account_id: AccountInPath,
-    asked: Annotated[AccountAsked, Query()],
+    asked: Annotated[AccountQuery, Query()],
 ) -> Response:
     """One account."""
-    account, state = account_named(account_id, asked.id), live.current()
+    account, state = requested_account(account_id, asked.id), live.current()
     scored = state.scored(asked.as_of)
     row = row_of(scored.assessment, account)
-    weeks = signal_weeks_of(scored)
-    told, health = scored.answer(account), health_of(scored, account)
-    people = dict.fromkeys(PEOPLE) | dict(people_of(scored).get(account, {}))
-    records, work = _records(store, account), work_of(scored, store).get(account)
+    weeks = signal_history(scored)
+    told, health = scored.answer(account), account_health(scored, account)
+    people = dict.fromkeys(PEOPLE) | dict(account_people(scored).get(account, {}))
+    records, work = _records(store, account), accounts_off_worklist(scored, store).get(account)
     horizons = [point["probability"] or 0.0 for t in ("churn", "expansion") for point in told[t]["by_horizon"]]
     intervals = [told[t]["interval"][1] for t in ("churn", "expansion") if told[t]["interval"]]
-    return page(
+    return render_page(
         request,
         "account.html",
         title=people["name"] or account,
         section="portfolio",
-        told=told,
+        prediction=told,
         work=work,
         until=snoozed_until(scored, store, account) if work == "snoozed" else None,
         snooze_days=SNOOZES if asked.as_of is None and may_write(request) else (),
         health=health,
+        gate_labels=GATE,
         people=people,
         arr=number_or_null(number_column(scored.assessment.frame, ARR_FEATURE)[row]),
         renewal=number_or_null(number_column(scored.assessment.frame, RENEWAL)[row]),
-        top=nice_top(max((*horizons, *intervals), default=1.0)),
+        top=axis_maximum(max((*horizons, *intervals), default=1.0)),
         dimensions=_dimensions(told, health, weeks, row),
         changes=_changes(scored, weeks, row),
-        drawn=_drawn(health),
+        history=_history_chart(health),
         timeline=_timeline(told, health, records or []),
         no_store=records is None,
         pull_top=max(
             (abs(r["contribution_log_odds"]) for r in (*told["reasons"], *told["expansion"]["reasons"])), default=1.0
         ),
-        dates=dates_of(state, scored),
-        quarter=quarter_of(scored.as_of),
+        dates=snapshot_dates(state, scored),
+        quarter=quarter_name(scored.as_of),
         query=with_query("", {"as_of": asked.when}),
     )
 
@@ -99,10 +107,10 @@ async def post_snooze(
     store: StoreDep,
     caller: Annotated[Caller, Depends(current_caller)],
     account_id: AccountInPath,
-    asked: Annotated[AccountAsked, Query()],
+    asked: Annotated[AccountQuery, Query()],
 ) -> Response:
     """Put the account's plays off for the days that its form names."""
-    account, form = account_named(account_id, asked.id), await form_fields(request)
+    account, form = requested_account(account_id, asked.id), await form_fields(request)
     if (days := whole(form.get("days"))) not in SNOOZES:
         known = ", ".join(map(str, SNOOZES))
         raise BadRequest("the form names no number of days that it offers", known, "send it from the page")
@@ -154,7 +162,7 @@ def _spark(values: list[float | None]) -> list[str]:
     span = (high - low) or 1.0
     # A signal that never moved is a line through the middle.
     level = 0.5 if high == low else 0.0
-    return lines([None if v is None else (v - low) / span + level for v in values], 84, 24, 1.0)
+    return polylines([None if v is None else (v - low) / span + level for v in values], 84, 24, 1.0)
 
 
 def _changes(scored: ScoredSnapshot, weeks: SignalHistory, row: int) -> list[dict[str, Any]]:
@@ -171,7 +179,7 @@ def _shown(value: float | None, unit: str | None, words: str | None) -> str:
     return "not known" if value is None else value_words(value, unit or "", words or "")
 
 
-def _drawn(health: dict[str, Any]) -> dict[str, Any]:
+def _history_chart(health: dict[str, Any]) -> dict[str, Any]:
     """The score over the weeks: its lines and points, the bands behind them, and the weeks' places."""
     width, height = FIELD
     history, bands = health["history"], health["bands"]
@@ -183,7 +191,7 @@ def _drawn(health: dict[str, Any]) -> dict[str, Any]:
         ("green", bands["green"], 100),
     )
     return {
-        "lines": lines(scores, width, height),
+        "lines": polylines(scores, width, height),
         "points": [
             {"x": round(i * step, 1), "y": round(height - height * each["score"] / 100, 1), **each}
             for i, each in enumerate(history)

@@ -13,13 +13,13 @@ from serving.schemas.signal_rows import Id
 AccountInPath = Annotated[str, Path(max_length=1000)]
 
 
-class AccountAsked(AtDateOrLatest):
+class AccountQuery(AtDateOrLatest):
     """Which account, where its id is not in the path, and which snapshot."""
 
     id: Id | None = None
 
 
-def account_named(in_path: str, beside: str | None) -> str:
+def requested_account(in_path: str, beside: str | None) -> str:
     """The account's id.
 
     Raises

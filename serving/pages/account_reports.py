@@ -10,13 +10,13 @@ from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from features.utils.periods import Quarter
-from serving.account_reports.html import pictures, title_of
-from serving.account_reports.schemas import published_plan, published_review, quarter_of, quarters_of
+from serving.account_reports.html import report_title, section_charts
+from serving.account_reports.schemas import published_plan, published_review, quarter_name, scored_quarters
 from serving.html.links import json_href, with_query
-from serving.html.templates import page
+from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
-from serving.pages.account_params import AccountAsked, AccountInPath, account_named
+from serving.pages.account_params import AccountInPath, AccountQuery, requested_account
 from serving.schemas.base import Asked
 from serving.schemas.form_fields import nothing
 from serving.schemas.query_params import QuarterText
@@ -26,7 +26,7 @@ from serving.snapshots.live_state import LiveState
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
-class ReviewAsked(Asked):
+class ReviewQuery(Asked):
     """Which account, where its id is not in the path, and which quarter; left out, that of the latest snapshot."""
 
     id: Id | None = None
@@ -34,38 +34,38 @@ class ReviewAsked(Asked):
 
 
 @router.get("/accounts/{account_id:path}/qbr")
-def get_review_page(
-    request: Request, live: LiveStateDep, account_id: AccountInPath, asked: Annotated[ReviewAsked, Query()]
+def get_business_review_page(
+    request: Request, live: LiveStateDep, account_id: AccountInPath, asked: Annotated[ReviewQuery, Query()]
 ) -> Response:
     """The review of a quarter."""
-    state, account = live.current(), account_named(account_id, asked.id)
-    quarter = Quarter.parse(asked.quarter or quarter_of(state.scored(None).as_of)).name
+    state, account = live.current(), requested_account(account_id, asked.id)
+    quarter = Quarter.parse(asked.quarter or quarter_name(state.scored(None).as_of)).name
     told = published_review(state, account, quarter)
     return _page(request, state, told, with_query(json_href(account, "qbr"), {"quarter": quarter}), "")
 
 
 @router.get("/accounts/{account_id:path}/plan")
 def get_plan_page(
-    request: Request, live: LiveStateDep, account_id: AccountInPath, asked: Annotated[AccountAsked, Query()]
+    request: Request, live: LiveStateDep, account_id: AccountInPath, asked: Annotated[AccountQuery, Query()]
 ) -> Response:
     """The plan."""
-    state, account = live.current(), account_named(account_id, asked.id)
+    state, account = live.current(), requested_account(account_id, asked.id)
     told = published_plan(state.scored(asked.as_of), account)
     query = with_query("", {"as_of": asked.when})
     return _page(request, state, told, json_href(account, "plan") + query, query)
 
 
 def _page(request: Request, state: LiveState, told: Mapping[str, Any], json: str, query: str) -> Response:
-    kind = title_of(told)
-    quarters = quarters_of(state)
-    return page(
+    kind = report_title(told)
+    quarters = scored_quarters(state)
+    return render_page(
         request,
-        "pack_page.html",
+        "report_page.html",
         title=f"{kind}: {told['name'] or told['account_id']}",
         section="portfolio",
-        told=told,
+        report=told,
         kind=kind,
-        drawn=pictures(told),
+        charts=section_charts(told),
         quarters=quarters if told["document"] == "qbr" else [],
         quarter=quarters[0],
         json=json,

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from serving.html.templates import page
+from serving.html.templates import render_page
 
 Schema = dict[str, Any]
 _PREFIX = "#/components/schemas/"
@@ -52,7 +52,7 @@ def get_reference_page(request: Request) -> Response:
     if not hasattr(state, "reference"):
         state.reference = reference(request.app.openapi())
     base = f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
-    return page(request, "reference.html", title="API reference", section="docs", base=base, **state.reference)
+    return render_page(request, "reference.html", title="API reference", section="docs", base=base, **state.reference)
 
 
 def reference(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from models.peer_groups.segments import segment_names
 from serving.html.links import with_query
-from serving.html.templates import page
+from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
-from serving.pages.snapshot_context import dates_of, people_of
-from serving.portfolio.cohorts import cohorts_published
+from serving.pages.snapshot_context import account_people, snapshot_dates
+from serving.portfolio.cohorts import published_cohorts
 from serving.schemas.form_fields import AtDateOrLatest
 
 #: So many accounts are listed, and so many quarters before the rest is folded away.
@@ -27,16 +27,16 @@ def get_cohorts_page(request: Request, live: LiveStateDep, asked: Annotated[AtDa
     """The cohorts."""
     state = live.current()
     scored = state.scored(asked.as_of)
-    return page(
+    return render_page(
         request,
         "cohorts.html",
         title="Cohorts",
         section="portfolio",
         shown=QUARTERS,
         segments=segment_names(),
-        told=cohorts_published(scored, limit=SHOWN),
-        people=people_of(scored),
-        dates=dates_of(state, scored),
+        cohorts=published_cohorts(scored, limit=SHOWN),
+        people=account_people(scored),
+        dates=snapshot_dates(state, scored),
         query=with_query("", {"as_of": asked.when}),
         json=with_query("/v1/portfolio/cohorts", {"as_of": asked.when}),
     )

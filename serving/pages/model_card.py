@@ -12,11 +12,17 @@ from starlette.responses import Response
 from models.predictions.payload import instant_words
 from serving.html import charts
 from serving.html.assets import assets
-from serving.html.templates import page, render
+from serving.html.templates import render_page, render_template
 from serving.http.authentication import require_scope
 from serving.http.dependencies import HomeDep, LiveStateDep
-from serving.portfolio.model_card_markdown import METRICS, ordered, rivals_beside
-from serving.portfolio.model_cards import KINDS, MEASURED, OF_KINDS, RIVALS, cards_of
+from serving.portfolio.model_card_markdown import METRICS, compared_candidates, in_table_order
+from serving.portfolio.model_cards import (
+    CANDIDATES,
+    CHURN_KIND_CANDIDATES,
+    CHURN_KIND_METRICS,
+    CONTRIBUTIONS_NOTE,
+    model_cards,
+)
 
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
@@ -27,39 +33,47 @@ def get_model_page(request: Request, live: LiveStateDep, home: HomeDep) -> Respo
     state = live.current()
     if state.champion is None:
         raise state.not_ready()
-    cards = cards_of(home, state.champion)
-    drawn = getattr(request.app.state, "card_pictures", None)
-    if drawn is None or drawn[0] is not state.champion:
-        drawn = request.app.state.card_pictures = state.champion, pictures(cards)
+    cards = model_cards(home, state.champion)
+    cached = getattr(request.app.state, "card_pictures", None)
+    if cached is None or cached[0] is not state.champion:
+        cached = request.app.state.card_pictures = state.champion, reliability_charts(cards)
     latest = None if state.latest is None else instant_words(state.latest.as_of)
-    return page(request, "model.html", title="Model", section="model", drawn=drawn[1], as_of=latest, **_shown(cards))
-
-
-def as_html(cards: Sequence[Mapping[str, Any]]) -> str:
-    """The cards as one file that needs nothing beside itself."""
-    sheet = Markup(assets()["pages.css"].content.decode())
-    return render(
-        "model_file.html", title="Model card", sheet=sheet, drawn=pictures(cards), as_of=None, **_shown(cards)
+    shown = _template_variables(cards)
+    return render_page(
+        request, "model_page.html", title="Model", section="model", charts=cached[1], as_of=latest, **shown
     )
 
 
-def pictures(cards: Sequence[Mapping[str, Any]]) -> dict[str, Markup]:
+def cards_html(cards: Sequence[Mapping[str, Any]]) -> str:
+    """The cards as one file that needs nothing beside itself."""
+    sheet = Markup(assets()["pages.css"].content.decode())
+    return render_template(
+        "model_file.html",
+        title="Model card",
+        sheet=sheet,
+        charts=reliability_charts(cards),
+        as_of=None,
+        **_template_variables(cards),
+    )
+
+
+def reliability_charts(cards: Sequence[Mapping[str, Any]]) -> dict[str, Markup]:
     """What was said against what happened, by target."""
     return {
-        told["target"]: charts.reliability(told["card"]["reliability"], told["target"])
+        told["target"]: charts.reliability_chart(told["card"]["reliability"], told["target"])
         for told in cards
         if told["card"] is not None and told["card"]["reliability"]
     }
 
 
-def _shown(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _template_variables(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "cards": cards,
-        "rivals": RIVALS,
+        "rivals": CANDIDATES,
         "metrics": METRICS,
-        "ordered": ordered,
-        "rivals_beside": rivals_beside,
-        "kind_rivals": KINDS,
-        "of_kinds": OF_KINDS,
-        "measured": MEASURED,
+        "ordered": in_table_order,
+        "rivals_beside": compared_candidates,
+        "kind_rivals": CHURN_KIND_CANDIDATES,
+        "of_kinds": CHURN_KIND_METRICS,
+        "measured": CONTRIBUTIONS_NOTE,
     }

@@ -11,13 +11,19 @@ from starlette.responses import Response
 from features.errors import UnknownSnapshot
 from models.predictions.payload import instant_words
 from serving.html.links import with_query
-from serving.html.sparklines import lines, nice_top
-from serving.html.templates import page
+from serving.html.sparklines import axis_maximum, polylines
+from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
-from serving.pages.snapshot_context import dates_of, roster_of, trend_of, weekly_of, work_of
-from serving.portfolio.account_list import LARGEST_FIRST, SIZES, Found, Order, Roster, RosterAsked
-from serving.portfolio.kpi_schemas import DEFAULT, kept_measures
+from serving.pages.snapshot_context import (
+    account_list,
+    accounts_off_worklist,
+    cached_weekly_health,
+    health_trend_chart,
+    snapshot_dates,
+)
+from serving.portfolio.account_list import LARGEST_FIRST, PAGE_SIZES, AccountList, AccountListQuery, AccountPage, Order
+from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, published_kpis
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 #: The columns that can be put in order, and their headings.
@@ -27,16 +33,16 @@ HEADINGS: dict[Order, str] = {
     "csm": "CSM",
     "arr": "ARR",
     "health": "Health",
-    "change": "Week",
+    "change": "7-day change",
     "risk": "Churn risk",
     "loss": "ARR at risk",
     "renewal": "Renewal",
 }
 ONLY = {
-    "alerted": "with an alert this week",
-    "play": "with a play to run",
-    "differs": "where model and health disagree",
-    "ready": "ready for expansion",
+    "alerted": "With an alert this week",
+    "play": "With a play to run",
+    "differs": "Model and health score disagree",
+    "ready": "Ready for expansion",
 }
 SPARK = (84, 24)
 
@@ -45,33 +51,33 @@ router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict
 
 @router.get("/")
 def get_portfolio_page(
-    request: Request, live: LiveStateDep, store: StoreDep, asked: Annotated[RosterAsked, Query()]
+    request: Request, live: LiveStateDep, store: StoreDep, asked: Annotated[AccountListQuery, Query()]
 ) -> Response:
     """The portfolio."""
     state = live.current()
     scored = state.scored(asked.as_of)
-    roster = roster_of(scored)
-    work = work_of(scored, store)
+    roster = account_list(scored)
+    work = accounts_off_worklist(scored, store)
     found = roster.find(asked, work)
-    return page(
+    return render_page(
         request,
         "portfolio.html",
         title="Portfolio",
         section="portfolio",
-        told=scored.portfolio,
+        summary=scored.portfolio,
         measures=_measures(scored),
-        weeks=weekly_of(scored),
-        trend=trend_of(scored),
+        weeks=cached_weekly_health(scored),
+        trend=health_trend_chart(scored),
         asked=asked,
         found=found,
         rows=_rows(scored, roster, found, work),
-        risk_top=nice_top(float(roster.frame["high"].quantile(0.98) or 0.0)),
+        risk_top=axis_maximum(float(roster.frame["high"].quantile(0.98) or 0.0)),
         roster=roster,
         headings=_headings(asked, roster),
         link=_Links(asked),
-        dates=dates_of(state, scored),
+        dates=snapshot_dates(state, scored),
         query=with_query("", {"as_of": asked.when}),
-        sizes=SIZES,
+        sizes=PAGE_SIZES,
         only=ONLY,
     )
 
@@ -79,7 +85,7 @@ def get_portfolio_page(
 def _measures(scored: ScoredSnapshot) -> dict[str, Any] | None:
     """Those of the trailing twelve months; None where none were kept with the snapshot."""
     try:
-        return kept_measures(scored, DEFAULT)
+        return published_kpis(scored, DEFAULT_PERIOD)
     except UnknownSnapshot:
         return None
 
@@ -87,7 +93,7 @@ def _measures(scored: ScoredSnapshot) -> dict[str, Any] | None:
 class _Links:
     """Addresses of the same list, asked for otherwise."""
 
-    def __init__(self, asked: RosterAsked) -> None:
+    def __init__(self, asked: AccountListQuery) -> None:
         self._asked = {
             name: value
             for name, value in asked.model_dump(mode="json", exclude_defaults=True).items()
@@ -101,7 +107,7 @@ class _Links:
         return with_query("/", {**self._asked, "page": None, **otherwise}) + "#accounts"
 
     @property
-    def kept(self) -> dict[str, object]:
+    def other_filters(self) -> dict[str, object]:
         """What the choice of another date keeps of it."""
         return {name: value for name, value in self._asked.items() if name not in ("as_of", "page")}
 
@@ -111,7 +117,7 @@ class _Links:
         return {name: value for name, value in self._asked.items() if name in ("as_of", "sort", "way", "size")}
 
 
-def _headings(asked: RosterAsked, roster: Roster) -> list[dict[str, Any]]:
+def _headings(asked: AccountListQuery, roster: AccountList) -> list[dict[str, Any]]:
     link = _Links(asked)
     found = []
     for name, words in HEADINGS.items():
@@ -131,7 +137,9 @@ def _headings(asked: RosterAsked, roster: Roster) -> list[dict[str, Any]]:
     return found
 
 
-def _rows(scored: ScoredSnapshot, roster: Roster, found: Found, work: Mapping[str, str]) -> list[dict[Any, Any]]:
+def _rows(
+    scored: ScoredSnapshot, roster: AccountList, found: AccountPage, work: Mapping[str, str]
+) -> list[dict[Any, Any]]:
     judged = scored.assessment.judged
     shown = roster.frame.iloc[found.rows].astype(object)
     shown = shown.where(shown.notna(), None)
@@ -142,7 +150,7 @@ def _rows(scored: ScoredSnapshot, roster: Roster, found: Found, work: Mapping[st
         rows.append(
             {
                 **row,
-                "spark": lines(judged.score[place].tolist(), *SPARK),
+                "spark": polylines(judged.score[place].tolist(), *SPARK),
                 "act": None if play is None else play.act,
                 "who": None if play is None else play.who,
                 "due": None if play is None else play.due,

@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from features.utils.periods import DEFAULT_FORECAST_DAYS, FORECAST_DAYS, Quarter
 from serving.html.links import with_query
-from serving.html.templates import page
+from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
-from serving.pages.snapshot_context import dates_of
-from serving.renewals.published_forecast import renewals_published
+from serving.pages.snapshot_context import snapshot_dates
+from serving.renewals.published_forecast import published_renewals
 from serving.schemas.form_fields import AtDateOrLatest, nothing, whole
 
 #: So many accounts are on one page.
@@ -32,7 +32,7 @@ FIGURES = {
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
-class RenewalsPageAsked(AtDateOrLatest):
+class RenewalsPageQuery(AtDateOrLatest):
     """Which period, in one word: days (90), a quarter (2026Q4) or a month (2026-10); and which page of its accounts."""
 
     period: Annotated[str | None, BeforeValidator(nothing), Field(max_length=20)] = None
@@ -42,13 +42,13 @@ class RenewalsPageAsked(AtDateOrLatest):
 
 
 @router.get("/renewals")
-def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[RenewalsPageAsked, Query()]) -> Response:
+def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[RenewalsPageQuery, Query()]) -> Response:
     """What is due, and what is expected of it."""
     state = live.current()
     scored = state.scored(asked.as_of)
     days = _days(asked.period)
     named = None if days is not None else asked.period
-    told = renewals_published(scored, named, days, None, None)
+    told = published_renewals(scored, named, days, None, None)
     # As it is printed, however it was written in the address.
     period = told["period"] if named is not None else str(days or DEFAULT_FORECAST_DAYS)
     narrow: tuple[tuple[Literal["csm", "segment"], str | None], ...] = (("csm", asked.csm), ("segment", asked.segment))
@@ -67,12 +67,12 @@ def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[Ren
     def link(**otherwise: object) -> str:
         return with_query("/renewals", shared | {"csm": asked.csm, "segment": asked.segment} | otherwise)
 
-    return page(
+    return render_page(
         request,
         "renewals.html",
         title="Renewals",
         section="renewals",
-        told=told,
+        forecast=told,
         figures=FIGURES,
         periods=_periods(scored.as_of, period),
         period=period,
@@ -80,7 +80,7 @@ def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[Ren
         due=due,
         accounts=due[(number - 1) * PAGE : number * PAGE],
         number=number,
-        dates=dates_of(state, scored),
+        dates=snapshot_dates(state, scored),
         query=with_query("", {"as_of": shared["as_of"]}),
         pages=pages,
         link=link,
@@ -94,7 +94,7 @@ def _days(period: str | None) -> int | None:
 
 def _periods(as_of: datetime, chosen: str) -> list[tuple[str, str]]:
     """The periods that can be chosen, the chosen one among them: their name in the address, and as people read it."""
-    found: list[tuple[str, str]] = [(str(days), f"next {days} days") for days in FORECAST_DAYS]
+    found: list[tuple[str, str]] = [(str(days), f"Next {days} days") for days in FORECAST_DAYS]
     quarter = Quarter.of(as_of)
     for _ in range(QUARTERS):
         found.append((quarter.name, quarter.name))

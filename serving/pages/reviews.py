@@ -20,7 +20,7 @@ from models.reviews.sign_off import DECISION_NOUNS, earliest_for_review, lapse_r
 from models.scorer.base import ScorerError
 from models.scorer.strict_files import read_bounded
 from serving.html.assets import static
-from serving.html.templates import page, render
+from serving.html.templates import render_page, render_template
 from serving.http.authentication import LOCAL_CALLER, require_scope
 from serving.http.dependencies import HomeDep
 from serving.schemas.query_params import REVIEW_ID
@@ -39,7 +39,7 @@ ReviewId = Annotated[str, Path(pattern=REVIEW_ID)]
 def get_reviews_page(request: Request, home: HomeDep) -> Response:
     """The reviews, the newest first, and what was decided."""
     history = read_history(home)
-    return page(
+    return render_page(
         request,
         "reviews.html",
         title=TITLE,
@@ -69,9 +69,9 @@ def get_review_page(request: Request, home: HomeDep, review_id: ReviewId) -> Res
     text = EARLIEST.sub(rf"\g<1>{earliest.day}", text)
     caller = getattr(request.state, "caller", None)
     known = history.approvals(kept.review.sign_off.rubric)
-    form = render(
+    form = render_template(
         "sign_off.html",
-        kept=kept,
+        record=kept,
         decided=kept.decided,
         waiting=kept.pending,
         lapsed=_lapsed(home, history, kept),

@@ -17,8 +17,8 @@ from serving.common.browser_requests import cookie_name, is_cross_origin, sessio
 from serving.common.errors import Forbidden, TooManyRequests
 from serving.common.ip_addresses import client_network
 from serving.common.settings import ServiceSettings
-from serving.html.links import own_path
-from serving.html.templates import page
+from serving.html.links import local_path
+from serving.html.templates import render_page
 from serving.http.dependencies import SettingsDep, StoreDep
 from serving.http.rate_limit import SignInLimiter
 from serving.http.sessions import end_session, open_session
@@ -34,7 +34,7 @@ def get_sign_in(
     request: Request, settings: SettingsDep, next: Annotated[str | None, Query(max_length=4000)] = None
 ) -> Response:
     """The form."""
-    return _form(request, settings, own_path(next))
+    return _form(request, settings, local_path(next))
 
 
 @router.post(PATH)
@@ -46,7 +46,7 @@ async def post_sign_in(request: Request, store: StoreDep, settings: SettingsDep)
     if wait := attempts.wait(customer):
         raise TooManyRequests(settings.sign_ins_a_minute, wait, "more sign-ins than may fail in a minute")
     form = await form_fields(request)
-    onward = own_path(form.get("next"))
+    onward = local_path(form.get("next"))
     lasts = timedelta(hours=settings.session_hours)
     token = await run_in_threadpool(_open, store, form.get("key", "").strip(), lasts)
     attempts.count(customer, succeeded=token is not None)
@@ -76,7 +76,7 @@ def post_sign_out(request: Request, store: StoreDep) -> Response:
 
 
 def _form(request: Request, settings: ServiceSettings, onward: str, wrong: bool = False) -> Response:
-    answer = page(
+    answer = render_page(
         request,
         "sign_in.html",
         title="Sign in",

@@ -15,7 +15,7 @@ from serving.snapshots.scored_snapshot import ScoredSnapshot
 Weight = Annotated[float, Field(ge=0, le=100)]
 
 
-class SignalShown(Answer):
+class HealthSignal(Answer):
     """One signal of the rubric. ``weight * points / 100 = adds``; what all add is the score, where enough is known
     for one."""
 
@@ -30,7 +30,7 @@ class SignalShown(Answer):
     adds: Weight = Field(description="Points of the score.")
 
 
-class DimensionShown(Answer):
+class HealthDimension(Answer):
     """One dimension of the rubric: the sums of its signals, and its points."""
 
     dimension: str
@@ -38,7 +38,7 @@ class DimensionShown(Answer):
     base_weight: Weight
     weight: Weight
     adds: Weight
-    signals: list[SignalShown]
+    signals: list[HealthSignal]
 
 
 class HealthBands(Answer):
@@ -49,7 +49,7 @@ class HealthBands(Answer):
     red: Points
 
 
-class HealthTold(Health):
+class AccountHealth(Health):
     """The health score, how it adds up, and what changed."""
 
     account_id: str
@@ -59,13 +59,13 @@ class HealthTold(Health):
     bands: HealthBands
     minimum_coverage: float = Field(description="With less coverage there is no score.")
     weakest: str | None = Field(description="The dimension with the fewest points.")
-    breakdown: list[DimensionShown]
+    breakdown: list[HealthDimension]
     alerts: list[Alert] = Field(description="Of this snapshot.")
     warnings: list[Warned]
 
 
-def health_of(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
-    """What `HealthTold` says of one account.
+def account_health(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
+    """What `AccountHealth` says of one account.
 
     Raises
     ------

@@ -18,10 +18,10 @@ from models.predictions.assessment import Assessment
 from models.rules.early_warnings import RENEWAL
 from serving.schemas.form_fields import AtDateOrLatest, nothing, whole
 
-Places = npt.NDArray[np.int64]
+RowNumbers = npt.NDArray[np.int64]
 
 #: How many accounts a page may hold.
-SIZES = (25, 50, 100)
+PAGE_SIZES = (25, 50, 100)
 
 Order = Literal["account", "segment", "csm", "arr", "health", "change", "risk", "loss", "renewal"]
 #: Where the largest comes first unless the opposite is asked for.
@@ -32,7 +32,7 @@ def _maybe(kind: Any) -> Any:
     return Annotated[kind | None, BeforeValidator(nothing)]
 
 
-class RosterAsked(AtDateOrLatest):
+class AccountListQuery(AtDateOrLatest):
     """Which accounts, in which order. What is left out narrows nothing."""
 
     q: Annotated[str, Field(max_length=200)] = ""
@@ -59,7 +59,7 @@ class RosterAsked(AtDateOrLatest):
 
 
 @dataclass(frozen=True)
-class Found:
+class AccountPage:
     """One page of the roster.
 
     ``rows`` are places in the assessment; ``accounts`` and ``arr`` what was found on all pages; ``page`` the one that
@@ -73,7 +73,7 @@ class Found:
     pages: int
 
 
-class Roster:
+class AccountList:
     """The accounts of one assessment.
 
     Parameters
@@ -84,7 +84,7 @@ class Roster:
     def __init__(self, assessment: Assessment, people: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self._assessment = assessment
         self._people = people or {}
-        self._orders: dict[str, Places] = {}
+        self._orders: dict[str, RowNumbers] = {}
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -140,7 +140,7 @@ class Roster:
         ]
         return pd.Series(texts, dtype="str")
 
-    def find(self, asked: RosterAsked, off: Collection[str] = ()) -> Found:
+    def find(self, asked: AccountListQuery, off: Collection[str] = ()) -> AccountPage:
         """The accounts that are asked for; those that are ``off`` the list have no play to run. Those of
         which the order's value is not known come last, whatever the way; equals stand in the order of their ids."""
         keep = np.ones(len(self.frame), dtype=bool)
@@ -164,15 +164,15 @@ class Roster:
         page = min(asked.page, pages)
         shown = rows[(page - 1) * asked.size : page * asked.size]
         arr = float(np.nansum(self.frame["arr"].to_numpy()[rows]))
-        return Found([int(row) for row in shown], len(rows), arr, page, pages)
+        return AccountPage([int(row) for row in shown], len(rows), arr, page, pages)
 
-    def _in_order(self, by: Order, downwards: bool) -> Places:
+    def _in_order(self, by: Order, downwards: bool) -> RowNumbers:
         name = f"{by} {'down' if downwards else 'up'}"
         if name not in self._orders:
             self._orders[name] = self._sorted(by, downwards)
         return self._orders[name]
 
-    def _sorted(self, by: Order, downwards: bool) -> Places:
+    def _sorted(self, by: Order, downwards: bool) -> RowNumbers:
         if by in ("account", "segment", "csm"):
             texts = self.frame["name"].fillna(self.frame["account_id"]) if by == "account" else self.frame[by]
             values = texts.map(lambda text: None if text is None else text.casefold())

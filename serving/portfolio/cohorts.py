@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from models.predictions.schema import Answer, Share
-from serving.portfolio.lifetime_value import LIMIT_YEARS, check_asked, lifetimes
+from serving.portfolio.lifetime_value import LIMIT_YEARS, check_parameters, lifetimes
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import COHORTS, read_sidecar
 
@@ -15,7 +15,7 @@ Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
 
 
-class Age(Answer):
+class CohortAge(Answer):
     """What has become of some accounts by an age."""
 
     months: Count
@@ -33,7 +33,7 @@ class Cohort(Answer):
     accounts: Count
     lost: Count
     arr_start: Amount | None
-    ages: list[Age]
+    ages: list[CohortAge]
 
 
 class Retention(Answer):
@@ -49,7 +49,7 @@ class Retention(Answer):
     cohorts: list[Cohort]
 
 
-class Lifetimes(Answer):
+class LifetimeSummary(Answer):
     """Some accounts together."""
 
     accounts: Count
@@ -76,8 +76,8 @@ class Lifetime(Answer):
     margin: Share
     limit_years: Amount
     unknown: Count = Field(description="Accounts without a probability or ARR.")
-    whole: Lifetimes
-    by_segment: dict[str, Lifetimes]
+    whole: LifetimeSummary
+    by_segment: dict[str, LifetimeSummary]
     accounts: list[AccountLifetime] = Field(description="The largest value first.")
     more_accounts: Count
 
@@ -91,7 +91,7 @@ class PortfolioCohorts(Answer):
     lifetime: Lifetime
 
 
-def cohorts_published(
+def published_cohorts(
     scored: ScoredSnapshot, margin: float = 1.0, years: float = LIMIT_YEARS, limit: int | None = None
 ) -> dict[str, Any]:
     """What `PortfolioCohorts` says, the first ``limit`` accounts listed.
@@ -101,7 +101,7 @@ def cohorts_published(
     BadRequest : the margin or the limit of years is none.
     HomeError : what was kept is broken.
     """
-    check_asked(margin, years)
+    check_parameters(margin, years)
     kept = read_sidecar(scored.snapshots, scored.as_of, COHORTS)
     usual = (margin, years) == (1.0, LIMIT_YEARS)
 

@@ -30,7 +30,7 @@ from serving.portfolio.health_kpis import advocates, health_parts
 DIVISIONS = ("segment", "csm", "region")
 
 
-def measures_told(
+def kpi_report(
     signals: Signals,
     period: Period,
     rubric: Rubric,
@@ -47,7 +47,7 @@ def measures_told(
     period : it ends at the instant before which things are known.
     rubric : by which health is scored.
     active_days : without contracts, an order within so many days makes an account active.
-    frames : snapshots with the features that `needed` names, by instant; those that lack are made, and kept here.
+    frames : snapshots with the features that `kpi_features` names, by instant; those that lack are made, and kept here.
     kept : where roll-ups of large feeds are kept, as for `features.snapshots.snapshot.snapshot`.
 
     Returns
@@ -94,7 +94,7 @@ def measures_told(
     }
 
 
-def needed(rubric: Rubric) -> Catalogue:
+def kpi_features(rubric: Rubric) -> Catalogue:
     """The features that the measures rest on: a small part of the catalogue, for a snapshot that is quickly made."""
     catalogue = current_catalogue()
     wanted = {*FEATURES, ARR_FEATURE, *(signal.feature for _, signal in rubric.signals)}
@@ -116,7 +116,7 @@ def _look(
     if lacking := [at for at in (period.start, period.end) if at not in frames]:
         days = max((lacking[-1] - lacking[0]) // DAY, 1)
         grid = Grid(lacking[0], days, len(lacking))
-        found = snapshot(signals, grid, horizon_days=active_days, catalogue=needed(rubric), kept=kept)
+        found = snapshot(signals, grid, horizon_days=active_days, catalogue=kpi_features(rubric), kept=kept)
         for at in lacking:
             frames[at] = found[found["as_of"] == pd.Timestamp(at)].reset_index(drop=True)
 

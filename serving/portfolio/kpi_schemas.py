@@ -13,14 +13,14 @@ from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import MEASURES, read_sidecar
 
 Count = Annotated[int, Field(ge=0)]
-Kept = Literal["quarter", "year"]
-KEPT: tuple[Kept, ...] = ("quarter", "year")
+PeriodName = Literal["quarter", "year"]
+PUBLISHED_PERIODS: tuple[PeriodName, ...] = ("quarter", "year")
 """The periods of which every scoring keeps the measures."""
-DEFAULT: Kept = "year"
+DEFAULT_PERIOD: PeriodName = "year"
 """Retention is that of the trailing twelve months unless another period is asked for; the quarter stands next to it."""
 
 
-class Span(Answer):
+class KpiPeriod(Answer):
     """A period ``[start, end)``."""
 
     name: str
@@ -28,7 +28,7 @@ class Span(Answer):
     end: str
 
 
-class Value(Answer):
+class KpiValue(Answer):
     """A value and what it is made of."""
 
     value: float | None = Field(description="Null: not known, and `unknown` says why.")
@@ -38,7 +38,7 @@ class Value(Answer):
     unknown: str | None
 
 
-class Target(Answer):
+class KpiTarget(Answer):
     """What the rules aim at, for a period of this length."""
 
     bound: Literal["above", "at_least", "below"]
@@ -47,7 +47,7 @@ class Target(Answer):
     per: Literal["year"] | None = Field(description="year: a year's target, taken to the power of the period's part.")
 
 
-class MeasureTold(Value):
+class Kpi(KpiValue):
     """One measure. docs/reference/generated/kpis.md says exactly what each is."""
 
     measure: str = Field(examples=["nrr"])
@@ -55,26 +55,26 @@ class MeasureTold(Value):
     unit: Literal["share", "points", "days", "of 5", "accounts", "currency"]
     better: Literal["higher", "lower"] | None
     over: Literal["period", "month", "year", "instant"]
-    last: Value = Field(description="Of the period before.")
-    quarter: Value | None = Field(
+    last: KpiValue = Field(description="Of the period before.")
+    quarter: KpiValue | None = Field(
         description="Of the last three months, where the period is a year and the measure is over the period."
     )
-    target: Target | None
+    target: KpiTarget | None
     met: bool | None
 
 
-class InShort(Value):
+class KpiOfGroup(KpiValue):
     """One measure of a group."""
 
     measure: str
     last: float | None
 
 
-class GroupTold(Answer):
+class KpiGroup(Answer):
     """The measures of some accounts."""
 
     group: str | None = Field(description="Null: it is not known of them.")
-    measures: list[InShort]
+    measures: list[KpiOfGroup]
 
 
 class Advocate(Answer):
@@ -90,30 +90,30 @@ class Advocate(Answer):
     health: Points
 
 
-class By(Answer):
+class KpiBreakdown(Answer):
     """The groups, by what divides the accounts."""
 
-    segment: list[GroupTold]
-    csm: list[GroupTold]
-    region: list[GroupTold]
+    segment: list[KpiGroup]
+    csm: list[KpiGroup]
+    region: list[KpiGroup]
 
 
-class PortfolioMeasures(Answer):
+class PortfolioKpis(Answer):
     """The portfolio's measures of a period, as known at its end, beside those of the period before."""
 
     as_of: str
-    period: Span
-    last_period: Span
+    period: KpiPeriod
+    last_period: KpiPeriod
     contractual: bool = Field(description="False: ARR is read from the orders of a year.")
     rubric: str
     rubric_version: str
     targets_version: str
-    measures: list[MeasureTold]
-    by: By
+    measures: list[Kpi]
+    by: KpiBreakdown
     advocates: list[Advocate]
 
 
-def kept_measures(scored: ScoredSnapshot, period: Kept) -> dict[str, Any]:
+def published_kpis(scored: ScoredSnapshot, period: PeriodName) -> dict[str, Any]:
     """The measures that were kept when the snapshot was scored.
 
     Raises

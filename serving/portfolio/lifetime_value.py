@@ -81,7 +81,7 @@ def lifetimes(assessment: Assessment, margin: float = 1.0, limit_years: float = 
     ------
     BadRequest : the margin or the limit is none.
     """
-    check_asked(margin, limit_years)
+    check_parameters(margin, limit_years)
     seen, days = assessment.outlooks["churn"], limit_years * YEAR_DAYS
     arr = number_column(assessment.frame, ARR_FEATURE)
     unknown = np.full(len(arr), np.nan)
@@ -118,7 +118,7 @@ def lifetimes(assessment: Assessment, margin: float = 1.0, limit_years: float = 
     }
 
 
-def check_asked(margin: float, limit_years: float) -> None:
+def check_parameters(margin: float, limit_years: float) -> None:
     """Refuse a margin or a limit that is none.
 
     Raises

@@ -1,4 +1,4 @@
-"""Model cards as Markdown, for a repository or a mail."""
+"""Model cards as Markdown, for a repository or an email."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from features.utils.formatting import UNKNOWN, day, number, percent
-from serving.portfolio.model_cards import KINDS, MEASURED, OF_KINDS, RIVALS
+from serving.portfolio.model_cards import CANDIDATES, CHURN_KIND_CANDIDATES, CHURN_KIND_METRICS, CONTRIBUTIONS_NOTE
 
-#: The metrics that are shown beside the rivals', and their headings.
+#: The metrics of the candidate comparison, and their headings.
 METRICS = {
     "roc_auc": "ROC AUC",
     "pr_auc": "PR AUC",
     "brier_skill": "Brier skill",
     "log_loss": "Log loss",
-    "calibration_slope": "Slope",
-    "lift_10": "Lift 10%",
-    "captured_20": "Captured 20%",
+    "calibration_slope": "Calibration slope",
+    "lift_10": "Lift at 10%",
+    "captured_20": "Captured at 20%",
 }
 
 
-def markdown(cards: Sequence[Mapping[str, Any]]) -> str:
-    """All cards, one after the other."""
-    return "\n\n".join("\n".join(_lines(told)) for told in cards) + "\n"
+def card_markdown(cards: Sequence[Mapping[str, Any]]) -> str:
+    """Return all cards as one Markdown text."""
+    return "\n\n".join("\n".join(_lines(entry)) for entry in cards) + "\n"
 
 
 def figure_words(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """A figure and its interval: 0.835 (0.74 to 0.91)."""
+    """Format a metric with its interval: 0.835 (0.74 to 0.91)."""
     if figure is None or figure["value"] is None:
         return UNKNOWN
     value = number(figure["value"], digits)
@@ -36,38 +36,38 @@ def figure_words(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
 
 
 def _share_words(figure: Mapping[str, Any]) -> str:
-    """A share and its interval, in percent like the probabilities that it is compared with: 1.1% (0.0% to 4.0%)."""
+    """Format a share with its interval as percentages: 1.1% (0.0% to 4.0%)."""
     if figure["low"] is None or figure["low"] == figure["high"]:
         return percent(figure["value"])
     return f"{percent(figure['value'])} ({percent(figure['low'])} to {percent(figure['high'])})"
 
 
-def _lines(told: Mapping[str, Any]) -> Iterable[str]:
-    card = told["card"]
-    yield f"# {told['target'].capitalize()} within {told['horizon_days']} days, version {told['version']}"
+def _lines(entry: Mapping[str, Any]) -> Iterable[str]:
+    card = entry["card"]
+    yield f"# {entry['target'].capitalize()} within {entry['horizon_days']} days, version {entry['version']}"
     yield ""
     if card is not None:
         yield f"**{card['grade']}**: {card['words']}."
         yield ""
-    yield "## What it is for"
+    yield "## Intended use"
     yield ""
-    yield from (f"- {line}" for line in told["uses"])
+    yield from (f"- {line}" for line in entry["uses"])
     yield ""
-    yield "## Where it comes from"
+    yield "## Provenance"
     yield ""
-    yield f"- Trained on signals before {day(told['trained_through'])}; made on {day(told['created_at'])}."
-    yield f"- The average account's probability when it was trained: {percent(told['base_rate'])}."
-    for change in told["promotions"]:
+    yield f"- Trained on signals before {day(entry['trained_through'])}; created on {day(entry['created_at'])}."
+    yield f"- Base rate in the training data: {percent(entry['base_rate'])}."
+    for change in entry["promotions"]:
         verb = "promoted" if change["what"] == "promoted" else "rolled back to"
         who, why = _cell(change["who"]), _cell(change["why"])
         yield f"- {day(change['at'])}: version {change['version']} {verb} by {who}: {why}."
-    yield from _gates(told["gates"])
+    yield from _gates(entry["gates"])
     if card is None:
         yield ""
-        yield "This bundle was made before there were cards: its figures are those of the manifest."
+        yield "This model was trained before model cards existed. Its metrics are those of the manifest."
         yield ""
         yield from _table(
-            ("Metric", "Value"), [(name, number(v, 4)) for name, v in told["metrics"].items() if v is not None]
+            ("Metric", "Value"), [(name, number(v, 4)) for name, v in entry["metrics"].items() if v is not None]
         )
         return
     yield from _data(card)
@@ -75,7 +75,7 @@ def _lines(told: Mapping[str, Any]) -> Iterable[str]:
     yield ""
     yield "## Limits"
     yield ""
-    yield from (f"- {line}" for line in told["limits"])
+    yield from (f"- {line}" for line in entry["limits"])
     yield ""
     yield f"Run {card['run_id']}, features {card['catalogue_version']}."
 
@@ -107,23 +107,23 @@ def _data(card: Mapping[str, Any]) -> Iterable[str]:
 
 def _figures(card: Mapping[str, Any]) -> Iterable[str]:
     yield ""
-    yield "## How well it does"
+    yield "## Performance"
     yield ""
-    yield "On the test dates, with 95% intervals over accounts."
+    yield "On the test dates, with 95% intervals from resampling accounts."
     yield ""
     rows = [
-        (RIVALS[rival["candidate"]], *(figure_words(rival["metrics"].get(name)) for name in METRICS))
-        for rival in ordered(card["rivals"])
+        (CANDIDATES[rival["candidate"]], *(figure_words(rival["metrics"].get(name)) for name in METRICS))
+        for rival in in_table_order(card["rivals"])
     ]
     yield from _table(("", *METRICS.values()), rows)
     yield ""
-    yield "## Said and happened"
+    yield "## Predicted and observed"
     yield ""
     bins = [
         (percent(b["said"]), _share_words(b["happened"]), number(b["rows"]), number(b["outcomes"]))
         for b in card["reliability"]
     ]
-    yield from _table(("Said", "Happened", "Rows", "Outcomes"), bins)
+    yield from _table(("Predicted", "Observed", "Rows", "Outcomes"), bins)
     for title, key in (("By segment", "by_segment"), ("By horizon", "by_horizon")):
         yield ""
         yield f"## {title}"
@@ -131,49 +131,49 @@ def _figures(card: Mapping[str, Any]) -> Iterable[str]:
         yield from _pieces(card[key])
     if card["sight"]:
         yield ""
-        yield "## For a team"
+        yield "## For a team with limited capacity"
         yield ""
-        seen = [
+        capacity_rows = [
             (
-                RIVALS[each["candidate"]],
+                CANDIDATES[each["candidate"]],
                 figure_words(each["caught"]),
                 figure_words(each["caught_arr"]),
                 figure_words(each["lift"], 2),
             )
-            for each in ordered(card["sight"])
+            for each in in_table_order(card["sight"])
         ]
         heads = (
-            f"Looks after the {card['sight'][0]['capacity']} accounts ranked highest by",
-            "Sees",
-            "Of the ARR",
+            f"The {card['sight'][0]['capacity']} accounts ranked highest by",
+            "Outcomes covered",
+            "ARR covered",
             "Lift",
         )
-        yield from _table(heads, seen)
+        yield from _table(heads, capacity_rows)
     if card["involuntary"] is not None:
-        yield from _kinds(card["involuntary"])
+        yield from _churn_kinds(card["involuntary"])
     yield ""
-    yield "## What moves it"
+    yield "## Feature importance"
     yield ""
-    moved = [(w["words"], w["dimension"], percent(w["share"])) for w in card["weights"]]
-    yield from _table(("Feature", "Dimension", "Share"), moved)
+    weights = [(w["words"], w["dimension"], percent(w["share"])) for w in card["weights"]]
+    yield from _table(("Feature", "Dimension", "Share"), weights)
     yield ""
     yield (
-        f"Shares of the sum of absolute contributions on the newest snapshot of the training. {card['trees']} trees of "
-        f"at most {card['leaves']} leaves have {percent(card['trees_share'], 0)} of the log-odds, a logistic "
-        f"regression the rest. {MEASURED}"
+        f"Share of the sum of absolute contributions on the latest training snapshot. {card['trees']} trees with at "
+        f"most {card['leaves']} leaves provide {percent(card['trees_share'], 0)} of the log-odds; a logistic "
+        f"regression provides the rest. {CONTRIBUTIONS_NOTE}"
     )
 
 
 def _pieces(pieces: Sequence[Mapping[str, Any]]) -> Iterable[str]:
-    beside = rivals_beside(pieces)
+    columns = compared_candidates(pieces)
     heads = (
         "",
         "Accounts",
         "With the outcome",
-        "Rate",
-        "Expected",
+        "Observed",
+        "Predicted",
         "ROC AUC",
-        *(f"Of {RIVALS[b].lower()}" for b in beside),
+        *(f"ROC AUC, {CANDIDATES[b]}" for b in columns),
     )
     rows = [
         (
@@ -183,44 +183,48 @@ def _pieces(pieces: Sequence[Mapping[str, Any]]) -> Iterable[str]:
             percent(p["rate"]),
             percent(p["expected"]),
             figure_words(p["roc_auc"]),
-            *(figure_words(p["beside"].get(name)) for name in beside),
+            *(figure_words(p["beside"].get(name)) for name in columns),
         )
         for p in pieces
     ]
     yield from _table(heads, rows)
 
 
-def _kinds(told: Mapping[str, Any]) -> Iterable[str]:
+def _churn_kinds(entry: Mapping[str, Any]) -> Iterable[str]:
     yield ""
     yield "## Voluntary and involuntary"
     yield ""
-    yield f"{_cell(told['words'][:1].upper() + told['words'][1:])}."
-    if not told["rivals"]:
+    yield f"{_cell(entry['words'][:1].upper() + entry['words'][1:])}."
+    if not entry["rivals"]:
         return
-    unpaid, others = told["tested_on"]["involuntary"], told["tested_on"]["voluntary"]
+    unpaid, others = entry["tested_on"]["involuntary"], entry["tested_on"]["voluntary"]
     yield ""
     yield (
-        f"{number(unpaid)} accounts of the test dates ended by nonpayment and {number(others)} otherwise: "
-        f"{percent(told['rate'])} of the churned snapshots. Said was {percent(told['expected'])}, known from training "
-        f"{percent(told['known_share'])}. Happened over said: {figure_words(told['ratio'], 2)}."
+        f"In the test period, {number(unpaid)} accounts churned through nonpayment and {number(others)} for other "
+        f"reasons. Involuntary share of churned snapshots: observed {percent(entry['rate'])}, predicted "
+        f"{percent(entry['expected'])}, in the training data {percent(entry['known_share'])}. Observed divided by "
+        f"predicted: {figure_words(entry['ratio'], 2)}."
     )
     yield ""
     rows = [
-        (KINDS[rival["candidate"]], *(figure_words(rival["metrics"].get(name)) for name in OF_KINDS))
-        for rival in told["rivals"]
-        if rival["candidate"] in KINDS
+        (
+            CHURN_KIND_CANDIDATES[rival["candidate"]],
+            *(figure_words(rival["metrics"].get(name)) for name in CHURN_KIND_METRICS),
+        )
+        for rival in entry["rivals"]
+        if rival["candidate"] in CHURN_KIND_CANDIDATES
     ]
-    yield from _table(("", *OF_KINDS.values()), rows)
+    yield from _table(("", *CHURN_KIND_METRICS.values()), rows)
 
 
-def rivals_beside(pieces: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Those whose ROC AUC is told beside the model's of any of the pieces."""
-    return [name for name in RIVALS if any(name in p["beside"] for p in pieces)]
+def compared_candidates(pieces: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the candidates with a ROC AUC in any of the rows."""
+    return [name for name in CANDIDATES if any(name in p["beside"] for p in pieces)]
 
 
-def ordered(rivals: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The model first, then what it had to beat."""
-    names = list(RIVALS)
+def in_table_order(rivals: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the model first, then the baselines."""
+    names = list(CANDIDATES)
     return sorted(
         (each for each in rivals if each["candidate"] in names), key=lambda each: names.index(each["candidate"])
     )
@@ -233,7 +237,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]
 
 
 def _cell(text: str) -> str:
-    """Text that means nothing to Markdown: what others wrote is shown as it is."""
+    """Escape text for Markdown."""
     plain = " ".join(text.split())
     for sign in "\\|*_`<>[]#":
         plain = plain.replace(sign, f"\\{sign}")

@@ -1,4 +1,4 @@
-"""Model cards as they are shown: the card of each champion's bundle, with who made it champion, when and why."""
+"""Model cards: the card of each champion's bundle, with its promotion history."""
 
 from __future__ import annotations
 
@@ -11,33 +11,37 @@ from models.artifacts.model_card import ModelCard
 from models.home import Home
 from models.targets import TARGETS, Target
 
-#: Fewer accounts with the outcome than this among those judged make intervals wide.
+#: With fewer accounts with the outcome in the test data, the card notes that the intervals are wide.
 FEW = 50
-#: A table that this share of the history lacks is named.
+#: A table that is missing for more than this share of the history is named.
 LACKING = 0.5
 OUTCOME = {"churn": "leaves", "expansion": "grows"}
-RIVALS = {
+CANDIDATES = {
     "blend": "This model",
     "base_rate": "Base rate",
     "health_score": "Health score",
     "logistic_regression": "Logistic regression",
-    "lightgbm": "Trees alone",
-    "random": "No ranking",
+    "lightgbm": "Trees only (LightGBM)",
+    "random": "Random ranking",
 }
-#: What is told of how churn comes about, and its metrics' headings.
-KINDS = {"share_by_account": "A share for each account", "constant_share": "A constant share"}
-OF_KINDS = {"roc_auc": "ROC AUC", "brier": "Brier", "log_loss": "Log loss"}
+#: Models of voluntary and involuntary churn, and the headings of their metrics.
+CHURN_KIND_CANDIDATES = {"share_by_account": "Share per account", "constant_share": "Constant share"}
+CHURN_KIND_METRICS = {"roc_auc": "ROC AUC", "brier": "Brier", "log_loss": "Log loss"}
 
 
-def cards_of(home: Home, champion: Champion) -> list[dict[str, Any]]:
-    """A card for each champion, as plain data: ``target``, ``version``, ``trained_through`` and ``created_at`` (ISO,
-    UTC), ``base_rate``, ``metrics`` and ``gates`` of the bundle, ``promotions`` (the latest first), ``card``
-    (`models.artifacts.model_card.ModelCard`; None in bundles of before there were cards), ``uses`` and ``limits`` in
-    words."""
-    return [_told(home, target, champion.bundles[target]) for target in TARGETS if target in champion.bundles]
+def model_cards(home: Home, champion: Champion) -> list[dict[str, Any]]:
+    """Return a model card for each champion.
+
+    Returns
+    -------
+    dicts for JSON of target, version, trained_through and created_at (ISO, UTC), base_rate, metrics, gates, promotions
+    (the latest first), card (`models.artifacts.model_card.ModelCard`; None for bundles older than model cards), uses
+    and limits (sentences).
+    """
+    return [_model_card(home, target, champion.bundles[target]) for target in TARGETS if target in champion.bundles]
 
 
-def _told(home: Home, target: Target, bundle: Bundle) -> dict[str, Any]:
+def _model_card(home: Home, target: Target, bundle: Bundle) -> dict[str, Any]:
     manifest = bundle.manifest
     return {
         "target": target,
@@ -52,7 +56,7 @@ def _told(home: Home, target: Target, bundle: Bundle) -> dict[str, Any]:
         "gates": [gate for gate in manifest.gates.values() if isinstance(gate, dict)],
         "promotions": _promotions(home, target, manifest.version),
         "card": None if bundle.card is None else bundle.card.model_dump(mode="json"),
-        "uses": uses(target, manifest.horizon_days),
+        "uses": intended_uses(target, manifest.horizon_days),
         "limits": [] if bundle.card is None else limits(bundle.card),
     }
 
@@ -61,7 +65,7 @@ def _promotions(home: Home, target: Target, version: str) -> list[dict[str, Any]
     try:
         pointer = read_pointer(home)
     except BundleError:
-        # It was sound when the champion was loaded; what is wrong with it now is told at /readyz.
+        # It was valid when the champion was loaded; /readyz reports what is wrong with it now.
         return []
     changes = [] if pointer is None else [each for each in pointer.history if each.target == target]
     return [
@@ -77,59 +81,67 @@ def _promotions(home: Home, target: Target, version: str) -> list[dict[str, Any]
     ]
 
 
-def uses(target: Target, days: int) -> list[str]:
-    """What the model is for, and what not."""
-    what = "leaves (no contract within the grace)" if target == "churn" else "buys more"
-    asked = "whom to look after first" if target == "churn" else "whom to speak to about more, where the gate is open"
+def intended_uses(target: Target, days: int) -> list[str]:
+    """Return the intended uses of the model, and what not to use it for, a sentence each."""
+    event = "churns (no contract after the grace period)" if target == "churn" else "expands"
+    purpose = (
+        "prioritizing accounts at risk"
+        if target == "churn"
+        else "finding accounts to approach about an expansion, if they meet all criteria"
+    )
     return [
-        f"The probability that an account {what} within {days} days, with reasons; and from it, {asked}.",
-        "For people who look after accounts and plan with their ARR. It proposes; a person decides.",
-        "Not to set prices or terms by, and not to judge the people who look after accounts or work at customers.",
+        f"Estimates the probability that an account {event} within {days} days, with reasons. Use it for {purpose}.",
+        "Intended for people who manage accounts and plan ARR. It makes suggestions; a person decides.",
+        "Not intended for setting prices or terms, or for evaluating account managers or people at customers.",
     ]
 
 
-#: How contributions are measured, for both forms of the card.
-MEASURED = (
-    "Contributions are in log-odds before calibration and add up exactly with the base. Those of the logistic "
-    "regression are measured from the average training snapshot of this horizon (interventional), those of the trees "
-    "along their own splits (path-dependent TreeSHAP). What the length of the horizon adds is part of the base; what "
-    "depends on whether the renewal is due within it counts as the renewal date's."
+#: How contributions are computed, for both formats of the card.
+CONTRIBUTIONS_NOTE = (
+    "Contributions are in log-odds before calibration. Together with the base value, they add up exactly. For the "
+    "logistic regression, they are relative to the average training snapshot of this horizon (interventional); for the "
+    "trees, they follow the splits (path-dependent TreeSHAP). The effect of the horizon's length is part of the base "
+    "value. The effect of a renewal within the horizon counts toward the renewal date."
 )
 
 
 def limits(card: ModelCard) -> list[str]:
-    """What its figures do not say, from the figures themselves."""
-    test, found = card.slices.get("test"), []
+    """Return the limits of a model that follow from its metrics, a sentence each."""
+    test, sentences = card.slices.get("test"), []
     if test is not None:
-        wide = "; that is few, so the intervals are wide" if test.accounts_with_outcome < FEW else ""
-        found.append(
-            f"Judged on {test.accounts_with_outcome} accounts with the outcome among {test.accounts}, from {test.first}"
-            f" to {test.last}{wide}. Other times may differ: `renewcast monitor` watches that."
+        wide = ". This is few, so the intervals are wide" if test.accounts_with_outcome < FEW else ""
+        sentences.append(
+            f"Evaluated on {test.accounts} accounts, {test.accounts_with_outcome} of them with the outcome, from "
+            f"{test.first} to {test.last}{wide}. Other periods may differ: `renewcast monitor` tracks this."
         )
-        found.append(
-            "The figures are of the judged model, fitted on the training slice. The model that answers has the same "
-            "settings, fitted again on outcomes known before the test and calibrated on the test dates; it was not "
-            "tested itself."
+        sentences.append(
+            "The metrics are of the evaluated model, fitted on the training slice. The model in use has the same "
+            "settings. It was refitted on outcomes known before the test period and calibrated on the test dates, and "
+            "was not tested itself."
         )
-    if untold := [piece.name for piece in card.by_segment if piece.roc_auc.value is None]:
-        found.append(f"Too few outcomes to tell how well it does for {_listed(untold)}.")
+    if unmeasured := [piece.name for piece in card.by_segment if piece.roc_auc.value is None]:
+        sentences.append(f"Too few outcomes to measure performance for {_listed(unmeasured)}.")
     for piece in card.by_horizon:
         if piece.note:
-            found.append(
-                f"{piece.name}: {piece.note}." if piece.judged else f"{piece.name}: not judged ({piece.note})."
+            sentences.append(
+                f"{piece.name}: {piece.note}." if piece.judged else f"{piece.name}: not evaluated ({piece.note})."
             )
     if worse := [each.against for each in card.apart if each.loss == "log_loss" and each.high >= 0]:
-        named = [RIVALS[name].lower() for name in worse if name in RIVALS]
-        found.append(f"By log loss it is not clearly better than {_listed(named)}.")
+        named = [_lower_first(CANDIDATES[name]) for name in worse if name in CANDIDATES]
+        sentences.append(f"Its log loss is not measurably better than that of: {_listed(named)}.")
     if lacking := [name for name, share in card.missing_share.items() if share > LACKING]:
-        found.append(f"Of {_listed(lacking)} most of the history is missing, so little was learned from it.")
-    found += [f"When it was trained, a feed was not sound: {line}" for line in card.feeds]
+        sentences.append(f"Most of the history of {_listed(lacking)} is missing, so the model learned little from it.")
+    sentences += [f"A feed had problems at training time: {line}" for line in card.feeds]
     if card.same_first is not None:
-        found.append(
-            f"Another draw of accounts gives {card.same_first:.0%} of accounts the same first reason. A reason says "
-            "what goes with the outcome here, not what causes it."
+        sentences.append(
+            f"The top reason is stable across refits for {card.same_first:.0%} of accounts. Reasons are associations "
+            "in this data, not causes."
         )
-    return found
+    return sentences
+
+
+def _lower_first(name: str) -> str:
+    return name[:1].lower() + name[1:]
 
 
 def _listed(names: list[str]) -> str:

@@ -11,21 +11,21 @@ from features.kpi.cohort_retention import cohorts
 from features.signals.signals import Signals
 from features.utils.periods import period_ending
 from models.health.rubric import Rubric
-from serving.portfolio.kpi_report import measures_told
-from serving.portfolio.kpi_schemas import KEPT
+from serving.portfolio.kpi_report import kpi_report
+from serving.portfolio.kpi_schemas import PUBLISHED_PERIODS
 from serving.snapshots.sidecars import COHORTS, MEASURES, write_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
 
 
-def keep_measures(
+def publish_kpis(
     signals: Signals, snapshots: SnapshotFiles, as_of: datetime, frame: pd.DataFrame, rubric: Rubric, active_days: int
 ) -> None:
-    """Keep the measures of each period of `KEPT` that ends at ``as_of``, and the retention of its cohorts.
+    """Keep the measures of each period of `PUBLISHED_PERIODS` that ends at ``as_of``, and the retention of its cohorts.
 
     Parameters
     ----------
     frame : the snapshot at ``as_of``, all features.
-    rubric, active_days : as `serving.portfolio.kpi_report.measures_told` takes them.
+    rubric, active_days : as `serving.portfolio.kpi_report.kpi_report` takes them.
 
     Raises
     ------
@@ -33,8 +33,8 @@ def keep_measures(
     """
     frames, rollups = {as_of: frame}, snapshots.home.rollups
     told: dict[str, Any] = {
-        name: measures_told(signals, period_ending(as_of, name), rubric, active_days, frames=frames, kept=rollups)
-        for name in KEPT
+        name: kpi_report(signals, period_ending(as_of, name), rubric, active_days, frames=frames, kept=rollups)
+        for name in PUBLISHED_PERIODS
     }
     write_sidecar(snapshots, as_of, MEASURES, told)
     write_sidecar(snapshots, as_of, COHORTS, cohorts(signals, as_of, active_days))

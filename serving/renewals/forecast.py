@@ -33,7 +33,7 @@ GRACE_DAYS = 30
 
 
 @dataclass(frozen=True)
-class Known:
+class ForecastInputs:
     """What a forecast needs beside the assessment.
 
     ``habits`` of past renewals, None where nobody has looked; ``people`` what is known of each account by its id: name
@@ -45,7 +45,7 @@ class Known:
     past: PastForecasts | None = None
 
 
-def renewals_of(assessment: Assessment, period: Period, known: Known) -> dict[str, Any]:
+def forecast_renewals(assessment: Assessment, period: Period, known: ForecastInputs) -> dict[str, Any]:
     """All that `serving.renewals.schemas.Renewals` says, every account listed."""
     as_of = assessment.as_of.to_pydatetime()
     churn, growth = assessment.outlooks["churn"], assessment.outlooks["expansion"]
@@ -111,7 +111,7 @@ def _said(seen: Outlook) -> Said:
     return Said(seen.by_horizon or {days: seen.probability}, seen.low, seen.high)
 
 
-def _person(known: Known, account: str, what: str) -> str | None:
+def _person(known: ForecastInputs, account: str, what: str) -> str | None:
     value = known.people.get(account, {}).get(what)
     return None if value is None else str(value)
 
@@ -144,7 +144,7 @@ def _figure(told: Expected | None) -> dict[str, Any] | None:
 
 
 def _accounts(
-    assessment: Assessment, due: InPeriod, arr: Floats, until: Floats, csm: Texts, known: Known
+    assessment: Assessment, due: InPeriod, arr: Floats, until: Floats, csm: Texts, known: ForecastInputs
 ) -> list[dict[str, Any]]:
     rows = np.flatnonzero(due.due | due.overdue)
     loss = np.nan_to_num(due.leaves * arr, nan=-1.0)
@@ -204,7 +204,7 @@ def _past(told: PastFigure | None) -> dict[str, Any] | None:
     return {"expected": told.expected, "happened": told.happened} | both
 
 
-def _notes(due: InPeriod, arr: Floats, known: Known, churn: Outlook, growth: Outlook) -> list[str]:
+def _notes(due: InPeriod, arr: Floats, known: ForecastInputs, churn: Outlook, growth: Outlook) -> list[str]:
     notes = []
     if churn.bundle is None:
         notes.append("there is no model of churn, so nothing is forecast; `renewcast train` makes one")
@@ -227,7 +227,7 @@ def _notes(due: InPeriod, arr: Floats, known: Known, churn: Outlook, growth: Out
     return notes
 
 
-def narrowed(told: Mapping[str, Any], by: str | None, limit: int | None) -> dict[str, Any]:
+def filter_forecast(told: Mapping[str, Any], by: str | None, limit: int | None) -> dict[str, Any]:
     """A forecast with one division only (all of them if None), and the first ``limit`` accounts."""
     accounts: Sequence[Any] = told["accounts"]
     shown = accounts if limit is None else accounts[:limit]

@@ -11,7 +11,7 @@ from features.errors import BadRequest, HomeError
 from models.home import Home
 from models.renewals.historical_rates import Habits, habits_of
 from models.renewals.past_forecasts import PastForecasts
-from serving.renewals.forecast import GRACE_DAYS, Known
+from serving.renewals.forecast import GRACE_DAYS, ForecastInputs
 from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.sidecars import ACCOUNTS, accounts_document, read_sidecar, sidecar_path
 from serving.snapshots.snapshot_files import SnapshotFiles
@@ -24,7 +24,7 @@ RENEWALS = "renewals"
 _CONTRACTS = ("account_id", "started_at", "ended_at", "arr", "renewal_at")
 
 
-def known_from(signals: Signals, as_of: datetime, home: Home) -> Known:
+def inputs_from_signals(signals: Signals, as_of: datetime, home: Home) -> ForecastInputs:
     """Read it from the signals, as it was known before ``as_of``.
 
     Raises
@@ -37,10 +37,10 @@ def known_from(signals: Signals, as_of: datetime, home: Home) -> Known:
             "signals without subscriptions have no renewals", "contracts with the end of their term (renewal_at)"
         )
     people = accounts_document(signals, as_of, 0)["accounts"]
-    return Known(_habits(signals, as_of), people, PastForecasts.load(home))
+    return ForecastInputs(_habits(signals, as_of), people, PastForecasts.load(home))
 
 
-def known_published(snapshots: SnapshotFiles, as_of: datetime) -> Known:
+def published_inputs(snapshots: SnapshotFiles, as_of: datetime) -> ForecastInputs:
     """Read it from what was kept beside a published snapshot; what was not kept is not known.
 
     Raises
@@ -63,7 +63,7 @@ def known_published(snapshots: SnapshotFiles, as_of: datetime) -> Known:
             "what `renewcast score` keeps of past renewals",
             SCORE_AGAIN,
         ) from None
-    return Known(habits, people, PastForecasts.load(snapshots.home))
+    return ForecastInputs(habits, people, PastForecasts.load(snapshots.home))
 
 
 def renewals_document(signals: Signals, as_of: datetime) -> dict[str, Any]:

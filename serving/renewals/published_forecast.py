@@ -6,13 +6,13 @@ from typing import Any
 
 from features.utils.periods import forecast_period
 from models.renewals.past_forecasts import FILE
-from serving.renewals.forecast import narrowed, renewals_of
-from serving.renewals.inputs import RENEWALS, known_published
+from serving.renewals.forecast import filter_forecast, forecast_renewals
+from serving.renewals.inputs import RENEWALS, published_inputs
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.snapshot_files import file_version
 
 
-def renewals_published(
+def published_renewals(
     scored: ScoredSnapshot,
     period: str | None = None,
     days: int | None = None,
@@ -32,8 +32,8 @@ def renewals_published(
     snapshots = scored.snapshots
 
     def make() -> dict[str, Any]:
-        return renewals_of(scored.assessment, asked, known_published(snapshots, scored.as_of))
+        return forecast_renewals(scored.assessment, asked, published_inputs(snapshots, scored.as_of))
 
     # A new backtest changes the answer.
     told = scored.cache.get((RENEWALS, asked, file_version(snapshots.home.root / FILE)), make)
-    return narrowed(told, by, limit)
+    return filter_forecast(told, by, limit)

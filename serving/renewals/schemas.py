@@ -90,7 +90,7 @@ class FigureCoverage(Answer):
     of: Count
 
 
-class PastFigureTold(Answer):
+class BacktestFigure(Answer):
     """A figure of a past quarter: what was expected, and what happened."""
 
     expected: float
@@ -99,16 +99,16 @@ class PastFigureTold(Answer):
     inside: bool
 
 
-class PastQuarterTold(Answer):
+class BacktestQuarter(Answer):
     """A past quarter, forecast from its start."""
 
     period: str
     by: Literal["refit", "champion"] = Field(description="A model fitted on what was known then, or the champion.")
     accounts: Count
     arr: Amount
-    renewed_arr: PastFigureTold | None
-    grr: PastFigureTold | None
-    nrr: PastFigureTold | None
+    renewed_arr: BacktestFigure | None
+    grr: BacktestFigure | None
+    nrr: BacktestFigure | None
 
 
 class RenewalsBacktest(Answer):
@@ -117,7 +117,7 @@ class RenewalsBacktest(Answer):
     made_at: str
     data_through: str
     coverage: list[FigureCoverage]
-    quarters: list[PastQuarterTold]
+    quarters: list[BacktestQuarter]
 
 
 class Renewals(Answer):

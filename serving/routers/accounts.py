@@ -8,13 +8,13 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from serving.account_reports.schemas import Plan, Review, published_plan, published_review
+from serving.account_reports.schemas import AccountPlan, BusinessReview, published_plan, published_review
 from serving.common.content_negotiation import JSON
 from serving.http.authentication import require_scope
 from serving.http.dependencies import NO_ACCOUNT, NO_PARAMETER, NOT_READY, LiveStateDep, problem_responses, read_cached
-from serving.portfolio.account_health import HealthTold, health_of
-from serving.portfolio.cohorts import PortfolioCohorts, cohorts_published
-from serving.portfolio.kpi_schemas import DEFAULT, Kept, PortfolioMeasures, kept_measures
+from serving.portfolio.account_health import AccountHealth, account_health
+from serving.portfolio.cohorts import PortfolioCohorts, published_cohorts
+from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, PeriodName, PortfolioKpis, published_kpis
 from serving.portfolio.lifetime_value import LIMIT_YEARS
 from serving.schemas import predictions
 from serving.schemas.base import Asked
@@ -30,7 +30,7 @@ router = APIRouter(dependencies=[require_scope("predict")])
     tags=["health"],
     summary="One account's health score, added up",
     operation_id="getHealth",
-    response_model=HealthTold,
+    response_model=AccountHealth,
     responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_health(
@@ -38,7 +38,9 @@ async def get_health(
 ) -> Response:
     """The rubric's dimensions and signals with their weights and points, the history of the score, whether the model
     agrees, and the alerts of the snapshot."""
-    text = await read_cached(live, at.as_of, "health", account_id, make=lambda scored: health_of(scored, account_id))
+    text = await read_cached(
+        live, at.as_of, "health", account_id, make=lambda scored: account_health(scored, account_id)
+    )
     return Response(text, media_type=JSON)
 
 
@@ -68,7 +70,7 @@ class QuarterAsked(Asked):
     tags=["reviews"],
     summary="One account's business review of a quarter",
     operation_id="getBusinessReview",
-    response_model=Review,
+    response_model=BusinessReview,
     responses=problem_responses(
         s404="No snapshot was scored in the quarter, or it does not hold the account.",
         s422=NO_PARAMETER,
@@ -106,7 +108,7 @@ def get_cohorts(live: LiveStateDep, asked: Annotated[CohortsAsked, Query()]) -> 
     """Retention in accounts and ARR by the quarter of their start (Kaplan-Meier), as kept when the snapshot was scored;
     and expected lifetime and its value from the model's churn probabilities."""
     scored = live.current().scored(asked.as_of)
-    return JSONResponse(cohorts_published(scored, asked.margin, asked.years, asked.limit))
+    return JSONResponse(published_cohorts(scored, asked.margin, asked.years, asked.limit))
 
 
 @router.get(
@@ -114,7 +116,7 @@ def get_cohorts(live: LiveStateDep, asked: Annotated[CohortsAsked, Query()]) -> 
     tags=["reviews"],
     summary="One account's plan: to save it where it is at risk, else for its success",
     operation_id="getAccountPlan",
-    response_model=Plan,
+    response_model=AccountPlan,
     responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_plan(
@@ -129,8 +131,8 @@ async def get_plan(
 class MeasuresAsked(predictions.AtDate):
     """Which measures."""
 
-    period: Kept = Field(
-        DEFAULT, description="The span that ends at the snapshot's date; a year is the trailing twelve months."
+    period: PeriodName = Field(
+        DEFAULT_PERIOD, description="The span that ends at the snapshot's date; a year is the trailing twelve months."
     )
 
 
@@ -139,7 +141,7 @@ class MeasuresAsked(predictions.AtDate):
     tags=["portfolio"],
     summary="The portfolio's measures: retention, churn, health, satisfaction, renewals",
     operation_id="getPortfolioMeasures",
-    response_model=PortfolioMeasures,
+    response_model=PortfolioKpis,
     responses=problem_responses(
         s404="No snapshot at this date, or none with measures.", s422=NO_PARAMETER, s503=NOT_READY
     ),
@@ -147,4 +149,4 @@ class MeasuresAsked(predictions.AtDate):
 def get_measures(live: LiveStateDep, asked: Annotated[MeasuresAsked, Query()]) -> Response:
     """Each with its numerator and denominator, its last value and its target; also by segment, CSM and region. What was
     kept when the snapshot was scored."""
-    return JSONResponse(kept_measures(live.current().scored(asked.as_of), asked.period))
+    return JSONResponse(published_kpis(live.current().scored(asked.as_of), asked.period))

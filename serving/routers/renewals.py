@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from serving.http.authentication import require_scope
 from serving.http.dependencies import NOT_READY, LiveStateDep, problem_responses
-from serving.renewals.published_forecast import renewals_published
+from serving.renewals.published_forecast import published_renewals
 from serving.renewals.schemas import Renewals
 from serving.schemas import predictions
 from serving.schemas.query_params import MOST, NO_SNAPSHOT, PeriodText
@@ -57,4 +57,4 @@ def get_renewals(live: LiveStateDep, asked: Annotated[RenewalsAsked, Query()]) -
     """Who is due, and the accounts and ARR expected to be renewed, contracted, expanded and lost, with 80% intervals:
     as a whole, by segment and by CSM. Worked out once for each snapshot and period."""
     scored = live.current().scored(asked.as_of)
-    return JSONResponse(renewals_published(scored, asked.period, asked.days, asked.by, asked.limit))
+    return JSONResponse(published_renewals(scored, asked.period, asked.days, asked.by, asked.limit))

@@ -12,7 +12,7 @@ from serving.http.authentication import require_scope
 from serving.http.dependencies import NOT_READY, LiveStateDep, StoreDep, problem_responses
 from serving.schemas import predictions
 from serving.schemas.query_params import MOST, NO_SNAPSHOT, Csm
-from serving.worklist.published_worklist import worklist_published
+from serving.worklist.published_worklist import published_worklist
 from serving.worklist.schemas import Worklist
 
 router = APIRouter(tags=["portfolio"], dependencies=[require_scope("predict")])
@@ -49,4 +49,4 @@ def get_worklist(live: LiveStateDep, store: StoreDep, asked: Annotated[WorklistA
     in an intervention already; what that reaches beside working by health score or at random; and what interventions
     have come to, those recorded at /v1/interventions and /v1/outcomes included."""
     scored = live.current().scored(asked.as_of)
-    return JSONResponse(worklist_published(scored, store, asked.capacity, asked.csm, asked.save_rate))
+    return JSONResponse(published_worklist(scored, store, asked.capacity, asked.csm, asked.save_rate))

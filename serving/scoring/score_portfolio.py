@@ -38,7 +38,7 @@ from models.rules.evaluate import RISK, looked_back_on
 from models.rules.history import WEEKS
 from models.rules.playbook import Called, Handed
 from models.targets import DEFAULT_HORIZON_DAYS, TARGETS, Target
-from serving.portfolio.publish_kpis import keep_measures
+from serving.portfolio.publish_kpis import publish_kpis
 from serving.renewals.inputs import RENEWALS, renewals_document
 from serving.scoring.publish_predictions import PublishedBatch, publish_batch
 from serving.snapshots.published_plays import PLAYS, executive_plays_before, plays_document, previous_publication
@@ -46,8 +46,13 @@ from serving.snapshots.scored_snapshot import ScoredSnapshot, assess_earlier
 from serving.snapshots.sidecars import ACCOUNTS, accounts_document, write_sidecar
 from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
-from serving.worklist.first_due import called_before
-from serving.worklist.interventions import INTERVENTIONS, interventions_document, interventions_of, recorded_before
+from serving.worklist.first_due import open_plays_before
+from serving.worklist.interventions import (
+    INTERVENTIONS,
+    interventions_document,
+    interventions_from_signals,
+    read_recorded_before,
+)
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ def score(
     write_sidecar(snapshots, as_of, PLAYS, plays_document(assessment))
     if store is not None:
         progress(0.85, "adding up the portfolio's measures")
-        keep_measures(signals, snapshots, as_of, frame, rubric, horizon_days)
+        publish_kpis(signals, snapshots, as_of, frame, rubric, horizon_days)
     progress(0.9, "writing")
     published = snapshots.publish(
         frame,
@@ -210,8 +215,8 @@ def look(
     snapshots = SnapshotFiles(home, catalogue)
     called: Called = {}
     if previous_publication(snapshots, as_of) is not None:
-        recorded = recorded_before(home, as_of, store)
-        called = called_before(snapshots, as_of, interventions_of(signals, as_of), recorded)
+        recorded = read_recorded_before(home, as_of, store)
+        called = open_plays_before(snapshots, as_of, interventions_from_signals(signals, as_of), recorded)
     scored = score_weeks(
         signals,
         as_of,

@@ -35,7 +35,7 @@ FORMAT = 1
 
 ACCOUNTS, MEASURES, COHORTS = "accounts", "measures", "cohorts"
 """The facts of each account (`accounts_document`), which every scoring writes; and for the store the portfolio's
-measures by the name of their period (`serving.portfolio.kpi_report.measures_told`), and how long accounts have stayed
+measures by the name of their period (`serving.portfolio.kpi_report.kpi_report`), and how long accounts have stayed
 (`features.kpi.cohort_retention.cohorts`)."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")

@@ -23,12 +23,12 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Texts = npt.NDArray[np.object_]
 Ints = npt.NDArray[np.int64]
-Because = Literal["warning", "health", "model", "onboarding", "renewal"]
-People = Mapping[str, Mapping[str, Any]]
+PlayReason = Literal["warning", "health", "model", "onboarding", "renewal"]
+AccountPeople = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Seen:
+class WorklistAccounts:
     """Each of n accounts: its churn probability within ``days``, the ARR at risk (NaN unknown), days to the renewal,
     the health score, the play with what called for it, whether it was due before (``overdue``), and whether the renewal
     is nearer than it takes (``too_late``)."""
@@ -40,14 +40,14 @@ class Seen:
     until: Floats
     score: Floats
     plays: Sequence[Play | None]
-    because: Sequence[Because | None]
+    because: Sequence[PlayReason | None]
     overdue: Bools
     too_late: Bools
     csm: npt.NDArray[np.object_]
     name: npt.NDArray[np.object_]
 
     @classmethod
-    def of(cls, assessment: Assessment, people: People) -> Seen:
+    def of(cls, assessment: Assessment, people: AccountPeople) -> WorklistAccounts:
         """Work it out for all accounts.
 
         Parameters
@@ -108,15 +108,17 @@ class Seen:
         """Rows, the largest ARR at risk first; those of which nothing is known by health, the poorest first."""
         unknown = np.isnan(self.value[rows])
         worth = np.where(unknown, 0.0, self.value[rows])
-        return rows[np.lexsort((rows, -np.nan_to_num(self.arr[rows]), poor(self.score[rows]), -worth, unknown))]
+        return rows[
+            np.lexsort((rows, -np.nan_to_num(self.arr[rows]), lowest_health_key(self.score[rows]), -worth, unknown))
+        ]
 
 
-def poor(score: Floats) -> Floats:
+def lowest_health_key(score: Floats) -> Floats:
     """Health scores by which the poorest come first and those without one last."""
     return np.where(np.isnan(score), np.inf, score)
 
 
-def _because(assessment: Assessment, row: int) -> Because | None:
+def _because(assessment: Assessment, row: int) -> PlayReason | None:
     """What called for an account's play."""
     play = assessment.judged.plays[row]
     if play is None:

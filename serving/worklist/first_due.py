@@ -14,11 +14,11 @@ from models.rules.intervention_effects import Intervention
 from models.rules.playbook import Called
 from serving.snapshots.published_plays import previous_publication, read_due_dates
 from serving.snapshots.snapshot_files import SnapshotFiles
-from serving.worklist.interventions import Recorded
+from serving.worklist.interventions import RecordedActions
 
 
-def called_before(
-    snapshots: SnapshotFiles, as_of: datetime, interventions: Sequence[Intervention], recorded: Recorded
+def open_plays_before(
+    snapshots: SnapshotFiles, as_of: datetime, interventions: Sequence[Intervention], recorded: RecordedActions
 ) -> Called:
     """The plays of the publication before ``as_of``, without those of accounts about which something has been done
     since, or is being done, or whose plays were snoozed since then: these are due anew when they are back.

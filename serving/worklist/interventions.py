@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 
 INTERVENTIONS = "interventions"
 """The companion that holds the interventions of the signals."""
-BACK_DAYS = 730
+LOOKBACK_DAYS = 730
 """How far back interventions tell of what they do now."""
 _CLOSING: Mapping[str, Result] = {"saved": "saved", "lost": "lost"}
 _ROW = ("account_id", "occurred_at", "held_out", "closed_at", "result", "stayed")
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedActions:
     """What callers have recorded of a portfolio: interventions, closed by the outcomes, and snoozes, as they stand on
     the ``day`` (UTC)."""
 
@@ -63,7 +63,7 @@ class Recorded:
         return standing_at([*others, *self.interventions], as_of, self.snoozed)
 
 
-def interventions_of(signals: Signals, as_of: datetime) -> list[Intervention]:
+def interventions_from_signals(signals: Signals, as_of: datetime) -> list[Intervention]:
     """Those in the signals that were known before ``as_of``, and whether each account stayed."""
     if not signals.has("interventions"):
         return []
@@ -76,7 +76,7 @@ def interventions_of(signals: Signals, as_of: datetime) -> list[Intervention]:
     table = table.filter(known_before(table, ibis.literal(as_of.astimezone(UTC).replace(tzinfo=None))))
     given = table.select("account_id", "occurred_at", "held_out", "closed_at", "result").to_pyarrow().to_pandas()
     at = pd.to_datetime(given["occurred_at"], utc=True)
-    given = given[((at < as_of) & (at >= as_of - timedelta(days=BACK_DAYS))).to_numpy()].reset_index(drop=True)
+    given = given[((at < as_of) & (at >= as_of - timedelta(days=LOOKBACK_DAYS))).to_numpy()].reset_index(drop=True)
     stayed = _stayed(signals, given, as_of)
     closed = pd.to_datetime(given["closed_at"], utc=True)
     return [
@@ -110,7 +110,7 @@ def _stayed(signals: Signals, given: pd.DataFrame, as_of: datetime) -> list[bool
 
 def interventions_document(signals: Signals, as_of: datetime) -> dict[str, Any]:
     """The companion `INTERVENTIONS`: a list of rows."""
-    return {"columns": list(_ROW), "rows": [_plain(one) for one in interventions_of(signals, as_of)]}
+    return {"columns": list(_ROW), "rows": [_plain(one) for one in interventions_from_signals(signals, as_of)]}
 
 
 def _plain(one: Intervention) -> list[Any]:
@@ -118,7 +118,7 @@ def _plain(one: Intervention) -> list[Any]:
     return [one.account_id, one.occurred_at.isoformat(), one.held_out, closed, one.result, one.stayed]
 
 
-def interventions_published(snapshots: SnapshotFiles, as_of: datetime) -> list[Intervention] | None:
+def published_interventions(snapshots: SnapshotFiles, as_of: datetime) -> list[Intervention] | None:
     """What `score` kept of them; None where it kept nothing.
 
     Raises
@@ -148,7 +148,7 @@ def interventions_published(snapshots: SnapshotFiles, as_of: datetime) -> list[I
         ) from None
 
 
-def recorded_before(home: Home, as_of: datetime, store: Store | None = None) -> Recorded:
+def read_recorded_before(home: Home, as_of: datetime, store: Store | None = None) -> RecordedActions:
     """What callers recorded of what happened before ``as_of``; in the home's store where none is given.
 
     Raises
@@ -159,12 +159,14 @@ def recorded_before(home: Home, as_of: datetime, store: Store | None = None) -> 
     address = current_settings().store_address
     if store is None and address is None and not Store.file_of(home).exists():
         # To look at a portfolio makes no store.
-        return Recorded(as_of.date())
+        return RecordedActions(as_of.date())
     with (store or Store.of(home, address)).read() as connection:
-        return recorded(connection, frozenset(), as_of, as_of)
+        return read_recorded(connection, frozenset(), as_of, as_of)
 
 
-def recorded_now(store: Store, snapshots: SnapshotFiles, active: Collection[str], as_of: datetime) -> Recorded:
+def read_recorded_until_next(
+    store: Store, snapshots: SnapshotFiles, active: Collection[str], as_of: datetime
+) -> RecordedActions:
     """What callers recorded up to the publication after ``as_of``; up to now where there is none.
 
     Parameters
@@ -175,28 +177,28 @@ def recorded_now(store: Store, snapshots: SnapshotFiles, active: Collection[str]
     ------
     StoreDown : the store cannot be reached.
     """
-    until = next_published(snapshots, as_of)
+    until = next_publication(snapshots, as_of)
     with store.read() as connection:
-        return recorded(connection, active, as_of, until)
+        return read_recorded(connection, active, as_of, until)
 
 
-def next_published(snapshots: SnapshotFiles, as_of: datetime) -> datetime | None:
+def next_publication(snapshots: SnapshotFiles, as_of: datetime) -> datetime | None:
     """The date of the publication after ``as_of``; None where it is the latest."""
     return min((each for each in snapshots.dates() if each > as_of), default=None)
 
 
-def day_of(as_of: datetime, until: datetime | None) -> date:
+def snooze_day(as_of: datetime, until: datetime | None) -> date:
     """The day (UTC) on which it is looked how accounts stand: that of ``as_of``, or today where nothing was published
     since (``until`` is None)."""
     return as_of.date() if until is not None else max(as_of, datetime.now(UTC)).date()
 
 
-def recorded(
+def read_recorded(
     connection: Connection,
     active: Collection[str],
     as_of: datetime,
     until: datetime | None = None,
-) -> Recorded:
+) -> RecordedActions:
     """What callers recorded.
 
     Parameters
@@ -207,7 +209,7 @@ def recorded(
     """
     asked = (
         select(records.c.id, records.c.what, records.c.account_id, records.c.occurred_at, records.c.document)
-        .where(records.c.occurred_at >= as_of - timedelta(days=BACK_DAYS))
+        .where(records.c.occurred_at >= as_of - timedelta(days=LOOKBACK_DAYS))
         .order_by(records.c.occurred_at, records.c.recorded_at)
     )
     rows = connection.execute(asked if until is None else asked.where(records.c.occurred_at < until)).all()
@@ -224,4 +226,4 @@ def recorded(
             snoozes.append(Snooze(account, at, date.fromisoformat(told["until"])))
         elif (result := _CLOSING.get(told.get("result", ""))) is not None:
             outcomes.append((account, at, result, told.get("intervention_id")))
-    return Recorded(day_of(as_of, until), with_outcomes(given, outcomes), snoozes)
+    return RecordedActions(snooze_day(as_of, until), with_outcomes(given, outcomes), snoozes)

@@ -16,22 +16,22 @@ from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, read_sidecar, sidecar_path
 from serving.snapshots.snapshot_files import file_version
 from serving.store.database import Store
-from serving.worklist.account_view import Seen
+from serving.worklist.account_view import WorklistAccounts
 from serving.worklist.interventions import (
     INTERVENTIONS,
-    Recorded,
-    day_of,
-    interventions_published,
-    next_published,
-    recorded,
+    RecordedActions,
+    next_publication,
+    published_interventions,
+    read_recorded,
+    snooze_day,
 )
-from serving.worklist.rank import Team, worklist_of
+from serving.worklist.rank import WorklistContext, build_worklist
 
 #: So many lists of one snapshot are kept.
-LISTS = 16
+CACHE_SIZE = 16
 
 
-class Lists:
+class WorklistCache:
     """The worklists of one snapshot. Safe to use from many threads.
 
     Raises
@@ -43,13 +43,13 @@ class Lists:
         self._scored = scored
         accounts = read_sidecar(scored.snapshots, scored.as_of, ACCOUNTS)
         self._people = {} if accounts is None else accounts["accounts"]
-        self._kept = interventions_published(scored.snapshots, scored.as_of)
-        self._seen = Seen.of(scored.assessment, self._people)
+        self._kept = published_interventions(scored.snapshots, scored.as_of)
+        self._seen = WorklistAccounts.of(scored.assessment, self._people)
         self._active = frozenset(scored.assessment.account_ids)
-        self._made = ComputeOnceCache(LISTS)
+        self._made = ComputeOnceCache(CACHE_SIZE)
 
     def of(self, store: Store, capacity: int, csm: str | None, save_rate: float | None) -> dict[str, Any]:
-        """As `worklist_published`."""
+        """As `published_worklist`."""
         version, known = self._known(store)
         if version is None:
             return self._work(known, capacity, csm, save_rate)
@@ -78,34 +78,34 @@ class Lists:
         """
         return self._known(store)[1].snoozed
 
-    def _known(self, store: Store) -> tuple[tuple[Any, ...] | None, Recorded]:
+    def _known(self, store: Store) -> tuple[tuple[Any, ...] | None, RecordedActions]:
         """What was recorded, and its version; None where the store cannot say whether it has changed."""
         # Asked before the store is read: what is recorded meanwhile makes the next answer anew.
-        changed, until = store.version(), next_published(self._scored.snapshots, self._scored.as_of)
+        changed, until = store.version(), next_publication(self._scored.snapshots, self._scored.as_of)
         if changed is None:
             return None, self._told(store, until)
         # A snooze ends with its day, although nothing changes in the store.
-        version = (changed, until, day_of(self._scored.as_of, until))
+        version = (changed, until, snooze_day(self._scored.as_of, until))
         return version, self._made.get(version, lambda: self._told(store, until))
 
-    def _told(self, store: Store, until: datetime | None) -> Recorded:
+    def _told(self, store: Store, until: datetime | None) -> RecordedActions:
         with store.read() as connection:
-            return recorded(connection, self._active, self._scored.as_of, until)
+            return read_recorded(connection, self._active, self._scored.as_of, until)
 
-    def _work(self, known: Recorded, capacity: int, csm: str | None, save_rate: float | None) -> dict[str, Any]:
+    def _work(self, known: RecordedActions, capacity: int, csm: str | None, save_rate: float | None) -> dict[str, Any]:
         nothing = self._kept is None and not known.interventions
         interventions: Sequence[Intervention] | None = None if nothing else [*(self._kept or ()), *known.interventions]
-        team = Team(self._people, interventions, known.snoozed)
-        return worklist_of(self._scored.assessment, capacity, team, csm, save_rate, self._seen)
+        team = WorklistContext(self._people, interventions, known.snoozed)
+        return build_worklist(self._scored.assessment, capacity, team, csm, save_rate, self._seen)
 
 
-def lists_of(scored: ScoredSnapshot) -> Lists:
+def worklist_cache(scored: ScoredSnapshot) -> WorklistCache:
     """The worklists of a snapshot, made once for each version of what was kept beside it."""
     stamps = [file_version(sidecar_path(scored.snapshots, scored.as_of, name)) for name in (ACCOUNTS, INTERVENTIONS)]
-    return scored.cache.get(("worklist", *stamps), lambda: Lists(scored))
+    return scored.cache.get(("worklist", *stamps), lambda: WorklistCache(scored))
 
 
-def worklist_published(
+def published_worklist(
     scored: ScoredSnapshot, store: Store, capacity: int, csm: str | None = None, save_rate: float | None = None
 ) -> dict[str, Any]:
     """What `serving.worklist.schemas.Worklist` says, what was recorded a moment ago included; not to be changed.
@@ -116,4 +116,4 @@ def worklist_published(
     HomeError : what was kept beside the snapshot is broken.
     StoreDown : the store cannot be reached.
     """
-    return lists_of(scored).of(store, capacity, csm, save_rate)
+    return worklist_cache(scored).of(store, capacity, csm, save_rate)

@@ -26,7 +26,7 @@ from models.predictions.assessment import Assessment
 from models.predictions.payload import instant_words
 from models.rules.intervention_effects import Intervention, Rate, Report, report, standing_at
 from models.rules.playbook import counting
-from serving.worklist.account_view import Bools, Ints, Seen, Texts, poor
+from serving.worklist.account_view import Bools, Ints, Texts, WorklistAccounts, lowest_health_key
 
 #: So many of those that are too late are named.
 TOO_LATE_SHOWN = 100
@@ -34,7 +34,7 @@ NOTHING_WRONG = "the renewal is near; nothing else calls for action"
 
 
 @dataclass(frozen=True)
-class Team:
+class WorklistContext:
     """What is known beside the assessment: ``people`` (name and csm of each account by its id), the ``interventions``
     (None where nobody has looked), and the accounts that are ``snoozed``."""
 
@@ -43,13 +43,13 @@ class Team:
     snoozed: Collection[str] = ()
 
 
-def worklist_of(
+def build_worklist(
     assessment: Assessment,
     capacity: int,
-    team: Team,
+    team: WorklistContext,
     csm: str | None = None,
     save_rate: float | None = None,
-    seen: Seen | None = None,
+    seen: WorklistAccounts | None = None,
 ) -> dict[str, Any]:
     """All that `serving.worklist.schemas.Worklist` says.
 
@@ -64,7 +64,7 @@ def worklist_of(
     ------
     BadRequest : no account has this CSM.
     """
-    seen = Seen.of(assessment, team.people) if seen is None else seen
+    seen = WorklistAccounts.of(assessment, team.people) if seen is None else seen
     rows = seen.of_csm(csm)
     interventions = list(team.interventions or ())
     standing = standing_at(interventions, assessment.as_of.to_pydatetime(), team.snoozed)
@@ -107,7 +107,7 @@ def worklist_of(
     }
 
 
-def _bridge(seen: Seen, rows: Bools, states: Texts, listed: Ints) -> dict[str, Any] | None:
+def _bridge(seen: WorklistAccounts, rows: Bools, states: Texts, listed: Ints) -> dict[str, Any] | None:
     """From the portfolio's ARR at risk to that of this list: every account is in exactly one part."""
     if not np.isfinite(seen.value).any():
         return None
@@ -127,7 +127,7 @@ def _bridge(seen: Seen, rows: Bools, states: Texts, listed: Ints) -> dict[str, A
     return {"portfolio": float(value.sum())} | {name: float(value[mask].sum()) for name, mask in parts.items()}
 
 
-def _items(assessment: Assessment, seen: Seen, rows: Ints, rate: float | None) -> list[dict[str, Any]]:
+def _items(assessment: Assessment, seen: WorklistAccounts, rows: Ints, rate: float | None) -> list[dict[str, Any]]:
     explanation = assessment.outlooks["churn"].explanation
     scored = [int(row) for row in rows if np.isfinite(seen.probability[row])]
     whys = {}
@@ -156,7 +156,7 @@ def _items(assessment: Assessment, seen: Seen, rows: Ints, rate: float | None) -
     return found
 
 
-def _who(assessment: Assessment, seen: Seen, row: int) -> dict[str, Any]:
+def _who(assessment: Assessment, seen: WorklistAccounts, row: int) -> dict[str, Any]:
     left = seen.until[row]
     renewal = None if np.isnan(left) else (assessment.as_of + timedelta(days=float(left))).date().isoformat()
     return {
@@ -170,16 +170,16 @@ def _who(assessment: Assessment, seen: Seen, row: int) -> dict[str, Any]:
     }
 
 
-def _too_late(assessment: Assessment, seen: Seen, row: int) -> dict[str, Any]:
+def _too_late(assessment: Assessment, seen: WorklistAccounts, row: int) -> dict[str, Any]:
     return _who(assessment, seen, row)
 
 
-def _reached(seen: Seen, rows: Ints, order: Ints, capacity: int) -> dict[str, float | None]:
+def _reached(seen: WorklistAccounts, rows: Ints, order: Ints, capacity: int) -> dict[str, float | None]:
     """The ARR at risk that the first ``capacity`` accounts hold, by our order, by the health score's, at random."""
     known = np.nan_to_num(seen.value)
     if len(rows) and not np.isfinite(seen.value[rows]).any():
         return dict.fromkeys(("worklist", "by_health_score", "at_random", "everyone"))
-    by_health = rows[np.lexsort((rows, poor(seen.score[rows])))]
+    by_health = rows[np.lexsort((rows, lowest_health_key(seen.score[rows])))]
     everyone = float(known[rows].sum())
     share = min(capacity / len(rows), 1.0) if len(rows) else 0.0
     return {
@@ -241,7 +241,9 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _notes(assessment: Assessment, team: Team, seen: Seen, candidates: Ints, known: bool) -> list[str]:
+def _notes(
+    assessment: Assessment, team: WorklistContext, seen: WorklistAccounts, candidates: Ints, known: bool
+) -> list[str]:
     notes = []
     if assessment.outlooks["churn"].bundle is None:
         notes.append("there is no model of churn, so the order is that of the health score")

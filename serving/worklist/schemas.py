@@ -36,7 +36,7 @@ class WorkItem(Answer):
     overdue: bool = Field(description="The play was due before as_of, and has not been done.")
 
 
-class TooLate(Answer):
+class TooLateAccount(Answer):
     """An account whose renewal is nearer than its play takes."""
 
     account_id: str
@@ -48,7 +48,7 @@ class TooLate(Answer):
     arr_at_risk: Amount | None
 
 
-class Reached(Answer):
+class CoveredArr(Answer):
     """ARR at the same capacity, by different orders of the same accounts, those with a renewal talk left out. Null:
     nothing is known."""
 
@@ -82,7 +82,7 @@ class SaveRate(Answer):
     words: str
 
 
-class RateTold(Answer):
+class RateEstimate(Answer):
     """A share, with its 95% interval."""
 
     value: Share
@@ -90,25 +90,25 @@ class RateTold(Answer):
     of: Count
 
 
-class EffectTold(Answer):
+class InterventionEffect(Answer):
     """Treated accounts beside those held out at random: the shares that stayed, and the difference."""
 
-    treated: RateTold
-    held_out: RateTold
+    treated: RateEstimate
+    held_out: RateEstimate
     uplift: float
     interval: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(description="95%, of the uplift.")
     save_rate: Share
 
 
-class InterventionsTold(Answer):
+class InterventionSummary(Answer):
     """What interventions have come to."""
 
     saved: Count
     lost: Count
     open: Count
-    save_rate: RateTold | None = Field(description="Saved of those closed. It does not say what they did.")
+    save_rate: RateEstimate | None = Field(description="Saved of those closed. It does not say what they did.")
     held_out_accounts: Count
-    effect: EffectTold | None = Field(description="Null: too few accounts were held out at random.")
+    effect: InterventionEffect | None = Field(description="Null: too few accounts were held out at random.")
     why_no_effect: str | None
 
 
@@ -122,16 +122,16 @@ class Worklist(Answer):
     ordered_by: Literal["expected_saved_arr", "arr_at_risk", "health"]
     accounts: list[WorkItem] = Field(description="Renewal talks, with which nothing is at risk, come last.")
     more_accounts: Count = Field(description="How many more could be worked.")
-    too_late: list[TooLate] = Field(description="The largest ARR at risk first.")
+    too_late: list[TooLateAccount] = Field(description="The largest ARR at risk first.")
     too_late_accounts: Count
     automated: Count = Field(description="With a play that runs by itself, so not listed.")
     under_way: Count = Field(description="In an intervention already, so not listed.")
     done: Count = Field(description="Worked since as_of, so not listed until the next publication.")
     snoozed: Count = Field(description="Put off until a day by POST /v1/accounts/{account_id}/snoozes.")
     held_out: Count = Field(description="Held out at random, so left alone.")
-    reached_arr_at_risk: Reached
+    reached_arr_at_risk: CoveredArr
     bridge: RiskBridge | None = Field(description="Null: no ARR at risk is known.")
-    saved_arr: Reached = Field(description="The same times the save rate.")
+    saved_arr: CoveredArr = Field(description="The same times the save rate.")
     save_rate: SaveRate
-    interventions: InterventionsTold
+    interventions: InterventionSummary
     notes: list[str]

@@ -30,7 +30,7 @@ from models.peer_groups.peers import Peers
 from models.targets import Target
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
-from serving.portfolio.publish_kpis import keep_measures
+from serving.portfolio.publish_kpis import publish_kpis
 from serving.scoring.score_portfolio import ScoreSummary, score
 from serving.snapshots.snapshot_files import SnapshotFiles
 
@@ -192,7 +192,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, signals: Signals, champions:
     champions.promote(home, "1")
     summary = score(signals, AS_OF, root / "rows.ndjson", home)
     snapshots = SnapshotFiles(home)
-    keep_measures(signals, snapshots, AS_OF, snapshots.at(AS_OF).frame, load_rubric(), 90)
+    publish_kpis(signals, snapshots, AS_OF, snapshots.at(AS_OF).frame, load_rubric(), 90)
     publish(home, champions.frame.assign(**{"outcomes.nps_last": 2.0}), EARLIER)
     return House(home, summary)
 

@@ -21,7 +21,7 @@ from features.utils.dates import parse_instant
 from features.utils.periods import period_ending
 from models.health.rubric import load_rubric
 from models.rules.kpi_targets import TargetOf, measures_file
-from serving.portfolio.kpi_report import measures_told
+from serving.portfolio.kpi_report import kpi_report
 
 HERE = Path(__file__).resolve().parent / "measures"
 UNKNOWN, NOTHING = "?", "-"
@@ -48,7 +48,7 @@ class Case(Said):
         """What is told, by group (None: the whole) and measure."""
         as_of = parse_instant(self.options["as_of"])
         signals = read_signals(from_tables(self.source, "a spec", text=True), parse_instant("2027-01-01"), parse_instant("2020-01-01"))
-        told = measures_told(signals, period_ending(as_of, self.options["period"]), load_rubric(), 90)
+        told = kpi_report(signals, period_ending(as_of, self.options["period"]), load_rubric(), 90)
         whole = {(None, m["measure"]): m | {"last": m["last"]["value"]} for m in told["measures"]}
         groups = told["by"]["segment"]
         # The group of which it is not known has no name either.

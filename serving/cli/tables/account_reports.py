@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from features.utils.console import one_line
-from serving.account_reports.html import title_of
+from serving.account_reports.html import report_title
 
 STYLES = {"good": "green", "fair": "yellow", "bad": "red", "": ""}
 
@@ -17,7 +17,7 @@ STYLES = {"good": "green", "fair": "yellow", "bad": "red", "": ""}
 def print_pack(payload: Mapping[str, Any], console: Console) -> None:
     """Print the document, section by section."""
     name = f"{payload['name']} ({payload['account_id']})" if payload["name"] else payload["account_id"]
-    console.print(one_line(Text(f"{title_of(payload)}: {name}, as of {payload['as_of']}", style="bold")))
+    console.print(one_line(Text(f"{report_title(payload)}: {name}, as of {payload['as_of']}", style="bold")))
     for line in payload.get("because", []):
         console.print(one_line(Text(line)))
     for part in payload["sections"]:

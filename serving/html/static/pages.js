@@ -1,13 +1,13 @@
-// What pages can do better with a script; all of them work without.
+// Optional enhancements: every page works without scripts.
 
-// A choice in a form of filters counts at once.
+// Apply a filter as soon as it changes.
 for (const form of document.querySelectorAll("form[data-at-once]")) {
   form.addEventListener("change", (event) => {
     if (event.target.matches("select, input[type=checkbox]")) form.requestSubmit();
   });
 }
 
-// A button that copies the text of the element it names.
+// Copy the text of the element that a button names.
 for (const button of document.querySelectorAll("button[data-copies]")) {
   if (!navigator.clipboard) continue;
   button.hidden = false;

@@ -1,4 +1,4 @@
-// Signing a review: what the form holds goes to the API, with the signer's key if one was typed; the key is kept nowhere.
+// Sign a review: send the form to the API, with the signer's key if one was entered. The key is not stored.
 
 const PAUSE = 3000;
 const TRIES = 200;
@@ -12,11 +12,11 @@ function signatures(review) {
 }
 
 async function reviewNow(address, key) {
-  const found = await fetch(address, { headers: headers(key) });
-  return found.ok ? signatures(await found.json()) : null;
+  const response = await fetch(address, { headers: headers(key) });
+  return response.ok ? signatures(await response.json()) : null;
 }
 
-// The data are read again, which may take longer than one request is given: then the review is asked until it was signed.
+// Signing reads the data again, which can exceed the time limit of one request. Then poll the review until it is signed.
 async function waitFor(address, key, before) {
   for (let i = 0; i < TRIES; i += 1) {
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
@@ -26,41 +26,41 @@ async function waitFor(address, key, before) {
   return false;
 }
 
-function showAgain() {
+function reload() {
   window.location.hash = "sign-off";
   window.location.reload();
 }
 
 async function sign(form, decide) {
   const answer = form.querySelector("output");
-  const say = (words, tone) => { answer.textContent = words; answer.className = tone; };
+  const show = (words, tone) => { answer.textContent = words; answer.className = tone; };
   const { key, ...body } = Object.fromEntries([...new FormData(form)].filter(([name, value]) => value && name !== "decide"));
   if (form.dataset.address.endsWith("/approval")) body.reject = decide === "reject";
-  // A rejection changes nothing, so it has no date.
+  // A rejection has no effective date.
   if (body.reject) delete body.effective;
   if (form.dataset.first) body.first_signature = form.dataset.first;
   const review = form.dataset.address.replace(/\/[a-z]+$/, "");
   const buttons = document.querySelectorAll("form.signature button");
   buttons.forEach((button) => { button.disabled = true; });
-  say("Checking data, rubric and model again …", "");
+  show("Checking the data, rubric and model again…", "");
   try {
     const before = await reviewNow(review, key);
-    const found = await fetch(form.dataset.address, {
+    const response = await fetch(form.dataset.address, {
       method: "POST",
       headers: { ...headers(key), "Content-Type": "application/json" },
       body: JSON.stringify(body),
     });
-    const said = await found.json();
-    if (found.status === 201 || (said.code === "too_slow" && before !== null && (await waitFor(review, key, before)))) {
-      say("Signed.", "good");
+    const result = await response.json();
+    if (response.status === 201 || (result.code === "too_slow" && before !== null && (await waitFor(review, key, before)))) {
+      show("Signed.", "good");
       form.reset();
-      showAgain();
+      reload();
       return;
     }
-    const faults = (said.errors ?? []).map((fault) => `${fault.pointer.slice(1)}: ${fault.detail}`).join("; ");
-    say(`Refused: ${said.detail ?? said.title}${faults ? ` (${faults})` : ""}`, "bad");
+    const errors = (result.errors ?? []).map((error) => `${error.pointer.slice(1)}: ${error.detail}`).join("; ");
+    show(`Not signed: ${result.detail ?? result.title}${errors ? ` (${errors})` : ""}`, "bad");
   } catch {
-    say("The service did not answer. Load this page again before another try: it may have been signed.", "bad");
+    show("The service did not respond. Reload this page before you try again: the review may already be signed.", "bad");
   }
   buttons.forEach((button) => { button.disabled = false; });
 }

@@ -8,8 +8,8 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from serving.account_reports.schemas import Plan
-from serving.html.links import pack_href
+from serving.account_reports.schemas import AccountPlan
+from serving.html.links import report_href
 from serving.http.security_headers import PAGE_POLICY
 
 EXACT = {"Accept": "application/json"}
@@ -23,12 +23,12 @@ def _text(page: str) -> str:
 @pytest.mark.parametrize("account", HOSTILE)
 @pytest.mark.parametrize("pack", ["qbr", "plan"])
 def test_a_page_says_what_the_json_says_and_runs_nothing(paged: TestClient, account: str, pack: str) -> None:
-    page = paged.get(pack_href(account, pack))
+    page = paged.get(report_href(account, pack))
     assert page.status_code == 200, _text(page.text)[:300]
     assert page.headers["content-security-policy"] == PAGE_POLICY
     assert not re.search(r"<style|\sstyle=|<[^>]+\son\w+=", re.sub(r'"[^"]*"', '""', page.text)), "the policy would refuse it"
     assert "<img src=x" not in page.text
-    json = re.search(r'href="(/v1/accounts/[^"]+)">The same as JSON', page.text)
+    json = re.search(r'href="(/v1/accounts/[^"]+)">View as JSON', page.text)
     assert json is not None
     if account == "..":
         return
@@ -47,12 +47,12 @@ def test_a_page_says_what_the_json_says_and_runs_nothing(paged: TestClient, acco
 
 def test_a_plan_is_answered_as_described_at_any_date(paged: TestClient) -> None:
     told = paged.get("/v1/accounts/a05/plan", headers=EXACT).json()
-    Plan.model_validate(told)
+    AccountPlan.model_validate(told)
     assert told["as_of"] == "2026-07-08"
     assert told["owner"] in ("csm-one", "<b>csm</b> two")
     earlier = paged.get("/v1/accounts/a05/plan?as_of=2026-06-01", headers=EXACT).json()
     assert earlier["as_of"] == "2026-06-01"
-    assert any("no single events" in gap for gap in told["gaps"])
+    assert any("no individual events" in gap for gap in told["gaps"])
 
 
 def test_a_quarter_may_be_written_in_other_forms(paged: TestClient) -> None:
@@ -82,5 +82,5 @@ def test_what_there_is_not_is_told_as_a_page(paged: TestClient, path: str, statu
 def test_the_account_leads_to_both_and_back(paged: TestClient) -> None:
     page = paged.get("/accounts/a05").text
     for pack, asked in (("qbr", {"quarter": "2026Q3"}), ("plan", None)):
-        assert f'href="{pack_href("a05", pack, asked)}"' in page
-        assert 'href="/accounts/a05"' in paged.get(pack_href("a05", pack)).text
+        assert f'href="{report_href("a05", pack, asked)}"' in page
+        assert 'href="/accounts/a05"' in paged.get(report_href("a05", pack)).text

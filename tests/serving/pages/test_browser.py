@@ -12,12 +12,12 @@ from pydantic import SecretStr
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
-from serving.html.links import account_href, pack_href
+from serving.html.links import account_href, report_href
 from serving.http.api_keys import create_key, revoke_key
 from serving.store.database import Store
 
 Visiting = Callable[..., Any]
-PAGES = ["/", "/accounts/a05", account_href('"><img src=x onerror=alert(1)>'), "/renewals", "/worklist", "/cohorts", pack_href("a05", "qbr"), pack_href("..", "plan"), "/model", "/docs", "/sign-in"]
+PAGES = ["/", "/accounts/a05", account_href('"><img src=x onerror=alert(1)>'), "/renewals", "/worklist", "/cohorts", report_href("a05", "qbr"), report_href("..", "plan"), "/model", "/docs", "/sign-in"]
 PHONE = {"viewport": {"width": 360, "height": 740}}
 
 

@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from features.utils import formatting as words
+from serving.account_reports.business_review import GATE
 from serving.html.links import account_href
 from serving.pages import portfolio
 
@@ -78,7 +79,7 @@ def test_an_account_page_says_what_the_json_says(paged: TestClient) -> None:
         adds = words.number(dimension["adds"], 1)
         assert f"{dimension['dimension']} {words.number(dimension['weight'])} {words.number(dimension['points'])} {adds}" in shown
     for item in told["expansion"]["gate"]:
-        assert f"{words.plain(item['state'])} {words.plain(item['item'])}" in shown
+        assert f"{words.plain(item['state'])} {GATE[item['item']]}" in shown
 
 
 def test_the_log_odds_of_an_account_add_up_as_they_are_shown(paged: TestClient) -> None:
@@ -91,7 +92,7 @@ def test_the_log_odds_of_an_account_add_up_as_they_are_shown(paged: TestClient) 
     for account in (f"a{i:02}" for i in range(36)):
         page = paged.get(f"/accounts/{account}").text.partition('<h2 id="why">')[2].partition("</section>")[0]
         number = r"([−+±][\d.,]+)"
-        pattern = rf"calibration: {number} for the average account within 90 days, these, and {number} from all else make {number}\."
+        pattern = rf"calibration: {number} for the average account within 90 days, plus the values above, plus {number} for all other factors, equals {number}\."
         if (told := re.search(pattern, page)) is None:
             continue
         base, rest, whole = map(figure, told.groups())
@@ -194,7 +195,7 @@ def test_the_worklist_and_the_renewals_say_what_the_json_says(paged: TestClient)
     told = paged.get("/v1/worklist?capacity=10", headers=EXACT).json()
     page = paged.get("/worklist?capacity=10").text
     assert _accounts(page)[: len(told["accounts"])] == [html.escape(account_href(a["account_id"])) for a in told["accounts"]]
-    assert f"ARR at risk reached {words.short_money(told['reached_arr_at_risk']['worklist'])}" in _text(page)
+    assert f"ARR at risk covered {words.short_money(told['reached_arr_at_risk']['worklist'])}" in _text(page)
     due = paged.get("/v1/renewals?period=2027Q1", headers=EXACT).json()
     shown = _text(paged.get("/renewals?period=2027Q1").text)
     assert '<option value="2027Q1" selected>' in paged.get("/renewals?period=2027-q1").text
@@ -237,16 +238,16 @@ def test_what_the_reference_gives_as_an_example_is_taken(paged: TestClient) -> N
 def test_the_measures_of_twelve_months_stand_on_the_portfolio_page_if_they_were_kept(
     paged: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "Measures of the twelve months" not in paged.get("/").text
+    assert "KPIs for the 12 months" not in paged.get("/").text
     target = {"bound": "above", "value": 1.1, "better": None, "per": "year"}
     told = [
         {"title": "Net revenue <retention>", "unit": "share", "value": 1.079, "last": {"value": None}, "quarter": {"value": 1.013}, "target": target, "met": True, "unknown": None},
-        {"title": "NPS", "unit": "points", "value": None, "last": {"value": 41.0}, "target": None, "met": None, "unknown": "nobody was asked"},
+        {"title": "NPS", "unit": "points", "value": None, "last": {"value": 41.0}, "target": None, "met": None, "unknown": "no one was surveyed"},
     ]
-    monkeypatch.setattr(portfolio, "kept_measures", lambda *_: {"as_of": "2026-07-08", "measures": told})
+    monkeypatch.setattr(portfolio, "published_kpis", lambda *_: {"as_of": "2026-07-08", "measures": told})
     rows = [
         [cell.strip() for cell in re.sub(r"<[^>]+>", "|", row).split("|") if cell.strip()]
         for row in re.findall(r"<tr>(.*?)</tr>", paged.get("/").text, re.DOTALL)
     ]
     assert ["Net revenue &lt;retention&gt;", "107.9%", "101.3%", "–", "over 110.0%", "yes"] in rows
-    assert ["NPS", "–", "41.0", "–", "nobody was asked"] in rows
+    assert ["NPS", "–", "41.0", "–", "no one was surveyed"] in rows

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from features.catalogue.catalogue import CATALOGUE
-from serving.portfolio.account_health import HealthTold
+from serving.portfolio.account_health import AccountHealth
 
 ACCOUNTS = ("a01", "a05", "a22")
 
@@ -24,7 +24,7 @@ def with_score(client: TestClient) -> list[dict[str, Any]]:
 def health(client: TestClient, account: str, **more: str) -> dict[str, Any]:
     """The answer, held against its shape."""
     told: dict[str, Any] = client.get(f"/v1/accounts/{account}/health", params=more).json()
-    HealthTold.model_validate(told)
+    AccountHealth.model_validate(told)
     return told
 
 

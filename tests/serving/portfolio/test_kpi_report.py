@@ -12,7 +12,7 @@ from features.kpi.definitions import MEASURES
 from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
-from serving.portfolio.kpi_schemas import PortfolioMeasures
+from serving.portfolio.kpi_schemas import PortfolioKpis
 from serving.snapshots.sidecars import sidecar_path
 from serving.snapshots.snapshot_files import SnapshotFiles
 
@@ -22,7 +22,7 @@ SUMS = ("numerator", "denominator", "left_out")
 @pytest.fixture(scope="module")
 def told(client: TestClient) -> dict[str, Any]:
     answer: dict[str, Any] = client.get("/v1/portfolio/measures").json()
-    PortfolioMeasures.model_validate(answer)
+    PortfolioKpis.model_validate(answer)
     return answer
 
 

@@ -19,9 +19,9 @@ from models.artifacts.model_card import (
     SubsetMetrics,
 )
 from models.home import Home
-from serving.pages.model_card import as_html
-from serving.portfolio.model_card_markdown import figure_words, markdown
-from serving.portfolio.model_cards import cards_of, limits
+from serving.pages.model_card import cards_html
+from serving.portfolio.model_card_markdown import card_markdown, figure_words
+from serving.portfolio.model_cards import limits, model_cards
 
 HOSTILE = "<script>alert(1)</script> | **bold** [x](http://elsewhere.test)"
 
@@ -88,12 +88,12 @@ def test_a_card_tells_who_promoted_it_and_takes_no_ones_words_for_markup(own_hom
     assert pointer.churn is not None
     change = ChampionChange(at=pointer.promoted_at, what="promoted", target="churn", champion=pointer.churn, who=HOSTILE, why=HOSTILE)
     write_pointer(own_home, pointer.model_copy(update={"history": (change,)}))
-    cards = cards_of(own_home, load_champion(own_home))
+    cards = model_cards(own_home, load_champion(own_home))
     assert [told["target"] for told in cards] == ["churn", "expansion"]
     assert cards[0]["promotions"][0]["who"] == HOSTILE
     for told in cards:
         told["card"] = _card().model_dump(mode="json")
-    page, text = as_html(cards), markdown(cards)
+    page, text = cards_html(cards), card_markdown(cards)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://elsewhere.test", "")
@@ -105,15 +105,15 @@ def test_a_card_tells_who_promoted_it_and_takes_no_ones_words_for_markup(own_hom
 
 def test_both_forms_say_how_contributions_are_measured_and_of_which_model_the_figures_are(own_home: Home) -> None:
     """Trees and the linear part follow two conventions, and the model that answers is a refit of the judged one."""
-    cards = cards_of(own_home, load_champion(own_home))[:1]
+    cards = model_cards(own_home, load_champion(own_home))[:1]
     seen = ReliabilityBin(said=0.004, happened=MetricEstimate(value=0.011, low=0.0, high=0.04), rows=361, outcomes=4)
     card = _card().model_copy(update={"reliability": [seen]})
     cards[0] |= {"card": card.model_dump(mode="json"), "limits": limits(card)}
-    for text in (as_html(cards), markdown(cards)):
+    for text in (cards_html(cards), card_markdown(cards)):
         assert "path-dependent TreeSHAP" in text
         assert "interventional" in text
         assert "it was not tested itself" in text
-    assert "| 0.4% | 1.1% (0.0% to 4.0%) | 361 | 4 |" in markdown(cards)
+    assert "| 0.4% | 1.1% (0.0% to 4.0%) | 361 | 4 |" in card_markdown(cards)
 
 
 def test_segments_stand_beside_what_had_to_be_beaten_and_a_team_learns_its_lift(own_home: Home) -> None:
@@ -123,9 +123,9 @@ def test_segments_stand_beside_what_had_to_be_beaten_and_a_team_learns_its_lift(
     share, lift = MetricEstimate(value=0.4, low=0.3, high=0.5), MetricEstimate(value=3.25, low=2.5, high=4.0)
     sight = CapacityRecall(candidate="blend", capacity=20, caught=share, caught_arr=share, lift=lift)
     old = sight.model_copy(update={"candidate": "random", "lift": None})
-    cards = cards_of(own_home, load_champion(own_home))[:1]
+    cards = model_cards(own_home, load_champion(own_home))[:1]
     cards[0]["card"] = _card().model_copy(update={"by_segment": [piece], "sight": [old, sight]}).model_dump(mode="json")
-    page, text = as_html(cards), markdown(cards)
+    page, text = cards_html(cards), card_markdown(cards)
     assert "| SMB | 30 | 12 | 10.0% | 10.0% | 0.779 (0.60 to 0.90) | 0.612 (0.50 to 0.70) | 0.746 (0.60 to 0.80) |" in text
     assert "| This model | 0.400 (0.30 to 0.50) | 0.400 (0.30 to 0.50) | 3.25 (2.50 to 4.00) |" in text
     assert "of health score" in page
@@ -135,9 +135,9 @@ def test_segments_stand_beside_what_had_to_be_beaten_and_a_team_learns_its_lift(
 
 def test_how_churn_comes_about_is_told_with_its_figures_or_with_the_reason_there_are_none(own_home: Home) -> None:
     def shown(kinds: InvoluntaryChurnCard | None) -> tuple[str, str]:
-        cards = cards_of(own_home, load_champion(own_home))[:1]
+        cards = model_cards(own_home, load_champion(own_home))[:1]
         cards[0]["card"] = _card().model_copy(update={"involuntary": kinds}).model_dump(mode="json")
-        return as_html(cards), markdown(cards)
+        return cards_html(cards), card_markdown(cards)
 
     def rival(name: str, auc: float) -> CandidateMetrics:
         figures = {n: MetricEstimate(value=auc, low=auc - 0.1, high=auc + 0.1) for n in ("roc_auc", "brier", "log_loss")}

@@ -11,7 +11,7 @@ import pytest
 from features.signals.signals import Signals
 from features.utils.periods import period_ending
 from models.health.rubric import load_rubric
-from serving.portfolio.kpi_report import measures_told
+from serving.portfolio.kpi_report import kpi_report
 
 PERIOD = period_ending(datetime(2024, 12, 1, tzinfo=UTC), "180d")
 
@@ -34,7 +34,7 @@ def portfolio(make: Callable[..., Signals], overwritten: int) -> Signals:
 @pytest.mark.parametrize("overwritten", [0, 1])
 def test_a_few_are_left_out_and_counted(make_signals: Callable[..., Signals], overwritten: int) -> None:
     signals = portfolio(make_signals, overwritten)
-    by = {m["measure"]: m for m in measures_told(signals, PERIOD, load_rubric(), 90)["measures"]}
+    by = {m["measure"]: m for m in kpi_report(signals, PERIOD, load_rubric(), 90)["measures"]}
     whole = 100.0 * (101 - overwritten)
     for code, kept in (("nrr", whole - 100.0), ("grr", whole - 100.0), ("expansion_rate", 0.0)):
         told = [by[code][name] for name in ("numerator", "denominator", "left_out", "unknown")]
@@ -43,7 +43,7 @@ def test_a_few_are_left_out_and_counted(make_signals: Callable[..., Signals], ov
 
 def test_more_make_it_unknown_with_the_reason(make_signals: Callable[..., Signals]) -> None:
     signals = portfolio(make_signals, 2)
-    told = measures_told(signals, PERIOD, load_rubric(), 90)
+    told = kpi_report(signals, PERIOD, load_rubric(), 90)
     by = {m["measure"]: m for m in told["measures"]}
     why = "the terms of 2 of 101 accounts are not known at the start: the source overwrites them"
     for code in ("nrr", "grr", "expansion_rate"):
@@ -54,7 +54,7 @@ def test_more_make_it_unknown_with_the_reason(make_signals: Callable[..., Signal
 
 
 def test_groups_whose_terms_are_all_known_are_told_and_segments_are_not(make_signals: Callable[..., Signals]) -> None:
-    by = measures_told(portfolio(make_signals, 2), PERIOD, load_rubric(), 90)["by"]
+    by = kpi_report(portfolio(make_signals, 2), PERIOD, load_rubric(), 90)["by"]
     csm = {g["group"]: {m["measure"]: m for m in g["measures"]} for g in by["csm"]}
     assert csm["d"]["nrr"]["value"] == 1.0
     assert csm["c"]["nrr"]["unknown"] == "the terms of 2 of 46 accounts are not known at the start: the source overwrites them"

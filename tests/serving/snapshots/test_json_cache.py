@@ -71,5 +71,5 @@ def test_a_second_request_works_nothing_out(client: TestClient, monkeypatch: pyt
         raise AssertionError("worked out again")
 
     monkeypatch.setattr(answers, "_answer", fail)
-    monkeypatch.setattr("serving.portfolio.account_health.health_of", fail)
+    monkeypatch.setattr("serving.portfolio.account_health.account_health", fail)
     assert [client.get(path).json() for path in paths] == first

@@ -28,7 +28,7 @@ from models.artifacts.champion import load_champion
 from models.home import Home, current_home
 from models.predictions.payload import answers
 from models.predictions.portfolio_table import portfolio_rows
-from serving.account_reports.facts_from_signals import known_from_signals
+from serving.account_reports.facts_from_signals import account_facts_from_signals
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.portfolio.rule_tables import plays_summary, risks_board
@@ -51,10 +51,10 @@ def published(home: Home, champions: Any, signals: Signals, as_of: datetime, sto
 
 
 def _standing(home: Home | Path, scored: ScoredSnapshot) -> set[tuple[str, str]]:
-    from serving.worklist.published_worklist import lists_of
+    from serving.worklist.published_worklist import worklist_cache
 
     at = home if isinstance(home, Home) else Home(home / "home")
-    return set(lists_of(scored).standing(Store.of(at.ensure(), None)).items())
+    return set(worklist_cache(scored).standing(Store.of(at.ensure(), None)).items())
 
 
 @pytest.fixture(
@@ -307,7 +307,7 @@ def test_every_door_carries_the_same_due_dates_over(twice: tuple[Home, ScoredSna
     assert {told["account_id"]: told["plays"] for told in answers(found, scored_at=AS_OF, data_through=AS_OF)} == expected
     with Store.of(home).read() as connection:
         begun = connection.execute(records.select().order_by(records.c.recorded_at)).all()[0]
-    told = known_from_signals(signals, begun.account_id, period_ending(AS_OF, "year"), AS_OF, home, champion).answer
+    told = account_facts_from_signals(signals, begun.account_id, period_ending(AS_OF, "year"), AS_OF, home, champion).answer
     assert told["plays"] == expected[begun.account_id]
     assert not any(play["overdue"] for play in told["plays"])
     asked = ["health", str(home.root.parent / "signals"), "--as-of", "2026-09-30", "--account", begun.account_id, "--json"]

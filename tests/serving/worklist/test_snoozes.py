@@ -22,8 +22,8 @@ from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
 from serving.store.tables import records
 from serving.worklist import interventions
-from serving.worklist.first_due import called_before
-from serving.worklist.interventions import recorded_before
+from serving.worklist.first_due import open_plays_before
+from serving.worklist.interventions import read_recorded_before
 from serving.worklist.schemas import Worklist
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
@@ -207,7 +207,7 @@ def test_a_play_that_was_snoozed_is_due_anew(own_home: Home, monkeypatch: pytest
             at = AS_OF - timedelta(days=3)
             row = {"id": account, "what": "snooze", "account_id": account, "occurred_at": at, "recorded_at": at}
             connection.execute(records.insert().values(**row, recorded_by="x", document=document))
-    assert set(called_before(snapshots, later, [], recorded_before(own_home, later))) == {"a06", "a07"}
+    assert set(open_plays_before(snapshots, later, [], read_recorded_before(own_home, later))) == {"a06", "a07"}
 
 
 ACCOUNTS = st.sampled_from("abc")

@@ -14,7 +14,7 @@ from models.home import Home
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.store.database import Store
-from serving.worklist.account_view import Seen
+from serving.worklist.account_view import WorklistAccounts
 from serving.worklist.schemas import Worklist
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
@@ -118,8 +118,8 @@ def test_what_another_process_recorded_shows_at_once_and_the_snapshot_is_looked_
     own_home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = []
-    view = Seen.of
-    monkeypatch.setattr(Seen, "of", lambda *given: (looked.append(1), view(*given))[1])
+    view = WorklistAccounts.of
+    monkeypatch.setattr(WorklistAccounts, "of", lambda *given: (looked.append(1), view(*given))[1])
     with at_home(own_home) as one, at_home(own_home) as other:
         # Whatever is prepared beside the requests has been.
         first = ask(one, capacity=3)["accounts"][0]["account_id"]
