@@ -27,7 +27,7 @@ from serving.common.settings import ServiceSettings
 QUARTER = "2026Q3"
 SHIPPED = load_rubric().version
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-#: A review is gathered from years of weeks, and signed with the data looked at again: a proof.
+#: A review reads years of data, and an approval reads them again, so these tests are slow.
 pytestmark = pytest.mark.slow
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 WAIT = 120_000
@@ -49,24 +49,24 @@ def folder(world: Any, home: Path, renewcast: Any) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(folder: Path) -> dict[str, Any]:
+def document(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "review.json").read_text())
     return found
 
 
-def test_all_fifteen_sections_are_there_and_no_figure_is_made_up(told: dict[str, Any]) -> None:
-    assert told["schema_version"] == 1
-    assert told["quarter"] == QUARTER
-    assert told["decision"]["weights"]["answer"] in ("keep", "change", "not_enough_evidence")
-    assert told["definitions"]["accounts_with_churn"] <= told["definitions"]["accounts"]
-    assert told["impact"]["capacity"] == 15
-    figures = [f for f in _figures(told) if f["value"] is None or f["low"] is not None]
+def test_all_fifteen_sections_have_valid_figures(document: dict[str, Any]) -> None:
+    assert document["schema_version"] == 1
+    assert document["quarter"] == QUARTER
+    assert document["decision"]["weights"]["answer"] in ("keep", "change", "not_enough_evidence")
+    assert document["definitions"]["accounts_with_churn"] <= document["definitions"]["accounts"]
+    assert document["impact"]["capacity"] == 15
+    figures = [f for f in _figures(document) if f["value"] is None or f["low"] is not None]
     assert len(figures) > 30
     for figure in figures:
         assert figure["value"] is not None or figure["low"] is figure["high"] is None
         assert figure["low"] is None or figure["low"] < figure["high"]
-    # Bands share the portfolio out: their events and snapshots are the whole.
-    bands = told["churn_by_band"]["bands"]
+    # The bands cover the whole portfolio.
+    bands = document["churn_by_band"]["bands"]
     assert bands[-1]["captured"]["value"] == pytest.approx(1.0)
 
 
@@ -82,24 +82,24 @@ def _figures(value: Any) -> Iterator[dict[str, Any]]:
             yield from _figures(part)
 
 
-def test_the_page_stands_alone(folder: Path) -> None:
+def test_the_page_is_self_contained(folder: Path) -> None:
     page = (folder / "index.html").read_text()
     assert "<script" not in page
     assert not re.search(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", page)
     ids = re.findall(r'\bid="([^"]+)"', page)
-    assert len(ids) == len(set(ids)), "every picture has ids of its own"
+    assert len(ids) == len(set(ids)), "ids are unique across charts"
     assert page.count("<figure>") >= 8
     assert len(re.findall(r"<svg [^>]*role=\"img\" aria-label=", page)) == page.count("<figure>")
 
 
-def test_the_same_review_again_takes_its_own_place(world: Any, home: Path, folder: Path, told: dict[str, Any], renewcast: Any) -> None:
+def test_repeating_a_review_replaces_it(world: Any, home: Path, folder: Path, document: dict[str, Any], renewcast: Any) -> None:
     renewcast("review", world.signals, "--quarter", QUARTER, "--capacity", "15", home=home)
     assert [each.name for each in (home / "reviews").iterdir()] == [folder.name]
     again = json.loads((folder / "review.json").read_text())
-    assert again | {"created_at": ""} == told | {"created_at": ""}
+    assert again | {"created_at": ""} == document | {"created_at": ""}
 
 
-def test_a_quarter_that_has_not_matured_says_what_is_lacking(world: Any, home: Path, renewcast: Any) -> None:
+def test_a_quarter_without_matured_snapshots_reports_what_is_missing(world: Any, home: Path, renewcast: Any) -> None:
     done = renewcast("review", world.signals, "--quarter", "2027Q2", home=home, expect=2)
     assert "days before 2027-04-01" in done.stderr
     done = renewcast("review", world.signals, "--quarter", "summer", home=home, expect=2)
@@ -107,7 +107,7 @@ def test_a_quarter_that_has_not_matured_says_what_is_lacking(world: Any, home: P
 
 
 def _keep(folder: Path, home: Path) -> Path:
-    """A home whose review proposes to keep everything, whatever the evidence says."""
+    """Copy the home, with a review that proposes no change."""
     shutil.copytree(home, folder)
     file = next((folder / "reviews").iterdir()) / "review.json"
     review = json.loads(file.read_text())
@@ -117,7 +117,7 @@ def _keep(folder: Path, home: Path) -> Path:
 
 
 def _propose(folder: Path, home: Path) -> Path:
-    """A home whose review proposes to change the weights, whatever the evidence says."""
+    """Copy the home, with a review that proposes a change of the weights."""
     shutil.copytree(home, folder)
     file = next((folder / "reviews").iterdir()) / "review.json"
     review = json.loads(file.read_text())
@@ -125,7 +125,7 @@ def _propose(folder: Path, home: Path) -> Path:
     first, second = list(weights)[:2]
     weights[first] += 5
     weights[second] -= 5
-    # What a version has meant goes into the record of the decision, with all that is unknown about it.
+    # The decision record contains the score calibration of the version, including unknown values.
     meaning = review["score_reliability"]["meaning"]
     assert meaning is not None
     review["sign_off"] |= {"proposed_weights": weights, "proposed_bands": review["sign_off"]["bands"], "meaning": meaning | {"later": None}}
@@ -134,21 +134,21 @@ def _propose(folder: Path, home: Path) -> Path:
 
 
 def _key(renewcast: Any, home: Path, name: str) -> str:
-    made = renewcast("keys", "create", name, "--scope", "admin", "--json", home=home)
-    return str(json.loads(made.stdout)["key"])
+    created = renewcast("keys", "create", name, "--scope", "admin", "--json", home=home)
+    return str(json.loads(created.stdout)["key"])
 
 
-def _everything_answers(world: Any, home: Path, renewcast: Any, tmp_path: Path, version: str) -> None:
-    """What a decision must not break: commands that read the history of rubrics."""
+def _check_commands_and_pages(world: Any, home: Path, renewcast: Any, tmp_path: Path, version: str) -> None:
+    """Check that commands and pages that read the history of rubrics still work after a decision."""
     renewcast("health", world.signals, "--as-of", "2026-10-05", home=home)
     renewcast("score", world.signals, "--as-of", "2026-10-05", "--out", tmp_path / "rows.csv", home=home)
-    told = renewcast("portfolio", world.signals, "--as-of", "2026-10-05", "--json", home=home)
-    assert json.loads(told.stdout)["rubric_version"] == version
+    portfolio = renewcast("portfolio", world.signals, "--as-of", "2026-10-05", "--json", home=home)
+    assert json.loads(portfolio.stdout)["rubric_version"] == version
     (listed,) = json.loads(renewcast("reviews", "--json", home=home).stdout)["reviews"]
     board = json.loads(renewcast("health", world.signals, "--as-of", "2026-10-05", "--json", home=home).stdout)
     account = board["accounts"][0]["account_id"]
     with pytest.MonkeyPatch.context() as patch:
-        # The home was trained with the company's own features.
+        # The home was trained with custom features.
         patch.setenv("RENEWCAST_FEATURES", str(world.own_features))
         current_catalogue.cache_clear()
         app = create_app(Home(home), ServiceSettings(open_locally=True))
@@ -160,7 +160,7 @@ def _everything_answers(world: Any, home: Path, renewcast: Any, tmp_path: Path, 
     current_catalogue.cache_clear()
 
 
-def test_from_its_date_on_scores_use_the_version_and_rollback_takes_it_back(
+def test_scores_use_an_approved_version_from_its_date_until_a_rollback(
     world: Any, home: Path, folder: Path, renewcast: Any, tmp_path: Path
 ) -> None:
     place = _propose(tmp_path / "home", home)
@@ -171,17 +171,17 @@ def test_from_its_date_on_scores_use_the_version_and_rollback_takes_it_back(
 
     board = renewcast("health", world.signals, "--as-of", "2026-09-29", "--json", home=place)
     account = json.loads(board.stdout)["accounts"][0]["account_id"]
-    ada, grace, alike = (_key(renewcast, place, name) for name in ("Ada Example", "Grace Example", "Аda Example"))
+    ada, grace, lookalike = (_key(renewcast, place, name) for name in ("Ada Example", "Grace Example", "Аda Example"))
     sign = ("approve", folder.name)
     assert "without an API key" in renewcast(*sign, home=place, expect=2).stderr
     assert "is not valid" in renewcast(*sign, "--key", "rc_nonsense", home=place, expect=2).stderr
     assert "One signature is missing" in renewcast(*sign, "--owner", "owner", "--effective", "2026-10-05", "--key", ada, home=place).stdout
-    for same in (ada, alike):
+    for same in (ada, lookalike):
         assert "same person" in renewcast(*sign, "--key", same, home=place, expect=2).stderr
     assert version("2026-10-05") == SHIPPED, "one signature changes nothing"
     assert "is in force from 2026-10-05" in renewcast(*sign, "--key", grace, home=place).stdout
     assert (version("2026-10-04"), version("2026-10-05")) == (SHIPPED, "2026Q4")
-    _everything_answers(world, place, renewcast, tmp_path, "2026Q4")
+    _check_commands_and_pages(world, place, renewcast, tmp_path, "2026Q4")
     assert "was approved" in renewcast(*sign, "--key", ada, home=place, expect=2).stderr
     listed = json.loads(renewcast("reviews", "--json", home=place).stdout)
     assert [each["state"] for each in listed["reviews"]] == ["approved"]
@@ -190,30 +190,30 @@ def test_from_its_date_on_scores_use_the_version_and_rollback_takes_it_back(
     assert "same person" in renewcast(*back, grace, home=place, expect=2).stderr
     assert "is in force again" in renewcast(*back, ada, home=place).stdout
     assert version("2026-10-05") == SHIPPED
-    _everything_answers(world, place, renewcast, tmp_path, SHIPPED)
-    # The default date is one that is allowed, and the review can be signed again.
+    _check_commands_and_pages(world, place, renewcast, tmp_path, SHIPPED)
+    # The default date is allowed, and the review can be signed again.
     for key in (ada, grace):
         renewcast(*sign, "--owner", "owner", "--key", key, home=place)
 
 
 @pytest.mark.parametrize("proposal", [_propose, _keep], ids=["a change", "to keep"])
 @pytest.mark.parametrize("how", [("--owner", "owner"), ("--reject", "--why", "not now")], ids=["approve", "reject"])
-def test_what_changes_nothing_is_signed_twice_too(
+def test_decisions_without_a_change_need_two_signatures(
     world: Any, home: Path, folder: Path, renewcast: Any, tmp_path: Path, how: tuple[str, ...], proposal: Any
 ) -> None:
     if (approves := "--reject" not in how) and proposal is _propose:
-        pytest.skip("a change is approved in the test of versions and dates")
+        pytest.skip("the approval of a change is tested with versions and dates")
     place = proposal(tmp_path / "home", home)
     for name in ("Ada Example", "Grace Example"):
         renewcast("approve", folder.name, *how, "--key", _key(renewcast, place, name), home=place)
     (listed,) = json.loads(renewcast("reviews", "--json", home=place).stdout)["reviews"]
     assert listed["state"] == ("approved" if approves else "rejected")
-    _everything_answers(world, place, renewcast, tmp_path, SHIPPED)
+    _check_commands_and_pages(world, place, renewcast, tmp_path, SHIPPED)
 
 
 @pytest.fixture
 def service(home: Path, folder: Path, renewcast: Any, tmp_path: Path) -> Iterator[tuple[str, tuple[str, str], Path]]:
-    """A running service with an open review that proposes a change: its address, two people's keys, its home."""
+    """Run a service with an open review that proposes a change; yield its address, two keys and its home."""
     place = _propose(tmp_path / "home", home)
     keys = tuple(_key(renewcast, place, name) for name in ("Ada Example", "Grace Example"))
     with socket.socket() as free:
@@ -242,8 +242,8 @@ def service(home: Path, folder: Path, renewcast: Any, tmp_path: Path) -> Iterato
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_in_a_browser_figures_match_two_people_sign_and_take_back_and_it_prints(
-    world: Any, service: tuple[str, tuple[str, str], Path], told: dict[str, Any], renewcast: Any, tmp_path: Path
+def test_review_page_in_a_browser_with_sign_off_rollback_and_print(
+    world: Any, service: tuple[str, tuple[str, str], Path], document: dict[str, Any], renewcast: Any, tmp_path: Path
 ) -> None:
     from playwright.sync_api import expect, sync_playwright
 
@@ -253,18 +253,18 @@ def test_in_a_browser_figures_match_two_people_sign_and_take_back_and_it_prints(
         page = browser.new_page(viewport={"width": 390, "height": 800})
         complaints: list[str] = []
         page.on("console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None)
-        page.on("request", lambda asked: None if asked.url.startswith(address) else complaints.append(asked.url))
+        page.on("request", lambda request: None if request.url.startswith(address) else complaints.append(request.url))
         page.goto(f"{address}/reviews")
         page.get_by_role("link", name=QUARTER).click()
-        expect(page.locator("[data-figure=headline]")).to_have_text(told["decision"]["headline"])
-        expect(page.locator("[data-figure=accounts_with_churn]")).to_have_text(str(told["definitions"]["accounts_with_churn"]))
+        expect(page.locator("[data-figure=headline]")).to_have_text(document["decision"]["headline"])
+        expect(page.locator("[data-figure=accounts_with_churn]")).to_have_text(str(document["definitions"]["accounts_with_churn"]))
         for outcome in ("churn", "expansion"):
-            for row in told[f"{outcome}_by_band"]["bands"]:
+            for row in document[f"{outcome}_by_band"]["bands"]:
                 shown = page.locator(f"[data-figure={outcome}-{row['band']}]")
                 expect(shown).to_contain_text(f"{100 * row['rate']['value']:.1f}%")
-        for each in told["disagreements"]:
+        for each in document["disagreements"]:
             expect(page.locator(f"[data-figure={each['kind']}]")).to_have_text(str(each["accounts"]))
-        assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"), "it fits a phone"
+        assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"), "the page fits the width of a phone"
         assert page.locator("h2").count() == 15
         history = home / "rubrics" / "history.json"
         page.fill("#first [name=owner]", "owner")
@@ -297,4 +297,4 @@ def test_in_a_browser_figures_match_two_people_sign_and_take_back_and_it_prints(
         assert len(printed) > 20_000
         browser.close()
     assert complaints == []
-    _everything_answers(world, home, renewcast, tmp_path, SHIPPED)
+    _check_commands_and_pages(world, home, renewcast, tmp_path, SHIPPED)

@@ -75,7 +75,7 @@ def test_without_accounts_a_ratio_is_null() -> None:
 def test_a_share_has_a_valid_interval_and_does_not_depend_on_row_order(rows: list[tuple[str, bool]]) -> None:
     def share(given: list[tuple[str, bool]]) -> Any:
         accounts = np.array([account for account, _ in given], dtype=object)
-        return AccountResamples(accounts).ratio([gone for _, gone in given], np.ones(len(given)), 1)
+        return AccountResamples(accounts).ratio([churns for _, churns in given], np.ones(len(given)), 1)
 
     result = share(rows)
     assert result == share(rows[::-1])
@@ -87,10 +87,10 @@ def test_lead_time_reads_the_last_score_before(gathered: Gathered) -> None:
     days = ["2026-06-02", "2026-06-30", "2026-07-07"]
     rows = [("a", day, band, score, 1.0, 1.0) for day, band, score in zip(days, ("green", "yellow", "red"), (80.0, 60.0, 20.0), strict=True)]
     rows += [("b", day, "green", 90.0, 1.0, 0.0) for day in days]
-    gone = pd.DataFrame(
+    churns = pd.DataFrame(
         {"account_id": ["a"], "churned_at": pd.to_datetime(["2026-08-06T12:00"], utc=True), "involuntary": [True]}
     )
-    result = lead_time(gathered(rows, churned_at=gone))
+    result = lead_time(gathered(rows, churned_at=churns))
     assert (result.churned, result.involuntary) == (1, 1)
     # 30 days before is 07-07 noon: the score of that day. 60 before is 06-07: that of 06-02. 90 before: none within a week.
     assert [(b.days, b.accounts, b.score.value) for b in result.before] == [(30, 1, 20.0), (60, 1, 80.0), (90, 0, None), (120, 0, None)]
@@ -101,8 +101,8 @@ def test_lead_time_reads_the_last_score_before(gathered: Gathered) -> None:
 def test_a_churn_confirmed_outside_the_quarter_is_not_counted(gathered: Gathered) -> None:
     # Confirmed 30 days later: on 07-01 it belongs to the quarter before, on 10-01 to this one.
     for day, counted in (("2026-06-01", 0), ("2026-06-02", 1), ("2026-09-01", 1), ("2026-09-02", 0)):
-        gone = pd.DataFrame({"account_id": ["a"], "churned_at": pd.to_datetime([day], utc=True), "involuntary": [False]})
-        assert lead_time(gathered(TABLE, churned_at=gone)).churned == counted
+        churns = pd.DataFrame({"account_id": ["a"], "churned_at": pd.to_datetime([day], utc=True), "involuntary": [False]})
+        assert lead_time(gathered(TABLE, churned_at=churns)).churned == counted
 
 
 class AllRed:
@@ -115,8 +115,8 @@ class AllRed:
 def test_hindsight_counts_the_churns_of_the_quarter_as_the_lead_time_does(gathered: Gathered) -> None:
     rows = [("a", "2026-04-07", "red", 30.0, 1.0, 1.0), ("b", "2026-04-07", "green", 90.0, 1.0, 1.0), ("d", "2026-09-29", "green", 90.0, 1.0, NAN)]
     at = pd.to_datetime(["2026-07-08", "2026-07-08", "2026-07-08", "2026-12-01"], utc=True)
-    gone = pd.DataFrame({"account_id": ["a", "b", "c", "d"], "churned_at": at, "involuntary": False})
-    data = gathered(rows, churned_at=gone, frame=pd.DataFrame(index=range(3)))
+    churns = pd.DataFrame({"account_id": ["a", "b", "c", "d"], "churned_at": at, "involuntary": False})
+    data = gathered(rows, churned_at=churns, frame=pd.DataFrame(index=range(3)))
     result = hindsight(data, None)
     assert (result.churned, result.known, result.red, result.red_proposed) == (3, 2, 1, None)
     assert result.churned == lead_time(data).churned

@@ -1,4 +1,4 @@
-"""One small portfolio as files and one larger history without files, shared by the tests of the simulator."""
+"""A small portfolio as files and a larger history in memory, shared by the tests of the simulator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ END = date(2026, 9, 30)
 
 @pytest.fixture(scope="session")
 def shares() -> list[float]:
-    """The progress told while ``written`` was made."""
+    """The progress reported while ``written`` was simulated."""
     return []
 
 

@@ -20,7 +20,7 @@ from training.simulation.calendar import anniversaries_within, day_number, month
         (date(2025, 12, 15), 36, date(2028, 12, 15)),
     ],
 )
-def test_terms_end_on_the_same_day_of_a_later_month_or_its_last(first: date, months: int, expected: date) -> None:
+def test_terms_end_on_the_same_day_of_the_month_or_its_last_day(first: date, months: int, expected: date) -> None:
     month, dom = month_and_day(np.array([day_number(first)]))
     assert months_after(month, dom, np.array([months])).tolist() == [day_number(expected)]
 
@@ -30,7 +30,7 @@ def test_terms_end_on_the_same_day_of_a_later_month_or_its_last(first: date, mon
     every=st.sampled_from([1, 12]),
     ahead=st.integers(-40, 2000),
 )
-def test_an_anniversary_is_found_in_exactly_the_week_that_holds_it(born: date, every: int, ahead: int) -> None:
+def test_an_anniversary_is_found_only_in_its_week(born: date, every: int, ahead: int) -> None:
     month, dom = month_and_day(np.array([day_number(born)]))
     first = day_number(born) + ahead
     steps = np.arange(0, 80) * every

@@ -11,12 +11,12 @@ from training.simulation.random_streams import random_stream
 
 @pytest.fixture(scope="module")
 def last(history: SimulatedHistory) -> tuple[LatentState, ContractWeek]:
-    """The state in the week after the history, and what may happen in it."""
+    """The state in the week after the history, and its possible contract events."""
     state, _, propensity = simulate_week(history.traits, history.after[-1], history.end, random_stream(0, "next week"))
     return state, contract_odds(history.traits, state, propensity, history.end, random_stream(0, "its contracts"))
 
 
-def test_the_odds_of_a_week_are_probabilities_that_add_up_to_at_most_one(last: tuple[LatentState, ContractWeek]) -> None:
+def test_odds_are_probabilities_with_a_sum_of_at_most_one(last: tuple[LatentState, ContractWeek]) -> None:
     state, week = last
     assert week.odds.min() >= 0.0
     assert week.odds.sum(axis=0).max() <= 1.0 + 1e-12
@@ -24,7 +24,7 @@ def test_the_odds_of_a_week_are_probabilities_that_add_up_to_at_most_one(last: t
     assert week.odds[:, state.left].max() == 0.0
 
 
-def test_events_are_drawn_as_often_as_their_odds_say(last: tuple[LatentState, ContractWeek]) -> None:
+def test_events_are_drawn_with_their_probabilities(last: tuple[LatentState, ContractWeek]) -> None:
     _, week = last
     n = week.odds.shape[1]
     coins = np.random.default_rng(0)
@@ -34,7 +34,7 @@ def test_events_are_drawn_as_often_as_their_odds_say(last: tuple[LatentState, Co
         assert abs((kinds == event).sum() / 400 - expected) <= 5 * np.sqrt(max(expected, 0.01) / 400), event.name
 
 
-def test_pressure_raises_the_chance_of_leaving_most_of_all_when_the_term_ends(history: SimulatedHistory) -> None:
+def test_churn_propensity_matters_most_at_the_end_of_the_term(history: SimulatedHistory) -> None:
     traits, state = history.traits, history.after[-1]
 
     def churn(total: float) -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +50,7 @@ def test_pressure_raises_the_chance_of_leaving_most_of_all_when_the_term_ends(hi
 
 
 @pytest.mark.parametrize("event", [ContractEvent.SEATS, ContractEvent.TIER, ContractEvent.CROSS_SELL])
-def test_an_expansion_reaches_the_threshold_of_five_per_cent(last: tuple[LatentState, ContractWeek], event: ContractEvent, history: SimulatedHistory) -> None:
+def test_an_expansion_reaches_the_threshold_of_five_percent(last: tuple[LatentState, ContractWeek], event: ContractEvent, history: SimulatedHistory) -> None:
     state, week = last
     may = (week.odds[event] > 0) & state.running
     after = apply_event(history.traits, state, week, np.where(may, event, ContractEvent.NOTHING))
@@ -58,11 +58,11 @@ def test_an_expansion_reaches_the_threshold_of_five_per_cent(last: tuple[LatentS
     assert (after.arr[may] >= 1.05 * state.arr[may]).all()
 
 
-def test_who_leaves_stops_and_who_lapses_is_back_within_the_grace(last: tuple[LatentState, ContractWeek], history: SimulatedHistory) -> None:
+def test_a_canceled_contract_ends_and_a_lapsed_one_resumes_within_the_grace_period(last: tuple[LatentState, ContractWeek], history: SimulatedHistory) -> None:
     state, week = last
     lapsed = apply_event(history.traits, state, week, np.full(len(state), ContractEvent.LAPSE))
     assert not lapsed.running.any()
     assert (lapsed.resume_day - week.day < 30).all()
-    gone = apply_event(history.traits, state, week, np.full(len(state), ContractEvent.CANCEL))
-    assert not gone.running.any()
-    assert gone.left.all()
+    canceled = apply_event(history.traits, state, week, np.full(len(state), ContractEvent.CANCEL))
+    assert not canceled.running.any()
+    assert canceled.left.all()

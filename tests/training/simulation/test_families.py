@@ -1,4 +1,4 @@
-"""Every family of signals carries some of the truth, in the direction in which a person would read it."""
+"""Every family of signals is related to the true probabilities in the expected direction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def past() -> SimulatedHistory:
 
 
 @pytest.fixture(scope="module")
-def told(past: SimulatedHistory) -> pd.DataFrame:
+def truth(past: SimulatedHistory) -> pd.DataFrame:
     found = true_probabilities(past.traits, past.after[-1], past.end, random_stream(5, "truth"), futures=60)
     ids = [f"A{i + 1:05d}" for i in found.account]
     hidden = past.after[-1].take(found.account)
@@ -47,7 +47,7 @@ def told(past: SimulatedHistory) -> pd.DataFrame:
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    """The rows as a reader has them: plain strings, a batch that was sent twice counted once."""
+    """The rows as read from a file: plain strings, and duplicate batches counted once."""
     return table.to_pandas().astype({"account_id": str}).drop_duplicates(ignore_index=True)
 
 
@@ -55,77 +55,77 @@ def _recent(rows: pd.DataFrame, days: int) -> pd.DataFrame:
     return rows[rows["occurred_at"] >= rows["occurred_at"].max() - pd.Timedelta(days=days)]
 
 
-def _assert_goes_with(signal: pd.Series, told: pd.DataFrame, what: str, sign: int) -> None:
-    """Within segments, the signal ranks accounts as the truth does (or against it), beyond three standard errors."""
-    both = told.assign(signal=signal.reindex(told.index)).dropna(subset="signal")
+def _assert_goes_with(signal: pd.Series, truth: pd.DataFrame, what: str, sign: int) -> None:
+    """Check that the signal ranks accounts like (or opposite to) the truth within segments, by three standard errors."""
+    both = truth.assign(signal=signal.reindex(truth.index)).dropna(subset="signal")
     ranks = both.groupby("segment")[["signal", what]].rank(pct=True)
     found = ranks.corr().iloc[0, 1]
     assert sign * found > 3 / np.sqrt(len(both)), (found, len(both))
 
 
-def _count(rows: pd.DataFrame, kinds: list[str], told: pd.DataFrame) -> pd.Series:
-    return rows["kind"].isin(kinds).groupby(rows["account_id"]).sum().reindex(told.index, fill_value=0)
+def _count(rows: pd.DataFrame, kinds: list[str], truth: pd.DataFrame) -> pd.Series:
+    return rows["kind"].isin(kinds).groupby(rows["account_id"]).sum().reindex(truth.index, fill_value=0)
 
 
-def test_use_of_seats_and_features(past: SimulatedHistory, told: pd.DataFrame) -> None:
+def test_usage_of_seats_and_features(past: SimulatedHistory, truth: pd.DataFrame) -> None:
     rows = _recent(pd.concat([piece.to_pandas() for piece in usage_table(past)]).astype({"account_id": str}), 28)
     by = rows.groupby("account_id")
-    used = by["user_id"].nunique() / told["seats"]
-    _assert_goes_with(used, told, "churn", -1)
-    _assert_goes_with(used, told, "expansion", +1)
-    _assert_goes_with(by["feature"].nunique(), told, "expansion", +1)
+    used = by["user_id"].nunique() / truth["seats"]
+    _assert_goes_with(used, truth, "churn", -1)
+    _assert_goes_with(used, truth, "expansion", +1)
+    _assert_goes_with(by["feature"].nunique(), truth, "expansion", +1)
 
 
-def test_answers_and_their_speed(past: SimulatedHistory, told: pd.DataFrame) -> None:
+def test_response_rate_and_response_time(past: SimulatedHistory, truth: pd.DataFrame) -> None:
     rows = _frame(engagement_table(past))
     emails = rows[rows["kind"] == "email"]
-    _assert_goes_with((emails["outcome"] == "replied").groupby(emails["account_id"]).mean(), told, "churn", -1)
-    _assert_goes_with(emails.groupby("account_id")["response_hours"].mean(), told, "churn", +1)
+    _assert_goes_with((emails["outcome"] == "replied").groupby(emails["account_id"]).mean(), truth, "churn", -1)
+    _assert_goes_with(emails.groupby("account_id")["response_hours"].mean(), truth, "churn", +1)
 
 
-def test_sentiment_of_tickets_and_named_competitors(past: SimulatedHistory, told: pd.DataFrame) -> None:
+def test_sentiment_of_tickets_and_named_competitors(past: SimulatedHistory, truth: pd.DataFrame) -> None:
     rows = _frame(support_table(past))
-    _assert_goes_with(rows.groupby("account_id")["sentiment"].mean(), told, "churn", -1)
+    _assert_goes_with(rows.groupby("account_id")["sentiment"].mean(), truth, "churn", -1)
     rival = _recent(rows[rows["topic"] == "competitor"], 60)
-    named = told.index.isin(rival["account_id"])
-    assert told.loc[named, "rival"].mean() > 4 * told.loc[~named, "rival"].mean()
-    assert told.loc[told["rival"], "churn"].mean() > 1.3 * told.loc[~told["rival"], "churn"].mean()
+    named = truth.index.isin(rival["account_id"])
+    assert truth.loc[named, "rival"].mean() > 4 * truth.loc[~named, "rival"].mean()
+    assert truth.loc[truth["rival"], "churn"].mean() > 1.3 * truth.loc[~truth["rival"], "churn"].mean()
 
 
-def test_surveys_and_goals(past: SimulatedHistory, told: pd.DataFrame) -> None:
+def test_surveys_and_goals(past: SimulatedHistory, truth: pd.DataFrame) -> None:
     rows = _frame(outcomes_table(past))
     nps = rows[rows["kind"] == "nps"]
-    _assert_goes_with(nps.groupby("account_id")["value"].mean(), told, "churn", -1)
+    _assert_goes_with(nps.groupby("account_id")["value"].mean(), truth, "churn", -1)
     goals = rows[rows["kind"].isin(["goal_met", "goal_missed"])]
-    _assert_goes_with((goals["kind"] == "goal_met").groupby(goals["account_id"]).mean(), told, "churn", -1)
+    _assert_goes_with((goals["kind"] == "goal_met").groupby(goals["account_id"]).mean(), truth, "churn", -1)
 
 
-def test_a_champion_who_is_there(past: SimulatedHistory, told: pd.DataFrame) -> None:
+def test_presence_of_a_champion(past: SimulatedHistory, truth: pd.DataFrame) -> None:
     rows = _frame(relationship_table(past))
     rows = rows[rows["role"] == "champion"]
     change = rows["event"].astype(str).map({"joined": 1, "left": -1, "promoted": 0})
-    present = change.groupby(rows["account_id"]).sum().reindex(told.index, fill_value=0)
-    # News that has not arrived by the end of the data is missing, nothing else.
-    assert (present == told["champion"]).mean() > 0.98
-    _assert_goes_with(present, told, "churn", -1)
+    present = change.groupby(rows["account_id"]).sum().reindex(truth.index, fill_value=0)
+    # Only news that has not arrived by the end of the data is missing.
+    assert (present == truth["champion"]).mean() > 0.98
+    _assert_goes_with(present, truth, "churn", -1)
 
 
-def test_payments_and_budgets(past: SimulatedHistory, told: pd.DataFrame) -> None:
+def test_payments_and_budgets(past: SimulatedHistory, truth: pd.DataFrame) -> None:
     rows = _frame(billing_table(past))
-    often = _count(_recent(rows, 28), ["payment_failed"], told) >= 2
-    assert told.loc[often, "churn"].mean() > 3 * told.loc[~often, "churn"].mean()
-    contracts = told[told["segment"] > 0]
+    often = _count(_recent(rows, 28), ["payment_failed"], truth) >= 2
+    assert truth.loc[often, "churn"].mean() > 3 * truth.loc[~often, "churn"].mean()
+    contracts = truth[truth["segment"] > 0]
     _assert_goes_with(_count(rows, ["budget_review"], contracts), contracts, "churn", +1)
 
 
-def test_news_of_growth(past: SimulatedHistory, told: pd.DataFrame) -> None:
-    growth = _count(_frame(company_table(past)), ["funding", "hiring", "new_department"], told)
-    _assert_goes_with(growth, told, "expansion", +1)
+def test_news_of_growth(past: SimulatedHistory, truth: pd.DataFrame) -> None:
+    growth = _count(_frame(company_table(past)), ["funding", "hiring", "new_department"], truth)
+    _assert_goes_with(growth, truth, "expansion", +1)
 
 
-def test_plays_go_to_accounts_in_danger_and_some_are_held_out(past: SimulatedHistory, told: pd.DataFrame) -> None:
+def test_plays_target_accounts_at_risk_and_some_are_held_out(past: SimulatedHistory, truth: pd.DataFrame) -> None:
     rows = _frame(interventions_table(past))
-    _assert_goes_with(rows.groupby("account_id").size().reindex(told.index, fill_value=0), told, "churn", +1)
+    _assert_goes_with(rows.groupby("account_id").size().reindex(truth.index, fill_value=0), truth, "churn", +1)
     assert 0.1 < rows["held_out"].mean() < 0.4
     assert rows.loc[rows["held_out"], ["closed_at", "result"]].isna().all(axis=None)
     assert set(rows["result"].dropna()) == {"saved", "lost"}

@@ -3,13 +3,13 @@ import numpy as np
 from training.simulation.random_streams import mean_reverting_step, random_stream
 
 
-def test_a_purpose_has_its_own_numbers_for_each_seed() -> None:
+def test_each_purpose_and_seed_has_its_own_random_numbers() -> None:
     draws = {(seed, name): random_stream(seed, name).random() for seed in (0, 1) for name in ("usage", "support")}
     assert len(set(draws.values())) == 4
     assert draws[0, "usage"] == random_stream(0, "usage").random()
 
 
-def test_a_mood_forgets_half_of_its_distance_in_a_half_life_and_keeps_its_spread() -> None:
+def test_a_mean_reverting_state_has_its_half_life_and_spread() -> None:
     rng = random_stream(0, "a mood")
     still = np.array([3.0])
     for _ in range(10):

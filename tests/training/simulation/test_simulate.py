@@ -22,26 +22,26 @@ def _bytes(summary: SimulationSummary) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in [*summary.folder.iterdir(), summary.truth]}
 
 
-def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
+def test_only_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
     first, again, other = (simulate(tmp_path / str(i) / "signals", seed=seed, **SMALL) for i, seed in enumerate((7, 7, 8)))
     assert _bytes(first) == _bytes(again)
     assert _bytes(first)["accounts.parquet"] != _bytes(other)["accounts.parquet"]
     assert first.rows == again.rows
 
 
-def test_the_tables_keep_the_contract(written: SimulationSummary) -> None:
+def test_the_tables_follow_the_data_contract(written: SimulationSummary) -> None:
     report = check(open_source(written.folder))
     assert not report.errors
     assert not report.notes
     assert set(report.rows) == {*EVENTS, "accounts", "subscriptions"}
 
 
-def test_readers_find_plain_strings_and_instants(written: SimulationSummary) -> None:
+def test_files_contain_plain_strings_and_timestamps(written: SimulationSummary) -> None:
     schema = pq.read_schema(written.folder / "usage.parquet")
     assert {str(field.type) for field in schema} == {"string", "timestamp[us, tz=UTC]", "double"}
 
 
-def test_the_summary_counts_what_was_written(written: SimulationSummary, tables: dict[str, pd.DataFrame]) -> None:
+def test_the_summary_counts_the_written_rows(written: SimulationSummary, tables: dict[str, pd.DataFrame]) -> None:
     assert written.rows == {name: len(table) for name, table in tables.items()}
     assert written.accounts == 80
     assert 0 < written.monthly_churn < 0.05
@@ -49,7 +49,7 @@ def test_the_summary_counts_what_was_written(written: SimulationSummary, tables:
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_nothing_happens_or_arrives_at_the_end_or_later_or_before_its_account(name: str, tables: dict[str, pd.DataFrame]) -> None:
+def test_all_rows_lie_between_the_start_of_the_account_and_the_end_of_the_data(name: str, tables: dict[str, pd.DataFrame]) -> None:
     rows = tables[name].merge(tables["accounts"][["account_id", "created_at"]], on="account_id", how="left")
     assert len(rows) > 0
     later = [column for column in ("occurred_at", "loaded_at", "resolved_at", "closed_at") if column in rows]
@@ -58,7 +58,7 @@ def test_nothing_happens_or_arrives_at_the_end_or_later_or_before_its_account(na
     assert (rows["occurred_at"] >= rows["created_at"]).all()
 
 
-def test_nothing_is_heard_of_an_account_that_has_left(tables: dict[str, pd.DataFrame]) -> None:
+def test_an_account_that_left_has_no_later_rows(tables: dict[str, pd.DataFrame]) -> None:
     contracts = tables["subscriptions"]
     last = contracts.groupby("account_id")["ended_at"].agg(lambda ends: ends.max(skipna=False))
     for name in EVENTS:
@@ -66,7 +66,7 @@ def test_nothing_is_heard_of_an_account_that_has_left(tables: dict[str, pd.DataF
         assert not (rows["occurred_at"] >= rows["last"]).any(), name
 
 
-def test_most_rows_arrive_as_they_happen_some_nightly_and_a_few_late(tables: dict[str, pd.DataFrame]) -> None:
+def test_most_rows_arrive_immediately_some_nightly_and_a_few_late(tables: dict[str, pd.DataFrame]) -> None:
     usage = tables["usage"]
     lag = (usage["loaded_at"] - usage["occurred_at"]).dt.total_seconds() / 86_400
     assert 0.6 < lag.isna().mean() < 0.95
@@ -79,7 +79,7 @@ def test_a_few_batches_are_sent_twice(tables: dict[str, pd.DataFrame]) -> None:
     assert 0 < tables["usage"].duplicated().mean() < 0.01
 
 
-def test_what_is_not_over_has_no_outcome(tables: dict[str, pd.DataFrame]) -> None:
+def test_open_items_have_no_result(tables: dict[str, pd.DataFrame]) -> None:
     tickets, plays, contracts = tables["support"], tables["interventions"], tables["subscriptions"]
     assert tickets.loc[tickets["resolved_at"].isna(), "csat"].isna().all()
     assert tickets["resolved_at"].isna().any()
@@ -87,17 +87,17 @@ def test_what_is_not_over_has_no_outcome(tables: dict[str, pd.DataFrame]) -> Non
     assert (contracts["ended_at"].isna() == contracts["end_reason"].isna()).all()
 
 
-def test_the_truth_is_told_of_the_accounts_active_at_its_dates(written: SimulationSummary, tables: dict[str, pd.DataFrame]) -> None:
+def test_the_truth_file_has_the_active_accounts_of_each_date(written: SimulationSummary, tables: dict[str, pd.DataFrame]) -> None:
     rows = tables["subscriptions"]
     assert [as_of.date() for as_of in sorted(tables["truth"]["as_of"].unique())] == list(written.as_ofs)
     assert written.as_ofs[-1] == END.date()
-    for as_of, told in tables["truth"].groupby("as_of"):
+    for as_of, probabilities in tables["truth"].groupby("as_of"):
         runs = rows[(rows["started_at"] < as_of) & ~(rows["ended_at"] < as_of)]
-        assert sorted(told["account_id"]) == sorted(runs["account_id"].unique())
-        assert told[["churn", "expansion"]].stack().between(0, 1).all()
+        assert sorted(probabilities["account_id"]) == sorted(runs["account_id"].unique())
+        assert probabilities[["churn", "expansion"]].stack().between(0, 1).all()
 
 
-def test_years_and_weekends_look_like_work(tables: dict[str, pd.DataFrame]) -> None:
+def test_activity_drops_on_weekends_and_holidays(tables: dict[str, pd.DataFrame]) -> None:
     usage = tables["usage"]
     weekday = usage["occurred_at"].dt.day_of_week.value_counts(normalize=True)
     assert weekday[[5, 6]].sum() < 0.12
@@ -107,7 +107,7 @@ def test_years_and_weekends_look_like_work(tables: dict[str, pd.DataFrame]) -> N
     assert christmas.mean() < 0.5 * ordinary.mean()
 
 
-def test_progress_is_told_from_nothing_to_all(written: SimulationSummary, shares: list[float]) -> None:
+def test_progress_is_reported_from_zero_to_one(written: SimulationSummary, shares: list[float]) -> None:
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
 
@@ -122,7 +122,7 @@ def test_a_number_out_of_range_is_refused_and_nothing_is_written(tmp_path: Path,
     assert not list(tmp_path.iterdir())
 
 
-def test_a_place_below_a_file_cannot_be_written(tmp_path: Path) -> None:
+def test_a_folder_inside_a_file_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(HomeError):
         simulate(tmp_path / "file" / "signals", **SMALL)

@@ -16,7 +16,7 @@ def test_the_rows_of_any_day_add_up_to_the_arr_of_the_state(history: SimulatedHi
         np.testing.assert_allclose(arr, state.arr * state.running, atol=0.02)
 
 
-def test_a_row_that_ends_by_renewal_goes_on_at_the_same_instant(history: SimulatedHistory) -> None:
+def test_a_renewed_row_continues_at_the_same_instant(history: SimulatedHistory) -> None:
     rows = history.subscriptions
     starts = set(zip(rows.account, rows.product, rows.started, strict=True))
     renewed = rows.take(rows.reason == RENEWED)
@@ -24,7 +24,7 @@ def test_a_row_that_ends_by_renewal_goes_on_at_the_same_instant(history: Simulat
     assert set(zip(renewed.account, renewed.product, renewed.ended, strict=True)) <= starts
 
 
-def test_rows_of_a_product_never_overlap_and_never_run_backwards(history: SimulatedHistory) -> None:
+def test_rows_of_a_product_do_not_overlap_and_end_after_their_start(history: SimulatedHistory) -> None:
     rows = history.subscriptions
     order = np.lexsort((rows.started, rows.product, rows.account))
     rows = rows.take(order)
@@ -34,7 +34,7 @@ def test_rows_of_a_product_never_overlap_and_never_run_backwards(history: Simula
     assert (rows.started[1:][same] >= ended[:-1][same]).all()
 
 
-def test_whoever_left_has_a_last_row_that_says_so(history: SimulatedHistory) -> None:
+def test_the_last_row_of_a_churned_account_has_the_reason(history: SimulatedHistory) -> None:
     rows = history.subscriptions
     left = history.left_on < history.end
     for account in np.flatnonzero(left):
@@ -45,15 +45,15 @@ def test_whoever_left_has_a_last_row_that_says_so(history: SimulatedHistory) -> 
         assert set(rows.reason[last].tolist()) <= {CANCELLED, NONPAYMENT}
 
 
-def test_contracts_are_mostly_renewed_on_the_day_and_sometimes_late(history: SimulatedHistory) -> None:
+def test_most_contracts_renew_on_time_and_some_late(history: SimulatedHistory) -> None:
     rows = history.subscriptions.take(history.subscriptions.reason == RENEWED)
     late = rows.ended - rows.renewal
     assert 0.001 < (late > 0).mean() < 0.2
-    # A term may be cut into rows by a product that was bought on the way, never signed before its end.
+    # A purchase may split a term into rows, but no term is signed before the previous one ends.
     assert late.min() >= 0
 
 
-def test_contracts_end_in_every_way_at_and_between_renewals(history: SimulatedHistory) -> None:
+def test_contracts_end_for_every_reason_at_and_between_renewals(history: SimulatedHistory) -> None:
     rows = history.subscriptions
     assert set(rows.reason.tolist()) == {OPEN, *range(len(REASONS))}
     lost = (rows.reason == CANCELLED) & (rows.product == 0)
@@ -62,7 +62,7 @@ def test_contracts_end_in_every_way_at_and_between_renewals(history: SimulatedHi
     assert (lost & ~early).sum() > 3 * (lost & early).sum()
 
 
-def test_a_lapsed_contract_is_taken_up_again_within_the_grace(history: SimulatedHistory) -> None:
+def test_a_lapsed_contract_resumes_within_the_grace_period(history: SimulatedHistory) -> None:
     rows = history.subscriptions.take(history.subscriptions.product == 0)
     same = rows.account[1:] == rows.account[:-1]
     gap = (rows.started[1:] - rows.ended[:-1])[same]

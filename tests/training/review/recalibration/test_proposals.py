@@ -99,17 +99,17 @@ def review_data(rubric: Rubric, churned: int = 600) -> Any:
 
 
 @pytest.fixture(scope="module")
-def found() -> Proposals:
+def review_proposals() -> Proposals:
     return propose_changes(review_data(rubric_of(TRUE, IN_A_LINE, IN_LINES)), capacity=10_000)
 
 
-def test_each_profile_is_decided_on_its_own_accounts(found: Proposals) -> None:
-    own, enterprise, nobody = found.sets
+def test_each_profile_is_decided_on_its_own_accounts(review_proposals: Proposals) -> None:
+    own, enterprise, self_serve = review_proposals.sets
     assert own.proposal.decision != "change", "its current weights are the true ones"
     assert enterprise.proposal.decision == "change"
     assert enterprise.proposal.new["support"] == OWN["support"] - 5
-    assert (nobody.rows, nobody.proposal.decision, nobody.proposal.new) == (0, "not_enough_evidence", OWN)
-    box = decision_box(found, "2026-10-01").weights
+    assert (self_serve.rows, self_serve.proposal.decision, self_serve.proposal.new) == (0, "not_enough_evidence", OWN)
+    box = decision_box(review_proposals, "2026-10-01").weights
     assert box.answer == "change"
     assert box.reasons[0].startswith("enterprise, mid-market: ")
     assert any(reason.startswith("self-serve: 0 accounts churned") for reason in box.reasons)
@@ -117,12 +117,12 @@ def test_each_profile_is_decided_on_its_own_accounts(found: Proposals) -> None:
 
 
 def test_an_approval_changes_the_weights_of_the_profile_only(
-    found: Proposals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    review_proposals: Proposals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = rubric_of(TRUE, IN_A_LINE, IN_LINES)
-    after = signed(found, old, tmp_path, monkeypatch)
+    after = signed(review_proposals, old, tmp_path, monkeypatch)
     assert after.version == "2026Q4"
-    assert after.rules.profiles[0].weights == found.sets[1].proposal.new
+    assert after.rules.profiles[0].weights == review_proposals.sets[1].proposal.new
     assert after.rules.profiles[1].weights == OWN
     assert "# looked after by name" in after.text
     frame = review_data(old, 60).frame
@@ -132,35 +132,35 @@ def test_an_approval_changes_the_weights_of_the_profile_only(
     pd.testing.assert_series_equal(before[~own], then[~own])
     # Computed by hand: points taken from one dimension go to the others.
     row = frame[own].iloc[[0]]
-    told = after.score(row)
-    by_hand = sum(found.sets[1].proposal.new[name] * told.dimensions[name].iloc[0] / 100 for name in NAMES)
-    assert told.score.iloc[0] == pytest.approx(by_hand, abs=0.05)
+    scores = after.score(row)
+    by_hand = sum(review_proposals.sets[1].proposal.new[name] * scores.dimensions[name].iloc[0] / 100 for name in NAMES)
+    assert scores.score.iloc[0] == pytest.approx(by_hand, abs=0.05)
 
 
 def test_a_weight_of_zero_can_be_approved_and_reviewed_again(
-    found: Proposals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    review_proposals: Proposals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The signers drop a dimension for the accounts without a profile, regardless of the evidence.
     without, old = {"usage": 97.0, "engagement": 0.0, "support": 3.0}, rubric_of(TRUE, IN_A_LINE, IN_LINES)
-    first, *others = found.sets
+    first, *others = review_proposals.sets
     dimensions = tuple(replace(each, new=without[each.name]) for each in first.proposal.dimensions)
     sets = (replace(first, proposal=replace(first.proposal, dimensions=dimensions)), *others)
-    proposed = proposing.changed_rubric(old, [each.proposal.new for each in sets], found.bands.new)
-    after = signed(replace(found, sets=sets, proposed=proposed), old, tmp_path, monkeypatch)
+    proposed = proposing.changed_rubric(old, [each.proposal.new for each in sets], review_proposals.bands.new)
+    after = signed(replace(review_proposals, sets=sets, proposed=proposed), old, tmp_path, monkeypatch)
     assert {d.name: d.weight for d in after.rules.dimensions} == without
-    seen = review_data(after)
-    pd.testing.assert_frame_equal(seen.health.dimensions, review_data(old).health.dimensions)
-    told = seen.health.dimensions
-    known = told.notna().all(axis=1).to_numpy() & (seen.segment == "smb")
-    np.testing.assert_allclose(seen.score[known], (0.97 * told.usage + 0.03 * told.support)[known], atol=0.0501)
-    again = propose_for_rubric(proposing.review_rows(seen), after)[0].proposal
+    data = review_data(after)
+    pd.testing.assert_frame_equal(data.health.dimensions, review_data(old).health.dimensions)
+    points = data.health.dimensions
+    complete = points.notna().all(axis=1).to_numpy() & (data.segment == "smb")
+    np.testing.assert_allclose(data.score[complete], (0.97 * points.usage + 0.03 * points.support)[complete], atol=0.0501)
+    again = propose_for_rubric(proposing.review_rows(data), after)[0].proposal
     risen = next(each for each in again.dimensions if each.name == "engagement")
     assert (risen.old, risen.clear, risen.new) == (0.0, "up", 5.0)
 
 
-def signed(found: Proposals, old: Rubric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rubric:
+def signed(review_proposals: Proposals, old: Rubric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rubric:
     """Write and approve a review with these proposals, and return the resulting rubric."""
-    assert found.proposed is not None
+    assert review_proposals.proposed is not None
     (tmp_path / "rules" / "rubrics").mkdir(parents=True)
     (tmp_path / "rules" / "rubrics" / "own.toml").write_text(old.text)
     monkeypatch.setenv("RENEWCAST_RULES", str(tmp_path / "rules"))
@@ -170,19 +170,19 @@ def signed(found: Proposals, old: Rubric, tmp_path: Path, monkeypatch: pytest.Mo
             "rubric": "own", "version": old.version, "model": None, "signals": "signals",
             "data_through": "2026-10-01T00:00:00+00:00",
             "hashes": {"data": "duckdb-1:abc", "rubric": sha256(old.text), "model": None},
-            "weights": found.sets[0].proposal.old, "bands": {"green": 70.0, "yellow": 40.0, "red": 0.0},
-            "profiles": old.rules.profiles, "proposed_weights": found.sets[0].proposal.new,
-            "proposed_bands": found.bands.new, "proposed_profiles": found.proposed.rules.profiles, "meaning": None,
+            "weights": review_proposals.sets[0].proposal.old, "bands": {"green": 70.0, "yellow": 40.0, "red": 0.0},
+            "profiles": old.rules.profiles, "proposed_weights": review_proposals.sets[0].proposal.new,
+            "proposed_bands": review_proposals.bands.new, "proposed_profiles": review_proposals.proposed.rules.profiles, "meaning": None,
             "earliest_effective": "2026-10-01",
         }
     )  # fmt: skip
-    told = {
+    document = {
         "schema_version": 1, "id": name, "quarter": "2026Q3", "created_at": "2026-10-02T08:00:00Z",
-        "decision": decision_box(found, "2026-10-01").model_dump(mode="json"),
+        "decision": decision_box(review_proposals, "2026-10-01").model_dump(mode="json"),
         "sign_off": to_sign.model_dump(mode="json"),
     }  # fmt: skip
     (home.reviews / name).mkdir(parents=True)
-    (home.reviews / name / "review.json").write_text(json.dumps(told))
+    (home.reviews / name / "review.json").write_text(json.dumps(document))
     sign(home, name, Signer("key_a", "author"), owner="owner", effective="2026-10-15", data_fingerprint="duckdb-1:abc")
     sign(home, name, Signer("key_b", "reviewer"), data_fingerprint="duckdb-1:abc")
     champion = load_champion(home).with_rubric("own")

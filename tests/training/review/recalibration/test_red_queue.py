@@ -19,9 +19,9 @@ TABLE = [
 
 
 def rows() -> ReviewRows:
-    seen = [(name, day, score) for day, line in zip(MONDAYS, TABLE, strict=True) for name, score in zip("abc", line, strict=True) if score is not None]
-    account, day, score = zip(*seen, strict=True)
-    n = len(seen)
+    cells = [(name, day, score) for day, line in zip(MONDAYS, TABLE, strict=True) for name, score in zip("abc", line, strict=True) if score is not None]
+    account, day, score = zip(*cells, strict=True)
+    n = len(cells)
     return ReviewRows(
         points=pd.DataFrame({"usage": np.array(score, dtype=float)}),
         score=np.array(score, dtype=float),

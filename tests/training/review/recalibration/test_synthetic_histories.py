@@ -10,15 +10,15 @@ from training.review.recalibration.synthetic_histories import SyntheticHistory, 
 
 
 def test_the_number_of_churned_accounts_is_about_as_requested(few: SyntheticHistory, wrong: SyntheticHistory) -> None:
-    for some, asked in ((few, 40), (wrong, 1_000)):
-        gone = len(np.unique(some.rows.accounts[some.rows.churned == 1]))
-        assert 0.6 * asked <= gone <= 1.3 * asked
+    for some, requested in ((few, 40), (wrong, 1_000)):
+        churned = len(np.unique(some.rows.accounts[some.rows.churned == 1]))
+        assert 0.6 * requested <= churned <= 1.3 * requested
 
 
 def test_no_weights_rank_better_than_the_true_ones(wrong: SyntheticHistory) -> None:
     rows = wrong.rows
-    seen = rows.labelled
-    points, y = rows.points.to_numpy()[seen], rows.churned[seen]
+    labelled = rows.labelled
+    points, y = rows.points.to_numpy()[labelled], rows.churned[labelled]
 
     def auc(weights: dict[str, float]) -> float:
         score = weighted_score(points, np.array(list(weights.values())))

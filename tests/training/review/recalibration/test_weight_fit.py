@@ -128,9 +128,9 @@ def test_without_a_positive_slope_the_current_weights_stay() -> None:
 def test_the_weight_of_a_missing_dimension_is_distributed() -> None:
     found = WeightFit(OWN, prior_events=0).fit(*sample())
     weights = found.weights_
-    (told,) = found.decision_function([[40.0, np.nan, 80.0, np.nan]])
+    (log_odds,) = found.decision_function([[40.0, np.nan, 80.0, np.nan]])
     score = (weights[0] * 40 + weights[2] * 80) / (weights[0] + weights[2])
-    assert told == pytest.approx(found.intercept_ + found.slope_ * score)
+    assert log_odds == pytest.approx(found.intercept_ + found.slope_ * score)
 
 
 def test_invalid_parameters_are_refused() -> None:

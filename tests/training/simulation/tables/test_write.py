@@ -15,7 +15,7 @@ def _tree(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_an_earlier_simulation_is_replaced_whole(tmp_path: Path) -> None:
+def test_an_earlier_simulation_is_replaced_completely(tmp_path: Path) -> None:
     simulate(tmp_path / "signals", seed=1, **SMALL)
     before = _tree(tmp_path)
     simulate(tmp_path / "signals", seed=2, **SMALL)
@@ -25,7 +25,7 @@ def test_an_earlier_simulation_is_replaced_whole(tmp_path: Path) -> None:
     assert before["signals/usage.parquet"] != after["signals/usage.parquet"]
 
 
-def test_simulations_side_by_side_keep_their_own_truth(tmp_path: Path) -> None:
+def test_simulations_in_one_folder_have_separate_truth_files(tmp_path: Path) -> None:
     first = simulate(tmp_path / "a", seed=1, **SMALL)
     before = _tree(tmp_path)
     second = simulate(tmp_path / "b", seed=2, **SMALL)
@@ -33,26 +33,26 @@ def test_simulations_side_by_side_keep_their_own_truth(tmp_path: Path) -> None:
     assert before.items() <= _tree(tmp_path).items()
 
 
-@pytest.mark.parametrize(("failure", "seen"), [(KeyboardInterrupt, KeyboardInterrupt), (OSError, HomeError)])
-def test_an_interruption_leaves_nothing_and_spares_what_was_there(
-    tmp_path: Path, failure: type[BaseException], seen: type[BaseException]
+@pytest.mark.parametrize(("failure", "raised"), [(KeyboardInterrupt, KeyboardInterrupt), (OSError, HomeError)])
+def test_an_interruption_keeps_the_earlier_files_and_leaves_no_others(
+    tmp_path: Path, failure: type[BaseException], raised: type[BaseException]
 ) -> None:
     def stop(share: float, what: str) -> None:
         if share > 0.5:
             raise failure
 
-    with pytest.raises(seen):
+    with pytest.raises(raised):
         simulate(tmp_path / "signals", progress=stop, **SMALL)
     assert not list(tmp_path.iterdir())
 
     simulate(tmp_path / "signals", seed=1, **SMALL)
     before = _tree(tmp_path)
-    with pytest.raises(seen):
+    with pytest.raises(raised):
         simulate(tmp_path / "signals", seed=2, progress=stop, **SMALL)
     assert _tree(tmp_path) == before
 
 
-def test_a_folder_that_cannot_take_its_place_spares_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_move_keeps_the_earlier_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     simulate(tmp_path / "signals", seed=1, **SMALL)
     before = _tree(tmp_path)
     rename = write.os.rename
@@ -68,12 +68,12 @@ def test_a_folder_that_cannot_take_its_place_spares_what_was_there(tmp_path: Pat
     assert _tree(tmp_path) == before
 
 
-def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+def test_an_empty_folder_is_used(tmp_path: Path) -> None:
     (tmp_path / "signals").mkdir()
     assert simulate(tmp_path / "signals", **SMALL).folder == (tmp_path / "signals").resolve()
 
 
-def test_what_is_not_a_simulation_is_never_replaced(tmp_path: Path) -> None:
+def test_other_files_are_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "a file").write_text("mine")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "accounts.parquet").write_text("mine")
@@ -86,7 +86,7 @@ def test_what_is_not_a_simulation_is_never_replaced(tmp_path: Path) -> None:
     assert _tree(tmp_path) == before
 
 
-def test_a_simulation_with_another_file_in_it_is_kept(tmp_path: Path) -> None:
+def test_a_simulation_with_another_file_is_not_replaced(tmp_path: Path) -> None:
     simulate(tmp_path / "signals", **SMALL)
     (tmp_path / "signals" / "notes.txt").write_text("mine")
     with pytest.raises(BadRequest, match="not an earlier simulation"):
