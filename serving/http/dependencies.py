@@ -72,7 +72,7 @@ async def read_cached(
 
     def work() -> bytes:
         scored = live.current().scored(as_of)
-        return scored.json_cache.of(*key, make=lambda: make(scored))
+        return scored.json_cache.get(*key, make=lambda: make(scored))
 
     return await run_in_threadpool(work)
 

@@ -1,1 +1,1 @@
-"""Published snapshots: files, caches and the live state that answers requests."""
+"""Published snapshots: files, caches and the live state from which requests are answered."""

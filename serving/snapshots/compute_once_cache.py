@@ -1,4 +1,4 @@
-"""What was worked out, kept to be answered again, as things; `serving.snapshots.json_cache` keeps answers as text."""
+"""Cache of values computed from a snapshot; `serving.snapshots.json_cache` holds responses as text."""
 
 from __future__ import annotations
 
@@ -10,21 +10,28 @@ from cachetools import LRUCache, cached
 
 T = TypeVar("T")
 
-#: So many things worked out from one snapshot are kept.
+#: How many values computed from one snapshot are cached.
 MAX_ENTRIES = 32
 
 
 class ComputeOnceCache:
-    """The answers that were asked for last, by what was asked. Safe to use from many threads."""
+    """The values that were requested last, by key. Thread-safe.
 
-    def __init__(self, places: int = MAX_ENTRIES) -> None:
-        cache = LRUCache[Hashable, Any](places)
+    Parameters
+    ----------
+    max_entries : how many values are cached.
+    """
+
+    def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
+        cache = LRUCache[Hashable, Any](max_entries)
         # With a condition, cachetools computes each key once: other threads wait for that key, and for no other.
-        memoize = cached(cache, key=lambda asked, make: asked, condition=threading.Condition())
-        self._get: Callable[[Hashable, Callable[[], Any]], Any] = memoize(lambda asked, make: make())
+        memoize = cached(cache, key=lambda key, make: key, condition=threading.Condition())
+        self._get: Callable[[Hashable, Callable[[], Any]], Any] = memoize(lambda key, make: make())
 
-    def get(self, asked: Hashable, make: Callable[[], T]) -> T:
-        """What was made for ``asked``, made now if it was not. Whoever asks for what is being made waits for it: made
-        twice at once it would take both longer."""
-        found: T = self._get(asked, make)
-        return found
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the value of ``key``, computed by ``make`` if it is not cached.
+
+        While one thread computes a value, others that request it wait for the result instead of computing it again.
+        """
+        value: T = self._get(key, make)
+        return value

@@ -1,4 +1,4 @@
-"""Answers as JSON text, kept once they were worked out: what is asked for again is only read."""
+"""Cache of responses as JSON text."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 from cachetools import FIFOCache
 
-#: All texts of one snapshot together (bytes); the oldest go first.
+#: Size of all cached texts of one snapshot (bytes); the oldest are removed first.
 LIMIT = 64 * 2**20
 
 
 class JsonCache:
-    """Texts by key; safe to use from many threads.
+    """JSON texts by key. Thread-safe.
 
     Parameters
     ----------
-    limit : bytes of all texts together; a longer text is not kept.
+    limit : bytes of all texts together; a longer text is not cached.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -28,16 +28,16 @@ class JsonCache:
         self._lock = threading.Lock()
 
     def cached(self, *key: str) -> bytes | None:
-        """The text that was kept; None if it was not, or no longer is. Waits for nobody."""
+        """Return the cached text, or None. Does not block."""
         try:
             return self._texts[key]
         except KeyError:
             return None
 
-    def of(self, *key: str, make: Callable[[], Any]) -> bytes:
-        """The text that was kept, or else that of what ``make`` gives (plain data), which is then kept."""
-        if (kept := self.cached(*key)) is not None:
-            return kept
+    def get(self, *key: str, make: Callable[[], Any]) -> bytes:
+        """Return the cached text, or that of the plain data from ``make``, which is then cached."""
+        if (text := self.cached(*key)) is not None:
+            return text
         text = json.dumps(make(), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
         # cachetools raises ValueError for a text longer than the limit.
         with self._lock, suppress(ValueError):

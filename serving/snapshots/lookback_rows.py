@@ -1,4 +1,4 @@
-"""What rules look back on: rows of the weeks before a published snapshot, kept beside it."""
+"""Feature rows of the weeks before a published snapshot, which the rules look back on. Stored next to the snapshot."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ SCORE_AGAIN = "score it again: renewcast score SIGNALS --as-of DATE --out FILE"
 
 
 def write_lookback(path: Path, past: pd.DataFrame, features: Sequence[str]) -> None:
-    """Keep ``features`` and `models.rules.evaluate.RISK` of earlier rows, whole or not at all.
+    """Write ``features`` and `models.rules.evaluate.RISK` of earlier rows atomically.
 
     Raises
     ------
-    HomeError : the place cannot be written.
+    HomeError : the path cannot be written.
     """
     columns = dict.fromkeys((*KEYS, *features, RISK))
     write_frame(pd.DataFrame({name: past.get(name, np.nan) for name in columns}), path)
 
 
 def read_lookback(path: Path, as_of: datetime) -> pd.DataFrame | None:
-    """The earlier rows at ``path``; None without any.
+    """Return the earlier rows at ``path``, or None if there are none.
 
     Raises
     ------
-    HomeError : they cannot be read, or are not of dates before ``as_of``.
+    HomeError : they cannot be read, or have dates at or after ``as_of``.
     """
     expected = "earlier rows of a portfolio"
     try:
         if path.stat().st_size > FILE_LIMIT:
             raise HomeError(f"{path} is larger than {FILE_LIMIT:,} bytes", expected, SCORE_AGAIN)
         frame: pd.DataFrame = pq.read_table(path).to_pandas()
-        sound = set(KEYS) <= set(frame.columns) and bool((frame[KEYS[1]] < pd.Timestamp(as_of)).all())
+        valid = set(KEYS) <= set(frame.columns) and bool((frame[KEYS[1]] < pd.Timestamp(as_of)).all())
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, pa.ArrowException) as error:
         raise HomeError(f"{path} cannot be read ({type(error).__name__})", expected, SCORE_AGAIN) from None
-    if not sound:
+    if not valid:
         raise HomeError(f"{path} does not hold rows of earlier dates", expected, SCORE_AGAIN)
     return frame

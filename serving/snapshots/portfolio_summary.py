@@ -1,4 +1,4 @@
-"""The portfolio at a glance: accounts, ARR, health and expected churn, as a whole and by band and segment."""
+"""Summary of the portfolio: accounts, ARR, health and expected churn, in total and by band and segment."""
 
 from __future__ import annotations
 
@@ -27,12 +27,15 @@ HEALTH_BANDS = ("green", "yellow", "red", INSUFFICIENT)
 
 
 class AccountGroup(Answer):
-    """Some accounts together. What is known of none of them is null, never zero; what is known of some is told of
-    these, beside how many are left out."""
+    """Totals of a group of accounts.
+
+    A figure that is unknown for all of them is null, never zero. A figure that is known for some of them covers these,
+    and the number of accounts that it leaves out is given.
+    """
 
     accounts: Count
-    arr: Amount | None = Field(description="Summed, a year, in the currency of the signals.")
-    arr_unknown: Count = Field(description="Accounts whose ARR is not known, which the sum leaves out.")
+    arr: Amount | None = Field(description="The sum per year, in the currency of the signals.")
+    arr_unknown: Count = Field(description="Accounts with unknown ARR, which the sum leaves out.")
     mean_health: Points | None
     health_unknown: Count = Field(description="Accounts without a score, which the mean leaves out.")
     mean_churn_probability: Share | None
@@ -41,37 +44,37 @@ class AccountGroup(Answer):
     expected_churned_arr: Amount | None = Field(
         description="ARR at risk: the sum of churn probability within horizon_days times ARR."
     )
-    expected_churned_arr_unknown: Count = Field(description="Accounts that lack either, which that sum leaves out.")
+    expected_churned_arr_unknown: Count = Field(description="Accounts lacking either, which that sum leaves out.")
 
 
 class HealthBandGroup(AccountGroup):
-    """The accounts of one band of health."""
+    """The accounts of one health band."""
 
     band: Literal["green", "yellow", "red", "insufficient_data"]
 
 
 class ChurnBandGroup(AccountGroup):
-    """The accounts of one band of the churn risk."""
+    """The accounts of one churn risk band."""
 
-    band: Literal["low", "medium", "high"] | None = Field(description="Null: not scored.")
+    band: Literal["low", "medium", "high"] | None = Field(description="Null if not scored.")
 
 
 class SegmentGroup(AccountGroup):
     """The accounts of one segment."""
 
-    segment: str | None = Field(description="Null: the ARR is not known.")
+    segment: str | None = Field(description="Null if the ARR is unknown.")
 
 
 class Coverage(Answer):
-    """How much there was to say anything from."""
+    """How much data the figures are based on."""
 
-    health: Share = Field(description="The mean share of the rubric's weight that had data.")
+    health: Share = Field(description="The mean share of the rubric's weight that has data.")
     churn: dict[Status, Count] = Field(description="Accounts by status.")
     expansion: dict[Status, Count]
 
 
 class Portfolio(Answer):
-    """The portfolio at one instant. The bands, and the segments, each hold every account once."""
+    """The portfolio at one time. The bands contain every account once, and so do the segments."""
 
     as_of: str
     data_through: str
@@ -81,9 +84,9 @@ class Portfolio(Answer):
     by_health_band: list[HealthBandGroup]
     by_churn_band: list[ChurnBandGroup]
     by_segment: list[SegmentGroup]
-    expansion_ready: Count = Field(description="Accounts to which more may be proposed.")
+    expansion_ready: Count = Field(description="Accounts that are ready for an expansion offer.")
     base_rates: dict[str, Share | None] = Field(
-        description="By target: what the average account had when the model was trained; null without a model."
+        description="By target: the share of accounts with this outcome in the training data; null without a model."
     )
     coverage: Coverage
     rubric: str
@@ -92,7 +95,7 @@ class Portfolio(Answer):
 
 
 def summarize_portfolio(assessment: Assessment) -> dict[str, Any]:
-    """The numbers of `Portfolio`, all but those that tell when it was scored."""
+    """Return the fields of `Portfolio` except for its dates."""
     health, seen = assessment.health, assessment.outlooks
     bundles = {target: seen[target].bundle for target in TARGETS}
     return {
@@ -116,7 +119,7 @@ def summarize_portfolio(assessment: Assessment) -> dict[str, Any]:
 def _by(
     assessment: Assessment, name: str, values: npt.NDArray[np.object_], keys: Sequence[str | None]
 ) -> list[dict[str, Any]]:
-    """A group for each key, empty ones too, so that a chart always has the same bars."""
+    """Return a group for each key, including empty ones, so that a chart always has the same bars."""
     return [{name: key, **_group(assessment, np.array([value == key for value in values]))} for key in keys]
 
 
@@ -124,7 +127,7 @@ def _group(assessment: Assessment, rows: Mask) -> dict[str, Any]:
     churn = assessment.outlooks["churn"]
     arr = number_column(assessment.frame, ARR_FEATURE)[rows]
     score: Floats = np.asarray(assessment.health.score, dtype=np.float64)[rows]
-    # Not a number where it is not scored.
+    # NaN if not scored.
     p: Floats = churn.probability[rows]
     at_stake: Floats = p * arr
     return {
@@ -142,7 +145,7 @@ def _group(assessment: Assessment, rows: Mask) -> dict[str, Any]:
 
 
 def _sum(values: Floats) -> float | None:
-    """Zero for nobody, but None where nothing is known of anybody."""
+    """Return the sum of the known values: 0 without accounts, None if all values are unknown."""
     known = values[~np.isnan(values)]
     return None if len(values) and not len(known) else float(known.sum())
 

@@ -1,4 +1,4 @@
-"""The plays of published snapshots: when each was first due, and which were handed to executives."""
+"""Plays of published snapshots: when each was first due, and which were assigned to executives."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from serving.snapshots.sidecars import read_sidecar, sidecar_path
 from serving.snapshots.snapshot_files import SnapshotFiles
 
 PLAYS = "plays"
-"""The companion that holds, by account and by the name of a play, the day on which it was first due; and by account
-the instant of the publication that handed its play to the executives, in the week before."""
+"""The sidecar with two tables: by account and play, the day on which the play was first due; and by account, the time
+of the publication in the last week that assigned its play to the executives."""
 LOOKBACK = timedelta(weeks=WEEKS)
-"""What was published longer ago is not looked at."""
+"""Earlier publications are ignored."""
 
 
 def plays_document(assessment: Assessment) -> dict[str, Any]:
-    """The companion `PLAYS` of an assessed portfolio."""
+    """Return the sidecar `PLAYS` of an assessed portfolio."""
     judged = assessment.judged
     first = {
         account: {play.cause: play.due.isoformat() for play in plays}
@@ -33,49 +33,50 @@ def plays_document(assessment: Assessment) -> dict[str, Any]:
 
 
 def read_due_dates(snapshots: SnapshotFiles, as_of: datetime) -> Called:
-    """When the plays of a published snapshot were first due; empty where nothing was kept.
+    """Return when the plays of a published snapshot were first due; empty without the sidecar.
 
     Raises
     ------
-    HomeError : what was kept is broken.
+    HomeError : the sidecar is broken.
     """
-    kept = read_sidecar(snapshots, as_of, PLAYS)
-    if kept is None:
+    document = read_sidecar(snapshots, as_of, PLAYS)
+    if document is None:
         return {}
     try:
         return {
             account: {name: date.fromisoformat(due) for name, due in plays.items()}
-            for account, plays in kept["first_due"].items()
+            for account, plays in document["first_due"].items()
         }
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _broken(snapshots, as_of) from None
 
 
 def read_executive_plays(snapshots: SnapshotFiles, as_of: datetime) -> Handed:
-    """What executives were handed in the week that ended with a published snapshot; empty where nothing was kept.
+    """Return the plays that were assigned to executives in the week up to a published snapshot; empty without the
+    sidecar.
 
     Raises
     ------
-    HomeError : what was kept is broken.
+    HomeError : the sidecar is broken.
     """
-    kept = read_sidecar(snapshots, as_of, PLAYS)
+    document = read_sidecar(snapshots, as_of, PLAYS)
     try:
-        # Earlier releases kept none.
-        told = {} if kept is None else kept.get("executives", {})
-        handed = {account: datetime.fromisoformat(at) for account, at in told.items()}
+        # Earlier releases did not store them.
+        executives = {} if document is None else document.get("executives", {})
+        assigned = {account: datetime.fromisoformat(at) for account, at in executives.items()}
     except (AttributeError, TypeError, ValueError):
         raise _broken(snapshots, as_of) from None
-    if any(at.tzinfo is None for at in handed.values()):
+    if any(at.tzinfo is None for at in assigned.values()):
         raise _broken(snapshots, as_of)
-    return handed
+    return assigned
 
 
 def executive_plays_before(snapshots: SnapshotFiles, as_of: datetime) -> Handed:
-    """What executives were handed by the publication before ``as_of``, and in the week before that.
+    """Return the plays that the publication before ``as_of``, and those in the week before it, assigned to executives.
 
     Raises
     ------
-    HomeError : what was kept is broken.
+    HomeError : the sidecar is broken.
     """
     before = previous_publication(snapshots, as_of)
     return {} if before is None else read_executive_plays(snapshots, before)
@@ -83,9 +84,9 @@ def executive_plays_before(snapshots: SnapshotFiles, as_of: datetime) -> Handed:
 
 def _broken(snapshots: SnapshotFiles, as_of: datetime) -> HomeError:
     path = sidecar_path(snapshots, as_of, PLAYS)
-    return HomeError(f"{path} is not as written", "what `renewcast score` keeps of plays", SCORE_AGAIN)
+    return HomeError(f"{path} was changed or damaged", "the plays as `renewcast score` wrote them", SCORE_AGAIN)
 
 
 def previous_publication(snapshots: SnapshotFiles, as_of: datetime) -> datetime | None:
-    """The date of the publication before ``as_of``; None without one in the quarter before."""
+    """Return the date of the publication before ``as_of``, or None if there is none in the quarter before."""
     return max((each for each in snapshots.dates() if as_of - LOOKBACK <= each < as_of), default=None)

@@ -1,4 +1,4 @@
-"""Published snapshots, assessed and kept at hand, so that an answer is a look-up."""
+"""Assessed snapshots in memory, so that answering a request is a look-up."""
 
 from __future__ import annotations
 
@@ -27,11 +27,16 @@ from serving.snapshots.snapshot_files import FileVersion, PublishedSnapshot, Sna
 
 @dataclass(frozen=True)
 class ScoredSnapshot:
-    """One snapshot, assessed by one champion; never changed.
+    """One snapshot, assessed by one champion. Immutable, apart from its caches.
 
-    ``earlier`` is the assessment of about 30 days before, where that was scored; ``file_version`` that of the file;
-    ``snapshots`` are those among which it lies. What is worked out from it to be answered again is ``cache``, and what
-    is answered as text ``json_cache``.
+    Parameters
+    ----------
+    assessment : of the snapshot.
+    as_of, data_through, scored_at : UTC.
+    earlier : the assessment of about 30 days before, if that date was scored.
+    file_version : version of the snapshot's file.
+    snapshots : the snapshot files that it belongs to.
+    json_cache, cache : responses as text, and values computed from the snapshot.
     """
 
     assessment: Assessment
@@ -46,11 +51,11 @@ class ScoredSnapshot:
 
     @property
     def catalogue(self) -> Catalogue:
-        """The features that it holds."""
+        """The features of the snapshot."""
         return self.snapshots.catalogue
 
     def answer(self, account_id: str) -> dict[str, Any]:
-        """What is said of one account.
+        """Return the prediction of one account.
 
         Raises
         ------
@@ -65,30 +70,30 @@ class ScoredSnapshot:
         )
 
     def answers(self) -> Iterator[dict[str, Any]]:
-        """What is said of every account, in their order; far quicker than one by one."""
+        """Yield the predictions of all accounts in order. Much faster than calling `answer` for each."""
         return answers(self.assessment, scored_at=self.scored_at, data_through=self.data_through, earlier=self.earlier)
 
     @cached_property
     def portfolio(self) -> dict[str, Any]:
-        """The portfolio at a glance, as `serving.snapshots.portfolio_summary.Portfolio` has it."""
-        told = (("as_of", self.as_of), ("data_through", self.data_through), ("scored_at", self.scored_at))
-        return {name: instant_words(instant) for name, instant in told} | summarize_portfolio(self.assessment)
+        """The summary of the portfolio, see `serving.snapshots.portfolio_summary.Portfolio`."""
+        instants = (("as_of", self.as_of), ("data_through", self.data_through), ("scored_at", self.scored_at))
+        return {name: instant_words(instant) for name, instant in instants} | summarize_portfolio(self.assessment)
 
     @cached_property
     def peers(self) -> Peers:
-        """The portfolio's spreads, for accounts that come with their own signals."""
+        """The distributions of the portfolio's features, to compare accounts in a request body with."""
         numbers = [name for name, feature in self.catalogue.items() if feature.kind == "number"]
         return Peers.of(self.assessment.frame, numbers)
 
 
 def score_published(snapshots: SnapshotFiles, champion: Champion, as_of: datetime) -> ScoredSnapshot:
-    """Assess the snapshot at ``as_of``, and that of about 30 days before where there is one.
+    """Assess the snapshot at ``as_of``, and that of about 30 days before if there is one.
 
     Raises
     ------
     UnknownSnapshot, HomeError : as `Snapshots.at`.
     """
-    stamp = snapshots.version(as_of)
+    version = snapshots.version(as_of)
     published = snapshots.at(as_of)
     return ScoredSnapshot(
         _assessed(published, champion, snapshots),
@@ -96,7 +101,7 @@ def score_published(snapshots: SnapshotFiles, champion: Champion, as_of: datetim
         published.metadata.data_through,
         datetime.now(UTC),
         assess_earlier(snapshots, champion, as_of),
-        stamp,
+        version,
         snapshots,
     )
 
@@ -116,7 +121,7 @@ def _assessed(published: PublishedSnapshot, champion: Champion, snapshots: Snaps
 
 
 def assess_earlier(snapshots: SnapshotFiles, champion: Champion, as_of: datetime) -> Assessment | None:
-    """The assessment of about 30 days before ``as_of``; None where there is none that can be read."""
+    """Return the assessment of about 30 days before ``as_of``, or None if there is none that can be read."""
     wanted = as_of - timedelta(days=CHANGE_DAYS)
     near = [date for date in snapshots.dates() if abs(date - wanted) <= timedelta(days=CHANGE_TOLERANCE_DAYS)]
     if not near:
@@ -125,41 +130,48 @@ def assess_earlier(snapshots: SnapshotFiles, champion: Champion, as_of: datetime
         nearest = snapshots.at(min(near, key=lambda date: abs(date - wanted)))
         return _assessed(nearest, champion, snapshots)
     except RenewcastError as error:
-        # Only the change since then is unknown without it.
+        # Without it, only the change since then is unknown.
         log_event("earlier_snapshot_refused", error=type(error).__name__)
         return None
 
 
 class SnapshotCache:
-    """The snapshots of other dates than the latest that were asked for last, assessed by one champion."""
+    """Assessed snapshots of dates other than the latest, the most recently used ones. Thread-safe.
 
-    def __init__(self, snapshots: SnapshotFiles, champion: Champion, places: int) -> None:
+    Parameters
+    ----------
+    snapshots : the files.
+    champion : assesses them.
+    max_entries : how many are cached.
+    """
+
+    def __init__(self, snapshots: SnapshotFiles, champion: Champion, max_entries: int) -> None:
         self.snapshots, self._champion = snapshots, champion
-        self._kept = LRUCache[datetime, ScoredSnapshot](places)
-        self._looking, self._assessing = threading.Lock(), threading.Lock()
+        self._cache = LRUCache[datetime, ScoredSnapshot](max_entries)
+        self._lock, self._assessing = threading.Lock(), threading.Lock()
 
     def get(self, as_of: datetime) -> ScoredSnapshot:
-        """The snapshot at ``as_of``, assessed now if it was not, or was replaced since.
+        """Return the snapshot at ``as_of``, assessed now if it is not cached or its file was replaced.
 
         Raises
         ------
         UnknownSnapshot, HomeError : as `Snapshots.at`.
         """
-        if (kept := self._look(as_of)) is not None:
-            return kept
-        # One at a time, so that callers cannot make the process hold any number of portfolios.
+        if (scored := self._cached(as_of)) is not None:
+            return scored
+        # One at a time, so that callers cannot make the process hold any number of portfolios in memory.
         with self._assessing:
-            if (kept := self._look(as_of)) is not None:
-                return kept
-            made = score_published(self.snapshots, self._champion, as_of)
-            with self._looking:
-                self._kept[as_of] = made
-            return made
+            if (scored := self._cached(as_of)) is not None:
+                return scored
+            scored = score_published(self.snapshots, self._champion, as_of)
+            with self._lock:
+                self._cache[as_of] = scored
+            return scored
 
-    def _look(self, as_of: datetime) -> ScoredSnapshot | None:
-        stamp = self.snapshots.version(as_of)
-        with self._looking:
-            kept = self._kept.get(as_of)
-            if kept is None or kept.file_version != stamp:
+    def _cached(self, as_of: datetime) -> ScoredSnapshot | None:
+        version = self.snapshots.version(as_of)
+        with self._lock:
+            scored = self._cache.get(as_of)
+            if scored is None or scored.file_version != version:
                 return None
-            return kept
+            return scored

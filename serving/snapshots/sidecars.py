@@ -1,8 +1,8 @@
-"""Companions: JSON documents beside a published snapshot, for what is asked of it and is not in its rows.
+"""Sidecars: JSON documents next to a published snapshot, with data that is not in its rows.
 
-A snapshot holds features; contracts, movements and measures are worked out from the signals while these are at hand,
-and kept as ``snapshots/companions/<date>/<name>.json``. Each says of which snapshot it is, so that one that was copied
-elsewhere is refused.
+A snapshot contains features. Contracts, revenue movements and KPIs are computed from the signals when a snapshot is
+scored, and stored as ``snapshots/companions/<date>/<name>.json``. Each document names its snapshot, so that one that
+was copied elsewhere is refused.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 #: Larger files (bytes) are neither written nor read.
 SIZE_LIMIT = 256 * 2**20
-#: So many are kept at hand.
+#: How many parsed files stay in memory.
 CACHED_FILES = 8
 #: The layout of the envelope.
 FORMAT = 1
 
 ACCOUNTS, MEASURES, COHORTS = "accounts", "measures", "cohorts"
-"""The facts of each account (`accounts_document`), which every scoring writes; and for the store the portfolio's
-measures by the name of their period (`serving.portfolio.kpi_report.kpi_report`), and how long accounts have stayed
+"""Names of sidecars: the facts of each account (`accounts_document`), which every scoring writes; and, with a published
+batch, the portfolio's KPIs by period (`serving.portfolio.kpi_report.kpi_report`), and the retention of cohorts
 (`features.kpi.cohort_retention.cohorts`)."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
 class Envelope(BaseModel):
-    """A companion as it lies in its file."""
+    """The content of a sidecar's file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -53,34 +53,38 @@ class Envelope(BaseModel):
 
 
 def sidecar_path(snapshots: SnapshotFiles, as_of: datetime, name: str) -> Path:
-    """Where the companion ``name`` of the snapshot at ``as_of`` lies.
+    """Return the path of the sidecar ``name`` of the snapshot at ``as_of``.
 
     Raises
     ------
-    ValueError : the name is not small letters, digits and underscores.
+    ValueError : the name does not consist of lowercase letters, digits and underscores.
     """
     if _NAME.fullmatch(name) is None:
-        raise ValueError("a companion's name is small letters, digits and underscores")
+        raise ValueError("the name of a sidecar must consist of lowercase letters, digits and underscores")
     path = snapshots.path(as_of)
     return path.parent / "companions" / path.stem / f"{name}.json"
 
 
 def write_sidecar(snapshots: SnapshotFiles, as_of: datetime, name: str, document: dict[str, Any]) -> Path:
-    """Keep ``document`` beside the snapshot at ``as_of``, in place of an earlier one of that name, whole or not at all.
-    The same document gives the same bytes.
+    """Write a sidecar of the snapshot at ``as_of`` atomically. It replaces an earlier one with the same name.
 
     Parameters
     ----------
-    document : plain data; a number that is not finite is refused, for unknown is null.
+    document : plain data. Numbers must be finite; unknown values are null.
+
+    Returns
+    -------
+    Path
+        The written file. The same document gives the same bytes.
 
     Raises
     ------
     HomeError : the home cannot be written, or the document is too large.
-    ValueError : it is not plain data, or the name is none.
+    ValueError : the document is not plain data, or the name is invalid.
     """
     path = sidecar_path(snapshots, as_of, name)
-    told = {"format": FORMAT, "name": name, "as_of": as_of.isoformat(), "document": document}
-    content = json.dumps(told, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+    envelope = {"format": FORMAT, "name": name, "as_of": as_of.isoformat(), "document": document}
+    content = json.dumps(envelope, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
     if len(content) > SIZE_LIMIT:
         raise HomeError(f"{path} would be larger than {SIZE_LIMIT:,} bytes", "a smaller portfolio")
     write_file(path, content)
@@ -88,43 +92,51 @@ def write_sidecar(snapshots: SnapshotFiles, as_of: datetime, name: str, document
 
 
 def read_sidecar(snapshots: SnapshotFiles, as_of: datetime, name: str) -> dict[str, Any] | None:
-    """The companion ``name`` of the snapshot at ``as_of``; None without one: the snapshot was published before there
-    were companions, or without signals. It is kept at hand until its file changes, so it is not to be changed.
+    """Return the sidecar ``name`` of the snapshot at ``as_of``.
+
+    It is cached until its file changes, so the caller must not modify it.
+
+    Returns
+    -------
+    dict or None
+        None if there is no such sidecar: an earlier release published the snapshot, or it was published without
+        signals.
 
     Raises
     ------
     HomeError : it is broken, too large, or of another snapshot or layout.
     """
     path = sidecar_path(snapshots, as_of, name)
-    stamp = file_version(path)
-    if stamp is None:
+    version = file_version(path)
+    if version is None:
         return None
-    found = _read(path, stamp)
-    if (found.format, found.name, found.as_of) != (FORMAT, name, as_of):
-        raise _broken(path, "it is of another snapshot, name or layout")
-    return found.document
+    envelope = _read(path, version)
+    if (envelope.format, envelope.name, envelope.as_of) != (FORMAT, name, as_of):
+        raise _broken(path, "it belongs to another snapshot, name or layout")
+    return envelope.document
 
 
 @lru_cache(maxsize=CACHED_FILES)
-def _read(path: Path, _stamp: FileVersion) -> Envelope:
+def _read(path: Path, _version: FileVersion) -> Envelope:
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size > SIZE_LIMIT:
                 raise _broken(path, f"it is larger than {SIZE_LIMIT:,} bytes")
             return Envelope.model_validate_json(file.read(SIZE_LIMIT + 1))
     except ValidationError as error:
-        # The reasons are left out: they can repeat values.
-        raise _broken(path, f"it is not as written ({error.error_count()} differences)") from None
+        # The reasons are left out, since they can repeat values.
+        raise _broken(path, f"it does not have the expected structure ({error.error_count()} differences)") from None
     except OSError as error:
         raise _broken(path, f"it cannot be read ({type(error).__name__})") from None
 
 
 def accounts_document(signals: Signals, as_of: datetime, active_days: int) -> dict[str, Any]:
-    """The companion `ACCOUNTS`: ``contractual`` (whether accounts have contracts, or only order), and under
-    ``accounts``, by account_id, what `features.revenue.arr.facts` says of each: instants as ISO 8601 text, unknown as
-    null.
+    """Return the sidecar `ACCOUNTS`.
+
+    ``contractual`` is true if accounts have contracts and false if they only order. ``accounts`` holds, by account_id,
+    the row of `features.revenue.arr.facts`, with instants as ISO 8601 text and unknown values as null.
     """
-    # Only here: who reads what was published needs no query engine.
+    # Imported here, since reading published data needs no query engine.
     from features.revenue.arr import facts
 
     rows = plain_rows(facts(signals, as_of, active_days))
@@ -133,4 +145,4 @@ def accounts_document(signals: Signals, as_of: datetime, active_days: int) -> di
 
 
 def _broken(path: Path, why: str) -> HomeError:
-    return HomeError(f"{path} is not a sound companion: {why}", "a document as `renewcast score` keeps it", SCORE_AGAIN)
+    return HomeError(f"{path} cannot be used: {why}", "a document as `renewcast score` wrote it", SCORE_AGAIN)

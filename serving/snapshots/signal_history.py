@@ -1,4 +1,4 @@
-"""The weeks before a snapshot: each signal of the health score over time, and what has changed in a week."""
+"""Signals of the health score over the weeks before a snapshot, and the changes within a week."""
 
 from __future__ import annotations
 
@@ -16,41 +16,44 @@ from models.predictions.payload import instant_words
 from serving.common.json_logs import error_location, log_event
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
-Floats = npt.NDArray[np.float32]
-#: Changes of the score smaller than this (points) are not worth telling.
+Floats32 = npt.NDArray[np.float32]
+#: Smaller changes of the score (points) are not listed.
 MIN_CHANGE = 0.05
 
 
 @dataclass(frozen=True)
 class SignalHistory:
-    """The signals of the health score at d dates, the last being the snapshot's, for its n accounts.
+    """Signals of the health score for n accounts at d dates. The last date is that of the snapshot.
 
     Parameters
     ----------
-    dates : in order, ISO.
-    signals : the features, in the rubric's order.
-    values : in each signal's unit, NaN unknown; shape (d, n, signals).
-    adds : points of the score that each signal added about a week before; NaN where there was no score; shape
-        (n, signals). None where that week is not known.
-    before : the place of that week among the dates.
+    dates : ISO dates in order.
+    signals : features in the order of the rubric.
+    values : in the unit of each signal, NaN if unknown; shape (d, n, signals).
+    adds : points that each signal added to the score about a week before, NaN without a score; shape (n, signals).
+        None if there is no such date.
+    before : the index of that date.
     """
 
     dates: tuple[str, ...]
     signals: tuple[str, ...]
-    values: Floats
-    adds: Floats | None
+    values: Floats32
+    adds: Floats32 | None
     before: int
 
     def of(self, row: int) -> list[dict[str, Any]]:
-        """Each signal of one account over the dates: ``feature`` and ``values``."""
+        """Return the values of each signal of one account: ``feature`` and ``values``."""
         return [
             {"feature": name, "values": [number_or_null(float(v)) for v in self.values[:, row, j]]}
             for j, name in enumerate(self.signals)
         ]
 
     def changes(self, row: int, health: HealthScores) -> list[dict[str, Any]]:
-        """What has moved one account's score in a week, the largest first: ``feature``, ``before`` and ``now`` in its
-        unit, and ``points`` of the score. What all have moved together is the change of the score, to its rounding."""
+        """Return the signals that changed one account's score within a week, the largest change first.
+
+        Each has ``feature``, ``before`` and ``now`` in its unit, and ``points`` of the score. All changes add up to the
+        change of the score, apart from rounding.
+        """
         if self.adds is None:
             return []
         now = _adds(health)[row]
@@ -70,27 +73,27 @@ class SignalHistory:
 
 
 def read_signal_history(scored: ScoredSnapshot) -> SignalHistory:
-    """The weeks before ``scored``, as they were kept beside its snapshot; only its own date where they were not, or
-    cannot be read."""
-    seen = scored.assessment
-    rubric = seen.champion.rubric
+    """Return the weeks before ``scored`` that are stored with its snapshot; only its own date if there are none that
+    can be read."""
+    assessment = scored.assessment
+    rubric = assessment.champion.rubric
     signals = tuple(signal.feature for _, signal in rubric.signals)
     past = _past(scored)
-    place = pd.Index(seen.account_ids, dtype=object)
+    accounts = pd.Index(assessment.account_ids, dtype=object)
     dates: list[str] = []
-    values: list[Floats] = []
-    adds: Floats | None = None
+    values: list[Floats32] = []
+    adds: Floats32 | None = None
     before = 0
     for then, rows in _by_date(past):
-        # As `models.rules.evaluate.judge` does: an account is compared with all that were active then.
+        # As in `models.rules.evaluate.judge`, an account is compared with all accounts that were active at that date.
         scores = rubric.score(rows, None)
-        at = place.get_indexer(pd.Index(rows["account_id"].to_numpy(dtype=object))).astype(np.int64)
+        rows_of = accounts.get_indexer(pd.Index(rows["account_id"].to_numpy(dtype=object))).astype(np.int64)
         dates.append(instant_words(then.to_pydatetime()))
-        values.append(_placed(scores.values, at, len(place)))
-        if 6 <= (seen.as_of - then) / pd.Timedelta(days=1) <= 8:
-            before, adds = len(dates) - 1, _placed(_adds(scores), at, len(place))
-    dates.append(instant_words(seen.as_of.to_pydatetime()))
-    values.append(seen.health.values.astype(np.float32))
+        values.append(_aligned(scores.values, rows_of, len(accounts)))
+        if 6 <= (assessment.as_of - then) / pd.Timedelta(days=1) <= 8:
+            before, adds = len(dates) - 1, _aligned(_adds(scores), rows_of, len(accounts))
+    dates.append(instant_words(assessment.as_of.to_pydatetime()))
+    values.append(assessment.health.values.astype(np.float32))
     return SignalHistory(tuple(dates), signals, np.stack(values), adds, before)
 
 
@@ -109,9 +112,9 @@ def _by_date(past: pd.DataFrame | None) -> list[tuple[pd.Timestamp, pd.DataFrame
     return [(date, past[past["as_of"] == date].reset_index(drop=True)) for date in dates]
 
 
-def _placed(values: npt.NDArray[np.float64], at: npt.NDArray[np.int64], n: int) -> Floats:
+def _aligned(values: npt.NDArray[np.float64], rows: npt.NDArray[np.int64], n: int) -> Floats32:
     out = np.full((n, values.shape[1]), np.nan, dtype=np.float32)
-    out[at[at >= 0]] = values[at >= 0]
+    out[rows[rows >= 0]] = values[rows >= 0]
     return out
 
 

@@ -1,7 +1,7 @@
-"""Published snapshots: the features that were scored, kept in the home so that the service can answer from them.
+"""Files of published snapshots: the scored features, stored in the home so that the service can answer from them.
 
-One Parquet file per ``as_of`` under ``snapshots/``, with what is known of it as JSON in the file's own metadata: a file
-is replaced in one step, so rows and metadata always belong together.
+There is one Parquet file per ``as_of`` under ``snapshots/``, with the snapshot's metadata as JSON in the metadata of
+the file. A file is replaced atomically, so rows and metadata always belong together.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from models.home import Home
 from models.predictions.payload import instant_words
 from serving.snapshots.lookback_rows import FILE_LIMIT, SCORE_AGAIN, read_lookback, write_lookback
 
-#: Files that unpack to more (bytes) are not read.
+#: Files with more uncompressed bytes are not read.
 UNPACKED_LIMIT = 8 * 2**30
 #: How many of the nearest dates an UnknownSnapshot names.
 NEAREST = 3
@@ -36,15 +36,21 @@ METADATA_KEY = b"renewcast"
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{6})Z)?\.parquet")
 
 FileVersion = tuple[int, int, int]
-"""What tells one version of a file from the next: inode, time of change (ns), size (bytes)."""
+"""Identifies a version of a file: inode, time of modification (ns), size (bytes)."""
 
 
 class SnapshotMetadata(BaseModel):
-    """What is known of a snapshot as a whole.
+    """Metadata of a snapshot.
 
-    ``origin`` is the address of the signals; ``data_through`` (UTC) the instant up to which they were complete, never
-    after ``as_of``; ``horizon_days`` what "active" meant for a business without contracts; ``feeds`` the newest event
-    known of each table at ``as_of``; ``jumped`` the columns (``table.column``) whose unit seems to have changed.
+    Parameters
+    ----------
+    as_of : date of the snapshot, UTC.
+    origin : address of the signals.
+    data_through : time up to which the signals were complete, UTC; never after ``as_of``.
+    horizon_days : without contracts, an account with an order within this time counted as active.
+    catalogue_version : version of the features.
+    feeds : the newest event of each table that was known at ``as_of``.
+    jumped : columns (``table.column``) whose unit seems to have changed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -60,9 +66,10 @@ class SnapshotMetadata(BaseModel):
 
 @dataclass(frozen=True)
 class PublishedSnapshot:
-    """A snapshot as `features.snapshots.snapshot.snapshot` made it, for one ``as_of``, and what is known of it;
-    ``past`` are rows
-    of the weeks before, which the rules look back on (None without any)."""
+    """A snapshot for one ``as_of``, as `features.snapshots.snapshot.snapshot` returned it, with its metadata.
+
+    ``past`` contains rows of the weeks before, which the rules look back on; None if there are none.
+    """
 
     metadata: SnapshotMetadata
     frame: pd.DataFrame
@@ -71,7 +78,13 @@ class PublishedSnapshot:
 
 @dataclass(frozen=True)
 class SnapshotFiles:
-    """The published snapshots of one home, in the columns of ``catalogue``: the deployment's if not given."""
+    """The published snapshots of one home.
+
+    Parameters
+    ----------
+    home : the home.
+    catalogue : the features, which are the columns; by default those of the deployment.
+    """
 
     home: Home
     catalogue: Catalogue = field(default_factory=current_catalogue)
@@ -88,8 +101,14 @@ class SnapshotFiles:
         past: pd.DataFrame | None = None,
         looked_back_on: Sequence[str] = (),
     ) -> Path:
-        """Keep a snapshot of one ``as_of``, in place of an earlier one of that date, and of ``past`` the features
-        ``looked_back_on``. The same rows give the same bytes.
+        """Write a snapshot of one ``as_of``. It replaces an earlier one of that date.
+
+        Parameters
+        ----------
+        frame : the rows. The same rows give the same bytes.
+        origin, data_through, horizon_days, feeds, jumped : see `SnapshotMetadata`.
+        past : rows of earlier weeks.
+        looked_back_on : the features to store of ``past``.
 
         Raises
         ------
@@ -110,8 +129,8 @@ class SnapshotFiles:
         path = self.path(as_of)
         if past is not None:
             write_lookback(self._earlier(as_of), past, looked_back_on)
-        with new_file(path) as beside:
-            pq.write_table(table, beside, compression="zstd")
+        with new_file(path) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
         return path
 
     def _earlier(self, as_of: datetime) -> Path:
@@ -119,13 +138,13 @@ class SnapshotFiles:
         return path.parent / "earlier" / path.name
 
     def path(self, as_of: datetime) -> Path:
-        """The file of the snapshot at ``as_of``."""
+        """Return the path of the snapshot at ``as_of``."""
         utc = as_of.astimezone(UTC)
         midnight = utc == utc.replace(hour=0, minute=0, second=0, microsecond=0)
         return self.home.snapshots / f"{utc:{'%Y-%m-%d' if midnight else '%Y-%m-%dT%H%M%SZ'}}.parquet"
 
     def dates(self) -> list[datetime]:
-        """The dates that were scored, UTC, in order.
+        """Return the dates that were scored, UTC, in order.
 
         Raises
         ------
@@ -140,16 +159,16 @@ class SnapshotFiles:
         return sorted(date for date in map(_date_of, names) if date is not None)
 
     def version(self, as_of: datetime) -> FileVersion | None:
-        """Which version of the snapshot there is now; None without one."""
+        """Return the version of the file of the snapshot, or None if there is none."""
         return file_version(self.path(as_of))
 
     def latest(self) -> PublishedSnapshot:
-        """The snapshot of the latest date.
+        """Return the snapshot of the latest date.
 
         Raises
         ------
         UnknownSnapshot : nothing was scored yet.
-        HomeError : it is broken, or of another catalogue.
+        HomeError : it is broken, or has other features.
         """
         dates = self.dates()
         if not dates:
@@ -157,12 +176,12 @@ class SnapshotFiles:
         return self.at(dates[-1])
 
     def at(self, as_of: datetime) -> PublishedSnapshot:
-        """The snapshot at ``as_of``.
+        """Return the snapshot at ``as_of``.
 
         Raises
         ------
-        UnknownSnapshot : that date was not scored; the nearest that were are named.
-        HomeError : it is broken, too large, or of another catalogue; the file and what differs are named.
+        UnknownSnapshot : that date was not scored. The message names the nearest dates that were.
+        HomeError : it is broken, too large, or has other features. The message names the file and the difference.
         """
         path = self.path(as_of)
         try:
@@ -172,9 +191,9 @@ class SnapshotFiles:
                 metadata, table = self._read(path, pq.ParquetFile(file))
         except FileNotFoundError:
             raise self._unknown(as_of) from None
-        # The reasons are left out: they can repeat values.
+        # The reasons are left out, since they can repeat values.
         except ValidationError as error:
-            raise _broken(path, f"its metadata are not as written ({error.error_count()} differences)") from None
+            raise _broken(path, f"its metadata is invalid ({error.error_count()} errors)") from None
         except (OSError, ValueError, pa.ArrowException) as error:
             raise _broken(path, f"it cannot be read as Parquet ({type(error).__name__})") from None
         frame = table.to_pandas()
@@ -183,25 +202,25 @@ class SnapshotFiles:
                 values = frame[name].astype(object)
                 frame[name] = values.where(values.notna(), None)
         if metadata.as_of != as_of or frame.empty or not (frame[KEYS[1]] == pd.Timestamp(as_of)).all():
-            raise _broken(path, "it is of another date than its name says, or empty")
+            raise _broken(path, "it is empty, or its date differs from its name")
         return PublishedSnapshot(metadata, frame, read_lookback(self._earlier(as_of), as_of))
 
     def _read(self, path: Path, parquet: pq.ParquetFile) -> tuple[SnapshotMetadata, pa.Table]:
         groups = parquet.metadata
         if sum(groups.row_group(i).total_byte_size for i in range(groups.num_row_groups)) > UNPACKED_LIMIT:
-            raise _broken(path, f"it unpacks to more than {UNPACKED_LIMIT} bytes")
-        told = (parquet.schema_arrow.metadata or {}).get(METADATA_KEY)
-        if told is None:
-            raise _broken(path, "it holds no metadata of a snapshot")
-        metadata = SnapshotMetadata.model_validate_json(told)
+            raise _broken(path, f"it has more than {UNPACKED_LIMIT} uncompressed bytes")
+        text = (parquet.schema_arrow.metadata or {}).get(METADATA_KEY)
+        if text is None:
+            raise _broken(path, "it has no metadata of a snapshot")
+        metadata = SnapshotMetadata.model_validate_json(text)
         if metadata.catalogue_version != self.catalogue.version:
             raise HomeError(
-                f"{path} was made with version {metadata.catalogue_version} of the features",
+                f"{path} was created with version {metadata.catalogue_version} of the features",
                 f"version {self.catalogue.version}",
                 SCORE_AGAIN,
             )
         if not parquet.schema_arrow.remove_metadata().equals(self._schema()):
-            raise _broken(path, "its columns are not those of the catalogue")
+            raise _broken(path, "its columns differ from the catalogue")
         return metadata, parquet.read()
 
     def _schema(self) -> pa.Schema:
@@ -226,23 +245,23 @@ def _column(frame: pd.DataFrame, field: pa.Field) -> pa.Array:
 
 
 def file_version(path: Path) -> FileVersion | None:
-    """Which version of a file or folder is there now; None without one, or where it cannot be looked at."""
+    """Return the version of a file or folder, or None if it does not exist or cannot be read."""
     try:
-        seen = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return seen.st_ino, seen.st_mtime_ns, seen.st_size
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _date_of(name: str) -> datetime | None:
-    found = _NAME.fullmatch(name)
-    if found is None:
+    match = _NAME.fullmatch(name)
+    if match is None:
         return None
     try:
-        return datetime.strptime(f"{found[1]}{found[2] or '000000'}", "%Y-%m-%d%H%M%S").replace(tzinfo=UTC)
+        return datetime.strptime(f"{match[1]}{match[2] or '000000'}", "%Y-%m-%d%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         return None
 
 
 def _broken(path: Path, why: str) -> HomeError:
-    return HomeError(f"{path} is not a sound snapshot: {why}", "a snapshot as `renewcast score` keeps it", SCORE_AGAIN)
+    return HomeError(f"{path} cannot be used: {why}", "a snapshot as `renewcast score` wrote it", SCORE_AGAIN)

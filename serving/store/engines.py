@@ -14,9 +14,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from features.errors import BadRequest
 
-#: How long (seconds) a transaction waits for another's lock, for a connection, and for a server that is silent.
+#: How long (seconds) a transaction waits for a lock, a connection, or a server that does not respond.
 TIMEOUT_SECONDS = 5
-#: How long (seconds) PostgreSQL works on one statement at most.
+#: Time limit (seconds) of one PostgreSQL statement.
 STATEMENT_SECONDS = 60
 READ_ONLY_OPTION = "renewcast_looking"
 
@@ -40,21 +40,21 @@ def create_store_engine(address: str | URL) -> Engine:
             driver = url.set(drivername="postgresql+psycopg")
             return create_engine(driver, pool_pre_ping=True, pool_timeout=TIMEOUT_SECONDS, connect_args=_bounds(url))
     except (ArgumentError, ImportError, SQLAlchemyError):
-        # The reason is left out: it can repeat the address, which may hold a password.
+        # The reason is left out, since it can repeat the address, which may contain a password.
         pass
     raise BadRequest(
         "RENEWCAST_STORE is not the address of a store",
         "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE",
-        "mend the address; PostgreSQL needs the extra renewcast[postgres]",
+        "correct the address; PostgreSQL needs the extra renewcast[postgres]",
     ) from None
 
 
 def _bounds(url: URL) -> dict[str, Any]:
-    """What keeps anybody from waiting for a PostgreSQL that answers nothing: neither a refusal nor a word more."""
+    """Return connection arguments that limit the wait for a PostgreSQL server that does not respond."""
     given = url.query.get("options", ())
     options = [given] if isinstance(given, str) else list(given)
     options += [f"-c lock_timeout={TIMEOUT_SECONDS * 1000}", f"-c statement_timeout={STATEMENT_SECONDS * 1000}"]
-    # A silent connection is asked for a sign of life after as long as one is waited for, three times within as long.
+    # An idle connection is probed after the timeout, three times within the same time.
     alive = {"keepalives": 1, "keepalives_idle": TIMEOUT_SECONDS, "keepalives_interval": 2, "keepalives_count": 3}
     return {
         "connect_timeout": TIMEOUT_SECONDS,
@@ -65,25 +65,25 @@ def _bounds(url: URL) -> dict[str, Any]:
 
 
 def is_read_only(file: Path) -> bool:
-    """Whether a SQLite file is there and cannot be written, or nothing beside it, which SQLite has to."""
+    """Return whether a SQLite file exists but it, or its folder, cannot be written. SQLite needs to write both."""
     return file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
 
 
 def _open_read_only(_dialect: Any, _record: Any, given: list[Any], _more: dict[str, Any]) -> sqlite3.Connection | None:
-    """A connection to a file that cannot be written; None for any other, which is opened as usual."""
+    """Return a connection to a file that cannot be written, or None for other files, which are opened as usual."""
     file = Path(given[0]) if given and given[0] not in ("", ":memory:") else None
     if file is None or not is_read_only(file):
         return None
-    # Without its log, nobody has the file open to write, and nobody can: no locks are needed, nor possible.
-    alone = "" if Path(f"{file}-wal").exists() else "&immutable=1"
-    address = f"file:{quote(str(file.absolute()))}?mode=ro{alone}"
+    # Without a write-ahead log, no process has the file open for writing, so locks are neither needed nor possible.
+    immutable = "" if Path(f"{file}-wal").exists() else "&immutable=1"
+    address = f"file:{quote(str(file.absolute()))}?mode=ro{immutable}"
     connection = sqlite3.connect(address, timeout=TIMEOUT_SECONDS, uri=True, check_same_thread=False)
     connection.execute("PRAGMA query_only=ON")
     return connection
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    # pysqlite would begin transactions by itself, later than asked for.
+    # Keep pysqlite from beginning transactions automatically, which it does too late.
     connection.isolation_level = None
     if connection.execute("PRAGMA query_only").fetchone()[0]:
         return
@@ -93,7 +93,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _write_ahead(connection: Any) -> None:
-    # SQLite does not wait by itself where several turn a new file to write-ahead at once; once it is, there is none.
+    # SQLite does not wait for locks when several processes switch a new file to write-ahead logging.
     until = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
@@ -106,5 +106,5 @@ def _write_ahead(connection: Any) -> None:
 
 
 def _lock_sqlite(connection: Connection) -> None:
-    looking = connection.get_execution_options().get(READ_ONLY_OPTION)
-    connection.exec_driver_sql("BEGIN" if looking else "BEGIN IMMEDIATE")
+    read_only = connection.get_execution_options().get(READ_ONLY_OPTION)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -1,5 +1,8 @@
-"""Jobs: accepted, worked on, finished. What was accepted is not lost, whatever happens to the process: a job whose
-worker ended comes up again once its claim has run out, `MAX_ATTEMPTS` times at most."""
+"""Background jobs: queued, running, finished or failed.
+
+A job is not lost if the process ends: when the claim of its worker expires, another worker takes it, at most
+`MAX_ATTEMPTS` times in all.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,12 @@ from serving.common.errors import Busy, UnknownId
 from serving.store.tables import jobs
 
 JobState = Literal["queued", "running", "finished", "failed"]
-#: A worker that has not told of progress for so long has ended.
+#: How long a claim is valid. A worker that does not extend it within this time has ended.
 CLAIM_DURATION = timedelta(minutes=2)
 MAX_ATTEMPTS = 3
-#: More than so many may not wait.
+#: How many jobs may be queued.
 MAX_QUEUED = 100
-#: Finished ones are kept so long, with their files.
+#: How long finished jobs and their files are stored.
 RETENTION = timedelta(days=7)
 
 
@@ -31,15 +34,15 @@ class Job:
 
     Parameters
     ----------
-    id : names it.
-    attempt : how often it has been taken up; what a worker tells counts only while this is its own.
+    id : its identifier.
+    attempt : how often it was claimed. A worker can change it only while this number is that of the worker's claim.
     state : queued, running, finished or failed.
-    request : what was asked for, plain data.
+    request : the request, as plain data.
     created_at, finished_at : UTC.
-    rows_done, rows_total : how far it is; None while that is not known.
-    file : the name of its result, in the folder of results.
+    rows_done, rows_total : progress; None while unknown.
+    file : the name of its result in the folder of results.
     reason : why it failed.
-    notes : what there is to know of its result.
+    notes : remarks on its result.
     """
 
     id: str
@@ -56,22 +59,27 @@ class Job:
 
 
 def accept(connection: Connection, request: Mapping[str, Any], by: str, name: str | None = None) -> Job:
-    """Take a job in; ``by`` is the id of the caller's key. One of the same ``name`` is taken in once.
+    """Queue a job.
+
+    Parameters
+    ----------
+    by : the id of the caller's key.
+    name : makes the id. Only the first job of a name is queued; later calls return it.
 
     Raises
     ------
-    Busy : too many wait already.
+    Busy : too many jobs are queued.
     """
-    made = f"job_{name or secrets.token_hex(8)}"
+    job_id = f"job_{name or secrets.token_hex(8)}"
     if name is not None:
-        row = connection.execute(select(jobs).where(jobs.c.id == made)).one_or_none()
+        row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
         if row is not None:
             return _job(row)
     waiting = connection.execute(select(func.count()).where(jobs.c.state == "queued")).scalar_one()
     if waiting >= MAX_QUEUED:
-        raise Busy("as many jobs as the service takes are waiting", cure="try again later")
+        raise Busy("the limit of queued jobs is reached", cure="try again later")
     now = datetime.now(UTC)
-    job = Job(made, 0, "queued", dict(request), now, None, 0, None, None, None)
+    job = Job(job_id, 0, "queued", dict(request), now, None, 0, None, None, None)
     connection.execute(
         jobs.insert().values(
             id=job.id,
@@ -87,15 +95,15 @@ def accept(connection: Connection, request: Mapping[str, Any], by: str, name: st
 
 
 def find(connection: Connection, job_id: str) -> Job:
-    """A job by its id.
+    """Return a job by its id.
 
     Raises
     ------
-    UnknownId : there is none, or it was long finished.
+    UnknownId : there is none, or it finished long ago.
     """
     row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
     if row is None:
-        raise UnknownId("there is no job of this id", f"one that was accepted in the last {RETENTION.days} days")
+        raise UnknownId("there is no job with this id", f"a job that was accepted in the last {RETENTION.days} days")
     return _job(row)
 
 
@@ -107,51 +115,60 @@ def claim(connection: Connection, now: datetime) -> Job | None:
     if row is None:
         return None
     if row.attempts >= MAX_ATTEMPTS:
-        fail(connection, _job(row), "its worker ended before it was done, several times")
+        fail(connection, _job(row), "its worker ended before the job was done, several times")
         return None
-    told = {"state": "running", "running_until": now + CLAIM_DURATION, "attempts": row.attempts + 1}
-    connection.execute(jobs.update().where(jobs.c.id == row.id).values(**told))
+    claimed = {"state": "running", "running_until": now + CLAIM_DURATION, "attempts": row.attempts + 1}
+    connection.execute(jobs.update().where(jobs.c.id == row.id).values(**claimed))
     return replace(_job(row), attempt=row.attempts + 1, state="running")
 
 
 def extend_claim(connection: Connection, job: Job, now: datetime) -> bool:
-    """Keep the claim for `CLAIM_DURATION` from ``now`` (UTC) on; whether it still is the worker's own."""
+    """Extend the claim until `CLAIM_DURATION` after ``now`` (UTC). Return False if another worker has it."""
     return _update(connection, job, running_until=now + CLAIM_DURATION)
 
 
 def report_progress(connection: Connection, job: Job, done: int, total: int) -> None:
-    """Tell how far a claimed job is; that also keeps the claim."""
+    """Report the progress of a claimed job, and extend the claim."""
     _update(connection, job, rows_done=done, rows_total=total, running_until=datetime.now(UTC) + CLAIM_DURATION)
 
 
 def release(connection: Connection, job: Job) -> None:
-    """It cannot be done now; somebody takes it up later, and this was no attempt."""
+    """Return a job to the queue that cannot be done now. This does not count as an attempt."""
     _update(connection, job, state="queued", running_until=None, attempts=job.attempt - 1)
 
 
 def finish(connection: Connection, job: Job, file: str, rows: int, notes: str | None = None) -> bool:
-    """It is done, and its result lies in ``file``; whether it still was the worker's own to finish.
+    """Mark a job as finished.
 
-    ``notes`` are what there is to know of the result, without values of accounts.
+    Parameters
+    ----------
+    file : the name of its result.
+    rows : number of rows in the result.
+    notes : remarks on the result, without values of accounts.
+
+    Returns
+    -------
+    bool
+        False if another worker has claimed the job.
     """
     now = datetime.now(UTC)
-    told = {"finished_at": now, "rows_done": rows, "rows_total": rows, "file": file, "notes": notes}
-    return _update(connection, job, state="finished", running_until=None, **told)
+    result = {"finished_at": now, "rows_done": rows, "rows_total": rows, "file": file, "notes": notes}
+    return _update(connection, job, state="finished", running_until=None, **result)
 
 
 def fail(connection: Connection, job: Job, reason: str) -> None:
-    """It cannot be done; ``reason`` holds no values of accounts."""
+    """Mark a job as failed. ``reason`` must contain no values of accounts."""
     _update(connection, job, state="failed", finished_at=datetime.now(UTC), reason=reason, running_until=None)
 
 
-def _update(connection: Connection, job: Job, **told: Any) -> bool:
-    """Note something of a running job, unless another has taken it up since."""
+def _update(connection: Connection, job: Job, **values: Any) -> bool:
+    """Update a running job, unless another worker has claimed it since."""
     mine = (jobs.c.id == job.id) & (jobs.c.attempts == job.attempt) & (jobs.c.state == "running")
-    return connection.execute(jobs.update().where(mine).values(**told)).rowcount == 1
+    return connection.execute(jobs.update().where(mine).values(**values)).rowcount == 1
 
 
 def delete_expired(connection: Connection, now: datetime) -> list[str]:
-    """Forget jobs that were finished `RETENTION` before ``now``; the names of their files."""
+    """Delete jobs that finished more than `RETENTION` before ``now``. Return the names of their files."""
     old = jobs.c.finished_at < now - RETENTION
     files = [file for file in connection.execute(select(jobs.c.file).where(old)).scalars() if file]
     connection.execute(delete(jobs).where(old))

@@ -1,4 +1,4 @@
-"""Published predictions and alerts, read back."""
+"""Queries of published predictions, alerts and records."""
 
 from __future__ import annotations
 
@@ -19,40 +19,42 @@ CURSOR = "s"
 
 @dataclass(frozen=True)
 class ResultPage:
-    """A part of a stream: ``data``, and ``next``, the cursor to go on from. There is always one, so that a caller who
-    has read everything can ask again later for what came since."""
+    """One page of results: ``data``, and ``next``, the cursor of the next page.
+
+    There is always a cursor, so that a caller who has read everything can use it later to read what is new.
+    """
 
     data: list[dict[str, Any]]
     next: str
 
 
 def find_prediction(connection: Connection, prediction_id: str) -> dict[str, Any]:
-    """A published answer, as it was given.
+    """Return a published prediction.
 
     Raises
     ------
-    UnknownId : nothing of that id was published.
+    UnknownId : there is none with this id.
     """
-    found = connection.execute(select(predictions.c.document).where(predictions.c.id == prediction_id)).scalar()
-    if found is None:
+    document = connection.execute(select(predictions.c.document).where(predictions.c.id == prediction_id)).scalar()
+    if document is None:
         raise UnknownId(
-            "no prediction of this id was published", "an id from a batch that `renewcast score --publish` made"
+            "no prediction with this id was published", "an id from a batch that `renewcast score --publish` published"
         )
-    return _unpacked(found)
+    return _unpacked(document)
 
 
 def list_predictions(connection: Connection, cursor: str | None, since: datetime | None, limit: int) -> ResultPage:
-    """Predictions in the order in which they were published.
+    """Return predictions in the order in which they were published.
 
     Parameters
     ----------
-    cursor : ``next`` of the page before; with it, ``since`` is not looked at.
-    since : only those published at or after this instant, UTC.
-    limit : at most so many.
+    cursor : ``next`` of the previous page. With a cursor, ``since`` is ignored.
+    since : only predictions published at or after this time, UTC.
+    limit : the maximum number of predictions.
 
     Raises
     ------
-    BadRequest : a cursor that was not given out here.
+    BadRequest : the cursor is unknown.
     """
     of = predictions.c
     after = _after(cursor)
@@ -64,7 +66,7 @@ def list_predictions(connection: Connection, cursor: str | None, since: datetime
 
 
 def list_alerts(connection: Connection, cursor: str | None, limit: int, account_id: str | None = None) -> ResultPage:
-    """Alerts in the order in which they were raised, of one account or all; else as `list_predictions`."""
+    """Return alerts of one account or all, in the order in which they were raised; see `list_predictions`."""
     of = alerts.c
     after = _after(cursor)
     query = select(of.document, of.account_id, of.sequence).where(of.sequence > after)
@@ -85,18 +87,20 @@ def _after(cursor: str | None) -> int:
         return 0
     number = cursor.removeprefix(CURSOR)
     if not cursor.startswith(CURSOR) or not number.isascii() or not number.isdigit() or len(number) > 18:
-        raise BadRequest("the cursor is none that was given out", "`next` of the page before", "begin without a cursor")
+        raise BadRequest("unknown cursor", "`next` of the previous page", "begin without a cursor")
     return int(number)
 
 
 def _unpacked(document: bytes) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(zlib.decompress(document))
-    return told
+    data: dict[str, Any] = json.loads(zlib.decompress(document))
+    return data
 
 
 def list_records(connection: Connection, account_id: str, limit: int) -> list[dict[str, Any]]:
-    """What was done about an account and what became of it, the latest first: ``what``, ``occurred_at`` (UTC) and what
-    was told with it."""
+    """Return the interventions, outcomes and snoozes of an account, the latest first.
+
+    Each has ``what``, ``occurred_at`` (UTC) and the fields that were sent.
+    """
     of = records.c
     query = select(of.what, of.occurred_at, of.document).where(of.account_id == account_id)
     rows = connection.execute(query.order_by(of.occurred_at.desc(), of.id).limit(limit)).all()

@@ -1,4 +1,4 @@
-"""The layout of the store's tables, and its migrations."""
+"""Version of the store's schema, and its migrations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def upgrade_schema(connection: Connection) -> bool:
-    """Bring the layout up to date; whether an older one was there."""
+    """Upgrade the schema to the newest version. Return whether the store had an older one."""
     if schema_version(connection) == SCHEMA_VERSION:
         return False
-    # Only here, since a store is hardly ever of an older layout, and Alembic takes a while to import.
+    # Imported here, since an older schema is rare, and Alembic takes a while to import.
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -24,21 +24,21 @@ def upgrade_schema(connection: Connection) -> bool:
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    known = ScriptDirectory.from_config(config)
-    now = schema_version(connection)
-    if now is not None and now not in {script.revision for script in known.walk_revisions()}:
+    scripts = ScriptDirectory.from_config(config)
+    version = schema_version(connection)
+    if version is not None and version not in {script.revision for script in scripts.walk_revisions()}:
         raise HomeError(
-            f"the store's layout is {now}, which this program does not know",
+            f"the store's layout is {version}, which this release does not support",
             f"{SCHEMA_VERSION} or an earlier one",
-            "use the newer program that has written it",
+            "use the newer release that has written it",
         )
     command.upgrade(config, "head")
-    return now is not None
+    return version is not None
 
 
 def schema_version(connection: Connection) -> str | None:
-    """The store's layout as Alembic notes it; None for an empty store."""
+    """Return the schema version that Alembic has recorded, or None for an empty store."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return found
+    version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return version

@@ -1,8 +1,8 @@
-"""The tables of the operational store: what has to outlive a process.
+"""Tables of the operational store.
 
-Instants are kept as whole microseconds of UTC, so that SQLite and PostgreSQL order and compare them alike. Documents
-are JSON texts, kept as they were answered (those of predictions packed with zlib, a quarter of the size). The newest
-layout is here; how older ones become it is in `migrations`.
+Times are stored as whole microseconds in UTC, so that SQLite and PostgreSQL sort and compare them in the same way.
+Documents are JSON texts, stored as they were returned; those of predictions are compressed with zlib to a quarter of
+their size. This module has the newest schema; `migrations` upgrades older ones.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from sqlalchemy.types import TypeDecorator
 
 from serving.common.errors import StoreDown
 
-#: The revision of `migrations` that makes these tables.
+#: The revision of `migrations` that creates these tables.
 SCHEMA_VERSION = "0005"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class UtcMicroseconds(TypeDecorator[datetime]):
-    """An aware datetime as microseconds since 1970 in UTC."""
+    """An aware datetime, stored as microseconds since 1970 in UTC."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Python to database."""
+        """Convert a Python value for the database."""
         return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Database to Python."""
+        """Convert a database value for Python."""
         try:
             return None if value is None else _EPOCH + timedelta(microseconds=int(value))
         except (ValueError, TypeError, OverflowError):
             raise StoreDown(
-                "the store is damaged: an instant is none", "a file as Renewcast has written it", "use a backup"
+                "the store is damaged: a time is invalid", "a file as Renewcast wrote it", "restore a backup"
             ) from None
 
 
@@ -62,8 +62,8 @@ METADATA = MetaData(
     }
 )
 
-# One row a name: the last number given out. Whoever takes the next one locks the row until the transaction ends, so
-# numbers become visible in their order, and a reader that goes on from the last it saw never passes one over.
+# One row per name: the last number used. A transaction that takes the next numbers locks the row until it ends. So
+# numbers become visible in order, and a reader that continues after the last one it read never misses any.
 counters = Table(
     "counters",
     METADATA,

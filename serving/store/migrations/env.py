@@ -1,4 +1,4 @@
-"""How Alembic reaches the store: over the connection that it is given."""
+"""Alembic environment that runs the migrations on a given connection."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from alembic import context
 from serving.store.tables import METADATA
 
 connection = context.config.attributes["connection"]
-# SQLite changes tables by making them anew.
+# SQLite changes tables by recreating them.
 context.configure(connection=connection, target_metadata=METADATA, render_as_batch=True)
 context.run_migrations()

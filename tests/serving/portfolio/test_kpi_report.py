@@ -93,4 +93,4 @@ def test_a_snapshot_without_measures_says_so(client: TestClient, own_home: Home)
     with TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as broken:
         answer = broken.get("/v1/portfolio/measures")
     assert answer.status_code >= 500
-    assert "not a sound companion" in answer.text
+    assert "measures.json cannot be used" in answer.text

@@ -23,27 +23,27 @@ def test_what_was_made_once_is_read_from_then_on() -> None:
 
     texts = JsonCache()
     assert texts.cached("prediction", "a") is None
-    assert json.loads(texts.of("prediction", "a", make=make)) == {"n": 1}
-    assert json.loads(texts.of("prediction", "a", make=make)) == {"n": 1}
-    assert json.loads(texts.of("prediction", "b", make=make)) == {"n": 2}
+    assert json.loads(texts.get("prediction", "a", make=make)) == {"n": 1}
+    assert json.loads(texts.get("prediction", "a", make=make)) == {"n": 1}
+    assert json.loads(texts.get("prediction", "b", make=make)) == {"n": 2}
     assert texts.cached("prediction", "a") == b'{"n":1}'
 
 
 def test_what_cannot_be_made_is_not_kept() -> None:
     texts = JsonCache()
     with pytest.raises(ZeroDivisionError):
-        texts.of("a", make=lambda: 1 / 0)
+        texts.get("a", make=lambda: 1 / 0)
     with pytest.raises(ValueError, match="JSON"):
-        texts.of("a", make=lambda: float("nan"))
-    assert texts.of("a", make=lambda: "é") == '"é"'.encode()
+        texts.get("a", make=lambda: float("nan"))
+    assert texts.get("a", make=lambda: "é") == '"é"'.encode()
 
 
 def test_the_oldest_go_when_there_is_no_more_room() -> None:
     texts = JsonCache(limit=25)
     for name in "abc":
-        texts.of(name, make=lambda name=name: name * 8)
+        texts.get(name, make=lambda name=name: name * 8)
     assert [texts.cached(name) is not None for name in "abc"] == [False, True, True]
-    assert texts.of("long", make=lambda: "x" * 100) == b'"' + b"x" * 100 + b'"'
+    assert texts.get("long", make=lambda: "x" * 100) == b'"' + b"x" * 100 + b'"'
     assert texts.cached("long") is None, "it is longer than the limit, so it is not kept and replaces nothing"
     assert [texts.cached(name) is not None for name in "bc"] == [True, True]
 
@@ -53,11 +53,11 @@ def test_threads_that_ask_at_once_are_told_the_same_and_it_is_counted_once() -> 
 
     def ask(_: int) -> bytes:
         begin.wait()
-        return texts.of("a", make=lambda: "x" * 400)
+        return texts.get("a", make=lambda: "x" * 400)
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(ask, range(8)))) == 1
-    texts.of("b", make=lambda: "y" * 400)
+    texts.get("b", make=lambda: "y" * 400)
     assert texts.cached("a") is not None
 
 

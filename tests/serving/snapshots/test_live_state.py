@@ -190,7 +190,7 @@ def test_nothing_is_loaded_while_nothing_changes(
     first = kept.current()
     monkeypatch.setattr(live_state_module, "load_champion", lambda *_: pytest.fail("loaded again"))
     monkeypatch.setattr(live_state_module, "score_published", lambda *_: pytest.fail("scored again"))
-    kept._look_again_at = 0.0
+    kept._reload_at = 0.0
     again = kept.current()
     assert again.latest is first.latest
     assert again.champion is first.champion
@@ -202,23 +202,23 @@ def test_a_change_within_one_step_of_the_clock_is_found_a_little_later(
     kept = LiveStateManager(own_home, QUICK)
     monkeypatch.setattr(live_state_module, "TIMESTAMP_RESOLUTION", 3600.0)
     kept.current()
-    assert kept._look_again_at < time.monotonic() + 3601
+    assert kept._reload_at < time.monotonic() + 3601
     monkeypatch.setattr(live_state_module, "TIMESTAMP_RESOLUTION", 0.0)
-    kept._look_again_at = 0.0
+    kept._reload_at = 0.0
     kept.current()
-    assert kept._look_again_at == float("inf")
+    assert kept._reload_at == float("inf")
 
 
 def test_other_dates_are_kept_up_to_the_bound_and_assessed_once(own_home: Home, publish: Any, frame: pd.DataFrame) -> None:
     state = LiveStateManager(own_home, QUICK).current()
-    shelf = state.shelf
-    assert isinstance(shelf, SnapshotCache)
+    snapshots = state.cached_snapshots
+    assert isinstance(snapshots, SnapshotCache)
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(shelf.get, [JUNE] * 4))
+        found = list(pool.map(snapshots.get, [JUNE] * 4))
     assert all(each is found[0] for each in found)
     publish(own_home, frame, datetime(2026, 5, 1, tzinfo=UTC))
-    shelf.get(datetime(2026, 5, 1, tzinfo=UTC))
-    assert shelf.get(JUNE) is not found[0], "one place, which the other date took"
+    snapshots.get(datetime(2026, 5, 1, tzinfo=UTC))
+    assert snapshots.get(JUNE) is not found[0], "one place, which the other date took"
 
 
 def test_an_earlier_snapshot_that_is_broken_leaves_only_the_change_unknown(own_home: Home) -> None:

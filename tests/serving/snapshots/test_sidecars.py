@@ -50,7 +50,7 @@ def test_it_comes_back_as_it_was(snapshots: SnapshotFiles) -> None:
 def test_what_is_not_sound_is_refused(snapshots: SnapshotFiles, spoil: Any) -> None:
     path = write_sidecar(snapshots, AT, "measures", {"secret": "value"})
     path.write_text(spoil(path.read_text(encoding="utf-8")), encoding="utf-8")
-    with pytest.raises(HomeError, match="not a sound companion") as caught:
+    with pytest.raises(HomeError, match="cannot be used") as caught:
         read_sidecar(snapshots, AT, "measures")
     assert "value" not in str(caught.value)
 

@@ -89,7 +89,7 @@ def test_a_broken_file_is_named(publish: Any, frame: pd.DataFrame, tmp_path: Any
     else:
         path.unlink()
         path.mkdir()
-    with pytest.raises(HomeError, match=rf"{path.name} is not a sound snapshot") as caught:
+    with pytest.raises(HomeError, match=rf"{path.name} cannot be used") as caught:
         SnapshotFiles(Home(tmp_path)).latest()
     assert "secret-value" not in str(caught.value)
 
@@ -98,7 +98,7 @@ def test_files_beyond_the_bounds_are_not_read(
     publish: Any, frame: pd.DataFrame, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(Home(tmp_path), frame.head(3), JULY)
-    for name, word in (("UNPACKED_LIMIT", "unpacks to more"), ("FILE_LIMIT", "is larger than")):
+    for name, word in (("UNPACKED_LIMIT", "uncompressed bytes"), ("FILE_LIMIT", "is larger than")):
         monkeypatch.setattr(snapshot_files, name, 10)
         with pytest.raises(HomeError, match=word):
             SnapshotFiles(Home(tmp_path)).at(JULY)

@@ -80,7 +80,7 @@ BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
     "another program's": (_another("CREATE TABLE sessions (x); CREATE TABLE api_keys (y)"), "another program's"),
     "another program's with Alembic": (
         _another("CREATE TABLE alembic_version (version_num); INSERT INTO alembic_version VALUES ('bd07f7e963c5')"),
-        "does not know",
+        "does not support",
     ),
 }
 

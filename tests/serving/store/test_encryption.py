@@ -130,7 +130,7 @@ def test_keys_of_the_environment(tmp_path: Path) -> None:
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     Cipher(tmp_path).encrypt("secret", "a")
     (tmp_path / FILE).chmod(0o640)
-    with pytest.raises(SecretKeyError, match="others may read") as refused:
+    with pytest.raises(SecretKeyError, match="other users can read") as refused:
         Cipher(tmp_path).encrypt("secret", "a")
     assert "chmod 600" in refused.value.cure
 

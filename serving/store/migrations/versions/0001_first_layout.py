@@ -1,4 +1,4 @@
-"""First layout."""
+"""First schema."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """To the newer layout."""
+    """Upgrade the schema."""
     op.create_table(
         "alerts",
         sa.Column("account_id", sa.Text(), nullable=False),
@@ -156,7 +156,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to the older layout."""
+    """Downgrade the schema."""
     with op.batch_alter_table("webhook_deliveries", schema=None) as batch_op:
         batch_op.drop_index("uq_webhook_deliveries_endpoint_id_event_id")
         batch_op.drop_index("ix_webhook_deliveries_due_at")

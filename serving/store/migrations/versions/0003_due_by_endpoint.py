@@ -1,4 +1,4 @@
-"""What is due is looked for endpoint by endpoint."""
+"""Index due deliveries by endpoint."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """To the newer layout."""
+    """Upgrade the schema."""
     with op.batch_alter_table("webhook_deliveries", schema=None) as batch_op:
         batch_op.drop_index("ix_webhook_deliveries_due_at")
         batch_op.create_index("ix_webhook_deliveries_endpoint_id_due_at", ["endpoint_id", "due_at"], unique=False)
 
 
 def downgrade() -> None:
-    """Back to the older layout."""
+    """Downgrade the schema."""
     with op.batch_alter_table("webhook_deliveries", schema=None) as batch_op:
         batch_op.drop_index("ix_webhook_deliveries_endpoint_id_due_at")
         batch_op.create_index("ix_webhook_deliveries_due_at", ["due_at"], unique=False)

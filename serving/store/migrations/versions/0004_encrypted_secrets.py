@@ -1,4 +1,4 @@
-"""The secrets of webhooks are encrypted."""
+"""Encrypt the secrets of webhooks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ endpoints = sa.table("webhook_endpoints", sa.column("id", sa.String), sa.column(
 
 
 def upgrade() -> None:
-    """To the newer layout."""
+    """Upgrade the schema."""
     _overwrite()
     for row in op.get_bind().execute(sa.select(endpoints)).all():
         _set(row.id, cipher_of(op.get_bind()).encrypt(row.secret, row.id))
 
 
 def downgrade() -> None:
-    """Back to the older layout."""
+    """Downgrade the schema."""
     for row in op.get_bind().execute(sa.select(endpoints)).all():
         _set(row.id, cipher_of(op.get_bind()).decrypt(row.secret, row.id))
 
@@ -33,6 +33,6 @@ def _set(endpoint: str, secret: str) -> None:
 
 
 def _overwrite() -> None:
-    # SQLite leaves what is replaced in the file else.
+    # By default, SQLite leaves replaced content in the file.
     if op.get_bind().dialect.name == "sqlite":
         op.get_bind().exec_driver_sql("PRAGMA secure_delete=ON")

@@ -1,4 +1,4 @@
-"""Jobs keep what there is to know of their result."""
+"""Store remarks on the results of jobs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """To the newer layout."""
+    """Upgrade the schema."""
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.add_column(sa.Column("notes", sa.Text(), nullable=True))
 
 
 def downgrade() -> None:
-    """Back to the older layout."""
+    """Downgrade the schema."""
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.drop_column("notes")
