@@ -35,7 +35,7 @@ def kpi_page() -> str:
 def _modules() -> Any:
     """The readers of the specification. They are no package: tests have none here."""
     # The others import it by this name.
-    _load("fenced", "fenced")
+    _load("case_files", "case_files")
     names = ("tables", "rules", "measures", "render")
     return SimpleNamespace(**{name: _load(name, f"renewcast_spec_{name}") for name in names})
 

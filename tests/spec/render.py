@@ -9,7 +9,7 @@ from docs.generator.markdown import anchor
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fenced import Table, Topic
+    from case_files import Table, Topic
 else:
     Table = Topic = Any
 

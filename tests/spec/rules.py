@@ -1,6 +1,6 @@
-"""Reading the specs of the rules: Markdown files whose fenced tables say what is known of accounts, and what follows.
+"""Read the specs of the rules: Markdown files with facts about accounts and the expected results as tables.
 
-`HOW_TO_READ` says how a spec is written; it opens the page that shows them.
+`HOW_TO_READ` explains how a spec is written. It is the introduction of the page that shows the specs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from fenced import Said, SpecError, Topic, Written, table_of, topic_of, topics_of
+from case_files import CaseText, SpecCase, SpecError, Topic, parse_table, read_folder, read_text
 
 from models.health.rubric import load_rubric
 from models.peer_groups.frame_columns import number_column
@@ -29,29 +29,29 @@ EVERYONE = "*"
 EXPECTED = ("health", "breakdown", "alerts", "warnings", "onboarding", "expansion", "play")
 
 HOW_TO_READ = f"""\
-Each case shows what is known about some accounts, and then what the shipped rules make of it.
+Each case shows facts about some accounts, and then the result of the shipped rules.
 
-- `features` holds one value of a feature per line. The account is `{ACCOUNT}` and the date is {AS_OF} unless a column says
-  otherwise. A feature that is not shown is unknown. `{UNKNOWN}` is unknown, `{NOTHING}` is nothing. A value of account
-  `{EVERYONE}` holds for all accounts of the case that have no line of their own.
-- `models` holds what the models predict: the bands of churn and expansion, and the churn probability. A case without it has
-  no model.
-- `published` holds plays that were published earlier and are not done, and when they were first due.
+- `features` has one value of a feature per row. The account is `{ACCOUNT}` and the date is {AS_OF} unless a column says
+  otherwise. A feature that is not shown is unknown. `{UNKNOWN}` means unknown, `{NOTHING}` means none. A value of account
+  `{EVERYONE}` applies to all accounts of the case without a row of their own.
+- `models` has the predictions of the models: the bands of churn and expansion, and the churn probability. A case without it
+  has no model.
+- `published` has plays that were published earlier and are not done, and when they were first due.
 - `scores` gives health scores, bands and risk scores by date directly.
 - The rubric is five-dimensions unless `options` names another.
-- The last table is what is expected. There are no other accounts than those shown, so a single account is at the 50th
+- The last table is the expected result. There are no other accounts than those shown, so a single account is at the 50th
   percentile of everything.
 """
 
 
-class Case(Said):
-    """One thing said, what is known of accounts, and what follows."""
+class Case(SpecCase):
+    """One statement, facts about accounts, and the expected result."""
 
     def _given(self, name: str) -> list[dict[str, str]]:
         return next((table.dicts() for table in self.tables if table.name == name), [])
 
     def judged(self) -> tuple[list[str], Judged]:
-        """The accounts, and what the rules say of them."""
+        """Return the accounts and the result of the rules."""
         cells: dict[tuple[str, str], dict[str, float]] = {}
         common: dict[str, float] = {}
         for row in self._given("features"):
@@ -71,17 +71,17 @@ class Case(Said):
         options = next(iter(self._given("options")), {})
         rubric = load_rubric(options.get("rubric", "five-dimensions"))
         accounts = list(history.accounts)
-        called: dict[str, dict[str, date]] = {}
+        published: dict[str, dict[str, date]] = {}
         for row in self._given("published"):
-            called.setdefault(row["account_id"], {})[row["play"]] = date.fromisoformat(row["due"])
-        return accounts, judge(history, rubric, view=self._view(accounts, history), called=called)
+            published.setdefault(row["account_id"], {})[row["play"]] = date.fromisoformat(row["due"])
+        return accounts, judge(history, rubric, view=self._view(accounts, history), called=published)
 
     def _view(self, accounts: list[str], history: History) -> ModelView:
-        """What the models say."""
-        told = {row["account_id"]: row for row in self._given("models")}
+        """Return the predictions of the models."""
+        predictions = {row["account_id"]: row for row in self._given("models")}
 
         def column(name: str, unknown: Any) -> np.ndarray[Any, Any]:
-            values = [told.get(account, {}).get(name, UNKNOWN) for account in accounts]
+            values = [predictions.get(account, {}).get(name, UNKNOWN) for account in accounts]
             return np.array([unknown if value in (UNKNOWN, NOTHING) else value for value in values], dtype=object)
 
         probability = column("churn_probability", np.nan).astype(np.float64)
@@ -89,14 +89,13 @@ class Case(Said):
         return ModelView(column("churn", None), column("expansion", None), probability * arr)
 
     def found(self) -> list[dict[str, Any]]:
-        """What the rules say, in the columns of the expectation, sorted as it is written."""
+        """Return the results of the rules, with the columns and the order of the expectation."""
         if self.expected.name == "alerts":
             return self._alerts()
         accounts, judged = self.judged()
         rows: list[dict[str, Any]] = []
         for row, account in enumerate(accounts):
-            about = {"account_id": account}
-            rows += [about | told for told in _tell(self.expected.name, judged, row)]
+            rows += [{"account_id": account} | result for result in _results(self.expected.name, judged, row)]
         return rows
 
     def _alerts(self) -> list[dict[str, Any]]:
@@ -112,7 +111,7 @@ class Case(Said):
             risk[at] = np.nan if cell.get("risk", UNKNOWN) == UNKNOWN else float(cell["risk"])
             band[at] = cell.get("band", "insufficient_data")
         instants = [pd.Timestamp(date, tz="UTC").to_pydatetime() for date in dates]
-        told = alerts(instants, score, band, risk, read_rules("alerts", AlertsFile))
+        raised = alerts(instants, score, band, risk, read_rules("alerts", AlertsFile))
         return [
             {
                 "account_id": account,
@@ -122,12 +121,12 @@ class Case(Said):
                 "raised": "yes" if a.raised else "no",
                 "by": NOTHING if a.by is None else a.by.date().isoformat(),
             }
-            for account, each in zip(accounts, told, strict=True)
+            for account, each in zip(accounts, raised, strict=True)
             for a in each
         ]
 
 
-def _tell(name: str, judged: Judged, row: int) -> list[dict[str, Any]]:
+def _results(name: str, judged: Judged, row: int) -> list[dict[str, Any]]:
     if name == "health":
         points = {f"{d}": v for d, v in judged.health.dimensions.iloc[row].items()}
         return [
@@ -153,26 +152,26 @@ def _tell(name: str, judged: Judged, row: int) -> list[dict[str, Any]]:
             for w in judged.warnings[row]
         ]
     if name == "onboarding":
-        told = judged.onboarding[row]
+        onboarding = judged.onboarding[row]
         return [
             {
-                "day": told.day,
-                "under_way": "yes" if told.under_way else "no",
-                "missed": ", ".join(step.code for step in told.missed) or NOTHING,
-                "act": told.missed[-1].act if told.missed else NOTHING,
-                "cannot_tell": ", ".join(told.unknown) or NOTHING,
-                "first_value_late": {None: UNKNOWN, True: "yes", False: "no"}[told.late],
+                "day": onboarding.day,
+                "under_way": "yes" if onboarding.under_way else "no",
+                "missed": ", ".join(step.code for step in onboarding.missed) or NOTHING,
+                "act": onboarding.missed[-1].act if onboarding.missed else NOTHING,
+                "cannot_tell": ", ".join(onboarding.unknown) or NOTHING,
+                "first_value_late": {None: UNKNOWN, True: "yes", False: "no"}[onboarding.late],
             }
         ]
     if name == "expansion":
-        told = judged.expansion
+        expansion = judged.expansion
         return [
             {
-                "points": told.score[row],
-                "type": told.type[row] or NOTHING,
-                "may_be_proposed": "yes" if told.open[row] else "no",
-                "find_out": ", ".join(told.to_find_out(row)) or NOTHING,
-                **{item: states[row] for item, states in told.gate.items()},
+                "points": expansion.score[row],
+                "type": expansion.type[row] or NOTHING,
+                "may_be_proposed": "yes" if expansion.open[row] else "no",
+                "find_out": ", ".join(expansion.to_find_out(row)) or NOTHING,
+                **{item: states[row] for item, states in expansion.gate.items()},
             }
         ]
     about = {
@@ -197,25 +196,25 @@ def _tell(name: str, judged: Judged, row: int) -> list[dict[str, Any]]:
 
 
 def read_topics(folder: Path = HERE) -> tuple[Topic, ...]:
-    """The topics, in the order of their files' names."""
-    return topics_of(folder, _case)
+    """Read the topics of a folder, in the order of their file names."""
+    return read_folder(folder, _case)
 
 
 def read_topic(name: str, text: str) -> Topic:
-    """One file, the last table of whose cases is what is expected."""
-    return topic_of(name, text, _case)
+    """Read one file."""
+    return read_text(name, text, _case)
 
 
-def _case(written: Written) -> Case:
-    names = [name for name, _ in written.fences]
+def _case(case_text: CaseText) -> Case:
+    names = [name for name, _ in case_text.fences]
     if not names or names[-1] not in EXPECTED or any(name not in INPUTS for name in names[:-1]):
-        raise SpecError(f"{written.where}: tables of {INPUTS}, then one of {EXPECTED}")
-    *tables, expected = (table_of(written.where, name, text) for name, text in written.fences)
-    return Case(written.topic, written.title, written.prose, tuple(tables), expected)
+        raise SpecError(f"{case_text.where}: tables of {INPUTS}, then one of {EXPECTED}")
+    *tables, expected = (parse_table(case_text.where, name, text) for name, text in case_text.fences)
+    return Case(case_text.topic, case_text.title, case_text.prose, tuple(tables), expected)
 
 
 def same(got: Any, expected: str) -> bool:
-    """Whether a value is the one written."""
+    """Return whether a value equals the one in the spec."""
     if isinstance(got, str) or got is None:
         return str(got if got is not None else UNKNOWN) == expected
     if expected == UNKNOWN:

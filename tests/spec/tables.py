@@ -1,6 +1,6 @@
-"""Reading the specs: Markdown files whose fenced ASCII tables say what goes in and what a snapshot then knows.
+"""Read the specs of snapshots: Markdown files with the rows of a source and the expected snapshot as ASCII tables.
 
-How a spec is written stands in `HOW_TO_READ`, which opens the page that shows them.
+`HOW_TO_READ` explains how a spec is written. It is the introduction of the page that shows the specs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
-from fenced import Said, SpecError, Table, Topic, Written, table_of, topic_of, topics_of
+from case_files import CaseText, SpecCase, SpecError, Table, Topic, parse_table, read_folder, read_text
 
 from features.catalogue.catalogue import CATALOGUE, KEYS
 from features.contract.schema import TABLES
@@ -30,25 +30,25 @@ DEFAULTS = {
     "subscriptions": {"started_at": BEGINNING, "arr": "1200"},
     "support": {"severity": "normal"},
 }
-"""What a column that a table leaves out holds in every row; ``account_id`` is `ACCOUNT` in all tables."""
+"""Default values of omitted columns, by table; ``account_id`` is `ACCOUNT` in all tables."""
 
 HOW_TO_READ = f"""\
-Each case shows the rows of a source, by the names of the data contract's tables, and then what a snapshot knows.
+Each case shows the rows of a source, by table of the data contract, and then the expected snapshot.
 
-- In the rows, `{NULL}` is null. An instant without a time is its midnight, and without a zone is in UTC.
-- In the snapshot, `{UNKNOWN}` is unknown and `{ABSENT}` says that the snapshot has no row for the account then. It has no rows but
-  those shown. Numbers may be written as fractions.
-- To keep the tables small, a column that does not matter is left out: `account_id` is then `{ACCOUNT}`, `created_at` and
-  `started_at` are {BEGINNING}, `arr` is 1200, `severity` is normal. A case without `accounts` has the one account
-  `{ACCOUNT}`; one without `subscriptions` and `orders` has, for every account, one subscription that runs since its `created_at`.
+- In the rows, `{NULL}` is null. An instant without a time is midnight. An instant without a time zone is in UTC.
+- In the snapshot, `{UNKNOWN}` means unknown, and `{ABSENT}` means that the snapshot has no row for the account at that date. The
+  snapshot has no other rows than those shown. Numbers may be written as fractions.
+- Columns that do not matter are omitted. Then `account_id` is `{ACCOUNT}`, `created_at` and `started_at` are {BEGINNING}, `arr`
+  is 1200, and `severity` is normal. A case without `accounts` has the single account `{ACCOUNT}`. A case without `subscriptions`
+  and `orders` has one subscription for every account, which has been running since its `created_at`.
 - Every feed is complete from {BEGINNING} on (`history_from`), and nothing at or after {END} is read (`data_through`), unless
-  `options` says otherwise; `{NULL}` there leaves it to be found from the rows.
+  `options` says otherwise. With `{NULL}` in `options`, the value is determined from the rows.
 """
 
 
 @dataclass(frozen=True)
-class Case(Said):
-    """One thing said, the rows that show it, and what is expected; ``not_yet`` is why the engine fails it still."""
+class Case(SpecCase):
+    """One statement, the rows that show it, and the expected snapshot; ``not_yet`` says why the engine still fails it."""
 
     not_yet: str = ""
 
@@ -58,7 +58,7 @@ class Case(Said):
         return OPTION_DEFAULTS | given
 
     def source(self) -> dict[str, pa.Table]:
-        """The contract tables, defaults filled in, as text: the engine parses them as it does a CSV file's."""
+        """Return the tables with defaults, as text: the engine parses them like those of a CSV file."""
         given = {t.name: t for t in self.tables if t.name != OPTIONS}
         given.setdefault("accounts", Table("accounts", ("account_id",), ((ACCOUNT,),)))
         rows = {name: [_defaults(name) | row for row in table.dicts()] for name, table in given.items()}
@@ -73,47 +73,47 @@ class Case(Said):
         }
 
     def grid(self) -> Grid:
-        """The dates of the expectation, which must lie whole and equal days apart."""
+        """Return the expected dates. Their distances must be equal and in whole days."""
         as_ofs = sorted({parse_instant(row["as_of"]) for row in self.expected.dicts()})
         steps = {after - before for before, after in pairwise(as_ofs)} or {timedelta(days=1)}
         step = steps.pop()
         if steps or step % timedelta(days=1):
-            raise SpecError(f"{self.id}: the as_ofs do not lie whole and equal days apart")
+            raise SpecError(f"{self.id}: the distances between the as_ofs are not whole and equal days")
         return Grid(as_ofs[0], step.days, len(as_ofs))
 
 
 def read_topics(folder: Path = HERE) -> tuple[Topic, ...]:
-    """The topics of a folder, in the order of their file names."""
-    return topics_of(folder, _case)
+    """Read the topics of a folder, in the order of their file names."""
+    return read_folder(folder, _case)
 
 
 def read_topic(name: str, text: str) -> Topic:
-    """One file, the tables of whose cases are rows of a source and the expected snapshot."""
-    return topic_of(name, text, _case)
+    """Read one file."""
+    return read_text(name, text, _case)
 
 
-def _case(written: Written) -> Case:
-    where = written.where
-    prose, _, not_yet = (part.strip() for part in written.prose.partition("Not yet so:"))
+def _case(case_text: CaseText) -> Case:
+    where = case_text.where
+    prose, _, not_yet = (part.strip() for part in case_text.prose.partition("Not yet so:"))
     if not prose:
-        raise SpecError(f"{where}: no sentence that says what is shown")
-    tables = [rows_of(where, name, text) for name, text in written.fences]
+        raise SpecError(f"{where}: no sentence that says what the case shows")
+    tables = [rows_of(where, name, text) for name, text in case_text.fences]
     names = [t.name for t in tables]
     if names.count(EXPECTED) != 1 or names[-1] != EXPECTED:
         raise SpecError(f"{where}: every case ends with one table named {EXPECTED}")
     if len(set(names)) < len(names):
         raise SpecError(f"{where}: a table is given twice; it has {', '.join(names)}")
-    case = Case(written.topic, written.title, prose, tuple(tables[:-1]), tables[-1], " ".join(not_yet.split()))
+    case = Case(case_text.topic, case_text.title, prose, tuple(tables[:-1]), tables[-1], " ".join(not_yet.split()))
     _check_accounts(where, case)
     case.grid()
     return case
 
 
 def rows_of(where: str, name: str, text: str) -> Table:
-    """A table of the contract, the options or the expectation, with columns that it may have."""
+    """Read a table of the contract, of options or of the expectation, and check its columns."""
     if name not in (*TABLES, OPTIONS, EXPECTED):
         raise SpecError(f"{where}, table {name!r}: no such table; there are {', '.join((*TABLES, OPTIONS, EXPECTED))}")
-    table = table_of(where, name, text)
+    table = parse_table(where, name, text)
     _check_columns(f"{where}, table {name!r}", table)
     return table
 
@@ -123,15 +123,15 @@ def _check_columns(where: str, table: Table) -> None:
         _check_expected(where, table)
         return
     if table.name == OPTIONS:
-        known, missing = tuple(OPTION_DEFAULTS), ()
+        allowed, missing = tuple(OPTION_DEFAULTS), ()
         if len(table.rows) != 1:
             raise SpecError(f"{where}: needs one row")
     else:
         contract = TABLES[table.name]
-        known = contract.names
+        allowed = contract.names
         missing = tuple(c for c in contract.required if c not in (*table.columns, *_defaults(table.name)))
-    if unknown := [c for c in table.columns if c not in known]:
-        raise SpecError(f"{where}: no column {', '.join(unknown)}; there are {', '.join(known)}")
+    if unknown := [c for c in table.columns if c not in allowed]:
+        raise SpecError(f"{where}: no column {', '.join(unknown)}; there are {', '.join(allowed)}")
     if missing:
         raise SpecError(f"{where}: the columns {', '.join(missing)} are required")
 
@@ -149,7 +149,7 @@ def _check_expected(where: str, table: Table) -> None:
         try:
             keys.append((row["account_id"], parse_instant(row["as_of"])))
         except BadRequest:
-            raise SpecError(f"{where}: {row['as_of']!r} is no instant") from None
+            raise SpecError(f"{where}: {row['as_of']!r} is not an instant") from None
         values = [row[f] for f in features]
         if ABSENT in values and set(values) != {ABSENT}:
             raise SpecError(f"{where}: an absent row has {ABSENT} in every feature")
@@ -162,8 +162,8 @@ def _check_expected(where: str, table: Table) -> None:
 
 def _check_accounts(where: str, case: Case) -> None:
     accounts = set(case.source()["accounts"]["account_id"].to_pylist())
-    if strangers := {row["account_id"] for row in case.expected.dicts()} - accounts:
-        raise SpecError(f"{where}: expects accounts that there are not: {', '.join(sorted(strangers))}")
+    if unexpected := {row["account_id"] for row in case.expected.dicts()} - accounts:
+        raise SpecError(f"{where}: expects accounts that do not exist: {', '.join(sorted(unexpected))}")
 
 
 def _defaults(table: str) -> dict[str, str]:
@@ -182,7 +182,7 @@ def _number(where: str, text: str) -> float:
 
 
 def expected_rows(case: Case) -> Iterator[tuple[tuple[str, str], dict[str, float | str | None] | None]]:
-    """By (account, as_of in ISO 8601) the values expected: None for unknown, and None for an absent row."""
+    """Yield (account, as_of in ISO 8601) and the expected values: None for unknown, and None for an absent row."""
     for row in case.expected.dicts():
         key = (row["account_id"], parse_instant(row["as_of"]).isoformat())
         features = {f: row[f] for f in case.expected.columns[len(KEYS) :]}

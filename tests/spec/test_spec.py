@@ -1,4 +1,4 @@
-"""Every spec holds, and the page that shows them is up to date."""
+"""Snapshots equal those of the specs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _computed(tables: ModuleType, case: Any) -> pd.DataFrame:
 
 
 def _differences(tables: ModuleType, case: Any, frame: pd.DataFrame) -> list[str]:
-    """In words, wherever the snapshot is not what the case expects."""
+    """Describe each difference between the snapshot and the case."""
     keys = zip(frame["account_id"], (t.isoformat() for t in frame["as_of"]), strict=True)
     got = dict(zip(keys, frame.to_dict("records"), strict=True))
     found = []
@@ -44,7 +44,7 @@ def _same(got: Any, expected: float | str | None) -> bool:
     return bool(got == expected) if isinstance(expected, str) else math.isclose(got, expected, rel_tol=1e-12, abs_tol=1e-12)
 
 
-def test_the_spec_holds(tables: ModuleType, case: Any) -> None:
+def test_the_snapshot_equals_that_of_the_spec(tables: ModuleType, case: Any) -> None:
     found = _differences(tables, case, _computed(tables, case))
     assert not found, f"{case.prose}\n" + "\n".join(found)
 
@@ -54,7 +54,7 @@ CASE = """\
 
 ## C
 
-Says so.
+A statement.
 
 ```accounts
 account_id
@@ -91,7 +91,7 @@ def two_accounts(tables: ModuleType) -> pd.DataFrame:
         ("", "a row that the case does not show"),
     ],
 )
-def test_a_snapshot_that_differs_is_told(tables: ModuleType, two_accounts: pd.DataFrame, row: str, difference: str | None) -> None:
+def test_a_different_snapshot_is_reported(tables: ModuleType, two_accounts: pd.DataFrame, row: str, difference: str | None) -> None:
     (case,) = tables.read_topic("t", CASE.replace(SHOWN, row)).cases
     found = "\n".join(_differences(tables, case, two_accounts))
     assert difference in found if difference else not found

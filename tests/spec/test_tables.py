@@ -1,4 +1,4 @@
-"""The reader of specs refuses whatever it does not understand, so that no spec passes by being overlooked."""
+"""The reader of specs refuses everything that it does not understand, so that no spec is silently skipped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 GOOD = """\
 # Topic
 
-About it.
+Introduction.
 
 ## First case
 
@@ -33,10 +33,10 @@ a          | 2024-03-15 | ?
 """
 
 
-def test_a_case_is_read_as_it_is_written(tables: ModuleType) -> None:
+def test_a_case_is_read(tables: ModuleType) -> None:
     topic = tables.read_topic("topic", GOOD)
     (case,) = topic.cases
-    assert (topic.title, topic.prose.strip(), case.title, case.prose) == ("Topic", "About it.", "First case", "Says one thing.")
+    assert (topic.title, topic.prose.strip(), case.title, case.prose) == ("Topic", "Introduction.", "First case", "Says one thing.")
     assert (case.id, case.not_yet) == ("topic-first-case", "")
     source = case.source()
     assert source["usage"].to_pydict() == {
@@ -52,7 +52,7 @@ def test_a_case_is_read_as_it_is_written(tables: ModuleType) -> None:
     assert [values for _, values in tables.expected_rows(case)] == [{"usage.events_7d": 0.5}, {"usage.events_7d": None}]
 
 
-def test_orders_alone_bring_no_subscription(tables: ModuleType) -> None:
+def test_a_case_with_orders_has_no_default_subscription(tables: ModuleType) -> None:
     orders = GOOD.replace("usage\n", "orders\n").replace("user_id\n", "amount\n").replace("| u1", "| 1").replace("| u2", "| 2")
     assert set(tables.read_topic("topic", orders).cases[0].source()) == {"accounts", "orders"}
 
@@ -63,7 +63,7 @@ def test_a_table_may_have_no_rows(tables: ModuleType) -> None:
     assert case.source()["usage"].num_rows == 0
 
 
-def test_what_the_engine_does_not_do_yet_is_marked(tables: ModuleType) -> None:
+def test_a_case_that_does_not_hold_yet_is_marked(tables: ModuleType) -> None:
     (case,) = tables.read_topic("topic", GOOD.replace("thing.\n", "thing.\n\nNot yet so: it is\nhard.\n")).cases
     assert (case.prose, case.not_yet) == ("Says one thing.", "it is hard.")
 
@@ -74,7 +74,7 @@ OPTIONS = "```options\nhistory_from\n---\n-\n```\n\n"
 
 
 @pytest.mark.parametrize(
-    ("written", "instead", "why"),
+    ("text", "replacement", "error"),
     [
         ("# Topic", "Topic", "no title"),
         ("## First case", "First case", "a table before the first case"),
@@ -105,20 +105,20 @@ OPTIONS = "```options\nhistory_from\n---\n-\n```\n\n"
         ("a          | 2024-03-08 | 1/2\na          | 2024-03-15 | ?\n", "", "expects nothing"),
         ("1/2", "1/0", "neither a number"),
         ("1/2", "some", "neither a number"),
-        ("a          | 2024-03-15 | ?", "b | 2024-03-15 | ?", "accounts that there are not: b"),
+        ("a          | 2024-03-15 | ?", "b | 2024-03-15 | ?", "accounts that do not exist: b"),
         ("a          | 2024-03-15 | ?", "a | 2024-03-08 | ?", "the same account and as_of twice"),
-        ("a          | 2024-03-15 | ?", "a | in March | ?", "is no instant"),
+        ("a          | 2024-03-15 | ?", "a | in March | ?", "is not an instant"),
         ("a          | 2024-03-15 | ?", "a | 2024-03-15 12:00 | ?", "whole and equal days"),
         ("a          | 2024-03-15 | ?", "a | 2024-03-15 | ?\na | 2024-03-16 | ?", "whole and equal days"),
     ],
 )
-def test_what_is_not_understood_is_refused(tables: ModuleType, written: str, instead: str, why: str) -> None:
-    assert GOOD.count(written) == 1
-    with pytest.raises(tables.SpecError, match=why):
-        tables.read_topic("topic", GOOD.replace(written, instead))
+def test_a_spec_with_a_mistake_is_refused(tables: ModuleType, text: str, replacement: str, error: str) -> None:
+    assert GOOD.count(text) == 1
+    with pytest.raises(tables.SpecError, match=error):
+        tables.read_topic("topic", GOOD.replace(text, replacement))
 
 
-def test_an_absent_row_is_absent_altogether(tables: ModuleType) -> None:
+def test_an_absent_row_is_absent_in_every_feature(tables: ModuleType) -> None:
     two = GOOD.replace("usage.events_7d\n", "usage.events_7d | usage.events_28d\n").replace(
         "+----------------", "+----------------+-"
     )

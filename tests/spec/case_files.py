@@ -1,7 +1,7 @@
-"""Specs as they are written: Markdown files, a topic each, whose cases are a title, prose and fenced ASCII tables.
+"""The file format of specs: a Markdown file per topic; each case has a title, prose and fenced ASCII tables.
 
-Whatever cannot be understood is refused, so that no spec can pass by being overlooked. What the tables of a case mean,
-its reader knows: `tables.py`, `rules.py`, `measures.py`.
+Everything that is not understood is refused, so that no spec is silently skipped. The readers of `tables.py`, `rules.py`
+and `measures.py` define what the tables of a case mean.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 
 class SpecError(Exception):
-    """A spec that cannot be understood: where, and why."""
+    """A spec with a mistake: where it is, and what is wrong."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as written: its name, its columns, and its cells as text."""
+    """A table: its name, its columns, and its cells as text."""
 
     name: str
     columns: tuple[str, ...]
@@ -30,8 +30,8 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Written:
-    """A case before its tables are understood: each by its name and text."""
+class CaseText:
+    """A case before its tables are parsed: the name and text of each."""
 
     topic: str
     title: str
@@ -44,8 +44,8 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Said:
-    """A case: one thing said, the tables that show it, and what is expected."""
+class SpecCase:
+    """A case: one statement, the tables that show it, and the expected result."""
 
     topic: str
     title: str
@@ -68,21 +68,21 @@ class Topic:
     cases: tuple[Any, ...]
 
 
-def topics_of(folder: Path, understood: Callable[[Written], Said]) -> tuple[Topic, ...]:
-    """The topics of a folder, in the order of their files' names; ``understood`` makes a case of what is written."""
-    topics = tuple(topic_of(p.stem, p.read_text(encoding="utf-8"), understood) for p in sorted(folder.glob("*.md")))
+def read_folder(folder: Path, parse: Callable[[CaseText], SpecCase]) -> tuple[Topic, ...]:
+    """Read the topics of a folder, in the order of their file names; ``parse`` turns a text into a case."""
+    topics = tuple(read_text(p.stem, p.read_text(encoding="utf-8"), parse) for p in sorted(folder.glob("*.md")))
     if not topics:
-        raise SpecError(f"{folder} holds no spec")
+        raise SpecError(f"{folder} has no spec")
     return topics
 
 
-def topic_of(name: str, text: str, understood: Callable[[Written], Said]) -> Topic:
-    """One file: ``# title``, prose, then for each case ``## title``, prose and tables."""
+def read_text(name: str, text: str, parse: Callable[[CaseText], SpecCase]) -> Topic:
+    """Read one file: ``# title``, prose, then for each case ``## title``, prose and tables."""
     before, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
-    title, prose = _titled(name, before.removeprefix("# ") if before.startswith("# ") else "")
+    title, prose = _split_title(name, before.removeprefix("# ") if before.startswith("# ") else "")
     if "```" in prose:
         raise SpecError(f"{name}: a table before the first case")
-    cases = tuple(understood(_written(name, section)) for section in sections)
+    cases = tuple(parse(_case_text(name, section)) for section in sections)
     if not cases:
         raise SpecError(f"{name}: no case")
     ids = [case.id for case in cases]
@@ -91,37 +91,37 @@ def topic_of(name: str, text: str, understood: Callable[[Written], Said]) -> Top
     return Topic(name, title, prose, cases)
 
 
-def _written(topic: str, section: str) -> Written:
-    title, body = _titled(topic, section)
-    # Text, then in turn the fence's name, what it holds, an empty closing fence and text again.
+def _case_text(topic: str, section: str) -> CaseText:
+    title, body = _split_title(topic, section)
+    # Text, and then repeatedly the name of a fence, its content, an empty closing fence, and text.
     pieces = re.split(r"^```(.*)\n", body, flags=re.MULTILINE)
     names = (name.strip() for name in pieces[1::4])
-    written = Written(topic, title, pieces[0].strip(), tuple(zip(names, pieces[2::4], strict=False)))
+    case_text = CaseText(topic, title, pieces[0].strip(), tuple(zip(names, pieces[2::4], strict=False)))
     if len(pieces) % 4 != 1 or any(closing.strip() for closing in pieces[3::4]):
-        raise SpecError(f"{written.where}: a fence that is not closed")
+        raise SpecError(f"{case_text.where}: a fence that is not closed")
     if any(piece.strip() for piece in pieces[4::4]):
-        raise SpecError(f"{written.where}: text between or after the tables; all prose stands before them")
-    if not written.prose:
-        raise SpecError(f"{written.where}: no sentence that says what is shown")
-    return written
+        raise SpecError(f"{case_text.where}: text between or after the tables; all prose comes before them")
+    if not case_text.prose:
+        raise SpecError(f"{case_text.where}: no sentence that says what the case shows")
+    return case_text
 
 
-def _titled(where: str, text: str) -> tuple[str, str]:
+def _split_title(where: str, text: str) -> tuple[str, str]:
     title, _, body = text.partition("\n")
     if not title.strip():
         raise SpecError(f"{where}: no title")
     return title.strip(), body.strip() + "\n"
 
 
-def table_of(where: str, name: str, text: str) -> Table:
-    """A table of a line of columns, a line of dashes and the rows."""
+def parse_table(where: str, name: str, text: str) -> Table:
+    """Parse a table: a line of columns, a line of dashes, and the rows."""
     where = f"{where}, table {name!r}"
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) < 2 or not re.fullmatch(r"[-+ ]*-[-+ ]*", lines[1]):
         raise SpecError(f"{where}: needs a line of columns, and a line of dashes under it")
     columns, *rows = (tuple(cell.strip() for cell in line.split("|")) for line in (lines[0], *lines[2:]))
     if lines[1].count("+") + 1 != len(columns):
-        raise SpecError(f"{where}: the line of dashes has other columns than the one above it")
+        raise SpecError(f"{where}: the line of dashes has other columns than the line above it")
     for number, row in enumerate(rows, 1):
         if len(row) != len(columns):
             raise SpecError(f"{where}: row {number} has {len(row)} cells for {len(columns)} columns")
