@@ -83,7 +83,7 @@ def test_a_person_may_promote_what_could_not_be_compared_with_the_champion(home:
     lost = gate | {"figure": 0.004, "words": "it is worse"}
     (folder / "manifest.json").write_text(json.dumps(manifest | {"gates": gates | {"no_loss_to_champion": lost}}))
     refused = renewcast("promote", "expansion", manifest["version"], "--why", "a test", home=home, expect=2)
-    assert "no loss to champion: it is worse (0.004 against a limit of 0)" in " ".join(refused.stderr.split())
+    assert "no loss to champion: it is worse (0.004, limit 0)" in " ".join(refused.stderr.split())
     (folder / "manifest.json").write_text(sound)
 
 
@@ -94,7 +94,7 @@ def test_a_version_that_failed_a_gate_is_refused_with_its_figure(home: Path, ren
     (folder / "manifest.json").write_text(json.dumps(manifest))
     before = (home / "champion.json").read_bytes()
     refused = renewcast("promote", "churn", manifest["version"], "--why", "a test", home=home, expect=2)
-    assert "calibration slope: too extreme (0.31 against a limit of 0.6)" in " ".join(refused.stderr.split())
+    assert "calibration slope: too extreme (0.31, limit 0.6)" in " ".join(refused.stderr.split())
     assert (home / "champion.json").read_bytes() == before
 
 

@@ -157,7 +157,7 @@ def test_the_same_data_again_does_not_take_the_champions_place_until_a_person_sa
     assert (home / "champion.json").read_bytes() == before
     for target in promoted:
         assert f"`renewcast promote {target} 2 --why TEXT` makes it the champion" in said
-        assert "has seen every outcome of the test" in said
+        assert "has used every outcome of the test" in said
         renewcast("promote", target, "2", "--why", "other settings", "--by", "Ada", home=home)
         assert json.loads((home / "champion.json").read_text(encoding="utf-8"))[target]["version"] == "2"
     changes = json.loads(renewcast("runs", "--json", home=home).stdout)["changes"]

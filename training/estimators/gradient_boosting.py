@@ -1,8 +1,8 @@
-"""LightGBM on a small-data diet: few leaves, strong shrinkage, monotone where the direction is beyond dispute.
+"""LightGBM with settings for small data: few leaves, strong regularization, monotone where the direction is certain.
 
 The settings and the number of trees are chosen by a bounded search (Optuna's TPE, Bergstra et al. 2011) on later rows
-of other accounts; then the trees are fitted on all training rows. They start from nothing, or from log-odds that are
-given. The same data and seed give the same boosters, on any number of threads.
+of other accounts. Then the trees are fitted on all training rows, from zero or from given log-odds. The same data and
+seed give the same booster with any number of threads.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TRIALS = 12
 MOST_TREES = 400
 PATIENCE = 30
 
-# What never varies. Histograms of 63 bins are fine enough for hundreds of accounts.
+# Fixed settings. Histograms with 63 bins are fine enough for hundreds of accounts.
 _FIXED: dict[str, Any] = {
     "objective": "binary",
     "metric": "binary_logloss",
@@ -43,7 +43,7 @@ _FIXED: dict[str, Any] = {
     "force_row_wise": True,
     "verbosity": -1,
 }
-# The first trial: a modest model that does well enough where the search finds nothing better.
+# The first trial: a modest model that is good enough if the search finds nothing better.
 _MODEST: dict[str, Any] = {
     "leaves": 6,
     "alone": 30.0,
@@ -53,9 +53,9 @@ _MODEST: dict[str, Any] = {
     "smooth": 10.0,
     "random_cuts": True,
 }
-# Beyond the small-data diet, for outcomes that are many and clear, with columns that matter together: tried at last,
-# and taken only if clearly better. On 5,000 customers of a telephone company the Brier score fell from 0.052 to 0.038.
-# As a part of the search it cost quality on portfolios of 300 accounts, where the lowest loss of many is partly luck.
+# Richer settings, for many clear outcomes and interacting columns. They are tried last and chosen only if significantly
+# better. On 5,000 customers of a telephone company, the Brier score fell from 0.052 to 0.038. As a part of the search
+# they reduced quality on portfolios of 300 accounts, where the lowest loss of many trials is partly chance.
 _RICH: dict[str, Any] = {
     "leaves": 24,
     "alone": 10.0,
@@ -69,14 +69,16 @@ _RICH: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class BoostedTrees:
-    """A fitted booster, how it reads a frame, and how its settings were found.
+    """A fitted booster, its encoding, and its settings.
 
     Parameters
     ----------
+    encoding : encoding of the snapshots.
+    booster : the fitted booster.
     settings : LightGBM's parameters and the number of trees.
     loss : mean log loss of the settings on the held-out later rows of the search; infinite if none could be held out.
-    held : the log-odds of the rows that the search held out, by fold in the order of `Design.folds`, each from a fit
-        that has not seen their accounts.
+    held_out_log_odds : log-odds of the rows that the search held out, by fold in the order of `Design.folds`, each from
+        a fit without their accounts.
     """
 
     encoding: Encoding
@@ -86,17 +88,19 @@ class BoostedTrees:
     held_out_log_odds: tuple[Floats, ...] = ()
 
     def raw(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
-        """Log-odds of n snapshots at a horizon (the main one if None), shape (n,), not calibrated; what the trees add,
-        where they did not start from nothing."""
+        """Return uncalibrated log-odds of n snapshots at a horizon (the main one if None), shape (n,).
+
+        If the trees start from given log-odds, this is only what they add.
+        """
         return self.raw_of(self.encoding.matrix(frame, days))
 
     def raw_of(self, matrix: Floats) -> Floats:
-        """The same from an encoded matrix (n, columns)."""
+        """Return the log-odds of an encoded matrix (n, columns)."""
         return _raw(self.booster, matrix, self.settings)
 
     @property
     def text(self) -> str:
-        """The booster as LightGBM writes it."""
+        """The booster in LightGBM's text format."""
         return str(self.booster.model_to_string())
 
 
@@ -114,11 +118,15 @@ def fit_boosted_trees(
     Parameters
     ----------
     design : the training rows.
-    features : the catalogue, with the directions that the model is held to.
-    target : which of the directions counts.
-    trials, seed, threads : of the search and the fit; `threads` 0 means all, and does not change the result.
-    progress : called after each trial with (trials done, trials, best log loss so far). Raising in it, or an
-        interrupt, ends the search: nothing is kept outside this call.
+    features : the catalogue, with the directions of the monotone constraints.
+    target : the target, which selects the directions.
+    trials, seed, threads : settings of the search and the fit; `threads` 0 means all, and does not change the result.
+    progress : called after each trial with (trials done, trials, best log loss so far). An exception in it, or an
+        interrupt, ends the search without side effects.
+
+    Returns
+    -------
+    BoostedTrees
     """
     fixed = _FIXED | {
         "seed": seed,
@@ -126,48 +134,50 @@ def fit_boosted_trees(
         "monotone_constraints": monotone_constraints(design.encoding.columns, features, target),
     }
     search = _Search(design.search_rows(), fixed)
-    best, held = search.run(trials, seed, progress)
+    best, held_out = search.run(trials, seed, progress)
     settings = fixed | _settings(best.chosen, float(design.weight.mean())) | {"trees": best.trees}
-    return BoostedTrees(design.encoding, _grown(design, settings), settings, best.loss, held)
+    return BoostedTrees(design.encoding, _train(design, settings), settings, best.loss, held_out)
 
 
-def fit_from_start(judged: BoostedTrees, design: Design, start: Floats) -> BoostedTrees:
-    """The settings of ``judged``, the trees starting from log-odds of the training rows, ``start`` (m,); their number
-    is found anew, on the held-out later rows."""
-    thin = design.search_rows()
-    search = _Search(thin, {}, start[design.search_mask])
-    settings = _rescaled(judged.settings, float(design.weight.mean() / thin.weight.mean()))
-    loss, trees = search.judge({k: v for k, v in settings.items() if k != "trees"})
-    settings = judged.settings | {"trees": trees}
-    return BoostedTrees(design.encoding, _grown(design, settings, start), settings, loss)
+def fit_from_start(model: BoostedTrees, design: Design, start: Floats) -> BoostedTrees:
+    """Fit trees with the settings of ``model`` that start from log-odds of the training rows, ``start`` (m,).
+
+    Only the number of trees is chosen again, on the held-out later rows.
+    """
+    rows = design.search_rows()
+    search = _Search(rows, {}, start[design.search_mask])
+    settings = _rescaled(model.settings, float(design.weight.mean() / rows.weight.mean()))
+    loss, trees = search.evaluate({k: v for k, v in settings.items() if k != "trees"})
+    settings = model.settings | {"trees": trees}
+    return BoostedTrees(design.encoding, _train(design, settings, start), settings, loss)
 
 
 def refit_boosted_trees(
-    judged: BoostedTrees, design: Design, features: Mapping[str, Feature], target: Target
+    model: BoostedTrees, design: Design, features: Mapping[str, Feature], target: Target
 ) -> BoostedTrees:
-    """The same settings and number of trees on other (more) training rows; nothing is searched.
+    """Refit with the settings and number of trees of ``model`` on other training rows, without a search.
 
-    Parameters are those of `fit_boosted_trees`; ``judged`` is the booster whose settings are taken over.
+    The other parameters are those of `fit_boosted_trees`.
     """
-    settings = judged.settings | {
+    settings = model.settings | {
         "monotone_constraints": monotone_constraints(design.encoding.columns, features, target)
     }
-    return BoostedTrees(design.encoding, _grown(design, settings), settings, judged.loss)
+    return BoostedTrees(design.encoding, _train(design, settings), settings, model.loss)
 
 
 def _raw(booster: lightgbm.Booster, matrix: Floats, settings: Mapping[str, Any]) -> Floats:
-    """Log-odds, with as many threads as training takes: see `models.scorer.scorer.THREADS`."""
+    """Return log-odds, with as many threads as in training: see `models.scorer.scorer.THREADS`."""
     return np.asarray(booster.predict(matrix, raw_score=True, num_threads=settings["num_threads"]), dtype=np.float64)
 
 
-def _grown(design: Design, settings: dict[str, Any], start: Floats | None = None) -> lightgbm.Booster:
-    given = {k: v for k, v in settings.items() if k != "trees"}
-    everything = np.ones(len(design.y), dtype=bool)
-    return lightgbm.train(given, _dataset(design, everything, start), settings["trees"])
+def _train(design: Design, settings: dict[str, Any], start: Floats | None = None) -> lightgbm.Booster:
+    parameters = {k: v for k, v in settings.items() if k != "trees"}
+    all_rows = np.ones(len(design.y), dtype=bool)
+    return lightgbm.train(parameters, _dataset(design, all_rows, start), settings["trees"])
 
 
 class _SearchResult(NamedTuple):
-    """Settings, the number of trees, and their log loss on the held-out later rows."""
+    """Settings, number of trees, and their log loss on the held-out later rows."""
 
     chosen: dict[str, Any]
     trees: int
@@ -175,7 +185,7 @@ class _SearchResult(NamedTuple):
 
 
 class _Search:
-    """The search over settings, each judged by the pooled log loss of the held-out later rows of every fold."""
+    """Search over settings, each evaluated by the pooled log loss of the held-out later rows of every fold."""
 
     def __init__(self, design: Design, fixed: dict[str, Any], start: Floats | None = None) -> None:
         self.design, self.fixed = design, fixed
@@ -188,7 +198,7 @@ class _Search:
     def run(
         self, trials: int, seed: int, progress: Callable[[int, int, float], None] | None
     ) -> tuple[_SearchResult, tuple[Floats, ...]]:
-        """The best settings, and the log-odds of each fold's held-out rows under them."""
+        """Return the best settings, and the log-odds of each fold's held-out rows with them."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
         study.enqueue_trial(_MODEST)
@@ -196,28 +206,28 @@ class _Search:
         for i in range(trials if self.folds else 0):
             trial = study.ask()
             chosen = _suggested(trial)
-            loss, trees = self.judge(_settings(chosen, self.weight))
+            loss, trees = self.evaluate(_settings(chosen, self.weight))
             study.tell(trial, loss)
             if loss < best.loss:
                 best = _SearchResult(chosen, trees, loss)
             if progress:
                 progress(i + 1, trials, best.loss)
-        held = self.held(best)
-        loss, trees = self.judge(_settings(_RICH, self.weight))
+        log_odds = self.held_out_log_odds(best)
+        loss, trees = self.evaluate(_settings(_RICH, self.weight))
         rich = _SearchResult(_RICH, trees, loss)
-        if loss < best.loss and self._clearly(richer := self.held(rich), held):
-            return rich, richer
-        return best, held
+        if loss < best.loss and self._better(rich_log_odds := self.held_out_log_odds(rich), log_odds):
+            return rich, rich_log_odds
+        return best, log_odds
 
-    def _clearly(self, held: Sequence[Floats], plain: Sequence[Floats]) -> bool:
-        """Whether the first log-odds of the held-out rows are clearly better than the second."""
+    def _better(self, log_odds: Sequence[Floats], reference: Sequence[Floats]) -> bool:
+        """Return whether the first log-odds of the held-out rows are significantly better than the second."""
         rows = [rows for _, _, rows in self.folds]
         y, accounts = (np.concatenate([of[each] for each in rows]) for of in (self.design.y, self.design.accounts))
-        losses = [row_log_loss(np.concatenate(raw), y) for raw in (plain, held)]
+        losses = [row_log_loss(np.concatenate(raw), y) for raw in (reference, log_odds)]
         return significantly_better(losses[0] - losses[1], accounts)
 
-    def judge(self, settings: Mapping[str, Any]) -> tuple[float, int]:
-        """The lowest pooled loss along the number of trees, and that number."""
+    def evaluate(self, settings: Mapping[str, Any]) -> tuple[float, int]:
+        """Return the lowest pooled loss over the number of trees, and that number."""
         curves, sizes = [], []
         for data, held, _ in self.folds:
             curve: dict[str, Any] = {}
@@ -235,25 +245,25 @@ class _Search:
             sizes.append(held.num_data())
         if not curves:
             return math.inf, PATIENCE
-        # A fold that stopped early would only have risen from there: it stands still at its last value.
+        # The loss of a fold that stopped early would only rise: its curve is extended at its last value.
         longest = max(len(c) for c in curves)
         level = [np.pad(c, (0, longest - len(c)), mode="edge") for c in curves]
-        # LightGBM sums its metric per thread: rounded, the search cannot hang on the last bits.
+        # LightGBM sums its metric per thread: rounding keeps the search independent of the last bits.
         pooled = np.round(np.average(level, axis=0, weights=sizes), 9)
         return float(pooled.min()), int(pooled.argmin()) + 1
 
-    def held(self, found: _SearchResult) -> tuple[Floats, ...]:
-        """The log-odds of each fold's held-out rows under these settings."""
-        settings = self.fixed | _settings(found.chosen, self.weight)
+    def held_out_log_odds(self, result: _SearchResult) -> tuple[Floats, ...]:
+        """Return the log-odds of each fold's held-out rows with these settings."""
+        settings = self.fixed | _settings(result.chosen, self.weight)
         return tuple(
-            _raw(lightgbm.train(settings, data, found.trees), self.design.matrix[rows], settings)
+            _raw(lightgbm.train(settings, data, result.trees), self.design.matrix[rows], settings)
             for data, _, rows in self.folds
         )
 
 
 def _suggested(trial: optuna.trial.Trial) -> dict[str, Any]:
-    """One point of the search: leaves; independent outcomes that a leaf must hold; ridge; shares of columns and
-    rows."""
+    """Return one point of the search: leaves; minimum independent outcomes per leaf ("alone"); ridge; shares of columns
+    and rows; smoothing; random cuts."""
     return {
         "leaves": trial.suggest_int("leaves", 2, 12),
         "alone": trial.suggest_float("alone", 10.0, 120.0, log=True),
@@ -266,7 +276,8 @@ def _suggested(trial: optuna.trial.Trial) -> dict[str, Any]:
 
 
 def _settings(chosen: Mapping[str, Any], weight: float) -> dict[str, Any]:
-    """LightGBM's names. What counts rows is scaled by their weight, so that a finer grid gives the same diet."""
+    """Return LightGBM's parameters. Those that count rows are scaled by the row weight, so that a finer snapshot grid
+    gives the same regularization."""
     return {
         "num_leaves": chosen["leaves"],
         "min_data_in_leaf": round(chosen["alone"] / weight),
@@ -280,7 +291,7 @@ def _settings(chosen: Mapping[str, Any], weight: float) -> dict[str, Any]:
 
 
 def _rescaled(settings: Mapping[str, Any], by: float) -> dict[str, Any]:
-    """The same diet on rows that weigh so many times less."""
+    """Return the settings with the same regularization on rows that weigh ``by`` times less."""
     rows = round(settings["min_data_in_leaf"] * by)
     return {**settings, "min_data_in_leaf": rows, "path_smooth": settings["path_smooth"] * by}
 

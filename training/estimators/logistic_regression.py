@@ -1,7 +1,7 @@
-"""Logistic regression: the contender that a boosted model must not lose to.
+"""Logistic regression with a ridge penalty, one of the two models of the blend.
 
-On small tables a plain linear model often ties the trees (docs/explanation/method.md), and its mistakes are
-easier to see.
+On small tables a linear model is often as good as trees (docs/explanation/method.md), and its mistakes are easier to
+see.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from training.dataset.design_matrix import Design
 from training.dataset.encoding import Encoding, monotone_constraints
 from training.statistics.newton_logistic import row_log_loss
 
-# Inverse strengths of the ridge, strongest first: ties go to the simpler model.
+# Inverse strengths of the ridge, strongest first, so that ties go to the simpler model.
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
-# The renewal is no matter of taste: what tells the horizons apart is shrunk a ninth as much as the rest.
+# Scale of the horizon columns. The effect of a renewal is certain, so the ridge shrinks them a ninth as much as others.
 HORIZON_SCALE = 3.0
 
 
 @dataclass(frozen=True)
 class LinearModel:
-    """A fitted linear contender.
+    """A fitted logistic regression.
 
     Parameters
     ----------
-    encoding : how it reads a frame.
+    encoding : encoding of the snapshots.
     pipeline : preparation and regression, on an encoded matrix.
-    strength : the ridge that was chosen among those ``tried`` (inverse strength -> mean log loss on held-out later
-        rows).
-    average : the weighted mean of each prepared column over the training rows of the main horizon: what contributions
-        are measured from.
-    held : the log-odds of the rows that the search held out, by fold in the order of `Design.folds`, each from a fit
-        that has not seen their accounts.
+    strength : the chosen inverse strength of the ridge.
+    losses : mean log loss on held-out later rows, by inverse strength.
+    average : weighted mean of each prepared column over the training rows of the main horizon, the reference of the
+        contributions.
+    held_out_log_odds : log-odds of the rows that the search held out, by fold in the order of `Design.folds`, each from
+        a fit without their accounts.
     """
 
     encoding: Encoding
@@ -56,19 +56,19 @@ class LinearModel:
     held_out_log_odds: tuple[Floats, ...] = ()
 
     def raw(self, frame: pd.DataFrame, days: int | None = None) -> Floats:
-        """Log-odds of n snapshots at a horizon (the main one if None), shape (n,), not calibrated."""
+        """Return uncalibrated log-odds of n snapshots at a horizon (the main one if None), shape (n,)."""
         return self.raw_of(self.encoding.matrix(frame, days))
 
     def raw_of(self, matrix: Floats) -> Floats:
-        """The same from an encoded matrix (n, columns)."""
+        """Return the log-odds of an encoded matrix (n, columns)."""
         return np.asarray(self.pipeline.decision_function(matrix), dtype=np.float64)
 
     def scorer_parameters(self, share: float = 1.0) -> dict[str, Any]:
-        """The fitted model, times ``share``, as the scorer reads it (`models.scorer.scorer`, "start"): slopes on signed
-        logarithms, per column.
+        """Return the model times ``share`` in the form that the scorer reads (`models.scorer.scorer`, "start").
 
-        Every centre is the weighted mean over the training rows of the main horizon, those of categories as well: there
-        each feature's contribution is zero on average, and the intercept is what the average row has.
+        It has slopes on signed logarithms, per column. Every center, also of categories, is the weighted mean over the
+        training rows of the main horizon. So each feature's contribution is zero on average there, and the intercept is
+        the log-odds of the average row.
         """
         prepared: ColumnTransformer = self.pipeline[0]
         regression: LogisticRegression = self.pipeline[-1]
@@ -78,17 +78,17 @@ class LinearModel:
         levels: dict[str, list[Any]] = {}
         names = [name for name in self.encoding.columns if name not in self.encoding.levels]
         _, imputer, scaler, _ = (step for _, step in prepared.named_transformers_["numbers"].steps)
-        # Back from prepared columns (centered, of unit spread, some widened) to signed logarithms and marks.
+        # Convert from prepared columns (centered, unit spread, some widened) back to signed logarithms and marks.
         widened = np.ones(len(scaler.scale_))
         widened[: len(names)] = _looseness(names)
-        centres = scaler.mean_ + self.average[: len(widened)] / widened * scaler.scale_
+        centers = scaler.mean_ + self.average[: len(widened)] / widened * scaler.scale_
         marked = _marks(prepared)
-        for place, name in enumerate(names):
-            slope = float(slopes[place] * widened[place] / scaler.scale_[place])
-            mark = marked.get(place)
+        for i, name in enumerate(names):
+            slope = float(slopes[i] * widened[i] / scaler.scale_[i])
+            mark = marked.get(i)
             missing = 0.0 if mark is None else float(slopes[mark] / scaler.scale_[mark])
-            absent = 0.0 if mark is None else float(centres[mark])
-            numbers[name] = [slope, float(centres[place]), float(imputer.statistics_[place]), missing, absent]
+            absent = 0.0 if mark is None else float(centers[mark])
+            numbers[name] = [slope, float(centers[i]), float(imputer.statistics_[i]), missing, absent]
         for name, where in prepared.output_indices_.items():
             if name in self.encoding.levels:
                 own = slopes[where]
@@ -108,35 +108,42 @@ def fit_linear(
     ----------
     design : the training rows.
     features : the catalogue.
-    target : what is predicted, to hold the slopes to the directions that are beyond dispute for it; None: to none.
+    target : the target, whose certain directions constrain the signs of the slopes; None for no constraints.
     progress : called with (ridges tried, ridges to try, best log loss so far).
+
+    Returns
+    -------
+    LinearModel
     """
-    thin = design.search_rows()
-    sides = [(_side(thin, fold.fit), thin.matrix[fold.held_out], thin.y[fold.held_out]) for fold in thin.folds()]
-    prepared = [(_preparation(thin.encoding).fit(fit.matrix), fit, held, happened) for fit, held, happened in sides]
+    rows = design.search_rows()
+    sides = [(_side(rows, fold.fit), rows.matrix[fold.held_out], rows.y[fold.held_out]) for fold in rows.folds()]
+    prepared = [(_preparation(rows.encoding).fit(fit.matrix), fit, held, happened) for fit, held, happened in sides]
     ready = [(p.transform(fit.matrix), fit, p.transform(held), happened) for p, fit, held, happened in prepared]
-    tried: dict[float, float] = {}
-    outside: dict[float, tuple[Floats, ...]] = {}
+    mean_losses: dict[float, float] = {}
+    held_out: dict[float, tuple[Floats, ...]] = {}
     for i, strength in enumerate(STRENGTHS):
-        outside[strength] = tuple(
+        held_out[strength] = tuple(
             np.asarray(_quick(strength).fit(x, fit.y, fit.weight).decision_function(later), dtype=np.float64)
             for x, fit, later, _ in ready
         )
-        losses = [row_log_loss(raw, happened) for raw, (*_, happened) in zip(outside[strength], ready, strict=True)]
-        tried[strength] = float(np.concatenate(losses).mean()) if losses else 0.0
+        losses = [row_log_loss(raw, happened) for raw, (*_, happened) in zip(held_out[strength], ready, strict=True)]
+        mean_losses[strength] = float(np.concatenate(losses).mean()) if losses else 0.0
         if progress:
-            progress(i + 1, len(STRENGTHS), min(tried.values()))
-    best = min(STRENGTHS, key=lambda strength: tried[strength])
+            progress(i + 1, len(STRENGTHS), min(mean_losses.values()))
+    best = min(STRENGTHS, key=lambda strength: mean_losses[strength])
     pipeline, average = _fitted(design, best, features, target)
-    return LinearModel(design.encoding, pipeline, best, tried, average, outside[best])
+    return LinearModel(design.encoding, pipeline, best, mean_losses, average, held_out[best])
 
 
 def refit_linear(
-    chosen: LinearModel, design: Design, features: Mapping[str, Feature], target: Target | None = None
+    model: LinearModel, design: Design, features: Mapping[str, Feature], target: Target | None = None
 ) -> LinearModel:
-    """The same ridge on other (more) training rows; nothing is searched. Parameters are those of `fit_linear`."""
-    pipeline, average = _fitted(design, chosen.strength, features, target)
-    return LinearModel(design.encoding, pipeline, chosen.strength, chosen.losses, average)
+    """Refit with the ridge of ``model`` on other training rows, without a search.
+
+    The other parameters are those of `fit_linear`.
+    """
+    pipeline, average = _fitted(design, model.strength, features, target)
+    return LinearModel(design.encoding, pipeline, model.strength, model.losses, average)
 
 
 class _Side(NamedTuple):
@@ -152,19 +159,21 @@ def _side(design: Design, rows: Bools) -> _Side:
 def _fitted(
     design: Design, strength: float, features: Mapping[str, Feature], target: Target | None
 ) -> tuple[Pipeline, Floats]:
-    """Preparation and regression, and the weighted mean of what is prepared over the rows of the main horizon.
+    """Fit preparation and regression, and compute the weighted mean of the prepared rows of the main horizon.
 
-    A column whose slope contradicts the sign that it is held to only stands in for others that go along with it: it is
-    taken out, and the rest fitted again, until none is left. (Lawson and Hanson 1974, chapter 23, go on to let them
-    back in; that would gain little under a ridge.)
+    A column whose slope has the wrong sign is only a proxy for correlated columns. It is removed and the model is
+    fitted again, until no slope has the wrong sign. (Lawson and Hanson 1974, chapter 23, may add columns again; with a
+    ridge that gains little.)
     """
-    reading = design.encoding
-    held_to = [0] * len(reading.columns) if target is None else monotone_constraints(reading.columns, features, target)
-    signs = np.array(held_to)
-    numbers = np.array([i for i, name in enumerate(reading.columns) if name not in reading.levels])
-    out = np.zeros(len(signs), dtype=bool)
-    prepared = _preparation(reading)
-    # A copy: what a column brings is put to zero in it, which has no slope.
+    encoding = design.encoding
+    constraints = [0] * len(encoding.columns)
+    if target is not None:
+        constraints = monotone_constraints(encoding.columns, features, target)
+    signs = np.array(constraints)
+    numbers = np.array([i for i, name in enumerate(encoding.columns) if name not in encoding.levels])
+    removed = np.zeros(len(signs), dtype=bool)
+    prepared = _preparation(encoding)
+    # A copy, because removed columns are set to zero in it, and so get no slope.
     ready = np.array(prepared.fit_transform(design.matrix))
     average = np.average(ready[design.main], axis=0, weights=design.weight[design.main])
     marks = _marks(prepared)
@@ -172,16 +181,16 @@ def _fitted(
         regression = _regression(strength).fit(ready, design.y, design.weight)
         slopes = np.zeros(len(signs))
         slopes[numbers] = regression.coef_[0][: len(numbers)]
-        wrong = (slopes * signs < 0) & ~out
+        wrong = (slopes * signs < 0) & ~removed
         if not wrong.any():
             return make_pipeline(prepared, regression), average
-        out |= wrong
-        places = np.flatnonzero(wrong[numbers])
-        ready[:, [*places, *(marks[place] for place in places.tolist() if place in marks)]] = 0.0
+        removed |= wrong
+        positions = np.flatnonzero(wrong[numbers])
+        ready[:, [*positions, *(marks[i] for i in positions.tolist() if i in marks)]] = 0.0
 
 
 def _marks(prepared: ColumnTransformer) -> dict[int, int]:
-    """Where the mark of each number that was unknown stands among what is prepared, by the number's place."""
+    """Return the prepared column that marks unknown values of each number, by the number's position."""
     imputer = prepared.named_transformers_["numbers"][1]
     return {int(column): imputer.n_features_in_ + i for i, column in enumerate(imputer.indicator_.features_)}
 
@@ -191,31 +200,35 @@ def _regression(strength: float) -> LogisticRegression:
 
 
 def _quick(strength: float) -> LogisticRegression:
-    """Near enough to choose by, several times sooner."""
+    """Return a regression that is precise enough to choose a ridge, and several times faster."""
     return LogisticRegression(C=strength, solver="lbfgs", tol=1e-3, max_iter=200)
 
 
-def _preparation(reading: Encoding) -> ColumnTransformer:
-    """Numbers: heavy tails drawn in, unknowns at the median beside a mark that they were, unit spread. Categories: one
-    column per level; rare and unknown ones have none."""
-    places = [i for i, name in enumerate(reading.columns) if name not in reading.levels]
+def _preparation(encoding: Encoding) -> ColumnTransformer:
+    """Return the preparation of an encoded matrix.
+
+    Numbers: signed logarithms, unknown values at the median with an extra column that marks them, unit spread.
+    Categories: one column per level, none for rare and unknown levels.
+    """
+    positions = [i for i, name in enumerate(encoding.columns) if name not in encoding.levels]
     marked = SimpleImputer(strategy=_median, add_indicator=True, keep_empty_features=True)
-    loose = FunctionTransformer(_loosened, kw_args={"by": _looseness([reading.columns[i] for i in places])})
-    steps = [("numbers", make_pipeline(FunctionTransformer(signed_log), marked, StandardScaler(), loose), places)]
-    for i, name in enumerate(reading.columns):
-        if name in reading.levels:
-            codes = [np.arange(len(reading.levels[name]), dtype=np.float64)]
+    loose = FunctionTransformer(_loosened, kw_args={"by": _looseness([encoding.columns[i] for i in positions])})
+    steps = [("numbers", make_pipeline(FunctionTransformer(signed_log), marked, StandardScaler(), loose), positions)]
+    for i, name in enumerate(encoding.columns):
+        if name in encoding.levels:
+            codes = [np.arange(len(encoding.levels[name]), dtype=np.float64)]
             steps.append((name, OneHotEncoder(categories=codes, handle_unknown="ignore", sparse_output=False), [i]))
     return ColumnTransformer(steps)
 
 
 def _median(known: Floats) -> float:
-    """What "median" gives; that way sorts a masked table as a whole, which was a quarter of a training's time."""
+    """Return the median, as strategy "median" does. That sorts a masked table as a whole, which took a quarter of the
+    training time."""
     return float(np.median(known)) if len(known) else 0.0
 
 
 def _looseness(names: Sequence[str]) -> Floats:
-    """What each number is multiplied by once it has unit spread: the ridge holds a wider one less."""
+    """Return the scale of each number after standardization: the ridge shrinks a wider column less."""
     return np.array([HORIZON_SCALE if name in HORIZON_COLUMNS else 1.0 for name in names])
 
 
@@ -226,5 +239,5 @@ def _loosened(values: Floats, by: Floats) -> Floats:
 
 
 def signed_log(values: Floats) -> Floats:
-    """``sign(x) log(1 + |x|)``: nearly the value itself for shares, the logarithm for money and counts."""
+    """Return ``sign(x) log(1 + |x|)``: close to the value itself for shares, a logarithm for money and counts."""
     return np.asarray(np.sign(values) * np.log1p(np.abs(values)), dtype=np.float64)

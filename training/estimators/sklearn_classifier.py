@@ -1,10 +1,11 @@
-"""The recipe behind the champions as a scikit-learn classifier, for any table of accounts: a logistic regression and
-small trees, searched on held-out accounts, blended in log-odds, and calibrated on the rows that the search held out.
+"""The method behind the champions as a scikit-learn classifier, for any table of accounts.
 
-A champion is calibrated on a later slice than it is fitted on (`training.pipeline.candidate`). This classifier takes
-whatever
-rows it is given, so that it can stand in a cross-validation or beside other classifiers; how its rows lie in time is
-for its user to see to.
+It searches a logistic regression and small trees on held-out accounts, blends them in log-odds, and calibrates the
+blend on the rows that the search held out.
+
+A champion is calibrated on a later slice than it is fitted on (`training.pipeline.candidate`). This classifier accepts
+any rows, so it can be used in cross-validation and compared with other classifiers. Its user must take care of the
+order of the rows in time.
 """
 
 from __future__ import annotations
@@ -42,28 +43,28 @@ _ONE_DATE = pd.Timestamp(0, tz="UTC")
 
 
 class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Two classes, the second of them (in sorted order) being the outcome.
+    """Binary classifier; the second class, in sorted order, is the outcome.
 
     Parameters
     ----------
-    trials : of the search for the trees' settings.
-    directions : columns that the log-odds may only rise with (1) or only fall with (-1).
-    random_state, threads : of the search and the fits; ``threads`` 0 means all, and changes no result.
+    trials : trials of the search for the settings of the trees.
+    directions : columns with which the log-odds may only rise (1) or only fall (-1).
+    random_state, threads : settings of the search and the fits; ``threads`` 0 means all, with the same result.
 
     Attributes
     ----------
     classes_ : the two labels, sorted.
-    feature_names_in_, n_features_in_ : the columns seen in `fit`, keys not among them.
+    feature_names_in_, n_features_in_ : the columns in `fit`, without the keys.
     blend_ : the fitted `training.estimators.blend.Blend`.
-    calibrator_ : of its log-odds, as `training.estimators.calibration.calibrate` makes it; None where nothing could be
-    held out.
+    calibrator_ : calibrator of its log-odds (`training.estimators.calibration.calibrate`); None if no rows could be
+        held out.
 
     Notes
     -----
-    X is a DataFrame of n rows; numbers and booleans are read as numbers, everything else as categories, whose levels
-    count where 20 accounts bear them. NaN and None are unknown. The columns ``account_id`` and ``as_of`` (datetime,
-    UTC) are no features: rows of one account stay together in every fold, and the later half of the dates is what the
-    search judges by. Without them each row is an account of its own. An array serves as well; its columns are numbers.
+    X is a DataFrame of n rows. Numbers and booleans are read as numbers, everything else as categories; a level needs
+    20 accounts. NaN and None are unknown. The columns ``account_id`` and ``as_of`` (datetime, UTC) are no
+    features: rows of one account stay together in every fold, and the search evaluates on the later half of the dates.
+    Without them, each row is a separate account. An array is accepted too; its columns are numbers.
     """
 
     def __init__(
@@ -84,31 +85,31 @@ class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            Not two classes, no rows, or a direction that is neither 1 nor -1 or of an unknown column.
+            If there are not two classes, no rows, or a direction is not 1 or -1 or refers to an unknown column.
         """
-        frame, given = _frame(X), column_or_1d(y, warn=True)
-        assert_all_finite(given, input_name="y")
-        check_consistent_length(frame, given)
-        check_classification_targets(given)
-        self.classes_ = np.unique(given)
+        frame, labels = _frame(X), column_or_1d(y, warn=True)
+        assert_all_finite(labels, input_name="y")
+        check_consistent_length(frame, labels)
+        check_classification_targets(labels)
+        self.classes_ = np.unique(labels)
         if len(self.classes_) > 2:
             raise ValueError(
                 "Only binary classification is supported. The type of the target is "
-                f"{type_of_target(given)}, of {len(self.classes_)} classes."
+                f"{type_of_target(labels)}, of {len(self.classes_)} classes."
             )
         if len(self.classes_) < 2:
-            raise ValueError("labels of one class only: there is nothing to tell apart")
+            raise ValueError("labels of one class only: two classes are expected")
         columns = _columns(X, frame)
-        towards = dict(self.directions or {})
-        if wrong := [name for name, sign in towards.items() if name not in columns or sign not in (-1, 1)]:
-            raise ValueError(f"directions of {', '.join(map(str, wrong))}: a column's name and 1 or -1 are expected")
+        directions = dict(self.directions or {})
+        if wrong := [name for name, sign in directions.items() if name not in columns or sign not in (-1, 1)]:
+            raise ValueError(f"directions of {', '.join(map(str, wrong))}: a column name and 1 or -1 are expected")
         self.n_features_in_ = len(columns)
         self.__dict__.pop("feature_names_in_", None)
         if isinstance(X, pd.DataFrame) and all(isinstance(name, str) for name in columns):
             self.feature_names_in_ = np.array(columns, dtype=object)
         self._columns = columns
-        self._features = {str(name): _feature(str(name), frame[name], towards.get(name, 0)) for name in columns}
-        happened = (given == self.classes_[1]).astype(np.float64)
+        self._features = {str(name): _feature(str(name), frame[name], directions.get(name, 0)) for name in columns}
+        happened = (labels == self.classes_[1]).astype(np.float64)
         design = build_design(self._read(frame), {_HORIZON: happened}, _HORIZON, 0, self._features)
         seed = self.random_state
         self.blend_ = fit_blend(design, self._features, "churn", self.trials, seed, self.threads)
@@ -121,16 +122,18 @@ class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def decision_function(self, X: Any) -> Floats:
-        """Calibrated log-odds of the second class, (n,)."""
+        """Return calibrated log-odds of the second class, (n,)."""
         return log_odds(self.predict_proba(X)[:, 1])
 
     def predict_proba(self, X: Any) -> Floats:
-        """Calibrated probabilities, (n, 2), in the order of ``classes_``.
+        """Return calibrated probabilities, (n, 2), in the order of ``classes_``.
 
         Raises
         ------
-        sklearn.exceptions.NotFittedError, ValueError
-            Before `fit`; or of other columns than those seen there.
+        sklearn.exceptions.NotFittedError
+            If called before `fit`.
+        ValueError
+            If the columns differ from those in `fit`.
         """
         check_is_fitted(self)
         frame = _frame(X)
@@ -147,13 +150,13 @@ class RenewalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.column_stack([1 - p, p])
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """The likelier class of each row, (n,)."""
+        """Return the more likely class of each row, (n,)."""
         check_is_fitted(self)
         likelier: npt.NDArray[Any] = self.classes_[(self.predict_proba(X)[:, 1] > 0.5).astype(np.int64)]
         return likelier
 
     def _read(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Keys and features as snapshots have them."""
+        """Return keys and features in the form of snapshots."""
         read: dict[str, Any] = {
             "account_id": frame["account_id"] if "account_id" in frame else np.arange(len(frame)).astype(str),
             "as_of": frame["as_of"] if "as_of" in frame else pd.Series(_ONE_DATE, index=frame.index),
@@ -190,7 +193,7 @@ def _text(value: Any) -> str | None:
 
 
 def _feature(name: str, column: pd.Series[Any], sign: int) -> Feature:
-    """What `training.dataset.encoding` and the search want to know of a column."""
+    """Return the catalogue entry that the encoding and the search need for a column."""
     kind: Literal["number", "category"] = "number" if pd.api.types.is_numeric_dtype(column) else "category"
-    towards: Direction = {1: "raises_risk", -1: "lowers_risk", 0: None}[sign]
-    return Feature(name, "table", "commercial", name, kind, "", towards, None, name, monotone=sign != 0)
+    direction: Direction = {1: "raises_risk", -1: "lowers_risk", 0: None}[sign]
+    return Feature(name, "table", "commercial", name, kind, "", direction, None, name, monotone=sign != 0)

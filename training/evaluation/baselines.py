@@ -1,6 +1,6 @@
-"""What a model has to beat, made into probabilities: the base rate, the health score, any model's raw log-odds.
+"""Baselines as probabilities: the base rate, the health score, and the raw log-odds of any model.
 
-All are calibrated on the same slice by the same rule as the model on trial, so that none wins or loses by its scale.
+All are calibrated on the same slice with the same rule as the evaluated model, so that none wins or loses by its scale.
 """
 
 from __future__ import annotations
@@ -30,17 +30,19 @@ LOGISTIC_REGRESSION = "logistic_regression"
 LIGHTGBM = "lightgbm"
 LIGHTGBM_FROM_HEALTH = "lightgbm_from_health_score"
 BLEND = "blend"
-"""The model that ships: the mean, in log-odds, of the logistic regression and the trees, each with its share."""
+"""The model that ships: the weighted mean, in log-odds, of the logistic regression and the trees."""
 
-# Ten points of health are one step of log-odds before calibration; the calibrator finds the real step.
+# Before calibration, ten points of health count as 1 in log-odds; the calibrator fits the real slope.
 _POINTS = 10.0
-# Label windows overlap, and every fourth date tells the rate of a quarter as well as all of them do.
+# Label windows overlap, so every fourth date shows the rate of a quarter as well as all dates.
 DATE_STEP = 4
 
 
 def known_rate(train: Floats, calibration: Floats) -> float:
-    """The outcome's rate as it was known before the test, 0 to 1: halfway between that of the training labels and
-    that of the calibration labels, as every candidate's level is."""
+    """Return the outcome rate known before the test, 0 to 1.
+
+    It is halfway between the rates of the training and the calibration labels, like the level of every candidate.
+    """
     return halfway(float(train.mean()), float(calibration.mean()))
 
 
@@ -57,15 +59,20 @@ def expected_rate(model: Blend, design: Design, later: LabelledSlice) -> float:
 
     Parameters
     ----------
-    model : fitted on ``design``.
+    model : the blend, fitted on ``design``.
+    design : the training rows.
     later : labelled rows whose label windows begin after those of the design have ended.
+
+    Returns
+    -------
+    float
     """
     rows = design.subset(design.main)
     rate = float(np.average(rows.y, weights=rows.weight))
-    straight, bent = model.linear.raw_of(rows.matrix), model.trees.raw_of(rows.matrix)
+    linear, trees = model.linear.raw_of(rows.matrix), model.trees.raw_of(rows.matrix)
     both = [
-        (model.linear.raw(later.frame), straight),
-        (model.raw(later.frame), (1.0 - model.share) * straight + model.share * bent),
+        (model.linear.raw(later.frame), linear),
+        (model.raw(later.frame), (1.0 - model.share) * linear + model.share * trees),
     ]
     one, other = (
         expected_slice_rate(raw, later.y, later.accounts, trained, rate, rows.weight) for raw, trained in both
@@ -74,15 +81,20 @@ def expected_rate(model: Blend, design: Design, later: LabelledSlice) -> float:
 
 
 def level_move(model: Blend, rows: TargetRows, parts: TimeSplit, through: datetime) -> float:
-    """How far the level may move by the time of the answer, a standard deviation in log-odds
-    (`training.estimators.level_shift.estimate_level_move`).
+    """Estimate how far the level changes until the prediction, as a standard deviation in log-odds.
+
+    See `training.estimators.level_shift.estimate_level_move`.
 
     Parameters
     ----------
-    model : fitted and calibrated by ``parts``.
+    model : the blend, fitted and calibrated on ``parts``.
     rows : labelled snapshots of one target.
-    parts : the arrangement of the model that ships; nothing later than its calibration slice is read.
-    through : the instant up to which outcomes were known, at which the model begins to answer.
+    parts : the split of the model that ships; nothing later than its calibration slice is used.
+    through : the instant up to which outcomes were known and from which the model predicts.
+
+    Returns
+    -------
+    float
     """
     dates = [t for t in parts.labelled if t <= parts.calibration[-1]][::-DATE_STEP]
     frame, y = rows.prepared.frame, rows.prepared.labels[rows.target].to_numpy(dtype=np.float64)
@@ -97,7 +109,7 @@ def level_move(model: Blend, rows: TargetRows, parts: TimeSplit, through: dateti
 
 
 def base_rate_probabilities(rate: float, rows: int) -> Floats:
-    """The same probability for each of `rows` rows."""
+    """Return the same probability for each of `rows` rows."""
     return np.full(rows, rate)
 
 
@@ -110,12 +122,11 @@ def calibrated_probabilities(
     expected_rate: float | None = None,
     scaled: bool = True,
 ) -> Floats:
-    """Calibrate raw log-odds on the calibration rows (`raw`, `y`, `accounts`, `as_of`) and apply that to `later`.
+    """Calibrate raw log-odds on the calibration rows (`raw`, `y`, `accounts`, `as_of`) and apply the result to `later`.
 
-    `expected_rate` sets the level (see the function of that name); without it, the slice does. `scaled` as in
-    `calibrate`: not true of a score.
-    Rows without a raw value (NaN) form a group of their own, and get its rate; none there, the overall rate. Where the
-    rows that have a value hold one class only (or there are none: a health score without data), every row gets the
+    `expected_rate` sets the level (see the function of that name); without it, the slice does. `scaled` is as in
+    `calibrate`: False for a score. Rows without a raw value (NaN) get the mean probability of the calibrated rows. If
+    the rows with a value have one class only, or there are none (a health score without data), every row gets the
     overall rate.
     """
     known = np.isfinite(raw)
@@ -123,21 +134,21 @@ def calibrated_probabilities(
         return np.full(len(later), y.mean())
     fitted = calibrate(raw[known], y[known], np.asarray(accounts)[known], as_of[known], expected_rate, 0, scaled=scaled)
     on_slice = apply_calibrator(fitted, raw[known])
-    answer = np.full(len(later), on_slice.mean())
-    answer[np.isfinite(later)] = apply_calibrator(fitted, later[np.isfinite(later)])
-    return answer
+    p = np.full(len(later), on_slice.mean())
+    p[np.isfinite(later)] = apply_calibrator(fitted, later[np.isfinite(later)])
+    return p
 
 
 def health_log_odds(score: npt.ArrayLike, target: Target) -> Floats:
-    """The health score (0 to 100, NaN unknown) as something that rises with the target: poor health with churn, good
-    health with expansion."""
+    """Return the health score (0 to 100, NaN for unknown) on a scale that rises with the target: with poor health for
+    churn, with good health for expansion."""
     points = (np.asarray(score, dtype=np.float64) - 50) / _POINTS
     return np.asarray(-points if target == "churn" else points, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class HealthPrior:
-    """The health score's calibrated log-odds: ``slope * health_raw + constant``, and ``unknown`` where there is no
+    """Calibrated log-odds of the health score: ``slope * health_raw + constant``, and ``unknown`` where there is no
     score."""
 
     target: Target
@@ -146,9 +157,9 @@ class HealthPrior:
     unknown: float
 
     def raw(self, score: npt.ArrayLike) -> Floats:
-        """Log-odds of health scores (n,), NaN for unknown; shape (n,), always finite."""
-        given = health_log_odds(score, self.target)
-        return np.where(np.isfinite(given), self.slope * np.nan_to_num(given) + self.constant, self.unknown)
+        """Return the log-odds of health scores (n,), NaN for unknown; shape (n,), always finite."""
+        raw = health_log_odds(score, self.target)
+        return np.where(np.isfinite(raw), self.slope * np.nan_to_num(raw) + self.constant, self.unknown)
 
 
 def health_prior(score: Floats, design: Design, target: Target) -> HealthPrior:
@@ -156,8 +167,13 @@ def health_prior(score: Floats, design: Design, target: Target) -> HealthPrior:
 
     Parameters
     ----------
-    score : of each training row, 0 to 100, NaN for unknown, shape (m,).
+    score : score of each training row, 0 to 100, NaN for unknown, shape (m,).
     design : the training rows.
+    target : the target.
+
+    Returns
+    -------
+    HealthPrior
     """
     raw = health_log_odds(score, target)
     known = np.isfinite(raw)
@@ -165,7 +181,7 @@ def health_prior(score: Floats, design: Design, target: Target) -> HealthPrior:
 
     def rate(rows: Bools) -> float:
         happened, weight = design.y[rows], design.weight[rows]
-        # Half an outcome of each kind keeps it finite.
+        # Half an outcome of each class keeps it finite.
         share = (float(weight @ happened) + 0.5) / (float(weight.sum()) + 1.0)
         return float(scipy.special.logit(share))
 

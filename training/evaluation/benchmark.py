@@ -1,4 +1,4 @@
-"""All contenders fitted on the same past, calibrated on the same later slice, and judged on the same test dates."""
+"""Benchmark: all candidates, fitted on the same past, calibrated on the same slice and evaluated on the same dates."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ from training.evaluation.test_predictions import ScoredTestRows
 
 @dataclass(frozen=True)
 class Benchmark:
-    """How it went.
+    """Result of a benchmark.
 
     Parameters
     ----------
-    model : the blend that was judged.
-    judgement : of every contender on the test dates.
-    tested : the test rows and what each contender said of them.
+    model : the evaluated blend.
+    judgement : comparison of all candidates on the test dates.
+    tested : the test rows with the probabilities of each candidate.
     test : the same rows as snapshots.
-    by_horizon : the blend at the horizons beside the main one (`training.evaluation.by_horizon`), those not judged
-    among them.
+    by_horizon : metrics of the blend at further horizons (`training.evaluation.by_horizon`), including those that could
+        not be evaluated.
     """
 
     model: Blend
@@ -57,57 +57,61 @@ class Benchmark:
     by_horizon: tuple[HorizonMetrics, ...]
 
 
-def run_benchmark(rows: TargetRows, parts: TimeSplit, config: TrainConfig, tell: Progress) -> Benchmark:
-    """Fit, calibrate and judge the contenders.
+def run_benchmark(rows: TargetRows, parts: TimeSplit, config: TrainConfig, progress: Progress) -> Benchmark:
+    """Fit, calibrate and evaluate all candidates.
 
     Parameters
     ----------
-    rows : labelled snapshots of one target, with the health scores that are contenders.
-    parts : the slices.
+    rows : labelled snapshots of one target, with the health scores to compare with.
+    parts : the time split.
     config : the settings.
-    tell : told the share done and what is being done.
+    progress : progress callback.
+
+    Returns
+    -------
+    Benchmark
 
     Raises
     ------
     InsufficientData
-        If a slice holds one class only.
+        If a slice has one class only.
     """
     target, catalogue = rows.target, rows.prepared.catalogue
     calibration, test = (rows.slice(parts, name) for name in ("calibration", "test"))
 
     def searching(done: int, of: int, _best: float) -> None:
-        tell(0.15 + 0.6 * done / of, f"{target}: searching settings, {done} of {of}")
+        progress(0.15 + 0.6 * done / of, f"{target}: searching settings, {done} of {of}")
 
-    tell(0.0, f"{target}: logistic regression")
+    progress(0.0, f"{target}: logistic regression")
     design = rows.training_design(parts.calibration[0])
     model = fit_blend(design, catalogue, target, config.trials, config.seed, config.threads, searching)
-    tell(0.75, f"{target}: trees that start from the health score")
-    own = rows.health[HEALTH_SCORE]
-    prior = health_prior(own[design.row_index], design, target)
-    from_health = fit_from_start(model.trees, design, prior.raw(own[design.row_index]))
-    tell(0.85, f"{target}: judging")
+    progress(0.75, f"{target}: trees that start from the health score")
+    scores = rows.health[HEALTH_SCORE]
+    prior = health_prior(scores[design.row_index], design, target)
+    from_health = fit_from_start(model.trees, design, prior.raw(scores[design.row_index]))
+    progress(0.85, f"{target}: comparing candidates")
 
     linear, trees = model.linear, model.trees
     expected = expected_rate(model, design, calibration)
 
-    def judged(raw: Callable[[LabelledSlice], Floats], scaled: bool = True) -> Floats:
+    def probabilities(raw: Callable[[LabelledSlice], Floats], scaled: bool = True) -> Floats:
         return calibrated_probabilities(raw(calibration), calibration.y, *calibration.keys, raw(test), expected, scaled)
 
     rate = known_rate(design.y[design.main], calibration.y)
-    contenders = {
+    candidates = {
         BASE_RATE: base_rate_probabilities(rate, len(test.y)),
-        **{name: judged(partial(_by_health, name, target), scaled=False) for name in rows.health},
-        LOGISTIC_REGRESSION: judged(lambda s: linear.raw(s.frame)),
-        LIGHTGBM: judged(lambda s: trees.raw(s.frame)),
-        LIGHTGBM_FROM_HEALTH: judged(lambda s: from_health.raw(s.frame) + prior.raw(s.health[HEALTH_SCORE])),
-        BLEND: judged(lambda s: model.raw(s.frame)),
+        **{name: probabilities(partial(_by_health, name, target), scaled=False) for name in rows.health},
+        LOGISTIC_REGRESSION: probabilities(lambda s: linear.raw(s.frame)),
+        LIGHTGBM: probabilities(lambda s: trees.raw(s.frame)),
+        LIGHTGBM_FROM_HEALTH: probabilities(lambda s: from_health.raw(s.frame) + prior.raw(s.health[HEALTH_SCORE])),
+        BLEND: probabilities(lambda s: model.raw(s.frame)),
     }
     arr = test.frame[ARR_FEATURE].fillna(0.0).to_numpy(dtype=np.float64)
-    found = compare_candidates(test.y, contenders, test.accounts, arr, rate, BLEND, config.resamples, config.seed)
+    comparison = compare_candidates(test.y, candidates, test.accounts, arr, rate, BLEND, config.resamples, config.seed)
     segments = segment_of(test.frame[ARR_FEATURE])
-    tested = ScoredTestRows(test.accounts, test.frame["as_of"], segments, test.y, arr, contenders, rate)
-    tell(0.95, f"{target}: judging at other horizons")
-    return Benchmark(model, found, tested, test, evaluate_by_horizon(rows, parts, model, expected, config.seed))
+    tested = ScoredTestRows(test.accounts, test.frame["as_of"], segments, test.y, arr, candidates, rate)
+    progress(0.95, f"{target}: evaluating further horizons")
+    return Benchmark(model, comparison, tested, test, evaluate_by_horizon(rows, parts, model, expected, config.seed))
 
 
 def _by_health(name: str, target: Target, rows: LabelledSlice) -> Floats:

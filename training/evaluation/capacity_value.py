@@ -1,4 +1,4 @@
-"""What a ranking is worth to a team that can look after so many accounts a week."""
+"""Value of a ranking for a team that can look after a limited number of accounts per date."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from training.evaluation.test_predictions import RESAMPLES, UNDEFINED, Estimate,
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 
 RANDOM = "random"
-"""The name of no ranking at all, to compare with."""
+"""Name of the random ranking, for comparison."""
 
 
 @dataclass(frozen=True)
 class CapacityCapture:
-    """The outcomes among the ``capacity`` accounts which a candidate ranks highest, over all test dates.
+    """Share of the outcomes among the ``capacity`` accounts that a candidate ranks highest, over all test dates.
 
     Parameters
     ----------
-    candidate : whose ranking; `RANDOM` for none.
-    capacity : accounts of the whole portfolio that are looked after at a date.
-    caught, caught_arr : the share of the rows with the outcome among them, and of those rows' ARR. Higher is better;
-        what `RANDOM` catches is guessing.
-    lift : how many times as many outcomes are caught as at random. 1 is guessing, 3 good.
+    candidate : name of the candidate; `RANDOM` for the random ranking.
+    capacity : accounts of the whole portfolio that are looked after per date.
+    caught, caught_arr : share of the rows with the outcome that are covered, and of their ARR. Higher is better; the
+        share of `RANDOM` is guessing.
+    lift : covered outcomes over those covered by a random ranking. 1 is guessing, 3 good.
     """
 
     candidate: str
@@ -36,18 +36,18 @@ class CapacityCapture:
     lift: Estimate
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return JSON values."""
         return dict(json_safe(asdict(self)))
 
 
 @dataclass(frozen=True)
 class CapacityValue(CapacityCapture):
-    """What a team makes of the outcomes that it sees, on the average test date.
+    """Value of the covered outcomes to a team, on the average test date.
 
     Parameters
     ----------
-    saves, saved_arr : accounts and ARR that would be kept if a share ``save_rate`` of those were; for expansion, won.
-    cost : of looking after ``capacity`` accounts, currency.
+    saves, saved_arr : accounts and ARR saved (for expansion, won) if a share ``save_rate`` of the covered outcomes is.
+    cost : cost of looking after ``capacity`` accounts, currency.
     """
 
     saves: Estimate
@@ -58,13 +58,19 @@ class CapacityValue(CapacityCapture):
 def capacity_capture(
     tested: ScoredTestRows, capacity: int, seed: int = 0, within: Bools | None = None
 ) -> tuple[CapacityCapture, ...]:
-    """What a team sees by each candidate's ranking, and by none.
+    """Compute the share of outcomes that a team covers with each candidate's ranking, and with a random one.
 
     Parameters
     ----------
-    capacity : accounts that the team can look after at a date.
-    within : the rows whose outcomes are counted, a segment's, shape (n,); None for all. The ranking is of the whole
-        portfolio in any case, for there is one team.
+    tested : scored test rows.
+    capacity : accounts that the team can look after per date.
+    seed : seed of the intervals.
+    within : rows whose outcomes are counted, such as a segment, shape (n,); None for all. The ranking is always that of
+        the whole portfolio, because there is one team.
+
+    Returns
+    -------
+    tuple of CapacityCapture
     """
     inside = np.ones(len(tested.y), dtype=bool) if within is None else within
     bootstrap = AccountBootstrap(tested.accounts[inside], RESAMPLES, seed)
@@ -85,23 +91,30 @@ def capacity_capture(
 def capacity_value(
     tested: ScoredTestRows, capacity: int, save_rate: float, cost: float, seed: int = 0
 ) -> tuple[CapacityValue, ...]:
-    """What each candidate's ranking is worth to a team, and what no ranking is.
+    """Compute the value of each candidate's ranking to a team, and that of a random ranking.
 
     Parameters
     ----------
-    capacity : accounts that the team can look after at a date.
-    save_rate : the share of those reached in time that are kept (or won); an assumption until held-out accounts tell.
-    cost : of looking after one account, currency.
+    tested : scored test rows.
+    capacity : accounts that the team can look after per date.
+    save_rate : share of the accounts reached in time that are saved (or won); an assumption until measured on a holdout
+        group.
+    cost : cost of looking after one account, currency.
+    seed : seed of the intervals.
+
+    Returns
+    -------
+    tuple of CapacityValue
     """
     bootstrap = AccountBootstrap(tested.accounts, RESAMPLES, seed)
     ones = np.ones(len(tested.y))
-    kept = save_rate * len(tested.y) / tested.as_of.nunique() * tested.y
+    saves = save_rate * len(tested.y) / tested.as_of.nunique() * tested.y
     chances = _chances(tested, capacity)
     return tuple(
         CapacityValue(
             **vars(one),
-            saves=_share(bootstrap, chances[one.candidate] * kept, ones),
-            saved_arr=_share(bootstrap, chances[one.candidate] * kept * tested.arr, ones),
+            saves=_share(bootstrap, chances[one.candidate] * saves, ones),
+            saved_arr=_share(bootstrap, chances[one.candidate] * saves * tested.arr, ones),
             cost=cost * capacity,
         )
         for one in capacity_capture(tested, capacity, seed)
@@ -109,7 +122,7 @@ def capacity_value(
 
 
 def _chances(tested: ScoredTestRows, capacity: int) -> dict[str, Floats]:
-    """The chance of each row to be among the highest of its date, by candidate."""
+    """Return the probability of each row to be among the highest of its date, by candidate."""
     dates = [np.flatnonzero((tested.as_of == date).to_numpy()) for date in np.sort(tested.as_of.unique())]
     return {
         name: np.sum([_picked(p, rows, capacity) for rows in dates], axis=0)
@@ -118,7 +131,7 @@ def _chances(tested: ScoredTestRows, capacity: int) -> dict[str, Floats]:
 
 
 def _picked(p: Floats, rows: Ints, capacity: int) -> Floats:
-    """The chance of each row to be among the highest of its date; equal probabilities share what is left."""
+    """Return the probability of each row to be among the highest of its date; ties share the remaining capacity."""
     chance, here = np.zeros(len(p)), p[rows]
     if capacity >= len(rows):
         chance[rows] = 1.0
@@ -131,11 +144,11 @@ def _picked(p: Floats, rows: Ints, capacity: int) -> Floats:
 
 
 def _share(bootstrap: AccountBootstrap, part: Floats, whole: Floats) -> Estimate:
-    """The sum of one over the sum of the other, both on the same resamples."""
+    """Return the sum of one over the sum of the other, both on the same resamples."""
     sums = [np.bincount(bootstrap.codes, values, bootstrap.accounts) for values in (part, whole)]
     if not sums[1].sum():
         return UNDEFINED
     resampled = [bootstrap.counts @ values for values in sums]
-    known: Bools = resampled[1] > 0
-    shares = np.where(known, resampled[0] / np.where(known, resampled[1], 1.0), np.nan)
+    positive: Bools = resampled[1] > 0
+    shares = np.where(positive, resampled[0] / np.where(positive, resampled[1], 1.0), np.nan)
     return (float(sums[0].sum() / sums[1].sum()), *interval(shares))

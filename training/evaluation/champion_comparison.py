@@ -1,4 +1,4 @@
-"""A candidate beside the champion, on outcomes that the champion could not know when it was trained."""
+"""Comparison of a candidate with the champion, on outcomes that were unknown when the champion was trained."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from training.statistics.newton_logistic import row_log_loss
 
 @dataclass(frozen=True)
 class ChampionComparison:
-    """A candidate held against the champion.
+    """Comparison of a candidate with the champion.
 
     Parameters
     ----------
-    version : the champion's.
-    apart : how much worse (positive) the candidate's log loss is, with its 95% interval; None where the two cannot be
-        compared.
-    reason : why they cannot.
-    unreadable : whether there is nothing to be compared with, because the champion can no longer be read.
+    version : version of the champion.
+    difference : log loss of the candidate minus that of the champion, with its 95% interval (positive: the candidate is
+        worse); None if the two cannot be compared.
+    reason : why they cannot be compared.
+    unreadable : whether the champion can no longer be read, so that there is nothing to compare with.
     """
 
     version: str
@@ -44,28 +44,33 @@ class ChampionComparison:
 
 @dataclass(frozen=True)
 class UnreadableChampion:
-    """A champion of this version that can no longer be read."""
+    """A champion that can no longer be read."""
 
     version: str
 
 
 def load_champions(home: Home, catalogue: Catalogue) -> Mapping[Target, Bundle | UnreadableChampion]:
-    """The champion of each target that has one. One that is broken says nothing against the other.
+    """Load the champion of each target that has one. An unreadable champion does not affect the other target.
 
     Parameters
     ----------
-    catalogue : the features of the training: a champion that needs others cannot be asked.
+    home : the home folder.
+    catalogue : the features of the training; a champion that needs other features cannot be used.
+
+    Returns
+    -------
+    mapping of Target to Bundle or UnreadableChampion
 
     Raises
     ------
     BundleError
-        If the file that points to them is broken: nothing could be promoted either.
+        If the file that points to the champions is broken; then nothing could be promoted either.
     """
-    pointer, found = read_pointer(home), dict[Target, Bundle | UnreadableChampion]()
+    pointer, champions = read_pointer(home), dict[Target, Bundle | UnreadableChampion]()
     for target in TARGETS:
         if pointer is not None and (pointed := pointer.of(target)) is not None:
-            found[target] = _read(home, target, pointed, catalogue)
-    return found
+            champions[target] = _read(home, target, pointed, catalogue)
+    return champions
 
 
 def _read(home: Home, target: Target, pointed: ChampionEntry, catalogue: Catalogue) -> Bundle | UnreadableChampion:
@@ -84,33 +89,41 @@ def compare_with_champion(
     grace_days: int,
     config: TrainConfig,
 ) -> ChampionComparison:
-    """Compare them on the test rows whose label window was still open when the champion was trained.
+    """Compare a candidate with the champion on test rows whose label window was open when the champion was trained.
 
-    A champion of the same data has none such: what is served was fitted on the test's outcomes too.
+    A champion trained on the same data has no such rows: the model that ships is fitted on the test outcomes too.
 
     Parameters
     ----------
-    p : the candidate's probabilities on the test rows, shape (n,).
-    frame, y : the rows and their labels, 0 or 1.
+    champion : the champion.
+    p : probabilities of the candidate on the test rows, shape (n,).
+    frame, y : the test rows and their labels, 0 or 1.
+    grace_days : G.
+    config : the settings of the training.
+
+    Returns
+    -------
+    ChampionComparison
     """
     if isinstance(champion, UnreadableChampion):
         reason = f"the champion, version {champion.version}, can no longer be read"
         return ChampionComparison(champion.version, None, reason, unreadable=True)
-    told, horizon = champion.manifest, config.horizon_days
-    if (told.horizon_days, told.grace_days) != (horizon, grace_days):
-        theirs, ours = f"{told.horizon_days} days ahead (grace {told.grace_days})", f"{horizon} (grace {grace_days})"
-        return ChampionComparison(told.version, None, f"it predicts {theirs}, not {ours}")
-    open_then = (frame["as_of"] + timedelta(days=horizon + grace_days) > told.trained_through).to_numpy()
+    manifest, horizon = champion.manifest, config.horizon_days
+    if (manifest.horizon_days, manifest.grace_days) != (horizon, grace_days):
+        theirs = f"{manifest.horizon_days} days ahead (grace {manifest.grace_days})"
+        ours = f"{horizon} (grace {grace_days})"
+        return ChampionComparison(manifest.version, None, f"it predicts {theirs}, not {ours}")
+    open_then = (frame["as_of"] + timedelta(days=horizon + grace_days) > manifest.trained_through).to_numpy()
     accounts = frame["account_id"].to_numpy(dtype=object)
-    known = f"it was trained through {told.trained_through:%Y-%m-%d}"
+    trained = f"it was trained through {manifest.trained_through:%Y-%m-%d}"
     if not open_then.any():
-        return ChampionComparison(told.version, None, f"{known} and has seen every outcome of the test")
-    least, rows = MINIMUM_OUTCOMES["test"], np.flatnonzero(open_then)
-    if (happened := len(set(accounts[open_then & (y == 1)]))) < least:
-        words = f"{known}, and of the outcomes of the test it has not seen those of {happened} accounts"
-        return ChampionComparison(told.version, None, f"{words}; at least {least} are needed")
+        return ChampionComparison(manifest.version, None, f"{trained} and has used every outcome of the test")
+    minimum, rows = MINIMUM_OUTCOMES["test"], np.flatnonzero(open_then)
+    if (happened := len(set(accounts[open_then & (y == 1)]))) < minimum:
+        words = f"{trained}, and only {happened} accounts have test outcomes that it has not used"
+        return ChampionComparison(manifest.version, None, f"{words}; at least {minimum} are needed")
     probability = champion.scorer.predict(frame.iloc[rows]).probability
     losses = [row_log_loss(log_odds(of), y[rows]) for of in (p[rows], probability)]
-    apart = losses[0] - losses[1]
-    means = AccountBootstrap(accounts[rows], config.resamples, config.seed).means(apart)
-    return ChampionComparison(told.version, (float(apart.mean()), *interval(means)))
+    difference = losses[0] - losses[1]
+    means = AccountBootstrap(accounts[rows], config.resamples, config.seed).means(difference)
+    return ChampionComparison(manifest.version, (float(difference.mean()), *interval(means)))

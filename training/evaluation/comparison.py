@@ -1,6 +1,6 @@
-"""A candidate judged beside the others on the same untouched dates, with intervals by account bootstrap.
+"""Comparison of all candidates on the same unused test dates, with intervals by account bootstrap.
 
-The facts are typed and plain; other code prints them, stores them or gates on them.
+The results are typed values; other code prints them, stores them or applies gates to them.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from training.statistics.newton_logistic import row_log_loss
 Grade = Literal["none", "weak", "fair", "good"]
 RESAMPLES = 500
 
-# A ranking is told as useful from here on. With 0.65 the riskiest tenth holds about two and a half times its share of
-# the outcomes, with 0.75 about four times.
+# From this AUC on, a ranking counts as useful. With 0.65, the riskiest tenth has about two and a half times its share
+# of the outcomes; with 0.75, about four times.
 FAIR_AUC = 0.65
 GOOD_AUC = 0.75
 GOOD_SLOPE = (0.8, 1.25)
 
 GRADE_WORDS: dict[Grade, str] = {
-    "none": "does not clearly beat the bare average; do not act on it",
-    "weak": "beats the average, but ranks little better than chance; one hint among others",
-    "fair": "ranks usefully; good enough to decide whom to look at first",
-    "good": "ranks well and its probabilities can be taken at their word",
+    "none": "not measurably better than the average rate; do not act on it",
+    "weak": "better than the average rate, but ranks little better than chance; use it as one hint among others",
+    "fair": "ranks usefully; good enough to decide which accounts to look at first",
+    "good": "ranks well, and its probabilities can be used as they are",
 }
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure: its value, a 95% interval (NaN where it has none), and in words what a good value is."""
+    """One metric: its value, a 95% interval (NaN if undefined), and a description of a good value."""
 
     name: str
     value: float
@@ -57,13 +57,13 @@ class CandidateMetrics:
     metrics: tuple[Metric, ...]
 
     def __getitem__(self, name: str) -> Metric:
-        """The metric of that name; KeyError if there is none."""
+        """Return the metric of that name; KeyError if there is none."""
         return {m.name: m for m in self.metrics}[name]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean loss of `candidate` less that of `against`, on the same resamples. Below 0 the candidate is better."""
+    """Mean loss of `candidate` minus that of `against`, on the same resamples. Below 0, the candidate is better."""
 
     candidate: str
     against: str
@@ -74,27 +74,27 @@ class Difference:
 
     @property
     def better(self) -> bool:
-        """Whether the candidate is significantly better: the whole interval lies below 0."""
+        """Whether the candidate is significantly better: the whole interval is below 0."""
         return self.high < 0
 
     @property
     def worse(self) -> bool:
-        """Whether the candidate is significantly worse: the whole interval lies above 0."""
+        """Whether the candidate is significantly worse: the whole interval is above 0."""
         return self.low > 0
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the test dates say.
+    """Comparison of all candidates on the test dates.
 
     Parameters
     ----------
-    subject : the candidate on trial.
-    rows : one per candidate, as given.
-    differences : the subject against every other candidate, by both losses.
-    size : test rows, accounts, rows with the outcome, accounts with it.
-    known_rate, window_rate : the outcome's rate before the test, and within it.
-    grade, words : the subject's grade, and what it means.
+    subject : the evaluated candidate.
+    rows : metrics per candidate, in the given order.
+    differences : loss differences between the subject and every other candidate, by both losses.
+    size : number of test rows, accounts, rows with the outcome, and accounts with it.
+    known_rate, window_rate : outcome rate known before the test, and rate of the test rows.
+    grade, words : grade of the subject, and what it means.
     """
 
     subject: str
@@ -107,16 +107,16 @@ class Comparison:
     words: str
 
     def __getitem__(self, candidate: str) -> CandidateMetrics:
-        """The row of a candidate; KeyError if it was not judged."""
+        """Return the metrics of a candidate; KeyError if there are none."""
         return {row.candidate: row for row in self.rows}[candidate]
 
     def difference(self, against: str, loss: str = "log_loss") -> Difference | None:
-        """The subject against another candidate, None if that one was not judged."""
-        found = (d for d in self.differences if d.against == against and d.loss == loss)
-        return next(found, None)
+        """Return the difference between the subject and another candidate; None if that one was not compared."""
+        matches = (d for d in self.differences if d.against == against and d.loss == loss)
+        return next(matches, None)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; figures that are not defined are None."""
+        """Return JSON values; undefined metrics are None."""
         return dict(json_safe(asdict(self)))
 
 
@@ -125,7 +125,7 @@ _SINGLE: dict[str, tuple[Callable[..., Floats], str]] = {
     "pr_auc": (metrics.pr_auc, "higher; the base rate is guessing, twice that useful"),
     "brier": (metrics.brier, "lower than the base rate's"),
     "brier_skill": (metrics.brier_skill, "above 0; 0.05 is useful for rare outcomes"),
-    "brier_skill_in_hindsight": (metrics.brier_skill_in_hindsight, "above 0, a harder mark"),
+    "brier_skill_in_hindsight": (metrics.brier_skill_in_hindsight, "above 0; a harder reference"),
     "log_loss": (metrics.log_loss, "lower than the base rate's"),
     "calibration_error": (metrics.calibration_error, "near 0; under a fifth of the base rate"),
     "calibration_slope": (metrics.calibration_slope, "near 1; 0.8 to 1.25"),
@@ -148,22 +148,26 @@ def compare_candidates(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
-    """Judge every candidate on the same test rows.
+    """Compare all candidates on the same test rows.
 
     Parameters
     ----------
     y : labels of the test rows, 0 or 1, shape (n,).
-    candidates : probabilities by candidate, shape (n,) each; at least the subject.
-    accounts : the account of each row; they are resampled whole.
+    candidates : probabilities by candidate, shape (n,) each; at least those of the subject.
+    accounts : account of each row; accounts are resampled whole.
     arr : ARR at as_of, currency.
-    known_rate : the outcome's rate as it was known when training, 0 to 1.
-    subject : the candidate on trial.
-    resamples, seed : of the bootstrap; all candidates share its resamples, so differences are paired.
+    known_rate : outcome rate known before the test, 0 to 1.
+    subject : the evaluated candidate.
+    resamples, seed : settings of the bootstrap; all candidates share its resamples, so differences are paired.
+
+    Returns
+    -------
+    Comparison
 
     Raises
     ------
     InsufficientData
-        Only one of the two outcomes occurs.
+        If only one of the two outcomes occurs.
     """
     happened = np.asarray(y, dtype=np.float64)
     if not 0 < happened.sum() < len(happened):
@@ -221,13 +225,16 @@ def _difference(
     def losses(of: Predictions) -> Floats:
         return row_log_loss(of.log_odds, of.y) if loss == "log_loss" else (of.p - of.y) ** 2
 
-    apart = losses(data[subject]) - losses(data[other])
-    return Difference(subject, other, loss, float(apart.mean()), *interval(bootstrap.means(apart)))
+    differences = losses(data[subject]) - losses(data[other])
+    return Difference(subject, other, loss, float(differences.mean()), *interval(bootstrap.means(differences)))
 
 
 def _grade(row: CandidateMetrics, against_average: Difference) -> Grade:
-    """The grade of a row: first of all it must beat the known rate (by log loss, which sees more than Brier where the
-    outcome is rare), then the ranking counts, then the probabilities."""
+    """Return the grade of a candidate.
+
+    It must first beat the known rate (by log loss, which is more sensitive than Brier for rare outcomes). Then the
+    ranking counts, and then the probabilities.
+    """
     auc, slope = row["roc_auc"], row["calibration_slope"]
     if not (against_average.better and auc.low > 0.5):
         return "none"
@@ -239,7 +246,7 @@ def _grade(row: CandidateMetrics, against_average: Difference) -> Grade:
 
 
 def json_safe(value: Any) -> Any:
-    """Plain data for JSON: figures that are not defined are None."""
+    """Return a value in JSON form, with None for undefined numbers."""
     if isinstance(value, dict):
         return {k: json_safe(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

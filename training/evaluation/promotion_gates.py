@@ -1,7 +1,7 @@
-"""The gates between a candidate and the title of champion. It has to pass every one of them.
+"""Promotion gates: a candidate must pass all of them to become the champion.
 
-A gate that cannot be looked at is not passed: a check that was not run protects nobody. One of them a person may answer
-for: a comparison with the champion that could not be made (`training.evaluation.promotion_gates.blocking_gates`).
+A gate that cannot be checked is not passed. A person may override one of them: a comparison with the champion that
+could not be made (`training.evaluation.promotion_gates.blocking_gates`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from training.evaluation.champion_comparison import ChampionComparison
 from training.evaluation.comparison import Comparison
 from training.leakage.report import MAXIMUM_NAMED
 
-# With 30 accounts that have the outcome in the test, the slope's standard error is about 0.2: a model whose
-# probabilities are right falls outside once in a hundred times or so.
+# With 30 test accounts that have the outcome, the standard error of the slope is about 0.2: a calibrated model falls
+# outside in about one of a hundred trainings.
 SLOPE_BOUNDS = (0.6, 1.6)
 
 
@@ -30,17 +30,19 @@ def evaluate_gates(
     against: ChampionComparison | None = None,
     feeds: Sequence[str] | None = None,
 ) -> tuple[Gate, ...]:
-    """All gates of a judged candidate.
+    """Evaluate all gates of a candidate.
 
     Parameters
     ----------
-    judgement : of the candidate, with the base rate, the health score and the linear model beside it.
-    enough : the facts that it was trained on.
-    leaks : what the leak check found, a line each; empty: none; None: it could not be run as a
-        whole.
-    against : the comparison with the champion; None where there is none.
-    feeds : what is wrong with the feed that the labels stand on, a line each; empty: nothing; None: it was not looked
-        at.
+    judgement : comparison of the candidate with the base rate, the health score and the linear model.
+    enough : the sufficiency facts of its training data.
+    leaks : findings of the leak check, one line each; empty: none; None: the check could not run completely.
+    against : comparison with the champion; None if there is no champion.
+    feeds : faults of the label feed, one line each; empty: none; None: the feed was not checked.
+
+    Returns
+    -------
+    tuple of Gate
     """
     rivals = [LOGISTIC_REGRESSION, HEALTH_SCORE]
     return (
@@ -56,52 +58,56 @@ def evaluate_gates(
 
 def _no_leak(leaks: Sequence[str] | None) -> Gate:
     if leaks is None:
-        return Gate("no_leak", False, None, 0.0, "the leak check was not run, or not to its end")
+        return Gate("no_leak", False, None, 0.0, "the leak check did not run completely")
     more = f"; and {len(leaks) - MAXIMUM_NAMED} more" if len(leaks) > MAXIMUM_NAMED else ""
-    words = "; ".join(leaks[:MAXIMUM_NAMED]) + more if leaks else "no feature sees the future"
+    words = "; ".join(leaks[:MAXIMUM_NAMED]) + more if leaks else "no feature uses the future"
     return Gate("no_leak", not leaks, float(len(leaks)), 0.0, words)
 
 
 def _feeds_sound(feeds: Sequence[str] | None) -> Gate:
     if feeds is None:
-        return Gate("feeds_sound", False, None, 0.0, "the feed that the labels stand on was not looked at")
-    words = "; ".join(feeds) or "the feed that the labels stand on is up to date and has kept its units"
+        return Gate("feeds_sound", False, None, 0.0, "the label feed was not checked")
+    words = "; ".join(feeds) or "the label feed is up to date, and its units did not change"
     return Gate("feeds_sound", not feeds, float(len(feeds)), 0.0, words)
 
 
 def _enough(enough: Sufficiency) -> Gate:
-    words = "lacking: " + "; ".join(enough.missing) if enough.missing else "enough accounts and outcomes in every slice"
+    words = "missing: " + "; ".join(enough.missing) if enough.missing else "enough accounts and outcomes in every slice"
     return Gate("enough_data", not enough.missing, float(len(enough.missing)), 0.0, words)
 
 
 def _beats_the_average(judgement: Comparison) -> Gate:
-    # By log loss, as all comparisons here: where the outcome is rare, it sees differences that Brier does not.
-    found = judgement.difference(BASE_RATE)
-    if found is None:
+    # By log loss, like all comparisons here: for rare outcomes it shows differences that Brier does not.
+    difference = judgement.difference(BASE_RATE)
+    if difference is None:
         return Gate("beats_base_rate", False, None, 0.0, "it was not compared with the base rate")
-    words = "by log loss it is " + ("clearly better" if found.better else "not clearly better") + " than the base rate"
-    return Gate("beats_base_rate", found.better, found.high, 0.0, words)
+    words = "log loss " + ("better" if difference.better else "not measurably better") + " than that of the base rate"
+    return Gate("beats_base_rate", difference.better, difference.high, 0.0, words)
 
 
 def _no_loss(judgement: Comparison, rival: str) -> Gate:
-    found = judgement.difference(rival, "log_loss")
+    difference = judgement.difference(rival, "log_loss")
     name, against = f"no_loss_to_{rival}", rival.replace("_", " ")
-    if found is None:
+    if difference is None:
         return Gate(name, False, None, 0.0, f"it was not compared with the {against}")
-    relation = "worse than" if found.worse else "better than" if found.better else "not measurably different from"
-    return Gate(name, not found.worse, found.low, 0.0, f"by log loss it is {relation} the {against}")
+    relation = _relation(difference.low, difference.high)
+    return Gate(name, not difference.worse, difference.low, 0.0, f"log loss {relation} that of the {against}")
 
 
 def _no_loss_to_champion(against: ChampionComparison) -> Gate:
     if against.unreadable:
-        return Gate(NO_LOSS_TO_CHAMPION, True, None, 0.0, f"no rival: {against.reason}")
+        return Gate(NO_LOSS_TO_CHAMPION, True, None, 0.0, f"no champion to compare with: {against.reason}")
     if against.difference is None:
-        words = f"it could not be compared with the champion, version {against.version}: {against.reason}"
+        words = f"not compared with the champion, version {against.version}: {against.reason}"
         return Gate(NO_LOSS_TO_CHAMPION, False, None, 0.0, words)
     _, low, high = against.difference
-    relation = "worse than" if low > 0 else "better than" if high < 0 else "not measurably different from"
-    words = f"by log loss it is {relation} the champion, version {against.version}"
+    words = f"log loss {_relation(low, high)} that of the champion, version {against.version}"
     return Gate(NO_LOSS_TO_CHAMPION, not low > 0, low, 0.0, words)
+
+
+def _relation(low: float, high: float) -> str:
+    """Return how the candidate's loss compares, from the interval of the difference."""
+    return "worse than" if low > 0 else "better than" if high < 0 else "not measurably different from"
 
 
 def _slope(judgement: Comparison) -> Gate:
@@ -109,8 +115,8 @@ def _slope(judgement: Comparison) -> Gate:
     low, high = SLOPE_BOUNDS
     limit = low if slope < 1 else high
     if low <= slope <= high:
-        return Gate("calibration_slope", True, slope, limit, "its probabilities spread about as the outcomes do")
-    way = "too extreme" if slope < low else "too timid" if slope > high else "all the same"
+        return Gate("calibration_slope", True, slope, limit, "its probabilities vary about as much as the outcomes")
+    way = "too extreme" if slope < low else "too close to the average" if slope > high else "all equal"
     figure = None if np.isnan(slope) else slope
     return Gate("calibration_slope", False, figure, limit, f"its probabilities are {way}")
 
@@ -120,8 +126,7 @@ NO_LOSS_TO_CHAMPION = "no_loss_to_champion"
 
 @dataclass(frozen=True)
 class Gate:
-    """One condition: whether it holds, the figure that decided it and its limit (None where it is not a number), and
-    a sentence for people."""
+    """One gate: whether it is passed, the deciding figure and its limit (None if not a number), and a sentence."""
 
     name: str
     passed: bool
@@ -131,29 +136,31 @@ class Gate:
 
     @property
     def undecided(self) -> bool:
-        """Whether there was nothing to compare with the champion on: no fault of the candidate, and no proof."""
+        """Whether this is the comparison with the champion and could not be made."""
         return undecided(vars(self))
 
 
-def all_passed(found: Sequence[Gate]) -> bool:
-    """Whether every gate is passed; False for none at all."""
-    return bool(found) and all(gate.passed for gate in found)
+def all_passed(gates: Sequence[Gate]) -> bool:
+    """Return whether every gate is passed; False without gates."""
+    return bool(gates) and all(gate.passed for gate in gates)
 
 
-def undecided(told: Mapping[str, Any]) -> bool:
-    """Whether the gate ``told`` is the comparison with the champion, and could not be made."""
-    return told["name"] == NO_LOSS_TO_CHAMPION and not told["passed"] and told.get("figure") is None
+def undecided(gate: Mapping[str, Any]) -> bool:
+    """Return whether a gate, as JSON values, is the comparison with the champion and could not be made."""
+    return gate["name"] == NO_LOSS_TO_CHAMPION and not gate["passed"] and gate.get("figure") is None
 
 
 def blocking_gates(gates: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The gates that forbid even a person to promote: those not passed. A comparison with the champion that could not
-    be made forbids nothing by itself: somebody may answer for it, and is kept with the change."""
-    return [told for told in gates if not told["passed"] and not undecided(told)]
+    """Return the gates that even a person cannot override: all that are not passed, except an undecided one.
+
+    A person may override a comparison with the champion that could not be made, and is recorded with the change.
+    """
+    return [gate for gate in gates if not gate["passed"] and not undecided(gate)]
 
 
-def gate_text(told: Mapping[str, Any]) -> str:
-    """A gate in words, with the figure that decided it and its limit where both are numbers."""
-    figure, limit = told.get("figure"), told.get("limit")
-    known = isinstance(figure, float | int) and isinstance(limit, float | int)
-    numbers = f" ({figure:.3g} against a limit of {limit:.3g})" if known else ""
-    return f"{str(told['name']).replace('_', ' ')}: {told['words']}{numbers}"
+def gate_text(gate: Mapping[str, Any]) -> str:
+    """Return a gate in words, with the deciding figure and its limit if both are numbers."""
+    figure, limit = gate.get("figure"), gate.get("limit")
+    numeric = isinstance(figure, float | int) and isinstance(limit, float | int)
+    numbers = f" ({figure:.3g}, limit {limit:.3g})" if numeric else ""
+    return f"{str(gate['name']).replace('_', ' ')}: {gate['words']}{numbers}"

@@ -1,8 +1,8 @@
-"""Would another training give the same reasons? Refits on resampled accounts and with other seeds, compared.
+"""Stability of the reasons across refits on resampled accounts with other seeds.
 
-A reason that changes with the draw of accounts is no reason to act on. Concepts are compared, not columns, since
-columns of one concept stand in for each other (docs/explanation/method.md, "Reasons"). The refits are on the thinned
-rows of a search: somewhat less stable than the model that ships.
+A reason that changes with the sample of accounts is not worth acting on. Concepts are compared, not columns, because
+columns of one concept can replace each other (docs/explanation/method.md, "Reasons"). The refits use the rows of a
+search, so they are somewhat less stable than the model that ships.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _ANY = {"kind": "sigmoid", "parameters": {"a": 1.0, "b": 0.0}, "resamples": [{"a
 
 @dataclass(frozen=True)
 class ReasonStability:
-    """How alike the reasons of two trainings are, on average over pairs of refits and accounts.
+    """Similarity of the reasons of two refits, averaged over pairs of refits and over accounts.
 
     Parameters
     ----------
-    refits, accounts : how many were compared.
-    same_first : the share of accounts whose weightiest concept is the same.
-    overlap : the share of the three weightiest concepts that both have.
-    rank_correlation : of the predictions (Spearman).
-    spread : the standard deviation of an account's log-odds over refits, root of the mean square over accounts: what
-        the draw of accounts leaves unknown.
+    refits, accounts : number of refits and accounts.
+    same_first : share of accounts with the same top concept.
+    overlap : share of the top three concepts that both refits have.
+    rank_correlation : rank correlation of the predictions (Spearman).
+    spread : standard deviation of an account's log-odds over refits (root mean square over accounts): the uncertainty
+        from the sample of accounts.
     """
 
     refits: int
@@ -50,7 +50,7 @@ class ReasonStability:
     spread: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return JSON values."""
         return asdict(self)
 
 
@@ -64,46 +64,54 @@ def reason_stability(
     seed: int = 0,
     tell: Callable[[float], None] = lambda share: None,
 ) -> ReasonStability | None:
-    """Refit the model a few times and compare its reasons; None for fewer than two refits.
+    """Refit the model a few times and compare its reasons.
 
     Parameters
     ----------
-    model : whose settings are taken over.
+    model : the model, whose settings the refits use.
     design : its training rows.
-    latest : the newest snapshot, of which some accounts are explained.
-    tell : told the share done.
+    latest : snapshots of the newest date; some of their accounts are explained.
+    features : the catalogue.
+    target : the target.
+    refits : number of refits.
+    seed : seed of the resamples and refits.
+    tell : called with the share done.
+
+    Returns
+    -------
+    ReasonStability or None
+        None for fewer than two refits.
     """
     if refits < 2:
         return None
-    thin = design.search_rows()
-    counts = AccountBootstrap(thin.accounts, refits, seed)
+    search = design.search_rows()
+    bootstrap = AccountBootstrap(search.accounts, refits, seed)
     rows = latest.sample(min(EXPLAINED, len(latest)), random_state=seed)
-    found = []
+    explanations = []
     for i in range(refits):
-        drawn = counts.counts[i][counts.codes]
-        there = drawn > 0
-        resampled = replace(thin, weight=thin.weight * drawn).subset(there)
-        again = refit_blend(model, resampled, features, target, seed + i + 1)
-        found.append(_explained(again, rows, features))
+        counts = bootstrap.counts[i][bootstrap.codes]
+        resampled = replace(search, weight=search.weight * counts).subset(counts > 0)
+        refit = refit_blend(model, resampled, features, target, seed + i + 1)
+        explanations.append(_explained(refit, rows, features))
         tell((i + 1) / refits)
     first, overlap, ranks = [], [], []
-    for (one, raw), (other, also) in combinations(found, 2):
-        tops = [np.argsort(-np.abs(of), axis=1, kind="stable")[:, :TOP] for of in (one, other)]
+    for (parts, raw), (other_parts, other_raw) in combinations(explanations, 2):
+        tops = [np.argsort(-np.abs(of), axis=1, kind="stable")[:, :TOP] for of in (parts, other_parts)]
         first.append((tops[0][:, 0] == tops[1][:, 0]).mean())
         overlap.append(np.mean([len(set(a) & set(b)) / TOP for a, b in zip(*tops, strict=True)]))
-        ranks.append(pd.Series(raw).corr(pd.Series(also), method="spearman"))
-    drawn_from = np.stack([raw for _, raw in found]).var(axis=0, ddof=1)
-    alike = [float(np.mean(of)) for of in (first, overlap, ranks)]
-    return ReasonStability(refits, len(rows), alike[0], alike[1], alike[2], float(np.sqrt(drawn_from.mean())))
+        ranks.append(pd.Series(raw).corr(pd.Series(other_raw), method="spearman"))
+    variances = np.stack([raw for _, raw in explanations]).var(axis=0, ddof=1)
+    means = [float(np.mean(values)) for values in (first, overlap, ranks)]
+    return ReasonStability(refits, len(rows), means[0], means[1], means[2], float(np.sqrt(variances.mean())))
 
 
 def _explained(model: Blend, rows: pd.DataFrame, features: Mapping[str, Feature]) -> tuple[Floats, Floats]:
-    """What each concept adds, (k, concepts), and the log-odds, (k,)."""
+    """Return the contribution of each concept, (k, concepts), and the log-odds, (k,)."""
     scorer = Scorer.from_texts(model.trees.text, model.encoding.schema | model.scorer_parameters(), _ANY)
     matrix = scorer.encode(rows).matrix
     parts = scorer.contributions(matrix)[:, :-1]
     concepts = sorted({feature.concept for feature in features.values()})
-    place = [concepts.index(features[name].concept) for name in scorer.features]
+    columns = [concepts.index(features[name].concept) for name in scorer.features]
     sums = np.zeros((len(rows), len(concepts)))
-    np.add.at(sums.T, place, parts.T)
+    np.add.at(sums.T, columns, parts.T)
     return sums, scorer.raw(matrix)

@@ -1,4 +1,4 @@
-"""What the company's own past says of every rubric: what its scores have meant, and weights where they are learned."""
+"""Rubrics evaluated on the company's history: observed churn per score, and learned weights."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from training.evaluation.score_calibration import fit_score_calibration
 
 
 def all_rubrics(rubric: Rubric) -> dict[str, Rubric]:
-    """Every rubric there is by its name, and ``rubric``, which may be a file of the user's."""
+    """Return every built-in rubric by name, and ``rubric``, which may be a user's file."""
     return {name: load_rubric(name) for name in rubric_files()} | {rubric.name: rubric}
 
 
 class ScoredRubric(NamedTuple):
-    """The health scores by a rubric as it will be in use, and the weights where it has learned them."""
+    """Health scores by a rubric as it will be used, and its learned weights, if any."""
 
     scores: HealthScores
     weights: LearnedWeights | None
@@ -34,61 +34,73 @@ class ScoredRubric(NamedTuple):
 def score_rubrics(
     prepared: LabelledSnapshots, rubrics: Iterable[Rubric], parts: TimeSplit, seed: int = 0
 ) -> dict[str, ScoredRubric]:
-    """Score all snapshots by each rubric, with weights of the company's own where the rubric asks for them.
+    """Score all snapshots by each rubric, with learned weights where the rubric requires them.
 
-    They are learned on the dates whose label windows end before the test slice, which therefore can judge them.
+    Weights are learned on the dates whose label windows end before the test slice, so the test slice can evaluate them.
 
     Parameters
     ----------
     prepared : labelled snapshots.
-    rubrics : of different names.
-    parts : the dates of training, calibration and test.
+    rubrics : rubrics with different names.
+    parts : the time split.
+    seed : seed of the resamples.
+
+    Returns
+    -------
+    dict of str to ScoredRubric
     """
-    known = _churn_rows(prepared)
-    before = known.before(parts)
-    found: dict[str, ScoredRubric] = {}
+    churn = _churn_rows(prepared)
+    before = churn.before(parts)
+    scored: dict[str, ScoredRubric] = {}
     for rubric in sorted(rubrics, key=lambda one: one.name):
         scores, weights = rubric.score(prepared.frame), None
         if rubric.rules.weights == "learned":
             points = scores.dimensions[before]
-            weights = learn_weights(points, known.churned[before], known.accounts[before], seed)
+            weights = learn_weights(points, churn.churned[before], churn.accounts[before], seed)
             scores = replace(rubric, learned=weights.weights if weights else None).score(prepared.frame)
-        found[rubric.name] = ScoredRubric(scores, weights)
-    return found
+        scored[rubric.name] = ScoredRubric(scores, weights)
+    return scored
 
 
 def health_facts(
     prepared: LabelledSnapshots, scored: Mapping[str, ScoredRubric], parts: TimeSplit, seed: int = 0
 ) -> HealthFacts:
-    """What each rubric's scores have meant.
+    """Fit the observed churn per score of each rubric.
 
-    The curve over the score is fitted on every labelled date; beside it stands how one that was fitted on the label
-    windows before the test slice did on the test slice.
+    The curve over the score is fitted on every labelled date. In addition, a curve fitted on the label windows before
+    the test slice is evaluated on the test slice.
 
     Parameters
     ----------
+    prepared : labelled snapshots.
     scored : `score_rubrics` of the same snapshots, by rubric.
+    parts : the time split.
+    seed : seed of the resamples.
+
+    Returns
+    -------
+    HealthFacts
     """
-    known = _churn_rows(prepared)
-    labelled = known.labelled
-    held = known.before(parts)[labelled], parts.mask("test", prepared.frame["as_of"])[labelled]
-    found: dict[str, RubricFacts] = {}
+    churn = _churn_rows(prepared)
+    labelled = churn.labelled
+    held = churn.before(parts)[labelled], parts.mask("test", prepared.frame["as_of"])[labelled]
+    facts: dict[str, RubricFacts] = {}
     for name, (scores, weights) in scored.items():
         meaning = fit_score_calibration(
             np.asarray(scores.score, dtype=np.float64)[labelled],
             scores.band.to_numpy(dtype=object)[labelled],
-            known.churned[labelled],
-            known.accounts[labelled],
+            churn.churned[labelled],
+            churn.accounts[labelled],
             prepared.frame["as_of"][labelled].reset_index(drop=True),
             held,
             seed,
         )
-        found[name] = RubricFacts(version=scores.rubric.version, meaning=meaning, learned=weights)
-    return HealthFacts(rubrics=found)
+        facts[name] = RubricFacts(version=scores.rubric.version, meaning=meaning, learned=weights)
+    return HealthFacts(rubrics=facts)
 
 
 class _ChurnRows(NamedTuple):
-    """The snapshots' churn: its label (NaN unknown), and where it is known; shape (n,) each."""
+    """Churn of the snapshots: its label (NaN for unknown), and where it is known; shape (n,) each."""
 
     as_of: pd.Series[pd.Timestamp]
     accounts: Objects
@@ -96,7 +108,7 @@ class _ChurnRows(NamedTuple):
     labelled: Bools
 
     def before(self, parts: TimeSplit) -> Bools:
-        """The labelled rows whose label windows end before the test slice."""
+        """Return the labelled rows whose label windows end before the test slice."""
         ended = self.as_of + timedelta(days=parts.gap_days) <= parts.test[0]
         return self.labelled & ended.to_numpy(dtype=bool)
 

@@ -1,4 +1,4 @@
-"""What each score of a rubric has meant in churn, fitted on what happened, and held against later dates."""
+"""Calibration of a rubric's scores: observed churn per score, evaluated on later dates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.health.score_calibration import LEVEL, SCORES, BandRate, Calibration
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 
 MINIMUM_CHURNED = 20
-"""Accounts with a churn, fewer than which say nothing of a curve."""
+"""Minimum number of accounts with a churn to fit a curve."""
 RESAMPLES = 200
 FIFTHS = 5
 BANDS = ("green", "yellow", "red")
@@ -30,16 +30,16 @@ def fit_score_calibration(
     held: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None = None,
     seed: int = 0,
 ) -> ScoreCalibration | None:
-    """The curve of churn over health score (isotonic regression, never rising), with an interval by account bootstrap.
+    """Fit churn over health score (nonincreasing isotonic regression), with an interval by account bootstrap.
 
     Parameters
     ----------
-    score, band : of each labelled snapshot, NaN for no score, shape (n,).
+    score, band : score and band of each labelled snapshot, NaN for no score, shape (n,).
     churned : 0 or 1 within the horizon, shape (n,).
-    accounts, as_of : of each snapshot; accounts are resampled whole.
-    held : two masks of rows: a curve fitted on the first is held against the second. No label window of the first may
+    accounts, as_of : account and date of each snapshot; accounts are resampled whole.
+    held : two masks of rows: a curve fitted on the first is evaluated on the second. No label window of the first may
         reach into the second.
-    seed : of the resamples.
+    seed : seed of the resamples.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def fit_score_calibration(
     if with_churn < MINIMUM_CHURNED:
         return None
     bootstrap = AccountBootstrap(accounts, RESAMPLES, seed)
-    # Scores have one decimal: rows of one account and score are one entry of a table, however many weeks there are.
+    # Scores have one decimal, so rows of one account and score are one entry of a table, for any number of weeks.
     levels, at = np.unique(score, return_inverse=True)
     shape = (bootstrap.accounts, len(levels))
     rows, events = (
@@ -65,7 +65,7 @@ def fit_score_calibration(
     rate = _curve(levels, rows.sum(axis=0), events.sum(axis=0))
     return ScoreCalibration(
         rate=tuple(rate.tolist()),
-        # A percentile of resamples need not hold the estimate itself where that sits at a step.
+        # At a step of the curve, the percentile interval of the resamples may not contain the estimate.
         low=tuple(np.minimum(low, rate).tolist()),
         high=tuple(np.maximum(high, rate).tolist()),
         rows=len(score),
@@ -79,7 +79,7 @@ def fit_score_calibration(
 
 
 def _curve(levels: Floats, rows: Floats, events: Floats) -> Floats:
-    """The rate at each of `SCORES`, from the rows and the churns among them at each level of the score."""
+    """Return the rate at each of `SCORES`, from the rows and churns at each level of the score."""
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0, increasing=False, out_of_bounds="clip")
     drawn = rows > 0
     fitted.fit(levels[drawn], events[drawn] / rows[drawn], sample_weight=rows[drawn])
@@ -121,13 +121,13 @@ def _later(
     curve = _curve(score[before], np.ones(int(before.sum())), churned[before])
     expected, happened = np.interp(score[test], SCORES, curve), churned[test]
     parts = np.array_split(np.argsort(expected, kind="stable"), FIFTHS)
-    apart = [abs(expected[part].mean() - happened[part].mean()) * len(part) for part in parts if len(part)]
+    gaps = [abs(expected[part].mean() - happened[part].mean()) * len(part) for part in parts if len(part)]
     return CalibrationCheck(
         rows=len(happened),
         accounts_with_churn=len(np.unique(accounts[test & (churned == 1)])),
         expected=float(expected.mean()),
         happened=float(happened.mean()),
-        calibration_error=float(sum(apart) / len(happened)),
+        calibration_error=float(sum(gaps) / len(happened)),
         brier=float(((expected - happened) ** 2).mean()),
         brier_base_rate=float(((churned[before].mean() - happened) ** 2).mean()),
     )

@@ -1,4 +1,4 @@
-"""The test rows of a contest, and one candidate's figures on a part of them."""
+"""Predictions on the test rows, and the metrics of one candidate on a part of them."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from training.statistics.account_bootstrap import AccountBootstrap, interval
 from training.statistics.metrics import Predictions
 
 RESAMPLES = 300
-#: Accounts with and accounts without the outcome, below which a segment's figures would be made up.
+#: Minimum number of accounts with, and of accounts without the outcome, to compute metrics of a part.
 MINIMUM_ACCOUNTS = 10
 Estimate = tuple[float, float, float]
-"""A value and its 95% interval, accounts resampled; NaN where it is not defined."""
+"""A value and its 95% interval by account bootstrap; NaN if undefined."""
 UNDEFINED: Estimate = (float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
 class ScoredTestRows:
-    """The test rows, n of them.
+    """The n test rows with the probabilities of all candidates.
 
     Parameters
     ----------
-    accounts, as_of, segment : of each row.
-    y, arr : the label, 0 or 1, and the ARR at as_of in currency a year, shape (n,).
-    p : the probabilities of each candidate, by name, shape (n,) each.
-    known_rate : the outcome's rate as it was known when training, 0 to 1.
+    accounts, as_of, segment : account, date and segment of each row.
+    y, arr : label, 0 or 1, and ARR at as_of in currency per year, shape (n,).
+    p : probabilities by candidate, shape (n,) each.
+    known_rate : outcome rate known before the test, 0 to 1.
     """
 
     accounts: Objects
@@ -46,16 +46,16 @@ class ScoredTestRows:
 
 @dataclass(frozen=True)
 class PartMetrics:
-    """One candidate on a part of the test rows, a segment's or a horizon's.
+    """Metrics of one candidate on a part of the test rows, such as a segment or a horizon.
 
     Parameters
     ----------
-    name : of the part.
-    rows, accounts, happened : rows, accounts, and accounts with the outcome.
-    rate, expected : how often it happened, and the mean probability.
-    enough : whether `MINIMUM_ACCOUNTS` accounts with and as many without the outcome are there.
-    ratio : happened over expected; roc_auc, brier : as in `training.statistics.metrics`. All NaN where there are too
-    few.
+    name : name of the part.
+    rows, accounts, happened : number of rows, accounts, and accounts with the outcome.
+    rate, expected : observed rate and mean probability.
+    enough : whether there are `MINIMUM_ACCOUNTS` accounts with and without the outcome.
+    ratio : observed rate over mean probability; NaN if there are not enough accounts.
+    roc_auc, brier : as in `training.statistics.metrics`; NaN if there are not enough accounts.
     """
 
     name: str
@@ -70,14 +70,25 @@ class PartMetrics:
     brier: Estimate
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return JSON values."""
         return dict(json_safe(asdict(self)))
 
 
 def part_metrics(
     name: str, y: Floats, p: Floats, accounts: Objects, seed: int = 0, resamples: int = RESAMPLES
 ) -> PartMetrics:
-    """Measure one candidate on some rows, n of them."""
+    """Compute the metrics of one candidate on n rows.
+
+    Parameters
+    ----------
+    name : name of the part.
+    y, p, accounts : label, probability and account of each row, shape (n,).
+    seed, resamples : settings of the account bootstrap.
+
+    Returns
+    -------
+    PartMetrics
+    """
     data, bootstrap = Predictions(y, p, np.zeros(len(y))), AccountBootstrap(accounts, resamples, seed)
     happened, others = len(set(accounts[y == 1])), len(set(accounts[y == 0]))
     enough = min(happened, others) >= MINIMUM_ACCOUNTS
@@ -96,11 +107,11 @@ def part_metrics(
 
 
 def estimate(of: Callable[[Predictions, Floats], Floats], data: Predictions, bootstrap: AccountBootstrap) -> Estimate:
-    """A metric's value and its interval."""
+    """Return the value of a metric and its interval."""
     once = np.ones((1, len(data.y)))
     return (float(of(data, once)[0]), *interval(bootstrap.values(lambda weights: of(data, weights))))
 
 
 def ratio(data: Predictions, weights: Floats) -> Floats:
-    """How many times as often it happened as was predicted; 1 is right."""
+    """Observed rate over predicted rate; 1 is right."""
     return np.asarray((weights @ data.y) / (weights @ data.p), dtype=np.float64)

@@ -51,7 +51,7 @@ def test_trained_on_the_same_data_it_has_seen_them_all(tested: Any) -> None:
     frame, y = tested
     found = compare_with_champion(_champion(LAST + 120 * DAY), np.full(len(y), 0.3), frame, y, 30, CONFIG)
     assert (found.difference, found.unreadable) == (None, False)
-    assert found.reason == "it was trained through 2026-06-29 and has seen every outcome of the test"
+    assert found.reason == "it was trained through 2026-06-29 and has used every outcome of the test"
 
 
 def test_too_few_outcomes_since_then_are_counted(tested: Any) -> None:
@@ -59,7 +59,7 @@ def test_too_few_outcomes_since_then_are_counted(tested: Any) -> None:
     few = y * (frame["account_id"].isin(["a0", "a3", "a6"])).to_numpy()
     found = compare_with_champion(_champion(LAST), np.full(len(y), 0.3), frame, few, 30, CONFIG)
     assert found.difference is None
-    assert "those of 3 accounts; at least 10 are needed" in found.reason
+    assert "only 3 accounts have test outcomes that it has not used; at least 10 are needed" in found.reason
 
 
 def test_another_horizon_is_another_question(tested: Any) -> None:

@@ -136,7 +136,7 @@ def test_a_feed_of_labels_that_is_not_sound_or_was_not_looked_at_holds_a_model_b
 
 def test_a_gate_says_by_how_much_where_there_are_numbers() -> None:
     told = {"name": "calibration_slope", "passed": False, "figure": 0.312, "limit": 0.6, "words": "too extreme"}
-    assert gate_text(told) == "calibration slope: too extreme (0.312 against a limit of 0.6)"
+    assert gate_text(told) == "calibration slope: too extreme (0.312, limit 0.6)"
     assert gate_text(told | {"figure": None}) == "calibration slope: too extreme"
     assert not undecided(told | {"figure": None})
 

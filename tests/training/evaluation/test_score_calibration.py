@@ -91,7 +91,7 @@ def test_it_survives_json_and_a_rising_curve_is_refused() -> None:
     found = fit_score_calibration(*_world(200))
     assert found is not None
     assert ScoreCalibration.model_validate_json(found.model_dump_json()) == found
-    with pytest.raises(ValueError, match="never rise"):
+    with pytest.raises(ValueError, match="never increase"):
         ScoreCalibration.model_validate(found.model_dump() | {"rate": found.rate[::-1]})
 
 

@@ -44,7 +44,7 @@ def test_what_the_leak_check_and_the_feeds_showed_is_said() -> None:
     console = Console(file=io.StringIO(), width=76)
     print_report(report, console)
     text = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
-    assert "leak check: no leak found: snapshots of 200 accounts at 1 date stay the same" in text
+    assert "leak check: no leak found: snapshots of 200 accounts at 1 date do not change with later data" in text
     assert "note billing: 400 rows" in text
     assert "feed usage.minutes rose 60-fold" in text
     assert "`renewcast check` says how" in text
@@ -57,7 +57,7 @@ def _candidate(*gates: Gate) -> Any:
 def test_a_failed_gate_says_by_how_much() -> None:
     state, name, words = _gate(Gate("calibration_slope", False, 0.312, 0.6, "its probabilities are too extreme"))
     assert ("failed" in state, name) == (True, "calibration_slope")
-    assert words.plain == "its probabilities are too extreme (0.312 against a limit of 0.6)"
+    assert words.plain == "its probabilities are too extreme (0.312, limit 0.6)"
     assert _gate(Gate("no_leak", True, 0.0, 0.0, "no feature sees the future"))[2].plain == "no feature sees the future"
 
 
