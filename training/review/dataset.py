@@ -53,7 +53,7 @@ class ReviewData:
     champion : the bundles, and the reviewed rubric.
     catalogue : the features.
     frame : account_id, as_of, the features of the rubric, ARR, days to renewal.
-    health : the scores by the rubric in force on the newest date.
+    health : the scores by the rubric that applies on the newest date.
     labels : the outcome of each row (`training.dataset.labels.label`).
     churned_at : every churn known by the end: account_id, churned_at (UTC), involuntary.
     probability : churn probability of the champion; NaN where it was not computed.

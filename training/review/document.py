@@ -51,7 +51,7 @@ class SignOffSection(ReviewModel):
     earliest_effective: str
 
 
-class ReviewDocument(ReviewModel):
+class QuarterlyReview(ReviewModel):
     """All fifteen sections, in their order.
 
     ``profile_proposals`` has one entry per profile of the rubric, in the format of ``weight_proposal``. With profiles,

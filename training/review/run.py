@@ -24,7 +24,7 @@ from models.reviews.sign_off import earliest_effective
 from training.config import TrainConfig
 from training.registry import mlflow_tracking
 from training.review.dataset import ReviewData, load_review_data
-from training.review.document import SCHEMA_VERSION, ReviewDocument, SignOffSection
+from training.review.document import SCHEMA_VERSION, QuarterlyReview, SignOffSection
 from training.review.hindsight import hindsight
 from training.review.html.render import render
 from training.review.recalibration.proposals import Proposals, propose_changes
@@ -50,7 +50,7 @@ CAPACITY = TrainConfig().capacity
 class ReviewResult:
     """A review, its folder and its MLflow run."""
 
-    review: ReviewDocument
+    review: QuarterlyReview
     folder: Path
     run_id: str
 
@@ -139,7 +139,7 @@ def run_review(
     return ReviewResult(review, folder, run_id)
 
 
-def _review(data: ReviewData, proposals: Proposals, capacity: int, home: Home, address: str | Path) -> ReviewDocument:
+def _review(data: ReviewData, proposals: Proposals, capacity: int, home: Home, address: str | Path) -> QuarterlyReview:
     rubric, bundle = data.champion.rubric, data.champion.bundles.get("churn")
     hashes = ReviewedHashes(
         data=data.data_fingerprint, rubric=sha256(rubric.text), model=None if bundle is None else bundle.fingerprint
@@ -155,7 +155,7 @@ def _review(data: ReviewData, proposals: Proposals, capacity: int, home: Home, a
     if proposals.proposed is not None:
         scores = proposals.proposed.score(data.frame)
         meaning = score_meaning(data, np.asarray(scores.score, dtype=np.float64), scores.band.to_numpy(dtype=object))
-    return ReviewDocument(
+    return QuarterlyReview(
         id=f"{quarter.name}-{rubric.name}-{short}",
         quarter=quarter.name,
         created_at=datetime.now(UTC),
@@ -214,7 +214,7 @@ def _require_replaceable(out: Path) -> None:
         raise HomeError(f"{out} contains other files than a review", "a new folder, or the folder of an earlier review")
 
 
-def _write(home: Home, review: ReviewDocument, folder: Path, page: str, document: str) -> str:
+def _write(home: Home, review: QuarterlyReview, folder: Path, page: str, document: str) -> str:
     """Write page and document to a temporary folder, log them to MLflow, and move the folder into place."""
     temporary = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}{UNFINISHED}")
     with mlflow_tracking.run(home, f"review {review.id}") as run:
@@ -235,7 +235,7 @@ def _write(home: Home, review: ReviewDocument, folder: Path, page: str, document
         return run.run_id
 
 
-def _metrics(review: ReviewDocument) -> dict[str, float]:
+def _metrics(review: QuarterlyReview) -> dict[str, float]:
     figures = {"score_auc": review.score_reliability.auc, "churn_rate": review.churn_by_band.overall}
     values = {name: figure.value for name, figure in figures.items() if figure.value is not None}
     return values | {"accounts_with_churn": float(review.definitions.accounts_with_churn)}

@@ -24,7 +24,7 @@ from training.simulation.tables.engagement import engagement_table, support_tabl
 from training.simulation.tables.event_rows import account_ids, choice_array, float_array, timestamp_array
 from training.simulation.tables.outcomes import outcomes_table
 from training.simulation.tables.usage import usage_table
-from training.simulation.tables.write import SimulationPaths, atomic_output, write_table
+from training.simulation.tables.write import SimulationPaths, atomic_output, write_parquet
 from training.simulation.true_probabilities import true_probabilities
 
 MIN_ACCOUNTS, MAX_ACCOUNTS = 20, 90_000
@@ -127,9 +127,9 @@ def simulate(
             report(0.05 + 0.02 * number, f"writing {name}")
             table = emit(history)
             slices = [table] if isinstance(table, pa.Table) else table
-            rows[name] = write_table(slices, folder / f"{name}.parquet", metadata)
+            rows[name] = write_parquet(slices, folder / f"{name}.parquet", metadata)
         back = [weeks_back for weeks_back in TRUE_PROBABILITY_WEEKS_BACK if weeks_back + _WARM_UP_WEEKS <= weeks]
-        rows["truth"] = write_table(_true_probability_tables(history, back, report), truth_file, metadata)
+        rows["truth"] = write_parquet(_true_probability_tables(history, back, report), truth_file, metadata)
     report(1.0, "done")
     return SimulationSummary(
         folder=target.folder,

@@ -19,7 +19,7 @@ BAND_COLORS = {"red": RED, "yellow": AMBER, "green": GREEN, "insufficient_data":
 WIDTH = 380
 ROW = 34
 
-ChartPoint = tuple[str, float | None, float | None, float | None, str]
+IntervalPoint = tuple[str, float | None, float | None, float | None, str]
 """Name, value, lower and upper end of the interval, color."""
 
 CONFIG = {
@@ -45,7 +45,7 @@ def svg(chart: alt.TopLevelMixin, title: str) -> Markup:
 
 
 def interval_chart(
-    points: Sequence[ChartPoint], axis: str, title: str, *, shares: bool = False, mark_at: float | None = None
+    points: Sequence[IntervalPoint], axis: str, title: str, *, shares: bool = False, mark_at: float | None = None
 ) -> Markup:
     """Draw one row per point: the value as a dot, its interval as a line, and a dashed line at ``mark_at``."""
     table = pd.DataFrame(
@@ -132,7 +132,7 @@ def weight_chart(
 
 
 def line_chart(
-    points: Sequence[ChartPoint], x_axis: str, y_axis: str, title: str, level: float | None = None
+    points: Sequence[IntervalPoint], x_axis: str, y_axis: str, title: str, level: float | None = None
 ) -> Markup:
     """Draw values over an ordered axis, with their intervals and a dashed line at ``level``."""
     table = pd.DataFrame(
@@ -162,7 +162,7 @@ def line_chart(
 
 
 def score_reliability_chart(
-    points: Iterable[tuple[float, ChartPoint]], curve: Sequence[tuple[float, float, float, float]], title: str
+    points: Iterable[tuple[float, IntervalPoint]], curve: Sequence[tuple[float, float, float, float]], title: str
 ) -> Markup:
     """Draw churn rates by score: dots with intervals, and the fitted curve with its confidence band, if any."""
     table = pd.DataFrame(
@@ -195,7 +195,7 @@ def score_reliability_chart(
     return svg(alt.layer(*layers).properties(width=WIDTH - 70, height=200), title)
 
 
-def model_reliability_chart(points: Sequence[tuple[float, ChartPoint]], title: str) -> Markup:
+def model_reliability_chart(points: Sequence[tuple[float, IntervalPoint]], title: str) -> Markup:
     """Draw the observed rate over the predicted probability; on the dashed line both are equal."""
     table = pd.DataFrame(
         [{"x": x, "value": v, "low": low, "high": high} for x, (_, v, low, high, _) in points if v is not None]

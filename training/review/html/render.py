@@ -8,15 +8,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from features.utils import formatting
-from training.review.document import ReviewDocument
+from training.review.document import QuarterlyReview
 from training.review.html import figure_text
-from training.review.html.section_charts import section_charts
+from training.review.html.section_charts import draw_section_charts
 from training.review.sections.decision import VERDICT_TEXT
 
 TEMPLATE_FOLDER = Path(__file__).parent
 
 
-def render(review: ReviewDocument) -> str:
+def render(review: QuarterlyReview) -> str:
     """Render the page of a review.
 
     Text from the signals is escaped. The figures are those of ``review.json``.
@@ -50,7 +50,7 @@ def render(review: ReviewDocument) -> str:
     }
     return environment.get_template("review.html").render(
         r=document,
-        charts=section_charts(document),
+        charts=draw_section_charts(document),
         style=Markup((TEMPLATE_FOLDER / "style.css").read_text(encoding="utf-8")),
         verdicts=VERDICT_TEXT,
         signs=figure_text.SIGN_LABELS,

@@ -8,15 +8,15 @@ from typing import Any
 from markupsafe import Markup
 
 from training.review.html import charts
-from training.review.html.charts import AMBER, BAND_COLORS, BLUE, GRAY, GREEN, RED, ChartPoint
+from training.review.html.charts import AMBER, BAND_COLORS, BLUE, GRAY, GREEN, RED, IntervalPoint
 from training.review.html.figure_text import band_label, readable_name
 
-Section = Mapping[str, Any]
+SectionData = Mapping[str, Any]
 MAX_SIGNALS = 10
 SCORED_BANDS = ("red", "yellow", "green")
 
 
-def section_charts(document: Section) -> dict[str, Markup]:
+def draw_section_charts(document: SectionData) -> dict[str, Markup]:
     """Draw every chart of the page.
 
     Parameters
@@ -46,11 +46,11 @@ def section_charts(document: Section) -> dict[str, Markup]:
     }
 
 
-def _point(name: str, figure: Section, color: str) -> ChartPoint:
+def _point(name: str, figure: SectionData, color: str) -> IntervalPoint:
     return name, figure["value"], figure["low"], figure["high"], color
 
 
-def _by_band(section: Section, outcome: str) -> Markup:
+def _by_band(section: SectionData, outcome: str) -> Markup:
     rows = [
         _point(band_label(row["band"]), row["rate"], BAND_COLORS[row["band"]])
         for row in section["bands"]
@@ -62,7 +62,7 @@ def _by_band(section: Section, outcome: str) -> Markup:
     )
 
 
-def _lead_time(section: Section) -> Markup:
+def _lead_time(section: SectionData) -> Markup:
     rows = [_point(str(row["days"]), row["score"], RED) for row in reversed(section["before"])]
     title = "Mean health score of churned accounts, by days before the churn. Dashed line: retained accounts"
     return charts.line_chart(
@@ -70,7 +70,7 @@ def _lead_time(section: Section) -> Markup:
     )
 
 
-def _migration(section: Section) -> Markup:
+def _migration(section: SectionData) -> Markup:
     names = [name for name in BAND_COLORS if any(name in (move["before"], move["after"]) for move in section["moves"])]
     cells = [(band_label(move["before"]), band_label(move["after"]), move["accounts"]) for move in section["moves"]]
     order = [band_label(name) for name in names]
@@ -79,7 +79,7 @@ def _migration(section: Section) -> Markup:
     )
 
 
-def _score(section: Section) -> Markup:
+def _score(section: SectionData) -> Markup:
     rows = [((row["low"] + row["high"]) / 2, _point("", row["rate"], RED)) for row in section["bins"]]
     meaning, curve = section["meaning"], []
     if meaning is not None:
@@ -91,12 +91,12 @@ def _score(section: Section) -> Markup:
     return charts.score_reliability_chart(rows, curve, title)
 
 
-def _model(section: Section) -> Markup:
+def _model(section: SectionData) -> Markup:
     rows = [(row["expected"], _point("", row["rate"], BLUE)) for row in section["bins"]]
     return charts.model_reliability_chart(rows, "Observed churn rate by predicted churn probability")
 
 
-def _weights(section: Section) -> Markup:
+def _weights(section: SectionData) -> Markup:
     rows = [(one["name"], one["old"], one["new"], *_bounds(one["fitted"])) for one in section["dimensions"]]
     segments = f" for {', '.join(section['segments'])}" if section["segments"] else ""
     return charts.weight_chart(
@@ -106,18 +106,18 @@ def _weights(section: Section) -> Markup:
     )
 
 
-def _limits(section: Section) -> Markup:
+def _limits(section: SectionData) -> Markup:
     rows = [(f"{one['band']} from", one["old"], one["new"], *_bounds(one["fitted"])) for one in section["limits"]]
     return charts.weight_chart(
         rows, "score", "Current band limits and limits suggested by the data, with 90% intervals"
     )
 
 
-def _bounds(estimate: Section) -> tuple[float | None, float | None, float | None]:
+def _bounds(estimate: SectionData) -> tuple[float | None, float | None, float | None]:
     return estimate["value"], estimate["low"], estimate["high"]
 
 
-def _impact(section: Section) -> Markup:
+def _impact(section: SectionData) -> Markup:
     rows = []
     for row in section["bands"]:
         if row["accounts_before"] or row["accounts_after"]:
@@ -126,7 +126,7 @@ def _impact(section: Section) -> Markup:
     return charts.bar_chart(rows, "accounts", "Accounts by band now, and with the tested weights and limits")
 
 
-def _challenge(section: Section) -> Markup:
+def _challenge(section: SectionData) -> Markup:
     rows = [
         _point(f"vs. {readable_name(row['against'])}"[:38], row["difference"], BLUE)
         for row in section["against"]
@@ -141,7 +141,7 @@ def _segments(section: Any) -> Markup:
     return charts.interval_chart(rows, "churn rate", "Churn rate by segment", shares=True)
 
 
-def _drift(section: Section) -> Markup:
+def _drift(section: SectionData) -> Markup:
     rows = [section["score"], *[row for row in section["signals"] if row["psi"] is not None][:MAX_SIGNALS]]
     color = {"stable": GREEN, "moved": AMBER, "another population": RED, "no data": GRAY}
     title = "Population stability index (PSI) of the score and its signals. Right of the dashed line is a large shift"
@@ -149,14 +149,14 @@ def _drift(section: Section) -> Markup:
     return charts.bar_chart(shown, "PSI", title, mark_at=section["limit"])
 
 
-def _quality(section: Section) -> Markup:
+def _quality(section: SectionData) -> Markup:
     rows = [(row["dimension"], 100 * row["missing_now"], BLUE) for row in section["dimensions"]]
     return charts.bar_chart(
         rows, "percent of the weight without data", "Share of each dimension's weight without data on the newest date"
     )
 
 
-def _interventions(section: Section) -> Markup:
+def _interventions(section: SectionData) -> Markup:
     rows = [_point("Treated", section["churn_treated"], BLUE), _point("Held out", section["churn_held_out"], GRAY)]
     return charts.interval_chart(
         rows, "churn rate", "Churn rate of treated and held-out accounts, with 95% intervals", shares=True

@@ -18,8 +18,8 @@ from training.review.recalibration.schemas import (
     EvidenceCount,
     LimitFinding,
     RedQueue,
+    ReviewVerdict,
     ScoringEvaluation,
-    Verdict,
 )
 from training.review.recalibration.score_comparison import (
     IN_FORCE,
@@ -201,7 +201,7 @@ def _decide(
     later: EvidenceCount,
     queues: list[RedQueue],
     cap: float,
-) -> tuple[Verdict, tuple[str, ...]]:
+) -> tuple[ReviewVerdict, tuple[str, ...]]:
     lacking = []
     if earlier.churned < MINIMUM_CHURNED:
         lacking.append(

@@ -14,7 +14,7 @@ from training.review.dataset import ReviewData
 from training.review.labelled_rows import ReviewRows, later_rows_mask
 from training.review.recalibration.band_decision import propose_bands
 from training.review.recalibration.profile_weights import WeightSetProposal, propose_for_rubric
-from training.review.recalibration.schemas import BandProposal, Verdict
+from training.review.recalibration.schemas import BandProposal, ReviewVerdict
 
 CAP = 5.0
 """Largest change of a weight per quarter, in points."""
@@ -44,7 +44,7 @@ class Proposals:
         return self.proposed is not None
 
     @property
-    def weights(self) -> Verdict:
+    def weights(self) -> ReviewVerdict:
         """The verdict on all sets: change if any set changes, not enough evidence only if all sets lack it."""
         return _overall_verdict(self.sets)
 
@@ -113,9 +113,9 @@ def propose_changes(data: ReviewData, capacity: int, seed: int = 0) -> Proposals
     )
 
 
-def _overall_verdict(sets: Sequence[WeightSetProposal]) -> Verdict:
+def _overall_verdict(sets: Sequence[WeightSetProposal]) -> ReviewVerdict:
     verdicts = {each.proposal.decision for each in sets}
-    order: tuple[Verdict, ...] = ("change", "keep", "not_enough_evidence")
+    order: tuple[ReviewVerdict, ...] = ("change", "keep", "not_enough_evidence")
     return next(each for each in order if each in verdicts)
 
 

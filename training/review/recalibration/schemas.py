@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
-Verdict = Literal["keep", "change", "not_enough_evidence"]
+ReviewVerdict = Literal["keep", "change", "not_enough_evidence"]
 WeightDirection = Literal["up", "down"]
 CoefficientSign = Literal["with_staying", "with_churn", "not_clear"]
 
@@ -112,7 +112,7 @@ class WeightProposal:
     level : confidence level of the intervals.
     """
 
-    decision: Verdict
+    decision: ReviewVerdict
     reasons: tuple[str, ...]
     dimensions: tuple[DimensionFinding, ...]
     judged: tuple[ScoringEvaluation, ...]
@@ -221,7 +221,7 @@ class BandProposal:
     queue_before, queue_after : the red queues under the current limits and under the candidate.
     """
 
-    decision: Verdict
+    decision: ReviewVerdict
     reasons: tuple[str, ...]
     limits: tuple[LimitFinding, ...]
     judged: tuple[ScoringEvaluation, ...]

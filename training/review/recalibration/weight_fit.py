@@ -66,17 +66,16 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    Rows of one account overlap: give `training.review.labelled_rows.overlap_weights` as ``sample_weight``, or the
-    prior is
-    outweighed by rows that say the same thing again. Intervals need accounts, and come from
+    Rows of one account overlap. Pass `training.review.labelled_rows.overlap_weights` as ``sample_weight``, otherwise
+    repeated information outweighs the prior. Intervals need accounts; see
     `training.review.recalibration.weight_evidence`.
 
-    Without unknown points the problem is convex, and is solved by Newton's method, each step projected on the cone of
-    the allowed weights (a non-negative least squares problem). Unknown points make the score a ratio; it is then
-    linearised anew at every step (Gauss-Newton), and the solution is a local one.
+    Without missing points the problem is convex. It is solved by Newton's method, with each step projected on the cone
+    of the allowed weights (a non-negative least squares problem). Missing points make the score a ratio, which is
+    linearized again at every step (Gauss-Newton), and the solution is a local one.
 
-    Of scikit-learn's estimator checks those for two classes are passed. It is not for three; and it scores poorly by
-    design where points go against the second class, for no slope is below 0.
+    The estimator passes scikit-learn's checks for two classes. It does not support three classes, and it scores poorly
+    by design if points predict the first class, because no slope is below 0.
 
     Examples
     --------

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.utils.arrays import Floats
-from training.review.recalibration.schemas import Estimate, EvidenceCount, ScoringEvaluation, Verdict
+from training.review.recalibration.schemas import Estimate, EvidenceCount, ReviewVerdict, ScoringEvaluation
 from training.review.recalibration.score_comparison import INTERVAL_LEVEL, PROPOSED, TARGET
 from training.review.recalibration.weight_estimates import WeightEstimates
 
@@ -26,7 +26,7 @@ def decide_weights(
     later: EvidenceCount,
     prior: float,
     cap: float,
-) -> tuple[Verdict, tuple[str, ...]]:
+) -> tuple[ReviewVerdict, tuple[str, ...]]:
     """Decide on the weights: keep, change, or not enough evidence.
 
     Parameters

@@ -24,7 +24,7 @@ MINIMUM_OUTCOMES = 10
 LOSSES: tuple[Literal["log_loss", "brier"], ...] = ("log_loss", "brier")
 
 
-class LossDifference(ReviewModel):
+class ChallengerLossDifference(ReviewModel):
     """Mean loss of the champion minus that of ``against``.
 
     Below 0 the champion is better; the difference is clear if the whole interval is below 0.
@@ -42,7 +42,7 @@ class ChallengerComparison(ReviewModel):
     champion: str | None
     challenger: str | None
     accounts: int
-    against: tuple[LossDifference, ...]
+    against: tuple[ChallengerLossDifference, ...]
     words: str
 
 
@@ -84,7 +84,7 @@ def compare_challenger(data: ReviewData, home: Home) -> ChallengerComparison:
             source="none", champion=version, challenger=name, accounts=0, against=(), words=words
         )
     against = [
-        LossDifference(against=other, loss=loss, difference=figure)
+        ChallengerLossDifference(against=other, loss=loss, difference=figure)
         for loss in LOSSES
         for other, figure in recorded.differences(loss).items()
     ]
@@ -150,7 +150,9 @@ def _paired(data: ReviewData, champion: Bundle, challenger: Bundle, rows: np.nda
         challenger=name,
         accounts=resampled.bootstrap.accounts,
         against=tuple(
-            LossDifference(against=name, loss=loss, difference=resampled.ratio(differences[loss], ones, events))
+            ChallengerLossDifference(
+                against=name, loss=loss, difference=resampled.ratio(differences[loss], ones, events)
+            )
             for loss in LOSSES
         ),
         words=f"challenger: version {name}, the newest other version, compared on outcomes that are new to both models",

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from training.review.contradictions import contradictions
 from training.review.figure import ReviewModel
 from training.review.recalibration.proposals import Proposals
-from training.review.recalibration.schemas import BandProposal, Verdict, WeightProposal
+from training.review.recalibration.schemas import BandProposal, ReviewVerdict, WeightProposal
 from training.review.recalibration.score_comparison import TARGET
 from training.review.recalibration.weight_verdict import changes_text, log_loss_text
 
-VERDICT_TEXT: dict[Verdict, str] = {
+VERDICT_TEXT: dict[ReviewVerdict, str] = {
     "keep": "no change",
     "change": "change",
     "not_enough_evidence": "no change: not enough evidence",
@@ -21,7 +21,7 @@ VERDICT_TEXT: dict[Verdict, str] = {
 class VerdictSummary(ReviewModel):
     """A verdict, its text, and its reasons, the most important first."""
 
-    answer: Verdict
+    answer: ReviewVerdict
     words: str
     reasons: tuple[str, ...]
 
@@ -104,11 +104,11 @@ def _evidence(proposals: Proposals) -> str:
     return f"{proposal.reasons[0][0].upper()}{proposal.reasons[0][1:]}." if proposal.reasons else ""
 
 
-def _summarize(answer: Verdict, reasons: tuple[str, ...]) -> VerdictSummary:
+def _summarize(answer: ReviewVerdict, reasons: tuple[str, ...]) -> VerdictSummary:
     return VerdictSummary(answer=answer, words=VERDICT_TEXT[answer], reasons=tuple(reasons))
 
 
-def _headline(weights: Verdict, bands: Verdict) -> str:
+def _headline(weights: ReviewVerdict, bands: ReviewVerdict) -> str:
     if weights == "change" and bands == "change":
         return "Change the weights and the band limits."
     if weights == "change":

@@ -79,7 +79,7 @@ def atomic_output(target: SimulationPaths) -> Iterator[tuple[Path, Path]]:
         _move_into_place(new, target.folder)
 
 
-def write_table(slices: Iterable[pa.Table], path: Path, metadata: str) -> int:
+def write_parquet(slices: Iterable[pa.Table], path: Path, metadata: str) -> int:
     """Write the slices of a table as one Parquet file.
 
     Dictionary columns are written as plain strings.
