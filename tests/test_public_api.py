@@ -245,7 +245,7 @@ def test_a_source_that_breaks_the_contract_is_described(tmp_path: Path) -> None:
     result = renewcast.check(tmp_path)
     assert not result.ok
     assert {"accounts", "subscriptions"} == set(result.errors["table"])
-    with pytest.raises(renewcast.RenewcastError, match="breaks the data contract"):
+    with pytest.raises(renewcast.RenewcastError, match="violates the data contract"):
         renewcast.open_signals(tmp_path)
 
 

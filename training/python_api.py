@@ -20,7 +20,7 @@ from features.errors import BadRequest
 from features.feed_health.feed_health import Feeds, feed_health
 from features.python_api import Address, Instant, Signals, to_instant
 from features.signals.validation import CheckReport, Finding, Violation
-from features.signals.validation import check as validate
+from features.signals.validation import check_source as validate
 from features.sources.base import DUCKDB
 from features.sources.open_source import open_source
 from features.utils.progress import Progress, no_progress, subprogress
@@ -309,7 +309,7 @@ def check_source(
     if not report.ok:
         return CheckResult(report, feeds, None, broken_contract_verdict(len(report.errors), config.horizon_days))
     enough = check_sufficiency(source, config, subprogress(progress, 0.4, 1.0), data_through)
-    feeds = feeds.with_kept(enough.row_counts)
+    feeds = feeds.with_distinct_rows(enough.row_counts)
     report = replace(report, findings=(*report.findings, *enough.findings))
     return CheckResult(report, feeds, enough, verdict(enough, feeds))
 

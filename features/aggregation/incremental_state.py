@@ -24,7 +24,7 @@ import pyarrow as pa
 from features.aggregation.arrow_files import read_table, write_table
 from features.aggregation.expressions import rolled_up, row_by_row
 from features.aggregation.passes import WIDEST, Pass, Presence, Starts, States, groupings
-from features.signals.file_partitions import Lot
+from features.signals.file_partitions import FilePartition
 from features.signals.large_feed import Feed
 from features.sources.engine import sql_text
 from features.utils.atomic_files import write_file
@@ -96,7 +96,11 @@ class Kept:
         return State(frozenset(told["lots"]), {m: tuple(k) for m, k in told["keys"].items()}, pieces, tuple(columns))
 
     def add(
-        self, state: State, tables: tuple[pa.Table, ...], lots: Sequence[Lot], keys: dict[str, tuple[str, ...]]
+        self,
+        state: State,
+        tables: tuple[pa.Table, ...],
+        lots: Sequence[FilePartition],
+        keys: dict[str, tuple[str, ...]],
     ) -> State:
         """Keep ``state`` with a further piece: what ``lots`` rolled up to.
 

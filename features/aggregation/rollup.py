@@ -30,7 +30,7 @@ from features.aggregation.passes import (
     passes,
 )
 from features.definitions.aggregations import ActiveDays, Count, Distinct, Sum
-from features.signals.file_partitions import Lot, lots_of
+from features.signals.file_partitions import FilePartition, file_partitions
 from features.signals.large_feed import Feed, Hashes
 from features.signals.signals import Signals
 from features.sources.engine import collect
@@ -95,7 +95,7 @@ def roll(signals: Signals, name: str, needs: Iterable[Need], grid: Grid, kept: P
 
 
 def _from_kept(feed: Feed, needs: frozenset[Need], grid: Grid, folder: Path) -> Rolled:
-    lots = lots_of(feed.files, folder)
+    lots = file_partitions(feed.files, folder)
     crowd = Crowd.of(folder, feed)
     found = passes(feed.name, needs, grid.every_days, [m for m in _countable(needs) if m.name not in crowd.names])
     kept = Kept.of(folder, feed, found, grid)
@@ -278,7 +278,7 @@ def _compact(table: pa.Table) -> pa.Table:
     return table
 
 
-def _overlapping(old: Sequence[Lot], new: Sequence[Lot]) -> list[Path]:
+def _overlapping(old: Sequence[FilePartition], new: Sequence[FilePartition]) -> list[Path]:
     """The old files whose instants overlap those of the new ones."""
     low, high = min(lot.first for lot in new), max(lot.last for lot in new)
     return [lot.path for lot in old if lot.first <= high and lot.last >= low]

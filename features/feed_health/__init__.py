@@ -1,1 +1,1 @@
-"""Feed health: silent feeds, level shifts, changed units and emptying columns."""
+"""Feed health: silent feeds, level shifts, unit changes and columns that stop being filled."""

@@ -1,7 +1,7 @@
-"""What feed health is judged by, in two scans of a table: its totals, and its sums per day.
+"""Statistics for feed health, from two scans of a table: totals, and sums per day.
 
-Nothing is sorted and no window is laid over raw rows, so tens of millions of rows take seconds; all judgement is made
-on the days.
+Raw rows are not sorted and need no window functions, so tens of millions of rows take seconds. All further computations
+use the daily sums.
 """
 
 from __future__ import annotations
@@ -9,44 +9,50 @@ from __future__ import annotations
 import ibis
 
 from features.contract.schema import ID_COLUMNS, TABLES, Column, TableSchema
-from features.signals.casting import Schema, conformed, given_table
-from features.signals.data_through import newest_instant
+from features.signals.casting import SourceSchema, conformed_columns, source_table
+from features.signals.data_through import newest_row_instant
 from features.sources.engine import CUTOFF
 from features.utils.dates import DAY_SECONDS, WEEK_DAYS
 
-# A number beyond is a break of the contract, and infinity would drown a sum.
-LARGEST = 1e12
+# Larger numbers violate the contract, and infinity would make sums useless.
+MAX_VALUE = 1e12
 
 
 def optional(table: TableSchema) -> tuple[Column, ...]:
-    """The columns that may be missing. Not ``loaded_at``, which is missing where a row arrived as it happened, nor an
-    end, which is missing until it comes, nor an id that only tells rows apart."""
-    told_apart = ("loaded_at", *ID_COLUMNS)
-    return tuple(c for c in table.columns if not c.required and c.name not in told_apart and c.known_from != c.name)
+    """Return the columns that may be missing.
+
+    Excluded are ``loaded_at``, which is missing if a row arrived when it happened, ends, which are missing until they
+    occur, and ids that only distinguish rows.
+    """
+    excluded = ("loaded_at", *ID_COLUMNS)
+    return tuple(c for c in table.columns if not c.required and c.name not in excluded and c.known_from != c.name)
 
 
 def measured(table: TableSchema) -> tuple[Column, ...]:
-    """The columns that hold numbers."""
+    """Return the numeric columns."""
     return tuple(c for c in table.columns if c.kind in ("float", "int"))
 
 
 def by_kind(table: TableSchema) -> bool:
-    """Whether the numbers of ``table`` mean something else for each kind of row."""
+    """Return whether the numbers of ``table`` have a different meaning for each kind of row."""
     return "kind" in table.names and bool(measured(table))
 
 
-def totals(name: str, schema: Schema, text: bool) -> ibis.Table:
-    """One row: the ``first`` and ``last`` instant, ``newest`` (`features.signals.data_through.newest_instant`),
-    ``accounts``
-    with any row; of the rows with ``loaded_at``: ``known_lag`` how many, ``day_late`` and ``week_late`` how many
-    arrived later than that, ``worst_s`` the longest delay in seconds."""
+def totals(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
+    """Return one row with the totals of a table.
+
+    The columns are the ``first`` and ``last`` instant, ``newest``
+    (`features.signals.data_through.newest_row_instant`), and ``accounts``, the accounts with any row. For rows with
+    ``loaded_at``: ``known_lag``, their number; ``day_late`` and ``week_late``, the number that arrived later than a day
+    or a week; ``worst_s``, the longest delay in seconds.
+    """
     table = TABLES[name]
     rows = _rows(table, schema, text)
     at = rows[table.at]
     facts = {
         "first": at.min(),
         "last": at.max(),
-        "newest": newest_instant(table, rows, "loaded_at" in dict(schema)),
+        "newest": newest_row_instant(table, rows, "loaded_at" in dict(schema)),
         "accounts": rows.account_id.nunique(),
     }
     if "loaded_at" in table.names and "loaded_at" in dict(schema):
@@ -60,18 +66,20 @@ def totals(name: str, schema: Schema, text: bool) -> ibis.Table:
     return rows.aggregate(**facts)
 
 
-def per_day(name: str, schema: Schema, text: bool) -> ibis.Table:
-    """One row per ``day`` (days since 1970) and ``kind`` (of the contract; null where kinds are alike): ``rows``, and
-    of them ``to_come`` (loaded at the arrivals' cut-off or later); for each optional column ``filled_*``, how many rows
-    have it; for each number ``values_*``, how many are above zero, and ``logs_*``, the sum of their natural
-    logarithms."""
+def per_day(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
+    """Return one row per ``day`` (days since 1970) and ``of_kind`` (null if kinds do not matter).
+
+    The columns are ``rows`` and ``to_come`` (rows loaded at or after the arrival cut-off); for each optional column
+    ``filled_*``, the number of rows with a value; for each numeric column ``values_*``, the number above zero, and
+    ``logs_*``, the sum of their natural logarithms.
+    """
     table, given = TABLES[name], dict(schema)
     rows = _rows(table, schema, text)
     rows = rows.filter(rows[table.at].notnull())
     kinds = table["kind"].values if by_kind(table) else ()
     rows = rows.mutate(
         day=rows[table.at].epoch_seconds().cast("float64") // DAY_SECONDS,
-        # A kind that the contract does not have is a customer's value: it is not kept apart, let alone named.
+        # A kind outside the contract is a customer's value, so it is neither separated nor shown.
         of_kind=ibis.ifelse(rows.kind.isin(kinds), rows.kind, None) if kinds else ibis.null("string"),
     )
     late = (rows.loaded_at >= rows.arrival_cutoff).sum() if "loaded_at" in table.names else ibis.literal(0)
@@ -82,15 +90,15 @@ def per_day(name: str, schema: Schema, text: bool) -> ibis.Table:
     for column in measured(table):
         if column.name in given:
             value = rows[column.name].cast("float64")
-            sound = (value > 0) & (value <= LARGEST)
-            sums[f"values_{column.name}"] = sound.sum()
-            sums[f"logs_{column.name}"] = ibis.ifelse(sound, value, 1.0).ln().sum()
-    found = rows.group_by(["day", "of_kind"]).aggregate(**sums)
-    return found.mutate(day=found.day.cast("int64")).order_by(["day", "of_kind"])
+            valid = (value > 0) & (value <= MAX_VALUE)
+            sums[f"values_{column.name}"] = valid.sum()
+            sums[f"logs_{column.name}"] = ibis.ifelse(valid, value, 1.0).ln().sum()
+    sums_by_day = rows.group_by(["day", "of_kind"]).aggregate(**sums)
+    return sums_by_day.mutate(day=sums_by_day.day.cast("int64")).order_by(["day", "of_kind"])
 
 
-def _rows(table: TableSchema, schema: Schema, text: bool) -> ibis.Table:
-    """The conformed rows before the cut-off, if there is one, with it."""
-    given = given_table(table.name, schema)
-    rows = given.select(**conformed(given, table, text)).cross_join(CUTOFF)
+def _rows(table: TableSchema, schema: SourceSchema, text: bool) -> ibis.Table:
+    """Return the conformed rows before the cut-off, if any, with the cut-off."""
+    given = source_table(table.name, schema)
+    rows = given.select(**conformed_columns(given, table, text)).cross_join(CUTOFF)
     return rows.filter(rows.cutoff.isnull() | (rows[table.at] < rows.cutoff))

@@ -1,4 +1,4 @@
-"""Reading a table as the contract has it: its columns, its types, instants in UTC."""
+"""Cast the columns of a source table to the contract's types, with instants in UTC."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any
 import ibis
 import ibis.expr.datatypes as dt
 
-from features.contract.ibis_types import _IBIS_TYPES
+from features.contract.ibis_types import IBIS_TYPES
 from features.contract.schema import Column, TableSchema
 from features.sources.base import Source
 
 FIRST_YEAR, END_YEAR = 1900, 2200
-"""Instants before the first, or from the second on, stand for "unknown" (9999-12-31, 0001-01-01) and are read so."""
+"""Instants before the first year, or from the second year on, mean "unknown" (9999-12-31, 0001-01-01)."""
 
-# How a value may be written: what every engine reads, and reads alike. Beyond it each has liberties of its own, such as
-# 1_000 or 1.5f, and DuckDB takes the zone that a value names (Europe/Berlin) for that of the values below it as well.
+# Accepted text formats, which every engine parses in the same way. Other formats, such as 1_000 or 1.5f, are parsed
+# differently, and DuckDB also applies a named zone (Europe/Berlin) to the values that follow.
 _HOUR, _ZONE = "([01]?[0-9]|2[0-3])", "(Z| ?UTC|[+-][0-9]{2}(:?[0-9]{2})?)"
 _NUMBER = "^ *[+-]?([0-9]+[.]?[0-9]*([eE][+-]?[0-9]+)?|[.][0-9]+([eE][+-]?[0-9]+)?|[iI][nN][fF]|[nN][aA][nN]) *$"
-_YEARS_KNOWN = "(19|20|21)[0-9]{2}"
-_YEARS_BEYOND = "(0[0-9]{3}|1[0-8][0-9]{2}|2[2-9][0-9]{2}|[3-9][0-9]{3})"
-_AFTER_THE_YEAR = f"-[0-9]{{1,2}}-[0-9]{{1,2}}([T ]{_HOUR}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]+)?{_ZONE}?)?)?$"
-_WRITTEN = {"float": _NUMBER, "int": _NUMBER, "bool": "^[A-Za-z0-9]+$"}
-# The other forms of ISO 8601, step by step brought to the one above; only what is not of that form goes through these.
+_YEARS_INSIDE = "(19|20|21)[0-9]{2}"
+_YEARS_OUTSIDE = "(0[0-9]{3}|1[0-8][0-9]{2}|2[2-9][0-9]{2}|[3-9][0-9]{3})"
+_DATE_AND_TIME = f"-[0-9]{{1,2}}-[0-9]{{1,2}}([T ]{_HOUR}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]+)?{_ZONE}?)?)?$"
+_PATTERNS = {"float": _NUMBER, "int": _NUMBER, "bool": "^[A-Za-z0-9]+$"}
+# Steps that convert other forms of ISO 8601 to the form above; applied only to values in another form.
 _ISO_STEPS = (
     (r"^([0-9]{4})([0-9]{2})([0-9]{2})([T ].*)?$", r"\1-\2-\3\4"),
     (r"^([0-9-]+) +([0-9])", r"\1 \2"),
@@ -36,7 +36,7 @@ _ISO_STEPS = (
 _EXPECTED = {
     "string": "string",
     "instant": "instant (ISO 8601, such as 2026-07-01 or 2026-07-01T10:15:00Z)",
-    "float": "float (a number such as 1200.5, with a decimal point; a decimal comma is not read)",
+    "float": "float (a number such as 1200.5, with a decimal point; a decimal comma is not supported)",
     "int": "int (a whole number)",
     "bool": "bool (true or false)",
 }
@@ -44,57 +44,62 @@ _EXPECTED = {
 
 @ibis.udf.scalar.builtin(name="epoch_us", signature=((dt.Timestamp(timezone="UTC"),), dt.int64))  # type: ignore[untyped-decorator]
 def _epoch_us(instant: Any) -> Any:
-    """Microseconds since 1970; null for infinity."""
+    """Return microseconds since 1970; null for infinity."""
 
 
 @ibis.udf.scalar.builtin(name="make_timestamp", signature=((dt.int64,), dt.timestamp))  # type: ignore[untyped-decorator]
 def _make_timestamp(us: Any) -> Any:
-    """The instant so many microseconds after 1970, without a zone, in UTC."""
+    """Return the instant ``us`` microseconds after 1970, in UTC without a time zone."""
 
 
-Schema = tuple[tuple[str, dt.DataType], ...]
-"""A given table's columns and types, hashable."""
+SourceSchema = tuple[tuple[str, dt.DataType], ...]
+"""The columns and types of a source table, hashable."""
 
 
-def given_table(name: str, schema: Schema) -> ibis.Table:
-    """The unbound table ``name`` as given, as `features.sources.base.Source` holds it."""
+def source_table(name: str, schema: SourceSchema) -> ibis.Table:
+    """Return the unbound table ``name`` of a `features.sources.base.Source`."""
     return ibis.table(dict(schema), name=f"given_{name}")
 
 
-def given_schema(source: Source, name: str) -> Schema:
-    """The columns and types of table ``name`` as given."""
+def source_schema(source: Source, name: str) -> SourceSchema:
+    """Return the columns and types of table ``name`` in ``source``."""
     return tuple(source.tables[name].schema().items())
 
 
-def conformed(given: ibis.Table, table: TableSchema, text: bool) -> dict[str, ibis.Value]:
-    """The expressions over ``given`` that yield the contract's columns of ``table``; ``text``: parse rather than cast.
+def conformed_columns(given: ibis.Table, table: TableSchema, text: bool) -> dict[str, ibis.Value]:
+    """Return expressions over ``given`` for the contract's columns of ``table``.
 
-    Columns that the source lacks are null, as is a value that cannot be read as its type. Instants are timestamps
-    without a zone, in UTC. Text is parsed column by column, wherever the contract wants something else; ``text``: every
-    column came as text, and an empty one is null. An optional instant out of range (`out_of_range`) is null; one that
-    is required is left as it is, and is an error of the check.
+    Missing columns and unreadable values are null. Instants are timestamps in UTC without a time zone. Text columns are
+    parsed if the contract expects another type. An optional instant out of range (`out_of_range`) is null; a required
+    one is unchanged and is an error of the check.
+
+    Parameters
+    ----------
+    given : the unbound source table.
+    table : the contract's table.
+    text : whether every column is text, in which an empty value is null.
     """
     return {
         column.name: _cast(given[column.name], column, text)
         if column.name in given.columns
-        else ibis.null(_IBIS_TYPES[column.kind])
+        else ibis.null(IBIS_TYPES[column.kind])
         for column in table.columns
     }
 
 
 def out_of_range(given: ibis.Table, column: Column, text: bool) -> ibis.BooleanValue:
-    """Whether an instant column of ``given`` is before `FIRST_YEAR` or from `END_YEAR` on."""
+    """Return whether an instant column of ``given`` is before `FIRST_YEAR` or from `END_YEAR` on."""
     value = given[column.name]
     if text or value.type().is_string():
         value = value.cast("string")
-        known = value.re_search(f"^{_YEARS_KNOWN}{_AFTER_THE_YEAR}")
-        beyond = ibis.ifelse(known, False, _canonical(value).re_search(f"^{_YEARS_BEYOND}{_AFTER_THE_YEAR}"))
-        return beyond.fill_null(False)
+        inside = value.re_search(f"^{_YEARS_INSIDE}{_DATE_AND_TIME}")
+        outside = ibis.ifelse(inside, False, _canonical(value).re_search(f"^{_YEARS_OUTSIDE}{_DATE_AND_TIME}"))
+        return outside.fill_null(False)
     return (~_in_range(_instant(value, "", text=False))).fill_null(False)
 
 
-def written_as(column: Column) -> str:
-    """How a value of ``column`` is written."""
+def expected_format(column: Column) -> str:
+    """Return the expected format of ``column``."""
     return _EXPECTED[column.kind]
 
 
@@ -104,16 +109,16 @@ def _in_range(instant: ibis.Value) -> ibis.BooleanValue:
 
 def _cast(value: ibis.Value, column: Column, text: bool) -> ibis.Value:
     if column.kind == "instant":
-        return _instant(value, "[0-9]{4}" if column.required else _YEARS_KNOWN, text)
+        return _instant(value, "[0-9]{4}" if column.required else _YEARS_INSIDE, text)
     if column.kind == "string":
         return _string(value, text)
     if text or value.type().is_string():
-        value = _written(value, column.kind)
-        value = _whole(value.try_cast("float64")) if column.kind == "int" else value.try_cast(_IBIS_TYPES[column.kind])
+        value = _matching_text(value, column.kind)
+        value = _whole(value.try_cast("float64")) if column.kind == "int" else value.try_cast(IBIS_TYPES[column.kind])
     elif column.kind == "int" and not value.type().is_integer():
-        value = _whole(value.try_cast("float64")) if _fraction(value.type()) else value.try_cast("int64")
+        value = _whole(value.try_cast("float64")) if _may_have_fraction(value.type()) else value.try_cast("int64")
     else:
-        value = value.try_cast(_IBIS_TYPES[column.kind])
+        value = value.try_cast(IBIS_TYPES[column.kind])
     if column.kind == "float":
         return ibis.ifelse(value.isnan(), None, value)
     return value
@@ -130,47 +135,47 @@ def _whole(number: ibis.Value) -> ibis.Value:
     return ibis.ifelse(whole.cast("float64") == number, whole, None)
 
 
-def _fraction(given: dt.DataType) -> bool:
-    """Whether numbers of this type may have a fraction."""
+def _may_have_fraction(given: dt.DataType) -> bool:
+    """Return whether numbers of this type may have a fraction."""
     return bool(given.is_floating() or (given.is_decimal() and given.scale != 0))
 
 
-def _written(value: ibis.Value, kind: str) -> ibis.Value:
-    """The text where it is written as ``kind`` may be; null elsewhere."""
+def _matching_text(value: ibis.Value, kind: str) -> ibis.Value:
+    """Return the text if it matches the pattern of ``kind``, else null."""
     value = value.cast("string").nullif("")
-    return ibis.ifelse(value.re_search(_WRITTEN[kind]), value, None)
+    return ibis.ifelse(value.re_search(_PATTERNS[kind]), value, None)
 
 
 def _instant(value: ibis.Value, years: str, text: bool) -> ibis.Value:
-    """The instant, if its year is one of ``years`` (a pattern; empty for any)."""
+    """Return the instant if its year matches ``years`` (a pattern; empty for any)."""
     if text or value.type().is_string():
         value = value.cast("string")
-        form = f"^{years}{_AFTER_THE_YEAR}"
+        form = f"^{years}{_DATE_AND_TIME}"
         canonical = _canonical(value)
-        # Each value is named as seldom as can be: an engine works it out as often.
+        # Each expression is used as rarely as possible, because an engine may evaluate it every time.
         rest = ibis.ifelse(canonical.re_search(form), canonical, None)
         return ibis.ifelse(value.re_search(form), value, rest).try_cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
-    plain = value.cast("timestamp")
-    # DuckDB casts by the calendar of the session's zone, which costs most of a scan; infinity alone is left to it.
-    instant = ibis.coalesce(_make_timestamp(_epoch_us(value)), plain) if _zoned(value.type()) else plain
-    return ibis.ifelse(_in_range(instant), instant, None) if years == _YEARS_KNOWN else instant
+    direct = value.cast("timestamp")
+    # DuckDB's cast uses the session's calendar, which is slow; it is used only for infinity.
+    instant = ibis.coalesce(_make_timestamp(_epoch_us(value)), direct) if _has_time_zone(value.type()) else direct
+    return ibis.ifelse(_in_range(instant), instant, None) if years == _YEARS_INSIDE else instant
 
 
 def _canonical(text: ibis.Value) -> ibis.Value:
-    """A text in any form of ISO 8601 in the one form that every engine reads; another text as some other text."""
+    """Convert any form of ISO 8601 to the form that every engine parses; other text stays invalid."""
     canonical = text.strip().upper()
     for pattern, replacement in _ISO_STEPS:
         canonical = canonical.re_replace(pattern, replacement)
     return canonical
 
 
-def arrived(table: ibis.Table) -> ibis.Value:
-    """When a row of a conformed event table had both happened and arrived; null ``loaded_at``: as it happened."""
+def known_instant(table: ibis.Table) -> ibis.Value:
+    """Return when a conformed event row had happened and arrived; without ``loaded_at``, when it happened."""
     return ibis.greatest(table.occurred_at, ibis.coalesce(table.loaded_at, table.occurred_at))
 
 
-def fits(given: dt.DataType, column: Column) -> bool:
-    """Whether a column of this type may be read as the contract's kind without guessing; text is parsed."""
+def is_compatible(given: dt.DataType, column: Column) -> bool:
+    """Return whether a column of this type can be cast to the contract's kind without ambiguity; text is parsed."""
     if given.is_null() or given.is_string():
         return True
     whole = given.is_integer() or (given.is_decimal() and given.scale == 0)
@@ -182,12 +187,12 @@ def fits(given: dt.DataType, column: Column) -> bool:
         case "float":
             return bool(given.is_numeric())
         case "int":
-            # Row by row: a number with a fraction is a value that cannot be read.
-            return bool(whole or _fraction(given))
+            # Checked per row: a number with a fraction is an unreadable value.
+            return bool(whole or _may_have_fraction(given))
         case "bool":
             return bool(given.is_boolean())
 
 
-def _zoned(given: dt.DataType) -> bool:
-    """Whether instants bear a zone: on DuckDB only, as those on Spark come without."""
+def _has_time_zone(given: dt.DataType) -> bool:
+    """Return whether instants have a time zone; only on DuckDB, because Spark's are read without one."""
     return isinstance(given, dt.Timestamp) and given.timezone is not None

@@ -1,9 +1,9 @@
-"""Subscriptions whose source overwrites the term: what a row says of its terms is known only from that term's start.
+"""Subscriptions whose source overwrites their terms: a row's terms are known only from the start of the current term.
 
-Billing systems often keep one row per subscription and write each renewal over it. Such a row says since when its
-current term runs (``term_started_at``); what held before that is lost. So the row is read as two: one from the
-subscription's start to the start of the term, whose terms are unknown, and one from there on, as given. Everything
-that reads subscriptions sees rows of which all is known from their start.
+Billing systems often store one row per subscription and overwrite it at each renewal. Such a row has the start of its
+current term (``term_started_at``), and earlier terms are lost. The row is therefore split in two: one from the
+subscription's start to the start of the term, with unknown terms, and one from there on, unchanged. Every resulting row
+is fully known from its start.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ import ibis
 from features.sources.engine import CUTOFF
 
 TERMS = ("arr", "seats", "plan", "usage_limit", "renewal_at")
-"""The columns of a subscription that hold for one term."""
+"""Columns of a subscription that apply to one term."""
 
 TOLERATED_SHARE = 0.01
-"""So many of the accounts may have unknown terms. Where it is more, those whose terms are known are mostly those that
-left, and nothing that rests on terms can be told from them."""
+"""Tolerated share of accounts with unknown terms. Above it, accounts with known terms are mostly those that left, so
+nothing based on terms can be learned from them."""
 
 
-def by_term(rows: ibis.Table) -> ibis.Table:
-    """Split the rows whose current term began after the subscription did.
+def split_by_term(rows: ibis.Table) -> ibis.Table:
+    """Split rows whose current term began after the subscription.
 
     Parameters
     ----------
-    rows : subscriptions in the contract's columns, cut off (see `features.signals.signals`).
+    rows : subscriptions in the contract's columns, before the cut-off (see `features.signals.signals`).
 
     Returns
     -------
     ibis.Table
-        The same columns. The earlier part of a split row has no `TERMS` and no ``term_started_at``; it ends where the
-        term starts, without a reason, or where the subscription ended if that was before. The later part starts with
-        the term. A term that starts at the cut-off or later is not known yet.
+        The same columns. The earlier part of a split row has no `TERMS` and no ``term_started_at``. It ends when the
+        term starts, without a reason, or when the subscription ended before that. The later part starts with the
+        term. A term that starts at the cut-off or later is not yet known.
     """
     rows = rows.cross_join(CUTOFF)
     began = rows.term_started_at

@@ -1,14 +1,13 @@
-"""Up to which instant a source is complete, and which of its tables says so.
+"""The instant up to which a source is complete, and the table that determines it.
 
-A source without a given end is complete through its newest instant that lies in the future neither of the row's own
-``loaded_at`` nor of the clock: a meeting that is planned, or a date that was mistyped, says nothing about how far the
-data reach. (A row may be dated up to a day after it was loaded: a ``loaded_at`` is often a date without a time.)
+Without a given end, a source is complete through its newest instant that is not after the row's own ``loaded_at`` or
+the current time: a planned meeting or a mistyped date does not show how far the data reach. (A row may be dated up to a
+day after it was loaded, because ``loaded_at`` is often a date without a time.)
 
-The newest of all event tables decides, so that a feed which ended early does not cut the others. Contracts and accounts
-can be entered ahead of their start, so they decide only where there is no event, or where they clearly go on after the
-last one: for more than a quarter, and at no less than half of their earlier rate. Then contracts, their ends and the
-labels are complete through the newest start; the silence of the event tables since is shown as what it is, a feed that
-stopped.
+The newest of all event tables decides, so that a feed that ended early does not limit the others. Contracts and
+accounts can be entered before their start. They decide only if there are no events, or if they clearly continue after
+the last event: for more than a quarter, and at no less than half of their earlier rate. Contracts, their ends and the
+labels are then complete through the newest start, and the event tables are reported as feeds that stopped.
 """
 
 from __future__ import annotations
@@ -22,26 +21,26 @@ import ibis
 import numpy as np
 
 from features.contract.schema import EVENT_TABLES, TABLES, TableSchema
-from features.signals.casting import Schema, conformed, given_schema, given_table
+from features.signals.casting import SourceSchema, conformed_columns, source_schema, source_table
 from features.sources.base import Source
 from features.sources.engine import CUTOFF, collect, fetch, set_cutoff
 
 SKEW_DAYS = 1
-"""How long after its own ``loaded_at`` a row may be dated."""
+"""How many days after its own ``loaded_at`` a row may be dated."""
 AHEAD_DAYS = 92
-"""Contracts are entered ahead of their start; beyond this they are taken to go on."""
+"""Contracts may start this many days after the last event before they count as continuing."""
 STARTS = ("subscriptions", "accounts")
 
 
 @dataclass(frozen=True)
 class Completeness:
-    """How far a source reaches.
+    """How far a source is complete.
 
     Parameters
     ----------
-    through : the instant up to which it is complete, UTC; None without any row that has a date.
-    decided_by : the table whose newest instant that is; None where the instant was given.
-    ends : the newest instant of each table that has one, UTC; none in the future.
+    through : the instant up to which it is complete, in UTC; None if no row has a date.
+    decided_by : the table that determines it; None if the instant was given.
+    ends : the newest past instant of each table that has one, in UTC.
     """
 
     through: datetime | None
@@ -50,46 +49,46 @@ class Completeness:
 
 
 def completeness(source: Source, now: datetime | None = None) -> Completeness:
-    """How far ``source`` reaches by its own rows.
+    """Determine from its rows how far ``source`` is complete.
 
     Parameters
     ----------
-    source : the tables as given; their shapes keep the contract.
-    now : the clock, UTC; by default the present.
+    source : the source tables, with valid columns.
+    now : the current time, in UTC; by default the system clock.
     """
-    lay_clock(source, now)
+    set_clock(source, now)
     ends = {}
     for name in TABLES:
         if name in source.tables:
-            (row,) = fetch(source.connection, _newest, name, given_schema(source, name), name in source.text)
+            (row,) = fetch(source.connection, _newest, name, source_schema(source, name), name in source.text)
             ends[name] = row["newest"]
-    return decided(source, ends)
+    return decide_completeness(source, ends)
 
 
-def lay_clock(source: Source, now: datetime | None) -> None:
-    """Let `CUTOFF` be just after the clock, ``now`` or the present."""
+def set_clock(source: Source, now: datetime | None) -> None:
+    """Set `CUTOFF` just after ``now``, by default the system clock."""
     set_cutoff(source.connection, (now or datetime.now(UTC)) + timedelta(microseconds=1))
 
 
-def decided(source: Source, ends: Mapping[str, datetime | None]) -> Completeness:
-    """How far ``source`` reaches, given the newest instant of each table (without a zone, in UTC).
+def decide_completeness(source: Source, ends: Mapping[str, datetime | None]) -> Completeness:
+    """Determine how far ``source`` is complete from the newest instant of each table (in UTC, without a time zone).
 
-    `CUTOFF` is just after the clock.
+    `CUTOFF` must be just after the current time.
     """
-    known = {name: end.replace(tzinfo=UTC) for name, end in ends.items() if end is not None}
-    events = [name for name in EVENT_TABLES if name in known]
-    starts = [name for name in STARTS if name in known]
-    by = max(events or starts, key=known.__getitem__, default=None)
-    if events and by and "subscriptions" in known and _go_on(source, known[by]):
+    newest = {name: end.replace(tzinfo=UTC) for name, end in ends.items() if end is not None}
+    events = [name for name in EVENT_TABLES if name in newest]
+    starts = [name for name in STARTS if name in newest]
+    by = max(events or starts, key=newest.__getitem__, default=None)
+    if events and by and "subscriptions" in newest and _contracts_continue(source, newest[by]):
         by = "subscriptions"
-    return Completeness(known[by] if by else None, by, known)
+    return Completeness(newest[by] if by else None, by, newest)
 
 
-def newest_instant(table: TableSchema, rows: ibis.Table, arrives: bool) -> ibis.Value:
-    """The newest instant of conformed ``rows`` that is in the future neither of its ``loaded_at`` nor of `CUTOFF`.
+def newest_row_instant(table: TableSchema, rows: ibis.Table, arrives: bool) -> ibis.Value:
+    """Return the newest instant of conformed ``rows`` that is not after their ``loaded_at`` or `CUTOFF`.
 
-    ``arrives`` says whether the table as given has ``loaded_at``. What a row says of later (a resolution, an end)
-    happened too, once it has passed.
+    ``arrives`` is whether the source table has ``loaded_at``. Later instants of a row (a resolution, an end) count once
+    they have passed.
     """
     later = {c.known_from for c in table.columns if c.known_from}
     limit = rows.cutoff
@@ -98,15 +97,15 @@ def newest_instant(table: TableSchema, rows: ibis.Table, arrives: bool) -> ibis.
     return ibis.greatest(*[rows[c].max(where=rows[c] < limit) for c in (table.at, *sorted(later))])
 
 
-def _newest(name: str, schema: Schema, text: bool) -> ibis.Table:
-    given, table = given_table(name, schema), TABLES[name]
-    rows = given.select(**conformed(given, table, text)).cross_join(CUTOFF)
-    return rows.aggregate(newest=newest_instant(table, rows, "loaded_at" in dict(schema)))
+def _newest(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
+    given, table = source_table(name, schema), TABLES[name]
+    rows = given.select(**conformed_columns(given, table, text)).cross_join(CUTOFF)
+    return rows.aggregate(newest=newest_row_instant(table, rows, "loaded_at" in dict(schema)))
 
 
-def _go_on(source: Source, end: datetime) -> bool:
-    """Whether contracts still begin, at no less than half of the rate before, more than `AHEAD_DAYS` after ``end``."""
-    about = ("subscriptions", given_schema(source, "subscriptions"), "subscriptions" in source.text)
+def _contracts_continue(source: Source, end: datetime) -> bool:
+    """Return whether contracts start more than `AHEAD_DAYS` after ``end``, at half of the earlier rate or more."""
+    about = ("subscriptions", source_schema(source, "subscriptions"), "subscriptions" in source.text)
     starts = collect(source.connection, _starts, *about)["at"].drop_null().to_numpy().astype("datetime64[us]")
     edge: Any = np.datetime64(end.replace(tzinfo=None), "us")
     before, after = starts[starts <= edge], starts[starts > edge]
@@ -119,7 +118,7 @@ def _go_on(source: Source, end: datetime) -> bool:
     return bool(len(after) / ((after.max() - edge) / day) >= rate_before / 2)
 
 
-def _starts(name: str, schema: Schema, text: bool) -> ibis.Table:
-    given, table = given_table(name, schema), TABLES[name]
-    rows = given.select(**conformed(given, table, text)).cross_join(CUTOFF)
+def _starts(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
+    given, table = source_table(name, schema), TABLES[name]
+    rows = given.select(**conformed_columns(given, table, text)).cross_join(CUTOFF)
     return rows.filter(rows[table.at] < rows.cutoff).select(at=rows[table.at])

@@ -1,13 +1,11 @@
-"""A fingerprint of what signals say: the same for the same rows, whatever their order and their files; another as
-soon as one value that was known differs.
+"""A fingerprint of the content of signals: equal for the same rows in any order and format, different if any value is.
 
-It is taken of the conformed tables and not of files: a folder, a database and a mapping have no files in common, an
-export that is written anew has other bytes and the same rows, and rows at or after ``data_through`` do not belong to
-what was reviewed. Every row is hashed by DuckDB, an event counts once from when it was first known, and the hashes are
-summed as whole numbers, so that the order of rows does not matter and no sum is rounded. DuckDB's hash is many times
-faster than SHA-256 or MD5 (2.5 million rows: 3 seconds against 16), but may change with its version, which therefore
-stands in front. It finds every change that comes about by accident or edit; it is no proof against somebody who makes
-rows up to that end.
+It is computed from the conformed tables and not from files: folders, databases and mappings have no common file format,
+a repeated export has other bytes but the same rows, and rows at or after ``data_through`` were not reviewed. DuckDB
+hashes every row, an event counts once from when it was first known, and the hashes are summed as integers, so that the
+order of rows does not matter and nothing is rounded. DuckDB's hash is much faster than SHA-256 or MD5 (3 instead of 16
+seconds for 2.5 million rows), but may change with its version, so the version is the prefix of the fingerprint. It
+detects accidental changes and edits, but not rows that are crafted to have the same hashes.
 """
 
 from __future__ import annotations
@@ -26,38 +24,38 @@ SALT = "the second half"
 
 
 def fingerprint(signals: Signals) -> str:
-    """``duckdb-VERSION:`` and the SHA-256, in hex, over the tables' names, row counts and sums of row hashes.
+    """Return ``duckdb-VERSION:`` and the hex SHA-256 of the tables' names, row counts and sums of row hashes.
 
     Parameters
     ----------
-    signals : open and checked, on the embedded engine; nothing at or after its cut-off belongs to it.
+    signals : checked signals on the embedded engine.
 
     Raises
     ------
     BadRequest
-        The signals are read by another engine.
+        The signals are on another engine.
     """
     if not is_embedded(signals.connection):
-        raise BadRequest("a fingerprint of signals on another engine", "the embedded engine", "leave --engine out")
-    told = {name: _sums(signals, name) for name in sorted(signals.tables)}
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        raise BadRequest("a fingerprint of signals on another engine", "the embedded engine", "omit --engine")
+    sums = {name: _sums(signals, name) for name in sorted(signals.tables)}
+    digest = hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
     return f"{engine_version()}:{digest}"
 
 
 def engine_version() -> str:
-    """What stands in front of a fingerprint; two that begin otherwise cannot be compared."""
+    """Return the prefix of fingerprints; fingerprints with different prefixes cannot be compared."""
     return f"duckdb-{duckdb.__version__}"
 
 
 def _sums(signals: Signals, name: str) -> list[str]:
-    """Rows, and two sums of their hashes."""
+    """Return the number of rows and two sums of their hashes."""
     same = ", ".join(f'"{c}"' for c in sorted(signals.tables[name].columns) if c != "known_at")
     known = "min(known_at)" if TABLES[name].event else "NULL::TIMESTAMP"
-    # A table that was copied holds each event once, so that rows which read the same are several.
+    # A copied table has each event once, so equal rows are different events.
     times = "1" if name in signals.feeds else "count(*)"
     rows = f'SELECT hash({same}) AS said, {known} AS known, {times} AS times FROM "signals_{name}" GROUP BY said'
-    found = signals.connection.con.execute(
+    totals = signals.connection.con.execute(
         "SELECT coalesce(sum(times), 0), coalesce(sum(times * hash(said, known)::HUGEINT), 0), "
         f"coalesce(sum(times * hash(known, said, '{SALT}')::HUGEINT), 0) FROM ({rows})"
     ).fetchone()
-    return [str(value) for value in found]
+    return [str(value) for value in totals]

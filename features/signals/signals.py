@@ -1,4 +1,4 @@
-"""Checked signals: the contract's tables, typed, each event once, and nothing at or after a cut-off."""
+"""Checked signals: the contract's tables with its types, distinct events, and no data at or after a cut-off."""
 
 from __future__ import annotations
 
@@ -11,24 +11,33 @@ import ibis
 
 from features.contract.schema import EVENT_TABLES, TABLES, TableSchema
 from features.errors import SignalsError
-from features.signals.casting import Schema, conformed, given_schema, given_table
-from features.signals.contract_terms import by_term
+from features.signals.casting import SourceSchema, conformed_columns, source_schema, source_table
+from features.signals.contract_terms import split_by_term
 from features.signals.data_through import completeness
-from features.signals.event_versions import arrival_of, events, extra_columns, extras_of, has_identity, repeated_ids
-from features.signals.inclusive_ends import contiguous
+from features.signals.event_versions import (
+    arrival_instant,
+    event_versions,
+    extra_columns,
+    extra_values,
+    has_identity,
+    repeated_ids,
+)
+from features.signals.inclusive_ends import with_contiguous_periods
 from features.signals.large_feed import Feed
-from features.signals.validated_files import check_new
-from features.signals.validation import CheckReport, check, count_given
+from features.signals.validated_files import check_new_files
+from features.signals.validation import CheckReport, check_source, count_source_rows
 from features.sources.base import DUCKDB, Source
 from features.sources.engine import CUTOFF, Backend, contract_table, fetch, is_embedded, materialize, set_cutoff
 from features.sources.open_source import open_source
 from features.utils.progress import Progress, no_progress
 
-COPIED_UP_TO = 1_000_000
-"""Event tables of more rows than this are read where they lie."""
+MAX_COPIED_ROWS = 1_000_000
+"""Larger event tables are read in place."""
 
-FEEDS = tuple(name for name in EVENT_TABLES if name != "orders" and not any(c.known_from for c in TABLES[name].columns))
-"""Tables that may be left where they lie: labels read orders one by one, and later columns take a look at every row."""
+FEED_TABLES = tuple(
+    name for name in EVENT_TABLES if name != "orders" and not any(c.known_from for c in TABLES[name].columns)
+)
+"""Tables that may be read in place. Labels read orders row by row, and columns filled in later need a full scan."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +46,18 @@ class Signals:
 
     Parameters
     ----------
-    connection : the engine that holds them: the in-process DuckDB, or another that Ibis speaks to.
+    connection : the engine: the in-process DuckDB, or another Ibis backend.
     tables : Ibis table by contract name (``signals_{name}`` on the connection), in the contract's columns; instants are
-        timestamps without a zone, in UTC. Event tables have ``known_at`` (when a row had both happened and arrived) in
-        place of ``loaded_at``, and ``until_at``, when a later version of the event replaced it (null: none did).
-    data_through : the instant up to which the source is complete: given, or else as `features.signals.data_through`
-    has it.
+        timestamps in UTC without a time zone. Event tables have ``known_at`` (when a row had happened and arrived)
+        instead of ``loaded_at``, and ``until_at``, when a later version of the event replaced it (null for none).
+    data_through : the instant up to which the source is complete, given or determined by
+        `features.signals.data_through`.
     origin : the source's address.
-    notes : what was passed over.
-    history_from : the instant from which every feed is complete, where the caller knows it; otherwise each feed is
-        taken to be complete from its first row on.
-    feeds : the event tables that were not copied, because they are large; these alone may hold an event several times.
-    versioned : the event tables of which later versions replace some rows: those have an ``until_at``
+    notes : descriptions of what was ignored.
+    history_from : the instant from which every feed is complete, if known; otherwise each feed counts as complete from
+        its first row.
+    feeds : large event tables that are not copied; only these may contain an event several times.
+    versioned : the event tables with replaced versions, which have an ``until_at``
         (`features.signals.event_versions`).
     """
 
@@ -62,21 +71,21 @@ class Signals:
     versioned: frozenset[str] = frozenset()
 
     def has(self, name: str) -> bool:
-        """Whether the source holds table ``name``."""
+        """Return whether the source has table ``name``."""
         return name in self.tables
 
     @property
     def rows(self) -> dict[str, int]:
-        """How many rows each table has that was copied."""
+        """The number of rows of each copied table."""
         return {name: _count(table) for name, table in self.tables.items() if name not in self.feeds}
 
     @property
     def contractual(self) -> bool:
-        """Whether accounts are active by subscription; otherwise by orders."""
+        """Whether accounts are active by subscriptions; otherwise by orders."""
         return self.has("subscriptions")
 
     def close(self) -> None:
-        """Let go of the memory that the tables take."""
+        """Close the connection and release its memory."""
         with contextlib.suppress(Exception):
             self.connection.disconnect()
 
@@ -88,24 +97,22 @@ def open_signals(
     engine: str = DUCKDB,
     kept: Path | None = None,
 ) -> Signals:
-    """Open, check and normalise the signals at ``address``.
+    """Open, check and normalize the signals at ``address``.
 
     Parameters
     ----------
     address : folder, database address or mapping file (see `features.sources.open_source.open_source`).
-    data_through : nothing at or after this instant is read; by default the source counts as complete through its newest
-    event.
-    progress : told how far the reading is.
+    data_through : ignore data at or after this instant; by default the source is complete through its newest event.
+    progress : progress callback.
     engine : ``duckdb``, ``spark`` or ``spark://HOST:PORT``.
-    kept : a folder in which it is noted which files of large feeds were found sound, so that these are not looked
-        through again; None notes nothing.
+    kept : a folder that records the valid files of large feeds, so that they are not checked again; None for none.
 
     Raises
     ------
     BadRequest
-        If there is no such engine.
+        If the engine is unknown.
     SignalsError
-        If the source cannot be read or breaks the contract.
+        If the source cannot be read or violates the contract.
     """
     return read_signals(open_source(address, engine), data_through, progress=progress, kept=kept)
 
@@ -115,47 +122,57 @@ def read_signals(
     data_through: datetime | None = None,
     history_from: datetime | None = None,
     progress: Progress = no_progress,
-    copied_up_to: int = COPIED_UP_TO,
+    copied_up_to: int = MAX_COPIED_ROWS,
     kept: Path | None = None,
     sound: bool = False,
     now: datetime | None = None,
 ) -> Signals:
-    """Check and normalise an open source. See `open_signals`; event tables of more than ``copied_up_to`` rows are read
-    where they lie. A source that is ``sound`` comes from signals that were read before: it is not checked, and copied
-    whole. ``now`` is the clock, by default the present."""
+    """Check and normalize an open source.
+
+    Parameters
+    ----------
+    source : the open source.
+    data_through, progress, kept : as in `open_signals`.
+    history_from : the instant from which every feed is complete, if known.
+    copied_up_to : larger event tables are read in place.
+    sound : whether the source comes from signals that were already read; it is then copied without a check.
+    now : the current time, by default the system clock.
+    """
     progress(0.0, "checking the signals")
-    may_stay = FEEDS if is_embedded(source.connection) else ()
-    in_files = [n for n in may_stay if n in source.files and count_given(source, n) > copied_up_to] if kept else []
+    feed_tables = FEED_TABLES if is_embedded(source.connection) else ()
+    in_files = (
+        [n for n in feed_tables if n in source.files and count_source_rows(source, n) > copied_up_to] if kept else []
+    )
     if sound:
         report = CheckReport(source.origin, (), tuple(source.notes))
     else:
         report = (
-            check_new(source, data_through, in_files, kept)
+            check_new_files(source, data_through, in_files, kept)
             if kept and in_files
-            else check(source, data_through, look=False)
+            else check_source(source, data_through, look=False)
         )
     report.raise_if_broken()
-    large = [name for name in may_stay if report.rows.get(name, 0) > copied_up_to and _each_row_once(source, name)]
+    large = [name for name in feed_tables if report.rows.get(name, 0) > copied_up_to and _has_unique_ids(source, name)]
     newest = data_through or newest_instant(source, now)
-    # Without a cut-off the newest event itself belongs to the data, and all that has arrived by now; with one, nothing
-    # at or after it does.
+    # Without a cut-off, the data include the newest event and everything that has arrived by now; with one, nothing at
+    # or after it.
     cutoff = newest if data_through else newest + timedelta(microseconds=1)
     arrival = cutoff if data_through else max(cutoff, now or datetime.now(UTC))
     set_cutoff(source.connection, cutoff, arrival)
     tables, feeds, versioned = {}, {}, set()
     for i, name in enumerate(source.tables):
         progress(0.3 + 0.7 * i / len(source.tables), f"reading {name}")
-        schema, text = given_schema(source, name), name in source.text
+        schema, text = source_schema(source, name), name in source.text
         if name in large:
             extras = extra_columns(TABLES[name], schema, source.partitions.get(name, ()))
             feeds[name] = Feed(source.connection, name, cutoff, arrival, source.files.get(name, ()), extras)
-            feeds[name].lay_view(given_table(name, schema), text)
-        elif _copied(source, name, schema, text, sound):
+            feeds[name].create_views(source_table(name, schema), text)
+        elif _copy_table(source, name, schema, text, sound):
             versioned.add(name)
         tables[name] = source.connection.table(f"signals_{name}")
     progress(1.0, "signals read")
-    (begun,) = fetch(source.connection, _accounts_before)
-    if not begun["n"]:
+    (accounts,) = fetch(source.connection, _accounts_before)
+    if not accounts["n"]:
         raise SignalsError(
             f"{source.origin} has no account created before {newest.isoformat()}",
             "at least one account",
@@ -166,34 +183,34 @@ def read_signals(
     )
 
 
-def _copied(source: Source, name: str, schema: Schema, text: bool, as_given: bool) -> bool:
-    """Copy a table, each event once; whether some of its rows are replaced by later versions."""
+def _copy_table(source: Source, name: str, schema: SourceSchema, text: bool, as_given: bool) -> bool:
+    """Copy the distinct events of a table; return whether later versions replace some of its rows."""
     contract, connection = TABLES[name], source.connection
-    materialize(connection, f"signals_{name}", _normalised, name, schema, text, (), as_given)
+    materialize(connection, f"signals_{name}", _normalized, name, schema, text, (), as_given)
     if not contract.event:
         return False
     extras = extra_columns(contract, schema, source.partitions.get(name, ()))
-    # Columns outside the contract are looked at only where rows agree in all others.
+    # Columns outside the contract are compared only if rows agree in all others.
     if extras and not contract[contract.identity].required:
-        (found,) = fetch(connection, _sizes, name, schema, text)
-        if found["once"] < found["n"]:
-            materialize(connection, f"signals_{name}", _normalised, name, schema, text, extras, as_given)
+        (sizes,) = fetch(connection, _sizes, name, schema, text)
+        if sizes["once"] < sizes["n"]:
+            materialize(connection, f"signals_{name}", _normalized, name, schema, text, extras, as_given)
     if not has_identity(contract, schema):
         return False
-    (found,) = fetch(connection, _replaced, name)
-    return bool(found["n"])
+    (replaced,) = fetch(connection, _replaced, name)
+    return bool(replaced["n"])
 
 
-def _each_row_once(source: Source, name: str) -> bool:
-    """Whether no row of event table ``name`` can be a later version of another one.
+def _has_unique_ids(source: Source, name: str) -> bool:
+    """Return whether no row of event table ``name`` can be a later version of another one.
 
-    Versions are told apart by a look at the whole table, so a table that has any is copied.
+    Finding versions needs the whole table, so a table with versions is copied.
     """
-    schema = given_schema(source, name)
+    schema = source_schema(source, name)
     if not has_identity(TABLES[name], schema):
         return True
-    (found,) = fetch(source.connection, repeated_ids, name, schema, name in source.text)
-    return bool(found["n"] == found["ids"])
+    (counts,) = fetch(source.connection, repeated_ids, name, schema, name in source.text)
+    return bool(counts["n"] == counts["ids"])
 
 
 def _count(table: ibis.Table) -> int:
@@ -201,45 +218,43 @@ def _count(table: ibis.Table) -> int:
 
 
 def _accounts_before() -> ibis.Table:
-    """How many accounts there were before the cut-off: n."""
+    """Return ``n``, the number of accounts before the cut-off."""
     accounts = contract_table("accounts").cross_join(CUTOFF)
     return accounts.filter(accounts.created_at < accounts.cutoff).aggregate(n=lambda t: t.count())
 
 
 def newest_instant(source: Source, now: datetime | None = None) -> datetime:
-    """The instant up to which ``source`` is complete by its own rows: see `features.signals.data_through`.
+    """Return the instant up to which ``source`` is complete, from its rows: see `features.signals.data_through`.
 
     Raises
     ------
     SignalsError
-        If no row has a date that lies before ``now``, by default the present.
+        If no row has a date before ``now``, by default the system clock.
     """
     newest = completeness(source, now).through
     if newest is None:
-        raise SignalsError(
-            "the source has no row with a date that has passed", "at least one event, subscription or account"
-        )
+        raise SignalsError("the source has no row with a past date", "at least one event, subscription or account")
     return newest
 
 
-def _normalised(name: str, schema: Schema, text: bool, extras: tuple[str, ...], as_given: bool) -> ibis.Table:
-    """Typed, cut off, and each event once; ``as_given``: inclusive ends have been read already."""
-    given, contract = given_table(name, schema), TABLES[name]
-    rows = given.select(**conformed(given, contract, text), **extras_of(given, extras))
+def _normalized(name: str, schema: SourceSchema, text: bool, extras: tuple[str, ...], as_given: bool) -> ibis.Table:
+    """Return typed rows before the cut-off with distinct events; ``as_given`` if inclusive ends were already moved."""
+    given, contract = source_table(name, schema), TABLES[name]
+    rows = given.select(**conformed_columns(given, contract, text), **extra_values(given, extras))
     if not contract.event:
         if name == "subscriptions":
-            rows = _until(rows if as_given else contiguous(rows), contract)
-            return by_term(rows) if "term_started_at" in given.columns else rows
-        # What an account is bears no date: it is the same before its record began.
+            rows = _cut_off(rows if as_given else with_contiguous_periods(rows), contract)
+            return split_by_term(rows) if "term_started_at" in given.columns else rows
+        # Account attributes have no date: they also apply before the account's record began.
         return rows.distinct()
-    # What a row says of later is cut off last: a version that happens after the cut-off still replaces an earlier one.
-    kept = rows.cross_join(CUTOFF)
-    kept = kept.filter(arrival_of(kept) < kept.arrival_cutoff).select(*rows.columns)
-    return events(kept, contract, has_identity(contract, schema))
+    # Instants are cut off last: a version dated after the cut-off still replaces an earlier one.
+    visible = rows.cross_join(CUTOFF)
+    visible = visible.filter(arrival_instant(visible) < visible.arrival_cutoff).select(*rows.columns)
+    return event_versions(visible, contract, has_identity(contract, schema))
 
 
-def _until(table: ibis.Table, contract: TableSchema) -> ibis.Table:
-    """Drop rows at the cut-off or later; forget what became known only then."""
+def _cut_off(table: ibis.Table, contract: TableSchema) -> ibis.Table:
+    """Drop rows at or after the cut-off, and set values that became known only then to null."""
     table = table.cross_join(CUTOFF)
     table = table.filter(table[contract.at] < table.cutoff)
     later = {
@@ -251,15 +266,15 @@ def _until(table: ibis.Table, contract: TableSchema) -> ibis.Table:
 
 
 def _replaced(name: str) -> ibis.Table:
-    """How many rows of event table ``name`` a later version replaces: n."""
+    """Return ``n``, the number of rows of event table ``name`` that a later version replaces."""
     rows = contract_table(name)
     return rows.aggregate(n=rows.until_at.count())
 
 
-def _sizes(name: str, schema: Schema, text: bool) -> ibis.Table:
-    """How many events there are (``once``), and how many rows as given before the cut-off (``n``)."""
-    given, contract = given_table(name, schema), TABLES[name]
-    rows = given.select(**conformed(given, contract, text)).cross_join(CUTOFF)
-    read = (rows[contract.at] < rows.cutoff) & (arrival_of(rows) < rows.arrival_cutoff)
+def _sizes(name: str, schema: SourceSchema, text: bool) -> ibis.Table:
+    """Return ``once``, the number of events, and ``n``, the number of source rows before the cut-off."""
+    given, contract = source_table(name, schema), TABLES[name]
+    rows = given.select(**conformed_columns(given, contract, text)).cross_join(CUTOFF)
+    read = (rows[contract.at] < rows.cutoff) & (arrival_instant(rows) < rows.arrival_cutoff)
     n = rows.aggregate(n=read.sum())
     return n.cross_join(contract_table(name).aggregate(once=lambda t: t.count()))

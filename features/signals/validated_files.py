@@ -1,4 +1,4 @@
-"""Which files of large feeds were found sound before, so that only new ones are looked through."""
+"""A record of the validated files of large feeds, so that only new files are checked."""
 
 from __future__ import annotations
 
@@ -9,27 +9,26 @@ from datetime import datetime
 from pathlib import Path
 
 from features.contract.schema import TABLES
-from features.signals.file_partitions import Lot, lots_of
-from features.signals.validation import CheckReport, check
+from features.signals.file_partitions import FilePartition, file_partitions
+from features.signals.validation import CheckReport, check_source
 from features.sources.base import Source
 from features.utils.atomic_files import write_file
 from features.utils.dates import epoch_micros
 
 
-def check_new(source: Source, until: datetime | None, names: Sequence[str], folder: Path) -> CheckReport:
-    """`features.signals.validation.check`, looking through files of the tables ``names`` only if they were not found
-    sound before.
+def check_new_files(source: Source, until: datetime | None, names: Sequence[str], folder: Path) -> CheckReport:
+    """Check a source, but only files of the tables ``names`` that were not validated before.
 
     Parameters
     ----------
-    source, until : as for the check.
-    names : tables that lie in files (`Source.files`).
-    folder : where it is noted which files were found sound.
+    source, until : as in `features.signals.validation.check_source`.
+    names : tables stored in files (`Source.files`).
+    folder : the folder of the record.
 
     Returns
     -------
     CheckReport
-        If a new file breaks the contract, that of the whole source, so that the rows' positions are right.
+        If a new file violates the contract, the report of the whole source, so that row positions are correct.
 
     Raises
     ------
@@ -37,32 +36,32 @@ def check_new(source: Source, until: datetime | None, names: Sequence[str], fold
         If the folder cannot be written.
     """
     notes = folder / "sound.json"
-    sound = _read(notes)
-    lots = {name: lots_of(source.files[name], folder) for name in names}
-    new = {name: [lot for lot in lots[name] if lot.digest not in sound] for name in names}
-    report = check(source, until, {name: [lot.path for lot in new[name]] for name in names}, look=False)
+    valid = _read(notes)
+    partitions = {name: file_partitions(source.files[name], folder) for name in names}
+    new = {name: [part for part in partitions[name] if part.digest not in valid] for name in names}
+    report = check_source(source, until, {name: [part.path for part in new[name]] for name in names}, look=False)
     if not report.ok:
-        return check(source, until, look=False)
-    found = {lot.digest for name in names for lot in _seen_whole(new[name], until)}
-    if found:
-        write_file(notes, json.dumps({"contract": _contract(), "files": sorted(sound | found)}))
+        return check_source(source, until, look=False)
+    added = {part.digest for name in names for part in _fully_read(new[name], until)}
+    if added:
+        write_file(notes, json.dumps({"contract": _contract(), "files": sorted(valid | added)}))
     return report
 
 
-def _seen_whole(lots: Sequence[Lot], until: datetime | None) -> list[Lot]:
-    """The files of which no row was passed over for being too late."""
-    return [lot for lot in lots if until is None or lot.last < epoch_micros(until)]
+def _fully_read(parts: Sequence[FilePartition], until: datetime | None) -> list[FilePartition]:
+    """Return the files without rows after ``until``."""
+    return [part for part in parts if until is None or part.last < epoch_micros(until)]
 
 
 def _contract() -> str:
-    """What a file was held against."""
+    """Return a digest of the contract."""
     return hashlib.sha256(repr(TABLES).encode()).hexdigest()
 
 
 def _read(notes: Path) -> set[str]:
     try:
-        told: Mapping[str, object] = json.loads(notes.read_bytes())
-        files = told["files"] if told["contract"] == _contract() else []
+        record: Mapping[str, object] = json.loads(notes.read_bytes())
+        files = record["files"] if record["contract"] == _contract() else []
     except (OSError, ValueError, KeyError, TypeError):
         return set()
     return set(files) if isinstance(files, list) else set()

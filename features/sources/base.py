@@ -63,7 +63,7 @@ class Source:
         the contract have the contract's spelling.
     origin : the address, for messages and records; never contains a password or row values.
     text : tables in which all values are text (CSV, JSON, SQLite). In other tables, a text column is parsed if the
-        contract expects another type (see `features.signals.casting.conformed`).
+        contract expects another type (see `features.signals.casting.conformed_columns`).
     notes : descriptions of what was ignored.
     files : the Parquet files of each table in a folder; each value is a `TableFiles`.
     partitions : the keys of Hive-style folders (``week=2026-01-05``) of each table. They describe where a row is stored

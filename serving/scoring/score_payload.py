@@ -16,7 +16,7 @@ from features.contract.schema import ID_COLUMNS, TABLES, Column
 from features.custom.current_catalogue import current_catalogue
 from features.errors import SignalsError
 from features.signals.signals import read_signals
-from features.signals.validation import check
+from features.signals.validation import check_source
 from features.snapshots.snapshot import computable
 from features.sources.base import Source, from_tables
 from models.artifacts.champion import Champion
@@ -180,7 +180,7 @@ class FreshScore:
                 "breaks_contract",
                 f"{found.problem}; expected {found.expected}",
             )
-            for found in check(source, self._as_of).errors
+            for found in check_source(source, self._as_of).errors
             for place in found.positions
         ]
         return InvalidBody("the signals break the data contract", faults, error.expected)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contract.schema import Column, TableSchema
-from features.signals.validation import LARGEST
+from features.signals.validation import MAX_VALUE
 from features.utils.arrays import Ints
 
 FUTURE_ACCOUNTS = tuple(f"leakcheck {i}" for i in range(5))
@@ -61,7 +61,7 @@ def random_values(
     else:
         bounds = [(low, high) for _, name, low, high in contract.ranges if name == column.name]
         low = max([b[0] for b in bounds], default=column.minimum if column.minimum is not None else -9.0)
-        most = min(2 * abs(max(existing.to_pylist(), default=0)) + 9, LARGEST)
+        most = min(2 * abs(max(existing.to_pylist(), default=0)) + 9, MAX_VALUE)
         high = min([b[1] for b in bounds], default=column.maximum if column.maximum is not None else most)
         numbers = rng.uniform(low, max(high, low), many)
         values = pa.array(numbers if column.kind == "float" else numbers.astype(np.int64))

@@ -105,7 +105,7 @@ def train(
         for rival in rivals.values():
             if isinstance(rival, Bundle):
                 require_same_portfolio(identity, rival)
-        feeds = feeds.with_kept(signals.rows)
+        feeds = feeds.with_distinct_rows(signals.rows)
         prepared = label_snapshots(signals, config, subprogress(progress, 0.12, 0.35), catalogue)
         faults = label_feed_faults(feeds, signals.contractual, prepared.grid.first)
         facts = {target: _facts(prepared, target, config) for target in TARGETS}

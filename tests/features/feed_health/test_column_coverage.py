@@ -1,4 +1,4 @@
-"""How much of a column is filled, since when, and whether it ran dry."""
+"""Coverage of columns: filled share, first filled day, and whether values stopped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MINUTES, USER, RESULT = TABLES["usage"]["minutes"], TABLES["usage"]["user_id"], 
 
 
 def _days(name: str, filled: list[int], values: list[int] | None = None) -> pd.DataFrame:
-    """Ten rows on each of the days from 2025-01-01 on, of which so many are filled."""
+    """Return ten rows per day from 2025-01-01 on, with the given numbers of filled rows."""
     days = FIRST + np.arange(len(filled))
     more = {} if values is None else {f"values_{name}": values}
     return pd.DataFrame({"day": days, "rows": 10, f"filled_{name}": filled, **more})
@@ -28,31 +28,31 @@ def test_the_missing_share_counts_rows() -> None:
     assert health.trouble == health.note == ""
 
 
-def test_a_column_that_is_not_there_misses_altogether() -> None:
+def test_a_missing_column_is_missing_in_all_rows() -> None:
     health = column_health(USER, pd.DataFrame({"day": [FIRST], "rows": [10]}), False)
     assert (health.given, health.missing_share) == (False, 1.0)
 
 
-def test_without_rows_nothing_is_said() -> None:
+def test_without_rows_there_are_no_messages() -> None:
     assert column_health(USER, pd.DataFrame({"day": [], "rows": []}), True).missing_share == 1.0
 
 
-def test_a_column_that_was_added_later_says_since_when() -> None:
+def test_a_column_added_later_reports_its_first_day() -> None:
     health = column_health(MINUTES, _days("minutes", [0] * 59 + [10] * 30, [0] * 59 + [10] * 30), True)
     assert health.note == "filled only since 2025-03-01"
     assert health.as_dict()["filled_since"] == "2025-03-01"
 
 
-def test_a_column_that_ran_dry_is_a_trouble() -> None:
+def test_a_column_whose_values_stopped_is_a_problem() -> None:
     filled = [10] * 31 + [0] * 30
-    assert column_health(USER, _days("user_id", filled), True).trouble == "not filled since 2025-01-31, though rows kept coming"
+    assert column_health(USER, _days("user_id", filled), True).trouble == "not filled since 2025-01-31, although rows continued"
 
 
-def test_a_number_that_is_always_zero_ran_dry_too() -> None:
+def test_a_number_that_becomes_zero_is_a_problem() -> None:
     health = column_health(MINUTES, _days("minutes", [10] * 61, [10] * 31 + [0] * 30), True)
-    assert health.trouble == "no value above zero since 2025-01-31, though rows kept coming"
+    assert health.trouble == "no value above zero since 2025-01-31, although rows continued"
     assert health.missing_share == 0
 
 
-def test_what_is_filled_in_later_cannot_run_dry() -> None:
+def test_columns_filled_in_later_are_never_a_problem() -> None:
     assert column_health(RESULT, _days("result", [10] * 31 + [0] * 30), True).trouble == ""

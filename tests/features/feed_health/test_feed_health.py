@@ -1,4 +1,4 @@
-"""A source that keeps the contract may still be wrong: what its feeds look like, day by day."""
+"""Feed health finds problems in sources that comply with the contract."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from features.feed_health.feed_health import Feeds, feed_health
 from features.feed_health.feed_report import FeedHealth
 from features.signals.signals import read_signals
-from features.signals.validation import check
+from features.signals.validation import check_source
 from features.sources.base import from_tables
 from features.sources.open_source import open_source
 
@@ -24,7 +24,7 @@ FIRST = datetime(2025, 1, 1, 12, tzinfo=UTC)
 
 
 def _daily(days: range, each: int = 4, **more: Any) -> list[dict[str, Any]]:
-    """So many rows on each of the days after 2025-01-01, at noon and seconds after."""
+    """Return rows on the given days after 2025-01-01, at noon and seconds after."""
     return [
         {"account_id": "ab"[k % 2], "occurred_at": (FIRST + timedelta(days=d, seconds=k)).isoformat(), **more}
         for d in days
@@ -60,18 +60,18 @@ def test_silence_is_counted_to_the_newest_event_of_any_feed(to_arrow: Any) -> No
     assert not feeds.tables["orders"].stale
 
 
-def test_what_a_row_tells_of_later_belongs_to_the_data(to_arrow: Any) -> None:
+def test_later_instants_of_a_row_belong_to_the_data(to_arrow: Any) -> None:
     ticket = {"account_id": "a", "ticket_id": "t", "severity": "low", "occurred_at": "2025-01-01", "resolved_at": "2025-02-01"}
     assert _feeds(to_arrow, support=[ticket]).end == datetime(2025, 2, 1, tzinfo=UTC)
 
 
-def test_accounts_owe_no_rhythm(to_arrow: Any) -> None:
+def test_accounts_need_no_rhythm(to_arrow: Any) -> None:
     feeds = _feeds(to_arrow, usage=_daily(range(400)))
     assert not feeds.tables["accounts"].stale
     assert feeds.tables["accounts"].patience_days is None
 
 
-def test_nothing_at_or_after_the_given_end_is_looked_at(to_arrow: Any) -> None:
+def test_rows_at_or_after_the_given_end_are_ignored(to_arrow: Any) -> None:
     until = datetime(2025, 1, 6, tzinfo=UTC)
     feeds = _feeds(to_arrow, until, usage=_daily(range(100)))
     assert feeds.end == until
@@ -79,14 +79,14 @@ def test_nothing_at_or_after_the_given_end_is_looked_at(to_arrow: Any) -> None:
     assert feeds.tables["usage"].silent_days == pytest.approx(0.5, abs=0.01)
 
 
-def test_holes_in_the_middle_are_named_and_the_first_few_only(to_arrow: Any) -> None:
+def test_gaps_are_reported_and_only_the_first_few_are_listed(to_arrow: Any) -> None:
     days = [d for d in range(400) if d % 80 < 50]
     lines = _usage(to_arrow, _daily(days)).troubles()  # type: ignore[arg-type]
     assert lines[0] == "usage: no rows from 2025-02-20 to 2025-03-21 (30 days)"
     assert lines[-1] == "usage: 1 more such silence"
 
 
-def test_late_rows_are_shares_of_those_that_say_when_they_came(to_arrow: Any) -> None:
+def test_late_rows_are_shares_of_rows_with_an_arrival(to_arrow: Any) -> None:
     rows = _daily(range(20))
     for i, row in enumerate(rows):
         lag = timedelta(days=(0, 2, 9)[i % 3])
@@ -95,7 +95,7 @@ def test_late_rows_are_shares_of_those_that_say_when_they_came(to_arrow: Any) ->
     assert usage.day_late == pytest.approx(2 / 3, abs=0.03)
     assert usage.week_late == pytest.approx(1 / 3, abs=0.03)
     assert usage.worst_days == pytest.approx(9)
-    # All of them have arrived by now, and some had not on the day of the newest.
+    # All of them have arrived by now; some had not on the day of the newest.
     assert usage.to_come == 0
     tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": rows}
     source = from_tables({n: to_arrow(n, r) for n, r in tables.items()}, "a test")
@@ -103,7 +103,7 @@ def test_late_rows_are_shares_of_those_that_say_when_they_came(to_arrow: Any) ->
     assert usage.notes()[0].endswith("more than a week after they happened (slowest: 9 days)")
 
 
-def test_rows_sent_twice_are_told_apart_from_those_to_come(to_arrow: Any) -> None:
+def test_repeated_rows_are_separate_from_rows_to_come(to_arrow: Any) -> None:
     rows = _daily(range(20))
     for row in rows:
         row["loaded_at"] = (datetime.fromisoformat(row["occurred_at"]) + timedelta(days=2)).isoformat()
@@ -111,10 +111,10 @@ def test_rows_sent_twice_are_told_apart_from_those_to_come(to_arrow: Any) -> Non
     source = from_tables({n: to_arrow(n, r) for n, r in tables.items()}, "a test")
     last = datetime.fromisoformat(rows[-1]["occurred_at"]).replace(tzinfo=UTC)
     feeds = feed_health(source, now=last)
-    told = feeds.with_kept(read_signals(source, now=last).rows).tables["usage"]
-    assert told.to_come > 0
-    assert told.repeated_share == pytest.approx(0.2)
-    assert "usage: 20% of the rows repeat another one; each counts once" in told.notes()
+    result = feeds.with_distinct_rows(read_signals(source, now=last).rows).tables["usage"]
+    assert result.to_come > 0
+    assert result.repeated_share == pytest.approx(0.2)
+    assert "usage: 20% of the rows repeat another one; each counts once" in result.notes()
 
 
 def test_a_change_of_unit_is_found_in_the_rows(to_arrow: Any) -> None:
@@ -125,7 +125,7 @@ def test_a_change_of_unit_is_found_in_the_rows(to_arrow: Any) -> None:
     assert (jump.column, jump.start.isoformat(), jump.ratio) == ("minutes", "2025-03-10", 60)
 
 
-def test_kinds_are_compared_with_themselves_and_foreign_ones_not_named(to_arrow: Any) -> None:
+def test_kinds_are_compared_separately_and_unknown_kinds_are_not_named(to_arrow: Any) -> None:
     rows = _daily(range(70), kind="nps", value=8.0) + _daily(range(70, 140), kind="roi_reported", value=0.1)
     assert _feeds(to_arrow, outcomes=rows).tables["outcomes"].jumps == ()
     foreign = _daily(range(70), kind="SECRET", value=8.0) + _daily(range(70, 140), kind="SECRET", value=0.1)
@@ -134,7 +134,7 @@ def test_kinds_are_compared_with_themselves_and_foreign_ones_not_named(to_arrow:
     assert "SECRET" not in json.dumps(feeds.as_dict()) + "".join(feeds.troubles() + feeds.notes())
 
 
-def test_text_is_read_as_the_contract_has_it(tmp_path: Path, to_arrow: Any) -> None:
+def test_text_is_parsed_to_the_contract_types(tmp_path: Path, to_arrow: Any) -> None:
     rows = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": _daily(range(140), minutes=5.0)}
     for name, given in rows.items():
         pc.write_csv(to_arrow(name, given), tmp_path / f"{name}.csv")
@@ -147,7 +147,7 @@ def test_an_empty_table_and_one_of_a_wrong_shape(to_arrow: Any) -> None:
     tables["usage"] = pa.table({"account_id": ["a"], "occurred_at": [True]})
     tables["support"] = pa.table({"account_id": ["a"]})
     source = from_tables(tables, "a test")
-    assert not check(source).ok
+    assert not check_source(source).ok
     feeds = feed_health(source)
     assert set(feeds.unread) == {"usage", "support"}
     assert feeds.tables["billing"].troubles() == ["billing: no row before the end of the data"]
@@ -161,9 +161,9 @@ def test_without_any_row_there_is_no_end(to_arrow: Any) -> None:
     assert feeds.tables["accounts"].accounts_share is None
 
 
-def test_the_facts_are_plain_as_json(to_arrow: Any) -> None:
-    told = json.loads(json.dumps(_feeds(to_arrow, usage=_daily(range(60), minutes=1.0)).as_dict(), allow_nan=False))
-    usage = told["tables"]["usage"]
+def test_the_facts_are_plain_json(to_arrow: Any) -> None:
+    result = json.loads(json.dumps(_feeds(to_arrow, usage=_daily(range(60), minutes=1.0)).as_dict(), allow_nan=False))
+    usage = result["tables"]["usage"]
     assert usage["rows"] == 240
     assert usage["columns"]["minutes"] == {"given": True, "missing_share": 0, "filled_since": None, "dry_since": None}
     assert not usage["columns"]["user_id"]["given"]
@@ -171,9 +171,9 @@ def test_the_facts_are_plain_as_json(to_arrow: Any) -> None:
 
 
 @pytest.mark.parametrize(("starts", "judged"), [(1, False), (5, False), (6, True)])
-def test_few_contracts_show_no_rhythm(to_arrow: Any, starts: int, judged: bool) -> None:
+def test_few_contracts_have_no_rhythm(to_arrow: Any, starts: int, judged: bool) -> None:
     begun = [{"account_id": "a", "started_at": f"2025-01-{1 + i:02d}", "arr": 1.0} for i in range(starts)] * 2
-    told = _feeds(to_arrow, subscriptions=begun, usage=_daily(range(400))).tables["subscriptions"]
-    assert told.silent_days > 300
-    assert (told.patience_days is not None, told.stale) == (judged, judged)
-    assert any("by its rhythm" in line for line in told.troubles()) == judged
+    result = _feeds(to_arrow, subscriptions=begun, usage=_daily(range(400))).tables["subscriptions"]
+    assert result.silent_days > 300
+    assert (result.patience_days is not None, result.stale) == (judged, judged)
+    assert any("its rhythm allows at most" in line for line in result.troubles()) == judged

@@ -1,4 +1,4 @@
-"""An account's id stands in addresses, logs and CSV: one that cannot is refused where it comes in, by its row."""
+"""Account ids that are unsafe in URLs, logs and CSV are rejected with their row."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def _open(to_arrow: Any, place: Path, ids: tuple[str, ...]) -> None:
     open_signals(str(place), datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def test_ids_that_no_address_holds_are_refused_by_row(to_arrow: Any, tmp_path: Path) -> None:
+def test_ids_that_are_unsafe_in_urls_are_rejected_by_row(to_arrow: Any, tmp_path: Path) -> None:
     ids = ("fine", *(each for pair in zip(BAD, GOOD, strict=False) for each in pair))
     with pytest.raises(SignalsError) as refused:
         _open(to_arrow, tmp_path / "s", ids)
-    said = str(refused.value)
+    message = str(refused.value)
     rows = [place for place, each in enumerate(ids, 1) if each in BAD]
-    assert f"accounts.account_id: an id with a line break or control character in {len(rows) - 1} rows (rows {rows[0]}, {rows[1]}" in said
-    assert f"an id of over {ID_LIMIT} characters in 1 row (row {rows[-1]})" in said
-    assert "\x1b" not in said
+    assert f"accounts.account_id: an id with a line break or control character in {len(rows) - 1} rows (rows {rows[0]}, {rows[1]}" in message
+    assert f"an id of over {ID_LIMIT} characters in 1 row (row {rows[-1]})" in message
+    assert "\x1b" not in message
 
 
-def test_all_others_are_taken(to_arrow: Any, tmp_path: Path) -> None:
+def test_all_other_ids_are_accepted(to_arrow: Any, tmp_path: Path) -> None:
     _open(to_arrow, tmp_path / "s", GOOD)
 
 
-def test_the_pattern_of_bodies_says_the_same() -> None:
+def test_the_pattern_of_request_bodies_accepts_the_same_ids() -> None:
     assert all(re.search(ID_PATTERN, each) for each in GOOD)
     assert not any(re.search(ID_PATTERN, each) and len(each) <= ID_LIMIT and not each.endswith("\n") for each in BAD)

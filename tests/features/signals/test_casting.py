@@ -1,4 +1,4 @@
-"""However a value is written or typed, it is read as the contract has it, or refused by row; never guessed."""
+"""Values of any format and type are cast to the contract's types or rejected by row, never guessed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 import renewcast
 from features.errors import SignalsError
 from features.signals.signals import open_signals, read_signals
-from features.signals.validation import check
+from features.signals.validation import check_source
 from features.sources.base import from_tables
 from features.sources.open_source import open_source
 
@@ -28,7 +28,7 @@ NOON = datetime(2026, 6, 20, 10)
 
 
 def _read(column: str, values: Any, table: str = "subscriptions") -> list[Any]:
-    """What is read of one column of a table that is sound but for it."""
+    """Return the values read from one column of an otherwise valid table."""
     rows = len(values)
     given: dict[str, Any] = {"account_id": ["a"] * rows, "started_at": [datetime(2025, 1, 1)] * rows, "arr": [1.0] * rows}
     tables = {"accounts": pa.table({"account_id": ["a"], "created_at": [datetime(2024, 1, 1)]})}
@@ -67,7 +67,7 @@ def test_instants_are_read_in_all_forms_of_iso_8601() -> None:
     "text",
     ["06/20/2026", "20.06.2026", "1781949600", "2026-06-20 10:00:00 AM", "2026-06-20 10:00 Europe/Berlin", "2026-02-30", "202606"],
 )
-def test_what_is_no_instant_is_refused_by_row(text: str) -> None:
+def test_invalid_instants_are_rejected_by_row(text: str) -> None:
     with pytest.raises(SignalsError, match=r"renewal_at: a value that cannot be read in 1 row \(row 2\); .*ISO 8601") as caught:
         _read("renewal_at", ["2026-06-20", text])
     assert text not in str(caught.value)
@@ -91,7 +91,7 @@ def test_whole_numbers_of_any_type_are_integers(values: pa.Array) -> None:
 @pytest.mark.parametrize(
     "values", [pa.array([1.0, 2.5]), pa.array([Decimal(1), Decimal("2.5")], pa.decimal128(10, 1)), pa.array(["1", "2.5"])]
 )
-def test_a_number_with_a_fraction_is_no_integer(values: pa.Array) -> None:
+def test_a_number_with_a_fraction_is_not_an_integer(values: pa.Array) -> None:
     with pytest.raises(SignalsError, match=r"seats: a value that cannot be read in 1 row \(row 2\); .*whole number"):
         _read("seats", values)
 
@@ -122,16 +122,16 @@ def test_an_optional_instant_out_of_range_is_unknown_and_counted(typed: bool) ->
         "subscriptions": pa.table({"account_id": ["a"], "started_at": [datetime(2025, 1, 1)], "arr": [1.0]}),
     }
     source = from_tables(tables, "a test")
-    report = check(source)
+    report = check_source(source)
     assert report.ok, report.errors
     (far,) = (f for f in report.findings if (f.table, f.column) == ("support", "loaded_at"))
-    assert (far.rows, far.what) == (4, "lie before 1900 or from 2200 on: they are read as unknown")
+    assert (far.rows, far.what) == (4, "are before 1900 or from 2200 on: they are read as unknown")
 
 
 def test_a_required_instant_out_of_range_is_an_error_by_row(tmp_path: Path) -> None:
     (tmp_path / "accounts.csv").write_text("account_id,created_at\na,2025-01-01\nb,9999-12-31\nc,0001-01-01\n")
     (tmp_path / "subscriptions.csv").write_text("account_id,started_at,arr\na,2025-01-01,1\n")
-    (finding,) = check(open_source(tmp_path)).errors
+    (finding,) = check_source(open_source(tmp_path)).errors
     assert (finding.column, finding.positions) == ("created_at", (2, 3))
     assert "out of range" in finding.problem
 
@@ -212,9 +212,9 @@ def _mapping(place: Path) -> str:
     return str(place / "m.toml")
 
 
-@pytest.mark.parametrize("door", [_csv, _parquet, _ndjson, _json, _pattern, _duckdb, _sqlite, _mapping])
-def test_text_is_parsed_the_same_way_through_every_door(door: Any, tmp_path: Path) -> None:
-    signals = open_signals(door(tmp_path))
+@pytest.mark.parametrize("writer", [_csv, _parquet, _ndjson, _json, _pattern, _duckdb, _sqlite, _mapping])
+def test_text_is_parsed_the_same_way_in_every_format(writer: Any, tmp_path: Path) -> None:
+    signals = open_signals(writer(tmp_path))
     (subscription,) = signals.tables["subscriptions"].to_pyarrow().to_pylist()
     assert subscription["renewal_at"] == datetime(2026, 1, 1, 8)
     assert (subscription["arr"], subscription["seats"], subscription["account_id"]) == (1200.5, 3, "1")

@@ -1,4 +1,4 @@
-"""What a source that overwrites the terms of contracts says of the past: nothing, and nothing of it leaks."""
+"""Overwritten contract terms reveal nothing about the past."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def when(text: str) -> datetime:
 
 
 def overwritten(**more: Any) -> Rows:
-    """One account with one overwritten row, and one whose history is whole."""
+    """One account with an overwritten row, and one with a complete history."""
     row = {
         "account_id": "a", "started_at": when("2024-03-01"), "arr": 1200.0, "seats": 10, "plan": "pro",
         "renewal_at": when("2027-09-01"), "term_started_at": when("2026-09-01"),
@@ -86,10 +86,10 @@ terms = st.fixed_dictionaries(
 
 @given(terms, st.integers(0, 900), st.one_of(st.none(), instants), st.one_of(st.none(), instants))
 @settings(max_examples=8, deadline=None)
-def test_what_is_written_over_a_term_later_changes_nothing_known_before(
+def test_overwriting_a_term_later_does_not_change_earlier_features(
     other: dict[str, Any], days: int, ended: datetime | None, notice: datetime | None
 ) -> None:
-    """Of a row whose term began at the date or later, nothing but that it ran is known there, in any reading."""
+    """If a term began at the date or later, only that the subscription was active is known at the date."""
     later = {
         **other, "renewal_at": other["term_started_at"] + pd.Timedelta(days=days).to_pytimedelta(),
         "ended_at": ended, "end_reason": "cancelled" if ended else None, "notice_at": notice,
@@ -114,15 +114,15 @@ def _everything(signals: Signals) -> list[pd.DataFrame]:
         signals.close()
 
 
-def test_an_account_of_unknown_terms_is_active_and_its_money_is_unknown() -> None:
+def test_an_account_with_unknown_terms_is_active_with_unknown_arr() -> None:
     signals = of(overwritten())
-    told = facts(signals, AS_OF).set_index("account_id")
-    assert np.isnan(told.loc["a", "arr"])
-    assert np.isnan(told.loc["a", "seats"])
-    assert told.loc["a", "plan"] is None
-    assert told.loc["a", "subscriptions"] == 1
-    assert pd.isna(told.loc["a", "renewal_at"])
-    assert told.loc["b", "arr"] == 500.0
+    result = facts(signals, AS_OF).set_index("account_id")
+    assert np.isnan(result.loc["a", "arr"])
+    assert np.isnan(result.loc["a", "seats"])
+    assert result.loc["a", "plan"] is None
+    assert result.loc["a", "subscriptions"] == 1
+    assert pd.isna(result.loc["a", "renewal_at"])
+    assert result.loc["b", "arr"] == 500.0
     after = facts(signals, datetime(2026, 10, 1, tzinfo=UTC)).set_index("account_id")
     assert after.loc["a", "arr"] == 1200.0
     assert after.loc["a", "renewal_at"] == pd.Timestamp("2027-09-01", tz="UTC")
@@ -139,8 +139,8 @@ def test_an_account_of_unknown_terms_is_active_and_its_money_is_unknown() -> Non
 
 
 def _portfolio(overwritten: int, whole: int) -> Rows:
-    """Accounts that began on one day: so many renewed since in the row that they have, the others in one of their own;
-    the first of these left after five months."""
+    """Accounts that began on one day: some renewed in the same row, the others in a new row; the first of these left
+    after five months."""
     names = [f"a{i}" for i in range(overwritten + whole)]
     rows = []
     for i, name in enumerate(names):
@@ -157,19 +157,19 @@ def _portfolio(overwritten: int, whole: int) -> Rows:
     ("unknown", "whole", "start", "shares"),
     [
         (2, 2, None, [None] * 5),
-        # One in a hundred and one is few enough: it is left out.
+        # One in a hundred and one is tolerated and left out.
         (1, 100, None, [1.0, 0.99, 0.99, 0.99, None]),
         (0, 2, 200.0, [1.0, 0.5, 0.5, 0.5, None]),
     ],
 )
-def test_cohorts_do_not_take_unknown_terms_for_nothing(
+def test_cohorts_do_not_count_unknown_terms_as_zero(
     unknown: int, whole: int, start: float | None, shares: list[float | None]
 ) -> None:
     signals = of(_portfolio(unknown, whole))
-    told = cohorts(signals, AS_OF)
-    (cohort,) = told["cohorts"]
+    result = cohorts(signals, AS_OF)
+    (cohort,) = result["cohorts"]
     why = f"the terms of {unknown} of {unknown + whole} accounts are not known at their start: the source overwrites them"
-    assert told["arr_unknown"] == (why if unknown else None)
+    assert result["arr_unknown"] == (why if unknown else None)
     assert cohort["accounts"] == unknown + whole
     assert cohort["arr_start"] == start
     assert [age["arr"] for age in cohort["ages"]] == pytest.approx(shares)
@@ -177,7 +177,7 @@ def test_cohorts_do_not_take_unknown_terms_for_nothing(
     signals.close()
 
 
-def test_a_term_that_begins_after_the_end_of_the_data_is_not_known() -> None:
+def test_a_term_that_begins_after_the_end_of_the_data_is_unknown() -> None:
     signals = of(overwritten(), AS_OF)
     rows = signals.tables["subscriptions"].to_pyarrow().to_pylist()
     (row,) = [each for each in rows if each["account_id"] == "a"]
@@ -187,7 +187,7 @@ def test_a_term_that_begins_after_the_end_of_the_data_is_not_known() -> None:
     signals.close()
 
 
-def test_reading_twice_what_was_split_changes_nothing() -> None:
+def test_reading_split_subscriptions_again_changes_nothing() -> None:
     signals = of(overwritten(notice_at=when("2026-12-01"), ended_at=when("2027-03-01"), end_reason="cancelled"))
     once = signals.tables["subscriptions"].to_pyarrow()
     tables = arrow(overwritten()) | {"subscriptions": once}
@@ -204,16 +204,16 @@ def test_reading_twice_what_was_split_changes_nothing() -> None:
 )
 def test_notice_is_known_once_given(notice: str, known: str | None) -> None:
     signals = of(overwritten(notice_at=when(notice), term_started_at=None, ended_at=when("2026-12-31")))
-    told = facts(signals, AS_OF).set_index("account_id")
+    result = facts(signals, AS_OF).set_index("account_id")
     expected = pd.NaT if known is None else pd.Timestamp(known, tz="UTC")
-    assert told.loc["a", "notice_at"] is expected or told.loc["a", "notice_at"] == expected
+    assert result.loc["a", "notice_at"] is expected or result.loc["a", "notice_at"] == expected
     (row,) = account_rows(signals, "a", AS_OF, AS_OF)["subscriptions"]
     assert (row["notice_at"] or "")[:10] == (known or "")
     assert row["ended_at"] is None
     signals.close()
 
 
-def test_a_renewal_before_the_start_of_its_term_breaks_the_contract() -> None:
+def test_a_renewal_before_the_start_of_its_term_violates_the_contract() -> None:
     from features.errors import SignalsError
 
     with pytest.raises(SignalsError, match=r"renewal_at: an end before the start \(term_started_at\)"):

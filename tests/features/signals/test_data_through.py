@@ -1,4 +1,4 @@
-"""How far a source reaches, by its own rows: what is to come does not count, and no feed cuts another."""
+"""How far the rows of a source reach: future rows do not count, and no feed limits another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from features.errors import SignalsError
 from features.feed_health.feed_health import feed_health
 from features.signals.data_through import completeness
 from features.signals.signals import read_signals
-from features.signals.validation import check
+from features.signals.validation import check_source
 from features.sources.base import Source, from_tables
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -42,14 +42,14 @@ REACHES: list[tuple[dict[str, Rows], str, str]] = [
     ({"usage": _at("2026-06-28"), "engagement": _at("2026-06-01", "2027-06-30", kind="meeting")}, "2026-06-28", "usage"),
     ({"usage": _at("2026-06-28"), "support": [_ticket(resolved_at="9999-12-31")]}, "2026-06-28", "usage"),
     ({"usage": _at("2026-06-01"), "support": [_ticket(resolved_at="2026-06-20")]}, "2026-06-20", "support"),
-    # Loaded in May, a row of June is planned; a day of difference is a clock, or a date without a time.
+    # A row of June that was loaded in May is planned; one day of difference is a clock, or a date without a time.
     ({"usage": _at("2026-05-01"), "engagement": _at("2026-06-20", kind="meeting", loaded_at="2026-05-10")}, "2026-05-01", "usage"),
     ({"usage": _at("2026-05-01T14:00", loaded_at="2026-05-01")}, "2026-05-01T14:00", "usage"),
-    # A feed that stopped does not cut contracts that go on, nor do contracts that were entered ahead prolong the data.
+    # A feed that stopped does not limit contracts that continue, and contracts entered in advance do not extend the data.
     ({"usage": _at("2016-03-01"), "subscriptions": [*SUBSCRIPTIONS, *({"account_id": "b", "started_at": f"{y}-02-01", "arr": 1.0} for y in (2017, 2018, 2019))]}, "2019-02-01", "subscriptions"),
     ({"usage": _at("2026-03-01"), "subscriptions": [*SUBSCRIPTIONS, {"account_id": "b", "started_at": "2026-05-01", "arr": 1.0}]}, "2026-03-01", "usage"),
     ({"usage": _at("2016-03-01"), "billing": _at("2026-06-30", kind="invoice_paid")}, "2026-06-30", "billing"),
-    # Without an event, contracts tell: their starts, and the ends that have passed.
+    # Without events, contracts decide: their starts, and past ends.
     ({"subscriptions": [*SUBSCRIPTIONS, {"account_id": "b", "started_at": "2016-01-01", "ended_at": "2026-05-10", "arr": 1.0}, {"account_id": "b", "started_at": "2016-01-01", "ended_at": "2026-12-31", "arr": 1.0}]}, "2026-05-10", "subscriptions"),
 ]  # fmt: skip
 
@@ -67,30 +67,30 @@ def test_how_far_the_data_reach(to_arrow: Any, tables: dict[str, Rows], through:
     assert read_signals(source, now=NOW).data_through == expected
 
 
-def test_rows_beyond_the_end_are_counted_and_named(to_arrow: Any) -> None:
+def test_rows_after_the_end_are_counted_and_reported(to_arrow: Any) -> None:
     source = _source(
         to_arrow,
         usage=_at("2026-06-01", "2026-06-28"),
         engagement=_at("2027-06-30", "2026-06-01", "2027-07-30", kind="meeting"),
         support=[_ticket(resolved_at="2030-01-01")],
     )
-    found = {(f.table, f.column): f for f in check(source, now=NOW).findings}
-    assert set(found) == {("engagement", "occurred_at"), ("support", "resolved_at")}
-    meetings = found["engagement", "occurred_at"]
+    findings = {(f.table, f.column): f for f in check_source(source, now=NOW).findings}
+    assert set(findings) == {("engagement", "occurred_at"), ("support", "resolved_at")}
+    meetings = findings["engagement", "occurred_at"]
     assert (meetings.rows, meetings.positions) == (2, (1, 3))
     assert str(meetings).startswith("engagement.occurred_at: 2 rows (rows 1, 3) dated in the future")
-    (late,) = [f for f in check(source, datetime(2026, 6, 15, tzinfo=UTC), now=NOW).findings if f.table == "usage"]
+    (late,) = [f for f in check_source(source, datetime(2026, 6, 15, tzinfo=UTC), now=NOW).findings if f.table == "usage"]
     assert (late.rows, late.positions) == (1, (2,))
     assert "2026-06-15" in late.what
 
 
-def test_a_source_whose_rows_all_lie_ahead_is_refused(to_arrow: Any) -> None:
+def test_a_source_with_only_future_rows_is_rejected(to_arrow: Any) -> None:
     source = _source(to_arrow)
-    with pytest.raises(SignalsError, match="no row with a date that has passed"):
+    with pytest.raises(SignalsError, match="no row with a past date"):
         read_signals(source, now=datetime(2014, 1, 1, tzinfo=UTC))
 
 
-def test_the_check_command_tells_all_of_it(tmp_path: Path) -> None:
+def test_the_check_command_reports_findings_and_feeds(tmp_path: Path) -> None:
     (tmp_path / "accounts.csv").write_text("account_id,created_at\na,2025-01-01\nb,2025-01-01\n")
     (tmp_path / "subscriptions.csv").write_text(
         "account_id,started_at,ended_at,arr\na,2025-01-01,2025-12-31,10\na,2026-01-01,,10\nb,2025-01-01,,5\nb,2025-01-01,,5\n"
@@ -99,15 +99,15 @@ def test_the_check_command_tells_all_of_it(tmp_path: Path) -> None:
     (tmp_path / "engagement.csv").write_text("account_id,occurred_at,kind\na,2026-06-01,meeting\na,2190-06-30,meeting\n")
     done = CliRunner().invoke(renewcast.app, ["check", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert told["errors"] == []
-    assert told["feeds"]["end"].startswith("2026-06-28")
-    assert told["feeds"]["decided_by"] == "usage"
-    assert told["feeds"]["tables"]["engagement"]["last"].startswith("2026-06-01")
-    found = {(f["table"], f["column"]): f for f in told["findings"]}
-    assert found["engagement", "occurred_at"]["rows"] == 1
-    assert found["subscriptions", "ended_at"]["rows"] == 1
-    assert found["subscriptions", None]["positions"] == [3, 4]
+    output = json.loads(done.stdout)
+    assert output["errors"] == []
+    assert output["feeds"]["end"].startswith("2026-06-28")
+    assert output["feeds"]["decided_by"] == "usage"
+    assert output["feeds"]["tables"]["engagement"]["last"].startswith("2026-06-01")
+    findings = {(f["table"], f["column"]): f for f in output["findings"]}
+    assert findings["engagement", "occurred_at"]["rows"] == 1
+    assert findings["subscriptions", "ended_at"]["rows"] == 1
+    assert findings["subscriptions", None]["positions"] == [3, 4]
     seen = CliRunner().invoke(renewcast.app, ["check", str(tmp_path), "--data-through", "2026-06-15"]).stdout
     assert "data through 2026-06-15" in " ".join(seen.split())
     assert "look" in seen

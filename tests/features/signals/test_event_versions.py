@@ -1,4 +1,4 @@
-"""Which rows are one event, and which version of it is known when: by the definition, row by row, and at every door."""
+"""Rows are grouped into events, and versions are known, as defined, for every engine and format."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from features.catalogue.catalogue import CATALOGUE, Catalogue
 from features.contract.schema import EVENT_TABLES, TABLES
 from features.kpi.survey_answers import answers
 from features.signals.signals import Signals, read_signals
-from features.signals.validation import Finding, check
+from features.signals.validation import Finding, check_source
 from features.snapshots.snapshot import snapshot
 from features.sources.base import Source, from_tables
 from features.sources.open_source import open_source
@@ -33,7 +33,7 @@ ACCOUNTS = [{"account_id": a, "created_at": "2020-01-01"} for a in "abc"]
 SUBSCRIPTIONS = [{"account_id": a, "started_at": "2020-01-01", "arr": 1000.0} for a in "abc"]
 GRID = Grid(AS_OF - timedelta(days=7 * 11), 7, 12)
 PLAIN = [n for n, f in CATALOGUE.items() if f.term is None or all(m.ago == 0 for m, _ in f.term.needs)]
-"""Features that look at things as they stand; the others look at them as they stood before."""
+"""Features of the current state; the others use earlier states."""
 
 Rows = list[dict[str, Any]]
 
@@ -45,7 +45,7 @@ def _signals(to_arrow: Any, through: datetime | None = AS_OF, **tables: Rows) ->
 
 
 def _text_source(**tables: Rows) -> Source:
-    """Tables with just the columns that are given, as a CSV file has them."""
+    """Return tables with only the given columns, as in a CSV file."""
     given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
     arrow = {
         n: pa.table({c: pa.array([None if r.get(c) is None else str(r[c]) for r in rows], pa.string()) for c in rows[0]})
@@ -68,11 +68,11 @@ def _versions(rng: random.Random, table: str, many: int) -> Rows:
             row = {c.name: _value(rng, table, c, at) for c in contract.columns}
             row |= {"account_id": account, "occurred_at": at, "loaded_at": arrival, contract.identity: f"{table}{i}"}
             rows.append({k: v.isoformat() if isinstance(v, datetime) else v for k, v in row.items()})
-            # Now and then it is put off, or put on another account.
+            # Sometimes it is postponed, or moved to another account.
             at += timedelta(days=rng.choice([0, 0, 0, -3, 12]), seconds=1)
             account = rng.choice([account, account, "a", "b", "c"])
             arrival += timedelta(days=rng.choice([0.5, 5, 9, 40]))
-    # Every column has always been there.
+    # Every column exists from the beginning.
     old = {c.name: next(v for v in iter(lambda c=c: _value(rng, table, c, LONG_AGO), c) if v is not None) for c in contract.columns}
     old |= {"account_id": "c", "occurred_at": LONG_AGO, "loaded_at": LONG_AGO, contract.identity: "old"}
     rows.append({k: v.isoformat() if isinstance(v, datetime) else v for k, v in old.items()})
@@ -96,7 +96,7 @@ def _value(rng: random.Random, table: str, column: Any, at: datetime) -> Any:
 
 
 def _as_known(rows: Rows, table: str, at: datetime) -> Rows:
-    """The rows that count at ``at`` by the definition: of each id the one loaded last before it."""
+    """Return the rows that count at ``at``: for each id, the one loaded last before it."""
     identity = TABLES[table].identity
     newest: dict[str, dict[str, Any]] = {}
     for row in sorted(rows, key=lambda r: datetime.fromisoformat(r["loaded_at"])):
@@ -119,11 +119,11 @@ def test_at_each_date_the_version_loaded_last_before_it_counts(to_arrow: Any, se
     for day in grid.as_ofs:
         known = {name: _as_known(rows, name, day) for name, rows in tables.items()}
         expected = snapshot(_signals(to_arrow, **known), Grid.single(day))[["account_id", "as_of", *PLAIN]]
-        told = whole[whole["as_of"] == pd.Timestamp(day)].reset_index(drop=True)
-        pd.testing.assert_frame_equal(told, expected, check_exact=True)
+        result = whole[whole["as_of"] == pd.Timestamp(day)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(result, expected, check_exact=True)
 
 
-def test_what_stood_before_is_what_was_known_before(to_arrow: Any) -> None:
+def test_earlier_states_are_what_was_known_before(to_arrow: Any) -> None:
     signals = _signals(to_arrow, support=_versions(random.Random(5), "support", 200))
     weeks = snapshot(signals, Grid(AS_OF - timedelta(days=91 * 2), 91, 3)).set_index(["as_of", "account_id"])
     for account in "ab":
@@ -133,7 +133,7 @@ def test_what_stood_before_is_what_was_known_before(to_arrow: Any) -> None:
 
 
 @pytest.mark.parametrize("contractual", [True, False])
-def test_counted_row_by_row_or_by_buckets_is_the_same(portfolios: ModuleType, contractual: bool) -> None:
+def test_row_counts_and_bucket_counts_are_equal(portfolios: ModuleType, contractual: bool) -> None:
     tables = portfolios.portfolio(contractual=contractual)
     built = []
     for several in (False, True):
@@ -148,13 +148,13 @@ def test_counted_row_by_row_or_by_buckets_is_the_same(portfolios: ModuleType, co
 
 
 def _one_version(table: pa.Table, name: str) -> pa.Table:
-    """The rows with an id each."""
+    """Return the rows with one id each."""
     ids = pa.array([f"{name}{i}" for i in range(len(table))])
     return table.set_column(table.schema.get_field_index(TABLES[name].identity), TABLES[name].identity, ids)
 
 
 def _long_ago(table: pa.Table, name: str, several: bool) -> pa.Table:
-    """An event of each account that has any, which was replaced long before any date, or not at all."""
+    """Return one event of each account with events, replaced long before any date or not at all."""
     frame = table.to_pandas(types_mapper=pd.ArrowDtype).drop_duplicates("account_id")
     frame["occurred_at"], frame[TABLES[name].identity] = datetime(2011, 1, 1), "old " + frame["account_id"]
     for column in TABLES[name].columns:
@@ -176,9 +176,9 @@ REOPENED = [
 def test_a_ticket_that_was_reopened_is_open_from_the_arrival_of_that_row() -> None:
     signals = read_signals(_text_source(support=REOPENED))
     for day, opened in (("2026-06-08", 0), ("2026-06-12", 0), ("2026-06-13", 1), ("2026-07-01", 1)):
-        told = _now(signals, "support.open_tickets", "support.tickets_91d", at=datetime.fromisoformat(day).replace(tzinfo=UTC))
-        assert told["a support.open_tickets"] == opened, day
-        assert told["b support.open_tickets"] == 0
+        result = _now(signals, "support.open_tickets", "support.tickets_91d", at=datetime.fromisoformat(day).replace(tzinfo=UTC))
+        assert result["a support.open_tickets"] == opened, day
+        assert result["b support.open_tickets"] == 0
 
 
 def test_an_escalated_ticket_counts_once_and_is_closed_with_its_last_row() -> None:
@@ -194,19 +194,19 @@ def test_an_escalated_ticket_counts_once_and_is_closed_with_its_last_row() -> No
     signals = read_signals(_text_source(support=rows), AS_OF)
     expected = {"2026-06-02": (1, 1, 0, 0), "2026-06-04": (1, 1, 1, 1), "2026-06-10": (1, 0, 1, 1)}
     for day, values in expected.items():
-        told = _now(signals, *names, at=datetime.fromisoformat(day).replace(tzinfo=UTC))
-        assert tuple(told[f"a {n}"] for n in names) == values, day
-    # Without loaded_at, the row that says more is the later one, in whatever order the rows stand.
+        result = _now(signals, *names, at=datetime.fromisoformat(day).replace(tzinfo=UTC))
+        assert tuple(result[f"a {n}"] for n in names) == values, day
+    # Without loaded_at, the more complete row is the later one, in any order of rows.
     for order in (rows, rows[::-1]):
         bare = [{k: v for k, v in row.items() if k != "loaded_at"} for row in order]
-        told = _now(read_signals(_text_source(support=bare), AS_OF), *names)
-        assert tuple(told[f"a {n}"] for n in names) == (1, 0, 1, 1)
-        (found,) = check(_text_source(support=bare)).findings
+        result = _now(read_signals(_text_source(support=bare), AS_OF), *names)
+        assert tuple(result[f"a {n}"] for n in names) == (1, 0, 1, 1)
+        (found,) = check_source(_text_source(support=bare)).findings
         assert (found.table, found.column, found.rows) == ("support", "ticket_id", 3)
         assert "loaded_at" in found.cure
 
 
-def test_rows_that_differ_outside_the_contract_are_events_of_their_own() -> None:
+def test_rows_that_differ_outside_the_contract_are_separate_events() -> None:
     answer = {"account_id": "a", "occurred_at": "2026-06-01", "kind": "nps"}
     nps = [answer | {"value": v, "respondent_id": r} for v, r in ((9, "r1"), (9, "r2"), (9, "r3"), (3, "r4"), (3, "r4"))]
     failed = {"account_id": "b", "occurred_at": "2026-06-10", "kind": "payment_failed", "amount": 100}
@@ -220,10 +220,10 @@ def test_rows_that_differ_outside_the_contract_are_events_of_their_own() -> None
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
 @pytest.mark.parametrize("copied_up_to", [0, 10**9])
-def test_a_batch_that_is_sent_again_lies_in_another_folder_and_counts_once(
+def test_a_batch_sent_again_in_another_folder_counts_once(
     to_arrow: Any, tmp_path: Path, kind: str, copied_up_to: int
 ) -> None:
-    """The key of a folder says where a row lies, not what happened."""
+    """The key of a folder describes where a row is stored, not what happened."""
     pq.write_table(to_arrow("accounts", ACCOUNTS), tmp_path / "accounts.parquet")
     pq.write_table(to_arrow("subscriptions", SUBSCRIPTIONS), tmp_path / "subscriptions.parquet")
     rows = to_arrow("usage", [{"account_id": "a", "occurred_at": f"2026-06-{day:02}", "user_id": "u"} for day in range(1, 8)])
@@ -235,12 +235,12 @@ def test_a_batch_that_is_sent_again_lies_in_another_folder_and_counts_once(
         else:
             pacsv.write_csv(rows, folder / "part.csv")
     source = open_source(tmp_path)
-    assert not any("week" in note for note in check(source).notes)
+    assert not any("week" in note for note in check_source(source).notes)
     signals = read_signals(source, AS_OF, LONG_AGO, copied_up_to=copied_up_to)
     assert _now(signals, "usage.events_28d")["a usage.events_28d"] == 5, "from 3 June on"
 
 
-def test_ids_of_several_accounts_are_named(to_arrow: Any) -> None:
+def test_ids_of_several_accounts_are_reported(to_arrow: Any) -> None:
     rows = [
         {"account_id": a, "occurred_at": "2026-06-01", "event_id": "e1", "loaded_at": at}
         for a, at in (("a", "2026-06-02"), ("b", "2026-06-03"))
@@ -248,12 +248,12 @@ def test_ids_of_several_accounts_are_named(to_arrow: Any) -> None:
     signals = _signals(to_arrow, usage=rows)
     assert _now(signals, "usage.events_91d") == {"a usage.events_91d": 0, "b usage.events_91d": 1, "c usage.events_91d": 0}
     given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": rows}
-    (found,) = check(from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")).findings
+    (found,) = check_source(from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")).findings
     assert (found.table, found.column, found.rows, found.positions) == ("usage", "event_id", 2, (1, 2))
 
 
 def _feed(folder: Path, to_arrow: Any, *files: tuple[Rows, list[str] | None]) -> Path:
-    """A folder whose usage lies in several files, with a column outside the contract where one is given."""
+    """Write a folder with usage in several files, optionally with a column outside the contract."""
     (folder / "usage").mkdir(parents=True, exist_ok=True)
     pq.write_table(to_arrow("accounts", ACCOUNTS), folder / "accounts.parquet")
     pq.write_table(to_arrow("subscriptions", SUBSCRIPTIONS), folder / "subscriptions.parquet")
@@ -295,7 +295,7 @@ def _built(folder: Path, copied: bool = False, kept: Path | None = None) -> pd.D
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_large_feeds_heed_columns_outside_the_contract(
+def test_large_feeds_use_columns_outside_the_contract(
     to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     rng = random.Random(seed)
@@ -305,7 +305,7 @@ def test_large_feeds_heed_columns_outside_the_contract(
         rows = [_use(rng.choice([0.5, 1, 8, 30, 90]), rng.randrange(5), rng.choice([0, 2, 9])) for _ in range(30)]
         rows += [dict(r) for r in rng.sample([*rows, *(r for f, _ in files for r in f)], 15)]
         files.append((rows, [rng.choice("xy") for _ in rows]))
-    # A file without the column: there it is null.
+    # In a file without the column, it is null.
     files[rng.randrange(3)] = (files[0][0], None)
     kept = tmp_path / "kept"
     for n in range(1, 4):
@@ -316,22 +316,22 @@ def test_large_feeds_heed_columns_outside_the_contract(
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_large_feeds_with_ids_are_as_copied(to_arrow: Any, tmp_path: Path, several: bool) -> None:
+def test_large_feeds_with_ids_equal_copied_tables(to_arrow: Any, tmp_path: Path, several: bool) -> None:
     """The same content under two ids is two events; a later version in a later file replaces the earlier one."""
     first = [_use(40, 1, event_id=f"e{i}") for i in range(5)] + [_use(50, 2, event_id=None)] * 2
     second = [_use(40, 1, late=20, event_id="e1" if several else "e9", minutes=9.0), _use(10, 1, event_id="e8")]
     kept = tmp_path / "kept"
     for n, files in enumerate(([(first, None)], [(first, None), (second, None)])):
         folder = _feed(tmp_path / str(n), to_arrow, *files)
-        for told in (_built(folder), _built(folder, kept=kept), _built(folder, kept=kept)):
-            pd.testing.assert_frame_equal(told, _built(folder, copied=True), check_exact=True)
-    last = told[told["as_of"] == pd.Timestamp(AS_OF)].set_index("account_id")
+        for result in (_built(folder), _built(folder, kept=kept), _built(folder, kept=kept)):
+            pd.testing.assert_frame_equal(result, _built(folder, copied=True), check_exact=True)
+    last = result[result["as_of"] == pd.Timestamp(AS_OF)].set_index("account_id")
     assert last.loc["b", "usage.events_91d"] == (6 if several else 7)
     assert last.loc["b", "usage.minutes_91d"] == (14.0 if several else 15.0)
 
 
-def test_findings_are_apart_from_errors(to_arrow: Any) -> None:
-    report = check(_text_source(support=[{k: v for k, v in r.items() if k != "loaded_at"} for r in REOPENED]))
+def test_findings_are_separate_from_errors(to_arrow: Any) -> None:
+    report = check_source(_text_source(support=[{k: v for k, v in r.items() if k != "loaded_at"} for r in REOPENED]))
     assert report.ok
     assert not report.errors
     assert all(isinstance(f, Finding) for f in report.findings)

@@ -1,4 +1,4 @@
-"""A feed that is read where it lies gives the snapshots that a copied table gives; what is kept of it changes nothing."""
+"""A feed read in place gives the same snapshots as a copied table, with and without stored state."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _rows = st.lists(
         st.sampled_from([None, "f", "g", "login"]),
         st.sampled_from([None, 0, 0.5, 6, 15, 40]),
         st.sampled_from([None, 1.5]),
-        # Halves of the ten-thousandths that are summed.
+        # Halves of the ten-thousandths in which sums are computed.
         st.sampled_from([None, 0.00005, -0.00025, 2.00015, -3.0]),
     ),
     min_size=1,
@@ -79,7 +79,7 @@ _quiet = settings(
 
 @pytest.fixture
 def lay(tmp_path: Path, to_arrow: Any) -> Callable[..., Path]:
-    """A function that writes a source whose usage lies in several files."""
+    """Return a function that writes a source with usage in several files."""
 
     def write(*files: list[dict[str, Any]], at: str = "source") -> Path:
         place = tmp_path / at
@@ -106,7 +106,7 @@ def _built(place: Path, *, copied: bool = False, kept: Path | None = None, grid:
 
 @_quiet
 @given(_rows, st.randoms(use_true_random=False), st.integers(1, 40))
-def test_read_where_it_lies_is_as_copied(
+def test_reading_in_place_equals_copying(
     lay: Any, monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]], rng: random.Random, at_once: int
 ) -> None:
     monkeypatch.setattr(rollup, "ROWS_AT_ONCE", at_once)
@@ -119,10 +119,10 @@ def test_read_where_it_lies_is_as_copied(
 
 @_quiet
 @given(st.lists(_rows, min_size=2, max_size=4), st.randoms(use_true_random=False))
-def test_what_is_kept_changes_nothing(lay: Any, tmp_path: Path, files: list[Any], rng: random.Random) -> None:
+def test_stored_state_does_not_change_results(lay: Any, tmp_path: Path, files: list[Any], rng: random.Random) -> None:
     kept = tmp_path / "kept"
     shutil.rmtree(kept, ignore_errors=True)
-    # Rows of earlier files come again, with another time of arrival or the same.
+    # Rows of earlier files are repeated, with the same or another arrival.
     for i in range(1, len(files)):
         old = [row for file in files[:i] for row in file]
         files[i] = files[i] + [
@@ -150,11 +150,11 @@ def test_a_column_that_some_files_lack_is_unknown_there_only(lay: Any, tmp_path:
         file = place / "usage" / f"{bare}.parquet"
         if file.exists():
             pq.write_table(pq.read_table(file).drop_columns(["minutes", "feature"]), file)
-        told = _built(place, kept=kept)
-    pd.testing.assert_frame_equal(told, _built(place, copied=True), check_exact=True)
-    told, whole = told.set_index(["account_id", "as_of"]), whole.set_index(["account_id", "as_of"])
-    pd.testing.assert_series_equal(told["usage.events_28d"], whole["usage.events_28d"])
-    minutes = told.loc[("b", pd.Timestamp(AS_OF)), "usage.minutes_7d"]
+        result = _built(place, kept=kept)
+    pd.testing.assert_frame_equal(result, _built(place, copied=True), check_exact=True)
+    result, whole = result.set_index(["account_id", "as_of"]), whole.set_index(["account_id", "as_of"])
+    pd.testing.assert_series_equal(result["usage.events_28d"], whole["usage.events_28d"])
+    minutes = result.loc[("b", pd.Timestamp(AS_OF)), "usage.minutes_7d"]
     assert minutes == 2.0 if bare == 0 else pd.isna(minutes) or minutes == 0.0
 
 
@@ -169,7 +169,7 @@ def test_only_new_files_are_read(lay: Any, tmp_path: Path, monkeypatch: pytest.M
     assert read[1] == ["1.parquet"]
 
 
-def test_only_new_files_are_looked_through(lay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_new_files_are_checked(lay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept, looked = tmp_path / "kept", []
     narrowed = Source.narrowed
 
@@ -185,7 +185,7 @@ def test_only_new_files_are_looked_through(lay: Any, tmp_path: Path, monkeypatch
     assert looked == [["0.parquet"], ["1.parquet"], []]
 
 
-def test_a_new_file_that_breaks_the_contract_is_named_by_its_rows_in_the_whole(lay: Any, tmp_path: Path) -> None:
+def test_violations_in_a_new_file_have_positions_in_the_whole_source(lay: Any, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     _built(lay(FIRST), kept=kept)
     broken = [_row("a", 3, 1, "f", 0, -1.0), _row("z", 3, 1, "f", 0, 1.0)]
@@ -195,7 +195,7 @@ def test_a_new_file_that_breaks_the_contract_is_named_by_its_rows_in_the_whole(l
         _built(lay(FIRST, broken), kept=kept)
 
 
-def test_rows_too_late_to_be_looked_at_are_not_called_sound(lay: Any, tmp_path: Path) -> None:
+def test_rows_after_the_cutoff_are_not_recorded_as_valid(lay: Any, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     later = [_row("a", -3, 1, "f", 0, -1.0), _row("a", 3, 1, "f", 0, 1.0)]
     place = lay(FIRST, later)
@@ -205,7 +205,7 @@ def test_rows_too_late_to_be_looked_at_are_not_called_sound(lay: Any, tmp_path: 
 
 
 @pytest.mark.parametrize("change", ["a file is gone", "a file was changed", "the state is broken", "a piece is missing"])
-def test_what_cannot_be_trusted_is_made_anew(lay: Any, tmp_path: Path, change: str) -> None:
+def test_damaged_or_outdated_state_is_rebuilt(lay: Any, tmp_path: Path, change: str) -> None:
     kept = tmp_path / "kept"
     _built(lay(FIRST, SECOND), kept=kept)
     if change == "a file is gone":
@@ -222,7 +222,7 @@ def test_what_cannot_be_trusted_is_made_anew(lay: Any, tmp_path: Path, change: s
     pd.testing.assert_frame_equal(_built(place, kept=kept), _built(place, copied=True), check_exact=True)
 
 
-def test_too_many_keys_for_bits_become_rows(lay: Any, tmp_path: Path) -> None:
+def test_too_many_keys_for_bitsets_become_rows(lay: Any, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     many = [_row("a", 10, 1, f"f{i}", 0, 1.0) for i in range(70)]
     _built(lay(FIRST), kept=kept)
@@ -232,7 +232,7 @@ def test_too_many_keys_for_bits_become_rows(lay: Any, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(frame, _built(place, copied=True), check_exact=True)
 
 
-def test_a_file_without_instants_in_its_footer_is_looked_through(lay: Any, tmp_path: Path) -> None:
+def test_a_file_without_statistics_is_read(lay: Any, tmp_path: Path) -> None:
     place = lay(FIRST)
     table = pq.read_table(place / "usage" / "0.parquet")
     pq.write_table(table, place / "usage" / "0.parquet", write_statistics=False)

@@ -1,4 +1,4 @@
-"""Every break of the contract is named with table, column, number and position of rows, never with a value."""
+"""Every violation of the contract is reported with table, column, number and position of rows, never with a value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from features.errors import SignalsError
 from features.signals.signals import read_signals
-from features.signals.validation import check
+from features.signals.validation import check_source
 from features.sources.base import from_tables
 from features.sources.open_source import open_source
 
@@ -21,16 +21,16 @@ SUBSCRIPTIONS = [{"account_id": "a", "started_at": "2025-01-01", "arr": 10.0}]
 
 def _check(to_arrow: Any, **tables: list[dict[str, Any]]) -> list[str]:
     given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
-    return [str(f) for f in check(from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")).errors]
+    return [str(f) for f in check_source(from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")).errors]
 
 
 def _use(**more: Any) -> dict[str, Any]:
     return {"account_id": "a", "occurred_at": "2025-02-01", **more}
 
 
-BREAKS: list[tuple[str, list[dict[str, Any]], str]] = [
+VIOLATIONS: list[tuple[str, list[dict[str, Any]], str]] = [
     ("usage", [_use(), _use(account_id=None)], "usage.account_id: an empty value in 1 row (row 2)"),
-    ("usage", [_use(account_id="SECRET")], "usage.account_id: an account that accounts does not have in 1 row (row 1)"),
+    ("usage", [_use(account_id="SECRET")], "usage.account_id: an account that is not in accounts in 1 row (row 1)"),
     ("usage", [_use(minutes=-1.0)], "usage.minutes: a value below 0 in 1 row (row 1)"),
     ("usage", [_use(quantity=float("inf"))], "usage.quantity: a value beyond 1e+12 in 1 row (row 1)"),
     ("subscriptions", [{"account_id": "a", "started_at": "2025-02-01", "arr": 1e300}], "subscriptions.arr: a value beyond 1e+12"),
@@ -58,19 +58,19 @@ BREAKS: list[tuple[str, list[dict[str, Any]], str]] = [
         ],
         "subscriptions.subscription_id: periods of one subscription that overlap in 2 rows (rows 1, 3)",
     ),
-    ("accounts", [*ACCOUNTS, {"account_id": "a", "created_at": "2025-03-01"}], "rows that differ under one key in 2 rows"),
+    ("accounts", [*ACCOUNTS, {"account_id": "a", "created_at": "2025-03-01"}], "different rows with the same key in 2 rows"),
     ("accounts", [], "accounts: no row"),
 ]
 
 
-@pytest.mark.parametrize(("table", "rows", "said"), BREAKS, ids=[b[2].split(":")[0] + str(i) for i, b in enumerate(BREAKS)])
-def test_breaks_are_named(to_arrow: Any, table: str, rows: list[dict[str, Any]], said: str) -> None:
+@pytest.mark.parametrize(("table", "rows", "message"), VIOLATIONS, ids=[b[2].split(":")[0] + str(i) for i, b in enumerate(VIOLATIONS)])
+def test_violations_are_reported(to_arrow: Any, table: str, rows: list[dict[str, Any]], message: str) -> None:
     findings = _check(to_arrow, **{table: rows})
-    assert any(said in f for f in findings), findings
+    assert any(message in f for f in findings), findings
     assert not any("SECRET" in f for f in findings)
 
 
-def test_sound_signals_have_no_findings(to_arrow: Any) -> None:
+def test_valid_signals_have_no_findings(to_arrow: Any) -> None:
     assert _check(to_arrow, usage=[_use(), _use()]) == []
 
 
@@ -81,22 +81,22 @@ def test_only_the_first_positions_are_listed(to_arrow: Any) -> None:
 
 def test_a_missing_table_or_column_or_a_wrong_type(to_arrow: Any) -> None:
     source = from_tables({"accounts": to_arrow("accounts", ACCOUNTS)}, "a test")
-    assert any("subscriptions: the table is missing" in str(f) for f in check(source).errors)
+    assert any("subscriptions: the table is missing" in str(f) for f in check_source(source).errors)
     wrong = pa.table({"account_id": ["a"], "occurred_at": [1.5], "minutes": [True]})
     bare = pa.table({"account_id": ["a"]})
     tables = {"accounts": to_arrow("accounts", ACCOUNTS), "usage": wrong, "subscriptions": bare}
-    findings = [str(f) for f in check(from_tables(tables, "a test")).errors]
+    findings = [str(f) for f in check_source(from_tables(tables, "a test")).errors]
     assert any("usage.occurred_at: the type is float64; expected instant" in f for f in findings)
     assert any("usage.minutes: the type is boolean; expected float" in f for f in findings)
     assert any("subscriptions.arr: the column is missing; expected float; the table has account_id" in f for f in findings)
 
 
-def test_text_is_parsed_and_what_cannot_be_is_named(tmp_path: Path) -> None:
+def test_text_is_parsed_and_unreadable_text_is_reported(tmp_path: Path) -> None:
     (tmp_path / "accounts.csv").write_text("account_id,created_at\na,2025-01-01\n")
     (tmp_path / "subscriptions.csv").write_text(
         "account_id,started_at,arr,seats\na,2025-01-01T00:00:00+02:00,10,1.5\na,SECRET,x,2\n"
     )
-    findings = [str(f) for f in check(open_source(tmp_path)).errors]
+    findings = [str(f) for f in check_source(open_source(tmp_path)).errors]
     assert any("subscriptions.started_at: a value that cannot be read in 1 row (row 2)" in f for f in findings)
     assert any("subscriptions.arr: a value that cannot be read in 1 row (row 2)" in f for f in findings)
     assert any("subscriptions.seats: a value that cannot be read in 1 row (row 1)" in f for f in findings)
@@ -106,14 +106,14 @@ def test_text_is_parsed_and_what_cannot_be_is_named(tmp_path: Path) -> None:
 def test_extra_columns_are_noted_and_ignored(to_arrow: Any, tmp_path: Path) -> None:
     pq.write_table(to_arrow("accounts", ACCOUNTS).append_column("mood", pa.array(["x", "y"])), tmp_path / "accounts.parquet")
     pq.write_table(to_arrow("subscriptions", SUBSCRIPTIONS), tmp_path / "subscriptions.parquet")
-    report = check(open_source(tmp_path))
+    report = check_source(open_source(tmp_path))
     assert report.ok
     assert "accounts: columns not in the contract are ignored: mood" in report.notes
 
 
-def test_broken_signals_are_not_read(to_arrow: Any) -> None:
+def test_invalid_signals_are_not_read(to_arrow: Any) -> None:
     tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": [_use(minutes=-1.0)]}
     source = from_tables({n: to_arrow(n, r) for n, r in tables.items()}, "a test")
-    with pytest.raises(SignalsError, match="breaks the data contract") as caught:
+    with pytest.raises(SignalsError, match="violates the data contract") as caught:
         read_signals(source)
     assert "usage.minutes" in str(caught.value)

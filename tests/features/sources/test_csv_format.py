@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from features.errors import SignalsError
-from features.signals.validation import check
+from features.signals.validation import check_source
 from features.sources import csv_format
 from features.sources.base import connect_duckdb
 from features.sources.csv_format import count_rows, load_csv
@@ -113,7 +113,7 @@ def folder(tmp_path: Path) -> Path:
 
 def _rows(folder: Path, table: str) -> list[dict[str, Any]]:
     source = open_source(folder)
-    report = check(source)
+    report = check_source(source)
     assert report.ok, report.errors
     rows: list[dict[str, Any]] = source.tables[table].to_pyarrow().to_pylist()
     return rows
@@ -232,7 +232,7 @@ def test_a_header_without_rows_is_an_empty_table(folder: Path) -> None:
 
 def test_a_data_row_in_place_of_the_header_is_not_shown(folder: Path) -> None:
     (folder / "accounts.csv").write_text("Ann,SECRET,2025-01-01\nBo,x,2025-01-01\n")
-    report = check(open_source(folder))
+    report = check_source(open_source(folder))
     text = "\n".join([*map(str, (*report.errors, *report.findings)), *report.notes])
     assert "accounts.account_id: the column is missing; expected string; the table has 3 columns" in text
     assert "SECRET" not in text
@@ -241,7 +241,7 @@ def test_a_data_row_in_place_of_the_header_is_not_shown(folder: Path) -> None:
 
 def test_a_decimal_comma_is_reported(folder: Path) -> None:
     (folder / "subscriptions.csv").write_text("account_id;started_at;arr\na;2025-01-01;1200,50\n")
-    (finding,) = check(open_source(folder)).errors
+    (finding,) = check_source(open_source(folder)).errors
     assert (finding.column, finding.positions) == ("arr", (1,))
     assert "decimal comma" in finding.expected
 

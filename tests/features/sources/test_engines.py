@@ -21,9 +21,9 @@ import renewcast
 from features.contract.schema import TABLES
 from features.errors import BadRequest, SignalsError
 from features.feed_health.feed_health import feed_health
-from features.signals.casting import conformed, given_schema, given_table
+from features.signals.casting import conformed_columns, source_schema, source_table
 from features.signals.signals import open_signals, read_signals
-from features.signals.validation import check
+from features.signals.validation import check_source
 from features.snapshots.snapshot import snapshot
 from features.sources.engine import collect
 from features.sources.open_source import open_source
@@ -172,8 +172,8 @@ def _parsed(address: Path, engine: str) -> pd.DataFrame:
     source = open_source(address, engine)
 
     def build() -> Any:
-        source_table = given_table("support", given_schema(source, "support"))
-        return source_table.select(**conformed(source_table, TABLES["support"], text=True)).order_by("ticket_id")
+        unbound = source_table("support", source_schema(source, "support"))
+        return unbound.select(**conformed_columns(unbound, TABLES["support"], text=True)).order_by("ticket_id")
 
     return collect(source.connection, build).to_pandas()[["ticket_id", *ODD]]
 
@@ -225,14 +225,14 @@ def test_spark_reads_files_with_different_columns(spark: str, tmp_path: Path) ->
         pq.write_table(table, tmp_path / "usage" / f"{i}.parquet")
     for engine in ("duckdb", spark):
         source = open_source(tmp_path, engine)
-        rows = collect(source.connection, given_table, "usage", given_schema(source, "usage"))
+        rows = collect(source.connection, source_table, "usage", source_schema(source, "usage"))
         assert sorted(rows["minutes"].to_pylist(), key=str) == [2.0, None]
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_spark_reports_the_same_violations_as_duckdb(spark: str, broken: Path) -> None:
-    result, expected = check(open_source(broken, spark)), check(open_source(broken))
+    result, expected = check_source(open_source(broken, spark)), check_source(open_source(broken))
     assert len(expected.errors) > 15
     assert result.as_dict() == expected.as_dict()
 
@@ -270,7 +270,7 @@ def test_unused_columns_are_not_read(folders: dict[str, str], expected: Any, cop
     with pytest.raises(duckdb.Error):
         duckdb.sql(f"SELECT max(needless_07) FROM '{folders['contracts']}/usage/**/*.parquet'").fetchall()
     source = open_source(folders["contracts"])
-    assert check(source).ok
+    assert check_source(source).ok
     assert len(feed_health(source).tables) == len(TABLES) - 1
     signals = read_signals(source, copied_up_to=copied_up_to)
     pd.testing.assert_frame_equal(snapshot(signals, GRID), expected["contracts"], check_exact=True)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import renewcast
 from features.errors import SignalsError
-from features.signals.validation import check
+from features.signals.validation import check_source
 from features.sources.open_source import open_source
 
 SECRET = "the-secret"
@@ -66,7 +66,7 @@ PLAIN = "SELECT id AS account_id, since AS created_at, name FROM a"
 )
 def test_one_select_is_run(query: str, place: Path) -> None:
     source = open_source(_mapping(place, query))
-    assert check(source).ok
+    assert check_source(source).ok
     rows = source.tables["accounts"].order_by("account_id").to_pyarrow().to_pylist()
     assert [(row["account_id"], row["name"]) for row in rows] == [("1", "Ann"), ("2", None)]
 
@@ -180,7 +180,7 @@ def test_an_opened_source_stays_confined(kind: str, place: Path) -> None:
 def test_tables_of_a_duckdb_file(schema: str, place: Path) -> None:
     query = f"SELECT c.id AS account_id, created AS created_at FROM {schema}{'customer' if 'stripe' in schema else 'CUST'} c JOIN a USING (id)"
     source = open_source(_mapping(place, query, database="duckdb:///wh.duckdb"))
-    assert check(source).ok
+    assert check_source(source).ok
     assert source.tables["accounts"].to_pyarrow().to_pylist()[0]["account_id"] in (1, "1")
 
 
@@ -194,7 +194,7 @@ def test_tables_of_a_sqlite_file(place: Path) -> None:
     lite.close()
     query = "SELECT id AS account_id, created_at, staff AS employees FROM customers"
     source = open_source(_mapping(place, query, database="sqlite:///app.sqlite"))
-    assert check(source).ok
+    assert check_source(source).ok
     assert len(source.tables["accounts"].to_pyarrow()) == 2
 
 
@@ -209,7 +209,7 @@ def test_tables_of_postgresql(place: Path, postgres: Any) -> None:
     address = postgres.get_uri()
     try:
         source = open_source(_mapping(place, query, database=address))
-        assert check(source).errors[0].problem == "an account that accounts does not have"
+        assert check_source(source).errors[0].problem == "an account that is not in accounts"
         assert source.tables["accounts"].to_pyarrow().to_pylist()[0]["name"] == "x"
     finally:
         with psycopg.connect(address, autocommit=True) as server:
@@ -235,7 +235,7 @@ def test_the_reason_of_the_engine_is_reported(query: str, message: str, place: P
 
 def test_conversion_errors_are_reported_without_values(place: Path) -> None:
     (place / "a.csv").write_text("id,since\nto BIGINT SECRET to INT32,2025-01-01\n")
-    report = check(open_source(_mapping(place, "SELECT CAST(id AS INTEGER) AS account_id, since AS created_at FROM a")))
+    report = check_source(open_source(_mapping(place, "SELECT CAST(id AS INTEGER) AS account_id, since AS created_at FROM a")))
     errors = "\n".join(map(str, report.errors))
     assert "accounts: the rows cannot be read (Conversion Error: a string cannot be converted to INT32" in errors
     assert "SECRET" not in errors
@@ -274,7 +274,7 @@ def test_patterns_json_and_archives_under_files(place: Path) -> None:
     )
     query = "SELECT x.id AS account_id, since AS created_at, d.day AS name FROM x JOIN d ON d.customer.id = x.id::INT ORDER BY 1"
     source = open_source(_mapping(place, query, 'x = "2024-*.csv"\nd = "docs.ndjson"'))
-    assert check(source).ok
+    assert check_source(source).ok
     rows = source.tables["accounts"].to_pyarrow().to_pylist()
     assert [(row["account_id"], row["created_at"], row["name"]) for row in rows] == [
         ("1", "2024-01-01", None),

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from features.errors import SignalsError
-from features.signals.validation import check
+from features.signals.validation import check_source
 from features.sources import postgres as reading
 from features.sources.open_source import open_source
 
@@ -70,7 +70,7 @@ def _address(postgres: Any, user: str = "reader", password: str = QUOTED, databa
 def test_views_keys_numerics_and_zones(postgres: Any, guarded: None) -> None:
     source = open_source(_address(postgres))
     assert set(source.tables) == {"accounts", "subscriptions"}
-    assert check(source).ok
+    assert check_source(source).ok
     assert "secrets" not in source.tables["accounts"].columns
     (account,) = source.tables["accounts"].limit(1).to_pyarrow().to_pylist()
     assert account["created_at"] == datetime(2024, 1, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ import pytest
 
 from features.contract.schema import TABLES
 from features.signals.signals import read_signals
-from features.signals.validation import check
+from features.signals.validation import check_source
 from features.sources.base import from_tables
 from training.leakage.account_sample import ContractTables, sampled_tables
 from training.leakage.future_perturbation import drop_future, known_us, perturb_future, repeat_rows
@@ -111,7 +111,7 @@ def test_what_was_open_takes_another_course(tables: ContractTables, name: str, e
 
 def test_an_altered_source_keeps_the_contract(tables: ContractTables) -> None:
     for altered in (perturb_future(tables, AS_OF), drop_future(tables, AS_OF), repeat_rows(tables)):
-        assert check(from_tables(altered, "a test")).errors == ()
+        assert check_source(from_tables(altered, "a test")).errors == ()
 
 
 def test_nothing_is_left_of_the_future_when_it_is_dropped(tables: ContractTables) -> None:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import BadRequest, HomeError
-from features.signals.validation import check
+from features.signals.validation import check_source
 from features.sources.open_source import open_source
 from training.simulation import SimulationSummary, simulate
 
@@ -30,7 +30,7 @@ def test_only_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_tables_follow_the_data_contract(written: SimulationSummary) -> None:
-    report = check(open_source(written.folder))
+    report = check_source(open_source(written.folder))
     assert not report.errors
     assert not report.notes
     assert set(report.rows) == {*EVENTS, "accounts", "subscriptions"}

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from features.feed_health.feed_health import feed_health
-from features.signals.validation import check
+from features.signals.validation import check_source
 from features.sources.base import from_tables
 from training.cli.tables.check import print_check
 from training.dataset.data_verdict import broken_contract_verdict, verdict
@@ -25,7 +25,7 @@ EMAIL = [{"account_id": "a1", "occurred_at": f"2024-0{m}-01", "kind": "email", "
 def _printed(to_arrow: Any, width: int, **tables: list[dict[str, Any]]) -> str:
     given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS} | tables
     source = from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
-    report, feeds = check(source), feed_health(source)
+    report, feeds = check_source(source), feed_health(source)
     enough = check_sufficiency(source) if report.ok else None
     said = verdict(enough, feeds) if enough else broken_contract_verdict(len(report.errors), 90)
     out = StringIO()
@@ -46,7 +46,7 @@ def test_it_fits_and_ends_with_the_verdict(to_arrow: Any, width: int) -> None:
 def test_overwritten_contracts_are_enough_of_nothing(to_arrow: Any) -> None:
     given = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": USAGE}
     source = from_tables({n: to_arrow(n, r) for n, r in given.items()}, "a test")
-    report, feeds = check(source), feed_health(source)
+    report, feeds = check_source(source), feed_health(source)
     enough = replace(check_sufficiency(source), overwritten=True)
     out = StringIO()
     print_check(report, feeds, enough, verdict(enough, feeds), Console(file=out, width=80))
