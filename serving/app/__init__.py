@@ -1,1 +1,1 @@
-"""The application: routes, OpenAPI description and cache warming."""
+"""Application: routes, OpenAPI description and cache warming."""

@@ -1,4 +1,4 @@
-"""The service's application."""
+"""The FastAPI application of the service."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ from serving.webhooks.delivery_worker import DeliveryWorker
 
 DESCRIPTION = """Churn and expansion of B2B customer accounts: calibrated probabilities, health score, and reasons.
 
-Every error is a problem (RFC 9457) with `code` and `errors: [{pointer, code, detail}]`. It never repeats what was sent.
+Every error is a problem (RFC 9457) with `code` and `errors: [{pointer, code, detail}]`. It never repeats sent values.
 """
 
-#: How often (seconds) deliveries that are due, and jobs of other processes, are looked for.
+#: How often (seconds) due deliveries and queued jobs are checked.
 DELIVERY_SECONDS, JOBS_SECONDS = 1.0, 2.0
 
 
 def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
-    """The application for one home.
+    """Create the application for one home.
 
-    It loads the champion and the latest snapshot when it starts, and again when they change. It starts without them
-    too: then it answers 503 and /readyz says why.
+    It loads the champion and the latest snapshot when it starts, and again when they change. Without them it also
+    starts, but responds with 503, and /readyz gives the reason.
 
     Parameters
     ----------
-    home : where the champion and the snapshots are.
-    settings : the limits; those of the environment if not given.
+    home : contains the champion and the snapshots.
+    settings : limits and options; by default those of the environment.
     """
     limits = settings or current_settings()
 
@@ -61,9 +61,11 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(live.current)
         await run_in_threadpool(notify_missed_approvals, home, store)
-        courier = BackgroundThread("courier", DeliveryWorker(store, limits.webhooks_anywhere).deliver, DELIVERY_SECONDS)
+        delivery_worker = DeliveryWorker(store, limits.webhooks_anywhere)
+        # The name is part of the log event courier_failed.
+        deliveries = BackgroundThread("courier", delivery_worker.deliver, DELIVERY_SECONDS)
         app.state.jobs = BackgroundThread("jobs", JobWorker(home, live, store).work, JOBS_SECONDS)
-        courier.start()
+        deliveries.start()
         app.state.jobs.start()
         warmer = BackgroundThread("warm", CacheWarmer(live).work, WARM_SECONDS)
         warmer.start()
@@ -71,7 +73,7 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
         app.state.workers.close()
         await run_in_threadpool(warmer.stop, GRACE)
         await run_in_threadpool(app.state.jobs.stop, GRACE)
-        await run_in_threadpool(courier.stop, GRACE)
+        await run_in_threadpool(deliveries.stop, GRACE)
         store.close()
 
     app = RenewcastAPI(
@@ -91,7 +93,7 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
     problem_details.install_error_handlers(app)
     app.add_exception_handler(ReplayedResponse, replay_response)
     app.state.metrics = Metrics(live)
-    # The last one added is the first to see a request.
+    # The middleware that is added last handles a request first.
     app.add_middleware(IdempotencyMiddleware, store=store, settings=limits)
     app.add_middleware(AuthenticationMiddleware, store=store, settings=limits)
     app.add_middleware(RequestLimitsMiddleware, settings=limits)
@@ -101,12 +103,12 @@ def create_app(home: Home, settings: ServiceSettings | None = None) -> FastAPI:
 
 
 def has_active_key(store: Store) -> bool:
-    """Whether anybody is let in; true also where the store cannot be asked."""
+    """Return whether there is a valid API key. True also if the store cannot be read."""
     try:
         with store.read() as connection:
             return any(key.revoked_at is None for key in list_keys(connection))
     except RenewcastError:
-        # That it cannot is told at /readyz, and by every request that needs it.
+        # /readyz reports this error, and so does every request that needs the store.
         return True
 
 

@@ -1,7 +1,7 @@
-"""What the first person to look at a new snapshot would wait for, worked out beforehand, beside the requests.
+"""Computation of slow parts of a new snapshot in the background, so that the first user does not wait for them.
 
-The engine that draws charts takes a second to start, and the weeks before a snapshot and its renewals take seconds to
-work out. One thing is done at a time; what fails here is left to the request that needs it, which says why.
+The chart engine takes a second to start, and the weeks before a snapshot and its renewals take seconds to compute. The
+steps run one after another. If one fails, the request that needs it reports the reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from serving.snapshots.live_state import LiveStateManager
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.worklist.published_worklist import worklist_cache
 
-#: How often (seconds) a new snapshot is looked for; one that is replaced sooner is not worth the work.
+#: How often (seconds) to check for a new snapshot. One that is replaced sooner is not prepared.
 WARM_SECONDS = 1.0
 WarmStep = Callable[[ScoredSnapshot], object]
 STEPS: Mapping[str, WarmStep] = {
@@ -29,42 +29,43 @@ STEPS: Mapping[str, WarmStep] = {
     "worklist": worklist_cache,
     "renewals": published_renewals,
 }
-"""What the pages are slow without, the first page first."""
+"""Parts without which pages are slow, those of the first page first."""
 
 
 class CacheWarmer:
-    """Prepares the latest snapshot, once.
+    """Prepares each latest snapshot once.
 
     Parameters
     ----------
-    steps : what is done, by its name in the log.
+    live : provides the latest snapshot.
+    steps : the steps, by their names in the log.
     """
 
     def __init__(self, live: LiveStateManager, steps: Mapping[str, WarmStep] = STEPS) -> None:
         self._live = live
         self._steps = steps
         self._scored: ScoredSnapshot | None = None
-        self._left: list[str] = []
+        self._remaining: list[str] = []
 
     def work(self) -> bool:
-        """Take one step; whether there may be more at once. For `serving.common.background_thread.BackgroundThread`."""
+        """Run one step, and return whether there are more. See `serving.common.background_thread.BackgroundThread`."""
         state = self._live.cached()
         latest = None if state is None else state.latest
         if latest is None:
             return False
         if latest is not self._scored:
-            self._scored, self._left = latest, list(self._steps)
+            self._scored, self._remaining = latest, list(self._steps)
             return False
-        if not self._left:
+        if not self._remaining:
             return False
-        name = self._left.pop(0)
+        name = self._remaining.pop(0)
         try:
             self._steps[name](latest)
         except RenewcastError as error:
-            # Of some businesses a part cannot be told; whoever asks for it hears why.
+            # Some parts do not exist for every business; the request for one reports why.
             log_event("warm_left_out", step=name, error=type(error).__name__)
-        except Exception as error:  # noqa: BLE001 the other steps may do better
+        except Exception as error:  # noqa: BLE001 the other steps may succeed
             log_event("warm_failed", logging.WARNING, step=name, **error_location(error))
-        if not self._left:
+        if not self._remaining:
             log_event("warm", as_of=latest.as_of.isoformat())
-        return bool(self._left)
+        return bool(self._remaining)

@@ -1,4 +1,4 @@
-"""/openapi.json: what FastAPI says of the operations, and what the door adds to each: keys, and its refusals."""
+"""/openapi.json: FastAPI's description of the operations, with authentication and its errors added."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from serving.http.authentication import PUBLIC_PATHS
 from serving.http.dependencies import problem_responses
 from serving.http.openapi_3_0 import HTTP_METHODS
 
-#: Either will do.
+#: Security schemes; a request needs one of them.
 KEYS: Mapping[str, dict[str, Any]] = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: `renewcast keys create` makes one."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: `renewcast keys create` creates one."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
 }
 _REFUSALS = {
-    "s401": "No key was shown, or one that is not good.",
-    "s403": "The key has not the scope that this needs.",
-    "s429": "More requests than a key may make in a minute; Retry-After says when to go on.",
+    "s401": "There is no key in the request, or it is not valid.",
+    "s403": "The key lacks the required scope.",
+    "s429": "Too many requests with this key in a minute; Retry-After says when to continue.",
 }
 
 
 class RenewcastAPI(FastAPI):
-    """An application that says of each operation who may call it."""
+    """A FastAPI application whose description includes the authentication of each operation."""
 
     def openapi(self) -> dict[str, Any]:
-        """The document, made once."""
+        """Return the OpenAPI document, which is created once."""
         if self.openapi_schema is None:
             document = super().openapi()
             document["components"]["securitySchemes"] = dict(KEYS)
@@ -41,8 +41,8 @@ class RenewcastAPI(FastAPI):
 
 def _add_authentication(operation: dict[str, Any]) -> None:
     problem = {"$ref": "#/components/schemas/Problem"}
-    for status, told in problem_responses(**_REFUSALS).items():
-        content = {media: {"schema": problem} for media in ("application/json", *told["content"])}
-        operation["responses"].setdefault(str(status), {"description": told["description"], "content": content})
+    for status, response in problem_responses(**_REFUSALS).items():
+        content = {media: {"schema": problem} for media in ("application/json", *response["content"])}
+        operation["responses"].setdefault(str(status), {"description": response["description"], "content": content})
     operation["responses"] = dict(sorted(operation["responses"].items()))
     operation["security"] = [{name: []} for name in KEYS]

@@ -1,5 +1,4 @@
-"""The resources, each in a file of its own. Handlers are thin: they find out what is asked, and hand back what others
-say."""
+"""All routes of the service. Each resource has a module with thin handlers: they read the request and call others."""
 
 from __future__ import annotations
 
@@ -20,8 +19,8 @@ from serving.routers import (
     worklist,
 )
 
-# Those that are asked for most come first, since routes are tried one after another. Each says who may call it; they
-# are taken as they are, for FastAPI would put each together a second time if their routers were included.
+# The most used routes come first, since they are tried in order. Each route declares its required scope. The routes are
+# used directly, since including their routers would make FastAPI build each of them a second time.
 ROUTES = [
     route
     for part in (

@@ -1,1 +1,1 @@
-"""The server process: listening, workers and preloading."""
+"""Server process: listening socket, workers and preloading."""

@@ -1,8 +1,8 @@
-"""The application, imported sooner, for a process that will serve it.
+"""Faster import of the application, for a process that serves it.
 
-Importing makes a million objects that stay. Python's collector would look through them time and again, a quarter of the
-time that importing takes; it waits meanwhile, and leaves them alone afterwards (CPython's documentation of
-`gc.freeze`, which also names that processes forked from this one then share their memory).
+The import creates about a million objects that are never freed. Python's garbage collector would traverse them
+repeatedly, which takes a quarter of the import time. So it is disabled during the import, and ignores these objects
+afterwards. As a further effect, forked processes share their memory (see `gc.freeze` in the CPython documentation).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 
 gc.disable()
-from serving.server import slim_imports  # noqa: E402, F401 it is to come before all that it leaves out
+from serving.server import slim_imports  # noqa: E402, F401 must be imported before the modules that it blocks
 
 # isort: split
 from serving.app.app import create_app, has_active_key  # noqa: E402

@@ -1,6 +1,6 @@
-"""`renewcast serve`: a listening socket, and the process or processes that answer on it.
+"""`renewcast serve`: a listening socket, and one or several processes that serve requests on it.
 
-This file imports little, since with several workers the process that looks after them holds nothing else.
+This module imports little, since with several workers the supervisor process needs nothing else.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ WORKERS_LIMIT = 64
 
 
 def run_server(host: str, port: int, home: Home, workers: int = 1) -> None:
-    """Serve until told to stop (SIGINT or SIGTERM), then let the requests under way come to their end. Logs go to
-    standard error as JSON lines. Port 0 takes a free one; the log names it.
+    """Serve until SIGINT or SIGTERM, then let running requests finish. Logs go to standard error as JSON lines.
 
     Parameters
     ----------
-    workers : how many processes answer on the one socket; see `serving.server.worker_supervisor`.
+    host, port : address to listen on. Port 0 selects a free port, which the log names.
+    home : the home to serve.
+    workers : number of processes that share the socket; see `serving.server.worker_supervisor`.
 
     Raises
     ------
-    BadRequest : the address is not one of this machine, the port is taken or not allowed, or a setting is wrong.
-    HomeError : no worker comes up.
+    BadRequest : the address does not belong to this machine, the port is in use or not allowed, or a setting is wrong.
+    HomeError : no worker starts.
     """
     current_settings()
     if not 1 <= workers <= WORKERS_LIMIT:
@@ -46,7 +47,7 @@ def run_server(host: str, port: int, home: Home, workers: int = 1) -> None:
         json_logs.log_event("listening", host=host, port=listening.getsockname()[1], workers=workers)
         if not _is_loopback(host):
             json_logs.log_event(
-                "open_to_the_network", logging.WARNING, reason="keys are asked for, but nothing is encrypted"
+                "open_to_the_network", logging.WARNING, reason="keys are required, but connections are not encrypted"
             )
         if workers == 1:
             serve_requests(listening, home)
@@ -56,7 +57,7 @@ def run_server(host: str, port: int, home: Home, workers: int = 1) -> None:
 
 
 def run_worker(listening: socket.socket, home: Home, supervisor: Connection, first: bool) -> None:
-    """One of several processes: serves, and tells ``supervisor`` so; stops when that one is gone."""
+    """Serve as one of several processes. It reports to ``supervisor`` and stops when the supervisor has ended."""
     json_logs.log_to_stderr()
     serve_requests(listening, home, supervisor, first)
 
@@ -64,20 +65,20 @@ def run_worker(listening: socket.socket, home: Home, supervisor: Connection, fir
 def serve_requests(
     listening: socket.socket, home: Home, supervisor: Connection | None = None, first: bool = True
 ) -> None:
-    """Answer on a socket until told to stop.
+    """Serve requests on a socket until the process is stopped.
 
     Parameters
     ----------
-    supervisor : is told every few seconds that requests are taken; without it, nobody is.
-    first : whether it is this process that warns of a deployment without keys.
+    supervisor : gets a message every few seconds while the process serves; None without a supervisor.
+    first : whether this process warns about a deployment without keys.
     """
-    # Only here, since the process that looks after the workers does without.
+    # Imported here, since the supervisor process does not need it.
     from serving.server.preload import create_app, has_active_key, limited_protocol
 
     app = create_app(home)
     if first and not app.state.settings.open_locally and not has_active_key(app.state.store):
-        cure = "`renewcast keys create NAME` makes one; RENEWCAST_OPEN_LOCALLY=true asks for none on this machine"
-        json_logs.log_event("no_keys", logging.WARNING, reason="there is no API key, so nobody is let in", cure=cure)
+        cure = "`renewcast keys create NAME` creates one; with RENEWCAST_OPEN_LOCALLY=true this machine needs none"
+        json_logs.log_event("no_keys", logging.WARNING, reason="there is no API key, so no one has access", cure=cure)
 
     async def alive() -> None:
         if supervisor is not None:
@@ -105,7 +106,7 @@ def serve_requests(
 
 
 def _stop_without(supervisor: Connection, server: uvicorn.Server) -> None:
-    """Stop the server once the supervisor is gone: nobody would start it anew or stop it."""
+    """Stop the server when the supervisor has ended, since nothing would restart or stop it otherwise."""
     try:
         while True:
             supervisor.recv_bytes()
@@ -114,7 +115,7 @@ def _stop_without(supervisor: Connection, server: uvicorn.Server) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Stops on a signal without raising it once more, so that a stop that was asked for is no failure."""
+    """Stops on a signal without raising the signal again, so that a requested stop is not a failure."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit and sig == signal.SIGINT
@@ -126,16 +127,16 @@ def _listen(host: str, port: int) -> socket.socket:
         if not 0 <= port <= 65535:
             raise OverflowError
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        made = socket.create_server((host, port), family=family, backlog=2048)
-        # Named as TCP, without which asyncio leaves Nagle's algorithm on: an answer then waits 40 ms for the caller's
-        # delayed acknowledgement.
-        return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=made.detach())
+        created = socket.create_server((host, port), family=family, backlog=2048)
+        # The protocol is set to TCP, since asyncio otherwise leaves Nagle's algorithm on. A response would then wait
+        # 40 ms for the client's delayed acknowledgment.
+        return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=created.detach())
     except (OSError, OverflowError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "that is no address"
+        reason = getattr(error, "strerror", None) or "this is not an address"
         raise BadRequest(
             f"cannot listen on {host}, port {port}: {reason}",
             "an address of this machine and a free port",
-            "stop what listens there, or choose another with --port",
+            "stop the program that listens there, or choose another port with --port",
         ) from None
 
 

@@ -1,9 +1,9 @@
-"""Imported first by a process that only serves: what LightGBM and numpy bring along for fitting is left out.
+"""Block optional imports of LightGBM and NumPy that serving does not need. Must be imported first.
 
-LightGBM imports scikit-learn where it finds it, for estimators that nobody here asks for: a second and some 60 MB.
-Where it is not installed, it does without; so it does in this process. numpy, whole as SciPy imports it, has a reader
-of Fortran files and with it a library that guesses encodings, without which it does too. numpy's linear algebra would
-start a thread for each processor, for matrices that a request does not have.
+LightGBM imports scikit-learn if it is installed, for estimators that are not used here; this takes a second and about
+60 MB. NumPy, as imported by SciPy, has a reader of Fortran files that imports a library for detecting encodings. Both
+work without these libraries. NumPy's linear algebra would also start a thread per processor, for large matrices that
+requests do not have.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-#: None in `sys.modules` is Python's own way to say that a module cannot be imported.
+#: Python treats a module whose entry in `sys.modules` is None as not importable.
 BLOCKED_MODULES = ("sklearn", "charset_normalizer")
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,12 +1,12 @@
-"""Several workers on one listening socket, and the process that looks after them.
+"""Supervisor of several worker processes on one listening socket.
 
-A worker that ends is started again, and one that has not told for a while that it lives is ended first. What it had
-accepted is in the store: jobs, deliveries and requests with an Idempotency-Key are taken up again once their claim
-has run out. Connections that it held break; callers come again, and the others answer them. Should the supervisor
-itself end without a word, its workers stop.
+A worker that ends is restarted. A worker that has not sent a message for a while is killed and restarted. The work that
+it had accepted is in the store: jobs, deliveries and requests with an Idempotency-Key are resumed when their claim
+expires. Its connections break, and other workers serve the clients when they connect again. If the supervisor itself
+crashes, its workers stop.
 
-Workers are forked from a process that has imported the application and done nothing else, so that one is there again
-in a moment and they share that memory. Where there is no such start (Windows), each imports for itself.
+Workers are forked from a process that has imported the application and done nothing else. So they start quickly and
+share that memory. Where this is not possible (Windows), each worker imports the application.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from serving.common.settings import GRACE, SHARED_METRICS
 
 Work = Callable[[socket.socket, Home, Connection, bool], None]
 
-#: How often (seconds) a worker tells that it lives; how long it may not, and how long it may take to come up.
+#: Seconds: the interval of a worker's messages, how long they may be missing, and how long a worker may take to start.
 ALIVE_SECONDS, SILENT_SECONDS, STARTING_SECONDS = 5, 60.0, 300.0
-#: How often (seconds) signals and silent workers are looked for.
+#: How often (seconds) signals and workers are checked.
 POLL_SECONDS = 0.25
-#: Seconds until a worker is started that ended soon after its start, doubled each time, and the most it comes to.
-SOON, FIRST_WAIT, LONGEST_WAIT = 10.0, 0.5, 30.0
+#: A worker that ends within `SHORT_LIFE` seconds is restarted after `FIRST_WAIT`, doubled each time up to `MAX_WAIT`.
+SHORT_LIFE, FIRST_WAIT, MAX_WAIT = 10.0, 0.5, 30.0
 
 
 @dataclass
 class _WorkerSlot:
-    """One of the workers: the process now in it, since when, and what is known of it."""
+    """One worker: its current process, start time and state."""
 
     process: BaseProcess | None = None
-    heard: Connection | None = None
+    messages: Connection | None = None
     started: float = 0.0
     alive: float | None = None
     killed: bool = False
@@ -53,21 +53,21 @@ class _WorkerSlot:
     start_at: float = 0.0
 
     def is_silent(self, now: float) -> bool:
-        """Whether it has not told for too long that it lives, and nothing was done about it yet."""
+        """Return whether its messages are missing for too long, and it was not killed yet."""
         limit = SILENT_SECONDS if self.alive else STARTING_SECONDS
         return not self.killed and now - (self.alive or self.started) > limit
 
 
 class Supervisor:
-    """Keeps workers on a socket.
+    """Starts workers and restarts them when they fail.
 
     Parameters
     ----------
-    work : what each does, in a process of its own: ``work(listening, home, supervisor, first)``. It tells
-        ``supervisor`` that it lives, and ends when that end is closed.
-    listening, home : what they are given.
+    work : runs in each worker process as ``work(listening, home, supervisor, first)``. It must send messages to
+        ``supervisor`` regularly, and end when the other end is closed.
+    listening, home : passed to the workers.
     workers : how many.
-    preloaded : modules that are imported once for all of them.
+    preloaded : modules that are imported once for all workers.
     """
 
     def __init__(
@@ -79,30 +79,30 @@ class Supervisor:
         preloaded: Sequence[str] = ("__main__", "serving.server.preload"),
     ) -> None:
         self._work, self._listening, self._home = work, listening, home
-        self._places = [_WorkerSlot() for _ in range(workers)]
+        self._slots = [_WorkerSlot() for _ in range(workers)]
         self._preloaded = preloaded
-        self._stopping = self._any_came_up = self._any_started = False
+        self._stopping = self._any_served = self._any_started = False
 
     def run(self) -> None:
-        """Until SIGINT or SIGTERM, or until it is plain that no worker comes up.
+        """Run until SIGINT or SIGTERM.
 
         Raises
         ------
-        HomeError : every worker ended before it took a request.
+        HomeError : every worker ended before it served requests.
         """
         handlers = {kind: signal.signal(kind, self._stop) for kind in (signal.SIGINT, signal.SIGTERM)}
         before = os.environ.get(SHARED_METRICS)
         with tempfile.TemporaryDirectory(prefix="renewcast-metrics-", ignore_cleanup_errors=True) as folder:
-            # Each worker's counts lie there, so that whichever is asked for /metrics can tell of all.
+            # All workers write their counts there, so that each of them can respond to /metrics for all.
             os.environ[SHARED_METRICS] = folder
             try:
                 self._context = _context(self._preloaded)
                 while not self._stopping:
-                    self._look_after(time.monotonic())
-                    ends = [e for p in self._places if p.process for e in (p.process.sentinel, p.heard) if e]
-                    wait(ends, POLL_SECONDS)
+                    self._check(time.monotonic())
+                    events = [e for s in self._slots if s.process for e in (s.process.sentinel, s.messages) if e]
+                    wait(events, POLL_SECONDS)
             finally:
-                self._end()
+                self._stop_workers()
                 os.environ.pop(SHARED_METRICS)
                 if before is not None:
                     os.environ[SHARED_METRICS] = before
@@ -112,57 +112,57 @@ class Supervisor:
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True
 
-    def _look_after(self, now: float) -> None:
-        for place in self._places:
-            self._listen_to(place, now)
-            if place.process is None:
-                if now >= place.start_at:
-                    self._start(place, now)
-            elif not place.process.is_alive():
-                self._ended(place, now)
-            elif place.is_silent(now):
-                log_event("worker_silent", logging.ERROR, worker=place.process.pid)
-                place.process.kill()
-                place.killed = True
+    def _check(self, now: float) -> None:
+        for slot in self._slots:
+            self._read_messages(slot, now)
+            if slot.process is None:
+                if now >= slot.start_at:
+                    self._start(slot, now)
+            elif not slot.process.is_alive():
+                self._handle_end(slot, now)
+            elif slot.is_silent(now):
+                log_event("worker_silent", logging.ERROR, worker=slot.process.pid)
+                slot.process.kill()
+                slot.killed = True
 
-    def _listen_to(self, place: _WorkerSlot, now: float) -> None:
+    def _read_messages(self, slot: _WorkerSlot, now: float) -> None:
         try:
-            while place.heard is not None and place.heard.poll():
-                place.heard.recv_bytes()
-                if place.alive is None and place.process is not None:
-                    log_event("worker", worker=place.process.pid, seconds=round(now - place.started, 2))
-                place.alive, self._any_came_up = now, True
+            while slot.messages is not None and slot.messages.poll():
+                slot.messages.recv_bytes()
+                if slot.alive is None and slot.process is not None:
+                    log_event("worker", worker=slot.process.pid, seconds=round(now - slot.started, 2))
+                slot.alive, self._any_served = now, True
         except (EOFError, OSError):
-            # Its end is looked at next.
-            _close(place)
+            # The next check handles the end of the process.
+            _close(slot)
 
-    def _start(self, place: _WorkerSlot, now: float) -> None:
-        place.heard, theirs = self._context.Pipe()
-        given = (self._listening, self._home, theirs, not self._any_started)
-        place.process = self._context.Process(target=self._work, args=given, name="worker")
-        place.process.start()
-        theirs.close()
-        place.started, place.alive, place.killed, self._any_started = now, None, False, True
+    def _start(self, slot: _WorkerSlot, now: float) -> None:
+        slot.messages, worker_end = self._context.Pipe()
+        arguments = (self._listening, self._home, worker_end, not self._any_started)
+        slot.process = self._context.Process(target=self._work, args=arguments, name="worker")
+        slot.process.start()
+        worker_end.close()
+        slot.started, slot.alive, slot.killed, self._any_started = now, None, False, True
 
-    def _ended(self, place: _WorkerSlot, now: float) -> None:
-        assert place.process is not None
-        place.process.join()
-        code, pid = place.process.exitcode, place.process.pid
+    def _handle_end(self, slot: _WorkerSlot, now: float) -> None:
+        assert slot.process is not None
+        slot.process.join()
+        code, pid = slot.process.exitcode, slot.process.pid
         _forget_metrics(pid)
-        log_event("worker_ended", logging.ERROR, worker=pid, exit_code=code, seconds=round(now - place.started, 2))
-        _close(place)
-        soon = place.alive is None or now - place.started < SOON
-        place.short_lives = place.short_lives + 1 if soon else 0
-        place.start_at = now + (min(LONGEST_WAIT, FIRST_WAIT * 2 ** (place.short_lives - 1)) if soon else 0.0)
-        place.process.close()
-        place.process = None
-        if not self._any_came_up and all(each.short_lives for each in self._places):
-            raise HomeError("no worker comes up", "at least one", "the log says why each ended")
+        log_event("worker_ended", logging.ERROR, worker=pid, exit_code=code, seconds=round(now - slot.started, 2))
+        _close(slot)
+        short = slot.alive is None or now - slot.started < SHORT_LIFE
+        slot.short_lives = slot.short_lives + 1 if short else 0
+        slot.start_at = now + (min(MAX_WAIT, FIRST_WAIT * 2 ** (slot.short_lives - 1)) if short else 0.0)
+        slot.process.close()
+        slot.process = None
+        if not self._any_served and all(each.short_lives for each in self._slots):
+            raise HomeError("no worker starts", "at least one", "see the log for why each ended")
 
-    def _end(self) -> None:
-        """Stop all, those that do not stop in time by force."""
+    def _stop_workers(self) -> None:
+        """Terminate all workers, and kill those that do not stop in time."""
         until = time.monotonic() + 3 * GRACE
-        running = [place.process for place in self._places if place.process is not None]
+        running = [slot.process for slot in self._slots if slot.process is not None]
         for process in running:
             process.terminate()
         for process in running:
@@ -171,8 +171,8 @@ class Supervisor:
                 log_event("worker_killed", logging.ERROR, worker=process.pid)
                 process.kill()
                 process.join()
-        for place in self._places:
-            _close(place)
+        for slot in self._slots:
+            _close(slot)
 
 
 def _context(preloaded: Sequence[str]) -> Any:
@@ -182,14 +182,14 @@ def _context(preloaded: Sequence[str]) -> Any:
     return context
 
 
-def _close(place: _WorkerSlot) -> None:
-    if place.heard is not None:
-        place.heard.close()
-        place.heard = None
+def _close(slot: _WorkerSlot) -> None:
+    if slot.messages is not None:
+        slot.messages.close()
+        slot.messages = None
 
 
 def _forget_metrics(pid: int | None) -> None:
-    """What an ended worker counted stays; what it was working on does not."""
+    """Remove an ended worker's count of running requests. Its other counts stay."""
     from prometheus_client.multiprocess import mark_process_dead
 
     if pid is not None:

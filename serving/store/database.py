@@ -1,9 +1,9 @@
-"""The operational store: a SQLite file in the home, or PostgreSQL by address; brought to the newest layout on opening.
+"""The operational store: a SQLite file in the home, or a PostgreSQL database. Opening it upgrades its schema.
 
-A SQLite file that cannot be written (a read-only disk or folder) is opened to be read: what writes is refused then.
+A SQLite file that cannot be written (a read-only disk or folder) is opened for reading, and writing is refused.
 
-SQLite runs in WAL mode with full synchronisation: what a transaction has committed survives the end of the process and
-of the machine's power. Each transaction that writes takes its lock at the start, so none fails halfway for another's.
+SQLite runs in WAL mode with full synchronization, so committed transactions survive a crash of the process and a power
+failure. A transaction that writes takes its lock at the start, so it cannot fail halfway because of another one.
 """
 
 from __future__ import annotations
@@ -29,24 +29,26 @@ from serving.store.engines import READ_ONLY_OPTION, TIMEOUT_SECONDS, create_stor
 from serving.store.schema_version import schema_version, upgrade_schema
 from serving.store.tables import SCHEMA_VERSION, counters
 
-#: A number of ours among PostgreSQL's advisory locks: whoever changes the layout holds it.
+#: The PostgreSQL advisory lock for upgrading the schema.
 _MIGRATING = 7_032_026
-#: Another: whoever publishes a batch holds it.
+#: The PostgreSQL advisory lock for publishing a batch.
 _PUBLISHING = 7_032_027
 
 
 class Store:
-    """One store; safe to use from many threads and processes.
+    """One store. Safe to use from many threads and processes.
 
     Parameters
     ----------
-    address : of SQLAlchemy: ``sqlite:///path`` or ``postgresql://…``.
-    key_folder : where the key of secrets is; beside a SQLite file if not given. See `serving.store.encryption`.
+    address : SQLAlchemy URL: ``sqlite:///path`` or ``postgresql://…``.
+    key_folder : folder of the key file; by default that of the SQLite file. See `serving.store.encryption`.
 
-    Nothing is opened before the first transaction, which also brings the layout up to date.
+    Notes
+    -----
+    The first transaction opens the store and upgrades its schema.
 
-    A process that has a SQLite store open must not open its files in another way (to copy them, say): closing one
-    drops every lock that SQLite holds on it (sqlite.org/howtocorrupt.html, 2.2).
+    A process that has a SQLite store open must not open its files in another way, for example to copy them: closing
+    such a file releases all locks that SQLite holds on it (sqlite.org/howtocorrupt.html, 2.2).
     """
 
     def __init__(self, address: str | URL, key_folder: Path | None = None) -> None:
@@ -57,23 +59,23 @@ class Store:
         self._ready = False
         self._connect_error: str | None = None
         self._query_error: str | None = None
-        self._opening, self._watching, self._trying = threading.Lock(), threading.Lock(), threading.Lock()
+        self._opening, self._watching, self._reconnecting = threading.Lock(), threading.Lock(), threading.Lock()
         self._watch: tuple[int, sqlite3.Connection] | None = None
 
     @classmethod
     def of(cls, home: Home, address: str | None = None) -> Store:
-        """The store at ``address``; the home's own SQLite file if None.
+        """Return the store at ``address``; by default the SQLite file of the home.
 
         Raises
         ------
-        BadRequest : the address is none of a store that is supported.
+        BadRequest : the address is not that of a supported database.
         """
-        # Not as text, in which a home's name could hold what means something in an address.
+        # A URL object, since the path of a home may contain characters with a meaning in URLs.
         return cls(address or URL.create("sqlite", database=str(cls.file_of(home))), home.root)
 
     @staticmethod
     def file_of(home: Home) -> Path:
-        """The home's own SQLite file, whether it is there or not."""
+        """Return the path of the home's SQLite file, which may not exist yet."""
         return home.root.absolute() / "store.sqlite"
 
     @property
@@ -83,24 +85,24 @@ class Store:
 
     @property
     def error(self) -> str | None:
-        """Why the store could not be reached or used when that was last tried, in words; None if it could."""
+        """Why the last attempt to use the store failed, as text; None if it succeeded."""
         return self._connect_error or self._query_error
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """A transaction: all of the block or, where it raises, nothing.
+        """Begin a transaction. It is rolled back if the block raises an exception.
 
         Raises
         ------
         StoreDown : the store cannot be reached, or is busy for longer than `TIMEOUT_SECONDS`.
-        HomeError : its layout is newer than this program knows.
+        HomeError : its schema is newer than this release supports.
         """
         with self._reached() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads: it waits for nobody who writes, and sees one moment.
+        """Begin a read-only transaction. It does not wait for writers, and reads one consistent state.
 
         Raises
         ------
@@ -118,7 +120,7 @@ class Store:
                 yield connection
             self._query_error = None
         except StoreDown as error:
-            # What was read is none of ours.
+            # A stored value was not written by Renewcast.
             self._query_error = error.found
             raise
         except DBAPIError as error:
@@ -127,7 +129,7 @@ class Store:
                 raise
             self._query_error = down.found
             if self.kind == "sqlite" and down.found != _BUSY[0]:
-                # What is opened next looks anew at whether the file can be written.
+                # The next connection checks again whether the file can be written.
                 self._engine.dispose()
             raise down from error
         except PoolTimeout as error:
@@ -135,17 +137,17 @@ class Store:
 
     def _connect(self) -> Connection:
         if self._connect_error is None or self.kind == "sqlite":
-            return self._tried()
-        # Of a server that is out of reach, one at a time finds out whether it is back: a network that drops what is
-        # sent lets each wait, and all together would take every thread that answers requests.
-        if not self._trying.acquire(blocking=False):
+            return self._open_connection()
+        # While a server cannot be reached, only one thread tries to connect. If a network drops packets, each attempt
+        # takes the whole timeout, and attempts by all threads would block every request.
+        if not self._reconnecting.acquire(blocking=False):
             raise _down()
         try:
-            return self._tried()
+            return self._open_connection()
         finally:
-            self._trying.release()
+            self._reconnecting.release()
 
-    def _tried(self) -> Connection:
+    def _open_connection(self) -> Connection:
         try:
             self._open()
             connection = self._engine.connect()
@@ -159,13 +161,18 @@ class Store:
         return connection
 
     def version(self) -> tuple[int, int] | None:
-        """What changes whenever a transaction has changed the store, told without waiting for anyone; None where that
-        cannot be told (PostgreSQL, or a file that cannot be read now)."""
+        """Return a value that changes with every change of the store, without blocking.
+
+        Returns
+        -------
+        tuple or None
+            None if the version is not available (PostgreSQL, or a file that cannot be read now).
+        """
         path = self._engine.url.database if self.kind == "sqlite" and self._ready else None
         if not path or not self._watching.acquire(blocking=False):
             return None
         try:
-            # A file put in its place is another store.
+            # A file that replaced the previous one is another store.
             inode = os.stat(path).st_ino
             if self._watch is None or self._watch[0] != inode:
                 self._unwatch()
@@ -183,11 +190,11 @@ class Store:
             self._watch = None
 
     def upgrade(self) -> None:
-        """Bring the layout up to date; what every first transaction does."""
+        """Upgrade the schema, which the first transaction also does."""
         self._open()
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         with self._watching:
             self._unwatch()
         self._engine.dispose()
@@ -197,30 +204,30 @@ class Store:
             return
         if not self._opening.acquire(timeout=2 * TIMEOUT_SECONDS):
             raise _down()
-        # Whoever waited here finds nothing left to do.
+        # Another thread may have opened the store meanwhile; the steps below then change nothing.
         try:
             if self.kind == "sqlite" and self._engine.url.database:
                 _make_folder(Path(self._engine.url.database).parent)
             if self._is_read_only():
-                self._check_layout()
+                self._check_schema_version()
                 self._ready = True
                 return
             with self._engine.begin() as connection:
                 if self.kind == "postgresql":
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
-                    # A new layout may take as long as it does.
+                    # A migration has no time limit.
                     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
                 changed = upgrade_schema(connection)
             if changed and self.kind == "sqlite":
-                self._clear_away()
+                self._vacuum()
             self._ready = True
         finally:
             self._opening.release()
 
-    def _clear_away(self) -> None:
-        """Leave nothing in the files of what an older layout held in clear."""
+    def _vacuum(self) -> None:
+        """Remove plain text of an older schema from the file."""
         file = self._engine.url.database
-        # Where another process holds it, or there is no room, the next change of the pages overwrites what is left.
+        # If another process has a lock, or the disk is full, later changes of these pages overwrite the text.
         with (
             suppress(sqlite3.Error),
             closing(sqlite3.connect(file or "", TIMEOUT_SECONDS, isolation_level=None)) as raw,
@@ -232,35 +239,38 @@ class Store:
         path = self._engine.url.database if self.kind == "sqlite" else None
         return bool(path) and is_read_only(Path(path or ""))
 
-    def _check_layout(self) -> None:
-        """Of a file that cannot be written, and so not be brought up to date either."""
+    def _check_schema_version(self) -> None:
+        """Check the schema version of a file that cannot be written, and so cannot be upgraded."""
         with self._engine.connect() as opened:
             connection = opened.execution_options(**{READ_ONLY_OPTION: True})
             with connection.begin():
-                now = schema_version(connection)
-        if now != SCHEMA_VERSION:
+                version = schema_version(connection)
+        if version != SCHEMA_VERSION:
             raise StoreDown(
-                f"the store's layout is {now or 'none'} and the file cannot be written",
-                f"{SCHEMA_VERSION}, or a file that can be written and so be brought up to date",
+                f"the store's schema version is {version or 'none'} and the file cannot be written",
+                f"{SCHEMA_VERSION}, or a file that can be written and upgraded",
                 "make the store's file and folder writable once",
             )
 
 
 def next_sequence(connection: Connection, name: str, many: int = 1) -> int:
-    """The first of ``many`` numbers, 1 or above, that no other transaction is given; held until this one ends."""
-    # Only here: PostgreSQL's own takes a while to import, and few stores are of it.
+    """Reserve ``many`` consecutive numbers and return the first, 1 or above.
+
+    No other transaction gets these numbers. Others wait until this transaction ends.
+    """
+    # Imported here, since the dialect of PostgreSQL takes a while to import, and few stores use it.
     dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
     connection.execute(dialect.insert(counters).values(name=name, last=0).on_conflict_do_nothing())
-    there = counters.c.name == name
-    connection.execute(counters.update().where(there).values(last=counters.c.last + many))
-    last: int = connection.execute(select(counters.c.last).where(there)).scalar_one()
+    has_name = counters.c.name == name
+    connection.execute(counters.update().where(has_name).values(last=counters.c.last + many))
+    last: int = connection.execute(select(counters.c.last).where(has_name)).scalar_one()
     return last - many + 1
 
 
 def lock_publishing(connection: Connection) -> None:
-    """Let this transaction go on when no other is beyond the same point, however long one of them takes.
+    """Wait, without a time limit, until no other transaction holds the lock for publishing, and take it.
 
-    SQLite's transactions that write are one at a time from their beginning.
+    SQLite needs no such lock, since its write transactions run one at a time.
     """
     if connection.dialect.name == "postgresql":
         for limit in ("lock_timeout", "statement_timeout"):
@@ -270,17 +280,17 @@ def lock_publishing(connection: Connection) -> None:
             connection.exec_driver_sql(f"SET LOCAL {limit} TO DEFAULT")
 
 
-_DOWN = "the store cannot be reached", "a store that answers", "try again later"
-_BUSY = "the store is busy", "no other process that holds it for seconds", "try again later"
+_DOWN = "the store cannot be reached", "a store that responds", "try again later"
+_BUSY = "the store is busy", "no other process that locks it for seconds", "try again later"
 _DAMAGED = (
     "the store is damaged",
-    "a file as Renewcast has written it",
-    "put a backup in its place; or move the file away, which loses keys, records and webhooks",
+    "a file as Renewcast wrote it",
+    "restore a backup; or move the file away, which loses keys, records and webhooks",
 )
 _OTHER = (
-    "the store is another program's, or lacks parts of its layout",
-    f"a database of layout {SCHEMA_VERSION} that Renewcast has made",
-    "put a backup in its place, or give it a database of its own",
+    "the store is another program's, or parts of its schema are missing",
+    f"a database with schema version {SCHEMA_VERSION} that Renewcast created",
+    "restore a backup, or use a separate database",
 )
 
 
@@ -288,7 +298,7 @@ def _down() -> StoreDown:
     return StoreDown(*_DOWN)
 
 
-#: What SQLite's result codes (sqlite.org/rescode.html) mean to whoever runs the service: found, expected, cure.
+#: Error texts (found, expected, cure) by SQLite result code (sqlite.org/rescode.html).
 _SQLITE: Mapping[int, tuple[str, str, str]] = {
     sqlite3.SQLITE_BUSY: _BUSY,
     sqlite3.SQLITE_LOCKED: _BUSY,
@@ -299,8 +309,12 @@ _SQLITE: Mapping[int, tuple[str, str, str]] = {
         "a file and a folder that may be written",
         "check permissions, and whether the disk is read-only",
     ),
-    sqlite3.SQLITE_FULL: ("the disk of the store is full", "room to write", "free some space"),
-    sqlite3.SQLITE_IOERR: ("the disk of the store fails, or is full", "a sound disk with room", "check the disk"),
+    sqlite3.SQLITE_FULL: ("the disk of the store is full", "free disk space", "free some space"),
+    sqlite3.SQLITE_IOERR: (
+        "the disk of the store fails, or is full",
+        "a working disk with space",
+        "check the disk",
+    ),
     sqlite3.SQLITE_CANTOPEN: (
         "the store's file cannot be opened",
         "a file and a folder that may be read and written",
@@ -308,26 +322,30 @@ _SQLITE: Mapping[int, tuple[str, str, str]] = {
     ),
     sqlite3.SQLITE_ERROR: _OTHER,
 }
-#: psycopg's classes (SQLSTATE) for the same.
+#: Error texts by the name of the psycopg exception class (SQLSTATE); None means `_DOWN`.
 _POSTGRES: Mapping[str, tuple[str, str, str] | None] = {
     **dict.fromkeys(("LockNotAvailable", "AdminShutdown", "CannotConnectNow", "QueryCanceled", "CrashShutdown")),
     "ReadOnlySqlTransaction": ("the store cannot be written", "a server that takes writes", "use the primary server"),
-    "DiskFull": ("the disk of the store is full", "room to write", "free some space"),
+    "DiskFull": ("the disk of the store is full", "free disk space", "free some space"),
     **dict.fromkeys(("UndefinedTable", "UndefinedColumn", "DuplicateTable", "DataCorrupted", "IndexCorrupted"), _OTHER),
-    "InsufficientPrivilege": ("the store's user may not do this", "a user that owns the tables", "grant it the rights"),
+    "InsufficientPrivilege": (
+        "the store's user lacks permissions",
+        "a user that owns the tables",
+        "grant them",
+    ),
 }
 
 
 def store_error(error: DBAPIError) -> StoreDown | None:
-    """Why the database could not be reached or used, for whoever runs the service; None where a statement was wrong.
+    """Return the error to report for a failure of the database, or None if a statement was wrong.
 
-    The database's own words are left out, since they can repeat addresses and values.
+    The message of the database is left out, since it can repeat addresses and values.
     """
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is not None:
-        told = _SQLITE.get(code & 0xFF)
-        if told is not None and isinstance(error, DatabaseError):
-            return StoreDown(*told)
+        texts = _SQLITE.get(code & 0xFF)
+        if texts is not None and isinstance(error, DatabaseError):
+            return StoreDown(*texts)
     name = type(error.orig).__name__
     if name in _POSTGRES:
         return StoreDown(*(_POSTGRES[name] or _DOWN))
@@ -339,4 +357,4 @@ def _make_folder(folder: Path) -> None:
     try:
         make_folder(folder)
     except OSError as error:
-        raise HomeError(f"cannot make the folder of the store ({error.strerror})", "a place to write to") from error
+        raise HomeError(f"cannot create the folder of the store ({error.strerror})", "a writable folder") from error

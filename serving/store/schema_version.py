@@ -28,7 +28,7 @@ def upgrade_schema(connection: Connection) -> bool:
     version = schema_version(connection)
     if version is not None and version not in {script.revision for script in scripts.walk_revisions()}:
         raise HomeError(
-            f"the store's layout is {version}, which this release does not support",
+            f"the store's schema version is {version}, which this release does not support",
             f"{SCHEMA_VERSION} or an earlier one",
             "use the newer release that has written it",
         )

@@ -1,8 +1,9 @@
-"""One delivery over the wire: signed, to a public address, without following redirects, within a time: each step, and
-all of them together, since a receiver may be slow one byte at a time.
+"""HTTP request of one webhook delivery: signed, to public addresses only, without redirects, and with time limits.
 
-The address is looked at when the connection is made, and it is the one connected to: a name that is looked up twice
-could answer differently the second time (DNS rebinding).
+There is a limit for each step and one for all of them, since a receiver may be slow one byte at a time.
+
+The address that is checked is the one that is connected to. A second look-up of the name could return another address
+(DNS rebinding).
 """
 
 from __future__ import annotations
@@ -24,28 +25,29 @@ from standardwebhooks import Webhook
 
 from serving.common.ip_addresses import is_public
 
-#: Seconds for each step of a delivery.
-PATIENCE = 15.0
-#: Seconds for a whole delivery, once the name is looked up.
-DEADLINE = 30.0
-#: More of an answer (bytes) is not read; it is of no interest.
-ANSWER_LIMIT = 64 * 2**10
+#: Time limit (seconds) for each step of a delivery.
+STEP_TIMEOUT = 15.0
+#: Time limit (seconds) for a whole delivery, after the look-up of the name.
+TOTAL_TIMEOUT = 30.0
+#: How much of a response (bytes) is read. Its content is not used.
+RESPONSE_LIMIT = 64 * 2**10
 
 
 class RefusedAddress(Exception):
-    """An address that nothing is sent to."""
+    """The address of a webhook must not be used."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What is to be sent.
+    """A delivery of one event to one endpoint.
 
     Parameters
     ----------
-    id : of the delivery.
-    endpoint_id, url, secret : of whom it is for.
-    event_id, body : the header webhook-id, and the JSON text.
-    attempts : made before.
+    id : its identifier.
+    endpoint_id, url, secret : of the endpoint.
+    event_id : the header webhook-id.
+    body : the JSON text.
+    attempts : number of previous attempts.
     """
 
     id: str
@@ -61,54 +63,59 @@ def send(
     delivery: Delivery,
     at: datetime,
     anywhere: bool = False,
-    patience: float = PATIENCE,
-    deadline: float = DEADLINE,
+    step_timeout: float = STEP_TIMEOUT,
+    total_timeout: float = TOTAL_TIMEOUT,
 ) -> int:
-    """POST it; the status that was answered.
+    """Send a delivery by POST.
 
     Parameters
     ----------
-    at : the instant that is signed with it, UTC.
-    anywhere : whether private addresses will do.
-    patience, deadline : seconds for each step, and for all of them once the name is looked up.
+    at : the timestamp that is signed, UTC.
+    anywhere : whether private addresses are allowed.
+    step_timeout, total_timeout : seconds for each step, and for all of them after the look-up of the name.
+
+    Returns
+    -------
+    int
+        The status of the response.
 
     Raises
     ------
-    Refused : the address is not public.
-    OSError, http.client.HTTPException : it could not be delivered.
+    RefusedAddress : the address is not public.
+    OSError, http.client.HTTPException : the delivery failed.
     """
     parts = urlsplit(delivery.url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
-    connection = http.client.HTTPConnection(host, port, timeout=patience)
-    # It may never connect by itself, to an address that was not looked at.
+    connection = http.client.HTTPConnection(host, port, timeout=step_timeout)
+    # It must not connect automatically, to an address that was not checked.
     connection.auto_open = 0
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    until = time.monotonic() + deadline
-    wire = connection.sock = _connect(found, patience, until, anywhere)
-    cut = threading.Timer(until - time.monotonic(), _cut, [wire])
-    cut.daemon = True
-    cut.start()
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    until = time.monotonic() + total_timeout
+    plain = connection.sock = _connect(addresses, step_timeout, until, anywhere)
+    timer = threading.Timer(until - time.monotonic(), _shut_down, [plain])
+    timer.daemon = True
+    timer.start()
     try:
         if secure:
-            # The wire stays the plain socket's, so that it can be cut.
-            connection.sock = _tls().wrap_socket(wire.dup(), server_hostname=host)
+            # TLS uses a duplicate, so that the timer can still shut down the plain socket.
+            connection.sock = _tls().wrap_socket(plain.dup(), server_hostname=host)
         content = delivery.body.encode()
         connection.request("POST", _target(parts.path, parts.query), content, _headers(delivery, at))
-        answer = connection.getresponse()
-        # What it says has been said; the rest is only read so that the receiver may end its answer.
+        response = connection.getresponse()
+        # The status is all that counts. The rest is read so that the receiver can finish its response.
         with suppress(OSError, http.client.HTTPException):
-            answer.read(ANSWER_LIMIT)
-        return answer.status
+            response.read(RESPONSE_LIMIT)
+        return response.status
     finally:
-        cut.cancel()
+        timer.cancel()
         connection.close()
-        wire.close()
+        plain.close()
 
 
-def _cut(wire: socket.socket) -> None:
+def _shut_down(plain: socket.socket) -> None:
     with suppress(OSError):
-        wire.shutdown(socket.SHUT_RDWR)
+        plain.shutdown(socket.SHUT_RDWR)
 
 
 def _headers(delivery: Delivery, at: datetime) -> dict[str, str]:
@@ -131,21 +138,21 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _connect(found: Iterable[tuple[Any, ...]], patience: float, until: float, anywhere: bool) -> socket.socket:
-    failed: OSError | None = None
-    for family, kind, protocol, _, address in found:
+def _connect(addresses: Iterable[tuple[Any, ...]], timeout: float, until: float, anywhere: bool) -> socket.socket:
+    last_error: OSError | None = None
+    for family, kind, protocol, _, address in addresses:
         if not anywhere and not is_public(str(address[0])):
             raise RefusedAddress("the address is private")
-        left = until - time.monotonic()
-        if left <= 0:
+        remaining = until - time.monotonic()
+        if remaining <= 0:
             break
         connecting = socket.socket(family, kind, protocol)
         try:
-            connecting.settimeout(min(patience, left))
+            connecting.settimeout(min(timeout, remaining))
             connecting.connect(address)
-            connecting.settimeout(patience)
+            connecting.settimeout(timeout)
             return connecting
         except OSError as error:
             connecting.close()
-            failed = error
-    raise failed or OSError("the name has no address")
+            last_error = error
+    raise last_error or OSError("the name has no address")

@@ -1,8 +1,8 @@
-"""Delivers what is in the outbox: a few at once, some threads a process, as many processes as there are.
+"""Worker that sends the deliveries in the outbox, several at a time, in each process of the service.
 
-A delivery is claimed by moving its due time ahead before it is sent, so that no two couriers send it at once; if the
-one that claimed it ends, it comes due again by itself. At least once, therefore, and with the same webhook-id each
-time. An endpoint that is slow keeps those of its own deliveries waiting, and nobody else's.
+A worker claims a delivery by moving its due time ahead, so that no two workers send it at the same time. If the worker
+ends, the delivery becomes due again. So each event is delivered at least once, always with the same webhook-id. A slow
+endpoint delays only its own deliveries.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from serving.store.tables import webhook_deliveries, webhook_endpoints
 from serving.webhooks.delivery import Delivery, RefusedAddress, send
 from serving.webhooks.endpoints import disable_endpoint
 
-#: Seconds until the next attempt, after each (those that Standard Webhooks proposes), give or take a tenth.
+#: Seconds to wait after each failed attempt (as Standard Webhooks proposes), plus or minus the share `JITTER`.
 WAITS = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 JITTER = 0.1
-#: Longer than any attempt takes.
+#: How long a claim is valid; longer than any attempt takes.
 CLAIM_DURATION = timedelta(minutes=2)
-#: Deliveries under way at once, in all and to one endpoint.
+#: Concurrent deliveries, in total and to one endpoint.
 MAX_DELIVERIES, MAX_PER_ENDPOINT = 32, 8
-#: Seconds that those just begun are waited for; what takes longer goes on beside the next ones.
+#: How long (seconds) to wait for new deliveries. Those that take longer continue during the next call.
 SLOW = 1.0
 GONE = 410
 
@@ -42,13 +42,15 @@ Send = Callable[[Delivery, datetime, bool], int]
 
 
 class DeliveryWorker:
-    """Makes the deliveries that are due.
+    """Sends the deliveries that are due.
 
     Parameters
     ----------
-    store : where they are.
-    anywhere : whether private addresses will do.
-    clock, chance, sending : when it is (UTC); a number from 0 to 1; what sends.
+    store : contains the outbox.
+    anywhere : whether private addresses are allowed.
+    clock : returns the current time, UTC.
+    chance : returns a random number from 0 to 1.
+    sending : sends one delivery.
     """
 
     def __init__(
@@ -61,75 +63,76 @@ class DeliveryWorker:
     ) -> None:
         self._store, self._anywhere = store, anywhere
         self._clock, self._chance, self._sending = clock, chance, sending
-        self._under_way: dict[Future[None], str] = {}
+        self._running: dict[Future[None], str] = {}
 
     def deliver(self, many: int = MAX_DELIVERIES) -> int:
-        """Claim up to ``many`` deliveries that are due and begin them, at the same time; how many. Returns when they
-        are made, or some seconds later.
+        """Claim up to ``many`` due deliveries and start them. Call this from one thread only.
 
-        To be called from one thread.
+        Returns
+        -------
+        int
+            How many were started. The method returns when they are done, or after `SLOW` seconds.
 
         Raises
         ------
         StoreDown : the store cannot be reached.
         """
-        self._settle()
-        begun = {
-            self._begin(each): each.endpoint_id
-            for each in self._claim(min(many, MAX_DELIVERIES - len(self._under_way)))
+        self._collect()
+        started = {
+            self._start(each): each.endpoint_id for each in self._claim(min(many, MAX_DELIVERIES - len(self._running)))
         }
-        self._under_way |= begun
-        wait(begun, timeout=SLOW)
-        self._settle()
-        return len(begun)
+        self._running |= started
+        wait(started, timeout=SLOW)
+        self._collect()
+        return len(started)
 
-    def _begin(self, delivery: Delivery) -> Future[None]:
-        made: Future[None] = Future()
+    def _start(self, delivery: Delivery) -> Future[None]:
+        future: Future[None] = Future()
 
-        def make() -> None:
+        def run() -> None:
             try:
-                self._make(delivery)
-                made.set_result(None)
-            except BaseException as error:  # noqa: BLE001 it is raised where the result is looked at
-                made.set_exception(error)
+                self._deliver(delivery)
+                future.set_result(None)
+            except BaseException as error:  # noqa: BLE001 it is raised when the result is read
+                future.set_exception(error)
 
-        # A thread that ends with the process: one that waits for a slow receiver must not keep it from stopping.
-        threading.Thread(target=make, name="webhook", daemon=True).start()
-        return made
+        # A daemon thread, since one that waits for a slow receiver must not delay the end of the process.
+        threading.Thread(target=run, name="webhook", daemon=True).start()
+        return future
 
-    def _settle(self) -> None:
-        """Forget what is made, and raise what it has raised."""
-        done = [made for made in self._under_way if made.done()]
-        for made in done:
-            del self._under_way[made]
-        for made in done:
-            made.result()
+    def _collect(self) -> None:
+        """Remove finished deliveries, and raise their exceptions."""
+        done = [future for future in self._running if future.done()]
+        for future in done:
+            del self._running[future]
+        for future in done:
+            future.result()
 
     def _claim(self, many: int) -> list[Delivery]:
-        now, deliveries, found = self._clock(), webhook_deliveries, list[Delivery]()
-        busy = Counter(self._under_way.values())
+        now, deliveries, claimed = self._clock(), webhook_deliveries, list[Delivery]()
+        busy = Counter(self._running.values())
         with self._store.begin() as connection:
             of = webhook_endpoints.c
             endpoints = connection.execute(select(of.id, of.url, of.secret).where(of.disabled_at.is_(None))).all()
-            # Those with the fewest under way first, and by chance among equals.
+            # Endpoints with the fewest running deliveries first, in random order among equals.
             for endpoint in sorted(endpoints, key=lambda each: (busy[each.id], random.random())):
                 due = (
                     select(deliveries)
                     .where(deliveries.c.endpoint_id == endpoint.id, deliveries.c.due_at <= now)
                     .order_by(deliveries.c.due_at, deliveries.c.id)
-                    .limit(max(0, min(many - len(found), MAX_PER_ENDPOINT - busy[endpoint.id])))
+                    .limit(max(0, min(many - len(claimed), MAX_PER_ENDPOINT - busy[endpoint.id])))
                     .with_for_update(skip_locked=True)
                 )
-                found += [
+                claimed += [
                     Delivery(row.id, endpoint.id, endpoint.url, endpoint.secret, row.event_id, row.body, row.attempts)
                     for row in connection.execute(due)
                 ]
-            if found:
-                mine = deliveries.c.id.in_([each.id for each in found])
+            if claimed:
+                mine = deliveries.c.id.in_([each.id for each in claimed])
                 connection.execute(deliveries.update().where(mine).values(due_at=now + CLAIM_DURATION))
-        return found
+        return claimed
 
-    def _make(self, delivery: Delivery) -> None:
+    def _deliver(self, delivery: Delivery) -> None:
         status: int | None = None
         reason = ""
         try:
@@ -141,26 +144,26 @@ class DeliveryWorker:
             reason = error.found
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = type(error).__name__
-        self._note(delivery, status, reason)
+        self._record(delivery, status, reason)
 
-    def _note(self, delivery: Delivery, status: int | None, reason: str) -> None:
+    def _record(self, delivery: Delivery, status: int | None, reason: str) -> None:
         now, attempts = self._clock(), delivery.attempts + 1
         delivered = status is not None and 200 <= status < 300
-        told: dict[str, Any] = {"attempts": attempts, "last_status": status}
+        values: dict[str, Any] = {"attempts": attempts, "last_status": status}
         if delivered:
-            told |= {"delivered_at": now, "due_at": None}
+            values |= {"delivered_at": now, "due_at": None}
         elif attempts > len(WAITS):
-            told |= {"due_at": None, "given_up": True}
+            values |= {"due_at": None, "given_up": True}
         else:
             wait = WAITS[attempts - 1] * (1 + JITTER * (2 * self._chance() - 1))
-            told |= {"due_at": now + timedelta(seconds=wait)}
-        there, endpoint = webhook_deliveries.c.id == delivery.id, webhook_endpoints.c
+            values |= {"due_at": now + timedelta(seconds=wait)}
+        has_id, endpoint = webhook_deliveries.c.id == delivery.id, webhook_endpoints.c
         with self._store.begin() as connection:
-            asked = select(endpoint.disabled_at).where(endpoint.id == delivery.endpoint_id)
-            if not delivered and connection.execute(asked).scalar() is not None:
-                # Disabled meanwhile, by the answer to another one.
-                told |= {"due_at": None, "given_up": True}
-            connection.execute(webhook_deliveries.update().where(there).values(**told))
+            query = select(endpoint.disabled_at).where(endpoint.id == delivery.endpoint_id)
+            if not delivered and connection.execute(query).scalar() is not None:
+                # The response to another delivery disabled the endpoint meanwhile.
+                values |= {"due_at": None, "given_up": True}
+            connection.execute(webhook_deliveries.update().where(has_id).values(**values))
             if status == GONE:
                 disable_endpoint(connection, delivery.endpoint_id, "it answered 410 Gone")
         level = logging.INFO if delivered else logging.WARNING

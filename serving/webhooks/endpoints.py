@@ -1,4 +1,4 @@
-"""Webhook endpoints: where the operator wants to be told of what."""
+"""Webhook endpoints and the events that they subscribe to."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Endpoint:
 
     Parameters
     ----------
-    id : names it.
-    url : where its deliveries go.
-    events : what it is told of.
+    id : its identifier.
+    url : the address of its deliveries.
+    events : the events that it gets.
     created_at : UTC.
-    disabled_at, reason : since when and why it is told nothing more; None while it is.
-    waiting : deliveries that are still to be made.
+    disabled_at, reason : when (UTC) and why it was disabled; None while it is active.
+    waiting : number of pending deliveries.
     """
 
     id: str
@@ -55,13 +55,18 @@ class Endpoint:
 def add_endpoint(
     connection: Connection, url: str, events: Collection[str], anywhere: bool = False
 ) -> tuple[Endpoint, str]:
-    """Add one: what is known of it, and the secret that its deliveries are signed with (`whsec_…`, as Standard Webhooks
-    has it), which is shown this once.
+    """Add an endpoint.
 
     Parameters
     ----------
-    events : some of `EVENTS`; none means all.
-    anywhere : whether http:// is good enough.
+    events : some of `EVENTS`; empty for all.
+    anywhere : whether http:// is allowed.
+
+    Returns
+    -------
+    tuple
+        The endpoint, and the secret that signs its deliveries (`whsec_…`, as in Standard Webhooks), which cannot be
+        shown again.
 
     Raises
     ------
@@ -87,7 +92,7 @@ def add_endpoint(
 
 
 def reencrypt_secrets(connection: Connection) -> int:
-    """Encrypt every endpoint's secret with the first key; how many.
+    """Encrypt the secrets of all endpoints with the first key, and return how many there are.
 
     Raises
     ------
@@ -102,7 +107,7 @@ def reencrypt_secrets(connection: Connection) -> int:
 
 
 def list_endpoints(connection: Connection) -> list[Endpoint]:
-    """All of them, disabled ones too, oldest first."""
+    """Return all endpoints, including disabled ones, oldest first."""
     due = select(webhook_deliveries.c.endpoint_id, func.count().label("waiting")).where(
         webhook_deliveries.c.due_at.is_not(None)
     )
@@ -112,7 +117,7 @@ def list_endpoints(connection: Connection) -> list[Endpoint]:
 
 
 def remove_endpoint(connection: Connection, endpoint_id: str) -> None:
-    """Remove one with what is still to be delivered to it.
+    """Remove an endpoint and its pending deliveries.
 
     Raises
     ------
@@ -123,28 +128,28 @@ def remove_endpoint(connection: Connection, endpoint_id: str) -> None:
 
 
 def enable_endpoint(connection: Connection, endpoint_id: str) -> None:
-    """Tell a disabled endpoint of what happens from now on.
+    """Enable an endpoint again, for events from now on.
 
     Raises
     ------
     BadRequest : there is no such endpoint.
     """
-    there = webhook_endpoints.c.id == endpoint_id
-    if not connection.execute(webhook_endpoints.update().where(there).values(disabled_at=None, reason=None)).rowcount:
+    has_id = webhook_endpoints.c.id == endpoint_id
+    if not connection.execute(webhook_endpoints.update().where(has_id).values(disabled_at=None, reason=None)).rowcount:
         raise _unknown()
 
 
 def disable_endpoint(connection: Connection, endpoint_id: str, reason: str) -> None:
-    """Tell it nothing more; what waits for it is given up."""
+    """Disable an endpoint, and give up its pending deliveries."""
     now = datetime.now(UTC)
-    there = webhook_endpoints.c.id == endpoint_id
-    connection.execute(webhook_endpoints.update().where(there).values(disabled_at=now, reason=reason))
+    has_id = webhook_endpoints.c.id == endpoint_id
+    connection.execute(webhook_endpoints.update().where(has_id).values(disabled_at=now, reason=reason))
     waiting = (webhook_deliveries.c.endpoint_id == endpoint_id) & webhook_deliveries.c.due_at.is_not(None)
     connection.execute(webhook_deliveries.update().where(waiting).values(due_at=None, given_up=True))
 
 
 def _unknown() -> BadRequest:
-    return BadRequest("there is no endpoint of that id", "an id from `renewcast webhooks list`")
+    return BadRequest("there is no endpoint with this id", "an id from `renewcast webhooks list`")
 
 
 def _check(url: str, anywhere: bool) -> None:
@@ -156,13 +161,13 @@ def _check(url: str, anywhere: bool) -> None:
         usable = False
     if not usable or len(url) > URL_LIMIT or not url.isascii() or not url.isprintable():
         raise BadRequest(
-            "that address cannot be used for a webhook",
+            "this address cannot be used for a webhook",
             f"https://HOST/PATH of at most {URL_LIMIT} ASCII characters, without a name or password in it",
             "" if anywhere else "RENEWCAST_WEBHOOKS_ANYWHERE=true allows http and private addresses",
         )
 
 
 def _endpoint(row: Row[tuple[object, ...]], waiting: int) -> Endpoint:
-    told = row._mapping
-    events = tuple(event for event in EVENTS if event in told["events"].split(","))
-    return Endpoint(told["id"], told["url"], events, told["created_at"], told["disabled_at"], told["reason"], waiting)
+    events = tuple(event for event in EVENTS if event in row._mapping["events"].split(","))
+    columns = {name: row._mapping[name] for name in ("id", "url", "created_at", "disabled_at", "reason")}
+    return Endpoint(**columns, events=events, waiting=waiting)

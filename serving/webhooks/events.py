@@ -1,7 +1,7 @@
-"""What happens outside the weekly batch and is told by webhook: a change of champion, and drift that monitoring finds.
+"""Webhook events outside the weekly batch: changes of the champion, and drift that monitoring finds.
 
-Each is named after what it is, so that telling it twice is harmless: a change of champion is told when it happens and,
-should the store have been away then, with the next batch.
+The id of an event is derived from its content, so queueing it twice is harmless. A change of the champion is queued
+when it happens and, if the store is not available at that time, with the next batch.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from serving.webhooks.outbox import Occurrence, enqueue
 
 @dataclass(frozen=True)
 class DriftFinding:
-    """What monitoring found of one champion.
+    """Drift that monitoring found for one champion.
 
     Parameters
     ----------
     target, version : of the champion.
-    data_through : the end of the signals that it was held against, UTC.
-    reasons : why it should be trained again, a sentence each; no values of accounts.
+    data_through : the end of the signals that were compared, UTC.
+    reasons : why it should be trained again, one sentence each, without values of accounts.
     """
 
     target: Target
@@ -38,17 +38,19 @@ class DriftFinding:
 
 
 def promotion_events(changes: Iterable[ChampionChange]) -> list[Occurrence]:
-    """Changes of champion as events. Who made them and why stays in the home."""
-    told = []
+    """Return changes of the champion as events, without the person and the reason, which stay in the home."""
+    events = []
     for change in changes:
         facts = {"target": change.target, "version": change.champion.version, "what": change.what}
         at = change.at.astimezone(UTC).isoformat()
-        told.append(Occurrence("model.promoted", _id("mod", facts | {"at": at}), facts | {"at": _words(change.at)}))
-    return told
+        events.append(
+            Occurrence("model.promoted", _id("mod", facts | {"at": at}), facts | {"at": _timestamp(change.at)})
+        )
+    return events
 
 
 def enqueue_promotions(store: Store, changes: Iterable[ChampionChange]) -> int:
-    """Put changes of champion into the outbox; how many deliveries.
+    """Queue changes of the champion, and return the number of deliveries.
 
     Raises
     ------
@@ -58,25 +60,26 @@ def enqueue_promotions(store: Store, changes: Iterable[ChampionChange]) -> int:
         return enqueue(connection, promotion_events(changes), datetime.now(UTC))
 
 
-def enqueue_drift(store: Store, found: Iterable[DriftFinding]) -> int:
-    """Put what monitoring found into the outbox; how many deliveries. The same champion held against the same signals
-    is told of once.
+def enqueue_drift(store: Store, findings: Iterable[DriftFinding]) -> int:
+    """Queue drift findings, and return the number of deliveries.
+
+    A finding for the same champion and the same end of the signals is delivered only once.
 
     Raises
     ------
     StoreDown : the store cannot be reached.
     """
-    told = []
-    for drift in found:
-        facts = {"target": drift.target, "version": drift.version, "data_through": _words(drift.data_through)}
-        told.append(Occurrence("drift.detected", _id("dri", facts), facts | {"reasons": list(drift.reasons)}))
+    events = []
+    for drift in findings:
+        facts = {"target": drift.target, "version": drift.version, "data_through": _timestamp(drift.data_through)}
+        events.append(Occurrence("drift.detected", _id("dri", facts), facts | {"reasons": list(drift.reasons)}))
     with store.begin() as connection:
-        return enqueue(connection, told, datetime.now(UTC))
+        return enqueue(connection, events, datetime.now(UTC))
 
 
 def _id(kind: str, facts: Mapping[str, Any]) -> str:
     return f"{kind}_{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]}"
 
 
-def _words(at: datetime) -> str:
+def _timestamp(at: datetime) -> str:
     return instant_words(at.replace(microsecond=0))

@@ -1,5 +1,7 @@
-"""What is to be told, kept in the transaction in which it came about: whatever happens to the process, neither a change
-without its webhook nor a webhook without its change (transactional outbox)."""
+"""Transactional outbox of webhooks: events are stored in the transaction of the change that causes them.
+
+So there is never a change without its webhook, nor a webhook without its change, even if the process crashes.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +17,19 @@ from sqlalchemy import Connection, select
 from serving.store.tables import webhook_deliveries, webhook_endpoints
 from serving.webhooks.endpoints import EventType
 
-#: So many rows go into one statement.
+#: Number of rows per statement.
 CHUNK = 5_000
 
 
 @dataclass(frozen=True)
 class Occurrence:
-    """Something that happened.
+    """One occurrence of an event.
 
     Parameters
     ----------
     event : its type.
-    id : names it, the same wherever it is told of: the header webhook-id, by which receivers know a repetition.
-    data : what belongs to it, plain data for JSON.
+    id : its identifier, the same in every delivery: the header webhook-id, by which receivers detect repetitions.
+    data : its content, as plain data for JSON.
     """
 
     event: EventType
@@ -38,19 +40,25 @@ class Occurrence:
 def enqueue(
     connection: Connection, occurrences: Iterable[Occurrence], at: datetime, known_by: datetime | None = None
 ) -> int:
-    """Put a delivery for every endpoint that wants to know into the outbox; how many. An occurrence that an endpoint
-    was told of before is not told again.
+    """Queue a delivery for every endpoint that subscribes to an event.
+
+    An occurrence that was queued for an endpoint before is not queued again.
 
     Parameters
     ----------
-    occurrences : what happened.
-    at : when, UTC.
-    known_by : only endpoints that were there by then are told; all if not given.
+    occurrences : the events.
+    at : their time, UTC.
+    known_by : only endpoints that were created by this time get them; by default all.
+
+    Returns
+    -------
+    int
+        The number of new deliveries.
     """
-    asked = select(webhook_endpoints.c.id, webhook_endpoints.c.events).where(webhook_endpoints.c.disabled_at.is_(None))
+    query = select(webhook_endpoints.c.id, webhook_endpoints.c.events).where(webhook_endpoints.c.disabled_at.is_(None))
     if known_by is not None:
-        asked = asked.where(webhook_endpoints.c.created_at <= known_by)
-    endpoints = connection.execute(asked).all()
+        query = query.where(webhook_endpoints.c.created_at <= known_by)
+    endpoints = connection.execute(query).all()
     wanted = [(endpoint.id, set(endpoint.events.split(","))) for endpoint in endpoints]
     if not wanted:
         return 0
@@ -70,10 +78,10 @@ def enqueue(
         for endpoint, events in wanted
         if each.event in events
     ]
-    told = 0
+    queued = 0
     for start in range(0, len(rows), CHUNK):
         chunk = rows[start : start + CHUNK]
-        known = {
+        existing = {
             (row.endpoint_id, row.event_id)
             for ids in _batched(sorted({row["event_id"] for row in chunk}))
             for row in connection.execute(
@@ -82,11 +90,11 @@ def enqueue(
                 )
             )
         }
-        new = [row for row in chunk if (row["endpoint_id"], row["event_id"]) not in known]
+        new = [row for row in chunk if (row["endpoint_id"], row["event_id"]) not in existing]
         if new:
             connection.execute(webhook_deliveries.insert(), new)
-        told += len(new)
-    return told
+        queued += len(new)
+    return queued
 
 
 def _batched(ids: list[str], size: int = 500) -> list[list[str]]:
@@ -95,5 +103,5 @@ def _batched(ids: list[str], size: int = 500) -> list[list[str]]:
 
 def _body(each: Occurrence, at: datetime) -> str:
     timestamp = at.isoformat().replace("+00:00", "Z")
-    told = {"type": each.event, "timestamp": timestamp, "data": each.data}
-    return json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    payload = {"type": each.event, "timestamp": timestamp, "data": each.data}
+    return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -56,7 +56,7 @@ def test_what_pages_show_is_at_hand_then(own_home: Home, monkeypatch: pytest.Mon
     scored = live.current().latest
     assert scored is not None
     until_done(CacheWarmer(live))
-    for make in ("serving.snapshots.signal_history.SignalHistory", "serving.renewals.published_forecast.renewals_of", "serving.html.charts.draw_svg", "serving.worklist.account_view.WorklistAccounts.of"):
+    for make in ("serving.snapshots.signal_history.SignalHistory", "serving.renewals.published_forecast.forecast_renewals", "serving.html.charts.draw_svg", "serving.worklist.account_view.WorklistAccounts.of"):
         monkeypatch.setattr(make, None)
     for step in STEPS.values():
         step(scored)

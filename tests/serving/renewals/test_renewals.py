@@ -13,7 +13,7 @@ from models.home import Home
 from models.renewals.past_forecasts import PastFigure, PastForecasts, PastMiss, PastQuarter
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
-from serving.renewals import published_forecast as door
+from serving.renewals import published_forecast
 from serving.renewals.inputs import RENEWALS
 from serving.renewals.schemas import Renewals
 from serving.snapshots.sidecars import ACCOUNTS, sidecar_path
@@ -129,8 +129,8 @@ def test_without_habits_a_backtest_or_people_it_says_so(client: TestClient) -> N
 
 def test_it_is_worked_out_once_until_a_backtest_comes(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     times = []
-    made = door.renewals_of
-    monkeypatch.setattr(door, "renewals_of", lambda *given: times.append(1) or made(*given))
+    made = published_forecast.forecast_renewals
+    monkeypatch.setattr(published_forecast, "forecast_renewals", lambda *given: times.append(1) or made(*given))
     figure = PastFigure(expected=1.0, low=0.0, high=2.0, happened=3.0)
     miss = PastMiss(expected=5.0, happened=12.0, variance=4.0, drawn=3.0)
     quarter = PastQuarter(

@@ -151,4 +151,4 @@ def test_where_no_worker_comes_up_it_ends_and_says_so(supervised: Callable[..., 
     process = supervised("fails").process
     process.communicate(timeout=60)
     assert process.returncode != 0
-    assert "no worker comes up" in (tmp_path / "log").read_text()
+    assert "no worker starts" in (tmp_path / "log").read_text()

@@ -96,7 +96,7 @@ def _drip(wire: socket.socket, many: int = 400) -> None:
 
 
 def _send(url: str) -> int:
-    return send(Delivery("d", "e", url, "whsec_" + "a" * 44, "alr_1", "{}", 0), NOW, True, deadline=DEADLINE)
+    return send(Delivery("d", "e", url, "whsec_" + "a" * 44, "alr_1", "{}", 0), NOW, True, total_timeout=DEADLINE)
 
 
 def test_what_is_received_is_answered(serve: Serve) -> None:
