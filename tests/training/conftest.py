@@ -41,7 +41,7 @@ SCHEMAS = {
 
 @pytest.fixture
 def make_signals() -> Iterator[Callable[..., Signals]]:
-    """Signals out of lists of rows: ``make_signals(through, subscriptions=[{...}, ...])``; absent columns are null."""
+    """Build signals from lists of rows: ``make_signals(through, subscriptions=[{...}, ...])``; absent columns are null."""
     opened = []
 
     def make(through: datetime, **tables: list[dict[str, object]]) -> Signals:
@@ -120,7 +120,7 @@ def judged_rows() -> Callable[..., ScoredTestRows]:
 
 @pytest.fixture(scope="session")
 def last_rows() -> Callable[..., pd.DataFrame]:
-    """What a source makes of contracts that overwrites each renewal: `last_rows.last_rows`."""
+    """Contracts as exported by a source that overwrites each renewal: `last_rows.last_rows`."""
     path = Path(__file__).with_name("last_rows.py")
     spec = importlib.util.spec_from_file_location("renewcast_last_rows", path)
     assert spec is not None

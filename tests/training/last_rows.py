@@ -1,4 +1,4 @@
-"""What a billing system makes of contracts that keeps one row per subscription and overwrites it at each renewal."""
+"""Contracts as a billing system exports them that stores one row per subscription and overwrites it at renewal."""
 
 from __future__ import annotations
 

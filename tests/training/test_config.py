@@ -1,4 +1,4 @@
-"""An experiment's settings: defaults that suit, a file that overrides them, mistakes that are named."""
+"""Training settings: defaults, a file that overrides them, and errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from features.errors import BadRequest
 from training.config import TrainConfig, read_config
 
 
-def test_a_file_overrides_the_defaults_and_what_is_given_overrides_the_file(tmp_path: Path) -> None:
+def test_a_file_overrides_defaults_and_arguments_override_the_file(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("trials = 3\nhorizon_days = 60\n")
     config = read_config(tmp_path / "c.toml", horizon_days=30, seed=None)
     assert (config.trials, config.horizon_days, config.seed) == (3, 30, TrainConfig().seed)
@@ -20,12 +20,12 @@ def test_a_file_overrides_the_defaults_and_what_is_given_overrides_the_file(tmp_
     ("text", "said"),
     [("trails = 3", "trails"), ("trials = 0", "trials"), ("trials = ", "TOML"), ("horizon_days = 'x'", "horizon_days")],
 )
-def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
+def test_invalid_settings_are_reported(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "c.toml").write_text(text)
     with pytest.raises(BadRequest, match=said):
         read_config(tmp_path / "c.toml")
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="cannot be read"):
         read_config(tmp_path / "none.toml")

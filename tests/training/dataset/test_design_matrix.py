@@ -1,4 +1,4 @@
-"""Training rows: whose outcomes were known in time, how much each weighs, and several horizons from one model."""
+"""Design matrix: purged labels, row weights, and several horizons in one model."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def portfolio() -> tuple[pd.DataFrame, dict[int, Floats]]:
     return frame, {h: np.where(known[h], (when < h).astype(float), np.nan) for h in HORIZONS}
 
 
-def test_no_label_window_reaches_beyond_the_limit(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
+def test_no_label_window_ends_after_the_limit(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
     frame, labels = portfolio
     before = FIRST + timedelta(weeks=40)
     design = build_design(frame, labels, 90, 30, CATALOGUE, before)
@@ -72,7 +72,7 @@ def test_no_label_window_reaches_beyond_the_limit(portfolio: tuple[pd.DataFrame,
     assert newest.index.tolist() == list(HORIZONS)
 
 
-def test_an_event_weighs_as_much_at_every_step_of_the_grid(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
+def test_weights_do_not_depend_on_the_grid_step(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
     frame, labels = portfolio
     weekly = build_design(frame, {90: labels[90]}, 90, 30, CATALOGUE)
     rows = (((frame["as_of"] - pd.Timestamp(FIRST)).dt.days % 14) == 0).to_numpy()
@@ -82,14 +82,14 @@ def test_an_event_weighs_as_much_at_every_step_of_the_grid(portfolio: tuple[pd.D
 
 
 @pytest.mark.parametrize("always", [0.0, 1.0])
-def test_one_outcome_alone_is_refused_loudly(portfolio: tuple[pd.DataFrame, dict[int, Floats]], always: float) -> None:
+def test_labels_of_one_class_are_refused(portfolio: tuple[pd.DataFrame, dict[int, Floats]], always: float) -> None:
     """Labels cut at an account's last event look like this: silence is never seen, and nobody ever leaves."""
     frame, labels = portfolio
     with pytest.raises(InsufficientData, match="both outcomes among the training dates"):
         build_design(frame, labels | {90: np.full(len(frame), always)}, 90, 30, CATALOGUE)
 
 
-def test_nothing_of_later_rows_shapes_the_columns(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
+def test_later_rows_do_not_affect_the_columns(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
     frame, labels = portfolio
     before = FIRST + timedelta(weeks=40)
     later = (frame["as_of"] >= pd.Timestamp(before)).to_numpy()
@@ -105,7 +105,7 @@ def blend(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> Blend:
     return choose_blend(fit_linear(design, CATALOGUE, "churn"), fit_boosted_trees(design, CATALOGUE, "churn", trials=1), design)
 
 
-def test_a_longer_horizon_never_has_the_lower_probability(
+def test_probabilities_never_fall_with_the_horizon(
     portfolio: tuple[pd.DataFrame, dict[int, Floats]], blend: Blend
 ) -> None:
     frame, labels = portfolio
@@ -120,7 +120,7 @@ def test_a_longer_horizon_never_has_the_lower_probability(
         assert p[known].mean() == pytest.approx(labels[days][known].mean(), abs=0.05)
 
 
-def test_the_scorer_adds_the_parts_up(portfolio: tuple[pd.DataFrame, dict[int, Floats]], blend: Blend) -> None:
+def test_contributions_in_the_scorer_add_up(portfolio: tuple[pd.DataFrame, dict[int, Floats]], blend: Blend) -> None:
     frame, _ = portfolio
     scorer = Scorer.from_texts(blend.trees.text, blend.encoding.schema | blend.scorer_parameters(), IDENTITY)
     matrix = scorer.encode(frame).matrix
@@ -131,7 +131,7 @@ def test_the_scorer_adds_the_parts_up(portfolio: tuple[pd.DataFrame, dict[int, F
     assert parts.sum(axis=1) == pytest.approx(blend.raw(frame), abs=1e-6)
 
 
-def test_the_length_of_the_horizon_is_no_reason(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
+def test_the_horizon_is_not_a_reason(portfolio: tuple[pd.DataFrame, dict[int, Floats]]) -> None:
     """Accounts leave at any time, whatever their renewal: a longer horizon makes it likelier for all alike, which is no
     reason of any of them."""
     frame, known = portfolio
@@ -156,7 +156,7 @@ def test_the_length_of_the_horizon_is_no_reason(portfolio: tuple[pd.DataFrame, d
     st.integers(1, 400),
     st.integers(0, 400),
 )
-def test_nothing_that_tells_horizons_apart_falls_as_they_grow(
+def test_horizon_columns_never_fall_with_the_horizon(
     terms: list[tuple[float | None, float | None]], days: int, more: int
 ) -> None:
     matrix = np.array(terms, dtype=np.float64)
@@ -166,7 +166,7 @@ def test_nothing_that_tells_horizons_apart_falls_as_they_grow(
     assert not (long < short).any()
 
 
-def test_reasons_are_compared_between_trainings(
+def test_reasons_are_compared_between_refits(
     portfolio: tuple[pd.DataFrame, dict[int, Floats]], blend: Blend
 ) -> None:
     """With one feature that decides and another that says nothing, all trainings agree on the first reason."""

@@ -1,4 +1,4 @@
-"""What the booster sees is what the scorer will show it."""
+"""The scorer encodes snapshots exactly as training does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Portfolio = tuple[pd.DataFrame, Floats]
 IDENTITY = {"kind": "sigmoid", "parameters": {"a": 1.0, "b": 0.0}, "resamples": [{"a": 1.0, "b": 0.0}] * 10}
 
 
-def test_levels_that_few_accounts_bear_are_unknown(
+def test_levels_of_few_accounts_are_unknown(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     frame, _ = small_portfolio
@@ -28,13 +28,13 @@ def test_levels_that_few_accounts_bear_are_unknown(
     assert (codes[frame["contract.plan"] == "pro"] == 1).all()
 
 
-def test_features_that_never_vary_are_left_out(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+def test_constant_features_are_left_out(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, _ = small_portfolio
     still = frame.assign(**{"usage.noise": np.nan, "usage.bent": 3.0, "contract.plan": None})
     assert fit_encoding(still, small_catalogue).features == ("usage.falling", "contract.arr")
 
 
-def test_the_scorer_encodes_alike(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+def test_the_scorer_encodes_identically(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     """Its schema, stored as JSON, makes the same matrix in another order of columns and with columns more."""
     frame, y = small_portfolio
     reading = fit_encoding(frame, small_catalogue)
@@ -46,8 +46,8 @@ def test_the_scorer_encodes_alike(small_portfolio: Portfolio, small_catalogue: d
     np.testing.assert_array_equal(scorer.encode(other).matrix, matrix)
 
 
-def test_directions_beyond_dispute_bind_each_target_its_own_way(small_catalogue: dict[str, Feature]) -> None:
-    """Only where the catalogue says monotone: a direction alone does not."""
+def test_monotone_constraints_depend_on_the_target(small_catalogue: dict[str, Feature]) -> None:
+    """Only features marked as monotone are constrained; a direction alone is not enough."""
     names = tuple(small_catalogue)
     assert monotone_constraints(names, small_catalogue, "churn") == [1, 0, 0, 0, 0]
     assert monotone_constraints(names, small_catalogue, "expansion") == [-1, 0, 0, 0, 0]

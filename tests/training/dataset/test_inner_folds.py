@@ -1,4 +1,4 @@
-"""Inner folds share no account, judge on later dates, and do not depend on the order of the rows."""
+"""Inner folds share no account, evaluate on later dates, and do not depend on the order of the rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.dataset.inner_folds import SEARCH_STEP_DAYS, later_folds, search_d
 Portfolio = tuple[pd.DataFrame, Floats]
 
 
-def test_no_account_on_both_sides_and_later_rows_held(small_portfolio: Portfolio) -> None:
+def test_folds_share_no_account_and_hold_out_later_rows(small_portfolio: Portfolio) -> None:
     frame, y = small_portfolio
     accounts = frame["account_id"].to_numpy(dtype=object)
     folds = later_folds(accounts, frame["as_of"], y)
@@ -24,7 +24,7 @@ def test_no_account_on_both_sides_and_later_rows_held(small_portfolio: Portfolio
     assert held.tolist() == (frame["as_of"] >= middle).astype(int).tolist()
 
 
-def test_an_account_stays_in_its_fold(small_portfolio: Portfolio) -> None:
+def test_the_fold_of_an_account_is_fixed(small_portfolio: Portfolio) -> None:
     frame, y = small_portfolio
     order = np.random.default_rng(0).permutation(len(frame))[:2_000]
     part = frame.iloc[order].reset_index(drop=True)
@@ -34,12 +34,12 @@ def test_an_account_stays_in_its_fold(small_portfolio: Portfolio) -> None:
         assert set(part["account_id"][after.fit]) <= set(frame["account_id"][before.fit])
 
 
-def test_a_fold_of_one_class_is_left_out(small_portfolio: Portfolio) -> None:
+def test_folds_of_one_class_are_left_out(small_portfolio: Portfolio) -> None:
     frame, y = small_portfolio
     assert later_folds(frame["account_id"].to_numpy(dtype=object), frame["as_of"], np.zeros_like(y)) == ()
 
 
-def test_thinning_keeps_the_newest_date_and_every_fourth_week() -> None:
+def test_search_dates_are_four_weeks_apart_and_include_the_newest() -> None:
     weekly = pd.Series(pd.date_range("2024-01-01", periods=10, freq="7D", tz="UTC").repeat(2))
     kept = weekly[search_date_mask(weekly)].unique()
     assert kept.max() == weekly.max()

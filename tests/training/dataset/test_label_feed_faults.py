@@ -1,4 +1,4 @@
-"""A feed of labels that stopped, or changed its unit, while a model learned from it is named; others do not count."""
+"""Faults of the label feed during training are reported; faults of other feeds are not."""
 
 from __future__ import annotations
 
@@ -57,38 +57,38 @@ def feeds_of(to_arrow: Any) -> Callable[..., Feeds]:
     return make
 
 
-def test_sound_feeds_have_no_troubles(feeds_of: Callable[..., Feeds]) -> None:
+def test_sound_feeds_have_no_faults(feeds_of: Callable[..., Feeds]) -> None:
     assert label_feed_faults(feeds_of(), True, FIRST) == []
 
 
-def test_subscriptions_that_stopped_arriving_while_usage_flows_are_named(feeds_of: Callable[..., Feeds]) -> None:
+def test_stale_subscriptions_with_current_usage_are_reported(feeds_of: Callable[..., Feeds]) -> None:
     (told,) = label_feed_faults(feeds_of(subscriptions=_stopped), True, FIRST) or []
     assert told.startswith("subscriptions: nothing since 2026-01-15, 121 days before the end of the data")
 
 
-def test_a_unit_of_the_contracts_that_jumped_is_named(feeds_of: Callable[..., Feeds]) -> None:
+def test_a_unit_jump_in_contracts_is_reported(feeds_of: Callable[..., Feeds]) -> None:
     (told,) = label_feed_faults(feeds_of(subscriptions=_jumped_at(300)), True, FIRST) or []
     assert told.startswith("subscriptions.arr rose")
 
 
-def test_what_jumped_long_before_the_first_snapshot_no_longer_counts(feeds_of: Callable[..., Feeds]) -> None:
+def test_jumps_long_before_the_first_snapshot_do_not_count(feeds_of: Callable[..., Feeds]) -> None:
     feeds = feeds_of(subscriptions=_jumped_at(40))
     assert label_feed_faults(feeds, True, BEGAN + 300 * DAY) != []
     assert label_feed_faults(feeds, True, BEGAN + 460 * DAY) == []
 
 
 @pytest.mark.parametrize("usage", [_stopped, _sixtyfold("minutes")])
-def test_trouble_elsewhere_is_named_among_the_feeds_and_blocks_nothing(feeds_of: Callable[..., Feeds], usage: Change) -> None:
+def test_faults_of_other_feeds_are_no_label_feed_faults(feeds_of: Callable[..., Feeds], usage: Change) -> None:
     feeds = feeds_of(usage=usage)
     assert any(line.startswith("usage") for line in feeds.troubles())
     assert label_feed_faults(feeds, True, FIRST) == []
 
 
-def test_without_contracts_the_labels_stand_on_orders(feeds_of: Callable[..., Feeds]) -> None:
+def test_orders_are_the_label_feed_without_contracts(feeds_of: Callable[..., Feeds]) -> None:
     feeds = feeds_of(subscriptions=_stopped, table="orders")
     (told,) = label_feed_faults(feeds, False, FIRST) or []
     assert told.startswith("orders: nothing since")
 
 
-def test_a_feed_that_could_not_be_looked_at_is_not_sound(feeds_of: Callable[..., Feeds]) -> None:
+def test_a_feed_that_was_not_checked_is_not_sound(feeds_of: Callable[..., Feeds]) -> None:
     assert label_feed_faults(feeds_of(), False, FIRST) is None

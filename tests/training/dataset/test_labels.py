@@ -120,7 +120,7 @@ def test_contracts(case: dict[str, str], make_signals: Callable[..., Signals]) -
     assert ("-" if np.isnan(found["arr"]) else f"{found['arr']:g}") == case["arr"]
 
 
-def test_accounts_do_not_touch_each_other(make_signals: Callable[..., Signals]) -> None:
+def test_accounts_are_independent(make_signals: Callable[..., Signals]) -> None:
     """All the lines of the table in one portfolio, at once and in any order, give the same labels as each alone."""
     cases = _cases(CONTRACTS)
     rows = [_subscription(f"{i}", t) for i, case in enumerate(cases) for t in case["subscriptions"].split(" + ")]
@@ -159,8 +159,8 @@ def _day_by_day(
     return int(churned), int(grown), int(shrunk)
 
 
-def test_like_a_reading_day_by_day(make_signals: Callable[..., Signals]) -> None:
-    """Random portfolios: the vectorised labels are those of a slow and obvious reading."""
+def test_labels_match_a_day_by_day_reference(make_signals: Callable[..., Signals]) -> None:
+    """On random portfolios, the vectorized labels match a slow and simple reference."""
     rng = np.random.default_rng(7)
     accounts = {
         f"{i}": [
@@ -264,15 +264,15 @@ def test_censoring(case: dict[str, str], make_signals: Callable[..., Signals]) -
     assert _shown(found["contraction"], None) == case["shrinks"]
 
 
-def test_a_churn_seen_early_is_censored_like_a_stay(make_signals: Callable[..., Signals]) -> None:
-    """Else the last weeks would hold churners only, and no one who stayed."""
+def test_early_churn_is_censored_like_staying(make_signals: Callable[..., Signals]) -> None:
+    """Otherwise the last weeks would contain churned accounts only."""
     rows = [_subscription("gone", "0..110 1"), _subscription("stays", "0.. 1")]
     found = label(make_signals(_day("200"), subscriptions=rows), _keys(["gone", "stays"], _day("100")))
     assert found["churn"].isna().all()
     assert found["churn_kind"].tolist() == [None, None]
 
 
-def test_contraction_waits_until_churn_is_decided(make_signals: Callable[..., Signals]) -> None:
+def test_contraction_is_unknown_until_churn_is_decided(make_signals: Callable[..., Signals]) -> None:
     """Shrunk on day 120, ended on day 180: on day 200 it may still renew; on day 211 it has churned."""
     rows = [_subscription("x", "0..120 100"), _subscription("x", "120..180 50")]
     early = label(make_signals(_day("200"), subscriptions=rows), _keys(["x"], _day("100")))
@@ -281,8 +281,8 @@ def test_contraction_waits_until_churn_is_decided(make_signals: Callable[..., Si
     assert late["contraction"].iloc[0] == 0
 
 
-def test_the_future_of_a_window_does_not_change_it(make_signals: Callable[..., Signals]) -> None:
-    """What happens after as_of + H + G is none of the label's business."""
+def test_events_after_the_window_do_not_change_labels(make_signals: Callable[..., Signals]) -> None:
+    """Events after as_of + H + G do not matter."""
     rows = [_subscription("x", "0..150 100 10"), _subscription("x", "160..300 120 12")]
     later = [*rows[:1], _subscription("x", "160..230 120 12"), _subscription("x", "240.. 900 90")]
     keys = _keys(["x"], _day("100"))
@@ -292,7 +292,7 @@ def test_the_future_of_a_window_does_not_change_it(make_signals: Callable[..., S
     )
 
 
-def test_a_longer_horizon_never_loses_an_outcome(make_signals: Callable[..., Signals]) -> None:
+def test_longer_horizons_include_all_outcomes(make_signals: Callable[..., Signals]) -> None:
     cases = _cases(CONTRACTS)
     rows = [_subscription(f"{i}", t) for i, case in enumerate(cases) for t in case["subscriptions"].split(" + ")]
     signals = make_signals(NEVER_CENSORED, subscriptions=rows)
@@ -316,7 +316,7 @@ def test_bad_arguments(make_signals: Callable[..., Signals]) -> None:
         label(signals, _keys(["x"], DAY_0), horizon_days=0)
 
 
-def test_a_large_portfolio_takes_seconds(make_signals: Callable[..., Signals]) -> None:
+def test_a_large_portfolio_is_labelled_in_seconds(make_signals: Callable[..., Signals]) -> None:
     """1,500 accounts with 30 monthly lines each, at 156 weeks: linear work, not one pass per key."""
     month = timedelta(days=30)
     rows = [

@@ -1,4 +1,4 @@
-"""What there is to learn from is counted as training would count it, without a feature."""
+"""Outcome counts agree with training and need no features."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def test_accounts_with_an_outcome_are_counted_once(make_signals: Made) -> None:
 
 
 @pytest.mark.parametrize("days", HORIZONS)
-def test_the_last_usable_date_leaves_room_for_the_outcome(make_signals: Made, days: int) -> None:
+def test_the_last_usable_date_has_a_known_outcome(make_signals: Made, days: int) -> None:
     signals = _portfolio(make_signals)
     horizon, _ = count_at_horizon(signals, TrainConfig(horizon_days=days))
     assert horizon.last == signals.data_through - timedelta(days=days + 30)
 
 
-def test_enough_is_what_training_calls_enough(make_signals: Made) -> None:
+def test_counts_agree_with_training(make_signals: Made) -> None:
     signals = _portfolio(make_signals)
     for days in HORIZONS:
         horizon, labelled = count_at_horizon(signals, TrainConfig(horizon_days=days))
@@ -67,7 +67,7 @@ def test_enough_is_what_training_calls_enough(make_signals: Made) -> None:
                 assert any("more days of history" in line for line in there.missing)
 
 
-def test_too_short_a_history_has_no_date_and_says_how_much_is_missing(make_signals: Made) -> None:
+def test_a_short_history_reports_the_missing_days(make_signals: Made) -> None:
     horizon, labelled = count_at_horizon(_portfolio(make_signals, 100), TrainConfig())
     assert labelled is None
     assert (horizon.first, horizon.last, horizon.ready) == (None, None, ())
@@ -95,7 +95,7 @@ def test_a_large_portfolio_is_counted_on_a_coarser_grid(make_signals: Made) -> N
     assert coarse.targets["churn"].with_outcome == fine.targets["churn"].with_outcome
 
 
-def test_the_rows_are_those_that_training_has(tmp_path: Path) -> None:
+def test_rows_match_those_of_training(tmp_path: Path) -> None:
     simulate(tmp_path / "signals", accounts=40, weeks=52, seed=3)
     config = TrainConfig(every_days=28)
     prepared = read_labelled_snapshots(tmp_path / "signals", None, config)

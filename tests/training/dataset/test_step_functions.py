@@ -1,4 +1,4 @@
-"""Step functions give what reading them instant by instant gives."""
+"""Step functions agree with an instant-by-instant reference."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_values_and_extremes(given_changes: list[tuple[int, int, int]], asked: l
             assert (found.lowest[i], found.highest[i]) == (min(held), max(held))
 
 
-def test_levels_can_be_left_out() -> None:
+def test_levels_can_be_excluded() -> None:
     """0 from day 1, 7 from day 2, 3 from day 5: without the 7 the highest is 3."""
     steps = StepFunctions(np.zeros(3, np.int64), np.array([1, 2, 5]), np.array([0, 7, -4]))
     one = np.zeros(1, np.int64)
@@ -42,7 +42,7 @@ def test_levels_can_be_left_out() -> None:
     assert not nothing.has_value[0]
 
 
-def test_nothing_ever_changed() -> None:
+def test_functions_without_changes_are_zero() -> None:
     none, one = np.empty(0, np.int64), np.zeros(1, np.int64)
     steps = StepFunctions(none, none, none)
     assert steps.at(one, one).tolist() == [0]

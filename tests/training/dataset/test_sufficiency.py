@@ -1,4 +1,4 @@
-"""Too little data is refused with all that is lacking; enough is told with the facts."""
+"""Insufficient data is refused with a complete list; sufficient data is described by facts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def facts(make: Made, catalogue: dict[str, Feature], accounts: int, days: int, c
     return sufficiency(signals, frame, labels, as_ofs, "churn", catalogue=catalogue)
 
 
-def test_a_portfolio_like_a_real_one_is_enough(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
+def test_a_realistic_portfolio_is_sufficient(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
     """600 accounts over two years, of which 5% leave in a quarter."""
     found = facts(make_signals, small_catalogue, 600, 730, 0.05)
     assert found.missing == ()
@@ -55,7 +55,7 @@ def test_a_portfolio_like_a_real_one_is_enough(make_signals: Made, small_catalog
     assert found.slices["train"].last < found.slices["calibration"].first < found.slices["test"].first
 
 
-def test_sixty_accounts_and_four_months_are_refused_for_all_reasons_at_once(
+def test_a_small_short_portfolio_is_refused_with_all_reasons(
     make_signals: Made, small_catalogue: dict[str, Feature]
 ) -> None:
     found = facts(make_signals, small_catalogue, 60, 122, 0)
@@ -77,13 +77,13 @@ def test_too_few_outcomes_are_counted_per_slice(make_signals: Made, small_catalo
     assert [line.split(" (")[0] for line in found.missing] == lacking
 
 
-def test_one_class_only_is_named_in_every_slice(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
+def test_a_missing_class_is_reported_in_every_slice(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
     found = facts(make_signals, small_catalogue, 150, 730, 0)
     assert len(found.missing) == 3
     assert all("only one outcome occurs there" in line for line in found.missing)
 
 
-def test_censored_rows_are_counted_and_are_no_negatives(
+def test_censored_rows_are_counted_separately(
     make_signals: Made, small_catalogue: dict[str, Feature]
 ) -> None:
     """Rows of accounts that have left have no label; with those that have one they make up all rows of the slice."""
@@ -93,7 +93,7 @@ def test_censored_rows_are_counted_and_are_no_negatives(
         assert part.rows + part.censored == part.dates * 150
 
 
-def test_missing_families_and_stale_feeds_are_told(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
+def test_missing_families_and_stale_feeds_are_reported(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
     found = facts(make_signals, small_catalogue, 60, 122, 0.05)
     assert found.missing_share == {"usage": 1.0, "contract": 0.5}
     assert found.stale_days == {"usage": pytest.approx(20)}
@@ -101,7 +101,7 @@ def test_missing_families_and_stale_feeds_are_told(make_signals: Made, small_cat
     assert found.history_days == pytest.approx(115)
 
 
-def test_a_feed_is_stale_by_its_own_rhythm(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
+def test_staleness_depends_on_the_rhythm_of_the_feed(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
     """A month of silence is long for orders of every week, and nothing for one of every half year."""
     for every, stale in ((7, True), (180, False)):
         orders = [{"account_id": "a0", "occurred_at": FIRST + timedelta(days=d), "amount": 1.0} for d in range(0, 700, every)]
@@ -116,7 +116,7 @@ def test_a_feed_is_stale_by_its_own_rhythm(make_signals: Made, small_catalogue: 
         assert bool(found.notes) == stale
 
 
-def test_the_facts_are_plain_as_json(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
+def test_facts_are_json_values(make_signals: Made, small_catalogue: dict[str, Feature]) -> None:
     found = facts(make_signals, small_catalogue, 600, 730, 0.05)
     told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert told["slices"]["test"]["accounts_with_outcome"] == found.slices["test"].accounts_with_outcome

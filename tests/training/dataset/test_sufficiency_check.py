@@ -1,4 +1,4 @@
-"""How much there is, from an open source."""
+"""Sufficiency check of an open source."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_every_horizon_is_counted_and_the_one_asked_for_has_facts(small: Path) -> None:
+def test_every_horizon_is_counted_and_the_requested_one_has_facts(small: Path) -> None:
     told = []
     enough = check_sufficiency(open_source(small), TrainConfig(horizon_days=45), lambda share, _: told.append(share))
     assert [h.days for h in enough.horizons] == sorted({*HORIZONS, 45})
@@ -39,7 +39,7 @@ def test_every_horizon_is_counted_and_the_one_asked_for_has_facts(small: Path) -
     assert told[-1] == 1.0
 
 
-def test_the_rows_kept_are_told(small: Path) -> None:
+def test_row_counts_are_reported(small: Path) -> None:
     assert check_sufficiency(open_source(small)).row_counts["accounts"] == 40
 
 
@@ -52,7 +52,7 @@ def test_without_a_usable_date_there_are_no_facts(to_arrow: Any) -> None:
     assert all(h.last is None and h.ready == () for h in enough.horizons)
 
 
-def test_a_broken_source_is_refused(to_arrow: Any) -> None:
+def test_an_invalid_source_is_refused(to_arrow: Any) -> None:
     tables = {"accounts": to_arrow("accounts", []), "subscriptions": to_arrow("subscriptions", [])}
     with pytest.raises(SignalsError):
         check_sufficiency(from_tables(tables, "a test"))

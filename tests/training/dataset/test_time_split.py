@@ -1,4 +1,4 @@
-"""The split keeps train, calibration and test apart in time, whatever the history looks like."""
+"""The split separates training, calibration and test in time for any history."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_slices_never_share_a_label_window(days: int, every: int, horizon: int, 
     assert not final.test
 
 
-def test_two_years_a_week() -> None:
+def test_two_years_of_weekly_dates() -> None:
     """With H + G = 120 days: 728 days of snapshots leave about 368: 15% for each later slice."""
     parts = split_dates(weekly(105), 90, 30, FIRST + 728 * DAY)
     train, calibration, test = spans(parts)
@@ -76,13 +76,13 @@ def test_two_years_a_week() -> None:
     assert len(parts.final().train) > 1.4 * len(parts.train)
 
 
-def test_a_long_history_goes_to_training() -> None:
+def test_extra_history_goes_to_training() -> None:
     train, calibration, test = spans(split_dates(weekly(400), 90, 30, FIRST + 2_800 * DAY))
     assert train > 2_000
     assert calibration == test <= LONGEST_SLICE.days + 6
 
 
-def test_as_ofs_may_come_in_any_order_and_twice() -> None:
+def test_dates_may_be_unsorted_and_repeated() -> None:
     through = FIRST + 728 * DAY
     assert split_dates(weekly(105)[::-1] * 2, 90, 30, through) == split_dates(weekly(105), 90, 30, through)
 
@@ -95,12 +95,12 @@ def test_four_months_are_refused() -> None:
         split_dates([], 90, 30, FIRST)
 
 
-def test_nonsense_is_refused() -> None:
+def test_invalid_arguments_are_refused() -> None:
     with pytest.raises(BadRequest):
         split_dates(weekly(105), 0, 30, FIRST + 728 * DAY)
 
 
-def test_a_split_by_hand_that_leaks_is_impossible() -> None:
+def test_a_leaking_split_cannot_be_constructed() -> None:
     a, b, c = FIRST, FIRST + 119 * DAY, FIRST + 400 * DAY
     with pytest.raises(ValueError, match="reach into"):
         TimeSplit((a,), (b,), (c,), (a, b, c), 120)
@@ -120,14 +120,14 @@ def test_mask_finds_the_rows_of_a_slice() -> None:
     assert as_of[masks[2]].min() == parts.test[0]
 
 
-def test_overlapping_rows_weigh_what_is_new_in_them() -> None:
+def test_overlapping_rows_weigh_their_unshared_part() -> None:
     assert row_weight(7, 90) == pytest.approx(7 / 90)
     assert row_weight(90, 90) == row_weight(365, 90) == 1
     assert step_days(weekly(5)) == 7
     assert row_weight(step_days([FIRST]), 90) == 1
 
 
-def test_a_label_window_that_reaches_into_a_later_slice_stops_the_run() -> None:
+def test_an_unpurged_label_window_raises() -> None:
     """Asserted of the rows themselves, whatever made them."""
     ends = pd.Series([FIRST, FIRST + 30 * DAY])
     require_purged(ends, FIRST + 30 * DAY)

@@ -1,4 +1,4 @@
-"""Calibrators recover what made the labels, never turn a ranking round, and are read alike by the scorer."""
+"""Calibrators recover the true probabilities, never reverse a ranking, and agree with the scorer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sample(
     return raw, y, keys
 
 
-def test_a_sigmoid_finds_the_slope_and_the_level() -> None:
+def test_sigmoid_recovers_slope_and_level() -> None:
     raw, y, keys = sample(lambda z: 0.6 * z + 0.5)
     found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], expected_rate=y.mean())
     assert found["kind"] == "sigmoid"
@@ -47,7 +47,7 @@ def test_a_sigmoid_finds_the_slope_and_the_level() -> None:
     assert np.quantile(slopes, 0.005) < 0.6 < np.quantile(slopes, 0.995)
 
 
-def test_beta_finds_its_three_parameters_and_is_chosen_where_it_is_true() -> None:
+def test_beta_recovers_its_parameters_and_is_chosen() -> None:
     """Log-odds that bend: no sigmoid has this shape."""
     raw, y, keys = sample(lambda z: 0.3 - 1.6 * np.logaddexp(0, -z - 2) + 0.3 * np.logaddexp(0, z + 2))
     found = calibrate(raw + 2, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)
@@ -55,7 +55,7 @@ def test_beta_finds_its_three_parameters_and_is_chosen_where_it_is_true() -> Non
     assert list(found["parameters"].values()) == pytest.approx([1.6, 0.3, 0.3], abs=0.15)
 
 
-def test_a_step_is_left_to_isotonic() -> None:
+def test_isotonic_is_chosen_for_a_step() -> None:
     raw, y, keys = sample(lambda z: np.where(z > -2, -0.5, -4.0))
     found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)
     assert found["kind"] == "isotonic"
@@ -63,13 +63,13 @@ def test_a_step_is_left_to_isotonic() -> None:
     assert p == pytest.approx([scipy.special.expit(-4.0), scipy.special.expit(-0.5)], abs=0.02)
 
 
-def test_a_step_seen_by_few_accounts_is_not() -> None:
+def test_isotonic_is_not_chosen_for_few_accounts() -> None:
     raw, y, keys = sample(lambda z: np.where(z > -2, -0.5, -4.0), accounts=90)
     assert calibrate(raw, y, keys["account"].tolist(), keys["as_of"], y.mean(), resamples=20)["kind"] != "isotonic"
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "beta", "isotonic"])
-def test_calibration_keeps_the_rate_and_never_falls(kind: CalibratorKind) -> None:
+def test_calibration_preserves_the_rate_and_is_monotone(kind: CalibratorKind) -> None:
     raw, y, _ = sample(lambda z: 0.6 * z + 0.5)
     (parameters,) = _fit(kind, raw, y, np.ones((1, len(y))))
     p = apply_calibrator({"kind": kind, "parameters": parameters}, np.sort(raw))
@@ -77,7 +77,7 @@ def test_calibration_keeps_the_rate_and_never_falls(kind: CalibratorKind) -> Non
     assert p.mean() == pytest.approx(y.mean(), abs=1e-4)
 
 
-def test_a_churn_seen_from_earlier_and_later_dates_does_not_choose_the_kind() -> None:
+def test_repeated_rows_of_an_account_do_not_choose_the_kind() -> None:
     """Every account says the same on every date, and ends the same: what has learnt the accounts by heart on the
     earlier dates would be right on the later ones."""
     rng = np.random.default_rng(2)
@@ -90,8 +90,8 @@ def test_a_churn_seen_from_earlier_and_later_dates_does_not_choose_the_kind() ->
 
 
 @pytest.mark.parametrize("shape", [lambda z: z + 1, lambda z: np.where(z > -2, 0.5, -3.0)], ids=["sigmoid", "isotonic"])
-def test_the_level_lies_halfway_between_training_and_the_slice(shape: Callable[[Floats], Floats]) -> None:
-    """A season's rate does not last: the level moves half of the way, and the resamples cover all of it."""
+def test_the_level_is_halfway_between_training_and_the_slice(shape: Callable[[Floats], Floats]) -> None:
+    """The level moves half of the way between the rates, and the resamples cover the whole range."""
     raw, y, keys = sample(shape)
     expected = 0.15
     found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], expected, resamples=60)
@@ -102,13 +102,13 @@ def test_the_level_lies_halfway_between_training_and_the_slice(shape: Callable[[
     assert expected < apply_calibrator(found, raw).mean() < y.mean()
 
 
-def test_log_odds_that_are_right_stay_as_they_are() -> None:
+def test_calibrated_log_odds_do_not_change() -> None:
     raw, y, keys = sample()
     found = calibrate(raw, y, keys["account"].tolist(), keys["as_of"], resamples=20)
     assert apply_calibrator(found, raw) == pytest.approx(scipy.special.expit(raw), abs=0.03)
 
 
-def test_resamples_hold_how_far_the_level_moves_by_the_time_of_the_answer() -> None:
+def test_resamples_include_the_change_of_the_level() -> None:
     """The middle 80% of the levels reach 1.28 standard deviations to either side, and the probability stays."""
     raw, y, keys = sample()
     still, moving = (
@@ -127,7 +127,7 @@ def test_halfway_is_between_and_symmetric() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "beta"])
-def test_a_model_that_ranks_the_wrong_way_is_flattened_not_turned(kind: CalibratorKind) -> None:
+def test_a_reversed_ranking_is_flattened_not_reversed(kind: CalibratorKind) -> None:
     raw, y, _ = sample(lambda z: -0.8 * z - 4)
     (parameters,) = _fit(kind, raw, y, np.ones((1, len(y))))
     p = apply_calibrator({"kind": kind, "parameters": parameters}, raw)
@@ -135,7 +135,7 @@ def test_a_model_that_ranks_the_wrong_way_is_flattened_not_turned(kind: Calibrat
     assert p == pytest.approx(np.full(ROWS, y.mean()), abs=1e-3)
 
 
-def test_weighted_fits_are_those_of_scikit_learn() -> None:
+def test_weighted_fits_agree_with_scikit_learn() -> None:
     """Every set of weights in one go gives what one fit for each gives."""
     raw, y, _ = sample(rows=3_000)
     weights = np.random.default_rng(0).poisson(1.0, (5, len(y))).astype(float)
@@ -145,7 +145,7 @@ def test_weighted_fits_are_those_of_scikit_learn() -> None:
         assert parameters == pytest.approx([one.coef_[0, 0], one.intercept_[0]], abs=1e-5)
 
 
-def test_an_outcome_that_is_perfectly_ranked_stays_finite() -> None:
+def test_a_perfect_ranking_gives_finite_parameters() -> None:
     raw = np.linspace(-6, 2, 400)
     y = (raw > 1).astype(float)
     keys = pd.DataFrame({"account": [f"{i}" for i in range(400)], "as_of": pd.Timestamp("2024-01-01", tz="UTC")})
@@ -161,7 +161,7 @@ def test_one_class_is_refused() -> None:
 
 
 @pytest.mark.parametrize("shape", [lambda z: z, lambda z: np.where(z > -2, -0.5, -4.0)], ids=["sigmoid", "isotonic"])
-def test_the_scorer_reads_it_alike(shape: Callable[[Floats], Floats]) -> None:
+def test_the_scorer_gives_the_same_probabilities(shape: Callable[[Floats], Floats]) -> None:
     """What is fitted here and stored as JSON gives the same probabilities when scored, with an interval around them."""
     raw, y, keys = sample(shape)
     stored = json.loads(json.dumps(calibrate(raw, y, keys["account"].tolist(), keys["as_of"], resamples=30)))

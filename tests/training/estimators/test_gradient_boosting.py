@@ -1,4 +1,4 @@
-"""The booster: the same on any number of threads, held to its directions, quick to stop, honest about one class."""
+"""Boosted trees do not depend on threads, respect constraints, can be interrupted, and need two classes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def trees(found: BoostedTrees) -> str:
     return found.text.split("\nparameters:")[0]
 
 
-def test_the_number_of_threads_changes_nothing(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+def test_threads_do_not_change_the_result(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, _ = small_portfolio
     one, again, two = (fit(small_portfolio, small_catalogue, trials=2, threads=n) for n in (1, 1, 2))
     assert one.text == again.text
@@ -48,7 +48,7 @@ def test_the_number_of_threads_changes_nothing(small_portfolio: Portfolio, small
     assert one.raw(frame).tolist() == two.raw(frame).tolist()
 
 
-def test_every_call_asks_lightgbm_for_the_same_number_of_threads(
+def test_every_lightgbm_call_uses_the_same_number_of_threads(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It keeps that number for the whole process, where the other target is trained at the same time."""
@@ -75,7 +75,7 @@ def test_every_call_asks_lightgbm_for_the_same_number_of_threads(
     assert set(asked) == {THREADS}
 
 
-def test_it_ranks_rows_that_it_never_saw_and_refits_on_more(
+def test_trees_rank_held_out_rows_and_refit_on_more(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     frame, y = small_portfolio
@@ -87,7 +87,7 @@ def test_it_ranks_rows_that_it_never_saw_and_refits_on_more(
     assert trees(more) != trees(found)
 
 
-def test_what_the_search_held_out_was_ranked_unseen(
+def test_held_out_rows_are_predicted_out_of_sample(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     design = rows(small_portfolio, small_catalogue)
@@ -98,7 +98,7 @@ def test_what_the_search_held_out_was_ranked_unseen(
     assert 0.65 < roc_auc_score(y, np.concatenate(found.held_out_log_odds)) < 1.0
 
 
-def test_trees_that_start_from_a_perfect_answer_add_little(
+def test_trees_that_start_from_perfect_log_odds_add_little(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     design = rows(small_portfolio, small_catalogue)
@@ -108,7 +108,7 @@ def test_trees_that_start_from_a_perfect_answer_add_little(
     assert added.std() < 0.3 * found.raw(small_portfolio[0]).std()
 
 
-def test_risk_never_falls_along_a_feature_that_is_held_to_raise_it(
+def test_risk_never_falls_along_a_monotone_feature(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     frame, _ = small_portfolio
@@ -118,15 +118,15 @@ def test_risk_never_falls_along_a_feature_that_is_held_to_raise_it(
     assert raw[-1] > raw[0]
 
 
-def test_more_trials_never_do_worse_on_what_was_held_out(
+def test_more_trials_never_increase_the_held_out_loss(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
-    """The first trials are those of the shorter search."""
+    """The first trials are the same as those of the shorter search."""
     few, more = (fit(small_portfolio, small_catalogue, trials=n) for n in (2, 6))
     assert more.loss <= few.loss
 
 
-def test_richer_trees_are_grown_where_they_are_clearly_better(
+def test_richer_trees_are_chosen_if_significantly_better(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     """Columns that matter only together need trees that split on both."""
@@ -139,7 +139,7 @@ def test_richer_trees_are_grown_where_they_are_clearly_better(
     assert rich.settings["num_leaves"] > modest.settings["num_leaves"]
 
 
-def test_progress_is_told_and_an_interrupt_ends_the_search(
+def test_progress_is_reported_and_an_interrupt_ends_the_search(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     told: list[tuple[int, int]] = []
@@ -164,7 +164,7 @@ def test_the_scorer_gives_the_same_log_odds(small_portfolio: Portfolio, small_ca
     assert scorer.contributions(matrix).sum(axis=1) == pytest.approx(found.raw(frame), abs=1e-6)
 
 
-def test_from_a_start_the_search_keeps_each_leafs_diet_on_its_thinned_rows(
+def test_regularization_is_scaled_to_the_search_rows(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A leaf that needs so many independent outcomes needs fewer rows where each of them weighs more."""

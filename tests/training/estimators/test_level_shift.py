@@ -28,7 +28,7 @@ def portfolio(seed: int, level: float = 0.0) -> tuple[Floats, Floats, np.ndarray
 
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 10_000), st.floats(0.4, 4.0), st.floats(-1.5, 1.5), st.floats(-0.7, 0.7))
-def test_the_scale_of_a_model_leaves_the_mean_probability_where_it_was(
+def test_the_scale_of_a_model_does_not_change_the_mean_probability(
     seed: int, factor: float, shift: float, level: float
 ) -> None:
     """A model that is too extreme, too tame or off by a constant ranks the same, and gets the same level."""
@@ -42,7 +42,7 @@ def test_the_scale_of_a_model_leaves_the_mean_probability_where_it_was(
     assert means[1] == pytest.approx(means[0], rel=0.01)
 
 
-def test_the_rate_that_is_expected_is_that_of_training_among_the_like() -> None:
+def test_the_expected_rate_depends_on_the_accounts_of_the_slice() -> None:
     z, y, accounts, _ = portfolio(1)
     rate = float(scipy.special.expit(z).mean())
     assert expected_slice_rate(z, y, accounts, z, rate) == pytest.approx(rate, abs=1e-6)
@@ -60,19 +60,19 @@ def history(levels: list[float], seed: int = 0) -> tuple[Floats, Floats, np.ndar
     return z.ravel(), y.ravel().astype(np.float64), np.tile(np.arange(1_500).astype(str), len(days)), dates
 
 
-def test_a_steady_history_says_so_and_one_that_moves_says_how_far() -> None:
+def test_level_changes_are_recovered() -> None:
     steady = estimate_level_move(*history([0.0] * 10), 165.0)
     jumps = estimate_level_move(*history([0.0, 0.0, 0.7, 0.7, 0.0, 0.0, 0.7, 0.7, 0.0, 0.0]), 165.0)
     assert steady < 0.2
     assert 0.4 < jumps < 1.0
 
 
-def test_a_level_that_always_differs_does_not_count_as_moving() -> None:
-    """The model's own level is of no matter: only what changes is."""
+def test_a_constant_offset_is_no_change() -> None:
+    """The model's own level does not matter, only its changes."""
     assert estimate_level_move(*history([1.0] * 10), 165.0) < 0.2
 
 
-def test_a_short_history_leaves_it_to_the_prior() -> None:
+def test_a_short_history_uses_the_prior() -> None:
     short = estimate_level_move(*history([0.0, 0.0]), 165.0)
     assert USUAL_MOVE / 2 < short < 2 * USUAL_MOVE
     assert short > estimate_level_move(*history([0.0] * 6), 165.0) > estimate_level_move(*history([0.0] * 12), 165.0)

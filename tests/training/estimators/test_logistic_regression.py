@@ -1,4 +1,4 @@
-"""The linear contender learns what is there, shrugs off scale and gaps, and is the same whenever it is fitted."""
+"""The logistic regression learns, handles scale and missing values, and is deterministic."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def rows(frame: pd.DataFrame, y: Floats, catalogue: dict[str, Feature]) -> Desig
     return build_design(frame, {90: y}, 90, 0, catalogue)
 
 
-def test_it_ranks_rows_that_it_never_saw(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+def test_the_model_ranks_held_out_rows(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, y = small_portfolio
     early = (frame["as_of"] < frame["as_of"].quantile(0.7)).to_numpy(dtype=bool)
     found = fit_linear(rows(frame[early].reset_index(drop=True), y[early], small_catalogue), small_catalogue)
@@ -42,7 +42,7 @@ def test_the_order_of_rows_does_not_matter(small_portfolio: Portfolio, small_cat
     assert again == pytest.approx(once, abs=1e-8)
 
 
-def test_what_was_never_seen_in_training_still_gets_an_answer(
+def test_unknown_values_are_predicted(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     frame, y = small_portfolio
@@ -53,7 +53,7 @@ def test_what_was_never_seen_in_training_still_gets_an_answer(
     assert np.isfinite(found.raw(strange)).all()
 
 
-def test_progress_is_told_and_can_end_it(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
+def test_progress_is_reported_and_can_stop_the_fit(small_portfolio: Portfolio, small_catalogue: dict[str, Feature]) -> None:
     frame, y = small_portfolio
     told: list[tuple[int, int]] = []
 
@@ -73,7 +73,7 @@ def test_one_class_is_refused(small_portfolio: Portfolio, small_catalogue: dict[
         rows(frame, np.zeros_like(y), small_catalogue)
 
 
-def test_tails_are_drawn_in_evenly() -> None:
+def test_signed_log_is_symmetric() -> None:
     values = np.array([-1e6, -0.01, 0.0, 0.01, 1e6])
     drawn = signed_log(values)
     assert drawn == pytest.approx(-drawn[::-1])
@@ -81,7 +81,7 @@ def test_tails_are_drawn_in_evenly() -> None:
     assert drawn[3] == pytest.approx(0.01, abs=1e-4)
 
 
-def test_no_slope_contradicts_a_direction_that_is_beyond_dispute(
+def test_no_slope_contradicts_its_constraint(
     small_portfolio: tuple[pd.DataFrame, Floats], small_catalogue: dict[str, Feature]
 ) -> None:
     frame, y = small_portfolio
@@ -100,7 +100,7 @@ def test_no_slope_contradicts_a_direction_that_is_beyond_dispute(
     assert any(held[name][0] == 0 for name in held)
 
 
-def test_its_plain_form_gives_the_scorer_the_same_log_odds(
+def test_the_scorer_gives_the_same_linear_log_odds(
     small_portfolio: Portfolio, small_catalogue: dict[str, Feature]
 ) -> None:
     frame, y = small_portfolio

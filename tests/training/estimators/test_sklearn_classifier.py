@@ -1,4 +1,4 @@
-"""The recipe as a scikit-learn classifier."""
+"""The method as a scikit-learn classifier."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def fitted() -> RenewalClassifier:
 
 @pytest.mark.slow
 @parametrize_with_checks([RenewalClassifier(trials=1)])
-def test_it_keeps_scikit_learns_own_rules(estimator: RenewalClassifier, check: Callable[[Any], None]) -> None:
+def test_scikit_learn_estimator_checks(estimator: RenewalClassifier, check: Callable[[Any], None]) -> None:
     check(estimator)
 
 
-def test_it_tells_the_second_class_from_the_first(fitted: RenewalClassifier) -> None:
+def test_the_classifier_separates_the_classes(fitted: RenewalClassifier) -> None:
     later, happened = _accounts(seed=1)
     p = fitted.predict_proba(later)
     assert list(fitted.classes_) == ["left", "stayed"]
@@ -49,14 +49,14 @@ def test_it_tells_the_second_class_from_the_first(fitted: RenewalClassifier) -> 
     assert set(fitted.predict(later)) == {"left", "stayed"}
 
 
-def test_a_direction_is_held(fitted: RenewalClassifier) -> None:
-    """More use never makes staying less likely, whoever the account is."""
+def test_a_direction_is_respected(fitted: RenewalClassifier) -> None:
+    """More usage never makes staying less likely, for any account."""
     rows, _ = _accounts(40, seed=2)
     lines = [fitted.predict_proba(rows.assign(use=use))[:, 1] for use in np.linspace(-3, 3, 13)]
     assert (np.diff(lines, axis=0) >= -1e-12).all()
 
 
-def test_a_level_never_seen_is_unknown(fitted: RenewalClassifier) -> None:
+def test_an_unseen_level_is_unknown(fitted: RenewalClassifier) -> None:
     rows, _ = _accounts(20, seed=3)
     new, unknown = (fitted.predict_proba(rows.assign(plan=plan)) for plan in ("weekly", None))
     assert (new == unknown).all()
@@ -87,7 +87,7 @@ def test_rows_of_one_account_are_held_out_together() -> None:
 
 
 @pytest.mark.slow
-def test_it_stands_in_a_cross_validation_and_is_cloned() -> None:
+def test_cross_validation_and_cloning_work() -> None:
     frame, happened = _accounts(300)
     classifier = clone(RenewalClassifier(trials=1, directions={"use": 1}))
     assert classifier.get_params()["directions"] == {"use": 1}
@@ -102,7 +102,7 @@ def test_it_stands_in_a_cross_validation_and_is_cloned() -> None:
         (None, "stayed", "one class only"),
     ],
 )
-def test_what_it_refuses(directions: dict[str, int] | None, labels: str | None, words: str) -> None:
+def test_invalid_input_is_refused(directions: dict[str, int] | None, labels: str | None, words: str) -> None:
     frame, happened = _accounts(60)
     given = happened if labels is None else np.full(60, labels)
     with pytest.raises(ValueError, match=words):

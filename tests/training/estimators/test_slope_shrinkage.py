@@ -1,4 +1,4 @@
-"""How far a slice's own slope is believed: by its error, which counts accounts, and by how far it is off."""
+"""The retained share of a slope depends on its error, which is based on accounts, and on its distance from 1."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ def sample(accounts: int, slope: float, seed: int = 0, weeks: int = 1) -> tuple[
     return np.repeat(raw, weeks), np.repeat(y, weeks), np.repeat(np.arange(accounts).astype(str), weeks)
 
 
-def test_many_outcomes_are_believed_and_few_are_not() -> None:
+def test_the_retained_share_rises_with_the_outcomes() -> None:
     assert retained_share(*sample(40_000, 0.7)) > 0.97
     assert retained_share(*sample(80, 1.0)) < 0.4
 
 
-def test_a_slope_that_is_clearly_off_is_believed_sooner() -> None:
+def test_a_slope_far_from_1_is_retained_more() -> None:
     off, near = (retained_share(*sample(400, slope, seed=1)) for slope in (0.1, 0.9))
     assert off > 0.8 > near
 
 
-def test_the_error_is_that_of_repeated_samples() -> None:
+def test_the_error_matches_repeated_samples() -> None:
     found = np.array([slope_and_error(*sample(600, 0.8, seed)) for seed in range(200)])
     assert found[:, 0].mean() == pytest.approx(0.8, abs=0.03)
     assert found[:, 1].mean() == pytest.approx(found[:, 0].std(), rel=0.15)
 
 
-def test_weeks_of_one_account_are_no_new_evidence() -> None:
+def test_more_weeks_of_an_account_add_no_evidence() -> None:
     one, many = (slope_and_error(*sample(600, 0.8, weeks=weeks)) for weeks in (1, 13))
     assert many == pytest.approx(one, rel=0.02)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(-3, 3), st.sampled_from([20, 100, 1000]))
-def test_it_is_a_share(seed: int, slope: float, accounts: int) -> None:
+def test_the_result_is_a_share(seed: int, slope: float, accounts: int) -> None:
     raw, y, names = sample(accounts, slope, seed)
     y[:2] = 0.0, 1.0
     assert 0 <= retained_share(raw, y, names) <= 1
 
 
-def test_few_outcomes_are_forecast_better_by_it() -> None:
+def test_shrinkage_improves_predictions_with_few_outcomes() -> None:
     """A model that is right as it is, calibrated on some fifteen accounts with the outcome: the truth is missed by less."""
     errors: dict[bool, list[float]] = {True: [], False: []}
     for seed in range(40):

@@ -1,4 +1,4 @@
-"""What a model has to beat: made on the same terms, with nothing known of the test."""
+"""Baselines are calibrated like the model, without the test data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DATES = pd.Series(pd.date_range("2024-01-01", periods=10, freq="7D", tz="UTC").r
 ACCOUNTS = np.array([f"{i % 200}" for i in range(len(DATES))], dtype=object)
 
 
-def test_poor_health_goes_with_churn_and_good_health_with_expansion() -> None:
+def test_health_log_odds_rise_with_the_target() -> None:
     score = np.array([10.0, 50.0, 90.0, np.nan])
     churn, expansion = (health_log_odds(score, target) for target in TARGETS)
     assert churn[0] > churn[1] > churn[2]
@@ -23,7 +23,7 @@ def test_poor_health_goes_with_churn_and_good_health_with_expansion() -> None:
     assert np.isnan(expansion[3])
 
 
-def test_a_score_becomes_the_rates_that_it_stands_for() -> None:
+def test_a_score_is_calibrated_to_observed_rates() -> None:
     rng = np.random.default_rng(0)
     score = rng.uniform(0, 100, len(DATES))
     true = scipy.special.expit(-score / 20)
@@ -32,7 +32,7 @@ def test_a_score_becomes_the_rates_that_it_stands_for() -> None:
     assert p == pytest.approx(scipy.special.expit(-np.array([0, 40, 80]) / 20), abs=0.05)
 
 
-def test_accounts_without_a_score_get_the_level() -> None:
+def test_accounts_without_a_score_get_the_mean() -> None:
     rng = np.random.default_rng(0)
     score = np.where(rng.random(len(DATES)) < 0.3, np.nan, rng.uniform(0, 100, len(DATES)))
     y = (rng.random(len(score)) < 0.2).astype(float)
@@ -41,7 +41,7 @@ def test_accounts_without_a_score_get_the_level() -> None:
     assert np.isfinite(p).all()
 
 
-def test_the_known_rate_lies_between_training_and_calibration() -> None:
+def test_the_known_rate_is_between_training_and_calibration() -> None:
     train, calibration = np.repeat([0.0, 1.0], [60, 40]), np.repeat([0.0, 1.0], [80, 20])
     rate = known_rate(train, calibration)
     assert 0.2 < rate < 0.4

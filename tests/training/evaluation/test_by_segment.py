@@ -1,4 +1,4 @@
-"""Segments are judged as the portfolio is, by every metric and beside every rival, where there are accounts enough."""
+"""Segments with enough accounts are evaluated like the portfolio, for every candidate and metric."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def said(judged_rows: Made) -> dict[str, Floats]:
     return {BASE_RATE: np.full(len(y), 0.2), "health_score": rng.uniform(0.05, 0.4, len(y)), BLEND: good}
 
 
-def test_a_segments_judgement_is_that_of_its_rows_alone(judged_rows: Made, said: dict[str, Floats]) -> None:
+def test_a_segment_is_evaluated_on_its_rows_only(judged_rows: Made, said: dict[str, Floats]) -> None:
     data = judged_rows(**said)
     small = evaluate_by_segment(data, BLEND, 10)[1]
     rows = data.segment == "small"
@@ -37,7 +37,7 @@ def test_a_segments_judgement_is_that_of_its_rows_alone(judged_rows: Made, said:
     assert {row.candidate for row in alone.rows} == set(said)
 
 
-def test_every_metric_of_the_portfolio_is_told_of_every_rival_with_its_interval(
+def test_segments_have_every_metric_of_every_candidate(
     judged_rows: Made, said: dict[str, Floats]
 ) -> None:
     data = judged_rows(**said)
@@ -53,7 +53,7 @@ def test_every_metric_of_the_portfolio_is_told_of_every_rival_with_its_interval(
         assert segment.roc_auc == (ours.value, ours.low, ours.high)
 
 
-def test_segments_part_the_rows(judged_rows: Made, said: dict[str, Floats]) -> None:
+def test_segments_partition_the_rows(judged_rows: Made, said: dict[str, Floats]) -> None:
     data = judged_rows(**said)
     big, small = evaluate_by_segment(data, BLEND, 10)
     assert (big.name, small.name) == ("big", "small")
@@ -61,7 +61,7 @@ def test_segments_part_the_rows(judged_rows: Made, said: dict[str, Floats]) -> N
     assert small.roc_auc[0] == pytest.approx(1.0)
 
 
-def test_too_few_accounts_have_counts_and_no_figures(judged_rows: Made, said: dict[str, Floats]) -> None:
+def test_small_segments_have_counts_and_no_metrics(judged_rows: Made, said: dict[str, Floats]) -> None:
     big = judged_rows().segment == "big"
     # Nine of the 25 big accounts have it, each at each date: one account fewer than it takes.
     numbers = np.tile(np.arange(100), 4)

@@ -1,4 +1,4 @@
-"""What a ranking is worth to a team that looks after so many accounts at a date."""
+"""Value of a ranking for a team with limited capacity."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _by_name(found: tuple[CapacityCapture, ...]) -> dict[str, CapacityCapture]:
     return {one.candidate: one for one in found}
 
 
-def test_a_perfect_ranking_finds_as_many_as_there_is_time_for(judged_rows: Made) -> None:
+def test_a_perfect_ranking_uses_the_whole_capacity(judged_rows: Made) -> None:
     y = judged_rows().y
     found = {w.candidate: w for w in capacity_value(judged_rows(best=y, none=np.full(len(y), 0.2)), 10, 0.5, 3.0)}
     per_date = y.reshape(DATES, -1).sum(axis=1)
@@ -32,7 +32,7 @@ def test_a_perfect_ranking_finds_as_many_as_there_is_time_for(judged_rows: Made)
     assert found["best"].cost == 30.0
 
 
-def test_lift_in_a_table_that_can_be_counted() -> None:
+def test_lift_of_a_small_example() -> None:
     """Two dates of four accounts and a team for two: it sees both outcomes of the first date and one of the two of the
     second. At random it would see half of the four, so its lift is three over two."""
     y = np.array([1, 1, 0, 0, 1, 0, 0, 1], dtype=float)
@@ -46,7 +46,7 @@ def test_lift_in_a_table_that_can_be_counted() -> None:
     assert found[RANDOM].caught[0] == pytest.approx(1 / 2)
 
 
-def test_lift_is_what_is_caught_over_what_no_ranking_catches(judged_rows: Made) -> None:
+def test_lift_is_relative_to_a_random_ranking(judged_rows: Made) -> None:
     y = judged_rows().y
     noisy = y + np.random.default_rng(1).normal(0, 1, len(y))
     found = _by_name(capacity_capture(judged_rows(best=y, noisy=noisy, worst=1 - y, none=np.full(len(y), 0.2)), 10))
@@ -60,19 +60,19 @@ def test_lift_is_what_is_caught_over_what_no_ranking_catches(judged_rows: Made) 
         assert found[name].lift == pytest.approx((1.0, 1.0, 1.0))
 
 
-def test_enough_time_for_all_needs_no_ranking(judged_rows: Made) -> None:
+def test_full_capacity_needs_no_ranking(judged_rows: Made) -> None:
     for w in capacity_value(judged_rows(worst=1 - judged_rows().y), 105, 1.0, 0.0):
         assert w.caught == w.caught_arr == w.lift == (1.0, 1.0, 1.0)
 
 
-def test_money_is_counted_where_it_is(judged_rows: Made) -> None:
-    """Ranking by size finds most of the ARR and few of the accounts."""
+def test_arr_is_counted_per_account(judged_rows: Made) -> None:
+    """Ranking by size covers most of the ARR and few of the accounts."""
     data = judged_rows(size=np.where(judged_rows().segment == "big", 0.9, 0.1))
     size = next(w for w in capacity_value(data, 25, 1.0, 0.0) if w.candidate == "size")
     assert size.caught_arr[0] > 0.9 > 0.4 > size.caught[0]
 
 
-def test_a_team_is_one_for_all_segments(judged_rows: Made) -> None:
+def test_segments_share_one_capacity(judged_rows: Made) -> None:
     """Who ranks by size leaves the small ones no time: the capacity is not dealt out by segment."""
     data = judged_rows(size=np.where(judged_rows().segment == "big", 0.9, 0.1))
     big, small = (_by_name(capacity_capture(data, 25, within=data.segment == name))["size"] for name in ("big", "small"))
@@ -91,6 +91,6 @@ def test_the_segments_add_up_to_the_whole(judged_rows: Made) -> None:
     assert parts == pytest.approx(whole)
 
 
-def test_without_an_outcome_nothing_is_told(judged_rows: Made) -> None:
+def test_metrics_are_undefined_without_outcomes(judged_rows: Made) -> None:
     for one in capacity_capture(judged_rows(y=np.zeros(400), p=np.linspace(0, 1, 400)), 10):
         assert one.as_dict()["lift"] == one.as_dict()["caught"] == [None, None, None]

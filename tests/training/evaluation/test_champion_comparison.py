@@ -1,4 +1,4 @@
-"""A candidate is held against the champion only on outcomes that the champion could not have seen."""
+"""A candidate is compared with the champion only on outcomes that the champion has not used."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def tested() -> tuple[pd.DataFrame, np.ndarray]:
     return pd.DataFrame(rows), np.tile((np.arange(ACCOUNTS) % 3 == 0).astype(float), len(dates))
 
 
-def test_on_outcomes_since_its_training_the_better_one_shows(tested: Any) -> None:
+def test_the_better_model_shows_on_new_outcomes(tested: Any) -> None:
     frame, y = tested
     found = compare_with_champion(_champion(LAST), np.where(y == 1, 0.9, 0.1), frame, y, 30, CONFIG)
     assert found.difference is not None
@@ -47,14 +47,14 @@ def test_on_outcomes_since_its_training_the_better_one_shows(tested: Any) -> Non
     assert found.difference[1] > 0
 
 
-def test_trained_on_the_same_data_it_has_seen_them_all(tested: Any) -> None:
+def test_a_champion_of_the_same_data_is_not_compared(tested: Any) -> None:
     frame, y = tested
     found = compare_with_champion(_champion(LAST + 120 * DAY), np.full(len(y), 0.3), frame, y, 30, CONFIG)
     assert (found.difference, found.unreadable) == (None, False)
     assert found.reason == "it was trained through 2026-06-29 and has used every outcome of the test"
 
 
-def test_too_few_outcomes_since_then_are_counted(tested: Any) -> None:
+def test_too_few_new_outcomes_are_reported(tested: Any) -> None:
     frame, y = tested
     few = y * (frame["account_id"].isin(["a0", "a3", "a6"])).to_numpy()
     found = compare_with_champion(_champion(LAST), np.full(len(y), 0.3), frame, few, 30, CONFIG)
@@ -62,14 +62,14 @@ def test_too_few_outcomes_since_then_are_counted(tested: Any) -> None:
     assert "only 3 accounts have test outcomes that it has not used; at least 10 are needed" in found.reason
 
 
-def test_another_horizon_is_another_question(tested: Any) -> None:
+def test_champions_of_another_horizon_are_not_compared(tested: Any) -> None:
     frame, y = tested
     found = compare_with_champion(_champion(LAST, horizon_days=60), np.full(len(y), 0.3), frame, y, 30, CONFIG)
     assert found.difference is None
     assert found.reason == "it predicts 60 days ahead (grace 30), not 90 (grace 30)"
 
 
-def test_a_broken_champion_is_no_rival_and_a_missing_one_is_none(tmp_path: Path, tested: Any) -> None:
+def test_unreadable_and_missing_champions(tmp_path: Path, tested: Any) -> None:
     home = Home(tmp_path)
     assert load_champions(home, CATALOGUE) == {}
     told = '{"churn": {"version": "7", "folder": "bundles/churn/7"}, "promoted_at": "2026-01-01T00:00:00Z"}'
@@ -81,7 +81,7 @@ def test_a_broken_champion_is_no_rival_and_a_missing_one_is_none(tmp_path: Path,
     assert "version 7, can no longer be read" in found.reason
 
 
-def test_a_broken_pointer_is_said_before_anything_is_fitted(tmp_path: Path) -> None:
+def test_a_broken_pointer_is_reported_before_fitting(tmp_path: Path) -> None:
     (tmp_path / "champion.json").write_text("{", encoding="utf-8")
     with pytest.raises(BundleError):
         load_champions(Home(tmp_path), CATALOGUE)

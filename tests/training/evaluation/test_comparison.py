@@ -1,4 +1,4 @@
-"""A judgement is honest: intervals hold the value, pairs share their resamples, grades follow the evidence."""
+"""Comparisons: intervals contain the value, differences are paired, grades follow the metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS = 2_000
 
 
 def candidates(strength: float = 1.5, seed: int = 0) -> tuple[Floats, dict[str, Floats], list[str]]:
-    """Labels, and predictions: the truth, a timid copy of it, noise, and the base rate."""
+    """Labels, and predictions: the truth, a flattened copy of it, noise, and the base rate."""
     rng = np.random.default_rng(seed)
     log_odds = rng.normal(-2, strength, ROWS)
     y = (rng.random(ROWS) < scipy.special.expit(log_odds)).astype(float)
@@ -39,7 +39,7 @@ def judged(strength: float = 1.5, resamples: int = 60, **renamed: str) -> Compar
     return compare_candidates(y, found, accounts, np.ones(ROWS), float(y.mean()), resamples=resamples)
 
 
-def test_intervals_hold_their_values() -> None:
+def test_intervals_contain_their_values() -> None:
     judgement = judged()
     for row in judgement.rows:
         for metric in row.metrics:
@@ -48,7 +48,7 @@ def test_intervals_hold_their_values() -> None:
                 assert metric.name == "calibration_error" or metric.low - 1e-3 <= metric.value <= metric.high + 1e-3
 
 
-def test_differences_are_those_of_the_losses_and_paired() -> None:
+def test_differences_are_paired() -> None:
     judgement = judged()
     for loss in ("brier", "log_loss"):
         found = judgement.difference("health_score", loss)
@@ -63,7 +63,7 @@ def test_differences_are_those_of_the_losses_and_paired() -> None:
     assert near.high - near.low < (own.high - own.low) / 10
 
 
-def test_a_candidate_against_itself_differs_by_nothing() -> None:
+def test_a_candidate_does_not_differ_from_itself() -> None:
     same = judged(logistic_regression="blend").difference("logistic_regression")
     assert same is not None
     assert (same.value, same.low, same.high) == (0, 0, 0)
@@ -71,7 +71,7 @@ def test_a_candidate_against_itself_differs_by_nothing() -> None:
     assert not same.worse
 
 
-def test_the_worse_one_is_told_so() -> None:
+def test_a_worse_candidate_is_marked() -> None:
     found = judged(blend="health_score", health_score="blend").difference("health_score")
     assert found is not None
     assert found.worse
@@ -92,7 +92,7 @@ def test_a_good_ranking_with_wrong_probabilities_is_only_fair() -> None:
     assert judgement.grade == "fair"
 
 
-def test_sizes_and_rates_are_told() -> None:
+def test_sizes_and_rates_are_reported() -> None:
     y, _, accounts = candidates()
     judgement = judged()
     with_outcome = {a for a, happened in zip(accounts, y, strict=True) if happened}
@@ -105,7 +105,7 @@ def test_sizes_and_rates_are_told() -> None:
     assert judgement.window_rate == y.mean()
 
 
-def test_the_same_twice_and_plain_as_json() -> None:
+def test_results_are_reproducible_json_values() -> None:
     text = json.dumps(judged(resamples=20).as_dict(), allow_nan=False)
     judged.cache_clear()
     assert text == json.dumps(judged(resamples=20).as_dict(), allow_nan=False)

@@ -1,4 +1,4 @@
-"""How wide an interval is beside what its calibrator leaves unknown."""
+"""Spread of the true probability around the prediction."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def _alike(drawn: float) -> ReasonStability:
 
 
 @given(st.floats(0, 5), st.floats(0, 5))
-def test_the_more_trainings_differ_the_wider(some: float, more: float) -> None:
+def test_the_spread_grows_with_the_refits_spread(some: float, more: float) -> None:
     assert UNEXPLAINED_SPREAD <= true_probability_spread(_alike(some)) <= true_probability_spread(_alike(some + more))
 
 
-def test_what_is_not_looked_at_adds_nothing() -> None:
+def test_missing_refits_add_no_spread() -> None:
     assert true_probability_spread(None) == true_probability_spread(_alike(0.0)) == UNEXPLAINED_SPREAD

@@ -1,4 +1,4 @@
-"""Every gate can be failed on its own, and a check that was not run is not passed."""
+"""Every gate can fail separately, and a check that did not run is not passed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENOUGH = Sufficiency("churn", 900.0, 300, {}, {}, {}, (), (), None)
 
 @lru_cache
 def judgement(subject: str = "truth", rival: str = "noise") -> Comparison:
-    """The subject beside the base rate and twice the rival."""
+    """The subject, the base rate and two rivals."""
     rng = np.random.default_rng(0)
     log_odds = rng.normal(-2, 1.5, ROWS)
     y = (rng.random(ROWS) < scipy.special.expit(log_odds)).astype(float)
@@ -42,7 +42,7 @@ def judgement(subject: str = "truth", rival: str = "noise") -> Comparison:
 def gates(
     found: Comparison, enough: Sufficiency, leaks: Sequence[str] | None, against: ChampionComparison | None = None
 ) -> tuple[Gate, ...]:
-    """Of a training whose feeds are sound."""
+    """Gates of a training with sound feeds."""
     return all_gates(found, enough, leaks, against, feeds=[])
 
 
@@ -67,16 +67,16 @@ def test_a_good_candidate_passes_all() -> None:
     assert all(gate.words for gate in found)
 
 
-def test_no_gates_at_all_are_not_passed() -> None:
+def test_an_empty_list_of_gates_is_not_passed() -> None:
     assert not all_passed(())
 
 
-def test_a_leak_is_named() -> None:
+def test_a_leak_is_reported() -> None:
     assert failed(judgement(), leaks=["usage.events_7d changes with the future"]) == ["no_leak"]
     assert "usage.events_7d" in gates(judgement(), ENOUGH, ["usage.events_7d changes with the future"])[0].words
 
 
-def test_a_leak_check_that_was_not_run_protects_nobody() -> None:
+def test_a_leak_check_that_did_not_run_fails_the_gate() -> None:
     assert failed(judgement(), run=False) == ["no_leak"]
 
 
@@ -84,7 +84,7 @@ def test_too_little_data() -> None:
     assert failed(judgement(), replace(ENOUGH, missing=("20 more accounts",))) == ["enough_data"]
 
 
-def test_no_better_than_the_average() -> None:
+def test_a_candidate_no_better_than_the_base_rate_fails() -> None:
     assert failed(judgement("noise")) == ["beats_base_rate", *failed(judgement("noise"))[1:]]
     assert "beats_base_rate" in failed(judgement("average"))
 
@@ -97,14 +97,14 @@ def test_a_loss_to_the_linear_model() -> None:
 @pytest.mark.parametrize(
     ("apart", "loses"), [((0.01, 0.004, 0.02), True), ((0.01, -0.004, 0.02), False), ((-0.01, -0.02, -0.004), False)]
 )
-def test_a_champion_joins_the_rivals(apart: tuple[float, float, float], loses: bool) -> None:
+def test_the_champion_is_compared_too(apart: tuple[float, float, float], loses: bool) -> None:
     told = {g.name: g for g in gates(judgement(), ENOUGH, [], ChampionComparison("3", apart))}["no_loss_to_champion"]
     assert told.passed is not loses
     assert told.figure == apart[1]
     assert "version 3" in told.words
 
 
-def test_what_could_not_be_compared_with_the_champion_is_left_to_a_person() -> None:
+def test_a_person_may_override_a_missing_comparison() -> None:
     found = gates(judgement(), ENOUGH, [], ChampionComparison("3", None, "it has seen them"))
     (gate,) = (g for g in found if not g.passed)
     assert (gate.name, gate.figure) == ("no_loss_to_champion", None)
@@ -114,41 +114,41 @@ def test_what_could_not_be_compared_with_the_champion_is_left_to_a_person() -> N
     assert blocking_gates([asdict(g) for g in found]) == []
 
 
-def test_a_person_cannot_overrule_a_comparison_that_was_lost_nor_another_gate() -> None:
+def test_a_person_cannot_override_other_failed_gates() -> None:
     lost = [asdict(g) for g in gates(judgement(), ENOUGH, [], ChampionComparison("3", (0.01, 0.004, 0.02)))]
     assert [told["name"] for told in blocking_gates(lost)] == ["no_loss_to_champion"]
     leaky = [asdict(g) for g in gates(judgement(), ENOUGH, None, ChampionComparison("3", None, "it has seen them"))]
     assert [told["name"] for told in blocking_gates(leaky)] == ["no_leak"]
 
 
-def test_a_champion_that_can_no_longer_be_read_is_no_rival_and_that_is_said() -> None:
+def test_an_unreadable_champion_passes_the_gate_with_a_note() -> None:
     told = {g.name: g for g in gates(judgement(), ENOUGH, [], ChampionComparison("3", None, "version 3 is broken", unreadable=True))}
     assert told["no_loss_to_champion"].passed
     assert "version 3 is broken" in told["no_loss_to_champion"].words
 
 
-def test_a_feed_of_labels_that_is_not_sound_or_was_not_looked_at_holds_a_model_back() -> None:
+def test_faulty_or_unchecked_label_feeds_fail_the_gate() -> None:
     stale = all_gates(judgement(), ENOUGH, [], None, ["subscriptions: nothing since 2026-01-01"])
     assert [g.name for g in stale if not g.passed] == ["feeds_sound"]
     assert "nothing since 2026-01-01" in stale[1].words
     assert [g.name for g in all_gates(judgement(), ENOUGH, []) if not g.passed] == ["feeds_sound"]
 
 
-def test_a_gate_says_by_how_much_where_there_are_numbers() -> None:
+def test_gate_texts_include_the_numbers() -> None:
     told = {"name": "calibration_slope", "passed": False, "figure": 0.312, "limit": 0.6, "words": "too extreme"}
     assert gate_text(told) == "calibration slope: too extreme (0.312, limit 0.6)"
     assert gate_text(told | {"figure": None}) == "calibration slope: too extreme"
     assert not undecided(told | {"figure": None})
 
 
-def test_a_rival_that_was_not_judged_is_not_beaten() -> None:
+def test_a_missing_comparison_fails_the_gate() -> None:
     found = judgement()
     alone = replace(found, differences=tuple(d for d in found.differences if d.against == BASE_RATE))
     assert failed(alone) == ["no_loss_to_logistic_regression", "no_loss_to_health_score"]
     assert "beats_base_rate" in failed(replace(found, differences=()))
 
 
-def test_probabilities_that_spread_too_far() -> None:
+def test_probabilities_that_are_too_extreme_fail() -> None:
     assert "calibration_slope" in failed(judgement("extreme"))
     slope = next(g for g in gates(judgement("extreme"), ENOUGH, []) if g.name == "calibration_slope")
     assert slope.figure == pytest.approx(0.5, abs=0.1)

@@ -1,4 +1,4 @@
-"""What is learned of health scores ends before the dates that judge it."""
+"""Learned weights use no outcomes of the dates that evaluate them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _turned(prepared: LabelledSnapshots, rows: npt.NDArray[np.bool_]) -> Labelle
     return replace(prepared, labels=labels)
 
 
-def test_weights_are_learned_and_then_scored_by(prepared: LabelledSnapshots, parts: TimeSplit, rubric: Rubric) -> None:
+def test_scores_use_the_learned_weights(prepared: LabelledSnapshots, parts: TimeSplit, rubric: Rubric) -> None:
     found = score_rubrics(prepared, [rubric], parts)["learns"]
     assert found.weights is not None
     assert found.weights.weights["falling"] > 80
@@ -61,7 +61,7 @@ def test_weights_are_learned_and_then_scored_by(prepared: LabelledSnapshots, par
     assert not np.allclose(found.scores.score, rubric.score(prepared.frame).score, equal_nan=True)
 
 
-def test_no_label_window_of_the_weights_reaches_into_the_test(prepared: LabelledSnapshots, parts: TimeSplit, rubric: Rubric) -> None:
+def test_learned_weights_do_not_use_the_test(prepared: LabelledSnapshots, parts: TimeSplit, rubric: Rubric) -> None:
     """Outcomes of the test, and of the dates whose windows end within it, change nothing of what it judges."""
     as_of = prepared.frame["as_of"]
     known = (as_of + timedelta(days=HORIZON) <= parts.test[0]).to_numpy()

@@ -1,4 +1,4 @@
-"""What a score has meant: a curve that never rises, wider where less is known, checked on later dates."""
+"""Score calibration: a nonincreasing curve with intervals, evaluated on later dates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _world(accounts: int, weeks: int = 8, seed: int = 0) -> tuple[np.ndarray, np
     return score, band, churned, names, dates
 
 
-def test_the_curve_is_that_of_the_world_and_never_rises() -> None:
+def test_the_curve_is_recovered_and_never_increases() -> None:
     found = fit_score_calibration(*_world(800))
     assert found is not None
     truth = 0.6 * (1 - SCORES / 100)
@@ -35,7 +35,7 @@ def test_the_curve_is_that_of_the_world_and_never_rises() -> None:
     assert np.isnan(rate[4])
 
 
-def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+def test_the_interval_has_its_nominal_coverage() -> None:
     truth, held = 0.6 * (1 - SCORES / 100), []
     for seed in range(12):
         found = fit_score_calibration(*_world(150, seed=seed))
@@ -44,7 +44,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     assert 0.65 < np.mean(held) < 0.97
 
 
-def test_bands_are_rates_of_what_happened() -> None:
+def test_bands_have_observed_rates() -> None:
     score, band, churned, names, dates = _world(300)
     found = fit_score_calibration(score, band, churned, names, dates)
     assert found is not None
@@ -56,7 +56,7 @@ def test_bands_are_rates_of_what_happened() -> None:
     assert [told.band for told in found.bands] == ["green", "yellow", "red"]
 
 
-def test_it_is_held_against_later_dates() -> None:
+def test_the_curve_is_evaluated_on_later_dates() -> None:
     score, band, churned, names, dates = _world(600)
     later = (dates > dates.median()).to_numpy()
     found = fit_score_calibration(score, band, churned, names, dates, (~later, later))
@@ -67,7 +67,7 @@ def test_it_is_held_against_later_dates() -> None:
     assert found.later.brier < found.later.brier_base_rate
 
 
-def test_rows_in_neither_mask_have_no_part_in_what_it_is_held_against() -> None:
+def test_rows_in_neither_mask_are_ignored_in_the_evaluation() -> None:
     """Dates whose label windows reach into the later ones belong to neither."""
     score, band, churned, names, dates = _world(600)
     day = dates.rank(method="dense").to_numpy()
@@ -80,14 +80,14 @@ def test_rows_in_neither_mask_have_no_part_in_what_it_is_held_against() -> None:
     assert found.rate != other.rate
 
 
-def test_too_few_churns_say_nothing() -> None:
+def test_too_few_churns_give_no_curve() -> None:
     score, band, churned, names, dates = _world(200)
     churned[:] = 0
     churned[: MINIMUM_CHURNED - 1] = 1
     assert fit_score_calibration(score, band, churned, names, dates) is None
 
 
-def test_it_survives_json_and_a_rising_curve_is_refused() -> None:
+def test_json_round_trip_and_an_increasing_curve_is_refused() -> None:
     found = fit_score_calibration(*_world(200))
     assert found is not None
     assert ScoreCalibration.model_validate_json(found.model_dump_json()) == found
@@ -95,7 +95,7 @@ def test_it_survives_json_and_a_rising_curve_is_refused() -> None:
         ScoreCalibration.model_validate(found.model_dump() | {"rate": found.rate[::-1]})
 
 
-def test_weights_follow_how_strongly_a_dimension_goes_with_staying() -> None:
+def test_weights_follow_the_association_with_retention() -> None:
     rng = np.random.default_rng(1)
     n = 4_000
     points = pd.DataFrame(rng.uniform(0, 100, (n, 4)), columns=["strong", "weak", "noise", "empty"])

@@ -1,4 +1,4 @@
-"""The sample is the same for a seed, holds accounts that churned, and does not grow with the data."""
+"""The sample is fixed by its seed, includes churned accounts, and does not grow with the data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ IDS = [f"a{i:03}" for i in range(500)]
 LAST = datetime(2026, 9, 30, 12, tzinfo=UTC)
 
 
-def test_the_same_seed_draws_the_same_accounts_whatever_their_order() -> None:
+def test_a_seed_chooses_the_same_accounts_in_any_order() -> None:
     one = sampled_accounts(IDS, IDS[:20], seed=3)
     assert one == sampled_accounts(IDS[::-1], IDS[:20][::-1], seed=3) == sorted(one)
     assert one != sampled_accounts(IDS, IDS[:20], seed=4)
@@ -22,7 +22,7 @@ def test_the_same_seed_draws_the_same_accounts_whatever_their_order() -> None:
 
 
 @pytest.mark.parametrize(("churned", "drawn"), [(0, 0), (20, 20), (100, 50), (480, 80), (500, 100)])
-def test_half_have_churned_where_there_are_so_many(churned: int, drawn: int) -> None:
+def test_half_of_the_sample_has_churned_if_possible(churned: int, drawn: int) -> None:
     found = sampled_accounts(IDS, IDS[:churned], seed=0, at_most=100)
     assert len(found) == 100
     assert len({*found} & {*IDS[:churned]}) == drawn
@@ -32,7 +32,7 @@ def test_few_accounts_are_all_taken() -> None:
     assert sampled_accounts(IDS[:30], IDS[:25], seed=0) == IDS[:30]
 
 
-def test_large_tables_are_thinned_and_duplicates_stay_together(make_arrow_signals: Any) -> None:
+def test_large_tables_are_sampled_and_duplicates_stay_together(make_arrow_signals: Any) -> None:
     whole = sampled_tables(make_arrow_signals, ["a", "b"])
     thin = sampled_tables(make_arrow_signals, ["a", "b"], rows=100)
     assert set(whole["usage"]["account_id"].to_pylist()) == {"a", "b"}
@@ -63,7 +63,7 @@ def make_arrow_signals(to_arrow: Any) -> Any:
 
 
 @pytest.mark.parametrize("days", [0, 3, 20, 36, 69, 76, 400, 1100])
-def test_dates_end_at_the_end_and_are_whole_weeks_apart(days: int) -> None:
+def test_dates_end_at_the_last_one_and_are_whole_weeks_apart(days: int) -> None:
     grid = spread_dates(LAST - timedelta(days=days), LAST)
     assert grid.last == datetime(2026, 9, 30, tzinfo=UTC)
     assert grid.every_days % 7 == 0

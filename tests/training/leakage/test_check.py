@@ -1,4 +1,4 @@
-"""Leaks that are planted are found by name, and a pipeline without any passes."""
+"""Planted leaks are found by name, and a pipeline without leaks passes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def backdated(*, loaded: bool) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def plain(source_of: Any) -> LeakReport:
-    """Of the world as it is."""
+    """The leak report of the unaltered data."""
     return check_source_for_leaks(source_of(made()), FEW)
 
 
@@ -127,7 +127,7 @@ LEAKY = (
 )  # fmt: skip
 
 
-def test_features_without_their_window_bound_are_named_and_no_others(world: Rows, source_of: Any) -> None:
+def test_only_features_without_a_window_bound_are_reported(world: Rows, source_of: Any) -> None:
     report = check_source_for_leaks(source_of(world), Catalogue((*FEW.values(), *LEAKY)))
     names = {leaky.name for leaky in LEAKY}
     assert subjects(report) == names
@@ -139,7 +139,7 @@ def test_features_without_their_window_bound_are_named_and_no_others(world: Rows
     assert len(report.leaks("churn") or []) >= 2 * len(names)
 
 
-def test_a_status_that_is_filled_in_after_the_churn_is_named(world: Rows, source_of: Any) -> None:
+def test_a_status_filled_in_after_churn_is_reported(world: Rows, source_of: Any) -> None:
     for row, i in zip(world["accounts"], range(ACCOUNTS), strict=True):
         row["industry"] = "SECRET" if i < CHURNED else row["industry"]
     report = check_source_for_leaks(source_of(world), FEW)
@@ -150,7 +150,7 @@ def test_a_status_that_is_filled_in_after_the_churn_is_named(world: Rows, source
     assert "SECRET" not in str(report.as_dict())
 
 
-def test_rows_dated_back_and_loaded_later_are_told_of_and_used_by_no_snapshot(world: Rows, source_of: Any) -> None:
+def test_backdated_rows_are_noted_and_not_used(world: Rows, source_of: Any) -> None:
     world["billing"] += backdated(loaded=True)
     report = check_source_for_leaks(source_of(world), FEW)
     assert report.ok
@@ -161,7 +161,7 @@ def test_rows_dated_back_and_loaded_later_are_told_of_and_used_by_no_snapshot(wo
     assert told["after"] >= CHURNED * 30 > 100 * told["expected"]
 
 
-def test_without_loaded_at_the_features_that_they_feed_are_named(world: Rows, source_of: Any) -> None:
+def test_backdated_rows_leak_without_loaded_at(world: Rows, source_of: Any) -> None:
     world["billing"] = [{k: v for k, v in row.items() if k != "loaded_at"} for row in world["billing"]]
     world["billing"] += backdated(loaded=False)
     report = check_source_for_leaks(source_of(world), FEW)
@@ -176,7 +176,7 @@ def test_the_same_seed_gives_the_same_report(plain: LeakReport, world: Rows, sou
     assert again.as_dict() | {"seconds": 0.0} == plain.as_dict() | {"seconds": 0.0}
 
 
-def test_too_short_a_history_is_rebuilt_and_the_rest_not_looked_at(world: Rows, source_of: Any) -> None:
+def test_a_short_history_is_rebuilt_and_other_checks_are_skipped(world: Rows, source_of: Any) -> None:
     report = check_source_for_leaks(source_of(world), FEW, data_through=BEGAN + 60 * DAY)
     assert report.ok
     assert report.accounts == ACCOUNTS
@@ -187,7 +187,7 @@ def test_too_short_a_history_is_rebuilt_and_the_rest_not_looked_at(world: Rows, 
     assert report.leaks("churn") is None
 
 
-def test_orders_are_looked_at_as_well(source_of: Any) -> None:
+def test_orders_are_checked_too(source_of: Any) -> None:
     orders = [
         {"account_id": f"a{i}", "occurred_at": (BEGAN + (d + i) * DAY).isoformat(), "amount": 10.0 + d % 7}
         for i in range(25)
@@ -199,20 +199,20 @@ def test_orders_are_looked_at_as_well(source_of: Any) -> None:
     assert next(c for c in report.checks if c.check == "arrival").lacking
 
 
-def test_a_broken_source_is_the_users_mistake(world: Rows, source_of: Any) -> None:
+def test_an_invalid_source_is_a_user_error(world: Rows, source_of: Any) -> None:
     world["usage"].append({"account_id": "nobody", "occurred_at": "2025-03-01"})
     with pytest.raises(SignalsError, match="account"):
         check_source_for_leaks(source_of(world), FEW)
 
 
-def test_all_that_ships_passes_on_a_simulated_portfolio(tmp_path: Path) -> None:
+def test_built_in_features_pass_on_a_simulated_portfolio(tmp_path: Path) -> None:
     simulate(tmp_path / "world", accounts=60, weeks=70, seed=2)
     report = check_source_for_leaks(tmp_path / "world")
     assert report.findings == ()
     assert len(report.arrivals) >= 8
 
 
-def test_a_bit_is_a_difference_and_unknown_is_not(world: Rows, tmp_path: Path, to_arrow: Any) -> None:
+def test_comparison_is_bitwise_and_nan_equals_nan(world: Rows, tmp_path: Path, to_arrow: Any) -> None:
     for name, rows in world.items():
         pq.write_table(to_arrow(name, rows), tmp_path / f"{name}.parquet")
     frame = snapshot(open_signals(tmp_path), Grid.single(BEGAN + 200 * DAY), catalogue=FEW)

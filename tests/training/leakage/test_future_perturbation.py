@@ -1,4 +1,4 @@
-"""Poisoned sources hold the same past and another future, keep the contract, and come out the same for a seed."""
+"""Perturbed sources have the same past and another future, satisfy the contract, and depend only on the seed."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _past(name: str, table: pa.Table) -> Counter[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("name", [n for n in TABLES if n != "accounts"])
-def test_the_past_is_the_same_and_the_future_is_not(tables: ContractTables, name: str) -> None:
+def test_only_the_future_changes(tables: ContractTables, name: str) -> None:
     contract, other = TABLES[name], perturb_future(tables, AS_OF)[name]
     assert _past(name, other) == _past(name, tables[name]) == _past(name, drop_future(tables, AS_OF)[name])
     assert len(_past(name, other)) > 15
@@ -86,7 +86,7 @@ def test_the_past_is_the_same_and_the_future_is_not(tables: ContractTables, name
 
 
 @pytest.mark.parametrize("name", [n for n, t in TABLES.items() if "loaded_at" in t.names])
-def test_rows_are_dated_back_on_both_sides_of_the_feeds_beginning(tables: ContractTables, name: str) -> None:
+def test_backdated_rows_lie_before_and_after_the_start_of_the_feed(tables: ContractTables, name: str) -> None:
     other = perturb_future(tables, AS_OF)[name]
     at, loaded = _us(other, "occurred_at"), _us(other, "loaded_at")
     late = (at < AT) & (loaded >= AT)
@@ -97,7 +97,7 @@ def test_rows_are_dated_back_on_both_sides_of_the_feeds_beginning(tables: Contra
 
 
 @pytest.mark.parametrize(("name", "end", "value"), [("subscriptions", "ended_at", "end_reason"), ("support", "resolved_at", "csat"), ("interventions", "closed_at", "result")])
-def test_what_was_open_takes_another_course(tables: ContractTables, name: str, end: str, value: str) -> None:
+def test_open_intervals_get_other_ends(tables: ContractTables, name: str, end: str, value: str) -> None:
     other = perturb_future(tables, AS_OF)[name]
     before = other.filter(pa.array(known_us(TABLES[name], other) < AT))
     ends = _us(before, end)
@@ -109,12 +109,12 @@ def test_what_was_open_takes_another_course(tables: ContractTables, name: str, e
         assert ((_us(learnt, end) < AT) & (_us(learnt, end) >= 0)).any()
 
 
-def test_an_altered_source_keeps_the_contract(tables: ContractTables) -> None:
+def test_an_altered_source_satisfies_the_contract(tables: ContractTables) -> None:
     for altered in (perturb_future(tables, AS_OF), drop_future(tables, AS_OF), repeat_rows(tables)):
         assert check_source(from_tables(altered, "a test")).errors == ()
 
 
-def test_nothing_is_left_of_the_future_when_it_is_dropped(tables: ContractTables) -> None:
+def test_drop_future_removes_the_future(tables: ContractTables) -> None:
     cut = drop_future(tables, AS_OF)
     for name, table in cut.items():
         assert len(table) > 0
@@ -125,7 +125,7 @@ def test_nothing_is_left_of_the_future_when_it_is_dropped(tables: ContractTables
     assert len(cut["usage"]) < len(tables["usage"])
 
 
-def test_a_third_is_sent_again_and_all_is_shuffled(tables: ContractTables) -> None:
+def test_repeat_rows_repeats_a_third_and_shuffles(tables: ContractTables) -> None:
     again = repeat_rows(tables)
     for name, table in tables.items():
         # Two subscriptions that read the same are two.
@@ -137,13 +137,13 @@ def test_a_third_is_sent_again_and_all_is_shuffled(tables: ContractTables) -> No
         assert next(rows) == next(rows)
 
 
-def test_a_seed_gives_the_same_rows_and_another_seed_others(tables: ContractTables) -> None:
+def test_rows_depend_on_the_seed(tables: ContractTables) -> None:
     one, same, other = (perturb_future(tables, AS_OF, seed) for seed in (1, 1, 2))
     assert one == same
     assert all(one[name] != other[name] for name in tables if name != "accounts")
 
 
-def test_a_table_without_rows_is_poisoned_too(tables: ContractTables) -> None:
+def test_empty_tables_get_rows_too(tables: ContractTables) -> None:
     empty = tables | {"company": tables["company"].slice(0, 0)}
     assert len(perturb_future(empty, AS_OF)["company"]) > 1_000
     assert len(drop_future(empty, AS_OF)["company"]) == 0

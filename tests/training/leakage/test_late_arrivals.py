@@ -1,4 +1,4 @@
-"""Rows that come only once their account has churned are told of; a feed that is always late is not."""
+"""Rows that arrive only after churn are reported; a feed that is always late is not."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def billing(signals: Signals, accounts: Any = None) -> Arrivals:
     return found["billing"]
 
 
-def test_rows_that_come_as_they_happen(made: Any) -> None:
+def test_timely_rows_are_no_finding(made: Any) -> None:
     found = billing(made(lambda i, day: 0))
     assert (found.rows, found.late_share, found.before, found.after) == (5 * 120 + 5 * 180, 0.0, 5 * 90, 0)
     assert not found.backdated
 
 
-def test_a_feed_that_is_always_late_is_not_out_of_proportion(made: Any) -> None:
+def test_a_feed_with_constant_delays_is_no_finding(made: Any) -> None:
     found = billing(made(lambda i, day: 14))
     assert found.late_share == 1.0
     assert found.after == 5 * 14
@@ -52,7 +52,7 @@ def test_a_feed_that_is_always_late_is_not_out_of_proportion(made: Any) -> None:
     assert not found.backdated
 
 
-def test_rows_entered_after_the_churn_are(made: Any) -> None:
+def test_rows_loaded_after_churn_are_a_finding(made: Any) -> None:
     found = billing(made(lambda i, day: 10 - day if i < 5 and day >= -30 else 0))
     assert found.after == 5 * 30 > MINIMUM_ROWS
     assert found.expected == 0
@@ -61,15 +61,15 @@ def test_rows_entered_after_the_churn_are(made: Any) -> None:
     assert found.finding(90).severity == "note"
 
 
-def test_a_few_of_them_are_no_pattern(made: Any) -> None:
+def test_a_few_late_rows_are_no_finding(made: Any) -> None:
     assert not billing(made(lambda i, day: 10 - day if i < 5 and day >= -3 else 0)).backdated
 
 
-def test_a_churn_within_the_grace_is_none_yet(made: Any) -> None:
+def test_churn_within_the_grace_does_not_count(made: Any) -> None:
     late = made(lambda i, day: 10 - day if i < 5 else 0, data_through=CHURN + 20 * DAY)
     assert (billing(late).before, billing(late).after) == (0, 0)
 
 
-def test_of_large_tables_only_some_accounts_are_looked_at(made: Any) -> None:
+def test_large_tables_are_limited_to_the_sampled_accounts(made: Any) -> None:
     assert billing(made(lambda i, day: 0, copied_up_to=10), ["a0", "a7"]).rows == 120 + 180
     assert billing(made(lambda i, day: 0), ["a0", "a7"]).rows == 5 * 120 + 5 * 180

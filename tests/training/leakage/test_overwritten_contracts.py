@@ -1,4 +1,4 @@
-"""Contracts that a source overwrites are found, and only these; where the start of the term is given, nothing leaks."""
+"""Overwritten contracts are found, without false alarms; with the start of the term, nothing leaks."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def made(rows: list[dict[str, Any]], end: datetime = END) -> Signals:
     return read_signals(from_tables(tables, "a test"), end)
 
 
-def test_the_last_rows_of_contracts_are_found_by_both_checks(simulated: Path, last_rows: LastRows) -> None:
+def test_both_checks_find_overwritten_contracts(simulated: Path, last_rows: LastRows) -> None:
     signals = of(simulated, last_rows(contracts(simulated)))
     (finding,) = leaking_contracts(signals)
     assert (finding.table, finding.column) == ("subscriptions", "renewal_at")
@@ -78,7 +78,7 @@ def test_the_last_rows_of_contracts_are_found_by_both_checks(simulated: Path, la
 
 
 @pytest.mark.parametrize("horizon", [30, 90, 180])
-def test_the_whole_contracts_are_not(simulated: Path, horizon: int) -> None:
+def test_complete_contracts_are_no_finding(simulated: Path, horizon: int) -> None:
     signals = of(simulated)
     found = compare_due_shares(signals, horizon, 30)
     assert not found.lacking
@@ -90,7 +90,7 @@ def test_the_whole_contracts_are_not(simulated: Path, horizon: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(24))
-def test_no_simulated_portfolio_is_taken_for_an_overwritten_one(tmp_path: Path, seed: int, last_rows: LastRows) -> None:
+def test_simulated_portfolios_are_no_finding(tmp_path: Path, seed: int, last_rows: LastRows) -> None:
     accounts, weeks = [(120, 104), (150, 130), (200, 156), (80, 182)][seed % 4]
     simulate(tmp_path / "signals", accounts=accounts, weeks=weeks, seed=100 + seed)
     signals = of(tmp_path / "signals")
@@ -129,14 +129,14 @@ def _whole(kind: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", ["monthly", "young", "three years", "evergreen", "same day"])
-def test_odd_portfolios_raise_no_alarm(kind: str) -> None:
+def test_unusual_portfolios_are_no_finding(kind: str) -> None:
     signals = made(_whole(kind))
     assert contract_findings(signals) == []
     assert not compare_due_shares(signals, 90, 30).differs
     signals.close()
 
 
-def test_renewal_dates_that_only_active_accounts_have_are_found() -> None:
+def test_renewal_dates_of_active_accounts_only_are_a_finding() -> None:
     rows = [row | {"ended_at": END - 40 * DAY, "renewal_at": None} for row in _whole("three years")[:40]]
     signals = made([*rows, *_whole("three years")[40:]])
     (finding,) = leaking_contracts(signals)
@@ -146,7 +146,7 @@ def test_renewal_dates_that_only_active_accounts_have_are_found() -> None:
 
 
 @pytest.mark.parametrize("days", [30, 365])
-def test_one_row_per_subscription_as_billing_systems_keep_it_is_found(days: int) -> None:
+def test_one_row_per_subscription_is_a_finding(days: int) -> None:
     """Its current period ends within a month or a year; of those that were cancelled, with the end."""
     rng, rows = np.random.default_rng(3), []
     for i in range(150):
@@ -163,7 +163,7 @@ def test_one_row_per_subscription_as_billing_systems_keep_it_is_found(days: int)
     signals.close()
 
 
-def test_prices_that_never_changed_are_found() -> None:
+def test_prices_that_never_changed_are_a_finding() -> None:
     rows = [row | {"seats": 5 + i % 7} for i, row in enumerate(_whole("same day"))]
     signals = made(rows)
     (finding,) = contract_findings(signals)
@@ -175,7 +175,7 @@ def test_prices_that_never_changed_are_found() -> None:
 
 # MLflow asks SQLAlchemy for what it is about to remove.
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
-def test_training_on_the_last_rows_stops_and_says_what_to_export(
+def test_training_on_overwritten_contracts_stops_with_a_cure(
     simulated: Path, tmp_path: Path, last_rows: LastRows
 ) -> None:
     source = tmp_path / "signals"
@@ -193,7 +193,7 @@ def test_training_on_the_last_rows_stops_and_says_what_to_export(
     assert not home.champion_file.exists()
 
 
-def test_with_the_start_of_the_term_no_date_tells_who_will_leave(simulated: Path, last_rows: LastRows) -> None:
+def test_term_starts_prevent_the_leak(simulated: Path, last_rows: LastRows) -> None:
     """Whose terms are known at an earlier date has not renewed since: there the terms are unknown of everybody."""
     signals = of(simulated, last_rows(contracts(simulated), term_started=True), ("accounts", "usage"))
     (finding,) = contract_findings(signals)
@@ -210,7 +210,7 @@ def test_with_the_start_of_the_term_no_date_tells_who_will_leave(simulated: Path
     signals.close()
 
 
-def test_of_whole_contracts_nothing_is_hidden(simulated: Path) -> None:
+def test_complete_contracts_are_not_masked(simulated: Path) -> None:
     signals = of(simulated, None, ("accounts", "usage"))
     prepared = label_snapshots(signals, TrainConfig(every_days=28, horizons=()), catalogue=CATALOGUE)
     assert prepared.dates_without_terms == ()

@@ -1,4 +1,4 @@
-"""A leak report says what was looked at, what was found and what was not looked at; it fits eighty columns."""
+"""A leak report lists what was checked, found and skipped, and fits eighty columns."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TELLING = LeakFinding("separation", "account.industry", "account.industry alone 
 NOTE = LeakFinding("arrival", "billing", "billing: 400 rows are dated before a churn", "note", "churn")
 
 
-def test_a_leak_of_one_target_is_none_of_the_others() -> None:
+def test_leaks_are_reported_per_target() -> None:
     report = replace(CLEAN, findings=(LEAK, TELLING, NOTE))
     assert report.leaks("churn") == [LEAK.words, TELLING.words]
     assert report.leaks("expansion") == [LEAK.words]
@@ -42,7 +42,7 @@ def test_a_leak_of_one_target_is_none_of_the_others() -> None:
     assert report.words().startswith("2 leaks found: usage.events_28d, account.industry")
 
 
-def test_a_check_that_was_not_run_answers_for_nobody() -> None:
+def test_a_skipped_check_gives_no_verdict() -> None:
     part = replace(CLEAN, checks=(*CLEAN.checks[:2], replace(CLEAN.checks[2], lacking="3 accounts")))
     assert part.leaks("churn") == []
     assert part.leaks("expansion") is None
@@ -50,12 +50,12 @@ def test_a_check_that_was_not_run_answers_for_nobody() -> None:
     assert CLEAN.leaks("churn") == []
 
 
-def test_many_leaks_are_named_in_part() -> None:
+def test_long_lists_of_leaks_are_shortened() -> None:
     many = replace(CLEAN, findings=tuple(replace(LEAK, subject=f"usage.{i}") for i in range(MAXIMUM_NAMED + 3)))
     assert many.words().split(";")[0].endswith("usage.4 and 3 more")
 
 
-def test_it_is_plain_data() -> None:
+def test_the_report_is_json() -> None:
     told = json.loads(json.dumps(replace(CLEAN, findings=(LEAK, NOTE)).as_dict(), allow_nan=False))
     assert told["ok"] is False
     assert told["dates"] == ["2026-03-01"] * 6
@@ -63,7 +63,7 @@ def test_it_is_plain_data() -> None:
     assert [check["looked_at"] for check in told["checks"]] == [True, True, True, False]
 
 
-def test_it_fits_eighty_columns_and_ends_with_the_verdict() -> None:
+def test_the_report_fits_eighty_columns_and_ends_with_the_verdict() -> None:
     for report, verdict in ((CLEAN, "no leak found"), (replace(CLEAN, findings=(NOTE, LEAK, TELLING)), "2 leaks found")):
         console = Console(file=io.StringIO(), width=80)
         print_leaks(report, console)

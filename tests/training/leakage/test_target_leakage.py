@@ -1,4 +1,4 @@
-"""A feature that tells the outcome alone is named, whichever way it does; one that is merely good is not."""
+"""Features that separate the outcomes alone are reported; features that are only good are not."""
 
 from __future__ import annotations
 
@@ -49,20 +49,20 @@ def test_a_good_feature_is_no_leak(rows: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_number_that_ranks_the_classes_is_named(rows: pd.DataFrame, sign: int) -> None:
+def test_a_separating_number_is_reported(rows: pd.DataFrame, sign: int) -> None:
     ((severity, words),) = named(rows, sign * (rows["churn"] + 0.01 * rows["good"]))
     assert severity == "failure"
     assert words.startswith("usage.it alone separates churn from the other snapshots (AUC 1.000)")
 
 
-def test_a_number_written_over_an_account_after_its_end_is_named_though_it_stood_there_before(rows: pd.DataFrame) -> None:
+def test_an_overwritten_number_is_reported(rows: pd.DataFrame) -> None:
     ((severity, words),) = named(rows, np.where(rows["ever"], -1.0, 100.0 + rows["good"]))
     assert severity == "failure"
     assert "the accounts without it (AUC 1.000)" in words
 
 
 @pytest.mark.parametrize("kind", ["number", "category"])
-def test_a_feature_that_is_filled_in_for_one_outcome_only_is_named(rows: pd.DataFrame, kind: Any) -> None:
+def test_a_feature_known_for_one_outcome_only_is_reported(rows: pd.DataFrame, kind: Any) -> None:
     share = np.random.default_rng(1).random(len(rows))
     known = np.where(rows["ever"], share < 0.97, share < 0.02)
     filled: Any = np.where(known, 3.0, np.nan) if kind == "number" else np.where(known, "SECRET", None)
@@ -72,19 +72,19 @@ def test_a_feature_that_is_filled_in_for_one_outcome_only_is_named(rows: pd.Data
     assert "SECRET" not in words
 
 
-def test_half_filled_in_is_only_told_of(rows: pd.DataFrame) -> None:
+def test_a_half_filled_feature_is_a_note(rows: pd.DataFrame) -> None:
     share = np.random.default_rng(1).random(len(rows))
     found = named(rows, np.where(np.where(rows["ever"], share < 0.6, share < 0.01), 3.0, np.nan))
     assert [severity for severity, _ in found] == ["note"]
 
 
-def test_a_category_of_those_that_churn_is_named_and_its_value_is_not(rows: pd.DataFrame) -> None:
+def test_a_separating_category_is_reported_without_its_value(rows: pd.DataFrame) -> None:
     ((severity, words),) = named(rows, np.where(rows["ever"], "SECRET", "x"), "category")
     assert severity == "failure"
     assert "SECRET" not in words
 
 
-def test_a_category_of_most_of_them_is_a_leak_and_of_some_may_be_chance(rows: pd.DataFrame) -> None:
+def test_common_pure_categories_are_leaks_and_rare_ones_notes(rows: pd.DataFrame) -> None:
     number = rows["account_id"].str[1:].astype(int)
     other = np.where(number % 2 == 0, "x", "y")
     assert [s for s, _ in named(rows, np.where(number < 20, "left", other), "category")] == ["failure"]
@@ -92,11 +92,11 @@ def test_a_category_of_most_of_them_is_a_leak_and_of_some_may_be_chance(rows: pd
     assert named(rows, np.where(number < 9, "left", other), "category") == []
 
 
-def test_a_category_of_its_own_for_each_account_tells_nothing_about_others(rows: pd.DataFrame) -> None:
+def test_a_category_per_account_is_no_leak(rows: pd.DataFrame) -> None:
     assert named(rows, rows["account_id"].to_numpy(dtype=object), "category") == []
 
 
-def test_too_few_accounts_are_not_looked_at(rows: pd.DataFrame) -> None:
+def test_too_few_accounts_are_not_checked(rows: pd.DataFrame) -> None:
     few = rows[~rows["ever"] | (rows["account_id"] < f"a{MINIMUM_ACCOUNTS - 1:02}")].reset_index(drop=True)
     told = few.assign(**{"usage.it": few["churn"]})
     found = find_separating_features(told, few["churn"], Catalogue((feature("usage.it"),)), "churn")
@@ -104,13 +104,13 @@ def test_too_few_accounts_are_not_looked_at(rows: pd.DataFrame) -> None:
     assert found.lacking.startswith(f"{MINIMUM_ACCOUNTS - 1} accounts with churn and 50 without")
 
 
-def test_unknown_outcomes_are_left_out(rows: pd.DataFrame) -> None:
+def test_rows_with_unknown_outcomes_are_left_out(rows: pd.DataFrame) -> None:
     unknown = rows.assign(churn=np.nan)
     both = pd.concat([rows, unknown.assign(account_id="z" + rows["account_id"])], ignore_index=True)
     assert named(both, 0.0) == []
 
 
-def test_dates_close_together_and_more_accounts_than_needed_are_thinned_out(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_close_dates_and_extra_accounts_are_sampled(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     daily = pd.concat([rows.assign(as_of=rows["as_of"] + pd.Timedelta(days=d)) for d in range(3)], ignore_index=True)
     catalogue = Catalogue((feature("usage.good"),))
     frame = daily.assign(**{"usage.good": daily["good"]})

@@ -1,4 +1,4 @@
-"""Accounts are resampled whole, whatever the order of their rows."""
+"""Accounts are resampled whole, for any order of their rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from training.statistics.account_bootstrap import AccountBootstrap, interval
 ACCOUNTS = ["a", "b", "a", "c", "b", "a"]
 
 
-def test_a_row_weighs_as_often_as_its_account_was_drawn() -> None:
+def test_row_weights_are_the_draws_of_the_account() -> None:
     bootstrap = AccountBootstrap(ACCOUNTS, resamples=50)
     weights = np.concatenate(list(bootstrap.passes()))
     assert weights.shape == (50, 6)
@@ -19,7 +19,7 @@ def test_a_row_weighs_as_often_as_its_account_was_drawn() -> None:
     assert (weights[:, [0, 1, 3]].sum(axis=1) == 3).all()
 
 
-def test_means_are_those_of_the_weighted_rows() -> None:
+def test_means_match_the_weighted_rows() -> None:
     bootstrap = AccountBootstrap(ACCOUNTS, resamples=20)
     losses = np.arange(6.0)
     slow = bootstrap.values(lambda w: (w @ losses) / w.sum(axis=1))
@@ -34,7 +34,7 @@ def test_the_order_of_rows_does_not_matter_and_the_seed_does() -> None:
     assert shuffled.tolist() != AccountBootstrap(ACCOUNTS, 20, seed=1).means(losses).tolist()
 
 
-def test_rows_of_one_account_are_not_evidence_of_their_own() -> None:
+def test_repeated_rows_do_not_narrow_the_interval() -> None:
     """The same rows, ten times over: the interval stays as wide, where resampling rows would narrow it."""
     rng = np.random.default_rng(0)
     names, losses = [f"{i}" for i in range(80)], rng.normal(size=80)

@@ -33,7 +33,7 @@ outcomes = st.lists(
 
 
 @given(outcomes)
-def test_like_scikit_learn_with_ties_and_weights(rows: list[tuple[float, int, int]]) -> None:
+def test_metrics_agree_with_scikit_learn_with_ties_and_weights(rows: list[tuple[float, int, int]]) -> None:
     y, p, w = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
     found = Predictions(y, p / 10, np.ones_like(y))
     both = 0 < (w * y).sum() < w.sum()
@@ -46,7 +46,7 @@ def test_like_scikit_learn_with_ties_and_weights(rows: list[tuple[float, int, in
     assert metrics.log_loss(found, w[None])[0] == pytest.approx(sklearn_log_loss(y, p / 10, sample_weight=w))
 
 
-def test_a_weight_of_two_is_the_row_twice() -> None:
+def test_a_weight_of_two_equals_two_rows() -> None:
     found = data(300)
     twice = np.random.default_rng(1).integers(0, 3, 300)
     again = [np.repeat(column, twice) for column in (found.y, found.p, found.arr)]
@@ -55,14 +55,14 @@ def test_a_weight_of_two_is_the_row_twice() -> None:
         assert metric(found, twice[None].astype(float)) == pytest.approx(metric(copied, once(copied)), abs=1e-6)
 
 
-def test_ranks_alone_decide_the_ranking_metrics() -> None:
+def test_ranking_metrics_depend_on_ranks_only() -> None:
     found = data()
     squashed = Predictions(found.y, found.p**3, found.arr)
     for metric in (metrics.roc_auc, metrics.pr_auc, metrics.captured, metrics.captured_arr, metrics.lift):
         assert metric(squashed, once(found)) == pytest.approx(metric(found, once(found)))
 
 
-def test_turning_the_ranking_round_turns_the_auc_round() -> None:
+def test_reversing_the_ranking_reverses_the_auc() -> None:
     found = data()
     turned = Predictions(found.y, 1 - found.p, found.arr)
     assert metrics.roc_auc(turned, once(found))[0] == pytest.approx(1 - metrics.roc_auc(found, once(found))[0])
@@ -88,26 +88,26 @@ def test_perfect_predictions_score_perfectly() -> None:
     assert metrics.brier_skill(perfect, once(perfect), 0.3)[0] == pytest.approx(1)
 
 
-def test_the_slope_tells_too_extreme_from_too_timid() -> None:
+def test_the_slope_shows_extreme_and_flat_probabilities() -> None:
     right, extreme, timid = (metrics.calibration_slope(d, once(d))[0] for d in (data(), data(slope=0.5), data(slope=2)))
     assert right == pytest.approx(1, abs=0.1)
     assert extreme == pytest.approx(0.5, abs=0.1)
     assert timid == pytest.approx(2, abs=0.15)
 
 
-def test_the_intercept_tells_too_low_from_too_high() -> None:
+def test_the_intercept_shows_low_and_high_probabilities() -> None:
     right, low, high = (metrics.calibration_intercept(d, once(d))[0] for d in (data(), data(level=1), data(level=-1)))
     assert right == pytest.approx(0, abs=0.15)
     assert low == pytest.approx(1, abs=0.15)
     assert high == pytest.approx(-1, abs=0.15)
 
 
-def test_miscalibration_costs() -> None:
+def test_miscalibration_increases_the_losses() -> None:
     right, wrong = data(), data(level=1)
     assert metrics.calibration_error(right, once(right))[0] < 0.03 < metrics.calibration_error(wrong, once(wrong))[0]
 
 
-def test_captured_counts_outcomes_and_their_money() -> None:
+def test_captured_counts_outcomes_and_their_arr() -> None:
     """Of ten accounts two leave, ranked first and fifth: the top tenth has half of the leavers, and 90 of the 100."""
     y = np.array([1, 0, 0, 0, 1, 0, 0, 0, 0, 0.0])
     found = Predictions(y, np.linspace(0.9, 0.1, 10), np.array([90, 5, 5, 5, 10, 5, 5, 5, 5, 5.0]))
@@ -131,12 +131,12 @@ def test_one_class_has_no_metrics_that_need_two() -> None:
         *("captured_arr", "calibration_error", "calibration_slope", "calibration_intercept"),
     ],
 )
-def test_every_metric_says_what_a_good_value_is(name: str) -> None:
+def test_every_metric_documents_a_good_value(name: str) -> None:
     words = getattr(metrics, name).__doc__
     assert any(word in words for word in ("good", "useful", "better", "perfect", "guessing"))
 
 
-def test_all_of_the_ranking_at_once_is_each_alone() -> None:
+def test_ranking_metrics_match_the_single_functions() -> None:
     found = data(300)
     found = Predictions(found.y, found.p.round(1), found.arr)
     weights = np.random.default_rng(2).integers(0, 3, (4, 300)).astype(float)

@@ -1,4 +1,4 @@
-"""Mistakes that others have made with churn models, as cases that this one must not repeat.
+"""Common mistakes of churn models, as tests that training does not make them.
 
 Those of the split itself (a purge passed over where it would leave few rows, test dates before training dates) are in
 test_split; labels of one class only in test_sufficiency.
@@ -51,7 +51,7 @@ def _held(prepared: LabelledSnapshots, parts: TimeSplit) -> Benchmark:
 
 
 def _changed(prepared: LabelledSnapshots, rows: npt.NDArray[np.bool_]) -> LabelledSnapshots:
-    """Every outcome turned round, and features of another world, in these rows."""
+    """Flip every outcome and replace the features in these rows."""
     frame, labels = prepared.frame.copy(), prepared.labels.copy()
     labels.loc[rows, "churn"] = 1 - labels.loc[rows, "churn"]
     for name in ("usage.falling", "usage.bent", "usage.noise", "contract.arr"):
@@ -59,7 +59,7 @@ def _changed(prepared: LabelledSnapshots, rows: npt.NDArray[np.bool_]) -> Labell
     return replace(prepared, frame=frame, labels=labels)
 
 
-def test_nothing_of_the_test_period_reaches_the_model(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
+def test_the_test_period_does_not_affect_the_model(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
     """Neither settings, nor shares, nor medians and spreads, nor slopes: whatever the test's rows say, the same model
     goes into it."""
     found = _held(prepared, parts).model
@@ -71,21 +71,21 @@ def test_nothing_of_the_test_period_reaches_the_model(prepared: LabelledSnapshot
     assert other.linear.scorer_parameters() == found.linear.scorer_parameters()
 
 
-def test_nothing_of_the_calibration_period_reaches_the_fit(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
+def test_the_calibration_period_does_not_affect_the_fit(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
     found = _held(prepared, parts).model
     other = _held(_changed(prepared, parts.mask("calibration", prepared.frame["as_of"])), parts).model
     assert (other.trees.text, other.linear.scorer_parameters()) == (found.trees.text, found.linear.scorer_parameters())
 
 
-def test_training_rows_do_reach_it(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
-    """So that the tests above can fail."""
+def test_training_rows_affect_the_model(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
+    """This shows that the tests above can fail."""
     found = _held(prepared, parts).model
     other = _held(_changed(prepared, parts.mask("train", prepared.frame["as_of"])), parts).model
     assert other.trees.text != found.trees.text
     assert other.linear.scorer_parameters() != found.linear.scorer_parameters()
 
 
-def test_a_model_is_judged_on_dates_after_all_that_it_has_learnt_from(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
+def test_models_are_evaluated_on_dates_after_their_training_data(prepared: LabelledSnapshots, parts: TimeSplit) -> None:
     found = _held(prepared, parts)
     learnt = max(parts.calibration) + timedelta(days=HORIZON)
     assert found.tested.as_of.min() >= learnt
