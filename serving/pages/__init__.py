@@ -1,1 +1,1 @@
-"""Pages for people, served by the same application: written on the server, without a front-end build."""
+"""HTML pages, rendered on the server by the same application, without a front-end build."""

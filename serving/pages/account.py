@@ -1,4 +1,4 @@
-"""One account: how it stands, why, what has changed, and what to do."""
+"""The page of one account: its status, the reasons, what changed, and what to do."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ from serving.snapshots.signal_history import SignalHistory
 from serving.store.database import Store
 from serving.store.published_predictions import list_records
 
-#: So many records of an account are shown.
+#: The maximum number of recorded actions shown.
 RECORDS = 50
-#: For so many days the page offers to put plays off.
+#: The numbers of days for which the page offers to snooze plays.
 SNOOZES = (7, 14, 30)
-#: What is shown of what the source says of an account.
+#: The account details from the source that the page shows.
 PEOPLE = ("name", "csm", "industry", "region", "renewal_at", "notice_at")
-#: The drawing of the score over the weeks: width and height of its field.
+#: Width and height of the chart of weekly scores.
 FIELD = (600, 150)
 
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
@@ -61,22 +61,22 @@ def get_account_page(
     account_id: AccountInPath,
     asked: Annotated[AccountQuery, Query()],
 ) -> Response:
-    """One account."""
+    """Return the page of one account."""
     account, state = requested_account(account_id, asked.id), live.current()
     scored = state.scored(asked.as_of)
     row = row_of(scored.assessment, account)
     weeks = signal_history(scored)
-    told, health = scored.answer(account), account_health(scored, account)
+    prediction, health = scored.answer(account), account_health(scored, account)
     people = dict.fromkeys(PEOPLE) | dict(account_people(scored).get(account, {}))
     records, work = _records(store, account), accounts_off_worklist(scored, store).get(account)
-    horizons = [point["probability"] or 0.0 for t in ("churn", "expansion") for point in told[t]["by_horizon"]]
-    intervals = [told[t]["interval"][1] for t in ("churn", "expansion") if told[t]["interval"]]
+    horizons = [point["probability"] or 0.0 for t in ("churn", "expansion") for point in prediction[t]["by_horizon"]]
+    intervals = [prediction[t]["interval"][1] for t in ("churn", "expansion") if prediction[t]["interval"]]
     return render_page(
         request,
         "account.html",
         title=people["name"] or account,
         section="portfolio",
-        prediction=told,
+        prediction=prediction,
         work=work,
         until=snoozed_until(scored, store, account) if work == "snoozed" else None,
         snooze_days=SNOOZES if asked.as_of is None and may_write(request) else (),
@@ -86,13 +86,14 @@ def get_account_page(
         arr=number_or_null(number_column(scored.assessment.frame, ARR_FEATURE)[row]),
         renewal=number_or_null(number_column(scored.assessment.frame, RENEWAL)[row]),
         top=axis_maximum(max((*horizons, *intervals), default=1.0)),
-        dimensions=_dimensions(told, health, weeks, row),
+        dimensions=_dimensions(prediction, health, weeks, row),
         changes=_changes(scored, weeks, row),
         history=_history_chart(health),
-        timeline=_timeline(told, health, records or []),
+        timeline=_timeline(prediction, health, records or []),
         no_store=records is None,
         pull_top=max(
-            (abs(r["contribution_log_odds"]) for r in (*told["reasons"], *told["expansion"]["reasons"])), default=1.0
+            (abs(r["contribution_log_odds"]) for r in (*prediction["reasons"], *prediction["expansion"]["reasons"])),
+            default=1.0,
         ),
         dates=snapshot_dates(state, scored),
         quarter=quarter_name(scored.as_of),
@@ -109,25 +110,25 @@ async def post_snooze(
     account_id: AccountInPath,
     asked: Annotated[AccountQuery, Query()],
 ) -> Response:
-    """Put the account's plays off for the days that its form names."""
+    """Snooze the account's plays for the number of days in the form."""
     account, form = requested_account(account_id, asked.id), await form_fields(request)
     if (days := whole(form.get("days"))) not in SNOOZES:
-        known = ", ".join(map(str, SNOOZES))
-        raise BadRequest("the form names no number of days that it offers", known, "send it from the page")
+        choices = ", ".join(map(str, SNOOZES))
+        raise BadRequest("the number of days is not one of the choices", choices, "submit the form on the page")
     until = (datetime.now(UTC) + timedelta(days=days)).date()
-    told = Snooze.model_validate({"until": until.isoformat(), "play": form.get("play") or None})
-    await run_in_threadpool(snooze, live, store, caller, account, told)
+    snooze_request = Snooze.model_validate({"until": until.isoformat(), "play": form.get("play") or None})
+    await run_in_threadpool(snooze, live, store, caller, account, snooze_request)
     return RedirectResponse(account_href(account), 303)
 
 
 def may_write(request: Request) -> bool:
-    """Whether the caller may record what was done."""
+    """Return whether the caller may record actions."""
     caller = getattr(request.state, "caller", None)
     return caller is not None and bool(caller.may("write"))
 
 
 def _records(store: Store, account: str) -> list[dict[str, Any]] | None:
-    """None where the store cannot be reached: the page shows the rest."""
+    """Read the recorded actions; None if the store is unavailable, so that the page shows the rest."""
     try:
         with store.read() as connection:
             return list_records(connection, account, RECORDS)
@@ -135,12 +136,14 @@ def _records(store: Store, account: str) -> list[dict[str, Any]] | None:
         return None
 
 
-def _dimensions(told: dict[str, Any], health: dict[str, Any], weeks: SignalHistory, row: int) -> list[dict[str, Any]]:
-    """The dimensions of the health score beside what the model makes of them; those that only it has come last."""
-    explained = told["churn"]["explained"]
+def _dimensions(
+    prediction: dict[str, Any], health: dict[str, Any], weeks: SignalHistory, row: int
+) -> list[dict[str, Any]]:
+    """Return the dimensions of the health score with their effect on the model, then those of the model only."""
+    explained = prediction["churn"]["explained"]
     pulls = dict(explained["by_dimension"]) if explained else {}
     over_time = {each["feature"]: each["values"] for each in weeks.of(row)}
-    found = []
+    rows = []
     for part in health["breakdown"]:
         signals = [
             {
@@ -150,37 +153,37 @@ def _dimensions(told: dict[str, Any], health: dict[str, Any], weeks: SignalHisto
             }
             for signal in part["signals"]
         ]
-        found.append({**part, "signals": signals, "pull": pulls.pop(part["dimension"], None)})
+        rows.append({**part, "signals": signals, "pull": pulls.pop(part["dimension"], None)})
     others = [{"dimension": name, "points": None, "signals": [], "pull": pull} for name, pull in pulls.items()]
-    top = max((abs(each["pull"]) for each in (*found, *others) if each["pull"] is not None), default=0.0) or 1.0
-    return [{**each, "share": None if each["pull"] is None else each["pull"] / top} for each in (*found, *others)]
+    top = max((abs(each["pull"]) for each in (*rows, *others) if each["pull"] is not None), default=0.0) or 1.0
+    return [{**each, "share": None if each["pull"] is None else each["pull"] / top} for each in (*rows, *others)]
 
 
 def _spark(values: list[float | None]) -> list[str]:
-    known = [value for value in values if value is not None]
-    low, high = min(known, default=0.0), max(known, default=0.0)
+    numbers = [value for value in values if value is not None]
+    low, high = min(numbers, default=0.0), max(numbers, default=0.0)
     span = (high - low) or 1.0
-    # A signal that never moved is a line through the middle.
+    # A constant signal is a line through the middle.
     level = 0.5 if high == low else 0.0
     return polylines([None if v is None else (v - low) / span + level for v in values], 84, 24, 1.0)
 
 
 def _changes(scored: ScoredSnapshot, weeks: SignalHistory, row: int) -> list[dict[str, Any]]:
-    found = []
+    rows = []
     for change in weeks.changes(row, scored.assessment.health):
         feature = scored.catalogue.get(change["feature"])
         words, unit = (change["feature"], "") if feature is None else (feature.words, feature.unit)
         shown = {when: _shown(change[when], unit, words) for when in ("before", "now")}
-        found.append({**change, "words": words, **shown})
-    return found
+        rows.append({**change, "words": words, **shown})
+    return rows
 
 
 def _shown(value: float | None, unit: str | None, words: str | None) -> str:
-    return "not known" if value is None else value_words(value, unit or "", words or "")
+    return "unknown" if value is None else value_words(value, unit or "", words or "")
 
 
 def _history_chart(health: dict[str, Any]) -> dict[str, Any]:
-    """The score over the weeks: its lines and points, the bands behind them, and the weeks' places."""
+    """Return the coordinates of the chart of weekly scores: lines, points and the bands behind them."""
     width, height = FIELD
     history, bands = health["history"], health["bands"]
     scores = [each["score"] for each in history]
@@ -206,9 +209,11 @@ def _history_chart(health: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _timeline(told: dict[str, Any], health: dict[str, Any], records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What happened, the latest first: alerts, early warnings, changes of band, and what people have recorded."""
-    found: list[dict[str, Any]] = [
+def _timeline(
+    prediction: dict[str, Any], health: dict[str, Any], records: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the events, latest first: alerts, early warnings, band changes and recorded actions."""
+    events: list[dict[str, Any]] = [
         {
             "at": alert["since"],
             "kind": "alert",
@@ -217,9 +222,9 @@ def _timeline(told: dict[str, Any], health: dict[str, Any], records: list[dict[s
             "more": f"to {alert['to']}",
             "by": alert["by"],
         }
-        for alert in told["alerts"]
+        for alert in prediction["alerts"]
     ]
-    found += [
+    events += [
         {
             "at": sign["since"],
             "kind": "early warning",
@@ -228,29 +233,31 @@ def _timeline(told: dict[str, Any], health: dict[str, Any], records: list[dict[s
             "more": sign["severity"],
             "by": None,
         }
-        for sign in told["early_warnings"]
+        for sign in prediction["early_warnings"]
         if sign["since"] is not None
     ]
     history = health["history"]
     for before, now in pairwise(history):
         if before["band"] != now["band"]:
-            says = f"health went from {before['band']} to {now['band']}, {before['score']:.0f} to {now['score']:.0f}"
-            found.append(
-                {"at": now["as_of"], "kind": "band", "tone": now["band"], "says": says, "more": None, "by": None}
+            says = (
+                f"health changed from {before['band']} to {now['band']} ({before['score']:.0f} to {now['score']:.0f})"
+            )
+            events.append(
+                {"at": now["as_of"], "kind": "band change", "tone": now["band"], "says": says, "more": None, "by": None}
             )
     for record in records:
         at: datetime = record["occurred_at"]
         words = record.get("play") or record.get("result") or record["what"]
         if until := record.get("until"):
             words = f"snoozed until {until}"
-        found.append(
+        events.append(
             {
                 "at": instant_words(at),
                 "kind": record["what"],
                 "tone": "none",
                 "says": words.replace("_", " "),
-                "more": "held out on purpose" if record.get("held_out") else record.get("note"),
+                "more": "held out (control group)" if record.get("held_out") else record.get("note"),
                 "by": None,
             }
         )
-    return sorted(found, key=lambda each: str(each["at"])[:10], reverse=True)
+    return sorted(events, key=lambda each: str(each["at"])[:10], reverse=True)

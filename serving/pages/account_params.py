@@ -1,4 +1,4 @@
-"""Which account a page is of: its id is in the path, or beside it where a path cannot bear it."""
+"""The account of a page: its id is in the path, or in the query string if a path cannot hold it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ AccountInPath = Annotated[str, Path(max_length=1000)]
 
 
 class AccountQuery(AtDateOrLatest):
-    """Which account, where its id is not in the path, and which snapshot."""
+    """The account id if it is not in the path, and the snapshot date."""
 
     id: Id | None = None
 
 
-def requested_account(in_path: str, beside: str | None) -> str:
-    """The account's id.
+def requested_account(in_path: str, in_query: str | None) -> str:
+    """Return the account id.
 
     Raises
     ------
-    BadRequest : neither names one.
+    BadRequest : there is no account id.
     """
-    if account := in_path or beside:
+    if account := in_path or in_query:
         return account
-    raise BadRequest("no account is named", "/accounts/ID, /accounts/ID/qbr or /accounts/ID/plan")
+    raise BadRequest("no account id", "/accounts/ID, /accounts/ID/qbr or /accounts/ID/plan")

@@ -1,4 +1,4 @@
-"""One account's business review and its plan, as pages: the same as GET /v1/accounts/{id}/qbr and /plan."""
+"""The pages of an account's business review and plan, with the data of GET /v1/accounts/{id}/qbr and /plan."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict
 
 
 class ReviewQuery(Asked):
-    """Which account, where its id is not in the path, and which quarter; left out, that of the latest snapshot."""
+    """The account id if it is not in the path, and the quarter; by default that of the latest snapshot."""
 
     id: Id | None = None
     quarter: Annotated[QuarterText | None, BeforeValidator(nothing)] = None
@@ -37,36 +37,36 @@ class ReviewQuery(Asked):
 def get_business_review_page(
     request: Request, live: LiveStateDep, account_id: AccountInPath, asked: Annotated[ReviewQuery, Query()]
 ) -> Response:
-    """The review of a quarter."""
+    """Return the business review of a quarter."""
     state, account = live.current(), requested_account(account_id, asked.id)
     quarter = Quarter.parse(asked.quarter or quarter_name(state.scored(None).as_of)).name
-    told = published_review(state, account, quarter)
-    return _page(request, state, told, with_query(json_href(account, "qbr"), {"quarter": quarter}), "")
+    report = published_review(state, account, quarter)
+    return _page(request, state, report, with_query(json_href(account, "qbr"), {"quarter": quarter}), "")
 
 
 @router.get("/accounts/{account_id:path}/plan")
 def get_plan_page(
     request: Request, live: LiveStateDep, account_id: AccountInPath, asked: Annotated[AccountQuery, Query()]
 ) -> Response:
-    """The plan."""
+    """Return the account plan."""
     state, account = live.current(), requested_account(account_id, asked.id)
-    told = published_plan(state.scored(asked.as_of), account)
+    report = published_plan(state.scored(asked.as_of), account)
     query = with_query("", {"as_of": asked.when})
-    return _page(request, state, told, json_href(account, "plan") + query, query)
+    return _page(request, state, report, json_href(account, "plan") + query, query)
 
 
-def _page(request: Request, state: LiveState, told: Mapping[str, Any], json: str, query: str) -> Response:
-    kind = report_title(told)
+def _page(request: Request, state: LiveState, report: Mapping[str, Any], json: str, query: str) -> Response:
+    kind = report_title(report)
     quarters = scored_quarters(state)
     return render_page(
         request,
         "report_page.html",
-        title=f"{kind}: {told['name'] or told['account_id']}",
+        title=f"{kind}: {report['name'] or report['account_id']}",
         section="portfolio",
-        report=told,
+        report=report,
         kind=kind,
-        charts=section_charts(told),
-        quarters=quarters if told["document"] == "qbr" else [],
+        charts=section_charts(report),
+        quarters=quarters if report["document"] == "qbr" else [],
         quarter=quarters[0],
         json=json,
         query=query,

@@ -1,4 +1,4 @@
-"""The API's reference: /openapi.json as a page to read, which asks no other host for anything."""
+"""The API reference: /openapi.json as a page, without requests to other hosts."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from serving.html.templates import render_page
 
 Schema = dict[str, Any]
 _PREFIX = "#/components/schemas/"
-#: Made-up values for parameters that have none of their own.
+#: Example values for parameters without examples.
 EXAMPLES = {"account_id": "acme", "job_id": "job_4463ce3b6e6e0ef5", "prediction_id": "prd_ed17e1b2fa0471aef9f91a76"}
-#: Bounds and forms, and how they are told.
+#: Text for constraints.
 _BOUNDS = {
     "minimum": "at least {}",
     "maximum": "at most {}",
     "exclusiveMinimum": "more than {}",
     "exclusiveMaximum": "less than {}",
-    "minLength": "{} characters or more",
+    "minLength": "at least {} characters",
     "maxLength": "at most {} characters",
-    "minItems": "{} or more",
-    "maxItems": "at most {}",
+    "minItems": "at least {} items",
+    "maxItems": "at most {} items",
     "pattern": "matching {}",
 }
-#: In this order; others come after.
+#: The order and titles of tags; other tags come last.
 TAGS = {
     "predictions": "Predictions",
     "health": "Health",
     "portfolio": "Portfolio",
-    "published": "Published",
-    "records": "What was done, and what became of it",
+    "published": "Published predictions",
+    "records": "Actions and outcomes",
     "jobs": "Jobs",
-    "mlflow": "As MLflow's scoring server",
-    "service": "The service itself",
+    "mlflow": "MLflow scoring protocol",
+    "service": "Service",
 }
 
 router = APIRouter(include_in_schema=False)
@@ -47,7 +47,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/docs")
 def get_reference_page(request: Request) -> Response:
-    """The reference."""
+    """Return the API reference."""
     state = request.app.state
     if not hasattr(state, "reference"):
         state.reference = reference(request.app.openapi())
@@ -56,13 +56,15 @@ def get_reference_page(request: Request) -> Response:
 
 
 def reference(document: Mapping[str, Any]) -> dict[str, Any]:
-    """An OpenAPI 3.1 document as what the page shows: ``info``, ``groups`` of operations by tag, and ``shapes``, the
-    schemas that they name."""
+    """Convert an OpenAPI 3.1 document to the data of the page: ``info``, ``groups`` of operations by tag, and the
+    schemas (``shapes``)."""
     shapes = document["components"]["schemas"]
     groups: dict[str, list[dict[str, Any]]] = {}
     for path, operations in document["paths"].items():
-        for method, told in operations.items():
-            groups.setdefault((told.get("tags") or ["other"])[0], []).append(_operation(path, method, told, shapes))
+        for method, operation in operations.items():
+            groups.setdefault((operation.get("tags") or ["other"])[0], []).append(
+                _operation(path, method, operation, shapes)
+            )
     known = [tag for tag in TAGS if tag in groups]
     return {
         "info": document["info"],
@@ -74,7 +76,7 @@ def reference(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _operation(path: str, method: str, told: Mapping[str, Any], shapes: Mapping[str, Schema]) -> dict[str, Any]:
+def _operation(path: str, method: str, operation: Mapping[str, Any], shapes: Mapping[str, Schema]) -> dict[str, Any]:
     parameters = [
         {
             "name": each["name"],
@@ -83,46 +85,46 @@ def _operation(path: str, method: str, told: Mapping[str, Any], shapes: Mapping[
             "type": list(type_words(each["schema"])),
             "description": each.get("description") or each["schema"].get("description", ""),
         }
-        for each in told.get("parameters", ())
+        for each in operation.get("parameters", ())
     ]
-    body = _first_schema(told["requestBody"]) if "requestBody" in told else None
+    body = _first_schema(operation["requestBody"]) if "requestBody" in operation else None
     example = None if body is None else body_example(body, shapes)
-    said: list[tuple[str, dict[str, Any]]] = sorted(told["responses"].items())
+    responses: list[tuple[str, dict[str, Any]]] = sorted(operation["responses"].items())
     answers: list[dict[str, Any]] = [
         {
             "status": status,
-            "description": each["description"] if each["description"] != "Successful Response" else "All is well.",
+            "description": each["description"] if each["description"] != "Successful Response" else "Success.",
             "media": list(each.get("content", {})),
             "type": list(type_words(_first_schema(each))),
         }
-        for status, each in said
+        for status, each in responses
     ]
     return {
-        "id": told["operationId"],
+        "id": operation["operationId"],
         "method": method.upper(),
         "path": path,
-        "summary": told.get("summary", ""),
-        "description": told.get("description", ""),
+        "summary": operation.get("summary", ""),
+        "description": operation.get("description", ""),
         "parameters": parameters,
         "body": None if body is None else list(type_words(body)),
         "example": None if example is None else json.dumps(example, indent=2, ensure_ascii=False),
         "good": [each for each in answers if each["status"].startswith("2")],
         "problems": [each for each in answers if not each["status"].startswith("2")],
-        "curl": _curl(path, method, told, example),
+        "curl": _curl(path, method, operation, example),
         "keyed": path.startswith("/v1") or path == "/invocations",
     }
 
 
-def _curl(path: str, method: str, told: Mapping[str, Any], example: Any) -> list[str]:
-    """The words of a line that calls the operation, all after the host."""
-    asked = {}
-    for each in told.get("parameters", ()):
+def _curl(path: str, method: str, operation: Mapping[str, Any], example: Any) -> list[str]:
+    """Return the parts of a curl command that call the operation, after the host."""
+    params = {}
+    for each in operation.get("parameters", ()):
         if each["in"] == "path":
             path = path.replace(f"{{{each['name']}}}", quote(EXAMPLES.get(each["name"], each["name"])))
         elif each.get("required"):
-            asked[each["name"]] = _example(each["schema"], {})
-    told_path = path + (f"?{urlencode(asked)}" if asked else "")
-    words = [told_path]
+            params[each["name"]] = _example(each["schema"], {})
+    full_path = path + (f"?{urlencode(params)}" if params else "")
+    words = [full_path]
     if method != "get":
         words.append(f"-X {method.upper()}")
     if example is not None:
@@ -131,7 +133,7 @@ def _curl(path: str, method: str, told: Mapping[str, Any], example: Any) -> list
 
 
 def body_example(schema: Schema, shapes: Mapping[str, Schema]) -> Any:
-    """A body that the schema takes: the example that it gives, or else one made of what it needs."""
+    """Return a valid body: the example of the schema, or one with its required fields."""
     return _example(schema, shapes)
 
 
@@ -154,7 +156,7 @@ def _example(schema: Schema, shapes: Mapping[str, Schema], name: str = "", depth
     if kind == "array":
         return [_example(schema.get("items", {}), shapes, name, depth + 1)] if depth < 6 else []
     if kind == "string" and schema.get("format") == "date":
-        # What is still to come, as the only operation that takes a day wants it.
+        # A future date, as the only operation with a date requires.
         return (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
     if kind == "string":
         instant = "ISO 8601" in schema.get("description", "") or name.endswith("_at")
@@ -178,7 +180,7 @@ def _shape(schema: Schema) -> dict[str, Any]:
 
 
 def type_words(schema: Schema) -> Iterator[tuple[str, str | None]]:
-    """A schema's type as pieces of text, each with the name of the shape that it refers to, or None."""
+    """Yield a schema's type as pieces of text, each with the schema that it links to, or None."""
     if not schema:
         yield "anything", None
     elif "$ref" in schema:
@@ -209,8 +211,8 @@ def _bounds(schema: Schema) -> Iterator[str]:
                 yield words.format(part[name])
 
 
-def _first_schema(told: Mapping[str, Any]) -> Schema:
-    contents: list[dict[str, Any]] = list(told.get("content", {}).values())
+def _first_schema(operation: Mapping[str, Any]) -> Schema:
+    contents: list[dict[str, Any]] = list(operation.get("content", {}).values())
     found: Schema = contents[0].get("schema", {}) if contents else {}
     return found
 

@@ -1,4 +1,4 @@
-"""How long accounts stay, as a page: the same figures as GET /v1/portfolio/cohorts."""
+"""The cohorts page, with the data of GET /v1/portfolio/cohorts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from serving.pages.snapshot_context import account_people, snapshot_dates
 from serving.portfolio.cohorts import published_cohorts
 from serving.schemas.form_fields import AtDateOrLatest
 
-#: So many accounts are listed, and so many quarters before the rest is folded away.
+#: The number of accounts listed, and of quarters before the rest is collapsed.
 SHOWN, QUARTERS = 12, 12
 
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
@@ -24,7 +24,7 @@ router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict
 
 @router.get("/cohorts")
 def get_cohorts_page(request: Request, live: LiveStateDep, asked: Annotated[AtDateOrLatest, Query()]) -> Response:
-    """The cohorts."""
+    """Return the cohorts page."""
     state = live.current()
     scored = state.scored(asked.as_of)
     return render_page(

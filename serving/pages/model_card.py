@@ -1,4 +1,4 @@
-"""The model cards of the champions."""
+"""The page of the champions' model cards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict
 
 @router.get("/model")
 def get_model_page(request: Request, live: LiveStateDep, home: HomeDep) -> Response:
-    """The cards."""
+    """Return the model page."""
     state = live.current()
     if state.champion is None:
         raise state.not_ready()
@@ -45,7 +45,7 @@ def get_model_page(request: Request, live: LiveStateDep, home: HomeDep) -> Respo
 
 
 def cards_html(cards: Sequence[Mapping[str, Any]]) -> str:
-    """The cards as one file that needs nothing beside itself."""
+    """Render the cards as one self-contained file."""
     sheet = Markup(assets()["pages.css"].content.decode())
     return render_template(
         "model_file.html",
@@ -58,11 +58,11 @@ def cards_html(cards: Sequence[Mapping[str, Any]]) -> str:
 
 
 def reliability_charts(cards: Sequence[Mapping[str, Any]]) -> dict[str, Markup]:
-    """What was said against what happened, by target."""
+    """Draw the reliability chart of each target."""
     return {
-        told["target"]: charts.reliability_chart(told["card"]["reliability"], told["target"])
-        for told in cards
-        if told["card"] is not None and told["card"]["reliability"]
+        entry["target"]: charts.reliability_chart(entry["card"]["reliability"], entry["target"])
+        for entry in cards
+        if entry["card"] is not None and entry["card"]["reliability"]
     }
 
 

@@ -1,4 +1,4 @@
-"""The first page: the portfolio at a glance, and its accounts as a list."""
+"""The portfolio page: summary figures and the account list."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from serving.portfolio.account_list import LARGEST_FIRST, PAGE_SIZES, AccountLis
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, published_kpis
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
-#: The columns that can be put in order, and their headings.
+#: The sortable columns and their headings.
 HEADINGS: dict[Order, str] = {
     "account": "Account",
     "segment": "Segment",
@@ -53,7 +53,7 @@ router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict
 def get_portfolio_page(
     request: Request, live: LiveStateDep, store: StoreDep, asked: Annotated[AccountListQuery, Query()]
 ) -> Response:
-    """The portfolio."""
+    """Return the portfolio page."""
     state = live.current()
     scored = state.scored(asked.as_of)
     roster = account_list(scored)
@@ -65,7 +65,7 @@ def get_portfolio_page(
         title="Portfolio",
         section="portfolio",
         summary=scored.portfolio,
-        measures=_measures(scored),
+        measures=_kpis(scored),
         weeks=cached_weekly_health(scored),
         trend=health_trend_chart(scored),
         asked=asked,
@@ -82,8 +82,8 @@ def get_portfolio_page(
     )
 
 
-def _measures(scored: ScoredSnapshot) -> dict[str, Any] | None:
-    """Those of the trailing twelve months; None where none were kept with the snapshot."""
+def _kpis(scored: ScoredSnapshot) -> dict[str, Any] | None:
+    """Return the KPIs of the trailing twelve months; None if none were stored with the snapshot."""
     try:
         return published_kpis(scored, DEFAULT_PERIOD)
     except UnknownSnapshot:
@@ -91,50 +91,50 @@ def _measures(scored: ScoredSnapshot) -> dict[str, Any] | None:
 
 
 class _Links:
-    """Addresses of the same list, asked for otherwise."""
+    """URLs of the same list with other parameters."""
 
     def __init__(self, asked: AccountListQuery) -> None:
-        self._asked = {
+        self._params = {
             name: value
             for name, value in asked.model_dump(mode="json", exclude_defaults=True).items()
             if name != "as_of"
         }
         if asked.as_of is not None:
-            self._asked["as_of"] = instant_words(asked.as_of)
+            self._params["as_of"] = instant_words(asked.as_of)
 
-    def __call__(self, **otherwise: object) -> str:
-        """With these parameters instead; the first page of it unless a page is named."""
-        return with_query("/", {**self._asked, "page": None, **otherwise}) + "#accounts"
+    def __call__(self, **changes: object) -> str:
+        """Return the URL with these parameters replaced, on the first page by default."""
+        return with_query("/", {**self._params, "page": None, **changes}) + "#accounts"
 
     @property
     def other_filters(self) -> dict[str, object]:
-        """What the choice of another date keeps of it."""
-        return {name: value for name, value in self._asked.items() if name not in ("as_of", "page")}
+        """The parameters that a change of date retains."""
+        return {name: value for name, value in self._params.items() if name not in ("as_of", "page")}
 
     @property
     def hidden(self) -> dict[str, object]:
-        """What a form of filters keeps of it."""
-        return {name: value for name, value in self._asked.items() if name in ("as_of", "sort", "way", "size")}
+        """The parameters that a change of filters retains."""
+        return {name: value for name, value in self._params.items() if name in ("as_of", "sort", "way", "size")}
 
 
 def _headings(asked: AccountListQuery, roster: AccountList) -> list[dict[str, Any]]:
     link = _Links(asked)
-    found = []
+    headings = []
     for name, words in HEADINGS.items():
         if name == "csm" and not roster.csms:
             continue
         sorted_by = name == asked.order
         fresh = name in LARGEST_FIRST
-        down = not asked.downwards if sorted_by else fresh
-        found.append(
+        down = not asked.descending if sorted_by else fresh
+        headings.append(
             {
                 "name": name,
                 "words": words,
                 "href": link(sort=name, way="down" if down else "up"),
-                "sorted": None if not sorted_by else "descending" if asked.downwards else "ascending",
+                "sorted": None if not sorted_by else "descending" if asked.descending else "ascending",
             }
         )
-    return found
+    return headings
 
 
 def _rows(

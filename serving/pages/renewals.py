@@ -1,4 +1,4 @@
-"""The renewal forecast of a period, as a page: the same figures as GET /v1/renewals."""
+"""The renewals page, with the data of GET /v1/renewals."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from serving.pages.snapshot_context import snapshot_dates
 from serving.renewals.published_forecast import published_renewals
 from serving.schemas.form_fields import AtDateOrLatest, nothing, whole
 
-#: So many accounts are on one page.
+#: The number of accounts on one page.
 PAGE = 50
-#: So many quarters can be chosen, that of the snapshot first.
+#: The number of quarters to choose from, starting with that of the snapshot.
 QUARTERS = 4
 FIGURES = {
     "renewed_arr": ("Renewed", "good"),
@@ -33,7 +33,7 @@ router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict
 
 
 class RenewalsPageQuery(AtDateOrLatest):
-    """Which period, in one word: days (90), a quarter (2026Q4) or a month (2026-10); and which page of its accounts."""
+    """The period (days such as 90, a quarter such as 2026Q4, or a month such as 2026-10), filters and page number."""
 
     period: Annotated[str | None, BeforeValidator(nothing), Field(max_length=20)] = None
     csm: Annotated[str | None, BeforeValidator(nothing), Field(max_length=1000)] = None
@@ -43,19 +43,19 @@ class RenewalsPageQuery(AtDateOrLatest):
 
 @router.get("/renewals")
 def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[RenewalsPageQuery, Query()]) -> Response:
-    """What is due, and what is expected of it."""
+    """Return the renewals page."""
     state = live.current()
     scored = state.scored(asked.as_of)
     days = _days(asked.period)
     named = None if days is not None else asked.period
-    told = published_renewals(scored, named, days, None, None)
-    # As it is printed, however it was written in the address.
-    period = told["period"] if named is not None else str(days or DEFAULT_FORECAST_DAYS)
-    narrow: tuple[tuple[Literal["csm", "segment"], str | None], ...] = (("csm", asked.csm), ("segment", asked.segment))
+    forecast = published_renewals(scored, named, days, None, None)
+    # The canonical name, regardless of its form in the URL.
+    period = forecast["period"] if named is not None else str(days or DEFAULT_FORECAST_DAYS)
+    filters: tuple[tuple[Literal["csm", "segment"], str | None], ...] = (("csm", asked.csm), ("segment", asked.segment))
     due = [
         account
-        for account in told["accounts"]
-        if all(wanted is None or account[name] == wanted for name, wanted in narrow)
+        for account in forecast["accounts"]
+        if all(wanted is None or account[name] == wanted for name, wanted in filters)
     ]
     pages = max(1, -(-len(due) // PAGE))
     number = min(asked.page, pages)
@@ -64,15 +64,15 @@ def get_renewals_page(request: Request, live: LiveStateDep, asked: Annotated[Ren
         "period": asked.period,
     }
 
-    def link(**otherwise: object) -> str:
-        return with_query("/renewals", shared | {"csm": asked.csm, "segment": asked.segment} | otherwise)
+    def link(**changes: object) -> str:
+        return with_query("/renewals", shared | {"csm": asked.csm, "segment": asked.segment} | changes)
 
     return render_page(
         request,
         "renewals.html",
         title="Renewals",
         section="renewals",
-        forecast=told,
+        forecast=forecast,
         figures=FIGURES,
         periods=_periods(scored.as_of, period),
         period=period,
@@ -93,10 +93,10 @@ def _days(period: str | None) -> int | None:
 
 
 def _periods(as_of: datetime, chosen: str) -> list[tuple[str, str]]:
-    """The periods that can be chosen, the chosen one among them: their name in the address, and as people read it."""
-    found: list[tuple[str, str]] = [(str(days), f"Next {days} days") for days in FORECAST_DAYS]
+    """Return the periods to choose from, including the chosen one: their names in the URL and their labels."""
+    periods: list[tuple[str, str]] = [(str(days), f"Next {days} days") for days in FORECAST_DAYS]
     quarter = Quarter.of(as_of)
     for _ in range(QUARTERS):
-        found.append((quarter.name, quarter.name))
+        periods.append((quarter.name, quarter.name))
         quarter = quarter.next
-    return found if chosen in [name for name, _ in found] else [*found, (chosen, chosen)]
+    return periods if chosen in [name for name, _ in periods] else [*periods, (chosen, chosen)]

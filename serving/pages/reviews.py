@@ -1,7 +1,7 @@
-"""The quarterly reviews as pages: the list, and each review as it was written, with a form to sign it.
+"""The pages of quarterly reviews: the list, and each review with a form to sign it.
 
-A review's page is a file that needs nothing from elsewhere. Here its style sheet, which it carries within, is served
-beside it, since pages of this service may not have styles written into them; the form is put where the file says so.
+A review is a self-contained HTML file. Its inline style sheet is served from a separate URL, because the content
+security policy of this service forbids inline styles. The form replaces a placeholder in the file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from serving.schemas.query_params import REVIEW_ID
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 ICON = re.compile(r'<link rel="icon"[^>]*>')
 EARLIEST = re.compile(r'(<dd id="earliest">)[0-9-]*')
-PLACE = "<!--sign-off-->"
+PLACEHOLDER = "<!--sign-off-->"
 TITLE = "Quarterly reviews"
 
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
@@ -37,7 +37,7 @@ ReviewId = Annotated[str, Path(pattern=REVIEW_ID)]
 
 @router.get("/reviews")
 def get_reviews_page(request: Request, home: HomeDep) -> Response:
-    """The reviews, the newest first, and what was decided."""
+    """Return the list of reviews, newest first, with the decisions."""
     history = read_history(home)
     return render_page(
         request,
@@ -53,52 +53,52 @@ def get_reviews_page(request: Request, home: HomeDep) -> Response:
 
 @router.get("/reviews/{review_id}/style.css")
 def get_review_style(home: HomeDep, review_id: ReviewId) -> Response:
-    """The style sheet of one review."""
-    found = STYLE.search(_text(find_review(home, review_id)))
-    return Response(found[1] if found else "", media_type="text/css; charset=utf-8")
+    """Return the style sheet of one review."""
+    style = STYLE.search(_text(find_review(home, review_id)))
+    return Response(style[1] if style else "", media_type="text/css; charset=utf-8")
 
 
 @router.get("/reviews/{review_id}")
 def get_review_page(request: Request, home: HomeDep, review_id: ReviewId) -> Response:
-    """One review, and how to sign it or how it was signed."""
-    kept, history = find_review(home, review_id), read_history(home)
+    """Return one review, with its signatures or the form to sign it."""
+    record, history = find_review(home, review_id), read_history(home)
     style, icon = f'<link rel="stylesheet" href="/reviews/{review_id}/style.css">', static("icon.svg")
-    text = ICON.sub(f'<link rel="icon" href="{icon}" type="image/svg+xml">', STYLE.sub(style, _text(kept), 1))
-    # The file holds the date of the day on which it was written; the earliest moves on as dates are scored.
-    earliest = earliest_for_review(home, history, kept.review.sign_off)
+    text = ICON.sub(f'<link rel="icon" href="{icon}" type="image/svg+xml">', STYLE.sub(style, _text(record), 1))
+    # The file contains the earliest date at the time it was written, which moves as more dates are scored.
+    earliest = earliest_for_review(home, history, record.review.sign_off)
     text = EARLIEST.sub(rf"\g<1>{earliest.day}", text)
     caller = getattr(request.state, "caller", None)
-    known = history.approvals(kept.review.sign_off.rubric)
+    approvals = history.approvals(record.review.sign_off.rubric)
     form = render_template(
         "sign_off.html",
-        record=kept,
-        decided=kept.decided,
-        waiting=kept.pending,
-        lapsed=_lapsed(home, history, kept),
+        record=record,
+        decided=record.decided,
+        waiting=record.pending,
+        lapsed=_lapse_reason(home, history, record),
         earliest=earliest,
-        can_roll_back=kept.decided is not None and bool(known) and known[-1].id == kept.decided.id,
-        # Whose key this browser is signed in with, if that may sign.
+        can_roll_back=record.decided is not None and bool(approvals) and approvals[-1].id == record.decided.id,
+        # The caller of the session, if allowed to sign.
         signer=caller if caller is not None and caller.in_session and caller.may("admin") else None,
         local=caller is not None and caller.id == LOCAL_CALLER.id,
         words=DECISION_NOUNS,
     )
-    return HTMLResponse(text.replace(PLACE, form, 1))
+    return HTMLResponse(text.replace(PLACEHOLDER, form, 1))
 
 
-def _lapsed(home: Home, history: HistoryFile, kept: ReviewRecord) -> str:
-    """Why the first signature no longer counts; empty where it does, or there is none."""
-    if kept.pending is None:
+def _lapse_reason(home: Home, history: HistoryFile, record: ReviewRecord) -> str:
+    """Return why the first signature is no longer valid; empty if it is valid or there is none."""
+    if record.pending is None:
         return ""
     try:
-        return lapse_reason(home, history, kept, kept.pending)
+        return lapse_reason(home, history, record, record.pending)
     except RenewcastError as error:
         return error.found
 
 
-def _text(kept: ReviewRecord) -> str:
+def _text(record: ReviewRecord) -> str:
     try:
-        return read_bounded(kept.folder / PAGE, SIZE_LIMIT).decode()
+        return read_bounded(record.folder / PAGE, SIZE_LIMIT).decode()
     except (ScorerError, OSError, UnicodeDecodeError):
         raise HomeError(
-            f"the page of {kept.review.id} cannot be read", "a review", "hold it again: `renewcast review`"
+            f"the page of {record.review.id} cannot be read", "a review", "hold it again: `renewcast review`"
         ) from None

@@ -1,7 +1,7 @@
-"""How a browser gets in: a key is shown once, and the browser then holds a session in a cookie.
+"""Sign-in of browsers: the user enters an API key once, and the browser then has a session cookie.
 
 The cookie is HttpOnly (no script reads it), SameSite=Strict (no other site's request carries it) and, over TLS, Secure
-under a ``__Host-`` name (RFC 6265bis). A form is taken from our own pages only.
+under a ``__Host-`` name (RFC 6265bis). Forms are accepted only from this service's own pages.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ router = APIRouter(include_in_schema=False)
 def get_sign_in(
     request: Request, settings: SettingsDep, next: Annotated[str | None, Query(max_length=4000)] = None
 ) -> Response:
-    """The form."""
+    """Return the sign-in form."""
     return _form(request, settings, local_path(next))
 
 
 @router.post(PATH)
 async def post_sign_in(request: Request, store: StoreDep, settings: SettingsDep) -> Response:
-    """A session for a good key; the form again for one that is not."""
+    """Open a session for a valid key; return the form again for an invalid one."""
     _check_site(request)
     attempts: SignInLimiter = request.app.state.attempts
     customer = client_network(request.client.host if request.client else None)
     if wait := attempts.wait(customer):
-        raise TooManyRequests(settings.sign_ins_a_minute, wait, "more sign-ins than may fail in a minute")
+        raise TooManyRequests(settings.sign_ins_a_minute, wait, "too many failed sign-ins in a minute")
     form = await form_fields(request)
-    onward = local_path(form.get("next"))
-    lasts = timedelta(hours=settings.session_hours)
-    token = await run_in_threadpool(_open, store, form.get("key", "").strip(), lasts)
+    destination = local_path(form.get("next"))
+    duration = timedelta(hours=settings.session_hours)
+    token = await run_in_threadpool(_open_session, store, form.get("key", "").strip(), duration)
     attempts.count(customer, succeeded=token is not None)
     if token is None:
-        return _form(request, settings, onward, wrong=True)
-    answer = RedirectResponse(onward, 303)
+        return _form(request, settings, destination, wrong=True)
+    answer = RedirectResponse(destination, 303)
     scheme = request.url.scheme
-    seconds = int(lasts.total_seconds())
+    seconds = int(duration.total_seconds())
     answer.set_cookie(
         cookie_name(scheme), token, seconds, path="/", secure=scheme == "https", httponly=True, samesite="strict"
     )
@@ -63,7 +63,7 @@ async def post_sign_in(request: Request, store: StoreDep, settings: SettingsDep)
 
 @router.post("/sign-out")
 def post_sign_out(request: Request, store: StoreDep) -> Response:
-    """Forget the session, here and in the browser."""
+    """End the session here and in the browser."""
     _check_site(request)
     scheme = request.url.scheme
     token = session_token(request.headers, scheme)
@@ -75,13 +75,13 @@ def post_sign_out(request: Request, store: StoreDep) -> Response:
     return answer
 
 
-def _form(request: Request, settings: ServiceSettings, onward: str, wrong: bool = False) -> Response:
+def _form(request: Request, settings: ServiceSettings, destination: str, wrong: bool = False) -> Response:
     answer = render_page(
         request,
         "sign_in.html",
         title="Sign in",
         status=401 if wrong else 200,
-        next=onward,
+        next=destination,
         hours=settings.session_hours,
         wrong=wrong,
     )
@@ -92,9 +92,9 @@ def _form(request: Request, settings: ServiceSettings, onward: str, wrong: bool 
 
 def _check_site(request: Request) -> None:
     if is_cross_origin(request.headers):
-        raise Forbidden("the form comes from another site", "one of this service's own pages")
+        raise Forbidden("the form comes from another site", "a page of this service")
 
 
-def _open(store: Store, secret: str, lasts: timedelta) -> str | None:
+def _open_session(store: Store, secret: str, duration: timedelta) -> str | None:
     with store.begin() as connection:
-        return open_session(connection, secret, lasts)
+        return open_session(connection, secret, duration)

@@ -1,4 +1,4 @@
-"""What several pages show of a snapshot: its roster, the people that the source names, and its weeks."""
+"""Data of a snapshot that several pages show: account list, account details and weekly health."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from serving.snapshots.snapshot_files import file_version
 from serving.store.database import Store
 from serving.worklist.published_worklist import worklist_cache
 
-#: So many dates can be chosen: two years of weeks.
+#: The maximum number of dates to choose from: two years of weeks.
 DATE_CHOICES = 104
 
 
 def sidecar_or_none(scored: ScoredSnapshot, name: str) -> dict[str, Any] | None:
-    """A document beside the snapshot; None where there is none that can be read, so that the page shows the rest."""
+    """Read a sidecar of the snapshot; None if it is missing or not valid, so that the page shows the rest."""
     try:
         return read_sidecar(scored.snapshots, scored.as_of, name)
     except RenewcastError as error:
@@ -38,13 +38,13 @@ def sidecar_or_none(scored: ScoredSnapshot, name: str) -> dict[str, Any] | None:
 
 
 def account_people(scored: ScoredSnapshot) -> Mapping[str, Mapping[str, Any]]:
-    """What the source says of each account by its id (`features.revenue.arr.facts`): name, csm and more."""
+    """Return the details of each account by its id (`features.revenue.arr.facts`): name, csm and more."""
     document = sidecar_or_none(scored, ACCOUNTS)
     return {} if document is None else document["accounts"]
 
 
 def account_list(scored: ScoredSnapshot) -> AccountList:
-    """The roster of a snapshot, made once for each version of its people."""
+    """Return the account list of a snapshot, cached for each version of the account details."""
     path = sidecar_path(scored.snapshots, scored.as_of, ACCOUNTS)
     return scored.cache.get(
         ("roster", file_version(path)), lambda: AccountList(scored.assessment, account_people(scored))
@@ -52,8 +52,10 @@ def account_list(scored: ScoredSnapshot) -> AccountList:
 
 
 def accounts_off_worklist(scored: ScoredSnapshot, store: Store) -> Mapping[str, str]:
-    """The accounts whose plays are off the list, and why; empty where the store cannot be reached or what was kept is
-    broken, so that the page shows the plays as they were published."""
+    """Return the accounts whose plays are off the worklist, and why.
+
+    Empty if the store is unavailable or a sidecar is not valid, so that the page shows the published plays.
+    """
     try:
         return worklist_cache(scored).standing(store)
     except RenewcastError as error:
@@ -62,7 +64,7 @@ def accounts_off_worklist(scored: ScoredSnapshot, store: Store) -> Mapping[str, 
 
 
 def snoozed_until(scored: ScoredSnapshot, store: Store, account_id: str) -> date | None:
-    """Until when an account is snoozed; None where it is not, or that cannot be said, as `accounts_off_worklist`."""
+    """Return until when an account is snoozed; None if it is not snoozed or unknown, as in `accounts_off_worklist`."""
     try:
         return worklist_cache(scored).snoozed(store).get(account_id)
     except RenewcastError as error:
@@ -72,8 +74,7 @@ def snoozed_until(scored: ScoredSnapshot, store: Store, account_id: str) -> date
 
 @dataclass(frozen=True)
 class SnapshotDates:
-    """The dates of which a page can be shown: ``all`` of them, the latest first, in the words of addresses; ``shown``,
-    and ``latest``."""
+    """The snapshot dates of a page, as in its URL: ``all`` (latest first), the one ``shown``, and the ``latest``."""
 
     all: tuple[str, ...]
     shown: str
@@ -81,39 +82,42 @@ class SnapshotDates:
 
 
 def snapshot_dates(state: LiveState, scored: ScoredSnapshot) -> SnapshotDates:
-    """What can be chosen instead of ``scored``: the latest snapshots, and that one."""
-    found = [instant_words(date) for date in reversed(state.dates())]
+    """Return the dates to choose from: the latest snapshots and the one shown."""
+    dates = [instant_words(each) for each in reversed(state.dates())]
     shown = instant_words(scored.as_of)
     latest = shown if state.latest is None else instant_words(state.latest.as_of)
-    near = found[:DATE_CHOICES]
+    near = dates[:DATE_CHOICES]
     return SnapshotDates(tuple(near if shown in near else [*near, shown]), shown, latest)
 
 
 def signal_history(scored: ScoredSnapshot) -> SignalHistory:
-    """The signals of the health score over the weeks before a snapshot, read once."""
+    """Return the weekly signals of the health score before a snapshot, cached."""
     return scored.cache.get("signal_weeks", lambda: read_signal_history(scored))
 
 
 def health_trend_chart(scored: ScoredSnapshot) -> Markup | None:
-    """`cached_weekly_health`, drawn once; None where the weeks before are not known."""
+    """`cached_weekly_health`, as a cached chart; None if the weeks before are unknown."""
     weeks = cached_weekly_health(scored)
     return scored.cache.get("trend", lambda: charts.weekly_health_chart(weeks)) if len(weeks) > 1 else None
 
 
 def cached_weekly_health(scored: ScoredSnapshot) -> list[dict[str, Any]]:
-    """`weekly_health`, counted once."""
+    """`weekly_health`, cached."""
     return scored.cache.get("weeks", lambda: weekly_health(scored))
 
 
 def weekly_health(scored: ScoredSnapshot) -> list[dict[str, Any]]:
-    """Health week by week, of the accounts that are active at the snapshot's date: ``date`` (ISO), ``mean`` (points,
-    None without any score), and how many were green, yellow and red."""
+    """Return the weekly health of the accounts active at the snapshot date.
+
+    Each week has ``date`` (ISO), ``mean`` (points, None without scores), and the numbers of green, yellow and red
+    accounts.
+    """
     judged = scored.assessment.judged
-    found = []
+    weeks = []
     for place, week in enumerate(judged.dates):
         scores, bands = judged.score[:, place], judged.band[:, place]
         known = scores[~np.isnan(scores)]
         mean = float(known.mean()) if len(known) else float("nan")
         counts = {band: int((bands == band).sum()) for band in ("green", "yellow", "red")}
-        found.append({"date": instant_words(week.to_pydatetime()), "mean": number_or_null(mean), **counts})
-    return found
+        weeks.append({"date": instant_words(week.to_pydatetime()), "mean": number_or_null(mean), **counts})
+    return weeks

@@ -1,6 +1,6 @@
-"""The files that pages need beside themselves, each at an address that holds its content's hash.
+"""The static files of the pages, each at a URL with its content hash.
 
-What is at such an address never changes, so browsers keep it for a year and ask for it once.
+The content of such a URL never changes, so browsers cache it for a year.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _served() -> dict[str, Asset]:
 
 @router.get("/static/{name}", include_in_schema=False)
 def get_static(name: str) -> Response:
-    """One file."""
+    """Return one static file."""
     asset = _served().get(name)
     if asset is None:
         raise HTTPException(404)

@@ -1,4 +1,4 @@
-"""This week's priorities, as a page: the same figures as GET /v1/worklist."""
+"""The worklist page (this week's priorities), with the data of GET /v1/worklist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from serving.pages.snapshot_context import account_list, snapshot_dates
 from serving.schemas.form_fields import AtDateOrLatest, nothing, whole
 from serving.worklist.published_worklist import published_worklist
 
-#: So many accounts can be put on the list.
+#: The maximum capacity.
 CAPACITY_LIMIT = 100
 CAPACITIES = (10, 20, 30, 50, 100)
 RANKINGS = {
@@ -29,7 +29,7 @@ router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict
 
 
 class WorklistPageQuery(AtDateOrLatest):
-    """How much can be done, and by whom."""
+    """The capacity and the CSM."""
 
     capacity: Annotated[int, BeforeValidator(whole), Field(ge=1, le=CAPACITY_LIMIT)] = 20
     csm: Annotated[str | None, BeforeValidator(nothing), Field(max_length=1000)] = None
@@ -42,22 +42,22 @@ def get_worklist_page(
     store: StoreDep,
     asked: Annotated[WorklistPageQuery, Query()],
 ) -> Response:
-    """The list."""
+    """Return the worklist page."""
     state = live.current()
     scored = state.scored(asked.as_of)
-    told = published_worklist(scored, store, asked.capacity, asked.csm)
+    worklist = published_worklist(scored, store, asked.capacity, asked.csm)
     return render_page(
         request,
         "worklist.html",
         title="Worklist",
         section="worklist",
-        worklist=told,
+        worklist=worklist,
         asked=asked,
         as_of=asked.when,
         dates=snapshot_dates(state, scored),
         query=with_query("", {"as_of": asked.when}),
         csms=account_list(scored).csms,
         capacities=sorted({*CAPACITIES, asked.capacity}),
-        ordered=RANKINGS[told["ordered_by"]],
+        ordered=RANKINGS[worklist["ordered_by"]],
         json=with_query("/v1/worklist", {"as_of": asked.when, "capacity": asked.capacity, "csm": asked.csm}),
     )

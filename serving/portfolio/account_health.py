@@ -1,4 +1,4 @@
-"""One account's health score, added up: dimensions and signals with their weights and points."""
+"""The breakdown of one account's health score into dimensions and signals."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ Weight = Annotated[float, Field(ge=0, le=100)]
 
 
 class HealthSignal(Answer):
-    """One signal of the rubric. ``weight * points / 100 = adds``; what all add is the score, where enough is known
-    for one."""
+    """One signal of the rubric. ``weight * points / 100 = adds``; the sum over all signals is the score, if any."""
 
     feature: str
-    words: str | None = Field(description="What the feature is.")
-    value: float | None = Field(description="In its unit; null is not known.")
+    words: str | None = Field(description="Description of the feature.")
+    value: float | None = Field(description="In its unit; null is unknown.")
     unit: str | None
     grade: str | None
     points: Points | None
     base_weight: Weight = Field(description="Its weight if all signals had data.")
-    weight: Weight = Field(description="Once the weight of signals without data has been spread.")
-    adds: Weight = Field(description="Points of the score.")
+    weight: Weight = Field(description="After redistributing the weight of signals without data.")
+    adds: Weight = Field(description="Points it contributes to the score.")
 
 
 class HealthDimension(Answer):
@@ -42,7 +41,7 @@ class HealthDimension(Answer):
 
 
 class HealthBands(Answer):
-    """The score at which each band begins."""
+    """The lowest score of each band."""
 
     green: Points
     yellow: Points
@@ -50,44 +49,46 @@ class HealthBands(Answer):
 
 
 class AccountHealth(Health):
-    """The health score, how it adds up, and what changed."""
+    """The health score, its breakdown and its changes."""
 
     account_id: str
     as_of: str
     data_through: str | None
     scored_at: str
     bands: HealthBands
-    minimum_coverage: float = Field(description="With less coverage there is no score.")
+    minimum_coverage: float = Field(description="Below this coverage there is no score.")
     weakest: str | None = Field(description="The dimension with the fewest points.")
     breakdown: list[HealthDimension]
-    alerts: list[Alert] = Field(description="Of this snapshot.")
+    alerts: list[Alert] = Field(description="Alerts of this snapshot.")
     warnings: list[Warned]
 
 
 def account_health(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
-    """What `AccountHealth` says of one account.
+    """Return the health (`AccountHealth`) of one account.
 
     Raises
     ------
-    UnknownAccount : the snapshot does not hold it.
+    UnknownAccount : the snapshot does not contain it.
     """
-    told = scored.answer(account_id)
+    prediction = scored.answer(account_id)
     row, rules = row_of(scored.assessment, account_id), scored.assessment.champion.rubric.rules
-    shared = {name: told[name] for name in ("account_id", "as_of", "data_through", "scored_at", "alerts", "warnings")}
+    shared = {
+        name: prediction[name] for name in ("account_id", "as_of", "data_through", "scored_at", "alerts", "warnings")
+    }
     return {
         **shared,
-        **told["health"],
+        **prediction["health"],
         "bands": {"green": rules.bands.green, "yellow": rules.bands.yellow, "red": rules.bands.red},
         "minimum_coverage": rules.minimum_coverage,
         "weakest": scored.assessment.judged.weakest[row],
-        "breakdown": _breakdown(scored, row, told["health"]["dimensions"]),
+        "breakdown": _breakdown(scored, row, prediction["health"]["dimensions"]),
     }
 
 
 def _breakdown(scored: ScoredSnapshot, row: int, points: dict[str, float | None]) -> list[dict[str, Any]]:
     health = scored.assessment.health
     table = health.breakdown(row).assign(base_weight=health.base[row])
-    signals = [_signal(scored, told) for told in table.to_dict("records")]
+    signals = [_signal(scored, signal_row) for signal_row in table.to_dict("records")]
     return [
         {
             "dimension": name,
@@ -100,14 +101,14 @@ def _breakdown(scored: ScoredSnapshot, row: int, points: dict[str, float | None]
     ]
 
 
-def _signal(scored: ScoredSnapshot, told: Mapping[Hashable, Any]) -> dict[str, Any]:
-    feature = scored.catalogue.get(told["signal"])
+def _signal(scored: ScoredSnapshot, signal_row: Mapping[Hashable, Any]) -> dict[str, Any]:
+    feature = scored.catalogue.get(signal_row["signal"])
     return {
-        "feature": told["signal"],
+        "feature": signal_row["signal"],
         "words": None if feature is None else feature.words,
-        "value": number_or_null(told["value"]),
+        "value": number_or_null(signal_row["value"]),
         "unit": None if feature is None else feature.unit,
-        "grade": told["grade"] if isinstance(told["grade"], str) else None,
-        "points": number_or_null(told["points"]),
-        **{name: float(told[name]) for name in ("base_weight", "weight", "adds")},
+        "grade": signal_row["grade"] if isinstance(signal_row["grade"], str) else None,
+        "points": number_or_null(signal_row["points"]),
+        **{name: float(signal_row[name]) for name in ("base_weight", "weight", "adds")},
     }

@@ -1,4 +1,4 @@
-"""The roster: the accounts of a snapshot as a list that can be searched, narrowed, put in order and cut into pages."""
+"""The accounts of a snapshot as a list with search, filters, sorting and pages."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from serving.schemas.form_fields import AtDateOrLatest, nothing, whole
 
 RowNumbers = npt.NDArray[np.int64]
 
-#: How many accounts a page may hold.
+#: The page sizes to choose from.
 PAGE_SIZES = (25, 50, 100)
 
 Order = Literal["account", "segment", "csm", "arr", "health", "change", "risk", "loss", "renewal"]
-#: Where the largest comes first unless the opposite is asked for.
+#: Columns that are sorted in descending order by default.
 LARGEST_FIRST = frozenset({"arr", "risk", "loss"})
 
 
@@ -33,7 +33,7 @@ def _maybe(kind: Any) -> Any:
 
 
 class AccountListQuery(AtDateOrLatest):
-    """Which accounts, in which order. What is left out narrows nothing."""
+    """Filters and order of the account list. Filters that are left out do not apply."""
 
     q: Annotated[str, Field(max_length=200)] = ""
     health: _maybe(Literal["green", "yellow", "red", "insufficient_data"]) = None  # type: ignore[valid-type]
@@ -48,22 +48,26 @@ class AccountListQuery(AtDateOrLatest):
 
     @property
     def order(self) -> Order:
-        """What the list is in the order of: the ARR expected to be lost, unless something else is asked for."""
-        found: Order = self.sort or "loss"
-        return found
+        """The column to sort by: the ARR at risk by default."""
+        column: Order = self.sort or "loss"
+        return column
 
     @property
-    def downwards(self) -> bool:
-        """Whether the largest, or the last of the alphabet, comes first."""
+    def descending(self) -> bool:
+        """Whether to sort in descending order."""
         return self.order in LARGEST_FIRST if self.way is None else self.way == "down"
 
 
 @dataclass(frozen=True)
 class AccountPage:
-    """One page of the roster.
+    """One page of the account list.
 
-    ``rows`` are places in the assessment; ``accounts`` and ``arr`` what was found on all pages; ``page`` the one that
-    is shown, which is the last where a later one was asked for.
+    Parameters
+    ----------
+    rows : row numbers in the assessment.
+    accounts, arr : the number and ARR of the matching accounts on all pages.
+    page : the page number, at most that of the last page.
+    pages : the number of pages.
     """
 
     rows: list[int]
@@ -78,7 +82,7 @@ class AccountList:
 
     Parameters
     ----------
-    people : what the source says of accounts by their id, ``name`` and ``csm`` among it; empty where it says nothing.
+    people : details of accounts by their id, including ``name`` and ``csm``; empty if unknown.
     """
 
     def __init__(self, assessment: Assessment, people: Mapping[str, Mapping[str, Any]] | None = None) -> None:
@@ -88,31 +92,34 @@ class AccountList:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """A row per account, in the assessment's order: account_id, name, csm, segment (text, None unknown), arr,
-        health, change (points in a week), risk, low, high (0 to 1), loss (risk times arr), renewal (days until; below
-        0 passed), health_band, risk_band, ready, differs, play, alerted (bool)."""
-        seen, judged = self._assessment, self._assessment.judged
-        churn = seen.outlooks["churn"]
-        arr = number_column(seen.frame, ARR_FEATURE)
-        people = [self._people.get(account, {}) for account in seen.account_ids]
+        """One row per account, in the order of the assessment.
+
+        The columns are account_id, name, csm, segment (text, None unknown), arr, health, change (points in a week),
+        risk, low, high (0 to 1), loss (risk times arr), renewal (days until; below 0 is past), health_band,
+        risk_band, ready, differs, play, alerted (bool).
+        """
+        assessment, judged = self._assessment, self._assessment.judged
+        churn = assessment.outlooks["churn"]
+        arr = number_column(assessment.frame, ARR_FEATURE)
+        people = [self._people.get(account, {}) for account in assessment.account_ids]
         return pd.DataFrame(
             {
-                "account_id": pd.Series(seen.account_ids, dtype=object),
+                "account_id": pd.Series(assessment.account_ids, dtype=object),
                 "name": pd.Series([each.get("name") for each in people], dtype=object),
                 "csm": pd.Series([each.get("csm") for each in people], dtype=object),
                 "segment": pd.Series(judged.segments, dtype=object),
                 "arr": arr,
-                "health": seen.health.score.to_numpy(dtype=np.float64),
+                "health": assessment.health.score.to_numpy(dtype=np.float64),
                 "change": judged.change_7d,
                 "risk": churn.probability,
                 "low": churn.low,
                 "high": churn.high,
                 "loss": churn.probability * arr,
-                "renewal": number_column(seen.frame, RENEWAL),
-                "health_band": pd.Series(seen.health.band.to_numpy(dtype=object), dtype=object),
+                "renewal": number_column(assessment.frame, RENEWAL),
+                "health_band": pd.Series(assessment.health.band.to_numpy(dtype=object), dtype=object),
                 "risk_band": pd.Series(churn.band, dtype=object),
-                "ready": seen.ready,
-                "differs": [word not in (None, "agree") for word in seen.agreement],
+                "ready": assessment.ready,
+                "differs": [word not in (None, "agree") for word in assessment.agreement],
                 "play": [play is not None for play in judged.plays],
                 "alerted": [any(alert.raised for alert in each) for each in judged.alerts],
             }
@@ -120,63 +127,66 @@ class AccountList:
 
     @cached_property
     def csms(self) -> list[str]:
-        """Who looks after accounts, in order of name."""
+        """The CSMs, sorted by name."""
         return sorted({csm for csm in self.frame["csm"] if csm is not None}, key=str.casefold)
 
     @cached_property
     def segments(self) -> list[str]:
-        """The segments in which there are accounts."""
+        """The segments that have accounts."""
         return sorted({segment for segment in self.frame["segment"] if segment is not None}, key=str.casefold)
 
     @cached_property
     def named(self) -> bool:
-        """Whether any account has a name beside its id."""
+        """Whether any account has a name besides its id."""
         return bool(self.frame["name"].notna().any())
 
     @cached_property
-    def _searched(self) -> pd.Series[str]:
+    def _search_texts(self) -> pd.Series[str]:
         texts = [
             f"{i}\n{n or ''}".casefold() for i, n in zip(self.frame["account_id"], self.frame["name"], strict=True)
         ]
         return pd.Series(texts, dtype="str")
 
-    def find(self, asked: AccountListQuery, off: Collection[str] = ()) -> AccountPage:
-        """The accounts that are asked for; those that are ``off`` the list have no play to run. Those of
-        which the order's value is not known come last, whatever the way; equals stand in the order of their ids."""
-        keep = np.ones(len(self.frame), dtype=bool)
+    def find(self, query: AccountListQuery, off: Collection[str] = ()) -> AccountPage:
+        """Return one page of the matching accounts.
+
+        Accounts in ``off`` have no play to run. Accounts with an unknown sort value come last in both directions; ties
+        are sorted by id.
+        """
+        matches = np.ones(len(self.frame), dtype=bool)
         for column, wanted in (
-            ("health_band", asked.health),
-            ("risk_band", asked.risk),
-            ("segment", asked.segment),
-            ("csm", asked.csm),
+            ("health_band", query.health),
+            ("risk_band", query.risk),
+            ("segment", query.segment),
+            ("csm", query.csm),
         ):
             if wanted is not None:
-                keep &= (self.frame[column] == wanted).to_numpy(dtype=bool)
-        if asked.only is not None:
-            keep &= self.frame[asked.only].to_numpy(dtype=bool)
-            if asked.only == "play" and off:
-                keep &= ~self.frame["account_id"].isin(off).to_numpy(dtype=bool)
-        if word := asked.q.strip().casefold():
-            keep &= self._searched.str.contains(word, regex=False).to_numpy(dtype=bool)
-        order = self._in_order(asked.order, asked.downwards)
-        rows = order[keep[order]]
-        pages = max(1, -(-len(rows) // asked.size))
-        page = min(asked.page, pages)
-        shown = rows[(page - 1) * asked.size : page * asked.size]
+                matches &= (self.frame[column] == wanted).to_numpy(dtype=bool)
+        if query.only is not None:
+            matches &= self.frame[query.only].to_numpy(dtype=bool)
+            if query.only == "play" and off:
+                matches &= ~self.frame["account_id"].isin(off).to_numpy(dtype=bool)
+        if text := query.q.strip().casefold():
+            matches &= self._search_texts.str.contains(text, regex=False).to_numpy(dtype=bool)
+        order = self._in_order(query.order, query.descending)
+        rows = order[matches[order]]
+        pages = max(1, -(-len(rows) // query.size))
+        page = min(query.page, pages)
+        shown = rows[(page - 1) * query.size : page * query.size]
         arr = float(np.nansum(self.frame["arr"].to_numpy()[rows]))
         return AccountPage([int(row) for row in shown], len(rows), arr, page, pages)
 
-    def _in_order(self, by: Order, downwards: bool) -> RowNumbers:
-        name = f"{by} {'down' if downwards else 'up'}"
+    def _in_order(self, by: Order, descending: bool) -> RowNumbers:
+        name = f"{by} {'down' if descending else 'up'}"
         if name not in self._orders:
-            self._orders[name] = self._sorted(by, downwards)
+            self._orders[name] = self._sorted(by, descending)
         return self._orders[name]
 
-    def _sorted(self, by: Order, downwards: bool) -> RowNumbers:
+    def _sorted(self, by: Order, descending: bool) -> RowNumbers:
         if by in ("account", "segment", "csm"):
             texts = self.frame["name"].fillna(self.frame["account_id"]) if by == "account" else self.frame[by]
             values = texts.map(lambda text: None if text is None else text.casefold())
         else:
             values = self.frame[by]
-        # Two stable sorts: the frame stands in the order of the ids.
-        return values.sort_values(ascending=not downwards, kind="stable", na_position="last").index.to_numpy()
+        # A stable sort: the frame is already sorted by id.
+        return values.sort_values(ascending=not descending, kind="stable", na_position="last").index.to_numpy()

@@ -1,4 +1,4 @@
-"""How long accounts stay and what that makes them worth, from what was published: its shape, and where it is found."""
+"""Retention by cohort and lifetime value of a published snapshot."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ Amount = Annotated[float, Field(ge=0)]
 
 
 class CohortAge(Answer):
-    """What has become of some accounts by an age."""
+    """The retention of a cohort at an age."""
 
     months: Count
-    at_risk: Count = Field(description="Accounts that were seen for so long.")
-    logos: Share | None = Field(description="The share that stays (Kaplan-Meier); null beyond what was seen.")
-    low: Share | None = Field(description="Of the interval; null where it is not defined.")
+    at_risk: Count = Field(description="Accounts that have been observed for this long.")
+    logos: Share | None = Field(
+        description="The share of accounts that stay (Kaplan-Meier); null beyond the observed ages."
+    )
+    low: Share | None = Field(description="Lower end of the interval; null if undefined.")
     high: Share | None
-    arr: Amount | None = Field(description="Their ARR at that age, as a share of that at the start.")
+    arr: Amount | None = Field(description="ARR at that age, as a share of the ARR at the start.")
 
 
 class Cohort(Answer):
-    """Accounts that began in the same quarter."""
+    """Accounts that started in the same quarter."""
 
     cohort: str | None = Field(description="The quarter; null: all accounts.")
     accounts: Count
@@ -37,20 +39,20 @@ class Cohort(Answer):
 
 
 class Retention(Answer):
-    """How many accounts stay, and how much of their ARR."""
+    """Retention of accounts and of their ARR."""
 
     as_of: str
     contractual: bool
     ages: list[Count] = Field(description="Months.")
-    level: Share = Field(description="Of the intervals.")
+    level: Share = Field(description="Level of the intervals.")
     assumption: str
-    arr_unknown: str | None = Field(None, description="Why the ARR of accounts is not known; null where it is of all.")
+    arr_unknown: str | None = Field(None, description="Why the ARR of some accounts is unknown; null otherwise.")
     whole: Cohort
     cohorts: list[Cohort]
 
 
 class LifetimeSummary(Answer):
-    """Some accounts together."""
+    """The lifetime value of a group of accounts."""
 
     accounts: Count
     lifetime_years: Amount | None = Field(description="The mean.")
@@ -58,7 +60,7 @@ class LifetimeSummary(Answer):
 
 
 class AccountLifetime(Answer):
-    """One account."""
+    """The lifetime value of one account."""
 
     account_id: str
     segment: str | None
@@ -70,7 +72,7 @@ class AccountLifetime(Answer):
 
 
 class Lifetime(Answer):
-    """Expected lifetime and its value, from the model's churn probabilities."""
+    """Expected lifetime and lifetime value, from the model's churn probabilities."""
 
     assumption: str
     margin: Share
@@ -78,15 +80,15 @@ class Lifetime(Answer):
     unknown: Count = Field(description="Accounts without a probability or ARR.")
     whole: LifetimeSummary
     by_segment: dict[str, LifetimeSummary]
-    accounts: list[AccountLifetime] = Field(description="The largest value first.")
+    accounts: list[AccountLifetime] = Field(description="Largest value first.")
     more_accounts: Count
 
 
 class PortfolioCohorts(Answer):
-    """How long accounts stay, and what they are worth by that."""
+    """Retention by cohort and expected lifetime value."""
 
     retention: Retention | None = Field(
-        description="Null: none was kept with this snapshot, which `renewcast score --publish` does."
+        description="Null: not stored with this snapshot. `renewcast score --publish` stores it."
     )
     lifetime: Lifetime
 
@@ -94,22 +96,22 @@ class PortfolioCohorts(Answer):
 def published_cohorts(
     scored: ScoredSnapshot, margin: float = 1.0, years: float = LIMIT_YEARS, limit: int | None = None
 ) -> dict[str, Any]:
-    """What `PortfolioCohorts` says, the first ``limit`` accounts listed.
+    """Return retention and lifetime value (`PortfolioCohorts`), with the first ``limit`` accounts.
 
     Raises
     ------
-    BadRequest : the margin or the limit of years is none.
-    HomeError : what was kept is broken.
+    BadRequest : the margin or the limit of years is not valid.
+    HomeError : the sidecar is not valid.
     """
     check_parameters(margin, years)
-    kept = read_sidecar(scored.snapshots, scored.as_of, COHORTS)
-    usual = (margin, years) == (1.0, LIMIT_YEARS)
+    retention = read_sidecar(scored.snapshots, scored.as_of, COHORTS)
+    is_default = (margin, years) == (1.0, LIMIT_YEARS)
 
     def make() -> dict[str, Any]:
         return lifetimes(scored.assessment, margin, years)
 
-    # Only the usual question is kept, so that many others cannot drive out what pages need.
-    life = scored.cache.get("lifetimes", make) if usual else make()
+    # Only the default parameters are cached, so that other requests cannot evict what the pages need.
+    life = scored.cache.get("lifetimes", make) if is_default else make()
     shown = life["accounts"] if limit is None else life["accounts"][:limit]
     more = len(life["accounts"]) - len(shown)
-    return {"retention": kept, "lifetime": {**life, "accounts": shown, "more_accounts": more}}
+    return {"retention": retention, "lifetime": {**life, "accounts": shown, "more_accounts": more}}

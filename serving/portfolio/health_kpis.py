@@ -1,4 +1,4 @@
-"""The measures that rest on the health score: bands, mean health, advocates."""
+"""KPIs from the health score: bands, mean health, advocates."""
 
 from __future__ import annotations
 
@@ -19,39 +19,41 @@ NPS_AGE = "outcomes.nps_age_days"
 
 
 def health_parts(frame: pd.DataFrame, health: HealthScores, contractual: bool) -> pd.DataFrame:
-    """The parts (`features.kpi.components.COLUMNS`) of the measures of health at the instant of a snapshot.
+    """Return the components (`features.kpi.components.COLUMNS`) of the health KPIs at a snapshot.
 
     Parameters
     ----------
     frame : the snapshot's rows, in the order of ``health``.
-    contractual : whether the source has subscriptions: then an ARR that is unknown is one that was overwritten.
+    contractual : whether the source has subscriptions. If so, an unknown ARR means that the terms were overwritten.
     """
     ids, arr = frame["account_id"], number_column(frame, ARR_FEATURE)
-    gone = np.isnan(arr) & contractual
+    overwritten = np.isnan(arr) & contractual
     band = health.band.to_numpy(dtype=object)
     scored = pd.Series(np.where(band == INSUFFICIENT, np.nan, 1.0), index=frame.index)
     nps = number_column(frame, NPS)
-    # Who is not in green, or no promoter, is no advocate, whatever else is unknown.
+    # An account that is not green, or not a promoter, is not an advocate, even if other values are unknown.
     no = np.isin(band, ["yellow", "red"]) | (nps < PROMOTER_FROM)
     yes = (band == "green") & (nps >= PROMOTER_FROM)
     return pd.concat(
         [
             *(
-                part(f"{name}_share", ids, np.where(band == name, 1.0, 0.0), scored, arr, overwritten=gone)
+                part(f"{name}_share", ids, np.where(band == name, 1.0, 0.0), scored, arr, overwritten=overwritten)
                 for name in ("green", "yellow", "red")
             ),
-            part("mean_health", ids, health.score.to_numpy(dtype=np.float64), scored, arr, overwritten=gone),
-            part("advocates", ids, np.where(yes, 1.0, np.where(no, 0.0, np.nan)), 1.0, arr, overwritten=gone),
+            part("mean_health", ids, health.score.to_numpy(dtype=np.float64), scored, arr, overwritten=overwritten),
+            part("advocates", ids, np.where(yes, 1.0, np.where(no, 0.0, np.nan)), 1.0, arr, overwritten=overwritten),
         ],
         ignore_index=True,
     )
 
 
 def advocates(frame: pd.DataFrame, health: HealthScores, people: pd.DataFrame) -> list[dict[str, Any]]:
-    """The accounts in green whose latest NPS answer is 9 or 10, the largest ARR first: account_id, name, csm, segment,
-    arr, nps, nps_age_days, health."""
+    """Return the accounts with green health and a latest NPS answer of 9 or 10, largest ARR first.
+
+    Each has account_id, name, csm, segment, arr, nps, nps_age_days and health.
+    """
     arr = number_column(frame, ARR_FEATURE)
-    told = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "account_id": frame["account_id"].astype(object),
             "segment": segment_of(arr),
@@ -61,7 +63,7 @@ def advocates(frame: pd.DataFrame, health: HealthScores, people: pd.DataFrame) -
             "health": health.score.to_numpy(dtype=np.float64),
         }
     )
-    chosen = told[(health.band.to_numpy(dtype=object) == "green") & (told["nps"] >= PROMOTER_FROM).to_numpy()]
+    chosen = table[(health.band.to_numpy(dtype=object) == "green") & (table["nps"] >= PROMOTER_FROM).to_numpy()]
     named = chosen.merge(people[["account_id", "name", "csm"]], on="account_id", how="left")
     order = named.sort_values(["arr", "account_id"], ascending=[False, True], na_position="last")
     columns = ["account_id", "name", "csm", "segment", "arr", "nps", "nps_age_days", "health"]

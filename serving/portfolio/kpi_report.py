@@ -1,5 +1,4 @@
-"""The portfolio's measures as one document: each with its parts, its last value and its target, as a whole and by
-segment, CSM and region."""
+"""The portfolio's KPIs with components, previous values and targets, in total and by segment, CSM and region."""
 
 from __future__ import annotations
 
@@ -39,36 +38,36 @@ def kpi_report(
     frames: dict[datetime, pd.DataFrame] | None = None,
     kept: Path | None = None,
 ) -> dict[str, Any]:
-    """Every measure of the period that ends at ``as_of``, as known at ``as_of``, beside those of the period before.
+    """Compute every KPI of a period, as known at its end, with those of the previous period.
 
     Parameters
     ----------
-    signals : checked signals.
-    period : it ends at the instant before which things are known.
-    rubric : by which health is scored.
-    active_days : without contracts, an order within so many days makes an account active.
-    frames : snapshots with the features that `kpi_features` names, by instant; those that lack are made, and kept here.
-    kept : where roll-ups of large feeds are kept, as for `features.snapshots.snapshot.snapshot`.
+    signals : validated signals.
+    period : only data known before its end is used.
+    rubric : the health score rubric.
+    active_days : without contracts, an order within this many days makes an account active.
+    frames : snapshots with the features of `kpi_features`, by instant. Missing ones are computed and added.
+    kept : the folder of roll-ups of large feeds, as for `features.snapshots.snapshot.snapshot`.
 
     Returns
     -------
     dict for JSON of as_of, period and last_period (name, start, end), contractual, rubric, targets_version, measures (a
     record each: measure, title, unit, better, over, value, numerator, denominator, left_out, unknown, last, quarter,
-    target, met), by (for each of `DIVISIONS` the groups, with the same measures in short) and advocates. A value that
-    is not known is None and ``unknown`` says why. ``left_out`` counts the accounts of which it is not known; where the
-    terms of more than a few are overwritten, whatever rests on terms is unknown, and every measure by segment, for an
-    account's ARR decides its segment.
-    ``quarter`` is the value over the last three months of a year, for measures over the period; None for all others.
+    target, met), by (for each of `DIVISIONS` the groups, with the same KPIs) and advocates. An
+    unknown value is None, and ``unknown`` gives the reason. ``left_out`` counts the accounts with unknown data. If the
+    terms of more than a few accounts are overwritten, all KPIs that depend on terms are unknown, and so is every KPI by
+    segment, because an account's ARR determines its segment.
+    ``quarter`` is the value over the last three months of a year, for KPIs over the period; None for all others.
     """
     at, frames = period.end, {} if frames is None else frames
-    progress(0.0, "looking at the accounts at both ends of the period")
-    _look(signals, period, rubric, active_days, frames, kept)
-    progress(0.6, "adding up what moved")
+    progress(0.0, "computing snapshots at both ends of the period")
+    _add_missing_frames(signals, period, rubric, active_days, frames, kept)
+    progress(0.6, "adding up changes")
     now = _parts(signals, period, at, rubric, active_days, frames)
-    progress(0.8, "adding up what moved in the period before")
+    progress(0.8, "adding up changes in the previous period")
     last = _parts(signals, period.before(), at, rubric, active_days, frames)
     everyone = people(signals)
-    now, last = _divided(now, everyone), _divided(last, everyone)
+    now, last = _with_groups(now, everyone), _with_groups(last, everyone)
     targets = {target.measure: target.over(period.years) for target in measures_file().targets}
     missing = {m.code: why for m in MEASURES if (why := _missing(signals, m)) is not None}
     sums, sums_last = _sums(now, []), _sums(last, [])
@@ -84,7 +83,7 @@ def kpi_report(
         "targets_version": measures_file().version,
         "measures": [
             {
-                **_told(m, _value(m, sums, missing), _value(m, sums_last, missing), targets.get(m.code)),
+                **_kpi(m, _value(m, sums, missing), _value(m, sums_last, missing), targets.get(m.code)),
                 "quarter": None if recent is None or m.over != "period" else _value(m, recent, missing),
             }
             for m in MEASURES
@@ -95,7 +94,7 @@ def kpi_report(
 
 
 def kpi_features(rubric: Rubric) -> Catalogue:
-    """The features that the measures rest on: a small part of the catalogue, for a snapshot that is quickly made."""
+    """Return the features that the KPIs need: a small part of the catalogue, for a fast snapshot."""
     catalogue = current_catalogue()
     wanted = {*FEATURES, ARR_FEATURE, *(signal.feature for _, signal in rubric.signals)}
     chosen: dict[str, Feature] = {name: f for name, f in catalogue.items() if name in wanted}
@@ -104,7 +103,7 @@ def kpi_features(rubric: Rubric) -> Catalogue:
     return Catalogue(tuple(f for name, f in catalogue.items() if name in chosen), catalogue.windows)
 
 
-def _look(
+def _add_missing_frames(
     signals: Signals,
     period: Period,
     rubric: Rubric,
@@ -112,13 +111,13 @@ def _look(
     frames: dict[datetime, pd.DataFrame],
     kept: Path | None,
 ) -> None:
-    """Make the snapshots at both ends, where they lack, at once."""
-    if lacking := [at for at in (period.start, period.end) if at not in frames]:
-        days = max((lacking[-1] - lacking[0]) // DAY, 1)
-        grid = Grid(lacking[0], days, len(lacking))
-        found = snapshot(signals, grid, horizon_days=active_days, catalogue=kpi_features(rubric), kept=kept)
-        for at in lacking:
-            frames[at] = found[found["as_of"] == pd.Timestamp(at)].reset_index(drop=True)
+    """Compute the missing snapshots at both ends of the period in one pass."""
+    if missing := [at for at in (period.start, period.end) if at not in frames]:
+        days = max((missing[-1] - missing[0]) // DAY, 1)
+        grid = Grid(missing[0], days, len(missing))
+        computed = snapshot(signals, grid, horizon_days=active_days, catalogue=kpi_features(rubric), kept=kept)
+        for at in missing:
+            frames[at] = computed[computed["as_of"] == pd.Timestamp(at)].reset_index(drop=True)
 
 
 def _parts(
@@ -130,35 +129,38 @@ def _parts(
     frames: dict[datetime, pd.DataFrame],
 ) -> pd.DataFrame:
     frame = frames[period.end]
-    found = [period_parts(signals, period, known_at, active_days), instant_parts(signals, frame, period, active_days)]
-    found += [churn_parts(signals, period.end, span, known_at, active_days) for span in ("month", "year")]
+    components = [
+        period_parts(signals, period, known_at, active_days),
+        instant_parts(signals, frame, period, active_days),
+    ]
+    components += [churn_parts(signals, period.end, span, known_at, active_days) for span in ("month", "year")]
     if not frame.empty:
-        found.append(health_parts(frame, rubric.score(frame), signals.contractual))
-    return pd.concat([each for each in found if len(each)] or found[:1], ignore_index=True)
+        components.append(health_parts(frame, rubric.score(frame), signals.contractual))
+    return pd.concat([each for each in components if len(each)] or components[:1], ignore_index=True)
 
 
 def _recent(signals: Signals, period: Period, active_days: int, frame: pd.DataFrame) -> dict[Any, Any] | None:
-    """The sums of the last quarter of a year; None for other periods."""
+    """Return the sums of the last quarter of a year; None for other periods."""
     if period.name != "year":
         return None
     quarter = period_ending(period.end, "quarter")
-    found = [period_parts(signals, quarter, period.end, active_days)]
-    found.append(instant_parts(signals, frame, quarter, active_days))
-    parts = pd.concat([each for each in found if len(each)] or found[:1], ignore_index=True)
+    components = [period_parts(signals, quarter, period.end, active_days)]
+    components.append(instant_parts(signals, frame, quarter, active_days))
+    parts = pd.concat([each for each in components if len(each)] or components[:1], ignore_index=True)
     return _sums(parts.assign(left_out=parts["numerator"].isna().astype(np.int64)), [])
 
 
-def _divided(parts: pd.DataFrame, everyone: pd.DataFrame) -> pd.DataFrame:
-    told = parts.merge(everyone[["account_id", "csm", "region"]], on="account_id", how="left")
-    told["segment"] = segment_of(told["arr"].to_numpy(dtype=np.float64))
-    return told.assign(left_out=told["numerator"].isna().astype(np.int64))
+def _with_groups(parts: pd.DataFrame, everyone: pd.DataFrame) -> pd.DataFrame:
+    grouped = parts.merge(everyone[["account_id", "csm", "region"]], on="account_id", how="left")
+    grouped["segment"] = segment_of(grouped["arr"].to_numpy(dtype=np.float64))
+    return grouped.assign(left_out=grouped["numerator"].isna().astype(np.int64))
 
 
 def _sums(parts: pd.DataFrame, by: list[str]) -> dict[Any, tuple[float, float, float, int, int, int, int]]:
-    """Numerator, denominator, net denominator; accounts known, left out, in all and of overwritten terms; by measure
-    and group."""
+    """Return numerator, denominator, net denominator, and the numbers of accounts known, left out, in total and with
+    overwritten terms, by KPI and group."""
     groups = parts.groupby([*by, "measure"], dropna=False, sort=False)
-    told = groups.agg(
+    totals = groups.agg(
         numerator=("numerator", "sum"),
         denominator=("denominator", "sum"),
         net=("net", "sum"),
@@ -169,13 +171,15 @@ def _sums(parts: pd.DataFrame, by: list[str]) -> dict[Any, tuple[float, float, f
     )
     return {
         key: (float(n), float(d), float(net), int(k), int(out), int(many), int(gone))
-        for key, n, d, net, k, out, many, gone in zip(told.index, *(told[c] for c in told.columns), strict=True)
+        for key, n, d, net, k, out, many, gone in zip(totals.index, *(totals[c] for c in totals.columns), strict=True)
     }
 
 
 def _overwritten(measure: Measure, sums: dict[Any, Any], *group: Any, segments: bool = False) -> str | None:
-    """Why a measure is unknown where the terms that it rests on are overwritten for too many accounts; None where they
-    are not. ``segments``: it is told by segment, so that it rests on the ARR."""
+    """Return why a KPI is unknown if too many accounts have overwritten terms; else None.
+
+    ``segments``: the KPI is by segment, so that it depends on the ARR.
+    """
     if not (measure.terms or segments):
         return None
     key = (*group, measure.code) if group else measure.code
@@ -183,7 +187,7 @@ def _overwritten(measure: Measure, sums: dict[Any, Any], *group: Any, segments: 
     if not overwritten > TOLERATED_SHARE * accounts:
         return None
     when = measure.terms or (AT_INSTANT if measure.over == "instant" else AT_START)
-    return f"the terms of {overwritten:,} of {accounts:,} accounts are not known {when}: the source overwrites them"
+    return f"the terms of {overwritten:,} of {accounts:,} accounts are unknown {when}: the source overwrites them"
 
 
 def _value(measure: Measure, sums: dict[Any, Any], missing: dict[str, str], *group: Any) -> dict[str, Any]:
@@ -191,7 +195,7 @@ def _value(measure: Measure, sums: dict[Any, Any], missing: dict[str, str], *gro
     above, below, net, known, left_out, *_ = sums.get(key, (0.0, 0.0, 0.0, 0, 0))
     why = missing.get(measure.code) or _overwritten(measure, sums, *group)
     if why is None and not known:
-        why = "it is not known of any account" if left_out else measure.nothing
+        why = "unknown for all accounts" if left_out else measure.nothing
     elif why is None and measure.denominator and not min(below, net) > 0:
         why = measure.not_above_zero
     if why is not None:
@@ -207,7 +211,7 @@ def _value(measure: Measure, sums: dict[Any, Any], missing: dict[str, str], *gro
     }
 
 
-def _told(measure: Measure, now: dict[str, Any], last: dict[str, Any], target: dict[str, Any] | None) -> dict[str, Any]:
+def _kpi(measure: Measure, now: dict[str, Any], last: dict[str, Any], target: dict[str, Any] | None) -> dict[str, Any]:
     about = {name: getattr(measure, name) for name in ("title", "unit", "better", "over")}
     return {
         "measure": measure.code, **about, **now, "last": last, "target": target, "met": met(target, now["value"]),
@@ -215,8 +219,7 @@ def _told(measure: Measure, now: dict[str, Any], last: dict[str, Any], target: d
 
 
 def _groups(division: str, now: pd.DataFrame, last: pd.DataFrame, missing: dict[str, str]) -> list[dict[str, Any]]:
-    """The groups of a division, with every measure in short; the accounts of which it is not known stand last, as
-    None."""
+    """Return the groups of a breakdown with every KPI. The group of unknown accounts comes last, as None."""
     texts = {
         id(p): p.assign(**{division: p[division].astype(object).where(p[division].notna(), "")}) for p in (now, last)
     }
@@ -229,17 +232,17 @@ def _groups(division: str, now: pd.DataFrame, last: pd.DataFrame, missing: dict[
         lacking, lacking_last = (missing | _not_by_segment(p) for p in (now, last))
     out = []
     for name in [*order, *([""] if "" in found else [])]:
-        told = []
+        kpis = []
         for measure in MEASURES:
             value = _value(measure, sums, lacking, name)
             value_last = _value(measure, sums_last, lacking_last, name)
-            told.append({"measure": measure.code, **value, "last": value_last["value"]})
-        out.append({"group": name or None, "measures": told})
+            kpis.append({"measure": measure.code, **value, "last": value_last["value"]})
+        out.append({"group": name or None, "measures": kpis})
     return out
 
 
 def _not_by_segment(parts: pd.DataFrame) -> dict[str, str]:
-    """The measures that cannot be told by segment, each with the reason."""
+    """Return the KPIs that are unknown by segment, each with the reason."""
     sums = _sums(parts, [])
     return {m.code: why for m in MEASURES if (why := _overwritten(m, sums, segments=True)) is not None}
 

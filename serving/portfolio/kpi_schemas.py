@@ -1,4 +1,4 @@
-"""The shape in which the portfolio's measures are told, and where a request for them finds them."""
+"""Schema of the portfolio's KPIs, and how to read them from a published snapshot."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from serving.snapshots.sidecars import MEASURES, read_sidecar
 Count = Annotated[int, Field(ge=0)]
 PeriodName = Literal["quarter", "year"]
 PUBLISHED_PERIODS: tuple[PeriodName, ...] = ("quarter", "year")
-"""The periods of which every scoring keeps the measures."""
+"""The periods whose KPIs are stored with every published snapshot."""
 DEFAULT_PERIOD: PeriodName = "year"
-"""Retention is that of the trailing twelve months unless another period is asked for; the quarter stands next to it."""
+"""By default, KPIs cover the trailing twelve months, with the last quarter next to them."""
 
 
 class KpiPeriod(Answer):
@@ -29,56 +29,58 @@ class KpiPeriod(Answer):
 
 
 class KpiValue(Answer):
-    """A value and what it is made of."""
+    """A value with its numerator and denominator."""
 
-    value: float | None = Field(description="Null: not known, and `unknown` says why.")
+    value: float | None = Field(description="Null: unknown; `unknown` gives the reason.")
     numerator: float | None
-    denominator: float | None = Field(description="Null also where the measure is a sum.")
-    left_out: Count = Field(description="Accounts that are left out because it is not known of them.")
+    denominator: float | None = Field(description="Also null if the KPI is a sum.")
+    left_out: Count = Field(description="Accounts that are left out because their data is unknown.")
     unknown: str | None
 
 
 class KpiTarget(Answer):
-    """What the rules aim at, for a period of this length."""
+    """The target for a period of this length."""
 
     bound: Literal["above", "at_least", "below"]
     value: float
-    better: float | None = Field(description="What is aimed at beyond it.")
-    per: Literal["year"] | None = Field(description="year: a year's target, taken to the power of the period's part.")
+    better: float | None = Field(description="A more ambitious target.")
+    per: Literal["year"] | None = Field(
+        description="year: an annual target, raised to the power of the period in years."
+    )
 
 
 class Kpi(KpiValue):
-    """One measure. docs/reference/generated/kpis.md says exactly what each is."""
+    """One KPI. docs/reference/generated/kpis.md defines each KPI."""
 
     measure: str = Field(examples=["nrr"])
     title: str
     unit: Literal["share", "points", "days", "of 5", "accounts", "currency"]
     better: Literal["higher", "lower"] | None
     over: Literal["period", "month", "year", "instant"]
-    last: KpiValue = Field(description="Of the period before.")
+    last: KpiValue = Field(description="Value of the previous period.")
     quarter: KpiValue | None = Field(
-        description="Of the last three months, where the period is a year and the measure is over the period."
+        description="Value of the last three months, if the period is a year and the KPI is over the period."
     )
     target: KpiTarget | None
     met: bool | None
 
 
 class KpiOfGroup(KpiValue):
-    """One measure of a group."""
+    """One KPI of a group."""
 
     measure: str
     last: float | None
 
 
 class KpiGroup(Answer):
-    """The measures of some accounts."""
+    """The KPIs of a group of accounts."""
 
-    group: str | None = Field(description="Null: it is not known of them.")
+    group: str | None = Field(description="Null: accounts whose group is unknown.")
     measures: list[KpiOfGroup]
 
 
 class Advocate(Answer):
-    """An account in green whose latest NPS answer is 9 or 10."""
+    """An account with green health whose latest NPS answer is 9 or 10."""
 
     account_id: str
     name: str | None
@@ -91,7 +93,7 @@ class Advocate(Answer):
 
 
 class KpiBreakdown(Answer):
-    """The groups, by what divides the accounts."""
+    """The groups of each breakdown."""
 
     segment: list[KpiGroup]
     csm: list[KpiGroup]
@@ -99,12 +101,12 @@ class KpiBreakdown(Answer):
 
 
 class PortfolioKpis(Answer):
-    """The portfolio's measures of a period, as known at its end, beside those of the period before."""
+    """The portfolio's KPIs of a period, as known at its end, with those of the previous period."""
 
     as_of: str
     period: KpiPeriod
     last_period: KpiPeriod
-    contractual: bool = Field(description="False: ARR is read from the orders of a year.")
+    contractual: bool = Field(description="False: ARR comes from the orders of one year.")
     rubric: str
     rubric_version: str
     targets_version: str
@@ -114,16 +116,16 @@ class PortfolioKpis(Answer):
 
 
 def published_kpis(scored: ScoredSnapshot, period: PeriodName) -> dict[str, Any]:
-    """The measures that were kept when the snapshot was scored.
+    """Return the KPIs that were stored when the snapshot was published.
 
     Raises
     ------
-    UnknownSnapshot : none were, for the snapshot was made before there were any.
-    HomeError : they are broken.
+    UnknownSnapshot : no KPIs were stored with the snapshot.
+    HomeError : the sidecar is not valid.
     """
-    kept = read_sidecar(scored.snapshots, scored.as_of, MEASURES)
-    if kept is None or period not in kept:
+    stored = read_sidecar(scored.snapshots, scored.as_of, MEASURES)
+    if stored is None or period not in stored:
         again = f"{SCORE_AGAIN} --publish"
-        raise UnknownSnapshot("no measures were kept with this snapshot", "a snapshot that has some", again)
-    told: dict[str, Any] = kept[period]
-    return told
+        raise UnknownSnapshot("no KPIs were stored with this snapshot", "a snapshot with KPIs", again)
+    kpis: dict[str, Any] = stored[period]
+    return kpis

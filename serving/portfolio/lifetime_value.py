@@ -1,10 +1,9 @@
-"""How long accounts may be expected to stay, and what they are worth by that, from the model's churn probabilities.
+"""Expected lifetime and lifetime value of accounts, from the model's churn probabilities.
 
-The probability p of churning within H days is read as a hazard: the account survives ``t`` days with probability
-``(1 - p) ** (t / H)``. Where the model knows several horizons the hazard is constant between them; after the last it
-goes on as it was over the whole of it. That is an assumption, and nobody knows what comes in ten years: the lifetime is
-the expected time within a limit of years (the restricted mean), and the value is ARR times margin over it, with neither
-growth nor discount.
+The probability p of churn within H days is interpreted as a hazard: the account survives ``t`` days with probability
+``(1 - p) ** (t / H)``. With several horizons, the hazard is constant between them. After the last horizon, it stays at
+the average up to that horizon. This is an assumption, so the lifetime is the expected time within a limit of years (the
+restricted mean). The value is ARR times margin over that time, without growth or discount.
 """
 
 from __future__ import annotations
@@ -13,31 +12,27 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from features.errors import BadRequest
+from features.utils.arrays import Floats
 from features.utils.periods import YEAR_DAYS
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE
 from models.predictions.assessment import Assessment
 from models.predictions.table_export import plain_rows
 
-ASSUMPTION = (
-    "the churn hazard of the model's horizon goes on as it is; ARR stays as it is; no discount; nothing after the limit"
-)
+ASSUMPTION = "constant churn hazard after the model's horizon; constant ARR; no discount; nothing after the limit"
 LIMIT_YEARS = 5.0
-
-Floats = npt.NDArray[np.float64]
 
 
 def lifetime_days(probability: Mapping[int, Floats], limit_days: float) -> Floats:
-    """The expected days that an account stays within ``limit_days``.
+    """Return the expected days that an account stays, within ``limit_days``.
 
     Parameters
     ----------
-    probability : of churning within so many days, by horizon; at least one, shape (n,) each, NaN unknown. Those of
-        longer horizons that are below those of shorter ones are raised to them.
+    probability : churn probabilities by horizon in days; at least one horizon, shape (n,) each, NaN unknown.
+        Probabilities of longer horizons are raised to at least those of shorter ones.
 
     Returns
     -------
@@ -45,7 +40,7 @@ def lifetime_days(probability: Mapping[int, Floats], limit_days: float) -> Float
     """
     horizons = sorted(probability)
     survived = 1.0 - np.maximum.accumulate(np.stack([probability[h] for h in horizons]), axis=0)
-    # A probability of 1 would be a hazard without bound.
+    # A probability of 1 would be an infinite hazard.
     survived = np.clip(survived, 1e-12, 1.0)
     days = np.zeros(survived.shape[1])
     before, begin = np.ones(survived.shape[1]), 0.0
@@ -58,41 +53,41 @@ def lifetime_days(probability: Mapping[int, Floats], limit_days: float) -> Float
 
 
 def _mean(hazard: Floats, days: float | Floats) -> Floats:
-    """The expected time within ``days`` under a constant hazard: (1 - exp(-hazard * days)) / hazard."""
+    """Return the expected time within ``days`` under a constant hazard: (1 - exp(-hazard * days)) / hazard."""
     some = np.where(hazard > 0, hazard, 1.0)
     return np.where(hazard > 0, -np.expm1(-some * days) / some, days + np.zeros_like(hazard))
 
 
 def lifetimes(assessment: Assessment, margin: float = 1.0, limit_years: float = LIMIT_YEARS) -> dict[str, Any]:
-    """Expected lifetime and value of every account, and of the segments.
+    """Return the expected lifetime and value of every account and segment.
 
     Parameters
     ----------
     margin : the gross margin, a share of ARR above 0 and at most 1.
-    limit_years : nothing after so many years counts.
+    limit_years : only the time within this limit counts.
 
     Returns
     -------
     dict for JSON of assumption, margin, limit_years, unknown (accounts without a probability or ARR), whole and
     by_segment (accounts, lifetime_years: the mean, value: the sum), and accounts: account_id, segment, arr,
-    lifetime_years, value, value_low and value_high (from the interval of the probability), the largest value first.
+    lifetime_years, value, value_low and value_high (from the interval of the probability), largest value first.
 
     Raises
     ------
-    BadRequest : the margin or the limit is none.
+    BadRequest : the margin or the limit is not valid.
     """
     check_parameters(margin, limit_years)
-    seen, days = assessment.outlooks["churn"], limit_years * YEAR_DAYS
+    churn, days = assessment.outlooks["churn"], limit_years * YEAR_DAYS
     arr = number_column(assessment.frame, ARR_FEATURE)
     unknown = np.full(len(arr), np.nan)
-    if seen.bundle is None:
+    if churn.bundle is None:
         years, low, high = unknown, unknown, unknown
     else:
-        horizon = seen.bundle.manifest.horizon_days
-        shorter = {h: p for h, p in seen.by_horizon.items() if h < horizon}
-        years = lifetime_days({**shorter, horizon: seen.probability}, days) / YEAR_DAYS
+        horizon = churn.bundle.manifest.horizon_days
+        shorter = {h: p for h, p in churn.by_horizon.items() if h < horizon}
+        years = lifetime_days({**shorter, horizon: churn.probability}, days) / YEAR_DAYS
         # The interval is that of the main horizon alone.
-        low, high = (lifetime_days({horizon: p}, days) / YEAR_DAYS for p in (seen.high, seen.low))
+        low, high = (lifetime_days({horizon: p}, days) / YEAR_DAYS for p in (churn.high, churn.low))
     table = pd.DataFrame(
         {
             "account_id": assessment.account_ids,
@@ -119,11 +114,11 @@ def lifetimes(assessment: Assessment, margin: float = 1.0, limit_years: float = 
 
 
 def check_parameters(margin: float, limit_years: float) -> None:
-    """Refuse a margin or a limit that is none.
+    """Check that the margin and the limit are valid.
 
     Raises
     ------
-    BadRequest : it is none.
+    BadRequest : one of them is not valid.
     """
     if not 0.0 < margin <= 1.0 or not 0.0 < limit_years <= 100.0:
         raise BadRequest(

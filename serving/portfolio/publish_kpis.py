@@ -1,4 +1,4 @@
-"""The portfolio's measures, kept beside a published snapshot for pages and callers to read."""
+"""Storing the portfolio's KPIs and cohorts with a published snapshot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from serving.snapshots.snapshot_files import SnapshotFiles
 def publish_kpis(
     signals: Signals, snapshots: SnapshotFiles, as_of: datetime, frame: pd.DataFrame, rubric: Rubric, active_days: int
 ) -> None:
-    """Keep the measures of each period of `PUBLISHED_PERIODS` that ends at ``as_of``, and the retention of its cohorts.
+    """Store the KPIs of each period of `PUBLISHED_PERIODS` that ends at ``as_of``, and the cohort retention.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ def publish_kpis(
     HomeError : the home cannot be written.
     """
     frames, rollups = {as_of: frame}, snapshots.home.rollups
-    told: dict[str, Any] = {
+    kpis: dict[str, Any] = {
         name: kpi_report(signals, period_ending(as_of, name), rubric, active_days, frames=frames, kept=rollups)
         for name in PUBLISHED_PERIODS
     }
-    write_sidecar(snapshots, as_of, MEASURES, told)
+    write_sidecar(snapshots, as_of, MEASURES, kpis)
     write_sidecar(snapshots, as_of, COHORTS, cohorts(signals, as_of, active_days))

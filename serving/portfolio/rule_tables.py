@@ -1,4 +1,4 @@
-"""The rules' views of a portfolio, as flat tables: health, risks, expansions, onboarding; and one account by hand."""
+"""The rules applied to a portfolio, as flat tables: health, risks, expansions and onboarding."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from models.rules.intervention_effects import Standing
 from models.rules.playbook import counting, pressing
 from models.rules.plays import AUTOMATED, EXECUTIVES, SEVERITIES, PlaysFile
 
-#: The order in which bands are worked on.
+#: The priority order of health bands.
 BANDS = ("red", "yellow", "green", "insufficient_data")
 
 
 def health_board(assessment: Assessment) -> pd.DataFrame:
-    """The health of every account, the lowest score first, accounts without a score last.
+    """Return the health of every account, lowest score first, accounts without a score last.
 
     account_id, segment, arr (currency a year), health_score (0 to 100), health_band, change_7d (points), coverage
     (share of the weight that had data), weakest (dimension), a column ``{dimension}_points`` each (0 to 100),
     churn_probability, churn_band, meant_churn (the churn rate that has followed such a score), agreement of model and
-    health score, alerts (says, those raised), and by week what the score was: history (oldest first, "-" for none).
+    health score, alerts (the text of raised alerts), and history (the weekly scores, oldest first, "-" for none).
     """
     judged, health = assessment.judged, assessment.health
     frame = pd.DataFrame(
@@ -55,11 +55,11 @@ def health_board(assessment: Assessment) -> pd.DataFrame:
 
 
 def disagreements_board(assessment: Assessment) -> pd.DataFrame:
-    """Where model and health score fall into different bands, the widest gap first.
+    """Return the accounts where model and health score fall into different bands, widest gap first.
 
     account_id, segment, arr, health_score, health_band, meant_churn (with meant_low and meant_high, 80%),
     churn_probability, churn_band, gap (probability less meant_churn), agreement (model_worse, model_better),
-    explained_by (the dimension that pulls the model furthest that way).
+    explained_by (the dimension with the largest effect in that direction).
     """
     rows = np.flatnonzero(np.isin(assessment.agreement.astype(str), ["model_worse", "model_better"]))
     rate, low, high = assessment.meant
@@ -78,25 +78,28 @@ def disagreements_board(assessment: Assessment) -> pd.DataFrame:
     ).iloc[rows]
     explanation = assessment.outlooks["churn"].explanation
     pulls = explanation.by_dimension(rows) if explanation is not None else [{}] * len(rows)
-    told = [assessment.explained_by(int(row), each) for row, each in zip(rows, pulls, strict=True)]
-    frame = frame.assign(explained_by=text_column(told).to_numpy())
+    explained_by = [assessment.explained_by(int(row), each) for row, each in zip(rows, pulls, strict=True)]
+    frame = frame.assign(explained_by=text_column(explained_by).to_numpy())
     order = frame.assign(_gap=-frame["gap"].abs().fillna(0.0)).sort_values(["_gap", "account_id"])
     return order.drop(columns="_gap").reset_index(drop=True)
 
 
 def risks_board(assessment: Assessment, standing: Mapping[str, Standing] | None = None) -> pd.DataFrame:
-    """Who needs looking after: red first, then yellow, then who else has a warning that counts or a high model risk;
-    within a band the most pressing warning first, then the larger contract.
+    """Return the accounts at risk: red first, then yellow, then others with a warning that counts or a high model risk.
+
+    Within a band, the most severe warning comes first, then the larger contract.
 
     Parameters
     ----------
     standing : accounts whose plays are off the list, and why (`models.rules.intervention_effects.standing_at`).
 
-    account_id, segment, arr, health_band, health_score, churn_probability, churn_band, days_to_renewal, severity (of
-    the most pressing warning that counts), why (what the warnings say, or the weakest dimension), warnings (their
-    codes), watch (codes of signs not confirmed yet), alerts (raised), play, kind (save, billing, onboarding, renewal),
-    by (who acts), due (ISO date), overdue (bool), work (held_out, under_way, done or snoozed: then there is no play to
-    run).
+    Returns
+    -------
+    DataFrame of account_id, segment, arr, health_band, health_score, churn_probability, churn_band, days_to_renewal,
+    severity (of the most severe warning that counts), why (the text of the warnings, or the weakest dimension),
+    warnings (their codes), watch (codes of unconfirmed signs), alerts (raised), play, kind (save, billing, onboarding,
+    renewal), by (who acts), due (ISO date), overdue (bool), work (held_out, under_way, done or snoozed: then there is
+    no play to run).
     """
     off = standing or {}
     judged = assessment.judged
@@ -135,12 +138,13 @@ def risks_board(assessment: Assessment, standing: Mapping[str, Standing] | None 
 
 
 def expansions_board(assessment: Assessment) -> pd.DataFrame:
-    """Who is ready for more: those proposed first, then by points, then the larger contract. Accounts with neither a
-    point nor a sign are left out.
+    """Return the accounts with expansion potential: recommended ones first, then by points, then the larger contract.
+
+    Accounts without points and without signs are left out.
 
     account_id, segment, arr, health_band, proposed (bool), points, type, expansion_probability, expansion_band, signs
-    (codes), why (what they say), a column per item of the gate ("met", "not_met", "unknown"), closed_by (the items not
-    met), find_out (those that are not known), and withdrawn (why nothing is proposed although gate and band allow it).
+    (codes), why (their text), a column per item of the gate ("met", "not_met", "unknown"), closed_by (the items not
+    met), find_out (the unknown items), and withdrawn (why nothing is proposed although gate and band allow it).
     """
     judged = assessment.judged
     expansion = judged.expansion
@@ -173,43 +177,43 @@ def expansions_board(assessment: Assessment) -> pd.DataFrame:
 
 
 def onboarding_board(assessment: Assessment) -> pd.DataFrame:
-    """Who is being onboarded: those who missed something first, the longest since first.
+    """Return the accounts in onboarding: accounts with missed steps first, then by day, latest first.
 
-    account_id, segment, arr, day (since the contract began), missed (what the steps say), act (for the last one
-    missed), cannot_tell (steps without data), days_to_first_value, late (whether first value takes longer than the
+    account_id, segment, arr, day (since the contract began), missed (the text of the steps), act (for the last missed
+    step), cannot_tell (steps without data), days_to_first_value, late (whether first value takes longer than the
     target).
     """
-    told = assessment.judged.onboarding
+    onboarding = assessment.judged.onboarding
     frame = pd.DataFrame(
         {
             **_who(assessment),
-            "day": pd.array([o.day for o in told], dtype="Int64"),
-            "missed": text_column(joined(step.says for step in o.missed) for o in told),
-            "act": text_column([o.missed[-1].act if o.missed else None for o in told]),
-            "cannot_tell": text_column(joined(o.unknown) for o in told),
-            "days_to_first_value": pd.array([o.days_to_first_value for o in told], dtype="Int64"),
-            "late": pd.array([o.late for o in told], dtype="boolean"),
+            "day": pd.array([o.day for o in onboarding], dtype="Int64"),
+            "missed": text_column(joined(step.says for step in o.missed) for o in onboarding),
+            "act": text_column([o.missed[-1].act if o.missed else None for o in onboarding]),
+            "cannot_tell": text_column(joined(o.unknown) for o in onboarding),
+            "days_to_first_value": pd.array([o.days_to_first_value for o in onboarding], dtype="Int64"),
+            "late": pd.array([o.late for o in onboarding], dtype="boolean"),
         }
     )
-    under_way = frame[np.array([o.under_way for o in told], dtype=bool)]
+    under_way = frame[np.array([o.under_way for o in onboarding], dtype=bool)]
     order = under_way.assign(_missed=under_way["missed"].isna())
     order = order.sort_values(["_missed", "day", "account_id"], ascending=[True, False, True])
     return order.drop(columns="_missed").reset_index(drop=True)
 
 
 def plays_summary(assessment: Assessment, standing: Mapping[str, Standing] | None = None) -> dict[str, Any]:
-    """How many accounts get a play, and whether the plays obey the numbers.
+    """Count the accounts with a play, by kind and by who runs it.
 
     Parameters
     ----------
-    standing : accounts whose plays are off the list; these have none.
+    standing : accounts whose plays are off the list; they count as having none.
 
     Returns
     -------
     dict for JSON: accounts; with_play, by_people (all but automated), executive, low_churn, low_churn_save,
     low_churn_executive, healthy_save (low churn, green health, and no high or immediate warning that counts),
-    proposed_save (proposed for expansion), overdue_at_publication (published for the first time and due by then; there
-    is none) and overdue (published and due before, and not done), each as ``{"accounts", "share"}`` of all accounts;
+    proposed_save (proposed for expansion), overdue_at_publication (first published and already due;
+    always 0) and overdue (published before, due, and not done), each as ``{"accounts", "share"}`` of all accounts;
     executive_capacity; kinds, who and off_the_list (accounts by each); and expansion: proposed and withdrawn.
     """
     judged, off = assessment.judged, standing or {}
@@ -259,8 +263,8 @@ def _who(assessment: Assessment) -> dict[str, Any]:
 
 
 def _model(assessment: Assessment) -> dict[str, Any]:
-    seen = assessment.outlooks["churn"]
-    return {"churn_probability": seen.probability, "churn_band": text_column(seen.band)}
+    churn = assessment.outlooks["churn"]
+    return {"churn_probability": churn.probability, "churn_band": text_column(churn.band)}
 
 
 def _why(judged: Judged, row: int, signs: Sequence[Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""The renewal forecast of an assessed portfolio: who is due, and what is expected of them."""
+"""The renewal forecast of an assessed portfolio: the accounts due and the expected outcome."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from features.utils.arrays import Bools, Floats, Texts
 from features.utils.dates import to_iso
 from features.utils.formatting import count_of, money
 from features.utils.periods import Period
@@ -24,20 +24,19 @@ from models.renewals.historical_rates import Habits
 from models.renewals.past_forecasts import FIGURES, PastFigure, PastForecasts, levels
 from models.scorer.base import RENEWAL_FEATURE
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Texts = npt.NDArray[np.object_]
-
 GRACE_DAYS = 30
-"""Where no model says another grace: how long a new subscription undoes a churn."""
+"""The grace period without a model: how long after its end a new subscription still counts as a renewal."""
 
 
 @dataclass(frozen=True)
 class ForecastInputs:
-    """What a forecast needs beside the assessment.
+    """The inputs of a forecast besides the assessment.
 
-    ``habits`` of past renewals, None where nobody has looked; ``people`` what is known of each account by its id: name
-    and csm; ``past`` the backtest, None without one.
+    Parameters
+    ----------
+    habits : rates of past renewals; None if unavailable.
+    people : name and csm of each account by its id.
+    past : the backtest, if there is one.
     """
 
     habits: Habits | None = None
@@ -45,8 +44,8 @@ class ForecastInputs:
     past: PastForecasts | None = None
 
 
-def forecast_renewals(assessment: Assessment, period: Period, known: ForecastInputs) -> dict[str, Any]:
-    """All that `serving.renewals.schemas.Renewals` says, every account listed."""
+def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastInputs) -> dict[str, Any]:
+    """Forecast the renewals of a period (`serving.renewals.schemas.Renewals`), with all accounts listed."""
     as_of = assessment.as_of.to_pydatetime()
     churn, growth = assessment.outlooks["churn"], assessment.outlooks["expansion"]
     arr, until = (number_column(assessment.frame, name) for name in (ARR_FEATURE, RENEWAL_FEATURE))
@@ -54,17 +53,17 @@ def forecast_renewals(assessment: Assessment, period: Period, known: ForecastInp
     growing = None if growth.bundle is None else _said(growth)
     due = in_period(as_of, period, until, arr, _said(churn), growing, grace)
     segment = assessment.judged.segments
-    csm = np.array([_person(known, account, "csm") for account in assessment.account_ids], dtype=object)
-    habits = known.habits or Habits.none()
-    leaving, grown = levels(known.past.quarters if known.past else ())
+    csm = np.array([_person(inputs, account, "csm") for account in assessment.account_ids], dtype=object)
+    habits = inputs.habits or Habits.none()
+    leaving, grown = levels(inputs.past.quarters if inputs.past else ())
     divisions = {"segment": segment, "csm": csm}
-    told = {name: values[due.told] for name, values in divisions.items()}
-    found = forecast(due.of(arr, segment), habits, leaving, grown, told)
+    divisions_forecast = {name: values[due.told] for name, values in divisions.items()}
+    found = forecast(due.of(arr, segment), habits, leaving, grown, divisions_forecast)
     names = {
-        "segment": [*segment_names(), *([None] if _anyone(segment, None).any() else [])],
-        "csm": sorted({str(each) for each in csm if each is not None}) + ([None] if _anyone(csm, None).any() else []),
+        "segment": [*segment_names(), *([None] if _matches(segment, None).any() else [])],
+        "csm": sorted({str(each) for each in csm if each is not None}) + ([None] if _matches(csm, None).any() else []),
     }
-    accounts = _accounts(assessment, due, arr, until, csm, known)
+    accounts = _accounts(assessment, due, arr, until, csm, inputs)
     return {
         "as_of": instant_words(as_of),
         "period": period.name,
@@ -74,7 +73,7 @@ def forecast_renewals(assessment: Assessment, period: Period, known: ForecastInp
         "whole": _due(due, arr, np.ones(len(arr), dtype=bool), found["all", None]),
         **{
             f"by_{division}": [
-                {division: name} | _due(due, arr, _anyone(divisions[division], name), found.get((division, name)))
+                {division: name} | _due(due, arr, _matches(divisions[division], name), found.get((division, name)))
                 for name in names[division]
             ]
             for division in divisions
@@ -84,13 +83,13 @@ def forecast_renewals(assessment: Assessment, period: Period, known: ForecastInp
         "past_renewals": habits.whole.renewals,
         "shared_error": leaving.mean,
         "bridge": _bridge(due, arr, churn),
-        "backtest": None if known.past is None else _backtest(known.past),
-        "notes": _notes(due, arr, known, churn, growth),
+        "backtest": None if inputs.past is None else _backtest(inputs.past),
+        "notes": _notes(due, arr, inputs, churn, growth),
     }
 
 
 def _bridge(due: InPeriod, arr: Floats, churn: Outlook) -> dict[str, Any] | None:
-    """From the portfolio's ARR at risk, within the model's horizon, to what this forecast expects to lose."""
+    """Return the steps from the portfolio's ARR at risk within the model's horizon to the expected lost ARR."""
     if churn.bundle is None:
         return None
     now, lost = np.nan_to_num(churn.probability * arr), np.nan_to_num(due.leaves * arr)
@@ -106,17 +105,17 @@ def _bridge(due: InPeriod, arr: Floats, churn: Outlook) -> dict[str, Any] | None
 
 
 def _said(seen: Outlook) -> Said:
-    """The horizons that a model knows; where it knows one only, that one."""
+    """Return the probabilities of a model at its horizons."""
     days = 90 if seen.bundle is None else seen.bundle.manifest.horizon_days
     return Said(seen.by_horizon or {days: seen.probability}, seen.low, seen.high)
 
 
-def _person(known: ForecastInputs, account: str, what: str) -> str | None:
-    value = known.people.get(account, {}).get(what)
+def _person(inputs: ForecastInputs, account: str, what: str) -> str | None:
+    value = inputs.people.get(account, {}).get(what)
     return None if value is None else str(value)
 
 
-def _anyone(values: Texts, wanted: str | None) -> Bools:
+def _matches(values: Texts, wanted: str | None) -> Bools:
     return np.array([value == wanted for value in values], dtype=bool)
 
 
@@ -139,12 +138,12 @@ def _sum(values: Floats) -> float:
     return float(np.nansum(values))
 
 
-def _figure(told: Expected | None) -> dict[str, Any] | None:
-    return None if told is None else {"expected": told.value, "interval": [told.low, told.high]}
+def _figure(figure: Expected | None) -> dict[str, Any] | None:
+    return None if figure is None else {"expected": figure.value, "interval": [figure.low, figure.high]}
 
 
 def _accounts(
-    assessment: Assessment, due: InPeriod, arr: Floats, until: Floats, csm: Texts, known: ForecastInputs
+    assessment: Assessment, due: InPeriod, arr: Floats, until: Floats, csm: Texts, inputs: ForecastInputs
 ) -> list[dict[str, Any]]:
     rows = np.flatnonzero(due.due | due.overdue)
     loss = np.nan_to_num(due.leaves * arr, nan=-1.0)
@@ -158,13 +157,13 @@ def _accounts(
         found.append(
             {
                 "account_id": account,
-                "name": _person(known, account, "name"),
+                "name": _person(inputs, account, "name"),
                 "csm": csm[row],
                 "segment": assessment.judged.segments[row],
                 "arr": amount,
                 "renewal_at": dates[row],
                 "overdue": bool(due.overdue[row]),
-                "notice_at": None if (given := _person(known, account, "notice_at")) is None else given[:10],
+                "notice_at": None if (given := _person(inputs, account, "notice_at")) is None else given[:10],
                 "health_band": str(bands[row]),
                 "churn_probability": leaves,
                 "expansion_probability": None if due.grows is None else _number(due.grows[row]),
@@ -197,45 +196,43 @@ def _backtest(past: PastForecasts) -> dict[str, Any]:
     }
 
 
-def _past(told: PastFigure | None) -> dict[str, Any] | None:
-    if told is None:
+def _past(figure: PastFigure | None) -> dict[str, Any] | None:
+    if figure is None:
         return None
-    both = {"interval": [told.low, told.high], "inside": told.inside}
-    return {"expected": told.expected, "happened": told.happened} | both
+    both = {"interval": [figure.low, figure.high], "inside": figure.inside}
+    return {"expected": figure.expected, "happened": figure.happened} | both
 
 
-def _notes(due: InPeriod, arr: Floats, known: ForecastInputs, churn: Outlook, growth: Outlook) -> list[str]:
+def _notes(due: InPeriod, arr: Floats, inputs: ForecastInputs, churn: Outlook, growth: Outlook) -> list[str]:
     notes = []
     if churn.bundle is None:
-        notes.append("there is no model of churn, so nothing is forecast; `renewcast train` makes one")
+        notes.append("there is no churn model, so there is no forecast; `renewcast train` trains one")
     elif left_out := int((due.due & ~due.told).sum()):
         notes.append(
             f"{left_out:,} of the accounts due are not forecast: too new, without ARR, or beyond the longest horizon"
         )
     if growth.bundle is None:
-        notes.append("there is no model of expansion: growth is forecast at the rate of the portfolio's past renewals")
-    if known.habits is None or not known.habits.whole.renewals:
-        notes.append("no past renewal is known: everything that stays is taken to stay as it is")
-    if known.past is None:
+        notes.append("there is no expansion model: growth is forecast at the rate of the portfolio's past renewals")
+    if inputs.habits is None or not inputs.habits.whole.renewals:
+        notes.append("no past renewals are known: the forecast assumes unchanged ARR for accounts that stay")
+    if inputs.past is None:
         notes.append(
-            "the interval was never compared with past quarters; `renewcast renewals SIGNALS --backtest` does that"
+            "the intervals have not been checked against past quarters; run `renewcast renewals SIGNALS --backtest`"
         )
     if overdue := int(due.overdue.sum()):
-        notes.append(
-            f"{count_of(overdue, 'account')} ({money(_sum(arr[due.overdue]))} a year) past their renewal date, unsigned"
-        )
+        notes.append(f"{count_of(overdue, 'account')} with {money(_sum(arr[due.overdue]))} ARR past the renewal date")
     return notes
 
 
-def filter_forecast(told: Mapping[str, Any], by: str | None, limit: int | None) -> dict[str, Any]:
-    """A forecast with one division only (all of them if None), and the first ``limit`` accounts."""
-    accounts: Sequence[Any] = told["accounts"]
+def filter_forecast(forecast_payload: Mapping[str, Any], by: str | None, limit: int | None) -> dict[str, Any]:
+    """Limit a forecast to one breakdown (all if None) and the first ``limit`` accounts."""
+    accounts: Sequence[Any] = forecast_payload["accounts"]
     shown = accounts if limit is None else accounts[:limit]
     left_out = {f"by_{name}": None for name in ("segment", "csm") if by not in (None, name)}
-    return {**told, **left_out, "accounts": list(shown), "more_accounts": len(accounts) - len(shown)}
+    return {**forecast_payload, **left_out, "accounts": list(shown), "more_accounts": len(accounts) - len(shown)}
 
 
-def accounts_frame(told: Mapping[str, Any]) -> pd.DataFrame:
-    """The accounts of a forecast as a table, one row each."""
-    columns = list(dict.fromkeys(name for row in told["accounts"] for name in row))
-    return pd.DataFrame(told["accounts"], columns=columns)
+def accounts_frame(forecast_payload: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the accounts of a forecast as a table, one row each."""
+    columns = list(dict.fromkeys(name for row in forecast_payload["accounts"] for name in row))
+    return pd.DataFrame(forecast_payload["accounts"], columns=columns)

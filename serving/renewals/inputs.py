@@ -1,4 +1,4 @@
-"""What a renewal forecast needs beside the assessment: from the signals, or from what `score` kept of them."""
+"""The inputs of a renewal forecast besides the assessment, from signals or from stored sidecars."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from features.signals.signals import Signals
 
 RENEWALS = "renewals"
-"""The companion that holds the habits of past renewals."""
+"""The sidecar file with the rates of past renewals."""
 _CONTRACTS = ("account_id", "started_at", "ended_at", "arr", "renewal_at")
 
 
 def inputs_from_signals(signals: Signals, as_of: datetime, home: Home) -> ForecastInputs:
-    """Read it from the signals, as it was known before ``as_of``.
+    """Read the inputs from signals, as known before ``as_of``.
 
     Raises
     ------
-    BadRequest : the signals hold no contracts.
-    HomeError : the backtest's file is broken.
+    BadRequest : the signals contain no contracts.
+    HomeError : the backtest file is not valid.
     """
     if not signals.contractual:
         raise BadRequest(
@@ -41,33 +41,33 @@ def inputs_from_signals(signals: Signals, as_of: datetime, home: Home) -> Foreca
 
 
 def published_inputs(snapshots: SnapshotFiles, as_of: datetime) -> ForecastInputs:
-    """Read it from what was kept beside a published snapshot; what was not kept is not known.
+    """Read the inputs from the sidecars of a published snapshot; missing sidecars are unknown.
 
     Raises
     ------
     BadRequest : the snapshot is of a business without contracts.
-    HomeError : a companion or the backtest's file is broken.
+    HomeError : a sidecar or the backtest file is not valid.
     """
-    accounts, kept = (read_sidecar(snapshots, as_of, name) for name in (ACCOUNTS, RENEWALS))
+    accounts, document = (read_sidecar(snapshots, as_of, name) for name in (ACCOUNTS, RENEWALS))
     if accounts is not None and not accounts.get("contractual", True):
         raise BadRequest(
-            "a business without contracts has no renewals", "signals with subscriptions", "ask for the portfolio"
+            "a business without contracts has no renewals", "signals with subscriptions", "use the portfolio"
         )
     people: dict[str, Any] = {} if accounts is None else accounts["accounts"]
     try:
-        habits = None if kept is None else Habits.model_validate(kept)
+        habits = None if document is None else Habits.model_validate(document)
     except ValidationError as error:
-        # The reasons are left out: they can repeat values.
+        # The details are left out: they can contain values.
         raise HomeError(
             f"{sidecar_path(snapshots, as_of, RENEWALS)} is not as written ({error.error_count()} differences)",
-            "what `renewcast score` keeps of past renewals",
+            "the past renewals that `renewcast score` stores",
             SCORE_AGAIN,
         ) from None
     return ForecastInputs(habits, people, PastForecasts.load(snapshots.home))
 
 
 def renewals_document(signals: Signals, as_of: datetime) -> dict[str, Any]:
-    """The companion `RENEWALS`: `models.renewals.historical_rates.Habits` as plain data."""
+    """Return the content of the sidecar `RENEWALS`: `models.renewals.historical_rates.Habits` as plain data."""
     return _habits(signals, as_of).model_dump(mode="json")
 
 

@@ -1,4 +1,4 @@
-"""The renewal forecast of a published snapshot, worked out once for each period."""
+"""The renewal forecast of a published snapshot, computed once for each period."""
 
 from __future__ import annotations
 
@@ -19,21 +19,26 @@ def published_renewals(
     by: str | None = None,
     limit: int | None = None,
 ) -> dict[str, Any]:
-    """What `serving.renewals.schemas.Renewals` says of a period: a quarter or month by name, or the next so many days,
-    90
-    by default; one division by name, or all; the first ``limit`` accounts, or all.
+    """Return the renewal forecast (`serving.renewals.schemas.Renewals`) of a period.
+
+    Parameters
+    ----------
+    period : a quarter or month by name.
+    days : the next so many days, if no period is given; 90 by default.
+    by : the breakdown to include; all if None.
+    limit : how many accounts to list; all if None.
 
     Raises
     ------
-    BadRequest : the period cannot be, or the business has no contracts.
-    HomeError : what was kept beside the snapshot is broken.
+    BadRequest : the period is not valid, or the business has no contracts.
+    HomeError : a sidecar of the snapshot is not valid.
     """
-    asked = forecast_period(scored.as_of, period, days)
+    forecast_for = forecast_period(scored.as_of, period, days)
     snapshots = scored.snapshots
 
     def make() -> dict[str, Any]:
-        return forecast_renewals(scored.assessment, asked, published_inputs(snapshots, scored.as_of))
+        return forecast_renewals(scored.assessment, forecast_for, published_inputs(snapshots, scored.as_of))
 
-    # A new backtest changes the answer.
-    told = scored.cache.get((RENEWALS, asked, file_version(snapshots.home.root / FILE)), make)
-    return filter_forecast(told, by, limit)
+    # A new backtest changes the result.
+    forecast = scored.cache.get((RENEWALS, forecast_for, file_version(snapshots.home.root / FILE)), make)
+    return filter_forecast(forecast, by, limit)

@@ -1,4 +1,4 @@
-"""The shape of a renewal forecast, as it is answered over HTTP, printed as JSON and shown on a page."""
+"""Schema of a renewal forecast, as returned over HTTP, printed as JSON and shown on a page."""
 
 from __future__ import annotations
 
@@ -13,45 +13,44 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class ExpectedFigure(Answer):
-    """An expected value."""
+    """An expected value with its interval."""
 
     expected: float
     interval: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(description="80% interval.")
 
 
 class RenewalsDue(Answer):
-    """Accounts with a renewal in the period. ARR is a year's, in the currency of the signals. Null: nothing is known,
-    or nothing is due."""
+    """Accounts with a renewal in the period. ARR is in the currency of the signals. Null: unknown, or none due."""
 
     accounts: Count
     arr: Amount
-    not_forecast_accounts: Count = Field(description="Due too, but without a probability: no figure holds them.")
+    not_forecast_accounts: Count = Field(description="Due, without a churn probability; not in the other figures.")
     not_forecast_arr: Amount
-    overdue_accounts: Count = Field(description="Past their renewal without a signature; in no other figure.")
+    overdue_accounts: Count = Field(description="Past the renewal date, not renewed; not in the other figures.")
     overdue_arr: Amount
     renewed_accounts: ExpectedFigure | None
-    renewed_arr: ExpectedFigure | None = Field(description="What those that stay pay now.")
-    lost_arr: ExpectedFigure | None = Field(description="What those that leave pay now.")
-    contracted_arr: ExpectedFigure | None = Field(description="By how much those that stay will pay less.")
-    expanded_arr: ExpectedFigure | None = Field(description="By how much those that stay will pay more.")
+    renewed_arr: ExpectedFigure | None = Field(description="Current ARR of the accounts that stay.")
+    lost_arr: ExpectedFigure | None = Field(description="Current ARR of the accounts that churn.")
+    contracted_arr: ExpectedFigure | None = Field(description="ARR decreases of the accounts that stay.")
+    expanded_arr: ExpectedFigure | None = Field(description="ARR increases of the accounts that stay.")
     grr: ExpectedFigure | None = Field(description="(renewed - contracted) / due.")
     nrr: ExpectedFigure | None = Field(description="(renewed - contracted + expanded) / due.")
 
 
 class RenewalsOfSegment(RenewalsDue):
-    """Those of one segment."""
+    """Renewals of one segment."""
 
-    segment: str | None = Field(description="Null: the ARR is not known.")
+    segment: str | None = Field(description="Null: the ARR is unknown.")
 
 
 class RenewalsOfCsm(RenewalsDue):
-    """Those of one CSM."""
+    """Renewals of one CSM."""
 
-    csm: str | None = Field(description="Null: the signals name none.")
+    csm: str | None = Field(description="Null: no CSM in the signals.")
 
 
 class DueAccount(Answer):
-    """One account that is due, or overdue."""
+    """One account that is due or overdue."""
 
     account_id: str
     name: str | None
@@ -60,9 +59,9 @@ class DueAccount(Answer):
     arr: Amount | None
     renewal_at: str
     overdue: bool
-    notice_at: str | None = Field(description="When the customer gave notice. Null: not, or not known.")
+    notice_at: str | None = Field(description="When the customer gave notice. Null: no notice, or unknown.")
     health_band: str
-    churn_probability: Share | None = Field(description="Of having left by the renewal and its grace.")
+    churn_probability: Share | None = Field(description="Of churn by the renewal plus the grace period.")
     expansion_probability: Share | None = Field(description="Of paying at least 5% more by then.")
     expected_lost_arr: Amount | None
 
@@ -73,17 +72,17 @@ class LossBridge(Answer):
 
     horizon_days: Count
     arr_at_risk: Amount = Field(description="Churn probability within horizon_days times ARR, of the whole portfolio.")
-    not_due: Amount = Field(description="Of this, accounts that are not due in the period.")
-    overdue: Amount = Field(description="Of this, accounts past their renewal without a signature.")
-    not_forecast: Amount = Field(description="Of this, accounts that are due, but left out of the forecast.")
+    not_due: Amount = Field(description="Part of it: accounts that are not due in the period.")
+    overdue: Amount = Field(description="Part of it: accounts past the renewal date, not renewed.")
+    not_forecast: Amount = Field(description="Part of it: accounts that are due but not forecast.")
     until_renewal: float = Field(
-        description="For those that are due: what looking until the renewal and its grace adds to horizon_days."
+        description="Due accounts: risk until the renewal plus the grace period, instead of within horizon_days."
     )
     expected_lost_arr: Amount
 
 
 class FigureCoverage(Answer):
-    """In how many past quarters the 80% interval of a figure held what happened."""
+    """In how many past quarters the 80% interval of a figure contained the actual value."""
 
     figure: str
     inside: Count
@@ -91,7 +90,7 @@ class FigureCoverage(Answer):
 
 
 class BacktestFigure(Answer):
-    """A figure of a past quarter: what was expected, and what happened."""
+    """A figure of a past quarter: the forecast and the actual value."""
 
     expected: float
     interval: Annotated[list[float], Field(min_length=2, max_length=2)]
@@ -100,10 +99,10 @@ class BacktestFigure(Answer):
 
 
 class BacktestQuarter(Answer):
-    """A past quarter, forecast from its start."""
+    """A past quarter, forecast from its first day."""
 
     period: str
-    by: Literal["refit", "champion"] = Field(description="A model fitted on what was known then, or the champion.")
+    by: Literal["refit", "champion"] = Field(description="A model refitted on data known then, or the champion.")
     accounts: Count
     arr: Amount
     renewed_arr: BacktestFigure | None
@@ -112,7 +111,7 @@ class BacktestQuarter(Answer):
 
 
 class RenewalsBacktest(Answer):
-    """Past quarters beside what happened."""
+    """Forecasts of past quarters compared with actual values."""
 
     made_at: str
     data_through: str
@@ -125,18 +124,18 @@ class Renewals(Answer):
 
     as_of: str
     period: str = Field(examples=["2026Q4", "next 90 days"])
-    start: str = Field(description="What is still to come of the period begins here.")
+    start: str = Field(description="Start of the remaining part of the period.")
     end: str = Field(description="Not included.")
-    grace_days: Count = Field(description="A renewal is counted as lost where it is not made so many days after it.")
+    grace_days: Count = Field(description="A renewal counts as lost if it is not signed within this many days.")
     whole: RenewalsDue
-    by_segment: list[RenewalsOfSegment] | None = Field(description="Null: not asked for.")
-    by_csm: list[RenewalsOfCsm] | None = Field(description="Null: not asked for.")
-    accounts: list[DueAccount] = Field(description="The largest expected loss first; those overdue come last.")
-    more_accounts: Count = Field(description="How many more there are than are listed.")
-    past_renewals: Count = Field(description="From how many of its own the rates and sizes of changes were learnt.")
+    by_segment: list[RenewalsOfSegment] | None = Field(description="Null: not requested.")
+    by_csm: list[RenewalsOfCsm] | None = Field(description="Null: not requested.")
+    accounts: list[DueAccount] = Field(description="Largest expected loss first; overdue accounts last.")
+    more_accounts: Count = Field(description="How many accounts are not listed.")
+    past_renewals: Count = Field(description="How many past renewals the rates and sizes of changes come from.")
     shared_error: Amount = Field(
-        description="The share of the probabilities' intervals that all accounts are taken to have in common."
+        description="The share of the probabilities' intervals that is assumed to be common to all accounts."
     )
-    bridge: LossBridge | None = Field(description="Null: there is no model of churn.")
+    bridge: LossBridge | None = Field(description="Null: no churn model.")
     backtest: RenewalsBacktest | None = Field(description="Null: `renewcast renewals --backtest` was not run.")
     notes: list[str]

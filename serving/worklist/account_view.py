@@ -1,4 +1,4 @@
-"""What a worklist knows of each account, whatever was recorded since: it follows from the snapshot alone."""
+"""The data of a worklist that follows from the snapshot alone, without recorded actions."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from features.errors import BadRequest
+from features.utils.arrays import Bools, Floats, Ints, Texts
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.rule_files import read_rules
 from models.peer_groups.segments import ARR_FEATURE
@@ -19,19 +19,26 @@ from models.rules.plays import AUTOMATED, Play, PlaysFile
 from models.scorer.base import RENEWAL_FEATURE
 from models.targets import DEFAULT_HORIZON_DAYS
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Texts = npt.NDArray[np.object_]
-Ints = npt.NDArray[np.int64]
 PlayReason = Literal["warning", "health", "model", "onboarding", "renewal"]
 AccountPeople = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class WorklistAccounts:
-    """Each of n accounts: its churn probability within ``days``, the ARR at risk (NaN unknown), days to the renewal,
-    the health score, the play with what called for it, whether it was due before (``overdue``), and whether the renewal
-    is nearer than it takes (``too_late``)."""
+    """Columns of n accounts.
+
+    Parameters
+    ----------
+    days : the horizon of the churn probability.
+    probability : the churn probability within ``days``; NaN is unknown, as in all numbers.
+    value : the ARR at risk.
+    until : days to the renewal.
+    score : the health score.
+    plays : the play of each account, or None.
+    because : what triggered each play.
+    overdue : whether the play was due before.
+    too_late : whether the renewal is too soon for the play.
+    """
 
     days: int
     probability: Floats
@@ -43,16 +50,16 @@ class WorklistAccounts:
     because: Sequence[PlayReason | None]
     overdue: Bools
     too_late: Bools
-    csm: npt.NDArray[np.object_]
-    name: npt.NDArray[np.object_]
+    csm: Texts
+    name: Texts
 
     @classmethod
     def of(cls, assessment: Assessment, people: AccountPeople) -> WorklistAccounts:
-        """Work it out for all accounts.
+        """Compute the columns for all accounts.
 
         Parameters
         ----------
-        people : name and csm of each account by its id, as far as known.
+        people : name and csm of each account by its id, if known.
         """
         churn = assessment.outlooks["churn"]
         arr, until = (number_column(assessment.frame, name) for name in (ARR_FEATURE, RENEWAL_FEATURE))
@@ -62,7 +69,7 @@ class WorklistAccounts:
         plays = assessment.judged.plays
         takes = {tier.who: tier.within_days for tier in rules.tiers}
         within = np.array([0 if p is None else takes.get(p.who, 0) for p in plays], dtype=np.float64)
-        persons = [people.get(account, {}) for account in assessment.account_ids]
+        person_rows = [people.get(account, {}) for account in assessment.account_ids]
         return cls(
             days,
             probability,
@@ -74,38 +81,38 @@ class WorklistAccounts:
             [_because(assessment, row) for row in range(len(plays))],
             np.array([play is not None and play.overdue for play in plays], dtype=bool),
             (until >= 0) & (until < within),
-            np.array([person.get("csm") for person in persons], dtype=object),
-            np.array([person.get("name") for person in persons], dtype=object),
+            np.array([person.get("csm") for person in person_rows], dtype=object),
+            np.array([person.get("name") for person in person_rows], dtype=object),
         )
 
     def of_csm(self, csm: str | None) -> Bools:
-        """The rows of a CSM, or all."""
+        """Return a mask of a CSM's accounts, or of all accounts."""
         if csm is None:
             return np.ones(len(self.csm), dtype=bool)
-        found = np.array([each == csm for each in self.csm], dtype=bool)
-        if not found.any():
+        mask = np.array([each == csm for each in self.csm], dtype=bool)
+        if not mask.any():
             raise BadRequest(
-                "no account of the snapshot has this CSM", "a csm as in the signals' accounts", "check its spelling"
+                "no account of the snapshot has this CSM", "a csm of the signals' accounts table", "check the spelling"
             )
-        return found
+        return mask
 
     @property
     def called_for(self) -> Bools:
-        """The rows with a play."""
+        """Accounts with a play."""
         return np.array([play is not None for play in self.plays], dtype=bool)
 
     @property
     def automated(self) -> Bools:
-        """The rows whose play runs by itself, and takes no capacity."""
+        """Accounts whose play is automated and takes no capacity."""
         return np.array([play is not None and play.who == AUTOMATED for play in self.plays], dtype=bool)
 
     @property
     def talks(self) -> Bools:
-        """The rows with a renewal talk: nothing else is wrong with these accounts."""
+        """Accounts with a renewal talk and no other reason to act."""
         return np.array([play is not None and play.kind == "renewal" for play in self.plays], dtype=bool)
 
     def order(self, rows: Ints) -> Ints:
-        """Rows, the largest ARR at risk first; those of which nothing is known by health, the poorest first."""
+        """Sort rows by ARR at risk, largest first; then rows with unknown ARR at risk by health score, lowest first."""
         unknown = np.isnan(self.value[rows])
         worth = np.where(unknown, 0.0, self.value[rows])
         return rows[
@@ -114,12 +121,12 @@ class WorklistAccounts:
 
 
 def lowest_health_key(score: Floats) -> Floats:
-    """Health scores by which the poorest come first and those without one last."""
+    """Return a sort key of health scores: the lowest first, unknown scores last."""
     return np.where(np.isnan(score), np.inf, score)
 
 
 def _because(assessment: Assessment, row: int) -> PlayReason | None:
-    """What called for an account's play."""
+    """Return what triggered an account's play."""
     play = assessment.judged.plays[row]
     if play is None:
         return None

@@ -1,4 +1,4 @@
-"""What is known of interventions: those of the signals, kept beside a snapshot, and what callers have recorded."""
+"""Interventions: those of the signals, stored with a snapshot, and those that callers have recorded."""
 
 from __future__ import annotations
 
@@ -36,17 +36,16 @@ if TYPE_CHECKING:
     from features.signals.signals import Signals
 
 INTERVENTIONS = "interventions"
-"""The companion that holds the interventions of the signals."""
+"""The sidecar file with the interventions of the signals."""
 LOOKBACK_DAYS = 730
-"""How far back interventions tell of what they do now."""
+"""How many days back interventions are used."""
 _CLOSING: Mapping[str, Result] = {"saved": "saved", "lost": "lost"}
 _ROW = ("account_id", "occurred_at", "held_out", "closed_at", "result", "stayed")
 
 
 @dataclass(frozen=True)
 class RecordedActions:
-    """What callers have recorded of a portfolio: interventions, closed by the outcomes, and snoozes, as they stand on
-    the ``day`` (UTC)."""
+    """The actions that callers have recorded, as of ``day`` (UTC): interventions, closed by outcomes, and snoozes."""
 
     day: date
     interventions: Sequence[Intervention] = ()
@@ -54,7 +53,7 @@ class RecordedActions:
 
     @property
     def snoozed(self) -> Mapping[str, date]:
-        """The accounts that are snoozed on the day, and until when."""
+        """The accounts that are snoozed on the day, with the end dates."""
         return snoozed_on(self.snoozes, self.day)
 
     def standing(self, others: Sequence[Intervention], as_of: datetime) -> Mapping[str, Standing]:
@@ -64,10 +63,10 @@ class RecordedActions:
 
 
 def interventions_from_signals(signals: Signals, as_of: datetime) -> list[Intervention]:
-    """Those in the signals that were known before ``as_of``, and whether each account stayed."""
+    """Return the interventions in the signals that were known before ``as_of``, and whether each account stayed."""
     if not signals.has("interventions"):
         return []
-    # Only here: who reads what was published needs no query engine.
+    # Imported here, because reading published snapshots needs no query engine.
     import ibis
 
     from features.sources.engine import known_before
@@ -86,9 +85,9 @@ def interventions_from_signals(signals: Signals, as_of: datetime) -> list[Interv
             not pd.isna(row.held_out) and bool(row.held_out),
             None if pd.isna(end) or end >= as_of else end.to_pydatetime(),
             None if pd.isna(end) or end >= as_of else _CLOSING.get(str(row.result)),
-            seen,
+            still_active,
         )
-        for row, end, seen in zip(given.itertuples(index=False), closed, stayed, strict=True)
+        for row, end, still_active in zip(given.itertuples(index=False), closed, stayed, strict=True)
     ]
 
 
@@ -99,17 +98,17 @@ def _stayed(signals: Signals, given: pd.DataFrame, as_of: datetime) -> list[bool
     rows = signals.tables["subscriptions"].select(*columns).to_pyarrow().to_pandas()
     accounts = pd.Index(rows["account_id"].unique())
     codes = accounts.get_indexer(pd.Index(rows["account_id"])).astype(np.int64)
-    # A subscription counts as one, so that one without a price is seen too.
+    # Each subscription counts as 1, so that subscriptions without a price are included.
     line = ArrLine(codes, seconds_of(rows["started_at"]), seconds_of(rows["ended_at"]), np.ones(len(rows)))
-    seen = seconds_of(given["occurred_at"]) + AFTER_DAYS * 86_400
+    after = seconds_of(given["occurred_at"]) + AFTER_DAYS * 86_400
     place = accounts.get_indexer(pd.Index(given["account_id"])).astype(np.int64)
-    running = line.at(np.maximum(place, 0), seen) > 0
-    known = (seen <= int(as_of.timestamp())) & (place >= 0)
+    running = line.at(np.maximum(place, 0), after) > 0
+    known = (after <= int(as_of.timestamp())) & (place >= 0)
     return [bool(runs) if there else None for runs, there in zip(running, known, strict=True)]
 
 
 def interventions_document(signals: Signals, as_of: datetime) -> dict[str, Any]:
-    """The companion `INTERVENTIONS`: a list of rows."""
+    """Return the content of the sidecar `INTERVENTIONS`: a list of rows."""
     return {"columns": list(_ROW), "rows": [_plain(one) for one in interventions_from_signals(signals, as_of)]}
 
 
@@ -119,14 +118,14 @@ def _plain(one: Intervention) -> list[Any]:
 
 
 def published_interventions(snapshots: SnapshotFiles, as_of: datetime) -> list[Intervention] | None:
-    """What `score` kept of them; None where it kept nothing.
+    """Read the interventions that `score` stored; None if it stored none.
 
     Raises
     ------
-    HomeError : it is broken.
+    HomeError : the sidecar is not valid.
     """
-    kept = read_sidecar(snapshots, as_of, INTERVENTIONS)
-    if kept is None:
+    document = read_sidecar(snapshots, as_of, INTERVENTIONS)
+    if document is None:
         return None
     try:
         return [
@@ -138,27 +137,27 @@ def published_interventions(snapshots: SnapshotFiles, as_of: datetime) -> list[I
                 result,
                 stayed,
             )
-            for account, at, held_out, closed, result, stayed in kept["rows"]
+            for account, at, held_out, closed, result, stayed in document["rows"]
         ]
     except (KeyError, TypeError, ValueError):
         raise HomeError(
             f"{sidecar_path(snapshots, as_of, INTERVENTIONS)} is not as written",
-            "what `renewcast score` keeps of interventions",
+            "the interventions that `renewcast score` stores",
             SCORE_AGAIN,
         ) from None
 
 
 def read_recorded_before(home: Home, as_of: datetime, store: Store | None = None) -> RecordedActions:
-    """What callers recorded of what happened before ``as_of``; in the home's store where none is given.
+    """Read the actions that happened before ``as_of``, from the home's store if none is given.
 
     Raises
     ------
     StoreDown : the store cannot be reached.
-    BadRequest : the address is none of a store that is supported.
+    BadRequest : the store address is not supported.
     """
     address = current_settings().store_address
     if store is None and address is None and not Store.file_of(home).exists():
-        # To look at a portfolio makes no store.
+        # Reading a portfolio does not create a store.
         return RecordedActions(as_of.date())
     with (store or Store.of(home, address)).read() as connection:
         return read_recorded(connection, frozenset(), as_of, as_of)
@@ -167,7 +166,7 @@ def read_recorded_before(home: Home, as_of: datetime, store: Store | None = None
 def read_recorded_until_next(
     store: Store, snapshots: SnapshotFiles, active: Collection[str], as_of: datetime
 ) -> RecordedActions:
-    """What callers recorded up to the publication after ``as_of``; up to now where there is none.
+    """Read the actions up to the publication after ``as_of``, or up to now if there is none.
 
     Parameters
     ----------
@@ -183,13 +182,13 @@ def read_recorded_until_next(
 
 
 def next_publication(snapshots: SnapshotFiles, as_of: datetime) -> datetime | None:
-    """The date of the publication after ``as_of``; None where it is the latest."""
+    """Return the date of the publication after ``as_of``; None if it is the latest."""
     return min((each for each in snapshots.dates() if each > as_of), default=None)
 
 
 def snooze_day(as_of: datetime, until: datetime | None) -> date:
-    """The day (UTC) on which it is looked how accounts stand: that of ``as_of``, or today where nothing was published
-    since (``until`` is None)."""
+    """Return the day (UTC) for which snoozes are evaluated: that of ``as_of``, or today if nothing was published since
+    (``until`` is None)."""
     return as_of.date() if until is not None else max(as_of, datetime.now(UTC)).date()
 
 
@@ -199,31 +198,31 @@ def read_recorded(
     as_of: datetime,
     until: datetime | None = None,
 ) -> RecordedActions:
-    """What callers recorded.
+    """Read the actions that callers recorded.
 
     Parameters
     ----------
     active : the accounts that are customers at ``as_of``.
-    until : the next publication, at which what happens from then on counts; None: there is none, so that all that was
-        recorded up to now counts, and takes plays off the list at once.
+    until : the next publication; later actions are left out. None: all actions up to now count, and take plays off the
+        list immediately.
     """
-    asked = (
+    statement = (
         select(records.c.id, records.c.what, records.c.account_id, records.c.occurred_at, records.c.document)
         .where(records.c.occurred_at >= as_of - timedelta(days=LOOKBACK_DAYS))
         .order_by(records.c.occurred_at, records.c.recorded_at)
     )
-    rows = connection.execute(asked if until is None else asked.where(records.c.occurred_at < until)).all()
+    rows = connection.execute(statement if until is None else statement.where(records.c.occurred_at < until)).all()
     given: list[Intervention] = []
     outcomes: list[tuple[str, datetime, Result, str | None]] = []
     snoozes: list[Snooze] = []
     for key, what, account, at, document in rows:
-        told = json.loads(document)
+        content = json.loads(document)
         if what == "intervention":
             matured = at + timedelta(days=AFTER_DAYS) <= as_of
-            held_out = bool(told.get("held_out", False))
+            held_out = bool(content.get("held_out", False))
             given.append(Intervention(account, at, held_out, None, None, account in active if matured else None, key))
         elif what == "snooze":
-            snoozes.append(Snooze(account, at, date.fromisoformat(told["until"])))
-        elif (result := _CLOSING.get(told.get("result", ""))) is not None:
-            outcomes.append((account, at, result, told.get("intervention_id")))
+            snoozes.append(Snooze(account, at, date.fromisoformat(content["until"])))
+        elif (result := _CLOSING.get(content.get("result", ""))) is not None:
+            outcomes.append((account, at, result, content.get("intervention_id")))
     return RecordedActions(snooze_day(as_of, until), with_outcomes(given, outcomes), snoozes)

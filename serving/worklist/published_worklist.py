@@ -1,7 +1,7 @@
 """The worklist of a published snapshot, with the interventions that callers have recorded since.
 
-What follows from the snapshot is worked out once. What was recorded is read again whenever the store has changed, by
-whichever process, so that it counts at once.
+The data of the snapshot is computed once. Recorded actions are read again whenever any process has changed the store,
+so that they take effect immediately.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from serving.worklist.interventions import (
 )
 from serving.worklist.rank import WorklistContext, build_worklist
 
-#: So many lists of one snapshot are kept.
+#: How many worklists of one snapshot are cached.
 CACHE_SIZE = 16
 
 
@@ -36,71 +36,75 @@ class WorklistCache:
 
     Raises
     ------
-    HomeError : what was kept beside the snapshot is broken.
+    HomeError : a sidecar of the snapshot is not valid.
     """
 
     def __init__(self, scored: ScoredSnapshot) -> None:
         self._scored = scored
         accounts = read_sidecar(scored.snapshots, scored.as_of, ACCOUNTS)
         self._people = {} if accounts is None else accounts["accounts"]
-        self._kept = published_interventions(scored.snapshots, scored.as_of)
-        self._seen = WorklistAccounts.of(scored.assessment, self._people)
+        self._interventions = published_interventions(scored.snapshots, scored.as_of)
+        self._accounts = WorklistAccounts.of(scored.assessment, self._people)
         self._active = frozenset(scored.assessment.account_ids)
-        self._made = ComputeOnceCache(CACHE_SIZE)
+        self._cache = ComputeOnceCache(CACHE_SIZE)
 
     def of(self, store: Store, capacity: int, csm: str | None, save_rate: float | None) -> dict[str, Any]:
-        """As `published_worklist`."""
-        version, known = self._known(store)
+        """Return a worklist, as `published_worklist` does."""
+        version, actions = self._recorded(store)
         if version is None:
-            return self._work(known, capacity, csm, save_rate)
+            return self._work(actions, capacity, csm, save_rate)
         key = (*version, capacity, csm, save_rate)
-        return self._made.get(key, lambda: self._work(known, capacity, csm, save_rate))
+        return self._cache.get(key, lambda: self._work(actions, capacity, csm, save_rate))
 
     def standing(self, store: Store) -> Mapping[str, Standing]:
-        """The accounts whose plays are off the list, and why: held out, under way or done.
+        """Return the accounts whose plays are off the list, and why: held out, under way, done or snoozed.
 
         Raises
         ------
         StoreDown : the store cannot be reached.
         """
-        version, known = self._known(store)
-        as_of, kept = self._scored.as_of, self._kept or ()
+        version, actions = self._recorded(store)
+        as_of, interventions = self._scored.as_of, self._interventions or ()
         if version is None:
-            return known.standing(kept, as_of)
-        return self._made.get(("standing", *version), lambda: known.standing(kept, as_of))
+            return actions.standing(interventions, as_of)
+        return self._cache.get(("standing", *version), lambda: actions.standing(interventions, as_of))
 
     def snoozed(self, store: Store) -> Mapping[str, date]:
-        """The accounts that are snoozed, and until when.
+        """Return the snoozed accounts with the end dates.
 
         Raises
         ------
         StoreDown : the store cannot be reached.
         """
-        return self._known(store)[1].snoozed
+        return self._recorded(store)[1].snoozed
 
-    def _known(self, store: Store) -> tuple[tuple[Any, ...] | None, RecordedActions]:
-        """What was recorded, and its version; None where the store cannot say whether it has changed."""
-        # Asked before the store is read: what is recorded meanwhile makes the next answer anew.
+    def _recorded(self, store: Store) -> tuple[tuple[Any, ...] | None, RecordedActions]:
+        """Return the recorded actions and their version; the version is None if the store cannot detect changes."""
+        # Read before the actions, so that an action recorded in between refreshes the next result.
         changed, until = store.version(), next_publication(self._scored.snapshots, self._scored.as_of)
         if changed is None:
-            return None, self._told(store, until)
-        # A snooze ends with its day, although nothing changes in the store.
+            return None, self._read(store, until)
+        # A snooze ends with its day, although the store does not change.
         version = (changed, until, snooze_day(self._scored.as_of, until))
-        return version, self._made.get(version, lambda: self._told(store, until))
+        return version, self._cache.get(version, lambda: self._read(store, until))
 
-    def _told(self, store: Store, until: datetime | None) -> RecordedActions:
+    def _read(self, store: Store, until: datetime | None) -> RecordedActions:
         with store.read() as connection:
             return read_recorded(connection, self._active, self._scored.as_of, until)
 
-    def _work(self, known: RecordedActions, capacity: int, csm: str | None, save_rate: float | None) -> dict[str, Any]:
-        nothing = self._kept is None and not known.interventions
-        interventions: Sequence[Intervention] | None = None if nothing else [*(self._kept or ()), *known.interventions]
-        team = WorklistContext(self._people, interventions, known.snoozed)
-        return build_worklist(self._scored.assessment, capacity, team, csm, save_rate, self._seen)
+    def _work(
+        self, actions: RecordedActions, capacity: int, csm: str | None, save_rate: float | None
+    ) -> dict[str, Any]:
+        nothing = self._interventions is None and not actions.interventions
+        interventions: Sequence[Intervention] | None = (
+            None if nothing else [*(self._interventions or ()), *actions.interventions]
+        )
+        context = WorklistContext(self._people, interventions, actions.snoozed)
+        return build_worklist(self._scored.assessment, capacity, context, csm, save_rate, self._accounts)
 
 
 def worklist_cache(scored: ScoredSnapshot) -> WorklistCache:
-    """The worklists of a snapshot, made once for each version of what was kept beside it."""
+    """Return the worklist cache of a snapshot, one for each version of its sidecars."""
     stamps = [file_version(sidecar_path(scored.snapshots, scored.as_of, name)) for name in (ACCOUNTS, INTERVENTIONS)]
     return scored.cache.get(("worklist", *stamps), lambda: WorklistCache(scored))
 
@@ -108,12 +112,12 @@ def worklist_cache(scored: ScoredSnapshot) -> WorklistCache:
 def published_worklist(
     scored: ScoredSnapshot, store: Store, capacity: int, csm: str | None = None, save_rate: float | None = None
 ) -> dict[str, Any]:
-    """What `serving.worklist.schemas.Worklist` says, what was recorded a moment ago included; not to be changed.
+    """Return the worklist (`serving.worklist.schemas.Worklist`) with all recorded actions. Do not modify it.
 
     Raises
     ------
     BadRequest : no account has this CSM.
-    HomeError : what was kept beside the snapshot is broken.
+    HomeError : a sidecar of the snapshot is not valid.
     StoreDown : the store cannot be reached.
     """
     return worklist_cache(scored).of(store, capacity, csm, save_rate)

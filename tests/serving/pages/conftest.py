@@ -50,7 +50,7 @@ def paged_home(
     copy_home: Callable[[Home, Path], Home],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Home:
-    """The house's home, a week on, with hostile ids and names."""
+    """The shared home, one week later, with hostile ids and names."""
     root = tmp_path_factory.mktemp("paged") / "home"
     home = copy_home(house.home, root)
     renamed = hostile_frame(frame)

@@ -1,4 +1,4 @@
-"""Business reviews and plans as pages: what the JSON says, under the policy of all pages."""
+"""The pages of business reviews and plans match the JSON and follow the content security policy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _text(page: str) -> str:
 
 @pytest.mark.parametrize("account", HOSTILE)
 @pytest.mark.parametrize("pack", ["qbr", "plan"])
-def test_a_page_says_what_the_json_says_and_runs_nothing(paged: TestClient, account: str, pack: str) -> None:
+def test_report_pages_match_the_json_and_contain_no_scripts(paged: TestClient, account: str, pack: str) -> None:
     page = paged.get(report_href(account, pack))
     assert page.status_code == 200, _text(page.text)[:300]
     assert page.headers["content-security-policy"] == PAGE_POLICY
@@ -32,30 +32,30 @@ def test_a_page_says_what_the_json_says_and_runs_nothing(paged: TestClient, acco
     assert json is not None
     if account == "..":
         return
-    told = paged.get(html.unescape(json[1]), headers=EXACT).json()
-    assert told["account_id"] == account
+    payload = paged.get(html.unescape(json[1]), headers=EXACT).json()
+    assert payload["account_id"] == account
     shown = _text(page.text)
-    for part in told["sections"]:
+    for part in payload["sections"]:
         assert part["title"] in shown
         for figure in part["figures"]:
             assert re.sub(r"\s+", " ", figure["words"]) in shown
         for item in part["items"]:
             assert re.sub(r"\s+", " ", item["text"]) in shown
-    for line in (*told["questions"], *told["gaps"]):
+    for line in (*payload["questions"], *payload["gaps"]):
         assert re.sub(r"\s+", " ", line[1:]) in shown
 
 
-def test_a_plan_is_answered_as_described_at_any_date(paged: TestClient) -> None:
-    told = paged.get("/v1/accounts/a05/plan", headers=EXACT).json()
-    AccountPlan.model_validate(told)
-    assert told["as_of"] == "2026-07-08"
-    assert told["owner"] in ("csm-one", "<b>csm</b> two")
+def test_a_plan_matches_its_schema_at_any_date(paged: TestClient) -> None:
+    payload = paged.get("/v1/accounts/a05/plan", headers=EXACT).json()
+    AccountPlan.model_validate(payload)
+    assert payload["as_of"] == "2026-07-08"
+    assert payload["owner"] in ("csm-one", "<b>csm</b> two")
     earlier = paged.get("/v1/accounts/a05/plan?as_of=2026-06-01", headers=EXACT).json()
     assert earlier["as_of"] == "2026-06-01"
-    assert any("no individual events" in gap for gap in told["gaps"])
+    assert any("no individual events" in gap for gap in payload["gaps"])
 
 
-def test_a_quarter_may_be_written_in_other_forms(paged: TestClient) -> None:
+def test_a_quarter_is_accepted_in_several_formats(paged: TestClient) -> None:
     shown = paged.get("/accounts/a05/qbr?quarter=2026Q3")
     assert shown.status_code == 200
     for form in ("2026-q3", "Q3 2026"):
@@ -73,13 +73,13 @@ def test_a_quarter_may_be_written_in_other_forms(paged: TestClient) -> None:
         ("/accounts/a05/plan?as_of=2001-01-01", 404),
     ],
 )
-def test_what_there_is_not_is_told_as_a_page(paged: TestClient, path: str, status: int) -> None:
-    told = paged.get(path)
-    assert told.status_code == status
-    assert told.headers["content-type"].startswith("text/html")
+def test_not_found_errors_are_pages(paged: TestClient, path: str, status: int) -> None:
+    payload = paged.get(path)
+    assert payload.status_code == status
+    assert payload.headers["content-type"].startswith("text/html")
 
 
-def test_the_account_leads_to_both_and_back(paged: TestClient) -> None:
+def test_the_account_page_links_to_both_reports_and_back(paged: TestClient) -> None:
     page = paged.get("/accounts/a05").text
     for pack, asked in (("qbr", {"quarter": "2026Q3"}), ("plan", None)):
         assert f'href="{report_href("a05", pack, asked)}"' in page

@@ -1,4 +1,4 @@
-"""The pages in a real browser: nothing breaks, nothing is asked of other hosts, keys and phones suffice."""
+"""The pages in a real browser: no errors, no external requests, usable with a keyboard and on phones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_pages_open_without_an_error_and_fit_the_window(live: str, visit: Visiti
     assert "taken" not in there.page.title()
 
 
-def test_dark_is_dark_and_light_is_light_and_both_can_be_read(live: str, visit: Visiting) -> None:
+def test_dark_and_light_mode_are_readable(live: str, visit: Visiting) -> None:
     """Text stands out from its ground by 4.5:1 (WCAG 2.2, AA)."""
     for scheme in ("light", "dark"):
         there = visit(live, color_scheme=scheme)
@@ -53,7 +53,7 @@ def test_dark_is_dark_and_light_is_light_and_both_can_be_read(live: str, visit: 
         assert not faint, scheme
 
 
-def test_sorting_and_choosing_take_a_keyboard_only(live: str, visit: Visiting) -> None:
+def test_sorting_and_filtering_work_with_the_keyboard(live: str, visit: Visiting) -> None:
     there = visit(live)
     there.open("/")
     there.page.keyboard.press("Tab")
@@ -77,7 +77,7 @@ def test_sorting_and_choosing_take_a_keyboard_only(live: str, visit: Visiting) -
 
 
 @pytest.mark.parametrize("account", ["a/b c?d#e", "..", "100% \\ ü", "50%25 off"])
-def test_a_link_leads_to_its_account_whatever_its_id(live: str, visit: Visiting, account: str) -> None:
+def test_links_work_for_any_account_id(live: str, visit: Visiting, account: str) -> None:
     there = visit(live)
     there.open("/?size=100&sort=account")
     there.page.locator(f'.account a[href="{account_href(account)}"]').click()
@@ -86,7 +86,7 @@ def test_a_link_leads_to_its_account_whatever_its_id(live: str, visit: Visiting,
     assert there.troubles == []
 
 
-def test_another_date_takes_a_keyboard_only_and_a_review_is_a_link_away(live: str, visit: Visiting) -> None:
+def test_choosing_a_date_works_with_the_keyboard_and_links_to_a_review(live: str, visit: Visiting) -> None:
     there = visit(live)
     there.open("/accounts/a05")
     there.page.get_by_label("as of").focus()
@@ -103,7 +103,7 @@ def test_another_date_takes_a_keyboard_only_and_a_review_is_a_link_away(live: st
     assert there.troubles == []
 
 
-def test_without_scripts_everything_is_still_there(live: str, visit: Visiting) -> None:
+def test_pages_work_without_scripts(live: str, visit: Visiting) -> None:
     there = visit(live, java_script_enabled=False)
     there.open("/")
     there.page.locator("#health").select_option("insufficient_data")
@@ -120,7 +120,7 @@ def guarded(paged_home: Home, listening: Any, tmp_path_factory: pytest.TempPathF
         yield address, app.state.store
 
 
-def test_a_person_signs_in_once_and_is_out_as_soon_as_the_key_is_revoked(guarded: tuple[str, Store], visit: Visiting) -> None:
+def test_a_session_lasts_until_the_key_is_revoked(guarded: tuple[str, Store], visit: Visiting) -> None:
     address, store = guarded
     with store.begin() as connection:
         key, secret = create_key(connection, "the CS team", ["predict"])
@@ -141,7 +141,7 @@ def test_a_person_signs_in_once_and_is_out_as_soon_as_the_key_is_revoked(guarded
     there.page.get_by_role("alert").wait_for()
 
 
-def test_a_person_signs_out(guarded: tuple[str, Store], visit: Visiting) -> None:
+def test_sign_out_in_the_browser(guarded: tuple[str, Store], visit: Visiting) -> None:
     address, store = guarded
     with store.begin() as connection:
         _, secret = create_key(connection, "the CS team", ["predict"])

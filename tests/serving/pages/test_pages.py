@@ -1,4 +1,4 @@
-"""Every page: figures as the JSON has them, everything escaped, nothing from elsewhere."""
+"""Every page matches the JSON, is escaped, and loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ EXACT = {"Accept": "application/json"}
 
 
 def _text(page: str) -> str:
-    """What a person reads, without tags."""
+    """The text of a page without tags."""
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
 
 
 def _accounts(page: str) -> list[str]:
-    """The addresses of the accounts in a list, in its order."""
+    """The links of the accounts in a list, in order."""
     return re.findall(r'class="account"><a href="([^"]+)"', page)
 
 
 @pytest.mark.parametrize("path", [*PAGES, *map(account_href, HOSTILE), "/accounts/a05"])
-def test_a_page_asks_no_other_host_and_holds_nothing_that_runs(paged: TestClient, path: str) -> None:
-    told = paged.get(path)
-    assert told.status_code == 200, _text(told.text)[:500]
-    for address in re.findall(r'(?:href|src|action)="([^"]*)"', told.text):
+def test_pages_make_no_external_requests_and_contain_no_inline_code(paged: TestClient, path: str) -> None:
+    payload = paged.get(path)
+    assert payload.status_code == 200, _text(payload.text)[:500]
+    for address in re.findall(r'(?:href|src|action)="([^"]*)"', payload.text):
         assert not urlsplit(html.unescape(address)).netloc, address
-    assert not re.search(r"<[^>]+\s(on\w+|style)\s*=\s*[\"']", re.sub(r'"[^"]*"', '""', told.text))
-    assert re.findall(r"<script[^>]*>", told.text) == [tag for tag in re.findall(r"<script[^>]*>", told.text) if "src=" in tag]
-    assert "<img src=x" not in told.text
+    assert not re.search(r"<[^>]+\s(on\w+|style)\s*=\s*[\"']", re.sub(r'"[^"]*"', '""', payload.text))
+    assert re.findall(r"<script[^>]*>", payload.text) == [tag for tag in re.findall(r"<script[^>]*>", payload.text) if "src=" in tag]
+    assert "<img src=x" not in payload.text
 
 
 @pytest.mark.parametrize(("account", "name"), HOSTILE.items())
-def test_a_hostile_account_is_found_by_its_name_and_opened_by_its_link(paged: TestClient, account: str, name: str) -> None:
+def test_search_and_links_work_for_hostile_account_ids(paged: TestClient, account: str, name: str) -> None:
     listed = paged.get("/", params={"q": name.casefold()})
     assert _accounts(listed.text) == [html.escape(account_href(account))]
     opened = paged.get(account_href(account))
@@ -55,35 +55,35 @@ def test_a_hostile_account_is_found_by_its_name_and_opened_by_its_link(paged: Te
     assert "49" not in re.search(r"<h1[^>]*>(.*?)</h1>", opened.text)[1]  # type: ignore[index]
 
 
-def test_the_portfolio_page_says_what_the_json_says(paged: TestClient) -> None:
-    told, shown = paged.get("/v1/portfolio", headers=EXACT).json(), _text(paged.get("/").text)
-    whole = told["whole"]
+def test_the_portfolio_page_matches_the_json(paged: TestClient) -> None:
+    payload, shown = paged.get("/v1/portfolio", headers=EXACT).json(), _text(paged.get("/").text)
+    whole = payload["whole"]
     assert f"Accounts {whole['accounts']}" in shown
     assert f"Mean health {words.number(whole['mean_health'], 1)}" in shown
     assert f"ARR at risk {words.short_money(whole['expected_churned_arr'])}" in shown
-    for each in told["by_health_band"][:3]:
+    for each in payload["by_health_band"][:3]:
         figures = (each["accounts"], words.short_money(each["arr"]), words.percent(each["mean_churn_probability"]))
         assert f"{each['band']} {' '.join(map(str, figures))}" in shown
 
 
-def test_an_account_page_says_what_the_json_says(paged: TestClient) -> None:
-    told = paged.get("/v1/accounts/a05/prediction", headers=EXACT).json()
+def test_an_account_page_matches_the_json(paged: TestClient) -> None:
+    payload = paged.get("/v1/accounts/a05/prediction", headers=EXACT).json()
     health = paged.get("/v1/accounts/a05/health", headers=EXACT).json()
     shown = _text(paged.get("/accounts/a05").text)
-    assert f"days {words.percent(told['churn']['probability'])}" in shown
+    assert f"days {words.percent(payload['churn']['probability'])}" in shown
     assert words.number(health["score"], 1) in shown
-    for reason in told["reasons"]:
+    for reason in payload["reasons"]:
         assert reason["text"] in shown
         assert words.signed(reason["contribution_log_odds"], 2) in shown
     for dimension in health["breakdown"]:
         adds = words.number(dimension["adds"], 1)
         assert f"{dimension['dimension']} {words.number(dimension['weight'])} {words.number(dimension['points'])} {adds}" in shown
-    for item in told["expansion"]["gate"]:
+    for item in payload["expansion"]["gate"]:
         assert f"{words.plain(item['state'])} {GATE[item['item']]}" in shown
 
 
-def test_the_log_odds_of_an_account_add_up_as_they_are_shown(paged: TestClient) -> None:
-    """To the last digit: the base, each reason and all else make what the page says that they make."""
+def test_the_displayed_log_odds_add_up(paged: TestClient) -> None:
+    """The base, the reasons and all other factors add up to the last digit."""
 
     def figure(shown: str) -> float:
         return float(shown.replace("−", "-").replace("±", "").replace(",", ""))
@@ -93,9 +93,9 @@ def test_the_log_odds_of_an_account_add_up_as_they_are_shown(paged: TestClient) 
         page = paged.get(f"/accounts/{account}").text.partition('<h2 id="why">')[2].partition("</section>")[0]
         number = r"([−+±][\d.,]+)"
         pattern = rf"calibration: {number} for the average account within 90 days, plus the values above, plus {number} for all other factors, equals {number}\."
-        if (told := re.search(pattern, page)) is None:
+        if (payload := re.search(pattern, page)) is None:
             continue
-        base, rest, whole = map(figure, told.groups())
+        base, rest, whole = map(figure, payload.groups())
         reasons = [figure(each) for each in re.findall(rf'<span class="number">{number}</span><span class="text">', page)]
         assert base + sum(reasons) + rest == pytest.approx(whole, abs=1e-9)
         seen += bool(reasons)
@@ -105,13 +105,13 @@ def test_the_log_odds_of_an_account_add_up_as_they_are_shown(paged: TestClient) 
 @pytest.mark.parametrize(
     ("sort", "value"),
     [
-        ("risk", lambda told: told["churn"]["probability"]),
-        ("health", lambda told: told["health"]["score"]),
-        ("change", lambda told: told["health"]["change_7d"]),
+        ("risk", lambda payload: payload["churn"]["probability"]),
+        ("health", lambda payload: payload["health"]["score"]),
+        ("change", lambda payload: payload["health"]["change_7d"]),
     ],
 )
 @pytest.mark.parametrize("way", ["up", "down"])
-def test_accounts_stand_in_the_order_asked_for_and_unknown_ones_last(paged: TestClient, sort: str, value: Any, way: str) -> None:
+def test_accounts_are_sorted_with_unknown_values_last(paged: TestClient, sort: str, value: Any, way: str) -> None:
     listed = _accounts(paged.get(f"/?sort={sort}&way={way}&size=100&health=").text)
     assert len(listed) == len(set(listed)) == 39
     asked = [href for href in listed if re.fullmatch(r"/accounts/a\d\d", href)]
@@ -122,12 +122,12 @@ def test_accounts_stand_in_the_order_asked_for_and_unknown_ones_last(paged: Test
 
 
 @pytest.mark.parametrize(("name", "key"), [("health", "health_band"), ("risk", "risk_band"), ("segment", "segment")])
-def test_a_choice_leaves_those_that_are_so_and_all_choices_make_the_whole(paged: TestClient, name: str, key: str) -> None:
-    told = paged.get("/v1/portfolio", headers=EXACT).json()
+def test_a_filter_selects_its_group_and_the_groups_are_disjoint(paged: TestClient, name: str, key: str) -> None:
+    payload = paged.get("/v1/portfolio", headers=EXACT).json()
     groups = {"health": "by_health_band", "risk": "by_churn_band", "segment": "by_segment"}[name]
     field = "segment" if name == "segment" else "band"
     seen: list[str] = []
-    for group in told[groups]:
+    for group in payload[groups]:
         if group[field] is not None:
             listed = _accounts(paged.get("/", params={name: group[field], "size": 100}).text)
             assert len(listed) == group["accounts"]
@@ -135,42 +135,42 @@ def test_a_choice_leaves_those_that_are_so_and_all_choices_make_the_whole(paged:
     assert len(seen) == len(set(seen))
 
 
-def test_pages_of_accounts_hold_each_once(paged: TestClient) -> None:
+def test_pagination_lists_each_account_once(paged: TestClient) -> None:
     first, second = (_accounts(paged.get(f"/?sort=account&size=25&page={page}").text) for page in (1, 2))
     assert (len(first), len(second)) == (25, 14)
     assert not set(first) & set(second)
     assert first + second == _accounts(paged.get("/?sort=account&size=100").text)
-    assert _accounts(paged.get("/?sort=account&size=25&page=99").text) == second, "the last page, where a later one is asked for"
+    assert _accounts(paged.get("/?sort=account&size=25&page=99").text) == second, "the last page instead of one beyond it"
 
 
-def test_a_links_choices_outlive_another_choice(paged: TestClient) -> None:
+def test_links_retain_the_other_filters(paged: TestClient) -> None:
     page = html.unescape(paged.get("/", params={"csm": "<b>csm</b> two", "sort": "health", "size": 25}).text)
     assert 'href="/?csm=%3Cb%3Ecsm%3C%2Fb%3E+two&sort=account&way=up#accounts"' in page
     assert "<option selected><b>csm</b> two</option>" in page, "escaped in the page, as it was unescaped here"
 
 
 @pytest.mark.parametrize("query", ["sort=nothing", "health=blue", "size=7", "page=0", "page=x", "unknown=1", "as_of=2020-13-01"])
-def test_what_cannot_be_asked_is_told_as_a_page(paged: TestClient, query: str) -> None:
-    told = paged.get(f"/?{query}")
-    assert told.status_code == 422
-    assert told.headers["content-type"].startswith("text/html")
+def test_invalid_parameters_return_an_error_page(paged: TestClient, query: str) -> None:
+    payload = paged.get(f"/?{query}")
+    assert payload.status_code == 422
+    assert payload.headers["content-type"].startswith("text/html")
 
 
 @pytest.mark.parametrize(("path", "status"), [("/accounts/nobody", 404), ("/accounts/", 422), ("/?as_of=2001-01-01", 404), ("/nowhere", 404)])
-def test_what_there_is_not_is_told_as_a_page(paged: TestClient, path: str, status: int) -> None:
-    told = paged.get(path)
-    assert told.status_code == status
-    assert "nobody" not in told.text
+def test_not_found_errors_are_pages(paged: TestClient, path: str, status: int) -> None:
+    payload = paged.get(path)
+    assert payload.status_code == status
+    assert "nobody" not in payload.text
 
 
-def test_an_earlier_snapshot_is_shown_when_asked_for(paged: TestClient) -> None:
+def test_an_earlier_snapshot_can_be_shown(paged: TestClient) -> None:
     shown = _text(paged.get("/?as_of=2026-06-01").text)
     assert "As of 1 Jun 2026" in shown
     assert "as_of=2026-06-01" in html.unescape(paged.get("/?as_of=2026-06-01").text), "links stay at that date"
 
 
 @pytest.mark.parametrize("path", ["/", "/accounts/a05", "/worklist", "/renewals", "/cohorts"])
-def test_another_date_can_be_chosen_and_no_choice_is_the_latest(paged: TestClient, path: str) -> None:
+def test_the_date_choice_defaults_to_the_latest(paged: TestClient, path: str) -> None:
     page = paged.get(path).text
     offered = re.search(r'<select id="as_of".*?</select>', page, re.DOTALL)
     assert offered is not None
@@ -185,17 +185,17 @@ def test_another_date_can_be_chosen_and_no_choice_is_the_latest(paged: TestClien
     assert _text(paged.get(path, params={"as_of": ""}).text) == _text(page)
 
 
-def test_a_choice_of_a_date_keeps_the_other_choices(paged: TestClient) -> None:
+def test_a_change_of_date_retains_the_filters(paged: TestClient) -> None:
     form = re.search(r'<form class="when".*?</form>', paged.get("/?health=yellow&sort=arr&page=1").text, re.DOTALL)
     assert form is not None
     assert dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form[0])) == {"health": "yellow", "sort": "arr"}
 
 
-def test_the_worklist_and_the_renewals_say_what_the_json_says(paged: TestClient) -> None:
-    told = paged.get("/v1/worklist?capacity=10", headers=EXACT).json()
+def test_the_worklist_and_renewals_pages_match_the_json(paged: TestClient) -> None:
+    payload = paged.get("/v1/worklist?capacity=10", headers=EXACT).json()
     page = paged.get("/worklist?capacity=10").text
-    assert _accounts(page)[: len(told["accounts"])] == [html.escape(account_href(a["account_id"])) for a in told["accounts"]]
-    assert f"ARR at risk covered {words.short_money(told['reached_arr_at_risk']['worklist'])}" in _text(page)
+    assert _accounts(page)[: len(payload["accounts"])] == [html.escape(account_href(a["account_id"])) for a in payload["accounts"]]
+    assert f"ARR at risk covered {words.short_money(payload['reached_arr_at_risk']['worklist'])}" in _text(page)
     due = paged.get("/v1/renewals?period=2027Q1", headers=EXACT).json()
     shown = _text(paged.get("/renewals?period=2027Q1").text)
     assert '<option value="2027Q1" selected>' in paged.get("/renewals?period=2027-q1").text
@@ -206,45 +206,45 @@ def test_the_worklist_and_the_renewals_say_what_the_json_says(paged: TestClient)
     assert listed == [html.escape(account_href(a["account_id"])) for a in due["accounts"]][:50]
 
 
-def test_the_reference_tells_every_operation_and_every_shape(paged: TestClient) -> None:
-    told, page = paged.get("/openapi.json").json(), paged.get("/docs").text
-    for path, operations in told["paths"].items():
+def test_the_reference_contains_every_operation_and_schema(paged: TestClient) -> None:
+    payload, page = paged.get("/openapi.json").json(), paged.get("/docs").text
+    for path, operations in payload["paths"].items():
         for operation in operations.values():
             assert f'id="{operation["operationId"]}"' in page
             assert html.escape(operation["summary"], quote=False).replace("'", "&#39;") in page
             assert path.replace("/", "/<wbr>") in page
-    for name in told["components"]["schemas"]:
+    for name in payload["components"]["schemas"]:
         assert f'id="shape-{name}"' in page
     assert set(re.findall(r'href="#(shape-[^"]+)"', page)) <= set(re.findall(r'id="(shape-[^"]+)"', page))
 
 
-def test_what_the_reference_gives_as_an_example_is_taken(paged: TestClient) -> None:
-    """Bodies only: an id that was made up is not known."""
+def test_example_bodies_of_the_reference_are_accepted(paged: TestClient) -> None:
+    """Only the bodies are checked: example ids do not exist."""
     import json
 
     from serving.pages.api_reference import body_example
 
-    told = paged.get("/openapi.json").json()
-    for path, operations in told["paths"].items():
+    payload = paged.get("/openapi.json").json()
+    for path, operations in payload["paths"].items():
         if "post" in operations and path.startswith("/v1") and "requestBody" in operations["post"]:
             schema = operations["post"]["requestBody"]["content"]["application/json"]["schema"]
-            body = json.loads(json.dumps(body_example(schema, told["components"]["schemas"])))
+            body = json.loads(json.dumps(body_example(schema, payload["components"]["schemas"])))
             answer = paged.post(path, json=body, headers=EXACT)
-            # 403: signing a review needs an admin's key, which nobody here has; it is asked for after the body was read.
+            # 403: signing a review needs an admin key, which this client lacks; the key is checked after the body.
             taken = (200, 201, 202, 404, 403) if path.startswith("/v1/reviews") else (200, 201, 202, 404)
             assert answer.status_code in taken, (path, body, answer.text)
 
 
-def test_the_measures_of_twelve_months_stand_on_the_portfolio_page_if_they_were_kept(
+def test_the_portfolio_page_shows_stored_kpis(
     paged: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "KPIs for the 12 months" not in paged.get("/").text
     target = {"bound": "above", "value": 1.1, "better": None, "per": "year"}
-    told = [
+    payload = [
         {"title": "Net revenue <retention>", "unit": "share", "value": 1.079, "last": {"value": None}, "quarter": {"value": 1.013}, "target": target, "met": True, "unknown": None},
         {"title": "NPS", "unit": "points", "value": None, "last": {"value": 41.0}, "target": None, "met": None, "unknown": "no one was surveyed"},
     ]
-    monkeypatch.setattr(portfolio, "published_kpis", lambda *_: {"as_of": "2026-07-08", "measures": told})
+    monkeypatch.setattr(portfolio, "published_kpis", lambda *_: {"as_of": "2026-07-08", "measures": payload})
     rows = [
         [cell.strip() for cell in re.sub(r"<[^>]+>", "|", row).split("|") if cell.strip()]
         for row in re.findall(r"<tr>(.*?)</tr>", paged.get("/").text, re.DOTALL)

@@ -1,4 +1,4 @@
-"""How a browser gets in, and how it does not."""
+"""Sign-in and sign-out of browsers, and what is refused."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _sign_in(client: TestClient, secret: str, **more: str) -> Any:
     return client.post("/sign-in", data={"key": secret, **more})
 
 
-def test_who_is_not_known_is_led_to_the_form_and_from_there_back(guarded: TestClient) -> None:
+def test_an_anonymous_browser_is_redirected_to_sign_in_and_back(guarded: TestClient) -> None:
     asked = "/v1/accounts/a%2Fb%20c/prediction?as_of=2026-07-01&view=flat"
     led = guarded.get(asked)
     assert led.status_code == 303
@@ -66,27 +66,27 @@ def test_who_is_not_known_is_led_to_the_form_and_from_there_back(guarded: TestCl
     assert guarded.get(PAGE).status_code == 200
 
 
-def test_a_program_is_told_of_the_key_as_before(guarded: TestClient) -> None:
-    told = guarded.get(PAGE, headers={"Accept": "*/*"})
-    assert (told.status_code, told.json()["code"]) == (401, "unauthorized")
+def test_a_program_without_a_key_gets_json(guarded: TestClient) -> None:
+    payload = guarded.get(PAGE, headers={"Accept": "*/*"})
+    assert (payload.status_code, payload.json()["code"]) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize("wanted", ["https://elsewhere.test/", "//elsewhere.test", "/\\elsewhere.test", "javascript:1", "/\n/x", ""])
-def test_a_sign_in_leads_to_no_other_site(guarded: TestClient, wanted: str) -> None:
+def test_sign_in_never_redirects_to_another_site(guarded: TestClient, wanted: str) -> None:
     _, secret = _key(guarded)
     assert _sign_in(guarded, secret, next=wanted).headers["location"] == "/"
 
 
 @pytest.mark.parametrize("wrong", ["", "rc_no", "x" * 5000])
-def test_a_key_that_is_not_good_opens_nothing_and_is_not_repeated(guarded: TestClient, wrong: str) -> None:
-    told = _sign_in(guarded, wrong)
-    assert told.status_code == 401
-    assert "set-cookie" not in told.headers
-    assert not wrong or wrong not in told.text
+def test_an_invalid_key_opens_no_session_and_is_not_echoed(guarded: TestClient, wrong: str) -> None:
+    payload = _sign_in(guarded, wrong)
+    assert payload.status_code == 401
+    assert "set-cookie" not in payload.headers
+    assert not wrong or wrong not in payload.text
     assert guarded.get(PAGE).status_code == 303
 
 
-def test_the_cookie_is_out_of_reach_of_scripts_other_sites_and_plain_http(guarded: TestClient) -> None:
+def test_the_cookie_is_http_only_same_site_and_secure(guarded: TestClient) -> None:
     _, secret = _key(guarded)
     plain = _sign_in(guarded, secret).headers["set-cookie"]
     assert {"HttpOnly", "SameSite=strict", "Path=/", "Max-Age=43200"} <= set(plain.split("; "))
@@ -97,7 +97,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_other_sites_and_plain_http(guarde
     assert "Secure" in safe.split("; ")
 
 
-def test_the_store_holds_no_token(guarded: TestClient) -> None:
+def test_the_store_contains_no_token(guarded: TestClient) -> None:
     _, secret = _key(guarded)
     _sign_in(guarded, secret)
     token = guarded.cookies["renewcast_session"]
@@ -105,7 +105,7 @@ def test_the_store_holds_no_token(guarded: TestClient) -> None:
         assert token not in str(connection.execute(select(sessions)).all())
 
 
-def test_a_revoked_key_ends_its_sessions_at_once(guarded: TestClient) -> None:
+def test_revoking_a_key_ends_its_sessions(guarded: TestClient) -> None:
     name, secret = _key(guarded)
     _sign_in(guarded, secret)
     assert guarded.get(PAGE).status_code == 200
@@ -114,7 +114,7 @@ def test_a_revoked_key_ends_its_sessions_at_once(guarded: TestClient) -> None:
     assert guarded.get(PAGE).status_code == 303
 
 
-def test_a_session_ends_when_its_time_has_come_and_is_forgotten(guarded: TestClient) -> None:
+def test_an_expired_session_is_deleted(guarded: TestClient) -> None:
     _, secret = _key(guarded)
     _sign_in(guarded, secret)
     with _store(guarded).begin() as connection:
@@ -127,7 +127,7 @@ def test_a_session_ends_when_its_time_has_come_and_is_forgotten(guarded: TestCli
     assert timedelta(hours=11) < ends[0] - datetime.now(UTC) <= timedelta(hours=12)
 
 
-def test_who_signs_out_is_out_even_with_the_old_cookie(guarded: TestClient) -> None:
+def test_an_old_cookie_is_invalid_after_sign_out(guarded: TestClient) -> None:
     _, secret = _key(guarded)
     _sign_in(guarded, secret)
     token = guarded.cookies["renewcast_session"]
@@ -136,12 +136,12 @@ def test_who_signs_out_is_out_even_with_the_old_cookie(guarded: TestClient) -> N
     assert guarded.get(PAGE, headers={"Cookie": f"renewcast_session={token}"}).status_code == 303
 
 
-def test_a_session_may_what_its_key_may(guarded: TestClient) -> None:
+def test_a_session_has_the_scopes_of_its_key(guarded: TestClient) -> None:
     _, secret = _key(guarded, "write")
     _sign_in(guarded, secret)
-    told = guarded.get(PAGE)
-    assert told.status_code == 403
-    assert "no scope predict" in told.text
+    payload = guarded.get(PAGE)
+    assert payload.status_code == 403
+    assert "no scope predict" in payload.text
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_forms_of_other_sites_are_refused(guarded: TestClient, headers: dict[str
     assert (guarded.post("/sign-out", headers=headers).status_code == 303) is taken
 
 
-def test_a_link_on_another_site_is_followed_once_more_from_here(guarded: TestClient) -> None:
+def test_a_link_from_another_site_is_followed_from_a_local_page(guarded: TestClient) -> None:
     """Such a request comes without the cookie; the second one carries it."""
     onward = guarded.get("/v1/portfolio?as_of=2026-07-01", headers={"Sec-Fetch-Site": "cross-site"})
     assert onward.status_code == 200
@@ -180,12 +180,12 @@ def test_a_link_on_another_site_is_followed_once_more_from_here(guarded: TestCli
     ("host", "status"),
     [("127.0.0.1:8000", 200), ("localhost", 200), ("[::1]:8000", 200), ("renewcast.localhost", 200), ("rebound.test:8000", 401), ("192.0.2.7", 401)],
 )  # fmt: skip
-def test_this_machine_is_open_under_its_own_name_only(client: TestClient, host: str, status: int) -> None:
+def test_local_access_requires_a_local_host_name(client: TestClient, host: str, status: int) -> None:
     """A site whose name leads to 127.0.0.1 is still another site."""
     assert client.get(PAGE, headers={"Host": host}).status_code == status
 
 
-def test_on_this_machine_another_sites_form_does_nothing(client: TestClient) -> None:
+def test_forms_of_other_sites_are_refused_with_local_access(client: TestClient) -> None:
     body = {"account_id": "a05", "occurred_at": "2026-06-30", "play": "executive_change"}
     assert client.post("/v1/interventions", json=body, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
 
@@ -212,14 +212,14 @@ FORM = "application/x-www-form-urlencoded"
         ("", b"key=x", 422),
     ],
 )
-def test_a_form_that_is_none_has_one_answer(guarded: TestClient, kind: str, content: bytes, status: int) -> None:
+def test_invalid_form_bodies_are_refused(guarded: TestClient, kind: str, content: bytes, status: int) -> None:
     guarded.app.state.attempts = SignInLimiter(100)  # type: ignore[attr-defined]
     answer = guarded.post("/sign-in", content=content, headers={"Content-Type": kind})
     assert answer.status_code == status
     assert "session" not in answer.headers.get("set-cookie", "")
 
 
-def test_sign_ins_that_fail_are_bounded_by_address_and_others_are_not_kept_out(guarded: TestClient) -> None:
+def test_failed_sign_ins_are_limited_per_address(guarded: TestClient) -> None:
     app, (_, secret) = guarded.app, _key(guarded)
     app.state.attempts = SignInLimiter(3)  # type: ignore[attr-defined]
     other = TestClient(app, client=("192.0.2.99", 1), headers=BROWSER, follow_redirects=False)
@@ -238,6 +238,6 @@ def test_sign_ins_that_fail_are_bounded_by_address_and_others_are_not_kept_out(g
     app.state.attempts = SignInLimiter(100)  # type: ignore[attr-defined]
 
 
-def test_what_else_is_no_session(guarded: TestClient) -> None:
+def test_other_cookies_are_not_sessions(guarded: TestClient) -> None:
     assert guarded.get("/sign-in", headers={"Cookie": 'renewcast_session="'}).status_code == 200
     assert guarded.get(PAGE, headers={"Cookie": "renewcast_session=" + "x" * 3000}).status_code == 303

@@ -1,4 +1,4 @@
-"""What is kept of the portfolio's measures agrees with what is said of its accounts, and adds up."""
+"""Stored KPIs add up and agree with the predictions of the accounts."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ SUMS = ("numerator", "denominator", "left_out")
 
 
 @pytest.fixture(scope="module")
-def told(client: TestClient) -> dict[str, Any]:
+def payload(client: TestClient) -> dict[str, Any]:
     answer: dict[str, Any] = client.get("/v1/portfolio/measures").json()
     PortfolioKpis.model_validate(answer)
     return answer
 
 
-def test_every_measure_is_told_once_with_a_value_or_a_reason(told: dict[str, Any]) -> None:
-    assert [m["measure"] for m in told["measures"]] == [m.code for m in MEASURES]
-    for m in told["measures"]:
+def test_every_kpi_is_listed_once_with_a_value_or_a_reason(payload: dict[str, Any]) -> None:
+    assert [m["measure"] for m in payload["measures"]] == [m.code for m in MEASURES]
+    for m in payload["measures"]:
         assert (m["value"] is None) == (m["unknown"] is not None)
         assert (m["met"] is None) == (m["target"] is None or m["value"] is None)
-    by = {m["measure"]: m for m in told["measures"]}
+    by = {m["measure"]: m for m in payload["measures"]}
     assert by["save_rate"]["unknown"] == "the source has no interventions"
     assert by["qbr_completion"]["unknown"] == "the source has no engagement"
 
 
 @pytest.mark.parametrize("division", ["segment", "csm", "region"])
-def test_the_groups_add_up_to_the_whole(told: dict[str, Any], division: str) -> None:
-    for i, whole in enumerate(told["measures"]):
-        parts = [group["measures"][i] for group in told["by"][division]]
+def test_the_groups_add_up_to_the_total(payload: dict[str, Any], division: str) -> None:
+    for i, whole in enumerate(payload["measures"]):
+        parts = [group["measures"][i] for group in payload["by"][division]]
         assert {part["measure"] for part in parts} == {whole["measure"]}
         for name in SUMS:
             total = math.fsum(part[name] or 0.0 for part in parts)
             assert total == pytest.approx(whole[name] or 0.0), whole["measure"]
 
 
-def test_it_agrees_with_the_portfolio_at_a_glance(told: dict[str, Any], client: TestClient) -> None:
+def test_kpis_agree_with_the_portfolio_summary(payload: dict[str, Any], client: TestClient) -> None:
     glance = client.get("/v1/portfolio").json()
-    by = {m["measure"]: m for m in told["measures"]}
+    by = {m["measure"]: m for m in payload["measures"]}
     bands = {part["band"]: part["accounts"] for part in glance["by_health_band"]}
     scored = sum(bands.values()) - bands["insufficient_data"]
     for band in ("green", "yellow", "red"):
@@ -57,13 +57,13 @@ def test_it_agrees_with_the_portfolio_at_a_glance(told: dict[str, Any], client: 
     assert by["mean_health"]["left_out"] == glance["whole"]["health_unknown"]
 
 
-def test_advocates_are_green_and_promoters(told: dict[str, Any], client: TestClient) -> None:
+def test_advocates_are_green_and_promoters(payload: dict[str, Any], client: TestClient) -> None:
     every = [client.get(f"/v1/accounts/a{i:02d}/health").json() for i in range(39)]
     nps = _latest_nps(client)
     wanted = {a["account_id"] for a in every if a["band"] == "green" and nps.get(a["account_id"], 0) >= 9}
-    assert {a["account_id"] for a in told["advocates"]} == wanted
-    assert [a["arr"] for a in told["advocates"]] == sorted((a["arr"] for a in told["advocates"]), reverse=True)
-    assert {m["measure"]: m for m in told["measures"]}["advocates"]["value"] == len(wanted)
+    assert {a["account_id"] for a in payload["advocates"]} == wanted
+    assert [a["arr"] for a in payload["advocates"]] == sorted((a["arr"] for a in payload["advocates"]), reverse=True)
+    assert {m["measure"]: m for m in payload["measures"]}["advocates"]["value"] == len(wanted)
 
 
 def _latest_nps(client: TestClient) -> dict[str, float]:
@@ -71,11 +71,11 @@ def _latest_nps(client: TestClient) -> dict[str, float]:
     return dict(zip(frame["account_id"], frame["outcomes.nps_last"], strict=True))
 
 
-def test_a_year_is_kept_beside_the_quarter(told: dict[str, Any], client: TestClient) -> None:
+def test_year_and_quarter_are_both_stored(payload: dict[str, Any], client: TestClient) -> None:
     quarter = client.get("/v1/portfolio/measures?period=quarter").json()
-    starts = (told["period"]["start"], quarter["period"]["start"], quarter["as_of"])
-    assert starts == ("2025-07-01", "2026-04-01", "2026-07-01"), "twelve months unless something else is asked for"
-    year, three = ({m["measure"]: m for m in answer["measures"]} for answer in (told, quarter))
+    starts = (payload["period"]["start"], quarter["period"]["start"], quarter["as_of"])
+    assert starts == ("2025-07-01", "2026-04-01", "2026-07-01"), "twelve months by default"
+    year, three = ({m["measure"]: m for m in answer["measures"]} for answer in (payload, quarter))
     assert [each["nrr"]["target"]["value"] for each in (year, three)] == [1.1, pytest.approx(1.1**0.25)]
     for code, m in year.items():
         assert three[code]["quarter"] is None
@@ -84,7 +84,7 @@ def test_a_year_is_kept_beside_the_quarter(told: dict[str, Any], client: TestCli
     assert client.get("/v1/portfolio/measures?period=week").status_code == 422
 
 
-def test_a_snapshot_without_measures_says_so(client: TestClient, own_home: Home) -> None:
+def test_a_snapshot_without_kpis_is_not_found(client: TestClient, own_home: Home) -> None:
     earlier = client.get("/v1/portfolio/measures?as_of=2026-06-01")
     assert (earlier.status_code, earlier.json()["code"]) == (404, "unknown_snapshot")
     snapshots = SnapshotFiles(own_home)

@@ -1,4 +1,4 @@
-"""Lifetimes from probabilities: the closed form, more risk is less life, and nothing after the limit."""
+"""Lifetimes from probabilities: the closed form, shorter with more risk, and limited."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_constant_hazard_has_its_closed_form() -> None:
     np.testing.assert_allclose(lifetime_days({90: p[1:3]}, 1e9), 1.0 / hazard)
 
 
-def test_horizons_that_agree_change_nothing_and_others_are_followed() -> None:
+def test_consistent_horizons_change_nothing() -> None:
     one = np.array([0.19])
     same = {45: 1.0 - np.sqrt(1.0 - one), 90: one}
     np.testing.assert_allclose(lifetime_days(same, 2_000.0), lifetime_days({90: one}, 2_000.0))
@@ -38,21 +38,21 @@ def test_horizons_that_agree_change_nothing_and_others_are_followed() -> None:
 
 def test_the_portfolios_lifetimes_add_up(client: TestClient) -> None:
     assessment: Any = client.app.state.live.current().latest.assessment  # type: ignore[attr-defined]
-    told, half = lifetimes(assessment), lifetimes(assessment, margin=0.5)
-    assert told["unknown"] == 1, "a38 is not scored"
-    assert told["whole"]["value"] == pytest.approx(sum(each["value"] for each in told["accounts"]))
-    assert sum(group["accounts"] for group in told["by_segment"].values()) == told["whole"]["accounts"] == 38
-    assert half["whole"]["value"] == pytest.approx(told["whole"]["value"] / 2)
-    for each in told["accounts"]:
+    payload, half = lifetimes(assessment), lifetimes(assessment, margin=0.5)
+    assert payload["unknown"] == 1, "a38 is not scored"
+    assert payload["whole"]["value"] == pytest.approx(sum(each["value"] for each in payload["accounts"]))
+    assert sum(group["accounts"] for group in payload["by_segment"].values()) == payload["whole"]["accounts"] == 38
+    assert half["whole"]["value"] == pytest.approx(payload["whole"]["value"] / 2)
+    for each in payload["accounts"]:
         assert 0 < each["lifetime_years"] <= 5
         assert each["value_low"] <= each["value"] <= each["value_high"]
     p = dict(zip(assessment.account_ids, assessment.outlooks["churn"].probability, strict=True))
-    by_risk = sorted(told["accounts"], key=lambda each: p[each["account_id"]])
+    by_risk = sorted(payload["accounts"], key=lambda each: p[each["account_id"]])
     years = [each["lifetime_years"] for each in by_risk]
     assert years == sorted(years, reverse=True), "more risk, less life"
 
 
 @pytest.mark.parametrize(("margin", "years"), [(0.0, 5.0), (1.1, 5.0), (1.0, 0.0), (1.0, float("nan"))])
-def test_what_cannot_be_meant_is_refused(client: TestClient, margin: float, years: float) -> None:
+def test_invalid_margins_and_limits_are_refused(client: TestClient, margin: float, years: float) -> None:
     with pytest.raises(BadRequest, match="margin"):
         lifetimes(client.app.state.live.current().latest.assessment, margin, years)  # type: ignore[attr-defined]

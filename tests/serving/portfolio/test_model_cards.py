@@ -1,4 +1,4 @@
-"""Model cards in words: the figures that the card holds, its limits, and no one's text taken for markup."""
+"""Model cards as text: metrics, limits, and escaped text."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def _card(outcomes: int = 20, worse: bool = True) -> ModelCard:
     )  # fmt: skip
 
 
-def test_limits_come_from_the_figures() -> None:
-    told = " ".join(limits(_card()))
-    assert "20 accounts with the outcome among 100, from 2025-07-01 to 2025-09-01; that is few" in told
-    assert "Too few outcomes to tell how well it does for SMB" in told
-    assert "not clearly better than logistic regression" in told
-    assert "Of orders most" in told
-    assert "usage" not in told
+def test_limits_follow_from_the_metrics() -> None:
+    payload = " ".join(limits(_card()))
+    assert "Evaluated on 100 accounts, 20 of them with the outcome, from 2025-07-01 to 2025-09-01. This is few" in payload
+    assert "Too few outcomes to measure performance for SMB" in payload
+    assert "not measurably better than that of: logistic regression" in payload
+    assert "Most of the history of orders is missing" in payload
+    assert "usage" not in payload
     better = " ".join(limits(_card(outcomes=500, worse=False)))
     assert "few, so" not in better
-    assert "not clearly better" not in better
+    assert "not measurably better" not in better
 
 
-def test_limits_say_which_horizons_were_not_judged_and_which_feeds_were_not_sound() -> None:
+def test_limits_name_unevaluated_horizons_and_feed_problems() -> None:
     none, known = MetricEstimate(value=None), MetricEstimate(value=0.7, low=0.6, high=0.8)
     figures = {"rate": None, "expected": None, "ratio": none}
     pieces = [
@@ -62,11 +62,11 @@ def test_limits_say_which_horizons_were_not_judged_and_which_feeds_were_not_soun
         SubsetMetrics(name="180 days", rows=0, accounts=0, happened=0, roc_auc=none, judged=False, note="too short a history", **figures),
     ]
     card = _card().model_copy(update={"by_horizon": pieces, "feeds": ["usage.minutes rose 60-fold: seconds?"]})
-    told = limits(card)
-    assert "180 days: not judged (too short a history)." in told
-    assert "60 days: judged on earlier dates." in told
-    assert not any(line.startswith("30 days") for line in told)
-    assert "When it was trained, a feed was not sound: usage.minutes rose 60-fold: seconds?" in told
+    payload = limits(card)
+    assert "180 days: not evaluated (too short a history)." in payload
+    assert "60 days: judged on earlier dates." in payload
+    assert not any(line.startswith("30 days") for line in payload)
+    assert "A feed had problems at training time: usage.minutes rose 60-fold: seconds?" in payload
 
 
 @pytest.mark.parametrize(
@@ -78,32 +78,32 @@ def test_limits_say_which_horizons_were_not_judged_and_which_feeds_were_not_soun
         ({"value": 0.8123, "low": 0.7, "high": 0.9}, "0.812 (0.70 to 0.90)"),
     ],
 )
-def test_a_figure_is_told_with_its_interval(figure: Any, said: str) -> None:
+def test_a_metric_is_formatted_with_its_interval(figure: Any, said: str) -> None:
     assert figure_words(figure) == said
 
 
-def test_a_card_tells_who_promoted_it_and_takes_no_ones_words_for_markup(own_home: Home) -> None:
+def test_a_card_lists_promotions_and_escapes_their_text(own_home: Home) -> None:
     pointer = read_pointer(own_home)
     assert pointer is not None
     assert pointer.churn is not None
     change = ChampionChange(at=pointer.promoted_at, what="promoted", target="churn", champion=pointer.churn, who=HOSTILE, why=HOSTILE)
     write_pointer(own_home, pointer.model_copy(update={"history": (change,)}))
     cards = model_cards(own_home, load_champion(own_home))
-    assert [told["target"] for told in cards] == ["churn", "expansion"]
+    assert [payload["target"] for payload in cards] == ["churn", "expansion"]
     assert cards[0]["promotions"][0]["who"] == HOSTILE
-    for told in cards:
-        told["card"] = _card().model_dump(mode="json")
+    for payload in cards:
+        payload["card"] = _card().model_dump(mode="json")
     page, text = cards_html(cards), card_markdown(cards)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://elsewhere.test", "")
     assert "<script" not in text.replace("\\<script", "")
     assert "0.812 (0.70 to 0.90)" in text
-    assert "of health score" not in page + text.lower(), "a card that tells nothing beside a segment has no column for it"
+    assert "roc auc, health score" not in (page + text).lower(), "no column for a candidate without values"
     assert "## Limits" in text
 
 
-def test_both_forms_say_how_contributions_are_measured_and_of_which_model_the_figures_are(own_home: Home) -> None:
+def test_both_formats_explain_contributions_and_the_evaluated_model(own_home: Home) -> None:
     """Trees and the linear part follow two conventions, and the model that answers is a refit of the judged one."""
     cards = model_cards(own_home, load_champion(own_home))[:1]
     seen = ReliabilityBin(said=0.004, happened=MetricEstimate(value=0.011, low=0.0, high=0.04), rows=361, outcomes=4)
@@ -112,11 +112,11 @@ def test_both_forms_say_how_contributions_are_measured_and_of_which_model_the_fi
     for text in (cards_html(cards), card_markdown(cards)):
         assert "path-dependent TreeSHAP" in text
         assert "interventional" in text
-        assert "it was not tested itself" in text
+        assert "was not tested itself" in text
     assert "| 0.4% | 1.1% (0.0% to 4.0%) | 361 | 4 |" in card_markdown(cards)
 
 
-def test_segments_stand_beside_what_had_to_be_beaten_and_a_team_learns_its_lift(own_home: Home) -> None:
+def test_segments_are_compared_with_baselines_and_lift_is_shown(own_home: Home) -> None:
     auc = {"health_score": MetricEstimate(value=0.6123, low=0.5, high=0.7), "logistic_regression": MetricEstimate(value=0.7456, low=0.6, high=0.8)}
     own = MetricEstimate(value=0.7789, low=0.6, high=0.9)
     piece = SubsetMetrics(name="SMB", rows=99, accounts=30, happened=12, rate=0.1, expected=0.1, ratio=own, roc_auc=own, beside=auc)
@@ -128,12 +128,12 @@ def test_segments_stand_beside_what_had_to_be_beaten_and_a_team_learns_its_lift(
     page, text = cards_html(cards), card_markdown(cards)
     assert "| SMB | 30 | 12 | 10.0% | 10.0% | 0.779 (0.60 to 0.90) | 0.612 (0.50 to 0.70) | 0.746 (0.60 to 0.80) |" in text
     assert "| This model | 0.400 (0.30 to 0.50) | 0.400 (0.30 to 0.50) | 3.25 (2.50 to 4.00) |" in text
-    assert "of health score" in page
+    assert "ROC AUC, Health score" in page
     assert ">0.61<" in page
     assert "2.5 to 4.0" in page
 
 
-def test_how_churn_comes_about_is_told_with_its_figures_or_with_the_reason_there_are_none(own_home: Home) -> None:
+def test_involuntary_churn_is_shown_with_metrics_or_a_reason(own_home: Home) -> None:
     def shown(kinds: InvoluntaryChurnCard | None) -> tuple[str, str]:
         cards = model_cards(own_home, load_champion(own_home))[:1]
         cards[0]["card"] = _card().model_copy(update={"involuntary": kinds}).model_dump(mode="json")
@@ -150,10 +150,10 @@ def test_how_churn_comes_about_is_told_with_its_figures_or_with_the_reason_there
     )  # fmt: skip
     page, text = shown(judged)
     assert "The share is estimated per account." in text
-    assert "| A share for each account | 0.700 (0.60 to 0.80) |" in text
-    assert "12 accounts of the test dates ended by nonpayment and 60 otherwise: 20.0%" in text
-    assert "Happened over said: 1.25 (0.80 to 1.70)." in text
-    assert "A constant share" in page
+    assert "| Share per account | 0.700 (0.60 to 0.80) |" in text
+    assert "12 accounts churned through nonpayment and 60 for other reasons. Involuntary share of churned snapshots: observed 20.0%" in text
+    assert "Observed divided by predicted: 1.25 (0.80 to 1.70)." in text
+    assert "Constant share" in page
     none = {"rate": None, "expected": None, "ratio": MetricEstimate(value=None), "rivals": []}
     page, text = shown(judged.model_copy(update=none | {"words": f"not judged: too few {HOSTILE}"}))
     assert "Not judged: too few" in page

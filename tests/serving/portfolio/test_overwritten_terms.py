@@ -1,4 +1,4 @@
-"""What rests on terms that the source overwrites is unknown as a whole, and not told of those that happen to be known."""
+"""KPIs that depend on overwritten terms are unknown, not computed from the few known accounts."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ def portfolio(make: Callable[..., Signals], overwritten: int) -> Signals:
 
 
 @pytest.mark.parametrize("overwritten", [0, 1])
-def test_a_few_are_left_out_and_counted(make_signals: Callable[..., Signals], overwritten: int) -> None:
+def test_a_few_overwritten_accounts_are_left_out_and_counted(make_signals: Callable[..., Signals], overwritten: int) -> None:
     signals = portfolio(make_signals, overwritten)
     by = {m["measure"]: m for m in kpi_report(signals, PERIOD, load_rubric(), 90)["measures"]}
     whole = 100.0 * (101 - overwritten)
     for code, kept in (("nrr", whole - 100.0), ("grr", whole - 100.0), ("expansion_rate", 0.0)):
-        told = [by[code][name] for name in ("numerator", "denominator", "left_out", "unknown")]
-        assert told == [kept, whole, overwritten, None]
+        payload = [by[code][name] for name in ("numerator", "denominator", "left_out", "unknown")]
+        assert payload == [kept, whole, overwritten, None]
 
 
-def test_more_make_it_unknown_with_the_reason(make_signals: Callable[..., Signals]) -> None:
+def test_many_overwritten_accounts_make_a_kpi_unknown(make_signals: Callable[..., Signals]) -> None:
     signals = portfolio(make_signals, 2)
-    told = kpi_report(signals, PERIOD, load_rubric(), 90)
-    by = {m["measure"]: m for m in told["measures"]}
-    why = "the terms of 2 of 101 accounts are not known at the start: the source overwrites them"
+    payload = kpi_report(signals, PERIOD, load_rubric(), 90)
+    by = {m["measure"]: m for m in payload["measures"]}
+    why = "the terms of 2 of 101 accounts are unknown at the start: the source overwrites them"
     for code in ("nrr", "grr", "expansion_rate"):
         assert (by[code]["value"], by[code]["unknown"], by[code]["left_out"]) == (None, why, 2)
     assert (by["logo_retention"]["value"], by["logo_retention"]["unknown"]) == (100 / 101, None)
-    later = "the terms of 2 of 100 accounts are not known at that date: the source overwrites them"
+    later = "the terms of 2 of 100 accounts are unknown at that date: the source overwrites them"
     assert by["renewals_due"]["unknown"] == later
 
 
-def test_groups_whose_terms_are_all_known_are_told_and_segments_are_not(make_signals: Callable[..., Signals]) -> None:
+def test_groups_with_known_terms_have_kpis_and_segments_do_not(make_signals: Callable[..., Signals]) -> None:
     by = kpi_report(portfolio(make_signals, 2), PERIOD, load_rubric(), 90)["by"]
     csm = {g["group"]: {m["measure"]: m for m in g["measures"]} for g in by["csm"]}
     assert csm["d"]["nrr"]["value"] == 1.0
-    assert csm["c"]["nrr"]["unknown"] == "the terms of 2 of 46 accounts are not known at the start: the source overwrites them"
+    assert csm["c"]["nrr"]["unknown"] == "the terms of 2 of 46 accounts are unknown at the start: the source overwrites them"
     for group in by["segment"]:
         measures = {m["measure"]: m for m in group["measures"]}
         assert measures["nrr"]["value"] is None

@@ -1,4 +1,4 @@
-"""The rules' views: what is in them, in which order, and that nobody is lost."""
+"""The rule tables: content, order, and completeness."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def found(house: Any, signals: Signals) -> Assessment:
     return look(signals, AS_OF, house.home, load_champion(house.home))[0]
 
 
-def test_everybody_has_a_place_and_the_lowest_score_comes_first(found: Assessment) -> None:
+def test_every_account_is_listed_with_the_lowest_score_first(found: Assessment) -> None:
     board = health_board(found)
     assert sorted(board["account_id"]) == found.account_ids
     known = board["health_score"].dropna()
@@ -50,20 +50,20 @@ def test_red_comes_before_yellow_and_green_only_with_a_reason(found: Assessment)
     assert (pd.to_datetime(board.loc[called_for, "due"]) >= pd.Timestamp(2026, 7, 1)).all()
 
 
-def test_only_green_accounts_are_proposed_and_a_closed_gate_says_why(found: Assessment) -> None:
+def test_only_green_accounts_are_proposed_and_a_closed_gate_has_a_reason(found: Assessment) -> None:
     board = expansions_board(found)
     assert (board.loc[board["proposed"], "health_band"] == "green").all()
     shut = board["closed_by"].notna()
     assert not board.loc[shut, "proposed"].any()
 
 
-def test_only_accounts_under_way_are_onboarded(found: Assessment) -> None:
+def test_only_accounts_in_onboarding_are_listed(found: Assessment) -> None:
     board = onboarding_board(found)
     assert "a38" in set(board["account_id"])
     assert len(board) == sum(o.under_way for o in found.judged.onboarding)
 
 
-def test_disagreements_are_those_of_other_bands_the_widest_first(found: Assessment) -> None:
+def test_disagreements_are_in_different_bands_widest_gap_first(found: Assessment) -> None:
     board = disagreements_board(found)
     assert len(board) == sum(a in ("model_worse", "model_better") for a in found.agreement)
     gaps = board["gap"].abs().fillna(0.0).to_numpy()
@@ -85,11 +85,11 @@ def test_views_and_accounts_are_printed_within_eighty_columns(found: Assessment)
     assert "adds" in text
 
 
-def test_an_empty_view_says_so() -> None:
+def test_an_empty_table_has_a_message() -> None:
     console = Console(width=80, record=True, file=io.StringIO())
     print_board(pd.DataFrame(columns=list(HEALTH)), HEALTH, "nobody", console)
     assert "none" in console.export_text()
 
 
-def test_a_line_of_scores() -> None:
+def test_history_of_scores() -> None:
     assert spark([0.0, 50.0, np.nan, 100.0]) == "▁▅ █"

@@ -1,4 +1,4 @@
-"""The renewal forecast from a published snapshot, held against every account's own answer."""
+"""The renewal forecast of a published snapshot, compared with the prediction of every account."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ DUE = 40
 def ask(client: TestClient, **query: Any) -> dict[str, Any]:
     answer = client.get("/v1/renewals", params=query)
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    Renewals.model_validate(told)
-    return told
+    payload: dict[str, Any] = answer.json()
+    Renewals.model_validate(payload)
+    return payload
 
 
 def at_home(home: Home) -> TestClient:
@@ -53,20 +53,20 @@ def client(due_home: Home) -> Iterator[TestClient]:
         yield opened
 
 
-def test_who_is_due_and_who_is_named_apart(client: TestClient) -> None:
-    told = ask(client, days=60)
-    whole = told["whole"]
+def test_due_and_overdue_accounts_are_separate(client: TestClient) -> None:
+    payload = ask(client, days=60)
+    whole = payload["whole"]
     assert (whole["accounts"], whole["overdue_accounts"], whole["not_forecast_accounts"]) == (10, 2, 0)
-    assert whole["arr"] == pytest.approx(sum(a["arr"] for a in told["accounts"] if not a["overdue"]))
-    assert [a["overdue"] for a in told["accounts"]] == [False] * 10 + [True] * 2
-    assert {a["renewal_at"] for a in told["accounts"] if not a["overdue"]} == {"2026-08-10"}
+    assert whole["arr"] == pytest.approx(sum(a["arr"] for a in payload["accounts"] if not a["overdue"]))
+    assert [a["overdue"] for a in payload["accounts"]] == [False] * 10 + [True] * 2
+    assert {a["renewal_at"] for a in payload["accounts"] if not a["overdue"]} == {"2026-08-10"}
 
 
 def test_the_expected_loss_is_the_sum_over_accounts(client: TestClient) -> None:
-    told = ask(client, days=60)
-    lost = sum(a["expected_lost_arr"] for a in told["accounts"] if not a["overdue"])
-    assert told["whole"]["lost_arr"]["expected"] == pytest.approx(lost)
-    for account in told["accounts"][:3]:
+    payload = ask(client, days=60)
+    lost = sum(a["expected_lost_arr"] for a in payload["accounts"] if not a["overdue"])
+    assert payload["whole"]["lost_arr"]["expected"] == pytest.approx(lost)
+    for account in payload["accounts"][:3]:
         # This model knows 90 days only: by day 70 there is that much of its hazard and the renewal lies behind.
         p = client.get(f"/v1/accounts/{account['account_id']}/prediction").json()["churn"]["probability"]
         assert account["churn_probability"] == pytest.approx(1 - (1 - p) ** 1.0, rel=0.35)
@@ -74,10 +74,10 @@ def test_the_expected_loss_is_the_sum_over_accounts(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("division", ["segment", "csm"])
-def test_the_parts_add_up_to_the_whole(client: TestClient, division: str) -> None:
-    told = ask(client, days=60, by=division)
-    parts, whole = told[f"by_{division}"], told["whole"]
-    assert told[f"by_{'csm' if division == 'segment' else 'segment'}"] is None
+def test_the_breakdowns_add_up_to_the_total(client: TestClient, division: str) -> None:
+    payload = ask(client, days=60, by=division)
+    parts, whole = payload[f"by_{division}"], payload["whole"]
+    assert payload[f"by_{'csm' if division == 'segment' else 'segment'}"] is None
     for name in ("accounts", "arr", "overdue_accounts", "overdue_arr", "not_forecast_accounts"):
         assert sum(part[name] for part in parts) == pytest.approx(whole[name])
     for name in ("renewed_arr", "lost_arr", "expanded_arr", "contracted_arr"):
@@ -85,28 +85,28 @@ def test_the_parts_add_up_to_the_whole(client: TestClient, division: str) -> Non
         assert sum(known) == pytest.approx(whole[name]["expected"])
 
 
-def test_what_the_model_cannot_reach_is_named_and_not_guessed(client: TestClient) -> None:
-    told = ask(client, days=120)
+def test_accounts_without_a_forecast_are_counted_separately(client: TestClient) -> None:
+    payload = ask(client, days=120)
     # 100 days lie beyond the 90 that the model knows.
-    assert (told["whole"]["accounts"], told["whole"]["not_forecast_accounts"]) == (15, 5)
-    assert any("not forecast" in note for note in told["notes"])
+    assert (payload["whole"]["accounts"], payload["whole"]["not_forecast_accounts"]) == (15, 5)
+    assert any("not forecast" in note for note in payload["notes"])
     nothing = ask(client, period="2027Q4")
     assert nothing["whole"]["accounts"] == 0
     assert nothing["whole"]["grr"] is None
 
 
-def test_a_quarter_is_what_is_left_of_it(client: TestClient) -> None:
-    told = ask(client, period="2026Q3")
-    assert (told["start"], told["end"]) == ("2026-07-01", "2026-10-01")
+def test_a_quarter_covers_its_remaining_days(client: TestClient) -> None:
+    payload = ask(client, period="2026Q3")
+    assert (payload["start"], payload["end"]) == ("2026-07-01", "2026-10-01")
     for form in ("2026q3", "2026-Q3", "2026 Q3", "Q3 2026"):
-        assert ask(client, period=form) == told
-    assert told["period"] == "2026Q3"
+        assert ask(client, period=form) == payload
+    assert payload["period"] == "2026Q3"
     month = ask(client, period="2026-08")
     assert (month["period"], month["start"], month["end"]) == ("2026-08", "2026-08-01", "2026-09-01")
-    assert told["whole"]["accounts"] == 10
+    assert payload["whole"]["accounts"] == 10
 
 
-def test_the_list_is_cut_and_says_so(client: TestClient) -> None:
+def test_the_list_is_limited_and_the_rest_is_counted(client: TestClient) -> None:
     every, some = ask(client, days=60), ask(client, days=60, limit=4)
     assert some["accounts"] == every["accounts"][:4]
     assert some["more_accounts"] == 8
@@ -116,18 +116,18 @@ def test_the_list_is_cut_and_says_so(client: TestClient) -> None:
 @pytest.mark.parametrize(
     "query", [{"period": "2026Q2"}, {"period": "soon"}, {"days": 45}, {"days": "x"}, {"period": "2026Q4", "days": 30}, {"by": "mood"}]
 )
-def test_what_cannot_be_asked_is_refused(client: TestClient, query: dict[str, Any]) -> None:
+def test_invalid_parameters_are_refused(client: TestClient, query: dict[str, Any]) -> None:
     assert client.get("/v1/renewals", params=query).status_code == 422
 
 
-def test_without_habits_a_backtest_or_people_it_says_so(client: TestClient) -> None:
-    told = ask(client)
-    assert (told["past_renewals"], told["backtest"]) == (0, None)
-    assert len([note for note in told["notes"] if "no past renewal" in note or "past quarters" in note]) == 2
-    assert told["whole"]["contracted_arr"]["expected"] == 0.0
+def test_missing_inputs_are_noted(client: TestClient) -> None:
+    payload = ask(client)
+    assert (payload["past_renewals"], payload["backtest"]) == (0, None)
+    assert len([note for note in payload["notes"] if "no past renewal" in note or "past quarters" in note]) == 2
+    assert payload["whole"]["contracted_arr"]["expected"] == 0.0
 
 
-def test_it_is_worked_out_once_until_a_backtest_comes(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_forecast_is_cached_until_a_new_backtest(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     times = []
     made = published_forecast.forecast_renewals
     monkeypatch.setattr(published_forecast, "forecast_renewals", lambda *given: times.append(1) or made(*given))
@@ -142,19 +142,19 @@ def test_it_is_worked_out_once_until_a_backtest_comes(own_home: Home, monkeypatc
         assert len(times) == 1
         assert first[0]["accounts"] == first[1]["accounts"]
         PastForecasts(made_at=AS_OF, data_through=AS_OF, quarters=(quarter,)).save(own_home)
-        told = ask(client, period="2026Q4")
+        payload = ask(client, period="2026Q4")
     assert len(times) == 2
-    assert told["backtest"]["coverage"][1] == {"figure": "renewed_arr", "inside": 0, "of": 1}
-    assert told["shared_error"] > first[0]["shared_error"]
+    assert payload["backtest"]["coverage"][1] == {"figure": "renewed_arr", "inside": 0, "of": 1}
+    assert payload["shared_error"] > first[0]["shared_error"]
 
 
-def test_what_score_kept_is_read(house: Any) -> None:
+def test_stored_inputs_are_read(house: Any) -> None:
     snapshots = SnapshotFiles(house.home)
     for name in (ACCOUNTS, RENEWALS, "interventions"):
         assert sidecar_path(snapshots, AS_OF, name).is_file()
 
 
-def test_a_broken_companion_is_named(own_home: Home) -> None:
+def test_an_invalid_sidecar_is_named(own_home: Home) -> None:
     path = sidecar_path(SnapshotFiles(own_home), AS_OF, RENEWALS)
     path.write_text(path.read_text().replace('"segments"', '"parts"'))
     with at_home(own_home) as client:
@@ -163,16 +163,16 @@ def test_a_broken_companion_is_named(own_home: Home) -> None:
     assert "traceback" not in answer.text.lower()
 
 
-def test_without_a_model_nothing_is_forecast_and_nothing_is_zero(own_home: Home) -> None:
+def test_without_a_model_figures_are_null_and_not_zero(own_home: Home) -> None:
     own_home.champion_file.unlink()
     with at_home(own_home) as client:
-        told = ask(client, period="2027Q1")
-    assert told["whole"]["accounts"] == told["whole"]["not_forecast_accounts"] == 39
-    assert told["whole"]["renewed_arr"] is None
-    assert told["whole"]["nrr"] is None
+        payload = ask(client, period="2027Q1")
+    assert payload["whole"]["accounts"] == payload["whole"]["not_forecast_accounts"] == 39
+    assert payload["whole"]["renewed_arr"] is None
+    assert payload["whole"]["nrr"] is None
 
 
-def test_the_page_says_until_when_its_probabilities_look(client: TestClient) -> None:
+def test_the_page_states_the_horizon_of_its_probabilities(client: TestClient) -> None:
     page = client.get("/renewals?period=120", headers={"Accept": "text/html"}).text
     for heading in ("Churn by renewal", "Expansion by renewal", "Lost ARR by renewal"):
         assert f">{heading}</th>" in page

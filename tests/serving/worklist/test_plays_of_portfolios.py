@@ -101,7 +101,7 @@ def champion_features() -> list[str]:
     ]  # fmt: skip
 
 
-def test_the_shares_stay_within_their_bounds(scored: ScoredSnapshot) -> None:
+def test_the_shares_of_plays_stay_within_their_bounds(scored: ScoredSnapshot) -> None:
     told = plays_summary(scored.assessment)
     n = told["accounts"]
     assert n > 20
@@ -109,7 +109,7 @@ def test_the_shares_stay_within_their_bounds(scored: ScoredSnapshot) -> None:
     assert told["executive"]["accounts"] <= told["executive_capacity"]
     for nothing in ("healthy_save", "proposed_save", "overdue_at_publication", "overdue"):
         assert told[nothing]["accounts"] == 0, nothing
-    # Nobody has a play without a reason, and nobody with a reason is left out: the shares are those of the reasons.
+    # Exactly the accounts with a reason have a play, so the shares are those of the reasons.
     why = [_reasons(scored, row) for row in range(n)]
     low = [band == "low" for band in scored.assessment.outlooks["churn"].band]
     calm = [a and not each["save"] for a, each in zip(low, why, strict=True)]
@@ -144,7 +144,7 @@ def _reasons(scored: ScoredSnapshot, row: int) -> dict[str, bool]:
     return {**found, "renewal": near, "immediate": immediate and found["save"]}
 
 
-def test_every_account_has_the_plays_that_its_numbers_call_for_and_no_other(scored: ScoredSnapshot) -> None:
+def test_every_account_has_exactly_the_plays_its_data_requires(scored: ScoredSnapshot) -> None:
     seen, judged = scored.assessment, scored.assessment.judged
     kinds = set()
     for row, account in enumerate(seen.account_ids):
@@ -186,7 +186,7 @@ def test_the_command_prints_the_shares(simulated: tuple[Path, Signals], scored: 
     assert not (place / "x.csv").exists()
 
 
-def test_every_door_has_the_same_plays(scored: ScoredSnapshot) -> None:
+def test_every_interface_shows_the_same_plays(scored: ScoredSnapshot) -> None:
     """The answer, the flat row, the list of risks, and the worklist."""
     seen = scored.assessment
     answers = {told["account_id"]: told for told in scored.answers()}
@@ -242,7 +242,7 @@ def twice(tmp_path_factory: pytest.TempPathFactory, champions: Any) -> tuple[Hom
     return home, before, published(home, champions, signals, AS_OF, store)
 
 
-def test_overdue_is_only_what_was_due_before_and_not_done(twice: tuple[Home, ScoredSnapshot, ScoredSnapshot]) -> None:
+def test_only_earlier_open_plays_are_overdue(twice: tuple[Home, ScoredSnapshot, ScoredSnapshot]) -> None:
     home, before, after = twice
     old = {told["account_id"]: {play["name"]: play for play in told["plays"]} for told in before.answers()}
     overdue = 0
@@ -262,7 +262,7 @@ def test_overdue_is_only_what_was_due_before_and_not_done(twice: tuple[Home, Sco
     assert plays_summary(after.assessment)["overdue_at_publication"]["accounts"] == 0
 
 
-def test_what_is_begun_or_done_after_publication_is_off_the_list_at_once_everywhere(
+def test_recorded_actions_take_plays_off_every_list_immediately(
     twice: tuple[Home, ScoredSnapshot, ScoredSnapshot],
 ) -> None:
     home, _, after = twice
@@ -294,7 +294,7 @@ def test_what_is_begun_or_done_after_publication_is_off_the_list_at_once_everywh
     assert np.isclose(summary["with_play"]["share"], summary["with_play"]["accounts"] / summary["accounts"])
 
 
-def test_every_door_carries_the_same_due_dates_over(twice: tuple[Home, ScoredSnapshot, ScoredSnapshot], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_interface_carries_over_the_same_due_dates(twice: tuple[Home, ScoredSnapshot, ScoredSnapshot], monkeypatch: pytest.MonkeyPatch) -> None:
     """The publication, `health`, `plan` and the lists: what callers recorded in the store is done for all of them."""
     home, _, after = twice
     signals = open_signals(str(home.root.parent / "signals"), AS_OF)
@@ -307,7 +307,7 @@ def test_every_door_carries_the_same_due_dates_over(twice: tuple[Home, ScoredSna
     assert {told["account_id"]: told["plays"] for told in answers(found, scored_at=AS_OF, data_through=AS_OF)} == expected
     with Store.of(home).read() as connection:
         begun = connection.execute(records.select().order_by(records.c.recorded_at)).all()[0]
-    told = account_facts_from_signals(signals, begun.account_id, period_ending(AS_OF, "year"), AS_OF, home, champion).answer
+    told = account_facts_from_signals(signals, begun.account_id, period_ending(AS_OF, "year"), AS_OF, home, champion).prediction
     assert told["plays"] == expected[begun.account_id]
     assert not any(play["overdue"] for play in told["plays"])
     asked = ["health", str(home.root.parent / "signals"), "--as-of", "2026-09-30", "--account", begun.account_id, "--json"]

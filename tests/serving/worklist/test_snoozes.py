@@ -1,4 +1,4 @@
-"""Snoozes over HTTP and on the pages: a play is off every list at once, until the day, and the parts still add up."""
+"""Snoozes over HTTP and on the pages: a play is off every list until its end date, and the steps still add up."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ def client(own_home: Home) -> Iterator[TestClient]:
 
 
 def listed(client: TestClient, capacity: int = 1000) -> dict[str, Any]:
-    told: dict[str, Any] = client.get("/v1/worklist", params={"capacity": capacity}).json()
-    Worklist.model_validate(told)
-    return told
+    payload: dict[str, Any] = client.get("/v1/worklist", params={"capacity": capacity}).json()
+    Worklist.model_validate(payload)
+    return payload
 
 
 def snooze(client: TestClient, account: str, days: int = 7, **more: Any) -> Any:
     return client.post(f"/v1/accounts/{account}/snoozes", json={"until": in_days(days), **more.pop("body", {})}, **more)
 
 
-def assert_adds_up(told: dict[str, Any]) -> None:
-    bridge = dict(told["bridge"])
+def assert_adds_up(payload: dict[str, Any]) -> None:
+    bridge = dict(payload["bridge"])
     assert sum(value for name, value in bridge.items() if name != "portfolio") == pytest.approx(bridge["portfolio"])
 
 
-def test_a_snooze_takes_the_play_off_every_list_at_once(client: TestClient) -> None:
+def test_a_snooze_takes_the_play_off_every_list_immediately(client: TestClient) -> None:
     before = listed(client)
     first = before["accounts"][0]
     account = first["account_id"]
@@ -73,7 +73,7 @@ def test_a_snooze_takes_the_play_off_every_list_at_once(client: TestClient) -> N
     assert after["bridge"]["portfolio"] == before["bridge"]["portfolio"]
     worklist = client.get("/worklist?capacity=100", headers=BROWSER).text
     assert f'/accounts/{account}"' not in worklist.partition("Too late for a play")[0]
-    assert "less snoozed" in worklist
+    assert "minus snoozed" in worklist
     page = client.get(f"/accounts/{account}", headers=BROWSER).text
     day = date.fromisoformat(in_days(14))
     assert f"Snoozed until {day.day} {day:%b %Y}" in page
@@ -85,7 +85,7 @@ def test_a_snooze_takes_the_play_off_every_list_at_once(client: TestClient) -> N
     assert f'class="account"><a href="/accounts/{account}"' in portfolio
 
 
-def test_the_play_is_back_on_the_day(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_play_returns_on_the_end_date(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     account = listed(client)["accounts"][0]["account_id"]
     assert snooze(client, account, 7).status_code == 201
 
@@ -102,7 +102,7 @@ def test_the_play_is_back_on_the_day(client: TestClient, monkeypatch: pytest.Mon
         assert (account not in {item["account_id"] for item in listed(client)["accounts"]}) is off, ahead
 
 
-def test_a_later_snooze_replaces_the_one_before(client: TestClient) -> None:
+def test_a_later_snooze_replaces_the_earlier_one(client: TestClient) -> None:
     account = listed(client)["accounts"][0]["account_id"]
     for days in (30, 7):
         assert snooze(client, account, days).status_code == 201
@@ -125,14 +125,14 @@ def test_a_later_snooze_replaces_the_one_before(client: TestClient) -> None:
         (None, "string_type"),
     ],
 )
-def test_a_day_that_cannot_be_is_refused(client: TestClient, until: Any, code: str) -> None:
+def test_an_invalid_date_is_refused(client: TestClient, until: Any, code: str) -> None:
     answer = client.post("/v1/accounts/a05/snoozes", json={"until": until})
     assert answer.status_code == 422
     assert [(each["pointer"], each["code"]) for each in answer.json()["errors"]] == [("/until", code)]
     assert listed(client)["snoozed"] == 0
 
 
-def test_the_last_day_is_taken_and_an_unknown_account_or_field_is_not(client: TestClient) -> None:
+def test_the_last_allowed_date_is_accepted_and_unknown_accounts_or_fields_are_refused(client: TestClient) -> None:
     assert snooze(client, "a05", 90).status_code == 201
     unknown = snooze(client, "nobody-here")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_account")
@@ -152,7 +152,7 @@ def test_the_same_key_snoozes_once(client: TestClient, own_home: Home) -> None:
     assert json.loads(kept[0].document) == {"until": in_days(7)}
 
 
-def test_a_key_that_may_not_write_may_not_snooze(own_home: Home) -> None:
+def test_snoozing_requires_write_scope(own_home: Home) -> None:
     with Store.of(own_home).begin() as connection:
         reader = create_key(connection, "reader", ("predict",))[1]
         writer = create_key(connection, "writer", ("predict", "write"))[1]
@@ -167,7 +167,7 @@ def test_a_key_that_may_not_write_may_not_snooze(own_home: Home) -> None:
 
 
 @pytest.mark.parametrize("days", [7, 14, 30])
-def test_the_form_of_the_page_snoozes(client: TestClient, days: int) -> None:
+def test_the_form_on_the_page_snoozes(client: TestClient, days: int) -> None:
     account = listed(client)["accounts"][0]["account_id"]
     page = client.get(f"/accounts/{account}", headers=BROWSER).text
     form = re.search(r'<form class="snooze" method="post" action="([^"]+)"', page)
@@ -183,7 +183,7 @@ def test_the_form_of_the_page_snoozes(client: TestClient, days: int) -> None:
 
 
 @pytest.mark.parametrize("days", ["", "0", "8", "-7", "seven", "7.0", "91"])
-def test_a_form_that_the_page_does_not_send_is_refused(client: TestClient, days: str) -> None:
+def test_other_form_values_are_refused(client: TestClient, days: str) -> None:
     account = listed(client)["accounts"][0]["account_id"]
     assert client.post(f"/accounts/{account}", data={"days": days}).status_code == 422
     crossed = client.post(f"/accounts/{account}", data={"days": "7"}, headers={"Sec-Fetch-Site": "cross-site"})
@@ -192,8 +192,8 @@ def test_a_form_that_the_page_does_not_send_is_refused(client: TestClient, days:
     assert listed(client)["snoozed"] == 0
 
 
-def test_a_play_that_was_snoozed_is_due_anew(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Due before the snooze ended is not overdue: nobody was to do it then."""
+def test_a_snoozed_play_gets_a_new_due_date(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A play that was due during the snooze is not overdue."""
     from serving.worklist import first_due
 
     snapshots = SnapshotFiles(own_home)
@@ -218,7 +218,7 @@ INSTANTS = st.integers(0, 100).map(lambda days: AS_OF + timedelta(days=days))
     st.lists(st.builds(Snooze, ACCOUNTS, INSTANTS, INSTANTS.map(datetime.date)), max_size=8),
     INSTANTS.map(datetime.date),
 )
-def test_the_last_snooze_counts_until_its_day(snoozes: list[Snooze], day: date) -> None:
+def test_the_last_snooze_applies_until_its_end_date(snoozes: list[Snooze], day: date) -> None:
     found = snoozed_on(snoozes, day)
     for account in "abc":
         own = [one for one in snoozes if one.account_id == account]

@@ -1,4 +1,4 @@
-"""The worklist over HTTP: the most ARR at risk first, what is under way left out, what was recorded counted."""
+"""The worklist over HTTP: largest ARR at risk first, without accounts in progress, with recorded actions."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 def ask(client: TestClient, **query: Any) -> dict[str, Any]:
     answer = client.get("/v1/worklist", params=query)
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    Worklist.model_validate(told)
-    return told
+    payload: dict[str, Any] = answer.json()
+    Worklist.model_validate(payload)
+    return payload
 
 
 def at_home(home: Home) -> TestClient:
@@ -49,17 +49,17 @@ def client(some_home: Home) -> Iterator[TestClient]:
 
 
 def test_the_most_arr_at_risk_comes_first(client: TestClient) -> None:
-    told = ask(client, capacity=1000)
-    known = [item["arr_at_risk"] for item in told["accounts"] if item["arr_at_risk"] is not None]
+    payload = ask(client, capacity=1000)
+    known = [item["arr_at_risk"] for item in payload["accounts"] if item["arr_at_risk"] is not None]
     assert known == sorted(known, reverse=True)
-    assert told["ordered_by"] == "arr_at_risk"
-    assert [item["rank"] for item in told["accounts"]] == list(range(1, len(told["accounts"]) + 1))
-    for item in told["accounts"]:
+    assert payload["ordered_by"] == "arr_at_risk"
+    assert [item["rank"] for item in payload["accounts"]] == list(range(1, len(payload["accounts"]) + 1))
+    for item in payload["accounts"]:
         if item["arr_at_risk"] is not None:
             assert item["arr_at_risk"] == pytest.approx(item["churn_probability"] * item["arr"])
 
 
-def test_capacity_cuts_the_list_and_nothing_else(client: TestClient) -> None:
+def test_capacity_only_limits_the_list(client: TestClient) -> None:
     everyone, few, nobody = ask(client, capacity=1000), ask(client, capacity=5), ask(client, capacity=0)
     assert few["accounts"] == everyone["accounts"][:5]
     assert few["more_accounts"] == len(everyone["accounts"]) - 5
@@ -69,7 +69,7 @@ def test_capacity_cuts_the_list_and_nothing_else(client: TestClient) -> None:
         assert everyone["reached_arr_at_risk"][order] == pytest.approx(everyone["reached_arr_at_risk"]["everyone"])
 
 
-def test_no_order_reaches_more(client: TestClient) -> None:
+def test_no_other_ranking_covers_more(client: TestClient) -> None:
     for capacity in (1, 5, 20):
         reached = ask(client, capacity=capacity)["reached_arr_at_risk"]
         assert reached["worklist"] >= reached["by_health_score"] - 1e-9
@@ -78,23 +78,23 @@ def test_no_order_reaches_more(client: TestClient) -> None:
         assert reached["worklist"] == pytest.approx(np.nansum([a["arr_at_risk"] or 0.0 for a in accounts]))
 
 
-def test_who_is_too_late_takes_no_place(client: TestClient) -> None:
-    told = ask(client, capacity=1000)
-    late, listed = {a["account_id"] for a in told["too_late"]}, {a["account_id"] for a in told["accounts"]}
-    assert told["too_late_accounts"] == len(late)
+def test_too_late_accounts_take_no_capacity(client: TestClient) -> None:
+    payload = ask(client, capacity=1000)
+    late, listed = {a["account_id"] for a in payload["too_late"]}, {a["account_id"] for a in payload["accounts"]}
+    assert payload["too_late_accounts"] == len(late)
     assert not late & listed
-    assert all(a["renewal_at"] == "2026-07-02" for a in told["too_late"])
+    assert all(a["renewal_at"] == "2026-07-02" for a in payload["too_late"])
 
 
-def test_an_assumed_save_rate_is_told_as_such(client: TestClient) -> None:
-    told = ask(client, capacity=5, save_rate=0.25)
-    assert (told["save_rate"]["source"], told["ordered_by"]) == ("assumed", "expected_saved_arr")
-    assert told["saved_arr"]["worklist"] == pytest.approx(0.25 * told["reached_arr_at_risk"]["worklist"])
-    assert told["accounts"][0]["expected_saved_arr"] == pytest.approx(0.25 * told["accounts"][0]["arr_at_risk"])
+def test_an_assumed_save_rate_is_labeled(client: TestClient) -> None:
+    payload = ask(client, capacity=5, save_rate=0.25)
+    assert (payload["save_rate"]["source"], payload["ordered_by"]) == ("assumed", "expected_saved_arr")
+    assert payload["saved_arr"]["worklist"] == pytest.approx(0.25 * payload["reached_arr_at_risk"]["worklist"])
+    assert payload["accounts"][0]["expected_saved_arr"] == pytest.approx(0.25 * payload["accounts"][0]["arr_at_risk"])
     assert ask(client, capacity=5)["saved_arr"]["worklist"] is None, "unknown is not zero"
 
 
-def test_what_was_recorded_is_under_way_until_its_outcome(own_home: Home) -> None:
+def test_a_recorded_intervention_is_under_way_until_its_outcome(own_home: Home) -> None:
     with at_home(own_home) as client:
         before = ask(client, capacity=3)
         first, second, third = (item["account_id"] for item in before["accounts"])
@@ -114,28 +114,28 @@ def test_what_was_recorded_is_under_way_until_its_outcome(own_home: Home) -> Non
     assert after["interventions"]["effect"] is None
 
 
-def test_what_another_process_recorded_shows_at_once_and_the_snapshot_is_looked_at_once(
+def test_actions_of_other_processes_show_immediately_and_the_snapshot_is_read_once(
     own_home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = []
     view = WorklistAccounts.of
     monkeypatch.setattr(WorklistAccounts, "of", lambda *given: (looked.append(1), view(*given))[1])
     with at_home(own_home) as one, at_home(own_home) as other:
-        # Whatever is prepared beside the requests has been.
+        # Background preparation has finished.
         first = ask(one, capacity=3)["accounts"][0]["account_id"]
         assert ask(other, capacity=3)["accounts"][0]["account_id"] == first
         so_far = len(looked)
         other.post("/v1/interventions", json={"account_id": first, "occurred_at": "2026-06-25T09:00:00Z", "play": "check-in"})
         for client in (one, other):
-            told = ask(client, capacity=3)
-            assert told["under_way"] == 1
-            assert first not in {item["account_id"] for item in told["accounts"]}
+            payload = ask(client, capacity=3)
+            assert payload["under_way"] == 1
+            assert first not in {item["account_id"] for item in payload["accounts"]}
             assert first not in client.get("/worklist?capacity=10").text.partition("Too late for a play")[0]
         assert len(looked) == so_far
         assert ask(one, capacity=3) == ask(one, capacity=3)
 
 
-def test_where_the_store_cannot_say_whether_it_changed_it_is_read_each_time(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_without_versions_is_read_each_time(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Store, "version", lambda _: None)
     with at_home(own_home) as client:
         first = ask(client, capacity=3)["accounts"][0]["account_id"]
@@ -143,18 +143,18 @@ def test_where_the_store_cannot_say_whether_it_changed_it_is_read_each_time(own_
         assert ask(client, capacity=3)["under_way"] == 1
 
 
-def test_a_csm_sees_its_own(own_home: Home, house: Any) -> None:
+def test_a_csm_sees_only_their_accounts(own_home: Home, house: Any) -> None:
     with at_home(own_home) as client:
         assert client.get("/v1/worklist", params={"csm": "nobody"}).status_code == 422
         assert client.get("/v1/worklist", params={"capacity": -1}).status_code == 422
         assert client.get("/v1/worklist", params={"save_rate": 2}).status_code == 422
 
 
-def test_without_a_model_the_health_score_orders(own_home: Home) -> None:
+def test_without_a_model_accounts_are_ranked_by_health(own_home: Home) -> None:
     own_home.champion_file.unlink()
     with at_home(own_home) as client:
-        told = ask(client, capacity=1000)
-    scores = [item["health_score"] for item in told["accounts"] if item["health_score"] is not None]
-    assert told["ordered_by"] == "health"
+        payload = ask(client, capacity=1000)
+    scores = [item["health_score"] for item in payload["accounts"] if item["health_score"] is not None]
+    assert payload["ordered_by"] == "health"
     assert scores == sorted(scores)
-    assert told["reached_arr_at_risk"]["worklist"] is None
+    assert payload["reached_arr_at_risk"]["worklist"] is None
