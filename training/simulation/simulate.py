@@ -146,9 +146,9 @@ def simulate(
     )
 
 
-def _require_range(what: str, found: int, lowest: int, highest: int) -> None:
-    if not lowest <= found <= highest:
-        raise BadRequest(f"{what}: {found}", f"{what} from {lowest} to {highest}")
+def _require_range(what: str, value: int, lowest: int, highest: int) -> None:
+    if not lowest <= value <= highest:
+        raise BadRequest(f"{what}: {value}", f"{what} from {lowest} to {highest}")
 
 
 def _true_probability_tables(
@@ -158,7 +158,7 @@ def _true_probability_tables(
     for number, weeks_back in enumerate(back):
         as_of = history.end - 7 * weeks_back
         at_start = 0.45 + 0.55 * number / len(back)
-        found = true_probabilities(
+        truth = true_probabilities(
             history.traits,
             history.after[history.weeks - weeks_back - 1],
             as_of,
@@ -167,10 +167,10 @@ def _true_probability_tables(
         )
         yield pa.table(
             {
-                "account_id": choice_array(account_ids(history), found.account),
-                "as_of": timestamp_array(np.full(len(found.account), as_of * SECONDS_A_DAY)),
-                "churn": float_array(found.churn),
-                "expansion": float_array(found.expansion),
+                "account_id": choice_array(account_ids(history), truth.account),
+                "as_of": timestamp_array(np.full(len(truth.account), as_of * SECONDS_A_DAY)),
+                "churn": float_array(truth.churn),
+                "expansion": float_array(truth.expansion),
             }
         )
 

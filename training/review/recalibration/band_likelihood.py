@@ -93,9 +93,9 @@ class ScoreHistogram:
         allowed &= (rows >= share * rows.sum(axis=0)).all(axis=0)
         value = np.where(allowed, value, -np.inf)
         at = value.argmax(axis=1)
-        found = np.column_stack([yellow[at], green[at]]).astype(np.float64)
-        found[~allowed.any(axis=1)] = np.nan
-        return found
+        limits = np.column_stack([yellow[at], green[at]]).astype(np.float64)
+        limits[~allowed.any(axis=1)] = np.nan
+        return limits
 
     @staticmethod
     def _bands(cumulated: Floats, yellow: Ints, green: Ints) -> Floats:

@@ -35,33 +35,35 @@ def weighted_score(points: Floats, weights: Floats) -> Floats:
     -------
     Shape (n,); the unweighted mean if only dimensions without weight are available, NaN if none is.
     """
-    known = ~np.isnan(points)
-    filled = np.where(known, points, 0.0)
-    there, count = known @ weights, known.sum(axis=1)
-    found = np.divide(filled @ weights, there, out=np.full(len(points), np.nan), where=there > 0)
+    available = ~np.isnan(points)
+    filled = np.where(available, points, 0.0)
+    available_weight, count = available @ weights, available.sum(axis=1)
+    weighted = np.divide(
+        filled @ weights, available_weight, out=np.full(len(points), np.nan), where=available_weight > 0
+    )
     plain = np.divide(filled.sum(axis=1), count, out=np.full(len(points), np.nan), where=count > 0)
-    return np.asarray(np.where(there > 0, found, plain), dtype=np.float64)
+    return np.asarray(np.where(available_weight > 0, weighted, plain), dtype=np.float64)
 
 
-def linearized_score(points: Floats, known: Bools, slopes: Floats, own: Floats) -> LinearizedScore:
+def linearized_score(points: Floats, available: Bools, slopes: Floats, own: Floats) -> LinearizedScore:
     """Compute slope times score and its derivatives, as a sum over dimensions.
 
     Parameters
     ----------
     points : NaN if missing, with at least one value per row, shape (n, dimensions).
-    known : mask of the available points, shape (n, dimensions).
+    available : mask of the available points, shape (n, dimensions).
     slopes : log-odds per point of each dimension, 0 or more, shape (dimensions,). Their sum is the slope of the
         score.
     own : shares of weight to use if all slopes are 0, shape (dimensions,).
     """
     slope = slopes.sum()
     share = slopes / slope if slope > 0 else own
-    out = np.where(known, points, 0.0)
-    part = ~known.all(axis=1)
+    out = np.where(available, points, 0.0)
+    part = ~available.all(axis=1)
     if part.any():
         mixed = (share + _MIXED_SHARE * own) / (1 + _MIXED_SHARE)
-        there = (known[part] @ mixed)[:, None]
-        score = (out[part] @ mixed)[:, None] / there
-        by_share = known[part] * (out[part] - score) / there / (1 + _MIXED_SHARE)
+        available_weight = (available[part] @ mixed)[:, None]
+        score = (out[part] @ mixed)[:, None] / available_weight
+        by_share = available[part] * (out[part] - score) / available_weight / (1 + _MIXED_SHARE)
         out[part] = score + by_share - (by_share @ share)[:, None]
     return LinearizedScore(out @ slopes, out)

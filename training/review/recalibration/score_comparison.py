@@ -125,8 +125,8 @@ def calibrated_by_score(score: Floats, churned: Floats, weight: Floats, later: F
     -------
     Probabilities, NaN without a score, shape (m,).
     """
-    known = ~np.isnan(score)
-    x, y, w = score[known], churned[known], weight[known]
+    available = ~np.isnan(score)
+    x, y, w = score[available], churned[available], weight[available]
     middle, spread = float(w @ x / w.sum()), float(x.std()) or 1.0
     design = np.column_stack([(x - middle) / spread, np.ones(len(x))])
     slope, level = newton_logistic.fit(design, y, w[None], np.zeros(2), np.full(2, _PRIOR))[0]
@@ -146,12 +146,15 @@ def calibrated_by_model(p: Floats, churned: Floats, weight: Floats, accounts: Ob
     -------
     Probabilities, shape (m,).
     """
-    known: Bools = ~np.isnan(p)
-    count = evidence_count(churned[known], accounts[known])
+    available: Bools = ~np.isnan(p)
+    count = evidence_count(churned[available], accounts[available])
     if min(count.churned, count.accounts - count.churned) < MINIMUM_CALIBRATED:
         return later
     return calibrated_by_score(
-        log_odds(p[known]), churned[known], weight[known], np.where(np.isnan(later), np.nan, log_odds(later))
+        log_odds(p[available]),
+        churned[available],
+        weight[available],
+        np.where(np.isnan(later), np.nan, log_odds(later)),
     )
 
 

@@ -123,10 +123,12 @@ def score_points(points: Floats, weights: Floats) -> Floats:
     -------
     Scores, NaN if less than half of the weight has data, shape (n,).
     """
-    known = ~np.isnan(points)
-    there = known @ weights
+    available = ~np.isnan(points)
+    available_weight = available @ weights
     total = np.nan_to_num(points) @ weights
-    score: Floats = np.divide(total, there, out=np.full(len(points), np.nan), where=there >= weights.sum() / 2)
+    score: Floats = np.divide(
+        total, available_weight, out=np.full(len(points), np.nan), where=available_weight >= weights.sum() / 2
+    )
     return score
 
 

@@ -101,7 +101,7 @@ def propose_weights(
     new = estimates.candidate if decision == "change" else old
     dimensions = []
     for j, name in enumerate(rows.dimensions):
-        evidence = past.known(j)
+        evidence = past.rows_with_data(j)
         is_fitted = bool(estimates.judged[j])
         alone = single_dimension_slope(past, j, resamples, seed) if is_fitted else _UNDEFINED
         dimensions.append(

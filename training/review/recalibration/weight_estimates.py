@@ -59,14 +59,14 @@ class EarlierRows:
         """Counts of the rows."""
         return evidence_count(self.churned, self.accounts)
 
-    def known(self, dimension: int) -> EvidenceCount:
+    def rows_with_data(self, dimension: int) -> EvidenceCount:
         """Count the rows with data for a dimension."""
         has_points = ~np.isnan(self.points[:, dimension])
         return evidence_count(self.churned[has_points], self.accounts[has_points])
 
     def lacking(self, dimension: int) -> str:
         """Explain why a dimension cannot be fitted; empty if it can."""
-        count = self.known(dimension)
+        count = self.rows_with_data(dimension)
         if not count.rows:
             return "no account has data for it"
         if np.nanstd(self.points[:, dimension]) == 0.0:

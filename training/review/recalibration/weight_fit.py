@@ -227,10 +227,10 @@ class WeightFit(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X, penalty = (X - middle) / unit, penalty / unit**2
         rate = weight @ y / weight.sum()
         theta = np.concatenate([[scipy.special.logit(rate)], own])
-        known = ~np.isnan(X)
+        available = ~np.isnan(X)
 
         def at(theta: Floats) -> tuple[float, LinearizedScore]:
-            view = linearized_score(X, known, theta[1:], own)
+            view = linearized_score(X, available, theta[1:], own)
             eta = theta[0] + view.value
             loss = float(weight @ (np.logaddexp(0.0, eta) - y * eta) + theta[1:] @ penalty @ theta[1:] / 2)
             return loss / self.events_, view
@@ -295,10 +295,10 @@ def points_variance(X: Floats, weight: Floats) -> Floats:
     -------
     Variances, shape (dimensions,).
     """
-    known = ~np.isnan(X)
+    available = ~np.isnan(X)
     filled = np.nan_to_num(X)
-    total_weight = weight @ known
+    total_weight = weight @ available
     total_weight = np.where(total_weight > 0, total_weight, 1.0)
     mean = weight @ filled / total_weight
-    variance: Floats = np.maximum(weight @ (known * (filled - mean) ** 2) / total_weight, 0.0)
+    variance: Floats = np.maximum(weight @ (available * (filled - mean) ** 2) / total_weight, 0.0)
     return variance

@@ -13,11 +13,14 @@ from training.review.sections.lead_time import confirmation_delay
 
 
 class ReviewDefinitions(ReviewModel):
-    """``judged_first`` to ``judged_last`` are the snapshots whose outcome became known in the quarter (the matured
-    window); ``cut_off`` is the newest instant whose outcome can be known. ``accounts`` have a judged snapshot; of the
-    ``censored`` (active at the newest date) nothing is known yet since their window is open; ``excluded`` have judged
-    snapshots but no score in any of them. ``history_snapshots`` were judged in earlier quarters. ``counts`` says which
-    section counts which churns."""
+    """Dates and counts of a review.
+
+    ``judged_first`` to ``judged_last`` are the evaluated dates, whose outcome became known in the quarter; ``cut_off``
+    is the last date whose outcome can be known. ``accounts`` have an evaluated snapshot. ``censored`` accounts are
+    active on the newest date, so that their outcome is open. ``excluded`` accounts have evaluated snapshots but never a
+    score. ``history_snapshots`` were evaluated in earlier quarters. ``counts`` explains which sections count which
+    churns.
+    """
 
     quarter: str
     starts: str
