@@ -22,7 +22,6 @@ from features.errors import InsufficientData
 from features.signals.signals import open_signals
 from features.utils.arrays import Floats
 from features.utils.dates import parse_instant
-from models.artifacts.bundle import load_bundle
 from models.home import Home
 from training.config import TrainConfig
 from training.dataset.labels import label
@@ -62,12 +61,10 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
         outcomes = label(whole, frame[["account_id", "as_of"]], 90, 30)
         whole.close()
         rows = []
-        for target, folder in report.folders.items():
+        for target, model in report.models.items():
             y = outcomes[target].to_numpy(dtype=np.float64)
             known = np.isfinite(y)
-            data = Predictions(
-                y[known], load_bundle(folder).scorer.predict(frame[known]).probability, np.zeros(known.sum())
-            )
+            data = Predictions(y[known], model.bundle.scorer.predict(frame[known]).probability, np.zeros(known.sum()))
             bootstrap = AccountBootstrap(frame.loc[known, "account_id"].to_numpy(dtype=object), 500, seed)
             rate = data.y.mean()
             for when, weight in (("before", 1.0), ("after", 2 * (1 - rate) / (1 - 2 * rate))):

@@ -24,7 +24,6 @@ from features.errors import InsufficientData
 from features.signals.signals import open_signals
 from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid, parse_instant
-from models.artifacts.bundle import load_bundle
 from models.health.rubric import load_rubric
 from models.home import Home
 from models.targets import Target
@@ -85,7 +84,7 @@ def rivals(
     rows = candidate.split.mask("test", prepared.frame["as_of"]) & np.isfinite(y)
     slice_, known = prepared.frame[rows].reset_index(drop=True), y[rows]
     accounts = slice_["account_id"].to_numpy(dtype=object)
-    shipped = candidate.shipped
+    shipped = candidate.final.blend
     final, every = candidate.split.final(), TargetRows(prepared, target, {}, TrainConfig().horizon_days)
     expected = expected_rate(shipped, every.training_design(final.calibration[0]), every.slice(final, "calibration"))
     raws = {
@@ -120,13 +119,13 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
         prepared = read_labelled_snapshots(signals, through, TrainConfig())
         prepared.signals.close()
         rows = []
-        for target, folder in report.folders.items():
-            told = load_bundle(folder).scorer.predict(frame)
+        for target, model in report.models.items():
+            told = model.bundle.scorer.predict(frame)
             both = frame[["account_id", "as_of"]].assign(
                 p=told.probability,
                 low=told.low,
                 high=told.high,
-                **rivals(report.candidates[target], prepared, frame, target),
+                **rivals(model.candidate, prepared, frame, target),
             )
             both = both.merge(truth, on=["account_id", "as_of"])
             q, p = both[target].to_numpy(), both["p"].to_numpy()
@@ -145,12 +144,12 @@ def one(accounts: int, weeks: int, seed: int) -> list[dict[str, object]]:
                     **{f"share, {name}": skill(both[name].to_numpy(), q) / best for name in RIVALS},
                     **{
                         f"{metric} on the test, {row.candidate}": row[metric].value
-                        for row in report.candidates[target].judgement.rows
+                        for row in model.candidate.judgement.rows
                         for metric in ("log_loss", "roc_auc")
                         if row.candidate in JUDGED
                     },
-                    "calibrator": report.candidates[target].calibrator["kind"],
-                    "promoted": target in report.promoted,
+                    "calibrator": model.candidate.calibrator["kind"],
+                    "promoted": model.promoted,
                     "training seconds": took,
                 }
             )

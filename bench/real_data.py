@@ -27,7 +27,6 @@ from features.errors import SignalsError
 from features.signals.signals import open_signals
 from features.snapshots.snapshot import snapshot
 from features.utils.dates import Grid, parse_instant
-from models.artifacts.bundle import load_bundle
 from models.home import Home
 from models.targets import TARGETS
 from training.config import TrainConfig
@@ -69,10 +68,10 @@ def one(work: Path, name: str, through: str) -> list[dict[str, object]]:
         whole.close()
         beside = others(work, address, through, frame)
         rows = []
-        for target, folder in report.folders.items():
+        for target, model in report.models.items():
             y = outcomes[target].to_numpy()
             seen = np.isfinite(y)
-            ours = {"p": load_bundle(folder).scorer.predict(frame).probability, "seconds": took}
+            ours = {"p": model.bundle.scorer.predict(frame).probability, "seconds": took}
             rate = y[seen].mean()
             for who, told in {"ours": ours, **beside[target]}.items():
                 p = told["p"]
@@ -87,7 +86,7 @@ def one(work: Path, name: str, through: str) -> list[dict[str, object]]:
                         "rate's own Brier": rate * (1 - rate),
                         "accounts": int(seen.sum()),
                         "outcomes": int(y[seen].sum()),
-                        "promoted": target in report.promoted if who == "ours" else None,
+                        "promoted": model.promoted if who == "ours" else None,
                         "seconds": told.get("seconds"),
                     }
                 )

@@ -11,7 +11,6 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from models.artifacts.bundle import load_bundle
 from models.home import Home
 from training.config import TrainConfig
 from training.pipeline.train import train
@@ -22,7 +21,7 @@ def told(name: str, address: str | Path) -> None:
     """Train, and print what was found of each rubric."""
     with tempfile.TemporaryDirectory() as place:
         report = train(address, Home(Path(place)), TrainConfig())
-        facts = load_bundle(next(iter(report.folders.values()))).health
+        facts = next(iter(report.models.values())).bundle.health
         candidate = report.candidates.get("churn")
     print(f"\n{name}")
     for rubric, fact in facts.rubrics.items():

@@ -143,13 +143,13 @@ class TrainingResult:
     @property
     def versions(self) -> dict[str, str]:
         """The registered version of each target that was trained."""
-        return {str(target): version for target, version in self.report.versions.items()}
+        return {str(target): model.version for target, model in self.report.models.items()}
 
     @cached_property
     def champion(self) -> Champion:
         """The models that were trained, whether they were promoted or not."""
-        folders = self.report.folders
-        bundles = {target: load_bundle(folders[target]) for target in TARGETS if target in folders}
+        models = self.report.models
+        bundles = {target: load_bundle(models[target].folder) for target in TARGETS if target in models}
         rubric = next((bundle.rubric for bundle in bundles.values()), None) or load_rubric(self.report.config.rubric)
         return Champion(bundles, rubric, load_rubric_history(self.home))
 

@@ -16,22 +16,9 @@ from features.aggregation.bucket_arithmetic import (
     span,
     us_column,
 )
-from features.aggregation.passes import Gathering, Grouping, Pass, Presence, Starts, _joined_key
+from features.aggregation.passes import Gathering, Grouping, Pass, Presence, Starts, joined_key
 from features.contract.schema import TABLES, known_at_column
-from features.definitions.aggregations import (
-    ActiveDays,
-    Count,
-    Distinct,
-    Holding,
-    Latest,
-    Measure,
-    Newest,
-    Oldest,
-    Rows,
-    Standing,
-    Sum,
-    every,
-)
+from features.definitions.aggregations import Measure, Reduction, Rows, every
 from features.sources.engine import GRID, contract_table
 from features.sources.sql_functions import DAY_MICROS, HASH, epoch_us, hash64
 
@@ -44,8 +31,8 @@ def rolled_up(what: Pass, view: str = "") -> Rows:
         return _gathered(what, view)
     if isinstance(what, Presence):
         return _present(what, view)
-    if isinstance(what.measure, Standing):
-        return _standing(what.table, what.measure, what.width, view)
+    if what.measure.layout == "intervals":
+        return _intervals(what.table, what.measure, what.width, view)
     return _states(what.table, what.measure, what.width, view)
 
 
@@ -54,8 +41,8 @@ def row_by_row(found: tuple[Grouping, ...], view: str) -> Rows:
     group.
 
     Columns: account_id; `HASH`; `us_column` of each instant, microseconds since 1970; and for each measure that is not
-    told by these, one of its name: its amount (Sum, float64) or its key (Distinct), null where the row does not count,
-    or else whether the row counts. A Presence's keys, of which there may be millions, are 64 bits of hash: two keys of
+    told by these, one of its name: its number (float64) or its key (text), null where the row does not count, or else
+    whether the row counts. A Presence's keys, of which there may be millions, are 64 bits of hash: two keys of
     one account look the same with a probability of one in 10^19.
     """
     rows = ibis.table(dict(contract_table(found[0].table).schema()) | {HASH: "uint64"}, name=view)
@@ -70,15 +57,15 @@ def row_by_row(found: tuple[Grouping, ...], view: str) -> Rows:
 
 
 def _is_told(measure: Measure) -> bool:
-    return isinstance(measure, Sum | Distinct) or measure.where is not every
+    return measure.number is not None or measure.counted_key is not None or measure.where is not every
 
 
 def _told(measure: Measure, rows: Rows, many: bool) -> Any:
     counts = measure.where(rows)
-    if isinstance(measure, Distinct):
-        value = measure.key(rows).cast("string")
-    elif isinstance(measure, Sum):
-        value = measure.value(rows).cast("float64")
+    if measure.counted_key is not None:
+        value = measure.counted_key.key(rows).cast("string")
+    elif measure.number is not None:
+        value = measure.number(rows).cast("float64")
     else:
         return counts.fill_null(False)
     value = value if measure.where is every else ibis.ifelse(counts, value, None)
@@ -114,41 +101,51 @@ def _started(what: Starts, view: str) -> Rows:
 def _gathered(what: Gathering, view: str) -> Rows:
     rows = dated(what.table, view)
     rows = rows.filter(rows[what.at].notnull() & rows[what.known].notnull())
+    held = {column: (m, reduction) for m in what.measures for column, reduction in m.bucket_columns().items()}
     picked = rows.select(
         "account_id",
         span=span(rows[what.known], rows[what.at], rows, what.width),
-        **{m.name: _amount(m, rows, what) for m in what.measures},
+        **{column: _amount(m, reduction, rows, what) for column, (m, reduction) in held.items()},
     )
     groups = picked.group_by(["account_id", "span"])
-    gathered = groups.aggregate(**{m.name: _gather(m, picked[m.name]) for m in what.measures})
-    return gathered.select("account_id", "span", **{m.name: _plain(m, gathered[m.name]) for m in what.measures})
+    gathered = groups.aggregate(**{c: _reduced(reduction, picked[c]) for c, (_, reduction) in held.items()})
+    return gathered.select("account_id", "span", **{c: _plain(*each, gathered[c]) for c, each in held.items()})
 
 
-def _amount(measure: Measure, rows: Rows, what: Gathering) -> Any:
-    """What a row adds, as a whole number."""
+def _amount(measure: Measure, reduction: Reduction, rows: Rows, what: Gathering) -> Any:
+    """What a row adds, as a whole number or an instant."""
     counts = measure.where(rows)
-    if isinstance(measure, Newest):
-        return ibis.ifelse(counts, rows[what.at], None)
-    if isinstance(measure, ActiveDays):
-        return ibis.ifelse(counts, _day(rows, what.at, what.width), 0)
-    if isinstance(measure, Sum):
-        return ibis.ifelse(counts, ibis.coalesce(fixed(measure.value(rows)), 0), 0).cast("int64")
-    assert isinstance(measure, Count)
-    return ibis.ifelse(counts, 1, None)
+    number = None if measure.number is None else measure.number(rows)
+    match reduction:
+        case "days":
+            return ibis.ifelse(counts, _day(rows, what.at, what.width), 0)
+        case "count":
+            return ibis.ifelse(counts if number is None else counts & number.notnull(), 1, None)
+        case "sum":
+            return ibis.ifelse(counts, ibis.coalesce(fixed(number), 0), 0).cast("int64")
+        case "keys":
+            raise TypeError("only features.aggregation.numpy_groupby holds keys as bits")
+        case "least" | "greatest":
+            return ibis.ifelse(counts, rows[what.at] if number is None else fixed(number), None)
 
 
-def _gather(measure: Measure, column: Any) -> Any:
-    if isinstance(measure, Oldest):
-        return column.min()
-    if isinstance(measure, Newest):
-        return column.max()
-    if isinstance(measure, ActiveDays):
-        return column.bit_or()
-    return column.count() if isinstance(measure, Count) else column.sum()
+def _reduced(reduction: Reduction, column: Any) -> Any:
+    match reduction:
+        case "least":
+            return column.min()
+        case "greatest":
+            return column.max()
+        case "days":
+            return column.bit_or()
+        case "count":
+            return column.count()
+        case _:
+            return column.sum()
 
 
-def _plain(measure: Measure, column: Any) -> Any:
-    return instant_seconds(column) if isinstance(measure, Newest) else column.cast("int64")
+def _plain(measure: Measure, reduction: Reduction, column: Any) -> Any:
+    is_instant = reduction in ("least", "greatest") and measure.number is None
+    return instant_seconds(column) if is_instant else column.cast("int64")
 
 
 def _day(rows: Rows, at: str, width: int) -> Any:
@@ -171,15 +168,15 @@ def _present(what: Presence, view: str) -> Rows:
     return rows.group_by(["account_id", "key", "span"]).aggregate(**into)
 
 
-def _states(name: str, measure: Latest | Holding, width: int, view: str) -> Rows:
+def _states(name: str, measure: Measure, width: int, view: str) -> Rows:
     rows = dated(name, view)
     rows = rows.filter(measure.where(rows) & rows[measure.known].notnull())
-    if isinstance(measure, Holding):
-        key = {"key": _joined_key(measure, rows)}
-        key |= {"part": rows[measure.by].cast("string")} if measure.by else {}
-        amount = ibis.ifelse(measure.holds(rows), 1, 0).cast("int64")
+    key = {"key": joined_key(measure, rows)} if measure.state_key else {}
+    key |= {"part": rows[measure.state_part].cast("string")} if measure.state_part else {}
+    if measure.condition is not None:
+        amount = ibis.ifelse(measure.condition(rows), 1, 0).cast("int64")
     else:
-        key, amount = {}, fixed(measure.value(rows))
+        amount = _fixed_number(measure, rows)
     rows = rows.select(
         "account_id",
         **key,
@@ -192,12 +189,18 @@ def _states(name: str, measure: Latest | Holding, width: int, view: str) -> Rows
     return rows.group_by(["account_id", *key, "kb", "at_us"]).aggregate(amount=rows.amount.min())
 
 
-def _standing(name: str, measure: Standing, width: int, view: str) -> Rows:
+def _intervals(name: str, measure: Measure, width: int, view: str) -> Rows:
     rows = dated(name, view)
     rows = rows.filter(measure.where(rows) & rows[measure.at].notnull())
     return rows.select(
         "account_id",
         kb=bucket(rows[measure.at], rows, width),
-        eb=bucket(rows[measure.end], rows, width),
-        amount=ibis.coalesce(fixed(measure.value(rows)), 0),
+        eb=bucket(rows[measure.end_column], rows, width),
+        amount=ibis.coalesce(_fixed_number(measure, rows), 0),
     )
+
+
+def _fixed_number(measure: Measure, rows: Rows) -> Any:
+    if measure.number is None:
+        raise TypeError(f"{type(measure).__name__} has neither a number nor a condition")
+    return fixed(measure.number(rows))

@@ -1,9 +1,10 @@
 """What is kept of a feed between runs: its buckets, and which files they come from.
 
 The state of a feed is a list of pieces. A file that has been rolled up is never read again; what a new file brings,
-late rows of old weeks included, is a further piece, for buckets add up in any order (`features.running`). A file
-that is gone or was changed cannot be taken out again, so the state is then made anew. Everything that shapes a bucket
-is part of the state's name: the expressions' text, the engine's version and how the grid lies in the week.
+late rows of old weeks included, is a further piece, for buckets add up in any order
+(`features.aggregation.window_columns`). A file that is gone or was changed cannot be taken out again, so the state is
+then made anew. Everything that shapes a bucket is part of the state's name: the expressions' text, the engine's version
+and how the grid lies in the week.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import pyarrow as pa
 from features.aggregation.arrow_files import read_table, write_table
 from features.aggregation.expressions import rolled_up, row_by_row
 from features.aggregation.passes import WIDEST, Pass, Presence, Starts, States, groupings
+from features.definitions.aggregations import Measure
 from features.signals.file_partitions import FilePartition
 from features.signals.large_feed import Feed
 from features.sources.engine import sql_text
@@ -137,7 +139,12 @@ def _shape(what: Pass, view: str) -> str:
     if isinstance(what, Starts | States):
         return sql_text(rolled_up, what, view)
     days = isinstance(what, Presence) and what.days
-    return repr((type(what).__name__, what.width, days, [(type(m).__name__, m.name) for m in what.looked_at]))
+    return repr((type(what).__name__, what.width, days, [_of(m) for m in what.looked_at]))
+
+
+def _of(measure: Measure) -> tuple[str, ...]:
+    # The first column needs no mention: it bears the measure's name, or begins with it.
+    return type(measure).__name__, measure.name, *list(measure.bucket_columns())[1:]
 
 
 @dataclass(frozen=True)

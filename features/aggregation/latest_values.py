@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from features.aggregation.account_date_grid import Board, Ints, Values
 from features.aggregation.distinct_keys import begins
-from features.definitions.aggregations import Newest, Oldest
 
 KEYS_AT_ONCE = 2_000_000
 """Cells of the (key, date) table that is worked on at a time."""
 
 
 def extremes(
-    measure: Newest, account: Ints, opens: Ints, at_s: Values, board: Board, closes: Ints | None = None
+    reduction: Literal["least", "greatest"],
+    account: Ints,
+    opens: Ints,
+    amount: Values,
+    board: Board,
+    closes: Ints | None = None,
 ) -> Values:
-    """At each cell, the latest (earliest) instant among what is known there; ``closes`` as for `in_force`."""
+    """At each cell, the least or the greatest amount among what is known there, NaN amounts left out; NaN for none.
+    ``closes`` as for `in_force`."""
     accounts, dates = board.shape
-    seen = ~np.isnan(at_s) & (opens < dates)
-    better = np.minimum if isinstance(measure, Oldest) else np.maximum
-    best = np.full(accounts * dates, np.inf if isinstance(measure, Oldest) else -np.inf)
+    seen = ~np.isnan(amount) & (opens < dates)
+    better, nothing = (np.minimum, np.inf) if reduction == "least" else (np.maximum, -np.inf)
+    best = np.full(accounts * dates, nothing)
     lasting = seen if closes is None else seen & (closes >= dates)
-    better.at(best, account[lasting] * dates + opens[lasting], at_s[lasting])
+    better.at(best, account[lasting] * dates + opens[lasting], amount[lasting])
     table = better.accumulate(best.reshape(accounts, dates), axis=1).ravel()
     if closes is not None:
         row, date = _dates_of(np.flatnonzero(seen & ~lasting), opens, closes)
-        better.at(table, account[row] * dates + date, at_s[row])
+        better.at(table, account[row] * dates + date, amount[row])
     running = table[board.cells]
     return np.where(np.isinf(running), np.nan, running)
 

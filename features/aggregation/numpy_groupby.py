@@ -2,7 +2,7 @@
 feed at a time.
 
 A hash table of every group there is costs several times more than reading the rows; within a part the groups are few.
-What comes out are the same buckets, in pieces: `features.running` takes them in any order.
+What comes out are the same buckets, in pieces: `features.aggregation.window_columns` takes them in any order.
 """
 
 from __future__ import annotations
@@ -23,17 +23,7 @@ from features.aggregation.account_date_grid import Ints
 from features.aggregation.bucket_arithmetic import packed_span, us_column
 from features.aggregation.distinct_keys import begins, in_order
 from features.aggregation.passes import FEW, Gathering, Grouping, Presence
-from features.definitions.aggregations import (
-    FIXED_POINT,
-    ActiveDays,
-    Count,
-    Distinct,
-    Measure,
-    Newest,
-    Oldest,
-    Sum,
-    every,
-)
+from features.definitions.aggregations import FIXED_POINT, Distinct, Measure, Reduction, every
 from features.sources.sql_functions import DAY_MICROS
 from features.utils.dates import DAY_SECONDS
 
@@ -162,32 +152,63 @@ def _gathered(what: Gathering, rows: _Rows, numbers: Numbers) -> pa.Table:
         "span": pa.array(packed_span(happened + low, lag)),
     }
     for measure in what.measures:
-        columns[measure.name] = _amounts(measure, what, rows, group, len(firsts), numbers)
+        for column, reduction in measure.bucket_columns().items():
+            columns[column] = _reduced(measure, reduction, what, rows, _Groups(group, len(firsts)), numbers)
     return pa.table(columns)
 
 
-def _amounts(measure: Measure, what: Gathering, rows: _Rows, group: Ints, groups: int, numbers: Numbers) -> pa.Array:
-    """What the rows of each group come to."""
-    if isinstance(measure, Distinct):
-        key, keys = rows.encoded(measure.name)
-        bits = numbers.bits(measure, keys.to_pylist())
-        return pa.array(_together(group[key >= 0], key[key >= 0], bits, groups))
-    if isinstance(measure, Sum):
-        total = np.zeros(groups, dtype=np.int64)
-        np.add.at(total, group, _fixed(rows.column(measure.name)))
+@dataclass(frozen=True)
+class _Groups:
+    """Which group each row is of, and how many groups there are."""
+
+    of: Ints
+    many: int
+
+    def count(self, rows: Bools | slice) -> pa.Array:
+        """How many of the rows are in each group."""
+        return pa.array(np.bincount(self.of[rows], minlength=self.many).astype(np.int64))
+
+    def sum(self, amounts: Ints) -> pa.Array:
+        """The sum of the amounts of all rows of each group."""
+        total = np.zeros(self.many, dtype=np.int64)
+        np.add.at(total, self.of, amounts)
         return pa.array(total)
+
+    def extreme(self, reduction: Reduction, amounts: Ints, rows: Bools | slice, unit: int) -> pa.Array:
+        """The least or the greatest of the amounts of some rows, in whole units; null for a group without one."""
+        better, nothing = (np.minimum, NEVER) if reduction == "least" else (np.maximum, -NEVER)
+        best = np.full(self.many, nothing)
+        better.at(best, self.of[rows], amounts[rows])
+        return pa.array(best // unit, mask=best == nothing)
+
+
+def _reduced(
+    measure: Measure, reduction: Reduction, what: Gathering, rows: _Rows, groups: _Groups, numbers: Numbers
+) -> pa.Array:
+    """What the rows of each group come to."""
+    if reduction == "keys":
+        return _key_bits(measure, rows, groups, numbers)
+    if measure.number is not None:
+        values = rows.column(measure.name)
+        if reduction == "sum":
+            return groups.sum(_fixed(values))
+        there: Bools | slice = ~np.isnan(values)
+        return groups.count(there) if reduction == "count" else groups.extreme(reduction, _fixed(values), there, 1)
     counts = slice(None) if measure.where is every else rows.column(measure.name)
-    mine = group[counts]
-    if isinstance(measure, Count):
-        return pa.array(np.bincount(mine, minlength=groups).astype(np.int64))
-    if isinstance(measure, ActiveDays):
+    if reduction == "count":
+        return groups.count(counts)
+    if reduction == "days":
         days = rows.day(what.at, what.width)[counts]
-        return pa.array(_together(mine, days, 1 << np.arange(what.width, dtype=np.int64), groups))
-    assert isinstance(measure, Newest)
-    oldest = isinstance(measure, Oldest)
-    best = np.full(groups, NEVER if oldest else -NEVER)
-    (np.minimum if oldest else np.maximum).at(best, mine, rows.column(us_column(what.at))[counts])
-    return pa.array(best // 1_000_000, mask=abs(best) == NEVER)
+        return pa.array(_together(groups.of[counts], days, 1 << np.arange(what.width, dtype=np.int64), groups.many))
+    return groups.extreme(reduction, rows.column(us_column(what.at)), counts, 1_000_000)
+
+
+def _key_bits(measure: Measure, rows: _Rows, groups: _Groups, numbers: Numbers) -> pa.Array:
+    if measure.counted_key is None:
+        raise TypeError(f"{type(measure).__name__} counts keys and has none")
+    key, keys = rows.encoded(measure.name)
+    bits = numbers.bits(measure.counted_key, keys.to_pylist())
+    return pa.array(_together(groups.of[key >= 0], key[key >= 0], bits, groups.many))
 
 
 def _fixed(values: npt.NDArray[np.float64]) -> Ints:

@@ -2,8 +2,9 @@
 
 A bucket is a span of whole days that no window's edge and no date of the grid cuts through, a week as a rule. Rows are
 grouped by account, by the bucket in which they became *known*, and by the bucket in which they *happened*: nothing else
-about their instants matters to any snapshot of the grid, late rows included. What follows (`features.running`)
-works on buckets only. All sums are over whole numbers: the same for any order of rows, on any engine.
+about their instants matters to any snapshot of the grid, late rows included. What follows
+(`features.aggregation.window_columns`) works on buckets only. All sums are over whole numbers: the same for any order
+of rows, on any engine.
 """
 
 from __future__ import annotations
@@ -17,16 +18,7 @@ from typing import Any, TypeAlias
 import ibis
 
 from features.aggregation.bucket_arithmetic import fixed, us_column
-from features.definitions.aggregations import (
-    ActiveDays,
-    Distinct,
-    Holding,
-    Latest,
-    Measure,
-    Rows,
-    Standing,
-    Sum,
-)
+from features.definitions.aggregations import Distinct, Measure, Rows
 from features.sources.engine import GRID, contract_table
 from features.sources.sql_functions import epoch_us
 
@@ -45,11 +37,11 @@ def known_before_us(rows: Rows, us: Any) -> Any:
 
 @dataclass(frozen=True)
 class Gathering:
-    """Counts, sums, active days and extremes of a table that share the columns that place and reveal a row; where rows
-    are grouped as they stream by, also Distinct measures with few keys.
+    """Measures of a table that are held in buckets and share the columns that place and reveal a row; where rows are
+    grouped as they stream by, also those of few keys.
 
-    Rolls up to: account_id, span (see `span`), and a column per measure, int64: instants in seconds, days and keys as
-    bits.
+    Rolls up to: account_id, span (see `span`), and the columns of each measure (`Measure.bucket_columns`), int64:
+    instants in seconds, days and keys as bits.
     """
 
     table: str
@@ -79,7 +71,7 @@ class Starts:
 
 @dataclass(frozen=True)
 class Presence:
-    """The keys of one Distinct measure; ``days``: with the days on which each was there.
+    """The keys that some measures count; ``days``: with the days on which each was there.
 
     Rolls up to: account_id, key, span, and days (bits) where asked for.
     """
@@ -97,14 +89,14 @@ class Presence:
 
 @dataclass(frozen=True)
 class States:
-    """What stands from a row until a later one (Latest, Holding) or until its end (Standing).
+    """What stands from a row until a later one (the layout "states"), or until its end ("intervals").
 
-    Rolls up to: account_id, key and part (text; for Holding), kb, then at_us (microseconds) and amount, or eb (ends in,
-    null: never) and amount.
+    Rolls up to: account_id, key and part (text; where the measure has them), kb, then at_us (microseconds) and amount,
+    or eb (ends in, null: never) and amount.
     """
 
     table: str
-    measure: Latest | Holding | Standing
+    measure: Measure
     width: int
 
 
@@ -128,12 +120,12 @@ def passes(name: str, needs: Iterable[Need], step_days: int, few: Iterable[Disti
         spans[measure.back(0)] = gcd(spans[measure.back(0)], days, measure.ago)
     clocks: dict[tuple[str, str], list[Measure]] = defaultdict(list)
     present: dict[Distinct, list[Measure]] = defaultdict(list)
-    states: list[Latest | Holding | Standing] = []
+    states: list[Measure] = []
     for measure in {m.back(0): None for m in wanted}:
-        key = measure.of if isinstance(measure, ActiveDays) else measure
-        if isinstance(measure, Latest | Holding | Standing):
+        key = measure.counted_key
+        if measure.layout != "buckets":
             states.append(measure)
-        elif isinstance(key, Distinct) and not (measure is key and key in few):
+        elif key is not None and not (measure == key and key in few):
             present[key].append(measure)
         else:
             clocks[measure.at, measure.known].append(measure)
@@ -142,7 +134,7 @@ def passes(name: str, needs: Iterable[Need], step_days: int, few: Iterable[Disti
         width = gcd(*(spans[m] for m in measures))
         found.append(Gathering(name, at, known, width, tuple(measures)))
     for key, measures in present.items():
-        days = any(isinstance(m, ActiveDays) for m in measures)
+        days = any("days" in m.reductions for m in measures)
         found.append(Presence(name, key, gcd(*(spans[m] for m in measures)), days))
     return (*found, *(States(name, m, spans[m]) for m in states))
 
@@ -162,8 +154,8 @@ def measured_rows(measures: tuple[Measure, ...]) -> Rows:
     `features.aggregation.versioned_rows` to count.
 
     Columns: account_id; `us_column` of each instant and of ``until_at``; and for each measure `value_column`: whether
-    the row counts (bool), its amount (int64), or its key (text), null where the row does not count; of Holding also
-    `part_column` and `holds_column`.
+    the row counts (bool), its number (int64, whole ten-thousandths), or its key (text), null where the row does not
+    count; of states that fulfil a condition also `part_column` and `holds_column`.
     """
     table = measures[0].table
     rows = contract_table(table)
@@ -174,8 +166,8 @@ def measured_rows(measures: tuple[Measure, ...]) -> Rows:
     columns: dict[str, Any] = {}
     for measure in measures:
         instants |= dict.fromkeys((measure.at, measure.known))
-        if isinstance(measure, Standing):
-            instants[measure.end] = None
+        if measure.end_column:
+            instants[measure.end_column] = None
         columns |= _measured(measure, rows)
     return rows.select("account_id", **{us_column(c): epoch_us(rows[c]) for c in instants}, **columns)
 
@@ -185,37 +177,37 @@ def value_column(measure: Measure) -> str:
     return f"_value_{measure.name}"
 
 
-def part_column(measure: Holding) -> str:
-    """The column of `measured_rows` that holds the value of the column ``by`` of ``measure``."""
+def part_column(measure: Measure) -> str:
+    """The column of `measured_rows` that holds the value of the column `Measure.state_part`."""
     return f"_part_{measure.name}"
 
 
-def holds_column(measure: Holding) -> str:
-    """The column of `measured_rows` that says whether ``measure`` holds."""
+def holds_column(measure: Measure) -> str:
+    """The column of `measured_rows` that says whether the row fulfils `Measure.condition`."""
     return f"_holds_{measure.name}"
 
 
 def _measured(measure: Measure, rows: Rows) -> dict[str, Any]:
-    source = measure.of if isinstance(measure, ActiveDays) and measure.of is not None else measure
+    source = measure.counted_key or measure
     counts = source.where(rows).fill_null(False)
-    if isinstance(source, Distinct):
-        value = source.key(rows).cast("string")
-    elif isinstance(source, Holding):
-        value = _joined_key(source, rows)
-    elif isinstance(source, Standing):
-        value = ibis.coalesce(fixed(source.value(rows)), 0)
-    elif isinstance(source, Sum | Latest):
-        value = fixed(source.value(rows))
-    else:
+    if source.counted_key is not None:
+        value = source.counted_key.key(rows).cast("string")
+    elif source.condition is not None:
+        value = joined_key(source, rows)
+    elif source.number is None:
         return {value_column(measure): counts}
+    else:
+        value = fixed(source.number(rows))
+        value = ibis.coalesce(value, 0) if source.layout == "intervals" else value
     columns = {value_column(measure): ibis.ifelse(counts, value, None)}
-    if isinstance(source, Holding):
-        columns[part_column(source)] = rows[source.by].cast("string") if source.by else ibis.literal("")
-        columns[holds_column(source)] = ibis.ifelse(source.holds(rows), 1, 0).cast("int64")
+    if source.condition is not None:
+        part = rows[source.state_part].cast("string") if source.state_part else ibis.literal("")
+        columns[part_column(source)] = part
+        columns[holds_column(source)] = ibis.ifelse(source.condition(rows), 1, 0).cast("int64")
     return columns
 
 
-def _joined_key(measure: Holding, rows: Rows) -> Any:
-    """One text for the whole key: lengths first, so that no two keys can look alike."""
-    parts = [rows[c].cast("string") for c in measure.key]
+def joined_key(measure: Measure, rows: Rows) -> Any:
+    """One text for the whole key of a state: lengths first, so that no two keys can look alike."""
+    parts = [rows[c].cast("string") for c in measure.state_key]
     return ibis.literal("").join([p.length().cast("string") + ":" + p for p in parts])

@@ -29,7 +29,7 @@ from features.aggregation.passes import (
     measured_rows,
     passes,
 )
-from features.definitions.aggregations import ActiveDays, Count, Distinct, Sum
+from features.definitions.aggregations import Distinct
 from features.signals.file_partitions import FilePartition, file_partitions
 from features.signals.large_feed import Feed, Hashes
 from features.signals.signals import Signals
@@ -117,8 +117,9 @@ def _from_kept(feed: Feed, needs: frozenset[Need], grid: Grid, folder: Path) -> 
 
 def _countable(needs: Iterable[Need]) -> list[Distinct]:
     """The Distinct measures whose keys are of no interest beyond their number."""
-    keyed = {m.of for m, _ in needs if isinstance(m, ActiveDays)}
-    return [m for m in {m.back(0): None for m, _ in needs if isinstance(m, Distinct)} if m not in keyed]
+    counting = {m.back(0): None for m, _ in needs if m.counted_key is not None}
+    keyed = {m.counted_key for m in counting if m.counted_key != m}
+    return [key for m in counting if (key := m.counted_key) == m and key is not None and key not in keyed]
 
 
 def _in_parts(
@@ -264,9 +265,10 @@ def _has_begun(what: Starts, table: pa.Table, high: datetime | None, grid: Grid)
 
 def _negated(what: Gathering, table: pa.Table) -> pa.Table:
     for measure in what.measures:
-        if isinstance(measure, Count | Sum):
-            place = table.schema.get_field_index(measure.name)
-            table = table.set_column(place, table.schema.field(place), pc.negate(table[measure.name]))
+        for column, reduction in measure.bucket_columns().items():
+            if reduction in ("count", "sum"):
+                place = table.schema.get_field_index(column)
+                table = table.set_column(place, table.schema.field(place), pc.negate(table[column]))
     return table
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,18 +23,7 @@ from features.aggregation.bucket_arithmetic import us_column
 from features.aggregation.distinct_keys import begins, codes
 from features.aggregation.latest_values import extremes, held, latest
 from features.aggregation.passes import Need, holds_column, part_column, value_column
-from features.definitions.aggregations import (
-    EVER,
-    ActiveDays,
-    Count,
-    Distinct,
-    Holding,
-    Latest,
-    Measure,
-    Newest,
-    Standing,
-    column_name,
-)
+from features.definitions.aggregations import EVER, Measure, Window, column_name
 from features.sources.sql_functions import DAY_MICROS
 from features.utils.dates import DAY_SECONDS, Grid, epoch_seconds
 
@@ -76,49 +66,19 @@ class _Rows:
 
     def over(self, measure: Measure, days: int) -> Values:
         """What ``measure`` comes to over the window of ``days`` (0: everything) at each cell of the board."""
-        board, at = self.board, self._us(measure.at)
-        known = at if isinstance(measure, Standing) else self._us(measure.known)
-        opens, closes = self._dates(known, measure.ago), self._dates(self._us("until_at"), measure.ago)
+        at, until = self._us(measure.at), self._us("until_at")
+        known = at if measure.end_column else self._us(measure.known)
+        opens, closes = self._dates(known, measure.ago), self._dates(until, measure.ago)
         opens = np.maximum(opens, self._dates(at, measure.ago))
         if days != EVER:
             closes = np.minimum(closes, self._dates(at, measure.ago + days))
-        if isinstance(measure, Standing):
-            closes = np.minimum(closes, self._dates(self._us(measure.end), measure.ago))
+        if measure.end_column:
+            closes = np.minimum(closes, self._dates(self._us(measure.end_column), measure.ago))
         counts = self._counts(measure) & (opens < closes)
         rows = self.account[counts], opens[counts], closes[counts]
-        if isinstance(measure, Distinct | ActiveDays):
-            return self._different(measure, counts, at[counts], *rows)
-        if isinstance(measure, Newest):
-            at_s = np.floor_divide(at[counts], SECOND).astype(np.float64)
-            return extremes(measure, rows[0], rows[1], at_s, board, rows[2])
-        if isinstance(measure, Count):
-            return intervals(board, *rows, np.ones(len(rows[0]), dtype=np.int64))
-        if isinstance(measure, Holding):
-            key, part = (codes(self.table[c].filter(pa.array(counts))) for c in _key_columns(measure))
-            holds = self._ints(holds_column(measure))[counts]
-            return held(rows[0], key, part, rows[1], at[counts], holds, board, rows[2])
-        amount = self._ints(value_column(measure))[counts]
-        if isinstance(measure, Latest):
-            return latest(rows[0], rows[1], at[counts], amount, board, rows[2])
-        return intervals(board, *rows, amount)
-
-    def _different(
-        self, measure: Distinct | ActiveDays, counts: Bools, at: Ints, account: Ints, opens: Ints, closes: Ints
-    ) -> Ints:
-        """Different keys, days, or days of keys: the dates at which each is there, which its rows may share."""
-        keys = [account]
-        if isinstance(measure, Distinct) or measure.of is not None:
-            keys.append(codes(self.table[value_column(measure)].filter(pa.array(counts))))
-        if isinstance(measure, ActiveDays):
-            keys.append((at - epoch_seconds(self.board.grid.first) % DAY_SECONDS * SECOND) // DAY_MICROS)
-        order = np.lexsort((opens, *keys[::-1]))
-        account, opens, closes = account[order], opens[order], closes[order]
-        # Numbered so that no key's dates reach into those of the next.
-        base = (np.cumsum(begins(*(k[order] for k in keys))) - 1) * (self.board.grid.n + 1)
-        reached = np.maximum.accumulate(base + closes) if len(base) else base
-        before = np.append(np.zeros(1, dtype=np.int64), reached[:-1])[: len(base)]
-        opens = np.maximum(base + opens, before) - base
-        return intervals(self.board, account, opens, closes, np.ones(len(account), dtype=np.int64))
+        columns = [value_column(measure), part_column(measure), holds_column(measure)]
+        own = self.table.select([c for c in columns if c in self.table.column_names]).filter(pa.array(counts))
+        return measure.evaluate(_RowWindow(measure, own, at[counts], rows, self.board))
 
     def _counts(self, measure: Measure) -> Bools:
         """Which rows count: those with a value, or marked so, that are placed in time."""
@@ -134,10 +94,6 @@ class _Rows:
         found: Ints = pc.fill_null(self.table[us_column(column)], NEVER).to_numpy().astype(np.int64)
         return found
 
-    def _ints(self, column: str) -> Ints:
-        found: Ints = pc.fill_null(self.table[column], 0).to_numpy().astype(np.int64)
-        return found
-
     def _dates(self, us: Ints, later_days: int) -> Ints:
         """`features.utils.dates.Grid.position` of instants, so many days later."""
         grid: Grid = self.board.grid
@@ -145,5 +101,83 @@ class _Rows:
         return np.clip(since // (grid.every_days * DAY_SECONDS) + 1, 0, grid.n)
 
 
-def _key_columns(measure: Holding) -> tuple[str, str]:
-    return value_column(measure), part_column(measure)
+@dataclass(frozen=True)
+class _RowWindow(Window):
+    """The rows of a measure that count in one window: their instants (microseconds), and their accounts with the dates
+    from which and until which each is seen."""
+
+    measure: Measure
+    table: pa.Table
+    at: Ints
+    rows: tuple[Ints, Ints, Ints]
+    board: Board
+
+    def count(self) -> Values:
+        """The number of rows."""
+        return intervals(self.board, *self.rows, np.ones(len(self.at), dtype=np.int64))
+
+    def sum(self) -> Values:
+        """The sum of the rows' numbers."""
+        return intervals(self.board, *self.rows, self._number)
+
+    def least(self) -> Values:
+        """The least number or instant."""
+        return self._extreme("least")
+
+    def greatest(self) -> Values:
+        """The greatest number or instant."""
+        return self._extreme("greatest")
+
+    def days(self) -> Values:
+        """The number of days with a row, or of pairs of a key and a day."""
+        day = (self.at - epoch_seconds(self.board.grid.first) % DAY_SECONDS * SECOND) // DAY_MICROS
+        return self._different(day) if self.measure.counted_key is None else self._different(self._key, day)
+
+    def keys(self) -> Values:
+        """The number of different keys."""
+        return self._different(self._key)
+
+    def state(self) -> Values:
+        """The number of the latest row."""
+        account, opens, closes = self.rows
+        return latest(account, opens, self.at, self._number, self.board, closes)
+
+    def keys_in_state(self) -> Values:
+        """The number of keys whose latest row fulfils the condition."""
+        account, opens, closes = self.rows
+        part, holds = codes(self.table[part_column(self.measure)]), self._ints(holds_column(self.measure))
+        return held(account, self._key, part, opens, self.at, holds, self.board, closes)
+
+    def in_force(self) -> Values:
+        """The sum of the numbers of the intervals that are in force."""
+        return self.sum()
+
+    @property
+    def _number(self) -> Ints:
+        return self._ints(value_column(self.measure))
+
+    @property
+    def _key(self) -> Ints:
+        return codes(self.table[value_column(self.measure)])
+
+    def _extreme(self, reduction: Literal["least", "greatest"]) -> Values:
+        account, opens, closes = self.rows
+        amount = np.floor_divide(self.at, SECOND) if self.measure.number is None else self._number
+        return extremes(reduction, account, opens, amount.astype(np.float64), self.board, closes)
+
+    def _different(self, *parts: Ints) -> Ints:
+        """Different keys, days, or days of keys: the dates at which each is there, which its rows may share."""
+        account, opens, closes = self.rows
+        keys = [account, *parts]
+        order = np.lexsort((opens, *keys[::-1]))
+        account, opens, closes = account[order], opens[order], closes[order]
+        # Numbered so that no key's dates reach into those of the next.
+        base = (np.cumsum(begins(*(k[order] for k in keys))) - 1) * (self.board.grid.n + 1)
+        reached = np.maximum.accumulate(base + closes) if len(base) else base
+        before = np.append(np.zeros(1, dtype=np.int64), reached[:-1])[: len(base)]
+        opens = np.maximum(base + opens, before) - base
+        return intervals(self.board, account, opens, closes, np.ones(len(account), dtype=np.int64))
+
+    def _ints(self, column: str) -> Ints:
+        found: Ints = pc.fill_null(self.table[column], 0).to_numpy().astype(np.int64)
+        return found

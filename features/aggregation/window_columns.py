@@ -7,7 +7,10 @@ exact distinct count is that of each key's intervals, merged. Whole numbers thro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,20 +20,11 @@ import pyarrow.compute as pc
 from features.aggregation.account_date_grid import Board, Clock, Ints, Values, intervals
 from features.aggregation.bucket_arithmetic import unpacked
 from features.aggregation.distinct_bitsets import Bits
-from features.aggregation.distinct_keys import codes, distinct, distinct_at_once, merged, new_days
+from features.aggregation.distinct_keys import Merged, codes, distinct, distinct_at_once, merged, new_days
 from features.aggregation.latest_values import extremes, held, latest
 from features.aggregation.passes import Gathering, Need, Pass, Presence, Starts, States
 from features.aggregation.window_sums import Totals
-from features.definitions.aggregations import (
-    ActiveDays,
-    Distinct,
-    Holding,
-    Measure,
-    Newest,
-    Standing,
-    column_name,
-    start_column,
-)
+from features.definitions.aggregations import EVER, Measure, Reduction, Window, column_name, start_column
 from features.utils.dates import Grid
 
 
@@ -53,12 +47,23 @@ def columns_of(what: Pass, rolled: pa.Table, needs: Iterable[Need], board: Board
     if isinstance(what, Starts):
         return {}
     table, account = board.rows_of(rolled)
-    clock = Clock(board.grid, what.width)
+    buckets = _Buckets(table, account, Clock(board.grid, what.width), board)
+    wanted = [need for need in needs if _yields(what, need[0])]
+    window: Callable[[Measure, int], Window]
     if isinstance(what, Gathering):
-        return _gathered(what, table, account, clock, needs, board)
+        window = partial(_GatheredWindow, _Gathered(buckets))
+    elif isinstance(what, Presence):
+        window = partial(_KeyWindow, _Keys(buckets, wanted))
+    else:
+        window = partial(_StateWindow, buckets)
+    return {column_name(measure, days): measure.evaluate(window(measure, days)) for measure, days in wanted}
+
+
+def _yields(what: Gathering | Presence | States, measure: Measure) -> bool:
+    """Whether the pass holds what the measure follows from."""
     if isinstance(what, Presence):
-        return _present(what, table, account, clock, needs, board)
-    return _stood(what, table, account, clock, needs, board)
+        return measure.counted_key is not None and measure.counted_key.back(0) == what.measure
+    return measure.back(0) in (what.measures if isinstance(what, Gathering) else (what.measure,))
 
 
 def feed_starts(what: Starts, rolled: pa.Table, grid: Grid, history_s: float) -> dict[str, npt.NDArray[np.float64]]:
@@ -84,87 +89,195 @@ def feed_starts(what: Starts, rolled: pa.Table, grid: Grid, history_s: float) ->
     return found
 
 
-def _gathered(
-    what: Gathering, table: pa.Table, account: Ints, clock: Clock, needs: Iterable[Need], board: Board
-) -> dict[str, Values]:
-    known, happened = unpacked(_ints(table, "span"))
-    found: dict[str, Values] = {}
-    totals: dict[str, Totals] = {}
-    bits: dict[str, Bits] = {}
-    for measure, window in needs:
-        name = measure.name
-        if measure.back(0) not in what.measures:
-            continue
-        if isinstance(measure, Distinct):
-            if name not in bits:
-                bits[name] = Bits.of(account, known, happened, _ints(table, name), clock, board)
-            dense = bits[name].over(window, measure.ago)
-        elif isinstance(measure, Newest):
-            dense = extremes(measure, account, clock.date(known, measure.ago), _floats(table, name, np.nan), board)
-        else:
-            if name not in totals:
-                amounts = account, known, happened, _ints(table, name)
-                if isinstance(measure, ActiveDays):
-                    amounts = new_days(account, np.zeros_like(account), known, happened, amounts[-1])
-                totals[name] = Totals.of(*amounts, board)
-            dense = totals[name].over(clock, window, measure.ago)
-        found[column_name(measure, window)] = dense
-    return found
+@dataclass(frozen=True)
+class _Buckets:
+    """What a pass rolled up to, and whose each row is (places on the board)."""
+
+    table: pa.Table
+    account: Ints
+    clock: Clock
+    board: Board
+
+    @cached_property
+    def span(self) -> tuple[Ints, Ints]:
+        """The bucket in which each row became known, and that in which it happened."""
+        return unpacked(_ints(self.table, "span"))
 
 
-def _present(
-    what: Presence, table: pa.Table, account: Ints, clock: Clock, needs: Iterable[Need], board: Board
-) -> dict[str, Values]:
-    wanted = [n for n in needs if (getattr(n[0], "of", None) or n[0].back(0)) == what.measure]
-    known, happened = unpacked(_ints(table, "span"))
-    found: dict[str, Values] = {}
-    if counted := [(m, window) for m, window in wanted if isinstance(m, Distinct)]:
-        seen = _reached(known, happened, counted, clock)
-        rows = account[seen], codes(table["key"])[seen], known[seen], happened[seen]
-        if board.grid.n == 1:
-            found |= distinct_at_once(*rows, counted, clock, board)
-        else:
-            spells = merged(*rows)
-            for m, window in counted:
-                found[column_name(m, window)] = distinct(spells, clock, window, m.ago, board)
-    if days := [(m, window) for m, window in wanted if isinstance(m, ActiveDays)]:
-        seen = _reached(known, happened, days, clock)
-        rows = account[seen], codes(table["key"].filter(pa.array(seen))), known[seen], happened[seen]
-        who, since, at, many = new_days(*rows, _ints(table, "days")[seen])
-        for measure, window in days:
-            opens, closes = clock.date(since, measure.ago), clock.gone(at, window, measure.ago)
-            found[column_name(measure, window)] = intervals(board, who, opens, closes, many)
-    return found
+@dataclass(frozen=True)
+class _Gathered:
+    """Buckets of a Gathering; what several windows of a column look at is worked out once."""
+
+    buckets: _Buckets
+    _totals: dict[str, Totals] = field(default_factory=dict)
+    _bits: dict[str, Bits] = field(default_factory=dict)
+
+    def totals(self, column: str, reduction: Reduction) -> Totals:
+        """Counts, sums or days, ready to be added up."""
+        if column not in self._totals:
+            b = self.buckets
+            amounts = b.account, *b.span, _ints(b.table, column)
+            if reduction == "days":
+                amounts = new_days(amounts[0], np.zeros_like(b.account), *amounts[1:])
+            self._totals[column] = Totals.of(*amounts, b.board)
+        return self._totals[column]
+
+    def bits(self, column: str) -> Bits:
+        """Keys as bits, ready to be counted."""
+        if column not in self._bits:
+            b = self.buckets
+            self._bits[column] = Bits.of(b.account, *b.span, _ints(b.table, column), b.clock, b.board)
+        return self._bits[column]
 
 
-def _reached(known: Ints, happened: Ints, needs: Iterable[tuple[Measure, int]], clock: Clock) -> npt.NDArray[np.bool_]:
+@dataclass(frozen=True)
+class _GatheredWindow(Window):
+    """One window of a measure that is held in buckets."""
+
+    gathered: _Gathered
+    measure: Measure
+    window_days: int
+
+    def count(self) -> Values:
+        """The number of rows."""
+        return self._total("count")
+
+    def sum(self) -> Values:
+        """The sum of the rows' numbers."""
+        return self._total("sum")
+
+    def days(self) -> Values:
+        """The number of days with a row."""
+        return self._total("days")
+
+    def least(self) -> Values:
+        """The least number or instant."""
+        return self._extreme("least")
+
+    def greatest(self) -> Values:
+        """The greatest number or instant."""
+        return self._extreme("greatest")
+
+    def keys(self) -> Values:
+        """The number of different keys."""
+        return self.gathered.bits(self._column("keys")).over(self.window_days, self.measure.ago)
+
+    def _total(self, reduction: Reduction) -> Ints:
+        totals = self.gathered.totals(self._column(reduction), reduction)
+        return totals.over(self.gathered.buckets.clock, self.window_days, self.measure.ago)
+
+    def _extreme(self, reduction: Literal["least", "greatest"]) -> Values:
+        buckets, ago = self.gathered.buckets, self.measure.ago
+        known, happened = buckets.span
+        opens = buckets.clock.date(known, ago)
+        closes = None if self.window_days == EVER else buckets.clock.gone(happened, self.window_days, ago)
+        amounts = _floats(buckets.table, self._column(reduction), np.nan)
+        return extremes(reduction, buckets.account, opens, amounts, buckets.board, closes)
+
+    def _column(self, reduction: Reduction) -> str:
+        return next(column for column, each in self.measure.bucket_columns().items() if each == reduction)
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """The keys of a Presence, and everything that is needed of them."""
+
+    buckets: _Buckets
+    needs: Sequence[Need]
+
+    @cached_property
+    def at_once(self) -> dict[str, Ints]:
+        """The number of different keys at the only date, by column."""
+        rows, counted = self._counted
+        return distinct_at_once(*rows, counted, self.buckets.clock, self.buckets.board)
+
+    @cached_property
+    def merged(self) -> Merged:
+        """The rows of every key, merged."""
+        rows, _ = self._counted
+        return merged(*rows)
+
+    @cached_property
+    def days(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """How many days of each bucket became known when."""
+        wanted = [need for need in self.needs if "days" in need[0].reductions]
+        b, (known, happened) = self.buckets, self.buckets.span
+        seen = _reached(known, happened, wanted, b.clock)
+        rows = b.account[seen], codes(b.table["key"].filter(pa.array(seen))), known[seen], happened[seen]
+        return new_days(*rows, _ints(b.table, "days")[seen])
+
+    @cached_property
+    def _counted(self) -> tuple[tuple[Ints, Ints, Ints, Ints], list[Need]]:
+        wanted = [need for need in self.needs if "keys" in need[0].reductions]
+        b, (known, happened) = self.buckets, self.buckets.span
+        seen = _reached(known, happened, wanted, b.clock)
+        return (b.account[seen], codes(b.table["key"])[seen], known[seen], happened[seen]), wanted
+
+
+@dataclass(frozen=True)
+class _KeyWindow(Window):
+    """One window of a measure that counts keys."""
+
+    held_keys: _Keys
+    measure: Measure
+    window_days: int
+
+    def keys(self) -> Values:
+        """The number of different keys."""
+        buckets = self.held_keys.buckets
+        if buckets.board.grid.n == 1:
+            return self.held_keys.at_once[column_name(self.measure, self.window_days)]
+        return distinct(self.held_keys.merged, buckets.clock, self.window_days, self.measure.ago, buckets.board)
+
+    def days(self) -> Values:
+        """The number of pairs of a key and a day."""
+        buckets = self.held_keys.buckets
+        who, since, at, many = self.held_keys.days
+        opens = buckets.clock.date(since, self.measure.ago)
+        closes = buckets.clock.gone(at, self.window_days, self.measure.ago)
+        return intervals(buckets.board, who, opens, closes, many)
+
+
+def _reached(known: Ints, happened: Ints, needs: Iterable[Need], clock: Clock) -> npt.NDArray[np.bool_]:
     """Which rows are known by the last date and in one of the windows of the first: the others change nothing."""
     reach = max((days + m.ago if days else 2**40) for m, days in needs)
     reached: npt.NDArray[np.bool_] = (known <= clock.ends(0)[-1]) & (happened + reach // clock.width > clock.first)
     return reached
 
 
-def _stood(
-    what: States, table: pa.Table, account: Ints, clock: Clock, needs: Iterable[Need], board: Board
-) -> dict[str, Values]:
-    found: dict[str, Values] = {}
-    known, amount = _ints(table, "kb"), _ints(table, "amount")
-    for measure, window in needs:
-        if measure.back(0) != what.measure:
-            continue
-        opens = clock.date(known, measure.ago)
-        if isinstance(measure, Standing):
-            ended = table["eb"].is_valid().to_numpy()
-            ends = pc.fill_null(table["eb"], 0).to_numpy().astype(np.int64)
-            closes = np.where(ended, clock.date(ends, measure.ago), board.grid.n)
-            value: Values = intervals(board, account, opens, closes, amount)
-        elif isinstance(measure, Holding):
-            part = codes(table["part"]) if measure.by else np.zeros_like(account)
-            value = held(account, codes(table["key"]), part, opens, _ints(table, "at_us"), amount, board)
-        else:
-            value = latest(account, opens, _ints(table, "at_us"), amount, board)
-        found[column_name(measure, window)] = value
-    return found
+@dataclass(frozen=True)
+class _StateWindow(Window):
+    """A measure of states or intervals."""
+
+    buckets: _Buckets
+    measure: Measure
+    window_days: int
+
+    def state(self) -> Values:
+        """The number of the latest row."""
+        table = self.buckets.table
+        return latest(self.buckets.account, self._opens, _ints(table, "at_us"), self._amount, self.buckets.board)
+
+    def keys_in_state(self) -> Values:
+        """The number of keys whose latest row fulfils the condition."""
+        b, table = self.buckets, self.buckets.table
+        part = codes(table["part"]) if self.measure.state_part else np.zeros_like(b.account)
+        return held(b.account, codes(table["key"]), part, self._opens, _ints(table, "at_us"), self._amount, b.board)
+
+    def in_force(self) -> Values:
+        """The sum of the numbers of the intervals that are in force."""
+        b, table = self.buckets, self.buckets.table
+        ends = pc.fill_null(table["eb"], 0).to_numpy().astype(np.int64)
+        closes = np.where(table["eb"].is_valid().to_numpy(), b.clock.date(ends, self.measure.ago), b.board.grid.n)
+        return intervals(b.board, b.account, self._opens, closes, self._amount)
+
+    @property
+    def _opens(self) -> Ints:
+        return self.buckets.clock.date(_ints(self.buckets.table, "kb"), self.measure.ago)
+
+    @property
+    def _amount(self) -> Ints:
+        return _ints(self.buckets.table, "amount")
 
 
 def _ints(table: pa.Table, name: str) -> Ints:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic_core import PydanticCustomError
 
+from features.definitions.aggregations import KINDS
 from features.definitions.feature import Chance, Dimension, Direction
 from features.errors import BadRequest
 from features.utils.toml_text import TomlError, parse_toml, read_toml_text
 
-MeasureKind = Literal["count", "sum", "distinct", "newest", "oldest", "latest", "holding"]
+
+def _measure_kind(given: object) -> str:
+    if isinstance(given, str) and given in KINDS:
+        return given
+    *names, last = (repr(name) for name in KINDS)
+    expected = f"{', '.join(names)} or {last}"
+    raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+
+
+MeasureKind = Annotated[str, PlainValidator(_measure_kind)]
+"""The name of a measure (`features.definitions.aggregations.Measure.kind`)."""
 Days = Annotated[int, Field(ge=1, le=3650)]
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 

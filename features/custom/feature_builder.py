@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping
 
 from features.custom.config_file import CustomFeature
-from features.custom.measures import WINDOWED_MEASURES, custom_measure
-from features.definitions.aggregations import Measure, Newest, Term, against, trend
+from features.custom.measures import custom_measure
+from features.definitions.aggregations import KINDS, Measure, Term, against, trend
 from features.definitions.feature import Dimension, Feature
 from features.errors import BadRequest
 
@@ -37,20 +37,25 @@ def build_features(
     if entry.name.split(".")[0] not in (CUSTOM_PREFIX, entry.table):
         raise BadRequest(f"{place}: the name begins with another table", f"{CUSTOM_PREFIX}.… or {entry.table}.…")
     measure = custom_measure(entry, place)
-    if entry.measure in WINDOWED_MEASURES:
+    if measure.windowed:
         windows = entry.windows or windows
-        _check_windowed(entry, place, windows)
+        _check_windowed(entry, place, measure, windows)
         return tuple(_feature(entry, place, measure, declared, w) for w in windows)
     if entry.windows or entry.against_days_ago or entry.trend_days or "{w}" in entry.words:
         raise BadRequest(
             f"{place}: {entry.measure} uses the whole known history",
-            f"windows, {{w}}, against_days_ago and trend_days only with {', '.join(WINDOWED_MEASURES)}",
+            f"windows, {{w}}, against_days_ago and trend_days only with {', '.join(_windowed())}",
             "leave them out",
         )
     return (_feature(entry, place, measure, declared, None),)
 
 
-def _check_windowed(entry: CustomFeature, place: str, windows: tuple[int, ...]) -> None:
+def _windowed() -> list[str]:
+    """The measures that are taken over windows; the others look at everything known."""
+    return [name for name, measure in KINDS.items() if measure.windowed]
+
+
+def _check_windowed(entry: CustomFeature, place: str, measure: Measure, windows: tuple[int, ...]) -> None:
     if len(windows) > 1 and "{w}" not in entry.words:
         raise BadRequest(
             f"{place}, key words: all windows would have the same words", "{w}, which is replaced by the days"
@@ -58,8 +63,9 @@ def _check_windowed(entry: CustomFeature, place: str, windows: tuple[int, ...]) 
     if sum(comparison is not None for comparison in (entry.per, entry.against_days_ago, entry.trend_days)) > 1:
         raise BadRequest(f"{place}: more than one comparison", "one of per, against_days_ago, trend_days")
     if entry.trend_days is not None:
-        if entry.measure == "distinct":
-            raise BadRequest(f"{place}: distinct values do not add up to a trend", "against_days_ago", "use that")
+        if not measure.additive:
+            found = f"{place}: values of {entry.measure} do not add up over time"
+            raise BadRequest(found, "against_days_ago", "use that")
         if entry.trend_days <= max(windows):
             raise BadRequest(f"{place}, key trend_days: it is not longer than the window", f"more than {max(windows)}")
 
@@ -90,10 +96,8 @@ def _feature(
 
 
 def _term(entry: CustomFeature, measure: Measure, w: int | None) -> Term:
-    if isinstance(measure, Newest):
-        return measure.days_since()
     if w is None:
-        return measure.ever()
+        return measure.unwindowed()
     if entry.against_days_ago is not None:
         return against(measure, w, entry.against_days_ago)
     if entry.trend_days is not None:
@@ -118,8 +122,8 @@ def _unit(entry: CustomFeature, place: str) -> str:
         return entry.unit
     if entry.against_days_ago is not None or entry.trend_days is not None:
         return "ratio"
-    if entry.measure in ("newest", "oldest") and entry.per is None:
-        return "days"
+    if entry.per is None and (unit := KINDS[entry.measure].custom_unit):
+        return unit
     raise BadRequest(f"{place}, key unit: it is missing", "what is counted: users, tickets, hours, share (0 to 1), …")
 
 

@@ -8,23 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from features.contract.schema import TABLES, Column, TableSchema, known_at_column
-from features.custom.config_file import CustomFeature, MeasureKind
+from features.custom.config_file import CustomFeature
 from features.custom.filters import NUMBERS, Condition, all_of, column_of, parse_conditions
-from features.definitions.aggregations import Count, Distinct, Holding, Latest, Measure, Newest, Oldest, Pick, Sum
+from features.definitions.aggregations import KINDS, Measure
 from features.errors import BadRequest
-
-WINDOWED_MEASURES: tuple[MeasureKind, ...] = ("count", "sum", "distinct")
-"""Measures over time windows; all other measures use the whole known history."""
-REQUIRED_KEYS: dict[MeasureKind, tuple[str, ...]] = {
-    "count": (),
-    "sum": ("value",),
-    "distinct": ("key",),
-    "newest": (),
-    "oldest": (),
-    "latest": ("value",),
-    "holding": ("key", "holds"),
-}
-"""The keys that each measure requires; other measures must not have them."""
 
 
 def custom_measure(entry: CustomFeature, place: str) -> Measure:
@@ -59,21 +46,8 @@ def custom_measure(entry: CustomFeature, place: str) -> Measure:
         ),
         "column": _source_column(table, value or key, where),
     }
-    match entry.measure:
-        case "count":
-            return Count(**arguments)
-        case "sum":
-            return Sum(**arguments, value=_value(entry.value))
-        case "distinct":
-            return Distinct(**arguments, key=_value(entry.key))
-        case "newest":
-            return Newest(**arguments)
-        case "oldest":
-            return Oldest(**arguments)
-        case "latest":
-            return Latest(**arguments, value=_value(entry.value))
-        case "holding":
-            return Holding(**arguments, key=(str(entry.key),), holds=all_of(holds))
+    columns = {"value": entry.value or "", "key": entry.key or ""}
+    return KINDS[entry.measure].custom(arguments, columns, all_of(holds))
 
 
 def _table(entry: CustomFeature, place: str) -> TableSchema:
@@ -87,9 +61,9 @@ def _table(entry: CustomFeature, place: str) -> TableSchema:
 
 def _check_keys(entry: CustomFeature, place: str) -> None:
     for key in ("value", "key", "holds"):
-        needed = key in REQUIRED_KEYS[entry.measure]
+        needed = key in KINDS[entry.measure].takes
         if needed != bool(getattr(entry, key)):
-            takes = " and ".join(REQUIRED_KEYS[entry.measure]) or "neither value, key nor holds"
+            takes = " and ".join(KINDS[entry.measure].takes) or "neither value, key nor holds"
             raise BadRequest(
                 f"{place}, key {key}: it is {'missing' if needed else 'not allowed here'}",
                 f"{entry.measure} takes {takes}",
@@ -103,10 +77,6 @@ def _check_kind(column: Column | None, kinds: tuple[str, ...], what: str, table:
             f"{place}: {column.name} is not a {what}",
             f"a {what} of {table.name}: {', '.join(usable) or 'there is none'}",
         )
-
-
-def _value(name: str | None) -> Pick:
-    return lambda rows: rows[name]
 
 
 def _time_columns(table: TableSchema, used: list[Column]) -> dict[str, str]:

@@ -1,15 +1,19 @@
 """Measures: what is counted, summed or looked up in a table, before windows and ratios make features of it.
 
-A measure says which rows and which value; the roll-up (`features.aggregation.passes`) turns it into one number per
-account, window
-and `as_of`. Terms are arithmetic over measures; a feature is a term with a name.
+A measure says which rows and which value; the roll-up (`features.aggregation`) turns it into one number per account,
+window and `as_of`. Terms are arithmetic over measures; a feature is a term with a name.
+
+A new aggregation is one subclass of `Measure`. It says what a bucket of rows holds of it (`Measure.reductions`, or
+another `Measure.layout`), how the number over a window follows from that (`Measure.evaluate`), and how a file of custom
+features names it (`Measure.kind`). Every way of computing features follows from these: the SQL of the engines, the
+grouping of large feeds, the state that is kept between runs, and the rows of events that have several versions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +35,24 @@ them."""
 EVER = 0
 """The window of a measure that looks back over everything known."""
 
+Reduction: TypeAlias = Literal["count", "sum", "least", "greatest", "days", "keys"]
+"""What a bucket holds of the rows of a measure that are in it, one whole number each; those of two buckets merge:
+
+``count``, ``sum``
+    How many rows there are, and the sum of their numbers; they add up. Without a number, all rows are counted.
+``least``, ``greatest``
+    Of their numbers; of their instants, in seconds, where the measure has no number.
+``days``, ``keys``
+    The days on which there is a row, and the different keys, as bits.
+"""
+Layout: TypeAlias = Literal["buckets", "states", "intervals"]
+"""How the rows of a measure are held: in buckets; as states, each in force until a later row of the same key; or as
+intervals, each in force from ``at`` until ``end``."""
+Values: TypeAlias = npt.NDArray[Any]
+
+KINDS: dict[str, type[Measure]] = {}
+"""The measures that a file of custom features may use, by the name that they have there."""
+
 
 def every(rows: Rows) -> Any:
     """All rows."""
@@ -38,6 +60,54 @@ def every(rows: Rows) -> Any:
     import ibis
 
     return ibis.literal(True)
+
+
+class Window:
+    """A measure over one window: one value per account and date asked for, shape (n,), from what was known then.
+
+    A measure may ask for its own reductions, or for what belongs to its layout. Whatever holds rows, buckets or states
+    offers what can be told from these.
+    """
+
+    def count(self) -> Values:
+        """The number of rows, int64."""
+        raise _undeclared(self, "count")
+
+    def sum(self) -> Values:
+        """The sum of the rows' numbers, int64, whole ten-thousandths."""
+        raise _undeclared(self, "sum")
+
+    def least(self) -> Values:
+        """The least number (whole ten-thousandths) or instant (seconds), float64; NaN where there is no row."""
+        raise _undeclared(self, "least")
+
+    def greatest(self) -> Values:
+        """The greatest number (whole ten-thousandths) or instant (seconds), float64; NaN where there is no row."""
+        raise _undeclared(self, "greatest")
+
+    def days(self) -> Values:
+        """The number of days with a row; of pairs of a key and a day, where the measure has a key; int64."""
+        raise _undeclared(self, "days")
+
+    def keys(self) -> Values:
+        """The number of different keys, int64."""
+        raise _undeclared(self, "keys")
+
+    def state(self) -> Values:
+        """The number of the latest row, float64, whole ten-thousandths; NaN where there is no row."""
+        raise _undeclared(self, "state")
+
+    def keys_in_state(self) -> Values:
+        """The number of keys whose latest row fulfils the measure's condition, int64."""
+        raise _undeclared(self, "keys_in_state")
+
+    def in_force(self) -> Values:
+        """The sum of the numbers of the intervals that are in force, int64, whole ten-thousandths."""
+        raise _undeclared(self, "in_force")
+
+
+def _undeclared(window: Window, what: str) -> TypeError:
+    return TypeError(f"{type(window).__name__} has no {what}: the measure does not declare it in reductions or layout")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +123,16 @@ class Measure:
     known : the instant column from which a row may be used; rows are visible where it is before ``as_of``.
     ago : look at things as they stood this many days earlier, from what was known then.
     column : the optional column that it rests on; where the feed has not yet carried it, the measure is unknown.
+
+    Attributes
+    ----------
+    layout : how its rows are held.
+    reductions : what a bucket holds of its rows.
+    kind : its name in a file of custom features; empty: it has none there.
+    takes : the keys that an entry of such a file needs, of value, key and holds.
+    windowed : whether it is taken over windows there, or over everything known.
+    additive : whether its values over two windows, one after the other, add up to that over both.
+    custom_unit : its unit there, where the entry gives none; empty: the entry has to.
     """
 
     table: str
@@ -62,6 +142,71 @@ class Measure:
     known: str = "known_at"
     ago: int = 0
     column: str = ""
+
+    layout: ClassVar[Layout] = "buckets"
+    reductions: ClassVar[tuple[Reduction, ...]] = ()
+    kind: ClassVar[str] = ""
+    takes: ClassVar[tuple[str, ...]] = ()
+    windowed: ClassVar[bool] = True
+    additive: ClassVar[bool] = False
+    custom_unit: ClassVar[str] = ""
+
+    def __init_subclass__(cls) -> None:
+        if "kind" in vars(cls):
+            KINDS[cls.kind] = cls
+
+    @property
+    def number(self) -> Pick | None:
+        """The number that it looks at in each row; None: it looks at none."""
+        return None
+
+    @property
+    def counted_key(self) -> Distinct | None:
+        """Whose keys it counts; None: it counts none."""
+        return None
+
+    @property
+    def state_key(self) -> tuple[str, ...]:
+        """The columns that tell its states apart; without them, an account has a single state."""
+        return ()
+
+    @property
+    def state_part(self) -> str:
+        """The column whose values have states of their own within a key; empty: there is none."""
+        return ""
+
+    @property
+    def condition(self) -> Pick | None:
+        """What a state has to fulfil; None: its number counts."""
+        return None
+
+    @property
+    def end_column(self) -> str:
+        """The instant column at which an interval ends."""
+        return ""
+
+    def evaluate(self, window: Window) -> Values:
+        """Its rolled-up column, int64 or float64 with NaN for unknown."""
+        raise NotImplementedError(type(self).__name__)
+
+    @classmethod
+    def custom(cls, about: Mapping[str, Any], columns: Mapping[str, str], holds: Pick) -> Measure:
+        """The measure of an entry in a file of custom features.
+
+        Parameters
+        ----------
+        about : the fields that all measures have.
+        columns : the columns that the entry names, by its key: value, key.
+        holds : the condition of its key holds.
+        """
+        own: dict[str, Any] = {key: column_pick(columns[key]) for key in cls.takes}
+        return cls(**about, **own)
+
+    def bucket_columns(self) -> dict[str, Reduction]:
+        """The columns of its buckets, and what each holds."""
+        if len(self.reductions) == 1:
+            return {self.name: self.reductions[0]}
+        return {f"{self.name}__{reduction}": reduction for reduction in self.reductions}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Measure) and self._identity == other._identity
@@ -93,6 +238,10 @@ class Measure:
         """This measure over everything known at ``as_of``; unknown as long as the feed has not begun."""
         return self._begun(EVER)
 
+    def unwindowed(self) -> Term:
+        """What it says where no window is given."""
+        return self.ever()
+
     def _begun(self, days: int) -> Term:
         column, start = column_name(self, days), start_column(self.table, self.column)
         return Term(frozenset({(self, days)}), lambda t: np.where(np.isnan(t[start]), np.nan, self.read(t[column])))
@@ -103,15 +252,15 @@ class Measure:
 
 
 @dataclass(frozen=True, eq=False)
-class Count(Measure):
-    """The number of rows."""
-
-
-@dataclass(frozen=True, eq=False)
-class Sum(Measure):
-    """The sum of a value; rows where it is null add nothing."""
+class OfNumber(Measure):
+    """A measure of a number in each row, ``value``; rows where it is null do not count."""
 
     value: Pick = every
+
+    @property
+    def number(self) -> Pick:
+        """The number that it looks at in each row."""
+        return self.value
 
     def read(self, stored: npt.NDArray[Any]) -> Floats:
         """The measure's value from its rolled-up column, which holds whole ten-thousandths."""
@@ -119,10 +268,50 @@ class Sum(Measure):
 
 
 @dataclass(frozen=True, eq=False)
+class Count(Measure):
+    """The number of rows."""
+
+    kind = "count"
+    reductions = ("count",)
+    additive = True
+
+    def evaluate(self, window: Window) -> Values:
+        """Its rolled-up column, int64."""
+        return window.count()
+
+
+@dataclass(frozen=True, eq=False)
+class Sum(OfNumber):
+    """The sum of a value; rows where it is null add nothing."""
+
+    kind = "sum"
+    takes = ("value",)
+    reductions = ("sum",)
+    additive = True
+
+    def evaluate(self, window: Window) -> Values:
+        """Its rolled-up column, int64."""
+        return window.sum()
+
+
+@dataclass(frozen=True, eq=False)
 class Distinct(Measure):
     """The number of different keys, exact at every window."""
 
+    kind = "distinct"
+    takes = ("key",)
+    reductions = ("keys",)
+
     key: Pick = every
+
+    @property
+    def counted_key(self) -> Distinct:
+        """Whose keys it counts."""
+        return self
+
+    def evaluate(self, window: Window) -> Values:
+        """Its rolled-up column, int64."""
+        return window.keys()
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,33 +321,67 @@ class ActiveDays(Measure):
     A day is one of the 24 hours' spans that end at ``as_of``: the calendar's days (UTC) where that is a midnight.
     """
 
+    reductions = ("days",)
+
     of: Distinct | None = None
+
+    @property
+    def counted_key(self) -> Distinct | None:
+        """Whose keys it counts; None: it counts days alone."""
+        return self.of
+
+    def evaluate(self, window: Window) -> Values:
+        """Its rolled-up column, int64."""
+        return window.days()
 
 
 @dataclass(frozen=True, eq=False)
 class Newest(Measure):
     """The instant of the latest row known, in seconds since 1970; read it with `days_since`."""
 
+    kind = "newest"
+    reductions: ClassVar[tuple[Reduction, ...]] = ("greatest",)
+    windowed = False
+    custom_unit = "days"
+
+    def evaluate(self, window: Window) -> Values:
+        """Its rolled-up column, float64."""
+        return window.greatest()
+
     def days_since(self) -> Term:
         """Days from the latest row to ``as_of``; unknown where there has been none."""
         column = column_name(self, EVER)
         return Term(frozenset({(self, EVER)}), lambda t: (t["as_of_s"] - t[column]) / DAY_SECONDS)
+
+    def unwindowed(self) -> Term:
+        """Days from the row to ``as_of``."""
+        return self.days_since()
 
 
 @dataclass(frozen=True, eq=False)
 class Oldest(Newest):
     """The instant of the earliest row known."""
 
+    kind = "oldest"
+    reductions = ("least",)
+
+    def evaluate(self, window: Window) -> Values:
+        """Its rolled-up column, float64."""
+        return window.least()
+
 
 @dataclass(frozen=True, eq=False)
-class Latest(Measure):
+class Latest(OfNumber):
     """A value as it stands: that of the latest row known."""
 
-    value: Pick = every
+    kind = "latest"
+    takes = ("value",)
+    windowed = False
+    layout = "states"
 
-    def read(self, stored: npt.NDArray[Any]) -> Floats:
-        """The measure's value from its rolled-up column, which holds whole ten-thousandths."""
-        return stored.astype(np.float64) / FIXED_POINT
+    def evaluate(self, window: Window) -> Values:
+        """Its rolled-up column, float64."""
+        return window.state()
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,21 +391,56 @@ class Holding(Measure):
     With ``by``, a column, a key has a latest row for each value there and holds if one of them does.
     """
 
+    kind = "holding"
+    takes = ("key", "holds")
+    windowed = False
+    layout = "states"
+
     key: tuple[str, ...] = ()
     by: str = ""
     holds: Pick = every
 
+    @property
+    def state_key(self) -> tuple[str, ...]:
+        """The columns that tell its states apart."""
+        return self.key
+
+    @property
+    def state_part(self) -> str:
+        """The column whose values have states of their own within a key; empty: there is none."""
+        return self.by
+
+    @property
+    def condition(self) -> Pick:
+        """What a state has to fulfil."""
+        return self.holds
+
+    def evaluate(self, window: Window) -> Values:
+        """Its rolled-up column, int64."""
+        return window.keys_in_state()
+
+    @classmethod
+    def custom(cls, about: Mapping[str, Any], columns: Mapping[str, str], holds: Pick) -> Measure:
+        """The measure of an entry in a file of custom features; see `Measure.custom`."""
+        return cls(**about, key=(columns["key"],), holds=holds)
+
 
 @dataclass(frozen=True, eq=False)
-class Standing(Measure):
+class Standing(OfNumber):
     """The sum of a value over the rows that stand at ``as_of``: from ``at`` until ``end``."""
 
-    value: Pick = every
+    layout = "intervals"
+
     end: str = "ended_at"
 
-    def read(self, stored: npt.NDArray[Any]) -> Floats:
-        """The measure's value from its rolled-up column, which holds whole ten-thousandths."""
-        return stored.astype(np.float64) / FIXED_POINT
+    @property
+    def end_column(self) -> str:
+        """The instant column at which an interval ends."""
+        return self.end
+
+    def evaluate(self, window: Window) -> Values:
+        """Its rolled-up column, int64."""
+        return window.in_force()
 
 
 @dataclass(frozen=True)
@@ -233,6 +491,11 @@ class Term:
     def otherwise(self, other: Term | float) -> Term:
         """``other`` where this is unknown."""
         return self._with(other, lambda a, b: np.where(np.isnan(a), b, a))
+
+
+def column_pick(column: str) -> Pick:
+    """Picks a column of a table's rows."""
+    return lambda rows: rows[column]
 
 
 def column_name(measure: Measure, days: int) -> str:

@@ -110,7 +110,8 @@ def _cache_key(value: Any) -> str:
         return repr(value)
     if isinstance(value, tuple):
         return f"({','.join(map(_cache_key, value))})"
-    if is_dataclass(value) and not isinstance(value, type):
+    # The stamp does not cover classes of other packages.
+    if is_dataclass(value) and type(value).__module__.startswith("features."):
         return f"{type(value).__qualname__}({','.join(_cache_key(getattr(value, f.name)) for f in fields(value))})"
     # Compared by name, because importing ibis here would slow down every command.
     if type(value).__module__ == "ibis.expr.datatypes.core":

@@ -15,13 +15,13 @@ from models.peer_groups.peers import Peers
 from models.scorer.scorer import Scorer
 from models.targets import TARGETS, Target
 from training.config import TrainConfig
+from training.dataset.design_matrix import Design
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.target_rows import TargetRows
 from training.dataset.time_split import split_dates
 from training.estimators.blend import Blend, fit_blend, refit_blend
-from training.estimators.calibration import calibrate
-from training.evaluation.baselines import expected_rate, level_move
 from training.evaluation.interval_width import true_probability_spread
+from training.pipeline.final_model import final_model
 
 
 def _champions(home: Home, catalogue: Catalogue) -> dict[Target, tuple[Scorer, datetime]]:
@@ -65,14 +65,14 @@ def refitted(
     main, grace, catalogue = config.horizon_days, prepared.grace_days, prepared.catalogue
     parts = split_dates([at for at in prepared.grid.as_ofs if at < start], main, grace, start).final()
     rows = TargetRows(prepared, target, {}, main)
-    design = rows.training_design(parts.calibration[0])
-    if target in recipes:
-        model = refit_blend(recipes[target], design, catalogue, target)
-    else:
-        model = fit_blend(design, catalogue, target, config.trials, config.seed, config.threads)
-    latest = rows.slice(parts, "calibration")
-    expected, move = expected_rate(model, design, latest), level_move(model, rows, parts, start)
-    calibrator = calibrate(model.raw(latest.frame), latest.y, *latest.keys, expected, seed=config.seed, move=move)
+
+    def fit(design: Design) -> Blend:
+        if target in recipes:
+            return refit_blend(recipes[target], design, catalogue, target)
+        return fit_blend(design, catalogue, target, config.trials, config.seed, config.threads)
+
+    final = final_model(rows, parts, start, fit, config.seed)
+    model = final.blend
     # Only once all else went well.
     recipes.setdefault(target, model)
     numbers = [name for name, feature in catalogue.items() if feature.kind == "number"]
@@ -80,9 +80,9 @@ def refitted(
     schema = bundle_schema(
         encoding.features,
         encoding.levels,
-        Peers.of(latest.frame.head(1), numbers),
+        Peers.of(final.latest.frame.head(1), numbers),
         catalogue,
         model.scorer_parameters(),
     )
-    plain = json.loads(json.dumps([schema, calibrator | {"spread": true_probability_spread(None)}]))
+    plain = json.loads(json.dumps([schema, final.calibrator | {"spread": true_probability_spread(None)}]))
     return Scorer.from_texts(model.trees.text, *plain)

@@ -173,7 +173,7 @@ def _quarter(
     habits = habits_of(book.contracts, start, grace)
     leaving, growing = levels(matured)
     whole_ = forecast(due.of(arr, segment), habits, leaving, growing, {})["all", None]
-    happened = _happened(book, frame, start, until, arr, due.told, grace)
+    happened = _happened(book, frame[due.told], start, until[due.told], arr[due.told], grace)
     figures = {}
     for name in FIGURES:
         told = getattr(whole_, name)

@@ -142,19 +142,19 @@ def sufficiency(
     silences = _silences(signals)
     first = dates[0] if dates else signals.data_through
     return Sufficiency(
-        target,
-        (signals.data_through - first).total_seconds() / 86_400,
-        counts.accounts,
-        counts.slices,
-        _missing_share(frame, catalogue),
-        {name: days for name, (days, _) in silences.items()},
-        counts.missing,
-        tuple(
+        target=target,
+        history_days=(signals.data_through - first).total_seconds() / 86_400,
+        accounts=counts.accounts,
+        slices=counts.slices,
+        missing_share=_missing_share(frame, catalogue),
+        stale_days={name: days for name, (days, _) in silences.items()},
+        missing=counts.missing,
+        notes=tuple(
             f"{name}: the newest row is {days:.0f} days older than the end of the data"
             for name, (days, allowed) in silences.items()
             if days > allowed
         ),
-        counts.split,
+        split=counts.split,
     )
 
 
@@ -193,15 +193,15 @@ def _facts(labels: pd.DataFrame, target: Target, parts: TimeSplit, name: str) ->
     labelled = rows[rows[target].notna()]
     per_outcome = labelled.groupby(target)["account_id"].nunique()
     return SliceFacts(
-        dates[0],
-        dates[-1],
-        len(dates),
-        len(labelled),
-        len(rows) - len(labelled),
-        labelled["account_id"].nunique(),
-        int((labelled[target] == 1).sum()),
-        int(per_outcome.get(1.0, 0)),
-        int(per_outcome.get(0.0, 0)),
+        first=dates[0],
+        last=dates[-1],
+        dates=len(dates),
+        rows=len(labelled),
+        censored=len(rows) - len(labelled),
+        accounts=labelled["account_id"].nunique(),
+        rows_with_outcome=int((labelled[target] == 1).sum()),
+        accounts_with_outcome=int(per_outcome.get(1.0, 0)),
+        accounts_without_outcome=int(per_outcome.get(0.0, 0)),
     )
 
 

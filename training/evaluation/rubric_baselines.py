@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from models.health.score_calibration import HealthFacts, LearnedWeights, RubricF
 from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.dataset.time_split import TimeSplit
 from training.estimators.rubric_weights import learn_weights
+from training.evaluation.baselines import HEALTH_SCORE
 from training.evaluation.score_calibration import fit_score_calibration
 
 
@@ -97,6 +98,29 @@ def health_facts(
         )
         facts[name] = RubricFacts(version=scores.rubric.version, meaning=meaning, learned=weights)
     return HealthFacts(rubrics=facts)
+
+
+@dataclass(frozen=True)
+class ScoredRubrics:
+    """The health scores of all snapshots, by every rubric.
+
+    Parameters
+    ----------
+    rubric : the one that ships.
+    scored : by rubric (`score_rubrics`).
+    parts : the dates of training, calibration and test.
+    """
+
+    rubric: Rubric
+    scored: Mapping[str, ScoredRubric]
+    parts: TimeSplit
+
+    def contenders(self) -> dict[str, Floats]:
+        """The score of each snapshot by name of the contender: `HEALTH_SCORE` is the rubric that ships."""
+        return {
+            HEALTH_SCORE if name == self.rubric.name else name: np.asarray(known.scores.score, dtype=np.float64)
+            for name, known in self.scored.items()
+        }
 
 
 class _ChurnRows(NamedTuple):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -82,9 +82,9 @@ def check_source_for_leaks(
         prepared, lacking = None, ""
         try:
             prepared = label_snapshots(signals, monthly, subprogress(progress, 0.2, 0.5), catalogue)
-        except InsufficientData as error:
-            lacking = "; ".join(error.missing)
-        return _check(signals, prepared, catalogue, settings, subprogress(progress, 0.5, 1.0), lacking, began)
+        except InsufficientData as short:
+            lacking = "; ".join(short.missing)
+        return _check(_Subject(signals, catalogue, settings, prepared, lacking), subprogress(progress, 0.5, 1.0), began)
     finally:
         signals.close()
 
@@ -104,18 +104,23 @@ def check_snapshots_for_leaks(
     -------
     LeakReport
     """
-    return _check(prepared.signals, prepared, prepared.catalogue, config, progress, "", time.perf_counter())
+    return _check(_Subject(prepared.signals, prepared.catalogue, config, prepared), progress, time.perf_counter())
 
 
-def _check(
-    signals: Signals,
-    prepared: LabelledSnapshots | None,
-    catalogue: Catalogue,
-    config: TrainConfig,
-    progress: Progress,
-    lacking: str,
-    began: float,
-) -> LeakReport:
+@dataclass(frozen=True)
+class _Subject:
+    """What is checked: the signals with the features and settings of a training, and their labelled snapshots, or what
+    is lacking for these."""
+
+    signals: Signals
+    catalogue: Catalogue
+    config: TrainConfig
+    prepared: LabelledSnapshots | None
+    lacking: str = ""
+
+
+def _check(subject: _Subject, progress: Progress, began: float) -> LeakReport:
+    signals, prepared, catalogue, config = subject.signals, subject.prepared, subject.catalogue, subject.config
     accounts, grid = _accounts(signals, prepared, config.seed), _dates(signals, prepared)
     progress(0.0, "choosing accounts to rebuild")
     tables = sampled_tables(signals, accounts)
@@ -124,7 +129,7 @@ def _check(
     checks = [CheckRun(check, CHECK_TEXTS[check], at) for check in CHANGES]
     progress(0.8, "looking for features that reveal the outcome")
     for target in TARGETS:
-        missing, where = lacking, ""
+        missing, where = subject.lacking, ""
         if prepared is not None:
             result = find_separating_features(prepared.frame, prepared.labels[target], catalogue, target)
             missing = result.lacking
@@ -153,15 +158,15 @@ def _check(
     checks.append(CheckRun("arrival", CHECK_TEXTS["arrival"], where if tables_arrivals else "", None, missing))
     progress(1.0, "leak check finished")
     return LeakReport(
-        signals.origin,
-        signals.data_through,
-        catalogue.version,
-        len(accounts),
-        tuple(grid.as_ofs),
-        tuple(checks),
-        tuple(findings),
-        tuple(each.as_dict() for each in tables_arrivals),
-        time.perf_counter() - began,
+        origin=signals.origin,
+        data_through=signals.data_through,
+        catalogue_version=catalogue.version,
+        accounts=len(accounts),
+        dates=tuple(grid.as_ofs),
+        checks=tuple(checks),
+        findings=tuple(findings),
+        arrivals=tuple(arrivals_of_table.as_dict() for arrivals_of_table in tables_arrivals),
+        seconds=time.perf_counter() - began,
     )
 
 

@@ -90,8 +90,18 @@ def matured(days: int, p: Floats, y: Floats, accounts: Objects) -> Matured:
     enough = happened >= LEAST_OUTCOMES and len(set(accounts[y == 0])) >= LEAST_OUTCOMES
     others = (metrics.roc_auc, metrics.brier, metrics.calibration_slope)
     auc, brier, slope = (estimate(of, data, bootstrap) if enough else UNDEFINED for of in others)
-    level, people = estimate(ratio, data, bootstrap), bootstrap.accounts
-    return Matured(days, len(y), people, happened, float(p.mean()), float(y.mean()), level, auc, brier, slope)
+    return Matured(
+        days=days,
+        rows=len(y),
+        accounts=bootstrap.accounts,
+        happened=happened,
+        expected=float(p.mean()),
+        rate=float(y.mean()),
+        ratio=estimate(ratio, data, bootstrap),
+        roc_auc=auc,
+        brier=brier,
+        slope=slope,
+    )
 
 
 @dataclass(frozen=True)

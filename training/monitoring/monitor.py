@@ -113,23 +113,23 @@ def _watched(signals: Signals, bundle: Bundle, pointer: ChampionPointer, home: H
     }
     auc = told.metrics.get("roc_auc")
     return Watched(
-        told.version,
-        told.trained_through,
-        told.horizon_days,
-        by_horizon([own]),
-        float(auc) if isinstance(auc, float | int) else None,
-        tuple(
+        version=told.version,
+        trained_through=told.trained_through,
+        horizon_days=told.horizon_days,
+        matured=by_horizon([own]),
+        trained_auc=float(auc) if isinstance(auc, float | int) else None,
+        former=tuple(
             Former(
-                one.version,
-                reigned[0].since,
-                reigned[-1].until or last,
-                by_horizon([former[one]]) if one in former else None,
+                version=one.version,
+                since=reigned[0].since,
+                until=reigned[-1].until or last,
+                matured=by_horizon([former[one]]) if one in former else None,
             )
             for one, reigned in parts.items()
         ),
-        by_horizon([*former.values(), served]),
-        past.drifted(bundle, reference, trained),
-        new_outcomes(signals, told),
+        together=by_horizon([*former.values(), served]),
+        drifted=past.drifted(bundle, reference, trained),
+        new_outcomes=new_outcomes(signals, told),
     )
 
 

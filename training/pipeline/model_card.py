@@ -4,22 +4,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from features.feed_health.feed_health import Feeds
 from features.utils.dates import to_iso
-from models.artifacts import model_card
+from models.artifacts import model_card as card
 from models.explain.treeshap import LazyTreeShap
 from models.scorer.scorer import Scorer
-from training.config import TrainConfig
 from training.dataset.labelled_snapshots import LabelledSnapshots
+from training.dataset.training_data import TrainingData
 from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
 from training.evaluation.by_segment import SegmentMetrics
-from training.evaluation.capacity_value import RANDOM, CapacityValue
+from training.evaluation.capacity_value import RANDOM
 from training.evaluation.comparison import Metric
 from training.evaluation.involuntary_churn import InvoluntaryChurn
 from training.evaluation.test_predictions import RESAMPLES, UNDEFINED, Estimate, PartMetrics, ScoredTestRows
@@ -44,29 +42,20 @@ NAMED, EXPLAINED = 20, 1000
 NONE_HAPPENED = 0.025
 
 
-def card_of(
-    candidate: Candidate,
-    prepared: LabelledSnapshots,
-    config: TrainConfig,
-    leaks: LeakReport,
-    feeds: Feeds,
-    segments: Sequence[SegmentMetrics],
-    work: Sequence[CapacityValue],
-    run_id: str,
-) -> model_card.ModelCard:
+def card_of(candidate: Candidate, data: TrainingData, leaks: LeakReport, run_id: str) -> card.ModelCard:
     """A candidate's card.
 
     Parameters
     ----------
-    leaks, feeds : what the leak check found, and the health of the feeds at the end of the data.
-    segments : the judgement by segment (`training.evaluation.by_segment.evaluate_by_segment`).
-    work : what each ranking is worth (`training.evaluation.capacity_value.capacity_value`).
+    data : what it was trained on.
+    leaks : what the leak check found.
     run_id : of the run that it is registered with.
     """
-    judged, encoding = candidate.judgement, candidate.shipped.encoding
+    prepared, config, blend = data.prepared, data.config, candidate.final.blend
+    judged = candidate.judgement
     weights, dimensions = _weights(candidate, prepared)
-    settings = candidate.shipped.trees.settings
-    return model_card.ModelCard(
+    settings = blend.trees.settings
+    return card.ModelCard(
         target=candidate.target,
         horizon_days=config.horizon_days,
         grace_days=prepared.grace_days,
@@ -81,46 +70,46 @@ def card_of(
         known_rate=judged.known_rate,
         window_rate=judged.window_rate,
         rivals=[
-            model_card.CandidateMetrics(
+            card.CandidateMetrics(
                 candidate=row.candidate, metrics={m.name: _metric(m) for m in row.metrics if m.name in METRICS}
             )
             for row in judged.rows
             if row.candidate in RIVALS
         ],
         apart=[
-            model_card.LossDifference(against=d.against, loss=d.loss, value=d.value, low=d.low, high=d.high)
+            card.LossDifference(against=d.against, loss=d.loss, value=d.value, low=d.low, high=d.high)
             for d in judged.differences
             if d.against in RIVALS
         ],
         calibrator=str(candidate.calibrator["kind"]),
         reliability=reliability(candidate.tested, config.seed),
-        by_segment=[_piece(part, _beside(part)) for part in segments],
+        by_segment=[_piece(part, _beside(part)) for part in candidate.by_segment],
         by_horizon=[_piece(part, {}, part.enough, part.note) for part in candidate.by_horizon],
-        features_read=len(encoding.features),
+        features_read=len(blend.encoding.features),
         weights=weights,
         dimensions=dimensions,
         same_first=None if candidate.stability is None else candidate.stability.same_first,
         sight=[
-            model_card.CapacityRecall(
+            card.CapacityRecall(
                 candidate=w.candidate,
                 capacity=w.capacity,
                 caught=_figure(w.caught),
                 caught_arr=_figure(w.caught_arr),
                 lift=_figure(w.lift),
             )
-            for w in work
+            for w in candidate.work
             if w.candidate in (*RIVALS, RANDOM)
         ],
         trees=int(settings.get("trees", 0)),
         leaves=int(settings.get("num_leaves", 0)),
-        trees_share=float(candidate.shipped.share),
+        trees_share=float(blend.share),
         involuntary=None if candidate.involuntary is None else _kinds(candidate.involuntary),
         notes=[finding.words for finding in leaks.notes if finding.target in (None, candidate.target)],
-        feeds=feeds.troubles(),
+        feeds=data.feeds.troubles(),
     )
 
 
-def reliability(tested: ScoredTestRows, seed: int = 0) -> list[model_card.ReliabilityBin]:
+def reliability(tested: ScoredTestRows, seed: int = 0) -> list[card.ReliabilityBin]:
     """What the judged model said against what happened, by tenths of the probabilities; accounts resampled."""
     data = Predictions(tested.y, tested.p[BLEND], tested.arr)
     bootstrap = AccountBootstrap(tested.accounts, RESAMPLES, seed)
@@ -141,13 +130,13 @@ def reliability(tested: ScoredTestRows, seed: int = 0) -> list[model_card.Reliab
             high = 1.0 - NONE_HAPPENED ** (1.0 / len({*tested.accounts[inside == 1]}))
         figure = (outcomes / rows, low, high)
         said = float((inside * tested.p[BLEND]).sum() / rows)
-        found.append(model_card.ReliabilityBin(said=said, happened=_figure(figure), rows=rows, outcomes=outcomes))
+        found.append(card.ReliabilityBin(said=said, happened=_figure(figure), rows=rows, outcomes=outcomes))
     return found
 
 
-def _kinds(told: InvoluntaryChurn) -> model_card.InvoluntaryChurnCard:
+def _kinds(told: InvoluntaryChurn) -> card.InvoluntaryChurnCard:
     figures, judged = told.figures, told.judgement
-    return model_card.InvoluntaryChurnCard(
+    return card.InvoluntaryChurnCard(
         words=told.words,
         known_share=told.known_share,
         trained_on=dict(told.trained_on),
@@ -156,17 +145,15 @@ def _kinds(told: InvoluntaryChurn) -> model_card.InvoluntaryChurnCard:
         expected=None if figures is None else figures.expected,
         ratio=_figure(UNDEFINED if figures is None else figures.ratio),
         rivals=[
-            model_card.CandidateMetrics(
-                candidate=row.candidate, metrics={name: _metric(row[name]) for name in OF_KINDS}
-            )
+            card.CandidateMetrics(candidate=row.candidate, metrics={name: _metric(row[name]) for name in OF_KINDS})
             for row in (judged.rows if judged else ())
         ],
     )
 
 
-def _slices(candidate: Candidate) -> dict[str, model_card.DataSlice]:
+def _slices(candidate: Candidate) -> dict[str, card.DataSlice]:
     return {
-        name: model_card.DataSlice(
+        name: card.DataSlice(
             first=_day(part.first),
             last=_day(part.last),
             dates=part.dates,
@@ -180,25 +167,26 @@ def _slices(candidate: Candidate) -> dict[str, model_card.DataSlice]:
 
 def _weights(
     candidate: Candidate, prepared: LabelledSnapshots
-) -> tuple[list[model_card.FeatureImportance], dict[str, float]]:
+) -> tuple[list[card.FeatureImportance], dict[str, float]]:
     """Which features, and which dimensions, move the predictions of the newest snapshot's accounts."""
-    encoding, catalogue = candidate.shipped.encoding, prepared.catalogue
+    blend, catalogue = candidate.final.blend, prepared.catalogue
+    encoding = blend.encoding
     entries: list[dict[str, Any]] = []
     for name in encoding.features:
         entry: dict[str, Any] = {"name": name, "kind": catalogue[name].kind, "unit": catalogue[name].unit}
         if name in encoding.levels:
             entry["categories"] = list(encoding.levels[name])
         entries.append(entry)
-    schema = json.loads(json.dumps({"features": entries, **candidate.shipped.scorer_parameters()}))
+    schema = json.loads(json.dumps({"features": entries, **blend.scorer_parameters()}))
     calibrator = json.loads(json.dumps(candidate.calibrator))
-    scorer = Scorer.from_texts(candidate.shipped.trees.text, schema, calibrator, LazyTreeShap)
+    scorer = Scorer.from_texts(blend.trees.text, schema, calibrator, LazyTreeShap)
     latest = prepared.latest
     rows = latest.sample(min(EXPLAINED, len(latest)), random_state=0)
     moved = np.abs(scorer.contributions(scorer.encode(rows).matrix)[:, :-1]).mean(axis=0)
     shares = moved / (moved.sum() or 1.0)
     order = np.argsort(-shares, kind="stable")
     weights = [
-        model_card.FeatureImportance(
+        card.FeatureImportance(
             feature=name,
             words=catalogue[name].words,
             dimension=catalogue[name].dimension,
@@ -215,20 +203,20 @@ def _weights(
     return weights, {name: min(share, 1.0) for name, share in sorted(dimensions.items(), key=lambda each: -each[1])}
 
 
-def _metric(metric: Metric) -> model_card.MetricEstimate:
+def _metric(metric: Metric) -> card.MetricEstimate:
     return _figure((metric.value, metric.low, metric.high), metric.good)
 
 
-def _beside(segment: SegmentMetrics) -> dict[str, model_card.MetricEstimate]:
+def _beside(segment: SegmentMetrics) -> dict[str, card.MetricEstimate]:
     if segment.judgement is None:
         return {}
     return {row.candidate: _metric(row["roc_auc"]) for row in segment.judgement.rows if row.candidate in BESIDE}
 
 
 def _piece(
-    part: PartMetrics, beside: dict[str, model_card.MetricEstimate], judged: bool = True, note: str = ""
-) -> model_card.SubsetMetrics:
-    return model_card.SubsetMetrics(
+    part: PartMetrics, beside: dict[str, card.MetricEstimate], judged: bool = True, note: str = ""
+) -> card.SubsetMetrics:
+    return card.SubsetMetrics(
         name=part.name,
         rows=part.rows,
         accounts=part.accounts,
@@ -243,9 +231,9 @@ def _piece(
     )
 
 
-def _figure(figure: Estimate, good: str = "") -> model_card.MetricEstimate:
+def _figure(figure: Estimate, good: str = "") -> card.MetricEstimate:
     value, low, high = (_number(each) for each in figure)
-    return model_card.MetricEstimate(value=value, low=low, high=high, good=good)
+    return card.MetricEstimate(value=value, low=low, high=high, good=good)
 
 
 def _number(value: float) -> float | None:

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -17,9 +16,11 @@ from features.definitions.feature import Feature
 from features.utils.arrays import Floats
 from models.scorer.scorer import Scorer
 from models.targets import Target
+from training.dataset.labelled_snapshots import LabelledSnapshots
 from training.evaluation.baselines import BASE_RATE, BLEND, HEALTH_SCORE, LIGHTGBM, LOGISTIC_REGRESSION
 from training.evaluation.capacity_value import CapacityValue
 from training.evaluation.test_predictions import ScoredTestRows
+from training.pipeline.candidate import Candidate
 from training.statistics.metrics import BINS, Predictions
 
 OURS, OTHERS = "#1f5fbf", ("#9a9a9a", "#c98a2b", "#5b9e6f", "#9b6bb0", "#b3564b", "#6aa5b8")
@@ -30,29 +31,23 @@ SHOWN = 15
 EXPLAINED = 500
 
 
-def pictures(
-    target: Target,
-    tested: ScoredTestRows,
-    work: Sequence[CapacityValue],
-    scorer: Scorer,
-    latest: pd.DataFrame,
-    catalogue: Mapping[str, Feature],
-) -> dict[str, Figure]:
+def pictures(candidate: Candidate, scorer: Scorer, prepared: LabelledSnapshots) -> dict[str, Figure]:
     """All pictures of one target, by file name without its ending.
 
     Parameters
     ----------
-    tested : the test rows and what each candidate said.
-    work : what each ranking is worth, see `training.evaluation.capacity_value.capacity_value`.
-    scorer, latest : the model that ships, and the newest snapshot, of which a few hundred accounts are explained.
+    candidate : how it did on the test rows, and what each ranking is worth.
+    scorer : the model that ships.
+    prepared : the snapshots; a few hundred accounts of the newest one are explained.
     """
+    target, tested, latest, catalogue = candidate.target, candidate.tested, prepared.latest, prepared.catalogue
     rows = latest.sample(min(EXPLAINED, len(latest)), random_state=0)
     encoded = scorer.encode(rows).matrix
     parts = scorer.contributions(encoded)[:, :-1]
     return {
         "reliability": reliability(target, tested),
         "gain": gain(target, tested),
-        "capacity": at_capacity(target, work),
+        "capacity": at_capacity(target, candidate.work),
         "beeswarm": beeswarm(target, parts, encoded, scorer.features, catalogue),
         "dimensions": by_dimension(target, parts, scorer.features, catalogue),
     }

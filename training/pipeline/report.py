@@ -10,16 +10,51 @@ from typing import Any
 
 from features.feed_health.feed_health import Feeds
 from features.utils.dates import to_iso
+from models.artifacts.bundle import Bundle
 from models.targets import Target
 from training.config import TrainConfig
 from training.dataset.sufficiency import Sufficiency
-from training.evaluation.by_segment import SegmentMetrics
-from training.evaluation.capacity_value import CapacityValue
+from training.dataset.training_data import TrainingData
 from training.leakage.report import LeakReport
 from training.pipeline.candidate import Candidate
 
 
 @dataclass(frozen=True)
+class RegisteredModel:
+    """A candidate in the registry: its version there, and its bundle in a folder of the home."""
+
+    candidate: Candidate
+    version: str
+    folder: Path
+    bundle: Bundle
+
+    @property
+    def promoted(self) -> bool:
+        """Whether it passed every gate: it is the champion now."""
+        return self.candidate.promotable
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        candidate, blend = self.candidate, self.candidate.final.blend
+        return {
+            "version": self.version,
+            "bundle": str(self.folder),
+            "split": {n: [to_iso(d[0]), to_iso(d[-1])] for n, d in candidate.split.slices().items() if d},
+            "judgement": candidate.judgement.as_dict(),
+            "stability": candidate.stability.as_dict() if candidate.stability else None,
+            "involuntary": candidate.involuntary.as_dict() if candidate.involuntary else None,
+            "by_horizon": [part.as_dict() for part in candidate.by_horizon],
+            "by_segment": [part.as_dict() for part in candidate.by_segment],
+            "worked": [work.as_dict() for work in candidate.work],
+            "gates": [asdict(gate) for gate in candidate.gates],
+            "calibrator": candidate.calibrator["kind"],
+            "horizons": list(blend.encoding.horizons),
+            "trees_share": blend.share,
+            "settings": blend.trees.settings,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainReport:
     """What a training run did.
 
@@ -27,33 +62,55 @@ class TrainReport:
     ----------
     origin : the signals source.
     data_through : nothing at or after this instant was read.
+    config : the settings.
+    catalogue_version : of the features, a company's own among them.
+    every_days : the step of the grid of snapshots; wider than the settings say where there are many accounts.
     facts : per target, how much data there was and what was lacking.
     feeds : the health of every feed at the end of the data.
     leaks : what the leak check looked at and found; a target that a leak concerns was not trained.
-    candidates : per target that could be trained.
-    versions, folders : of the registered models.
-    promoted : the targets whose candidate is now champion.
+    models : per target that could be trained, its candidate as it was registered.
     run_id : of the MLflow run.
-    catalogue_version : of the features, a company's own among them.
-    every_days : the step of the grid of snapshots; wider than the settings say where there are many accounts.
-    segments, work : per target, the judgement by segment, and what each candidate's ranking is worth to a team.
     """
 
     origin: str
     data_through: datetime
     config: TrainConfig
+    catalogue_version: str
+    every_days: int
     facts: Mapping[Target, Sufficiency]
     feeds: Feeds
     leaks: LeakReport
-    candidates: Mapping[Target, Candidate]
-    versions: Mapping[Target, str]
-    folders: Mapping[Target, Path]
-    promoted: tuple[Target, ...]
+    models: Mapping[Target, RegisteredModel]
     run_id: str
-    catalogue_version: str
-    every_days: int
-    segments: Mapping[Target, tuple[SegmentMetrics, ...]]
-    work: Mapping[Target, tuple[CapacityValue, ...]]
+
+    @classmethod
+    def of(
+        cls, data: TrainingData, leaks: LeakReport, models: Mapping[Target, RegisteredModel], run_id: str
+    ) -> TrainReport:
+        """The report of a run; of its data only the facts are kept."""
+        prepared = data.prepared
+        return cls(
+            origin=prepared.signals.origin,
+            data_through=prepared.signals.data_through,
+            config=data.config,
+            catalogue_version=prepared.catalogue.version,
+            every_days=prepared.grid.every_days,
+            facts=data.facts,
+            feeds=data.feeds,
+            leaks=leaks,
+            models=models,
+            run_id=run_id,
+        )
+
+    @property
+    def candidates(self) -> Mapping[Target, Candidate]:
+        """The candidate of each target that could be trained."""
+        return {target: model.candidate for target, model in self.models.items()}
+
+    @property
+    def promoted(self) -> tuple[Target, ...]:
+        """The targets whose candidate is the champion now."""
+        return tuple(target for target, model in self.models.items() if model.promoted)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -69,28 +126,11 @@ class TrainReport:
             "targets": {target: self._target(target) for target in self.facts},
         }
 
-    def worked(self, target: Target) -> tuple[CapacityValue, ...]:
-        """What each candidate's ranking is worth to a team."""
-        return self.work[target]
-
     def _target(self, target: Target) -> dict[str, Any]:
-        told: dict[str, Any] = {"data": self.facts[target].as_dict(), "promoted": target in self.promoted}
-        told["leaks"] = self.leaks.leak_lines(target)
-        if candidate := self.candidates.get(target):
-            told |= {
-                "version": self.versions[target],
-                "bundle": str(self.folders[target]),
-                "split": {n: [to_iso(d[0]), to_iso(d[-1])] for n, d in candidate.split.slices().items() if d},
-                "judgement": candidate.judgement.as_dict(),
-                "stability": candidate.stability.as_dict() if candidate.stability else None,
-                "involuntary": candidate.involuntary.as_dict() if candidate.involuntary else None,
-                "by_horizon": [part.as_dict() for part in candidate.by_horizon],
-                "by_segment": [part.as_dict() for part in self.segments[target]],
-                "worked": [work.as_dict() for work in self.worked(target)],
-                "gates": [asdict(gate) for gate in candidate.gates],
-                "calibrator": candidate.calibrator["kind"],
-                "horizons": list(candidate.shipped.encoding.horizons),
-                "trees_share": candidate.shipped.share,
-                "settings": candidate.shipped.trees.settings,
-            }
-        return told
+        model = self.models.get(target)
+        return {
+            "data": self.facts[target].as_dict(),
+            "promoted": target in self.promoted,
+            "leaks": self.leaks.leak_lines(target),
+            **({} if model is None else model.as_dict()),
+        }

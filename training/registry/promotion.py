@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from features.errors import BadRequest
 from features.utils.file_lock import exclusive_lock
@@ -36,6 +36,14 @@ LOCK = ".champion.lock"
 """The file in the home that is locked while the pointer is read, changed and written."""
 
 
+class _Decision(NamedTuple):
+    """What was done to the champions, who did it, and why."""
+
+    what: Literal["promoted", "rolled_back"]
+    who: str
+    why: str
+
+
 def promote(home: Home, bundles: Mapping[Target, Bundle], rubric: str, who: str, why: str) -> None:
     """Point the home's champion at ``bundles``; a target without one keeps the champion that it has.
 
@@ -53,7 +61,7 @@ def promote(home: Home, bundles: Mapping[Target, Bundle], rubric: str, who: str,
         return
     entries = {t: champion_entry(home, b) for t, b in bundles.items()}
     with _changing(home) as before:
-        _write(home, before, entries, "promoted", who, why, rubric)
+        write_pointer(home, _changed(before, entries, rubric, _Decision("promoted", who, why)))
     follow(home)
 
 
@@ -77,7 +85,8 @@ def promote_version(home: Home, target: Target, version: str, who: str, why: str
         raise BadRequest(f"version {version} for {target} did not pass every gate: {words}", cure="train again")
     entry = {target: champion_entry(home, bundle)}
     with _changing(home) as before:
-        _write(home, before, entry, "promoted", who, why, before.rubric if before else bundle.rubric.name)
+        rubric = before.rubric if before else bundle.rubric.name
+        write_pointer(home, _changed(before, entry, rubric, _Decision("promoted", who, why)))
     follow(home)
     return bundle
 
@@ -97,7 +106,8 @@ def rollback(home: Home, target: Target, who: str, why: str) -> ChampionEntry:
         if pointer is None or earlier is None:
             raise BadRequest(f"no champion for {target} came before the present one", "at least two promotions")
         require_same_portfolio(read_identity(home), load_bundle(home.root / earlier.folder, target))
-        _write(home, pointer, {target: earlier}, "rolled_back", who, why, pointer.rubric)
+        decision = _Decision("rolled_back", who, why)
+        write_pointer(home, _changed(pointer, {target: earlier}, pointer.rubric, decision))
     follow(home)
     return earlier
 
@@ -110,22 +120,18 @@ def _changing(home: Home) -> Iterator[ChampionPointer | None]:
         yield read_pointer(home)
 
 
-def _write(
-    home: Home,
-    before: ChampionPointer | None,
-    entries: Mapping[Target, ChampionEntry],
-    what: Literal["promoted", "rolled_back"],
-    who: str,
-    why: str,
-    rubric: str,
-) -> None:
+def _changed(
+    before: ChampionPointer | None, entries: Mapping[Target, ChampionEntry], rubric: str, decision: _Decision
+) -> ChampionPointer:
+    """The pointer with other champions, and a line for each in its history."""
     now = datetime.now(UTC)
-    kept = {"churn": before.churn, "expansion": before.expansion} if before else {}
-    told = [
-        ChampionChange(at=now, what=what, target=t, champion=entry, who=who, why=why) for t, entry in entries.items()
+    champions = {"churn": before.churn, "expansion": before.expansion} if before else {}
+    changes = [
+        ChampionChange(at=now, what=decision.what, target=target, champion=entry, who=decision.who, why=decision.why)
+        for target, entry in entries.items()
     ]
-    history = (*(before.history if before else ()), *told)[-HISTORY_LIMIT:]
-    write_pointer(home, ChampionPointer(**(kept | dict(entries)), promoted_at=now, rubric=rubric, history=history))
+    history = (*(before.history if before else ()), *changes)[-HISTORY_LIMIT:]
+    return ChampionPointer(**(champions | dict(entries)), promoted_at=now, rubric=rubric, history=history)
 
 
 def _bundle_of(home: Home, target: Target, version: str) -> Bundle:

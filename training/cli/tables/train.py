@@ -19,7 +19,7 @@ from training.evaluation.comparison import Metric
 from training.evaluation.promotion_gates import Gate, blocking_gates, gate_text
 from training.pipeline.abort import cure
 from training.pipeline.candidate import Candidate
-from training.pipeline.report import TrainReport
+from training.pipeline.report import RegisteredModel, TrainReport
 
 COLUMNS = {
     "roc_auc": "ROC AUC",
@@ -36,12 +36,12 @@ def print_report(report: TrainReport, console: Console) -> None:
     """Print what was trained, how it did beside its rivals, whether it is champion now, and what is wrong with the
     feeds that it was trained on, or what else the leak check found."""
     for target in report.facts:
-        candidate = report.candidates.get(target)
-        if candidate is None:
+        model = report.models.get(target)
+        if model is None:
             lines = Text("\n".join(_why_not(report, target)))
             console.print(Panel(lines, title=f"{target}: not trained", border_style="yellow", title_align="left"))
         else:
-            console.print(_panel(report, candidate))
+            console.print(_panel(report, model))
     troubles = report.feeds.troubles()
     for line in troubles:
         console.print(Text("feed", style="red").append(f"  {line}", style="default"))
@@ -52,7 +52,8 @@ def print_report(report: TrainReport, console: Console) -> None:
     print_findings(report.leaks.notes, console)
 
 
-def _panel(report: TrainReport, candidate: Candidate) -> Panel:
+def _panel(report: TrainReport, model: RegisteredModel) -> Panel:
+    candidate = model.candidate
     target, judged = candidate.target, candidate.judgement
     size = judged.size
     dates = {name: f"{to_iso(d[0])} to {to_iso(d[-1])}" for name, d in candidate.split.slices().items() if d}
@@ -67,9 +68,9 @@ def _panel(report: TrainReport, candidate: Candidate) -> Panel:
     gates = Table.grid(padding=(0, 1))
     for gate in candidate.gates:
         gates.add_row(*_gate(gate))
-    more = Text("\n".join(_more(report, candidate)), style="dim")
-    standing, style = _standing(report, candidate)
-    foot = Text(f"{standing}\nbundle in {report.folders[target]}")
+    more = Text("\n".join(_more(candidate)), style="dim")
+    standing, style = _standing(model)
+    foot = Text(f"{standing}\nbundle in {model.folder}")
     group = Group(head, Text(), _table(candidate), Text(), verdict, Text(), gates, Text(), more, Text(), foot)
     return Panel(
         group, title=f"{target} within {report.config.horizon_days} days", border_style=style, title_align="left"
@@ -91,25 +92,25 @@ def _gate(gate: Gate) -> tuple[Text, str, Text]:
     return Text("open", style="yellow") if gate.undecided else Text("failed", style="red"), gate.name, Text(words)
 
 
-def _standing(report: TrainReport, candidate: Candidate) -> tuple[str, str]:
+def _standing(model: RegisteredModel) -> tuple[str, str]:
     """Whether the candidate is the champion now, and if not why, and the colour of it."""
-    target, version = candidate.target, report.versions[candidate.target]
-    if target in report.promoted:
+    candidate, version = model.candidate, model.version
+    if model.promoted:
         return f"version {version} is the champion now", "green"
     if failed := blocking_gates([asdict(gate) for gate in candidate.gates]):
         names = ", ".join(str(told["name"]) for told in failed)
         return f"version {version} is registered but not promoted; failed: {names}", "red"
     reason = next(gate.words for gate in candidate.gates if gate.undecided)
     return (
-        f"version {version} is registered; {reason}. `renewcast promote {target} {version} --why TEXT` makes it the "
-        "champion all the same",
+        f"version {version} is registered; {reason}. `renewcast promote {candidate.target} {version} --why TEXT` makes "
+        "it the champion all the same",
         "yellow",
     )
 
 
-def _more(report: TrainReport, candidate: Candidate) -> list[str]:
+def _more(candidate: Candidate) -> list[str]:
     """What a ranking is worth to the team, whether the reasons hold, and which horizons are not judged as the rest."""
-    work = {w.candidate: w for w in report.worked(candidate.target)}
+    work = {w.candidate: w for w in candidate.work}
     ours, health, nothing = (work.get(name) for name in (BLEND, HEALTH_SCORE, "random"))
     lines = []
     if ours and nothing and math.isfinite(ours.caught_arr[0]):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 
@@ -14,6 +15,8 @@ from training.evaluation.by_horizon import not_evaluated
 from training.evaluation.comparison import CandidateMetrics, Metric
 from training.evaluation.promotion_gates import Gate
 from training.leakage.report import LeakFinding, LeakReport
+from training.pipeline.candidate import Candidate
+from training.pipeline.report import RegisteredModel
 
 
 def _row(candidate: str, value: float, low: float, high: float) -> CandidateMetrics:
@@ -50,8 +53,15 @@ def test_what_the_leak_check_and_the_feeds_showed_is_said() -> None:
     assert "`renewcast check` says how" in text
 
 
-def _candidate(*gates: Gate) -> Any:
-    return SimpleNamespace(target="churn", gates=gates)
+def _model(*gates: Gate) -> RegisteredModel:
+    candidate = Candidate(
+        enough=cast("Any", SimpleNamespace(target="churn")),
+        gates=gates,
+        **dict.fromkeys(
+            ("judgement", "tested", "by_horizon", "by_segment", "work", "final", "stability"), cast("Any", None)
+        ),
+    )
+    return RegisteredModel(candidate, "4", Path("churn/4"), cast("Any", None))
 
 
 def test_a_failed_gate_says_by_how_much() -> None:
@@ -62,19 +72,18 @@ def test_a_failed_gate_says_by_how_much() -> None:
 
 
 def test_what_was_not_promoted_says_why_and_what_a_person_may_do() -> None:
-    report: Any = SimpleNamespace(versions={"churn": "4"}, promoted=())
     slope = Gate("calibration_slope", False, 0.3, 0.6, "too extreme")
     open_ = Gate("no_loss_to_champion", False, None, 0.0, "it could not be compared with the champion, version 3: no news")
-    failed, colour = _standing(report, _candidate(slope, open_))
+    failed, colour = _standing(_model(slope, open_))
     assert "failed: calibration_slope" in failed
     assert "renewcast promote" not in failed
     assert colour == "red"
-    asked, colour = _standing(report, _candidate(open_))
+    asked, colour = _standing(_model(open_))
     assert "version 4 is registered; it could not be compared with the champion, version 3: no news" in asked
     assert "`renewcast promote churn 4 --why TEXT` makes it the champion" in asked
     assert colour == "yellow"
-    promoted: Any = SimpleNamespace(versions={"churn": "4"}, promoted=("churn",))
-    assert _standing(promoted, _candidate())[0] == "version 4 is the champion now"
+    passed = Gate("no_leak", True, 0.0, 0.0, "no feature sees the future")
+    assert _standing(_model(passed))[0] == "version 4 is the champion now"
 
 
 def test_a_target_that_a_leak_concerns_is_not_trained_and_says_the_cure() -> None:
@@ -90,6 +99,5 @@ def test_a_target_that_a_leak_concerns_is_not_trained_and_says_the_cure() -> Non
 
 
 def test_a_horizon_that_was_not_judged_is_never_silent() -> None:
-    report: Any = SimpleNamespace(worked=lambda _target: ())
-    candidate: Any = SimpleNamespace(target="churn", stability=None, by_horizon=(not_evaluated(180, "too short a history"),))
-    assert _more(report, candidate) == ["180 days: not evaluated (too short a history)"]
+    candidate: Any = SimpleNamespace(work=(), stability=None, by_horizon=(not_evaluated(180, "too short a history"),))
+    assert _more(candidate) == ["180 days: not judged (too short a history)"]

@@ -1,0 +1,201 @@
+"""A new aggregation is one class: every way of computing features follows from it, and all give the same numbers."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from features.aggregation import rollup
+from features.catalogue.catalogue import Catalogue
+from features.custom.current_catalogue import with_own
+from features.definitions.aggregations import KINDS, OfNumber, Values, Window
+from features.errors import BadRequest
+from features.signals.signals import Signals, read_signals
+from features.snapshots.snapshot import snapshot
+from features.sources.base import from_tables
+from features.sources.open_source import open_source
+from features.utils.dates import Grid
+
+AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
+LONG_AGO = datetime(2010, 1, 1, tzinfo=UTC)
+GRID = Grid(AS_OF - timedelta(days=21), 7, 4)
+ACCOUNTS = [{"account_id": a, "created_at": "2024-01-01"} for a in "abc"]
+SUBSCRIPTIONS = [{"account_id": a, "started_at": "2024-01-01", "arr": 100.0} for a in "abc"]
+WINDOWS = (7, 28, 91)
+FEATURE = """
+[[features]]
+name = "own.spread"
+table = "usage"
+measure = "%s"
+value = "minutes"
+where = {feature = "f"}
+windows = [7, 28, 91]
+words = "spread of minutes over {w} days"
+unit = "minutes"
+"""
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(params=["range", "average"])
+def aggregation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of an aggregation that did not exist before."""
+    before = dict(KINDS)
+
+    @dataclass(frozen=True, eq=False)
+    class Range(OfNumber):
+        """The greatest value less the least."""
+
+        kind = "range"
+        takes = ("value",)
+        reductions = ("least", "greatest")
+
+        def evaluate(self, window: Window) -> Values:
+            return window.greatest() - window.least()
+
+    @dataclass(frozen=True, eq=False)
+    class Average(OfNumber):
+        """The mean of a value over the rows that have one."""
+
+        kind = "average"
+        takes = ("value",)
+        reductions = ("sum", "count")
+
+        def evaluate(self, window: Window) -> Values:
+            rows = window.count()
+            return np.where(rows > 0, window.sum() / np.maximum(rows, 1), np.nan)
+
+    yield request.param
+    KINDS.clear()
+    KINDS.update(before)
+
+
+@pytest.fixture
+def catalogue(aggregation: str, tmp_path: Path) -> Catalogue:
+    """The features that a file asks for by the aggregation's name."""
+    (tmp_path / "own.toml").write_text(FEATURE % aggregation, encoding="utf-8")
+    return Catalogue(tuple(f for f in with_own(tmp_path / "own.toml").values() if f.name.startswith("own.")))
+
+
+def _rows(rng: random.Random, many: int) -> list[Row]:
+    """Uses on odd moments, late ones and ones without minutes among them; the oldest shows that minutes were always
+    recorded."""
+    found = [_row("c", 700, 0.0, 0.25, "f", "old")]
+    for i in range(many):
+        days = rng.choice([0.25, 1, 3.5, 7, 8, 13.9, 14, 20, 21, 27, 28, 35, 56, 90, 91, 98, 118])
+        minutes = rng.choice([None, 3.5, 0.0, 0.25, 2.5, 40.0])
+        found.append(_row(rng.choice("ab"), days, rng.choice([0.0, 0.5, 6, 15]), minutes, rng.choice("ffg"), f"e{i}"))
+    return found
+
+
+def _row(account: str, days_ago: float, late: float, minutes: float | None, feature: str, event: str) -> Row:
+    at = AS_OF - timedelta(days=days_ago)
+    own = {"minutes": minutes, "feature": feature, "user_id": "u", "event_id": event}
+    return {"account_id": account, "occurred_at": at, "loaded_at": at + timedelta(days=late), **own}
+
+
+def _expected(aggregation: str, rows: list[Row]) -> pd.DataFrame:
+    """The definition itself, row by row: of each event the version that came last before the date."""
+    found = []
+    for as_of in GRID.as_ofs:
+        known = [r for r in rows if max(r["occurred_at"], r["loaded_at"]) < as_of]
+        newest = {r["event_id"]: r for r in sorted(known, key=lambda r: r["loaded_at"])}
+        for account in "abc":
+            figures: Row = {"account_id": account, "as_of": pd.Timestamp(as_of)}
+            for days in WINDOWS:
+                values = [
+                    r["minutes"]
+                    for r in newest.values()
+                    if r["account_id"] == account and r["feature"] == "f" and r["minutes"] is not None
+                    if as_of - timedelta(days=days) <= r["occurred_at"] < as_of
+                ]
+                if values:
+                    own = max(values) - min(values) if aggregation == "range" else round(sum(values) * 1e4) / len(values) / 1e4
+                figures[f"own.spread_{days}d"] = own if values else np.nan
+            found.append(figures)
+    return pd.DataFrame(found)
+
+
+def _given(rows: list[Row]) -> list[Row]:
+    return [{k: v.isoformat() if isinstance(v, datetime) else v for k, v in row.items()} for row in rows]
+
+
+def _check(signals: Signals, catalogue: Catalogue, expected: pd.DataFrame, kept: Path | None = None) -> None:
+    try:
+        found = snapshot(signals, GRID, catalogue=catalogue, kept=kept)
+        single = snapshot(signals, Grid.single(AS_OF), catalogue=catalogue, kept=kept)
+    finally:
+        signals.close()
+    for frame in (found, single):
+        dates = expected["as_of"].isin(frame["as_of"])
+        columns = [f"own.spread_{days}d" for days in WINDOWS]
+        assert frame["account_id"].tolist() == expected["account_id"][dates].tolist()
+        np.testing.assert_array_equal(frame[columns].to_numpy(), expected[columns][dates].to_numpy())
+        assert frame[columns].notna().to_numpy().any()
+
+
+def test_by_the_engine(aggregation: str, catalogue: Catalogue, to_arrow: Any) -> None:
+    rows = _rows(random.Random(1), 60)
+    tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": _given(rows)}
+    source = from_tables({n: to_arrow(n, r) for n, r in tables.items()}, "a test")
+    _check(read_signals(source, AS_OF, LONG_AGO), catalogue, _expected(aggregation, rows))
+
+
+def test_where_events_have_several_versions(aggregation: str, catalogue: Catalogue, to_arrow: Any) -> None:
+    rng = random.Random(2)
+    rows = _rows(rng, 60)
+    again = [
+        r | {"loaded_at": r["loaded_at"] + timedelta(days=rng.choice([2, 9, 30])), "minutes": rng.choice([None, 1.0, 90.0])}
+        for r in rng.sample(rows[1:], 25)
+    ]
+    tables = {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, "usage": _given([*rows, *again])}
+    signals = read_signals(from_tables({n: to_arrow(n, r) for n, r in tables.items()}, "a test"), AS_OF, LONG_AGO)
+    assert "usage" in signals.versioned
+    _check(signals, catalogue, _expected(aggregation, [*rows, *again]))
+
+
+def test_in_parts_and_from_kept_buckets(
+    aggregation: str, catalogue: Catalogue, to_arrow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read where the rows lie, a few at a time; then file by file, the older ones never again."""
+    monkeypatch.setattr(rollup, "ROWS_AT_ONCE", 7)
+    rng, rows, place, kept = random.Random(3), [], tmp_path / "source", tmp_path / "kept"
+    (place / "usage").mkdir(parents=True)
+    pq.write_table(to_arrow("accounts", ACCOUNTS), place / "accounts.parquet")
+    pq.write_table(to_arrow("subscriptions", SUBSCRIPTIONS), place / "subscriptions.parquet")
+    for i in range(3):
+        new = [r | {"event_id": None, "user_id": f"{r['event_id']}-{i}"} for r in _rows(rng, 25)]
+        # Rows of an earlier file come again: they count once.
+        file = [*new, *rng.sample(rows, len(rows) // 3)]
+        pq.write_table(to_arrow("usage", _given(file)), place / "usage" / f"{i}.parquet")
+        rows += new
+        expected = _expected(aggregation, [r | {"event_id": r["user_id"]} for r in rows])
+        for folder in (None, kept):
+            signals = read_signals(open_source(place), AS_OF, LONG_AGO, copied_up_to=0, kept=folder)
+            assert "usage" in signals.feeds
+            _check(signals, catalogue, expected, folder)
+    shutil.rmtree(kept)
+
+
+def test_a_file_of_features_knows_it_by_its_name_and_keeps_it_within_its_limits(aggregation: str, tmp_path: Path) -> None:
+    """It has no trend, for its values over two windows do not add up; and it is unknown again once the class is gone."""
+    text = (FEATURE % aggregation).replace("windows = [7, 28, 91]", "windows = [7]\ntrend_days = 91")
+    (tmp_path / "own.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(BadRequest, match=f"values of {aggregation} do not add up over time"):
+        with_own(tmp_path / "own.toml")
+    (tmp_path / "own.toml").write_text((FEATURE % aggregation).replace('value = "minutes"\n', ""), encoding="utf-8")
+    with pytest.raises(BadRequest, match=f"{aggregation} takes value"):
+        with_own(tmp_path / "own.toml")
+    del KINDS[aggregation]
+    with pytest.raises(BadRequest, match="key measure: Input should be 'count'"):
+        with_own(tmp_path / "own.toml")
