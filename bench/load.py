@@ -33,7 +33,7 @@ from sqlalchemy import select
 
 from features.utils.dates import parse_instant
 from models.home import Home
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from serving.common.errors import StoreDown
 from serving.http.api_keys import create_key
 from serving.scoring.publish_predictions import publish_batch
@@ -68,7 +68,7 @@ class Publisher:
             stop.wait(BATCH_EVERY)
 
     def _later(self, answer: dict[str, Any], number: int) -> dict[str, Any]:
-        as_of = instant_words(parse_instant(str(answer["as_of"])) + timedelta(days=7 * number))
+        as_of = format_instant(parse_instant(str(answer["as_of"])) + timedelta(days=7 * number))
         told = json.loads(json.dumps(answer)) | {"as_of": as_of, "alerts": []}
         told["prediction_id"] = f"{answer['prediction_id']}x{number}"
         told["churn"]["band"] = ("high", "low")[number % 2]

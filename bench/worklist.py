@@ -32,7 +32,7 @@ from models.peer_groups.frame_columns import number_column
 from models.peer_groups.peers import Peers
 from models.peer_groups.segments import ARR_FEATURE
 from serving.portfolio.rule_tables import risks_board
-from serving.scoring.score_portfolio import look
+from serving.scoring.score_portfolio import assess_portfolio
 from serving.worklist.rank import WorklistContext, build_worklist
 from training.backtest.refit import refitted
 from training.config import TrainConfig
@@ -75,7 +75,7 @@ def orders(
 ) -> list[dict[str, object]]:
     """The share of the true ARR at risk that each order reaches, by capacity."""
     opened = open_signals(signals, as_of)
-    found, _, _ = look(opened, as_of, home, champion)
+    found, _, _ = assess_portfolio(opened, as_of, home, champion)
     opened.close()
     told = build_worklist(found, len(found.account_ids), WorklistContext())
     ours = [item["account_id"] for item in told["accounts"]]
@@ -83,7 +83,7 @@ def orders(
         {
             "arr": number_column(found.frame, ARR_FEATURE),
             "score": np.asarray(found.health.score, dtype=np.float64),
-            "p": found.outlooks["churn"].probability,
+            "p": found.target_scores["churn"].probability,
         },
         index=pd.Index(found.account_ids),
     ).loc[ours]

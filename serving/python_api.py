@@ -25,9 +25,9 @@ from models.artifacts.champion import load_champion as load
 from models.artifacts.home_portfolio import require_portfolio
 from models.home import Home, home_at
 from models.predictions.assessment import Assessment
-from models.predictions.payload import answer, row_of
+from models.predictions.payload import account_answer, account_row
 from models.predictions.portfolio_table import portfolio_rows
-from models.predictions.schema import Play
+from models.predictions.schema import RecommendedPlay
 from models.predictions.table_export import plain_rows
 from models.renewals.past_forecasts import FIGURES
 from serving.cli.tables.worklist import worklist_frame
@@ -36,7 +36,7 @@ from serving.portfolio.rule_tables import health_board
 from serving.renewals.forecast import forecast_renewals
 from serving.renewals.inputs import inputs_from_signals
 from serving.renewals.schemas import DueAccount
-from serving.scoring.score_portfolio import horizon_of, look
+from serving.scoring.score_portfolio import assess_portfolio, champion_horizon
 from serving.snapshots.sidecars import accounts_document
 from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
@@ -118,7 +118,7 @@ class Worklist:
     @property
     def accounts(self) -> pd.DataFrame:
         """The accounts to work, in order."""
-        plays = [f"play_{name}" for name in Play.model_fields]
+        plays = [f"play_{name}" for name in RecommendedPlay.model_fields]
         columns = [*(name for name in WorkItem.model_fields if name != "play"), *plays]
         frame = worklist_frame(self.document)
         return frame if len(frame) else pd.DataFrame(columns=columns)
@@ -268,8 +268,8 @@ def explain(
     """
     with _Portfolio(signals, as_of, home, champion) as portfolio:
         found = portfolio.assessment
-        parts = found.health.breakdown(row_of(found, account_id))
-        return answer(found, account_id, scored_at=datetime.now(UTC)) | {"breakdown": plain_rows(parts)}
+        parts = found.health.breakdown(account_row(found, account_id))
+        return account_answer(found, account_id, scored_at=datetime.now(UTC)) | {"breakdown": plain_rows(parts)}
 
 
 def health(
@@ -424,7 +424,7 @@ def worklist(
         raise BadRequest(f"a save rate of {save_rate:g}", "a share from 0 to 1")
     with _Portfolio(signals, as_of, home, champion) as portfolio:
         found, known, instant = portfolio.assessment, portfolio.known, portfolio.as_of
-        people = accounts_document(known, instant, horizon_of(portfolio.champion))["accounts"]
+        people = accounts_document(known, instant, champion_horizon(portfolio.champion))["accounts"]
         recorded = _recorded(portfolio.home, found.account_ids, instant)
         team = WorklistContext(
             people, [*interventions_from_signals(known, instant), *recorded.interventions], recorded.snoozed
@@ -461,7 +461,7 @@ class _Portfolio:
         with ExitStack() as stack:
             self.known: OpenSignals = stack.enter_context(self._signals.known_before(self.as_of))
             require_portfolio(self.home, self.known)
-            self.assessment: Assessment = look(self.known, self.as_of, self.home, self.champion)[0]
+            self.assessment: Assessment = assess_portfolio(self.known, self.as_of, self.home, self.champion)[0]
             self._stack = stack.pop_all()
         return self
 

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 import renewcast
 from models.home import current_home
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from models.predictions.table_export import write_frame
 from training import python_api
 
@@ -99,7 +99,7 @@ def _same_as_the_commands(command: Command, home: Path, source: Path, signals: r
     about = (source, "--as-of", AS_OF)
     scores = renewcast.score(signals, AS_OF, home=home)
     assert str(scores["as_of"].dtype) == "datetime64[us, UTC]"
-    words = scores.assign(as_of=instant_words(scores["as_of"].iloc[0]))
+    words = scores.assign(as_of=format_instant(scores["as_of"].iloc[0]))
     account = scores["account_id"].iloc[-1]
     told = renewcast.explain(signals, account, AS_OF, home=home)
     health = renewcast.health(signals, AS_OF, home=home, rubric="product-relationship-outcomes")

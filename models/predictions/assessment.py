@@ -24,11 +24,11 @@ from models.predictions.target_predictions import (
     OUT_OF_SCOPE,
     SCORED,
     STALE_INPUTS,
-    Outlook,
+    TargetScores,
     Texts,
-    Withheld,
-    no_model,
-    outlook,
+    WithheldStatus,
+    score_target,
+    unscored_target,
 )
 from models.rules.evaluate import Judged, judge
 from models.rules.history import History
@@ -60,7 +60,7 @@ class Assessment:
     ----------
     frame : the snapshot's rows, sorted by account_id.
     as_of : the instant of the snapshot, UTC.
-    outlooks : one per target.
+    target_scores : one per target.
     judged : what the rules say: health and its history, alerts, warnings, onboarding, expansion, plays.
     stale : days since the newest event of each stale feed, by table.
     jumped : the columns (``table.column``) whose unit seems to have changed; what rests on them cannot be trusted.
@@ -70,7 +70,7 @@ class Assessment:
     champion: Champion
     frame: pd.DataFrame
     as_of: pd.Timestamp
-    outlooks: Mapping[Target, Outlook]
+    target_scores: Mapping[Target, TargetScores]
     judged: Judged
     stale: Mapping[str, int]
     jumped: tuple[str, ...] = ()
@@ -122,7 +122,7 @@ class Assessment:
         """Whether model and health score fall into the same of three bands: agree, model_worse or model_better (the
         model's view of the account is the worse or the better one); None where either says nothing. Shape (n,)."""
         out = np.full(len(self.frame), None, dtype=object)
-        for row, (risk, health) in enumerate(zip(self.outlooks["churn"].band, self.health.band, strict=True)):
+        for row, (risk, health) in enumerate(zip(self.target_scores["churn"].band, self.health.band, strict=True)):
             if risk in CHURN_ORDER and health in HEALTH_ORDER:
                 further = CHURN_ORDER[risk] - HEALTH_ORDER[health]
                 out[row] = "agree" if further == 0 else "model_worse" if further > 0 else "model_better"
@@ -142,7 +142,7 @@ class Assessment:
     def gap(self) -> Floats:
         """The model's churn probability less the rate that has followed such a health score: above 0 the model sees
         more risk. NaN where either is not known, shape (n,)."""
-        gap: Floats = self.outlooks["churn"].probability - self.meant[0]
+        gap: Floats = self.target_scores["churn"].probability - self.meant[0]
         return gap
 
     def explained_by(self, row: int, pulls: Mapping[str, float]) -> str | None:
@@ -161,7 +161,7 @@ class Assessment:
     def churn_reasons(self) -> list[tuple[ConceptReason, ...]]:
         """Each account's reasons for the churn probability, largest first; none where there is no probability."""
         out: list[tuple[ConceptReason, ...]] = [()] * len(self.frame)
-        churn = self.outlooks["churn"]
+        churn = self.target_scores["churn"]
         if churn.explanation is not None:
             rows = np.flatnonzero(churn.status == SCORED)
             for row, explained in zip(rows, churn.explanation.explain(rows), strict=True):
@@ -178,7 +178,7 @@ def assess(
     feeds: Mapping[str, datetime | None] | None = None,
     jumped: Sequence[str] = (),
     catalogue: Mapping[str, Feature] | None = None,
-    withheld: Withheld | None = None,
+    withheld: WithheldStatus | None = None,
     executives_from: float | None = None,
     called: Called | None = None,
     handed: Handed | None = None,
@@ -199,7 +199,7 @@ def assess(
         of every table is over 60 days old, the status is stale_inputs: the silence is the feeds', not the accounts'.
     jumped : columns, as ``table.column``, whose unit seems to have changed (`features.health`): they are warned of.
     catalogue : the features; the deployment's if not given (`features.custom.current_catalogue.current_catalogue`).
-    withheld : as of `models.predictions.target_predictions.outlook`, where the caller knows why no number is to be
+    withheld : as of `models.predictions.target_predictions.score_target`, where the caller knows why no number is to be
     told.
     executives_from : for accounts that come alone: the ARR at risk from which executives act, as the portfolio's own
         assessment has it (``judged.playbook.executives_from``). Without it the CSM acts.
@@ -231,20 +231,20 @@ def assess(
         is_unknown = unknown_in_frame(frame)
     lacking = {t: unknown_inputs(b, is_unknown, catalogue) for t, b in champion.bundles.items()} if is_unknown else {}
     unusable = {target: inputs for target, inputs in lacking.items() if inputs.exceeds_limit}
-    outlooks: dict[Target, Outlook] = {}
+    target_scores: dict[Target, TargetScores] = {}
     for target in TARGETS:
         bundle = champion.bundles.get(target)
         why = withheld or (OUT_OF_SCOPE if target in unusable else None)
-        outlooks[target] = (
-            no_model(target, len(frame))
+        target_scores[target] = (
+            unscored_target(target, len(frame))
             if bundle is None
-            else outlook(frame, bundle, compared, segments, peers is None, catalogue, why)
+            else score_target(frame, bundle, compared, segments, peers is None, catalogue, why)
         )
     history = History(frame if past is None else pd.concat([past, frame], ignore_index=True))
-    churn = outlooks["churn"]
+    churn = target_scores["churn"]
     view = ModelView(
         churn.band,
-        outlooks["expansion"].band,
+        target_scores["expansion"].band,
         churn.probability * number_column(frame, ARR_FEATURE),
         None if churn.explanation is None else churn.explanation.by_dimension,
     )
@@ -252,7 +252,7 @@ def assess(
         history, champion.rubric, peers, churn.points, champion.rubric_at, view, executives_from, called, handed
     )
     stale = {table: days for table, days in ages.items() if days > STALE_AFTER_DAYS}
-    return Assessment(champion, frame, as_of, outlooks, judged, stale, tuple(jumped), unusable)
+    return Assessment(champion, frame, as_of, target_scores, judged, stale, tuple(jumped), unusable)
 
 
 def _check(frame: pd.DataFrame) -> None:

@@ -1,8 +1,8 @@
-"""Columns derived from the answer's schema: annotations of its fields, and the walks that read them.
+"""Columns derived from the schema of an answer.
 
-A field of `models.predictions.schema.Prediction` says once, in its annotation, where its value comes from (`Values`),
-that it is a field of the flat view (`Flat`), and that it is a column of the portfolio table (`Column`). The answer, the
-flat view and the CSV, Parquet and NDJSON files follow from these annotations.
+The annotations of a field of `models.predictions.schema.Prediction` state where its values are (`FieldValues`), that it
+is a field of the flat view (`FlatField`), and that it is a column of the portfolio table (`TableField`). The JSON of an
+answer, the flat view, and the CSV, Parquet and NDJSON files are built from these annotations.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pydantic.fields import FieldInfo
 from models.peer_groups.frame_columns import text_column
 
 Scalar = str | float | int | bool | None
-Kind = Literal["text", "number", "whole", "truth", "as_is"]
+ScalarKind = Literal["text", "number", "whole", "truth", "as_is"]
 
-_KINDS: dict[type, Kind] = {str: "text", float: "number", int: "whole", bool: "truth"}
+_KINDS: dict[type, ScalarKind] = {str: "text", float: "number", int: "whole", bool: "truth"}
 
 
-class Source(NamedTuple):
+class ValueSource(NamedTuple):
     """Where values are read: the whole assessment, and the part of it that the current section is about."""
 
     assessment: Any
@@ -35,7 +35,7 @@ class Source(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Values:
+class FieldValues:
     """The values of a scalar field for all accounts, in their order.
 
     Parameters
@@ -44,7 +44,7 @@ class Values:
     before : the field of the same model before which the answer has this one, where that differs from the schema.
     """
 
-    read: Callable[[Source], Any]
+    read: Callable[[ValueSource], Any]
     before: str | None = None
 
 
@@ -62,17 +62,17 @@ class _Placed:
 
     name: str | None = None
     after: str | None = None
-    kind: Kind | None = None
+    kind: ScalarKind | None = None
 
 
 @dataclass(frozen=True)
-class Flat(_Placed):
+class FlatField(_Placed):
     """A field of the flat view.
 
     Parameters
     ----------
     read : turns the field's value in an answer into a scalar; it is not called for null.
-    description : by default that of the field; within `Items`, ``{}`` is the item's place, from 1.
+    description : by default that of the field; within `ListedFields`, ``{}`` is the item's place, from 1.
     """
 
     read: Callable[[Any], Scalar] | None = None
@@ -80,14 +80,14 @@ class Flat(_Placed):
 
 
 @dataclass(frozen=True)
-class Column(_Placed):
+class TableField(_Placed):
     """A column of the portfolio table.
 
     Parameters
     ----------
-    read : returns the values of all accounts from the section's `Source`; within `Items`, the value of one item. By
-        default the field's `Values`, or the item's attribute of the same name.
-    suffixes : whether ``read`` returns several columns, by what is added to the name.
+    read : returns the values of all accounts from the section's `ValueSource`; within `ListedFields`, the value of one
+        item. By default the field's `FieldValues`, or the item's attribute of the same name.
+    suffixes : whether ``read`` returns several columns, by the suffix of their names.
     """
 
     read: Callable[[Any], Any] | None = None
@@ -95,7 +95,7 @@ class Column(_Placed):
 
 
 @dataclass(frozen=True)
-class Section:
+class NestedFields:
     """A nested model whose fields are columns too.
 
     Parameters
@@ -112,7 +112,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Items:
+class ListedFields:
     """A list of models whose first items are columns.
 
     Parameters
@@ -137,7 +137,7 @@ class FlatColumn:
     answer."""
 
     name: str
-    kind: Kind
+    kind: ScalarKind
     description: str
     read: Callable[[Mapping[str, Any]], Scalar]
 
@@ -151,7 +151,7 @@ class TableColumn:
     """
 
     name: str
-    kind: Kind
+    kind: ScalarKind
     suffixes: bool
     read: Callable[[Any], Any]
     items: Callable[[Any], Iterable[Sequence[Any]]] | None = None
@@ -201,12 +201,12 @@ def read_columns(assessment: Any, schema: type[BaseModel], names: Iterable[str] 
     return out
 
 
-def fill(schema: type[BaseModel], source: Source, row: int, parts: Mapping[str, Any]) -> dict[str, Any]:
+def fill(schema: type[BaseModel], source: ValueSource, row: int, parts: Mapping[str, Any]) -> dict[str, Any]:
     """Return one model of an account's answer as plain data for JSON, in the order of the schema.
 
     Parameters
     ----------
-    source : where the fields with `Values` are read.
+    source : where the fields with `FieldValues` are read.
     row : the account's place.
     parts : the values of all other fields.
     """
@@ -221,12 +221,12 @@ def fill_section(
 ) -> dict[str, Any]:
     """`fill` for the nested model of a field."""
     model, part = _section_of(schema, name)
-    return fill(model, Source(assessment, assessment if part is None else part(assessment)), row, parts)
+    return fill(model, ValueSource(assessment, assessment if part is None else part(assessment)), row, parts)
 
 
 @cache
 def _section_of(schema: type[BaseModel], name: str) -> tuple[type[BaseModel], Callable[[Any], Any] | None]:
-    section = _note(schema.model_fields[name], Section)
+    section = _note(schema.model_fields[name], NestedFields)
     return _nested(schema)[name], None if section is None else section.part
 
 
@@ -243,7 +243,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-_PLAIN: dict[Kind, Callable[[Any], Any]] = {
+_PLAIN: dict[ScalarKind, Callable[[Any], Any]] = {
     "text": _same,
     "number": number_or_null,
     "whole": _whole_or_null,
@@ -260,16 +260,16 @@ def _nested(schema: type[BaseModel]) -> dict[str, type[BaseModel]]:
 @cache
 def _fields_in_order(
     schema: type[BaseModel],
-) -> tuple[tuple[str, Callable[[Source], Any] | None, Callable[[Any], Any]], ...]:
+) -> tuple[tuple[str, Callable[[ValueSource], Any] | None, Callable[[Any], Any]], ...]:
     order: list[str] = []
-    sources = {name: _note(field, Values) for name, field in schema.model_fields.items()}
+    sources = {name: _note(field, FieldValues) for name, field in schema.model_fields.items()}
     for name, values in sources.items():
         if values is None or values.before is None:
             order.append(name)
     for name, values in sources.items():
         if values is not None and values.before is not None:
             order.insert(order.index(values.before), name)
-    out: list[tuple[str, Callable[[Source], Any] | None, Callable[[Any], Any]]] = []
+    out: list[tuple[str, Callable[[ValueSource], Any] | None, Callable[[Any], Any]]] = []
     for name in order:
         values = sources[name]
         if values is None:
@@ -279,7 +279,7 @@ def _fields_in_order(
     return tuple(out)
 
 
-def _typed(values: Any, kind: Kind) -> Any:
+def _typed(values: Any, kind: ScalarKind) -> Any:
     if kind == "text":
         return text_column(values)
     return pd.Series(values).astype("Int64") if kind == "whole" else values
@@ -343,7 +343,7 @@ def _joined(prefix: str, name: str) -> str:
 
 def _flat_blocks(schema: type[BaseModel], prefix: str, path: tuple[str | int, ...]) -> Iterator[_Block[FlatColumn]]:
     for name, field in schema.model_fields.items():
-        for note in _notes(field, Flat):
+        for note in _notes(field, FlatField):
             description = note.description or field.description
             if not description:
                 raise ValueError(f"{schema.__name__}.{name} has no description")
@@ -357,7 +357,7 @@ def _flat_blocks(schema: type[BaseModel], prefix: str, path: tuple[str | int, ..
         model = _nested(schema).get(name)
         if model is None:
             continue
-        items, section = _note(field, Items), _note(field, Section) or Section()
+        items, section = _note(field, ListedFields), _note(field, NestedFields) or NestedFields()
         if items is not None:
             each = (
                 block
@@ -374,8 +374,8 @@ def _flat_blocks(schema: type[BaseModel], prefix: str, path: tuple[str | int, ..
 
 def _table_blocks(schema: type[BaseModel], prefix: str, part: Callable[[Any], Any]) -> Iterator[_Block[TableColumn]]:
     for name, field in schema.model_fields.items():
-        values = _note(field, Values)
-        for note in _notes(field, Column):
+        values = _note(field, FieldValues)
+        for note in _notes(field, TableField):
             read = note.read or (None if values is None else values.read)
             if read is None:
                 raise ValueError(f"{schema.__name__}.{name} does not say where its values are")
@@ -389,7 +389,7 @@ def _table_blocks(schema: type[BaseModel], prefix: str, part: Callable[[Any], An
         model = _nested(schema).get(name)
         if model is None:
             continue
-        items, section = _note(field, Items), _note(field, Section) or Section()
+        items, section = _note(field, ListedFields), _note(field, NestedFields) or NestedFields()
         if items is not None:
             each = (
                 block for place in range(items.table) for block in _section(_item_blocks(model, items, place), None)
@@ -400,17 +400,17 @@ def _table_blocks(schema: type[BaseModel], prefix: str, part: Callable[[Any], An
             yield from _section(_table_blocks(model, own, section.part or part), section.table_after)
 
 
-def _item_blocks(model: type[BaseModel], items: Items, place: int) -> Iterator[_Block[TableColumn]]:
+def _item_blocks(model: type[BaseModel], items: ListedFields, place: int) -> Iterator[_Block[TableColumn]]:
     prefix = items.prefix.format(place + 1) + "_"
     for name, field in model.model_fields.items():
-        for note in _notes(field, Column):
+        for note in _notes(field, TableField):
             full = _joined(prefix, name if note.name is None else note.name)
             kind, read = note.kind or _kind(field, name), note.read or attrgetter(name)
             yield _block(note, prefix, TableColumn(full, kind, False, read, items.values, place))
 
 
-def _from_assessment(read: Callable[[Source], Any], part: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda assessment: read(Source(assessment, part(assessment)))
+def _from_assessment(read: Callable[[ValueSource], Any], part: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda assessment: read(ValueSource(assessment, part(assessment)))
 
 
 def _reader(path: tuple[str | int, ...], read: Callable[[Any], Scalar] | None) -> Callable[[Mapping[str, Any]], Scalar]:
@@ -462,7 +462,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
             yield each
 
 
-def _kind(field: FieldInfo, name: str) -> Kind:
+def _kind(field: FieldInfo, name: str) -> ScalarKind:
     kinds = {_KINDS[each] for each in _types(field.annotation) if each in _KINDS}
     if len(kinds) != 1:
         raise ValueError(f"the type of {name} is no single scalar type, so its columns need a kind")

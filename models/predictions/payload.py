@@ -18,9 +18,9 @@ from models.artifacts.bundle import Bundle
 from models.explain.reasons import AccountExplanation
 from models.health.rubric import INSUFFICIENT
 from models.predictions.assessment import Assessment
-from models.predictions.columns import Source, fill, fill_section, number_or_null
+from models.predictions.columns import ValueSource, fill, fill_section, number_or_null
 from models.predictions.schema import Prediction
-from models.predictions.target_predictions import SCORED, Outlook
+from models.predictions.target_predictions import SCORED, TargetScores
 from models.rules.conditions import TRUE
 from models.rules.evaluate import Judged
 from models.rules.expansion import Expansion
@@ -31,10 +31,10 @@ from models.targets import HIGHER_IS, TARGETS, Target
 CHANGE_DAYS = 30
 CHANGE_TOLERANCE_DAYS = 3
 #: So many accounts are explained at once.
-TOGETHER = 4096
+EXPLANATION_BATCH = 4096
 
 
-def answer(
+def account_answer(
     assessment: Assessment,
     account_id: str,
     *,
@@ -65,12 +65,12 @@ def answer(
     UnknownAccount : the assessment does not hold the account.
     ValueError : ``earlier`` is not of about 30 days before.
     """
-    row = row_of(assessment, account_id)
-    why = {target: seen.explained([row])[0] for target, seen in assessment.outlooks.items()}
+    row = account_row(assessment, account_id)
+    why = {target: seen.explained([row])[0] for target, seen in assessment.target_scores.items()}
     return _answer(assessment, row, why, scored_at, data_through, earlier, schema)
 
 
-def answers(
+def portfolio_answers(
     assessment: Assessment,
     *,
     scored_at: datetime,
@@ -78,11 +78,11 @@ def answers(
     earlier: Assessment | None = None,
     schema: type[BaseModel] = Prediction,
 ) -> Iterator[dict[str, Any]]:
-    """`answer` of every account, in their order; explained together, which is far quicker than one by one."""
+    """`account_answer` of every account, in their order; explained together, which is far quicker than one by one."""
     every = range(len(assessment.frame))
-    for start in range(0, len(every), TOGETHER):
-        rows = every[start : start + TOGETHER]
-        why = {target: seen.explained(rows) for target, seen in assessment.outlooks.items()}
+    for start in range(0, len(every), EXPLANATION_BATCH):
+        rows = every[start : start + EXPLANATION_BATCH]
+        why = {target: seen.explained(rows) for target, seen in assessment.target_scores.items()}
         for i, row in enumerate(rows):
             own = {target: of_these[i] for target, of_these in why.items()}
             yield _answer(assessment, row, own, scored_at, data_through, earlier, schema)
@@ -98,15 +98,15 @@ def _answer(
     schema: type[BaseModel],
 ) -> dict[str, Any]:
     account_id = assessment.account_ids[row]
-    churn, expansion = assessment.outlooks["churn"], assessment.outlooks["expansion"]
+    churn, expansion = assessment.target_scores["churn"], assessment.target_scores["expansion"]
     change = {seen.target: _change(assessment, seen.target, row, earlier, account_id) for seen in (churn, expansion)}
     horizon = next((o.bundle.manifest.horizon_days for o in (churn, expansion) if o.bundle is not None), None)
     gate = [{"item": item, "state": states[row]} for item, states in assessment.judged.expansion.gate.items()]
     parts = {
         "prediction_id": prediction_id(assessment, row),
         "account_id": account_id,
-        "as_of": instant_words(assessment.as_of),
-        "data_through": None if data_through is None else instant_words(data_through),
+        "as_of": format_instant(assessment.as_of),
+        "data_through": None if data_through is None else format_instant(data_through),
         "scored_at": scored_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "horizon_days": horizon,
         "churn": fill_section(schema, "churn", assessment, row, _target(churn, row, change["churn"], why["churn"])),
@@ -121,16 +121,16 @@ def _answer(
                 "find_out": list(assessment.judged.expansion.to_find_out(row)),
                 "signals": _signs(assessment.judged.expansion, row),
                 "reasons": _reasons(why["expansion"]),
-                "model": model_told(expansion.bundle),
+                "model": model_payload(expansion.bundle),
             },
         ),
         "health": fill_section(schema, "health", assessment, row, _health(assessment, row, why["churn"])),
         **_rules(assessment.judged, row),
         "reasons": _reasons(why["churn"]),
         "warnings": _warnings(assessment, row),
-        "model": model_told(churn.bundle),
+        "model": model_payload(churn.bundle),
     }
-    return fill(schema, Source(assessment, assessment), row, parts)
+    return fill(schema, ValueSource(assessment, assessment), row, parts)
 
 
 def prediction_id(assessment: Assessment, row: int) -> str:
@@ -141,7 +141,7 @@ def prediction_id(assessment: Assessment, row: int) -> str:
     features = [(name, _plain(column[row])) for name, column in assessment.cells]
     bundles = assessment.champion.bundles
     told = [
-        instant_words(assessment.as_of),
+        format_instant(assessment.as_of),
         features,
         [bundles[target].fingerprint for target in TARGETS if target in bundles],
         assessment.champion.rubric.text,
@@ -149,14 +149,14 @@ def prediction_id(assessment: Assessment, row: int) -> str:
     return "prd_" + hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
 
 
-def instant_words(instant: datetime) -> str:
+def format_instant(instant: datetime) -> str:
     """A date where the instant is a UTC midnight, else the full instant with Z."""
     utc = instant.astimezone(UTC)
     midnight = utc == utc.replace(hour=0, minute=0, second=0, microsecond=0)
     return utc.date().isoformat() if midnight else utc.isoformat().replace("+00:00", "Z")
 
 
-def row_of(assessment: Assessment, account_id: str) -> int:
+def account_row(assessment: Assessment, account_id: str) -> int:
     """The account's place in the assessment, from 0.
 
     Raises
@@ -167,13 +167,13 @@ def row_of(assessment: Assessment, account_id: str) -> int:
         return assessment.places[account_id]
     except KeyError:
         raise UnknownAccount(
-            f"no such account is active at {instant_words(assessment.as_of)}",
+            f"no such account is active at {format_instant(assessment.as_of)}",
             "an account of the snapshot",
             "check the id, or choose another date",
         ) from None
 
 
-def _target(seen: Outlook, row: int, change: float | None, why: AccountExplanation | None) -> dict[str, Any]:
+def _target(seen: TargetScores, row: int, change: float | None, why: AccountExplanation | None) -> dict[str, Any]:
     scored = seen.status[row] == SCORED
     return {
         "interval": [float(seen.low[row]), float(seen.high[row])] if scored else None,
@@ -203,7 +203,7 @@ def _change(
     days = (assessment.as_of - earlier.as_of) / pd.Timedelta(days=1)
     if abs(days - CHANGE_DAYS) > CHANGE_TOLERANCE_DAYS:
         raise ValueError(f"the earlier assessment is {days:g} days older, not about {CHANGE_DAYS}")
-    now, then = assessment.outlooks[target], earlier.outlooks[target]
+    now, then = assessment.target_scores[target], earlier.target_scores[target]
     if now.version != then.version or account_id not in earlier.places:
         return None
     return number_or_null(now.probability[row] - then.probability[earlier.places[account_id]])
@@ -246,7 +246,7 @@ def _explained_by(assessment: Assessment, row: int, why: AccountExplanation | No
 def _history(judged: Judged, row: int) -> list[dict[str, Any]]:
     """The score at each date at which the account was active, by the version of the rubric in force then."""
     return [
-        {"as_of": instant_words(date.to_pydatetime()), "score": number_or_null(score), "band": band}
+        {"as_of": format_instant(date.to_pydatetime()), "score": number_or_null(score), "band": band}
         for date, score, band in zip(judged.dates, judged.told_score[row], judged.told_band[row], strict=True)
         if band != INSUFFICIENT
     ]
@@ -272,7 +272,7 @@ def _listed(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _instants(**instants: datetime | None) -> dict[str, str | None]:
-    return {name: None if instant is None else instant_words(instant) for name, instant in instants.items()}
+    return {name: None if instant is None else format_instant(instant) for name, instant in instants.items()}
 
 
 def _warnings(assessment: Assessment, row: int) -> list[dict[str, Any]]:
@@ -280,7 +280,7 @@ def _warnings(assessment: Assessment, row: int) -> list[dict[str, Any]]:
         {"code": f"{table}_feed_stale", "days": days} for table, days in assessment.stale.items()
     ]
     found += [{"code": "unit_jumped", "column": column} for column in assessment.jumped]
-    seen = assessment.outlooks.values()
+    seen = assessment.target_scores.values()
     if missing := sorted({name for each in seen for name in each.missing}):
         found.append({"code": "features_missing", "features": missing})
     found += [
@@ -294,7 +294,7 @@ def _warnings(assessment: Assessment, row: int) -> list[dict[str, Any]]:
     return found
 
 
-def model_told(bundle: Bundle | None) -> dict[str, str | None] | None:
+def model_payload(bundle: Bundle | None) -> dict[str, str | None] | None:
     """How an answer names the model that it comes from; None without one."""
     if bundle is None:
         return None

@@ -1,7 +1,8 @@
-"""The schema of an answer: every field of a prediction, and the columns that follow from it.
+"""The schema of an answer: every field of a prediction.
 
-The JSON of an answer, the flat view, the columns of CSV, Parquet and NDJSON files, and `/openapi.json` all follow from
-`Prediction`. To add a scalar field, add it here with its `Values`, and with `Flat` and `Column` where it is a column.
+The JSON of an answer, the flat view, the columns of CSV, Parquet and NDJSON files, and `/openapi.json` are derived from
+`Prediction`. To add a scalar field, add it here with `FieldValues`. Add `FlatField` to show it in the flat view, and
+`TableField` to make it a column of the files.
 """
 
 from __future__ import annotations
@@ -14,198 +15,208 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from models.explain.reasons import MAX_REASONS
 from models.peer_groups.frame_columns import joined
-from models.predictions.columns import Column, Flat, Items, Section, Source, Values
+from models.predictions.columns import FieldValues, FlatField, ListedFields, NestedFields, TableField, ValueSource
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Points = Annotated[float, Field(ge=0, le=100)]
-Status = Literal["scored", "insufficient_history", "stale_inputs", "out_of_scope", "no_model"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+ScorePoints = Annotated[float, Field(ge=0, le=100)]
+PredictionStatus = Literal["scored", "insufficient_history", "stale_inputs", "out_of_scope", "no_model"]
 
-#: How many reasons the flat view has: as many as a person reads next to an account.
+#: The number of reasons in the flat view.
 FLAT_REASONS = 3
 
 
-class Answer(BaseModel):
-    """Something that is answered."""
+class ResponseModel(BaseModel):
+    """Base class of everything that the API returns."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _codes(entries: Iterable[Mapping[str, Any]]) -> str | None:
-    """The codes of a list, each once."""
+    """Return the codes of a list as one text, each code once."""
     return joined(dict.fromkeys(str(entry["code"]) for entry in entries))
 
 
-def _versions(source: Source) -> list[str | None]:
+def _versions(source: ValueSource) -> list[str | None]:
     return [source.part.version] * len(source.assessment.frame)
 
 
-def _warnings_of(source: Source, standing: str) -> list[str | None]:
+def _warnings_of(source: ValueSource, standing: str) -> list[str | None]:
     return [
         joined(sign.code for sign in each if sign.standing == standing) for each in source.assessment.judged.warnings
     ]
 
 
-class Explained(Answer):
-    """The parts of the model's raw log-odds, before calibration: base + the reasons' contributions + rest = raw."""
+class LogOddsParts(ResponseModel):
+    """The parts of the model's raw log-odds, before calibration: base + contributions of the reasons + rest = raw."""
 
     base_log_odds: float
     rest_log_odds: float
     raw_log_odds: float
     by_dimension: dict[str, float] = Field(
-        description="What the features of each dimension add; the same dimensions as the health score's, and others. "
-        "base + their sum = raw."
+        description="The sum of the contributions of each dimension's features. The dimensions are those of the health "
+        "score, and some others. base + sum of the dimensions = raw."
     )
 
 
-class Reason(Answer):
-    """One concept's part in a prediction. It says what goes with a higher or lower risk, never what causes it."""
+class Reason(ResponseModel):
+    """The contribution of one concept to a prediction. Reasons are associations, not causes."""
 
-    code: Annotated[str, Flat(description="Its feature.")] = Field(
-        description="The feature that adds most to the concept.", examples=["usage.active_users_28d"]
+    code: Annotated[str, FlatField(description="The feature behind reason {}.")] = Field(
+        description="The feature that contributes most to the concept.", examples=["usage.active_users_28d"]
     )
     concept: str
     dimension: str
     direction: Annotated[
         Literal["raises_risk", "lowers_risk", "raises_chance", "lowers_chance"],
-        Flat(description="raises_risk or lowers_risk."),
+        FlatField(description="raises_risk or lowers_risk."),
     ]
     text: Annotated[
         str,
-        Flat(after="", description="Reason {} for the churn probability, the largest first, in words."),
-        Column(name=""),
+        FlatField(after="", description="Reason {} for the churn probability, in words; the largest comes first."),
+        TableField(name=""),
     ]
     contribution_log_odds: float
 
 
-class Model(Answer):
-    """The model that answered."""
+class ModelReference(ResponseModel):
+    """The model that made the prediction."""
 
     name: str
     version: Annotated[
-        str, Flat(description="The version of the model that answered."), Column(read=lambda source: _versions(source))
+        str, FlatField(description="The version of the model."), TableField(read=lambda source: _versions(source))
     ]
     alias: str
 
 
-class Within(Answer):
-    """The probability within so many days."""
+class HorizonProbability(ResponseModel):
+    """The probability within a number of days."""
 
     days: int
-    probability: Share | None
+    probability: Fraction | None
 
 
-class Outlook(Answer):
-    """One target. Unless ``status`` is scored, every number is null: never a silent zero."""
+class TargetPrediction(ResponseModel):
+    """The prediction for one target. Unless ``status`` is ``scored``, every number is null."""
 
     status: Annotated[
-        Status,
-        Values(lambda source: source.part.status),
-        Flat(description="scored, or why there is no number (insufficient_history, stale_inputs, …)."),
-        Column(),
+        PredictionStatus,
+        FieldValues(lambda source: source.part.status),
+        FlatField(description="scored, or the reason why there is no number, such as insufficient_history."),
+        TableField(),
     ]
     probability: Annotated[
-        Share | None,
-        Values(lambda source: source.part.probability),
-        Flat(description="Within horizon_days, 0 to 1."),
-        Column(),
-    ] = Field(description="Calibrated, for the horizon.")
+        Fraction | None,
+        FieldValues(lambda source: source.part.probability),
+        FlatField(),
+        TableField(),
+    ] = Field(description="The calibrated probability within horizon_days, 0 to 1.")
     interval: Annotated[
-        Annotated[list[Share], Field(min_length=2, max_length=2)] | None,
-        Flat(
+        Annotated[list[Fraction], Field(min_length=2, max_length=2)] | None,
+        FlatField(
             name="interval_low",
             kind="number",
             read=itemgetter(0),
-            description="Where the 80% interval of the probability begins.",
+            description="The lower end of the 80% interval of the probability.",
         ),
-        Flat(name="interval_high", kind="number", read=itemgetter(1), description="Where it ends."),
-        Column(name="low", kind="number", read=lambda source: source.part.low),
-        Column(name="high", kind="number", read=lambda source: source.part.high),
-    ] = Field(description="80% interval.")
+        FlatField(
+            name="interval_high",
+            kind="number",
+            read=itemgetter(1),
+            description="The upper end of the 80% interval of the probability.",
+        ),
+        TableField(name="low", kind="number", read=lambda source: source.part.low),
+        TableField(name="high", kind="number", read=lambda source: source.part.high),
+    ] = Field(description="The 80% interval of the probability: its lower and its upper end.")
     risk_score: Annotated[
         Annotated[int, Field(ge=0, le=100)] | None,
-        Values(lambda source: source.part.points),
-        Flat(description="Odds against those of the average account, 0 to 100; 50 is average."),
-        Column(),
+        FieldValues(lambda source: source.part.points),
+        FlatField(description="The odds compared with those of the average account, 0 to 100; 50 is average."),
+        TableField(),
     ]
-    higher_is: Annotated[
-        Literal["worse", "better"], Flat(description="What a higher probability or score means: worse or better.")
-    ] = Field(description="What a higher score or probability means.")
+    higher_is: Annotated[Literal["worse", "better"], FlatField()] = Field(
+        description="Whether a higher probability or risk score is worse or better for the vendor."
+    )
     band: Annotated[
         Literal["low", "medium", "high"] | None,
-        Values(lambda source: source.part.band),
-        Flat(description="low, medium or high."),
-        Column(),
+        FieldValues(lambda source: source.part.band),
+        FlatField(description="low, medium or high, by the risk score."),
+        TableField(),
     ]
     percentile: Annotated[
         Annotated[int, Field(ge=0, le=100)] | None,
-        Values(lambda source: source.part.percentile),
-        Flat(description="The place within the portfolio, 0 to 100."),
-    ] = Field(description="The place within the portfolio; null where the account came with its own signals.")
+        FieldValues(lambda source: source.part.percentile),
+        FlatField(),
+    ] = Field(
+        description="The percentile of the probability within the portfolio, 0 to 100. Null for an account whose "
+        "signals were sent in the request."
+    )
     by_horizon: Annotated[
-        list[Within],
-        Column(
+        list[HorizonProbability],
+        TableField(
             name="probability_",
             kind="number",
             read=lambda source: {f"{days}d": p for days, p in source.part.by_horizon.items()},
             suffixes=True,
         ),
-    ] = Field(description="The probability within each horizon that the model knows, never falling as they grow.")
-    change_30d: Annotated[float | None, Flat(description="The probability less that of about 30 days before.")] = Field(
-        description="The probability less that of about 30 days before, by the same model; null where there is none."
+    ] = Field(description="The probability within each horizon of the model. It never falls as the horizon grows.")
+    change_30d: Annotated[float | None, FlatField()] = Field(
+        description="The change of the probability since about 30 days before. Null if there is no earlier prediction "
+        "by the same model."
     )
-    explained: Explained | None
+    explained: LogOddsParts | None
 
 
-class Churn(Outlook):
-    """The churn target."""
+class ChurnPrediction(TargetPrediction):
+    """The prediction of churn."""
 
     involuntary: Annotated[
-        Share | None,
-        # The answer has had this order since before the schema; the schema lists the fields of both targets first.
-        Values(lambda source: source.part.involuntary, before="change_30d"),
-        Flat(description="The part that is an end by nonpayment."),
-        Column(),
+        Fraction | None,
+        # In the answer this field comes before change_30d; the schema lists the fields of both targets first.
+        FieldValues(lambda source: source.part.involuntary, before="change_30d"),
+        FlatField(),
+        TableField(),
     ] = Field(
-        description="The part of the probability that is an end by nonpayment; null where the model does not tell."
+        description="The part of the probability that is churn by failed payment. Null if the model does not separate "
+        "the two kinds of churn."
     )
 
 
-class Sign(Answer):
-    """Something that a rule looks for, and found."""
+class ExpansionSign(ResponseModel):
+    """A sign of interest in more, as defined in the expansion rules."""
 
     code: str
-    says: str
+    says: str = Field(description="The sign in words.")
 
 
-class GateItem(Answer):
-    """One condition before an expansion is proposed."""
+class GateItem(ResponseModel):
+    """One condition that must be met before an expansion is proposed."""
 
     item: str
     state: Literal["met", "not_met", "unknown"]
 
 
-class Expansion(Outlook):
-    """The expansion target, its gate, and its own reasons."""
+class ExpansionPrediction(TargetPrediction):
+    """The prediction of expansion, with the expansion gate and the reasons of the expansion model."""
 
     ready: Annotated[
         bool,
-        Values(lambda source: source.assessment.ready),
-        Flat(description="Whether an expansion may be proposed."),
-        Column(),
+        FieldValues(lambda source: source.assessment.ready),
+        FlatField(),
+        TableField(),
     ] = Field(
-        description="Whether it is proposed: every item of the gate met, band high, and neither an immediate warning "
-        "that counts nor a high churn band."
+        description="Whether an expansion is proposed: every item of the gate is met, the expansion band is high, the "
+        "churn band is not high, and there is no immediate warning with standing risk."
     )
     gate: list[GateItem]
     find_out: Annotated[
         list[str],
-        Flat(
+        FlatField(
             after="withdrawn",
             kind="text",
             read=joined,
-            description='Items of the gate that are not known, "; " between them.',
+            description='The items of the gate whose state is unknown, separated by "; ".',
         ),
-        Column(
+        TableField(
             after="/expansion_withdrawn",
             kind="text",
             read=lambda source: [
@@ -213,198 +224,206 @@ class Expansion(Outlook):
                 for row in range(len(source.assessment.frame))
             ],
         ),
-    ] = Field(description="Items of the gate that are not known: what to find out.")
+    ] = Field(description="The items of the gate whose state is unknown: what to find out.")
     withdrawn: Annotated[
         str | None,
-        Values(lambda source: source.assessment.judged.playbook.withdrawn),
-        Flat(description="Why it is not, although gate and band allow it."),
-        Column(after="/expansion_type"),
-    ] = Field(description="Why it is not proposed although gate and band allow it.")
+        FieldValues(lambda source: source.assessment.judged.playbook.withdrawn),
+        FlatField(),
+        TableField(after="/expansion_type"),
+    ] = Field(description="Why no expansion is proposed although gate and band allow it.")
     type: Annotated[
         Literal["seats", "tier", "cross-sell", "services"] | None,
-        Values(lambda source: source.assessment.judged.expansion.type),
-        Flat(after="ready", description="seats, tier, cross-sell or services."),
-        Column(after="/onboarding_missed"),
-    ] = Field(description="The easiest that is pointed to.")
+        FieldValues(lambda source: source.assessment.judged.expansion.type),
+        FlatField(after="ready"),
+        TableField(after="/onboarding_missed"),
+    ] = Field(description="The kind of expansion that the signals point to; if there are several, the easiest one.")
     points: Annotated[
         int,
-        Values(lambda source: source.assessment.judged.expansion.score),
-        Flat(description="Earned by signs of readiness."),
-        Column(after="/expansion_find_out"),
-    ] = Field(description="Earned by the rules' signs of readiness.")
-    signals: list[Sign] = Field(description="Signs of a wish or a need for more that are there.")
+        FieldValues(lambda source: source.assessment.judged.expansion.score),
+        FlatField(),
+        TableField(after="/expansion_find_out"),
+    ] = Field(description="The points of the signs of readiness in the expansion rules.")
+    signals: list[ExpansionSign] = Field(description="The signs of interest in more, or of a need for it.")
     reasons: list[Reason]
-    model: Annotated[Model | None, Section(flat_after="/churn_model_version", table_after="/churn_model_version")]
+    model: Annotated[
+        ModelReference | None,
+        NestedFields(flat_after="/churn_model_version", table_after="/churn_model_version"),
+    ]
 
 
-class HealthThen(Answer):
+class HealthHistoryPoint(ResponseModel):
     """The health score at one date."""
 
     as_of: str
-    score: Points | None
+    score: ScorePoints | None
     band: Literal["green", "yellow", "red"]
 
 
-class Meant(Answer):
-    """What has followed health scores like this one."""
+class ObservedChurn(ResponseModel):
+    """The churn rate observed after health scores like this one."""
 
     churn_rate: Annotated[
-        Share,
-        Flat(name="churn", description="The churn rate that has followed such scores."),
-        Column(name="churn", read=lambda source: source.assessment.meant[0]),
-    ]
-    interval: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field(description="80% interval.")
-    accounts_with_churn: int = Field(description="How many accounts it was learnt from that churned.")
+        Fraction,
+        FlatField(name="churn"),
+        TableField(name="churn", read=lambda source: source.assessment.meant[0]),
+    ] = Field(description="The churn rate observed after such health scores, 0 to 1.")
+    interval: Annotated[list[Fraction], Field(min_length=2, max_length=2)] = Field(
+        description="The 80% interval of the churn rate."
+    )
+    accounts_with_churn: int = Field(description="The number of churned accounts that the rate is based on.")
 
 
-class Health(Answer):
-    """The health score, by hand-set weights."""
+class HealthScore(ResponseModel):
+    """The health score, computed from the weights of a rubric."""
 
     score: Annotated[
-        Points | None,
-        Values(lambda source: source.assessment.health_score),
-        Flat(description="0 to 100."),
-        Column(),
+        ScorePoints | None,
+        FieldValues(lambda source: source.assessment.health_score),
+        FlatField(description="The health score, 0 to 100."),
+        TableField(),
     ]
-    higher_is: Annotated[Literal["better"], Flat(description="better.")]
+    higher_is: Annotated[Literal["better"], FlatField(description="Always better: a higher score is better.")]
     band: Annotated[
         Literal["green", "yellow", "red", "insufficient_data"],
-        Values(lambda source: source.assessment.health_band),
-        Flat(description="green, yellow, red or insufficient_data."),
-        Column(),
+        FieldValues(lambda source: source.assessment.health_band),
+        FlatField(description="green, yellow, red or insufficient_data."),
+        TableField(),
     ]
     rubric: Annotated[
         str,
-        Flat(description="The rules that made the score."),
-        Column(read=lambda source: [source.assessment.champion.rubric.name] * len(source.assessment.frame)),
+        FlatField(description="The name of the rubric that the score was computed with."),
+        TableField(read=lambda source: [source.assessment.champion.rubric.name] * len(source.assessment.frame)),
     ]
-    rubric_version: Annotated[str, Flat(description="Their version.")]
+    rubric_version: Annotated[str, FlatField(description="The version of the rubric.")]
     agreement: Annotated[
         Literal["agree", "model_worse", "model_better"] | None,
-        Values(lambda source: source.assessment.agreement),
-        Flat(description="Whether model and health score agree: agree, model_worse or model_better."),
+        FieldValues(lambda source: source.assessment.agreement),
+        FlatField(
+            description="Whether the churn model agrees with the health score, or rates the account worse or better."
+        ),
     ]
     coverage: Annotated[
-        Share,
-        Values(lambda source: source.assessment.health_coverage),
-        Flat(after="change_7d", description="The share of the rubric's weight that had data, 0 to 1."),
-    ] = Field(description="The share of the rubric's weight that had data.")
+        Fraction,
+        FieldValues(lambda source: source.assessment.health_coverage),
+        FlatField(after="change_7d"),
+    ] = Field(description="The share of the rubric's weight for which there is data, 0 to 1.")
     change_7d: Annotated[
         float | None,
-        Values(lambda source: source.assessment.judged.change_7d),
-        Flat(after="band"),
-        Column(after="meant_churn"),
-    ] = Field(description="Points since about a week before.")
-    meant: Meant | None = Field(
-        description="The churn that such a score has meant; null where training could not tell."
+        FieldValues(lambda source: source.assessment.judged.change_7d),
+        FlatField(after="band"),
+        TableField(after="meant_churn"),
+    ] = Field(description="The change of the score since about a week before, in points.")
+    meant: ObservedChurn | None = Field(
+        description="The churn observed after such health scores; null if there was too little data in training."
     )
     explained_by: str | None = Field(
-        description="Where model and score disagree: the dimension that pulls the model the other way furthest."
+        description="If model and health score disagree, the dimension that contributes most to the difference."
     )
-    history: list[HealthThen] = Field(description="By week, over a quarter; dates without a score are left out.")
-    dimensions: dict[str, Points | None]
+    history: list[HealthHistoryPoint] = Field(
+        description="The weekly scores of the last quarter; dates without a score are left out."
+    )
+    dimensions: dict[str, ScorePoints | None]
 
 
-class Alert(Answer):
-    """A change that somebody has to be told of, once: when ``raised``."""
+class AccountAlert(ResponseModel):
+    """A change that somebody has to know about. It is sent once, when ``raised`` is true."""
 
     code: Literal["score_drop", "green_to_yellow", "into_red", "churn_risk"]
-    says: str
-    to: str = Field(description="Whom to tell.")
+    says: str = Field(description="The alert in words.")
+    to: str = Field(description="The recipient.")
     since: str
-    raised: bool = Field(description="Whether it came about at this as_of.")
-    by: str | None = Field(description="Until when somebody has to act.")
+    raised: bool = Field(description="Whether the alert is new at this as_of.")
+    by: str | None = Field(description="The time by which somebody has to act.")
     before: float | str | None
     after: float | str | None
-    key: str = Field(description="With the account's id, the same for the same alert whenever it is asked for.")
+    key: str = Field(description="Together with the account's id it identifies the alert in every answer.")
 
 
-class Evidence(Answer):
-    """A feature that a warning rests on, and the account's value."""
+class FeatureEvidence(ResponseModel):
+    """A feature that a warning is based on, and its value for the account."""
 
     feature: str
     value: float | None
 
 
-class EarlyWarning(Answer):
-    """What is known to precede a churn. ``watch``: a noisy sign that has held for one date only."""
+class AccountEarlyWarning(ResponseModel):
+    """An early warning of churn. With standing ``watch``, a noisy sign was observed at one date only."""
 
     code: str
-    says: str
+    says: str = Field(description="The warning in words.")
     severity: Literal["immediate", "high", "medium", "early"]
     cause: str
     standing: Literal["risk", "watch"]
     since: str
-    before_renewal: bool = Field(description="Whether the renewal is near enough to look for warnings in particular.")
-    evidence: list[Evidence]
+    before_renewal: bool = Field(description="Whether the renewal is so near that warnings matter in particular.")
+    evidence: list[FeatureEvidence]
 
 
-class OnboardingStep(Answer):
-    """A step that was missed."""
+class MissedOnboardingStep(ResponseModel):
+    """An onboarding step that was missed."""
 
     code: str
     day: int
-    says: str
-    act: str
+    says: str = Field(description="The step in words.")
+    act: str = Field(description="What to do.")
 
 
-class Onboarding(Answer):
-    """Where the account stands since its contract began."""
+class OnboardingProgress(ResponseModel):
+    """The account's progress since its contract began."""
 
     day: int | None
     under_way: bool
     missed: Annotated[
-        list[OnboardingStep],
-        Column(
+        list[MissedOnboardingStep],
+        TableField(
             kind="text",
             read=lambda source: [
                 joined(step.code for step in each.missed) for each in source.assessment.judged.onboarding
             ],
         ),
     ]
-    unknown: list[str] = Field(description="Steps that cannot be told for want of data.")
+    unknown: list[str] = Field(description="The steps that cannot be judged because data is missing.")
     days_to_first_value: int | None
-    late: bool | None = Field(description="Whether first value takes, or took, longer than the target.")
+    late: bool | None = Field(description="Whether the first value takes, or took, longer than the target.")
 
 
-class Play(Answer):
-    """What to do, who does it, and the last day for it."""
+class RecommendedPlay(ResponseModel):
+    """What to do, who does it, and by when."""
 
-    name: Annotated[str, Flat(after="severity")] = Field(
-        description="What calls for it.", examples=["executive_change"]
+    name: Annotated[str, FlatField(after="severity")] = Field(
+        description="The name of the play, after its cause.", examples=["executive_change"]
     )
     kind: Annotated[
         Literal["save", "billing", "onboarding", "renewal"],
-        Flat(after="who", description="save, billing, onboarding or renewal."),
-        Column(),
+        FlatField(after="who", description="save, billing, onboarding or renewal."),
+        TableField(),
     ] = Field(
         description="save: the account may be lost; billing: a payment failed; onboarding: a step was missed; renewal: "
-        "a talk with an account that nothing else is wrong with."
+        "a talk before the renewal of an account without any other problem."
     )
-    severity: Annotated[Literal["high", "medium", "low"], Flat(after="overdue", description="high, medium or low.")] = (
-        Field(description="How pressing it is.")
-    )
-    act: Annotated[str, Flat(after="", description="What to do."), Column(name="", after="")]
-    who: Annotated[str, Flat(after="act", description="Who does it."), Column(name="by")] = Field(
+    severity: Annotated[
+        Literal["high", "medium", "low"],
+        FlatField(after="overdue", description="How urgent it is: high, medium or low."),
+    ] = Field(description="How urgent it is.")
+    act: Annotated[str, FlatField(after="", description="What to do."), TableField(name="", after="")]
+    who: Annotated[str, FlatField(after="act"), TableField(name="by")] = Field(
         description="Who acts: automated, csm, billing or executives."
     )
-    due: Annotated[
-        str,
-        Flat(after="kind", description="The last day for it, ISO date."),
-        Column(read=lambda play: play.due.isoformat()),
-    ] = Field(description="The last day for it, as it was when the play was first published.")
-    overdue: Annotated[bool, Flat(description="Whether it was due before as_of, and not done.")] = Field(
-        description="Whether it was due before as_of, and has not been done."
+    due: Annotated[str, FlatField(after="kind"), TableField(read=lambda play: play.due.isoformat())] = Field(
+        description="The last day for it, as an ISO date; it stays the same until the play is done."
     )
-    because: Annotated[list[str], Column(kind="text", read=lambda play: joined(play.because))] = Field(
-        description="The reasons to act: churn_high, churn_medium, health_red, health_yellow, renewal_near, and codes "
-        "of warnings and of steps of onboarding.",
+    overdue: Annotated[bool, FlatField()] = Field(
+        description="Whether the play was due before as_of and has not been done."
+    )
+    because: Annotated[list[str], TableField(kind="text", read=lambda play: joined(play.because))] = Field(
+        description="The reasons to act: churn_high, churn_medium, health_red, health_yellow, renewal_near, and the "
+        "codes of warnings and of missed onboarding steps.",
         examples=[["churn_medium", "competitor"]],
     )
 
 
-class Warned(BaseModel):
-    """Something to know about the answer: a code, and what belongs to it (days, features, fields, …)."""
+class PredictionWarning(BaseModel):
+    """A limitation of the answer: a code, and further fields that depend on it (days, features, fields, …)."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, JsonValue]
@@ -412,38 +431,41 @@ class Warned(BaseModel):
     code: str = Field(examples=["support_feed_stale"])
 
 
-class Prediction(Answer):
-    """What is said of one account at one instant. Null: not known."""
+class Prediction(ResponseModel):
+    """The prediction for one account at one instant. Null means unknown."""
 
-    prediction_id: Annotated[str, Flat(after="account_id")] = Field(
-        description="The same features, models and rubric give the same id.", pattern="^prd_"
+    prediction_id: Annotated[str, FlatField(after="account_id")] = Field(
+        description="Identifies the answer: the same features, models and rubric give the same id.", pattern="^prd_"
     )
     account_id: Annotated[
         str,
-        Flat(description="The account's id."),
-        # A list and not a column of text: its type is that of the ids.
-        Column(kind="as_is", read=lambda source: source.assessment.account_ids),
+        FlatField(description="The id of the account."),
+        TableField(kind="as_is", read=lambda source: source.assessment.account_ids),
     ]
-    as_of: Annotated[str, Flat(), Column(kind="as_is", read=lambda source: source.assessment.frame["as_of"])] = Field(
-        description="ISO date, or instant if not a midnight; UTC.", examples=["2026-09-30"]
+    as_of: Annotated[
+        str, FlatField(), TableField(kind="as_is", read=lambda source: source.assessment.frame["as_of"])
+    ] = Field(description="An ISO date, or an instant if it is not midnight; UTC.", examples=["2026-09-30"])
+    data_through: Annotated[str | None, FlatField()] = Field(
+        description="The instant up to which the signals are complete."
     )
-    data_through: Annotated[str | None, Flat()] = Field(description="The instant up to which the signals are complete.")
-    scored_at: Annotated[str, Flat(description="When it was scored, UTC.")]
-    horizon_days: Annotated[int | None, Flat(description="How far ahead the probabilities look.")]
-    churn: Annotated[Churn, Section(lambda assessment: assessment.outlooks["churn"])]
-    expansion: Annotated[Expansion, Section(lambda assessment: assessment.outlooks["expansion"])]
-    health: Health
+    scored_at: Annotated[str, FlatField(description="The time of scoring, UTC.")]
+    horizon_days: Annotated[int | None, FlatField(description="The number of days that the probabilities look ahead.")]
+    churn: Annotated[ChurnPrediction, NestedFields(lambda assessment: assessment.target_scores["churn"])]
+    expansion: Annotated[ExpansionPrediction, NestedFields(lambda assessment: assessment.target_scores["expansion"])]
+    health: HealthScore
     segment: Annotated[
-        str | None, Values(lambda source: source.assessment.judged.segments), Flat(description="By ARR."), Column()
-    ] = Field(description="By ARR; null where that is unknown.")
-    touch: Annotated[str | None, Values(lambda source: source.assessment.judged.touch), Flat()] = Field(
-        description="How accounts of the segment are looked after."
+        str | None, FieldValues(lambda source: source.assessment.judged.segments), FlatField(), TableField()
+    ] = Field(description="The segment by ARR; null if the ARR is unknown.")
+    touch: Annotated[str | None, FieldValues(lambda source: source.assessment.judged.touch), FlatField()] = Field(
+        description="The service model of the segment."
     )
     alerts: Annotated[
-        list[Alert],
-        Flat(name="open_alerts", kind="whole", read=len, description="How many alerts stand."),
-        Flat(name="alert_codes", kind="text", read=_codes, description='Their codes, "; " between them.'),
-        Column(
+        list[AccountAlert],
+        FlatField(name="open_alerts", kind="whole", read=len, description="The number of open alerts."),
+        FlatField(
+            name="alert_codes", kind="text", read=_codes, description='The codes of the open alerts, separated by "; ".'
+        ),
+        TableField(
             name="alerts_raised",
             kind="text",
             read=lambda source: [
@@ -452,20 +474,20 @@ class Prediction(Answer):
         ),
     ]
     early_warnings: Annotated[
-        list[EarlyWarning],
-        Flat(
+        list[AccountEarlyWarning],
+        FlatField(
             name="early_warning_codes",
             kind="text",
             read=lambda signs: _codes(sign for sign in signs if sign["standing"] == "risk"),
-            description="The codes of the early warnings that count, without those that are watched only.",
+            description='The codes of the early warnings with standing risk, separated by "; ".',
         ),
-        Column(kind="text", read=lambda source: _warnings_of(source, "risk")),
-        Column(name="watch", kind="text", read=lambda source: _warnings_of(source, "watch")),
+        TableField(kind="text", read=lambda source: _warnings_of(source, "risk")),
+        TableField(name="watch", kind="text", read=lambda source: _warnings_of(source, "watch")),
     ]
-    onboarding: Onboarding
+    onboarding: OnboardingProgress
     plays: Annotated[
-        list[Play],
-        Items(
+        list[RecommendedPlay],
+        ListedFields(
             prefix="play",
             values=lambda assessment: map(assessment.judged.plays_of, range(len(assessment.frame))),
             flat=1,
@@ -473,21 +495,27 @@ class Prediction(Answer):
             flat_after="/reason_3_direction",
             table_after="/watch",
         ),
-    ] = Field(description="What there is a reason to do, the main play first; empty without a reason to act.")
+    ] = Field(description="The recommended plays, the main one first; empty if there is no reason to act.")
     reasons: Annotated[
         list[Reason],
-        Items(
+        ListedFields(
             prefix="reason_{}",
             values=lambda assessment: assessment.churn_reasons(),
             flat=FLAT_REASONS,
             table=MAX_REASONS,
             flat_after="/touch",
         ),
-    ] = Field(description="Of the churn model, largest first.")
+    ] = Field(description="The reasons of the churn model, the largest first.")
     warnings: Annotated[
-        list[Warned],
-        Flat(name="warning_codes", kind="text", read=_codes, description="What to know about the answer."),
+        list[PredictionWarning],
+        FlatField(
+            name="warning_codes",
+            kind="text",
+            read=_codes,
+            description='The codes of the limitations of this answer, separated by "; ".',
+        ),
     ]
-    model: Annotated[Model | None, Section(lambda assessment: assessment.outlooks["churn"], prefix="churn_model_")] = (
-        Field(description="Of churn.")
-    )
+    model: Annotated[
+        ModelReference | None,
+        NestedFields(lambda assessment: assessment.target_scores["churn"], prefix="churn_model_"),
+    ] = Field(description="The churn model.")

@@ -24,10 +24,10 @@ from models.targets import Target
 if TYPE_CHECKING:
     from features.definitions.feature import Feature
 
-Withheld = Literal["stale_inputs", "out_of_scope"]
+WithheldStatus = Literal["stale_inputs", "out_of_scope"]
 SCORED, INSUFFICIENT_HISTORY, NO_MODEL = "scored", "insufficient_history", "no_model"
-STALE_INPUTS: Withheld = "stale_inputs"
-OUT_OF_SCOPE: Withheld = "out_of_scope"
+STALE_INPUTS: WithheldStatus = "stale_inputs"
+OUT_OF_SCOPE: WithheldStatus = "out_of_scope"
 
 #: A customer for fewer days than this has not filled the shortest window, so that its numbers say nothing yet.
 MINIMUM_TENURE_DAYS = 7
@@ -38,7 +38,7 @@ Texts = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
-class Outlook:
+class TargetScores:
     """One target for n accounts, every array of shape (n,).
 
     ``status`` is scored, insufficient_history, stale_inputs, out_of_scope or no_model. Where it is not scored the
@@ -79,22 +79,24 @@ class Outlook:
         return None if self.bundle is None else self.bundle.manifest.version
 
 
-def no_model(target: Target, accounts: int) -> Outlook:
+def unscored_target(target: Target, accounts: int) -> TargetScores:
     """What is said where no bundle was promoted: no number at all."""
     nothing, nobody = np.full(accounts, np.nan), np.full(accounts, None, dtype=object)
     status = np.full(accounts, NO_MODEL, dtype=object)
-    return Outlook(target, None, status, nothing, nothing, nothing, nothing, nobody, nothing, None, (), {}, {}, nothing)
+    return TargetScores(
+        target, None, status, nothing, nothing, nothing, nothing, nobody, nothing, None, (), {}, {}, nothing
+    )
 
 
-def outlook(
+def score_target(
     frame: pd.DataFrame,
     bundle: Bundle,
     peers: Peers,
     segments: Texts,
     is_portfolio: bool,
     catalogue: Mapping[str, Feature],
-    withheld: Withheld | None = None,
-) -> Outlook:
+    withheld: WithheldStatus | None = None,
+) -> TargetScores:
     """Score every account with one bundle.
 
     Parameters
@@ -117,7 +119,7 @@ def outlook(
     p, low, high = (np.where(scored, values, np.nan) for values in scorer.calibrate(raw))
     points = whole_points(risk_score(p, bundle.manifest.base_rate))
     target = bundle.manifest.target
-    return Outlook(
+    return TargetScores(
         target,
         bundle,
         np.where(old_enough, withheld or SCORED, INSUFFICIENT_HISTORY).astype(object),

@@ -13,7 +13,7 @@ from features.definitions.feature import Feature
 from features.utils.dates import to_iso
 from models.explain.reason_text import value_words
 from models.predictions.columns import number_or_null
-from models.predictions.payload import row_of
+from models.predictions.payload import account_row
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import ACCOUNTS, read_sidecar
 
@@ -26,7 +26,7 @@ class AccountFacts:
 
     Parameters
     ----------
-    prediction : its prediction (`models.predictions.payload.answer`).
+    prediction : its prediction (`models.predictions.payload.account_answer`).
     values : its features by name; None is unknown. ``before`` are those of the first of the ``weeks``, if stored.
     weeks : its rows of the weeks before and of ``as_of``, oldest first, with the columns that were stored.
     contract : its contract details; None if they were not stored.
@@ -85,7 +85,7 @@ def published_account_facts(scored: ScoredSnapshot, account_id: str) -> AccountF
     """
     prediction = scored.answer(account_id)
     frame = scored.assessment.frame
-    now = plain_row(frame.iloc[row_of(scored.assessment, account_id)].to_dict())
+    now = plain_row(frame.iloc[account_row(scored.assessment, account_id)].to_dict())
     accounts = read_sidecar(scored.snapshots, scored.as_of, ACCOUNTS)
     contract = None if accounts is None else accounts["accounts"].get(account_id)
     return AccountFacts(

@@ -7,7 +7,7 @@ from typing import Any
 from features.utils.dates import to_iso
 from features.utils.formatting import money, percent
 from features.utils.periods import Period
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from serving.account_reports.account_facts import AccountFacts
 from serving.account_reports.sections import (
     available_figures,
@@ -64,8 +64,8 @@ def build_review(account: AccountFacts, quarter: Period, name: str) -> dict[str,
         "name": (account.contract or {}).get("name"),
         "quarter": name,
         "period": {"start": to_iso(quarter.start), "end": to_iso(quarter.end)},
-        "as_of": instant_words(account.as_of),
-        "data_through": instant_words(account.data_through),
+        "as_of": format_instant(account.as_of),
+        "data_through": format_instant(account.data_through),
         "complete": complete,
         "source": "published" if account.rows is None else "signals",
         "sections": [
@@ -79,7 +79,7 @@ def build_review(account: AccountFacts, quarter: Period, name: str) -> dict[str,
         ],
         "questions": _questions(account),
         "gaps": gaps(account)
-        + ([] if complete else [f"the quarter has not ended: this review is as of {instant_words(account.as_of)}"]),
+        + ([] if complete else [f"the quarter has not ended: this review is as of {format_instant(account.as_of)}"]),
     }
 
 

@@ -17,10 +17,10 @@ from features.utils.periods import Period
 from features.utils.progress import Progress, no_progress
 from models.artifacts.champion import Champion
 from models.home import Home
-from models.predictions.payload import answer, row_of
+from models.predictions.payload import account_answer, account_row
 from models.predictions.table_export import plain_rows
 from serving.account_reports.account_facts import AccountFacts, plain_row
-from serving.scoring.score_portfolio import horizon_of, look
+from serving.scoring.score_portfolio import assess_portfolio, champion_horizon
 
 
 def account_facts_from_signals(
@@ -38,20 +38,24 @@ def account_facts_from_signals(
     ------
     UnknownAccount : it is not active at ``as_of``.
     """
-    contract = _only(facts(signals, as_of, horizon_of(champion)), account_id)
+    contract = _only(facts(signals, as_of, champion_horizon(champion)), account_id)
     if contract is None:
         # Checked before scoring the portfolio, which takes a while.
         raise UnknownAccount(
             f"no such account is active at {to_iso(as_of)}", "an account of the signals", "check the id"
         )
-    assessment, _, past = look(signals, as_of, home, champion, progress)
-    prediction = answer(
+    assessment, _, past = assess_portfolio(signals, as_of, home, champion, progress)
+    prediction = account_answer(
         assessment, account_id, scored_at=datetime.now(UTC), data_through=min(signals.data_through, as_of)
     )
     own = past[past["account_id"] == account_id].sort_values("as_of")
-    now = assessment.frame.iloc[[row_of(assessment, account_id)]]
+    now = assessment.frame.iloc[[account_row(assessment, account_id)]]
     weeks = [plain_row(row) for frame in (own, now) for row in frame.to_dict("records")]
-    moved = movements(signals, period.start, as_of, active_days=horizon_of(champion)) if period.start < as_of else None
+    moved = (
+        movements(signals, period.start, as_of, active_days=champion_horizon(champion))
+        if period.start < as_of
+        else None
+    )
     return AccountFacts(
         account_id,
         as_of,

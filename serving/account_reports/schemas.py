@@ -9,8 +9,8 @@ from pydantic import Field
 
 from features.errors import UnknownSnapshot
 from features.utils.periods import Quarter
-from models.predictions.payload import instant_words
-from models.predictions.schema import Answer
+from models.predictions.payload import format_instant
+from models.predictions.schema import ResponseModel
 from serving.account_reports.account_facts import published_account_facts
 from serving.account_reports.business_review import build_review
 from serving.account_reports.success_plan import build_plan
@@ -19,7 +19,7 @@ from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 
-class ReportFigure(Answer):
+class ReportFigure(ResponseModel):
     """A figure with its formatted text. ``then`` is its value at the start of the quarter, if known."""
 
     label: str
@@ -32,7 +32,7 @@ class ReportFigure(Answer):
     note: str | None = None
 
 
-class ReportItem(Answer):
+class ReportItem(ResponseModel):
     """An item of a list."""
 
     text: str
@@ -42,7 +42,7 @@ class ReportItem(Answer):
     tag: str
 
 
-class ChartPoint(Answer):
+class ChartPoint(ResponseModel):
     """One week of a chart."""
 
     date: str
@@ -51,7 +51,7 @@ class ChartPoint(Answer):
     score: float | None = None
 
 
-class SectionChart(Answer):
+class SectionChart(ResponseModel):
     """The data of a chart."""
 
     kind: Literal["use", "health"]
@@ -59,7 +59,7 @@ class SectionChart(Answer):
     points: list[ChartPoint]
 
 
-class ReportSection(Answer):
+class ReportSection(ResponseModel):
     """A section of a report."""
 
     section: str
@@ -72,14 +72,14 @@ class ReportSection(Answer):
     missing: list[str] = Field(description="Missing information.")
 
 
-class ReportPeriod(Answer):
+class ReportPeriod(ResponseModel):
     """A period ``[start, end)``."""
 
     start: str
     end: str
 
 
-class BusinessReview(Answer):
+class BusinessReview(ResponseModel):
     """A business review. Reviews of published snapshots have no individual events and no contract movements; `gaps`
     lists what is missing."""
 
@@ -97,7 +97,7 @@ class BusinessReview(Answer):
     gaps: list[str]
 
 
-class AccountPlan(Answer):
+class AccountPlan(ResponseModel):
     """A plan for one account. Plans of published snapshots have no individual events; `gaps` lists what is missing."""
 
     document: Literal["plan"]
@@ -153,7 +153,7 @@ def published_review(state: LiveState, account_id: str, quarter: str) -> dict[st
     dates = [date for date in state.dates() if period.start < date <= period.end]
     if not dates:
         raise UnknownSnapshot(
-            f"no snapshot was scored between {instant_words(period.start)} and {instant_words(period.end)}",
+            f"no snapshot was scored between {format_instant(period.start)} and {format_instant(period.end)}",
             "a quarter in which one was scored",
             SCORE_AGAIN,
         )

@@ -10,7 +10,7 @@ from features.utils.dates import to_iso
 from features.utils.formatting import percent
 from models.peer_groups.rule_files import read_rules
 from models.peer_groups.segments import SegmentsFile, segments_file
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from models.rules.plays import PlaysFile, play_for
 from serving.account_reports.account_facts import AccountFacts
 from serving.account_reports.business_review import expansion_section, notice_date, partnership_section, risk_section
@@ -56,8 +56,8 @@ def build_plan(account: AccountFacts) -> dict[str, Any]:
         "because": reasons or ["No save plan is needed."],
         "account_id": account.account_id,
         "name": (account.contract or {}).get("name"),
-        "as_of": instant_words(account.as_of),
-        "data_through": instant_words(account.data_through),
+        "as_of": format_instant(account.as_of),
+        "data_through": format_instant(account.data_through),
         "owner": owner,
         "sections": sections,
         "questions": _information_to_add(account, owner),
@@ -70,7 +70,7 @@ def save_plan_reasons(prediction: Mapping[str, Any]) -> list[str]:
 
     Parameters
     ----------
-    prediction : its answer (`models.predictions.payload.answer`).
+    prediction : its answer (`models.predictions.payload.account_answer`).
     """
     codes = [code for play in prediction["plays"] if play["kind"] == "save" for code in play["because"]]
     signs = {sign["code"]: sign["says"] for sign in prediction["early_warnings"]}

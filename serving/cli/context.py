@@ -86,10 +86,10 @@ def assess_signals(
     RulesError : a rules file is invalid.
     """
     from models.home import current_home
-    from serving.scoring.score_portfolio import look
+    from serving.scoring.score_portfolio import assess_portfolio
 
     opened = open_home_signals(signals, as_of, engine, subprogress(tell, 0.0, 0.4))
-    found, _, _ = look(opened, as_of, current_home(), champion, subprogress(tell, 0.4, 1.0))
+    found, _, _ = assess_portfolio(opened, as_of, current_home(), champion, subprogress(tell, 0.4, 1.0))
     return opened, found
 
 

@@ -52,7 +52,7 @@ def portfolio(
     from models.home import current_home
     from serving.cli.tables.kpi import print_measures
     from serving.portfolio.kpi_report import kpi_report
-    from serving.scoring.score_portfolio import horizon_of
+    from serving.scoring.score_portfolio import champion_horizon
 
     instant = parse_instant(as_of)
     span = period_ending(instant, period)
@@ -63,7 +63,7 @@ def portfolio(
             opened,
             span,
             champion.rubric,
-            horizon_of(champion),
+            champion_horizon(champion),
             subprogress(tell, 0.4, 1.0),
             kept=current_home().rollups,
         )
@@ -87,7 +87,7 @@ def cohorts(
     from features.utils.dates import parse_instant
     from serving.cli.tables.kpi import print_cohorts
     from serving.portfolio.lifetime_value import check_parameters, lifetimes
-    from serving.scoring.score_portfolio import horizon_of
+    from serving.scoring.score_portfolio import champion_horizon
 
     check_parameters(margin, years)
     instant, champion = parse_instant(as_of), selected_champion()
@@ -95,7 +95,7 @@ def cohorts(
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
         tell(0.9, "computing cohort retention")
         payload = {
-            "retention": retained(opened, instant, horizon_of(champion)),
+            "retention": retained(opened, instant, champion_horizon(champion)),
             "lifetime": lifetimes(found, margin, years),
         }
     kept = payload["retention"]

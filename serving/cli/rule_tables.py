@@ -39,7 +39,7 @@ def health(
     as_json: AsJson = False,
 ) -> None:
     """Show the health scores of all accounts, lowest first, or the calculation of one account's score."""
-    from models.predictions.payload import answer, row_of
+    from models.predictions.payload import account_answer, account_row
     from models.predictions.table_export import plain_rows
     from serving.cli.tables.rules import DISAGREEMENTS, HEALTH, print_account
     from serving.portfolio.rule_tables import disagreements_board, health_board
@@ -51,11 +51,11 @@ def health(
     if account is None:
         _show(found, health_board(found), HEALTH, "health", out, as_json)
         return
-    row = row_of(found, account)
+    row = account_row(found, account)
     parts = found.health.breakdown(row)
     write_result(
         as_json,
-        lambda: answer(found, account, scored_at=datetime.now(UTC)) | {"breakdown": plain_rows(parts)},
+        lambda: account_answer(found, account, scored_at=datetime.now(UTC)) | {"breakdown": plain_rows(parts)},
         lambda console: print_account(found, row, console),
         out,
         frame_writer(parts),
@@ -103,7 +103,7 @@ def risks(
     from features.errors import BadRequest
     from features.utils.dates import parse_instant
     from models.home import current_home
-    from models.predictions.payload import instant_words
+    from models.predictions.payload import format_instant
     from serving.cli.tables.rules import RISKS, print_summary
     from serving.portfolio.rule_tables import plays_summary, risks_board
     from serving.snapshots.snapshot_files import SnapshotFiles
@@ -121,7 +121,7 @@ def risks(
         known = read_recorded_until_next(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
         standing = known.standing(interventions_from_signals(opened, instant), instant)
     if summary:
-        payload = {"as_of": instant_words(found.as_of), **plays_summary(found, standing)}
+        payload = {"as_of": format_instant(found.as_of), **plays_summary(found, standing)}
         write_result(as_json, lambda: payload, lambda console: print_summary(payload, console))
     else:
         _show(found, risks_board(found, standing), RISKS, "risks", out, as_json)
@@ -150,11 +150,11 @@ def _assess(signals: str, as_of: str, engine: str, rubric: str | None, out: Path
 def _show(
     found: Assessment, board: pd.DataFrame, columns: Mapping[str, str], what: str, out: Path | None, as_json: bool
 ) -> None:
-    from models.predictions.payload import instant_words
+    from models.predictions.payload import format_instant
     from models.predictions.table_export import plain_rows
     from serving.cli.tables.rules import print_board
 
-    at, rubric = instant_words(found.as_of), found.health.rubric.name
+    at, rubric = format_instant(found.as_of), found.health.rubric.name
     title = f"{what} as of {at}, by {rubric}: {len(board):,} accounts"
     about = {"as_of": at, "rubric": rubric, "rules": dict(found.judged.versions)}
     write_result(

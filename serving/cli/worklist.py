@@ -38,7 +38,7 @@ def worklist(
     from models.home import current_home
     from models.predictions.table_export import suffix_of
     from serving.cli.tables.worklist import print_worklist, worklist_frame
-    from serving.scoring.score_portfolio import horizon_of
+    from serving.scoring.score_portfolio import champion_horizon
     from serving.snapshots.sidecars import accounts_document
     from serving.snapshots.snapshot_files import SnapshotFiles
     from serving.worklist.interventions import interventions_from_signals, read_recorded_until_next
@@ -50,7 +50,7 @@ def worklist(
     with progress_bar("assessing the portfolio") as tell:
         store = open_store()
         opened, found = assess_signals(signals, instant, engine, champion, subprogress(tell, 0.0, 0.9))
-        people = accounts_document(opened, instant, horizon_of(champion))["accounts"]
+        people = accounts_document(opened, instant, champion_horizon(champion))["accounts"]
         recorded = read_recorded_until_next(store, SnapshotFiles(current_home()), frozenset(found.account_ids), instant)
         team = WorklistContext(
             people, [*interventions_from_signals(opened, instant), *recorded.interventions], recorded.snoozed

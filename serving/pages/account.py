@@ -15,7 +15,7 @@ from models.explain.reason_text import value_words
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE
 from models.predictions.columns import number_or_null
-from models.predictions.payload import instant_words, row_of
+from models.predictions.payload import account_row, format_instant
 from models.rules.early_warnings import RENEWAL
 from serving.account_reports.business_review import GATE
 from serving.account_reports.schemas import quarter_name
@@ -34,8 +34,8 @@ from serving.pages.snapshot_context import (
     snoozed_until,
 )
 from serving.portfolio.account_health import account_health
-from serving.routers.interventions import Snooze, snooze
-from serving.schemas.form_fields import form_fields, whole
+from serving.routers.interventions import SnoozeRequest, store_snooze
+from serving.schemas.form_fields import digits_to_int, form_fields
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.signal_history import SignalHistory
 from serving.store.database import Store
@@ -64,7 +64,7 @@ def get_account_page(
     """Return the page of one account."""
     account, state = requested_account(account_id, asked.id), live.current()
     scored = state.scored(asked.as_of)
-    row = row_of(scored.assessment, account)
+    row = account_row(scored.assessment, account)
     weeks = signal_history(scored)
     prediction, health = scored.answer(account), account_health(scored, account)
     people = dict.fromkeys(PEOPLE) | dict(account_people(scored).get(account, {}))
@@ -112,12 +112,12 @@ async def post_snooze(
 ) -> Response:
     """Snooze the account's plays for the number of days in the form."""
     account, form = requested_account(account_id, asked.id), await form_fields(request)
-    if (days := whole(form.get("days"))) not in SNOOZES:
+    if (days := digits_to_int(form.get("days"))) not in SNOOZES:
         choices = ", ".join(map(str, SNOOZES))
         raise BadRequest("the number of days is not one of the choices", choices, "submit the form on the page")
     until = (datetime.now(UTC) + timedelta(days=days)).date()
-    snooze_request = Snooze.model_validate({"until": until.isoformat(), "play": form.get("play") or None})
-    await run_in_threadpool(snooze, live, store, caller, account, snooze_request)
+    snooze_request = SnoozeRequest.model_validate({"until": until.isoformat(), "play": form.get("play") or None})
+    await run_in_threadpool(store_snooze, live, store, caller, account, snooze_request)
     return RedirectResponse(account_href(account), 303)
 
 
@@ -252,7 +252,7 @@ def _timeline(
             words = f"snoozed until {until}"
         events.append(
             {
-                "at": instant_words(at),
+                "at": format_instant(at),
                 "kind": record["what"],
                 "tone": "none",
                 "says": words.replace("_", " "),

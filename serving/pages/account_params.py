@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import Path
 
 from features.errors import BadRequest
-from serving.schemas.form_fields import AtDateOrLatest
+from serving.schemas.form_fields import SnapshotPageQuery
 from serving.schemas.signal_rows import Id
 
 AccountInPath = Annotated[str, Path(max_length=1000)]
 
 
-class AccountQuery(AtDateOrLatest):
+class AccountQuery(SnapshotPageQuery):
     """The account id if it is not in the path, and the snapshot date."""
 
     id: Id | None = None

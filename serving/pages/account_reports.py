@@ -17,8 +17,8 @@ from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
 from serving.pages.account_params import AccountInPath, AccountQuery, requested_account
-from serving.schemas.base import Asked
-from serving.schemas.form_fields import nothing
+from serving.schemas.base import RequestModel
+from serving.schemas.form_fields import empty_to_none
 from serving.schemas.query_params import QuarterText
 from serving.schemas.signal_rows import Id
 from serving.snapshots.live_state import LiveState
@@ -26,11 +26,11 @@ from serving.snapshots.live_state import LiveState
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
-class ReviewQuery(Asked):
+class ReviewQuery(RequestModel):
     """The account id if it is not in the path, and the quarter; by default that of the latest snapshot."""
 
     id: Id | None = None
-    quarter: Annotated[QuarterText | None, BeforeValidator(nothing)] = None
+    quarter: Annotated[QuarterText | None, BeforeValidator(empty_to_none)] = None
 
 
 @router.get("/accounts/{account_id:path}/qbr")

@@ -14,7 +14,7 @@ from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
 from serving.pages.snapshot_context import account_people, snapshot_dates
 from serving.portfolio.cohorts import published_cohorts
-from serving.schemas.form_fields import AtDateOrLatest
+from serving.schemas.form_fields import SnapshotPageQuery
 
 #: The number of accounts listed, and of quarters before the rest is collapsed.
 SHOWN, QUARTERS = 12, 12
@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict
 
 
 @router.get("/cohorts")
-def get_cohorts_page(request: Request, live: LiveStateDep, asked: Annotated[AtDateOrLatest, Query()]) -> Response:
+def get_cohorts_page(request: Request, live: LiveStateDep, asked: Annotated[SnapshotPageQuery, Query()]) -> Response:
     """Return the cohorts page."""
     state = live.current()
     scored = state.scored(asked.as_of)

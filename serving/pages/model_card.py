@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from serving.html import charts
 from serving.html.assets import assets
 from serving.html.templates import render_page, render_template
@@ -37,7 +37,7 @@ def get_model_page(request: Request, live: LiveStateDep, home: HomeDep) -> Respo
     cached = getattr(request.app.state, "card_pictures", None)
     if cached is None or cached[0] is not state.champion:
         cached = request.app.state.card_pictures = state.champion, reliability_charts(cards)
-    latest = None if state.latest is None else instant_words(state.latest.as_of)
+    latest = None if state.latest is None else format_instant(state.latest.as_of)
     shown = _template_variables(cards)
     return render_page(
         request, "model_page.html", title="Model", section="model", charts=cached[1], as_of=latest, **shown

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from features.errors import UnknownSnapshot
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from serving.html.links import with_query
 from serving.html.sparklines import axis_maximum, polylines
 from serving.html.templates import render_page
@@ -100,7 +100,7 @@ class _Links:
             if name != "as_of"
         }
         if asked.as_of is not None:
-            self._params["as_of"] = instant_words(asked.as_of)
+            self._params["as_of"] = format_instant(asked.as_of)
 
     def __call__(self, **changes: object) -> str:
         """Return the URL with these parameters replaced, on the first page by default."""

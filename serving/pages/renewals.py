@@ -16,7 +16,7 @@ from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep
 from serving.pages.snapshot_context import snapshot_dates
 from serving.renewals.published_forecast import published_renewals
-from serving.schemas.form_fields import AtDateOrLatest, nothing, whole
+from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
 
 #: The number of accounts on one page.
 PAGE = 50
@@ -32,13 +32,13 @@ FIGURES = {
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
-class RenewalsPageQuery(AtDateOrLatest):
+class RenewalsPageQuery(SnapshotPageQuery):
     """The period (days such as 90, a quarter such as 2026Q4, or a month such as 2026-10), filters and page number."""
 
-    period: Annotated[str | None, BeforeValidator(nothing), Field(max_length=20)] = None
-    csm: Annotated[str | None, BeforeValidator(nothing), Field(max_length=1000)] = None
-    segment: Annotated[str | None, BeforeValidator(nothing), Field(max_length=200)] = None
-    page: Annotated[int, BeforeValidator(whole), Field(ge=1, le=1_000_000)] = 1
+    period: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=20)] = None
+    csm: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=1000)] = None
+    segment: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=200)] = None
+    page: Annotated[int, BeforeValidator(digits_to_int), Field(ge=1, le=1_000_000)] = 1
 
 
 @router.get("/renewals")

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from features.errors import RenewcastError
 from models.predictions.columns import number_or_null
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from serving.common.json_logs import error_location, log_event
 from serving.html import charts
 from serving.portfolio.account_list import AccountList
@@ -83,9 +83,9 @@ class SnapshotDates:
 
 def snapshot_dates(state: LiveState, scored: ScoredSnapshot) -> SnapshotDates:
     """Return the dates to choose from: the latest snapshots and the one shown."""
-    dates = [instant_words(each) for each in reversed(state.dates())]
-    shown = instant_words(scored.as_of)
-    latest = shown if state.latest is None else instant_words(state.latest.as_of)
+    dates = [format_instant(each) for each in reversed(state.dates())]
+    shown = format_instant(scored.as_of)
+    latest = shown if state.latest is None else format_instant(state.latest.as_of)
     near = dates[:DATE_CHOICES]
     return SnapshotDates(tuple(near if shown in near else [*near, shown]), shown, latest)
 
@@ -119,5 +119,5 @@ def weekly_health(scored: ScoredSnapshot) -> list[dict[str, Any]]:
         known = scores[~np.isnan(scores)]
         mean = float(known.mean()) if len(known) else float("nan")
         counts = {band: int((bands == band).sum()) for band in ("green", "yellow", "red")}
-        weeks.append({"date": instant_words(week.to_pydatetime()), "mean": number_or_null(mean), **counts})
+        weeks.append({"date": format_instant(week.to_pydatetime()), "mean": number_or_null(mean), **counts})
     return weeks

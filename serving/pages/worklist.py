@@ -13,7 +13,7 @@ from serving.html.templates import render_page
 from serving.http.authentication import require_scope
 from serving.http.dependencies import LiveStateDep, StoreDep
 from serving.pages.snapshot_context import account_list, snapshot_dates
-from serving.schemas.form_fields import AtDateOrLatest, nothing, whole
+from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
 from serving.worklist.published_worklist import published_worklist
 
 #: The maximum capacity.
@@ -28,11 +28,11 @@ RANKINGS = {
 router = APIRouter(include_in_schema=False, dependencies=[require_scope("predict")])
 
 
-class WorklistPageQuery(AtDateOrLatest):
+class WorklistPageQuery(SnapshotPageQuery):
     """The capacity and the CSM."""
 
-    capacity: Annotated[int, BeforeValidator(whole), Field(ge=1, le=CAPACITY_LIMIT)] = 20
-    csm: Annotated[str | None, BeforeValidator(nothing), Field(max_length=1000)] = None
+    capacity: Annotated[int, BeforeValidator(digits_to_int), Field(ge=1, le=CAPACITY_LIMIT)] = 20
+    csm: Annotated[str | None, BeforeValidator(empty_to_none), Field(max_length=1000)] = None
 
 
 @router.get("/worklist")

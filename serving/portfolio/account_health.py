@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from models.predictions.columns import number_or_null
-from models.predictions.payload import row_of
-from models.predictions.schema import Alert, Answer, Health, Points, Warned
+from models.predictions.payload import account_row
+from models.predictions.schema import AccountAlert, HealthScore, PredictionWarning, ResponseModel, ScorePoints
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 Weight = Annotated[float, Field(ge=0, le=100)]
 
 
-class HealthSignal(Answer):
+class HealthSignal(ResponseModel):
     """One signal of the rubric. ``weight * points / 100 = adds``; the sum over all signals is the score, if any."""
 
     feature: str
@@ -23,32 +23,32 @@ class HealthSignal(Answer):
     value: float | None = Field(description="In its unit; null is unknown.")
     unit: str | None
     grade: str | None
-    points: Points | None
+    points: ScorePoints | None
     base_weight: Weight = Field(description="Its weight if all signals had data.")
     weight: Weight = Field(description="After redistributing the weight of signals without data.")
     adds: Weight = Field(description="Points it contributes to the score.")
 
 
-class HealthDimension(Answer):
+class HealthDimension(ResponseModel):
     """One dimension of the rubric: the sums of its signals, and its points."""
 
     dimension: str
-    points: Points | None
+    points: ScorePoints | None
     base_weight: Weight
     weight: Weight
     adds: Weight
     signals: list[HealthSignal]
 
 
-class HealthBands(Answer):
+class HealthBands(ResponseModel):
     """The lowest score of each band."""
 
-    green: Points
-    yellow: Points
-    red: Points
+    green: ScorePoints
+    yellow: ScorePoints
+    red: ScorePoints
 
 
-class AccountHealth(Health):
+class AccountHealth(HealthScore):
     """The health score, its breakdown and its changes."""
 
     account_id: str
@@ -59,8 +59,8 @@ class AccountHealth(Health):
     minimum_coverage: float = Field(description="Below this coverage there is no score.")
     weakest: str | None = Field(description="The dimension with the fewest points.")
     breakdown: list[HealthDimension]
-    alerts: list[Alert] = Field(description="Alerts of this snapshot.")
-    warnings: list[Warned]
+    alerts: list[AccountAlert] = Field(description="Alerts of this snapshot.")
+    warnings: list[PredictionWarning]
 
 
 def account_health(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def account_health(scored: ScoredSnapshot, account_id: str) -> dict[str, Any]:
     UnknownAccount : the snapshot does not contain it.
     """
     prediction = scored.answer(account_id)
-    row, rules = row_of(scored.assessment, account_id), scored.assessment.champion.rubric.rules
+    row, rules = account_row(scored.assessment, account_id), scored.assessment.champion.rubric.rules
     shared = {
         name: prediction[name] for name in ("account_id", "as_of", "data_through", "scored_at", "alerts", "warnings")
     }

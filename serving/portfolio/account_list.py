@@ -16,7 +16,7 @@ from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE
 from models.predictions.assessment import Assessment
 from models.rules.early_warnings import RENEWAL
-from serving.schemas.form_fields import AtDateOrLatest, nothing, whole
+from serving.schemas.form_fields import SnapshotPageQuery, digits_to_int, empty_to_none
 
 RowNumbers = npt.NDArray[np.int64]
 
@@ -29,10 +29,10 @@ LARGEST_FIRST = frozenset({"arr", "risk", "loss"})
 
 
 def _maybe(kind: Any) -> Any:
-    return Annotated[kind | None, BeforeValidator(nothing)]
+    return Annotated[kind | None, BeforeValidator(empty_to_none)]
 
 
-class AccountListQuery(AtDateOrLatest):
+class AccountListQuery(SnapshotPageQuery):
     """Filters and order of the account list. Filters that are left out do not apply."""
 
     q: Annotated[str, Field(max_length=200)] = ""
@@ -43,8 +43,8 @@ class AccountListQuery(AtDateOrLatest):
     only: _maybe(Literal["ready", "differs", "play", "alerted"]) = None  # type: ignore[valid-type]
     sort: _maybe(Order) = None  # type: ignore[valid-type]
     way: _maybe(Literal["up", "down"]) = None  # type: ignore[valid-type]
-    page: Annotated[int, BeforeValidator(whole), Field(ge=1, le=1_000_000)] = 1
-    size: Annotated[Literal[25, 50, 100], BeforeValidator(whole)] = 25
+    page: Annotated[int, BeforeValidator(digits_to_int), Field(ge=1, le=1_000_000)] = 1
+    size: Annotated[Literal[25, 50, 100], BeforeValidator(digits_to_int)] = 25
 
     @property
     def order(self) -> Order:
@@ -99,7 +99,7 @@ class AccountList:
         risk_band, ready, differs, play, alerted (bool).
         """
         assessment, judged = self._assessment, self._assessment.judged
-        churn = assessment.outlooks["churn"]
+        churn = assessment.target_scores["churn"]
         arr = number_column(assessment.frame, ARR_FEATURE)
         people = [self._people.get(account, {}) for account in assessment.account_ids]
         return pd.DataFrame(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from models.predictions.schema import Answer, Share
+from models.predictions.schema import Fraction, ResponseModel
 from serving.portfolio.lifetime_value import LIMIT_YEARS, check_parameters, lifetimes
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import COHORTS, read_sidecar
@@ -15,20 +15,20 @@ Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
 
 
-class CohortAge(Answer):
+class CohortAge(ResponseModel):
     """The retention of a cohort at an age."""
 
     months: Count
     at_risk: Count = Field(description="Accounts that have been observed for this long.")
-    logos: Share | None = Field(
+    logos: Fraction | None = Field(
         description="The share of accounts that stay (Kaplan-Meier); null beyond the observed ages."
     )
-    low: Share | None = Field(description="Lower end of the interval; null if undefined.")
-    high: Share | None
+    low: Fraction | None = Field(description="Lower end of the interval; null if undefined.")
+    high: Fraction | None
     arr: Amount | None = Field(description="ARR at that age, as a share of the ARR at the start.")
 
 
-class Cohort(Answer):
+class Cohort(ResponseModel):
     """Accounts that started in the same quarter."""
 
     cohort: str | None = Field(description="The quarter; null: all accounts.")
@@ -38,20 +38,20 @@ class Cohort(Answer):
     ages: list[CohortAge]
 
 
-class Retention(Answer):
+class Retention(ResponseModel):
     """Retention of accounts and of their ARR."""
 
     as_of: str
     contractual: bool
     ages: list[Count] = Field(description="Months.")
-    level: Share = Field(description="Level of the intervals.")
+    level: Fraction = Field(description="Level of the intervals.")
     assumption: str
     arr_unknown: str | None = Field(None, description="Why the ARR of some accounts is unknown; null otherwise.")
     whole: Cohort
     cohorts: list[Cohort]
 
 
-class LifetimeSummary(Answer):
+class LifetimeSummary(ResponseModel):
     """The lifetime value of a group of accounts."""
 
     accounts: Count
@@ -59,7 +59,7 @@ class LifetimeSummary(Answer):
     value: Amount | None = Field(description="The sum, in the currency of the signals.")
 
 
-class AccountLifetime(Answer):
+class AccountLifetime(ResponseModel):
     """The lifetime value of one account."""
 
     account_id: str
@@ -71,11 +71,11 @@ class AccountLifetime(Answer):
     value_high: Amount | None
 
 
-class Lifetime(Answer):
+class Lifetime(ResponseModel):
     """Expected lifetime and lifetime value, from the model's churn probabilities."""
 
     assumption: str
-    margin: Share
+    margin: Fraction
     limit_years: Amount
     unknown: Count = Field(description="Accounts without a probability or ARR.")
     whole: LifetimeSummary
@@ -84,7 +84,7 @@ class Lifetime(Answer):
     more_accounts: Count
 
 
-class PortfolioCohorts(Answer):
+class PortfolioCohorts(ResponseModel):
     """Retention by cohort and expected lifetime value."""
 
     retention: Retention | None = Field(

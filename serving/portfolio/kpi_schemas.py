@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from features.errors import UnknownSnapshot
-from models.predictions.schema import Answer, Points
+from models.predictions.schema import ResponseModel, ScorePoints
 from serving.snapshots.lookback_rows import SCORE_AGAIN
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 from serving.snapshots.sidecars import MEASURES, read_sidecar
@@ -20,7 +20,7 @@ DEFAULT_PERIOD: PeriodName = "year"
 """By default, KPIs cover the trailing twelve months, with the last quarter next to them."""
 
 
-class KpiPeriod(Answer):
+class KpiPeriod(ResponseModel):
     """A period ``[start, end)``."""
 
     name: str
@@ -28,7 +28,7 @@ class KpiPeriod(Answer):
     end: str
 
 
-class KpiValue(Answer):
+class KpiValue(ResponseModel):
     """A value with its numerator and denominator."""
 
     value: float | None = Field(description="Null: unknown; `unknown` gives the reason.")
@@ -38,7 +38,7 @@ class KpiValue(Answer):
     unknown: str | None
 
 
-class KpiTarget(Answer):
+class KpiTarget(ResponseModel):
     """The target for a period of this length."""
 
     bound: Literal["above", "at_least", "below"]
@@ -72,14 +72,14 @@ class KpiOfGroup(KpiValue):
     last: float | None
 
 
-class KpiGroup(Answer):
+class KpiGroup(ResponseModel):
     """The KPIs of a group of accounts."""
 
     group: str | None = Field(description="Null: accounts whose group is unknown.")
     measures: list[KpiOfGroup]
 
 
-class Advocate(Answer):
+class Advocate(ResponseModel):
     """An account with green health whose latest NPS answer is 9 or 10."""
 
     account_id: str
@@ -89,10 +89,10 @@ class Advocate(Answer):
     arr: float | None
     nps: float
     nps_age_days: float | None
-    health: Points
+    health: ScorePoints
 
 
-class KpiBreakdown(Answer):
+class KpiBreakdown(ResponseModel):
     """The groups of each breakdown."""
 
     segment: list[KpiGroup]
@@ -100,7 +100,7 @@ class KpiBreakdown(Answer):
     region: list[KpiGroup]
 
 
-class PortfolioKpis(Answer):
+class PortfolioKpis(ResponseModel):
     """The portfolio's KPIs of a period, as known at its end, with those of the previous period."""
 
     as_of: str

@@ -77,7 +77,7 @@ def lifetimes(assessment: Assessment, margin: float = 1.0, limit_years: float = 
     BadRequest : the margin or the limit is not valid.
     """
     check_parameters(margin, limit_years)
-    churn, days = assessment.outlooks["churn"], limit_years * YEAR_DAYS
+    churn, days = assessment.target_scores["churn"], limit_years * YEAR_DAYS
     arr = number_column(assessment.frame, ARR_FEATURE)
     unknown = np.full(len(arr), np.nan)
     if churn.bundle is None:

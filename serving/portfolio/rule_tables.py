@@ -76,7 +76,7 @@ def disagreements_board(assessment: Assessment) -> pd.DataFrame:
             "agreement": text_column(assessment.agreement),
         }
     ).iloc[rows]
-    explanation = assessment.outlooks["churn"].explanation
+    explanation = assessment.target_scores["churn"].explanation
     pulls = explanation.by_dimension(rows) if explanation is not None else [{}] * len(rows)
     explained_by = [assessment.explained_by(int(row), each) for row, each in zip(rows, pulls, strict=True)]
     frame = frame.assign(explained_by=text_column(explained_by).to_numpy())
@@ -160,8 +160,8 @@ def expansions_board(assessment: Assessment) -> pd.DataFrame:
             "proposed": assessment.ready,
             "points": expansion.score,
             "type": text_column(expansion.type),
-            "expansion_probability": assessment.outlooks["expansion"].probability,
-            "expansion_band": text_column(assessment.outlooks["expansion"].band),
+            "expansion_probability": assessment.target_scores["expansion"].probability,
+            "expansion_band": text_column(assessment.target_scores["expansion"].band),
             "signs": text_column(joined(rule.code for rule in there) for there in signs),
             "why": text_column(joined(rule.says for rule in there) for there in signs),
             **{item: text_column(states) for item, states in expansion.gate.items()},
@@ -219,7 +219,7 @@ def plays_summary(assessment: Assessment, standing: Mapping[str, Standing] | Non
     judged, off = assessment.judged, standing or {}
     n = len(assessment.account_ids)
     plays = [None if a in off else p for a, p in zip(assessment.account_ids, judged.plays, strict=True)]
-    low = assessment.outlooks["churn"].band == "low"
+    low = assessment.target_scores["churn"].band == "low"
     green = assessment.health.band.to_numpy(dtype=object) == "green"
     some = np.array([p is not None for p in plays], dtype=bool)
     save = np.array([p is not None and p.kind == "save" for p in plays], dtype=bool)
@@ -263,7 +263,7 @@ def _who(assessment: Assessment) -> dict[str, Any]:
 
 
 def _model(assessment: Assessment) -> dict[str, Any]:
-    churn = assessment.outlooks["churn"]
+    churn = assessment.target_scores["churn"]
     return {"churn_probability": churn.probability, "churn_band": text_column(churn.band)}
 
 

@@ -16,8 +16,8 @@ from features.utils.periods import Period
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE, segment_names
 from models.predictions.assessment import Assessment
-from models.predictions.payload import instant_words
-from models.predictions.target_predictions import Outlook
+from models.predictions.payload import format_instant
+from models.predictions.target_predictions import TargetScores
 from models.renewals.due_accounts import InPeriod, Said, in_period
 from models.renewals.forecast import Expected, Forecast, forecast
 from models.renewals.historical_rates import Habits
@@ -47,7 +47,7 @@ class ForecastInputs:
 def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastInputs) -> dict[str, Any]:
     """Forecast the renewals of a period (`serving.renewals.schemas.Renewals`), with all accounts listed."""
     as_of = assessment.as_of.to_pydatetime()
-    churn, growth = assessment.outlooks["churn"], assessment.outlooks["expansion"]
+    churn, growth = assessment.target_scores["churn"], assessment.target_scores["expansion"]
     arr, until = (number_column(assessment.frame, name) for name in (ARR_FEATURE, RENEWAL_FEATURE))
     grace = GRACE_DAYS if churn.bundle is None else churn.bundle.manifest.grace_days
     growing = None if growth.bundle is None else _said(growth)
@@ -65,7 +65,7 @@ def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastIn
     }
     accounts = _accounts(assessment, due, arr, until, csm, inputs)
     return {
-        "as_of": instant_words(as_of),
+        "as_of": format_instant(as_of),
         "period": period.name,
         "start": to_iso(period.start),
         "end": to_iso(period.end),
@@ -88,7 +88,7 @@ def forecast_renewals(assessment: Assessment, period: Period, inputs: ForecastIn
     }
 
 
-def _bridge(due: InPeriod, arr: Floats, churn: Outlook) -> dict[str, Any] | None:
+def _bridge(due: InPeriod, arr: Floats, churn: TargetScores) -> dict[str, Any] | None:
     """Return the steps from the portfolio's ARR at risk within the model's horizon to the expected lost ARR."""
     if churn.bundle is None:
         return None
@@ -104,7 +104,7 @@ def _bridge(due: InPeriod, arr: Floats, churn: Outlook) -> dict[str, Any] | None
     }
 
 
-def _said(seen: Outlook) -> Said:
+def _said(seen: TargetScores) -> Said:
     """Return the probabilities of a model at its horizons."""
     days = 90 if seen.bundle is None else seen.bundle.manifest.horizon_days
     return Said(seen.by_horizon or {days: seen.probability}, seen.low, seen.high)
@@ -203,7 +203,7 @@ def _past(figure: PastFigure | None) -> dict[str, Any] | None:
     return {"expected": figure.expected, "happened": figure.happened} | both
 
 
-def _notes(due: InPeriod, arr: Floats, inputs: ForecastInputs, churn: Outlook, growth: Outlook) -> list[str]:
+def _notes(due: InPeriod, arr: Floats, inputs: ForecastInputs, churn: TargetScores, growth: TargetScores) -> list[str]:
     notes = []
     if churn.bundle is None:
         notes.append("there is no churn model, so there is no forecast; `renewcast train` trains one")

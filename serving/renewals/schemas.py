@@ -6,20 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.predictions.schema import Answer, Share
+from models.predictions.schema import Fraction, ResponseModel
 
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class ExpectedFigure(Answer):
+class ExpectedFigure(ResponseModel):
     """An expected value with its interval."""
 
     expected: float
     interval: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(description="80% interval.")
 
 
-class RenewalsDue(Answer):
+class RenewalsDue(ResponseModel):
     """Accounts with a renewal in the period. ARR is in the currency of the signals. Null: unknown, or none due."""
 
     accounts: Count
@@ -49,7 +49,7 @@ class RenewalsOfCsm(RenewalsDue):
     csm: str | None = Field(description="Null: no CSM in the signals.")
 
 
-class DueAccount(Answer):
+class DueAccount(ResponseModel):
     """One account that is due or overdue."""
 
     account_id: str
@@ -61,12 +61,12 @@ class DueAccount(Answer):
     overdue: bool
     notice_at: str | None = Field(description="When the customer gave notice. Null: no notice, or unknown.")
     health_band: str
-    churn_probability: Share | None = Field(description="Of churn by the renewal plus the grace period.")
-    expansion_probability: Share | None = Field(description="Of paying at least 5% more by then.")
+    churn_probability: Fraction | None = Field(description="Of churn by the renewal plus the grace period.")
+    expansion_probability: Fraction | None = Field(description="Of paying at least 5% more by then.")
     expected_lost_arr: Amount | None
 
 
-class LossBridge(Answer):
+class LossBridge(ResponseModel):
     """From the portfolio's ARR at risk to the forecast's lost ARR: ``arr_at_risk`` less ``not_due``, ``overdue`` and
     ``not_forecast``, plus ``until_renewal``."""
 
@@ -81,7 +81,7 @@ class LossBridge(Answer):
     expected_lost_arr: Amount
 
 
-class FigureCoverage(Answer):
+class FigureCoverage(ResponseModel):
     """In how many past quarters the 80% interval of a figure contained the actual value."""
 
     figure: str
@@ -89,7 +89,7 @@ class FigureCoverage(Answer):
     of: Count
 
 
-class BacktestFigure(Answer):
+class BacktestFigure(ResponseModel):
     """A figure of a past quarter: the forecast and the actual value."""
 
     expected: float
@@ -98,7 +98,7 @@ class BacktestFigure(Answer):
     inside: bool
 
 
-class BacktestQuarter(Answer):
+class BacktestQuarter(ResponseModel):
     """A past quarter, forecast from its first day."""
 
     period: str
@@ -110,7 +110,7 @@ class BacktestQuarter(Answer):
     nrr: BacktestFigure | None
 
 
-class RenewalsBacktest(Answer):
+class RenewalsBacktest(ResponseModel):
     """Forecasts of past quarters compared with actual values."""
 
     made_at: str
@@ -119,7 +119,7 @@ class RenewalsBacktest(Answer):
     quarters: list[BacktestQuarter]
 
 
-class Renewals(Answer):
+class Renewals(ResponseModel):
     """The renewal forecast of one period."""
 
     as_of: str

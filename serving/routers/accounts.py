@@ -17,8 +17,8 @@ from serving.portfolio.cohorts import PortfolioCohorts, published_cohorts
 from serving.portfolio.kpi_schemas import DEFAULT_PERIOD, PeriodName, PortfolioKpis, published_kpis
 from serving.portfolio.lifetime_value import LIMIT_YEARS
 from serving.schemas import predictions
-from serving.schemas.base import Asked
-from serving.schemas.query_params import MOST, NO_SNAPSHOT, QuarterText
+from serving.schemas.base import RequestModel
+from serving.schemas.query_params import MAX_LISTED, NO_SNAPSHOT, QuarterText
 from serving.schemas.signal_rows import Id
 from serving.snapshots.portfolio_summary import Portfolio
 
@@ -34,7 +34,7 @@ router = APIRouter(dependencies=[require_scope("predict")])
     responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_health(
-    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[predictions.AtDate, Query()]
+    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[predictions.SnapshotQuery, Query()]
 ) -> Response:
     """The rubric's dimensions and signals with their weights and points, the history of the score, whether the model
     agrees, and the alerts of the snapshot."""
@@ -52,14 +52,14 @@ async def get_health(
     response_model=Portfolio,
     responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
 )
-async def get_portfolio(live: LiveStateDep, at: Annotated[predictions.AtDate, Query()]) -> Response:
+async def get_portfolio(live: LiveStateDep, at: Annotated[predictions.SnapshotQuery, Query()]) -> Response:
     """Accounts, ARR, mean health and expected churn: as a whole, by band of health, by band of churn risk, by segment.
     Worked out once for each snapshot."""
     text = await read_cached(live, at.as_of, "portfolio", make=lambda scored: scored.portfolio)
     return Response(text, media_type=JSON)
 
 
-class QuarterAsked(Asked):
+class QuarterQuery(RequestModel):
     """Which quarter."""
 
     quarter: QuarterText = Field(examples=["2026Q3"])
@@ -77,8 +77,8 @@ class QuarterAsked(Asked):
         s503=NOT_READY,
     ),
 )
-def get_review(
-    live: LiveStateDep, account_id: Annotated[Id, Path()], asked: Annotated[QuarterAsked, Query()]
+def get_business_review(
+    live: LiveStateDep, account_id: Annotated[Id, Path()], asked: Annotated[QuarterQuery, Query()]
 ) -> Response:
     """From the last snapshot that was scored in the quarter: figures, health and risk, expansion and open questions.
     Single events (goals, tickets, meetings, people) and movements of the contract were not published; `gaps` names what
@@ -86,14 +86,14 @@ def get_review(
     return JSONResponse(published_review(live.current(), account_id, asked.quarter))
 
 
-class CohortsAsked(predictions.AtDate):
+class CohortsQuery(predictions.SnapshotQuery):
     """How lifetimes are valued."""
 
     margin: float = Field(1.0, gt=0, le=1, strict=False, allow_inf_nan=False, description="Gross margin, of ARR.")
     years: float = Field(
         LIMIT_YEARS, gt=0, le=100, strict=False, allow_inf_nan=False, description="Nothing after so many counts."
     )
-    limit: int = Field(100, ge=0, le=MOST, strict=False, description="At most so many accounts are listed.")
+    limit: int = Field(100, ge=0, le=MAX_LISTED, strict=False, description="At most so many accounts are listed.")
 
 
 @router.get(
@@ -104,7 +104,7 @@ class CohortsAsked(predictions.AtDate):
     response_model=PortfolioCohorts,
     responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
 )
-def get_cohorts(live: LiveStateDep, asked: Annotated[CohortsAsked, Query()]) -> Response:
+def get_cohorts(live: LiveStateDep, asked: Annotated[CohortsQuery, Query()]) -> Response:
     """Retention in accounts and ARR by the quarter of their start (Kaplan-Meier), as kept when the snapshot was scored;
     and expected lifetime and its value from the model's churn probabilities."""
     scored = live.current().scored(asked.as_of)
@@ -120,7 +120,7 @@ def get_cohorts(live: LiveStateDep, asked: Annotated[CohortsAsked, Query()]) -> 
     responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_plan(
-    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[predictions.AtDate, Query()]
+    live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[predictions.SnapshotQuery, Query()]
 ) -> Response:
     """Goals, stakeholders, risks with plays, owners and dates, milestones, and expansion where the gate allows it.
     Single events were not published; `gaps` names what is missing, and `renewcast plan` tells it from the signals."""
@@ -128,7 +128,7 @@ async def get_plan(
     return Response(text, media_type=JSON)
 
 
-class MeasuresAsked(predictions.AtDate):
+class MeasuresQuery(predictions.SnapshotQuery):
     """Which measures."""
 
     period: PeriodName = Field(
@@ -146,7 +146,7 @@ class MeasuresAsked(predictions.AtDate):
         s404="No snapshot at this date, or none with measures.", s422=NO_PARAMETER, s503=NOT_READY
     ),
 )
-def get_measures(live: LiveStateDep, asked: Annotated[MeasuresAsked, Query()]) -> Response:
+def get_measures(live: LiveStateDep, asked: Annotated[MeasuresQuery, Query()]) -> Response:
     """Each with its numerator and denominator, its last value and its target; also by segment, CSM and region. What was
     kept when the snapshot was scored."""
     return JSONResponse(published_kpis(live.current().scored(asked.as_of), asked.period))

@@ -11,14 +11,14 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from features.errors import UnknownSnapshot
-from models.predictions.payload import row_of
-from models.predictions.schema import Answer
+from models.predictions.payload import account_row
+from models.predictions.schema import ResponseModel
 from serving.common.errors import Fault, InvalidBody
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import BODY_PROBLEMS, JSON_ONLY, NO_ACCOUNT, LiveStateDep, StoreDep, problem_responses
 from serving.http.idempotency import IDEMPOTENT, request_name
-from serving.schemas.base import Asked
-from serving.schemas.signal_rows import Day, Id, Instant, Number, Text
+from serving.schemas.base import RequestModel
+from serving.schemas.signal_rows import Day, FiniteNumber, Id, Instant, Text
 from serving.snapshots.live_state import LiveStateManager
 from serving.store import records
 from serving.store.database import Store
@@ -28,17 +28,17 @@ _SAID = BODY_PROBLEMS | {
     "s422": "The body cannot be used; errors say where.",
     "s503": "The store cannot be reached; Retry-After says when to try again.",
 }
-TheCaller = Annotated[Caller, Depends(current_caller)]
+CurrentCaller = Annotated[Caller, Depends(current_caller)]
 
 
-class _Recorded(Asked):
+class _Recorded(RequestModel):
     account_id: Id
     occurred_at: Instant = Field(description="When it happened; not in the future.")
     prediction_id: str | None = Field(None, max_length=80, description="The prediction that it followed from.")
     note: Text | None = None
 
 
-class Intervention(_Recorded):
+class InterventionRequest(_Recorded):
     """Something that was done about an account."""
 
     play: Text | None = Field(None, description="What was done.", examples=["executive_change"])
@@ -46,19 +46,21 @@ class Intervention(_Recorded):
     held_out: bool = Field(False, description="Nothing was done, on purpose, to tell what plays achieve.")
 
 
-class Outcome(_Recorded):
+class OutcomeRequest(_Recorded):
     """What became of an account."""
 
     result: Literal["saved", "lost", "expanded", "not_expanded"]
     intervention_id: str | None = Field(None, max_length=80)
-    arr: Number | None = Field(None, ge=0, description="That was saved, lost or won, a year, in the source's currency.")
+    arr: FiniteNumber | None = Field(
+        None, ge=0, description="That was saved, lost or won, a year, in the source's currency."
+    )
 
 
 #: A play can be put off for so many days at most: after a quarter an account is another one.
 SNOOZE_DAYS = 90
 
 
-class Snooze(Asked):
+class SnoozeRequest(RequestModel):
     """That the plays of an account wait until a day."""
 
     until: Day = Field(description=f"The day on which they are back; after today, at most {SNOOZE_DAYS} days ahead.")
@@ -66,7 +68,7 @@ class Snooze(Asked):
     note: Text | None = None
 
 
-class Kept(Answer):
+class StoredRecordReceipt(ResponseModel):
     """That it was kept."""
 
     id: str
@@ -78,11 +80,13 @@ class Kept(Answer):
     status_code=201,
     summary="Record what was done about an account",
     operation_id="recordIntervention",
-    response_model=Kept,
+    response_model=StoredRecordReceipt,
     dependencies=[JSON_ONLY, IDEMPOTENT],
     responses=problem_responses(**_SAID),
 )
-def record_intervention(request: Request, store: StoreDep, caller: TheCaller, told: Intervention) -> Response:
+def record_intervention(
+    request: Request, store: StoreDep, caller: CurrentCaller, told: InterventionRequest
+) -> Response:
     """Kept as it was told. With an Idempotency-Key, once however often it is sent."""
     return _kept(request, store, caller, "intervention", told)
 
@@ -92,7 +96,7 @@ def record_intervention(request: Request, store: StoreDep, caller: TheCaller, to
     status_code=201,
     summary="Put an account's plays off until a day",
     operation_id="snoozePlays",
-    response_model=Kept,
+    response_model=StoredRecordReceipt,
     dependencies=[JSON_ONLY, IDEMPOTENT],
     responses=problem_responses(**_SAID | {"s404": NO_ACCOUNT}),
 )
@@ -100,13 +104,13 @@ def snooze_plays(
     request: Request,
     live: LiveStateDep,
     store: StoreDep,
-    caller: TheCaller,
+    caller: CurrentCaller,
     account_id: Annotated[Id, Path()],
-    told: Snooze,
+    told: SnoozeRequest,
 ) -> Response:
     """They are off the worklist and the pages at once, and back on the day. Another snooze of the account replaces it.
     With an Idempotency-Key, once however often it is sent."""
-    return _answer(snooze(live, store, caller, account_id, told, request_name(request)))
+    return _answer(store_snooze(live, store, caller, account_id, told, request_name(request)))
 
 
 @router.post(
@@ -114,11 +118,11 @@ def snooze_plays(
     status_code=201,
     summary="Record what became of an account",
     operation_id="recordOutcome",
-    response_model=Kept,
+    response_model=StoredRecordReceipt,
     dependencies=[JSON_ONLY, IDEMPOTENT],
     responses=problem_responses(**_SAID),
 )
-def record_outcome(request: Request, store: StoreDep, caller: TheCaller, told: Outcome) -> Response:
+def record_outcome(request: Request, store: StoreDep, caller: CurrentCaller, told: OutcomeRequest) -> Response:
     """Kept as it was told. With an Idempotency-Key, once however often it is sent."""
     return _kept(request, store, caller, "outcome", told)
 
@@ -133,8 +137,8 @@ def _kept(request: Request, store: Store, caller: Caller, what: records.RecordKi
     return _answer(kept)
 
 
-def snooze(
-    live: LiveStateManager, store: Store, caller: Caller, account_id: str, told: Snooze, name: str | None = None
+def store_snooze(
+    live: LiveStateManager, store: Store, caller: Caller, account_id: str, told: SnoozeRequest, name: str | None = None
 ) -> records.StoredRecord:
     """Keep that an account's plays are put off; one of the same ``name`` once.
 
@@ -146,7 +150,7 @@ def snooze(
     """
     _refuse_day(told.until)
     with suppress(UnknownSnapshot):
-        row_of(live.current().scored(None).assessment, account_id)
+        account_row(live.current().scored(None).assessment, account_id)
     rest = told.model_dump(mode="json", exclude_none=True)
     with store.begin() as connection:
         return records.store_record(connection, "snooze", account_id, datetime.now(UTC), rest, caller.id, name)

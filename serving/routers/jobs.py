@@ -8,15 +8,15 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import Field
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from models.predictions.payload import instant_words
-from models.predictions.schema import Answer
+from models.predictions.payload import format_instant
+from models.predictions.schema import ResponseModel
 from serving.common.errors import UnknownId
 from serving.http.authentication import Caller, current_caller, require_scope
 from serving.http.dependencies import BODY_PROBLEMS, JSON_ONLY, HomeDep, StoreDep, problem_responses
 from serving.http.idempotency import IDEMPOTENT, request_name
-from serving.schemas.base import Asked
-from serving.schemas.signal_rows import AsOf
-from serving.scoring.job_worker import folder_of
+from serving.schemas.base import RequestModel
+from serving.schemas.signal_rows import AsOfInstant
+from serving.scoring.job_worker import jobs_folder
 from serving.store import jobs
 
 router = APIRouter(tags=["jobs"])
@@ -25,14 +25,14 @@ JobId = Annotated[str, Path(max_length=40, pattern="^job_[0-9a-f]+$")]
 MEDIA = {"csv": "text/csv", "ndjson": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
 
 
-class JobAsked(Asked):
+class JobRequest(RequestModel):
     """Score a whole portfolio into a file."""
 
-    as_of: AsOf | None = Field(None, description="The date of a scored snapshot; left out, the latest.")
+    as_of: AsOfInstant | None = Field(None, description="The date of a scored snapshot; left out, the latest.")
     format: Literal["csv", "ndjson", "parquet"] = "csv"
 
 
-class JobTold(Answer):
+class JobStatus(ResponseModel):
     """How far a job is."""
 
     id: str
@@ -51,12 +51,12 @@ class JobTold(Answer):
     status_code=202,
     summary="Have a whole portfolio written to a file",
     operation_id="createJob",
-    response_model=JobTold,
+    response_model=JobStatus,
     dependencies=[JSON_ONLY, require_scope("write"), IDEMPOTENT],
     responses=problem_responses(**BODY_PROBLEMS, s422="The body cannot be used; errors say where.", s503=NO_STORE),
 )
 def create_job(
-    request: Request, store: StoreDep, caller: Annotated[Caller, Depends(current_caller)], asked: JobAsked
+    request: Request, store: StoreDep, caller: Annotated[Caller, Depends(current_caller)], asked: JobRequest
 ) -> Response:
     """Accepted: it will be done, also if the service is stopped meanwhile. `Location` and `id` say where to ask."""
     wanted = {"format": asked.format, "as_of": None if asked.as_of is None else asked.as_of.isoformat()}
@@ -70,7 +70,7 @@ def create_job(
     "/v1/jobs/{job_id}",
     summary="How far a job is",
     operation_id="getJob",
-    response_model=JobTold,
+    response_model=JobStatus,
     dependencies=[require_scope("predict")],
     responses=problem_responses(s404="There is no such job.", s422="The id is none.", s503=NO_STORE),
 )
@@ -98,7 +98,7 @@ def get_job_result(home: HomeDep, store: StoreDep, job_id: JobId) -> Response:
     """A row per account, as `renewcast score` writes it."""
     with store.read() as connection:
         job = jobs.find(connection, job_id)
-    file = None if job.file is None else folder_of(home) / job.file
+    file = None if job.file is None else jobs_folder(home) / job.file
     if file is None or not file.is_file():
         raise UnknownId("the job has no result", "a job that has finished", "ask for the job's state")
     return FileResponse(file, media_type=MEDIA[job.request["format"]], filename=job.file)
@@ -108,8 +108,8 @@ def _told(job: jobs.Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "state": job.state,
-        "created_at": instant_words(job.created_at.replace(microsecond=0)),
-        "finished_at": None if job.finished_at is None else instant_words(job.finished_at.replace(microsecond=0)),
+        "created_at": format_instant(job.created_at.replace(microsecond=0)),
+        "finished_at": None if job.finished_at is None else format_instant(job.finished_at.replace(microsecond=0)),
         "rows_done": job.rows_done,
         "rows_total": job.rows_total,
         "result": None if job.file is None else f"/v1/jobs/{job.id}/result",

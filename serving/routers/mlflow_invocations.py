@@ -20,7 +20,13 @@ from serving.http.dependencies import (
 )
 from serving.http.idempotency import IDEMPOTENT
 from serving.schemas import predictions
-from serving.scoring.mlflow_protocol import Invocation, Invoke, Invoked, WhichTarget, bundle_for
+from serving.scoring.mlflow_protocol import (
+    InvocationRequest,
+    InvocationResponse,
+    InvocationScorer,
+    TargetQuery,
+    bundle_for,
+)
 
 router = APIRouter(tags=["mlflow"])
 
@@ -29,10 +35,10 @@ router = APIRouter(tags=["mlflow"])
     "/ping", summary="Whether there is a model", operation_id="ping", responses=problem_responses(s503=NOT_READY)
 )
 @router.get("/health", summary="The same as /ping", operation_id="health", responses=problem_responses(s503=NOT_READY))
-def ping(live: LiveStateDep) -> predictions.Alive:
+def ping(live: LiveStateDep) -> predictions.Liveness:
     """Answers if /invocations can."""
     bundle_for(live.current())
-    return predictions.Alive(status="alive")
+    return predictions.Liveness(status="alive")
 
 
 @router.get("/version", summary="The version of Renewcast", operation_id="version", response_class=PlainTextResponse)
@@ -46,7 +52,7 @@ async def version(request: Request) -> str:
     "/invocations",
     summary="Probabilities for rows of features",
     operation_id="invocations",
-    response_model=Invoked,
+    response_model=InvocationResponse,
     dependencies=[JSON_ONLY, require_scope("predict"), IDEMPOTENT],
     responses=problem_responses(
         **BODY_PROBLEMS,
@@ -58,11 +64,11 @@ async def invocations(
     live: LiveStateDep,
     workers: ThreadPoolDep,
     settings: SettingsDep,
-    which: Annotated[WhichTarget, Query()],
-    asked: Invocation,
+    which: Annotated[TargetQuery, Query()],
+    asked: InvocationRequest,
 ) -> Response:
     """What the registered model answers to the same rows: probability, low and high. Rows are taken as they are: an
     account that is too young for a prediction is not told apart."""
     state = await run_in_threadpool(live.current)
-    job = Invoke(asked, which.target, state, rows_limit=settings.body_limit_rows)
+    job = InvocationScorer(asked, which.target, state, rows_limit=settings.body_limit_rows)
     return JSONResponse(await workers.run(job, job))

@@ -28,13 +28,13 @@ from serving.http.dependencies import (
 )
 from serving.http.idempotency import IDEMPOTENT
 from serving.schemas import predictions
-from serving.schemas.flat_view import FlatPrediction, View
+from serving.schemas.flat_view import FlatPrediction, ViewQuery
 from serving.schemas.signal_rows import Id
-from serving.scoring.score_many import ITEMS_LIMIT, Many, ManyAsked, ManyTold
+from serving.scoring.score_many import ITEMS_LIMIT, BatchRequest, BatchResponse, BatchScorer
 from serving.snapshots.live_state import LiveStateManager
 
 #: What a prediction looks like, by view.
-SHOWN: Any = Prediction | FlatPrediction
+PREDICTION_RESPONSE: Any = Prediction | FlatPrediction
 
 router = APIRouter(tags=["predictions"], dependencies=[require_scope("predict")])
 
@@ -43,11 +43,11 @@ router = APIRouter(tags=["predictions"], dependencies=[require_scope("predict")]
     "/v1/accounts/{account_id:path}/prediction",
     summary="One account's prediction from a scored snapshot",
     operation_id="getPrediction",
-    response_model=SHOWN,
+    response_model=PREDICTION_RESPONSE,
     responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_prediction(
-    live: LiveStateDep, account_id: Annotated[Id, Path()], asked: Annotated[predictions.AtDateInView, Query()]
+    live: LiveStateDep, account_id: Annotated[Id, Path()], asked: Annotated[predictions.PredictionQuery, Query()]
 ) -> Response:
     """Health score, probabilities of churn and expansion for the horizon, and the reasons in words."""
     return await _by_id(live, account_id, asked.as_of, asked)
@@ -57,7 +57,7 @@ async def get_prediction(
     "/v1/predictions",
     summary="One account's prediction, by id or from signals in the body",
     operation_id="createPrediction",
-    response_model=SHOWN,
+    response_model=PREDICTION_RESPONSE,
     dependencies=[JSON_ONLY, IDEMPOTENT],
     responses=problem_responses(
         **BODY_PROBLEMS,
@@ -70,7 +70,7 @@ async def create_prediction(
     live: LiveStateDep,
     workers: ThreadPoolDep,
     settings: SettingsDep,
-    view: Annotated[View, Query()],
+    view: Annotated[ViewQuery, Query()],
     asked: predictions.PredictionRequest,
 ) -> Response:
     """By id, the same as the GET. With signals, they are checked, turned into features as of ``as_of`` and scored: the
@@ -81,10 +81,10 @@ async def create_prediction(
     if asked.signals is None:
         return await _by_id(live, asked.account_id, asked.as_of, view)
     # Only now, since a service that never sees signals needs no query engine for them.
-    from serving.scoring.score_payload import FreshScore
+    from serving.scoring.score_payload import SignalsScorer
 
     state = await run_in_threadpool(live.current)
-    job = FreshScore(asked, state, rows_limit=settings.body_limit_rows)
+    job = SignalsScorer(asked, state, rows_limit=settings.body_limit_rows)
     return JSONResponse(view.of(await workers.run(job, job)))
 
 
@@ -92,7 +92,7 @@ async def create_prediction(
     "/v1/predictions:batch",
     summary="Predictions of several accounts",
     operation_id="createPredictions",
-    response_model=ManyTold,
+    response_model=BatchResponse,
     response_model_exclude_unset=True,
     dependencies=[JSON_ONLY, IDEMPOTENT],
     responses=problem_responses(
@@ -106,18 +106,18 @@ async def create_predictions(
     workers: ThreadPoolDep,
     settings: SettingsDep,
     home: HomeDep,
-    view: Annotated[View, Query()],
-    asked: ManyAsked,
+    view: Annotated[ViewQuery, Query()],
+    asked: BatchRequest,
 ) -> Response:
     """Each item as if it had been asked for alone, in the order given, with a status of its own: one that fails spoils
     no other. Signals are bounded over all items together, in rows and in time; items beyond have a problem that says
     so."""
     state = await run_in_threadpool(live.current)
-    many = Many(state, workers, settings, home, view)
+    many = BatchScorer(state, workers, settings, home, view)
     return JSONResponse({"results": await many.results(asked.items)})
 
 
-async def _by_id(live: LiveStateManager, account_id: str, as_of: datetime | None, view: View) -> Response:
+async def _by_id(live: LiveStateManager, account_id: str, as_of: datetime | None, view: ViewQuery) -> Response:
     # The answer is not held against its model again on each request; the tests do that.
     text = await read_cached(live, as_of, "prediction", account_id, make=lambda scored: scored.answer(account_id))
     return Response(text, media_type=JSON) if view.view == "full" else JSONResponse(view.of(json.loads(text)))

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse, Response
 
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from models.targets import TARGETS
 from serving.common.content_negotiation import JSON
 from serving.common.disk_space import Disk
@@ -28,9 +28,9 @@ def openapi_30(request: Request) -> Response:
 
 
 @router.get("/livez", tags=["service"], summary="Whether the process runs", operation_id="livez")
-async def livez() -> predictions.Alive:
+async def livez() -> predictions.Liveness:
     """Answers as long as the process does, ready or not, also while every thread waits for something."""
-    return predictions.Alive(status="alive")
+    return predictions.Liveness(status="alive")
 
 
 @router.get(
@@ -40,7 +40,7 @@ async def livez() -> predictions.Alive:
     operation_id="readyz",
     responses=problem_responses(s503="It answers nothing, or can keep nothing; the detail says why."),
 )
-def readyz(request: Request, live: LiveStateDep, store: StoreDep) -> predictions.Ready:
+def readyz(request: Request, live: LiveStateDep, store: StoreDep) -> predictions.Readiness:
     """``ready``; or ``degraded``: it answers, but something was refused, is missing or cannot be reached, and the
     reasons say what. 503 where nothing can be answered, or the home's disk is full or read-only: what was scored is
     still answered then, and nothing is kept."""
@@ -53,10 +53,10 @@ def readyz(request: Request, live: LiveStateDep, store: StoreDep) -> predictions
         raise state.not_ready()
     bundles = state.champion.bundles
     latest = state.latest
-    return predictions.Ready(
+    return predictions.Readiness(
         status="degraded" if reasons else "ready",
         reasons=reasons,
-        as_of=None if latest is None else instant_words(latest.as_of),
+        as_of=None if latest is None else format_instant(latest.as_of),
         accounts=0 if latest is None else len(latest.assessment.frame),
         models={target: bundles[target].manifest.version if target in bundles else None for target in TARGETS},
     )

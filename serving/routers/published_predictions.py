@@ -8,26 +8,26 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from models.predictions.schema import Alert, Answer, Prediction
+from models.predictions.schema import AccountAlert, Prediction, ResponseModel
 from serving.http.authentication import require_scope
 from serving.http.dependencies import NO_PARAMETER, StoreDep, problem_responses
-from serving.schemas.base import Asked
+from serving.schemas.base import RequestModel
 from serving.schemas.signal_rows import Id, Instant
 from serving.store import published_predictions
 
 #: So many predictions, or alerts, are given at once at most.
-PAGE = 1000
+MAX_PAGE = 1000
 
 router = APIRouter(tags=["published"], dependencies=[require_scope("predict")])
 NO_STORE = "The store cannot be reached; Retry-After says when to try again."
 
 
-class _Part(Asked):
-    limit: int = Field(100, ge=1, le=PAGE, strict=False, description="At most so many.")
+class _PageQuery(RequestModel):
+    limit: int = Field(100, ge=1, le=MAX_PAGE, strict=False, description="At most so many.")
     cursor: str | None = Field(None, max_length=40, description="`next` of the page before.")
 
 
-class StreamAsked(_Part):
+class PredictionStreamQuery(_PageQuery):
     """Which part of the stream."""
 
     updated_since: Instant | None = Field(
@@ -35,26 +35,26 @@ class StreamAsked(_Part):
     )
 
 
-class AlertsAsked(_Part):
+class AlertsQuery(_PageQuery):
     """Which alerts."""
 
     account_id: Id | None = Field(None, description="Of this account only.")
 
 
-class PredictionPage(Answer):
+class PredictionPage(ResponseModel):
     """Predictions in the order in which they were published."""
 
     data: list[Prediction]
     next: str = Field(description="The cursor to go on from; also, once everything was read, for what comes later.")
 
 
-class RaisedAlert(Alert):
+class RaisedAlert(AccountAlert):
     """An alert of an account."""
 
     account_id: str
 
 
-class AlertPage(Answer):
+class AlertPage(ResponseModel):
     """Alerts in the order in which they were raised."""
 
     data: list[RaisedAlert]
@@ -68,7 +68,7 @@ class AlertPage(Answer):
     response_model=PredictionPage,
     responses=problem_responses(s422=NO_PARAMETER, s503=NO_STORE),
 )
-def list_predictions(store: StoreDep, asked: Annotated[StreamAsked, Query()]) -> Response:
+def list_predictions(store: StoreDep, asked: Annotated[PredictionStreamQuery, Query()]) -> Response:
     """What `renewcast score --publish` has kept, oldest first. No row is passed over or told twice by a caller who goes
     on from `next`."""
     with store.read() as connection:
@@ -98,7 +98,7 @@ def replay_prediction(
     response_model=AlertPage,
     responses=problem_responses(s422=NO_PARAMETER, s503=NO_STORE),
 )
-def list_alerts(store: StoreDep, asked: Annotated[AlertsAsked, Query()]) -> Response:
+def list_alerts(store: StoreDep, asked: Annotated[AlertsQuery, Query()]) -> Response:
     """Each once, when it came about."""
     with store.read() as connection:
         return _page(published_predictions.list_alerts(connection, asked.cursor, asked.limit, asked.account_id))

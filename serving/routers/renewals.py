@@ -14,12 +14,12 @@ from serving.http.dependencies import NOT_READY, LiveStateDep, problem_responses
 from serving.renewals.published_forecast import published_renewals
 from serving.renewals.schemas import Renewals
 from serving.schemas import predictions
-from serving.schemas.query_params import MOST, NO_SNAPSHOT, PeriodText
+from serving.schemas.query_params import MAX_LISTED, NO_SNAPSHOT, PeriodText
 
 router = APIRouter(tags=["portfolio"], dependencies=[require_scope("predict")])
 
 
-class RenewalsAsked(predictions.AtDate):
+class RenewalsQuery(predictions.SnapshotQuery):
     """Which period, and how it is divided."""
 
     period: PeriodText | None = Field(
@@ -27,7 +27,7 @@ class RenewalsAsked(predictions.AtDate):
     )
     days: Literal[30, 60, 90, 120] | None = Field(None, description="The next so many days; left out, 90.")
     by: Literal["segment", "csm"] | None = Field(None, description="One division only; left out, both.")
-    limit: int = Field(100, ge=0, le=MOST, strict=False, description="At most so many accounts are listed.")
+    limit: int = Field(100, ge=0, le=MAX_LISTED, strict=False, description="At most so many accounts are listed.")
 
     @field_validator("days", mode="before")
     @classmethod
@@ -53,7 +53,7 @@ class RenewalsAsked(predictions.AtDate):
         s503=NOT_READY,
     ),
 )
-def get_renewals(live: LiveStateDep, asked: Annotated[RenewalsAsked, Query()]) -> Response:
+def get_renewals(live: LiveStateDep, asked: Annotated[RenewalsQuery, Query()]) -> Response:
     """Who is due, and the accounts and ARR expected to be renewed, contracted, expanded and lost, with 80% intervals:
     as a whole, by segment and by CSM. Worked out once for each snapshot and period."""
     scored = live.current().scored(asked.as_of)

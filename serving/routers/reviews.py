@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from models.health.rubric_versions import read_history
-from models.predictions.schema import Answer
+from models.predictions.schema import ResponseModel
 from models.reviews.review_store import ReviewRecord, find_review, list_reviews, read_document
 from models.reviews.sign_off import Signer, earliest_for_review
 from serving.http.authentication import Caller, current_caller, require_scope
@@ -23,18 +23,18 @@ from serving.review_sign_off import (
     sign_review,
     signature_payload,
 )
-from serving.schemas.base import Asked
+from serving.schemas.base import RequestModel
 from serving.schemas.query_params import REVIEW_ID
 from serving.schemas.signal_rows import Text
 
-BROKEN = "The reviews or the history of sign-offs cannot be used; the detail says why."
+REVIEWS_UNREADABLE = "The reviews or the history of sign-offs cannot be used; the detail says why."
 
 router = APIRouter(tags=["reviews"])
 ReviewId = Annotated[str, Path(pattern=REVIEW_ID, description="As the list tells it.")]
-Name = Annotated[Text, Field(min_length=1, max_length=200)]
+OwnerName = Annotated[Text, Field(min_length=1, max_length=200)]
 
 
-class ReviewShown(Answer):
+class ReviewSummary(ResponseModel):
     """One review at a glance."""
 
     id: str
@@ -48,7 +48,7 @@ class ReviewShown(Answer):
     bands: str = Field(description="keep, change or not_enough_evidence.")
 
 
-class SignatureShown(Answer):
+class ReviewSignature(ResponseModel):
     """One person's signature, made with a key of that person."""
 
     role: str = Field(description="author, who signed first, or reviewer.")
@@ -59,7 +59,7 @@ class SignatureShown(Answer):
     sha256: str = Field(description="Of what was signed, by whom, when, and of the signature before.")
 
 
-class PendingShown(Answer):
+class PendingDecision(ResponseModel):
     """What one person has signed, and what waits for another person's signature."""
 
     id: str = Field(description="Of the decision to come.")
@@ -72,10 +72,10 @@ class PendingShown(Answer):
     takes_back: str | None
     hashes: dict[str, str | None] | None
     proposal: str | None
-    signature: SignatureShown
+    signature: ReviewSignature
 
 
-class DecisionShown(Answer):
+class ReviewDecision(ResponseModel):
     """One sign-off, rejection or rollback."""
 
     id: str
@@ -93,43 +93,43 @@ class DecisionShown(Answer):
     takes_back: str | None
     hashes: dict[str, str | None] | None = Field(description="Of the data, the rubric and the model reviewed.")
     proposal: str | None = Field(description="SHA-256 of what the review proposes.")
-    signatures: list[SignatureShown] = Field(description="The author's and the reviewer's; none in old records.")
+    signatures: list[ReviewSignature] = Field(description="The author's and the reviewer's; none in old records.")
 
 
-class ReviewList(Answer):
+class ReviewList(ResponseModel):
     """The reviews, the newest first, and every decision, oldest first."""
 
-    data: list[ReviewShown]
-    decisions: list[DecisionShown]
-    pending: list[PendingShown] = Field(description="What waits for a second signature.")
+    data: list[ReviewSummary]
+    decisions: list[ReviewDecision]
+    pending: list[PendingDecision] = Field(description="What waits for a second signature.")
 
 
-class ReviewDocument(Answer):
+class ReviewResponse(ResponseModel):
     """The whole document as it was written, and what was decided of it."""
 
     state: str = Field(description="open, pending (signed by one person), approved or rejected.")
-    decision: DecisionShown | None
-    pending: PendingShown | None = Field(description="What waits for a second signature: sign-off or rollback.")
+    decision: ReviewDecision | None
+    pending: PendingDecision | None = Field(description="What waits for a second signature: sign-off or rollback.")
     earliest_effective: str = Field(description="The first date from which on it may be in force; the default.")
     review: dict[str, Any] = Field(description="review.json; its schema_version says which keys it has.")
 
 
-class SignedShown(Answer):
+class SignatureResult(ResponseModel):
     """What a signature has led to: a decision, or terms that wait for another person's signature."""
 
     state: str = Field(description="pending, approved, rejected or rolled_back.")
-    decision: DecisionShown | None
-    pending: PendingShown | None
+    decision: ReviewDecision | None
+    pending: PendingDecision | None
 
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-FIRST = "The sha256 of the first signature that the signer has seen; refused if there is another one by now."
+FIRST_SIGNATURE = "The sha256 of the first signature that the signer has seen; refused if there is another one by now."
 
 
-class Approval(Asked):
+class ApprovalRequest(RequestModel):
     """What is signed: an approval, or a rejection. A second signature may leave out all that the first one says."""
 
-    owner: Name | None = Field(None, description="The CS owner, who is responsible for it; an approval needs one.")
+    owner: OwnerName | None = Field(None, description="The CS owner, who is responsible for it; an approval needs one.")
     effective: str | None = Field(
         None,
         max_length=10,
@@ -138,24 +138,24 @@ class Approval(Asked):
     )
     reject: bool = Field(False, description="Sign that it is turned down; nothing changes then.")
     why: str | None = Field(None, max_length=2000)
-    first_signature: Sha256 | None = Field(None, description=FIRST)
+    first_signature: Sha256 | None = Field(None, description=FIRST_SIGNATURE)
 
 
-class Rollback(Asked):
+class RollbackRequest(RequestModel):
     """That the version that a review has led to is taken back."""
 
     why: str | None = Field(None, max_length=2000)
-    first_signature: Sha256 | None = Field(None, description=FIRST)
+    first_signature: Sha256 | None = Field(None, description=FIRST_SIGNATURE)
 
 
-TheSigner = Annotated[Caller, Depends(current_caller)]
+CurrentSigner = Annotated[Caller, Depends(current_caller)]
 _ANSWERS = BODY_PROBLEMS | {
     "s403": "The key has no scope admin.",
     "s404": "There is no such review.",
     "s422": "It cannot be signed so; the detail says why.",
-    "s503": BROKEN,
+    "s503": REVIEWS_UNREADABLE,
 }
-_NOT_NOW = (
+_CONFLICT = (
     "It was decided before; the first signature is of the same person, or is not the one that was shown; {}or the "
     "first request with the Idempotency-Key is still running."
 )
@@ -167,7 +167,7 @@ _NOT_NOW = (
     operation_id="listReviews",
     response_model=ReviewList,
     dependencies=[require_scope("predict")],
-    responses=problem_responses(s503=BROKEN),
+    responses=problem_responses(s503=REVIEWS_UNREADABLE),
 )
 def get_reviews(home: HomeDep) -> Response:
     """Those that `renewcast review` keeps in the home."""
@@ -181,9 +181,9 @@ def get_reviews(home: HomeDep) -> Response:
     "/v1/reviews/{review_id}",
     summary="One review as it was written",
     operation_id="getReview",
-    response_model=ReviewDocument,
+    response_model=ReviewResponse,
     dependencies=[require_scope("predict")],
-    responses=problem_responses(s404="There is no such review.", s422=NO_PARAMETER, s503=BROKEN),
+    responses=problem_responses(s404="There is no such review.", s422=NO_PARAMETER, s503=REVIEWS_UNREADABLE),
 )
 def get_review(home: HomeDep, review_id: ReviewId) -> Response:
     """All of its sections, and whether it was signed."""
@@ -202,11 +202,13 @@ def get_review(home: HomeDep, review_id: ReviewId) -> Response:
     status_code=201,
     summary="Sign a review off, or reject it",
     operation_id="approveReview",
-    response_model=SignedShown,
+    response_model=SignatureResult,
     dependencies=[require_scope("admin"), JSON_ONLY, IDEMPOTENT],
-    responses=problem_responses(**_ANSWERS | {"s409": _NOT_NOW.format("data, rubric or model have changed since; ")}),
+    responses=problem_responses(**_ANSWERS | {"s409": _CONFLICT.format("data, rubric or model have changed since; ")}),
 )
-def approve_review(home: HomeDep, store: StoreDep, caller: TheSigner, review_id: ReviewId, asked: Approval) -> Response:
+def approve_review(
+    home: HomeDep, store: StoreDep, caller: CurrentSigner, review_id: ReviewId, asked: ApprovalRequest
+) -> Response:
     """Two people sign, each with a key of their own: the first call is kept with its terms, the same call with another
     person's key completes it. Other terms are signed anew. What the review proposes is then in force from the effective
     date on."""
@@ -221,12 +223,12 @@ def approve_review(home: HomeDep, store: StoreDep, caller: TheSigner, review_id:
     status_code=201,
     summary="Take the version back that a review has led to",
     operation_id="rollBackReview",
-    response_model=SignedShown,
+    response_model=SignatureResult,
     dependencies=[require_scope("admin"), JSON_ONLY, IDEMPOTENT],
-    responses=problem_responses(**_ANSWERS | {"s409": _NOT_NOW.format("")}),
+    responses=problem_responses(**_ANSWERS | {"s409": _CONFLICT.format("")}),
 )
 def roll_back_review(
-    home: HomeDep, store: StoreDep, caller: TheSigner, review_id: ReviewId, asked: Rollback
+    home: HomeDep, store: StoreDep, caller: CurrentSigner, review_id: ReviewId, asked: RollbackRequest
 ) -> Response:
     """Two people sign, as for an approval. It has to be the rubric's newest approved version; the one before is then in
     force again for all dates."""

@@ -11,17 +11,17 @@ from starlette.responses import JSONResponse, Response
 from serving.http.authentication import require_scope
 from serving.http.dependencies import NOT_READY, LiveStateDep, StoreDep, problem_responses
 from serving.schemas import predictions
-from serving.schemas.query_params import MOST, NO_SNAPSHOT, Csm
+from serving.schemas.query_params import MAX_LISTED, NO_SNAPSHOT, Csm
 from serving.worklist.published_worklist import published_worklist
 from serving.worklist.schemas import Worklist
 
 router = APIRouter(tags=["portfolio"], dependencies=[require_scope("predict")])
 
 
-class WorklistAsked(predictions.AtDate):
+class WorklistQuery(predictions.SnapshotQuery):
     """How much can be done, and by whom."""
 
-    capacity: int = Field(20, ge=0, le=MOST, strict=False, description="Accounts that the team can work.")
+    capacity: int = Field(20, ge=0, le=MAX_LISTED, strict=False, description="Accounts that the team can work.")
     csm: Csm | None = Field(None, description="This CSM's accounts only.")
     save_rate: float | None = Field(
         None,
@@ -44,7 +44,7 @@ class WorklistAsked(predictions.AtDate):
         s503=NOT_READY,
     ),
 )
-def get_worklist(live: LiveStateDep, store: StoreDep, asked: Annotated[WorklistAsked, Query()]) -> Response:
+def get_worklist(live: LiveStateDep, store: StoreDep, asked: Annotated[WorklistQuery, Query()]) -> Response:
     """The accounts whose ARR at risk is most worth a play, what to do, by whom and by when; who is too late, snoozed or
     in an intervention already; what that reaches beside working by health score or at random; and what interventions
     have come to, those recorded at /v1/interventions and /v1/outcomes included."""

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from models.predictions.columns import Scalar, flat_columns, flat_view
-from models.predictions.schema import Answer, Prediction
-from serving.schemas.base import Asked
+from models.predictions.schema import Prediction, ResponseModel
+from serving.schemas.base import RequestModel
 
 #: CRMs take field names of 40 characters (Salesforce, HubSpot), and the longest of ours has 23.
 PREFIX_LIMIT = 16
@@ -19,7 +19,7 @@ PREFIX_PATTERN = r"^([A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*_?)?$"
 _KINDS: dict[str, Any] = {"text": str, "number": float, "whole": int, "truth": bool}
 
 
-class View(Asked):
+class ViewQuery(RequestModel):
     """How predictions are shown."""
 
     view: Literal["full", "flat"] = Field("full", description="flat: one object of scalar fields, for a CRM.")
@@ -38,7 +38,7 @@ class View(Asked):
         return flat_view(answer, Prediction, self.prefix) if self.view == "flat" else answer
 
 
-class _FlatAnswer(Answer):
+class _FlatAnswer(ResponseModel):
     """With `view=flat`: one flat object. All fields are there whatever the account; null is not known. With `prefix`,
     each name has it before it."""
 
@@ -47,7 +47,7 @@ class _FlatAnswer(Answer):
     __pydantic_extra__: dict[str, Scalar]
 
 
-def flat_model(schema: type[BaseModel]) -> type[Answer]:
+def flat_model(schema: type[BaseModel]) -> type[ResponseModel]:
     """The schema of the flat view of an answer."""
     fields: dict[str, Any] = {
         column.name: (_KINDS[column.kind] | None, Field(None, description=column.description))

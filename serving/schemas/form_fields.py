@@ -10,9 +10,9 @@ from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException
 
 from features.errors import BadRequest
-from models.predictions.payload import instant_words
-from serving.schemas.predictions import AtDate
-from serving.schemas.signal_rows import AsOf
+from models.predictions.payload import format_instant
+from serving.schemas.predictions import SnapshotQuery
+from serving.schemas.signal_rows import AsOfInstant
 
 #: A larger form (bytes) is not read, nor one of more fields.
 FORM_LIMIT, FIELDS_LIMIT = 8192, 20
@@ -52,22 +52,22 @@ async def form_fields(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in fields.items()}
 
 
-def nothing(value: Any) -> Any:
+def empty_to_none(value: Any) -> Any:
     """An empty field of a form as one that was left out: forms send these too."""
     return None if value == "" else value
 
 
-def whole(value: Any) -> Any:
+def digits_to_int(value: Any) -> Any:
     """Digits as a number."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
-class AtDateOrLatest(AtDate):
+class SnapshotPageQuery(SnapshotQuery):
     """Which snapshot a page is of: empty too is the latest."""
 
-    as_of: Annotated[AsOf | None, BeforeValidator(nothing)] = None
+    as_of: Annotated[AsOfInstant | None, BeforeValidator(empty_to_none)] = None
 
     @property
     def when(self) -> str | None:
         """The date that was asked for as addresses bear it; None where it was the latest."""
-        return None if self.as_of is None else instant_words(self.as_of)
+        return None if self.as_of is None else format_instant(self.as_of)

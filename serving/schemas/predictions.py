@@ -8,10 +8,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from models.predictions.schema import Answer
-from serving.schemas.base import Asked
-from serving.schemas.flat_view import View
-from serving.schemas.signal_rows import AsOf, Id, Instant, SignalsOfAccount
+from models.predictions.schema import ResponseModel
+from serving.schemas.base import RequestModel
+from serving.schemas.flat_view import ViewQuery
+from serving.schemas.signal_rows import AccountSignals, AsOfInstant, Id, Instant
 
 SIGNALS_EXAMPLE: dict[str, Any] = {
     "account_id": "acme",
@@ -31,25 +31,25 @@ SIGNALS_EXAMPLE: dict[str, Any] = {
 }
 
 
-class AtDate(Asked):
+class SnapshotQuery(RequestModel):
     """Which snapshot to answer from."""
 
-    as_of: AsOf | None = Field(None, description="The date of a scored snapshot; left out, the latest.")
+    as_of: AsOfInstant | None = Field(None, description="The date of a scored snapshot; left out, the latest.")
 
 
-class AtDateInView(AtDate, View):
+class PredictionQuery(SnapshotQuery, ViewQuery):
     """Which snapshot to answer from, and how the prediction is shown."""
 
 
-class PredictionRequest(Asked):
+class PredictionRequest(RequestModel):
     """One account by id, or with its signals. With signals, ``as_of`` is needed: the instant at which the signals are
     looked at; rows at or after it are not read."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"account_id": "acme"}, SIGNALS_EXAMPLE]})
 
     account_id: Id
-    signals: SignalsOfAccount | None = None
-    as_of: AsOf | None = Field(None, validate_default=True)
+    signals: AccountSignals | None = None
+    as_of: AsOfInstant | None = Field(None, validate_default=True)
     history_from: Instant | None = Field(
         None,
         description="The instant from which all the tables sent are complete. Left out, each counts as complete from "
@@ -76,13 +76,13 @@ class PredictionRequest(Asked):
         return history_from
 
 
-class Alive(Answer):
+class Liveness(ResponseModel):
     """The process answers."""
 
     status: Literal["alive"]
 
 
-class Ready(Answer):
+class Readiness(ResponseModel):
     """Whether the service answers, and from what. ``degraded``: it does, but something needs a person; see reasons."""
 
     status: Literal["ready", "degraded"]
@@ -92,7 +92,7 @@ class Ready(Answer):
     models: dict[str, str | None] = Field(description="The version per target; null: no model.")
 
 
-class FaultShown(Answer):
+class ProblemFault(ResponseModel):
     """One thing wrong in the request; ``pointer`` is a JSON pointer into the body, or /query/NAME, /path/NAME or
     /header/NAME."""
 
@@ -112,6 +112,6 @@ class Problem(BaseModel):
     detail: str
     instance: str = Field(description="Names this occurrence.")
     code: str = Field(examples=["unknown_account"])
-    errors: list[FaultShown]
+    errors: list[ProblemFault]
     more_errors: int | None = Field(None, description="How many more there are than are listed.")
     retry_after: int | None = Field(None, description="Seconds; as in the Retry-After header.")

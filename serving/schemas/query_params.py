@@ -10,7 +10,7 @@ from features.utils.periods import MONTH_PATTERN, QUARTER_PATTERN
 from serving.schemas.signal_rows import Text
 
 #: So many accounts are listed at most.
-MOST = 1000
+MAX_LISTED = 1000
 
 QuarterText = Annotated[
     str,

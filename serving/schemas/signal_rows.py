@@ -78,17 +78,17 @@ Day = Annotated[
     BeforeValidator(_day),
     WithJsonSchema({"type": "string", "format": "date", "description": "ISO 8601 date, in UTC."}),
 ]
-AsOf = Annotated[Instant, AfterValidator(_whole_second)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+AsOfInstant = Annotated[Instant, AfterValidator(_whole_second)]
+FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(_without_point), Field(ge=-WHOLE_LIMIT, le=WHOLE_LIMIT)]
 
 #: More names that a caller made up than this, and longer ones, are not repeated to it.
 NAMES_SHOWN, NAME_LIMIT = 20, 64
 
-_KINDS: dict[str, Any] = {"string": Text, "instant": Instant, "float": Number, "int": Whole, "bool": bool}
+_KINDS: dict[str, Any] = {"string": Text, "instant": Instant, "float": FiniteNumber, "int": Whole, "bool": bool}
 
 
-class Row(BaseModel):
+class SignalRow(BaseModel):
     """One row of signals. Fields that the contract does not have are kept aside, to be named in a warning."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
@@ -109,45 +109,45 @@ def _type_of(column: Column) -> Any:
     return kind if high is None else Annotated[kind, Field(le=high)]
 
 
-def _row_of(table: TableSchema) -> type[Row]:
+def _row_of(table: TableSchema) -> type[SignalRow]:
     fields: dict[str, Any] = {}
     for column in table.columns:
         # Every row of a body is of the body's account, so its id may be left out.
         required = column.required and column.name != "account_id"
         fields[column.name] = (_type_of(column), ...) if required else (_type_of(column) | None, None)
     told = f"A row of the table {table.name} of the data contract."
-    made: type[Row] = create_model(f"{table.name.title()}Row", __base__=Row, __doc__=told, **fields)
+    made: type[SignalRow] = create_model(f"{table.name.title()}Row", __base__=SignalRow, __doc__=told, **fields)
     return made
 
 
-ROWS: dict[str, type[Row]] = {name: _row_of(table) for name, table in TABLES.items()}
+ROW_MODELS: dict[str, type[SignalRow]] = {name: _row_of(table) for name, table in TABLES.items()}
 """The model of a row, by table."""
 
 
-def _list_of(row: type[Row]) -> Any:
+def _list_of(row: type[SignalRow]) -> Any:
     return list[row]  # type: ignore[valid-type]
 
 
 def _tables() -> type[BaseModel]:
     fields: dict[str, Any] = {
         name: (_list_of(row) | None, Field(None, description="Left out: not known. Empty: nothing happened."))
-        for name, row in ROWS.items()
+        for name, row in ROW_MODELS.items()
     }
     one = Field(min_length=1, max_length=1, description="The account itself: one row, with created_at.")
-    fields["accounts"] = (_list_of(ROWS["accounts"]), one)
+    fields["accounts"] = (_list_of(ROW_MODELS["accounts"]), one)
     return create_model("Tables", __config__=ConfigDict(strict=True, extra="forbid", frozen=True), **fields)
 
 
-class SignalsOfAccount(_tables()):  # type: ignore[misc]
+class AccountSignals(_tables()):  # type: ignore[misc]
     """One account's signals, in the tables of the data contract. `accounts` and one of `subscriptions` or `orders` are
     needed; any other table that is left out is not known (never zero)."""
 
-    def rows(self, table: str) -> list[Row] | None:
+    def rows(self, table: str) -> list[SignalRow] | None:
         """The rows of a table; None where it was left out."""
-        rows: list[Row] | None = getattr(self, table)
+        rows: list[SignalRow] | None = getattr(self, table)
         return rows
 
 
-def shown_names(names: Iterable[str]) -> list[str]:
+def printable_names(names: Iterable[str]) -> list[str]:
     """Those of a caller's own names that may be repeated to it."""
     return [name for name in names if len(name) <= NAME_LIMIT][:NAMES_SHOWN]

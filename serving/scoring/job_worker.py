@@ -13,7 +13,7 @@ from pathlib import Path
 from features.errors import RenewcastError
 from features.utils.dates import parse_instant
 from models.home import Home
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.table_export import formula_note, write_frame
 from serving.common.errors import NotReady, StoreDown
@@ -24,7 +24,7 @@ from serving.store.database import Store
 from serving.store.jobs import CLAIM_DURATION, Job
 
 #: So long a job waits for the service to be ready.
-PATIENCE = timedelta(hours=1)
+READINESS_TIMEOUT = timedelta(hours=1)
 
 
 class JobWorker:
@@ -61,7 +61,7 @@ class JobWorker:
             raise
         except NotReady as error:
             # Such as while a broken champion is being mended: for a while that says nothing of the job.
-            if datetime.now(UTC) - job.created_at > PATIENCE:
+            if datetime.now(UTC) - job.created_at > READINESS_TIMEOUT:
                 self._fail(job, error.found)
                 return True
             with self._store.begin() as connection:
@@ -85,11 +85,11 @@ class JobWorker:
         scored = self._live.current().scored(None if as_of is None else parse_instant(as_of))
         total = len(scored.assessment.frame)
         self._tell(job, 0, total)
-        rows = portfolio_rows(scored.assessment).assign(as_of=instant_words(scored.as_of))
+        rows = portfolio_rows(scored.assessment).assign(as_of=format_instant(scored.as_of))
         self._tell(job, total, total)
         # A worker that has lost its claim unawares writes over nobody's result.
         name = f"{job.id}-{job.attempt}.{job.request['format']}"
-        write_frame(rows, folder_of(self._home) / name)
+        write_frame(rows, jobs_folder(self._home) / name)
         return name, len(rows), formula_note(rows, f".{job.request['format']}")
 
     def _tell(self, job: Job, done: int, total: int) -> None:
@@ -127,9 +127,9 @@ class JobWorker:
 
     def _remove(self, file: str) -> None:
         with suppress(OSError):
-            (folder_of(self._home) / file).unlink(missing_ok=True)
+            (jobs_folder(self._home) / file).unlink(missing_ok=True)
 
 
-def folder_of(home: Home) -> Path:
+def jobs_folder(home: Home) -> Path:
     """Where the results of jobs are."""
     return home.root / "jobs"

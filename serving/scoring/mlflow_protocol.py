@@ -19,29 +19,29 @@ from features.catalogue.catalogue import KEYS
 from features.custom.current_catalogue import current_catalogue
 from models.artifacts.bundle import Bundle
 from models.artifacts.unknown_inputs import FEATURES_SHOWN, unknown_inputs
-from models.predictions.payload import model_told
-from models.predictions.schema import Answer, Model, Share, Warned
+from models.predictions.payload import model_payload
+from models.predictions.schema import Fraction, ModelReference, PredictionWarning, ResponseModel
 from models.scorer.base import Floats
 from models.scorer.encoding import Encoded
 from models.scorer.scorer import Scorer
 from models.targets import Target
 from serving.common.errors import Fault, InvalidBody, NotReady, TooSlow
-from serving.schemas.base import Asked
-from serving.schemas.signal_rows import shown_names
+from serving.schemas.base import RequestModel
+from serving.schemas.signal_rows import printable_names
 from serving.snapshots.live_state import LiveState
 
 #: So many rows are scored before somebody may stop the work.
 CHUNK = 1024
 
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-DEFAULT: Target = "churn"
+DEFAULT_TARGET: Target = "churn"
 
 # MLflow's client writes unknown numbers as NaN.
 Cell = Annotated[float, Field(allow_inf_nan=True)] | str | bool | None
 Record = dict[str, Cell]
 
 
-class Split(Asked):
+class DataframeSplit(RequestModel):
     """A table as `pandas.DataFrame.to_dict(orient="split")` gives it."""
 
     columns: list[str]
@@ -49,21 +49,21 @@ class Split(Asked):
     index: list[JsonValue] | None = Field(None, description="Not looked at.")
 
 
-class Params(Asked):
+class InvocationParams(RequestModel):
     """MLflow's parameters of a call."""
 
     target: Target | None = Field(None, description="As in the query.")
 
 
-class Invocation(Asked):
+class InvocationRequest(RequestModel):
     """Rows of features in exactly one of MLflow's four formats. Columns are the model's features, by name; null, NaN,
     or a column left out, is not known."""
 
-    dataframe_split: Split | None = None
+    dataframe_split: DataframeSplit | None = None
     dataframe_records: list[Record] | None = None
     instances: list[Record] | None = None
     inputs: dict[str, list[Cell]] | list[Record] | None = Field(None, description="Lists by column, or records.")
-    params: Params | None = None
+    params: InvocationParams | None = None
 
     @model_validator(mode="after")
     def _one_format(self) -> Self:
@@ -89,29 +89,29 @@ class Invocation(Asked):
         return f"/{name}", {column: [record.get(column) for record in given] for column in columns}, len(given)
 
 
-class Predicted(Answer):
+class InvocationPrediction(ResponseModel):
     """The registered model's columns: probabilities, not classes."""
 
-    probability: Share = Field(description="Calibrated, for the model's horizon.")
-    low: Share = Field(description="Where the 80% interval begins.")
-    high: Share
+    probability: Fraction = Field(description="Calibrated, for the model's horizon.")
+    low: Fraction = Field(description="Where the 80% interval begins.")
+    high: Fraction
 
 
-class Invoked(Answer):
+class InvocationResponse(ResponseModel):
     """MLflow's answer; what stands beside the predictions is ours."""
 
-    predictions: list[Predicted]
-    model: Model
-    warnings: list[Warned] = Field(description="ignored_columns, features_missing, unknown_category.")
+    predictions: list[InvocationPrediction]
+    model: ModelReference
+    warnings: list[PredictionWarning] = Field(description="ignored_columns, features_missing, unknown_category.")
 
 
-class WhichTarget(Asked):
+class TargetQuery(RequestModel):
     """Which model answers."""
 
     target: Literal["churn", "expansion"] | None = Field(None, description="Left out: that in params, or churn.")
 
 
-class Invoke:
+class InvocationScorer:
     """One call, to be worked through in a thread.
 
     Parameters
@@ -120,7 +120,7 @@ class Invoke:
     rows_limit : more rows than this are refused.
     """
 
-    def __init__(self, asked: Invocation, target: Target | None, state: LiveState, *, rows_limit: int) -> None:
+    def __init__(self, asked: InvocationRequest, target: Target | None, state: LiveState, *, rows_limit: int) -> None:
         self._asked, self._state, self._rows_limit = asked, state, rows_limit
         self._target = target
         self._interrupted = threading.Event()
@@ -130,7 +130,7 @@ class Invoke:
         self._interrupted.set()
 
     def __call__(self) -> dict[str, Any]:
-        """The answer, as `Invoked` has it.
+        """The answer, as `InvocationResponse` has it.
 
         Raises
         ------
@@ -157,7 +157,7 @@ class Invoke:
             _refuse_unknown(bundle, encoded, pointer)
         return {
             "predictions": self._predictions(scorer, encoded.matrix),
-            "model": model_told(bundle),
+            "model": model_payload(bundle),
             "warnings": _warnings(scorer, encoded, columns),
         }
 
@@ -166,7 +166,7 @@ class Invoke:
         if self._target is not None and inside not in (None, self._target):
             fault = Fault("/params/target", "another_target", "should be that of the query, or left out")
             raise InvalidBody("query and params name different targets", [fault])
-        return self._target or inside or DEFAULT
+        return self._target or inside or DEFAULT_TARGET
 
     def _predictions(self, scorer: Scorer, matrix: Floats) -> list[dict[str, float]]:
         found: list[dict[str, float]] = []
@@ -194,7 +194,7 @@ def bundle_for(state: LiveState, target: Target | None = None) -> Bundle:
     return found
 
 
-def _of_split(split: Split) -> tuple[str, dict[str, list[Cell]], int]:
+def _of_split(split: DataframeSplit) -> tuple[str, dict[str, list[Cell]], int]:
     place = "/dataframe_split"
     if len(set(split.columns)) < len(split.columns):
         raise InvalidBody("a column is there twice", [Fault(f"{place}/columns", "repeated", "each name once")])
@@ -275,7 +275,7 @@ def _known(value: Cell) -> bool:
 def _warnings(scorer: Scorer, encoded: Encoded, columns: Mapping[str, list[Cell]]) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
     if ignored := sorted(set(columns) - set(scorer.features) - set(KEYS)):
-        told.append({"code": "ignored_columns", "columns": shown_names(ignored), "count": len(ignored)})
+        told.append({"code": "ignored_columns", "columns": printable_names(ignored), "count": len(ignored)})
     if len(encoded.matrix) and encoded.missing:
         told.append({"code": "features_missing", "features": list(encoded.missing)})
     for name, rows in sorted(encoded.unseen.items()):

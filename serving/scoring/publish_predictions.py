@@ -72,7 +72,7 @@ class _Said:
 def publish_batch(
     store: Store, answers: Sequence[Mapping[str, Any]], changes: Sequence[ChampionChange] = ()
 ) -> PublishedBatch:
-    """Keep a portfolio's answers, those of `models.predictions.payload.answer`, all of one as_of.
+    """Keep a portfolio's answers, those of `models.predictions.payload.account_answer`, all of one as_of.
 
     Told by webhook is what differs from what was said of an account last, of this date or else of its date before:
     another churn or health band, a disagreement of model and health score that has opened, an alert that was raised;

@@ -13,15 +13,15 @@ from starlette.concurrency import run_in_threadpool
 
 from features.errors import RenewcastError
 from models.home import Home
-from models.predictions.schema import Answer, Prediction
+from models.predictions.schema import Prediction, ResponseModel
 from serving.common.errors import InvalidBody, TooSlow
 from serving.common.json_logs import error_location, log_event
 from serving.common.settings import ServiceSettings
 from serving.common.thread_pool import ThreadPool
 from serving.http.problem_details import problem_body, unexpected_problem_body, validation_faults
 from serving.schemas import predictions
-from serving.schemas.base import Asked
-from serving.schemas.flat_view import FlatPrediction, View
+from serving.schemas.base import RequestModel
+from serving.schemas.flat_view import FlatPrediction, ViewQuery
 from serving.snapshots.live_state import LiveState
 
 ITEMS_LIMIT = 200
@@ -33,13 +33,13 @@ TIME_SHARE = 0.8
 _Item = Annotated[Any, WithJsonSchema({"$ref": "#/components/schemas/PredictionRequest"})]
 
 
-class ManyAsked(Asked):
+class BatchRequest(RequestModel):
     """Several accounts, each by id or with its signals, as in a request for one."""
 
     items: Annotated[list[_Item], Field(max_length=ITEMS_LIMIT)]
 
 
-class Result(Answer):
+class BatchItemResult(ResponseModel):
     """What became of one item: with status 200 its prediction, else its problem."""
 
     status: int = Field(description="As if it had been asked for alone.")
@@ -47,13 +47,13 @@ class Result(Answer):
     problem: predictions.Problem | None = None
 
 
-class ManyTold(Answer):
+class BatchResponse(ResponseModel):
     """The results, in the order of the items."""
 
-    results: list[Result]
+    results: list[BatchItemResult]
 
 
-class Many:
+class BatchScorer:
     """Works through the items of one request, all from what stood when it came.
 
     Items with signals come one after the other, so that a request takes no more than one worker. Together they may
@@ -62,7 +62,7 @@ class Many:
     """
 
     def __init__(
-        self, state: LiveState, workers: ThreadPool, settings: ServiceSettings, home: Home, view: View
+        self, state: LiveState, workers: ThreadPool, settings: ServiceSettings, home: Home, view: ViewQuery
     ) -> None:
         self._state, self._workers, self._settings, self._home = state, workers, settings, home
         self._view = view
@@ -70,7 +70,7 @@ class Many:
         self._end = asyncio.get_running_loop().time() + TIME_SHARE * settings.request_seconds
 
     async def results(self, items: Sequence[Any]) -> list[dict[str, Any]]:
-        """The result of each item, as `Result` has it."""
+        """The result of each item, as `BatchItemResult` has it."""
         return [await self._result(place, item) for place, item in enumerate(items)]
 
     async def _result(self, place: int, item: Any) -> dict[str, Any]:
@@ -94,9 +94,9 @@ class Many:
         if asked.signals is None:
             return await run_in_threadpool(lambda: self._state.scored(asked.as_of).answer(asked.account_id))
         # Only now, since a service that never sees signals needs no query engine for them.
-        from serving.scoring.score_payload import FreshScore
+        from serving.scoring.score_payload import SignalsScorer
 
-        job = FreshScore(asked, self._state, rows_limit=self._rows_left)
+        job = SignalsScorer(asked, self._state, rows_limit=self._rows_left)
         if job.rows <= self._rows_left:
             self._rows_left -= job.rows
         try:

@@ -20,11 +20,11 @@ from features.signals.validation import check_source
 from features.snapshots.snapshot import computable
 from features.sources.base import Source, from_tables
 from models.artifacts.champion import Champion
-from models.predictions.payload import answer
+from models.predictions.payload import account_answer
 from models.predictions.target_predictions import OUT_OF_SCOPE
 from models.rules.plays import CSM
 from serving.common.errors import Fault, InvalidBody, TooSlow
-from serving.schemas.signal_rows import Row, shown_names
+from serving.schemas.signal_rows import SignalRow, printable_names
 from serving.scoring.score_portfolio import score_weeks
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ _ARROW = {
 }
 
 
-class FreshScore:
+class SignalsScorer:
     """One account, to be scored from a body with signals.
 
     The body counts as complete up to its ``as_of``: a table that it holds is known, one that it does not hold is not.
@@ -66,7 +66,7 @@ class FreshScore:
         assert asked.as_of is not None
         assert asked.signals is not None
         self._asked, self._as_of, self._state, self._rows_limit = asked, asked.as_of, state, rows_limit
-        self._tables: dict[str, Sequence[Row]] = {
+        self._tables: dict[str, Sequence[SignalRow]] = {
             name: rows for name in TABLES if (rows := asked.signals.rows(name)) is not None
         }
         self._interrupted = threading.Event()
@@ -85,7 +85,7 @@ class FreshScore:
                 connection.con.interrupt()
 
     def __call__(self) -> dict[str, Any]:
-        """The answer, as `models.predictions.payload.answer` makes it.
+        """The answer, as `models.predictions.payload.account_answer` makes it.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class FreshScore:
             if foreign:
                 # Contracts and orders are judged by different models.
                 warnings = [{"code": "another_kind_of_business", "kind": sorted(kinds)[0]}, *warnings]
-        told = answer(assessment, self._asked.account_id, scored_at=datetime.now(UTC), data_through=self._as_of)
+        told = account_answer(assessment, self._asked.account_id, scored_at=datetime.now(UTC), data_through=self._as_of)
         told["warnings"] += warnings
         return told
 
@@ -189,7 +189,7 @@ class FreshScore:
         told: list[dict[str, Any]] = []
         for name, rows in self._tables.items():
             if ignored := sorted(set().union(*(row.ignored for row in rows))):
-                fields = shown_names(ignored)
+                fields = printable_names(ignored)
                 told.append({"code": "ignored_fields", "table": name, "fields": fields, "count": len(ignored)})
         if self._asked.history_from is None:
             told.append({"code": "history_from_not_given"})
@@ -204,7 +204,7 @@ def _too_slow() -> TooSlow:
     return TooSlow("the signals took too long to work through", cure="send fewer rows, or try again later")
 
 
-def _arrow(name: str, rows: Sequence[Row], account_id: str) -> pa.Table:
+def _arrow(name: str, rows: Sequence[SignalRow], account_id: str) -> pa.Table:
     """The rows in all of the contract's columns, whatever was sent, so that one preparation serves every body; ids that
     only tell rows apart just where one was sent, for they take further steps."""
     columns = [c for c in TABLES[name].columns if c.name not in ID_COLUMNS or any(getattr(r, c.name) for r in rows)]
@@ -216,7 +216,7 @@ def _arrow(name: str, rows: Sequence[Row], account_id: str) -> pa.Table:
     return table
 
 
-def _column(column: Column, rows: Sequence[Row], account_id: str) -> pa.Array:
+def _column(column: Column, rows: Sequence[SignalRow], account_id: str) -> pa.Array:
     values: list[Any] = [getattr(row, column.name) for row in rows]
     if column.name == "account_id":
         values = [account_id] * len(rows)

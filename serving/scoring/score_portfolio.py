@@ -30,10 +30,10 @@ from models.artifacts.unknown_inputs import require_inputs
 from models.home import Home
 from models.peer_groups.peers import Peers
 from models.predictions.assessment import Assessment, assess
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.table_export import formula_note, suffix_of, write_frame
-from models.predictions.target_predictions import OUT_OF_SCOPE, SCORED, Withheld, risk_points
+from models.predictions.target_predictions import OUT_OF_SCOPE, SCORED, WithheldStatus, risk_points
 from models.rules.evaluate import RISK, looked_back_on
 from models.rules.history import WEEKS
 from models.rules.playbook import Called, Handed
@@ -81,7 +81,7 @@ class ScoreSummary:
     def words(self) -> str:
         """The summary as a person reads it, a line each."""
         models = ", ".join(f"{target} {version or 'without a model'}" for target, version in self.versions.items())
-        head = f"{self.rows:,} accounts as of {instant_words(self.as_of)} ({models}) in {self.out}"
+        head = f"{self.rows:,} accounts as of {format_instant(self.as_of)} ({models}) in {self.out}"
         kept = [self.batch.words()] if self.batch else []
         return "\n".join([head, *kept, *(f"note: {note}" for note in self.notes)])
 
@@ -133,14 +133,14 @@ def score(
     catalogue = current_catalogue()
     champion = load_champion(home, catalogue)
     require_portfolio(home, signals, portfolio)
-    assessment, feeds, past = look(
+    assessment, feeds, past = assess_portfolio(
         signals, as_of, home, champion, lambda done, what: progress(0.05 + 0.75 * done, what), jumped, store
     )
     frame, rows, rubric = assessment.frame, portfolio_rows(assessment), assessment.champion.rubric
     snapshots, data_through = SnapshotFiles(home, catalogue), _complete_until(signals, as_of, feeds)
     require_portfolio(home, signals, portfolio, keep=True)
     # Before the snapshot: whoever sees it finds what belongs to it.
-    horizon_days = horizon_of(champion)
+    horizon_days = champion_horizon(champion)
     write_sidecar(snapshots, as_of, ACCOUNTS, accounts_document(signals, as_of, horizon_days))
     if signals.contractual:
         write_sidecar(snapshots, as_of, RENEWALS, renewals_document(signals, as_of))
@@ -167,9 +167,9 @@ def score(
         pointer = read_pointer(home)
         batch = publish_batch(store, list(scored.answers()), pointer.history if pointer else ())
     # As text, so that the date is the same in every format.
-    write_frame(rows.assign(as_of=instant_words(as_of)), out)
+    write_frame(rows.assign(as_of=format_instant(as_of)), out)
     progress(1.0, "scored")
-    versions = {target: assessment.outlooks[target].version for target in TARGETS}
+    versions = {target: assessment.target_scores[target].version for target in TARGETS}
     notes = [*signals.notes, *_notes(assessment)]
     if (note := formula_note(rows, suffix)) is not None:
         notes.append(note)
@@ -184,7 +184,7 @@ def score(
     )
 
 
-def look(
+def assess_portfolio(
     signals: Signals,
     as_of: datetime,
     home: Home,
@@ -211,7 +211,7 @@ def look(
     RulesError : a file of rules is broken.
     """
     catalogue = current_catalogue()
-    feeds = newest_known(signals, as_of)
+    feeds = newest_events(signals, as_of)
     snapshots = SnapshotFiles(home, catalogue)
     called: Called = {}
     if previous_publication(snapshots, as_of) is not None:
@@ -239,7 +239,7 @@ class AssessmentContext(TypedDict, total=False):
     peers: Peers | None
     feeds: Mapping[str, datetime | None]
     jumped: Sequence[str]
-    withheld: Withheld | None
+    withheld: WithheldStatus | None
     executives_from: float | None
     called: Called
     handed: Handed | None
@@ -291,7 +291,7 @@ def score_weeks(
     rows = snapshot(
         signals,
         Grid(as_of - timedelta(weeks=WEEKS - 1), WEEK_DAYS, WEEKS),
-        horizon_days=horizon_of(champion),
+        horizon_days=champion_horizon(champion),
         catalogue=catalogue,
         kept=rollups,
         progress=lambda done, what: progress(0.8 * done, what),
@@ -311,13 +311,13 @@ def score_weeks(
     return ScoredWeeks(assessment, past, active)
 
 
-def horizon_of(champion: Champion) -> int:
+def champion_horizon(champion: Champion) -> int:
     """The champion's horizon in days, by which an account without contracts is active."""
     horizons = (champion.bundles[target].manifest.horizon_days for target in TARGETS if target in champion.bundles)
     return next(horizons, DEFAULT_HORIZON_DAYS)
 
 
-def newest_known(signals: Signals, as_of: datetime) -> dict[str, datetime | None]:
+def newest_events(signals: Signals, as_of: datetime) -> dict[str, datetime | None]:
     """The newest event of each feed that was known before ``as_of``, UTC; None for a feed without any.
 
     Interventions are left out: that nothing was done does not make a feed stale.
@@ -351,7 +351,7 @@ def _try_writing(out: Path) -> None:
 def _notes(assessment: Assessment) -> list[str]:
     notes = []
     for target in TARGETS:
-        statuses = Counter(assessment.outlooks[target].status)
+        statuses = Counter(assessment.target_scores[target].status)
         for status, accounts in sorted(statuses.items()):
             if status != SCORED:
                 notes.append(f"{target}: {accounts:,} of {len(assessment.frame):,} accounts have status {status}")

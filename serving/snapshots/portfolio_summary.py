@@ -13,9 +13,9 @@ from models.health.rubric import INSUFFICIENT
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE, segment_names
 from models.predictions.assessment import Assessment
-from models.predictions.payload import model_told
+from models.predictions.payload import model_payload
 from models.predictions.risk_bands import BANDS
-from models.predictions.schema import Answer, Model, Points, Share, Status
+from models.predictions.schema import Fraction, ModelReference, PredictionStatus, ResponseModel, ScorePoints
 from models.targets import TARGETS
 
 Amount = Annotated[float, Field(ge=0)]
@@ -26,7 +26,7 @@ Mask = npt.NDArray[np.bool_]
 HEALTH_BANDS = ("green", "yellow", "red", INSUFFICIENT)
 
 
-class AccountGroup(Answer):
+class AccountGroup(ResponseModel):
     """Totals of a group of accounts.
 
     A figure that is unknown for all of them is null, never zero. A figure that is known for some of them covers these,
@@ -36,9 +36,9 @@ class AccountGroup(Answer):
     accounts: Count
     arr: Amount | None = Field(description="The sum per year, in the currency of the signals.")
     arr_unknown: Count = Field(description="Accounts with unknown ARR, which the sum leaves out.")
-    mean_health: Points | None
+    mean_health: ScorePoints | None
     health_unknown: Count = Field(description="Accounts without a score, which the mean leaves out.")
-    mean_churn_probability: Share | None
+    mean_churn_probability: Fraction | None
     churn_unknown: Count = Field(description="Accounts without a probability, which mean and sums leave out.")
     expected_churned_accounts: Amount | None = Field(description="The sum of the probabilities, for horizon_days.")
     expected_churned_arr: Amount | None = Field(
@@ -65,15 +65,15 @@ class SegmentGroup(AccountGroup):
     segment: str | None = Field(description="Null if the ARR is unknown.")
 
 
-class Coverage(Answer):
+class Coverage(ResponseModel):
     """How much data the figures are based on."""
 
-    health: Share = Field(description="The mean share of the rubric's weight that has data.")
-    churn: dict[Status, Count] = Field(description="Accounts by status.")
-    expansion: dict[Status, Count]
+    health: Fraction = Field(description="The mean share of the rubric's weight that has data.")
+    churn: dict[PredictionStatus, Count] = Field(description="Accounts by status.")
+    expansion: dict[PredictionStatus, Count]
 
 
-class Portfolio(Answer):
+class Portfolio(ResponseModel):
     """The portfolio at one time. The bands contain every account once, and so do the segments."""
 
     as_of: str
@@ -85,18 +85,18 @@ class Portfolio(Answer):
     by_churn_band: list[ChurnBandGroup]
     by_segment: list[SegmentGroup]
     expansion_ready: Count = Field(description="Accounts that are ready for an expansion offer.")
-    base_rates: dict[str, Share | None] = Field(
+    base_rates: dict[str, Fraction | None] = Field(
         description="By target: the share of accounts with this outcome in the training data; null without a model."
     )
     coverage: Coverage
     rubric: str
     rubric_version: str
-    models: dict[str, Model | None] = Field(description="By target; null without a model.")
+    models: dict[str, ModelReference | None] = Field(description="By target; null without a model.")
 
 
 def summarize_portfolio(assessment: Assessment) -> dict[str, Any]:
     """Return the fields of `Portfolio` except for its dates."""
-    health, seen = assessment.health, assessment.outlooks
+    health, seen = assessment.health, assessment.target_scores
     bundles = {target: seen[target].bundle for target in TARGETS}
     return {
         "horizon_days": next((b.manifest.horizon_days for b in bundles.values() if b is not None), None),
@@ -112,7 +112,7 @@ def summarize_portfolio(assessment: Assessment) -> dict[str, Any]:
         },
         "rubric": assessment.champion.rubric.name,
         "rubric_version": assessment.champion.rubric.version,
-        "models": {target: model_told(bundle) for target, bundle in bundles.items()},
+        "models": {target: model_payload(bundle) for target, bundle in bundles.items()},
     }
 
 
@@ -124,7 +124,7 @@ def _by(
 
 
 def _group(assessment: Assessment, rows: Mask) -> dict[str, Any]:
-    churn = assessment.outlooks["churn"]
+    churn = assessment.target_scores["churn"]
     arr = number_column(assessment.frame, ARR_FEATURE)[rows]
     score: Floats = np.asarray(assessment.health.score, dtype=np.float64)[rows]
     # NaN if not scored.

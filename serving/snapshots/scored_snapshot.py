@@ -16,7 +16,13 @@ from features.errors import RenewcastError
 from models.artifacts.champion import Champion
 from models.peer_groups.peers import Peers
 from models.predictions.assessment import Assessment, assess
-from models.predictions.payload import CHANGE_DAYS, CHANGE_TOLERANCE_DAYS, answer, answers, instant_words
+from models.predictions.payload import (
+    CHANGE_DAYS,
+    CHANGE_TOLERANCE_DAYS,
+    account_answer,
+    format_instant,
+    portfolio_answers,
+)
 from serving.common.json_logs import log_event
 from serving.snapshots.compute_once_cache import ComputeOnceCache
 from serving.snapshots.json_cache import JsonCache
@@ -61,7 +67,7 @@ class ScoredSnapshot:
         ------
         UnknownAccount : the snapshot does not hold it.
         """
-        return answer(
+        return account_answer(
             self.assessment,
             account_id,
             scored_at=self.scored_at,
@@ -70,14 +76,16 @@ class ScoredSnapshot:
         )
 
     def answers(self) -> Iterator[dict[str, Any]]:
-        """Yield the predictions of all accounts in order. Much faster than calling `answer` for each."""
-        return answers(self.assessment, scored_at=self.scored_at, data_through=self.data_through, earlier=self.earlier)
+        """Yield the predictions of all accounts in order. Much faster than calling `account_answer` for each."""
+        return portfolio_answers(
+            self.assessment, scored_at=self.scored_at, data_through=self.data_through, earlier=self.earlier
+        )
 
     @cached_property
     def portfolio(self) -> dict[str, Any]:
         """The summary of the portfolio, see `serving.snapshots.portfolio_summary.Portfolio`."""
         instants = (("as_of", self.as_of), ("data_through", self.data_through), ("scored_at", self.scored_at))
-        return {name: instant_words(instant) for name, instant in instants} | summarize_portfolio(self.assessment)
+        return {name: format_instant(instant) for name, instant in instants} | summarize_portfolio(self.assessment)
 
     @cached_property
     def peers(self) -> Peers:

@@ -12,7 +12,7 @@ import pandas as pd
 from features.errors import RenewcastError
 from models.health.rubric import HealthScores
 from models.predictions.columns import number_or_null
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from serving.common.json_logs import error_location, log_event
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
@@ -88,11 +88,11 @@ def read_signal_history(scored: ScoredSnapshot) -> SignalHistory:
         # As in `models.rules.evaluate.judge`, an account is compared with all accounts that were active at that date.
         scores = rubric.score(rows, None)
         rows_of = accounts.get_indexer(pd.Index(rows["account_id"].to_numpy(dtype=object))).astype(np.int64)
-        dates.append(instant_words(then.to_pydatetime()))
+        dates.append(format_instant(then.to_pydatetime()))
         values.append(_aligned(scores.values, rows_of, len(accounts)))
         if 6 <= (assessment.as_of - then) / pd.Timedelta(days=1) <= 8:
             before, adds = len(dates) - 1, _aligned(_adds(scores), rows_of, len(accounts))
-    dates.append(instant_words(assessment.as_of.to_pydatetime()))
+    dates.append(format_instant(assessment.as_of.to_pydatetime()))
     values.append(assessment.health.values.astype(np.float32))
     return SignalHistory(tuple(dates), signals, np.stack(values), adds, before)
 

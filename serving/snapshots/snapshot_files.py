@@ -24,7 +24,7 @@ from features.custom.current_catalogue import current_catalogue
 from features.errors import HomeError, UnknownSnapshot
 from features.utils.atomic_files import new_file
 from models.home import Home
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from serving.snapshots.lookback_rows import FILE_LIMIT, SCORE_AGAIN, read_lookback, write_lookback
 
 #: Files with more uncompressed bytes are not read.
@@ -230,7 +230,7 @@ class SnapshotFiles:
 
     def _unknown(self, as_of: datetime) -> UnknownSnapshot:
         nearest = sorted(self.dates(), key=lambda date: abs(date - as_of))[:NEAREST]
-        listed = ", ".join(instant_words(date) for date in sorted(nearest))
+        listed = ", ".join(format_instant(date) for date in sorted(nearest))
         return UnknownSnapshot(
             "no snapshot was scored at this date",
             f"a date that was scored; the nearest: {listed}" if listed else "a date that was scored; there is none yet",

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from models.artifacts.champion import ChampionChange
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from models.targets import Target
 from serving.store.database import Store
 from serving.webhooks.outbox import Occurrence, enqueue
@@ -82,4 +82,4 @@ def _id(kind: str, facts: Mapping[str, Any]) -> str:
 
 
 def _timestamp(at: datetime) -> str:
-    return instant_words(at.replace(microsecond=0))
+    return format_instant(at.replace(microsecond=0))

@@ -61,7 +61,7 @@ class WorklistAccounts:
         ----------
         people : name and csm of each account by its id, if known.
         """
-        churn = assessment.outlooks["churn"]
+        churn = assessment.target_scores["churn"]
         arr, until = (number_column(assessment.frame, name) for name in (ARR_FEATURE, RENEWAL_FEATURE))
         days = DEFAULT_HORIZON_DAYS if churn.bundle is None else churn.bundle.manifest.horizon_days
         probability = churn.probability

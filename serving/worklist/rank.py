@@ -23,7 +23,7 @@ import numpy as np
 from features.utils.arrays import Bools, Ints, Texts
 from models.peer_groups.frame_columns import joined
 from models.predictions.assessment import Assessment
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from models.rules.intervention_effects import Intervention, Rate, Report, report, standing_at
 from models.rules.playbook import counting
 from serving.worklist.account_view import WorklistAccounts, lowest_health_key
@@ -89,7 +89,7 @@ def build_worklist(
     late = late[np.lexsort((late, -np.nan_to_num(accounts.value[late], nan=-1.0)))]
     known = bool(np.isfinite(accounts.value[candidates]).any())
     return {
-        "as_of": instant_words(assessment.as_of.to_pydatetime()),
+        "as_of": format_instant(assessment.as_of.to_pydatetime()),
         "capacity": capacity,
         "csm": csm,
         "horizon_days": accounts.days,
@@ -135,7 +135,7 @@ def _bridge(accounts: WorklistAccounts, rows: Bools, states: Texts, listed: Ints
 
 
 def _items(assessment: Assessment, accounts: WorklistAccounts, rows: Ints, rate: float | None) -> list[dict[str, Any]]:
-    explanation = assessment.outlooks["churn"].explanation
+    explanation = assessment.target_scores["churn"].explanation
     scored = [int(row) for row in rows if np.isfinite(accounts.probability[row])]
     whys = {}
     if explanation is not None and scored:
@@ -252,7 +252,7 @@ def _notes(
     assessment: Assessment, context: WorklistContext, accounts: WorklistAccounts, candidates: Ints, known: bool
 ) -> list[str]:
     notes = []
-    if assessment.outlooks["churn"].bundle is None:
+    if assessment.target_scores["churn"].bundle is None:
         notes.append("there is no churn model, so accounts are ranked by health score")
     elif known and (unknown := int(np.isnan(accounts.value[candidates]).sum())):
         notes.append(f"{unknown:,} accounts without a probability or ARR come last, ranked by health score")

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.predictions.schema import Answer, Play, Points, Share
+from models.predictions.schema import Fraction, RecommendedPlay, ResponseModel, ScorePoints
 
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class WorkItem(Answer):
+class WorkItem(ResponseModel):
     """One account to work."""
 
     rank: Annotated[int, Field(ge=1)]
@@ -23,22 +23,22 @@ class WorkItem(Answer):
     arr: Amount | None
     renewal_at: str | None
     days_to_renewal: int | None = Field(description="Below 0: past the renewal date, not renewed.")
-    churn_probability: Share | None = Field(description="Within horizon_days.")
+    churn_probability: Fraction | None = Field(description="Within horizon_days.")
     arr_at_risk: Amount | None = Field(description="The churn probability within horizon_days times ARR.")
     expected_saved_arr: Amount | None = Field(
         description="arr_at_risk times the save rate; null if the save rate is unknown."
     )
-    health_score: Points | None
+    health_score: ScorePoints | None
     health_band: str
     why: str | None = Field(description="The model's top reason, or the text of the warnings.")
-    play: Play | None = Field(description="What to do, who does it, and the due date.")
+    play: RecommendedPlay | None = Field(description="What to do, who does it, and the due date.")
     because: Literal["warning", "health", "model", "onboarding", "renewal"] | None = Field(
         description="What triggered the play."
     )
     overdue: bool = Field(description="The play was due before as_of and has not been done.")
 
 
-class TooLateAccount(Answer):
+class TooLateAccount(ResponseModel):
     """An account whose renewal is too soon for its play."""
 
     account_id: str
@@ -46,11 +46,11 @@ class TooLateAccount(Answer):
     csm: str | None
     arr: Amount | None
     renewal_at: str
-    churn_probability: Share | None
+    churn_probability: Fraction | None
     arr_at_risk: Amount | None
 
 
-class CoveredArr(Answer):
+class CoveredArr(ResponseModel):
     """ARR at the same capacity under different rankings of the same accounts, without renewal talks. Null: unknown."""
 
     worklist: Amount | None
@@ -59,7 +59,7 @@ class CoveredArr(Answer):
     everyone: Amount | None = Field(description="With capacity for all accounts.")
 
 
-class RiskBridge(Answer):
+class RiskBridge(ResponseModel):
     """From the portfolio's ARR at risk to that of the worklist. The parts add up to the portfolio."""
 
     portfolio: Amount = Field(description="The expected_churned_arr of GET /v1/portfolio.")
@@ -75,23 +75,23 @@ class RiskBridge(Answer):
     listed: Amount
 
 
-class SaveRate(Answer):
+class SaveRate(ResponseModel):
     """The share of accounts that would churn but stay because of a play."""
 
-    value: Share | None
+    value: Fraction | None
     source: Literal["measured", "assumed", "unknown"]
     words: str
 
 
-class RateEstimate(Answer):
+class RateEstimate(ResponseModel):
     """A share with its 95% interval."""
 
-    value: Share
-    interval: Annotated[list[Share], Field(min_length=2, max_length=2)]
+    value: Fraction
+    interval: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
     of: Count
 
 
-class InterventionEffect(Answer):
+class InterventionEffect(ResponseModel):
     """Treated accounts compared with accounts held out at random."""
 
     treated: RateEstimate
@@ -100,10 +100,10 @@ class InterventionEffect(Answer):
     interval: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(
         description="95% interval of the uplift."
     )
-    save_rate: Share
+    save_rate: Fraction
 
 
-class InterventionSummary(Answer):
+class InterventionSummary(ResponseModel):
     """Results of interventions."""
 
     saved: Count
@@ -117,7 +117,7 @@ class InterventionSummary(Answer):
     why_no_effect: str | None
 
 
-class Worklist(Answer):
+class Worklist(ResponseModel):
     """The accounts to work on, for a given capacity."""
 
     as_of: str

@@ -14,7 +14,7 @@ from features.utils.formatting import money, percent, signed
 from features.utils.printable import printable_line
 from models.explain.reason_text import value_words
 from models.predictions.assessment import Assessment
-from models.predictions.payload import instant_words
+from models.predictions.payload import format_instant
 from serving.portfolio.rule_tables import expansions_board, onboarding_board, risks_board
 
 SHOWN = 40
@@ -124,7 +124,7 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
     judged, health = assessment.judged, assessment.health
     score, band = health.score.iloc[row], health.band.iloc[row]
     score_text = "no score: too little data" if pd.isna(score) else f"{score:g} of 100"
-    console.print(Text(f"{assessment.account_ids[row]} as of {instant_words(assessment.as_of)}", style="bold"))
+    console.print(Text(f"{assessment.account_ids[row]} as of {format_instant(assessment.as_of)}", style="bold"))
     console.print(
         Text.assemble("health ", (f"{score_text}, {band}", STYLES.get(band, "")), f" by {health.rubric.name}")
     )
@@ -144,11 +144,11 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
         table.add_row(part["dimension"], part["signal"], value, grade, *shown)
     console.print(table)
     for alert in judged.alerts[row]:
-        when = "now" if alert.raised else f"since {instant_words(alert.since)}"
+        when = "now" if alert.raised else f"since {format_instant(alert.since)}"
         console.print(f"alert    {alert.says} ({when}; {alert.to})", markup=False)
     for sign in judged.warnings[row]:
         console.print(
-            f"{sign.standing:8} {sign.says} ({sign.severity}, since {instant_words(sign.since)})", markup=False
+            f"{sign.standing:8} {sign.says} ({sign.severity}, since {format_instant(sign.since)})", markup=False
         )
     for step in judged.onboarding[row].missed:
         console.print(f"missed   {step.says}: {step.act}", markup=False)
@@ -158,7 +158,7 @@ def print_account(assessment: Assessment, row: int, console: Console) -> None:
         console.print(f"play     {play.act} ({play.who}, by {play.due.isoformat()}{late}; {why})", markup=False)
     if (against := judged.playbook.withdrawn[row]) is not None:
         console.print(f"expansion is not proposed, although the gate and the model allow it: {against}", markup=False)
-    seen = assessment.outlooks["churn"]
+    seen = assessment.target_scores["churn"]
     if not pd.isna(seen.probability[row]):
         words = {
             "agree": "as the health score has it",

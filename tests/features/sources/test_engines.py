@@ -28,7 +28,7 @@ from features.snapshots.snapshot import snapshot
 from features.sources.engine import collect
 from features.sources.open_source import open_source
 from features.utils.dates import Grid
-from serving.scoring.score_portfolio import newest_known
+from serving.scoring.score_portfolio import newest_events
 from training.config import TrainConfig
 from training.dataset.labelled_snapshots import read_labelled_snapshots
 from training.leakage.account_sample import sampled_tables
@@ -111,7 +111,7 @@ class TestSpark:
         pd.testing.assert_frame_equal(prepared.frame, embedded.frame, check_exact=True)
         pd.testing.assert_frame_equal(prepared.labels, embedded.labels, check_exact=True)
         day = prepared.frame["as_of"].iloc[-1]
-        assert newest_known(prepared.signals, day.to_pydatetime()) == newest_known(embedded.signals, day.to_pydatetime())
+        assert newest_events(prepared.signals, day.to_pydatetime()) == newest_events(embedded.signals, day.to_pydatetime())
         assert prepared.signals.rows == embedded.signals.rows
         # A second session in the same application has its own tables.
         earlier = open_signals(folder, GRID.first, engine=spark)

@@ -9,7 +9,7 @@ from features.catalogue.catalogue import Catalogue
 from features.errors import BadRequest
 from models.artifacts.champion import Champion
 from models.predictions.assessment import SILENT_AFTER_DAYS, Assessment, assess
-from models.predictions.payload import answer
+from models.predictions.payload import account_answer
 from models.predictions.portfolio_table import portfolio_rows
 from models.predictions.target_predictions import MINIMUM_TENURE_DAYS, SCORED, STALE_INPUTS
 from models.targets import TARGETS
@@ -56,7 +56,7 @@ def test_shuffled_rows_give_the_same_table(
 
 def test_the_probability_is_the_scorers_own(assessment: Assessment, portfolio: pd.DataFrame, both: Champion) -> None:
     told = both.bundles["churn"].scorer.predict(portfolio).probability
-    np.testing.assert_array_equal(assessment.outlooks["churn"].probability, told)
+    np.testing.assert_array_equal(assessment.target_scores["churn"].probability, told)
 
 
 def test_a_target_without_a_bundle_says_so_and_health_is_still_there(
@@ -93,7 +93,7 @@ def test_a_new_customer_is_not_scored(portfolio: pd.DataFrame, both: Champion, c
 
 
 def test_places_are_within_the_portfolio(assessment: Assessment) -> None:
-    seen = assessment.outlooks["churn"]
+    seen = assessment.target_scores["churn"]
     assert seen.percentile[np.argmax(seen.probability)] > 99
     assert seen.percentile.mean() == pytest.approx(50.0)
 
@@ -102,8 +102,8 @@ def test_an_account_alone_has_no_place_but_peers(
     portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue, assessment: Assessment
 ) -> None:
     alone = assess(portfolio.iloc[[7]], both, both.peers, catalogue=catalogue)
-    assert np.isnan(alone.outlooks["churn"].percentile[0])
-    assert alone.outlooks["churn"].probability[0] == assessment.outlooks["churn"].probability[7]
+    assert np.isnan(alone.target_scores["churn"].percentile[0])
+    assert alone.target_scores["churn"].probability[0] == assessment.target_scores["churn"].probability[7]
     assert abs(alone.health.score[0] - assessment.health.score[7]) < 3.0
     assert portfolio_rows(alone)["reason_1"].equals(portfolio_rows(assessment)["reason_1"].iloc[[7]].reset_index(drop=True))
 
@@ -160,12 +160,12 @@ def test_where_every_feed_has_long_been_silent_no_number_is_told(
     one = assess(portfolio, both, feeds={"usage": ended, "support": ended + timedelta(days=2)}, catalogue=catalogue)
     assert (silent.as_of, one.as_of) == (pd.Timestamp("2026-01-05", tz="UTC"),) * 2
     for target in TARGETS:
-        seen, other = silent.outlooks[target], one.outlooks[target]
+        seen, other = silent.target_scores[target], one.target_scores[target]
         assert set(seen.status) == set(other.status) - {SCORED} | {STALE_INPUTS}
         assert ((seen.status == STALE_INPUTS) == (other.status == SCORED)).all()
         assert np.isnan([seen.probability, seen.low, seen.high, seen.points, seen.percentile]).all()
         assert seen.explained(range(len(portfolio))) == [None] * len(portfolio)
-    assert answer(silent, silent.account_ids[0], scored_at=ended)["churn"]["status"] == STALE_INPUTS
+    assert account_answer(silent, silent.account_ids[0], scored_at=ended)["churn"]["status"] == STALE_INPUTS
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from models.artifacts.bundle import bundle_schema, write_bundle
 from models.artifacts.champion import Champion
 from models.peer_groups.peers import Peers
 from models.predictions.assessment import Assessment, assess
-from models.predictions.payload import answer, answers, instant_words
+from models.predictions.payload import account_answer, format_instant, portfolio_answers
 from models.predictions.portfolio_table import portfolio_rows
 
 NOW = datetime(2026, 1, 6, 9, 30, tzinfo=UTC)
@@ -25,7 +25,7 @@ def assessment(portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue) ->
 
 
 def _answer(assessment: Assessment, account: str = "a0007", **more: Any) -> dict[str, Any]:
-    told = answer(assessment, account, scored_at=NOW, **more)
+    told = account_answer(assessment, account, scored_at=NOW, **more)
     assert json.loads(json.dumps(told, allow_nan=False)) == told  # plain data, through and through
     return told
 
@@ -81,7 +81,7 @@ def test_the_id_is_that_of_what_went_in(
 ) -> None:
     told = _answer(assessment)["prediction_id"]
     again = assess(portfolio.sample(frac=1.0, random_state=2), both, catalogue=catalogue)
-    later = answer(again, "a0007", scored_at=datetime(2027, 1, 1, tzinfo=UTC))["prediction_id"]
+    later = account_answer(again, "a0007", scored_at=datetime(2027, 1, 1, tzinfo=UTC))["prediction_id"]
     assert told == later
     assert told.startswith("prd_")
     others = [
@@ -129,7 +129,7 @@ def test_the_change_is_against_about_30_days_before(
     before["usage.active_users_28d"] += 50.0
     earlier = assess(before, both, catalogue=catalogue)
     told = _answer(assessment, account, earlier=earlier)["churn"]
-    assert told["change_30d"] == told["probability"] - earlier.outlooks["churn"].probability[row]
+    assert told["change_30d"] == told["probability"] - earlier.target_scores["churn"].probability[row]
     assert told["change_30d"] > 0
     joined_since = assess(before.drop(index=7), both, catalogue=catalogue)
     assert _answer(assessment, earlier=joined_since)["churn"]["change_30d"] is None
@@ -155,14 +155,14 @@ def test_an_unknown_account_is_told_without_repeating_it(assessment: Assessment)
     ],
 )
 def test_a_midnight_is_told_as_a_date(instant: datetime, told: str) -> None:
-    assert instant_words(instant) == told
+    assert format_instant(instant) == told
 
 
 def test_all_at_once_are_told_what_each_is_told_alone(assessment: Assessment, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = [_answer(assessment, account) for account in assessment.account_ids]
-    assert list(answers(assessment, scored_at=NOW)) == alone
-    monkeypatch.setattr("models.predictions.payload.TOGETHER", 7)
-    assert list(answers(assessment, scored_at=NOW)) == alone
+    assert list(portfolio_answers(assessment, scored_at=NOW)) == alone
+    monkeypatch.setattr("models.predictions.payload.EXPLANATION_BATCH", 7)
+    assert list(portfolio_answers(assessment, scored_at=NOW)) == alone
 
 
 def test_nonpayment_is_a_part_of_churn_and_the_rest_is_voluntary(
@@ -177,7 +177,7 @@ def test_nonpayment_is_a_part_of_churn_and_the_rest_is_voluntary(
         shares = {"intercept": -1.0, "numbers": slopes, "levels": {"contract.plan": [[0.0, 0.0, 0.0], 0.0]}}
         schema = bundle_schema(list(catalogue), {"contract.plan": plans}, peers, catalogue, {"involuntary": shares})
         bundle = write_bundle(tmp_path / name, parts(schema=schema), catalogue)
-        told[name] = assess(portfolio, Champion({"churn": bundle}, bundle.rubric), catalogue=catalogue).outlooks["churn"]
+        told[name] = assess(portfolio, Champion({"churn": bundle}, bundle.rubric), catalogue=catalogue).target_scores["churn"]
     churn, constant = told["by_size"].probability, told["constant"]
     voluntary = churn - told["by_size"].involuntary
     assert (churn == constant.probability).all()

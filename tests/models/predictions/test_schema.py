@@ -12,34 +12,50 @@ import pytest
 from features.catalogue.catalogue import Catalogue
 from models.artifacts.champion import Champion
 from models.predictions.assessment import Assessment, assess
-from models.predictions.columns import Column, Flat, Items, Section, Values, flat_columns, flat_view, table_columns
-from models.predictions.payload import answer
+from models.predictions.columns import (
+    FieldValues,
+    FlatField,
+    ListedFields,
+    NestedFields,
+    TableField,
+    flat_columns,
+    flat_view,
+    table_columns,
+)
+from models.predictions.payload import account_answer
 from models.predictions.portfolio_table import portfolio_columns, portfolio_rows
-from models.predictions.schema import Answer, Churn, Health, Outlook, Play, Prediction
+from models.predictions.schema import (
+    ChurnPrediction,
+    HealthScore,
+    Prediction,
+    RecommendedPlay,
+    ResponseModel,
+    TargetPrediction,
+)
 from models.predictions.table_export import write_frame
 
 NOW = datetime(2026, 1, 6, tzinfo=UTC)
 
 
-class WiderHealth(Health):
+class WiderHealth(HealthScore):
     """The health score with one more field."""
 
     arr: Annotated[
-        float | None, Values(lambda source: source.assessment.frame["contract.arr"]), Flat(description="ARR."), Column()
+        float | None, FieldValues(lambda source: source.assessment.frame["contract.arr"]), FlatField(description="ARR."), TableField()
     ]
 
 
-class WiderPlay(Play):
+class WiderPlay(RecommendedPlay):
     """A play with one more field."""
 
-    again: Annotated[bool, Flat(description="Whether it was published before."), Column(kind="as_is")]
+    again: Annotated[bool, FlatField(description="Whether it was published before."), TableField(kind="as_is")]
 
 
 class WiderPrediction(Prediction):
     """An answer with more fields at three depths."""
 
     plan: Annotated[
-        str | None, Values(lambda source: source.assessment.frame["contract.plan"]), Flat(after="as_of", description="Plan."), Column()
+        str | None, FieldValues(lambda source: source.assessment.frame["contract.plan"]), FlatField(after="as_of", description="Plan."), TableField()
     ]
     health: WiderHealth
 
@@ -51,7 +67,7 @@ def assessment(portfolio: pd.DataFrame, both: Champion, catalogue: Catalogue) ->
 
 def test_a_field_of_the_schema_is_in_every_output(assessment: Assessment, tmp_path: Path) -> None:
     row = assessment.frame.iloc[7]
-    full = answer(assessment, str(row["account_id"]), scored_at=NOW, schema=WiderPrediction)
+    full = account_answer(assessment, str(row["account_id"]), scored_at=NOW, schema=WiderPrediction)
     assert (full["plan"], full["health"]["arr"]) == (row["contract.plan"], row["contract.arr"])
     assert list(full)[-1] == "plan"
     flat = flat_view(full, WiderPrediction)
@@ -68,9 +84,9 @@ def test_a_field_of_the_schema_is_in_every_output(assessment: Assessment, tmp_pa
 
 
 def test_a_field_of_an_item_is_a_column_of_each_item() -> None:
-    class Listed(Answer):
+    class Listed(ResponseModel):
         plays: Annotated[
-            list[WiderPlay], Items("play_{}", lambda assessment: [()] * len(assessment.frame), flat=2, table=1)
+            list[WiderPlay], ListedFields("play_{}", lambda assessment: [()] * len(assessment.frame), flat=2, table=1)
         ]
 
     flat = [column.name for column in flat_columns(Listed)]
@@ -79,15 +95,15 @@ def test_a_field_of_an_item_is_a_column_of_each_item() -> None:
 
 
 def test_the_answer_has_the_fields_of_the_schema_in_its_order(assessment: Assessment) -> None:
-    full = answer(assessment, "a0007", scored_at=NOW)
+    full = account_answer(assessment, "a0007", scored_at=NOW)
     Prediction.model_validate(full)
     assert list(full) == list(Prediction.model_fields)
     assert list(full["expansion"]) == list(Prediction.model_fields["expansion"].annotation.model_fields)  # type: ignore[union-attr]
-    assert list(full["health"]) == list(Health.model_fields)
+    assert list(full["health"]) == list(HealthScore.model_fields)
     # The one exception: an annotation places it before change_30d.
-    assert set(full["churn"]) == set(Churn.model_fields)
+    assert set(full["churn"]) == set(ChurnPrediction.model_fields)
     assert list(full["churn"])[-3:] == ["involuntary", "change_30d", "explained"]
-    assert list(Outlook.model_fields)[-2:] == ["change_30d", "explained"]
+    assert list(TargetPrediction.model_fields)[-2:] == ["change_30d", "explained"]
 
 
 def test_chosen_columns_equal_those_of_the_whole_table(assessment: Assessment) -> None:
@@ -99,24 +115,24 @@ def test_chosen_columns_equal_those_of_the_whole_table(assessment: Assessment) -
 
 
 def test_mistakes_in_annotations_are_errors() -> None:
-    class Twice(Answer):
-        first: Annotated[str, Flat(description="One.")]
-        other: Annotated[str, Flat(name="first", description="Two.")]
+    class Twice(ResponseModel):
+        first: Annotated[str, FlatField(description="One.")]
+        other: Annotated[str, FlatField(name="first", description="Two.")]
 
-    class Nowhere(Answer):
-        first: Annotated[str, Flat(description="One.", after="missing")]
+    class Nowhere(ResponseModel):
+        first: Annotated[str, FlatField(description="One.", after="missing")]
 
-    class Silent(Answer):
-        first: Annotated[str, Flat()]
+    class Silent(ResponseModel):
+        first: Annotated[str, FlatField()]
 
-    class Empty(Answer):
-        first: Annotated[str, Column()]
+    class Empty(ResponseModel):
+        first: Annotated[str, TableField()]
 
-    class Mixed(Answer):
-        first: Annotated[str | float, Flat(description="One.")]
+    class Mixed(ResponseModel):
+        first: Annotated[str | float, FlatField(description="One.")]
 
-    class Nested(Answer):
-        part: Annotated[Twice, Section()]
+    class Nested(ResponseModel):
+        part: Annotated[Twice, NestedFields()]
 
     for schema, message in (
         (Twice, "two columns of the same name"),

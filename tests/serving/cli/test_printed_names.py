@@ -22,7 +22,7 @@ from serving.cli.tables.rules import DISAGREEMENTS, HEALTH, RISKS, print_board
 from serving.cli.tables.worklist import print_worklist
 from serving.common.settings import ServiceSettings
 from serving.portfolio.rule_tables import disagreements_board, health_board, risks_board
-from serving.scoring.score_portfolio import look
+from serving.scoring.score_portfolio import assess_portfolio
 
 NAMES = {"name", "csm", "account_id", "segment", "value", "text", "who", "notes", "missing"}
 HOSTILE = st.text(st.sampled_from("ab \n\t\r\x0b\x0c\x85\u2028\u2029\x1b\u202e"), min_size=1, max_size=20).filter(str.strip)
@@ -39,7 +39,7 @@ def told(house: Any, signals: Any) -> dict[str, Any]:
             answer = client.get(path)
             if answer.status_code == 200:
                 found[name] = answer.json()
-    assessed = look(signals, house.summary.as_of, home, load_champion(home))[0]
+    assessed = assess_portfolio(signals, house.summary.as_of, home, load_champion(home))[0]
     found |= {"health": health_board(assessed), "risks": risks_board(assessed), "disagreements": disagreements_board(assessed)}
     return found
 

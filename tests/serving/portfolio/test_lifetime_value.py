@@ -46,7 +46,7 @@ def test_the_portfolios_lifetimes_add_up(client: TestClient) -> None:
     for each in payload["accounts"]:
         assert 0 < each["lifetime_years"] <= 5
         assert each["value_low"] <= each["value"] <= each["value_high"]
-    p = dict(zip(assessment.account_ids, assessment.outlooks["churn"].probability, strict=True))
+    p = dict(zip(assessment.account_ids, assessment.target_scores["churn"].probability, strict=True))
     by_risk = sorted(payload["accounts"], key=lambda each: p[each["account_id"]])
     years = [each["lifetime_years"] for each in by_risk]
     assert years == sorted(years, reverse=True), "more risk, less life"

@@ -22,14 +22,14 @@ from serving.portfolio.rule_tables import (
     onboarding_board,
     risks_board,
 )
-from serving.scoring.score_portfolio import look
+from serving.scoring.score_portfolio import assess_portfolio
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def found(house: Any, signals: Signals) -> Assessment:
-    return look(signals, AS_OF, house.home, load_champion(house.home))[0]
+    return assess_portfolio(signals, AS_OF, house.home, load_champion(house.home))[0]
 
 
 def test_every_account_is_listed_with_the_lowest_score_first(found: Assessment) -> None:

@@ -93,7 +93,7 @@ def test_a_job_waits_while_the_service_is_not_ready(own_home: Home, store: Store
     time.sleep(2 * SETTINGS.retry_seconds)
     assert worker.work()
     own_home.champion_file.write_text("{")
-    monkeypatch.setattr(job_worker, "PATIENCE", timedelta(0))
+    monkeypatch.setattr(job_worker, "READINESS_TIMEOUT", timedelta(0))
     assert JobWorker(own_home, LiveStateManager(own_home, SETTINGS), store).work()
     with store.read() as connection:
         told = [jobs.find(connection, each.id) for each in (job, late)]
@@ -156,7 +156,7 @@ def test_a_worker_that_has_lost_its_claim_changes_nothing(own_home: Home, store:
     with store.read() as connection:
         told = jobs.find(connection, job.id)
     assert (told.state, told.attempt, told.file) == ("finished", 2, f"{job.id}-2.csv")
-    assert [file.name for file in job_worker.folder_of(own_home).iterdir()] == [told.file]
+    assert [file.name for file in job_worker.jobs_folder(own_home).iterdir()] == [told.file]
 
 
 def test_more_than_so_many_do_not_wait(store: Store, own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

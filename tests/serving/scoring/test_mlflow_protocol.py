@@ -19,7 +19,7 @@ from models.home import Home
 from models.scorer.scorer import Scorer
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
-from serving.scoring.mlflow_protocol import Invoked, _encoded
+from serving.scoring.mlflow_protocol import InvocationResponse, _encoded
 
 MARKER = "Zq7-secret"
 CHURN = "/invocations"
@@ -60,7 +60,7 @@ def ask(client: TestClient, body: Any, path: str = CHURN, status: int = 200) -> 
     assert answer.status_code == status, answer.text
     told: dict[str, Any] = answer.json()
     if status == 200:
-        Invoked.model_validate(told)
+        InvocationResponse.model_validate(told)
     assert MARKER not in answer.text or "ignored_columns" in answer.text
     return told
 

@@ -14,7 +14,7 @@ from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.schemas.predictions import PredictionRequest
 from serving.scoring import score_payload
-from serving.scoring.score_many import ManyTold
+from serving.scoring.score_many import BatchResponse
 from serving.snapshots.scored_snapshot import ScoredSnapshot
 
 MANY = "/v1/predictions:batch"
@@ -26,7 +26,7 @@ def ask(client: TestClient, items: list[Any]) -> list[dict[str, Any]]:
     """The results, held against their shape."""
     answer = client.post(MANY, json={"items": items})
     assert answer.status_code == 200, answer.text
-    ManyTold.model_validate(answer.json())
+    BatchResponse.model_validate(answer.json())
     results: list[dict[str, Any]] = answer.json()["results"]
     assert len(results) == len(items)
     for result in results:
@@ -110,13 +110,13 @@ def test_items_beyond_the_time_are_told_so_and_those_before_are_answered(
 ) -> None:
     stopped = []
 
-    def work(job: score_payload.FreshScore) -> dict[str, Any]:
+    def work(job: score_payload.SignalsScorer) -> dict[str, Any]:
         while not job._interrupted.wait(0.01):
             pass
         stopped.append(job)
         raise score_payload._too_slow()
 
-    monkeypatch.setattr(score_payload.FreshScore, "__call__", work)
+    monkeypatch.setattr(score_payload.SignalsScorer, "__call__", work)
     with TestClient(create_app(house.home, ServiceSettings(open_locally=True, request_seconds=1.5, retry_seconds=0.05)), client=("127.0.0.1", 1)) as client:
         began = time.monotonic()
         told = ask(client, [{"account_id": "a05"}, body_of("a05"), {"account_id": "a17"}, "no item"])

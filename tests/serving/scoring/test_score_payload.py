@@ -18,8 +18,8 @@ from serving.app.app import create_app
 from serving.common.errors import InvalidBody, TooSlow
 from serving.common.settings import ServiceSettings
 from serving.schemas.predictions import PredictionRequest
-from serving.schemas.signal_rows import ROWS
-from serving.scoring.score_payload import FreshScore, _arrow
+from serving.schemas.signal_rows import ROW_MODELS
+from serving.scoring.score_payload import SignalsScorer, _arrow
 from serving.snapshots.live_state import LiveStateManager
 
 Body = Callable[[str], dict[str, Any]]
@@ -100,9 +100,9 @@ def test_another_input_gives_another_id(
     assert ask(body)["prediction_id"] != plain["prediction_id"]
 
 
-def _job(house: Any, body: dict[str, Any], rows_limit: int = 1000) -> FreshScore:
+def _job(house: Any, body: dict[str, Any], rows_limit: int = 1000) -> SignalsScorer:
     home: Home = house.home
-    return FreshScore(PredictionRequest.model_validate(body), LiveStateManager(home, ServiceSettings()).current(), rows_limit=rows_limit)
+    return SignalsScorer(PredictionRequest.model_validate(body), LiveStateManager(home, ServiceSettings()).current(), rows_limit=rows_limit)
 
 
 def test_signals_that_take_too_long_are_given_up_and_the_service_goes_on(house: Any, body: dict[str, Any]) -> None:
@@ -176,6 +176,6 @@ def test_fields_outside_the_contract_tell_events_apart() -> None:
         "subscriptions": [{"started_at": "2025-01-01", "arr": 10.0}] * 2,
         "billing": [failed | {"invoice_id": f"i{i}"} for i in (1, 2, 3, 3)],
     }
-    rows = {name: [ROWS[name].model_validate(row) for row in some] for name, some in bodies.items()}
+    rows = {name: [ROW_MODELS[name].model_validate(row) for row in some] for name, some in bodies.items()}
     source = from_tables({name: _arrow(name, some, "a") for name, some in rows.items()}, "a test")
     assert read_signals(source).rows == {"accounts": 1, "subscriptions": 2, "billing": 3}

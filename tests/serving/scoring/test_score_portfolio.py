@@ -19,7 +19,7 @@ from features.signals.signals import Signals
 from models.artifacts.champion import load_champion
 from models.home import Home
 from models.rules.history import WEEKS
-from serving.scoring.score_portfolio import look, score
+from serving.scoring.score_portfolio import assess_portfolio, score
 from serving.snapshots.snapshot_files import SnapshotFiles
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
@@ -110,7 +110,7 @@ def test_a_risk_that_lasts_goes_on_telling_since_when(signals: Signals, house: A
     """Its key names it from week to week; one is followed through the weeks before the signals end."""
     champion, keys = load_champion(house.home), dict[str, list[str]]()
     for weeks in (2, 1, 0):
-        assessment, _, _ = look(signals, AS_OF - timedelta(weeks=weeks), house.home, champion)
+        assessment, _, _ = assess_portfolio(signals, AS_OF - timedelta(weeks=weeks), house.home, champion)
         for account, alerts in zip(assessment.account_ids, assessment.judged.alerts, strict=True):
             keys.setdefault(account, []).extend(f"{a.key} {a.by}" for a in alerts if a.code == "churn_risk")
     oldest = AS_OF - timedelta(weeks=WEEKS)

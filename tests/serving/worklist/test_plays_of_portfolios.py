@@ -26,13 +26,13 @@ from features.utils.dates import Grid
 from features.utils.periods import period_ending
 from models.artifacts.champion import load_champion
 from models.home import Home, current_home
-from models.predictions.payload import answers
+from models.predictions.payload import portfolio_answers
 from models.predictions.portfolio_table import portfolio_rows
 from serving.account_reports.facts_from_signals import account_facts_from_signals
 from serving.app.app import create_app
 from serving.common.settings import ServiceSettings
 from serving.portfolio.rule_tables import plays_summary, risks_board
-from serving.scoring.score_portfolio import look, score
+from serving.scoring.score_portfolio import assess_portfolio, score
 from serving.snapshots.scored_snapshot import ScoredSnapshot, score_published
 from serving.snapshots.snapshot_files import SnapshotFiles
 from serving.store.database import Store
@@ -111,7 +111,7 @@ def test_the_shares_of_plays_stay_within_their_bounds(scored: ScoredSnapshot) ->
         assert told[nothing]["accounts"] == 0, nothing
     # Exactly the accounts with a reason have a play, so the shares are those of the reasons.
     why = [_reasons(scored, row) for row in range(n)]
-    low = [band == "low" for band in scored.assessment.outlooks["churn"].band]
+    low = [band == "low" for band in scored.assessment.target_scores["churn"].band]
     calm = [a and not each["save"] for a, each in zip(low, why, strict=True)]
     assert told["with_play"]["accounts"] == sum(any(each.values()) for each in why)
     assert told["low_churn"]["accounts"] == sum(a and any(each.values()) for a, each in zip(low, why, strict=True))
@@ -127,7 +127,7 @@ def test_the_shares_of_plays_stay_within_their_bounds(scored: ScoredSnapshot) ->
 def _reasons(scored: ScoredSnapshot, row: int) -> dict[str, bool]:
     """By kind of play, whether the facts call for it: churn and health bands, what counts, steps missed, renewal."""
     seen, judged = scored.assessment, scored.assessment.judged
-    churn, health = seen.outlooks["churn"].band[row], seen.health.band.iloc[row]
+    churn, health = seen.target_scores["churn"].band[row], seen.health.band.iloc[row]
     counts = [sign for sign in judged.warnings[row] if sign.standing == "risk"]
     hard = [sign for sign in counts if sign.severity in ("immediate", "high")]
     saved = [s for s in hard if s.cause not in ("payment_failure", "use_increase")]
@@ -152,7 +152,7 @@ def test_every_account_has_exactly_the_plays_its_data_requires(scored: ScoredSna
         told = [play.kind for play in plays]
         assert sorted(told) == sorted(kind for kind in ("save", "billing", "onboarding", "renewal") if why[kind]), account
         kinds |= set(told)
-        churn, health = seen.outlooks["churn"].band[row], seen.health.band.iloc[row]
+        churn, health = seen.target_scores["churn"].band[row], seen.health.band.iloc[row]
         for play in plays:
             assert play.because, account
             stands = {f"churn_{churn}", f"health_{health}", "renewal_near"}
@@ -303,8 +303,8 @@ def test_every_interface_carries_over_the_same_due_dates(twice: tuple[Home, Scor
     champion = load_champion(home)
     expected = {told["account_id"]: told["plays"] for told in after.answers()}
     assert any(play["overdue"] for plays in expected.values() for play in plays)
-    found, _, _ = look(signals, AS_OF, home, champion)
-    assert {told["account_id"]: told["plays"] for told in answers(found, scored_at=AS_OF, data_through=AS_OF)} == expected
+    found, _, _ = assess_portfolio(signals, AS_OF, home, champion)
+    assert {told["account_id"]: told["plays"] for told in portfolio_answers(found, scored_at=AS_OF, data_through=AS_OF)} == expected
     with Store.of(home).read() as connection:
         begun = connection.execute(records.select().order_by(records.c.recorded_at)).all()[0]
     told = account_facts_from_signals(signals, begun.account_id, period_ending(AS_OF, "year"), AS_OF, home, champion).prediction
