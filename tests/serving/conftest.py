@@ -54,7 +54,7 @@ def _day(offset: int) -> str:
 
 
 def make_tables() -> Tables:
-    """Every account has been there, and every feed complete, since 2024-01-01; a39 left, a38 came three days ago."""
+    """All accounts exist and all feeds are complete since 2024-01-01; a39 left, and a38 was created three days ago."""
     rng = np.random.default_rng(7)
     tables: Tables = {name: [] for name in ("accounts", "subscriptions", "usage", "support", "outcomes")}
     for i, account in enumerate(ACCOUNTS):
@@ -110,7 +110,7 @@ def frame(signals: Signals) -> pd.DataFrame:
 
 
 def booster_text(frame: pd.DataFrame, seed: int) -> str:
-    """A tiny booster on USED: little use goes with the label."""
+    """A small booster on USED: low usage raises the probability of the label."""
     rng = np.random.default_rng(seed)
     many = pd.concat([frame] * 15, ignore_index=True)
     matrix = many[USED].assign(**{"contract.plan": many["contract.plan"].map(PLANS.index)}).to_numpy(float)
@@ -129,7 +129,7 @@ class Champions:
     texts: dict[int, str]
 
     def promote(self, home: Home, version: str, seed: int = 1, targets: tuple[Target, ...] = ("churn", "expansion")) -> None:
-        """Write a bundle per target and point to them."""
+        """Write a bundle per target and a pointer to them."""
         pointed = {}
         for target in targets:
             folder = home.bundle_folder(target, version)
@@ -222,7 +222,7 @@ def copy_home_fixture() -> Callable[[Home, Path], Home]:
 
 @pytest.fixture
 def own_home(house: House, tmp_path: Path) -> Home:
-    """A copy of the house's home that a test may break."""
+    """A copy of the shared home that a test may break."""
     return copy_home(house.home, tmp_path / "own")
 
 
@@ -242,7 +242,7 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="session")
 def body_of(tables: Tables) -> Callable[[str], dict[str, Any]]:
-    """The body with an account's own signals, complete since HISTORY_FROM."""
+    """The request body with an account's signals, complete since HISTORY_FROM."""
 
     def body(account: str) -> dict[str, Any]:
         own = {name: [row for row in rows if row["account_id"] == account] for name, rows in tables.items()}

@@ -43,7 +43,7 @@ def test_any_document(client: TestClient, body: Any) -> None:
 
 @settings(max_examples=60, **_quiet)
 @given(st.dictionaries(st.sampled_from(NAMES[:4]), documents, min_size=1))
-def test_any_content_under_the_right_names(client: TestClient, body: Any) -> None:
+def test_any_content_with_valid_names(client: TestClient, body: Any) -> None:
     _held(client, {"account_id": "a05"} | body)
 
 

@@ -23,7 +23,7 @@ BAD = ("a\nb", "a\x1b[2J", "a\x85", "a\u2028", "a\n", "", "x" * 513)
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_bodies_with_such_an_id_are_refused(client: TestClient, body_of: Any, bad: str) -> None:
+def test_bodies_with_an_unsafe_id_are_refused(client: TestClient, body_of: Any, bad: str) -> None:
     own = copy.deepcopy(body_of("a05"))
     own["signals"]["usage"][0]["account_id"] = bad
     asked = [

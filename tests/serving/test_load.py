@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"])
-def test_nothing_accepted_is_lost_and_no_answer_is_undeclared(own_home: Home, store: str) -> None:
+def test_nothing_accepted_is_lost_and_every_response_is_declared(own_home: Home, store: str) -> None:
     command = [sys.executable, "bench/load.py", "--seconds", "30", "--store", store, "--home", str(own_home.root)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=550)

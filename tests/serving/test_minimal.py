@@ -27,7 +27,7 @@ print(json.dumps([known, fresh]))
 
 
 @pytest.mark.slow
-def test_it_serves_explained_predictions_where_nothing_else_is_installed(
+def test_it_serves_explained_predictions_with_minimal_packages(
     own_home: Home, tmp_path: Path, body_of: Any, environment: Any
 ) -> None:
     python = environment(ROOT / "requirements-serving.txt")

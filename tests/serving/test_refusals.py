@@ -20,7 +20,7 @@ Change = Callable[[dict[str, Any]], object]
 
 @pytest.fixture
 def refused(client: TestClient, caplog: pytest.LogCaptureFixture) -> Callable[..., dict[str, Any]]:
-    """Sends a request, holds the answer against the shape of problems, and looks for the marker everywhere."""
+    """Send a request, check the response against the schema of problems, and search it for the marker."""
     caplog.set_level(logging.INFO)
 
     def ask(status: int, method: str, path: str, **more: Any) -> dict[str, Any]:
@@ -68,16 +68,16 @@ def test_addresses(
     assert [fault["pointer"] for fault in told["errors"]] == ([] if pointer is None else [pointer])
 
 
-def test_an_unknown_date_names_those_that_there_are(refused: Callable[..., dict[str, Any]]) -> None:
+def test_an_unknown_date_names_the_available_dates(refused: Callable[..., dict[str, Any]]) -> None:
     told = refused(404, "GET", "/v1/accounts/a05/prediction?as_of=2026-06-20")
     assert "2026-06-01, 2026-07-01" in told["detail"]
 
 
-def test_the_method_that_is_known_is_named(client: TestClient) -> None:
+def test_the_supported_method_is_named(client: TestClient) -> None:
     assert client.put("/v1/predictions").headers["allow"] == "GET, POST"
 
 
-def test_plain_json_where_that_is_all_the_caller_takes(client: TestClient) -> None:
+def test_plain_json_for_callers_that_accept_nothing_else(client: TestClient) -> None:
     answer = client.get("/nowhere", headers={"accept": "application/json"})
     assert answer.headers["content-type"] == "application/json"
     Problem.model_validate(answer.json())
@@ -99,7 +99,7 @@ def test_plain_json_where_that_is_all_the_caller_takes(client: TestClient) -> No
         ("null", "application/json", 422, "invalid_request"),
     ],
 )
-def test_bodies_that_are_no_request(
+def test_invalid_bodies(
     refused: Callable[..., dict[str, Any]], content: Any, media: str, status: int, code: str
 ) -> None:
     told = refused(status, "POST", "/v1/predictions", content=content, headers={"content-type": media})
@@ -107,7 +107,7 @@ def test_bodies_that_are_no_request(
 
 
 def _set(*path: Any) -> Change:
-    """A change that sets the value at the end of a path."""
+    """Return a change that sets the value at the end of a path."""
     *way, last, value = path
 
     def change(body: dict[str, Any]) -> None:
@@ -175,12 +175,12 @@ def test_content(
     assert (pointer, code) in [(fault["pointer"], fault["code"]) for fault in told["errors"]]
 
 
-def test_signals_are_of_use_with_all_that_belongs_to_them_only(refused: Callable[..., dict[str, Any]]) -> None:
+def test_history_from_without_signals_is_refused(refused: Callable[..., dict[str, Any]]) -> None:
     told = refused(422, "POST", "/v1/predictions", json={"account_id": "a05", "history_from": "2024-01-01"})
     assert told["errors"][0]["pointer"] == "/history_from"
 
 
-def test_a_number_too_large_to_count_with_is_refused(
+def test_too_large_a_number_is_refused(
     refused: Callable[..., dict[str, Any]], body_of: Callable[[str], dict[str, Any]]
 ) -> None:
     body = copy.deepcopy(body_of("a05"))
@@ -197,7 +197,7 @@ def test_faults_beyond_the_first_are_counted(refused: Callable[..., dict[str, An
     assert told["more_errors"] == 40
 
 
-def test_an_id_with_a_character_that_a_store_cannot_keep_is_refused(client: TestClient) -> None:
+def test_an_id_with_a_character_that_a_store_cannot_hold_is_refused(client: TestClient) -> None:
     for answer in (
         client.get("/v1/accounts/a%00/prediction"),
         client.get("/v1/alerts", params={"account_id": "a\0"}),

@@ -44,7 +44,7 @@ def name(part: Any) -> str:
 
 
 def asks(operation: Any) -> bool:
-    """Whether there is anything that a caller could get wrong."""
+    """Return whether a caller can make a mistake."""
     return bool(operation.definition.raw.get("parameters") or operation.definition.raw.get("requestBody"))
 
 
@@ -56,13 +56,13 @@ few = settings(
 
 @pytest.fixture(scope="module")
 def admin(client: TestClient) -> str:
-    """A key that may do everything, so that what is asked is looked at and not only who asks."""
+    """A key with every scope, so that the request itself is checked."""
     with client.app.state.store.begin() as connection:  # type: ignore[attr-defined]
         return create_key(connection, "schema", ["admin"])[1]
 
 
 def holds(client: TestClient, admin: str, case: schemathesis.Case) -> None:
-    """Send one request and hold its answer against all checks."""
+    """Send one request and run all checks on the response."""
     request = case.as_transport_kwargs(base_url=str(client.base_url), headers={"X-API-Key": admin, "Authorization": f"Bearer {admin}"})
     # The client takes no text beyond ASCII in a header, which callers can send all the same.
     request["headers"] = {name: value.encode() for name, value in request["headers"].items()}
@@ -79,7 +79,7 @@ def holds(client: TestClient, admin: str, case: schemathesis.Case) -> None:
     [(o, mode) for o in OPERATIONS for mode in MODES if asks(o) or mode == schemathesis.GenerationMode.POSITIVE],
     ids=name,
 )
-def test_what_is_made_up_is_answered_as_described(client: TestClient, admin: str, operation: Any, mode: Any) -> None:
+def test_generated_requests_are_answered_as_described(client: TestClient, admin: str, operation: Any, mode: Any) -> None:
     @few
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: schemathesis.Case) -> None:
@@ -90,7 +90,7 @@ def test_what_is_made_up_is_answered_as_described(client: TestClient, admin: str
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS, ids=name)
-def test_every_bound_is_answered_as_described(client: TestClient, admin: str, operation: Any) -> None:
+def test_boundary_values_are_answered_as_described(client: TestClient, admin: str, operation: Any) -> None:
     cases = described.iter_coverage_cases(operation, generation_modes=MODES, generation_config=described.config.generation)
     for case in cases:
         holds(client, admin, case)

@@ -25,7 +25,7 @@ def text_of(client: TestClient, path: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
 
 
-def test_every_answer_has_the_same_horizon(client: TestClient) -> None:
+def test_every_response_has_the_same_horizon(client: TestClient) -> None:
     whole = ask(client, "/v1/portfolio")
     days = whole["horizon_days"]
     assert days == ask(client, "/v1/worklist")["horizon_days"]

@@ -17,12 +17,12 @@ from serving.common.settings import ServiceSettings
 from serving.store.database import Store
 
 
-def test_making_the_application_touches_nothing(tmp_path: Path) -> None:
+def test_creating_the_application_opens_nothing(tmp_path: Path) -> None:
     create_app(Home(tmp_path / "none"))
     assert not (tmp_path / "none").exists()
 
 
-def test_a_process_whose_threads_all_wait_is_alive(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_with_all_threads_waiting_is_alive(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
     with TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
         current = client.app.state.live.current  # type: ignore[attr-defined]
@@ -47,7 +47,7 @@ def test_a_process_whose_threads_all_wait_is_alive(own_home: Home, monkeypatch: 
             assert ready.result().status_code == 200
 
 
-def test_a_store_out_of_reach_is_told_where_readiness_is(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_store_is_reported_by_readyz(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     with TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
         assert client.get("/v1/alerts").status_code == 200
         assert client.get("/readyz").json()["status"] == "ready"

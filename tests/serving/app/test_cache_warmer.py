@@ -15,7 +15,7 @@ from serving.snapshots.live_state import LiveStateManager
 
 
 def until_done(warmer: CacheWarmer) -> int:
-    """How many steps it took."""
+    """Return the number of steps."""
     assert warmer.work() is False, "one look later, so that a snapshot that is replaced at once costs nothing"
     steps = 1
     while warmer.work():
@@ -38,7 +38,7 @@ def test_each_snapshot_is_prepared_once_and_again_when_it_is_replaced(own_home: 
     assert done[2:] == ["one 07-08", "two 07-08"]
 
 
-def test_what_fails_is_told_of_and_the_rest_is_done(
+def test_a_failing_step_is_logged_and_the_others_run(
     own_home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[str, Any]] = []
@@ -51,7 +51,7 @@ def test_what_fails_is_told_of_and_the_rest_is_done(
     assert told == [("warm_failed", "bad"), ("warm", None)]
 
 
-def test_what_pages_show_is_at_hand_then(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepared_parts_are_not_computed_again(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     live = LiveStateManager(own_home, ServiceSettings(open_locally=True))
     scored = live.current().latest
     assert scored is not None

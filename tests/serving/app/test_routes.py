@@ -1,4 +1,4 @@
-"""The service answers what was scored, and the same through every door."""
+"""The service returns what was scored, the same by every route."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rows(house: Any) -> dict[str, dict[str, Any]]:
     return {row["account_id"]: row for row in map(json.loads, lines)}
 
 
-def test_every_account_of_the_file_is_answered_with_the_files_numbers(client: TestClient, rows: dict[str, Any]) -> None:
+def test_every_account_has_the_numbers_of_the_scored_file(client: TestClient, rows: dict[str, Any]) -> None:
     for account, row in rows.items():
         told = client.get(AT.format(account)).json()
         Prediction.model_validate(told)
@@ -45,7 +45,7 @@ def test_every_account_of_the_file_is_answered_with_the_files_numbers(client: Te
         assert told["model"] == {"name": "churn", "version": row["churn_model_version"], "alias": "champion"}
 
 
-def test_get_and_post_by_id_say_the_same_again_and_again(client: TestClient) -> None:
+def test_get_and_post_by_id_return_the_same(client: TestClient) -> None:
     answers = [client.get(AT.format("a05")).json() for _ in range(2)]
     answers.append(client.post("/v1/predictions", json={"account_id": "a05"}).json())
     answers.append(client.post("/v1/predictions", json={"account_id": "a05", "as_of": "2026-07-01"}).json())
@@ -55,7 +55,7 @@ def test_get_and_post_by_id_say_the_same_again_and_again(client: TestClient) -> 
 
 
 @pytest.mark.parametrize("account", ["a05", "a17", "a38"])
-def test_the_same_signals_in_the_body_give_the_scored_files_probability(
+def test_the_same_signals_in_a_body_give_the_same_probability(
     client: TestClient, body_of: Body, rows: dict[str, Any], account: str
 ) -> None:
     told = client.post("/v1/predictions", json=body_of(account)).json()
@@ -81,7 +81,7 @@ def test_contributions_add_up_to_the_log_odds_behind_the_probability(client: Tes
             assert told[target]["probability"] == pytest.approx(calibrated.probability[0], abs=1e-12)
 
 
-def test_an_earlier_date_is_answered_from_its_own_snapshot(client: TestClient) -> None:
+def test_an_earlier_date_is_answered_from_its_snapshot(client: TestClient) -> None:
     now, then = (client.get(AT.format("a05"), params={"as_of": day}).json() for day in ("2026-07-01", "2026-06-01"))
     assert then["as_of"] == "2026-06-01"
     assert then["prediction_id"] != now["prediction_id"]
@@ -89,14 +89,14 @@ def test_an_earlier_date_is_answered_from_its_own_snapshot(client: TestClient) -
     assert then["churn"]["change_30d"] is None
 
 
-def test_an_account_that_came_three_days_ago_has_no_number_and_says_why(client: TestClient) -> None:
+def test_a_three_days_old_account_has_no_number_and_a_reason(client: TestClient) -> None:
     told = client.get(AT.format("a38")).json()
     assert told["churn"]["status"] == "insufficient_history"
     assert told["churn"]["probability"] is None
     assert told["reasons"] == []
 
 
-def test_many_callers_at_once_get_the_answers_that_one_gets(client: TestClient, rows: dict[str, Any]) -> None:
+def test_concurrent_callers_get_the_same_responses(client: TestClient, rows: dict[str, Any]) -> None:
     accounts = sorted(rows)[::4] * 16
     alone = {account: client.get(AT.format(account)).json() for account in set(accounts)}
     with ThreadPoolExecutor(16) as pool:
@@ -119,7 +119,7 @@ def test_alive_ready_and_the_root(client: TestClient) -> None:
     assert client.get("/").headers["content-type"].startswith("text/html")
 
 
-def test_openapi_shows_every_operation_its_problems_and_the_contracts_rows(client: TestClient) -> None:
+def test_openapi_describes_operations_problems_and_rows(client: TestClient) -> None:
     told = client.get("/openapi.json").json()
     schemas = told["components"]["schemas"]
     assert "HTTPValidationError" not in schemas, "the framework's own error is never sent"
@@ -137,7 +137,7 @@ def test_openapi_shows_every_operation_its_problems_and_the_contracts_rows(clien
     assert all(reference in text for reference in ("#/components/schemas/Problem", "#/components/schemas/UsageRow"))
 
 
-def test_the_example_of_the_documentation_is_answered(client: TestClient) -> None:
+def test_the_documented_example_works(client: TestClient) -> None:
     PredictionRequest.model_validate(SIGNALS_EXAMPLE)
     told = client.post("/v1/predictions", json=SIGNALS_EXAMPLE)
     assert told.status_code == 200

@@ -26,5 +26,5 @@ from serving.common.content_negotiation import JSON, PROBLEM, problem_media_type
         (";;,,q=", PROBLEM),
     ],
 )
-def test_plain_json_only_where_that_is_all_the_caller_takes(accept: str | None, expected: str) -> None:
+def test_plain_json_is_returned_only_to_callers_that_accept_nothing_else(accept: str | None, expected: str) -> None:
     assert problem_media_type(accept) == expected

@@ -53,7 +53,7 @@ def test_a_home_that_cannot_be_written_is_not_ready(own_home: Home, monkeypatch:
         assert client.get("/readyz").status_code == 200
 
 
-def test_the_disk_is_looked_at_seldom_and_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_disk_is_checked_rarely_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now, looks, write = 0.0, [], os.write
     monkeypatch.setattr("serving.common.disk_space.os.write", lambda *a: looks.append(1) or write(*a))
     disk = Disk(Home(tmp_path), clock=lambda: now)

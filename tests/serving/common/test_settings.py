@@ -32,7 +32,7 @@ def test_settings_do_not_change() -> None:
         current_settings().workers = 5  # type: ignore[misc]
 
 
-def test_every_wrong_variable_is_named_and_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_invalid_variable_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RENEWCAST_WORKERS", "secret-value")
     monkeypatch.setenv("RENEWCAST_REQUEST_SECONDS", "-1")
     with pytest.raises(BadRequest, match=r"(?s)RENEWCAST_REQUEST_SECONDS.*RENEWCAST_WORKERS") as caught:

@@ -12,7 +12,7 @@ from serving.common.thread_pool import ThreadPool
 
 
 class _Job:
-    """Works until told to end."""
+    """Works until it is told to stop."""
 
     def __init__(self) -> None:
         self.started, self.ended = threading.Event(), threading.Event()
@@ -26,7 +26,7 @@ class _Job:
         self.ended.set()
 
 
-def test_whoever_finds_no_place_is_sent_away_at_once() -> None:
+def test_a_job_without_a_free_place_is_refused_immediately() -> None:
     async def scene() -> list[str]:
         workers, jobs = ThreadPool(1, 1), [_Job(), _Job(), _Job()]
         running = [asyncio.create_task(workers.run(job, job)) for job in jobs[:2]]
@@ -43,7 +43,7 @@ def test_whoever_finds_no_place_is_sent_away_at_once() -> None:
     assert asyncio.run(scene()) == ["done"] * 3
 
 
-def test_a_caller_who_leaves_takes_the_job_along_but_its_place_stays_taken_until_it_ends() -> None:
+def test_a_cancelled_job_is_interrupted_and_frees_its_place_when_it_ends() -> None:
     async def scene() -> None:
         workers, job = ThreadPool(1, 0), _Job()
         task = asyncio.create_task(workers.run(job, job))

@@ -50,7 +50,7 @@ def _bearer(secret: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer rc_no"}, {"X-API-Key": "x" * 5000}, {"Authorization": "Basic cmM6"}])
-def test_nobody_is_let_in_without_a_good_key(guarded: TestClient, headers: dict[str, str]) -> None:
+def test_a_request_without_a_valid_key_is_refused(guarded: TestClient, headers: dict[str, str]) -> None:
     told = guarded.get(PATH, headers=headers)
     assert told.status_code == 401
     assert told.headers["www-authenticate"] == "Bearer"
@@ -59,12 +59,12 @@ def test_nobody_is_let_in_without_a_good_key(guarded: TestClient, headers: dict[
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/openapi.json"])
-def test_what_tells_nothing_of_anybody_needs_no_key(guarded: TestClient, path: str) -> None:
+def test_public_paths_need_no_key(guarded: TestClient, path: str) -> None:
     assert guarded.get(path).status_code == 200
 
 
-def test_the_description_tells_who_may_call(guarded: TestClient) -> None:
-    """Of every operation: what it says needs no key needs none, and of the others nobody is let in without."""
+def test_the_description_names_required_keys(guarded: TestClient) -> None:
+    """Operations described as public need no key, and all others require one."""
     document = guarded.get("/openapi.json").json()
     assert {(scheme["type"], scheme.get("name")) for scheme in document["components"]["securitySchemes"].values()} == {
         ("http", None), ("apiKey", "X-API-Key"),
@@ -76,7 +76,7 @@ def test_the_description_tells_who_may_call(guarded: TestClient) -> None:
             assert ({"401", "403", "429"} <= set(operation["responses"])) is bool(operation.get("security")), path
 
 
-def test_both_ways_to_show_a_key_are_as_good(guarded: TestClient) -> None:
+def test_both_headers_accept_a_key(guarded: TestClient) -> None:
     _, secret = _key(guarded, "predict")
     told = [guarded.get(PATH, headers=headers) for headers in (_bearer(secret), {"X-API-Key": secret})]
     assert [each.status_code for each in told] == [200, 200]
@@ -86,7 +86,7 @@ def test_both_ways_to_show_a_key_are_as_good(guarded: TestClient) -> None:
 @pytest.mark.parametrize(
     ("scope", "read", "written"), [("predict", 200, 403), ("write", 403, 201), ("admin", 200, 201)]
 )
-def test_a_key_does_what_its_scope_says(guarded: TestClient, scope: str, read: int, written: int) -> None:
+def test_a_key_allows_what_its_scope_allows(guarded: TestClient, scope: str, read: int, written: int) -> None:
     _, secret = _key(guarded, scope)
     assert guarded.get(PATH, headers=_bearer(secret)).status_code == read
     assert guarded.post("/v1/interventions", json=RECORD, headers=_bearer(secret)).status_code == written
@@ -101,7 +101,7 @@ def test_a_revoked_key_is_refused_from_the_next_request_on(guarded: TestClient) 
     assert guarded.get(PATH, headers=_bearer(secret)).status_code == 401
 
 
-def test_a_key_is_looked_up_again_only_when_something_has_changed(guarded: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_looked_up_again_only_after_a_change(guarded: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
 
     def look(connection: Any, shown: str) -> Any:
@@ -133,7 +133,7 @@ def test_a_key_is_looked_up_again_only_when_something_has_changed(guarded: TestC
         *("X-Envoy-External-Address", "X-Amzn-Trace-Id", "X-Vercel-Forwarded-For", "Tailscale-User-Login", "X-ARR-ClientCert"),
     ],
 )
-def test_who_comes_by_a_proxy_is_not_on_this_machine(client: TestClient, name: str) -> None:
+def test_a_forwarded_request_is_not_local(client: TestClient, name: str) -> None:
     assert client.get(PATH).status_code == 200
     for value in ("127.0.0.1", "", "localhost"):
         assert client.get(PATH, headers={name: value}).status_code == 401
@@ -147,11 +147,11 @@ def test_who_comes_by_a_proxy_is_not_on_this_machine(client: TestClient, name: s
         *((h, 401) for h in ("[::1", "0.0.0.0", "localhost@evil.example", "evil.example:80")),
     ],
 )
-def test_only_names_of_this_machine_are_believed(client: TestClient, host: str, status: int) -> None:
+def test_only_names_of_this_machine_are_local(client: TestClient, host: str, status: int) -> None:
     assert client.get(PATH, headers={"Host": host}).status_code == status
 
 
-def test_this_machine_needs_no_key_only_if_the_operator_says_so(own_home: Home) -> None:
+def test_this_machine_needs_no_key_only_if_the_operator_allows_it(own_home: Home) -> None:
     apps = {allowed: create_app(own_home, ServiceSettings(open_locally=allowed)) for allowed in (False, True)}
     for allowed, client, headers, status in (
         (False, HERE, {}, 401),
@@ -166,7 +166,7 @@ def test_this_machine_needs_no_key_only_if_the_operator_says_so(own_home: Home) 
         app.state.store.close()
 
 
-def test_a_caller_may_make_so_many_requests_a_minute(own_home: Home) -> None:
+def test_requests_per_minute_are_limited(own_home: Home) -> None:
     with TestClient(create_app(own_home, ServiceSettings(requests_a_minute=3)), client=ELSEWHERE) as client:
         (_, one), (_, other) = _key(client, "predict"), _key(client, "predict")
         told = [client.get(PATH, headers=_bearer(one)) for _ in range(4)]
@@ -190,8 +190,8 @@ def test_a_bucket_refills_steadily() -> None:
     assert (full.remaining, full.limit) == (59, 60)
 
 
-def test_while_the_store_is_down_only_keys_seen_lately_are_believed(guarded: TestClient, body_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Signals in a body are then still scored; what needs the store says when to come again."""
+def test_only_recently_confirmed_keys_are_valid_while_the_store_is_down(guarded: TestClient, body_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signals in a body are still scored; requests that need the store get 503 with Retry-After."""
     _, secret = _key(guarded, "predict", "write")
     assert guarded.get(PATH, headers=_bearer(secret)).status_code == 200
     store: Store = guarded.app.state.store  # type: ignore[attr-defined]
@@ -206,8 +206,8 @@ def test_while_the_store_is_down_only_keys_seen_lately_are_believed(guarded: Tes
         assert int(told.headers["retry-after"]) > 0
 
 
-def test_a_key_that_is_used_all_along_is_one_seen_lately(guarded: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where nothing in the store has changed, so that it was not looked up again."""
+def test_a_key_in_constant_use_counts_as_recently_confirmed(guarded: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the store has not changed, so that the key was not looked up again."""
     _, secret = _key(guarded, "predict")
     now = [1000.0]
     monkeypatch.setattr("serving.http.authentication.time.monotonic", lambda: now[0])
@@ -221,7 +221,7 @@ def test_a_key_that_is_used_all_along_is_one_seen_lately(guarded: TestClient, mo
     assert guarded.get(PATH, headers=_bearer(secret)).status_code == 503
 
 
-def test_the_store_gives_no_key_away(tmp_path: Any) -> None:
+def test_the_store_contains_no_key(tmp_path: Any) -> None:
     store = Store(f"sqlite:///{tmp_path / 's'}")
     with store.begin() as connection:
         key, secret = create_key(connection, "  for the CRM ", ["write", "predict"])
@@ -243,7 +243,7 @@ def test_a_key_needs_a_name_and_scopes(tmp_path: Any, name: str, scopes: list[st
     store.close()
 
 
-def test_whatever_is_not_open_to_all_names_who_may_call_it() -> None:
+def test_every_operation_that_is_not_public_requires_a_scope() -> None:
     def names_a_caller(dependant: Dependant) -> bool:
         return dependant.call is current_caller or any(map(names_a_caller, dependant.dependencies))
 

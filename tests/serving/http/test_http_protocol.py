@@ -28,7 +28,7 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
 
 @contextmanager
 def serving(limits: ServiceSettings) -> Iterator[Callable[..., socket.socket]]:
-    """A function that connects to a server with these limits."""
+    """Return a function that connects to a server with these limits."""
     config = uvicorn.Config(hello, http=limited_protocol(limits), ws="none", log_config=None, lifespan="off", timeout_keep_alive=60)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as opened:
@@ -54,7 +54,7 @@ def connect() -> Iterator[Callable[[], socket.socket]]:
 
 
 def told(connection: socket.socket) -> tuple[int, Any]:
-    """The status and the problem that a connection answers before it is closed; status 0 if it says nothing."""
+    """Return the status and the problem that a connection gets before it is closed; status 0 without a response."""
     said = b""
     try:
         while part := connection.recv(65536):
@@ -81,7 +81,7 @@ def answered(connection: socket.socket) -> bool:
     return connection.recv(65536).endswith(b"hello")
 
 
-def test_requests_come_one_after_the_other_on_a_connection(connect: Any) -> None:
+def test_a_connection_serves_several_requests_in_order(connect: Any) -> None:
     with connect() as connection:
         assert answered(connection)
         time.sleep(2 * LIMITS.head_seconds)
@@ -92,13 +92,13 @@ def test_requests_come_one_after_the_other_on_a_connection(connect: Any) -> None
             said += connection.recv(65536)
 
 
-def test_who_says_nothing_is_not_waited_for(connect: Any) -> None:
+def test_a_silent_connection_is_closed(connect: Any) -> None:
     with connect() as connection:
         assert told(connection) == (0, None)
 
 
 @pytest.mark.parametrize("before", [b"", GET])
-def test_a_head_that_comes_byte_by_byte_is_not_waited_for(connect: Any, before: bytes) -> None:
+def test_slow_headers_end_the_connection(connect: Any, before: bytes) -> None:
     with connect() as connection:
         if before:
             assert answered(connection)
@@ -112,14 +112,14 @@ def test_a_head_that_comes_byte_by_byte_is_not_waited_for(connect: Any, before: 
         raise AssertionError("it was waited for")
 
 
-def test_a_head_that_does_not_end_is_told_to_be_too_slow(connect: Any) -> None:
+def test_incomplete_headers_get_408(connect: Any) -> None:
     with connect() as connection:
         connection.sendall(GET[:-2])
         status, problem = told(connection)
         assert (status, problem["code"]) == (408, "head_too_slow")
 
 
-def test_what_is_left_of_a_body_that_was_answered_is_not_waited_for(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rest_of_an_unread_body_has_a_time_limit(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.http.http_protocol.UNREAD_BODY_SECONDS", 0.2)
     with connect() as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\nx")
@@ -171,8 +171,8 @@ BODY = b"17\r\n" + b"x" * 23 + b"\r\n0\r\n\r\n"
         (b"POST / HTTP/1.0\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n" + BODY, "bad_framing"),
     ],
 )  # fmt: skip
-def test_what_a_proxy_could_understand_otherwise_is_refused(connect: Any, request_: bytes, code: str) -> None:
-    """RFC 9112, 3.2 and 11.2: one Host, one length; else two programs see different requests in the same bytes."""
+def test_ambiguous_requests_are_refused(connect: Any, request_: bytes, code: str) -> None:
+    """RFC 9112, 3.2 and 11.2: one Host and one length; otherwise two programs can read different requests in the same bytes."""
     with connect() as connection:
         connection.sendall(request_)
         status, problem = told(connection)
@@ -180,7 +180,7 @@ def test_what_a_proxy_could_understand_otherwise_is_refused(connect: Any, reques
 
 
 @pytest.mark.parametrize("host", [b"h", b"h:80", b"h:", b"a.b-c_d.example:8000", b"127.0.0.1", b"[::1]", b"[::1]:80"])
-def test_hosts_that_are_ones(connect: Any, host: bytes) -> None:
+def test_valid_and_invalid_hosts(connect: Any, host: bytes) -> None:
     with connect() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nhost: " + host + b"\r\n\r\n")
         assert connection.recv(65536).endswith(b"hello")
@@ -222,14 +222,14 @@ def test_one_address_does_not_take_all_connections(monkeypatch: pytest.MonkeyPat
         raise AssertionError("there is room again")
 
 
-def test_what_is_not_http_is_a_problem_too(connect: Any) -> None:
+def test_a_request_that_is_not_http_gets_a_problem(connect: Any) -> None:
     with connect() as connection:
         connection.sendall(b"hello\r\n\r\n")
         status, problem = told(connection)
         assert (status, problem["code"]) == (400, "not_http")
 
 
-def test_connections_beyond_the_bound_are_told_so_and_the_others_go_on() -> None:
+def test_connections_beyond_the_limit_are_refused_and_others_continue() -> None:
     with serving(LIMITS.model_copy(update={"head_seconds": 30.0})) as connect:
         held = [connect() for _ in range(LIMITS.connections)]
         assert all(map(answered, held))

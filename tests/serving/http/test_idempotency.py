@@ -53,7 +53,7 @@ def _marks(client: TestClient) -> int:
         return connection.execute(select(func.count()).select_from(idempotency)).scalar_one()
 
 
-def test_the_same_key_and_body_give_the_first_answer_again(asked: TestClient) -> None:
+def test_the_same_key_and_body_return_the_first_response(asked: TestClient) -> None:
     first, again = _post(asked, "k1"), _post(asked, "k1")
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.content == again.content
@@ -64,7 +64,7 @@ def test_the_same_key_and_body_give_the_first_answer_again(asked: TestClient) ->
     assert _count(asked) == 2
 
 
-def test_another_body_under_the_same_key_is_refused(asked: TestClient) -> None:
+def test_another_body_with_the_same_key_is_refused(asked: TestClient) -> None:
     _post(asked, "k1")
     told = _post(asked, "k1", OTHER)
     assert (told.status_code, told.json()["code"]) == (422, "idempotency_key_reused")
@@ -73,13 +73,13 @@ def test_another_body_under_the_same_key_is_refused(asked: TestClient) -> None:
     assert _count(asked) == 1
 
 
-def test_a_mistake_is_answered_again_too(asked: TestClient) -> None:
+def test_an_error_response_is_returned_again(asked: TestClient) -> None:
     first, again = _post(asked, "k1", {"account_id": 7}), _post(asked, "k1", {"account_id": 7})
     assert (first.status_code, again.status_code) == (422, 422)
     assert first.content == again.content
 
 
-def test_while_the_first_is_running_others_are_told_to_wait(asked: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repeated_request_is_refused_while_the_first_runs(asked: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(*_: Any, **__: Any) -> Any:
@@ -102,7 +102,7 @@ def test_while_the_first_is_running_others_are_told_to_wait(asked: TestClient, m
     assert _count(asked) == 1
 
 
-def test_a_mark_that_a_killed_process_has_left_is_believed_for_a_while_only(asked: TestClient) -> None:
+def test_the_claim_of_a_killed_process_expires(asked: TestClient) -> None:
     _post(asked, "k1")
     store: Store = asked.app.state.store  # type: ignore[attr-defined]
     with store.begin() as connection:
@@ -116,7 +116,7 @@ def test_a_mark_that_a_killed_process_has_left_is_believed_for_a_while_only(aske
 
 
 @pytest.mark.parametrize(("path", "body"), [("interventions", RECORD), ("outcomes", OUTCOME), ("jobs", {})])
-def test_what_was_kept_but_could_not_be_told_is_kept_once(
+def test_an_item_whose_response_was_lost_is_created_once(
     asked: TestClient, monkeypatch: pytest.MonkeyPatch, path: str, body: Any
 ) -> None:
     def down(*_: Any) -> None:
@@ -138,7 +138,7 @@ def test_what_was_kept_but_could_not_be_told_is_kept_once(
         assert list(connection.execute(select(TABLE[path].c.id)).scalars()) == kept
 
 
-def test_many_at_once_are_done_once(asked: TestClient) -> None:
+def test_concurrent_repetitions_run_once(asked: TestClient) -> None:
     with ThreadPoolExecutor(8) as pool:
         told = list(pool.map(lambda _: _post(asked, "k1").status_code, range(24)))
     assert set(told) <= {201, 409}
@@ -146,7 +146,7 @@ def test_many_at_once_are_done_once(asked: TestClient) -> None:
     assert _count(asked) == 1
 
 
-def test_callers_have_keys_of_their_own(own_home: Home) -> None:
+def test_keys_of_different_callers_are_independent(own_home: Home) -> None:
     with TestClient(create_app(own_home, ServiceSettings()), client=("192.0.2.7", 1)) as client:
         store: Store = client.app.state.store  # type: ignore[attr-defined]
         with store.begin() as connection:
@@ -165,8 +165,8 @@ def test_a_key_that_cannot_be_used_is_refused(asked: TestClient, key: str) -> No
     assert _count(asked) == 0
 
 
-def test_a_request_that_was_cut_off_is_neither_done_nor_remembered(asked: TestClient) -> None:
-    """What came of the body may be sound by chance; the caller, who knows that it did not come whole, sends all."""
+def test_an_interrupted_request_is_neither_run_nor_stored(asked: TestClient) -> None:
+    """The part of the body that arrived may be valid by chance; the caller sends the whole body again."""
     whole = json.dumps(RECORD).encode()
     came = iter([{"type": "http.request", "body": whole, "more_body": True}, {"type": "http.disconnect"}])
     sent: list[Any] = []
@@ -190,7 +190,7 @@ def test_a_request_that_was_cut_off_is_neither_done_nor_remembered(asked: TestCl
     assert _post(asked, "k1", OTHER).status_code == 201
 
 
-def test_a_body_that_turns_out_too_large_is_told_so(own_home: Home) -> None:
+def test_a_body_that_exceeds_the_limit_while_read_gets_413(own_home: Home) -> None:
     settings = ServiceSettings(open_locally=True, body_limit_bytes=2048)
     with TestClient(create_app(own_home, settings), client=("127.0.0.1", 1)) as client:
         told = client.post(
@@ -203,7 +203,7 @@ def test_a_body_that_turns_out_too_large_is_told_so(own_home: Home) -> None:
         assert _marks(client) == 0
 
 
-def test_nothing_is_retention_whoever_may_not_call(own_home: Home) -> None:
+def test_an_unauthorized_request_stores_nothing(own_home: Home) -> None:
     with TestClient(create_app(own_home, ServiceSettings(requests_a_minute=4)), client=("192.0.2.7", 1)) as client:
         store: Store = client.app.state.store  # type: ignore[attr-defined]
         with store.begin() as connection:
@@ -224,8 +224,8 @@ def test_nothing_is_retention_whoever_may_not_call(own_home: Home) -> None:
         assert _marks(client) == 0
 
 
-def test_an_account_that_was_not_known_is_asked_for_anew(asked: TestClient) -> None:
-    """It may be known a moment later."""
+def test_a_404_response_is_not_stored(asked: TestClient) -> None:
+    """The account may exist a moment later."""
     ask = {"url": "/v1/predictions", "headers": {"Idempotency-Key": "k1"}}
     assert asked.post(**ask, json={"account_id": "nobody"}).status_code == 404
     told = asked.post(**ask, json={"account_id": "a05"})

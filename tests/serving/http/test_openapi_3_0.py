@@ -34,7 +34,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 
 def places(part: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object of a document and where it is; names of fields are not keywords."""
+    """Yield every object of a document with its place; names of fields are not keywords."""
     if isinstance(part, dict):
         if not at.endswith("/properties"):
             yield at, part
@@ -51,13 +51,13 @@ def test_a_validator_accepts_it(told: dict[str, Any]) -> None:
     assert told["openapi"] == "3.0.3"
 
 
-def test_it_holds_every_operation_that_answers_in_json_but_mlflows(told: dict[str, Any], client: TestClient) -> None:
+def test_it_contains_every_json_operation_except_those_of_mlflow(told: dict[str, Any], client: TestClient) -> None:
     full = client.get("/openapi.json").json()
     json_only = {op["operationId"] for _, _, op in operations(full) if "mlflow" not in op["tags"]} - {"metrics", "getJobResult"}
     assert {op["operationId"] for _, _, op in operations(told)} == json_only
 
 
-def test_operations_and_schemas_have_names_that_apex_takes(told: dict[str, Any]) -> None:
+def test_names_are_valid_apex_identifiers(told: dict[str, Any]) -> None:
     names = [operation["operationId"] for _, _, operation in operations(told)]
     assert len({name.lower() for name in names}) == len(names), "Apex does not tell case apart"
     assert len({name.lower() for name in told["components"]["schemas"]}) == len(told["components"]["schemas"])
@@ -68,7 +68,7 @@ def test_operations_and_schemas_have_names_that_apex_takes(told: dict[str, Any])
             assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name), f"{at} {name}"
 
 
-def test_bodies_are_json_and_a_get_has_none(told: dict[str, Any]) -> None:
+def test_bodies_are_json_and_get_has_none(told: dict[str, Any]) -> None:
     for path, method, operation in operations(told):
         assert method in ("get", "post", "put", "patch", "delete"), path
         assert method != "get" or "requestBody" not in operation
@@ -78,7 +78,7 @@ def test_bodies_are_json_and_a_get_has_none(told: dict[str, Any]) -> None:
         assert all(parameter["name"] and parameter["in"] in ("path", "query", "header") for parameter in operation.get("parameters", []))
 
 
-def test_nothing_is_left_that_salesforce_or_openapi_3_0_refuses(told: dict[str, Any]) -> None:
+def test_nothing_unsupported_by_salesforce_or_openapi_3_0_remains(told: dict[str, Any]) -> None:
     refused = {
         "not", "anyOf", "oneOf", "const", "examples", "prefixItems", "patternProperties", "propertyNames", "contentMediaType",
         "contentEncoding", "unevaluatedProperties", "$defs", "$schema", "$id", "if", "then", "else", "contains",
@@ -93,7 +93,7 @@ def test_nothing_is_left_that_salesforce_or_openapi_3_0_refuses(told: dict[str, 
             assert isinstance(part.get(bound, True), bool), at
 
 
-def test_it_keeps_within_the_size_that_salesforce_takes(told: dict[str, Any], client: TestClient) -> None:
+def test_it_stays_within_the_size_limit_of_salesforce(told: dict[str, Any], client: TestClient) -> None:
     """Salesforce Help, External Services, "System Limits" (platform.external_services_schema_def_limits): 10,000,000
     characters of JSON a document, 3,000 active operations and 3,000 active objects an organisation. We take a tenth at
     most, so that others fit in beside."""
@@ -111,7 +111,7 @@ def test_no_description_is_cut(told: dict[str, Any]) -> None:
             assert len(part.get("description", "")) <= 1333, operation["operationId"]
 
 
-def test_every_reference_leads_somewhere_and_nothing_lies_about(told: dict[str, Any]) -> None:
+def test_every_reference_resolves_and_every_schema_is_used(told: dict[str, Any]) -> None:
     used = {part["$ref"].rpartition("/")[2] for _, part in places(told) if "$ref" in part}
     assert used == set(told["components"]["schemas"])
 
@@ -131,7 +131,7 @@ def test_every_reference_leads_somewhere_and_nothing_lies_about(told: dict[str, 
         ("POST", "/v1/predictions:batch", "/v1/predictions:batch", {"items": [{"account_id": "a05"}, {}]}),
     ],
 )  # fmt: skip
-def test_answers_are_as_it_says(client: TestClient, told: dict[str, Any], method: str, path: str, template: str, body: Any) -> None:
+def test_responses_match_the_description(client: TestClient, told: dict[str, Any], method: str, path: str, template: str, body: Any) -> None:
     answer = client.request(method, path, json=body)
     schema = told["paths"][template][method.lower()]["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
     whole = {"allOf": [schema], "components": told["components"]}
@@ -189,7 +189,7 @@ def document(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("given", "expected"), TURNED, ids=[str(given)[:60] for given, _ in TURNED])
-def test_one_schema_after_the_other(given: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_single_schemas(given: dict[str, Any], expected: dict[str, Any]) -> None:
     full = document(given)
     before = copy.deepcopy(full)
     turned = to_openapi_3_0(full)
@@ -198,7 +198,7 @@ def test_one_schema_after_the_other(given: dict[str, Any], expected: dict[str, A
     OpenAPIV30SpecValidator(turned).validate()
 
 
-def test_a_choice_between_objects_becomes_one_that_needs_what_both_need() -> None:
+def test_a_choice_between_objects_requires_their_common_fields() -> None:
     full = document({"anyOf": [REF, {"$ref": "#/components/schemas/B"}]})
     made = to_openapi_3_0(full)["components"]["schemas"]
     assert set(made) == {"AOrB"}

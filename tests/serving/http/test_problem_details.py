@@ -11,13 +11,13 @@ from features.errors import RenewcastError
 from serving.http.problem_details import HTTP_PROBLEMS, PROBLEM_TYPES, json_pointer
 
 
-def test_every_error_that_a_person_can_mend_has_a_status() -> None:
+def test_every_error_class_has_a_status() -> None:
     classes = {c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, RenewcastError)}
     assert classes <= set(PROBLEM_TYPES)
     assert {kind.status for kind in PROBLEM_TYPES.values()} <= set(HTTPStatus)
 
 
-def test_codes_tell_errors_apart() -> None:
+def test_codes_are_unique() -> None:
     codes = [kind.code for kind in PROBLEM_TYPES.values()] + [code for code, _ in HTTP_PROBLEMS.values()]
     assert len(codes) == len(set(codes))
 

@@ -23,7 +23,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def samples(client: TestClient) -> Samples:
-    """What is told, as Prometheus' own parser reads it."""
+    """Return the metrics as Prometheus' own parser reads them."""
     answer = client.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
@@ -38,7 +38,7 @@ def of(found: Samples, name: str, **labels: str) -> float | None:
 
 @pytest.fixture
 def counted(own_home: Home) -> Iterator[TestClient]:
-    """An application that nobody has asked anything yet."""
+    """An application without any requests so far."""
     with TestClient(create_app(own_home, ServiceSettings(open_locally=True, retry_seconds=0.05)), client=("127.0.0.1", 1)) as client:
         yield client
 
@@ -65,7 +65,7 @@ def test_requests_are_counted_and_timed_by_template_method_and_status(counted: T
     assert not any(secret in str(found) for secret in (MARKER, "a05"))
 
 
-def test_a_request_under_way_is_in_flight_until_it_is_answered(counted: TestClient) -> None:
+def test_a_running_request_is_in_flight(counted: TestClient) -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     @counted.app.get("/waits")  # type: ignore[attr-defined]
@@ -89,7 +89,7 @@ def test_a_request_under_way_is_in_flight_until_it_is_answered(counted: TestClie
     assert of(samples(counted), "requests_in_flight") == 1
 
 
-def test_what_answers_is_told(counted: TestClient) -> None:
+def test_the_champion_and_the_snapshot_are_metrics(counted: TestClient) -> None:
     found = samples(counted)
     for target in ("churn", "expansion"):
         assert of(found, "champion_info", target=target, version="1") == 1
@@ -99,7 +99,7 @@ def test_what_answers_is_told(counted: TestClient) -> None:
     assert of(found, "degraded") == 0
 
 
-def test_a_new_champion_takes_the_place_of_the_old_one(counted: TestClient, own_home: Home, champions: Any) -> None:
+def test_a_new_champion_replaces_the_old_one_in_the_metrics(counted: TestClient, own_home: Home, champions: Any) -> None:
     samples(counted)
     champions.promote(own_home, "2", targets=("churn",))
     found = samples(counted)
@@ -108,7 +108,7 @@ def test_a_new_champion_takes_the_place_of_the_old_one(counted: TestClient, own_
     assert of(found, "champion_info", target="expansion", version="1") is None
 
 
-def test_a_broken_bundle_is_counted_while_the_old_one_goes_on(counted: TestClient, own_home: Home, champions: Any) -> None:
+def test_a_broken_bundle_is_counted_while_the_old_one_stays(counted: TestClient, own_home: Home, champions: Any) -> None:
     assert of(samples(counted), "refusals_total", what="champion") == 0
     champions.promote(own_home, "2")
     (own_home.bundle_folder("churn", "2") / "model.txt").write_text("broken")
@@ -119,7 +119,7 @@ def test_a_broken_bundle_is_counted_while_the_old_one_goes_on(counted: TestClien
     assert of(found, "champion_info", target="churn", version="1") == 1
 
 
-def test_an_empty_home_is_measured_too_and_has_no_age(tmp_path: Any) -> None:
+def test_an_empty_home_has_metrics_without_an_age(tmp_path: Any) -> None:
     with TestClient(create_app(Home(tmp_path), ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
         found = samples(client)
     assert of(found, "snapshot_age_seconds") is None
@@ -127,7 +127,7 @@ def test_an_empty_home_is_measured_too_and_has_no_age(tmp_path: Any) -> None:
     assert of(found, "degraded") == 1
 
 
-def test_two_applications_in_one_process_count_apart(counted: TestClient, client: TestClient) -> None:
+def test_two_applications_in_one_process_count_separately(counted: TestClient, client: TestClient) -> None:
     counted.get("/livez")
     before = of(samples(client), "requests_total", method="GET", route="/livez", status="200")
     counted.get("/livez")
@@ -135,7 +135,7 @@ def test_two_applications_in_one_process_count_apart(counted: TestClient, client
     assert of(samples(counted), "requests_total", method="GET", route="/livez", status="200") == 2
 
 
-def test_what_nobody_expected_is_counted_as_500(counted: TestClient) -> None:
+def test_an_unexpected_error_is_counted_as_500(counted: TestClient) -> None:
     @counted.app.get("/broken")  # type: ignore[attr-defined]
     def broken() -> None:
         raise RuntimeError(MARKER)

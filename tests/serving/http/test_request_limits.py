@@ -22,7 +22,7 @@ LIMITS = ServiceSettings(open_locally=True, body_limit_bytes=2048, request_secon
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """What the log would hold."""
+    """Return the lines of the log."""
     return [json.loads(JsonFormatter().format(record)) for record in caplog.records if record.name == "serving"]
 
 
@@ -44,7 +44,7 @@ def small(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> Iterator[TestClien
         yield client
 
 
-def test_a_body_that_announces_too_much_is_not_read(small: TestClient) -> None:
+def test_a_body_with_too_large_a_content_length_is_not_read(small: TestClient) -> None:
     answer = small.post("/v1/predictions", content=b"[" + b" " * 3000, headers={"content-type": "application/json"})
     assert answer.status_code == 413
     assert answer.json()["code"] == "body_too_large"
@@ -52,7 +52,7 @@ def test_a_body_that_announces_too_much_is_not_read(small: TestClient) -> None:
 
 
 def post(app: FastAPI, receive: Any, path: str = "/v1/predictions", **more: str) -> list[Any]:
-    """The messages that the application answers to a body that comes in pieces; ``more`` are headers."""
+    """Return the messages of the response to a body that arrives in pieces; ``more`` are headers."""
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -69,7 +69,7 @@ def post(app: FastAPI, receive: Any, path: str = "/v1/predictions", **more: str)
 
 
 @pytest.mark.parametrize("more", [{}, {"idempotency_key": "k1"}], ids=["plain", "with a key to repeat it"])
-def test_a_body_that_does_not_announce_its_size_is_counted_while_it_is_read(tmp_path: Any, more: dict[str, str]) -> None:
+def test_a_body_without_a_content_length_is_counted_while_it_is_read(tmp_path: Any, more: dict[str, str]) -> None:
     taken = 0
 
     async def pieces() -> Any:
@@ -83,7 +83,7 @@ def test_a_body_that_does_not_announce_its_size_is_counted_while_it_is_read(tmp_
     assert taken == 5, "nothing is read beyond the limit"
 
 
-def test_what_nobody_expected_is_a_problem_without_a_trace(
+def test_an_unexpected_error_is_a_problem_without_a_traceback(
     small: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = small.get("/broken")
@@ -98,7 +98,7 @@ def test_what_nobody_expected_is_a_problem_without_a_trace(
         assert "Traceback" not in text
 
 
-def test_a_request_that_takes_too_long_is_told_so(small: TestClient) -> None:
+def test_a_request_that_takes_too_long_gets_503(small: TestClient) -> None:
     answer = small.get("/slow")
     assert answer.status_code == 503
     assert answer.json()["code"] == "too_slow"
@@ -106,7 +106,7 @@ def test_a_request_that_takes_too_long_is_told_so(small: TestClient) -> None:
     assert answer.json()["retry_after"] == 1
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Any) -> None:
+def test_a_body_that_does_not_arrive_gets_408(tmp_path: Any) -> None:
     async def never() -> Any:
         await asyncio.sleep(30)
 
@@ -115,7 +115,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Any) -> None:
     assert json.loads(body["body"])["code"] == "body_too_slow"
 
 
-def test_a_caller_who_has_gone_is_no_failure(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_disconnected_caller_is_not_an_error(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
     async def gone() -> Any:
         return {"type": "http.disconnect"}
 
@@ -131,7 +131,7 @@ def test_a_caller_who_has_gone_is_no_failure(tmp_path: Any, caplog: pytest.LogCa
     assert (line["level"], line["status"]) == ("info", None)
 
 
-def test_the_log_holds_the_pattern_of_the_path_and_not_the_path(
+def test_the_log_contains_the_path_template_and_not_the_path(
     small: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     small.get(f"/v1/accounts/{MARKER}/prediction", params={"as_of": MARKER})
@@ -147,7 +147,7 @@ def test_the_log_holds_the_pattern_of_the_path_and_not_the_path(
     assert MARKER not in json.dumps(lines)
 
 
-def test_an_exception_that_somebody_logs_keeps_its_message_to_itself() -> None:
+def test_the_message_of_a_logged_exception_is_left_out() -> None:
     try:
         raise ValueError(MARKER)
     except ValueError as error:

@@ -13,7 +13,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 @pytest.mark.parametrize(("path", "status"), [("/sign-in", 200), ("/nowhere", 404), ("/v1/accounts/nobody/health", 404)])
-def test_a_page_may_load_what_is_served_here_and_nothing_else(client: TestClient, path: str, status: int) -> None:
+def test_a_page_may_load_only_resources_of_this_service(client: TestClient, path: str, status: int) -> None:
     told = client.get(path, headers=BROWSER)
     assert told.status_code == status
     policy = dict(part.split(" ", 1) for part in told.headers["content-security-policy"].split("; "))
@@ -28,7 +28,7 @@ def test_a_page_may_load_what_is_served_here_and_nothing_else(client: TestClient
 
 
 @pytest.mark.parametrize("path", ["/v1/portfolio", "/v1/accounts/a05/prediction", "/v1/accounts/nobody/health", "/livez"])
-def test_json_is_never_run_framed_or_kept(client: TestClient, path: str) -> None:
+def test_json_is_never_executed_framed_or_cached(client: TestClient, path: str) -> None:
     told = client.get(path)
     assert told.headers["content-type"].partition(";")[0] in ("application/json", "application/problem+json")
     assert told.headers["x-content-type-options"] == "nosniff"
@@ -45,7 +45,7 @@ def test_a_browser_gets_a_problem_as_a_page_and_a_program_as_json(client: TestCl
     assert client.get(path, headers={"Accept": "text/html, application/json"}).json()["code"] == told["code"]
 
 
-def test_a_file_lies_at_an_address_of_its_content_and_is_kept_for_a_year(client: TestClient) -> None:
+def test_a_static_file_has_a_content_address_and_is_cached_for_a_year(client: TestClient) -> None:
     for name in assets():
         told = client.get(static(name))
         assert told.status_code == 200

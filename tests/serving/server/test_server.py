@@ -45,7 +45,7 @@ def _ask(port: int, path: str, body: Any = None) -> tuple[int, Any]:
             return error.code, json.load(error)
 
 
-def test_a_process_serves_and_stops_when_told_to(house: Any) -> None:
+def test_a_process_serves_and_stops_on_a_signal(house: Any) -> None:
     command = [sys.executable, "-W", "error", "-c", PROGRAM, str(house.home.root)]
     local = os.environ | {"RENEWCAST_OPEN_LOCALLY": "true"}
     with subprocess.Popen(command, cwd=ROOT, env=local, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -73,7 +73,7 @@ def test_a_process_serves_and_stops_when_told_to(house: Any) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_taken_port_is_one_clear_message(tmp_path: Path, host: str) -> None:
+def test_a_port_in_use_gives_one_message(tmp_path: Path, host: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(BadRequest, match=rf"(?s)cannot listen on {host}, port {port}: .*in use.*--port"):
@@ -81,13 +81,13 @@ def test_a_taken_port_is_one_clear_message(tmp_path: Path, host: str) -> None:
 
 
 @pytest.mark.parametrize(("host", "port"), [("no such host", 8000), ("192.0.2.1", 8000), ("127.0.0.1", 70_000), ("", -1)])
-def test_an_address_that_cannot_be_had_is_one_clear_message(tmp_path: Path, host: str, port: int) -> None:
+def test_an_unavailable_address_gives_one_message(tmp_path: Path, host: str, port: int) -> None:
     with pytest.raises(BadRequest, match="cannot listen on"):
         run_server(host, port, Home(tmp_path))
 
 
 @pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("localhost", False), ("::1", False), ("0.0.0.0", True)])
-def test_an_address_that_others_can_reach_is_warned_of(
+def test_an_address_on_the_network_gives_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, host: str, warned: bool
 ) -> None:
     monkeypatch.setattr(server._Server, "run", lambda *_, **__: None)
@@ -98,7 +98,7 @@ def test_an_address_that_others_can_reach_is_warned_of(
     assert ("open_to_the_network" in caplog.text) is warned
 
 
-def test_an_answer_does_not_wait_for_the_callers_acknowledgement() -> None:
+def test_a_response_does_not_wait_for_an_acknowledgment() -> None:
     with server._listen("127.0.0.1", 0) as listening:
         # What asyncio looks at before it turns Nagle's algorithm off.
         assert listening.proto == socket.IPPROTO_TCP

@@ -53,7 +53,7 @@ if __name__ == "__main__":
 
 
 class Supervised:
-    """A running program: its process, its port, and what it has logged so far."""
+    """A running program: its process, its port and its log so far."""
 
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         self.process, self._log = process, log
@@ -114,7 +114,7 @@ def _gone(pid: int) -> bool:
     return False
 
 
-def test_a_killed_worker_is_started_again_and_a_stop_stops_all(supervised: Callable[..., Supervised]) -> None:
+def test_a_killed_worker_is_restarted_and_a_signal_stops_all(supervised: Callable[..., Supervised]) -> None:
     running = supervised()
     first = running.workers(2)
     os.kill(first[0], signal.SIGKILL)
@@ -128,7 +128,7 @@ def test_a_killed_worker_is_started_again_and_a_stop_stops_all(supervised: Calla
     assert all(map(_gone, everyone))
 
 
-def test_a_worker_that_hangs_is_ended_and_started_again(supervised: Callable[..., Supervised]) -> None:
+def test_a_hanging_worker_is_killed_and_restarted(supervised: Callable[..., Supervised]) -> None:
     running = supervised(silent=1.0)
     first = running.workers(2)
     with pytest.raises((OSError, ValueError)):
@@ -147,7 +147,7 @@ def test_no_worker_outlives_its_supervisor(supervised: Callable[..., Supervised]
     assert all(map(_gone, workers))
 
 
-def test_where_no_worker_comes_up_it_ends_and_says_so(supervised: Callable[..., Supervised], tmp_path: Path) -> None:
+def test_the_supervisor_ends_with_a_message_if_no_worker_starts(supervised: Callable[..., Supervised], tmp_path: Path) -> None:
     process = supervised("fails").process
     process.communicate(timeout=60)
     assert process.returncode != 0

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from serving.snapshots.compute_once_cache import ComputeOnceCache
 
 
-def test_a_thing_is_made_once_and_the_one_not_asked_for_longest_goes_first() -> None:
+def test_a_value_is_computed_once_and_the_least_recently_used_is_removed() -> None:
     kept, made = ComputeOnceCache(2), list[str]()
 
     def ask(name: str) -> str:
@@ -24,7 +24,7 @@ def test_a_thing_is_made_once_and_the_one_not_asked_for_longest_goes_first() -> 
     assert made == ["a", "b", "c", "b"]
 
 
-def test_what_cannot_be_made_is_tried_again() -> None:
+def test_a_failed_computation_is_tried_again() -> None:
     kept = ComputeOnceCache()
     for _ in range(2):
         try:
@@ -34,7 +34,7 @@ def test_what_cannot_be_made_is_tried_again() -> None:
     assert kept.get("x", lambda: 7) == 7
 
 
-def test_what_is_being_made_is_waited_for_and_made_once() -> None:
+def test_concurrent_requests_compute_a_value_once() -> None:
     kept, begun, go_on, made = ComputeOnceCache(), threading.Event(), threading.Event(), list[int]()
 
     def make() -> int:

@@ -14,7 +14,7 @@ from models.predictions import payload as answers
 from serving.snapshots.json_cache import JsonCache
 
 
-def test_what_was_made_once_is_read_from_then_on() -> None:
+def test_a_cached_text_is_reused() -> None:
     made: list[int] = []
 
     def make() -> dict[str, int]:
@@ -29,7 +29,7 @@ def test_what_was_made_once_is_read_from_then_on() -> None:
     assert texts.cached("prediction", "a") == b'{"n":1}'
 
 
-def test_what_cannot_be_made_is_not_kept() -> None:
+def test_a_failed_computation_is_not_cached() -> None:
     texts = JsonCache()
     with pytest.raises(ZeroDivisionError):
         texts.get("a", make=lambda: 1 / 0)
@@ -38,7 +38,7 @@ def test_what_cannot_be_made_is_not_kept() -> None:
     assert texts.get("a", make=lambda: "é") == '"é"'.encode()
 
 
-def test_the_oldest_go_when_there_is_no_more_room() -> None:
+def test_the_oldest_texts_are_removed_first() -> None:
     texts = JsonCache(limit=25)
     for name in "abc":
         texts.get(name, make=lambda name=name: name * 8)
@@ -48,7 +48,7 @@ def test_the_oldest_go_when_there_is_no_more_room() -> None:
     assert [texts.cached(name) is not None for name in "bc"] == [True, True]
 
 
-def test_threads_that_ask_at_once_are_told_the_same_and_it_is_counted_once() -> None:
+def test_concurrent_threads_get_the_same_text_and_it_counts_once() -> None:
     texts, begin = JsonCache(limit=1000), Barrier(8)
 
     def ask(_: int) -> bytes:
@@ -61,7 +61,7 @@ def test_threads_that_ask_at_once_are_told_the_same_and_it_is_counted_once() -> 
     assert texts.cached("a") is not None
 
 
-def test_a_second_request_works_nothing_out(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_request_computes_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [f"/v1/accounts/a07/{what}" for what in ("prediction", "prediction?view=flat", "health")] + [
         "/v1/portfolio"
     ]

@@ -45,7 +45,7 @@ def test_a_new_champion_answers_the_next_request(served: TestClient, own_home: H
     assert served.get(AT).json()["churn"]["probability"] == before["churn"]["probability"]
 
 
-def test_no_request_fails_while_champions_are_exchanged(served: TestClient, own_home: Home, champions: Any) -> None:
+def test_no_request_fails_while_champions_change(served: TestClient, own_home: Home, champions: Any) -> None:
     def ask(_: int) -> tuple[int, str]:
         answer = served.get(AT)
         return answer.status_code, answer.json().get("model", {}).get("version")
@@ -60,7 +60,7 @@ def test_no_request_fails_while_champions_are_exchanged(served: TestClient, own_
     assert served.get(AT).json()["model"]["version"] == "2"
 
 
-def test_a_broken_champion_is_refused_until_it_is_mended(served: TestClient, own_home: Home, champions: Any) -> None:
+def test_a_broken_champion_is_refused_until_it_is_fixed(served: TestClient, own_home: Home, champions: Any) -> None:
     before = served.get(AT).json()
     champions.promote(own_home, "3", seed=2)
     model = own_home.bundle_folder("churn", "3") / "model.txt"
@@ -87,7 +87,7 @@ def test_a_broken_pointer_is_refused(served: TestClient, own_home: Home, content
     assert served.get("/readyz").json()["status"] == "degraded"
 
 
-def test_what_nobody_expected_of_a_bundle_does_not_fail_a_request(
+def test_an_unexpected_error_in_a_bundle_fails_no_request(
     served: TestClient, own_home: Home, champions: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> Any:
@@ -101,7 +101,7 @@ def test_what_nobody_expected_of_a_bundle_does_not_fail_a_request(
     assert "secret-value" not in reason
 
 
-def test_a_newer_snapshot_and_one_that_was_scored_again_are_picked_up(
+def test_newer_and_rescored_snapshots_are_loaded(
     served: TestClient, own_home: Home, publish: Any, frame: pd.DataFrame
 ) -> None:
     publish(own_home, frame, datetime(2026, 7, 8, tzinfo=UTC))
@@ -128,7 +128,7 @@ def test_a_snapshot_that_cannot_be_used_is_refused(served: TestClient, own_home:
     assert str(own_home.root) not in asked.text
 
 
-def test_with_a_broken_champion_from_the_start_nothing_is_answered_and_the_process_lives(
+def test_a_service_with_a_broken_champion_responds_with_503(
     own_home: Home, body_of: Callable[[str], Any]
 ) -> None:
     (own_home.bundle_folder("churn", "1") / "manifest.json").write_text("{}")
@@ -157,7 +157,7 @@ def test_without_a_champion_the_health_score_is_served(own_home: Home, body_of: 
     assert ready["models"] == {"churn": None, "expansion": None}
 
 
-def test_without_a_snapshot_only_signals_in_the_body_are_answered(
+def test_without_a_snapshot_only_signals_in_a_body_are_scored(
     own_home: Home, body_of: Callable[[str], Any], client: TestClient
 ) -> None:
     shutil.rmtree(own_home.snapshots)
@@ -172,7 +172,7 @@ def test_without_a_snapshot_only_signals_in_the_body_are_answered(
     assert fresh["churn"]["probability"] == client.get(AT).json()["churn"]["probability"]
 
 
-def test_an_empty_home_answers_nothing_until_something_is_scored(
+def test_an_empty_home_is_not_ready_until_something_is_scored(
     tmp_path: Any, house: Any, body_of: Callable[[str], Any], copy_home: Callable[[Home, Any], Home]
 ) -> None:
     home = Home(tmp_path / "new")
@@ -196,7 +196,7 @@ def test_nothing_is_loaded_while_nothing_changes(
     assert again.champion is first.champion
 
 
-def test_a_change_within_one_step_of_the_clock_is_found_a_little_later(
+def test_a_change_with_the_same_timestamp_is_detected_later(
     own_home: Home, champions: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = LiveStateManager(own_home, QUICK)
@@ -209,7 +209,7 @@ def test_a_change_within_one_step_of_the_clock_is_found_a_little_later(
     assert kept._reload_at == float("inf")
 
 
-def test_other_dates_are_kept_up_to_the_bound_and_assessed_once(own_home: Home, publish: Any, frame: pd.DataFrame) -> None:
+def test_other_dates_are_cached_up_to_the_limit_and_assessed_once(own_home: Home, publish: Any, frame: pd.DataFrame) -> None:
     state = LiveStateManager(own_home, QUICK).current()
     snapshots = state.cached_snapshots
     assert isinstance(snapshots, SnapshotCache)

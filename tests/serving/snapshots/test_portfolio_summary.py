@@ -30,13 +30,13 @@ def told(client: TestClient) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def nested(client: TestClient) -> list[dict[str, Any]]:
-    """Every account's own answer."""
+    """The prediction of every account."""
     accounts = client.app.state.live.current().latest.assessment.account_ids  # type: ignore[attr-defined]
     return [client.get(f"/v1/accounts/{account}/prediction").json() for account in accounts]
 
 
 @pytest.mark.parametrize("division", DIVISIONS)
-def test_the_parts_add_up_to_the_whole(told: dict[str, Any], division: str) -> None:
+def test_the_groups_add_up_to_the_total(told: dict[str, Any], division: str) -> None:
     parts, whole = told[division], told["whole"]
     for name in ("accounts", "arr_unknown", "health_unknown", "churn_unknown", "expected_churned_arr_unknown"):
         assert sum(part[name] for part in parts) == whole[name]
@@ -44,7 +44,7 @@ def test_the_parts_add_up_to_the_whole(told: dict[str, Any], division: str) -> N
         assert sum(part[name] or 0.0 for part in parts) == pytest.approx(whole[name])
 
 
-def test_it_says_of_all_what_is_said_of_each(told: dict[str, Any], nested: list[dict[str, Any]]) -> None:
+def test_the_summary_matches_the_accounts(told: dict[str, Any], nested: list[dict[str, Any]]) -> None:
     p = [each["churn"]["probability"] for each in nested]
     known = [value for value in p if value is not None]
     whole = told["whole"]
@@ -66,7 +66,7 @@ def test_it_says_of_all_what_is_said_of_each(told: dict[str, Any], nested: list[
     assert told["coverage"]["churn"] == {"scored": 38, "insufficient_history": 1}
 
 
-def test_it_says_what_answered(told: dict[str, Any], nested: list[dict[str, Any]]) -> None:
+def test_the_summary_names_the_models(told: dict[str, Any], nested: list[dict[str, Any]]) -> None:
     for name in ("as_of", "data_through", "horizon_days"):
         assert told[name] == nested[0][name]
     assert (told["rubric"], told["rubric_version"]) == ("five-dimensions", nested[0]["health"]["rubric_version"])
@@ -74,7 +74,7 @@ def test_it_says_what_answered(told: dict[str, Any], nested: list[dict[str, Any]
     assert told["base_rates"] == {"churn": 0.3, "expansion": 0.3}
 
 
-def test_an_empty_group_has_nothing_and_a_group_of_unknowns_has_nulls(
+def test_an_empty_group_has_zeros_and_unknown_values_are_null(
     own_home: Home, champions: Any, publish: Callable[..., Path]
 ) -> None:
     some = champions.frame["account_id"].isin(["a01", "a02"])
@@ -92,7 +92,7 @@ def test_an_empty_group_has_nothing_and_a_group_of_unknowns_has_nulls(
     assert (empty["arr"], empty["expected_churned_accounts"], empty["mean_health"]) == (0.0, 0.0, None)
 
 
-def test_without_a_model_nothing_is_expected_and_nothing_is_zero(own_home: Home, champions: Any) -> None:
+def test_without_a_model_expected_values_are_null(own_home: Home, champions: Any) -> None:
     own_home.champion_file.unlink()
     with TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:
         told = client.get("/v1/portfolio").json()
@@ -105,7 +105,7 @@ def test_without_a_model_nothing_is_expected_and_nothing_is_zero(own_home: Home,
     assert told["whole"]["mean_health"] is not None
 
 
-def test_it_is_worked_out_once_for_each_snapshot(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_computed_once_for_each_snapshot(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     times = []
     monkeypatch.setattr(scored_snapshot, "summarize_portfolio", lambda assessment: times.append(1) or summarize_portfolio(assessment))
     with TestClient(create_app(own_home, ServiceSettings(open_locally=True)), client=("127.0.0.1", 1)) as client:

@@ -22,7 +22,7 @@ def snapshots(tmp_path: Path) -> SnapshotFiles:
     return SnapshotFiles(Home(tmp_path / "home"))
 
 
-def test_it_comes_back_as_it_was(snapshots: SnapshotFiles) -> None:
+def test_a_sidecar_round_trips(snapshots: SnapshotFiles) -> None:
     assert read_sidecar(snapshots, AT, "measures") is None
     document = {"a": [1, 2.5, None, "ü"], "b": {"c": True}}
     path = write_sidecar(snapshots, AT, "measures", document)
@@ -47,7 +47,7 @@ def test_it_comes_back_as_it_was(snapshots: SnapshotFiles) -> None:
         lambda text: text.replace('"format":1', '"format":1,"more":1'),
     ],
 )
-def test_what_is_not_sound_is_refused(snapshots: SnapshotFiles, spoil: Any) -> None:
+def test_a_broken_sidecar_is_refused(snapshots: SnapshotFiles, spoil: Any) -> None:
     path = write_sidecar(snapshots, AT, "measures", {"secret": "value"})
     path.write_text(spoil(path.read_text(encoding="utf-8")), encoding="utf-8")
     with pytest.raises(HomeError, match="cannot be used") as caught:
@@ -55,7 +55,7 @@ def test_what_is_not_sound_is_refused(snapshots: SnapshotFiles, spoil: Any) -> N
     assert "value" not in str(caught.value)
 
 
-def test_size_names_and_numbers_are_bounded(snapshots: SnapshotFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_names_and_numbers_are_checked(snapshots: SnapshotFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("../evil", "", "A", "a" * 60, "a.b"):
         with pytest.raises(ValueError, match="name"):
             write_sidecar(snapshots, AT, name, {})
@@ -71,7 +71,7 @@ def test_size_names_and_numbers_are_bounded(snapshots: SnapshotFiles, monkeypatc
     assert not sidecar_path(snapshots, AT, "accounts").exists()
 
 
-def test_a_scoring_keeps_the_facts_of_every_account(house: Any) -> None:
+def test_a_scoring_stores_the_facts_of_every_account(house: Any) -> None:
     told = read_sidecar(SnapshotFiles(house.home), AT, ACCOUNTS)
     assert told is not None
     assert told["contractual"] is True

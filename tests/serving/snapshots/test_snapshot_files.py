@@ -19,7 +19,7 @@ from serving.snapshots.snapshot_files import SnapshotFiles
 JULY = datetime(2026, 7, 1, tzinfo=UTC)
 
 
-def test_what_is_read_is_what_was_written(publish: Any, frame: pd.DataFrame, tmp_path: Any) -> None:
+def test_a_snapshot_round_trips(publish: Any, frame: pd.DataFrame, tmp_path: Any) -> None:
     home = Home(tmp_path)
     path = publish(home, frame, JULY)
     read = SnapshotFiles(home).at(JULY)
@@ -62,7 +62,7 @@ def test_an_unknown_date_names_the_nearest(publish: Any, frame: pd.DataFrame, tm
         snapshots.at(datetime(2026, 6, 14, tzinfo=UTC))
 
 
-def test_another_versions_features_are_refused_by_name_with_the_cure(publish: Any, frame: pd.DataFrame, tmp_path: Any) -> None:
+def test_features_of_another_version_are_refused(publish: Any, frame: pd.DataFrame, tmp_path: Any) -> None:
     other = Catalogue(tuple(CATALOGUE.values())[:-1])
     publish(Home(tmp_path), frame, JULY, other)
     with pytest.raises(HomeError, match=rf"(?s){other.version}.*{CATALOGUE.version}.*score it again"):
@@ -94,7 +94,7 @@ def test_a_broken_file_is_named(publish: Any, frame: pd.DataFrame, tmp_path: Any
     assert "secret-value" not in str(caught.value)
 
 
-def test_files_beyond_the_bounds_are_not_read(
+def test_too_large_files_are_not_read(
     publish: Any, frame: pd.DataFrame, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(Home(tmp_path), frame.head(3), JULY)
@@ -104,7 +104,7 @@ def test_files_beyond_the_bounds_are_not_read(
             SnapshotFiles(Home(tmp_path)).at(JULY)
 
 
-def test_a_failed_writing_leaves_the_old_snapshot(
+def test_a_failed_write_leaves_the_old_snapshot(
     publish: Any, frame: pd.DataFrame, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = publish(Home(tmp_path), frame.head(3), JULY)

@@ -16,7 +16,7 @@ _NUMBERS = count()
 
 
 def fresh_database(address: str) -> str:
-    """The address of a new, empty database on the server."""
+    """Return the address of a new, empty database on the server."""
     name = f"store{next(_NUMBERS)}"
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
@@ -25,13 +25,13 @@ def fresh_database(address: str) -> str:
 
 @pytest.fixture
 def postgres_address(postgres: Any) -> str:
-    """Of an empty database."""
+    """The address of an empty database."""
     return fresh_database(postgres.get_uri())
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of an empty store."""
+    """The address of an empty store."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.sqlite'}"
     told: str = request.getfixturevalue("postgres_address")

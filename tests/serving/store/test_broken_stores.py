@@ -27,7 +27,7 @@ from serving.store.tables import api_keys
 
 
 def _made(path: Path) -> str:
-    """A store with a key; the key."""
+    """Create a store with a key, and return the key."""
     store = Store(f"sqlite:///{path}")
     with store.begin() as connection:
         secret = create_key(connection, "k", ["admin"])[1]
@@ -133,7 +133,7 @@ def test_a_store_that_another_process_locks_is_busy(tmp_path: Path, monkeypatch:
 
 @pytest.fixture(params=["refused", "mounted"])
 def read_only(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Path]]:
-    """Makes a file's folder read-only, as the program finds it or, where this user may, as the system has it."""
+    """Make a file's folder read-only: as reported to the program or, if this user has the permission, by a mount."""
     mounted: list[Path] = []
 
     def refuse(path: Path) -> Path:
@@ -187,7 +187,7 @@ def test_a_read_only_store_still_answers_reads(own_home: Any, tmp_path: Path, re
         holding.close()
 
 
-def test_a_store_that_can_be_written_again_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_becomes_writable_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "store.sqlite"
     _made(path)
     monkeypatch.setattr(engines, "is_read_only", lambda file: True)

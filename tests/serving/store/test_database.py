@@ -1,4 +1,4 @@
-"""The store: whole transactions, one layout however it came about, and plain words where it cannot be reached."""
+"""The store: atomic transactions, one schema after every migration path, and clear errors if it cannot be reached."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def _row(name: str, at: datetime) -> dict[str, object]:
     }  # fmt: skip
 
 
-def test_the_migrations_make_the_tables_that_the_program_knows(store: Store) -> None:
+def test_the_migrations_create_the_declared_tables(store: Store) -> None:
     with store.begin() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
         assert compare_metadata(context, METADATA) == []
 
 
-def test_a_store_that_is_up_to_date_is_known_as_such(store: Store) -> None:
+def test_an_up_to_date_store_is_not_migrated(store: Store) -> None:
     with store.begin() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == SCHEMA_VERSION
 
 
-def test_a_transaction_is_kept_whole_or_not_at_all(store: Store) -> None:
+def test_a_transaction_is_atomic(store: Store) -> None:
     now = datetime(2026, 7, 1, tzinfo=UTC)
 
     def fails_after_writing() -> None:
@@ -62,15 +62,15 @@ def test_a_transaction_is_kept_whole_or_not_at_all(store: Store) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)), st.integers(-14, 14))
-def test_instants_come_back_as_they_were(at: datetime, hours: int) -> None:
+def test_times_round_trip(at: datetime, hours: int) -> None:
     column, given_at = UtcMicroseconds(), at.replace(tzinfo=timezone(timedelta(hours=hours)))
     kept = column.process_bind_param(given_at, None)  # type: ignore[arg-type]
     assert isinstance(kept, int)
     assert column.process_result_value(kept, None) == given_at  # type: ignore[arg-type]
 
 
-def test_numbers_are_given_out_once_and_seen_in_their_order(store: Store) -> None:
-    """Whoever reads up to a number has seen everything below it."""
+def test_sequence_numbers_are_unique_and_visible_in_order(store: Store) -> None:
+    """A reader that has read up to a number has read everything below it."""
     seen: list[int] = []
 
     def take(many: int) -> None:
@@ -84,7 +84,7 @@ def test_numbers_are_given_out_once_and_seen_in_their_order(store: Store) -> Non
     assert sorted(seen) == list(range(1, 21))
 
 
-def test_several_processes_may_open_an_empty_store_at_once(address: str) -> None:
+def test_several_processes_can_open_an_empty_store(address: str) -> None:
     stores = [Store(address) for _ in range(4)]
     begin = threading.Barrier(4)
 
@@ -98,7 +98,7 @@ def test_several_processes_may_open_an_empty_store_at_once(address: str) -> None
         each.close()
 
 
-def test_a_newer_layout_is_left_alone(address: str) -> None:
+def test_a_newer_schema_is_refused_and_unchanged(address: str) -> None:
     store = Store(address)
     with store.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -112,14 +112,14 @@ def test_a_newer_layout_is_left_alone(address: str) -> None:
 @pytest.mark.parametrize(
     "wrong", ["mysql://u:top-secret@h/d", "nothing", "sqlite", ""]
 )
-def test_an_address_of_no_store_is_refused_and_not_repeated(wrong: str) -> None:
+def test_an_invalid_address_is_refused_and_not_repeated(wrong: str) -> None:
     with pytest.raises(BadRequest) as refused:
         Store(wrong)
     assert "top-secret" not in str(refused.value)
     assert "postgresql://" in str(refused.value)
 
 
-def test_who_reads_waits_for_nobody_who_writes(store: Store) -> None:
+def test_readers_do_not_wait_for_writers(store: Store) -> None:
     now = datetime(2026, 7, 1, tzinfo=UTC)
     with store.begin() as writing:
         writing.execute(records.insert().values(**_row("one", now)))
@@ -129,13 +129,13 @@ def test_who_reads_waits_for_nobody_who_writes(store: Store) -> None:
         assert len(reading.execute(select(records)).all()) == 1
 
 
-def test_a_store_that_cannot_be_reached_says_so(tmp_path: Path) -> None:
+def test_an_unreachable_store_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StoreDown) as down, Store("postgresql://u:top-secret@127.0.0.1:1/d").begin():
         pass
     assert "top-secret" not in str(down.value)
 
 
-def test_the_home_has_a_store_of_its_own(tmp_path: Path) -> None:
+def test_each_home_has_its_store(tmp_path: Path) -> None:
     for name in ("new", "50%20 #&?x=1"):
         store = Store.of(Home(tmp_path / name))
         with store.begin() as connection:
@@ -145,7 +145,7 @@ def test_the_home_has_a_store_of_its_own(tmp_path: Path) -> None:
         assert (tmp_path / name / "store.sqlite").is_file()
 
 
-def test_a_version_changes_with_every_change_and_with_nothing_else(tmp_path: Path) -> None:
+def test_the_version_changes_with_every_change_only(tmp_path: Path) -> None:
     file = tmp_path / "store.sqlite"
     store = Store(f"sqlite:///{file}")
     assert store.version() is None
@@ -172,12 +172,12 @@ def test_a_version_changes_with_every_change_and_with_nothing_else(tmp_path: Pat
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The address of a server that takes a connection and never says a word, as behind a network that drops packets."""
+    """The address of a server that accepts connections and never responds, as behind a network that drops packets."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"postgresql://u@127.0.0.1:{listening.getsockname()[1]}/d"
 
 
-def test_a_server_that_says_nothing_is_waited_for_by_one_at_a_time(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_thread_waits_for_a_silent_server(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.store.engines.TIMEOUT_SECONDS", 2)
     store = Store(silent)
     assert store.error is None
@@ -195,7 +195,7 @@ def test_a_server_that_says_nothing_is_waited_for_by_one_at_a_time(silent: str, 
     assert waited[6] < 1 < waited[7], "one has asked the server, the others nobody"
 
 
-def test_a_store_that_is_back_is_found_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_back_is_used_immediately(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     there = store._engine
     monkeypatch.setattr(store, "_engine", Store("postgresql://u@127.0.0.1:1/d")._engine)
     with pytest.raises(StoreDown), store.read():
@@ -207,8 +207,8 @@ def test_a_store_that_is_back_is_found_at_once(store: Store, monkeypatch: pytest
     assert store.error is None
 
 
-def test_postgresql_bounds_every_wait(postgres_address: str) -> None:
-    """And keeps what the address itself asks for."""
+def test_every_wait_for_postgresql_is_limited(postgres_address: str) -> None:
+    """Options in the address stay in effect."""
     store = Store(postgres_address + "&options=-c%20application_name%3Drenewcast")
     with store.read() as connection:
         told = {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in ("statement_timeout", "lock_timeout", "application_name")}

@@ -30,7 +30,7 @@ def _everything(folder: Path) -> bytes:
 
 
 def _delivered(store: Store) -> list[str]:
-    """The secrets that deliveries are signed with."""
+    """Return the secrets that sign deliveries."""
     signed: list[str] = []
     with store.begin() as connection:
         enqueue(connection, [Occurrence("batch.completed", os.urandom(4).hex(), {})], NOW)
@@ -51,7 +51,7 @@ def test_a_secret_is_encrypted_and_deliveries_are_signed_with_it(store: Store, t
         store.cipher.decrypt(kept, "whe_another")
 
 
-def test_secrets_of_an_older_store_are_encrypted_and_gone_from_its_files(address: str, tmp_path: Path) -> None:
+def test_secrets_of_an_older_store_are_encrypted_and_erased(address: str, tmp_path: Path) -> None:
     older, secret = Store(address, tmp_path), "whsec_" + base64.b64encode(os.urandom(32)).decode()
     with older.begin() as connection:
         config = Config()
@@ -92,7 +92,7 @@ def test_keys_are_replaced_while_another_process_delivers(store: Store, address:
     other.close()
 
 
-def test_without_its_key_nothing_is_signed_and_the_rest_goes_on(store: Store, tmp_path: Path) -> None:
+def test_without_its_key_nothing_is_signed_and_the_rest_works(store: Store, tmp_path: Path) -> None:
     with store.begin() as connection:
         add_endpoint(connection, HOOK, [])
     (tmp_path / FILE).unlink()
@@ -102,7 +102,7 @@ def test_without_its_key_nothing_is_signed_and_the_rest_goes_on(store: Store, tm
 
 
 @pytest.mark.parametrize("wrong", ["x", "", base64.b64encode(b"short").decode(), "ü"])
-def test_a_key_that_is_none_is_refused(tmp_path: Path, wrong: str) -> None:
+def test_an_invalid_key_is_refused(tmp_path: Path, wrong: str) -> None:
     (tmp_path / FILE).write_text(wrong, encoding="utf-8")
     (tmp_path / FILE).chmod(0o600)
     with pytest.raises(SecretKeyError) as refused:
@@ -127,7 +127,7 @@ def test_keys_of_the_environment(tmp_path: Path) -> None:
         Cipher(None).encrypt("secret", "a")
 
 
-def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     Cipher(tmp_path).encrypt("secret", "a")
     (tmp_path / FILE).chmod(0o640)
     with pytest.raises(SecretKeyError, match="other users can read") as refused:
@@ -135,7 +135,7 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     assert "chmod 600" in refused.value.cure
 
 
-def test_several_processes_make_one_key(tmp_path: Path) -> None:
+def test_several_processes_create_one_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         tokens = list(pool.map(lambda _: Cipher(tmp_path).encrypt("secret", "a"), range(8)))
     assert {Cipher(tmp_path).decrypt(token, "a") for token in tokens} == {"secret"}

@@ -24,7 +24,7 @@ Answers = list[dict[str, Any]]
 
 
 def _answers(as_of: str, of: str, version: str = "1") -> Answers:
-    """``of`` has an account a letter: the band of its churn and of its health, and whether the two agree."""
+    """``of`` describes each account: the bands of its churn risk and its health, and whether the two agree."""
     bands = {"l": "low", "m": "medium", "h": "high", "g": "green", "y": "yellow", "r": "red"}
     told = []
     for i, (churn, health, agree) in enumerate(of.split()):
@@ -69,7 +69,7 @@ def test_the_same_batch_twice_changes_nothing(listening: Store) -> None:
     assert _told(listening) == before
 
 
-def test_what_differs_from_the_date_before_is_told(listening: Store) -> None:
+def test_changes_since_the_previous_date_are_sent(listening: Store) -> None:
     publish_batch(listening, _answers("2026-06-01", "lg= mg= hy= lg!"))
     change = ChampionChange(
         at=datetime.now(UTC), what="promoted", target="churn", champion=ChampionEntry(version="2", folder="bundles/churn/2"), who="w", why="y"
@@ -88,7 +88,7 @@ def test_what_differs_from_the_date_before_is_told(listening: Store) -> None:
     assert (changed["before"], changed["after"]) == ("yellow", "red")
 
 
-def test_a_disagreement_is_told_when_it_opens_and_not_while_it_lasts(listening: Store) -> None:
+def test_a_disagreement_is_sent_when_it_opens_and_not_while_it_lasts(listening: Store) -> None:
     for as_of, of in (("2026-06-01", "lg="), ("2026-06-08", "lg!"), ("2026-06-15", "lg!"), ("2026-06-22", "lg="), ("2026-06-29", "lg!")):
         publish_batch(listening, _answers(as_of, of))
     opened = [data["as_of"] for event, data in _told(listening) if event == "health.disagreement_opened"]
@@ -100,7 +100,7 @@ def _changed(store: Store) -> list[tuple[str, str, str, str]]:
     return sorted((data["as_of"], data["account_id"], data["before"], data["after"]) for data in told)
 
 
-def test_a_date_that_is_scored_again_is_held_against_what_was_said_of_it(listening: Store) -> None:
+def test_a_rescored_date_is_compared_with_its_earlier_batch(listening: Store) -> None:
     publish_batch(listening, _answers("2026-06-01", "lg= lg="))
     publish_batch(listening, _answers("2026-06-08", "hg= lg="))
     first = _changed(listening)
@@ -111,7 +111,7 @@ def test_a_date_that_is_scored_again_is_held_against_what_was_said_of_it(listeni
     assert len(_changed(listening)) == 2
 
 
-def test_a_date_before_the_newest_tells_of_no_changes_and_is_not_taken_for_the_last(listening: Store) -> None:
+def test_an_older_date_sends_no_changes_and_is_not_the_latest(listening: Store) -> None:
     publish_batch(listening, _answers("2026-06-15", "lg="))
     publish_batch(listening, _answers("2026-06-01", "hr!"))
     assert [event for event, _ in _told(listening)] == ["batch.completed", "batch.completed"]
@@ -119,8 +119,8 @@ def test_a_date_before_the_newest_tells_of_no_changes_and_is_not_taken_for_the_l
     assert _changed(listening) == []
 
 
-def test_a_batch_whose_place_was_taken_stands_anew(listening: Store) -> None:
-    """A champion was promoted, and rolled back: its answers are what whoever follows must hear last."""
+def test_a_replaced_batch_can_be_published_again(listening: Store) -> None:
+    """After a promotion and a rollback, the predictions of the first champion must be the last in the list."""
     old, new = _answers("2026-07-01", "lg= mg="), _answers("2026-07-01", "hg= mg=", version="2")
     publish_batch(listening, old)
     publish_batch(listening, new)
@@ -138,14 +138,14 @@ def test_a_batch_whose_place_was_taken_stands_anew(listening: Store) -> None:
     assert [event for event, _ in _told(listening)].count("batch.completed") == 4
 
 
-def test_the_same_batch_from_two_places_at_once_is_published_once(listening: Store) -> None:
+def test_concurrent_publications_of_a_batch_publish_it_once(listening: Store) -> None:
     week = _answers("2026-07-01", " ".join(["lg=", "hr!"] * 200))
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda _: publish_batch(listening, week), range(4)))
     assert sorted(each.predictions for each in done) == [0, 0, 0, 400]
 
 
-def test_who_goes_on_from_next_reads_everything_once(store: Store) -> None:
+def test_following_next_reads_everything_once(store: Store) -> None:
     publish_batch(store, _answers("2026-06-01", "lg= mg= hy= lg= lg="))
     read: list[str] = []
     cursor: str | None = None
@@ -163,7 +163,7 @@ def test_who_goes_on_from_next_reads_everything_once(store: Store) -> None:
     assert read[:5] == [a["prediction_id"] for a in _answers("2026-06-01", "lg= mg= hy= lg= lg=")]
 
 
-def test_an_answer_is_replayed_as_it_was(store: Store) -> None:
+def test_a_prediction_is_returned_as_published(store: Store) -> None:
     (week,) = _answers("2026-07-01", "hr!")
     publish_batch(store, [week])
     publish_batch(store, _answers("2026-07-01", "lg=", version="2"))
@@ -173,7 +173,7 @@ def test_an_answer_is_replayed_as_it_was(store: Store) -> None:
             find_prediction(connection, "prd_0")
 
 
-def test_alerts_are_kept_once_and_read_by_account(store: Store) -> None:
+def test_alerts_are_stored_once_and_read_by_account(store: Store) -> None:
     publish_batch(store, _answers("2026-07-01", "hr= hr= lg="))
     publish_batch(store, _answers("2026-07-01", "hr! hr= lg=", version="2"))
     with store.begin() as connection:
@@ -184,12 +184,12 @@ def test_alerts_are_kept_once_and_read_by_account(store: Store) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "s", "x1", "s-1", "s1.5", "s" + "9" * 30])
-def test_a_cursor_from_elsewhere_is_refused(store: Store, cursor: str) -> None:
+def test_an_unknown_cursor_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(BadRequest), store.begin() as connection:
         list_predictions(connection, cursor, None, 1)
 
 
-def test_nothing_is_kept_of_a_batch_that_fails_halfway(listening: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_batch_stores_nothing(listening: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> int:
         raise KeyboardInterrupt
 

@@ -21,5 +21,5 @@ def test_an_ipv4_address_within_an_ipv6_one_decides(form: str, inner: str, publi
     ["fec0::1", "feff::1", "3fff::1", "192.88.99.1", "64:ff9b:1::808:808", "2001:0:a00:1::f7f7:f7f7", "::7f00:1", "100::1",
      "::8.8.8.8", "::ffff:0:8.8.8.8", "fd00:ec2::254", "fd20:ce::254", "fe80::a9fe:a9fe", "192.0.0.1", "161.26.0.10", "166.9.0.1"],
 )
-def test_addresses_that_no_public_host_has_are_refused(address: str) -> None:
+def test_addresses_outside_the_public_internet_are_refused(address: str) -> None:
     assert not is_public(address)

@@ -27,7 +27,7 @@ Serve = Callable[[Callable[[socket.socket], None]], str]
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """Of 127.0.0.1, signed by itself, and its key."""
+    """A self-signed certificate for 127.0.0.1, and its key."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
     now = datetime.now(UTC)
     made = (
@@ -50,7 +50,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.fixture(params=["http", "https"])
 def serve(request: pytest.FixtureRequest, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Starts a receiver that does with its one connection what it is told; its address."""
+    """Start a receiver that handles one connection as given, and return its address."""
     listening = socket.create_server(("127.0.0.1", 0))
     threads: list[threading.Thread] = []
     trusting = ssl.create_default_context(cafile=str(certificate[0]))
@@ -99,7 +99,7 @@ def _send(url: str) -> int:
     return send(Delivery("d", "e", url, "whsec_" + "a" * 44, "alr_1", "{}", 0), NOW, True, total_timeout=DEADLINE)
 
 
-def test_what_is_received_is_answered(serve: Serve) -> None:
+def test_the_status_of_the_response_is_returned(serve: Serve) -> None:
     def answer(wire: socket.socket) -> None:
         _read(wire)
         wire.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
@@ -107,7 +107,7 @@ def test_what_is_received_is_answered(serve: Serve) -> None:
     assert _send(serve(answer)) == 204
 
 
-def test_an_answer_that_comes_by_the_byte_ends_with_the_deadline(serve: Serve) -> None:
+def test_a_slow_response_ends_with_the_total_timeout(serve: Serve) -> None:
     def answer(wire: socket.socket) -> None:
         _read(wire)
         wire.sendall(b"HTTP/1.1 ")
@@ -120,7 +120,7 @@ def test_an_answer_that_comes_by_the_byte_ends_with_the_deadline(serve: Serve) -
 
 
 @pytest.mark.parametrize("rest", [b"X-Slow: ", b"Content-Length: 100000\r\n\r\n"], ids=["headers", "body"])
-def test_what_comes_by_the_byte_after_the_status_is_not_waited_for_beyond_it(serve: Serve, rest: bytes) -> None:
+def test_a_slow_body_ends_with_the_total_timeout(serve: Serve, rest: bytes) -> None:
     def answer(wire: socket.socket) -> None:
         _read(wire)
         wire.sendall(b"HTTP/1.1 202 Accepted\r\n" + rest)
@@ -131,7 +131,7 @@ def test_what_comes_by_the_byte_after_the_status_is_not_waited_for_beyond_it(ser
     assert time.monotonic() - begun < DEADLINE + 5
 
 
-def test_one_that_takes_the_connection_and_says_nothing_is_left(serve: Serve) -> None:
+def test_a_silent_receiver_times_out(serve: Serve) -> None:
     begun = time.monotonic()
     with pytest.raises((OSError, http.client.HTTPException)):
         _send(serve(lambda wire: _read(wire) or time.sleep(1)))

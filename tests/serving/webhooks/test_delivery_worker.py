@@ -32,7 +32,7 @@ NOW = datetime(2026, 7, 1, 9, tzinfo=UTC)
 
 @dataclass
 class Receiver:
-    """A server that answers ``status`` and keeps what it was sent."""
+    """A server that responds with ``status`` and stores the requests."""
 
     status: int = 204
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
@@ -122,7 +122,7 @@ def test_a_delivery_is_what_standard_webhooks_verifies(store: Store, receiver: R
     assert DeliveryWorker(store, True, clock).deliver() == 0
 
 
-def test_a_failure_is_tried_again_later_and_later_and_then_given_up(store: Store, receiver: Receiver) -> None:
+def test_a_failure_is_retried_with_growing_waits_and_then_given_up(store: Store, receiver: Receiver) -> None:
     receiver.status = 500
     clock = Clock()
     _listening(store, receiver.url)
@@ -149,7 +149,7 @@ def test_a_redirect_is_not_followed(store: Store, receiver: Receiver) -> None:
     assert _rows(store)[0].delivered_at is None
 
 
-def test_an_endpoint_that_is_gone_is_told_nothing_more(store: Store, receiver: Receiver) -> None:
+def test_an_endpoint_that_answers_410_is_disabled(store: Store, receiver: Receiver) -> None:
     receiver.status = 410
     clock = Clock()
     _listening(store, receiver.url)
@@ -164,7 +164,7 @@ def test_an_endpoint_that_is_gone_is_told_nothing_more(store: Store, receiver: R
     assert _happens(store, clock.now, "alr_4") == 1
 
 
-def test_what_failed_for_an_endpoint_that_is_gone_meanwhile_is_not_tried_again(store: Store) -> None:
+def test_a_failed_delivery_to_a_disabled_endpoint_is_not_retried(store: Store) -> None:
     clock, gone = Clock(), threading.Event()
     _listening(store, "http://gone.example/")
     _happens(store, clock.now, "alr_1", "alr_2")
@@ -184,7 +184,7 @@ def test_what_failed_for_an_endpoint_that_is_gone_meanwhile_is_not_tried_again(s
 
 
 def test_nothing_is_sent_to_an_endpoint_once_it_is_disabled(store: Store, receiver: Receiver) -> None:
-    """Whatever is still due for it."""
+    """Pending deliveries are given up."""
     clock = Clock()
     _listening(store, receiver.url)
     _happens(store, clock.now, "alr_1")
@@ -194,7 +194,7 @@ def test_nothing_is_sent_to_an_endpoint_once_it_is_disabled(store: Store, receiv
     assert receiver.got == []
 
 
-def test_a_slow_endpoint_keeps_nobody_else_waiting(store: Store) -> None:
+def test_a_slow_endpoint_does_not_delay_others(store: Store) -> None:
     clock, go_on = Clock(), threading.Event()
     _listening(store, "http://slow.example/")
     _listening(store, "http://quick.example/")
@@ -235,7 +235,7 @@ def test_stopping_does_not_wait_for_a_slow_endpoint(store: Store) -> None:
     _until(lambda: _rows(store)[0].delivered_at is not None)
 
 
-def test_a_courier_that_was_killed_leaves_its_delivery_to_another(store: Store, receiver: Receiver) -> None:
+def test_the_delivery_of_a_killed_worker_is_sent_by_another(store: Store, receiver: Receiver) -> None:
     clock = Clock()
     _listening(store, receiver.url)
     _happens(store, clock.now, "alr_1")
@@ -251,7 +251,7 @@ def test_a_courier_that_was_killed_leaves_its_delivery_to_another(store: Store, 
     assert len(receiver.got) == 1
 
 
-def test_each_endpoint_is_told_what_it_wants_to_know_and_once(store: Store) -> None:
+def test_each_endpoint_gets_its_events_once(store: Store) -> None:
     _listening(store, "http://one.example/", "health.alert")
     _listening(store, "http://two.example/", "model.promoted")
     _listening(store, "http://all.example/")
@@ -262,7 +262,7 @@ def test_each_endpoint_is_told_what_it_wants_to_know_and_once(store: Store) -> N
     assert len(_rows(store)) == 3
 
 
-def test_a_thread_delivers_by_itself(store: Store, receiver: Receiver) -> None:
+def test_a_background_thread_delivers(store: Store, receiver: Receiver) -> None:
     _listening(store, receiver.url)
     thread = BackgroundThread("courier", DeliveryWorker(store, True).deliver, every_seconds=0.02)
     thread.start()
@@ -303,8 +303,8 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert is_public(address) is public
 
 
-def test_a_private_address_is_refused_at_the_connection(receiver: Receiver) -> None:
-    """Whatever name leads there."""
+def test_a_private_address_is_refused_when_connecting(receiver: Receiver) -> None:
+    """Also if a name resolves to it."""
     for url in (receiver.url, receiver.url.replace("127.0.0.1", "localhost")):
         with pytest.raises(RefusedAddress):
             send(Delivery("d", "e", url, "whsec_" + "a" * 44, "alr_1", "{}", 0), NOW)

@@ -36,7 +36,7 @@ def _bodies(store: Store) -> list[dict[str, object]]:
         return [json.loads(body) for body in connection.execute(select(webhook_deliveries.c.body)).scalars()]
 
 
-def test_a_change_of_champion_is_told_once_and_the_next_one_too(listening: Store) -> None:
+def test_each_change_of_the_champion_is_sent_once(listening: Store) -> None:
     assert enqueue_promotions(listening, [CHANGE]) == 1
     assert enqueue_promotions(listening, [CHANGE]) == 0
     back = CHANGE.model_copy(update={"at": AT.replace(hour=13), "what": "rolled_back"})
@@ -48,12 +48,12 @@ def test_a_change_of_champion_is_told_once_and_the_next_one_too(listening: Store
     assert first["data"] == {"target": "churn", "version": "2", "what": "promoted", "at": "2026-07-01T12:30:15Z"}
 
 
-def test_who_promoted_and_why_is_nobody_elses_business(listening: Store) -> None:
+def test_the_person_and_the_reason_are_not_sent(listening: Store) -> None:
     enqueue_promotions(listening, [CHANGE])
     assert not {"reviewer", "better"} & set(json.dumps(_bodies(listening)).replace('"', " ").split())
 
 
-def test_drift_is_told_once_for_the_same_signals(listening: Store) -> None:
+def test_drift_is_sent_once_for_the_same_signals(listening: Store) -> None:
     found = DriftFinding("churn", "2", AT, ["the ranking has faded"])
     assert enqueue_drift(listening, [found]) == 1
     assert enqueue_drift(listening, [found]) == 0
