@@ -121,15 +121,17 @@ def build_design(
         If the main horizon has labels of one class only.
     """
     as_of = frame["as_of"].reset_index(drop=True)
-    known = {horizon: np.isfinite(y) for horizon, y in labels.items()}
+    labelled = {horizon: np.isfinite(y) for horizon, y in labels.items()}
     if before is not None:
-        known = {h: rows & (as_of + timedelta(days=h + grace_days) <= before).to_numpy() for h, rows in known.items()}
-    if not known[main].any():
-        raise InsufficientData(["outcomes among the training dates: none is known there"])
-    dates = np.sort(as_of[np.any(list(known.values()), axis=0)].unique())[::-1]
+        labelled = {
+            h: rows & (as_of + timedelta(days=h + grace_days) <= before).to_numpy() for h, rows in labelled.items()
+        }
+    if not labelled[main].any():
+        raise InsufficientData(["outcomes among the training dates: none is known"])
+    dates = np.sort(as_of[np.any(list(labelled.values()), axis=0)].unique())[::-1]
     step = min(step_days(pd.DatetimeIndex(dates).to_pydatetime().tolist()), min(labels))
     indexes, horizon_steps = [], []
-    for horizon, rows in known.items():
+    for horizon, rows in labelled.items():
         # Powers of two, so that the dates left out here and in a search are the same.
         every = 1 if horizon == main else 2 ** max(0, int(np.log2(max(horizon * MINIMUM_STEP_SHARE / step, 1.0))))
         index = np.flatnonzero(rows & as_of.isin(dates[::every]).to_numpy())

@@ -119,10 +119,14 @@ def churn_events(signals: Signals, frame: pd.DataFrame, labels: pd.DataFrame, gr
     start, end = (rows[c].to_numpy(dtype=np.int64) for c in ("start", "end"))
     spells = Spells(codes.astype(np.int64), start, end, rows["unpaid"].to_numpy(dtype=bool), grace_days * DAY_US)
     account, ends, unpaid = spells.all_ends
-    known = ends + grace_days * DAY_US < int(_micros(pd.Series([signals.data_through]))[0])
-    when = pd.to_datetime(ends[known], unit="us", utc=True).as_unit("us")
+    closed = ends + grace_days * DAY_US < int(_micros(pd.Series([signals.data_through]))[0])
+    when = pd.to_datetime(ends[closed], unit="us", utc=True).as_unit("us")
     return pd.DataFrame(
-        {"account_id": names.to_numpy(dtype=object)[account[known]], "churned_at": when, "involuntary": unpaid[known]}
+        {
+            "account_id": names.to_numpy(dtype=object)[account[closed]],
+            "churned_at": when,
+            "involuntary": unpaid[closed],
+        }
     )
 
 
@@ -204,10 +208,10 @@ def _label_contracts(rows: pd.DataFrame, queries: _Queries, grace: int) -> pd.Da
     ends = last < queries.end
     undecided = ends & (last + grace >= queries.through)
 
-    known = active & (queries.end <= queries.through) & ~unknown_base & ~unknown_later
+    labelled = active & (queries.end <= queries.through) & ~unknown_base & ~unknown_later
     churn = _label(ends, active & (queries.end + grace <= queries.through))
-    expansion = _label(grown, known)
-    contraction = _label(shrunk & ~ends, known & ~(shrunk & undecided))
+    expansion = _label(grown, labelled)
+    contraction = _label(shrunk & ~ends, labelled & ~(shrunk & undecided))
     kinds = _named(expansion == 1, None)
     grew = np.flatnonzero(expansion == 1)
     low, high = arr.segments(queries.codes[grew], queries.as_of[grew], queries.end[grew])
@@ -240,12 +244,18 @@ def _label_orders(rows: pd.DataFrame, queries: _Queries) -> pd.DataFrame:
     base = np.maximum(arr.before(queries.codes, queries.as_of), 0)
     shrunk = _shrunk(np.maximum(arr.extremes(queries.codes, queries.as_of, queries.end).lowest, 0), base)
 
-    known = active & (queries.end <= queries.through)
-    churn = _label(stopped, known)
+    labelled = active & (queries.end <= queries.through)
+    churn = _label(stopped, labelled)
     kind, kinds = _named(churn == 1, "voluntary"), _named(grown, None)
-    contraction = _label(shrunk & ~stopped, known)
+    contraction = _label(shrunk & ~stopped, labelled)
     return _columns(
-        churn, kind, _label(grown, known), kinds, contraction, np.where(active, from_fixed_point(base), np.nan), active
+        churn,
+        kind,
+        _label(grown, labelled),
+        kinds,
+        contraction,
+        np.where(active, from_fixed_point(base), np.nan),
+        active,
     )
 
 
@@ -269,8 +279,8 @@ def _shrunk(value: Ints, base: Ints) -> Bools:
     return np.asarray((value <= SHRINKAGE * base * (1 + _SLACK)) & (value < base))
 
 
-def _label(happened: Bools, known: Bools) -> Floats:
-    return np.where(known, happened.astype(np.float64), np.nan)
+def _label(happened: Bools, labelled: Bools) -> Floats:
+    return np.where(labelled, happened.astype(np.float64), np.nan)
 
 
 def _named(which: Bools, kind: str | None) -> Objects:

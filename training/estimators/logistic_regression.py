@@ -221,10 +221,10 @@ def _preparation(encoding: Encoding) -> ColumnTransformer:
     return ColumnTransformer(steps)
 
 
-def _median(known: Floats) -> float:
+def _median(values: Floats) -> float:
     """Return the median, as strategy "median" does. That sorts a masked table as a whole, which took a quarter of the
     training time."""
-    return float(np.median(known)) if len(known) else 0.0
+    return float(np.median(values)) if len(values) else 0.0
 
 
 def _looseness(names: Sequence[str]) -> Floats:

@@ -46,14 +46,14 @@ def learn_weights(
     strength: dict[str, tuple[float, float, float]] = {}
     for name in points.columns:
         x = points[name].to_numpy(dtype=np.float64)
-        known = ~np.isnan(x)
-        stayed = 1.0 - churned[known]
-        if not 0 < stayed.sum() < known.sum():
+        scored = ~np.isnan(x)
+        stayed = 1.0 - churned[scored]
+        if not 0 < stayed.sum() < scored.sum():
             continue
-        data = Predictions(stayed, x[known] / 100.0, np.zeros(int(known.sum())))
+        data = Predictions(stayed, x[scored] / 100.0, np.zeros(int(scored.sum())))
         metric = partial(roc_auc, data)
-        low, high = interval(2.0 * AccountBootstrap(accounts[known], RESAMPLES, seed).values(metric) - 1.0, LEVEL)
-        value = 2.0 * float(metric(np.ones((1, int(known.sum()))))[0]) - 1.0
+        low, high = interval(2.0 * AccountBootstrap(accounts[scored], RESAMPLES, seed).values(metric) - 1.0, LEVEL)
+        value = 2.0 * float(metric(np.ones((1, int(scored.sum()))))[0]) - 1.0
         if not np.isnan([value, low, high]).any():
             strength[name] = (value, low, high)
     positive = {name: max(value, 0.0) if low > 0.0 else 0.0 for name, (value, low, _) in strength.items()}

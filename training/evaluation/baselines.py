@@ -129,11 +129,13 @@ def calibrated_probabilities(
     the rows with a value have one class only, or there are none (a health score without data), every row gets the
     overall rate.
     """
-    known = np.isfinite(raw)
-    if not 0 < y[known].sum() < known.sum():
+    scored = np.isfinite(raw)
+    if not 0 < y[scored].sum() < scored.sum():
         return np.full(len(later), y.mean())
-    fitted = calibrate(raw[known], y[known], np.asarray(accounts)[known], as_of[known], expected_rate, 0, scaled=scaled)
-    on_slice = apply_calibrator(fitted, raw[known])
+    fitted = calibrate(
+        raw[scored], y[scored], np.asarray(accounts)[scored], as_of[scored], expected_rate, 0, scaled=scaled
+    )
+    on_slice = apply_calibrator(fitted, raw[scored])
     p = np.full(len(later), on_slice.mean())
     p[np.isfinite(later)] = apply_calibrator(fitted, later[np.isfinite(later)])
     return p
@@ -176,7 +178,7 @@ def health_prior(score: Floats, design: Design, target: Target) -> HealthPrior:
     HealthPrior
     """
     raw = health_log_odds(score, target)
-    known = np.isfinite(raw)
+    scored = np.isfinite(raw)
     prior, strength = np.zeros(2), np.array([1.0, 0.0])
 
     def rate(rows: Bools) -> float:
@@ -185,8 +187,8 @@ def health_prior(score: Floats, design: Design, target: Target) -> HealthPrior:
         share = (float(weight @ happened) + 0.5) / (float(weight.sum()) + 1.0)
         return float(scipy.special.logit(share))
 
-    if not 0 < design.y[known].sum() < known.sum():
-        return HealthPrior(target, 0.0, rate(np.ones(len(known), dtype=bool)), rate(~known))
-    columns = np.column_stack([raw[known], np.ones(known.sum())])
-    slope, constant = newton_logistic.fit(columns, design.y[known], design.weight[known][None], prior, strength)[0]
-    return HealthPrior(target, float(slope), float(constant), rate(~known))
+    if not 0 < design.y[scored].sum() < scored.sum():
+        return HealthPrior(target, 0.0, rate(np.ones(len(scored), dtype=bool)), rate(~scored))
+    columns = np.column_stack([raw[scored], np.ones(scored.sum())])
+    slope, constant = newton_logistic.fit(columns, design.y[scored], design.weight[scored][None], prior, strength)[0]
+    return HealthPrior(target, float(slope), float(constant), rate(~scored))

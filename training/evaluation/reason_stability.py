@@ -62,7 +62,7 @@ def reason_stability(
     target: Target,
     refits: int,
     seed: int = 0,
-    tell: Callable[[float], None] = lambda share: None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> ReasonStability | None:
     """Refit the model a few times and compare its reasons.
 
@@ -75,7 +75,7 @@ def reason_stability(
     target : the target.
     refits : number of refits.
     seed : seed of the resamples and refits.
-    tell : called with the share done.
+    progress : called with the share done.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def reason_stability(
         resampled = replace(search, weight=search.weight * counts).subset(counts > 0)
         refit = refit_blend(model, resampled, features, target, seed + i + 1)
         explanations.append(_explained(refit, rows, features))
-        tell((i + 1) / refits)
+        progress((i + 1) / refits)
     first, overlap, ranks = [], [], []
     for (parts, raw), (other_parts, other_raw) in combinations(explanations, 2):
         tops = [np.argsort(-np.abs(of), axis=1, kind="stable")[:, :TOP] for of in (parts, other_parts)]

@@ -45,9 +45,9 @@ def fit_score_calibration(
     -------
     Meaning, or None where fewer than `MINIMUM_CHURNED` accounts with a score have churned.
     """
-    known = ~np.isnan(score)
-    score, band, churned = score[known], np.asarray(band, dtype=object)[known], churned[known]
-    accounts, dates = accounts[known], as_of[known]
+    scored = ~np.isnan(score)
+    score, band, churned = score[scored], np.asarray(band, dtype=object)[scored], churned[scored]
+    accounts, dates = accounts[scored], as_of[scored]
     with_churn = len(np.unique(accounts[churned == 1]))
     if with_churn < MINIMUM_CHURNED:
         return None
@@ -74,7 +74,7 @@ def fit_score_calibration(
         first=dates.min().date().isoformat(),
         last=dates.max().date().isoformat(),
         bands=tuple(_band(name, band == name, churned, accounts, bootstrap) for name in BANDS),
-        later=None if held is None else _later(score, churned, accounts, *(rows[known] for rows in held)),
+        later=None if held is None else _later(score, churned, accounts, *(rows[scored] for rows in held)),
     )
 
 

@@ -54,12 +54,12 @@ def sampled_tables(signals: Signals, accounts: Sequence[str], rows: int = MAXIMU
     create_table(
         signals.connection, SAMPLED_ACCOUNTS.get_name(), pa.table({"account_id": pa.array(accounts, pa.string())})
     )
-    found: ContractTables = {}
+    tables: ContractTables = {}
     for name in signals.tables:
         (size,) = fetch(signals.connection, _size, name)
         step = 1 if name == "accounts" else max(-(-int(size["n"]) // rows), 1)
-        found[name] = collect(signals.connection, _every, name, step)
-    return found
+        tables[name] = collect(signals.connection, _every, name, step)
+    return tables
 
 
 def _size(name: str) -> ibis.Table:

@@ -97,10 +97,10 @@ def repeat_rows(tables: Mapping[str, pa.Table], seed: int = 0) -> ContractTables
         again = table.take(rng.permutation(len(table))[:many])
         if "loaded_at" in table.column_names:
             contract = TABLES[name]
-            known = known_us(contract, again)
-            later = known + rng.integers(0, 30 * DAY_US, len(again))
+            arrival = known_us(contract, again)
+            later = arrival + rng.integers(0, 30 * DAY_US, len(again))
             later = np.minimum(later, _next_version_us(contract, table, again))
-            again = with_column(again, "loaded_at", as_instants(np.maximum(later, known)))
+            again = with_column(again, "loaded_at", as_instants(np.maximum(later, arrival)))
         both = pa.concat_tables([table, again])
         shuffled[name] = both.take(rng.permutation(len(both)))
     return shuffled

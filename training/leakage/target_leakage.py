@@ -102,7 +102,7 @@ def find_separating_features(
     y = np.asarray(happened, dtype=np.float64)
     account = pd.factorize(frame["account_id"])[0].astype(np.int64)
     ever = np.unique(account[y == 1])
-    rows = _thinned(frame, np.isfinite(y))
+    rows = _sampled_rows(frame, np.isfinite(y))
     with_it = np.isin(account[rows], ever)
     all_with, all_without = len(np.unique(account[rows][y[rows] == 1])), len(np.unique(account[rows][~with_it]))
     if min(all_with, all_without) < MINIMUM_ACCOUNTS:
@@ -124,15 +124,15 @@ def find_separating_features(
     return Separation(len(rows), all_with, all_without, "", tuple(findings))
 
 
-def _thinned(frame: pd.DataFrame, known: Bools) -> Ints:
+def _sampled_rows(frame: pd.DataFrame, defined: Bools) -> Ints:
     """Return the rows to check: at dates four weeks apart, and of as many accounts as fit."""
     dates = pd.DatetimeIndex(frame["as_of"])
     chosen, last = [], None
-    for date in sorted(dates[known].unique(), reverse=True):
+    for date in sorted(dates[defined].unique(), reverse=True):
         if last is None or last - date >= pd.Timedelta(days=EVERY_DAYS):
             chosen.append(date)
             last = date
-    rows: Ints = np.flatnonzero(known & np.asarray(dates.isin(chosen)))
+    rows: Ints = np.flatnonzero(defined & np.asarray(dates.isin(chosen)))
     if len(rows) > MAXIMUM_ROWS:
         ids, place = np.unique(frame["account_id"].to_numpy(dtype=object)[rows], return_inverse=True)
         drawn = np.array([crc32(str(i).encode()) / 2**32 for i in ids])
@@ -142,31 +142,31 @@ def _thinned(frame: pd.DataFrame, known: Bools) -> Ints:
 
 def _number(feature: Feature, values: npt.NDArray[Any], view: _View, target: Target) -> Iterator[LeakFinding]:
     number = values.astype(np.float64)
-    known = np.isfinite(number)
-    yield from _separating_values(feature, known, lambda: _auc(number[known], view.y[known]), view, target)
-    yield from _separating_coverage(feature, known, view, target)
+    defined = np.isfinite(number)
+    yield from _separating_values(feature, defined, lambda: _auc(number[defined], view.y[defined]), view, target)
+    yield from _separating_coverage(feature, defined, view, target)
 
 
 def _category(feature: Feature, values: npt.NDArray[Any], view: _View, target: Target) -> Iterator[LeakFinding]:
     codes = pd.factorize(values)[0].astype(np.int64)
-    known = codes >= 0
+    defined = codes >= 0
     rates = _rates_elsewhere(codes, view)
-    yield from _separating_values(feature, known, lambda: _auc(rates[known], view.y[known]), view, target)
-    yield from _separating_coverage(feature, known, view, target)
+    yield from _separating_values(feature, defined, lambda: _auc(rates[defined], view.y[defined]), view, target)
+    yield from _separating_coverage(feature, defined, view, target)
     yield from _separating_category(feature, codes, view, target)
 
 
 def _separating_values(
-    feature: Feature, known: Bools, auc: Callable[[], float], view: _View, target: Target
+    feature: Feature, defined: Bools, auc: Callable[[], float], view: _View, target: Target
 ) -> Iterator[LeakFinding]:
-    if view.enough(known) and (value := auc()) > SEPARATION_LIMIT:
+    if view.enough(defined) and (value := auc()) > SEPARATION_LIMIT:
         yield _finding(
             feature, target, "failure", f"alone separates {target} from {view.against} (AUC {value:.3f})", view
         )
 
 
-def _separating_coverage(feature: Feature, known: Bools, view: _View, target: Target) -> Iterator[LeakFinding]:
-    with_it, without = (float(known[of].mean()) for of in (view.y, ~view.y))
+def _separating_coverage(feature: Feature, defined: Bools, view: _View, target: Target) -> Iterator[LeakFinding]:
+    with_it, without = (float(defined[of].mean()) for of in (view.y, ~view.y))
     low, high = min(with_it, without), max(with_it, without)
     severity: LeakSeverity | None = None
     if (1 + high - low) / 2 > SEPARATION_LIMIT or (low <= NEARLY_EMPTY and high >= MOSTLY_KNOWN):
