@@ -77,7 +77,7 @@ def test_a_snooze_takes_the_play_off_every_list_immediately(client: TestClient) 
     page = client.get(f"/accounts/{account}", headers=BROWSER).text
     day = date.fromisoformat(in_days(14))
     assert f"Snoozed until {day.day} {day:%b %Y}" in page
-    assert "they are back on that day" in page
+    assert "return on that date" in page
     portfolio = client.get("/", params={"q": account}, headers=BROWSER).text
     assert '<span class="soft">snoozed</span>' in portfolio
     with_play = client.get("/", params={"q": account, "only": "play"}, headers=BROWSER).text
