@@ -1,4 +1,4 @@
-"""A small company with forty accounts, two scored dates, and a champion trained in a moment."""
+"""A small company with forty accounts, two scored dates, and a small champion."""
 
 from __future__ import annotations
 
@@ -209,8 +209,7 @@ sys.addaudithook(_no_store_in_use)
 
 
 def copy_home(home: Home, to: Path) -> Home:
-    """A copy of all but the store and its jobs: what other tests have left there is none of its business, and the
-    store is in use."""
+    """Copy a home without its store and jobs, since the store is in use and contains data of other tests."""
     shutil.copytree(home.root, to, ignore=shutil.ignore_patterns("store.sqlite*", "jobs"), dirs_exist_ok=True)
     return Home(to)
 

@@ -1,4 +1,4 @@
-"""A client that a generator makes of /openapi-3.0.json calls a live service."""
+"""A client generated from /openapi-3.0.json calls a running service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever JSON is sent, the answer is an answer or a problem of the caller's, never a failure of the service."""
+"""Any JSON leads to a result or a 4xx problem, never to a failure of the service."""
 
 from __future__ import annotations
 

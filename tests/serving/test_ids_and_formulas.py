@@ -1,4 +1,4 @@
-"""Ids that no address holds are refused in bodies, and every CSV warns of what a spreadsheet would run."""
+"""Ids that cannot be part of a URL are refused in bodies, and every CSV warns about spreadsheet formulas."""
 
 from __future__ import annotations
 

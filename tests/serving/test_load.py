@@ -1,4 +1,4 @@
-"""A real service with two workers under a mixed load, while workers are killed, champions swapped and the store locked."""
+"""A real service with two workers under a mixed load, while workers are killed, champions replaced and the store locked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only serves needs no more than requirements-serving.txt: nothing that fits, judges or tracks is even installed."""
+"""A service runs with only the packages of requirements-serving.txt, without libraries for training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong in a request is answered with the right status, at its place, and without repeating it."""
+"""Errors in requests get the right status and place, and the value is not repeated."""
 
 from __future__ import annotations
 

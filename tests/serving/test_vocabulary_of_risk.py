@@ -1,4 +1,4 @@
-"""One vocabulary of risk: every page and answer names its horizon, and totals that differ are bridged to each other."""
+"""Terms of risk: every page and response names its horizon, and different totals are reconciled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new snapshot is prepared once, beside the requests, and what fails is left out."""
+"""A new snapshot is prepared once in the background, and failing steps are skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A problem is told in a media type that the caller takes."""
+"""Errors use a media type that the caller accepts."""
 
 from __future__ import annotations
 

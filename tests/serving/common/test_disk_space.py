@@ -1,4 +1,4 @@
-"""A full or read-only home is reported at /readyz, and looked at seldom."""
+"""A full or read-only home is reported at /readyz, and is checked rarely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings come from RENEWCAST_* once, and a wrong one is named without its value."""
+"""Settings come from RENEWCAST_* once, and an invalid one is named without its value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pool is bounded, and an abandoned job is told to end."""
+"""The thread pool is limited, and an abandoned job is interrupted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is let in, and what they may do."""
+"""Authentication and scopes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections are bounded, and so is what comes on them before there is a request."""
+"""Limits of connections, and of what arrives before a request is complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same POST twice is done once."""
+"""A repeated POST with the same Idempotency-Key runs once."""
 
 from __future__ import annotations
 

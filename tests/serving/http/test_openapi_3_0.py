@@ -1,4 +1,4 @@
-"""The document for importers of OpenAPI 3.0: valid, true of what is answered, and free of what Salesforce refuses."""
+"""The document for importers of OpenAPI 3.0: valid, consistent with the responses, and free of what Salesforce refuses."""
 
 from __future__ import annotations
 

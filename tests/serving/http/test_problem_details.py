@@ -1,4 +1,4 @@
-"""Every error has its status, and its pointers hold only names of the contract."""
+"""Every error has a status, and pointers contain only names of the contract."""
 
 from __future__ import annotations
 

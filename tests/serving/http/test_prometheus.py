@@ -1,4 +1,4 @@
-"""What Prometheus reads: everything counted under its template, what answers told, and nobody named."""
+"""Prometheus metrics: requests by path template, the current state, and no account ids."""
 
 from __future__ import annotations
 

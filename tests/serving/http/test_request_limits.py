@@ -1,4 +1,4 @@
-"""What every request passes: bounds on body and time, no trace of the unexpected, and a log that names nobody."""
+"""Limits of body and time, unexpected errors without a traceback, and a log without account ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every answer tells a browser."""
+"""Security headers of responses."""
 
 from __future__ import annotations
 

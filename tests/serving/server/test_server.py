@@ -1,4 +1,4 @@
-"""A real process serves, keeps the heavy libraries out, and stops when told to."""
+"""A real process serves, does not load heavy libraries, and stops on a signal."""
 
 from __future__ import annotations
 

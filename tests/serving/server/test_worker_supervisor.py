@@ -1,4 +1,4 @@
-"""Workers come again, none is left behind, and it is said when none comes up. The workers here only tell their number."""
+"""Workers are restarted, none is left behind, and a failure to start is reported. These workers only send their process id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was worked out is kept until there is too much of it."""
+"""Computed values are cached up to a limit."""
 
 from __future__ import annotations
 

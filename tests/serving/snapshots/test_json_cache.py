@@ -1,4 +1,4 @@
-"""What was worked out once is read from then on, within a bound."""
+"""Responses are cached as text up to a limit."""
 
 from __future__ import annotations
 

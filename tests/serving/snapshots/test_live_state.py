@@ -1,4 +1,4 @@
-"""A new champion or snapshot is picked up without a restart; a broken one is refused while the old goes on."""
+"""A new champion or snapshot is loaded without a restart; a broken one is refused and the old one stays in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The portfolio at a glance: every account counted once in each division, and nothing unknown told as zero."""
+"""Summary of the portfolio: every account counts once in each grouping, and unknown values are null."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept beside a snapshot comes back as it was, or is refused by name."""
+"""Sidecars of snapshots round-trip, or are refused with their name."""
 
 from __future__ import annotations
 

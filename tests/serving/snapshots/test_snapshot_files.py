@@ -1,4 +1,4 @@
-"""A published snapshot is read back as it was written, or refused with the reason."""
+"""A published snapshot round-trips, or is refused with the reason."""
 
 from __future__ import annotations
 

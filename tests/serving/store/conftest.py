@@ -1,4 +1,4 @@
-"""Both kinds of store, for real."""
+"""Stores in SQLite and PostgreSQL."""
 
 from __future__ import annotations
 

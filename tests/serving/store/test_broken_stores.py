@@ -1,4 +1,4 @@
-"""A store that is damaged, another's, locked or read-only: one message, the right status, and reads where they can be."""
+"""Damaged, foreign, locked and read-only stores: one message, the right status, and reads where possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No secret of a webhook lies in the store in clear, nor can one be read in another's place; stores of before are migrated."""
+"""Secrets of webhooks are encrypted for their row; older stores are migrated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishing a portfolio's answers: once, in one transaction, with what is new told once."""
+"""Publishing predictions: once, in one transaction, with each change sent once."""
 
 from __future__ import annotations
 

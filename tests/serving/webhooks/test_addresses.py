@@ -1,4 +1,4 @@
-"""What counts as public, in every form that an address can take."""
+"""Public and non-public addresses in every form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One delivery over the wire, within its time whatever the receiver does, encrypted or not."""
+"""One delivery by HTTP or HTTPS, within its time limit whatever the receiver does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries: signed as Standard Webhooks has it, tried again until they are made, to public addresses only."""
+"""Deliveries: signed as in Standard Webhooks, retried, and sent to public addresses only."""
 
 from __future__ import annotations
 

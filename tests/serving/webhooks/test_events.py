@@ -1,4 +1,4 @@
-"""What is told of outside the batch: once, however often it is sent, and of nobody by name."""
+"""Events outside the batch: sent once, and without names of people."""
 
 from __future__ import annotations
 
