@@ -1,4 +1,4 @@
-"""The portfolio's measures: what each is, exactly. The figures are worked out beside it and in serving."""
+"""Exact definitions of the portfolio's KPIs. Their values are computed in this package and in serving."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ Over = Literal["period", "month", "year", "instant"]
 
 _START = "ARR at the start"
 AT_START, IN_PERIOD, AT_INSTANT = "at the start", "in the period", "at that date"
-"""When the terms of contracts have to be known (`Measure.terms`)."""
+"""When contract terms must be known (`Kpi.terms`)."""
 
 
 @dataclass(frozen=True)
-class Measure:
-    """One measure.
+class Kpi:
+    """One KPI.
 
     Parameters
     ----------
-    code, title : its name for programs and for people.
-    unit : of its value.
-    better : which way is good; None where neither is.
-    over : the span that it looks at: the period asked for; always a year; always the last month that is certain, which
-        ends 30 days before; or an instant (the period's end; its last value is that of the period's start).
-    numerator, denominator : what is summed over accounts. Its value is ``factor`` times their quotient; without a
-        denominator it is the numerator.
-    needs : groups of tables; of each group the source has to hold one.
-    nothing : why it is unknown where there is nothing to divide by.
-    terms : when the terms of contracts that it rests on hold, in words; empty where it rests on none. Where a source
-        has overwritten the terms of more than a few accounts, it is unknown (see `features.signals.contract_terms`).
+    code, title : its code and its display name.
+    unit : the unit of its value.
+    better : the desirable direction; None if there is none.
+    over : its time span: the requested period; always a year; always the last certain month, which ends 30 days before;
+        or an instant (the period's end, compared with the period's start).
+    numerator, denominator : descriptions of what is summed over accounts. The value is ``factor`` times their quotient;
+        without a denominator it is the numerator.
+    needs : groups of tables; the source must have one table of each group.
+    nothing : why the value is unknown if there is nothing to divide by.
+    terms : when the contract terms that it depends on apply; empty if it depends on none. If a source has overwritten
+        the terms of more than a few accounts, it is unknown (see `features.signals.contract_terms`).
     """
 
     code: str
@@ -46,82 +46,76 @@ class Measure:
 
     @property
     def not_above_zero(self) -> str:
-        """Why it is unknown where accounts are known, and what they add up to is no base to divide by."""
+        """Why the value is unknown if the denominator of the known accounts is not above zero."""
         if self.denominator == _START:
-            return "the ARR at the start, returns taken off, is not above zero"
+            return "the ARR at the start, minus returns, is not above zero"
         return self.nothing
 
 
 _LOGOS = "accounts active at the start"
-_NOBODY = "no account was active"
+_NO_ACCOUNT = "no account was active"
 _NO_HEALTH = "no account has a health score"
 
-MEASURES: tuple[Measure, ...] = (
-    Measure(
+MEASURES: tuple[Kpi, ...] = (
+    Kpi(
         "nrr",
         "Net revenue retention",
         "share",
         "higher",
         "period",
-        "ARR at the start, less churned and contracted, plus expanded ARR",
+        "ARR at the start, minus churned and contracted ARR, plus expanded ARR",
         _START,
         terms=AT_START,
     ),
-    Measure(
+    Kpi(
         "grr",
         "Gross revenue retention",
         "share",
         "higher",
         "period",
-        "ARR at the start, less churned and contracted ARR",
+        "ARR at the start, minus churned and contracted ARR",
         _START,
         terms=AT_START,
     ),
-    Measure(
-        "logo_retention", "Logo retention", "share", "higher", "period", "of these, those that did not churn", _LOGOS
-    ),
-    Measure(
+    Kpi("logo_retention", "Logo retention", "share", "higher", "period", "of these, those that did not churn", _LOGOS),
+    Kpi(
         "logo_churn_month",
-        "Churn of accounts, a month",
+        "Logo churn, monthly",
         "share",
         "lower",
         "month",
         "of these, those that churned",
         _LOGOS,
     ),
-    Measure(
-        "logo_churn_year", "Churn of accounts, a year", "share", "lower", "year", "of these, those that churned", _LOGOS
-    ),
-    Measure(
-        "arr_churn_month", "Churn of ARR, a month", "share", "lower", "month", "churned ARR", _START, terms=AT_START
-    ),
-    Measure("arr_churn_year", "Churn of ARR, a year", "share", "lower", "year", "churned ARR", _START, terms=AT_START),
-    Measure(
+    Kpi("logo_churn_year", "Logo churn, yearly", "share", "lower", "year", "of these, those that churned", _LOGOS),
+    Kpi("arr_churn_month", "ARR churn, monthly", "share", "lower", "month", "churned ARR", _START, terms=AT_START),
+    Kpi("arr_churn_year", "ARR churn, yearly", "share", "lower", "year", "churned ARR", _START, terms=AT_START),
+    Kpi(
         "involuntary_churn_year",
-        "Involuntary share of churned ARR, a year",
+        "Involuntary share of churned ARR, yearly",
         "share",
         None,
         "year",
-        "of this, what ended by nonpayment",
+        "of this, ARR that ended by nonpayment",
         "churned ARR",
         (("subscriptions",),),
-        "nobody churned",
+        "no account churned",
         terms=AT_START,
     ),
-    Measure("expansion_rate", "Expansion rate", "share", "higher", "period", "expanded ARR", _START, terms=AT_START),
-    Measure(
+    Kpi("expansion_rate", "Expansion rate", "share", "higher", "period", "expanded ARR", _START, terms=AT_START),
+    Kpi(
         "expansion_revenue_share",
-        "Expansion's share of the ARR won",
+        "Expansion share of new ARR",
         "share",
         "higher",
         "period",
         "expanded ARR",
         "expanded ARR, and ARR at the end of accounts that were new or returned",
         (),
-        "no ARR was won",
+        "there was no new ARR",
         terms=IN_PERIOD,
     ),
-    Measure(
+    Kpi(
         "green_share",
         "Accounts in green",
         "share",
@@ -132,7 +126,7 @@ MEASURES: tuple[Measure, ...] = (
         (),
         _NO_HEALTH,
     ),
-    Measure(
+    Kpi(
         "yellow_share",
         "Accounts in yellow",
         "share",
@@ -143,7 +137,7 @@ MEASURES: tuple[Measure, ...] = (
         (),
         _NO_HEALTH,
     ),
-    Measure(
+    Kpi(
         "red_share",
         "Accounts in red",
         "share",
@@ -154,7 +148,7 @@ MEASURES: tuple[Measure, ...] = (
         (),
         _NO_HEALTH,
     ),
-    Measure(
+    Kpi(
         "mean_health",
         "Mean health",
         "points",
@@ -165,133 +159,133 @@ MEASURES: tuple[Measure, ...] = (
         (),
         _NO_HEALTH,
     ),
-    Measure(
+    Kpi(
         "time_to_first_value",
         "Time to first value",
         "days",
         "lower",
         "period",
-        "days from customer since to first value",
+        "days from becoming a customer to first value",
         "accounts active at the end that reached first value in the period",
         (("outcomes",),),
-        "nobody reached first value in the period",
+        "no account reached first value in the period",
     ),
-    Measure(
+    Kpi(
         "adoption",
         "Adoption",
         "share",
         "higher",
         "instant",
-        "users of the last 28 days, of each account at most its seats",
+        "users of the last 28 days, at most the seats of each account",
         "licensed seats",
         (("usage",), ("subscriptions",)),
         "no seats are known",
         terms=AT_INSTANT,
     ),
-    Measure(
+    Kpi(
         "nps",
         "NPS",
         "points",
         "higher",
         "period",
-        "NPS answers of 9 or 10, less those of 0 to 6",
+        "NPS answers of 9 or 10, minus those of 0 to 6",
         "NPS answers",
         (("outcomes",),),
-        "nobody answered",
+        "there were no answers",
         100.0,
     ),
-    Measure(
+    Kpi(
         "csat",
         "CSAT",
         "of 5",
         "higher",
         "period",
-        "CSAT answers, added up",
-        "CSAT answers, of surveys and of tickets resolved",
+        "sum of CSAT answers",
+        "CSAT answers of surveys and resolved tickets",
         (("outcomes", "support"),),
-        "nobody answered",
+        "there were no answers",
     ),
-    Measure(
+    Kpi(
         "dau_wau",
-        "Daily of weekly active users",
+        "Daily to weekly active users",
         "share",
         "higher",
         "instant",
-        "users a day, on average of the last 7 days",
+        "average users per day in the last 7 days",
         "users of the last 7 days",
         (("usage",),),
-        "nobody used it",
+        "there was no usage",
     ),
-    Measure(
+    Kpi(
         "dau_mau",
-        "Daily of monthly active users",
+        "Daily to monthly active users",
         "share",
         "higher",
         "instant",
-        "users a day, on average of the last 28 days",
+        "average users per day in the last 28 days",
         "users of the last 28 days",
         (("usage",),),
-        "nobody used it",
+        "there was no usage",
     ),
-    Measure(
+    Kpi(
         "qbr_completion",
         "Business reviews held",
         "share",
         "higher",
         "period",
         "of these, those attended or completed",
-        "business reviews that were held, missed or cancelled",
+        "business reviews held, missed or canceled",
         (("engagement",),),
         "no business review was due",
     ),
-    Measure(
+    Kpi(
         "save_rate",
         "Save rate",
         "share",
         "higher",
         "period",
         "of these, those saved",
-        "interventions closed as saved or lost, accounts held out apart",
+        "interventions closed as saved or lost, without held-out accounts",
         (("interventions",),),
         "no intervention was closed",
     ),
-    Measure(
+    Kpi(
         "renewals_due",
         "Renewals due in 90 days",
         "accounts",
         None,
         "instant",
-        "accounts whose next renewal lies within 90 days from the instant on",
+        "accounts whose next renewal is within 90 days",
         "",
         (("subscriptions",),),
-        _NOBODY,
+        _NO_ACCOUNT,
         terms=AT_INSTANT,
     ),
-    Measure(
+    Kpi(
         "renewals_due_arr",
         "ARR due for renewal in 90 days",
         "currency",
         None,
         "instant",
-        "ARR of the accounts whose next renewal lies within 90 days from the instant on",
+        "ARR of accounts whose next renewal is within 90 days",
         "",
         (("subscriptions",),),
-        _NOBODY,
+        _NO_ACCOUNT,
         terms=AT_INSTANT,
     ),
-    Measure(
+    Kpi(
         "renewals_overdue",
         "Renewals overdue",
         "accounts",
         "lower",
         "instant",
-        "accounts whose next renewal has passed unsigned",
+        "accounts whose renewal date has passed without a renewal",
         "",
         (("subscriptions",),),
-        _NOBODY,
+        _NO_ACCOUNT,
         terms=AT_INSTANT,
     ),
-    Measure(
+    Kpi(
         "advocates",
         "Advocates",
         "accounts",
@@ -300,10 +294,10 @@ MEASURES: tuple[Measure, ...] = (
         "accounts in green whose latest NPS answer is 9 or 10",
         "",
         (("outcomes",),),
-        _NOBODY,
+        _NO_ACCOUNT,
     ),
 )
-"""Every measure, in the order in which they are told."""
+"""All KPIs, in display order."""
 
 BY_CODE = {measure.code: measure for measure in MEASURES}
 DUE_DAYS = 90

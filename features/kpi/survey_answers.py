@@ -1,4 +1,4 @@
-"""What accounts answered, which reviews they held and how interventions ended within a period."""
+"""Survey answers, business reviews and results of interventions per account within a period."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from features.utils.periods import Period
 
 HELD = ("attended", "completed")
 
-ASKED = ibis.table({"start": "int64", "end": "int64", "known": "int64"}, name="kpi_period")
-"""One row: the period [start, end) and the instant before which things are known (microseconds)."""
+PERIOD = ibis.table({"start": "int64", "end": "int64", "known": "int64"}, name="kpi_period")
+"""One row: the period [start, end) and the instant before which rows must be known (microseconds)."""
 
 COLUMNS = (
     "nps_answers",
@@ -38,36 +38,37 @@ COLUMNS = (
 
 
 def answers(signals: Signals, period: Period, known_at: datetime) -> pd.DataFrame:
-    """Per account, what happened in the period and was known before ``known_at``.
+    """Count what happened in the period and was known before ``known_at``, per account.
 
     Returns
     -------
-    One row per account that has any of it, sorted by account_id: account_id and `COLUMNS` (float64; 0 is none, NaN
-    where the source lacks the table). ``csat_sum`` and ``csat_answers`` are of surveys and of tickets whose rating
-    became known in the period.
+    DataFrame
+        One row per account with any of it, sorted by account_id: account_id and `COLUMNS` (float64; 0 for none, NaN if
+        the source lacks the table). ``csat_sum`` and ``csat_answers`` combine surveys and tickets whose rating became
+        known in the period.
     """
     row = {"start": [epoch_micros(period.start)], "end": [epoch_micros(period.end)], "known": [epoch_micros(known_at)]}
     create_table(signals.connection, "kpi_period", pa.table(row))
-    found = pd.DataFrame({"account_id": pd.Series(dtype="str")})
+    counts = pd.DataFrame({"account_id": pd.Series(dtype="str")})
     for name, build in _TABLES.items():
         if signals.has(name):
-            found = found.merge(collect(signals.connection, build).to_pandas(), on="account_id", how="outer")
-    have = found.set_index("account_id")
-    whole = pd.DataFrame(index=have.index)
-    for name, columns in _GIVES.items():
+            counts = counts.merge(collect(signals.connection, build).to_pandas(), on="account_id", how="outer")
+    counts = counts.set_index("account_id")
+    result = pd.DataFrame(index=counts.index)
+    for name, columns in _COLUMNS_BY_TABLE.items():
         for column in columns:
-            told = have[f"{name}_{column}"].astype(float).fillna(0.0) if signals.has(name) else float("nan")
-            whole[f"{name}_{column}"] = told
-    rated = [whole[f"{t}_csat_answers"] for t in ("outcomes", "support") if signals.has(t)]
-    points = [whole[f"{t}_csat_sum"] for t in ("outcomes", "support") if signals.has(t)]
-    whole["csat_answers"] = sum(rated) if rated else float("nan")
-    whole["csat_sum"] = sum(points) / FIXED_POINT if points else float("nan")
-    renamed = {f"{t}_{c}": c for t, columns in _GIVES.items() for c in columns if not c.startswith("csat")}
-    return whole.rename(columns=renamed)[list(COLUMNS)].reset_index().sort_values("account_id", ignore_index=True)
+            values = counts[f"{name}_{column}"].astype(float).fillna(0.0) if signals.has(name) else float("nan")
+            result[f"{name}_{column}"] = values
+    rated = [result[f"{t}_csat_answers"] for t in ("outcomes", "support") if signals.has(t)]
+    points = [result[f"{t}_csat_sum"] for t in ("outcomes", "support") if signals.has(t)]
+    result["csat_answers"] = sum(rated) if rated else float("nan")
+    result["csat_sum"] = sum(points) / FIXED_POINT if points else float("nan")
+    renamed = {f"{t}_{c}": c for t, columns in _COLUMNS_BY_TABLE.items() for c in columns if not c.startswith("csat")}
+    return result.rename(columns=renamed)[list(COLUMNS)].reset_index().sort_values("account_id", ignore_index=True)
 
 
 def _within(name: str, at: str = "occurred_at", known: str = "known_at") -> ibis.Table:
-    rows = contract_table(name).cross_join(ASKED)
+    rows = contract_table(name).cross_join(PERIOD)
     happened = epoch_us(rows[at])
     rows = rows.filter((happened >= rows.start) & (happened < rows.end) & (epoch_us(rows[known]) < rows.known))
     return rows.filter(known_before_us(rows, rows.known))
@@ -113,7 +114,7 @@ def _count(condition: ibis.Value) -> ibis.Value:
 
 
 _TABLES = {"outcomes": _outcomes, "support": _support, "engagement": _engagement, "interventions": _interventions}
-_GIVES = {
+_COLUMNS_BY_TABLE = {
     "outcomes": ("nps_answers", "promoters", "detractors", "csat_sum", "csat_answers"),
     "support": ("csat_sum", "csat_answers"),
     "engagement": ("qbr_held", "qbr_missed"),

@@ -1,6 +1,6 @@
-"""One account's own rows, as known at an instant, for documents that tell of single events.
+"""The rows of one account as known at an instant, for reports with single events.
 
-The account's id goes to the engine as data, never into the text of a query.
+The account's id is passed to the engine as data, never as part of a query's text.
 """
 
 from __future__ import annotations
@@ -18,58 +18,64 @@ from features.sources.engine import collect, contract_table, create_table
 from features.sources.sql_functions import epoch_us
 from features.utils.dates import epoch_micros, to_iso
 
-ASKED = ibis.table({"asked": "string", "start": "int64", "end": "int64"}, name="account_asked")
-"""One row: the account, and the instants between which its rows are wanted (microseconds)."""
+ACCOUNT = ibis.table({"asked": "string", "start": "int64", "end": "int64"}, name="account_asked")
+"""One row: the account, and the instants between which its rows are selected (microseconds)."""
 
 LISTED = ("subscriptions", "engagement", "support", "outcomes", "relationship", "billing", "company", "interventions")
-"""The tables whose rows are told one by one; what is used and ordered is told as features."""
+"""Tables whose rows are listed; usage and orders are reported as features."""
 FROM_THE_BEGINNING = ("subscriptions", "relationship")
-"""Of these what happened long ago matters still: they are read from their beginning."""
+"""Tables that are read from their beginning, because old rows still matter."""
 LIMIT = 2_000
-"""So many of the latest rows of a table are told at most."""
+"""Maximum number of the latest rows of a table."""
 
 
 def account_rows(signals: Signals, account: str, start: datetime, end: datetime) -> dict[str, list[dict[str, Any]]]:
-    """The rows of one account in ``[start, end)`` (those of `FROM_THE_BEGINNING` all up to ``end``), as known before
-    ``end``.
+    """Return the rows of one account in ``[start, end)``, as known before ``end``.
+
+    Tables of `FROM_THE_BEGINNING` are read from their first row.
 
     Returns
     -------
-    By table that the source has, the rows as plain data without account_id, oldest first: instants as ISO 8601 text,
-    null as None. What is filled in later is None where it was not known before ``end``.
+    dict
+        For each table of the source, the rows as plain data without account_id, oldest first: instants as ISO 8601
+        text, null as None. Values filled in later are None if they were not known before ``end``.
     """
-    found = {}
+    history = {}
     for name in LISTED:
         if signals.has(name):
             begin = 0 if name in FROM_THE_BEGINNING else epoch_micros(start)
             row = {"asked": [account], "start": [begin], "end": [epoch_micros(end)]}
             create_table(signals.connection, "account_asked", pa.table(row))
-            found[name] = [_plain(each) for each in collect(signals.connection, _rows, name).to_pylist()][::-1]
-    return found
+            history[name] = [_as_plain_data(each) for each in collect(signals.connection, _rows, name).to_pylist()][
+                ::-1
+            ]
+    return history
 
 
 def _rows(name: str) -> ibis.Table:
     contract = TABLES[name]
-    rows = contract_table(name).cross_join(ASKED)
+    rows = contract_table(name).cross_join(ACCOUNT)
     at = epoch_us(rows[contract.at])
     known = (at < rows.end) & (known_before_us(rows, rows.end) if contract.event else ibis.literal(True))
     rows = rows.filter((rows.account_id == rows.asked) & (at >= rows.start) & known)
-    told: dict[str, Any] = {c.name: rows[c.name] for c in contract.columns if c.name not in ("account_id", "loaded_at")}
+    values: dict[str, Any] = {
+        c.name: rows[c.name] for c in contract.columns if c.name not in ("account_id", "loaded_at")
+    }
     for column in contract.columns:
         if column.known_from is not None:
-            learnt = (
+            known_instant = (
                 rows[known_at_column(column)] if known_at_column(column) in rows.columns else rows[column.known_from]
             )
-            told[column.name] = ibis.ifelse(epoch_us(learnt) < rows.end, rows[column.name], None)
-    columns = [c for c in told if c != contract.at]
-    rows = rows.select(**told)
-    # Large feeds may hold an event several times.
+            values[column.name] = ibis.ifelse(epoch_us(known_instant) < rows.end, rows[column.name], None)
+    columns = [c for c in values if c != contract.at]
+    rows = rows.select(**values)
+    # Large feeds may contain an event several times.
     rows = rows.distinct() if contract.event else rows
-    shown = [c for c in told if c not in ID_COLUMNS]
+    shown = [c for c in values if c not in ID_COLUMNS]
     return rows.order_by([ibis.desc(contract.at), *columns]).limit(LIMIT).select(*shown)
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
+def _as_plain_data(row: dict[str, Any]) -> dict[str, Any]:
     return {
         name: to_iso(value.replace(tzinfo=UTC)) if isinstance(value, datetime) else value for name, value in row.items()
     }

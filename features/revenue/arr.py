@@ -1,13 +1,14 @@
-"""The ledger: what every account's contracts come to at an instant, and how that moved over a period.
+"""The ledger: the contracts of every account at an instant, and their changes over a period.
 
-Both say what was known before an instant: a subscription counts from its start, its end and the reason for it only from
-that end on, and an end at exactly the instant is not known yet. So an account is active here when its snapshot has it
-active. Churn, its kind and the grace are those of the outcomes that are predicted: an account churns at the end of its
-last running subscription if none starts within the grace.
+Both use what was known before an instant: a subscription counts from its start, and its end and end reason from that
+end on. An end at exactly the instant is not yet known. An account is therefore active here if it is active in its
+snapshot. Churn, its kind and the grace are those of the predicted outcomes: an account churns at the end of its last
+active subscription if none starts within the grace.
 
-Without ``subscriptions`` the same is read from ``orders``: active is who ordered, for a positive amount, within
-``active_days``; ARR is the amount of the last 365 days, and zero where returns outweigh it; seats, renewals and
-reasons are not known.
+Without ``subscriptions``, the same is computed from ``orders``: an account is active if it ordered for a positive
+amount
+within ``active_days``; ARR is the amount of the last 365 days, and zero if returns exceed it; seats, renewals and
+reasons are unknown.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from features.aggregation.passes import known_before_us
 from features.definitions.aggregations import FIXED_POINT
 from features.errors import BadRequest
 from features.families.orders import CALENDAR_YEAR
-from features.revenue.arr_movements import DAY, SPAN, contract_moves, order_moves, told, told_of_orders
+from features.revenue.arr_movements import DAY, SPAN, contract_movements, contract_moves, order_movements, order_moves
 from features.signals.signals import Signals
 from features.sources.engine import collect, contract_table, create_table
 from features.sources.sql_functions import epoch_us
 from features.utils.dates import epoch_micros, to_iso
 
 GRACE_DAYS = 30
-"""How long a new subscription undoes a churn."""
+"""Days within which a new subscription cancels a churn."""
 ACTIVE_DAYS = 90
-"""Without contracts: an order within so many days makes an account active."""
+"""Without contracts: days for which an order makes an account active."""
 
 PEOPLE = ("name", "csm", "industry", "region", "employees")
 INSTANTS = ("created_at", "since", "renewal_at", "notice_at")
@@ -57,34 +58,35 @@ MOVEMENTS = (
 
 
 def facts(signals: Signals, as_of: datetime, active_days: int = ACTIVE_DAYS) -> pd.DataFrame:
-    """What was known before ``as_of`` of every account that was active then.
+    """Return what was known before ``as_of`` about every account active at that instant.
 
     Parameters
     ----------
     signals : checked signals.
     as_of : the instant, UTC.
-    active_days : without contracts, an order within so many days makes an account active.
+    active_days : without contracts, the days for which an order makes an account active.
 
     Returns
     -------
-    One row per active account, sorted by account_id, with a fresh index:
+    One row per active account, sorted by account_id, with a new index:
 
-    - ``account_id``; ``name``, ``csm``, ``industry``, ``region`` (text), ``employees`` (float64): as the source has
-      them, for they bear no date; None and NaN where it does not say;
-    - ``created_at``: customer since, as the source says; ``since``: the start of the first contract known, or the first
+    - ``account_id``; ``name``, ``csm``, ``industry``, ``region`` (text), ``employees`` (float64): from the
+      source, without a date; None or NaN if missing;
+    - ``created_at``: customer since, from the source; ``since``: the start of the first known contract, or the first
       order of positive amount (both datetime64[us, UTC]);
-    - ``arr`` float64, currency a year: the sum over the subscriptions that run; NaN where the terms of one of them are
+    - ``arr`` float64, currency a year: the sum over the active subscriptions; NaN if the terms of one of them are
       unknown (see `features.signals.contract_terms`), as are ``seats`` and ``plan`` then;
-    - ``seats`` float64: their sum, NaN if none of them says how many; ``plan``: that of the largest subscription;
-    - ``renewal_at``: the earliest end of a term among them, which may have passed unsigned; NaT if none has one;
-    - ``notice_at``: when notice was given of one of them, the latest if of several; NaT if of none;
-    - ``subscriptions`` float64: how many run.
+    - ``seats`` float64: their sum, NaN if unknown for all; ``plan``: that of the largest subscription;
+    - ``renewal_at``: the earliest end of a term among them, which may have passed without a renewal; NaT if there is
+      none;
+    - ``notice_at``: when notice was given, the latest of several; NaT if there is none;
+    - ``subscriptions`` float64: the number of active subscriptions.
 
     Without contracts ``seats``, ``renewal_at``, ``notice_at`` and ``subscriptions`` are NaN (NaT) and ``plan`` is None
     throughout.
     """
     at = epoch_micros(as_of)
-    _lay(signals, at, at, at, 0 if signals.contractual else active_days * DAY)
+    _set_span(signals, at, at, at, 0 if signals.contractual else active_days * DAY)
     rows = collect(signals.connection, _contract_facts if signals.contractual else _order_facts)
     frame = rows.to_pandas().sort_values("account_id", kind="stable", ignore_index=True)
     for name in INSTANTS:
@@ -94,8 +96,8 @@ def facts(signals: Signals, as_of: datetime, active_days: int = ACTIVE_DAYS) -> 
     for name in ("name", "csm", "industry", "region", "plan"):
         texts = frame[name].astype(object)
         frame[name] = texts.where(texts.notna(), None)
-    found: pd.DataFrame = frame.assign(arr=frame["arr"] / FIXED_POINT)[list(FACTS)]
-    return found
+    result: pd.DataFrame = frame.assign(arr=frame["arr"] / FIXED_POINT)[list(FACTS)]
+    return result
 
 
 def movements(
@@ -107,84 +109,88 @@ def movements(
     grace_days: int = GRACE_DAYS,
     active_days: int = ACTIVE_DAYS,
 ) -> pd.DataFrame:
-    """How each account's ARR moved over ``[start, end)``, as it was known before ``known_at``.
+    """Return each account's ARR changes over ``[start, end)``, as known before ``known_at``.
 
     Parameters
     ----------
     signals : checked signals.
-    start, end : the period, UTC. Both ends are read as `facts` reads its ``as_of``: just before the instant.
-    known_at : not before ``end``, which it is by default. A churn is certain once its grace is over: asked at ``end``,
-        the last 30 days hold ends of which nobody knows yet whether they will be renewed late; they are ``pending``.
-    grace_days : how long a new subscription undoes a churn; without contracts there is no grace.
+    start, end : the period, UTC. Both are read like ``as_of`` in `facts`: just before the instant.
+    known_at : ``end`` by default, and never earlier. A churn is certain once its grace is over. At ``end``, it is not
+        yet known whether ends of the last 30 days will be renewed late; these are ``pending``.
+    grace_days : days within which a new subscription cancels a churn; without contracts there is no grace.
     active_days : as in `facts`.
 
     Returns
     -------
-    One row per account that ran at some time of the period, sorted by account_id. ``active_start`` and ``active_end``
-    say whether it was active at both ends; the following are float64, currency a year, and for each account
+    One row per account that was active at some time in the period, sorted by account_id. ``active_start`` and
+    ``active_end``
+    are whether it was active at the start and at the end; the following are float64, currency a year, and for each
+    account
 
     ``arr_start + expanded - contracted - churned - in_grace + new + returned + renewed_late = arr_end``
 
-    (an amount that hangs on terms which are unknown, see `features.signals.contract_terms`, is NaN):
+    (amounts that depend on unknown terms, see `features.signals.contract_terms`, are NaN):
 
-    - ``arr_start``, ``arr_end``: as `facts` has it, 0 where not active;
-    - ``churned``: the ARR of the start, where the account left and did not come back within the grace;
-    - ``expanded``, ``contracted``: what the others have more or less at the end. Growth and shrinking within the period
-      are set off against each other;
-    - ``in_grace``: what last ran, where nothing runs at the end but the account is not lost: it is ``pending``, or
-      (known later) was renewed within the grace;
-    - ``new``: of accounts that had never had a contract before ``start``; ``returned``: of those that had left before
-      (also within the period); ``renewed_late``: of those whose gap lies over ``start``.
+    - ``arr_start``, ``arr_end``: as in `facts`, 0 if not active;
+    - ``churned``: the ARR at the start, if the account left and did not return within the grace;
+    - ``expanded``, ``contracted``: the increase or decrease of the other accounts at the end. Growth and decline within
+      the period offset each other;
+    - ``in_grace``: the last ARR of accounts without a subscription at the end that are not lost: they are ``pending``,
+      or (known later) were renewed within the grace;
+    - ``new``: of accounts without a contract before ``start``; ``returned``: of accounts that had left before (also
+      within the period); ``renewed_late``: of accounts whose gap includes ``start``.
 
-    Then ``net_start`` (float64): ``arr_start``, but without contracts below zero where returns outweigh the orders of
-    the year before the start; ``left_at`` (datetime64[us, UTC]): the end of the last subscription, where the account
+    Then ``net_start`` (float64): ``arr_start``, but without contracts below zero if returns exceed the orders of the
+    year before the start; ``left_at`` (datetime64[us, UTC]): the end of the last subscription, if the account
     left or is pending;
-    ``kind``: voluntary or involuntary (nonpayment) where it is lost; ``reason``: the ``end_reason`` recorded,
-    nonpayment before others where several subscriptions ended together, None if none was; ``pending`` bool;
-    ``growth``: of an account that expanded, cross_sell (more subscriptions), else tier (other plans), else seats, else
+    ``kind``: voluntary or involuntary (nonpayment) if it is lost; ``reason``: the recorded ``end_reason``,
+    nonpayment first if several subscriptions ended together, None if there is none; ``pending`` bool;
+    ``growth``: for an account that expanded, cross_sell (more subscriptions), else tier (other plans), else seats, else
     price.
 
-    Without contracts an account is lost that is active at the start and not at the end: always certain and voluntary,
-    ``left_at`` the instant from which it counts as lost, without reason and growth.
+    Without contracts, an account is lost if it is active at the start and not at the end. This is always certain and
+    voluntary, ``left_at`` is the instant from which it counts as lost, and there is no reason or growth.
 
     Raises
     ------
-    BadRequest : the period is empty, or ``known_at`` lies before its end.
+    BadRequest : the period is empty, or ``known_at`` is before its end.
     """
     known = end if known_at is None else known_at
     if not start < end or known < end:
         raise BadRequest(
-            f"a period from {to_iso(start)} to {to_iso(end)}, looked at from {to_iso(known)}",
-            "a start before the end, looked at from the end or later",
+            f"a period from {to_iso(start)} to {to_iso(end)}, known at {to_iso(known)}",
+            "a start before the end, known at the end or later",
         )
     first, last, until = epoch_micros(start), epoch_micros(end), epoch_micros(known)
     if signals.contractual:
-        _lay(signals, first, last, until, grace_days * DAY)
-        found = collect(signals.connection, contract_moves).to_pandas()
-        frame = told(found, first, last, until, grace_days * DAY)
+        _set_span(signals, first, last, until, grace_days * DAY)
+        moves = collect(signals.connection, contract_moves).to_pandas()
+        frame = contract_movements(moves, first, last, until, grace_days * DAY)
     else:
-        _lay(signals, first, last, until, active_days * DAY)
-        found = collect(signals.connection, order_moves).to_pandas()
-        frame = told_of_orders(found, first, active_days * DAY)
+        _set_span(signals, first, last, until, active_days * DAY)
+        moves = collect(signals.connection, order_moves).to_pandas()
+        frame = order_movements(moves, first, active_days * DAY)
     frame = frame.sort_values("account_id", kind="stable", ignore_index=True)
     left = pd.to_datetime(frame["left_at"], unit="us", utc=True).dt.as_unit("us")
     return frame.assign(left_at=left)[list(MOVEMENTS)]
 
 
 def people(signals: Signals) -> pd.DataFrame:
-    """What the source says of every account, active or not, for it bears no date: ``account_id``, ``name``, ``csm``,
-    ``industry``, ``region`` (None where it does not say); sorted by account_id."""
-    found = collect(signals.connection, _people).to_pandas().sort_values("account_id", ignore_index=True)
-    texts = found.astype(object)
-    told: pd.DataFrame = texts.where(texts.notna(), None)
-    return told
+    """Return the attributes of every account, active or not, sorted by account_id.
+
+    The columns are ``account_id``, ``name``, ``csm``, ``industry`` and ``region`` (None if missing). They have no date.
+    """
+    rows = collect(signals.connection, _people).to_pandas().sort_values("account_id", ignore_index=True)
+    texts = rows.astype(object)
+    result: pd.DataFrame = texts.where(texts.notna(), None)
+    return result
 
 
 def _people() -> ibis.Table:
     return contract_table("accounts").select("account_id", *(n for n in PEOPLE if n != "employees"))
 
 
-def _lay(signals: Signals, start: int, end: int, known: int, grace: int) -> None:
+def _set_span(signals: Signals, start: int, end: int, known: int, grace: int) -> None:
     row = {"start": [start], "end": [end], "known": [known], "grace": [grace]}
     create_table(signals.connection, "ledger_span", pa.table(row))
 
@@ -200,20 +206,20 @@ def _contract_facts() -> ibis.Table:
     rows = rows.mutate(runs=runs, noticed=noticed, since=rows.started.min().over(account)).filter(lambda t: t.runs)
     largest = rows.fixed == rows.fixed.max().over(account)
     rows = rows.mutate(named=ibis.ifelse(largest, rows.plan, ibis.null("string")))
-    found = rows.group_by("account_id").aggregate(
+    accounts = rows.group_by("account_id").aggregate(
         since=rows.since.min(),
-        arr=_whole(rows, rows.fixed.sum().cast("int64")),
-        seats=_whole(rows, rows.seats.cast("float64").sum().nullif(0.0)),
-        plan=_whole(rows, rows.named.max()),
+        arr=_if_known(rows, rows.fixed.sum().cast("int64")),
+        seats=_if_known(rows, rows.seats.cast("float64").sum().nullif(0.0)),
+        plan=_if_known(rows, rows.named.max()),
         notice_at=rows.noticed.max(),
         renewal_at=epoch_us(rows.renewal_at).min(),
         subscriptions=rows.count(),
     )
-    return _with_people(found)
+    return _with_people(accounts)
 
 
-def _whole(rows: ibis.Table, value: Any) -> Any:
-    """The value of a group of subscriptions; null where the terms of one of them are unknown."""
+def _if_known(rows: ibis.Table, value: Any) -> Any:
+    """Return the value of a group of subscriptions; null if the terms of one of them are unknown."""
     return ibis.ifelse(rows.fixed.isnull().any(), ibis.null(value.type()), value)
 
 
@@ -223,19 +229,19 @@ def _order_facts() -> ibis.Table:
     rows = rows.filter((rows.at < rows.end) & known_before_us(rows, rows.known))
     bought = rows.amount > 0
     recent = rows.at >= rows.end - CALENDAR_YEAR * DAY
-    found = rows.group_by("account_id").aggregate(
+    accounts = rows.group_by("account_id").aggregate(
         since=ibis.ifelse(bought, rows.at, ibis.null("int64")).min(),
         arr=ibis.greatest(ibis.ifelse(recent, rows.fixed, 0).sum().cast("int64"), 0),
         lately=(bought & (rows.at >= rows.end - rows.grace)).any(),
     )
-    found = found.filter(found.lately).mutate(
+    accounts = accounts.filter(accounts.lately).mutate(
         seats=ibis.null("float64"), plan=ibis.null("string"), renewal_at=ibis.null("int64"),
         notice_at=ibis.null("int64"), subscriptions=ibis.null("float64"),
     )  # fmt: skip
-    return _with_people(found.drop("lately"))
+    return _with_people(accounts.drop("lately"))
 
 
-def _with_people(found: ibis.Table) -> ibis.Table:
+def _with_people(accounts: ibis.Table) -> ibis.Table:
     people = contract_table("accounts")
     people = people.select("account_id", *PEOPLE, created_at=epoch_us(people.created_at))
-    return found.inner_join(people, "account_id").select(*FACTS)
+    return accounts.inner_join(people, "account_id").select(*FACTS)

@@ -1,8 +1,7 @@
-"""How the ledger's movements are worked out: stretches of subscriptions, and what each account's came to over a period.
+"""Computation of the ledger's movements: stretches of subscriptions, and their changes per account over a period.
 
-A stretch is a run of an account's subscriptions without a gap longer than the grace. It has ended where the grace after
-its last end is over; until then nobody knows. Instants are microseconds since 1970 in UTC, money is whole
-ten-thousandths.
+A stretch is a sequence of an account's subscriptions without a gap longer than the grace. Its end is certain once the
+grace after its last end is over. Instants are microseconds since 1970 in UTC; amounts are integers in ten-thousandths.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ from features.utils.dates import DAY_SECONDS
 
 DAY = DAY_SECONDS * 1_000_000
 NEVER = 2**62
-"""The end of what has not ended."""
+"""The end of subscriptions that have not ended."""
 
 _AMOUNTS = (("arr_start", "unknown_start"), ("arr_end", "unknown_end"), ("held", "unknown_held"))
 
 SPAN = ibis.table({"start": "int64", "end": "int64", "known": "int64", "grace": "int64"}, name="ledger_span")
-"""One row: the period [start, end), the instant before which things are known, and the grace (microseconds); without
-contracts ``grace`` is the span within which an order makes active."""
+"""One row: the period [start, end), the instant before which rows must be known, and the grace (microseconds). Without
+contracts, ``grace`` is the time for which an order makes an account active."""
 
 
 def contract_moves() -> ibis.Table:
-    """One row per account with a subscription that ran in the period: what ran at both ends, and its stretches."""
+    """Return one row per account with a subscription in the period: the totals at both ends, and its stretches."""
     rows = stretches()
     at_start = (rows.started < rows.start) & (rows.ended >= rows.start)
     at_end = (rows.started < rows.end) & (rows.ended >= rows.end)
@@ -49,7 +48,7 @@ def contract_moves() -> ibis.Table:
     begun = rows.started < rows.end
     ran = begun & (rows.ended >= rows.start)
     unknown = rows.fixed.isnull()
-    found = rows.group_by("account_id").aggregate(
+    moves = rows.group_by("account_id").aggregate(
         ran=ran.any(),
         first=rows.started.min(),
         on_start=rows.at_start.cast("int64").sum().cast("int64"),
@@ -65,28 +64,28 @@ def contract_moves() -> ibis.Table:
         other_plan=(rows.balance != 0).any(),
         stretch_end=_only(rows.at_start, rows.stretch_end).max(),
         unpaid=_only(rows.at_start, rows.unpaid, 0).max(),
-        reason=_only(rows.at_start, rows.reason_told).max(),
+        reason=_only(rows.at_start, rows.stretch_reason).max(),
         stretch=_only(begun, rows.stretch).max(),
     )
-    return found.filter(found.ran).drop("ran")
+    return moves.filter(moves.ran).drop("ran")
 
 
-def told(found: pd.DataFrame, start: int, end: int, known: int, grace: int) -> pd.DataFrame:
-    """The movements of `contract_moves`, in the ledger's columns; money in units of currency."""
-    on_start, on_end = found["on_start"].to_numpy() > 0, found["on_end"].to_numpy() > 0
-    # Where the terms of a subscription are unknown, so is whatever is worked out from them: NaN.
-    before, after, held = (_amount(found, *n) for n in _AMOUNTS)
-    stretch_end = found["stretch_end"].fillna(NEVER).to_numpy(dtype=np.int64)
+def contract_movements(moves: pd.DataFrame, start: int, end: int, known: int, grace: int) -> pd.DataFrame:
+    """Return the movements of `contract_moves` in the ledger's columns, with amounts in units of currency."""
+    on_start, on_end = moves["on_start"].to_numpy() > 0, moves["on_end"].to_numpy() > 0
+    # Values that depend on unknown terms are NaN.
+    before, after, held = (_amount(moves, *n) for n in _AMOUNTS)
+    stretch_end = moves["stretch_end"].fillna(NEVER).to_numpy(dtype=np.int64)
     left = on_start & (stretch_end < end)
-    # As for labels: a start at exactly the end of the grace would still undo it, and is known only after that instant.
+    # As for labels: a start at exactly the end of the grace would still cancel the churn, and is known only later.
     pending = left & (stretch_end + grace >= known)
     lost = left & ~pending
     gap = pending | (on_start & ~left & ~on_end)
     level = np.where(gap, held, after)
     stays = on_start & ~lost
     came = on_end & (~on_start | lost)
-    new = came & (found["first"].to_numpy(dtype=np.int64) >= start)
-    late = came & ~new & ~on_start & (found["stretch"].to_numpy(dtype=np.int64) < start)
+    new = came & (moves["first"].to_numpy(dtype=np.int64) >= start)
+    late = came & ~new & ~on_start & (moves["stretch"].to_numpy(dtype=np.int64) < start)
     amounts = {
         "arr_start": before,
         "arr_end": after,
@@ -99,17 +98,17 @@ def told(found: pd.DataFrame, start: int, end: int, known: int, grace: int) -> p
         "renewed_late": np.where(late, after, 0),
         "net_start": before,
     }
-    unpaid = found["unpaid"].fillna(0).to_numpy(dtype=np.int64) > 0
+    unpaid = moves["unpaid"].fillna(0).to_numpy(dtype=np.int64) > 0
     texts = {
         "kind": _where(lost, np.where(unpaid, "involuntary", "voluntary")),
-        "reason": _where(left, np.where(unpaid, "nonpayment", found["reason"].astype(object))),
-        "growth": _where((amounts["expanded"] > 0) & ~gap, _growth(found)),
+        "reason": _where(left, np.where(unpaid, "nonpayment", moves["reason"].astype(object))),
+        "growth": _where((amounts["expanded"] > 0) & ~gap, _growth(moves)),
     }
-    return _columns(found, on_start, on_end, amounts, texts, pd.array(stretch_end, "Int64"), left, pending)
+    return _columns(moves, on_start, on_end, amounts, texts, pd.array(stretch_end, "Int64"), left, pending)
 
 
 def order_moves() -> ibis.Table:
-    """The same from orders, of the accounts that were active at one of the ends or ordered between them."""
+    """Return the same from orders, for accounts that were active at one of the ends or ordered between them."""
     rows = contract_table("orders").cross_join(SPAN)
     rows = rows.mutate(at=epoch_us(rows.occurred_at), fixed=fixed(rows.amount), bought=rows.amount > 0)
     rows = rows.filter((rows.at < rows.end) & known_before_us(rows, rows.known))
@@ -120,7 +119,7 @@ def order_moves() -> ibis.Table:
     def lately(at: Any) -> Any:
         return (rows.bought & (rows.at < at) & (rows.at >= at - rows.grace)).any()
 
-    found = rows.group_by("account_id").aggregate(
+    moves = rows.group_by("account_id").aggregate(
         first=_only(rows.bought, rows.at).min(),
         last=_only(rows.bought, rows.at).max(),
         on_start=lately(rows.start),
@@ -129,18 +128,18 @@ def order_moves() -> ibis.Table:
         arr_end=year(rows.end),
         ran=(rows.bought & (rows.at >= rows.start - rows.grace)).any(),
     )
-    return found.filter(found.ran).drop("ran")
+    return moves.filter(moves.ran).drop("ran")
 
 
-def told_of_orders(found: pd.DataFrame, start: int, active: int) -> pd.DataFrame:
-    """The movements of `order_moves`, in the ledger's columns; money in units of currency."""
-    on_start, on_end = (found[n].to_numpy(dtype=bool) for n in ("on_start", "on_end"))
-    net = np.where(on_start, found["arr_start"].to_numpy(dtype=np.int64), 0)
+def order_movements(moves: pd.DataFrame, start: int, active: int) -> pd.DataFrame:
+    """Return the movements of `order_moves` in the ledger's columns, with amounts in units of currency."""
+    on_start, on_end = (moves[n].to_numpy(dtype=bool) for n in ("on_start", "on_end"))
+    net = np.where(on_start, moves["arr_start"].to_numpy(dtype=np.int64), 0)
     before = np.maximum(net, 0)
-    after = np.where(on_end, np.maximum(found["arr_end"].to_numpy(dtype=np.int64), 0), 0)
+    after = np.where(on_end, np.maximum(moves["arr_end"].to_numpy(dtype=np.int64), 0), 0)
     lost, stays, came = on_start & ~on_end, on_start & on_end, on_end & ~on_start
-    new = came & (found["first"].to_numpy(dtype=np.int64) >= start)
-    nothing = np.zeros(len(found), dtype=np.int64)
+    new = came & (moves["first"].to_numpy(dtype=np.int64) >= start)
+    nothing = np.zeros(len(moves), dtype=np.int64)
     amounts = {
         "arr_start": before,
         "arr_end": after,
@@ -153,16 +152,19 @@ def told_of_orders(found: pd.DataFrame, start: int, active: int) -> pd.DataFrame
         "renewed_late": nothing,
         "net_start": net,
     }
-    none = np.full(len(found), None, dtype=object)
+    none = np.full(len(moves), None, dtype=object)
     texts = {"kind": _where(lost, "voluntary"), "reason": none, "growth": none}
-    # An order keeps an account active for so long, its own instant not counted.
-    left_at = pd.array(found["last"].to_numpy(dtype=np.int64) + active, "Int64")
-    return _columns(found, on_start, on_end, amounts, texts, left_at, lost, np.zeros(len(found), dtype=bool))
+    # An order makes an account active for this time, starting after its own instant.
+    left_at = pd.array(moves["last"].to_numpy(dtype=np.int64) + active, "Int64")
+    return _columns(moves, on_start, on_end, amounts, texts, left_at, lost, np.zeros(len(moves), dtype=bool))
 
 
 def stretches() -> ibis.Table:
-    """Every subscription that ran for a while, as known: started, ended (`NEVER`: still running), and its stretch:
-    where it began (``stretch``) and ended, whether nonpayment ended it, and the first reason by name."""
+    """Return every known subscription with its stretch.
+
+    The columns include started, ended (`NEVER` if active), the start (``stretch``) and end of the stretch, whether it
+    ended by nonpayment, and the alphabetically first reason.
+    """
     rows = contract_table("subscriptions").cross_join(SPAN)
     ended = epoch_us(rows.ended_at)
     rows = rows.mutate(
@@ -183,16 +185,16 @@ def stretches() -> ibis.Table:
     last = rows.ended == rows.stretch_end
     return rows.mutate(
         unpaid=(last & (rows.why == "nonpayment").fill_null(False)).cast("int64").max().over(own),
-        reason_told=_only(last, rows.why).min().over(own),
+        stretch_reason=_only(last, rows.why).min().over(own),
     )
 
 
-def _amount(found: pd.DataFrame, name: str, unknown: str) -> Any:
-    return found[name].astype(np.float64).where(~found[unknown].to_numpy(dtype=bool)).to_numpy()
+def _amount(moves: pd.DataFrame, name: str, unknown: str) -> Any:
+    return moves[name].astype(np.float64).where(~moves[unknown].to_numpy(dtype=bool)).to_numpy()
 
 
 def _seats(rows: ibis.Table, runs: Any) -> Any:
-    """The seats of what runs; null where one of the subscriptions does not say."""
+    """Return the seats of the active subscriptions; null if unknown for one of them."""
     unknown = (runs & rows.seats.isnull()).any()
     return ibis.ifelse(unknown, ibis.null("float64"), _only(runs, rows.seats.cast("float64"), 0.0).sum())
 
@@ -202,22 +204,22 @@ def _only(condition: Any, value: Any, otherwise: Any = None) -> Any:
 
 
 def _where(condition: Any, values: Any) -> Any:
-    """The texts where the condition holds, None elsewhere (also where a text is null)."""
+    """Return the texts where the condition is true, else None (also for null texts)."""
     texts = np.where(condition, np.asarray(values, dtype=object), np.full(len(condition), None, dtype=object))
     return np.where(pd.isna(texts), np.full(len(condition), None, dtype=object), texts)
 
 
-def _growth(found: pd.DataFrame) -> Any:
-    seats = found["seats_end"].astype(float).to_numpy() > found["seats_start"].astype(float).to_numpy()
-    more = found["on_end"].to_numpy() > found["on_start"].to_numpy()
-    tier = found["other_plan"].to_numpy(dtype=bool)
+def _growth(moves: pd.DataFrame) -> Any:
+    seats = moves["seats_end"].astype(float).to_numpy() > moves["seats_start"].astype(float).to_numpy()
+    more = moves["on_end"].to_numpy() > moves["on_start"].to_numpy()
+    tier = moves["other_plan"].to_numpy(dtype=bool)
     return np.select([more, tier, seats], ["cross_sell", "tier", "seats"], "price")
 
 
 def _columns(
-    found: pd.DataFrame, on_start: Any, on_end: Any, amounts: Any, texts: Any, left_at: Any, left: Any, pending: Any
+    moves: pd.DataFrame, on_start: Any, on_end: Any, amounts: Any, texts: Any, left_at: Any, left: Any, pending: Any
 ) -> pd.DataFrame:
-    columns: dict[str, Any] = {"account_id": found["account_id"], "active_start": on_start, "active_end": on_end}
+    columns: dict[str, Any] = {"account_id": moves["account_id"], "active_start": on_start, "active_end": on_end}
     columns |= {name: whole / FIXED_POINT for name, whole in amounts.items()}
-    columns |= {name: pd.Series(text, index=found.index, dtype=object) for name, text in texts.items()}
-    return pd.DataFrame(columns).assign(left_at=pd.Series(left_at, index=found.index).where(left), pending=pending)
+    columns |= {name: pd.Series(text, index=moves.index, dtype=object) for name, text in texts.items()}
+    return pd.DataFrame(columns).assign(left_at=pd.Series(left_at, index=moves.index).where(left), pending=pending)

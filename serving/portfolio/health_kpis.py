@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features.families.outcomes import PROMOTER_FROM
-from features.kpi.components import part
+from features.kpi.components import kpi_part
 from models.health.rubric import INSUFFICIENT, HealthScores
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE, segment_of
@@ -37,11 +37,13 @@ def health_parts(frame: pd.DataFrame, health: HealthScores, contractual: bool) -
     return pd.concat(
         [
             *(
-                part(f"{name}_share", ids, np.where(band == name, 1.0, 0.0), scored, arr, overwritten=overwritten)
+                kpi_part(f"{name}_share", ids, np.where(band == name, 1.0, 0.0), scored, arr, overwritten=overwritten)
                 for name in ("green", "yellow", "red")
             ),
-            part("mean_health", ids, health.score.to_numpy(dtype=np.float64), scored, arr, overwritten=overwritten),
-            part("advocates", ids, np.where(yes, 1.0, np.where(no, 0.0, np.nan)), 1.0, arr, overwritten=overwritten),
+            kpi_part("mean_health", ids, health.score.to_numpy(dtype=np.float64), scored, arr, overwritten=overwritten),
+            kpi_part(
+                "advocates", ids, np.where(yes, 1.0, np.where(no, 0.0, np.nan)), 1.0, arr, overwritten=overwritten
+            ),
         ],
         ignore_index=True,
     )

@@ -13,7 +13,7 @@ from features.catalogue.catalogue import Catalogue
 from features.custom.current_catalogue import current_catalogue
 from features.definitions.feature import Feature
 from features.kpi.components import FEATURES, churn_parts, instant_parts, period_parts
-from features.kpi.definitions import AT_INSTANT, AT_START, MEASURES, Measure
+from features.kpi.definitions import AT_INSTANT, AT_START, MEASURES, Kpi
 from features.revenue.arr import people
 from features.signals.contract_terms import TOLERATED_SHARE
 from features.signals.signals import Signals
@@ -175,7 +175,7 @@ def _sums(parts: pd.DataFrame, by: list[str]) -> dict[Any, tuple[float, float, f
     }
 
 
-def _overwritten(measure: Measure, sums: dict[Any, Any], *group: Any, segments: bool = False) -> str | None:
+def _overwritten(measure: Kpi, sums: dict[Any, Any], *group: Any, segments: bool = False) -> str | None:
     """Return why a KPI is unknown if too many accounts have overwritten terms; else None.
 
     ``segments``: the KPI is by segment, so that it depends on the ARR.
@@ -190,7 +190,7 @@ def _overwritten(measure: Measure, sums: dict[Any, Any], *group: Any, segments: 
     return f"the terms of {overwritten:,} of {accounts:,} accounts are unknown {when}: the source overwrites them"
 
 
-def _value(measure: Measure, sums: dict[Any, Any], missing: dict[str, str], *group: Any) -> dict[str, Any]:
+def _value(measure: Kpi, sums: dict[Any, Any], missing: dict[str, str], *group: Any) -> dict[str, Any]:
     key = (*group, measure.code) if group else measure.code
     above, below, net, known, left_out, *_ = sums.get(key, (0.0, 0.0, 0.0, 0, 0))
     why = missing.get(measure.code) or _overwritten(measure, sums, *group)
@@ -211,7 +211,7 @@ def _value(measure: Measure, sums: dict[Any, Any], missing: dict[str, str], *gro
     }
 
 
-def _kpi(measure: Measure, now: dict[str, Any], last: dict[str, Any], target: dict[str, Any] | None) -> dict[str, Any]:
+def _kpi(measure: Kpi, now: dict[str, Any], last: dict[str, Any], target: dict[str, Any] | None) -> dict[str, Any]:
     about = {name: getattr(measure, name) for name in ("title", "unit", "better", "over")}
     return {
         "measure": measure.code, **about, **now, "last": last, "target": target, "met": met(target, now["value"]),
@@ -247,7 +247,7 @@ def _not_by_segment(parts: pd.DataFrame) -> dict[str, str]:
     return {m.code: why for m in MEASURES if (why := _overwritten(m, sums, segments=True)) is not None}
 
 
-def _missing(signals: Signals, measure: Measure) -> str | None:
+def _missing(signals: Signals, measure: Kpi) -> str | None:
     lacking = [group for group in measure.needs if not any(signals.has(name) for name in group)]
     return f"the source has no {' or '.join(lacking[0])}" if lacking else None
 

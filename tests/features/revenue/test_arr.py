@@ -56,7 +56,7 @@ def test_facts_are_what_was_known_and_nothing_later(make_signals: Make) -> None:
     )
     (row,) = facts(signals, END).to_dict("records")
     assert (row["account_id"], row["arr"], row["seats"], row["plan"], row["subscriptions"]) == ("a", 150.0, 3.0, "s", 2.0)
-    assert row["renewal_at"] == pd.Timestamp("2026-06-01", tz="UTC"), "the earliest, though it has passed unsigned"
+    assert row["renewal_at"] == pd.Timestamp("2026-06-01", tz="UTC"), "the earliest, although it has passed without a renewal"
     assert row["since"] == pd.Timestamp("2025-01-01", tz="UTC")
     assert row["csm"] is None
     later = facts(signals, END + timedelta(seconds=1)).to_dict("records")

@@ -168,7 +168,7 @@ def test_cohorts_do_not_count_unknown_terms_as_zero(
     signals = of(_portfolio(unknown, whole))
     result = cohorts(signals, AS_OF)
     (cohort,) = result["cohorts"]
-    why = f"the terms of {unknown} of {unknown + whole} accounts are not known at their start: the source overwrites them"
+    why = f"the terms of {unknown} of {unknown + whole} accounts are unknown at their start: the source overwrites them"
     assert result["arr_unknown"] == (why if unknown else None)
     assert cohort["accounts"] == unknown + whole
     assert cohort["arr_start"] == start

@@ -111,7 +111,7 @@ def test_reading_in_place_equals_copying(
 ) -> None:
     monkeypatch.setattr(rollup, "ROWS_AT_ONCE", at_once)
     monkeypatch.setattr(snapshots, "SIDE_BY_SIDE", at_once)
-    monkeypatch.setattr(snapshots, "threads", lambda: 2)
+    monkeypatch.setattr(snapshots, "available_cpus", lambda: 2)
     again = [dict(r, loaded_at=rng.choice([r["loaded_at"], AS_OF.isoformat()])) for r in rng.sample(rows, len(rows) // 2)]
     place = lay(rows, again) if again else lay(rows)
     pd.testing.assert_frame_equal(_built(place), _built(place, copied=True), check_exact=True)
@@ -171,14 +171,14 @@ def test_only_new_files_are_read(lay: Any, tmp_path: Path, monkeypatch: pytest.M
 
 def test_only_new_files_are_checked(lay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept, looked = tmp_path / "kept", []
-    narrowed = Source.narrowed
+    restricted_to = Source.restricted_to
 
-    def noted(self: Source, name: str, files: Any) -> Any:
+    def recorded(self: Source, name: str, files: Any) -> Any:
         if name == "usage":
             looked.append(None if files is None else [file.name for file in files])
-        return narrowed(self, name, files)
+        return restricted_to(self, name, files)
 
-    monkeypatch.setattr(Source, "narrowed", noted)
+    monkeypatch.setattr(Source, "restricted_to", recorded)
     _built(lay(FIRST), kept=kept)
     _built(lay(FIRST, SECOND), kept=kept)
     _built(lay(FIRST, SECOND), kept=kept)
