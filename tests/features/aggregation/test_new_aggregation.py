@@ -17,7 +17,7 @@ import pytest
 
 from features.aggregation import rollup
 from features.catalogue.catalogue import Catalogue
-from features.custom.current_catalogue import with_own
+from features.custom.current_catalogue import with_custom_features
 from features.definitions.aggregations import KINDS, OfNumber, Values, Window
 from features.errors import BadRequest
 from features.signals.signals import Signals, read_signals
@@ -84,7 +84,7 @@ def aggregation(request: pytest.FixtureRequest) -> Iterator[str]:
 def catalogue(aggregation: str, tmp_path: Path) -> Catalogue:
     """The features that a file asks for by the aggregation's name."""
     (tmp_path / "own.toml").write_text(FEATURE % aggregation, encoding="utf-8")
-    return Catalogue(tuple(f for f in with_own(tmp_path / "own.toml").values() if f.name.startswith("own.")))
+    return Catalogue(tuple(f for f in with_custom_features(tmp_path / "own.toml").values() if f.name.startswith("own.")))
 
 
 def _rows(rng: random.Random, many: int) -> list[Row]:
@@ -192,10 +192,10 @@ def test_a_file_of_features_knows_it_by_its_name_and_keeps_it_within_its_limits(
     text = (FEATURE % aggregation).replace("windows = [7, 28, 91]", "windows = [7]\ntrend_days = 91")
     (tmp_path / "own.toml").write_text(text, encoding="utf-8")
     with pytest.raises(BadRequest, match=f"values of {aggregation} do not add up over time"):
-        with_own(tmp_path / "own.toml")
+        with_custom_features(tmp_path / "own.toml")
     (tmp_path / "own.toml").write_text((FEATURE % aggregation).replace('value = "minutes"\n', ""), encoding="utf-8")
     with pytest.raises(BadRequest, match=f"{aggregation} takes value"):
-        with_own(tmp_path / "own.toml")
+        with_custom_features(tmp_path / "own.toml")
     del KINDS[aggregation]
     with pytest.raises(BadRequest, match="key measure: Input should be 'count'"):
-        with_own(tmp_path / "own.toml")
+        with_custom_features(tmp_path / "own.toml")

@@ -153,7 +153,7 @@ def test_the_command_succeeds_all_the_same_and_webhooks_are_told(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told: list[list[str]] = []
+    notified: list[list[str]] = []
     bundle = _bundle(home, "2", registered[1][1])
     bundle.manifest.gates = {}
 
@@ -163,9 +163,9 @@ def test_the_command_succeeds_all_the_same_and_webhooks_are_told(
     monkeypatch.setattr(mlflow_tracking, "mark_champion", lost)
     monkeypatch.setattr(promotion, "_bundle_of", lambda *_: bundle)
     monkeypatch.setattr("models.home.current_home", lambda: home)
-    monkeypatch.setattr(renewcast.webhook_events, "promotions_told", told.append)
+    monkeypatch.setattr(renewcast.webhook_events, "enqueue_latest_promotions", notified.append)
     bundle.rubric = type("Rubric", (), {"name": "five-dimensions"})
     renewcast.promote("churn", "2", "it is better", "Ada")
     assert capsys.readouterr().out == "version 2 is now the champion for churn\n"
     assert "the alias in the model registry could not follow" in caplog.text
-    assert told == [["churn"]]
+    assert notified == [["churn"]]

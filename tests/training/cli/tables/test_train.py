@@ -98,6 +98,6 @@ def test_a_target_that_a_leak_concerns_is_not_trained_and_says_the_cure() -> Non
     assert _why_not(report, "expansion") == []
 
 
-def test_a_horizon_that_was_not_judged_is_never_silent() -> None:
+def test_a_horizon_that_was_not_evaluated_is_reported() -> None:
     candidate: Any = SimpleNamespace(work=(), stability=None, by_horizon=(not_evaluated(180, "too short a history"),))
-    assert _more(candidate) == ["180 days: not judged (too short a history)"]
+    assert _more(candidate) == ["180 days: not evaluated (too short a history)"]
