@@ -1,4 +1,4 @@
-"""What is known of accounts beside predictions: one account's health, and the portfolio."""
+"""Routes for account health, plans and reviews, and for the portfolio."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ router = APIRouter(dependencies=[require_scope("predict")])
 @router.get(
     "/v1/accounts/{account_id:path}/health",
     tags=["health"],
-    summary="One account's health score, added up",
+    summary="Get an account's health score and its breakdown",
     operation_id="getHealth",
     response_model=AccountHealth,
     responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
@@ -36,8 +36,8 @@ router = APIRouter(dependencies=[require_scope("predict")])
 async def get_health(
     live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[predictions.SnapshotQuery, Query()]
 ) -> Response:
-    """The rubric's dimensions and signals with their weights and points, the history of the score, whether the model
-    agrees, and the alerts of the snapshot."""
+    """Returns the dimensions and signals of the rubric with their weights and points, the history of the score, whether
+    the churn model agrees with it, and the alerts of the snapshot."""
     text = await read_cached(
         live, at.as_of, "health", account_id, make=lambda scored: account_health(scored, account_id)
     )
@@ -47,20 +47,20 @@ async def get_health(
 @router.get(
     "/v1/portfolio",
     tags=["portfolio"],
-    summary="The whole portfolio at a glance",
+    summary="Get an overview of the portfolio",
     operation_id="getPortfolio",
     response_model=Portfolio,
     responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 async def get_portfolio(live: LiveStateDep, at: Annotated[predictions.SnapshotQuery, Query()]) -> Response:
-    """Accounts, ARR, mean health and expected churn: as a whole, by band of health, by band of churn risk, by segment.
-    Worked out once for each snapshot."""
+    """Returns accounts, ARR, mean health score and expected churn: in total, by health band, by churn band and by
+    segment. The result is computed once for each snapshot."""
     text = await read_cached(live, at.as_of, "portfolio", make=lambda scored: scored.portfolio)
     return Response(text, media_type=JSON)
 
 
 class QuarterQuery(RequestModel):
-    """Which quarter."""
+    """The quarter of a business review."""
 
     quarter: QuarterText = Field(examples=["2026Q3"])
 
@@ -68,7 +68,7 @@ class QuarterQuery(RequestModel):
 @router.get(
     "/v1/accounts/{account_id:path}/qbr",
     tags=["reviews"],
-    summary="One account's business review of a quarter",
+    summary="Get an account's quarterly business review",
     operation_id="getBusinessReview",
     response_model=BusinessReview,
     responses=problem_responses(
@@ -80,33 +80,35 @@ class QuarterQuery(RequestModel):
 def get_business_review(
     live: LiveStateDep, account_id: Annotated[Id, Path()], asked: Annotated[QuarterQuery, Query()]
 ) -> Response:
-    """From the last snapshot that was scored in the quarter: figures, health and risk, expansion and open questions.
-    Single events (goals, tickets, meetings, people) and movements of the contract were not published; `gaps` names what
-    is missing, and `renewcast qbr` tells it from the signals."""
+    """Returns figures, health and risk, expansion and open questions, based on the last snapshot of the quarter. Single
+    events (goals, tickets, meetings, people) and contract changes are not published, so they are not included. `gaps`
+    lists what is missing; `renewcast qbr` includes it from the signals."""
     return JSONResponse(published_review(live.current(), account_id, asked.quarter))
 
 
 class CohortsQuery(predictions.SnapshotQuery):
-    """How lifetimes are valued."""
+    """Parameters of the lifetime value."""
 
-    margin: float = Field(1.0, gt=0, le=1, strict=False, allow_inf_nan=False, description="Gross margin, of ARR.")
-    years: float = Field(
-        LIMIT_YEARS, gt=0, le=100, strict=False, allow_inf_nan=False, description="Nothing after so many counts."
+    margin: float = Field(
+        1.0, gt=0, le=1, strict=False, allow_inf_nan=False, description="The gross margin, as a share of ARR."
     )
-    limit: int = Field(100, ge=0, le=MAX_LISTED, strict=False, description="At most so many accounts are listed.")
+    years: float = Field(
+        LIMIT_YEARS, gt=0, le=100, strict=False, allow_inf_nan=False, description="The number of years that count."
+    )
+    limit: int = Field(100, ge=0, le=MAX_LISTED, strict=False, description="The maximum number of accounts to list.")
 
 
 @router.get(
     "/v1/portfolio/cohorts",
     tags=["portfolio"],
-    summary="How long accounts stay: retention by cohort, and lifetime value",
+    summary="Get retention by cohort, and lifetime value",
     operation_id="getPortfolioCohorts",
     response_model=PortfolioCohorts,
     responses=problem_responses(s404=NO_SNAPSHOT, s422=NO_PARAMETER, s503=NOT_READY),
 )
 def get_cohorts(live: LiveStateDep, asked: Annotated[CohortsQuery, Query()]) -> Response:
-    """Retention in accounts and ARR by the quarter of their start (Kaplan-Meier), as kept when the snapshot was scored;
-    and expected lifetime and its value from the model's churn probabilities."""
+    """Returns the retention of accounts and ARR by the quarter in which they started (Kaplan-Meier), as stored when the
+    snapshot was scored, and the expected lifetime and its value from the churn probabilities."""
     scored = live.current().scored(asked.as_of)
     return JSONResponse(published_cohorts(scored, asked.margin, asked.years, asked.limit))
 
@@ -114,7 +116,7 @@ def get_cohorts(live: LiveStateDep, asked: Annotated[CohortsQuery, Query()]) -> 
 @router.get(
     "/v1/accounts/{account_id:path}/plan",
     tags=["reviews"],
-    summary="One account's plan: to save it where it is at risk, else for its success",
+    summary="Get an account's save plan or success plan",
     operation_id="getAccountPlan",
     response_model=AccountPlan,
     responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
@@ -122,31 +124,33 @@ def get_cohorts(live: LiveStateDep, asked: Annotated[CohortsQuery, Query()]) -> 
 async def get_plan(
     live: LiveStateDep, account_id: Annotated[Id, Path()], at: Annotated[predictions.SnapshotQuery, Query()]
 ) -> Response:
-    """Goals, stakeholders, risks with plays, owners and dates, milestones, and expansion where the gate allows it.
-    Single events were not published; `gaps` names what is missing, and `renewcast plan` tells it from the signals."""
+    """Returns goals, stakeholders, risks with plays, owners and dates, milestones, and an expansion if the gate allows
+    it. An account at risk gets a save plan, any other account a success plan. Single events are not published. `gaps`
+    lists what is missing; `renewcast plan` includes it from the signals."""
     text = await read_cached(live, at.as_of, "plan", account_id, make=lambda scored: published_plan(scored, account_id))
     return Response(text, media_type=JSON)
 
 
 class MeasuresQuery(predictions.SnapshotQuery):
-    """Which measures."""
+    """The period of the measures."""
 
     period: PeriodName = Field(
-        DEFAULT_PERIOD, description="The span that ends at the snapshot's date; a year is the trailing twelve months."
+        DEFAULT_PERIOD,
+        description="The period that ends at the date of the snapshot; a year is the trailing twelve months.",
     )
 
 
 @router.get(
     "/v1/portfolio/measures",
     tags=["portfolio"],
-    summary="The portfolio's measures: retention, churn, health, satisfaction, renewals",
+    summary="Get the KPIs of the portfolio: retention, churn, health, satisfaction and renewals",
     operation_id="getPortfolioMeasures",
     response_model=PortfolioKpis,
     responses=problem_responses(
-        s404="No snapshot at this date, or none with measures.", s422=NO_PARAMETER, s503=NOT_READY
+        s404="There is no snapshot at this date, or it has no KPIs.", s422=NO_PARAMETER, s503=NOT_READY
     ),
 )
 def get_measures(live: LiveStateDep, asked: Annotated[MeasuresQuery, Query()]) -> Response:
-    """Each with its numerator and denominator, its last value and its target; also by segment, CSM and region. What was
-    kept when the snapshot was scored."""
+    """Returns each KPI with its numerator and denominator, its previous value and its target, in total and by segment,
+    CSM and region, as stored when the snapshot was scored."""
     return JSONResponse(published_kpis(live.current().scored(asked.as_of), asked.period))

@@ -1,4 +1,4 @@
-"""What people did about an account, what became of it, and until when its plays are put off."""
+"""Routes to record interventions, outcomes and snoozes."""
 
 from __future__ import annotations
 
@@ -24,52 +24,54 @@ from serving.store import records
 from serving.store.database import Store
 
 router = APIRouter(tags=["records"], dependencies=[require_scope("write")])
-_SAID = BODY_PROBLEMS | {
-    "s422": "The body cannot be used; errors say where.",
-    "s503": "The store cannot be reached; Retry-After says when to try again.",
+_PROBLEMS = BODY_PROBLEMS | {
+    "s422": "The body is invalid; `errors` lists the places.",
+    "s503": "The store cannot be reached; retry after the time in Retry-After.",
 }
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
 
 
 class _Recorded(RequestModel):
     account_id: Id
-    occurred_at: Instant = Field(description="When it happened; not in the future.")
-    prediction_id: str | None = Field(None, max_length=80, description="The prediction that it followed from.")
+    occurred_at: Instant = Field(description="The time at which it happened. It must not be in the future.")
+    prediction_id: str | None = Field(None, max_length=80, description="The prediction that led to it.")
     note: Text | None = None
 
 
 class InterventionRequest(_Recorded):
-    """Something that was done about an account."""
+    """An action taken for an account."""
 
-    play: Text | None = Field(None, description="What was done.", examples=["executive_change"])
+    play: Text | None = Field(None, description="The play that was run.", examples=["executive_change"])
     severity: Literal["low", "medium", "high"] | None = None
-    held_out: bool = Field(False, description="Nothing was done, on purpose, to tell what plays achieve.")
+    held_out: bool = Field(False, description="Nothing was done on purpose, to measure the effect of plays.")
 
 
 class OutcomeRequest(_Recorded):
-    """What became of an account."""
+    """The outcome for an account."""
 
     result: Literal["saved", "lost", "expanded", "not_expanded"]
     intervention_id: str | None = Field(None, max_length=80)
     arr: FiniteNumber | None = Field(
-        None, ge=0, description="That was saved, lost or won, a year, in the source's currency."
+        None, ge=0, description="The ARR that was saved, lost or won, in the currency of the source."
     )
 
 
-#: A play can be put off for so many days at most: after a quarter an account is another one.
+#: The maximum length of a snooze: an account can change completely within a quarter.
 SNOOZE_DAYS = 90
 
 
 class SnoozeRequest(RequestModel):
-    """That the plays of an account wait until a day."""
+    """A snooze: the plays of an account are hidden until a day."""
 
-    until: Day = Field(description=f"The day on which they are back; after today, at most {SNOOZE_DAYS} days ahead.")
-    play: Text | None = Field(None, description="The play that is put off.", examples=["executive_change"])
+    until: Day = Field(
+        description=f"The day on which the plays return: after today, and at most {SNOOZE_DAYS} days ahead."
+    )
+    play: Text | None = Field(None, description="The play that is snoozed.", examples=["executive_change"])
     note: Text | None = None
 
 
 class StoredRecordReceipt(ResponseModel):
-    """That it was kept."""
+    """The id of a stored record."""
 
     id: str
     recorded_at: str
@@ -78,27 +80,27 @@ class StoredRecordReceipt(ResponseModel):
 @router.post(
     "/v1/interventions",
     status_code=201,
-    summary="Record what was done about an account",
+    summary="Record an intervention",
     operation_id="recordIntervention",
     response_model=StoredRecordReceipt,
     dependencies=[JSON_ONLY, IDEMPOTENT],
-    responses=problem_responses(**_SAID),
+    responses=problem_responses(**_PROBLEMS),
 )
 def record_intervention(
-    request: Request, store: StoreDep, caller: CurrentCaller, told: InterventionRequest
+    request: Request, store: StoreDep, caller: CurrentCaller, body: InterventionRequest
 ) -> Response:
-    """Kept as it was told. With an Idempotency-Key, once however often it is sent."""
-    return _kept(request, store, caller, "intervention", told)
+    """Stores the record as it was sent. Requests with the same Idempotency-Key are stored once."""
+    return _store(request, store, caller, "intervention", body)
 
 
 @router.post(
     "/v1/accounts/{account_id:path}/snoozes",
     status_code=201,
-    summary="Put an account's plays off until a day",
+    summary="Snooze an account's plays",
     operation_id="snoozePlays",
     response_model=StoredRecordReceipt,
     dependencies=[JSON_ONLY, IDEMPOTENT],
-    responses=problem_responses(**_SAID | {"s404": NO_ACCOUNT}),
+    responses=problem_responses(**_PROBLEMS | {"s404": NO_ACCOUNT}),
 )
 def snooze_plays(
     request: Request,
@@ -106,41 +108,41 @@ def snooze_plays(
     store: StoreDep,
     caller: CurrentCaller,
     account_id: Annotated[Id, Path()],
-    told: SnoozeRequest,
+    body: SnoozeRequest,
 ) -> Response:
-    """They are off the worklist and the pages at once, and back on the day. Another snooze of the account replaces it.
-    With an Idempotency-Key, once however often it is sent."""
-    return _answer(store_snooze(live, store, caller, account_id, told, request_name(request)))
+    """Removes the plays from the worklist and the pages immediately, until the day. A later snooze of the account
+    replaces it. Requests with the same Idempotency-Key are stored once."""
+    return _answer(store_snooze(live, store, caller, account_id, body, request_name(request)))
 
 
 @router.post(
     "/v1/outcomes",
     status_code=201,
-    summary="Record what became of an account",
+    summary="Record an outcome",
     operation_id="recordOutcome",
     response_model=StoredRecordReceipt,
     dependencies=[JSON_ONLY, IDEMPOTENT],
-    responses=problem_responses(**_SAID),
+    responses=problem_responses(**_PROBLEMS),
 )
-def record_outcome(request: Request, store: StoreDep, caller: CurrentCaller, told: OutcomeRequest) -> Response:
-    """Kept as it was told. With an Idempotency-Key, once however often it is sent."""
-    return _kept(request, store, caller, "outcome", told)
+def record_outcome(request: Request, store: StoreDep, caller: CurrentCaller, body: OutcomeRequest) -> Response:
+    """Stores the record as it was sent. Requests with the same Idempotency-Key are stored once."""
+    return _store(request, store, caller, "outcome", body)
 
 
-def _kept(request: Request, store: Store, caller: Caller, what: records.RecordKind, told: _Recorded) -> Response:
-    _refuse_future(told.occurred_at)
-    rest = told.model_dump(mode="json", exclude={"account_id", "occurred_at"}, exclude_none=True)
+def _store(request: Request, store: Store, caller: Caller, what: records.RecordKind, body: _Recorded) -> Response:
+    _refuse_future(body.occurred_at)
+    rest = body.model_dump(mode="json", exclude={"account_id", "occurred_at"}, exclude_none=True)
     with store.begin() as connection:
-        kept = records.store_record(
-            connection, what, told.account_id, told.occurred_at, rest, caller.id, request_name(request)
+        record = records.store_record(
+            connection, what, body.account_id, body.occurred_at, rest, caller.id, request_name(request)
         )
-    return _answer(kept)
+    return _answer(record)
 
 
 def store_snooze(
-    live: LiveStateManager, store: Store, caller: Caller, account_id: str, told: SnoozeRequest, name: str | None = None
+    live: LiveStateManager, store: Store, caller: Caller, account_id: str, body: SnoozeRequest, name: str | None = None
 ) -> records.StoredRecord:
-    """Keep that an account's plays are put off; one of the same ``name`` once.
+    """Store a snooze of an account's plays. Snoozes with the same ``name`` are stored once.
 
     Raises
     ------
@@ -148,16 +150,16 @@ def store_snooze(
     InvalidBody : ``until`` is today or before, or too far ahead.
     StoreDown : the store cannot be reached.
     """
-    _refuse_day(told.until)
+    _refuse_day(body.until)
     with suppress(UnknownSnapshot):
         account_row(live.current().scored(None).assessment, account_id)
-    rest = told.model_dump(mode="json", exclude_none=True)
+    rest = body.model_dump(mode="json", exclude_none=True)
     with store.begin() as connection:
         return records.store_record(connection, "snooze", account_id, datetime.now(UTC), rest, caller.id, name)
 
 
-def _answer(kept: records.StoredRecord) -> JSONResponse:
-    return JSONResponse({"id": kept.id, "recorded_at": kept.recorded_at.isoformat().replace("+00:00", "Z")}, 201)
+def _answer(record: records.StoredRecord) -> JSONResponse:
+    return JSONResponse({"id": record.id, "recorded_at": record.recorded_at.isoformat().replace("+00:00", "Z")}, 201)
 
 
 def _refuse_day(until: date) -> None:
@@ -166,10 +168,10 @@ def _refuse_day(until: date) -> None:
     if not today < until <= last:
         expected = f"a day after {today.isoformat()} (today, UTC) and up to {last.isoformat()}"
         code = "not_in_the_future" if until <= today else "too_far_ahead"
-        raise InvalidBody("the plays cannot be put off until that day", [Fault("/until", code, expected)], expected)
+        raise InvalidBody("the plays cannot be snoozed until that day", [Fault("/until", code, expected)], expected)
 
 
 def _refuse_future(at: datetime) -> None:
     if at > datetime.now(UTC):
         fault = Fault("/occurred_at", "in_the_future", "an instant that has passed")
-        raise InvalidBody("what is recorded has not happened yet", [fault], "an instant that has passed")
+        raise InvalidBody("the record is dated in the future", [fault], "an instant that has passed")

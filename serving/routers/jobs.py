@@ -1,4 +1,4 @@
-"""A whole portfolio at once, worked on in the background."""
+"""Routes for jobs, which score a whole portfolio in the background."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from serving.scoring.job_worker import jobs_folder
 from serving.store import jobs
 
 router = APIRouter(tags=["jobs"])
-NO_STORE = "The store cannot be reached, or too many jobs wait; Retry-After says when to try again."
+NO_STORE = "The store cannot be reached, or too many jobs are queued; retry after the time in Retry-After."
 JobId = Annotated[str, Path(max_length=40, pattern="^job_[0-9a-f]+$")]
 MEDIA = {"csv": "text/csv", "ndjson": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
 
@@ -28,19 +28,19 @@ MEDIA = {"csv": "text/csv", "ndjson": "application/x-ndjson", "parquet": "applic
 class JobRequest(RequestModel):
     """Score a whole portfolio into a file."""
 
-    as_of: AsOfInstant | None = Field(None, description="The date of a scored snapshot; left out, the latest.")
+    as_of: AsOfInstant | None = Field(None, description="The date of a scored snapshot. Default: the latest.")
     format: Literal["csv", "ndjson", "parquet"] = "csv"
 
 
 class JobStatus(ResponseModel):
-    """How far a job is."""
+    """The state and progress of a job."""
 
     id: str
     state: Literal["queued", "running", "finished", "failed"]
     created_at: str
     finished_at: str | None
     rows_done: int
-    rows_total: int | None = Field(description="Null until it is known.")
+    rows_total: int | None = Field(description="The number of accounts; null until it is known.")
     result: str | None = Field(description="Where the file is, once the job has finished; kept for 7 days.")
     reason: str | None = Field(description="Why the job failed.")
     notes: str | None = Field(description="What there is to know of the result before it is used.")
@@ -63,7 +63,7 @@ def create_job(
     with store.begin() as connection:
         job = jobs.accept(connection, wanted, caller.id, request_name(request))
     request.app.state.jobs.wake()
-    return JSONResponse(_told(job), 202, {"Location": f"/v1/jobs/{job.id}"})
+    return JSONResponse(_payload(job), 202, {"Location": f"/v1/jobs/{job.id}"})
 
 
 @router.get(
@@ -77,7 +77,7 @@ def create_job(
 def get_job(store: StoreDep, job_id: JobId) -> Response:
     """Ask again every few seconds until `state` is finished or failed."""
     with store.read() as connection:
-        return JSONResponse(_told(jobs.find(connection, job_id)))
+        return JSONResponse(_payload(jobs.find(connection, job_id)))
 
 
 @router.get(
@@ -104,7 +104,7 @@ def get_job_result(home: HomeDep, store: StoreDep, job_id: JobId) -> Response:
     return FileResponse(file, media_type=MEDIA[job.request["format"]], filename=job.file)
 
 
-def _told(job: jobs.Job) -> dict[str, Any]:
+def _payload(job: jobs.Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "state": job.state,

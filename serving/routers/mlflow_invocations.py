@@ -32,32 +32,39 @@ router = APIRouter(tags=["mlflow"])
 
 
 @router.get(
-    "/ping", summary="Whether there is a model", operation_id="ping", responses=problem_responses(s503=NOT_READY)
+    "/ping", summary="Check that there is a model", operation_id="ping", responses=problem_responses(s503=NOT_READY)
 )
-@router.get("/health", summary="The same as /ping", operation_id="health", responses=problem_responses(s503=NOT_READY))
+@router.get(
+    "/health",
+    summary="Check that there is a model (same as /ping)",
+    operation_id="health",
+    responses=problem_responses(s503=NOT_READY),
+)
 def ping(live: LiveStateDep) -> predictions.Liveness:
-    """Answers if /invocations can."""
+    """Returns 200 if /invocations can be answered."""
     bundle_for(live.current())
     return predictions.Liveness(status="alive")
 
 
-@router.get("/version", summary="The version of Renewcast", operation_id="version", response_class=PlainTextResponse)
+@router.get(
+    "/version", summary="Get the version of Renewcast", operation_id="version", response_class=PlainTextResponse
+)
 async def version(request: Request) -> str:
-    """As text, where a scoring server of MLflow's answers its own version."""
-    told: str = request.app.version
-    return told
+    """Returns the version as plain text. An MLflow scoring server returns its own version here."""
+    text: str = request.app.version
+    return text
 
 
 @router.post(
     "/invocations",
-    summary="Probabilities for rows of features",
+    summary="Score rows of features",
     operation_id="invocations",
     response_model=InvocationResponse,
     dependencies=[JSON_ONLY, require_scope("predict"), IDEMPOTENT],
     responses=problem_responses(
         **BODY_PROBLEMS,
-        s422="The rows cannot be used; errors say where.",
-        s503="Not ready, no model for the target, busy or too slow; Retry-After says when to try again.",
+        s422="The rows are invalid; `errors` lists the places.",
+        s503="Not ready, no model for the target, busy or too slow; retry after the time in Retry-After.",
     ),
 )
 async def invocations(
@@ -67,8 +74,8 @@ async def invocations(
     which: Annotated[TargetQuery, Query()],
     asked: InvocationRequest,
 ) -> Response:
-    """What the registered model answers to the same rows: probability, low and high. Rows are taken as they are: an
-    account that is too young for a prediction is not told apart."""
+    """Returns what the registered model returns for the same rows: probability, low and high. Rows are scored as they
+    are, also those of accounts that are too young for a prediction."""
     state = await run_in_threadpool(live.current)
     job = InvocationScorer(asked, which.target, state, rows_limit=settings.body_limit_rows)
     return JSONResponse(await workers.run(job, job))

@@ -1,4 +1,4 @@
-"""Predictions: of one account, from a scored snapshot or from its own signals, and of several at once."""
+"""Routes for predictions of one account or several, by id or from signals in the body."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from serving.schemas.signal_rows import Id
 from serving.scoring.score_many import ITEMS_LIMIT, BatchRequest, BatchResponse, BatchScorer
 from serving.snapshots.live_state import LiveStateManager
 
-#: What a prediction looks like, by view.
+#: The response of a prediction, by view.
 PREDICTION_RESPONSE: Any = Prediction | FlatPrediction
 
 router = APIRouter(tags=["predictions"], dependencies=[require_scope("predict")])
@@ -41,7 +41,7 @@ router = APIRouter(tags=["predictions"], dependencies=[require_scope("predict")]
 
 @router.get(
     "/v1/accounts/{account_id:path}/prediction",
-    summary="One account's prediction from a scored snapshot",
+    summary="Get an account's prediction from a scored snapshot",
     operation_id="getPrediction",
     response_model=PREDICTION_RESPONSE,
     responses=problem_responses(s404=NO_ACCOUNT, s422=NO_PARAMETER, s503=NOT_READY),
@@ -49,21 +49,21 @@ router = APIRouter(tags=["predictions"], dependencies=[require_scope("predict")]
 async def get_prediction(
     live: LiveStateDep, account_id: Annotated[Id, Path()], asked: Annotated[predictions.PredictionQuery, Query()]
 ) -> Response:
-    """Health score, probabilities of churn and expansion for the horizon, and the reasons in words."""
+    """Returns the health score, the churn and expansion probabilities, and the reasons in words."""
     return await _by_id(live, account_id, asked.as_of, asked)
 
 
 @router.post(
     "/v1/predictions",
-    summary="One account's prediction, by id or from signals in the body",
+    summary="Predict one account, by id or from signals in the body",
     operation_id="createPrediction",
     response_model=PREDICTION_RESPONSE,
     dependencies=[JSON_ONLY, IDEMPOTENT],
     responses=problem_responses(
         **BODY_PROBLEMS,
         s404=NO_ACCOUNT,
-        s422="The body cannot be used; errors say where.",
-        s503="Not ready, busy or too slow; Retry-After says when to try again.",
+        s422="The body is invalid; `errors` lists the places.",
+        s503="Not ready, busy or too slow; retry after the time in Retry-After.",
     ),
 )
 async def create_prediction(
@@ -73,14 +73,14 @@ async def create_prediction(
     view: Annotated[ViewQuery, Query()],
     asked: predictions.PredictionRequest,
 ) -> Response:
-    """By id, the same as the GET. With signals, they are checked, turned into features as of ``as_of`` and scored: the
-    same signals give the same probability as in a scored portfolio, if ``history_from`` says that they reach as far
-    back as the portfolio's feeds do. Of an account that is not active at ``as_of`` no number is told (status
+    """With an id only, returns the same as the GET. Signals are validated, turned into features as of ``as_of``, and
+    scored. The same signals give the same probability as in a scored portfolio if ``history_from`` states that they
+    reach as far back as the feeds of the portfolio. An account that is not active at ``as_of`` gets no numbers (status
     out_of_scope).
     """
     if asked.signals is None:
         return await _by_id(live, asked.account_id, asked.as_of, view)
-    # Only now, since a service that never sees signals needs no query engine for them.
+    # Imported here: a service that never gets signals does not need the query engine.
     from serving.scoring.score_payload import SignalsScorer
 
     state = await run_in_threadpool(live.current)
@@ -90,14 +90,14 @@ async def create_prediction(
 
 @router.post(
     "/v1/predictions:batch",
-    summary="Predictions of several accounts",
+    summary="Predict several accounts",
     operation_id="createPredictions",
     response_model=BatchResponse,
     response_model_exclude_unset=True,
     dependencies=[JSON_ONLY, IDEMPOTENT],
     responses=problem_responses(
         **BODY_PROBLEMS,
-        s422=f"The body as a whole cannot be used, such as one of more than {ITEMS_LIMIT} items.",
+        s422=f"The body as a whole is invalid, for example if it has more than {ITEMS_LIMIT} items.",
         s503=NOT_READY,
     ),
 )
@@ -109,15 +109,15 @@ async def create_predictions(
     view: Annotated[ViewQuery, Query()],
     asked: BatchRequest,
 ) -> Response:
-    """Each item as if it had been asked for alone, in the order given, with a status of its own: one that fails spoils
-    no other. Signals are bounded over all items together, in rows and in time; items beyond have a problem that says
-    so."""
+    """Handles each item like a separate request, in the order given, and returns a status for each: a failed item does
+    not affect the others. The limits on rows and time apply to all items together; items beyond a limit get a problem
+    that states it."""
     state = await run_in_threadpool(live.current)
     many = BatchScorer(state, workers, settings, home, view)
     return JSONResponse({"results": await many.results(asked.items)})
 
 
 async def _by_id(live: LiveStateManager, account_id: str, as_of: datetime | None, view: ViewQuery) -> Response:
-    # The answer is not held against its model again on each request; the tests do that.
+    # The answer is not validated against its schema on each request; the tests do that.
     text = await read_cached(live, as_of, "prediction", account_id, make=lambda scored: scored.answer(account_id))
     return Response(text, media_type=JSON) if view.view == "full" else JSONResponse(view.of(json.loads(text)))

@@ -1,4 +1,4 @@
-"""The process itself: whether it runs, and what it answers from."""
+"""Routes for probes and metrics."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ def openapi_30(request: Request) -> Response:
     return Response(state.openapi_30, media_type=JSON)
 
 
-@router.get("/livez", tags=["service"], summary="Whether the process runs", operation_id="livez")
+@router.get("/livez", tags=["service"], summary="Check that the process runs", operation_id="livez")
 async def livez() -> predictions.Liveness:
-    """Answers as long as the process does, ready or not, also while every thread waits for something."""
+    """Returns 200 as long as the process runs, even if it is not ready or all threads are busy."""
     return predictions.Liveness(status="alive")
 
 
 @router.get(
     "/readyz",
     tags=["service"],
-    summary="Whether the service answers, and from what",
+    summary="Check that the service is ready",
     operation_id="readyz",
-    responses=problem_responses(s503="It answers nothing, or can keep nothing; the detail says why."),
+    responses=problem_responses(s503="The service cannot answer or cannot write; the detail says why."),
 )
 def readyz(request: Request, live: LiveStateDep, store: StoreDep) -> predictions.Readiness:
-    """``ready``; or ``degraded``: it answers, but something was refused, is missing or cannot be reached, and the
-    reasons say what. 503 where nothing can be answered, or the home's disk is full or read-only: what was scored is
-    still answered then, and nothing is kept."""
+    """Returns ``ready``, or ``degraded`` if the service answers but something was rejected, is missing or cannot be
+    reached; see ``reasons``. Returns 503 if nothing can be answered, or if the disk of the home is full or read-only;
+    scored snapshots are still answered then, but nothing is stored."""
     disk: Disk = request.app.state.disk
     if (trouble := disk.write_error()) is not None:
-        raise NotReady(trouble, "a disk with room that can be written", "free some space, or make it writable")
+        raise NotReady(trouble, "a writable disk with free space", "free some space, or make it writable")
     state = live.current()
     reasons = [*state.reasons, *([] if store.error is None else [store.error])]
     if not state.answers or state.champion is None:
@@ -65,10 +65,10 @@ def readyz(request: Request, live: LiveStateDep, store: StoreDep) -> predictions
 @router.get(
     "/metrics",
     tags=["service"],
-    summary="Measures for Prometheus",
+    summary="Get metrics for Prometheus",
     operation_id="metrics",
     response_class=PlainTextResponse,
 )
 def metrics(request: Request) -> Response:
-    """Requests by route, method and status; how long they took; what answers, and how old it is."""
+    """Returns requests by route, method and status, their duration, the model versions, and the age of the snapshot."""
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""What was published by the weekly batch: a stream of predictions, one of them as it was given, and alerts."""
+"""Routes for published predictions and alerts."""
 
 from __future__ import annotations
 
@@ -15,41 +15,43 @@ from serving.schemas.base import RequestModel
 from serving.schemas.signal_rows import Id, Instant
 from serving.store import published_predictions
 
-#: So many predictions, or alerts, are given at once at most.
+#: The maximum number of predictions or alerts per page.
 MAX_PAGE = 1000
 
 router = APIRouter(tags=["published"], dependencies=[require_scope("predict")])
-NO_STORE = "The store cannot be reached; Retry-After says when to try again."
+NO_STORE = "The store cannot be reached; retry after the time in Retry-After."
 
 
 class _PageQuery(RequestModel):
-    limit: int = Field(100, ge=1, le=MAX_PAGE, strict=False, description="At most so many.")
-    cursor: str | None = Field(None, max_length=40, description="`next` of the page before.")
+    limit: int = Field(100, ge=1, le=MAX_PAGE, strict=False, description="The maximum number of entries.")
+    cursor: str | None = Field(None, max_length=40, description="The `next` value of the previous page.")
 
 
 class PredictionStreamQuery(_PageQuery):
-    """Which part of the stream."""
+    """A part of the stream of predictions."""
 
     updated_since: Instant | None = Field(
-        None, description="Only what was published at or after this instant; not looked at beside a cursor."
+        None, description="Only predictions published at or after this instant. Ignored if there is a cursor."
     )
 
 
 class AlertsQuery(_PageQuery):
-    """Which alerts."""
+    """A part of the stream of alerts."""
 
-    account_id: Id | None = Field(None, description="Of this account only.")
+    account_id: Id | None = Field(None, description="Only alerts of this account.")
 
 
 class PredictionPage(ResponseModel):
     """Predictions in the order in which they were published."""
 
     data: list[Prediction]
-    next: str = Field(description="The cursor to go on from; also, once everything was read, for what comes later.")
+    next: str = Field(
+        description="The cursor of the next page. After the last page it returns what is published later."
+    )
 
 
 class RaisedAlert(AccountAlert):
-    """An alert of an account."""
+    """An alert, with its account."""
 
     account_id: str
 
@@ -63,43 +65,43 @@ class AlertPage(ResponseModel):
 
 @router.get(
     "/v1/predictions",
-    summary="Published predictions, from where the caller left off",
+    summary="List published predictions",
     operation_id="listPredictions",
     response_model=PredictionPage,
     responses=problem_responses(s422=NO_PARAMETER, s503=NO_STORE),
 )
 def list_predictions(store: StoreDep, asked: Annotated[PredictionStreamQuery, Query()]) -> Response:
-    """What `renewcast score --publish` has kept, oldest first. No row is passed over or told twice by a caller who goes
-    on from `next`."""
+    """Returns the predictions that `renewcast score --publish` stored, oldest first. A caller that continues from
+    `next` misses no prediction and gets none twice."""
     with store.read() as connection:
         return _page(published_predictions.list_predictions(connection, asked.cursor, asked.updated_since, asked.limit))
 
 
 @router.get(
     "/v1/predictions/{prediction_id}",
-    summary="A published prediction as it was given",
+    summary="Get a published prediction",
     operation_id="replayPrediction",
     response_model=Prediction,
-    responses=problem_responses(s404="Nothing of this id was published.", s422=NO_PARAMETER, s503=NO_STORE),
+    responses=problem_responses(s404="No prediction with this id was published.", s422=NO_PARAMETER, s503=NO_STORE),
 )
 def replay_prediction(
     store: StoreDep, prediction_id: Annotated[str, Path(max_length=80, pattern="^prd_[0-9a-zA-Z]+$")]
 ) -> Response:
-    """The same answer, however models and rubrics have changed since. What was answered from signals in a body is not
-    kept: nobody has asked for that."""
+    """Returns the prediction as it was published, even if models and rubrics have changed since. Predictions from
+    signals in a body are not stored."""
     with store.read() as connection:
         return JSONResponse(published_predictions.find_prediction(connection, prediction_id))
 
 
 @router.get(
     "/v1/alerts",
-    summary="Alerts that were raised, from where the caller left off",
+    summary="List raised alerts",
     operation_id="listAlerts",
     response_model=AlertPage,
     responses=problem_responses(s422=NO_PARAMETER, s503=NO_STORE),
 )
 def list_alerts(store: StoreDep, asked: Annotated[AlertsQuery, Query()]) -> Response:
-    """Each once, when it came about."""
+    """Returns each alert once, in the order in which they were raised."""
     with store.read() as connection:
         return _page(published_predictions.list_alerts(connection, asked.cursor, asked.limit, asked.account_id))
 

@@ -1,4 +1,4 @@
-"""What is due, and what is expected of it."""
+"""Routes for the renewal forecast."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ router = APIRouter(tags=["portfolio"], dependencies=[require_scope("predict")])
 
 
 class RenewalsQuery(predictions.SnapshotQuery):
-    """Which period, and how it is divided."""
+    """The period of a renewal forecast, and its groups."""
 
     period: PeriodText | None = Field(
-        None, description="A quarter or a month (2026-10) that is not over.", examples=["2026Q4"]
+        None, description="A quarter or a month (2026-10) that has not ended.", examples=["2026Q4"]
     )
-    days: Literal[30, 60, 90, 120] | None = Field(None, description="The next so many days; left out, 90.")
-    by: Literal["segment", "csm"] | None = Field(None, description="One division only; left out, both.")
-    limit: int = Field(100, ge=0, le=MAX_LISTED, strict=False, description="At most so many accounts are listed.")
+    days: Literal[30, 60, 90, 120] | None = Field(None, description="The number of days to look ahead. Default: 90.")
+    by: Literal["segment", "csm"] | None = Field(None, description="Group by segment or by CSM only. Default: both.")
+    limit: int = Field(100, ge=0, le=MAX_LISTED, strict=False, description="The maximum number of accounts to list.")
 
     @field_validator("days", mode="before")
     @classmethod
@@ -38,23 +38,23 @@ class RenewalsQuery(predictions.SnapshotQuery):
     @classmethod
     def _one_of_both(cls, days: int | None, info: ValidationInfo) -> int | None:
         if days is not None and info.data.get("period") is not None:
-            raise PydanticCustomError("period_and_days", "Input is of use without a period only")
+            raise PydanticCustomError("period_and_days", "Input is allowed without a period only")
         return days
 
 
 @router.get(
     "/v1/renewals",
-    summary="The renewal forecast of a period",
+    summary="Get the renewal forecast of a period",
     operation_id="getRenewals",
     response_model=Renewals,
     responses=problem_responses(
         s404=NO_SNAPSHOT,
-        s422="A parameter cannot be used, the period is over, or the business has no contracts.",
+        s422="A parameter is invalid, the period has ended, or the portfolio has no contracts.",
         s503=NOT_READY,
     ),
 )
 def get_renewals(live: LiveStateDep, asked: Annotated[RenewalsQuery, Query()]) -> Response:
-    """Who is due, and the accounts and ARR expected to be renewed, contracted, expanded and lost, with 80% intervals:
-    as a whole, by segment and by CSM. Worked out once for each snapshot and period."""
+    """Returns the accounts that are due, and the accounts and ARR expected to be renewed, contracted, expanded and
+    lost, with 80% intervals: in total, by segment and by CSM. It is computed once for each snapshot and period."""
     scored = live.current().scored(asked.as_of)
     return JSONResponse(published_renewals(scored, asked.period, asked.days, asked.by, asked.limit))

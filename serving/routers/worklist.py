@@ -1,4 +1,4 @@
-"""Whom to work, given what the team can do."""
+"""Routes for the worklist."""
 
 from __future__ import annotations
 
@@ -19,34 +19,37 @@ router = APIRouter(tags=["portfolio"], dependencies=[require_scope("predict")])
 
 
 class WorklistQuery(predictions.SnapshotQuery):
-    """How much can be done, and by whom."""
+    """The capacity of the team, and filters."""
 
-    capacity: int = Field(20, ge=0, le=MAX_LISTED, strict=False, description="Accounts that the team can work.")
-    csm: Csm | None = Field(None, description="This CSM's accounts only.")
+    capacity: int = Field(
+        20, ge=0, le=MAX_LISTED, strict=False, description="The number of accounts that the team can work."
+    )
+    csm: Csm | None = Field(None, description="Only the accounts of this customer success manager.")
     save_rate: float | None = Field(
         None,
         ge=0,
         le=1,
         strict=False,
         allow_inf_nan=False,
-        description="The share of those that would leave which a play is assumed to keep, until it can be measured.",
+        description="The assumed share of churning accounts that a play saves. A measured rate takes precedence.",
     )
 
 
 @router.get(
     "/v1/worklist",
-    summary="Whom to work this week",
+    summary="Get this week's priorities",
     operation_id="getWorklist",
     response_model=Worklist,
     responses=problem_responses(
         s404=NO_SNAPSHOT,
-        s422="A parameter cannot be used, or no account has this CSM.",
+        s422="A parameter is invalid, or no account has this CSM.",
         s503=NOT_READY,
     ),
 )
 def get_worklist(live: LiveStateDep, store: StoreDep, asked: Annotated[WorklistQuery, Query()]) -> Response:
-    """The accounts whose ARR at risk is most worth a play, what to do, by whom and by when; who is too late, snoozed or
-    in an intervention already; what that reaches beside working by health score or at random; and what interventions
-    have come to, those recorded at /v1/interventions and /v1/outcomes included."""
+    """Returns the accounts for which a play is worth most by ARR at risk, with what to do, who does it and by when; the
+    accounts that are too late, snoozed or already in an intervention; the ARR at risk covered, compared with an order
+    by health score and a random order; and the results of interventions, including those recorded with
+    /v1/interventions and /v1/outcomes."""
     scored = live.current().scored(asked.as_of)
     return JSONResponse(published_worklist(scored, store, asked.capacity, asked.csm, asked.save_rate))

@@ -1,4 +1,4 @@
-"""What all shapes of requests and answers have in common."""
+"""The base class of request models."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class RequestModel(BaseModel):
-    """Something that a caller sends: every field of the right type, and none that is not known."""
+    """Base class of requests: types are strict, and unknown fields are rejected."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)

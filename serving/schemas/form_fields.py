@@ -1,4 +1,4 @@
-"""How forms and their fields are read: browsers send empty ones too, and numbers as text."""
+"""Reading of HTML forms: browsers also send empty fields, and numbers as text."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from models.predictions.payload import format_instant
 from serving.schemas.predictions import SnapshotQuery
 from serving.schemas.signal_rows import AsOfInstant
 
-#: A larger form (bytes) is not read, nor one of more fields.
+#: The maximum size of a form in bytes, and its maximum number of fields.
 FORM_LIMIT, FIELDS_LIMIT = 8192, 20
 FORM = "application/x-www-form-urlencoded"
 
 
 async def form_fields(request: Request) -> dict[str, str]:
-    """The fields of an HTML form, as browsers send it: percent-encoded UTF-8. Of several of one name, the first.
+    """Read the fields of an HTML form: percent-encoded UTF-8. If a name is repeated, the first value counts.
 
     Raises
     ------
-    BadRequest : it is of another kind or character set, cannot be decoded, or has too many fields.
-    HTTPException : 413, it is too large.
+    BadRequest : the form has another content type or character set, cannot be decoded, or has too many fields.
+    HTTPException : 413, the form is too large.
     """
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = parameters.partition("=")[2].strip().strip('"').lower()
     if kind.strip().lower() != FORM or charset not in ("", "utf-8", "utf8"):
-        raise BadRequest("the form is of another kind", f"{FORM} in UTF-8", "send it from the page")
+        raise BadRequest("the form has another content type", f"{FORM} in UTF-8", "send it from the page")
     body = b""
     async for part in request.stream():
         body += part
@@ -53,21 +53,21 @@ async def form_fields(request: Request) -> dict[str, str]:
 
 
 def empty_to_none(value: Any) -> Any:
-    """An empty field of a form as one that was left out: forms send these too."""
+    """Return None for an empty field, which browsers send too."""
     return None if value == "" else value
 
 
 def digits_to_int(value: Any) -> Any:
-    """Digits as a number."""
+    """Return digits as a number, and any other value unchanged."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
 class SnapshotPageQuery(SnapshotQuery):
-    """Which snapshot a page is of: empty too is the latest."""
+    """The snapshot of a page. If the field is empty or missing, the latest."""
 
     as_of: Annotated[AsOfInstant | None, BeforeValidator(empty_to_none)] = None
 
     @property
     def when(self) -> str | None:
-        """The date that was asked for as addresses bear it; None where it was the latest."""
+        """The requested date, as it appears in URLs; None for the latest."""
         return None if self.as_of is None else format_instant(self.as_of)

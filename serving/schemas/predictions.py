@@ -1,4 +1,4 @@
-"""The shapes of requests and answers, as /openapi.json shows them. What they mean is said beside each field."""
+"""Request and response models of predictions, probes and problems."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ SIGNALS_EXAMPLE: dict[str, Any] = {
 
 
 class SnapshotQuery(RequestModel):
-    """Which snapshot to answer from."""
+    """The snapshot to answer from."""
 
-    as_of: AsOfInstant | None = Field(None, description="The date of a scored snapshot; left out, the latest.")
+    as_of: AsOfInstant | None = Field(None, description="The date of a scored snapshot. Default: the latest.")
 
 
 class PredictionQuery(SnapshotQuery, ViewQuery):
-    """Which snapshot to answer from, and how the prediction is shown."""
+    """The snapshot to answer from, and the view of the prediction."""
 
 
 class PredictionRequest(RequestModel):
-    """One account by id, or with its signals. With signals, ``as_of`` is needed: the instant at which the signals are
-    looked at; rows at or after it are not read."""
+    """One account, by id or with its signals. With signals, ``as_of`` is required: only rows before this instant are
+    read."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"account_id": "acme"}, SIGNALS_EXAMPLE]})
 
@@ -52,15 +52,15 @@ class PredictionRequest(RequestModel):
     as_of: AsOfInstant | None = Field(None, validate_default=True)
     history_from: Instant | None = Field(
         None,
-        description="The instant from which all the tables sent are complete. Left out, each counts as complete from "
-        "its first row on, and what reaches further back is not known.",
+        description="The instant from which all tables in the body are complete. By default each table counts as "
+        "complete from its first row on, and anything earlier is unknown.",
     )
 
     @field_validator("as_of", mode="after")
     @classmethod
     def _needed_with_signals(cls, as_of: datetime | None, info: ValidationInfo) -> datetime | None:
         if as_of is None and info.data.get("signals") is not None:
-            raise PydanticCustomError("missing", "Field required beside signals")
+            raise PydanticCustomError("missing", "Field required with signals")
         return as_of
 
     @field_validator("history_from", mode="after")
@@ -69,7 +69,7 @@ class PredictionRequest(RequestModel):
         if history_from is None:
             return None
         if "signals" in info.data and info.data["signals"] is None:
-            raise PydanticCustomError("signals_missing", "Input is of use beside signals only")
+            raise PydanticCustomError("signals_missing", "Input is allowed with signals only")
         as_of = info.data.get("as_of")
         if as_of is not None and history_from >= as_of:
             raise PydanticCustomError("not_before_as_of", "Input should be before as_of")
@@ -77,23 +77,25 @@ class PredictionRequest(RequestModel):
 
 
 class Liveness(ResponseModel):
-    """The process answers."""
+    """The process is alive."""
 
     status: Literal["alive"]
 
 
 class Readiness(ResponseModel):
-    """Whether the service answers, and from what. ``degraded``: it does, but something needs a person; see reasons."""
+    """The readiness of the service. ``degraded``: it answers, but something needs attention; see ``reasons``."""
 
     status: Literal["ready", "degraded"]
     reasons: list[str]
-    as_of: str | None = Field(description="The latest snapshot; null: only bodies with signals are answered.")
+    as_of: str | None = Field(
+        description="The date of the latest snapshot. If null, only requests with signals can be answered."
+    )
     accounts: int
-    models: dict[str, str | None] = Field(description="The version per target; null: no model.")
+    models: dict[str, str | None] = Field(description="The model version by target; null without a model.")
 
 
 class ProblemFault(ResponseModel):
-    """One thing wrong in the request; ``pointer`` is a JSON pointer into the body, or /query/NAME, /path/NAME or
+    """One error in the request. ``pointer`` is a JSON pointer into the body, or /query/NAME, /path/NAME or
     /header/NAME."""
 
     pointer: str = Field(examples=["/signals/usage/3/minutes"])
@@ -102,7 +104,7 @@ class ProblemFault(ResponseModel):
 
 
 class Problem(BaseModel):
-    """An error (RFC 9457). Never holds what was sent."""
+    """A problem (RFC 9457). It never contains values of the request."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -110,8 +112,8 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    instance: str = Field(description="Names this occurrence.")
+    instance: str = Field(description="Identifies this occurrence of the problem.")
     code: str = Field(examples=["unknown_account"])
     errors: list[ProblemFault]
-    more_errors: int | None = Field(None, description="How many more there are than are listed.")
-    retry_after: int | None = Field(None, description="Seconds; as in the Retry-After header.")
+    more_errors: int | None = Field(None, description="The number of errors that are not listed.")
+    retry_after: int | None = Field(None, description="The seconds to wait, as in the Retry-After header.")

@@ -1,4 +1,4 @@
-"""The rows of signals that a body may hold, made from the data contract, so that the two cannot drift apart."""
+"""Models of the signals in a request body, generated from the data contract."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from features.contract.schema import ID_LIMIT, ID_PATTERN, TABLES, Column, Table
 from features.errors import BadRequest
 from features.utils.dates import parse_instant
 
-#: Longer texts are not taken.
+#: The maximum length of a text.
 TEXT_LIMIT = 1024
-#: PostgreSQL takes no NUL within a text.
+#: PostgreSQL does not accept NUL in a text.
 NO_NUL = r"^[^\x00]*$"
-#: Instants outside are taken for mistakes.
+#: Instants outside this range are rejected as mistakes.
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-#: The largest whole number that every JSON reader keeps whole (RFC 8259, 6).
+#: The largest integer that every JSON parser reads exactly (RFC 8259, section 6).
 WHOLE_LIMIT = 2**53 - 1
 
 
@@ -45,7 +45,7 @@ def _instant(text: Any) -> datetime:
 def _day(text: Any) -> date:
     if not isinstance(text, str):
         raise PydanticCustomError("string_type", "Input should be a valid string")
-    # The standard library takes weeks and dates without hyphens too.
+    # The standard library also accepts week dates and dates without hyphens.
     if _DAY.fullmatch(text):
         with suppress(ValueError):
             return date.fromisoformat(text)
@@ -59,14 +59,16 @@ def _whole_second(instant: datetime) -> datetime:
 
 
 def _without_point(value: Any) -> Any:
-    """JSON does not tell 5.0 from 5."""
+    """Return an integral float as an integer: JSON does not distinguish 5.0 from 5."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 Text = Annotated[str, Field(max_length=TEXT_LIMIT, pattern=NO_NUL)]
 Id = Annotated[
     str,
-    Field(min_length=1, max_length=ID_LIMIT, pattern=ID_PATTERN, description="The account's id, as in the signals."),
+    Field(
+        min_length=1, max_length=ID_LIMIT, pattern=ID_PATTERN, description="The id of the account, as in the signals."
+    ),
 ]
 Instant = Annotated[
     datetime,
@@ -82,20 +84,20 @@ AsOfInstant = Annotated[Instant, AfterValidator(_whole_second)]
 FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(_without_point), Field(ge=-WHOLE_LIMIT, le=WHOLE_LIMIT)]
 
-#: More names that a caller made up than this, and longer ones, are not repeated to it.
+#: The maximum number and length of unknown field names that an answer repeats.
 NAMES_SHOWN, NAME_LIMIT = 20, 64
 
 _KINDS: dict[str, Any] = {"string": Text, "instant": Instant, "float": FiniteNumber, "int": Whole, "bool": bool}
 
 
 class SignalRow(BaseModel):
-    """One row of signals. Fields that the contract does not have are kept aside, to be named in a warning."""
+    """One row of signals. Fields that are not in the data contract are collected, to be listed in a warning."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
     @property
     def ignored(self) -> set[str]:
-        """The names of the fields that the contract does not have."""
+        """The names of the fields that are not in the data contract."""
         return set(self.model_extra or ())
 
 
@@ -112,16 +114,16 @@ def _type_of(column: Column) -> Any:
 def _row_of(table: TableSchema) -> type[SignalRow]:
     fields: dict[str, Any] = {}
     for column in table.columns:
-        # Every row of a body is of the body's account, so its id may be left out.
+        # All rows of a body belong to its account, so the id is optional.
         required = column.required and column.name != "account_id"
         fields[column.name] = (_type_of(column), ...) if required else (_type_of(column) | None, None)
-    told = f"A row of the table {table.name} of the data contract."
-    made: type[SignalRow] = create_model(f"{table.name.title()}Row", __base__=SignalRow, __doc__=told, **fields)
-    return made
+    description = f"A row of the table {table.name} of the data contract."
+    model: type[SignalRow] = create_model(f"{table.name.title()}Row", __base__=SignalRow, __doc__=description, **fields)
+    return model
 
 
 ROW_MODELS: dict[str, type[SignalRow]] = {name: _row_of(table) for name, table in TABLES.items()}
-"""The model of a row, by table."""
+"""The row model of each table."""
 
 
 def _list_of(row: type[SignalRow]) -> Any:
@@ -130,7 +132,7 @@ def _list_of(row: type[SignalRow]) -> Any:
 
 def _tables() -> type[BaseModel]:
     fields: dict[str, Any] = {
-        name: (_list_of(row) | None, Field(None, description="Left out: not known. Empty: nothing happened."))
+        name: (_list_of(row) | None, Field(None, description="Missing: unknown. Empty: nothing happened."))
         for name, row in ROW_MODELS.items()
     }
     one = Field(min_length=1, max_length=1, description="The account itself: one row, with created_at.")
@@ -139,15 +141,15 @@ def _tables() -> type[BaseModel]:
 
 
 class AccountSignals(_tables()):  # type: ignore[misc]
-    """One account's signals, in the tables of the data contract. `accounts` and one of `subscriptions` or `orders` are
-    needed; any other table that is left out is not known (never zero)."""
+    """The signals of one account, in the tables of the data contract. `accounts` and one of `subscriptions` or `orders`
+    are required. Any other missing table is unknown, not zero."""
 
     def rows(self, table: str) -> list[SignalRow] | None:
-        """The rows of a table; None where it was left out."""
+        """Return the rows of a table; None if the table is missing."""
         rows: list[SignalRow] | None = getattr(self, table)
         return rows
 
 
 def printable_names(names: Iterable[str]) -> list[str]:
-    """Those of a caller's own names that may be repeated to it."""
+    """Return the field names of a caller that an answer may repeat."""
     return [name for name in names if len(name) <= NAME_LIMIT][:NAMES_SHOWN]

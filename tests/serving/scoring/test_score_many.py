@@ -142,5 +142,5 @@ def test_what_nobody_expected_of_one_item_is_its_own(client: TestClient, monkeyp
 
 
 def test_an_item_looks_like_the_request_for_one(client: TestClient) -> None:
-    shown = client.get("/openapi.json").json()["components"]["schemas"]["ManyAsked"]["properties"]["items"]
+    shown = client.get("/openapi.json").json()["components"]["schemas"]["BatchRequest"]["properties"]["items"]
     assert shown["items"] == {"$ref": f"#/components/schemas/{PredictionRequest.__name__}"}
