@@ -9,7 +9,7 @@ import numpy as np
 
 from features.utils.arrays import Bools, Floats, Ints
 from training.evaluation.comparison import json_safe
-from training.evaluation.test_predictions import RESAMPLES, UNDEFINED, Estimate, ScoredTestRows
+from training.evaluation.test_predictions import RESAMPLES, UNDEFINED, MetricEstimate, ScoredTestRows
 from training.statistics.account_bootstrap import AccountBootstrap, interval
 
 RANDOM = "random"
@@ -31,9 +31,9 @@ class CapacityCapture:
 
     candidate: str
     capacity: int
-    caught: Estimate
-    caught_arr: Estimate
-    lift: Estimate
+    caught: MetricEstimate
+    caught_arr: MetricEstimate
+    lift: MetricEstimate
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -50,8 +50,8 @@ class CapacityValue(CapacityCapture):
     cost : cost of looking after ``capacity`` accounts, currency.
     """
 
-    saves: Estimate
-    saved_arr: Estimate
+    saves: MetricEstimate
+    saved_arr: MetricEstimate
     cost: float
 
 
@@ -143,7 +143,7 @@ def _picked(p: Floats, rows: Ints, capacity: int) -> Floats:
     return chance
 
 
-def _share(bootstrap: AccountBootstrap, part: Floats, whole: Floats) -> Estimate:
+def _share(bootstrap: AccountBootstrap, part: Floats, whole: Floats) -> MetricEstimate:
     """Return the sum of one over the sum of the other, both on the same resamples."""
     sums = [np.bincount(bootstrap.codes, values, bootstrap.accounts) for values in (part, whole)]
     if not sums[1].sum():

@@ -50,7 +50,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class CandidateMetrics:
+class ComparisonRow:
     """All metrics of one candidate."""
 
     candidate: str
@@ -98,7 +98,7 @@ class Comparison:
     """
 
     subject: str
-    rows: tuple[CandidateMetrics, ...]
+    rows: tuple[ComparisonRow, ...]
     differences: tuple[Difference, ...]
     size: dict[str, int]
     known_rate: float
@@ -106,7 +106,7 @@ class Comparison:
     grade: Grade
     words: str
 
-    def __getitem__(self, candidate: str) -> CandidateMetrics:
+    def __getitem__(self, candidate: str) -> ComparisonRow:
         """Return the metrics of a candidate; KeyError if there are none."""
         return {row.candidate: row for row in self.rows}[candidate]
 
@@ -176,7 +176,7 @@ def compare_candidates(
     data = {name: Predictions(happened, np.asarray(p, dtype=np.float64), money) for name, p in candidates.items()}
     bootstrap = AccountBootstrap(accounts, resamples, seed)
     rows = tuple(
-        CandidateMetrics(name, _measure(predictions, bootstrap, known_rate)) for name, predictions in data.items()
+        ComparisonRow(name, _measure(predictions, bootstrap, known_rate)) for name, predictions in data.items()
     )
     differences = tuple(
         _difference(subject, other, loss, data, bootstrap)
@@ -229,7 +229,7 @@ def _difference(
     return Difference(subject, other, loss, float(differences.mean()), *interval(bootstrap.means(differences)))
 
 
-def _grade(row: CandidateMetrics, against_average: Difference) -> Grade:
+def _grade(row: ComparisonRow, against_average: Difference) -> Grade:
     """Return the grade of a candidate.
 
     It must first beat the known rate (by log loss, which is more sensitive than Brier for rare outcomes). Then the

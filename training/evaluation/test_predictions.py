@@ -18,9 +18,9 @@ from training.statistics.metrics import Predictions
 RESAMPLES = 300
 #: Minimum number of accounts with, and of accounts without the outcome, to compute metrics of a part.
 MINIMUM_ACCOUNTS = 10
-Estimate = tuple[float, float, float]
+MetricEstimate = tuple[float, float, float]
 """A value and its 95% interval by account bootstrap; NaN if undefined."""
-UNDEFINED: Estimate = (float("nan"), float("nan"), float("nan"))
+UNDEFINED: MetricEstimate = (float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class PartMetrics:
     rate: float
     expected: float
     enough: bool
-    ratio: Estimate
-    roc_auc: Estimate
-    brier: Estimate
+    ratio: MetricEstimate
+    roc_auc: MetricEstimate
+    brier: MetricEstimate
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -106,7 +106,9 @@ def part_metrics(
     )
 
 
-def estimate(of: Callable[[Predictions, Floats], Floats], data: Predictions, bootstrap: AccountBootstrap) -> Estimate:
+def estimate(
+    of: Callable[[Predictions, Floats], Floats], data: Predictions, bootstrap: AccountBootstrap
+) -> MetricEstimate:
     """Return the value of a metric and its interval."""
     once = np.ones((1, len(data.y)))
     return (float(of(data, once)[0]), *interval(bootstrap.values(lambda weights: of(data, weights))))

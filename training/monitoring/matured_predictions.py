@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.utils.arrays import Floats, Objects
-from training.evaluation.test_predictions import UNDEFINED, Estimate, estimate, ratio
+from training.evaluation.test_predictions import UNDEFINED, MetricEstimate, estimate, ratio
 from training.statistics import metrics
 from training.statistics.account_bootstrap import AccountBootstrap
 from training.statistics.metrics import Predictions
@@ -39,10 +39,10 @@ class Matured:
     happened: int
     expected: float
     rate: float
-    ratio: Estimate
-    roc_auc: Estimate
-    brier: Estimate
-    slope: Estimate
+    ratio: MetricEstimate
+    roc_auc: MetricEstimate
+    brier: MetricEstimate
+    slope: MetricEstimate
 
     @property
     def off(self) -> bool:

@@ -20,7 +20,7 @@ from training.evaluation.by_segment import SegmentMetrics
 from training.evaluation.capacity_value import RANDOM
 from training.evaluation.comparison import Metric
 from training.evaluation.involuntary_churn import InvoluntaryChurn
-from training.evaluation.test_predictions import RESAMPLES, UNDEFINED, Estimate, PartMetrics, ScoredTestRows
+from training.evaluation.test_predictions import RESAMPLES, UNDEFINED, MetricEstimate, PartMetrics, ScoredTestRows
 from training.leakage.report import LeakReport
 from training.pipeline.candidate import Candidate
 from training.statistics.account_bootstrap import AccountBootstrap, interval
@@ -231,7 +231,7 @@ def _piece(
     )
 
 
-def _figure(figure: Estimate, good: str = "") -> card.MetricEstimate:
+def _figure(figure: MetricEstimate, good: str = "") -> card.MetricEstimate:
     value, low, high = (_number(each) for each in figure)
     return card.MetricEstimate(value=value, low=low, high=high, good=good)
 

@@ -12,15 +12,15 @@ from rich.console import Console
 
 from training.cli.tables.train import COLUMNS, _gate, _more, _standing, _table, _why_not, print_report
 from training.evaluation.by_horizon import not_evaluated
-from training.evaluation.comparison import CandidateMetrics, Metric
+from training.evaluation.comparison import ComparisonRow, Metric
 from training.evaluation.promotion_gates import Gate
 from training.leakage.report import LeakFinding, LeakReport
 from training.pipeline.candidate import Candidate
 from training.pipeline.report import RegisteredModel
 
 
-def _row(candidate: str, value: float, low: float, high: float) -> CandidateMetrics:
-    return CandidateMetrics(candidate, tuple(Metric(name, value, low, high, "") for name in COLUMNS))
+def _row(candidate: str, value: float, low: float, high: float) -> ComparisonRow:
+    return ComparisonRow(candidate, tuple(Metric(name, value, low, high, "") for name in COLUMNS))
 
 
 def test_it_fits_eighty_columns() -> None:
