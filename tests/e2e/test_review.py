@@ -282,7 +282,7 @@ def test_review_page_in_a_browser_with_sign_off_rollback_and_print(
         assert (decided["author"], decided["reviewer"], decided["what"]) == ("Ada Example", "Grace Example", "approved")
         for path in ("/", "/reviews", "/worklist", "/model", "/readyz"):
             assert page.request.get(f"{address}{path}").status == 200, path
-        page.get_by_text("Take this version back").click()
+        page.get_by_text("Roll back this version").click()
         page.fill("#back [name=key]", grace)
         page.click("#back button")
         expect(page.locator("#waiting")).to_contain_text("Grace Example has signed the rollback", timeout=WAIT)

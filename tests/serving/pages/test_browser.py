@@ -57,7 +57,7 @@ def test_sorting_and_filtering_work_with_the_keyboard(live: str, visit: Visiting
     there = visit(live)
     there.open("/")
     there.page.keyboard.press("Tab")
-    assert there.page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    assert there.page.evaluate("document.activeElement.textContent") == "Skip to main content"
     there.page.keyboard.press("Enter")
     assert there.page.evaluate("document.activeElement.id") == "main"
     there.page.locator("thead a", has_text="Health").focus()
@@ -107,7 +107,7 @@ def test_pages_work_without_scripts(live: str, visit: Visiting) -> None:
     there = visit(live, java_script_enabled=False)
     there.open("/")
     there.page.locator("#health").select_option("insufficient_data")
-    there.page.get_by_role("button", name="Show").click()
+    there.page.get_by_role("button", name="Apply").click()
     assert "health=insufficient_data" in there.page.url
 
 

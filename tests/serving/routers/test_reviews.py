@@ -176,7 +176,7 @@ def test_a_session_signs_as_the_key_that_it_was_opened_with(home: Home, monkeypa
         assert client.post(ADDRESS, json={"owner": "owner"}).json()["pending"]["signature"]["name"] == "Ada"
         assert client.post(ADDRESS, json={}).json()["code"] == "same_person"
         page = client.get(f"/reviews/{NAME}").text
-        assert "who has signed first. The second signature takes another person&#39;s key" in page or "another person's key" in page
+        assert "who signed first. The second signature needs another person's key" in page
         assert client.post(ADDRESS, json={}, headers=other).json()["state"] == "approved"
         assert client.get(f"/v1/reviews/{NAME}").json()["decision"]["reviewer"] == "Grace"
 
@@ -194,7 +194,7 @@ def test_what_waits_is_listed_and_shown_and_says_when_it_has_lapsed(
     assert (wrong.status_code, wrong.json()["code"]) == (409, "changed_since_review")
     publish(home, frame, LATER)
     page = client.get(f"/reviews/{NAME}").text
-    assert "This signature has lapsed: 2026-07-02 is too early for this rubric: there are already scores of 2026-07-08" in page
+    assert "This signature is no longer valid: 2026-07-02 is too early for this rubric: there are already scores of 2026-07-08" in page
     assert 'value="2026-07-09"' in page, "what is prefilled is the earliest date of now"
     late = client.post(ADDRESS, json={}, headers=other)
     assert (late.status_code, late.json()["code"]) == (409, "changed_since_review")
