@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from features.utils.arrays import Bools, Floats
 from models.health.rubric import INSUFFICIENT
 from models.peer_groups.frame_columns import number_column
 from models.peer_groups.segments import ARR_FEATURE, segment_names
@@ -20,8 +21,6 @@ from models.targets import TARGETS
 
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 HEALTH_BANDS = ("green", "yellow", "red", INSUFFICIENT)
 
@@ -123,7 +122,7 @@ def _by(
     return [{name: key, **_group(assessment, np.array([value == key for value in values]))} for key in keys]
 
 
-def _group(assessment: Assessment, rows: Mask) -> dict[str, Any]:
+def _group(assessment: Assessment, rows: Bools) -> dict[str, Any]:
     churn = assessment.target_scores["churn"]
     arr = number_column(assessment.frame, ARR_FEATURE)[rows]
     score: Floats = np.asarray(assessment.health.score, dtype=np.float64)[rows]
